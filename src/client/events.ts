@@ -1,0 +1,47 @@
+/**
+ * What a client's session tells its screen, and what the screen asks of the session.
+ * The two one-way roads between network and terminal; neither side imports the other.
+ */
+import type { ErrorCode, Message, ServerAddress } from '../protocol/messages.ts'
+
+/** Where the connection stands. */
+export type ConnectionState =
+  /** Dialling `server`; `attempt` counts from 1 since the last time online. */
+  | { phase: 'connecting'; server: string; attempt: number }
+  /** Identified at `server`, a server's id; `url` is its address. */
+  | { phase: 'online'; server: string; url: string }
+  /** The connection broke or could not be made (`reason`, a short clause); the next try is at `retryAt` (ms since 1970). */
+  | { phase: 'waiting'; reason: string; retryAt: number; attempt: number }
+  /** The server refuses this user for good (bad name, …): the session has ended. */
+  | { phase: 'refused'; code: ErrorCode; message: string }
+  | { phase: 'closed' }
+
+/** What became of a message of one's own, as its sender sees it. Told for messages composed by this client only. */
+export type Progress =
+  /** Held here: not sent, or the recipient is offline. It goes out again by itself. */
+  | { state: 'waiting'; reason: 'offline' | 'recipient-offline' | 'unconfirmed' }
+  /** On its way: a server has it, no answer yet. */
+  | { state: 'sent' }
+  /** Confirmed by this many of the recipient's connections. */
+  | { state: 'delivered'; connections: number }
+  /** Will not be sent again. */
+  | { state: 'refused'; code: ErrorCode; message: string }
+
+export type SessionEvent =
+  | { type: 'connection'; state: ConnectionState }
+  /**
+   * The sorted names online in the whole mesh, and the difference to what was told before.
+   * `users` is shared and must not be changed.
+   */
+  | { type: 'roster'; users: readonly string[]; joined: readonly string[]; left: readonly string[] }
+  /**
+   * A message, once per id, in any order of `at`: insert it by (`at`, `id`). `origin`: `composed` by this client,
+   * `live` from the mesh, `history` read from disk or from another of the user's clients.
+   */
+  | { type: 'message'; message: Message; origin: 'composed' | 'live' | 'history' }
+  | { type: 'progress'; id: string; to: string; progress: Progress }
+  /** The mesh's servers as last heard. */
+  | { type: 'servers'; servers: readonly ServerAddress[] }
+
+/** What the screen asks of the session. */
+export type SessionRequest = { type: 'compose'; to: string; text: string } | { type: 'close' }

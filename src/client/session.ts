@@ -1,0 +1,405 @@
+import { HybridClock } from '../delivery/clock.ts'
+import { Backoff } from '../mesh/backoff.ts'
+import { SortedNames } from '../presence/sorted-names.ts'
+import {
+  type Composed,
+  type DeliveredMessage,
+  type Fate,
+  type Identified,
+  type Identify,
+  type Message,
+  PROTOCOL,
+  type RosterDelta,
+  type RosterSnapshot,
+  type ServerAddress,
+} from '../protocol/messages.ts'
+import { parseUserName } from '../protocol/names.ts'
+import { answerSibling, compareAll, type SiblingFrame } from './catch-up.ts'
+import type { SessionEvent, SessionRequest } from './events.ts'
+import { MessageLog } from './message-log.ts'
+import { Outbox } from './outbox.ts'
+
+/** How long a dial and the identification may take before the next server is tried, ms. */
+const CONNECT_MS = 3_000
+/** Siblings compare after a random time up to this, ms, so that not all begin at once. */
+const COMPARE_SPREAD_MS = 500
+/** While siblings exist, they compare at least this often, ms. */
+const COMPARE_EVERY_MS = 60_000
+/** After a frame that brought or gave something, a comparison checks that nothing is missing, ms. */
+const COMPARE_AGAIN_MS = 2_000
+
+export interface SessionOptions {
+  user: string
+  /** Name and version of the program. */
+  client: string
+  /** Random, unique to this run of the program: its messages' ids begin with it. */
+  instance: string
+  /** URLs of servers, in the order in which to try them first. */
+  servers: readonly string[]
+  /** Random numbers in [0, 1). */
+  random: () => number
+}
+
+/** `dial` numbers a connection: what comes late from an old one is told apart. */
+export type SessionInput =
+  | { type: 'start'; history: readonly Message[]; outbox: readonly Message[] }
+  | { type: 'request'; request: SessionRequest }
+  | { type: 'opened'; dial: number }
+  | { type: 'closed'; dial: number; reason: string }
+  | { type: 'identified'; dial: number; answer: Identified }
+  | { type: 'im'; dial: number; message: DeliveredMessage }
+  | { type: 'fate'; dial: number; id: string; fate: Fate }
+  | { type: 'roster'; dial: number; delta: RosterDelta }
+  | { type: 'roster-snapshot'; dial: number; snapshot: RosterSnapshot }
+  | { type: 'siblings'; dial: number; connections: number }
+  | { type: 'relay'; dial: number; from: string; frame: SiblingFrame }
+  | { type: 'move'; dial: number; servers: readonly ServerAddress[] }
+  /** Ends a turn of the event loop: what was received is confirmed. */
+  | { type: 'flush' }
+  | { type: 'tick' }
+
+export type SessionEffect =
+  | { type: 'dial'; dial: number; url: string }
+  | { type: 'hang-up'; dial: number }
+  | { type: 'identify'; dial: number; hello: Identify }
+  | { type: 'im'; dial: number; message: Composed }
+  | { type: 'got'; dial: number; count: number }
+  | { type: 'ask-roster'; dial: number }
+  | { type: 'relay'; dial: number; to: string | undefined; frame: SiblingFrame }
+  /** Keep on disk, before anything after this effect is done: a message for the history, … */
+  | { type: 'store'; message: Message }
+  /** … a message of one's own that is held, and that it is not any more. */
+  | { type: 'hold'; message: Message }
+  | { type: 'release'; id: string }
+  | { type: 'tell'; event: SessionEvent }
+
+type Phase =
+  | { name: 'idle' | 'closed' | 'refused' }
+  | { name: 'connecting'; dial: number; url: string; until: number; openedAt: number }
+  | { name: 'online'; dial: number; url: string; server: string; since: number }
+  | { name: 'waiting'; url: string; retryAt: number }
+
+/**
+ * A client's side of the mesh as a state machine: one connection at a time to one of the servers, an outbox, the
+ * roster, and all messages once. `step` takes what happened and the time, and answers with what is to be done.
+ */
+export class Session {
+  readonly #options: SessionOptions
+  readonly #clock = new HybridClock()
+  readonly #log = new MessageLog()
+  readonly #outbox = new Outbox()
+  readonly #roster = new SortedNames()
+  readonly #backoff: Backoff
+  #rosterVersion = 0
+  #askedRoster = false
+  #phase: Phase = { name: 'idle' }
+  #urls: string[]
+  #dials = 0
+  #composed = 0
+  /** The server's clock minus this machine's, ms. */
+  #offset = 0
+  #received = 0
+  #confirmed = 0
+  #siblings = 0
+  #compareAt = Number.POSITIVE_INFINITY
+  #now = 0
+  #wall = 0
+  #effects: SessionEffect[] = []
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+    this.#urls = [...new Set(options.servers)]
+    this.#backoff = new Backoff(options.random, 400, 5_000)
+  }
+
+  /** When `tick` is due, monotonic ms. */
+  get deadline(): number {
+    const phase = this.#phase
+    if (phase.name === 'connecting') return phase.until
+    if (phase.name === 'waiting') return phase.retryAt
+    return phase.name === 'online' ? Math.min(this.#compareAt, this.#outbox.deadline) : Number.POSITIVE_INFINITY
+  }
+
+  /** Whether something waits for the end of this turn. */
+  get gathered(): boolean {
+    return this.#received > this.#confirmed
+  }
+
+  /** All messages that this client holds, in order. */
+  get messages(): Message[] {
+    return this.#log.between(0)
+  }
+
+  /** The messages that wait for their recipients. */
+  get held(): Message[] {
+    return this.#outbox.messages()
+  }
+
+  /** The names online in the whole mesh, sorted. */
+  get roster(): string[] {
+    return this.#roster.toArray()
+  }
+
+  /**
+   * @param now monotonic time, ms
+   * @param wall ms since 1970; may jump
+   */
+  step(input: SessionInput, now: number, wall: number): SessionEffect[] {
+    this.#now = now
+    this.#wall = wall
+    this.#effects = []
+    this.#handle(input)
+    return this.#effects
+  }
+
+  #handle(input: SessionInput): void {
+    if ('dial' in input && input.dial !== this.#dial) return
+    switch (input.type) {
+      case 'start':
+        return this.#start(input.history, input.outbox)
+      case 'request':
+        return input.request.type === 'close' ? this.#close() : this.#compose(input.request.to, input.request.text)
+      case 'opened':
+        return this.#opened()
+      case 'closed':
+        return this.#lost(input.reason)
+      case 'identified':
+        return this.#identified(input.answer)
+      case 'im':
+        this.#received++
+        this.#learn(input.message, 'live')
+        return
+      case 'fate':
+        return this.#fate(input.id, input.fate)
+      case 'roster':
+        return this.#delta(input.delta)
+      case 'roster-snapshot':
+        return this.#snapshot(input.snapshot)
+      case 'siblings':
+        return this.#siblingsChanged(input.connections)
+      case 'relay':
+        return this.#sibling(input.from, input.frame)
+      case 'move':
+        this.#meet(input.servers)
+        return this.#lost('the server is shutting down')
+      case 'flush':
+        if (this.#received > this.#confirmed && this.#phase.name === 'online') {
+          this.#confirmed = this.#received
+          this.#effects.push({ type: 'got', dial: this.#phase.dial, count: this.#received })
+        }
+        return
+      case 'tick':
+        return this.#tick()
+    }
+  }
+
+  get #dial(): number | undefined {
+    return this.#phase.name === 'connecting' || this.#phase.name === 'online' ? this.#phase.dial : undefined
+  }
+
+  #start(history: readonly Message[], outbox: readonly Message[]): void {
+    for (const message of history) {
+      this.#clock.see(message.at, this.#wall)
+      if (this.#log.add(message)) this.#tell({ type: 'message', message, origin: 'history' })
+    }
+    for (const message of outbox) {
+      this.#clock.see(message.at, this.#wall)
+      this.#outbox.hold(message)
+      if (this.#log.add(message)) this.#tell({ type: 'message', message, origin: 'history' })
+      this.#progress(message, { state: 'waiting', reason: 'offline' })
+    }
+    const [first] = this.#urls
+    if (first !== undefined) this.#connect(first)
+  }
+
+  #compose(to: string, text: string): void {
+    const name = parseUserName(to)
+    if (!name.ok || this.#phase.name === 'closed') return
+    const id = `${this.#options.instance}.${(++this.#composed).toString(36)}`
+    const message: Message = { id, at: this.#clock.tick(this.#time), from: this.#options.user, to: name.value, text }
+    this.#outbox.hold(message)
+    this.#effects.push({ type: 'hold', message })
+    this.#learn(message, 'composed')
+    this.#progress(message, { state: 'waiting', reason: 'offline' })
+    this.#send()
+  }
+
+  /** This machine's clock, corrected by the server's. */
+  get #time(): number {
+    return this.#wall + this.#offset
+  }
+
+  #connect(url: string): void {
+    const dial = ++this.#dials
+    this.#phase = { name: 'connecting', dial, url, until: this.#now + CONNECT_MS, openedAt: this.#now }
+    this.#tell({ type: 'connection', state: { phase: 'connecting', server: url, attempt: this.#backoff.failures + 1 } })
+    this.#effects.push({ type: 'dial', dial, url })
+  }
+
+  #opened(): void {
+    if (this.#phase.name !== 'connecting') return
+    this.#phase.openedAt = this.#now
+    const { user, client } = this.#options
+    this.#effects.push({ type: 'identify', dial: this.#phase.dial, hello: { user, client, protocol: PROTOCOL } })
+  }
+
+  #identified(answer: Identified): void {
+    const phase = this.#phase
+    if (phase.name !== 'connecting') return
+    if (!answer.ok) {
+      if (answer.code === 'draining') return this.#lost(answer.message)
+      this.#effects.push({ type: 'hang-up', dial: phase.dial })
+      this.#phase = { name: 'refused' }
+      this.#tell({ type: 'connection', state: { phase: 'refused', code: answer.code, message: answer.message } })
+      return
+    }
+    // The server's clock as of now: half of the round trip has passed since it told it.
+    this.#offset = answer.time + (this.#now - phase.openedAt) / 2 - this.#wall
+    this.#received = 0
+    this.#confirmed = 0
+    this.#siblings = 0
+    this.#phase = { name: 'online', dial: phase.dial, url: phase.url, server: answer.server, since: this.#now }
+    this.#meet(answer.servers)
+    this.#tell({ type: 'connection', state: { phase: 'online', server: answer.server, url: phase.url } })
+    this.#snapshot(answer.roster)
+    this.#send()
+  }
+
+  /** The connection is no more, or was never made: on to another server. */
+  #lost(reason: string): void {
+    const phase = this.#phase
+    if (phase.name !== 'connecting' && phase.name !== 'online') return
+    this.#effects.push({ type: 'hang-up', dial: phase.dial })
+    this.#compareAt = Number.POSITIVE_INFINITY
+    for (const message of this.#outbox.recall()) this.#progress(message, { state: 'waiting', reason: 'offline' })
+    if (phase.name === 'online') this.#backoff.ended(this.#now - phase.since)
+    const retryAt = this.#now + this.#backoff.next()
+    this.#phase = { name: 'waiting', url: this.#other(phase.url), retryAt }
+    const attempt = this.#backoff.failures
+    this.#tell({ type: 'connection', state: { phase: 'waiting', reason, retryAt: this.#wall + retryAt - this.#now, attempt } })
+  }
+
+  /** A server other than that at `url`, by chance, so that a dead server's clients spread. */
+  #other(url: string): string {
+    const others = this.#urls.filter(other => other !== url)
+    return others[Math.floor(this.#options.random() * others.length)] ?? url
+  }
+
+  #meet(servers: readonly ServerAddress[]): void {
+    this.#urls = [...new Set([...this.#urls, ...servers.map(server => server.url)])]
+    this.#tell({ type: 'servers', servers })
+  }
+
+  #close(): void {
+    const dial = this.#dial
+    if (dial !== undefined) this.#effects.push({ type: 'hang-up', dial })
+    this.#phase = { name: 'closed' }
+    this.#tell({ type: 'connection', state: { phase: 'closed' } })
+  }
+
+  #tick(): void {
+    const phase = this.#phase
+    if (phase.name === 'waiting' && phase.retryAt <= this.#now) return this.#connect(phase.url)
+    if (phase.name === 'connecting' && phase.until <= this.#now) return this.#lost('no answer')
+    if (phase.name !== 'online') return
+    if (this.#outbox.overdue(this.#now)) return this.#lost('the server does not answer')
+    this.#send()
+    if (this.#compareAt <= this.#now) {
+      this.#compareAt = this.#siblings > 1 ? this.#now + COMPARE_EVERY_MS : Number.POSITIVE_INFINITY
+      this.#effects.push({ type: 'relay', dial: phase.dial, to: undefined, frame: compareAll(this.#log) })
+    }
+  }
+
+  #send(): void {
+    if (this.#phase.name !== 'online') return
+    for (const message of this.#outbox.take(this.#now)) {
+      const { id, at, to, text } = message
+      this.#progress(message, { state: 'sent' })
+      this.#effects.push({ type: 'im', dial: this.#phase.dial, message: { id, at, to, text } })
+    }
+  }
+
+  #fate(id: string, fate: Fate): void {
+    const to = this.#outbox.get(id)?.to
+    if (to === undefined) return
+    const answered = this.#outbox.answered(id, fate, this.#roster.has(to), this.#now)
+    if (answered === undefined) return
+    if (answered.done) this.#effects.push({ type: 'release', id })
+    this.#tell({ type: 'progress', id, to, progress: answered.progress })
+    this.#send()
+  }
+
+  /** Takes in a message, once per id. */
+  #learn(message: Message, origin: 'composed' | 'live' | 'history'): boolean {
+    const { id, at, from, to, text } = message
+    this.#clock.see(at, this.#time)
+    const plain: Message = { id, at, from, to, text }
+    if (!this.#log.add(plain)) return false
+    this.#effects.push({ type: 'store', message: plain })
+    this.#tell({ type: 'message', message: plain, origin })
+    return true
+  }
+
+  #delta({ version, joined, left }: RosterDelta): void {
+    if (this.#phase.name !== 'online' || version <= this.#rosterVersion) return
+    if (version > this.#rosterVersion + 1) {
+      if (!this.#askedRoster) this.#effects.push({ type: 'ask-roster', dial: this.#phase.dial })
+      this.#askedRoster = true
+      return
+    }
+    this.#rosterVersion = version
+    const came = joined.filter(name => this.#roster.add(name))
+    const went = left.filter(name => this.#roster.delete(name))
+    this.#rosterChanged(came, went)
+  }
+
+  #snapshot({ version, users }: RosterSnapshot): void {
+    this.#askedRoster = false
+    this.#rosterVersion = version
+    const joined = users.filter(name => !this.#roster.has(name))
+    const now = new Set(users)
+    const left = this.#roster.toArray().filter(name => !now.has(name))
+    this.#roster.reset(users)
+    this.#rosterChanged(joined, left)
+  }
+
+  #rosterChanged(joined: string[], left: string[]): void {
+    this.#tell({ type: 'roster', users: this.#roster.toArray(), joined, left })
+    for (const name of joined) this.#outbox.online(name)
+    if (joined.length > 0) this.#send()
+  }
+
+  #siblingsChanged(connections: number): void {
+    this.#siblings = connections
+    if (connections > 1) this.#compareSoon(COMPARE_SPREAD_MS)
+  }
+
+  #sibling(from: string, frame: SiblingFrame): void {
+    if (this.#phase.name !== 'online') return
+    let learned = false
+    const answers = answerSibling(this.#log, frame, messages => {
+      for (const message of messages) {
+        const { user } = this.#options
+        // A sibling knows messages of this user only.
+        if (message.from === user || message.to === user) learned = this.#learn(message, 'history') || learned
+      }
+    })
+    for (const answer of answers) {
+      this.#effects.push({ type: 'relay', dial: this.#phase.dial, to: from, frame: answer })
+    }
+    if (learned || answers.length > 0) this.#compareSoon(COMPARE_AGAIN_MS)
+  }
+
+  #compareSoon(within: number): void {
+    const at = this.#now + (0.5 + this.#options.random() / 2) * within
+    this.#compareAt = Math.min(this.#compareAt, at)
+  }
+
+  #progress(message: Message, progress: Extract<SessionEvent, { type: 'progress' }>['progress']): void {
+    this.#tell({ type: 'progress', id: message.id, to: message.to, progress })
+  }
+
+  #tell(event: SessionEvent): void {
+    this.#effects.push({ type: 'tell', event })
+  }
+}

@@ -1,0 +1,26 @@
+/** A token bucket: `burst` at once, then `perSecond` on average. Either at 0: no limit. */
+export class TokenBucket {
+  readonly #perSecond: number
+  readonly #burst: number
+  #tokens: number
+  #filledAt: number
+
+  constructor(perSecond: number, burst: number, now: number) {
+    this.#perSecond = perSecond
+    this.#burst = Math.max(1, burst)
+    this.#tokens = this.#burst
+    this.#filledAt = now
+  }
+
+  /** Takes a token: 0 when there was one, else the ms until there is. */
+  take(now: number): number {
+    if (this.#perSecond <= 0) return 0
+    this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#filledAt) * this.#perSecond) / 1000)
+    this.#filledAt = now
+    if (this.#tokens >= 1) {
+      this.#tokens--
+      return 0
+    }
+    return Math.ceil(((1 - this.#tokens) * 1000) / this.#perSecond)
+  }
+}

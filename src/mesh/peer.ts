@@ -1,0 +1,97 @@
+import type { Delivery } from '../delivery/delivery.ts'
+import { Replica } from '../presence/replica.ts'
+import type { Forwarded, ForwardFate } from '../protocol/frames.ts'
+import type { Backoff } from './backoff.ts'
+
+/** The link that this server dials. */
+export type Outbound =
+  | { state: 'waiting'; retryAt: number }
+  | { state: 'dialling' }
+  | { state: 'open'; link: number; openedAt: number; heardAt: number; incarnation: string }
+
+/** The link that the peer dials. */
+export interface Inbound {
+  link: number
+  heardAt: number
+  incarnation: string
+}
+
+/** A message held until the peer tells its fate. */
+interface Held {
+  frame: Forwarded
+  delivery: Delivery
+}
+
+/** What this server knows of one peer. */
+export class Peer {
+  readonly id: string
+  /** Where to dial it; undefined for one that dials in and never told. */
+  url: string | undefined
+  readonly configured: boolean
+  readonly backoff: Backoff
+  readonly replica = new Replica()
+  outbound: Outbound
+  inbound: Inbound | undefined
+  /** Since when there is no outbound link, monotonic ms. */
+  outboundLostAt: number
+  /** When its users leave the roster unless it comes back; Infinity while its link is up. */
+  goneAt = Number.POSITIVE_INFINITY
+  /** When a snapshot was last asked for: one request at a time. */
+  resyncAskedAt = Number.NEGATIVE_INFINITY
+  /** Since when it refuses this server's id, if it does. */
+  idRefusedAt: number | undefined
+
+  /** Messages not answered yet, by number, oldest first. */
+  readonly held = new Map<number, Held>()
+  /** Users who missed a message because the peer was out of reach for too long. */
+  readonly missed = new Set<string>()
+  #lastNumber = 0
+  /** Messages of this turn. */
+  batch: Forwarded[] = []
+  /** Answers of this turn. */
+  fates: ForwardFate[] = []
+  /** Highest number received of the peer's forwards, in this incarnation of it. */
+  received: { incarnation: string; number: number } | undefined
+
+  constructor(id: string, url: string | undefined, configured: boolean, backoff: Backoff, now: number) {
+    this.id = id
+    this.url = url
+    this.configured = configured
+    this.backoff = backoff
+    this.outbound = { state: 'waiting', retryAt: url === undefined ? Number.POSITIVE_INFINITY : now }
+    this.outboundLostAt = now
+  }
+
+  /** Numbers and holds a message, and puts it into this turn's batch if the link is open. */
+  hold(frame: (number: number) => Forwarded, delivery: Delivery): void {
+    const forwarded = frame(++this.#lastNumber)
+    delivery.expect()
+    this.held.set(forwarded[0], { frame: forwarded, delivery })
+    if (this.outbound.state === 'open') this.batch.push(forwarded)
+  }
+
+  /** Notes a user who missed something, so that its clients compare histories when the peer is back. */
+  miss(...users: string[]): void {
+    for (const user of users) if (this.missed.size < 10_000) this.missed.add(user)
+  }
+
+  /** Drops what is held; its deliveries will not be confirmed. */
+  dropHeld(): Delivery[] {
+    const deliveries: Delivery[] = []
+    for (const { frame, delivery } of this.held.values()) {
+      deliveries.push(delivery)
+      this.miss(frame[3], frame[4])
+    }
+    this.held.clear()
+    this.batch = []
+    return deliveries
+  }
+
+  /** Whether a forward with this number is new; the link may be another than that which carried the one before. */
+  accepts(incarnation: string, number: number): boolean {
+    if (this.received?.incarnation !== incarnation) this.received = { incarnation, number: 0 }
+    if (number <= this.received.number) return false
+    this.received.number = number
+    return true
+  }
+}

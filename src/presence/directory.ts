@@ -1,0 +1,68 @@
+import type { Replica } from './replica.ts'
+
+/** A connection of a user to this server, as far as presence cares. */
+interface Connected {
+  readonly user: string
+}
+
+const NOBODY: readonly never[] = []
+
+/** Who is online, and where: this server's own users with their connections, and a replica of each peer. */
+export class Directory<Connection extends Connected> {
+  #rooms = new Map<string, Connection[]>()
+  #replicas = new Map<string, Replica>()
+
+  /** A user's connections to this server. */
+  room(name: string): readonly Connection[] {
+    return this.#rooms.get(name) ?? NOBODY
+  }
+
+  /** This server's own users, each with the number of its connections. */
+  *ownUsers(): Generator<[string, number]> {
+    for (const [name, room] of this.#rooms) yield [name, room.length]
+  }
+
+  /** Puts a connection into its user's room; answers with how many there are now. */
+  enter(connection: Connection): number {
+    const room = this.#rooms.get(connection.user)
+    if (room === undefined) this.#rooms.set(connection.user, [connection])
+    else room.push(connection)
+    return room?.length ?? 1
+  }
+
+  /** Takes a connection out of its user's room; answers with how many are left. */
+  leave(connection: Connection): number {
+    const room = this.#rooms.get(connection.user)
+    if (room === undefined) return 0
+    const at = room.indexOf(connection)
+    if (at >= 0) room.splice(at, 1)
+    if (room.length === 0) this.#rooms.delete(connection.user)
+    return room.length
+  }
+
+  addReplica(peer: string, replica: Replica): void {
+    this.#replicas.set(peer, replica)
+  }
+
+  isOnline = (name: string): boolean => {
+    if (this.#rooms.has(name)) return true
+    for (const replica of this.#replicas.values()) if (replica.connections(name) > 0) return true
+    return false
+  }
+
+  /** A user's connections in the whole mesh. */
+  connections(name: string): number {
+    let sum = this.room(name).length
+    for (const replica of this.#replicas.values()) sum += replica.connections(name)
+    return sum
+  }
+
+  /** The peers that hold a connection of either user. */
+  peersHolding(one: string, other: string): string[] {
+    const peers: string[] = []
+    for (const [peer, replica] of this.#replicas) {
+      if (replica.connections(one) > 0 || replica.connections(other) > 0) peers.push(peer)
+    }
+    return peers
+  }
+}

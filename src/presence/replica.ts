@@ -1,0 +1,110 @@
+import type { Delta, Snapshot } from '../protocol/frames.ts'
+
+/** How a presence frame met the replica. `changes`: names with their connections `before` and `now`. */
+export type Applied =
+  | { outcome: 'applied'; replaced: boolean; changes: Change[] }
+  /** A frame before this one is missing: ask for a snapshot. */
+  | { outcome: 'gap' }
+  /** Told already, or a chunk with more to come. */
+  | { outcome: 'nothing-new' }
+
+export interface Change {
+  name: string
+  before: number
+  now: number
+}
+
+/**
+ * What this server holds of one peer's users: a copy of the peer's stream. Only the peer writes it, so a place in the
+ * stream is (incarnation, seq), and there is nothing to merge.
+ */
+export class Replica {
+  #incarnation: string | undefined
+  #seq = 0
+  #users = new Map<string, number>()
+  /** Chunks of a snapshot that is not complete yet. */
+  #partial: { incarnation: string; seq: number; users: Map<string, number> } | undefined
+
+  get incarnation(): string | undefined {
+    return this.#incarnation
+  }
+
+  get seq(): number {
+    return this.#seq
+  }
+
+  get size(): number {
+    return this.#users.size
+  }
+
+  /** Connections of a user at this peer; 0 when there are none. */
+  connections(name: string): number {
+    return this.#users.get(name) ?? 0
+  }
+
+  names(): Iterable<string> {
+    return this.#users.keys()
+  }
+
+  /** Whether a beat with this place in the stream shows that something was missed. */
+  isBehind(incarnation: string, seq: number): boolean {
+    return incarnation !== this.#incarnation || seq > this.#seq
+  }
+
+  apply(frame: Snapshot | Delta): Applied {
+    return frame.type === 'snapshot' ? this.#replace(frame) : this.#advance(frame)
+  }
+
+  /** Forgets everything; answers with who went. */
+  clear(): Change[] {
+    const changes: Change[] = []
+    for (const [name, before] of this.#users) changes.push({ name, before, now: 0 })
+    this.#users = new Map()
+    this.#incarnation = undefined
+    this.#seq = 0
+    this.#partial = undefined
+    return changes
+  }
+
+  #replace(frame: Snapshot): Applied {
+    let partial = this.#partial
+    if (partial?.incarnation !== frame.incarnation || partial.seq !== frame.seq) {
+      partial = { incarnation: frame.incarnation, seq: frame.seq, users: new Map() }
+    }
+    for (const [name, connections] of frame.users) partial.users.set(name, connections)
+    if (frame.more) {
+      this.#partial = partial
+      return { outcome: 'nothing-new' }
+    }
+    const before = this.#users
+    this.#partial = undefined
+    this.#incarnation = frame.incarnation
+    this.#seq = frame.seq
+    this.#users = partial.users
+    const changes: Change[] = []
+    for (const [name, connections] of before) {
+      if (!partial.users.has(name)) changes.push({ name, before: connections, now: 0 })
+    }
+    for (const [name, now] of partial.users) {
+      const connections = before.get(name) ?? 0
+      if (connections !== now) changes.push({ name, before: connections, now })
+    }
+    return { outcome: 'applied', replaced: true, changes }
+  }
+
+  #advance(frame: Delta): Applied {
+    if (frame.incarnation !== this.#incarnation) return { outcome: 'gap' }
+    if (frame.seq <= this.#seq) return { outcome: 'nothing-new' }
+    if (frame.seq > this.#seq + 1) return { outcome: 'gap' }
+    this.#seq = frame.seq
+    const changes: Change[] = []
+    for (const [name, now] of frame.changes) {
+      const before = this.#users.get(name) ?? 0
+      if (before === now) continue
+      if (now === 0) this.#users.delete(name)
+      else this.#users.set(name, now)
+      changes.push({ name, before, now })
+    }
+    return { outcome: 'applied', replaced: false, changes }
+  }
+}

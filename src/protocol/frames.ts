@@ -1,0 +1,85 @@
+/**
+ * The frames of a link, in the namespace `/mesh`. What a server has to tell a peer it tells over the link that it
+ * dialled; what comes back on that link are answers only.
+ */
+import * as z from 'zod'
+
+/** Most names in one presence frame: keeps each under Socket.IO's `maxHttpBufferSize` (1 MB). */
+export const NAMES_PER_FRAME = 4_096
+/** Most messages in one forward frame: 16 KiB texts of one byte a unit stay under 1 MB. */
+export const MESSAGES_PER_FRAME = 256
+/** Most characters of text in one forward frame, for the same reason. */
+export const TEXT_PER_FRAME = 256 * 1024
+/** Most servers in one `members` frame. */
+const MAX_MEMBERS = 1_000
+
+const name = z.string().min(1).max(200)
+const id = z.string().min(1).max(64)
+const seq = z.int().min(0)
+const users = z.array(z.tuple([name, z.int().min(1)])).max(NAMES_PER_FRAME)
+const changes = z.array(z.tuple([name, z.int().min(0)])).max(NAMES_PER_FRAME)
+const url = z.url({ protocol: /^https?$/ }).max(300)
+
+/** The dialler's whole list of own users at `seq`, in chunks; `more` tells that a chunk follows. */
+const snapshotSchema = z.object({ type: z.literal('snapshot'), incarnation: id, seq, users, more: z.boolean() })
+/** What changed from `seq - 1` to `seq`; 0 connections removes the name. */
+const deltaSchema = z.object({ type: z.literal('delta'), incarnation: id, seq, changes })
+export const presenceSchema = z.discriminatedUnion('type', [snapshotSchema, deltaSchema])
+export type Snapshot = z.infer<typeof snapshotSchema>
+export type Delta = z.infer<typeof deltaSchema>
+
+/** `[number, id, at, from, to, text]`. Numbers grow by the link's dialler's incarnation, whichever link carries them. */
+const forwardedSchema = z.tuple([z.int().min(1), id, z.number().min(0), name, name, z.string()])
+/** A batch of messages for users of the acceptor. */
+export const forwardSchema = z.array(forwardedSchema).max(MESSAGES_PER_FRAME)
+export type Forwarded = z.infer<typeof forwardedSchema>
+
+/** Every second: where the dialler's stream stands. Shows a gap, and that the dialler lives. */
+export const beatSchema = z.object({ incarnation: id, seq })
+export type Beat = z.infer<typeof beatSchema>
+
+export const membersSchema = z.array(z.object({ id, url })).max(MAX_MEMBERS)
+
+/** Users who missed a message while the acceptor was out of reach: their clients there compare histories. */
+export const missedSchema = z.array(name).max(10_000)
+
+/** From one client of a user to the user's other clients, or to the one at address `to`; servers read only the envelope. */
+export const relaySchema = z.object({ user: name, from: z.string().max(200), to: z.string().max(200).optional(), body: z.unknown() })
+export type Relay = z.infer<typeof relaySchema>
+
+/** Answers of the acceptor: what became of forwards, `[number, delivered, unconfirmed]`. */
+export const fatesSchema = z.array(z.tuple([z.int().min(1), z.int().min(0), z.boolean()])).max(100_000)
+export type ForwardFate = z.infer<typeof fatesSchema>[number]
+
+/** What an acceptor holds of the dialler's stream, told at the end of the handshake. */
+export const holdsSchema = z.object({
+  /** The incarnation whose users are held, at `seq`; absent when none are. */
+  incarnation: id.optional(),
+  seq,
+  /** Highest number received of the forwards of the incarnation that dials. */
+  forwards: seq,
+})
+export type Holds = z.infer<typeof holdsSchema>
+
+/** Who speaks on a link, proven by the handshake. */
+export const introductionSchema = z.object({ id, incarnation: id, protocol: z.int(), url: url.optional() })
+export type Introduction = z.infer<typeof introductionSchema>
+
+/** What a server sends: on links it dialled … */
+export type DiallerFrame =
+  | { event: 'presence'; payload: Snapshot | Delta }
+  | { event: 'forward'; payload: Forwarded[] }
+  | { event: 'beat'; payload: Beat }
+  | { event: 'members'; payload: z.infer<typeof membersSchema> }
+  | { event: 'relay'; payload: Relay }
+  | { event: 'missed'; payload: string[] }
+  | { event: 'goodbye'; payload: null }
+/** … and on links it accepted. */
+export type AcceptorFrame =
+  | { event: 'fates'; payload: ForwardFate[] }
+  | { event: 'resync'; payload: null }
+  | { event: 'beat'; payload: Beat }
+export type Frame = DiallerFrame | AcceptorFrame
+
+/** Why an acceptor turns a dialler away. */
+export type LinkRefusal = 'id-in-use' | 'own-id' | 'wrong-secret' | 'bad-handshake' | 'draining'

@@ -1,0 +1,35 @@
+/** The bounds of a server, settable in the config under `limits`. 0 turns a bound off. */
+export interface Limits {
+  /** Messages a second that a connection may send on average. */
+  messagesPerSecond: number
+  /** Messages that a connection may send at once before the average counts. */
+  burst: number
+  /** Longest text of a message, in bytes of UTF-8. */
+  textBytes: number
+  /** Most that may wait unsent for a connection that does not read, in bytes; past it the connection is closed. */
+  bufferedBytes: number
+  /** Most messages sent to a protocol 2 connection that it has not confirmed; past it the connection is closed. */
+  unconfirmedMessages: number
+  /** Connections of one user to this server. */
+  connectionsPerUser: number
+  /** Messages held for one peer while its link is down. */
+  heldPerPeer: number
+  /** Time for a new connection to identify itself, in ms. */
+  identifyMs: number
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  messagesPerSecond: 100,
+  burst: 500,
+  textBytes: 16 * 1024,
+  bufferedBytes: 8 * 1024 * 1024,
+  unconfirmedMessages: 10_000,
+  connectionsPerUser: 100,
+  heldPerPeer: 10_000,
+  identifyMs: 10_000,
+}
+
+/** A bound of 0 is no bound. */
+export function exceeds(value: number, limit: number): boolean {
+  return limit > 0 && value > limit
+}

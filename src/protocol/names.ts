@@ -1,0 +1,46 @@
+/** Names: of users (free text, made safe) and of servers (an identifier). */
+
+/** A value that was checked, or the reason why it was not taken, as a sentence for a person. */
+export type Checked<T> = { ok: true; value: T } | { ok: false; reason: string }
+
+/** The longest user name, in characters (Unicode code points, after NFC). */
+export const MAX_NAME_CHARACTERS = 64
+
+/**
+ * What may not stand in a name because it is not seen, or moves what is seen: controls (Cc), formats such as bidi
+ * overrides and zero-width characters (Cf), unassigned (Cn), private use (Co), lone surrogates (Cs), and the
+ * line and paragraph separators (Zl, Zp). U+200D is let in for emoji sequences only through no exception: a name
+ * needs none.
+ */
+const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]/u
+
+/**
+ * The one form in which a user name is known: Unicode NFC, without white space at its ends.
+ * Two spellings that look alike because they are canonically equal (UAX #15) are the same name.
+ */
+export function parseUserName(raw: unknown): Checked<string> {
+  if (typeof raw !== 'string') return { ok: false, reason: 'a user name is a text' }
+  // Measured before normalising, so that a huge text costs nothing; no NFC form is longer than its source times 3.
+  if (raw.length > MAX_NAME_CHARACTERS * 12) return { ok: false, reason: tooLong }
+  const name = raw.normalize('NFC').trim()
+  if (name === '') return { ok: false, reason: 'a user name cannot be empty' }
+  if (UNSEEN.test(name)) return { ok: false, reason: 'a user name cannot hold control or invisible characters' }
+  if ([...name].length > MAX_NAME_CHARACTERS) return { ok: false, reason: tooLong }
+  return { ok: true, value: name }
+}
+
+const tooLong = `a user name has at most ${MAX_NAME_CHARACTERS} characters`
+
+const SERVER_ID = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$/
+
+/** A server's id: letters, digits, `.`, `_`, `-`, `/`; starts with a letter or digit; at most 64 characters. */
+export function parseServerId(raw: unknown): Checked<string> {
+  return typeof raw === 'string' && SERVER_ID.test(raw)
+    ? { ok: true, value: raw }
+    : { ok: false, reason: 'a server id has 1 to 64 letters, digits or any of . _ - / and starts with a letter or digit' }
+}
+
+/** The order of every roster: by UTF-16 code units, as `Array.prototype.sort` has it. */
+export function compareNames(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

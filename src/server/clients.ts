@@ -1,0 +1,204 @@
+import { exceeds } from '../protocol/limits.ts'
+import type { ErrorCode, Refusal, ServerAddress } from '../protocol/messages.ts'
+import { parseUserName } from '../protocol/names.ts'
+import { Connection } from './connection.ts'
+import { type Context, note } from './context.ts'
+import type { ClientEvent, ClientInput } from './types.ts'
+
+/** The gathering window of the roster, ms: at least this, … */
+const ROSTER_WINDOW_MIN = 50
+/** … and a ms more for every so many clients, up to the greatest. */
+const CLIENTS_PER_MS = 50
+const ROSTER_WINDOW_MAX = 1_000
+
+/** This server's connections: who they are, and what they are told of the roster. */
+export class Clients {
+  readonly #context: Context
+  readonly #servers: () => ServerAddress[]
+  #connections = new Map<number, Connection>()
+  /** Connections that have not said who they are, with the time when patience ends; oldest first. */
+  #strangers = new Map<number, number>()
+  /** Original clients, which want the list when they identify even if it did not change. */
+  #wantList = new Set<number>()
+  #publishAt = Number.POSITIVE_INFINITY
+
+  constructor(context: Context, servers: () => ServerAddress[]) {
+    this.#context = context
+    this.#servers = servers
+  }
+
+  get size(): number {
+    return this.#connections.size
+  }
+
+  get deadline(): number {
+    for (const at of this.#strangers.values()) return Math.min(at, this.#publishAt)
+    return this.#publishAt
+  }
+
+  get(connection: number): Connection | undefined {
+    return this.#connections.get(connection)
+  }
+
+  connected(id: number): void {
+    const { now, options, draining } = this.#context
+    if (draining) this.#close(id, 'draining')
+    else if (options.limits.identifyMs > 0) this.#strangers.set(id, now + options.limits.identifyMs)
+  }
+
+  identify(input: Extract<ClientInput, { type: 'identify' }>): void {
+    const context = this.#context
+    const { options, directory } = context
+    const known = this.#connections.get(input.connection)
+    const name = parseUserName(input.user)
+    if (!name.ok) return this.#refuseIdentify(input, 'bad-name', name.reason)
+    if (context.draining) return this.#refuseIdentify(input, 'draining', 'this server is shutting down; use another')
+    if (known !== undefined && known.user !== name.value) {
+      return this.#refuseIdentify(input, 'already-identified', 'this connection has identified as another user')
+    }
+    if (known === undefined) {
+      if (exceeds(directory.room(name.value).length + 1, options.limits.connectionsPerUser)) {
+        const most = `a user may have ${options.limits.connectionsPerUser} connections to a server`
+        return this.#refuseIdentify(input, 'too-many-connections', most)
+      }
+      this.#enter(new Connection(input.connection, name.value, input.protocol, options.limits, context.now))
+    }
+    if (input.protocol === 1) {
+      this.#wantList.add(input.connection)
+      this.#publishSoon()
+    }
+    if (input.call === undefined) return
+    context.effects.push({
+      type: 'answer',
+      connection: input.connection,
+      call: input.call,
+      payload: {
+        ok: true,
+        server: options.id,
+        incarnation: options.incarnation,
+        connection: `${options.id}:${input.connection}`,
+        roster: context.roster.snapshot(),
+        time: context.wall,
+        servers: this.#servers(),
+      },
+    })
+  }
+
+  /** The connection is gone; answers with what it was, for its deliveries. */
+  disconnected(id: number): Connection | undefined {
+    this.#strangers.delete(id)
+    this.#wantList.delete(id)
+    const connection = this.#connections.get(id)
+    if (connection === undefined) return undefined
+    this.#connections.delete(id)
+    const left = this.#context.directory.leave(connection)
+    note(this.#context, { event: 'user-disconnected', user: connection.user, connections: left })
+    this.#changed(connection.user, left)
+    return connection
+  }
+
+  /** Marks that a name's connections changed, here or on a peer. */
+  touch(name: string): void {
+    this.#context.roster.touch(name)
+    this.#context.siblings.add(name)
+    this.#context.gathered = true
+    this.#publishSoon()
+  }
+
+  /** Tells the clients of users whose connections changed in this turn that there are others to compare with. */
+  flush(): void {
+    const { siblings, directory } = this.#context
+    for (const name of siblings) {
+      const room = directory.room(name)
+      if (room.length > 0) {
+        const payload = { connections: directory.connections(name) }
+        this.tell(room, { event: 'siblings', payload })
+      }
+    }
+    siblings.clear()
+  }
+
+  tick(): void {
+    const { now } = this.#context
+    if (this.#publishAt <= now) this.#publish()
+    for (const [id, until] of this.#strangers) {
+      if (until > now) break
+      this.#strangers.delete(id)
+      this.#close(id, 'it did not identify itself in time')
+    }
+  }
+
+  /** Asks every client to go to another server. */
+  move(): void {
+    const servers = this.#servers().filter(server => server.id !== this.#context.options.id)
+    this.tell([...this.#connections.values()], { event: 'move', payload: { servers } })
+    for (const id of this.#strangers.keys()) this.#close(id, 'draining')
+  }
+
+  closeAll(reason: string): void {
+    for (const id of this.#connections.keys()) this.#close(id, reason)
+  }
+
+  /** Emits to those of the connections that speak protocol 2. */
+  tell(connections: readonly Connection[], message: ClientEvent): void {
+    const to: number[] = []
+    for (const connection of connections) if (connection.protocol === 2) to.push(connection.id)
+    if (to.length > 0) this.#context.effects.push({ type: 'emit', to, message })
+  }
+
+  #enter(connection: Connection): void {
+    this.#strangers.delete(connection.id)
+    this.#connections.set(connection.id, connection)
+    const connections = this.#context.directory.enter(connection)
+    note(this.#context, { event: 'user-connected', user: connection.user, connections })
+    this.#changed(connection.user, connections)
+  }
+
+  #changed(user: string, connections: number): void {
+    this.#context.stream.change(user, connections)
+    this.touch(user)
+    note(this.#context, { event: 'updating-peers', user })
+  }
+
+  #publishSoon(): void {
+    const window = Math.min(ROSTER_WINDOW_MAX, ROSTER_WINDOW_MIN + this.#connections.size / CLIENTS_PER_MS)
+    this.#publishAt = Math.min(this.#publishAt, this.#context.now + window)
+  }
+
+  /** Gives the roster's changes to every client: once, and the same object to all of a kind. */
+  #publish(): void {
+    const { roster, directory, effects } = this.#context
+    this.#publishAt = Number.POSITIVE_INFINITY
+    const delta = roster.publish(directory.isOnline)
+    const lists: number[] = []
+    const deltas: number[] = []
+    if (delta === undefined) lists.push(...this.#wantList)
+    else for (const { id, protocol } of this.#connections.values()) (protocol === 1 ? lists : deltas).push(id)
+    this.#wantList.clear()
+    if (lists.length + deltas.length === 0) return
+    note(this.#context, { event: 'updating-clients', clients: lists.length + deltas.length, online: roster.size })
+    if (delta !== undefined && deltas.length > 0) {
+      effects.push({ type: 'emit', to: deltas, message: { event: 'roster', payload: delta } })
+    }
+    if (lists.length > 0) {
+      const list = roster.snapshot().users
+      effects.push({ type: 'emit', to: lists, message: { event: 'update_client', payload: { list } } })
+    }
+  }
+
+  #refuseIdentify(input: Extract<ClientInput, { type: 'identify' }>, code: ErrorCode, message: string): void {
+    const { effects } = this.#context
+    const payload: Refusal = { ok: false, code, message }
+    note(this.#context, { event: 'connection-refused', code, reason: message })
+    if (input.call !== undefined) {
+      effects.push({ type: 'answer', connection: input.connection, call: input.call, payload })
+    } else {
+      const refused: ClientEvent = { event: 'refused', payload: { ...payload, event: 'identify' } }
+      effects.push({ type: 'emit', to: [input.connection], message: refused })
+    }
+  }
+
+  #close(connection: number, reason: string): void {
+    this.#context.effects.push({ type: 'close', connection, reason })
+  }
+}

@@ -1,0 +1,47 @@
+import type { Delivery } from '../delivery/delivery.ts'
+import type { Forwarded, Relay } from '../protocol/frames.ts'
+import type { Directory } from '../presence/directory.ts'
+import type { Roster } from '../presence/roster.ts'
+import type { PresenceStream } from '../presence/stream.ts'
+import type { Message } from '../protocol/messages.ts'
+import type { Connection } from './connection.ts'
+import type { Effect, Note, ServerOptions } from './types.ts'
+
+/** What the parts of a server share during a step. */
+export interface Context {
+  readonly options: ServerOptions
+  readonly directory: Directory<Connection>
+  readonly roster: Roster
+  readonly stream: PresenceStream
+  /** Names whose connections changed somewhere, to be told to their clients here at the end of the turn. */
+  readonly siblings: Set<string>
+  /** Monotonic time of this step, ms. */
+  now: number
+  /** Wall clock of this step, ms since 1970. */
+  wall: number
+  draining: boolean
+  /** Whether something waits for the end of this turn. */
+  gathered: boolean
+  effects: Effect[]
+}
+
+/** How messages leave for peers; the router knows no more of links than this. */
+export interface Carrier {
+  /** Sends or holds a message for a peer, which then confirms the delivery; false when the peer is out of reach. */
+  forward(peer: string, message: Message, delivery: Delivery): boolean
+  /** Answers a peer's forward with its fate. */
+  answer(peer: string, incarnation: string, number: number, delivered: number, unconfirmed: boolean): void
+  /** Passes a client's words to its user's clients on a peer, if its link is up. */
+  relay(peer: string, relay: Relay): void
+}
+
+/** How messages arrive from peers. */
+export interface Arrivals {
+  forwarded(peer: string, incarnation: string, batch: readonly Forwarded[]): void
+  relayed(relay: Relay): void
+  settle(delivery: Delivery): void
+}
+
+export function note(context: Context, entry: Note): void {
+  context.effects.push({ type: 'log', note: entry })
+}

@@ -1,0 +1,417 @@
+import type { Delivery } from '../delivery/delivery.ts'
+import { Backoff } from '../mesh/backoff.ts'
+import { Peer } from '../mesh/peer.ts'
+import {
+  type AcceptorFrame,
+  type DiallerFrame,
+  type Holds,
+  type LinkRefusal,
+  MESSAGES_PER_FRAME,
+  type Relay,
+  TEXT_PER_FRAME,
+  type Forwarded,
+} from '../protocol/frames.ts'
+import { exceeds } from '../protocol/limits.ts'
+import { type Message, PROTOCOL, type ServerAddress } from '../protocol/messages.ts'
+import { applyPresence, replaceWithNothing } from './presence.ts'
+import { type Arrivals, type Carrier, type Context, note } from './context.ts'
+import type { LinkInput } from './types.ts'
+
+/** A beat goes out on each link every so often, ms. */
+const BEAT_MS = 1_000
+/** A link without a beat for this long is dead, ms. */
+export const LINK_DEAD_MS = 5_000
+/** A server that a peer refuses for its id for this long is the wrong one of two. Longer than a half-open link lives. */
+const ID_REFUSED_MS = 12_000
+
+/** The links to and from all peers: dialling, beats, what crosses them. */
+export class Peers implements Carrier {
+  readonly #context: Context
+  readonly #touch: (name: string) => void
+  #arrivals: Arrivals | undefined
+  #peers = new Map<string, Peer>()
+  #byLink = new Map<number, { peer: Peer; direction: 'outbound' | 'inbound' }>()
+  #beatAt = Number.POSITIVE_INFINITY
+
+  constructor(context: Context, touch: (name: string) => void) {
+    this.#context = context
+    this.#touch = touch
+  }
+
+  /** Where messages from peers go. */
+  set arrivals(arrivals: Arrivals) {
+    this.#arrivals = arrivals
+  }
+
+  /** This server and all that it knows. */
+  servers = (): ServerAddress[] => {
+    const { id, url } = this.#context.options
+    const servers: ServerAddress[] = [{ id, url }]
+    for (const peer of this.#peers.values()) if (peer.url !== undefined) servers.push({ id: peer.id, url: peer.url })
+    return servers
+  }
+
+  get deadline(): number {
+    let deadline = this.#beatAt
+    for (const { outbound, goneAt, idRefusedAt } of this.#peers.values()) {
+      if (outbound.state === 'waiting') deadline = Math.min(deadline, outbound.retryAt)
+      if (idRefusedAt !== undefined) deadline = Math.min(deadline, idRefusedAt + ID_REFUSED_MS)
+      deadline = Math.min(deadline, goneAt)
+    }
+    return deadline
+  }
+
+  start(): void {
+    this.#beatAt = this.#context.now + BEAT_MS
+    for (const { id, url } of this.#context.options.peers) this.#add(id, url, true)
+    this.tick()
+  }
+
+  handle(input: LinkInput): void {
+    switch (input.type) {
+      case 'dialled':
+        return this.#dialled(input)
+      case 'dial-failed':
+        return this.#dialFailed(input.peer, input.reason, input.code)
+      case 'accepted':
+        return this.#accept(input)
+      case 'frame':
+        return this.#frame(input.link, input.frame)
+      case 'link-closed':
+        return this.#closed(input.link, input.reason)
+    }
+  }
+
+  forward(id: string, message: Message, delivery: Delivery): boolean {
+    const peer = this.#peers.get(id)
+    if (peer === undefined) return false
+    const { limits, graceMs } = this.#context.options
+    const lost = peer.outbound.state !== 'open' && this.#context.now - peer.outboundLostAt >= graceMs
+    if (lost || exceeds(peer.held.size + 1, limits.heldPerPeer)) {
+      peer.miss(message.from, message.to)
+      return false
+    }
+    const { id: messageId, at, from, to, text } = message
+    peer.hold(number => [number, messageId, at, from, to, text], delivery)
+    this.#context.gathered = true
+    return true
+  }
+
+  answer(id: string, incarnation: string, number: number, delivered: number, unconfirmed: boolean): void {
+    const peer = this.#peers.get(id)
+    if (peer?.inbound?.incarnation !== incarnation) return
+    peer.fates.push([number, delivered, unconfirmed])
+    this.#context.gathered = true
+  }
+
+  relay(id: string, relay: Relay): void {
+    const outbound = this.#peers.get(id)?.outbound
+    if (outbound?.state === 'open') this.#send(outbound.link, { event: 'relay', payload: relay })
+  }
+
+  /** Sends what this turn gathered: presence, messages, answers. */
+  flush(): void {
+    const deltas = this.#context.stream.take()
+    for (const peer of this.#peers.values()) {
+      const { outbound, inbound } = peer
+      if (outbound.state === 'open') {
+        for (const delta of deltas) this.#send(outbound.link, { event: 'presence', payload: delta })
+        for (const payload of frames(peer.batch)) this.#send(outbound.link, { event: 'forward', payload })
+      }
+      if (inbound !== undefined && peer.fates.length > 0) {
+        this.#send(inbound.link, { event: 'fates', payload: peer.fates })
+      }
+      if (peer.batch.length > 0) peer.batch = []
+      if (peer.fates.length > 0) peer.fates = []
+    }
+  }
+
+  tick(): void {
+    const { now } = this.#context
+    const beat = this.#beatAt <= now
+    if (beat) this.#beatAt = now + BEAT_MS
+    for (const peer of this.#peers.values()) {
+      if (peer.goneAt <= now) this.#gone(peer)
+      if (beat) this.#beat(peer)
+      if (peer.outbound.state === 'waiting' && peer.outbound.retryAt <= now) this.#dial(peer)
+      if (peer.idRefusedAt !== undefined && peer.idRefusedAt + ID_REFUSED_MS <= now) {
+        const reason = `another server with the id ${this.#context.options.id} is in the mesh (so says ${peer.id}); give this one an id of its own`
+        peer.idRefusedAt = undefined
+        this.#context.effects.push({ type: 'exit', code: 1, reason })
+      }
+    }
+  }
+
+  /** After a stall of this process: silence proves nothing, everyone gets a fresh period. */
+  forgive(): void {
+    const { now, options } = this.#context
+    for (const peer of this.#peers.values()) {
+      if (peer.outbound.state === 'open') peer.outbound.heardAt = now
+      else peer.outboundLostAt = now
+      if (peer.inbound !== undefined) peer.inbound.heardAt = now
+      if (peer.goneAt !== Number.POSITIVE_INFINITY) peer.goneAt = now + options.graceMs
+    }
+  }
+
+  goodbye(): void {
+    for (const peer of this.#peers.values()) {
+      if (peer.outbound.state === 'open') this.#send(peer.outbound.link, { event: 'goodbye', payload: null })
+    }
+  }
+
+  #add(id: string, url: string | undefined, configured: boolean): Peer {
+    const { now, options, directory } = this.#context
+    const peer = new Peer(id, url, configured, new Backoff(options.random), now)
+    this.#peers.set(id, peer)
+    directory.addReplica(id, peer.replica)
+    return peer
+  }
+
+  #dial(peer: Peer): void {
+    if (peer.url === undefined || this.#context.draining) {
+      peer.outbound = { state: 'waiting', retryAt: Number.POSITIVE_INFINITY }
+      return
+    }
+    peer.outbound = { state: 'dialling' }
+    note(this.#context, { event: 'dialling', peer: peer.id, url: peer.url })
+    this.#context.effects.push({ type: 'dial', peer: peer.id, url: peer.url, id: peer.id })
+  }
+
+  #dialled(input: Extract<LinkInput, { type: 'dialled' }>): void {
+    const context = this.#context
+    const peer = this.#peers.get(input.peer)
+    if (peer?.outbound.state !== 'dialling' || input.introduction.id !== peer.id) {
+      return this.#hangUp(input.link, `expected ${input.peer}, met ${input.introduction.id}`)
+    }
+    const { now, stream, directory } = context
+    const { incarnation } = input.introduction
+    peer.outbound = { state: 'open', link: input.link, openedAt: now, heardAt: now, incarnation }
+    peer.idRefusedAt = undefined
+    this.#byLink.set(input.link, { peer, direction: 'outbound' })
+    note(context, { event: 'outbound', peer: peer.id })
+
+    for (const payload of stream.catchUp(input.holds, directory.ownUsers())) {
+      this.#send(input.link, { event: 'presence', payload })
+    }
+    this.#send(input.link, { event: 'members', payload: this.servers() })
+    if (peer.missed.size > 0) {
+      this.#send(input.link, { event: 'missed', payload: [...peer.missed] })
+      peer.missed.clear()
+    }
+    peer.batch = []
+    for (const [number, { frame, delivery }] of peer.held) {
+      if (number > input.holds.forwards) peer.batch.push(frame)
+      if (delivery.settled) peer.held.delete(number)
+    }
+    if (peer.batch.length > 0) context.gathered = true
+  }
+
+  #dialFailed(id: string, reason: string, code: LinkRefusal | undefined): void {
+    const peer = this.#peers.get(id)
+    if (peer?.outbound.state !== 'dialling') return
+    if (code === 'id-in-use') peer.idRefusedAt ??= this.#context.now
+    else peer.idRefusedAt = undefined
+    if (code !== undefined) note(this.#context, { event: 'link-refused', peer: id, code })
+    else note(this.#context, { event: 'dial-failed', peer: id, reason, failures: peer.backoff.failures + 1 })
+    peer.outbound = { state: 'waiting', retryAt: this.#context.now + peer.backoff.next() }
+  }
+
+  #accept(input: Extract<LinkInput, { type: 'accepted' }>): void {
+    const { effects, options, now, draining } = this.#context
+    const { id, incarnation, protocol, url } = input.introduction
+    const refuse = (code: LinkRefusal, message: string) => {
+      effects.push({ type: 'refuse', link: input.link, code, message })
+    }
+    if (draining) return refuse('draining', 'this server is shutting down')
+    if (protocol !== PROTOCOL) return refuse('bad-handshake', `this server speaks protocol ${PROTOCOL}, not ${protocol}`)
+    if (id === options.id) {
+      if (incarnation === options.incarnation) return refuse('own-id', 'this is the dialling server itself')
+      return refuse('id-in-use', `this server has the id ${id} itself`)
+    }
+    let peer = this.#peers.get(id)
+    if (peer === undefined) {
+      peer = this.#add(id, url, false)
+      if (url !== undefined) note(this.#context, { event: 'peer-learned', peer: id, url })
+    }
+    const old = peer.inbound
+    if (old !== undefined) {
+      if (old.incarnation !== incarnation) return refuse('id-in-use', `another server with the id ${id} is connected`)
+      this.#byLink.delete(old.link)
+      this.#hangUp(old.link, 'replaced by a newer link')
+    }
+    peer.inbound = { link: input.link, heardAt: now, incarnation }
+    peer.goneAt = Number.POSITIVE_INFINITY
+    this.#byLink.set(input.link, { peer, direction: 'inbound' })
+    effects.push({ type: 'accept', link: input.link, holds: this.#holds(peer) })
+    note(this.#context, { event: 'inbound', peer: id })
+    // It is evidently up: no reason to wait out a long back-off.
+    const { outbound } = peer
+    if (outbound.state === 'waiting' && peer.url !== undefined) {
+      outbound.retryAt = Math.min(outbound.retryAt, now + options.random() * 200)
+    }
+  }
+
+  #holds(peer: Peer): Holds {
+    const { inbound, replica, received } = peer
+    const holds: Holds = { seq: 0, forwards: 0 }
+    if (inbound === undefined) return holds
+    if (replica.incarnation === inbound.incarnation) {
+      holds.incarnation = inbound.incarnation
+      holds.seq = replica.seq
+    }
+    if (received?.incarnation === inbound.incarnation) holds.forwards = received.number
+    return holds
+  }
+
+  #frame(link: number, frame: DiallerFrame | AcceptorFrame): void {
+    const known = this.#byLink.get(link)
+    if (known === undefined) return
+    const { peer } = known
+    if (known.direction === 'outbound') return this.#answered(peer, frame)
+    const { inbound } = peer
+    if (inbound === undefined) return
+    inbound.heardAt = this.#context.now
+    switch (frame.event) {
+      case 'presence':
+        // A stream speaks for the incarnation that the handshake proved, and for no other.
+        if (frame.payload.incarnation !== inbound.incarnation) return
+        if (!applyPresence(this.#context, peer.id, peer.replica, frame.payload, this.#touch)) this.#resync(peer)
+        return
+      case 'beat':
+        this.#send(link, { event: 'beat', payload: frame.payload })
+        if (peer.replica.isBehind(inbound.incarnation, frame.payload.seq)) this.#resync(peer)
+        return
+      case 'forward': {
+        const batch = frame.payload.filter(([number]) => peer.accepts(inbound.incarnation, number))
+        this.#arrivals?.forwarded(peer.id, inbound.incarnation, batch)
+        return
+      }
+      case 'relay':
+        this.#arrivals?.relayed(frame.payload)
+        return
+      case 'missed':
+        for (const name of frame.payload) this.#context.siblings.add(name)
+        this.#context.gathered = true
+        return
+      case 'members':
+        return this.#learn(frame.payload)
+      case 'goodbye':
+        note(this.#context, { event: 'peer-goodbye', peer: peer.id })
+        this.#gone(peer)
+        return
+    }
+  }
+
+  /** An answer on a link that this server dialled. */
+  #answered(peer: Peer, frame: DiallerFrame | AcceptorFrame): void {
+    const { outbound } = peer
+    if (outbound.state !== 'open') return
+    outbound.heardAt = this.#context.now
+    if (frame.event === 'resync') {
+      const { stream, directory } = this.#context
+      for (const payload of stream.snapshot(directory.ownUsers())) {
+        this.#send(outbound.link, { event: 'presence', payload })
+      }
+    } else if (frame.event === 'fates') {
+      for (const [number, delivered, unconfirmed] of frame.payload) {
+        const held = peer.held.get(number)
+        if (held === undefined) continue
+        peer.held.delete(number)
+        held.delivery.confirm(delivered, unconfirmed)
+        this.#arrivals?.settle(held.delivery)
+      }
+    }
+  }
+
+  #resync(peer: Peer): void {
+    const { now } = this.#context
+    if (peer.inbound === undefined || now - peer.resyncAskedAt < BEAT_MS) return
+    peer.resyncAskedAt = now
+    note(this.#context, { event: 'resync', peer: peer.id })
+    this.#send(peer.inbound.link, { event: 'resync', payload: null })
+  }
+
+  #learn(members: readonly ServerAddress[]): void {
+    for (const { id, url } of members) {
+      if (id === this.#context.options.id || this.#peers.has(id)) continue
+      this.#add(id, url, false)
+      note(this.#context, { event: 'peer-learned', peer: id, url })
+    }
+  }
+
+  #closed(link: number, reason: string): void {
+    const known = this.#byLink.get(link)
+    if (known === undefined) return
+    this.#byLink.delete(link)
+    const { peer, direction } = known
+    const { now, options } = this.#context
+    note(this.#context, { event: 'link-lost', peer: peer.id, direction, reason })
+    if (direction === 'inbound') {
+      peer.inbound = undefined
+      peer.fates = []
+      if (peer.replica.incarnation !== undefined) peer.goneAt = now + options.graceMs
+    } else if (peer.outbound.state === 'open') {
+      peer.backoff.ended(now - peer.outbound.openedAt)
+      peer.outboundLostAt = now
+      peer.batch = []
+      peer.outbound = { state: 'waiting', retryAt: now + peer.backoff.next() }
+    }
+  }
+
+  /** One beat: say where the stream stands, find links without life, let go of what was held for too long. */
+  #beat(peer: Peer): void {
+    const { now, stream, options } = this.#context
+    const { outbound, inbound } = peer
+    if (outbound.state === 'open') {
+      const payload = { incarnation: stream.incarnation, seq: stream.seq }
+      if (now - outbound.heardAt > LINK_DEAD_MS) this.#dead(outbound.link)
+      else this.#send(outbound.link, { event: 'beat', payload })
+      for (const [number, { delivery }] of peer.held) {
+        if (!delivery.settled) break
+        peer.held.delete(number)
+      }
+    } else if (peer.held.size > 0 && now - peer.outboundLostAt >= options.graceMs) {
+      for (const delivery of peer.dropHeld()) {
+        delivery.confirm(0, true)
+        this.#arrivals?.settle(delivery)
+      }
+    }
+    if (inbound !== undefined && now - inbound.heardAt > LINK_DEAD_MS) this.#dead(inbound.link)
+  }
+
+  #dead(link: number): void {
+    this.#hangUp(link, 'no sign of life')
+    this.#closed(link, 'no sign of life')
+  }
+
+  /** The peer's users leave the roster. */
+  #gone(peer: Peer): void {
+    peer.goneAt = Number.POSITIVE_INFINITY
+    note(this.#context, { event: 'peer-gone', peer: peer.id, users: peer.replica.size })
+    replaceWithNothing(peer.replica, this.#touch)
+  }
+
+  #hangUp(link: number, reason: string): void {
+    this.#context.effects.push({ type: 'hang-up', link, reason })
+  }
+
+  #send(link: number, frame: DiallerFrame | AcceptorFrame): void {
+    this.#context.effects.push({ type: 'send', link, frame })
+  }
+}
+
+/** Cuts a batch into frames that stay under the packet size. */
+function* frames(batch: readonly Forwarded[]): Generator<Forwarded[]> {
+  let frame: Forwarded[] = []
+  let characters = 0
+  for (const forwarded of batch) {
+    if (frame.length === MESSAGES_PER_FRAME || (frame.length > 0 && characters + forwarded[5].length > TEXT_PER_FRAME)) {
+      yield frame
+      frame = []
+      characters = 0
+    }
+    frame.push(forwarded)
+    characters += forwarded[5].length
+  }
+  if (frame.length > 0) yield frame
+}

@@ -1,0 +1,149 @@
+import { Directory } from '../presence/directory.ts'
+import { Roster } from '../presence/roster.ts'
+import { PresenceStream } from '../presence/stream.ts'
+import { Clients } from './clients.ts'
+import type { Connection } from './connection.ts'
+import { type Context, note } from './context.ts'
+import { Peers } from './peers.ts'
+import { Router } from './router.ts'
+import type { Effect, Input, ServerOptions } from './types.ts'
+
+/** A deadline overslept by more than this, ms, means that this process stood still, not everyone else. */
+const STALL_MS = 1_000
+/** How long a draining server waits for its clients to go, ms. */
+const DRAIN_MS = 3_000
+
+/**
+ * One server of the mesh as a state machine: `step` takes what happened and the time, and answers with what is to be
+ * done. It has no clock, socket or timer; the edge calls `tick` when `deadline` has come, and `flush` once at the end
+ * of a turn of the event loop in which `gathered` became true.
+ */
+export class MeshServer {
+  readonly #context: Context
+  readonly #clients: Clients
+  readonly #peers: Peers
+  readonly #router: Router
+  #drainUntil = Number.POSITIVE_INFINITY
+
+  constructor(options: ServerOptions) {
+    this.#context = {
+      options,
+      directory: new Directory<Connection>(),
+      roster: new Roster(),
+      stream: new PresenceStream(options.incarnation),
+      siblings: new Set(),
+      now: 0,
+      wall: 0,
+      draining: false,
+      gathered: false,
+      effects: [],
+    }
+    this.#peers = new Peers(this.#context, name => this.#clients.touch(name))
+    this.#clients = new Clients(this.#context, this.#peers.servers)
+    this.#router = new Router(this.#context, this.#clients, this.#peers)
+    this.#peers.arrivals = this.#router
+  }
+
+  /** When `tick` is due, on the monotonic clock, ms; Infinity when nothing waits. */
+  get deadline(): number {
+    return Math.min(this.#clients.deadline, this.#peers.deadline, this.#router.deadline, this.#drainUntil)
+  }
+
+  /** Whether something waits for the end of this turn of the event loop. */
+  get gathered(): boolean {
+    return this.#context.gathered
+  }
+
+  /** The names online in the whole mesh, sorted, as last told to clients. */
+  get roster(): readonly string[] {
+    return this.#context.roster.snapshot().users
+  }
+
+  /**
+   * @param now monotonic time, ms
+   * @param wall ms since 1970; may jump
+   */
+  step(input: Input, now: number, wall: number): Effect[] {
+    const context = this.#context
+    context.now = now
+    context.wall = wall
+    context.effects = []
+    this.#handle(input)
+    return context.effects
+  }
+
+  #handle(input: Input): void {
+    switch (input.type) {
+      case 'start':
+        return this.#peers.start()
+      case 'flush':
+        this.#context.gathered = false
+        this.#clients.flush()
+        return this.#peers.flush()
+      case 'tick':
+        return this.#tick()
+      case 'drain':
+        return this.#drain()
+      case 'connected':
+        return this.#clients.connected(input.connection)
+      case 'identify':
+        return this.#clients.identify(input)
+      case 'im':
+        return this.#router.im(input)
+      case 'relay':
+        return this.#router.relay(input)
+      case 'got': {
+        const connection = this.#clients.get(input.connection)
+        if (connection !== undefined) this.#router.got(connection, input.count)
+        return
+      }
+      case 'roster':
+        this.#context.effects.push({
+          type: 'answer',
+          connection: input.connection,
+          call: input.call,
+          payload: this.#context.roster.snapshot(),
+        })
+        return
+      case 'disconnected': {
+        const connection = this.#clients.disconnected(input.connection)
+        if (connection !== undefined) this.#router.abandon(connection)
+        if (this.#context.draining && this.#clients.size === 0) this.#leave()
+        return
+      }
+      default:
+        return this.#peers.handle(input)
+    }
+  }
+
+  #tick(): void {
+    const overslept = this.#context.now - this.deadline
+    if (overslept > STALL_MS) {
+      note(this.#context, { event: 'stalled', ms: Math.round(overslept) })
+      this.#peers.forgive()
+    }
+    this.#clients.tick()
+    this.#router.tick()
+    this.#peers.tick()
+    if (this.#drainUntil <= this.#context.now) this.#leave()
+  }
+
+  #drain(): void {
+    if (this.#context.draining) return
+    this.#context.draining = true
+    this.#drainUntil = this.#context.now + DRAIN_MS
+    note(this.#context, { event: 'draining', clients: this.#clients.size })
+    this.#clients.move()
+    if (this.#clients.size === 0) this.#leave()
+  }
+
+  /** Says goodbye to the peers, and ends. */
+  #leave(): void {
+    if (this.#drainUntil === Number.POSITIVE_INFINITY) return
+    this.#drainUntil = Number.POSITIVE_INFINITY
+    this.#clients.closeAll('draining')
+    this.#peers.flush()
+    this.#peers.goodbye()
+    this.#context.effects.push({ type: 'exit', code: 0, reason: 'drained' })
+  }
+}

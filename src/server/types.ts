@@ -1,0 +1,114 @@
+/**
+ * The server as a state machine: what comes in, what goes out. Connections and links are numbers that the edge gives;
+ * every payload was parsed at the gate.
+ */
+import type { AcceptorFrame, DiallerFrame, Holds, Introduction, LinkRefusal, Relay } from '../protocol/frames.ts'
+import type { Limits } from '../protocol/limits.ts'
+import type {
+  Composed,
+  DeliveredMessage,
+  Fate,
+  Identified,
+  OriginalIm,
+  Refusal,
+  RosterDelta,
+  RosterSnapshot,
+  ServerAddress,
+} from '../protocol/messages.ts'
+
+export interface ServerOptions {
+  id: string
+  /** 128 random bits, made at the start of the process. */
+  incarnation: string
+  /** Where clients and peers reach this server. */
+  url: string
+  /** The configured peers, this server excluded. */
+  peers: readonly ServerAddress[]
+  limits: Limits
+  /** How long the users of a silent peer stay in the roster, ms. */
+  graceMs: number
+  /** Random numbers in [0, 1). */
+  random: () => number
+  /** Whether to narrate every message; off it costs nothing. */
+  narrateMessages: boolean
+}
+
+/** `call` names an event that wants an acknowledgement; the edge gives the number and keeps what it stands for. */
+export type ClientInput =
+  | { type: 'connected'; connection: number }
+  | { type: 'identify'; connection: number; user: unknown; protocol: 1 | 2; call?: number }
+  | { type: 'im'; connection: number; message: Composed | OriginalIm; call?: number }
+  | { type: 'got'; connection: number; count: number }
+  | { type: 'roster'; connection: number; call: number }
+  | { type: 'relay'; connection: number; to: string | undefined; body: unknown }
+  | { type: 'disconnected'; connection: number }
+
+export type LinkInput =
+  /** A dial ended in a proven link. */
+  | { type: 'dialled'; peer: string; link: number; introduction: Introduction; holds: Holds }
+  | { type: 'dial-failed'; peer: string; reason: string; code?: LinkRefusal }
+  /** A dialler has proven itself: answer with `accept` or `refuse`. */
+  | { type: 'accepted'; link: number; introduction: Introduction }
+  | { type: 'frame'; link: number; frame: DiallerFrame | AcceptorFrame }
+  | { type: 'link-closed'; link: number; reason: string }
+
+export type Input =
+  | ClientInput
+  | LinkInput
+  | { type: 'start' }
+  /** Ends a turn of the event loop: what was gathered goes out. */
+  | { type: 'flush' }
+  /** The deadline has come. */
+  | { type: 'tick' }
+  /** Leave the mesh in good order. */
+  | { type: 'drain' }
+
+/** What a client is told. One effect may have many receivers: encode once. */
+export type ClientEvent =
+  | { event: 'im'; payload: DeliveredMessage }
+  | { event: 'update_client'; payload: { list: string[] } }
+  | { event: 'roster'; payload: RosterDelta }
+  | { event: 'relay'; payload: Relay }
+  /** Some connection of the user came or went elsewhere: compare histories. */
+  | { event: 'siblings'; payload: { connections: number } }
+  | { event: 'move'; payload: { servers: ServerAddress[] } }
+  | { event: 'refused'; payload: Refusal & { event: string } }
+
+export type Effect =
+  | { type: 'emit'; to: readonly number[]; message: ClientEvent }
+  | { type: 'answer'; connection: number; call: number; payload: Identified | Fate | RosterSnapshot }
+  | { type: 'close'; connection: number; reason: string }
+  | { type: 'dial'; peer: string; url: string; id: string | undefined }
+  | { type: 'accept'; link: number; holds: Holds }
+  | { type: 'refuse'; link: number; code: LinkRefusal; message: string }
+  | { type: 'send'; link: number; frame: DiallerFrame | AcceptorFrame }
+  | { type: 'hang-up'; link: number; reason: string }
+  | { type: 'log'; note: Note }
+  | { type: 'exit'; code: number; reason: string }
+
+/** What the log tells; the words are found at the edge. */
+export type Note =
+  | { event: 'dialling'; peer: string; url: string }
+  | { event: 'dial-failed'; peer: string; reason: string; failures: number }
+  | { event: 'outbound'; peer: string }
+  | { event: 'inbound'; peer: string }
+  | { event: 'link-lost'; peer: string; direction: 'outbound' | 'inbound'; reason: string }
+  | { event: 'link-refused'; peer: string; code: LinkRefusal }
+  | { event: 'update-from-peer'; peer: string }
+  | { event: 'replacing-list'; peer: string; users: number }
+  | { event: 'adding-user' | 'replacing-user' | 'removing-user'; peer: string; user: string; connections: number }
+  | { event: 'resync'; peer: string }
+  | { event: 'peer-gone'; peer: string; users: number }
+  | { event: 'peer-goodbye'; peer: string }
+  | { event: 'peer-learned'; peer: string; url: string }
+  | { event: 'updating-clients'; clients: number; online: number }
+  | { event: 'updating-peers'; user: string }
+  | { event: 'user-connected'; user: string; connections: number }
+  | { event: 'user-disconnected'; user: string; connections: number }
+  | { event: 'connection-refused'; code: string; reason: string }
+  | { event: 'im'; from: string; to: string; text: string; forwarded: boolean }
+  | { event: 'not-connected-here'; role: 'Recipient' | 'Sender'; user: string }
+  | { event: 'sending'; role: 'Recipient' | 'Sender'; user: string; connections: number }
+  | { event: 'forwarding'; peer: string }
+  | { event: 'stalled'; ms: number }
+  | { event: 'draining'; clients: number }

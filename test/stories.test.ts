@@ -1,0 +1,164 @@
+import { describe, expect, test } from 'vitest'
+import { Mesh, type SimClient } from './support/mesh.ts'
+
+const texts = (client: SimClient) => (client.session?.messages ?? []).map(message => message.text)
+const roster = (client: SimClient) => client.session?.roster
+
+function three(seed = 1) {
+  const mesh = new Mesh(seed, 3)
+  const [one, two, three] = mesh.servers
+  if (one === undefined || two === undefined || three === undefined) throw new Error('a mesh of three')
+  return { mesh, one, two, three }
+}
+
+describe('a mesh of three', () => {
+  test('everyone sees the sorted roster of the whole mesh, each name once', () => {
+    const { mesh, one, two, three: last } = three()
+    const clients = [
+      mesh.join('b', 'Billy', last),
+      mesh.join('a1', 'Anna', one),
+      mesh.join('a2', 'Anna', two),
+      mesh.join('z', '__proto__', two),
+    ]
+    mesh.run(3_000)
+    for (const client of clients) expect(roster(client)).toEqual(['Anna', 'Billy', '__proto__'])
+    for (const server of mesh.servers) expect(server.core?.roster).toEqual(['Anna', 'Billy', '__proto__'])
+  })
+
+  test('all clients of the recipient and of the sender show a message once, in one order', () => {
+    const { mesh, one, two, three: last } = three()
+    const anna = mesh.join('a1', 'Anna', one)
+    const annaToo = mesh.join('a2', 'Anna', two)
+    const billy = mesh.join('b', 'Billy', last)
+    const carla = mesh.join('c', 'Carla', last)
+    mesh.run(3_000)
+    mesh.say(billy, 'Anna', 'Hi Anna')
+    mesh.run(1_000)
+    mesh.say(annaToo, 'Billy', 'Hi Billy')
+    mesh.say(annaToo, 'Anna', 'note to self')
+    mesh.run(1_000)
+    for (const client of [anna, annaToo]) {
+      expect(texts(client)).toEqual(['Hi Anna', 'Hi Billy', 'note to self'])
+      expect(client.shown).toHaveLength(3)
+    }
+    expect(texts(billy)).toEqual(['Hi Anna', 'Hi Billy'])
+    expect(texts(carla)).toEqual([])
+    const progress = billy.events.filter(event => event.type === 'progress').at(-1)
+    expect(progress).toMatchObject({ progress: { state: 'delivered', connections: 2 } })
+  })
+
+  test('a message to someone offline is held by its sender, and arrives when they come', () => {
+    const { mesh, one, two } = three()
+    const anna = mesh.join('a', 'Anna', one)
+    mesh.run(2_000)
+    mesh.say(anna, 'Billy', 'are you there?')
+    mesh.run(10_000)
+    expect(anna.session?.held).toHaveLength(1)
+    const billy = mesh.join('b', 'Billy', two)
+    mesh.run(3_000)
+    expect(texts(billy)).toEqual(['are you there?'])
+    expect(anna.session?.held).toEqual([])
+  })
+
+  test('a killed server: its clients are elsewhere within seconds, and nobody is a ghost when it is back', () => {
+    const { mesh, one, two } = three()
+    const anna = mesh.join('a', 'Anna', one)
+    const billy = mesh.join('b', 'Billy', two)
+    mesh.run(3_000)
+    mesh.crash(two)
+    mesh.say(anna, 'Billy', 'still there?')
+    mesh.run(12_000)
+    expect(billy.connection?.server).not.toBe(two)
+    expect(texts(billy)).toEqual(['still there?'])
+    mesh.quit(billy)
+    mesh.boot(two)
+    mesh.run(12_000)
+    for (const server of mesh.servers) expect(server.core?.roster).toEqual(['Anna'])
+    expect(anna.session?.held).toEqual([])
+  })
+
+  test('a partition: both sides chat on; healed, one roster, and a second client catches up', () => {
+    const { mesh, one, two, three: last } = three()
+    const anna = mesh.join('a1', 'Anna', one)
+    const annaToo = mesh.join('a2', 'Anna', last)
+    const billy = mesh.join('b', 'Billy', one)
+    mesh.run(3_000)
+    mesh.cut('server-1', 'server-3')
+    mesh.cut('server-2', 'server-3')
+    mesh.run(15_000)
+    expect(last.core?.roster).toEqual(['Anna'])
+    mesh.say(billy, 'Anna', 'you missed this')
+    mesh.run(5_000)
+    expect(texts(anna)).toEqual(['you missed this'])
+    expect(texts(annaToo)).toEqual([])
+    mesh.heal()
+    mesh.run(20_000)
+    for (const server of [one, two, last]) expect(server.core?.roster).toEqual(['Anna', 'Billy'])
+    expect(texts(annaToo)).toEqual(['you missed this'])
+  })
+
+  test('a second terminal shows what the first one has', () => {
+    const { mesh, one, two } = three()
+    const anna = mesh.join('a1', 'Anna', one)
+    const billy = mesh.join('b', 'Billy', two)
+    mesh.run(2_000)
+    for (let n = 0; n < 300; n++) {
+      mesh.say(billy, 'Anna', `message ${n}`)
+      mesh.run(50)
+    }
+    mesh.run(5_000)
+    const late = mesh.join('a2', 'Anna', two)
+    mesh.run(20_000)
+    expect(texts(late)).toEqual(texts(anna))
+    expect(late.shown).toHaveLength(300)
+  })
+})
+
+test('random schedules end with the true roster, and with every message at its recipient or held by its sender', () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const mesh = new Mesh(seed, 2 + (seed % 4))
+    const pick = <T>(of: readonly T[]): T => of[Math.floor(mesh.random() * of.length)] as T
+    const users = ['Anna', 'Billy', 'Carla']
+    for (let n = 0; n < 4; n++) mesh.join(`c${n}`, pick(users), pick(mesh.servers))
+    const down = new Set<(typeof mesh.servers)[number]>()
+    for (let step = 0; step < 25; step++) {
+      const chance = mesh.random()
+      const client = pick(mesh.clients)
+      if (chance < 0.5) mesh.say(client, pick(users), `${seed}/${step}`)
+      else if (chance < 0.6 && down.size + 1 < mesh.servers.length) {
+        const server = pick(mesh.servers)
+        if (server.core !== undefined) mesh.crash(server)
+        down.add(server)
+      } else if (chance < 0.7) {
+        for (const server of down) mesh.boot(server)
+        down.clear()
+      } else if (chance < 0.8) mesh.cut(pick(mesh.servers).id, pick(mesh.servers).id)
+      else if (chance < 0.85) mesh.heal()
+      else if (client.session === undefined) mesh.open(client, pick(mesh.servers))
+      else if (chance < 0.9) mesh.quit(client)
+      mesh.run(mesh.random() * 4_000)
+    }
+    mesh.heal()
+    for (const server of down) mesh.boot(server)
+    mesh.run(100_000)
+    const online = mesh.clients.filter(client => client.session !== undefined)
+    const truth = [...new Set(online.map(client => client.user))].sort()
+    for (const server of mesh.servers) expect(server.core?.roster, `roster, seed ${seed}`).toEqual(truth)
+    for (const client of online) expect(roster(client), `roster of a client, seed ${seed}`).toEqual(truth)
+    const held = new Set(mesh.clients.flatMap(client => [...client.outbox.keys()]))
+    for (const sender of mesh.clients) {
+      for (const message of sender.history.filter(({ from }) => from === sender.user)) {
+        const arrived = mesh.clients.some(
+          ({ user, history }) => user === message.to && history.some(({ id }) => id === message.id),
+        )
+        expect(arrived || held.has(message.id), `message ${message.id}, seed ${seed}`).toBe(true)
+      }
+    }
+    for (const client of online) {
+      const ids = client.shown.map(message => message.id)
+      expect(new Set(ids).size, `shown once, seed ${seed}`).toBe(ids.length)
+      const sibling = online.find(({ user }) => user === client.user)
+      expect(texts(client), `siblings alike, seed ${seed}`).toEqual(sibling && texts(sibling))
+    }
+  }
+})
