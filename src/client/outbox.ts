@@ -68,7 +68,8 @@ export class Outbox {
 
   /** Whether a server left a message without an answer for too long. */
   overdue(now: number): boolean {
-    for (const { sentAt } of this.#entries.values()) if (sentAt !== undefined && now - sentAt >= NO_ANSWER_MS) return true
+    for (const { sentAt } of this.#entries.values())
+      if (sentAt !== undefined && now - sentAt >= NO_ANSWER_MS) return true
     return false
   }
 
@@ -91,7 +92,12 @@ export class Outbox {
   }
 
   /** Takes the answer to a message. Undefined for one that is not under way. */
-  answered(id: string, fate: Fate, recipientOnline: boolean, now: number): { done: boolean; progress: Progress } | undefined {
+  answered(
+    id: string,
+    fate: Fate,
+    recipientOnline: boolean,
+    now: number,
+  ): { done: boolean; progress: Progress } | undefined {
     const entry = this.#entries.get(id)
     if (entry?.sentAt === undefined) return undefined
     entry.sentAt = undefined

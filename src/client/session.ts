@@ -276,7 +276,10 @@ export class Session {
     const retryAt = this.#now + this.#backoff.next()
     this.#phase = { name: 'waiting', url: this.#other(phase.url), retryAt }
     const attempt = this.#backoff.failures
-    this.#tell({ type: 'connection', state: { phase: 'waiting', reason, retryAt: this.#wall + retryAt - this.#now, attempt } })
+    this.#tell({
+      type: 'connection',
+      state: { phase: 'waiting', reason, retryAt: this.#wall + retryAt - this.#now, attempt },
+    })
   }
 
   /** A server other than that at `url`, by chance, so that a dead server's clients spread. */

@@ -44,7 +44,12 @@ export const membersSchema = z.array(z.object({ id, url })).max(MAX_MEMBERS)
 export const missedSchema = z.array(name).max(10_000)
 
 /** From one client of a user to the user's other clients, or to the one at address `to`; servers read only the envelope. */
-export const relaySchema = z.object({ user: name, from: z.string().max(200), to: z.string().max(200).optional(), body: z.unknown() })
+export const relaySchema = z.object({
+  user: name,
+  from: z.string().max(200),
+  to: z.string().max(200).optional(),
+  body: z.unknown(),
+})
 export type Relay = z.infer<typeof relaySchema>
 
 /** Answers of the acceptor: what became of forwards, `[number, delivered, unconfirmed]`. */

@@ -29,7 +29,6 @@ export interface Refusal {
   retryAfter?: number
 }
 
-
 /** What became of a message: `delivered` counts the recipient's connections that confirmed it. */
 export type Fate = { ok: true; delivered: number; unconfirmed?: true } | Refusal
 

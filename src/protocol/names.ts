@@ -37,7 +37,10 @@ const SERVER_ID = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$/
 export function parseServerId(raw: unknown): Checked<string> {
   return typeof raw === 'string' && SERVER_ID.test(raw)
     ? { ok: true, value: raw }
-    : { ok: false, reason: 'a server id has 1 to 64 letters, digits or any of . _ - / and starts with a letter or digit' }
+    : {
+        ok: false,
+        reason: 'a server id has 1 to 64 letters, digits or any of . _ - / and starts with a letter or digit',
+      }
 }
 
 /** The order of every roster: by UTF-16 code units, as `Array.prototype.sort` has it. */

@@ -4,17 +4,17 @@ import { Peer } from '../mesh/peer.ts'
 import {
   type AcceptorFrame,
   type DiallerFrame,
+  type Forwarded,
   type Holds,
   type LinkRefusal,
   MESSAGES_PER_FRAME,
   type Relay,
   TEXT_PER_FRAME,
-  type Forwarded,
 } from '../protocol/frames.ts'
 import { exceeds } from '../protocol/limits.ts'
 import { type Message, PROTOCOL, type ServerAddress } from '../protocol/messages.ts'
-import { applyPresence, replaceWithNothing } from './presence.ts'
 import { type Arrivals, type Carrier, type Context, note } from './context.ts'
+import { applyPresence, replaceWithNothing } from './presence.ts'
 import type { LinkInput } from './types.ts'
 
 /** A beat goes out on each link every so often, ms. */
@@ -223,7 +223,8 @@ export class Peers implements Carrier {
       effects.push({ type: 'refuse', link: input.link, code, message })
     }
     if (draining) return refuse('draining', 'this server is shutting down')
-    if (protocol !== PROTOCOL) return refuse('bad-handshake', `this server speaks protocol ${PROTOCOL}, not ${protocol}`)
+    if (protocol !== PROTOCOL)
+      return refuse('bad-handshake', `this server speaks protocol ${PROTOCOL}, not ${protocol}`)
     if (id === options.id) {
       if (incarnation === options.incarnation) return refuse('own-id', 'this is the dialling server itself')
       return refuse('id-in-use', `this server has the id ${id} itself`)
@@ -405,7 +406,10 @@ function* frames(batch: readonly Forwarded[]): Generator<Forwarded[]> {
   let frame: Forwarded[] = []
   let characters = 0
   for (const forwarded of batch) {
-    if (frame.length === MESSAGES_PER_FRAME || (frame.length > 0 && characters + forwarded[5].length > TEXT_PER_FRAME)) {
+    if (
+      frame.length === MESSAGES_PER_FRAME ||
+      (frame.length > 0 && characters + forwarded[5].length > TEXT_PER_FRAME)
+    ) {
       yield frame
       frame = []
       characters = 0

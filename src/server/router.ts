@@ -215,7 +215,8 @@ export class Router implements Arrivals {
 
   #narrate(message: Message, recipients: number, senders: number): void {
     const context = this.#context
-    if (recipients > 0) note(context, { event: 'sending', role: 'Recipient', user: message.to, connections: recipients })
+    if (recipients > 0)
+      note(context, { event: 'sending', role: 'Recipient', user: message.to, connections: recipients })
     else note(context, { event: 'not-connected-here', role: 'Recipient', user: message.to })
     if (message.from === message.to) return
     if (senders > 0) note(context, { event: 'sending', role: 'Sender', user: message.from, connections: senders })
