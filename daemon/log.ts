@@ -1,0 +1,92 @@
+import { pino } from 'pino'
+import type { Note } from '../src/server/types.ts'
+
+/** How the log looks and how much it tells. */
+export interface LogOptions {
+  format: 'text' | 'json'
+  level: 'debug' | 'info' | 'warn' | 'error'
+  text: boolean
+}
+
+const plural = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`
+
+/** Makes what could move a terminal's cursor or hide text visible. */
+export function visible(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, character => `\\u{${character.codePointAt(0)?.toString(16)}}`)
+}
+
+/** The sentence of a note. */
+export function sentence(note: Note, showText: boolean): string {
+  switch (note.event) {
+    case 'dialling':
+      return `Attempt connection to peer: ${note.peer} at: ${note.url}`
+    case 'dial-failed':
+      return `Peer: ${note.peer} not reached: ${note.reason}. Will retry automatically.`
+    case 'outbound':
+      return `Outbound connection to peer: ${note.peer}`
+    case 'inbound':
+      return `Inbound connection from peer: ${note.peer}`
+    case 'link-lost':
+      return note.direction === 'outbound'
+        ? `Peer: ${note.peer} disconnected. Will retry automatically.`
+        : `Inbound connection from peer: ${note.peer} ended: ${note.reason}`
+    case 'link-refused':
+      return `Peer: ${note.peer} refused the connection: ${note.code}. Will retry automatically.`
+    case 'update-from-peer':
+      return `Received update from peer: ${note.peer}`
+    case 'replacing-list':
+      return `Replacing user list for peer: ${note.peer}`
+    case 'adding-user':
+      return `Adding user ${note.user} to list for peer: ${note.peer}`
+    case 'replacing-user':
+      return `Replacing user ${note.user} in list for peer: ${note.peer}`
+    case 'removing-user':
+      return `Removing user ${note.user} from list for peer: ${note.peer}`
+    case 'resync':
+      return `Asking peer: ${note.peer} for its whole user list...`
+    case 'peer-gone':
+      return `Removing ${plural(note.users, 'user')} of peer: ${note.peer}`
+    case 'peer-goodbye':
+      return `Peer: ${note.peer} said goodbye.`
+    case 'peer-learned':
+      return `Learned of peer: ${note.peer} at: ${note.url}`
+    case 'updating-clients':
+      return 'Updating clients with new user list...'
+    case 'updating-peers':
+      return `Updating peers with connection count for user: ${note.user}...`
+    case 'user-connected':
+      return `User: ${note.user} connected ${plural(note.connections, 'time')}.`
+    case 'user-disconnected':
+      return note.connections === 0
+        ? `User ${note.user} disconnected.`
+        : `User ${note.user} still has ${plural(note.connections, 'connection')}.`
+    case 'connection-refused':
+      return `Refused a client (${note.code}): ${note.reason}`
+    case 'im': {
+      const text = showText ? note.text : `(${plural(note.text.length, 'character')})`
+      return `Received ${note.forwarded ? 'forwarded ' : ''}IM from ${note.from} to ${note.to}: ${text}`
+    }
+    case 'not-connected-here':
+      return `${note.role} ${note.user} not connected to this server`
+    case 'sending':
+      return `${note.role} ${note.user} has ${plural(note.connections, 'connection')} to this server, sending...`
+    case 'forwarding':
+      return `Forwarding to peer: ${note.peer}...`
+    case 'stalled':
+      return `This process stood still for ${note.ms} ms; peers get a fresh period.`
+    case 'draining':
+      return `Draining: asking ${plural(note.clients, 'client')} to move...`
+  }
+}
+
+/** Where a server narrates. */
+export function createLog(options: LogOptions, server: string) {
+  const json = pino({ level: options.level, base: { server } })
+  const levels = { debug: 20, info: 30, warn: 40, error: 50 }
+  const say = (level: LogOptions['level'], message: string) => {
+    if (options.format === 'json') json[level](message)
+    else if (levels[level] >= levels[options.level]) console.log(visible(message))
+  }
+  return { say, note: (note: Note) => say('info', sentence(note, options.text)) }
+}
+export type Log = ReturnType<typeof createLog>

@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto'
+import type { Server, Socket } from 'socket.io'
+import { type Socket as DialledSocket, io as dial } from 'socket.io-client'
+import * as z from 'zod'
+import {
+  type AcceptorFrame,
+  beatSchema,
+  type DiallerFrame,
+  fatesSchema,
+  forwardSchema,
+  holdsSchema,
+  type Introduction,
+  introductionSchema,
+  type LinkRefusal,
+  membersSchema,
+  missedSchema,
+  presenceSchema,
+  relaySchema,
+} from '../src/protocol/frames.ts'
+import type { Effect, Input } from '../src/server/types.ts'
+import { type Party, prove, sameProof } from './handshake.ts'
+
+/** How long a dial and its handshake may take, ms. */
+const HANDSHAKE_MS = 4_000
+
+const none = z.unknown().transform(() => null)
+const DIALLER_EVENTS = {
+  presence: presenceSchema,
+  forward: forwardSchema,
+  beat: beatSchema,
+  members: membersSchema,
+  relay: relaySchema,
+  missed: missedSchema,
+  goodbye: none,
+}
+const ACCEPTOR_EVENTS = { fates: fatesSchema, resync: none, beat: beatSchema }
+
+const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
+const welcomeSchema = z.union([
+  z.object({ ok: z.literal(true), proof: z.string(), holds: holdsSchema }),
+  z.object({ ok: z.literal(false), code: z.string(), message: z.string() }),
+])
+
+/** The gate of the peers: the namespace `/mesh`, and the links that this server dials. Proves first, then parses. */
+export class PeerGate {
+  readonly #self: Introduction
+  readonly #secret: string
+  readonly #step: (input: Input) => void
+  #links = new Map<number, Socket | DialledSocket>()
+  #welcomes = new Map<number, (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void>()
+  #numbers = 0
+
+  constructor(io: Server, self: Introduction, secret: string, step: (input: Input) => void) {
+    this.#self = self
+    this.#secret = secret
+    this.#step = step
+    io.of('/mesh').on('connection', socket => this.#accept(socket))
+  }
+
+  perform(effect: Effect): void {
+    if (effect.type === 'send') this.#links.get(effect.link)?.emit(effect.frame.event, effect.frame.payload)
+    else if (effect.type === 'dial') this.#dial(effect.peer, effect.url)
+    else if (effect.type === 'accept' || effect.type === 'refuse') this.#welcomes.get(effect.link)?.(effect)
+    else if (effect.type === 'hang-up') {
+      const socket = this.#links.get(effect.link)
+      this.#links.delete(effect.link)
+      socket?.disconnect()
+    }
+  }
+
+  #party(): Party {
+    return { ...this.#self, nonce: randomBytes(16).toString('base64url') }
+  }
+
+  #accept(socket: Socket): void {
+    const dialler = partySchema.safeParse(socket.handshake.auth)
+    if (!dialler.success) return void socket.disconnect()
+    const acceptor = this.#party()
+    const patience = setTimeout(() => socket.disconnect(), HANDSHAKE_MS)
+    socket.once('disconnect', () => clearTimeout(patience))
+    socket.emit('challenge', acceptor)
+    socket.once('prove', (proof: unknown, answer: unknown) => {
+      if (typeof answer !== 'function') return void socket.disconnect()
+      clearTimeout(patience)
+      if (!sameProof(prove(this.#secret, 'dialler', dialler.data, acceptor), proof)) {
+        answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
+        return void socket.disconnect()
+      }
+      const link = ++this.#numbers
+      this.#welcomes.set(link, effect => {
+        this.#welcomes.delete(link)
+        if (effect.type === 'refuse') {
+          answer({ ok: false, code: effect.code, message: effect.message })
+          return void socket.disconnect()
+        }
+        answer({ ok: true, proof: prove(this.#secret, 'acceptor', dialler.data, acceptor), holds: effect.holds })
+        this.#open(link, socket, DIALLER_EVENTS)
+      })
+      const { id, incarnation, protocol, url } = dialler.data
+      const introduction: Introduction = { id, incarnation, protocol, ...(url === undefined ? {} : { url }) }
+      this.#step({ type: 'accepted', link, introduction })
+    })
+  }
+
+  #dial(peer: string, url: string): void {
+    const dialler = this.#party()
+    const socket = dial(`${url}/mesh`, {
+      auth: dialler,
+      transports: ['websocket'],
+      reconnection: false,
+      forceNew: true,
+      timeout: HANDSHAKE_MS,
+    })
+    const patience = setTimeout(() => fail('no answer to the handshake'), HANDSHAKE_MS)
+    let ended = false
+    const fail = (reason: string, code?: LinkRefusal) => {
+      if (ended) return
+      ended = true
+      clearTimeout(patience)
+      socket.disconnect()
+      this.#step({ type: 'dial-failed', peer, reason, ...(code === undefined ? {} : { code }) })
+    }
+    socket.on('connect_error', error => fail(error.message))
+    socket.once('disconnect', reason => fail(reason))
+    socket.once('challenge', (payload: unknown) => {
+      const acceptor = partySchema.safeParse(payload)
+      if (!acceptor.success || acceptor.data.id !== peer) return fail(`another server than ${peer} answers at ${url}`)
+      const proof = prove(this.#secret, 'dialler', dialler, acceptor.data)
+      socket.emit('prove', proof, (payload: unknown) => {
+        if (ended) return
+        const welcome = welcomeSchema.safeParse(payload)
+        if (!welcome.success) return fail('a malformed answer to the handshake')
+        if (!welcome.data.ok) return fail(welcome.data.message, welcome.data.code as LinkRefusal)
+        if (!sameProof(prove(this.#secret, 'acceptor', dialler, acceptor.data), welcome.data.proof)) {
+          return fail('it does not hold the secret of this mesh', 'wrong-secret')
+        }
+        ended = true
+        clearTimeout(patience)
+        const link = ++this.#numbers
+        this.#open(link, socket, ACCEPTOR_EVENTS)
+        this.#step({ type: 'dialled', peer, link, introduction: acceptor.data, holds: welcome.data.holds })
+      })
+    })
+  }
+
+  /** From here on frames are read, by the schema of each event. */
+  #open(link: number, socket: Socket | DialledSocket, events: Record<string, z.ZodType>): void {
+    this.#links.set(link, socket)
+    for (const [event, schema] of Object.entries(events)) {
+      socket.on(event, (payload: unknown) => {
+        const parsed = schema.safeParse(payload)
+        if (!parsed.success || !this.#links.has(link)) return
+        const frame = { event, payload: parsed.data } as DiallerFrame | AcceptorFrame
+        this.#step({ type: 'frame', link, frame })
+      })
+    }
+    const closed = (reason: string) => {
+      if (this.#links.delete(link)) this.#step({ type: 'link-closed', link, reason })
+    }
+    socket.on('disconnect', closed)
+  }
+}
