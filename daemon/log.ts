@@ -11,12 +11,12 @@ export interface LogOptions {
 const plural = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`
 
 /** Makes what could move a terminal's cursor or hide text visible. */
-export function visible(text: string): string {
+function visible(text: string): string {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, character => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 }
 
 /** The sentence of a note. */
-export function sentence(note: Note, showText: boolean): string {
+function sentence(note: Note, showText: boolean): string {
   switch (note.event) {
     case 'dialling':
       return `Attempt connection to peer: ${note.peer} at: ${note.url}`

@@ -36,7 +36,7 @@ export type Forwarded = z.infer<typeof forwardedSchema>
 
 /** Every second: where the dialler's stream stands. Shows a gap, and that the dialler lives. */
 export const beatSchema = z.object({ incarnation: id, seq })
-export type Beat = z.infer<typeof beatSchema>
+type Beat = z.infer<typeof beatSchema>
 
 export const membersSchema = z.array(z.object({ id, url })).max(MAX_MEMBERS)
 
@@ -84,7 +84,6 @@ export type AcceptorFrame =
   | { event: 'fates'; payload: ForwardFate[] }
   | { event: 'resync'; payload: null }
   | { event: 'beat'; payload: Beat }
-export type Frame = DiallerFrame | AcceptorFrame
 
 /** Why an acceptor turns a dialler away. */
 export type LinkRefusal = 'id-in-use' | 'own-id' | 'wrong-secret' | 'bad-handshake' | 'draining'

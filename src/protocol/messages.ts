@@ -8,18 +8,16 @@ import * as z from 'zod'
 export const PROTOCOL = 2
 
 /** Why something was refused; clients act on the code and show the message. */
-export const ERROR_CODES = [
-  'bad-payload',
-  'bad-name',
-  'not-identified',
-  'already-identified',
-  'too-many-connections',
-  'text-too-long',
-  'clock-ahead',
-  'rate-limited',
-  'draining',
-] as const
-export type ErrorCode = (typeof ERROR_CODES)[number]
+export type ErrorCode =
+  | 'bad-payload'
+  | 'bad-name'
+  | 'not-identified'
+  | 'already-identified'
+  | 'too-many-connections'
+  | 'text-too-long'
+  | 'clock-ahead'
+  | 'rate-limited'
+  | 'draining'
 
 /** A refusal. `retryAfter` (ms) is there where waiting helps. */
 export interface Refusal {

@@ -4,13 +4,12 @@
 export type Checked<T> = { ok: true; value: T } | { ok: false; reason: string }
 
 /** The longest user name, in characters (Unicode code points, after NFC). */
-export const MAX_NAME_CHARACTERS = 64
+const MAX_NAME_CHARACTERS = 64
 
 /**
  * What may not stand in a name because it is not seen, or moves what is seen: controls (Cc), formats such as bidi
  * overrides and zero-width characters (Cf), unassigned (Cn), private use (Co), lone surrogates (Cs), and the
- * line and paragraph separators (Zl, Zp). U+200D is let in for emoji sequences only through no exception: a name
- * needs none.
+ * line and paragraph separators (Zl, Zp).
  */
 const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]/u
 
@@ -20,7 +19,7 @@ const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]/u
  */
 export function parseUserName(raw: unknown): Checked<string> {
   if (typeof raw !== 'string') return { ok: false, reason: 'a user name is a text' }
-  // Measured before normalising, so that a huge text costs nothing; no NFC form is longer than its source times 3.
+  // Measured before normalising, so that a huge text costs nothing.
   if (raw.length > MAX_NAME_CHARACTERS * 12) return { ok: false, reason: tooLong }
   const name = raw.normalize('NFC').trim()
   if (name === '') return { ok: false, reason: 'a user name cannot be empty' }

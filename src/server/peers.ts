@@ -20,7 +20,7 @@ import type { LinkInput } from './types.ts'
 /** A beat goes out on each link every so often, ms. */
 const BEAT_MS = 1_000
 /** A link without a beat for this long is dead, ms. */
-export const LINK_DEAD_MS = 5_000
+const LINK_DEAD_MS = 5_000
 /** A server that a peer refuses for its id for this long is the wrong one of two. Longer than a half-open link lives. */
 const ID_REFUSED_MS = 12_000
 
