@@ -97,6 +97,18 @@ describe('a mesh of three', () => {
     expect(texts(annaToo)).toEqual(['you missed this'])
   })
 
+  test('a change lost in a short cut is noticed with the next one', () => {
+    const { mesh, one, two } = three()
+    mesh.run(2_000)
+    mesh.cut('server-1', 'server-2')
+    mesh.join('a', 'Anna', one)
+    mesh.run(300)
+    mesh.heal()
+    mesh.join('b', 'Billy', one)
+    mesh.run(4_000)
+    expect(two.core?.roster).toEqual(['Anna', 'Billy'])
+  })
+
   test('a second terminal shows what the first one has', () => {
     const { mesh, one, two } = three()
     const anna = mesh.join('a1', 'Anna', one)
