@@ -7,18 +7,27 @@ import type {
   DeliveredMessage,
   Fate,
   Identified,
+  Message,
   RosterDelta,
   RosterSnapshot,
   ServerAddress,
 } from '../src/protocol/messages.ts'
-import type { History } from './history.ts'
 
 const relayedSchema = z.object({ from: z.string(), body: siblingSchema })
+
+/** Where a session keeps its messages, and those that it holds. */
+export interface Keeper {
+  readonly messages: readonly Message[]
+  readonly held: readonly Message[]
+  store(message: Message): void
+  hold(message: Message): void
+  release(id: string): void
+}
 
 /** Runs a session on a real socket, clock and disk; answers with the way to ask something of it. */
 export function connect(
   options: SessionOptions,
-  history: History,
+  history: Keeper,
   listener: (event: SessionEvent) => void,
 ): (input: Extract<SessionInput, { type: 'request' }>['request']) => void {
   const session = new Session(options)

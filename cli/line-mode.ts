@@ -1,10 +1,6 @@
 import { createInterface } from 'node:readline'
 import type { SessionEvent, SessionRequest } from '../src/client/events.ts'
-
-/** Makes what could move a terminal's cursor or hide text visible; line breaks stay. */
-function clean(text: string): string {
-  return text.replace(/[^\P{C}\n\t]|[\p{Zl}\p{Zp}]/gu, character => `\\u{${character.codePointAt(0)?.toString(16)}}`)
-}
+import { visibleLine, visibleText } from '../src/protocol/text.ts'
 
 /** The line of an event, or undefined for one that a person need not read. */
 export function line(event: SessionEvent, user: string): string | undefined {
@@ -12,7 +8,7 @@ export function line(event: SessionEvent, user: string): string | undefined {
     case 'message': {
       const { at, from, to, text } = event.message
       const time = new Date(at).toTimeString().slice(0, 5)
-      return clean(from === user ? `${time} to ${to}: ${text}` : `${time} ${from}: ${text}`)
+      return visibleText(from === user ? `${time} to ${to}: ${text}` : `${time} ${from}: ${text}`)
     }
     case 'connection': {
       const { state } = event
@@ -23,11 +19,11 @@ export function line(event: SessionEvent, user: string): string | undefined {
     }
     case 'roster':
       if (event.joined.length + event.left.length === 0) return undefined
-      return clean(`* online: ${event.users.join(', ')}`)
+      return visibleLine(`* online: ${event.users.join(', ')}`)
     case 'progress':
       if (event.progress.state === 'refused') return `* refused: ${event.progress.message}`
       if (event.progress.state !== 'waiting' || event.progress.reason !== 'recipient-offline') return undefined
-      return clean(`* ${event.to} is offline; the message goes out when they come online`)
+      return visibleLine(`* ${event.to} is offline; the message goes out when they come online`)
     case 'servers':
       return undefined
   }

@@ -1,66 +1,73 @@
 #!/usr/bin/env node
-import { randomBytes } from 'node:crypto'
 import { Command } from 'commander'
+import { addressOf } from '../src/config.ts'
 import { parseUserName } from '../src/protocol/names.ts'
-import { connect } from './connection.ts'
-import { History } from './history.ts'
-import { line, readLines } from './line-mode.ts'
+import { chat } from './chat.ts'
+import { configHere } from './config.ts'
+import { EXIT, fail } from './fail.ts'
+import { lab } from './lab.ts'
+import { VERSION } from './package.ts'
+import { SettingsFile } from './settings.ts'
 
-const VERSION = '0.1.0'
-
-function fail(code: number, message: string): never {
-  console.error(`mesh-chat: ${message}`)
-  process.exit(code)
+interface ChatArguments {
+  user?: string
+  host?: string
+  port?: string
+  server?: string[]
+  to?: string
+  plain?: boolean
 }
 
 const program = new Command('mesh-chat')
-  .description('Chats as a user of the mesh, line by line.')
+  .description('Chats as a user of the mesh: full screen on a terminal, else line by line.')
   .version(VERSION)
-  .requiredOption('--user <name>', 'who you are')
-  .option('--host <address>', 'the server to connect to', '127.0.0.1')
-  .option('--port <port>', 'its port', '3001')
-  .option('--server <url...>', 'servers by URL, instead of --host and --port')
-  .option('--to <name>', 'whom to write to')
-  .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : 2))
-const args = program.parse().opts<{ user: string; host: string; port: string; server?: string[]; to?: string }>()
+  .option('--user <name>', 'who you are (default: who you were last)')
+  .option('--port <port>', 'the port of the server to connect to (default: the last one, or one of config.json)')
+  .option('--host <address>', 'its address (default: 127.0.0.1)')
+  .option('--server <url...>', 'servers by URL, instead of --host and --port; tried in this order')
+  .option('--to <name>', 'whose thread to open')
+  .option('--plain', 'line by line, on a terminal too')
+  .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
+  .action(async (args: ChatArguments) => {
+    const settings = new SettingsFile()
+    const { user: lastUser, server: lastServer } = settings.settings
+    const user = parseUserName(args.user ?? lastUser ?? fail(EXIT.usage, 'who are you? Say it with: --user NAME'))
+    if (!user.ok) fail(EXIT.usage, `--user: ${user.reason}`)
+    const to = args.to === undefined ? undefined : parseUserName(args.to)
+    if (to?.ok === false) fail(EXIT.usage, `--to: ${to.reason}`)
+    const { stdin, stdout } = process
+    const screen = stdin.isTTY && stdout.isTTY && !args.plain && process.env.TERM !== 'dumb'
+    await chat({ user: user.value, to: to?.value, servers: chooseServers(args, lastServer), settings, screen })
+  })
 
-const user = parseUserName(args.user)
-if (!user.ok) fail(2, `--user: ${user.reason}`)
-const to = args.to === undefined ? undefined : parseUserName(args.to)
-if (to?.ok === false) fail(2, `--to: ${to.reason}`)
-const port = Number(args.port)
-if (!Number.isInteger(port) || port < 1 || port > 65_535) fail(2, `--port ${args.port}: give a number from 1 to 65535`)
-const servers = args.server ?? [`http://${args.host}:${port}`]
-for (const url of servers) if (!/^https?:\/\/[^/]+\/?$/.test(url)) fail(2, `--server ${url}: give http://host:port`)
+program
+  .command('lab')
+  .description('Starts the servers of a config, and clients side by side in tmux, to watch them stay in sync.')
+  .argument(
+    '[clients...]',
+    'who connects where, as NAME:PORT (default: Anna on the first two servers, Billy on the third)',
+  )
+  .option('--config <file>', 'the mesh (default: config.json here, else the one shipped)')
+  .option('--detach', 'leave the tmux session running, and tell how to attach to it')
+  .option('--socket <name>', "the name of tmux's socket", 'mesh-chat')
+  .action(lab)
 
-let wasOnline = false
-let failures = 0
-const request = connect(
-  {
-    user: user.value,
-    client: `mesh-chat/${VERSION}`,
-    instance: randomBytes(12).toString('base64url'),
-    servers,
-    random: Math.random,
-  },
-  new History(user.value),
-  event => {
-    if (event.type === 'connection') {
-      const { state } = event
-      if (state.phase === 'online') wasOnline = true
-      if (state.phase === 'refused') fail(1, state.message)
-      if (state.phase === 'waiting' && !wasOnline && ++failures >= servers.length) {
-        fail(
-          69,
-          `no server answers at ${servers.join(', ')} (${state.reason}); start one with: mesh-chatd --id server-1`,
-        )
-      }
+program.parse()
+
+/** The servers to try: as told, else the last one used, else any of the config here, else the usual place. */
+function chooseServers(args: ChatArguments, last: string | undefined): string[] {
+  for (const url of args.server ?? []) {
+    if (!/^https?:\/\/[^/]+\/?$/.test(url)) fail(EXIT.usage, `--server ${url}: give http://host:port`)
+  }
+  if (args.server !== undefined) return args.server
+  if (args.port !== undefined || args.host !== undefined) {
+    const port = Number(args.port ?? '3001')
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+      fail(EXIT.usage, `--port ${args.port}: give a number from 1 to 65535`)
     }
-    const text = line(event, user.value)
-    if (text !== undefined) (event.type === 'message' ? console.log : console.error)(text)
-  },
-)
-readLines(to?.value, request, () => {
-  request({ type: 'close' })
-  process.exit(0)
-})
+    return [addressOf({ id: '', ip: args.host ?? '127.0.0.1', port }).url]
+  }
+  const urls = configHere()?.servers.map(server => addressOf(server).url) ?? []
+  const first = last ?? urls[Math.floor(Math.random() * urls.length)] ?? 'http://127.0.0.1:3001'
+  return [...new Set([first, ...urls])]
+}

@@ -1,43 +1,91 @@
 #!/usr/bin/env node
-/** `npm start`: every server of a config as a process of its own, their logs side by side, until a signal. */
-import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import * as z from 'zod'
+/**
+ * `npm start`: every server of the config as a process of its own. On a terminal a chat opens, with a friendly echo
+ * on another server, and leaving it stops the servers; else the logs stand side by side until a signal.
+ */
+import { randomBytes } from 'node:crypto'
+import { userInfo } from 'node:os'
+import { Command } from 'commander'
+import type { SessionRequest } from '../src/client/events.ts'
+import { addressOf, type Config, ConfigError } from '../src/config.ts'
+import { parseUserName } from '../src/protocol/names.ts'
+import { chat } from './chat.ts'
+import { readConfig } from './config.ts'
+import { connect } from './connection.ts'
+import { EXIT, fail } from './fail.ts'
+import { VERSION } from './package.ts'
+import { accepts, listening, Servers } from './servers.ts'
+import { SettingsFile } from './settings.ts'
 
-const config = process.argv[2] ?? 'config.json'
-const daemon = fileURLToPath(new URL('../daemon/main.js', import.meta.url))
-const idsSchema = z.object({ servers: z.array(z.object({ id: z.string() })) })
+const args = new Command('start')
+  .description('Starts every server of a config; on a terminal, a chat with them.')
+  .option('--config <file>', 'the mesh (default: config.json here, else the one shipped)')
+  .option('--logs', 'the logs side by side, on a terminal too')
+  .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
+  .parse()
+  .opts<{ config?: string; logs?: boolean }>()
 
-function serverIds(): string[] {
+const config = load()
+for (const server of config.servers) {
+  if (await accepts(server)) {
+    fail(EXIT.general, `port ${server.port} of ${server.id} is in use; stop what listens there, or edit ${config.file}`)
+  }
+}
+if (process.stdin.isTTY && process.stdout.isTTY && !args.logs) await withChat()
+else withLogs()
+
+function load(): Config {
   try {
-    return idsSchema.parse(JSON.parse(readFileSync(config, 'utf8'))).servers.map(server => server.id)
-  } catch {
-    console.error(`start: ${config} is not a config with a list of servers; name another as the first argument`)
-    process.exit(2)
+    return readConfig(args.config)
+  } catch (error) {
+    return fail(EXIT.usage, error instanceof ConfigError ? error.message : String(error))
   }
 }
 
-const servers = serverIds().map(id => {
-  const child = spawn(process.execPath, [daemon, '--id', id, '--config', config, '--log-format', 'text'], {
-    // A ^C reaches the whole process group; each server hears of the end from here only.
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream }).on('line', text => console.log(`${id}: ${text}`))
-  }
-  child.on('exit', code => {
-    if (code !== 0) {
-      process.exitCode = code ?? 1
-      stop()
-    }
-  })
-  return child
-})
-
-function stop(): void {
-  for (const server of servers) server.kill('SIGTERM')
+function withLogs(): void {
+  const servers = new Servers(
+    config,
+    (id, text) => console.log(`${id}: ${text}`),
+    (_, code) => {
+      process.exitCode = code
+      servers.stop()
+    },
+  )
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => servers.stop())
 }
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
+
+async function withChat(): Promise<void> {
+  console.error(`Starting ${config.servers.map(({ id, port }) => `${id} on ${port}`).join(', ')} …`)
+  const last = new Map<string, string>()
+  const servers = new Servers(
+    config,
+    (id, text) => last.set(id, text),
+    (id, code) => fail(code, `${id} ended: ${last.get(id) ?? 'it said nothing'}`),
+  )
+  await listening(config.servers)
+  const [first, second = first] = config.servers.map(server => addressOf(server).url)
+  if (first === undefined || second === undefined) return
+  echo('Echo', second)
+  const settings = new SettingsFile()
+  const name = parseUserName(settings.settings.user ?? userInfo().username)
+  await chat({
+    user: name.ok ? name.value : 'Anna',
+    to: 'Echo',
+    servers: [first],
+    settings,
+    screen: true,
+    ending: () => servers.stop(),
+  })
+}
+
+/** A user who answers every message. Keeps nothing. */
+function echo(user: string, server: string): void {
+  const keep = { messages: [], held: [], store: () => {}, hold: () => {}, release: () => {} }
+  const instance = randomBytes(12).toString('base64url')
+  const options = { user, client: `mesh-chat-echo/${VERSION}`, instance, servers: [server], random: Math.random }
+  const send: (request: SessionRequest) => void = connect(options, keep, event => {
+    if (event.type !== 'message' || event.origin !== 'live' || event.message.from === user) return
+    const { from, text } = event.message
+    setTimeout(() => send({ type: 'compose', to: from, text: `You said: ${text}` }), 300)
+  })
+}

@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { visibleLine } from '../src/protocol/text.ts'
 import type { Note } from '../src/server/types.ts'
 
 /** How the log looks and how much it tells. */
@@ -9,11 +10,6 @@ export interface LogOptions {
 }
 
 const plural = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`
-
-/** Makes what could move a terminal's cursor or hide text visible. */
-function visible(text: string): string {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, character => `\\u{${character.codePointAt(0)?.toString(16)}}`)
-}
 
 /** The sentence of a note. */
 function sentence(note: Note, showText: boolean): string {
@@ -85,7 +81,7 @@ export function createLog(options: LogOptions, server: string) {
   const levels = { debug: 20, info: 30, warn: 40, error: 50 }
   const say = (level: LogOptions['level'], message: string) => {
     if (options.format === 'json') json[level](message)
-    else if (levels[level] >= levels[options.level]) console.log(visible(message))
+    else if (levels[level] >= levels[options.level]) console.log(visibleLine(message))
   }
   return { say, note: (note: Note) => say('info', sentence(note, options.text)) }
 }

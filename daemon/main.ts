@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, Option } from 'commander'
-import { ConfigError, loadConfig } from './config.ts'
+import { addressOf, ConfigError } from '../src/config.ts'
+import { readConfig } from './config.ts'
 import { createLog, type LogOptions } from './log.ts'
 import { run } from './runtime.ts'
 
@@ -33,7 +34,7 @@ const program = new Command('mesh-chatd')
 const args = program.parse().opts<Arguments>()
 
 try {
-  const config = loadConfig(args.config)
+  const config = readConfig(args.config)
   const self = config.servers.find(server => server.id === args.id)
   const ids = config.servers.map(server => server.id).join(', ')
   if (self === undefined) fail(2, `there is no server ${JSON.stringify(args.id)} in ${config.file}; it has ${ids}`)
@@ -50,7 +51,7 @@ try {
     id: self.id,
     host,
     port,
-    peers: config.servers.filter(one => one !== self).map(({ id, ip, port }) => ({ id, url: `http://${ip}:${port}` })),
+    peers: config.servers.filter(one => one !== self).map(addressOf),
     limits: config.limits,
     secret: process.env.MESH_CHAT_SECRET ?? '',
     log,

@@ -5,7 +5,7 @@
 import type { ErrorCode, Message, ServerAddress } from '../protocol/messages.ts'
 
 /** Where the connection stands. */
-type ConnectionState =
+export type ConnectionState =
   /** Dialling `server`; `attempt` counts from 1 since the last time online. */
   | { phase: 'connecting'; server: string; attempt: number }
   /** Identified at `server`, a server's id; `url` is its address. */

@@ -14,3 +14,23 @@ export function utf8Length(text: string): number {
 function isLowSurrogate(unit: number): boolean {
   return unit >= 0xdc00 && unit < 0xe000
 }
+
+/** Controls, formats such as bidi overrides and zero-width characters, unassigned, private, separators of lines. */
+const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]/u
+/** The same, but for what a person's text needs: line breaks, and the joiner inside an emoji or a ligature. */
+const UNSEEN_IN_TEXT = /(?<![\p{Extended_Pictographic}\p{Emoji_Modifier}\p{M}])\u200d|[^\P{C}\n\u200d]|[\p{Zl}\p{Zp}]/gu
+const UNSEEN_ALL = new RegExp(UNSEEN, 'gu')
+
+function escaped(character: string): string {
+  return `\\u{${character.codePointAt(0)?.toString(16)}}`
+}
+
+/** One line in which nothing hides and nothing moves a cursor: every unseen character stands there by its code. */
+export function visibleLine(text: string): string {
+  return UNSEEN.test(text) ? text.replace(UNSEEN_ALL, escaped) : text
+}
+
+/** The same for a text of many lines; its line breaks stay, and a tab becomes spaces. */
+export function visibleText(text: string): string {
+  return UNSEEN.test(text) ? text.replaceAll('\t', '    ').replace(UNSEEN_IN_TEXT, escaped) : text
+}

@@ -1,0 +1,68 @@
+import { layout } from '../views/layout.ts'
+import { entryRows } from '../views/messages.ts'
+import type { Model, ScreenRequest } from './model.ts'
+import type { Thread } from './thread.ts'
+
+/** A place in the rows of a thread: an entry by its index, and one of its rows. */
+export interface Place {
+  index: number
+  row: number
+}
+
+/** Rows of messages on the screen. */
+export function bodyRows(model: Model): number {
+  return layout(model, model.current?.editor.text ?? model.loose.text).body
+}
+
+/** How far a page goes: a row of what was seen stays in view. */
+export function pageSize(model: Model): number {
+  return Math.max(1, bodyRows(model) - 1)
+}
+
+/** The lowest row in view. */
+export function bottomPlace(thread: Thread, rowsOf: (index: number) => number): Place {
+  const { anchor } = thread
+  const last = thread.entries.length - 1
+  if (anchor === undefined) return { index: last, row: rowsOf(last) - 1 }
+  const index = Math.min(last, thread.indexOf(anchor.entry))
+  return { index, row: Math.min(anchor.row, rowsOf(index) - 1) }
+}
+
+/** Moves the view of the open thread by so many rows; at its end it follows what comes. */
+export function scroll(model: Model, by: number): ScreenRequest[] {
+  const thread = model.current
+  if (thread === undefined || thread.entries.length === 0) return []
+  const { main, body } = layout(model, thread.editor.text)
+  const rowsOf = (index: number) => entryRows(thread, index, model.user, main).length
+  let place = bottomPlace(thread, rowsOf)
+  if (by === Number.POSITIVE_INFINITY) place = { index: thread.entries.length, row: 0 }
+  else if (by === Number.NEGATIVE_INFINITY) place = move({ index: 0, row: 0 }, body - 1, thread, rowsOf)
+  else {
+    place = move(place, by, thread, rowsOf)
+    // Where the beginning is in view, it stands at the top.
+    const top = move(place, -(body - 1), thread, rowsOf)
+    if (top.index < 0) place = move({ index: 0, row: 0 }, body - 1, thread, rowsOf)
+  }
+  const last = thread.entries.length - 1
+  const entry = thread.entries[place.index]
+  if (entry === undefined || (place.index === last && place.row >= rowsOf(last) - 1)) {
+    thread.anchor = undefined
+    thread.below = 0
+  } else thread.anchor = { entry, row: place.row }
+  return []
+}
+
+/** Past the beginning the index is -1, past the end it is the number of entries. */
+function move(from: Place, by: number, thread: Thread, rowsOf: (index: number) => number): Place {
+  let { index, row } = from
+  row += by
+  while (row < 0) {
+    if (--index < 0) return { index: -1, row: 0 }
+    row += rowsOf(index)
+  }
+  for (let rows = rowsOf(index); index < thread.entries.length && row >= rows; rows = rowsOf(index)) {
+    row -= rows
+    index++
+  }
+  return { index, row }
+}

@@ -1,0 +1,107 @@
+import { type Instance, render } from 'ink'
+import type { SessionEvent, SessionRequest } from '../src/client/events.ts'
+import { press } from './model/actions.ts'
+import { Model, type ScreenRequest } from './model/model.ts'
+import { update } from './model/update.ts'
+import type { TerminalGuard } from './terminal/guard.ts'
+import { type Key, KeyDecoder } from './terminal/keys.ts'
+import { InkOutput } from './terminal/output.ts'
+import { App } from './views/app.tsx'
+import { picture } from './views/picture.ts'
+
+/** An Escape that nothing follows within this time, ms, was the key. */
+const ESCAPE_MS = 50
+/** What the network brings is gathered this long, ms; what hands do is shown at once. */
+const GATHER_MS = 40
+/** A size that changes is being dragged: the screen is drawn anew when it has settled this long, ms. */
+const RESIZE_MS = 30
+
+export interface ScreenOptions {
+  user: string
+  /** Whose thread is open at first. */
+  to: string | undefined
+  sidebar: boolean
+  colors: boolean
+  guard: TerminalGuard
+  send: (request: SessionRequest) => void
+  save: (preferences: { sidebar: boolean; to: string | undefined }) => void
+  quit: () => void
+}
+
+/** Runs the full screen on this terminal; answers with where the session's events go. */
+export function runScreen(options: ScreenOptions): (event: SessionEvent) => void {
+  const { guard, send, save, quit } = options
+  const { stdin, stdout } = process
+  const model = new Model(options.user)
+  model.sidebar = options.sidebar
+  if (options.to !== undefined) model.open(options.to)
+  const decoder = new KeyDecoder()
+  const output = new InkOutput(model.columns, model.rows, text => stdout.write(text))
+  let ink: Instance | undefined
+  let drawing: NodeJS.Timeout | undefined
+  let escaping: NodeJS.Timeout | undefined
+
+  const draw = () => {
+    clearTimeout(drawing)
+    drawing = undefined
+    const { rows, cursor } = picture(model, Date.now())
+    const node = <App key={model.columns} rows={rows} colors={options.colors} />
+    output.cursor = cursor
+    if (ink !== undefined) ink.rerender(node)
+    else ink = render(node, { stdout: output.asStream(), debug: true, exitOnCtrlC: false, patchConsole: false })
+    // A frame in which only the cursor moved is none for Ink.
+    output.placeCursor()
+    // The time until the next try counts down.
+    if (model.connection.phase === 'waiting') drawing = setTimeout(draw, 500)
+  }
+  const drawSoon = () => {
+    drawing ??= setTimeout(draw, GATHER_MS)
+  }
+  /** Forgets what stands on the terminal and draws all of it. */
+  const redraw = () => {
+    model.columns = Math.max(1, stdout.columns || 80)
+    model.rows = Math.max(1, stdout.rows || 24)
+    output.repaint(model.columns, model.rows)
+    draw()
+  }
+
+  const perform = (request: ScreenRequest) => {
+    switch (request.type) {
+      case 'send':
+        return send({ type: 'compose', to: request.to, text: request.text })
+      case 'quit':
+        return quit()
+      case 'suspend':
+        return guard.suspend(redraw)
+      case 'redraw':
+        return redraw()
+      case 'bell':
+        return void stdout.write('\u0007')
+      case 'save':
+        return save({ sidebar: model.sidebar, to: model.current?.name })
+    }
+  }
+  const take = (keys: readonly Key[]) => {
+    for (const key of keys) for (const request of press(model, key)) perform(request)
+    if (keys.length > 0) draw()
+  }
+
+  guard.enter()
+  redraw()
+  stdin.setEncoding('utf8')
+  stdin.on('data', (chunk: string) => {
+    clearTimeout(escaping)
+    take(decoder.feed(chunk))
+    if (decoder.waiting) escaping = setTimeout(() => take(decoder.flush()), ESCAPE_MS)
+  })
+  stdin.on('end', quit)
+  let resizing: NodeJS.Timeout | undefined
+  stdout.on('resize', () => {
+    clearTimeout(resizing)
+    resizing = setTimeout(redraw, RESIZE_MS)
+  })
+  return event => {
+    for (const request of update(model, event, Date.now())) perform(request)
+    drawSoon()
+  }
+}

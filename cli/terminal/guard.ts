@@ -1,0 +1,63 @@
+import { writeSync } from 'node:fs'
+
+/** Alternate screen, bracketed paste, clean and at home. */
+const ENTER = '\u001b[?1049h\u001b[?2004h\u001b[2J\u001b[H'
+/** Everything that this program changed, put back; harmless when it was not. */
+const LEAVE = '\u001b[?2026l\u001b[?2004l\u001b[0m\u001b[?25h\u001b[?1049l'
+
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
+
+/** Takes the terminal for a full screen, and gives it back whatever ends the program: exit, signal, crash, ^Z. */
+export class TerminalGuard {
+  #inside = false
+
+  /** @param before called before the program ends by a signal, for a last word to the network */
+  constructor(before: () => void) {
+    process.on('exit', () => this.leave())
+    for (const [signal, code] of Object.entries(SIGNALS)) {
+      process.on(signal, () => {
+        before()
+        this.leave()
+        process.exit(code)
+      })
+    }
+    const crash = (error: unknown) => {
+      this.leave()
+      console.error(error)
+      process.exit(70)
+    }
+    process.on('uncaughtException', crash)
+    process.on('unhandledRejection', crash)
+    // The terminal is gone: there is nothing to restore and nobody to tell.
+    process.stdout.on('error', () => process.exit(SIGNALS.SIGHUP))
+    process.stdin.on('error', () => process.exit(SIGNALS.SIGHUP))
+  }
+
+  enter(): void {
+    if (this.#inside) return
+    this.#inside = true
+    process.stdin.setRawMode(true)
+    writeSync(1, ENTER)
+  }
+
+  leave(): void {
+    if (!this.#inside) return
+    this.#inside = false
+    try {
+      writeSync(1, LEAVE)
+      process.stdin.setRawMode(false)
+    } catch {
+      // The terminal is gone.
+    }
+  }
+
+  /** Stops the program as ^Z does elsewhere; calls `resumed` when the shell brings it back. */
+  suspend(resumed: () => void): void {
+    this.leave()
+    process.once('SIGCONT', () => {
+      this.enter()
+      resumed()
+    })
+    process.kill(0, 'SIGTSTP')
+  }
+}

@@ -1,0 +1,179 @@
+/** The whole screen as rows: a pure function of the model. */
+import { visibleLine } from '../../src/protocol/text.ts'
+import { COMMANDS } from '../model/commands.ts'
+import { KEYMAP } from '../model/keymap.ts'
+import type { Model } from '../model/model.ts'
+import { bottomPlace } from '../model/scroll.ts'
+import { fitted, width } from '../model/width.ts'
+import { composerRows, layout, PROMPT } from './layout.ts'
+import { entryRows } from './messages.ts'
+import type { Row, Segment } from './row.ts'
+import { sidebarRows } from './sidebar.ts'
+
+export interface Picture {
+  rows: Row[]
+  /** Where the cursor stands; absent where nothing can be typed. */
+  cursor: { x: number; y: number } | undefined
+}
+
+/** @param wall ms since 1970, for times to wait */
+export function picture(model: Model, wall: number): Picture {
+  const editor = model.current?.editor ?? model.loose
+  const { sidebar, main, header, body, status, composer } = layout(model, editor.text)
+  const rows: Row[] = []
+  const left = sidebar > 0 ? sidebarRows(model, sidebar, header + body) : []
+  const right = [
+    ...(header > 0 ? [headerRow(model, main)] : []),
+    ...(model.overlay === 'help' ? helpRows(model, main, body) : bodyRows(model, main, body)),
+  ]
+  right.forEach((row, at) => {
+    rows.push(sidebar > 0 ? [...(left[at] ?? []), { text: '│ ', dim: true }, ...row] : row)
+  })
+  if (status > 0) rows.push(statusRow(model, wall))
+  const typed = composerView(model, editor.text, editor.cursor, composer)
+  const cursor = model.overlay === undefined ? { x: typed.x, y: rows.length + typed.y } : undefined
+  rows.push(...typed.rows)
+  return { rows, cursor }
+}
+
+function headerRow(model: Model, columns: number): Row {
+  if (model.overlay === 'help') return [{ text: fitted('Help', columns), bold: true }]
+  const thread = model.current
+  if (thread === undefined) return [{ text: fitted('mesh-chat', columns), bold: true }]
+  const online = model.isOnline(thread.name)
+  const name = width(thread.name) > columns - 10 ? fitted(thread.name, Math.max(1, columns - 10)) : thread.name
+  const known = model.connection.phase === 'online'
+  const state = !known ? '' : online ? '● online' : '○ offline: what you write goes out when they come'
+  return [
+    { text: name, bold: true },
+    { text: '  ' },
+    online && known ? { text: state, color: 'green' } : { text: fitted(state, columns - width(name) - 2), dim: true },
+  ]
+}
+
+function bodyRows(model: Model, columns: number, height: number): Row[] {
+  const thread = model.current
+  if (thread === undefined || thread.entries.length === 0) return welcomeRows(model, columns, height)
+  const rows: Row[] = []
+  const note = thread.anchor !== undefined ? 1 : 0
+  const rowsOf = (index: number) => entryRows(thread, index, model.user, columns)
+  const bottom = bottomPlace(thread, index => rowsOf(index).length)
+  for (let index = bottom.index; index >= 0 && rows.length < height - note; index--) {
+    const all = rowsOf(index)
+    for (let row = index === bottom.index ? bottom.row : all.length - 1; row >= 0; row--) {
+      if (rows.length < height - note) rows.push(all[row] ?? [])
+    }
+  }
+  while (rows.length < height - note) rows.push([])
+  rows.reverse()
+  if (note > 0) {
+    const news = thread.below === 0 ? '' : `${thread.below} new below · `
+    rows.push([{ text: fitted(`↓ ${news}M-End or Esc goes there`, columns), color: 'cyan' }])
+  }
+  return rows
+}
+
+function welcomeRows(model: Model, columns: number, height: number): Row[] {
+  const lines =
+    model.current === undefined
+      ? [
+          'Nobody is chosen yet.',
+          '',
+          '/msg NAME   opens a thread',
+          '^N          goes to the next person online',
+          '?           shows all commands and keys',
+        ]
+      : [`Nothing was said yet between you and ${model.current.name}.`]
+  const rows = lines.slice(0, height).map((line): Row => [{ text: fitted(line, columns), dim: true }])
+  while (rows.length < height) rows.unshift([])
+  return rows
+}
+
+function helpRows(model: Model, columns: number, height: number): Row[] {
+  const label = (text: string): Segment => ({ text: fitted(text, Math.min(26, columns)), color: 'cyan' })
+  const all: Row[] = [
+    ...COMMANDS.map(({ name, usage, help }): Row => [label(`/${name} ${usage}`), { text: help }]),
+    [label('//text'), { text: 'send a text that begins with a slash' }],
+    [],
+    ...KEYMAP.filter(({ help }) => help !== undefined).map(
+      ({ keys, help }): Row => [label(keys.map(keyName).join(' ')), { text: help ?? '' }],
+    ),
+    [label('M-1 … M-9'), { text: 'the thread with that number' }],
+    [],
+    [{ text: 'M- is Alt or Esc. Any other key closes this help; the arrows and pages move it.', dim: true }],
+  ]
+  model.overlayTop = Math.max(0, Math.min(model.overlayTop, all.length - height))
+  const rows = all.slice(model.overlayTop, model.overlayTop + height)
+  while (rows.length < height) rows.push([])
+  return rows
+}
+
+/** A key as people write it. */
+function keyName(key: string): string {
+  const name = key.replace(/^C-(.)$/, (_, letter: string) => `^${letter.toUpperCase()}`)
+  return name.replace(
+    /(^|-)([a-z]{2,}|f\d+)$/,
+    (_, dash: string, word: string) => dash + word[0]?.toUpperCase() + word.slice(1),
+  )
+}
+
+function statusRow(model: Model, wall: number): Row {
+  const { connection, notice } = model
+  const segments: Segment[] = []
+  switch (connection.phase) {
+    case 'online':
+      segments.push({ text: '● ', color: 'green' }, { text: connection.server })
+      break
+    case 'connecting':
+      segments.push({ text: '◌ ', color: 'yellow' }, { text: `connecting to ${connection.server}…` })
+      break
+    case 'waiting': {
+      const seconds = Math.max(0, Math.ceil((connection.retryAt - wall) / 1000))
+      const soon = seconds > 1 ? `in ${seconds} s` : 'now'
+      segments.push(
+        { text: '○ ', color: 'red' },
+        { text: `not connected (${visibleLine(connection.reason)}), trying again ${soon}` },
+      )
+      break
+    }
+    default:
+      segments.push({ text: '○ ', color: 'red' }, { text: 'not connected' })
+  }
+  segments.push({ text: `  ${model.user}`, bold: true })
+  if (connection.phase === 'online') segments.push({ text: `  ${model.online.length} online`, dim: true })
+  if (model.unread > 0) segments.push({ text: `  ${model.unread} unread`, color: 'cyan' })
+  if (notice !== undefined) {
+    const text = visibleLine(notice.text)
+    segments.push({ text: '  ' }, notice.tone === 'error' ? { text, color: 'red' } : { text, color: 'cyan' })
+  } else if (model.columns >= 60) segments.push({ text: '  ? help', dim: true })
+  return cut(segments, model.columns)
+}
+
+/** A row of at most so many columns. A notice is what was asked for: it stands whole if it can. */
+function cut(segments: readonly Segment[], columns: number): Row {
+  const row: Segment[] = []
+  let left = columns
+  for (const segment of segments) {
+    const wide = width(segment.text)
+    row.push(wide <= left ? segment : { ...segment, text: fitted(segment.text, left) })
+    left -= Math.min(left, wide)
+    if (left === 0) break
+  }
+  return row
+}
+
+function composerView(model: Model, text: string, cursor: number, height: number) {
+  const rows = composerRows(text, model.columns)
+  let at = rows.length - 1
+  while (at > 0 && (rows[at]?.start ?? 0) > cursor) at--
+  const top = Math.max(0, Math.min(at - height + 1, rows.length - height))
+  const prompt = (first: boolean): Segment => ({ text: first ? PROMPT : '  ', color: 'cyan' })
+  const shown = rows.slice(top, top + height).map((row, n): Row => [prompt(top + n === 0), { text: row.text }])
+  if (text === '' && model.overlay === undefined) {
+    const whom = model.current === undefined ? 'a command, such as /msg NAME' : `write to ${model.current.name}`
+    shown[0] = [prompt(true), { text: fitted(whom, Math.max(1, model.columns - 3)).trimEnd(), dim: true }]
+  }
+  const row = rows[at]
+  const x = PROMPT.length + width(text.slice(row?.start ?? 0, cursor))
+  return { rows: shown, x: Math.min(x, model.columns - 1), y: at - top }
+}

@@ -1,0 +1,74 @@
+/** `config.json`: the mesh's servers, and the bounds of each. Both programs read it. */
+import * as z from 'zod'
+import { DEFAULT_LIMITS, type Limits } from './protocol/limits.ts'
+import type { ServerAddress } from './protocol/messages.ts'
+import { parseServerId } from './protocol/names.ts'
+
+/** A config that cannot be used; the message names the file, the field and the mend. */
+export class ConfigError extends Error {}
+
+const bound = z.number().min(0)
+const serverSchema = z.object({
+  id: z.string().refine(id => parseServerId(id).ok, 'must be 1 to 64 letters, digits or any of . _ - /'),
+  ip: z.string().min(1),
+  port: z.int().min(1).max(65_535),
+})
+const configSchema = z.object({
+  servers: z.array(serverSchema).min(1),
+  limits: z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]), bound).optional(),
+})
+
+export type ConfiguredServer = z.infer<typeof serverSchema>
+
+export interface Config {
+  file: string
+  servers: ConfiguredServer[]
+  limits: Limits
+}
+
+/**
+ * Reads the file named, else the first of `candidates` that is there.
+ * @param read gives a file's text, or undefined where there is none; throws where it cannot be read
+ * @throws ConfigError
+ */
+export function loadConfig(
+  named: string | undefined,
+  candidates: readonly string[],
+  read: (file: string) => string | undefined,
+): Config {
+  const places = named === undefined ? candidates : [named]
+  for (const file of places) {
+    let text: string | undefined
+    try {
+      text = read(file)
+    } catch (error) {
+      throw new ConfigError(`cannot read ${file}: ${(error as Error).message}; name another with --config FILE`)
+    }
+    if (text !== undefined) return parseConfig(file, text)
+  }
+  throw new ConfigError(`there is no ${places.join(' or ')}; name a config with --config FILE`)
+}
+
+function parseConfig(file: string, text: string): Config {
+  let raw: unknown
+  try {
+    raw = JSON.parse(text)
+  } catch (error) {
+    throw new ConfigError(`${file} is not JSON: ${(error as Error).message}; correct it there`)
+  }
+  const parsed = configSchema.safeParse(raw)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    throw new ConfigError(`${file}: ${issue?.path.join('.') || 'the whole'}: ${issue?.message}; correct this field`)
+  }
+  const { servers, limits } = parsed.data
+  const ids = servers.map(server => server.id)
+  const twice = ids.find((id, at) => ids.indexOf(id) !== at)
+  if (twice !== undefined) throw new ConfigError(`${file}: servers: the id ${twice} stands twice; give each its own`)
+  return { file, servers, limits: { ...DEFAULT_LIMITS, ...(limits as Partial<Limits>) } }
+}
+
+/** Where a server is reached. An IPv6 address stands in brackets (RFC 3986). */
+export function addressOf({ id, ip, port }: ConfiguredServer): ServerAddress {
+  return { id, url: `http://${ip.includes(':') ? `[${ip}]` : ip}:${port}` }
+}
