@@ -89,7 +89,7 @@ export async function chat(options: ChatOptions): Promise<void> {
   delete process.env.CI
   delete process.env.CONTINUOUS_INTEGRATION
   process.env.NODE_ENV = 'production'
-  const { runScreen } = await import('./screen.js')
+  const { runScreen } = await import('./screen.tsx')
   listener = runScreen({
     user,
     to: options.to ?? settings.settings.threads[user],

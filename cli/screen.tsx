@@ -34,9 +34,13 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
   const { stdin, stdout } = process
   const model = new Model(options.user)
   model.sidebar = options.sidebar
-  if (options.to !== undefined) model.open(options.to)
+  const keep = () => save({ sidebar: model.sidebar, to: model.current?.name })
+  if (options.to !== undefined) {
+    model.open(options.to)
+    keep()
+  }
   const decoder = new KeyDecoder()
-  const output = new InkOutput(model.columns, model.rows, text => stdout.write(text))
+  const output = new InkOutput(model.columns, model.rows, text => guard.write(text))
   let ink: Instance | undefined
   let drawing: NodeJS.Timeout | undefined
   let escaping: NodeJS.Timeout | undefined
@@ -76,9 +80,9 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
       case 'redraw':
         return redraw()
       case 'bell':
-        return void stdout.write('\u0007')
+        return guard.write('\u0007')
       case 'save':
-        return save({ sidebar: model.sidebar, to: model.current?.name })
+        return keep()
     }
   }
   const take = (keys: readonly Key[]) => {

@@ -37,7 +37,7 @@ function typed(text: string): string {
 }
 
 /** The composer that takes what is typed: of the open thread, or the one for commands where none is open. */
-export function editor(model: Model) {
+function editor(model: Model) {
   return model.current?.editor ?? model.loose
 }
 

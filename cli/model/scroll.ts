@@ -10,7 +10,7 @@ export interface Place {
 }
 
 /** Rows of messages on the screen. */
-export function bodyRows(model: Model): number {
+function bodyRows(model: Model): number {
   return layout(model, model.current?.editor.text ?? model.loose.text).body
 }
 

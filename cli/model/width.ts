@@ -55,7 +55,7 @@ function wrapLine(line: string, offset: number, columns: number, rows: WrappedRo
   let breakUsed = 0
   for (const { segment, index } of graphemes.segment(line)) {
     const wide = width(segment)
-    if (used + wide > columns && index > rowStart) {
+    while (used + wide > columns && index > rowStart) {
       const at = breakAt > rowStart ? breakAt : index
       rows.push({ start: offset + rowStart, text: line.slice(rowStart, at) })
       used -= at === index ? used : breakUsed

@@ -33,6 +33,11 @@ export class TerminalGuard {
     process.stdin.on('error', () => process.exit(SIGNALS.SIGHUP))
   }
 
+  /** Writes to the screen; what comes when the terminal was given back, as Ink's farewell does, goes nowhere. */
+  write(text: string): void {
+    if (this.#inside) process.stdout.write(text)
+  }
+
   enter(): void {
     if (this.#inside) return
     this.#inside = true

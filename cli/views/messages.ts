@@ -52,7 +52,9 @@ function messageRows(entry: Entry, user: string, names: number, columns: number)
   })
   if (entry.progress?.state === 'refused') {
     const reason = `not sent: ${visibleLine(entry.progress.message)}`
-    rows.push([{ text: ' '.repeat(indent) }, { text: fitted(reason, columns - indent), color: 'red' }])
+    for (const { text } of wrap(reason, columns - indent)) {
+      rows.push([{ text: ' '.repeat(indent) }, { text, color: 'red' }])
+    }
   }
   return rows
 }
@@ -69,7 +71,7 @@ function mark(entry: Entry, user: string): string {
   return entry.from === user && entry.progress !== undefined ? progressMark(entry.progress) : ''
 }
 
-export function progressMark(progress: Progress): string {
+function progressMark(progress: Progress): string {
   switch (progress.state) {
     case 'waiting':
       return '…'

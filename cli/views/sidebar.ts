@@ -42,12 +42,12 @@ function more(count: number, columns: number): Row {
 function threadRow(model: Model, thread: Thread, at: number, columns: number): Row {
   const number = at < 9 ? `${at + 1}` : ' '
   const unread = thread.unread > 0 ? ` ${thread.unread > 999 ? '999+' : thread.unread}` : ''
-  const name = fitted(thread.name, columns - 4 - width(unread))
+  const name = fitted(thread.name, columns - 5 - width(unread))
   const current = thread === model.current
   return [
     { text: `${number} `, dim: true },
     model.isOnline(thread.name) ? { text: '● ', color: 'green' } : { text: '○ ', dim: true },
     current ? { text: name, inverse: true } : thread.unread > 0 ? { text: name, bold: true } : { text: name },
-    { text: unread, color: 'cyan', bold: true },
+    { text: `${unread} `, color: 'cyan', bold: true },
   ]
 }

@@ -1,0 +1,51 @@
+/** Real servers on free ports of this machine, in a folder of their own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { vi } from 'vitest'
+
+export async function freePort(): Promise<number> {
+  return new Promise(resolve => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}
+
+export const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 50 })
+
+export class TestMesh {
+  readonly folder = mkdtempSync(join(tmpdir(), 'mesh-chat-'))
+  readonly config = join(this.folder, 'config.json')
+  ports: number[] = []
+  readonly #children: ChildProcess[] = []
+
+  /** Writes the config of so many servers. */
+  async configure(servers: number): Promise<void> {
+    this.ports = await Promise.all(Array.from({ length: servers }, freePort))
+    const list = this.ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+    writeFileSync(this.config, JSON.stringify({ servers: list }))
+  }
+
+  /** Starts server n, from 1, and gathers what it says. */
+  start(n: number) {
+    const args = ['dist/daemon/main.js', '--id', `server-${n}`, '--config', this.config, '--log-format', 'text']
+    const child = spawn(process.execPath, args)
+    this.#children.push(child)
+    const output = { child, out: '' }
+    const take = (chunk: Buffer) => {
+      output.out += chunk
+    }
+    child.stdout.on('data', take)
+    child.stderr.on('data', take)
+    return output
+  }
+
+  end(): void {
+    for (const child of this.#children) child.kill('SIGKILL')
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
