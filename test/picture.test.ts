@@ -57,7 +57,7 @@ describe('the screen', () => {
     expect(screen()).toMatchInlineSnapshot(`
       "
       Threads             │ Billy  ● online
-      1 ○ Carla          1│
+      1 ○ Carla         1 │
       2 ● Billy           │
                           │ ── Tuesday, 24 November 2026 ─────────────
       Online 2            │ 10:01 ✓2 Anna   Hi Billy
@@ -118,10 +118,10 @@ describe('the screen', () => {
     expect(screen()).toMatchInlineSnapshot(`
       "
       Billy
-
       ── Tuesday, 24 November 2026 ─────────────────────
       10:01 ✗  Anna   too much
-                      not sent: a text has at most 1638…
+                      not sent: a text has at most
+                      16384 bytes
       10:02 …  Anna   later
       10:03    Billy  \\u{1b}[2J\\u{1b}]52;c;aGk=\\u{7}\\u{2
                       02e}gnitset    tab
