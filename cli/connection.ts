@@ -3,17 +3,33 @@ import * as z from 'zod'
 import { siblingSchema } from '../src/client/catch-up.ts'
 import type { SessionEvent } from '../src/client/events.ts'
 import { Session, type SessionEffect, type SessionInput, type SessionOptions } from '../src/client/session.ts'
-import type {
-  DeliveredMessage,
-  Fate,
-  Identified,
-  Message,
-  RosterDelta,
-  RosterSnapshot,
-  ServerAddress,
+import {
+  addressSchema,
+  deliveredMessageSchema,
+  fateSchema,
+  identifiedSchema,
+  type Message,
+  moveSchema,
+  PACKET_BYTES,
+  rosterDeltaSchema,
+  rosterSnapshotSchema,
+  siblingsSchema,
 } from '../src/protocol/messages.ts'
 
-const relayedSchema = z.object({ from: z.string(), body: siblingSchema })
+/** What a sibling said: a text of JSON, opaque to the servers that passed it on. */
+const bodySchema = z
+  .string()
+  .max(PACKET_BYTES)
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown
+    } catch {
+      context.addIssue('not JSON')
+      return z.NEVER
+    }
+  })
+  .pipe(siblingSchema)
+const relayedSchema = z.object({ from: addressSchema, body: bodySchema })
 
 /** Where a session keeps its messages, and those that it holds. */
 export interface Keeper {
@@ -55,15 +71,31 @@ export function connect(
     dialled.on('connect', () => step({ type: 'opened', dial }))
     dialled.on('connect_error', error => step({ type: 'closed', dial, reason: error.message }))
     dialled.on('disconnect', reason => step({ type: 'closed', dial, reason }))
-    dialled.on('im', (message: DeliveredMessage) => step({ type: 'im', dial, message }))
-    dialled.on('roster', (delta: RosterDelta) => step({ type: 'roster', dial, delta }))
-    dialled.on('siblings', ({ connections }: { connections: number }) => step({ type: 'siblings', dial, connections }))
-    dialled.on('move', ({ servers }: { servers: ServerAddress[] }) => step({ type: 'move', dial, servers }))
-    dialled.on('relay', (payload: unknown) => {
-      const relayed = relayedSchema.safeParse(payload)
-      if (relayed.success) step({ type: 'relay', dial, from: relayed.data.from, frame: relayed.data.body })
-    })
+    const on = <T>(event: string, schema: z.ZodType<T>, take: (payload: T) => void) => {
+      dialled.on(event, (payload: unknown) => {
+        const parsed = schema.safeParse(payload)
+        if (parsed.success) take(parsed.data)
+      })
+    }
+    on('roster', rosterDeltaSchema, delta => step({ type: 'roster', dial, delta }))
+    on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
+    on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
+    on('relay', relayedSchema, ({ from, body }) => step({ type: 'relay', dial, from, frame: body }))
+    // Messages are confirmed by count, so one that cannot be read must not be passed over.
+    dialled.on(
+      'im',
+      required(dial, deliveredMessageSchema, message => step({ type: 'im', dial, message })),
+    )
   }
+
+  /** Takes what the session cannot do without: from a server that sends it malformed, the session moves on. */
+  const required =
+    <T>(dial: number, schema: z.ZodType<T>, take: (payload: T) => void) =>
+    (payload: unknown) => {
+      const parsed = schema.safeParse(payload)
+      if (parsed.success) take(parsed.data)
+      else step({ type: 'closed', dial, reason: 'the server sent something malformed' })
+    }
 
   const perform = (effect: SessionEffect) => {
     switch (effect.type) {
@@ -74,25 +106,35 @@ export function connect(
         socket?.disconnect()
         return
       case 'identify':
-        socket?.emit('identify', effect.hello, (answer: Identified) =>
-          step({ type: 'identified', dial: effect.dial, answer }),
+        socket?.emit(
+          'identify',
+          effect.hello,
+          required(effect.dial, identifiedSchema, answer => step({ type: 'identified', dial: effect.dial, answer })),
         )
         return
       case 'im': {
         const { id } = effect.message
-        socket?.emit('im', effect.message, (fate: Fate) => step({ type: 'fate', dial: effect.dial, id, fate }))
+        const { dial } = effect
+        socket?.emit(
+          'im',
+          effect.message,
+          required(dial, fateSchema, fate => step({ type: 'fate', dial, id, fate })),
+        )
         return
       }
       case 'got':
         socket?.emit('got', effect.count)
         return
       case 'ask-roster':
-        socket?.emit('roster', (snapshot: RosterSnapshot) =>
-          step({ type: 'roster-snapshot', dial: effect.dial, snapshot }),
+        socket?.emit(
+          'roster',
+          required(effect.dial, rosterSnapshotSchema, snapshot =>
+            step({ type: 'roster-snapshot', dial: effect.dial, snapshot }),
+          ),
         )
         return
       case 'relay':
-        socket?.emit('relay', { to: effect.to, body: effect.frame })
+        socket?.emit('relay', { to: effect.to, body: JSON.stringify(effect.frame) })
         return
       case 'store':
         return history.store(effect.message)

@@ -1,54 +1,71 @@
 import type { Server, Socket } from 'socket.io'
-import { composedSchema, gotSchema, identifySchema, originalImSchema } from '../src/protocol/messages.ts'
+import {
+  composedSchema,
+  gotSchema,
+  identifySchema,
+  originalImSchema,
+  relayRequestSchema,
+} from '../src/protocol/messages.ts'
 import type { Effect, Input } from '../src/server/types.ts'
+import type { Log } from './log.ts'
+import { Malformed } from './malformed.ts'
+import { Wire } from './wire.ts'
+
+/** A connection with the acknowledgements that it waits for, by call. */
+interface Client {
+  socket: Socket
+  calls: Map<number, (payload: unknown) => void>
+}
 
 /** The gate of the clients: the default namespace. Checks every payload, then hands it to the core. */
 export class ClientGate {
   readonly #step: (input: Input) => void
-  readonly #bufferedBytes: number
-  #sockets = new Map<number, Socket>()
-  #calls = new Map<number, { connection: number; answer: (payload: unknown) => void }>()
+  readonly #malformed: Malformed
+  #clients = new Map<number, Client>()
   #numbers = 0
 
-  constructor(io: Server, bufferedBytes: number, step: (input: Input) => void) {
+  constructor(io: Server, log: Log, step: (input: Input) => void) {
     this.#step = step
-    this.#bufferedBytes = bufferedBytes
+    this.#malformed = new Malformed(log)
     io.on('connection', socket => this.#connected(socket))
   }
 
   perform(effect: Effect): void {
     if (effect.type === 'answer') {
-      this.#calls.get(effect.call)?.answer(effect.payload)
-      this.#calls.delete(effect.call)
-    } else if (effect.type === 'close') this.#sockets.get(effect.connection)?.disconnect(true)
-    else if (effect.type === 'emit') {
+      const calls = this.#clients.get(effect.connection)?.calls
+      const answer = calls?.get(effect.call)
+      calls?.delete(effect.call)
+      answer?.(effect.payload)
+    } else if (effect.type === 'close') {
+      const socket = this.#clients.get(effect.connection)?.socket
+      socket?.disconnect()
+      if (socket !== undefined) Wire.of(socket.conn)?.close()
+    } else if (effect.type === 'emit') {
       const { event, payload } = effect.message
-      for (const id of effect.to) {
-        const socket = this.#sockets.get(id)
-        if (socket === undefined) continue
-        socket.emit(event, payload)
-        if (this.#bufferedBytes > 0 && waiting(socket) > this.#bufferedBytes) socket.disconnect(true)
-      }
+      for (const id of effect.to) this.#clients.get(id)?.socket.emit(event, payload)
     }
   }
 
   #connected(socket: Socket): void {
     const connection = ++this.#numbers
-    this.#sockets.set(connection, socket)
+    const client: Client = { socket, calls: new Map() }
+    this.#clients.set(connection, client)
     this.#step({ type: 'connected', connection })
+    const dropped = this.#malformed.counter(`connection ${connection}`)
     const on = (event: string, take: (payload: unknown, call: number | undefined) => boolean) => {
       socket.on(event, (...args: unknown[]) => {
         const answer = args.at(-1)
         let call: number | undefined
         if (typeof answer === 'function') {
           call = ++this.#numbers
-          this.#calls.set(call, { connection, answer: payload => answer(payload) })
+          client.calls.set(call, payload => answer(payload))
         }
         if (take(typeof args[0] === 'function' ? undefined : args[0], call)) return
+        dropped(event)
         const refusal = { ok: false, code: 'bad-payload', message: `the payload of ${event} is not what it must be` }
         if (typeof answer === 'function') answer(refusal)
         else socket.emit('refused', { ...refusal, event })
-        if (call !== undefined) this.#calls.delete(call)
+        if (call !== undefined) client.calls.delete(call)
       })
     }
     const withCall = (call: number | undefined) => (call === undefined ? {} : { call })
@@ -75,26 +92,13 @@ export class ClientGate {
       return call !== undefined
     })
     on('relay', payload => {
-      if (typeof payload !== 'object' || payload === null || !('body' in payload)) return false
-      const to = 'to' in payload && typeof payload.to === 'string' ? payload.to.slice(0, 200) : undefined
-      this.#step({ type: 'relay', connection, to, body: payload.body })
-      return true
+      const request = relayRequestSchema.safeParse(payload)
+      if (request.success) this.#step({ type: 'relay', connection, to: request.data.to, body: request.data.body })
+      return request.success
     })
     socket.on('disconnect', () => {
-      this.#sockets.delete(connection)
-      for (const [call, { connection: owner }] of this.#calls) if (owner === connection) this.#calls.delete(call)
+      this.#clients.delete(connection)
       this.#step({ type: 'disconnected', connection })
     })
   }
-}
-
-/** Bytes that wait for a client to read them: engine.io's packets, and what the WebSocket holds. */
-function waiting(socket: Socket): number {
-  const { writeBuffer, transport } = socket.conn as unknown as {
-    writeBuffer: { data?: unknown }[]
-    transport: { socket?: { bufferedAmount?: number } }
-  }
-  let bytes = transport.socket?.bufferedAmount ?? 0
-  for (const { data } of writeBuffer) if (typeof data === 'string') bytes += data.length
-  return bytes
 }

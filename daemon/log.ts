@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { visibleLine } from '../src/protocol/text.ts'
 import type { Note } from '../src/server/types.ts'
 
-/** How the log looks and how much it tells. */
+/** How the log looks and how much it tells: at `debug` with a line per message, at `info` without. */
 export interface LogOptions {
   format: 'text' | 'json'
   level: 'debug' | 'info' | 'warn' | 'error'
@@ -14,6 +14,8 @@ const plural = (count: number, word: string) => `${count} ${word}${count === 1 ?
 /** The sentence of a note. */
 function sentence(note: Note, showText: boolean): string {
   switch (note.event) {
+    case 'dialling-peers':
+      return 'Attempting to connect to peers...'
     case 'dialling':
       return `Attempt connection to peer: ${note.peer} at: ${note.url}`
     case 'dial-failed':
@@ -75,6 +77,25 @@ function sentence(note: Note, showText: boolean): string {
   }
 }
 
+/** How important a note is: what is said of each message is the least. */
+function level(note: Note): LogOptions['level'] {
+  switch (note.event) {
+    case 'im':
+    case 'not-connected-here':
+    case 'sending':
+    case 'forwarding':
+      return 'debug'
+    case 'dial-failed':
+    case 'link-refused':
+    case 'stalled':
+      return 'warn'
+    case 'link-lost':
+      return note.direction === 'outbound' ? 'warn' : 'info'
+    default:
+      return 'info'
+  }
+}
+
 /** Where a server narrates. */
 export function createLog(options: LogOptions, server: string) {
   const json = pino({ level: options.level, base: { server } })
@@ -83,6 +104,6 @@ export function createLog(options: LogOptions, server: string) {
     if (options.format === 'json') json[level](message)
     else if (levels[level] >= levels[options.level]) console.log(visibleLine(message))
   }
-  return { say, note: (note: Note) => say('info', sentence(note, options.text)) }
+  return { say, note: (note: Note) => say(level(note), sentence(note, options.text)) }
 }
 export type Log = ReturnType<typeof createLog>

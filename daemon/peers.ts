@@ -12,13 +12,18 @@ import {
   type Introduction,
   introductionSchema,
   type LinkRefusal,
+  linkRefusalSchema,
   membersSchema,
   missedSchema,
   presenceSchema,
   relaySchema,
 } from '../src/protocol/frames.ts'
+import { exceeds, type Limits } from '../src/protocol/limits.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { type Party, prove, sameProof } from './handshake.ts'
+import type { Log } from './log.ts'
+import { Malformed } from './malformed.ts'
+import { Wire } from './wire.ts'
 
 /** How long a dial and its handshake may take, ms. */
 const HANDSHAKE_MS = 4_000
@@ -38,21 +43,42 @@ const ACCEPTOR_EVENTS = { fates: fatesSchema, resync: none, beat: beatSchema }
 const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
 const welcomeSchema = z.union([
   z.object({ ok: z.literal(true), proof: z.string(), holds: holdsSchema }),
-  z.object({ ok: z.literal(false), code: z.string(), message: z.string() }),
+  z.object({ ok: z.literal(false), code: linkRefusalSchema, message: z.string().max(1_000) }),
 ])
+
+/** What the package `ws` gives under engine.io's client. */
+interface WebSocketOfWs {
+  readonly bufferedAmount: number
+  terminate(): void
+}
+
+/** One link: its events go out by `emit`, and `cut` ends it whatever waits. */
+interface Link {
+  emit(event: string, payload: unknown): unknown
+  cut(): void
+}
 
 /** The gate of the peers: the namespace `/mesh`, and the links that this server dials. Proves first, then parses. */
 export class PeerGate {
   readonly #self: Introduction
   readonly #secret: string
+  readonly #limits: Limits
+  readonly #malformed: Malformed
   readonly #step: (input: Input) => void
-  #links = new Map<number, Socket | DialledSocket>()
+  #links = new Map<number, Link>()
   #welcomes = new Map<number, (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void>()
   #numbers = 0
 
-  constructor(io: Server, self: Introduction, secret: string, step: (input: Input) => void) {
+  constructor(
+    io: Server,
+    self: Introduction,
+    options: { secret: string; limits: Limits; log: Log },
+    step: (input: Input) => void,
+  ) {
     this.#self = self
-    this.#secret = secret
+    this.#secret = options.secret
+    this.#limits = options.limits
+    this.#malformed = new Malformed(options.log)
     this.#step = step
     io.of('/mesh').on('connection', socket => this.#accept(socket))
   }
@@ -62,9 +88,9 @@ export class PeerGate {
     else if (effect.type === 'dial') this.#dial(effect.peer, effect.url)
     else if (effect.type === 'accept' || effect.type === 'refuse') this.#welcomes.get(effect.link)?.(effect)
     else if (effect.type === 'hang-up') {
-      const socket = this.#links.get(effect.link)
+      const link = this.#links.get(effect.link)
       this.#links.delete(effect.link)
-      socket?.disconnect()
+      link?.cut()
     }
   }
 
@@ -73,28 +99,35 @@ export class PeerGate {
   }
 
   #accept(socket: Socket): void {
+    const wire = Wire.of(socket.conn)
+    const leave = () => {
+      socket.disconnect()
+      wire?.close()
+    }
     const dialler = partySchema.safeParse(socket.handshake.auth)
-    if (!dialler.success) return void socket.disconnect()
+    if (!dialler.success) return leave()
     const acceptor = this.#party()
-    const patience = setTimeout(() => socket.disconnect(), HANDSHAKE_MS)
+    const patience = setTimeout(leave, HANDSHAKE_MS)
     socket.once('disconnect', () => clearTimeout(patience))
     socket.emit('challenge', acceptor)
     socket.once('prove', (proof: unknown, answer: unknown) => {
-      if (typeof answer !== 'function') return void socket.disconnect()
+      if (typeof answer !== 'function') return leave()
       clearTimeout(patience)
       if (!sameProof(prove(this.#secret, 'dialler', dialler.data, acceptor), proof)) {
         answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
-        return void socket.disconnect()
+        return leave()
       }
       const link = ++this.#numbers
       this.#welcomes.set(link, effect => {
         this.#welcomes.delete(link)
         if (effect.type === 'refuse') {
           answer({ ok: false, code: effect.code, message: effect.message })
-          return void socket.disconnect()
+          return leave()
         }
         answer({ ok: true, proof: prove(this.#secret, 'acceptor', dialler.data, acceptor), holds: effect.holds })
-        this.#open(link, socket, DIALLER_EVENTS)
+        wire?.becomesLink()
+        const cut = () => wire?.cut()
+        this.#open(link, id, socket, { emit: socket.emit.bind(socket), cut }, DIALLER_EVENTS)
       })
       const { id, incarnation, protocol, url } = dialler.data
       const introduction: Introduction = { id, incarnation, protocol, ...(url === undefined ? {} : { url }) }
@@ -130,33 +163,61 @@ export class PeerGate {
         if (ended) return
         const welcome = welcomeSchema.safeParse(payload)
         if (!welcome.success) return fail('a malformed answer to the handshake')
-        if (!welcome.data.ok) return fail(welcome.data.message, welcome.data.code as LinkRefusal)
+        if (!welcome.data.ok) return fail(welcome.data.message, welcome.data.code)
         if (!sameProof(prove(this.#secret, 'acceptor', dialler, acceptor.data), welcome.data.proof)) {
           return fail('it does not hold the secret of this mesh', 'wrong-secret')
         }
         ended = true
         clearTimeout(patience)
         const link = ++this.#numbers
-        this.#open(link, socket, ACCEPTOR_EVENTS)
+        this.#open(link, peer, socket, this.#dialledLink(link, socket), ACCEPTOR_EVENTS)
         this.#step({ type: 'dialled', peer, link, introduction: acceptor.data, holds: welcome.data.holds })
       })
     })
   }
 
   /** From here on frames are read, by the schema of each event. */
-  #open(link: number, socket: Socket | DialledSocket, events: Record<string, z.ZodType>): void {
-    this.#links.set(link, socket)
+  #open(
+    number: number,
+    peer: string,
+    socket: Socket | DialledSocket,
+    link: Link,
+    events: Record<string, z.ZodType>,
+  ): void {
+    this.#links.set(number, link)
+    const dropped = this.#malformed.counter(`peer: ${peer}`)
     for (const [event, schema] of Object.entries(events)) {
       socket.on(event, (payload: unknown) => {
         const parsed = schema.safeParse(payload)
-        if (!parsed.success || !this.#links.has(link)) return
+        if (!parsed.success) return dropped(event)
+        if (!this.#links.has(number)) return
         const frame = { event, payload: parsed.data } as DiallerFrame | AcceptorFrame
-        this.#step({ type: 'frame', link, frame })
+        this.#step({ type: 'frame', link: number, frame })
       })
     }
     const closed = (reason: string) => {
-      if (this.#links.delete(link)) this.#step({ type: 'link-closed', link, reason })
+      if (this.#links.delete(number)) this.#step({ type: 'link-closed', link: number, reason })
     }
     socket.on('disconnect', closed)
+    if (!socket.connected) closed('it closed during the handshake')
+  }
+
+  /** A link that this server dialled: what waits on it is looked at whenever something is added. */
+  #dialledLink(number: number, socket: DialledSocket): Link {
+    const raw = () => (socket.io.engine as unknown as { transport: { ws?: WebSocketOfWs } }).transport.ws
+    const cut = () => {
+      const ws = raw()
+      socket.disconnect()
+      ws?.terminate()
+    }
+    return {
+      cut,
+      emit: (event, payload) => {
+        socket.emit(event, payload)
+        if (!exceeds(raw()?.bufferedAmount ?? 0, this.#limits.linkBufferedBytes)) return
+        if (this.#links.delete(number)) this.#step({ type: 'link-closed', link: number, reason: 'it does not read' })
+        cut()
+      },
+    }
   }
 }

@@ -2,12 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import { Server } from 'socket.io'
 import type { Limits } from '../src/protocol/limits.ts'
-import { PROTOCOL, type ServerAddress } from '../src/protocol/messages.ts'
+import { PACKET_BYTES, PROTOCOL, type ServerAddress } from '../src/protocol/messages.ts'
 import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { ClientGate } from './clients.ts'
 import type { Log } from './log.ts'
 import { PeerGate } from './peers.ts'
+import { Wire } from './wire.ts'
+
+/** Time for the last words to leave when the server ends, ms. */
+const LAST_WORDS_MS = 500
 
 export interface RuntimeOptions {
   id: string
@@ -23,7 +27,7 @@ export interface RuntimeOptions {
 }
 
 /** Runs the core on real sockets: input → step → effects. Rejects when the port cannot be had. */
-export async function run(options: RuntimeOptions): Promise<{ port: number; drain: () => void }> {
+export async function run(options: RuntimeOptions): Promise<{ drain: () => void }> {
   const http = createServer((_, response) => response.writeHead(404).end())
   const io = new Server(http, {
     allowEIO3: true,
@@ -31,13 +35,16 @@ export async function run(options: RuntimeOptions): Promise<{ port: number; drai
     perMessageDeflate: false,
     pingInterval: 5_000,
     pingTimeout: 5_000,
-    maxHttpBufferSize: 1_000_000,
+    maxHttpBufferSize: PACKET_BYTES,
+    // A connection that joins no namespace; one that joined has to identify itself, or to prove that it is a peer.
+    connectTimeout: 10_000,
     // A browser tells the page's origin; no page but one of this very address may connect.
     allowRequest: (request, allow) => {
       const { origin, host } = request.headers
       allow(null, origin === undefined || origin === `http://${host}`)
     },
   })
+  io.engine.on('connection', engine => new Wire(engine, options.limits))
   await new Promise<void>((resolve, reject) => http.once('error', reject).listen(options.port, options.host, resolve))
   const address = http.address()
   const port = typeof address === 'object' && address !== null ? address.port : options.port
@@ -47,8 +54,17 @@ export async function run(options: RuntimeOptions): Promise<{ port: number; drai
   const core = new MeshServer({ ...options, incarnation, url, graceMs: 5_000, random: Math.random })
   let timer: NodeJS.Timeout | undefined
   let flushing = false
+  const inputs: Input[] = []
+  let stepping = false
   const step = (input: Input) => {
-    for (const effect of core.step(input, performance.now(), Date.now())) perform(effect)
+    inputs.push(input)
+    // An effect may bring an input at once (a socket closed): it waits until this step's effects are done, in order.
+    if (stepping) return
+    stepping = true
+    for (let next = inputs.shift(); next !== undefined; next = inputs.shift()) {
+      for (const effect of core.step(next, performance.now(), Date.now())) perform(effect)
+    }
+    stepping = false
     if (core.gathered && !flushing) {
       flushing = true
       setImmediate(() => {
@@ -60,18 +76,21 @@ export async function run(options: RuntimeOptions): Promise<{ port: number; drai
     const wait = core.deadline - performance.now()
     if (wait < Number.POSITIVE_INFINITY) timer = setTimeout(() => step({ type: 'tick' }), Math.max(1, Math.ceil(wait)))
   }
-  const clients = new ClientGate(io, options.limits.bufferedBytes, step)
-  const peers = new PeerGate(io, { id: options.id, incarnation, protocol: PROTOCOL, url }, options.secret, step)
+  const clients = new ClientGate(io, options.log, step)
+  const peers = new PeerGate(io, { id: options.id, incarnation, protocol: PROTOCOL, url }, options, step)
   const perform = (effect: Effect) => {
     if (effect.type === 'log') options.log.note(effect.note)
     else if (effect.type === 'exit') {
-      // One turn for the goodbyes to leave.
-      setImmediate(() => void io.close(() => options.exit(effect.code, effect.reason)))
+      const end = () => options.exit(effect.code, effect.reason)
+      // One turn for the goodbyes to leave; who does not read them, or holds a connection open, is not waited for.
+      setImmediate(() => void io.close(end))
+      setTimeout(end, LAST_WORDS_MS)
     } else {
       clients.perform(effect)
       peers.perform(effect)
     }
   }
+  options.log.say('info', `Listening for connections on port: ${port}`)
   step({ type: 'start' })
-  return { port, drain: () => step({ type: 'drain' }) }
+  return { drain: () => step({ type: 'drain' }) }
 }

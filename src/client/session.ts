@@ -96,8 +96,8 @@ export class Session {
   #urls: string[]
   #dials = 0
   #composed = 0
-  /** The server's clock minus this machine's, ms. */
-  #offset = 0
+  /** The server's clock minus this machine's monotonic one, ms: what the wall clock here does later is all one. */
+  #offset: number | undefined
   #received = 0
   #confirmed = 0
   #siblings = 0
@@ -224,9 +224,9 @@ export class Session {
     this.#send()
   }
 
-  /** This machine's clock, corrected by the server's. */
+  /** The server's clock, as far as known. */
   get #time(): number {
-    return this.#wall + this.#offset
+    return this.#offset === undefined ? this.#wall : this.#now + this.#offset
   }
 
   #connect(url: string): void {
@@ -254,7 +254,7 @@ export class Session {
       return
     }
     // The server's clock as of now: half of the round trip has passed since it told it.
-    this.#offset = answer.time + (this.#now - phase.openedAt) / 2 - this.#wall
+    this.#offset = answer.time + (this.#now - phase.openedAt) / 2 - this.#now
     this.#received = 0
     this.#confirmed = 0
     this.#siblings = 0

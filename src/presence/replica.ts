@@ -33,8 +33,9 @@ export class Replica {
     return this.#seq
   }
 
+  /** Users held; while a snapshot is on its way, its users if they are more. */
   get size(): number {
-    return this.#users.size
+    return Math.max(this.#users.size, this.#partial?.users.size ?? 0)
   }
 
   /** Connections of a user at this peer; 0 when there are none. */

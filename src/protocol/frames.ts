@@ -3,22 +3,35 @@
  * dialled; what comes back on that link are answers only.
  */
 import * as z from 'zod'
+import {
+  addressSchema,
+  atSchema,
+  countSchema,
+  idSchema as id,
+  MAX_TEXT,
+  nameSchema as name,
+  relayBodySchema,
+  serverAddressSchema,
+  textSchema,
+  urlSchema,
+} from './messages.ts'
 
-/** Most names in one presence frame: keeps each under Socket.IO's `maxHttpBufferSize` (1 MB). */
+// Every frame must fit a packet (`PACKET_BYTES`), whatever the names and texts in it: 266 bytes for a name with its
+// count, six bytes for a unit of text as JSON.
+/** Most names in one presence frame. */
 export const NAMES_PER_FRAME = 4_096
-/** Most messages in one forward frame: 16 KiB texts of one byte a unit stay under 1 MB. */
+/** Most messages in one forward frame. */
 export const MESSAGES_PER_FRAME = 256
-/** Most characters of text in one forward frame, for the same reason. */
-export const TEXT_PER_FRAME = 256 * 1024
+/** Most UTF-16 units of text in one forward frame; one message alone always fits. */
+export const TEXT_PER_FRAME = MAX_TEXT
+/** Most answers in one frame of fates. */
+export const FATES_PER_FRAME = 10_000
 /** Most servers in one `members` frame. */
-const MAX_MEMBERS = 1_000
+export const MAX_MEMBERS = 1_000
 
-const name = z.string().min(1).max(200)
-const id = z.string().min(1).max(64)
-const seq = z.int().min(0)
+const seq = countSchema
 const users = z.array(z.tuple([name, z.int().min(1)])).max(NAMES_PER_FRAME)
 const changes = z.array(z.tuple([name, z.int().min(0)])).max(NAMES_PER_FRAME)
-const url = z.url({ protocol: /^https?$/ }).max(300)
 
 /** The dialler's whole list of own users at `seq`, in chunks; `more` tells that a chunk follows. */
 const snapshotSchema = z.object({ type: z.literal('snapshot'), incarnation: id, seq, users, more: z.boolean() })
@@ -29,7 +42,7 @@ export type Snapshot = z.infer<typeof snapshotSchema>
 export type Delta = z.infer<typeof deltaSchema>
 
 /** `[number, id, at, from, to, text]`. Numbers grow by the link's dialler's incarnation, whichever link carries them. */
-const forwardedSchema = z.tuple([z.int().min(1), id, z.number().min(0), name, name, z.string()])
+const forwardedSchema = z.tuple([z.int().min(1), id, atSchema, name, name, textSchema])
 /** A batch of messages for users of the acceptor. */
 export const forwardSchema = z.array(forwardedSchema).max(MESSAGES_PER_FRAME)
 export type Forwarded = z.infer<typeof forwardedSchema>
@@ -38,22 +51,22 @@ export type Forwarded = z.infer<typeof forwardedSchema>
 export const beatSchema = z.object({ incarnation: id, seq })
 type Beat = z.infer<typeof beatSchema>
 
-export const membersSchema = z.array(z.object({ id, url })).max(MAX_MEMBERS)
+export const membersSchema = z.array(serverAddressSchema).max(MAX_MEMBERS)
 
 /** Users who missed a message while the acceptor was out of reach: their clients there compare histories. */
-export const missedSchema = z.array(name).max(10_000)
+export const missedSchema = z.array(name).max(NAMES_PER_FRAME)
 
 /** From one client of a user to the user's other clients, or to the one at address `to`; servers read only the envelope. */
 export const relaySchema = z.object({
   user: name,
-  from: z.string().max(200),
-  to: z.string().max(200).optional(),
-  body: z.unknown(),
+  from: addressSchema,
+  to: addressSchema.optional(),
+  body: relayBodySchema,
 })
 export type Relay = z.infer<typeof relaySchema>
 
 /** Answers of the acceptor: what became of forwards, `[number, delivered, unconfirmed]`. */
-export const fatesSchema = z.array(z.tuple([z.int().min(1), z.int().min(0), z.boolean()])).max(100_000)
+export const fatesSchema = z.array(z.tuple([z.int().min(1), z.int().min(0), z.boolean()])).max(FATES_PER_FRAME)
 export type ForwardFate = z.infer<typeof fatesSchema>[number]
 
 /** What an acceptor holds of the dialler's stream, told at the end of the handshake. */
@@ -67,7 +80,7 @@ export const holdsSchema = z.object({
 export type Holds = z.infer<typeof holdsSchema>
 
 /** Who speaks on a link, proven by the handshake. */
-export const introductionSchema = z.object({ id, incarnation: id, protocol: z.int(), url: url.optional() })
+export const introductionSchema = z.object({ id, incarnation: id, protocol: z.int(), url: urlSchema.optional() })
 export type Introduction = z.infer<typeof introductionSchema>
 
 /** What a server sends: on links it dialled … */
@@ -86,4 +99,12 @@ export type AcceptorFrame =
   | { event: 'beat'; payload: Beat }
 
 /** Why an acceptor turns a dialler away. */
-export type LinkRefusal = 'id-in-use' | 'own-id' | 'wrong-secret' | 'bad-handshake' | 'draining'
+export const linkRefusalSchema = z.enum([
+  'id-in-use',
+  'own-id',
+  'wrong-secret',
+  'bad-handshake',
+  'draining',
+  'too-many-peers',
+])
+export type LinkRefusal = z.infer<typeof linkRefusalSchema>

@@ -10,10 +10,18 @@ export interface Limits {
   bufferedBytes: number
   /** Most messages sent to a protocol 2 connection that it has not confirmed; past it the connection is closed. */
   unconfirmedMessages: number
+  /** Connections of clients to this server, identified or not. */
+  connections: number
   /** Connections of one user to this server. */
   connectionsPerUser: number
   /** Messages held for one peer while its link is down. */
   heldPerPeer: number
+  /** Most that may wait unsent on a link whose peer does not read, in bytes; past it the link is closed. */
+  linkBufferedBytes: number
+  /** Servers that are known, the configured ones and those learned from peers. */
+  peers: number
+  /** Users that are held of one peer; a link that brings more is closed. */
+  usersPerPeer: number
   /** Time for a new connection to identify itself, in ms. */
   identifyMs: number
 }
@@ -24,8 +32,12 @@ export const DEFAULT_LIMITS: Limits = {
   textBytes: 16 * 1024,
   bufferedBytes: 8 * 1024 * 1024,
   unconfirmedMessages: 10_000,
+  connections: 50_000,
   connectionsPerUser: 100,
   heldPerPeer: 10_000,
+  linkBufferedBytes: 64 * 1024 * 1024,
+  peers: 1_000,
+  usersPerPeer: 1_000_000,
   identifyMs: 10_000,
 }
 

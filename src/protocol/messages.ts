@@ -1,81 +1,112 @@
 /**
- * Every payload that crosses the wire: a schema, and the type inferred from it.
- * The gates parse once with these; behind them everything is trusted.
+ * Every payload that crosses the wire between clients and servers: a schema, and the type inferred from it.
+ * The gates on both sides parse once with these; behind them everything is trusted.
  */
 import * as z from 'zod'
+import { compareNames } from './names.ts'
+import { utf8Length } from './text.ts'
 
 /** The wire protocol of clients and links that this code speaks. Original clients count as 1. */
 export const PROTOCOL = 2
 
+/**
+ * Most bytes in one packet, the `maxHttpBufferSize` of every server. What a server passes on must fit, whoever made it:
+ * a frame that is too long would cut the link, and again when it is sent again.
+ */
+export const PACKET_BYTES = 2_000_000
+/** Longest text that any limit allows, in UTF-16 units: as JSON, at most six bytes each, it fits a packet. */
+export const MAX_TEXT = 256 * 1024
+/** Longest id of a message or an incarnation, in UTF-16 units. */
+const MAX_ID = 64
+
+export const countSchema = z.int().min(0)
+export const idSchema = z.string().min(1).max(MAX_ID)
+/** A name as a server passes it on; the rules for what a user may be called are `parseUserName`'s. */
+export const nameSchema = z.string().min(1).max(200)
+export const atSchema = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
+export const textSchema = z.string().max(MAX_TEXT)
+/** A connection's address in the mesh: the server's id, a colon, a number. */
+export const addressSchema = z.string().max(200)
+export const urlSchema = z.url({ protocol: /^https?$/ }).max(300)
+
 /** Why something was refused; clients act on the code and show the message. */
-export type ErrorCode =
-  | 'bad-payload'
-  | 'bad-name'
-  | 'not-identified'
-  | 'already-identified'
-  | 'too-many-connections'
-  | 'text-too-long'
-  | 'clock-ahead'
-  | 'rate-limited'
-  | 'draining'
+const errorCodeSchema = z.enum([
+  'bad-payload',
+  'bad-name',
+  'not-identified',
+  'already-identified',
+  'too-many-connections',
+  'text-too-long',
+  'clock-ahead',
+  'rate-limited',
+  'draining',
+])
+export type ErrorCode = z.infer<typeof errorCodeSchema>
 
 /** A refusal. `retryAfter` (ms) is there where waiting helps. */
-export interface Refusal {
-  ok: false
-  code: ErrorCode
-  message: string
-  retryAfter?: number
-}
+const refusalSchema = z.object({
+  ok: z.literal(false),
+  code: errorCodeSchema,
+  message: z.string().max(1_000),
+  retryAfter: z.number().min(0).optional(),
+})
+export type Refusal = z.infer<typeof refusalSchema>
 
 /** What became of a message: `delivered` counts the recipient's connections that confirmed it. */
-export type Fate = { ok: true; delivered: number; unconfirmed?: true } | Refusal
+export const fateSchema = z.discriminatedUnion('ok', [
+  z.object({ ok: z.literal(true), delivered: countSchema, unconfirmed: z.literal(true).optional() }),
+  refusalSchema,
+])
+export type Fate = z.infer<typeof fateSchema>
 
 /** A server of the mesh and the URL at which clients and peers reach it. */
-export interface ServerAddress {
-  id: string
-  url: string
-}
+export const serverAddressSchema = z.object({ id: idSchema, url: urlSchema })
+export type ServerAddress = z.infer<typeof serverAddressSchema>
+const serversSchema = z.array(serverAddressSchema).max(10_000)
 
-/** The answer to `identify`. `time`: the server's clock, ms since 1970. */
-export type Identified =
-  | {
-      ok: true
-      server: string
-      incarnation: string
-      connection: string
-      roster: RosterSnapshot
-      time: number
-      servers: ServerAddress[]
-    }
-  | Refusal
-
-/** The whole roster at one version. */
-export interface RosterSnapshot {
-  version: number
-  users: string[]
-}
+/** The whole roster at one version: sorted, each name once. */
+export const rosterSnapshotSchema = z.object({
+  version: countSchema,
+  users: z.array(nameSchema).refine(isSorted, 'the names of a roster are sorted, each once'),
+})
+export type RosterSnapshot = z.infer<typeof rosterSnapshotSchema>
 
 /** What changed in the roster from `version - 1` to `version`. */
-export interface RosterDelta {
-  version: number
-  joined: string[]
-  left: string[]
-}
+export const rosterDeltaSchema = z.object({
+  version: countSchema,
+  joined: z.array(nameSchema),
+  left: z.array(nameSchema),
+})
+export type RosterDelta = z.infer<typeof rosterDeltaSchema>
 
-/** Longest id of a message, in UTF-16 units. */
-const MAX_ID = 64
-const count = z.int().min(0)
-const id = z.string().min(1).max(MAX_ID)
-const at = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
+/** The answer to `identify`. `time`: the server's clock, ms since 1970. */
+export const identifiedSchema = z.discriminatedUnion('ok', [
+  z.object({
+    ok: z.literal(true),
+    server: idSchema,
+    incarnation: idSchema,
+    connection: addressSchema,
+    roster: rosterSnapshotSchema,
+    time: z.number(),
+    servers: serversSchema,
+  }),
+  refusalSchema,
+])
+export type Identified = z.infer<typeof identifiedSchema>
 
 /** One instant message. `at` is hybrid logical time: ms since 1970, in steps of 1/1024 ms. Order is by (`at`, `id`). */
-export const messageSchema = z.object({ id, at, from: z.string(), to: z.string(), text: z.string() })
+export const messageSchema = z.object({
+  id: idSchema,
+  at: atSchema,
+  from: nameSchema,
+  to: nameSchema,
+  text: textSchema,
+})
 export type Message = z.infer<typeof messageSchema>
 
 /** A message as clients receive it; `forwarded` tells that it came over a link. */
-export interface DeliveredMessage extends Message {
-  forwarded: boolean
-}
+export const deliveredMessageSchema = messageSchema.extend({ forwarded: z.boolean() })
+export type DeliveredMessage = z.infer<typeof deliveredMessageSchema>
 
 /** Protocol 2: who I am and what I speak. The name's own rules are `parseUserName`'s. */
 export const identifySchema = z.object({
@@ -86,12 +117,36 @@ export const identifySchema = z.object({
 export type Identify = z.infer<typeof identifySchema>
 
 /** Protocol 2: a message as its sender composed it. */
-export const composedSchema = z.object({ id, at, to: z.string(), text: z.string() })
+export const composedSchema = z.object({ id: idSchema, at: atSchema, to: z.string(), text: textSchema })
 export type Composed = z.infer<typeof composedSchema>
 
 /** An original client's message. Its `from` and `forwarded` are read by nobody. */
-export const originalImSchema = z.object({ to: z.string(), text: z.string() })
+export const originalImSchema = z.object({ to: z.string(), text: textSchema })
 export type OriginalIm = z.infer<typeof originalImSchema>
 
 /** Protocol 2: how many messages this connection has received since it identified. */
-export const gotSchema = count
+export const gotSchema = z.int().min(0)
+
+/** Some connection of the user came or went elsewhere; there are now so many. */
+export const siblingsSchema = z.object({ connections: countSchema })
+
+/** The server shuts down; these are the others. */
+export const moveSchema = z.object({ servers: serversSchema })
+
+/**
+ * What the clients of one user tell each other: for servers, opaque. On the wire it is a text (of JSON), so that
+ * whatever it holds, its depth and its length, escaped once more, are known here.
+ */
+export const relayBodySchema = z.unknown().refine(body => typeof body === 'string' && fitsRelay(body))
+
+/** A client's words to its user's other clients, or to the one at address `to`. */
+export const relayRequestSchema = z.object({ to: addressSchema.optional(), body: relayBodySchema })
+
+function fitsRelay(body: string): boolean {
+  // Three bytes a unit at most, six where it is escaped: only a long one has to be measured.
+  return body.length * 6 < PACKET_BYTES || utf8Length(JSON.stringify(body)) < PACKET_BYTES - 10_000
+}
+
+function isSorted(names: readonly string[]): boolean {
+  return names.every((name, at) => at === 0 || compareNames(names[at - 1] ?? '', name) < 0)
+}

@@ -1,5 +1,5 @@
 import { exceeds } from '../protocol/limits.ts'
-import type { ErrorCode, Refusal, ServerAddress } from '../protocol/messages.ts'
+import type { ErrorCode, Refusal, RosterSnapshot, ServerAddress } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
 import { Connection } from './connection.ts'
 import { type Context, note } from './context.ts'
@@ -10,6 +10,8 @@ const ROSTER_WINDOW_MIN = 50
 /** … and a ms more for every so many clients, up to the greatest. */
 const CLIENTS_PER_MS = 50
 const ROSTER_WINDOW_MAX = 1_000
+/** A connection whose identification is refused so often is closed. */
+const REFUSALS = 10
 
 /** This server's connections: who they are, and what they are told of the roster. */
 export class Clients {
@@ -17,7 +19,7 @@ export class Clients {
   readonly #servers: () => ServerAddress[]
   #connections = new Map<number, Connection>()
   /** Connections that have not said who they are, with the time when patience ends; oldest first. */
-  #strangers = new Map<number, number>()
+  #strangers = new Map<number, { until: number; refusals: number }>()
   /** Original clients, which want the list when they identify even if it did not change. */
   #wantList = new Set<number>()
   #publishAt = Number.POSITIVE_INFINITY
@@ -32,7 +34,7 @@ export class Clients {
   }
 
   get deadline(): number {
-    for (const at of this.#strangers.values()) return Math.min(at, this.#publishAt)
+    for (const { until } of this.#strangers.values()) return Math.min(until, this.#publishAt)
     return this.#publishAt
   }
 
@@ -42,20 +44,30 @@ export class Clients {
 
   connected(id: number): void {
     const { now, options, draining } = this.#context
-    if (draining) this.#close(id, 'draining')
-    else if (options.limits.identifyMs > 0) this.#strangers.set(id, now + options.limits.identifyMs)
+    const { connections, identifyMs } = options.limits
+    if (draining) return this.#close(id, 'draining')
+    if (exceeds(this.#connections.size + this.#strangers.size + 1, connections)) {
+      note(this.#context, { event: 'connection-refused', code: 'too-many-connections', reason: 'the server is full' })
+      return this.#close(id, 'the server is full')
+    }
+    this.#strangers.set(id, { until: identifyMs > 0 ? now + identifyMs : Number.POSITIVE_INFINITY, refusals: 0 })
   }
 
   identify(input: Extract<ClientInput, { type: 'identify' }>): void {
     const context = this.#context
     const { options, directory } = context
     const known = this.#connections.get(input.connection)
+    // It was closed already, for want of room or of patience; this came before it noticed.
+    if (known === undefined && !this.#strangers.has(input.connection)) return
     const name = parseUserName(input.user)
     if (!name.ok) return this.#refuseIdentify(input, 'bad-name', name.reason)
     if (context.draining) return this.#refuseIdentify(input, 'draining', 'this server is shutting down; use another')
     if (known !== undefined && known.user !== name.value) {
       return this.#refuseIdentify(input, 'already-identified', 'this connection has identified as another user')
     }
+    // Each answer holds the whole roster: a known connection pays for it as for a message.
+    const wait = known?.bucket.take(context.now) ?? 0
+    if (wait > 0) return this.#refuseIdentify(input, 'rate-limited', `too many events; wait ${wait} ms`)
     if (known === undefined) {
       if (exceeds(directory.room(name.value).length + 1, options.limits.connectionsPerUser)) {
         const most = `a user may have ${options.limits.connectionsPerUser} connections to a server`
@@ -82,6 +94,19 @@ export class Clients {
         servers: this.#servers(),
       },
     })
+  }
+
+  /** A client asks for the whole roster. */
+  roster(id: number, call: number): void {
+    const { effects, now, roster } = this.#context
+    const answer = (payload: RosterSnapshot | Refusal) => {
+      effects.push({ type: 'answer', connection: id, call, payload })
+    }
+    const connection = this.#connections.get(id)
+    if (connection === undefined) return answer({ ok: false, code: 'not-identified', message: 'identify first' })
+    const wait = connection.bucket.take(now)
+    if (wait === 0) return answer(roster.snapshot())
+    answer({ ok: false, code: 'rate-limited', message: `too many events; wait ${wait} ms`, retryAfter: wait })
   }
 
   /** The connection is gone; answers with what it was, for its deliveries. */
@@ -121,7 +146,7 @@ export class Clients {
   tick(): void {
     const { now } = this.#context
     if (this.#publishAt <= now) this.#publish()
-    for (const [id, until] of this.#strangers) {
+    for (const [id, { until }] of this.#strangers) {
       if (until > now) break
       this.#strangers.delete(id)
       this.#close(id, 'it did not identify itself in time')
@@ -136,7 +161,7 @@ export class Clients {
   }
 
   closeAll(reason: string): void {
-    for (const id of this.#connections.keys()) this.#close(id, reason)
+    for (const id of [...this.#connections.keys(), ...this.#strangers.keys()]) this.#close(id, reason)
   }
 
   /** Emits to those of the connections that speak protocol 2. */
@@ -189,7 +214,10 @@ export class Clients {
   #refuseIdentify(input: Extract<ClientInput, { type: 'identify' }>, code: ErrorCode, message: string): void {
     const { effects } = this.#context
     const payload: Refusal = { ok: false, code, message }
-    note(this.#context, { event: 'connection-refused', code, reason: message })
+    const stranger = this.#strangers.get(input.connection)
+    // What a known connection asks for in vain is its own affair, and no news for the log.
+    if (stranger !== undefined) note(this.#context, { event: 'connection-refused', code, reason: message })
+    if (stranger !== undefined && ++stranger.refusals >= REFUSALS) this.#close(input.connection, message)
     if (input.call !== undefined) {
       effects.push({ type: 'answer', connection: input.connection, call: input.call, payload })
     } else {

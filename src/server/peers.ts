@@ -4,10 +4,13 @@ import { Peer } from '../mesh/peer.ts'
 import {
   type AcceptorFrame,
   type DiallerFrame,
+  FATES_PER_FRAME,
   type Forwarded,
   type Holds,
   type LinkRefusal,
+  MAX_MEMBERS,
   MESSAGES_PER_FRAME,
+  NAMES_PER_FRAME,
   type Relay,
   TEXT_PER_FRAME,
 } from '../protocol/frames.ts'
@@ -21,8 +24,14 @@ import type { LinkInput } from './types.ts'
 const BEAT_MS = 1_000
 /** A link without a beat for this long is dead, ms. */
 const LINK_DEAD_MS = 5_000
-/** A server that a peer refuses for its id for this long is the wrong one of two. Longer than a half-open link lives. */
-const ID_REFUSED_MS = 12_000
+const SILENT = 'no sign of life'
+/** A server that a peer refuses for its id tries again this soon, ms. */
+const ID_RETRY_MS = 1_000
+/**
+ * One that is refused for its id for this long is the wrong one of two: its own life before, cut off without a word,
+ * would have been found dead after `LINK_DEAD_MS` and a beat, and the next try been let in.
+ */
+const ID_REFUSED_MS = LINK_DEAD_MS + BEAT_MS + 2 * ID_RETRY_MS
 
 /** The links to and from all peers: dialling, beats, what crosses them. */
 export class Peers implements Carrier {
@@ -63,6 +72,7 @@ export class Peers implements Carrier {
 
   start(): void {
     this.#beatAt = this.#context.now + BEAT_MS
+    note(this.#context, { event: 'dialling-peers' })
     for (const { id, url } of this.#context.options.peers) this.#add(id, url, true)
     this.tick()
   }
@@ -119,7 +129,9 @@ export class Peers implements Carrier {
         for (const payload of frames(peer.batch)) this.#send(outbound.link, { event: 'forward', payload })
       }
       if (inbound !== undefined && peer.fates.length > 0) {
-        this.#send(inbound.link, { event: 'fates', payload: peer.fates })
+        for (const payload of chunks(peer.fates, FATES_PER_FRAME)) {
+          this.#send(inbound.link, { event: 'fates', payload })
+        }
       }
       if (peer.batch.length > 0) peer.batch = []
       if (peer.fates.length > 0) peer.fates = []
@@ -150,6 +162,7 @@ export class Peers implements Carrier {
       else peer.outboundLostAt = now
       if (peer.inbound !== undefined) peer.inbound.heardAt = now
       if (peer.goneAt !== Number.POSITIVE_INFINITY) peer.goneAt = now + options.graceMs
+      if (peer.idRefusedAt !== undefined) peer.idRefusedAt = now
     }
   }
 
@@ -193,11 +206,11 @@ export class Peers implements Carrier {
     for (const payload of stream.catchUp(input.holds, directory.ownUsers())) {
       this.#send(input.link, { event: 'presence', payload })
     }
-    this.#send(input.link, { event: 'members', payload: this.servers() })
-    if (peer.missed.size > 0) {
-      this.#send(input.link, { event: 'missed', payload: [...peer.missed] })
-      peer.missed.clear()
+    this.#send(input.link, { event: 'members', payload: this.servers().slice(0, MAX_MEMBERS) })
+    for (const payload of chunks([...peer.missed], NAMES_PER_FRAME)) {
+      this.#send(input.link, { event: 'missed', payload })
     }
+    peer.missed.clear()
     peer.batch = []
     for (const [number, { frame, delivery }] of peer.held) {
       if (number > input.holds.forwards) peer.batch.push(frame)
@@ -213,7 +226,10 @@ export class Peers implements Carrier {
     else peer.idRefusedAt = undefined
     if (code !== undefined) note(this.#context, { event: 'link-refused', peer: id, code })
     else note(this.#context, { event: 'dial-failed', peer: id, reason, failures: peer.backoff.failures + 1 })
-    peer.outbound = { state: 'waiting', retryAt: this.#context.now + peer.backoff.next() }
+    const wait = peer.backoff.next()
+    // Whether it is refused for good is to be known soon: no long back-off.
+    const most = code === 'id-in-use' ? ID_RETRY_MS : Number.POSITIVE_INFINITY
+    peer.outbound = { state: 'waiting', retryAt: this.#context.now + Math.min(wait, most) }
   }
 
   #accept(input: Extract<LinkInput, { type: 'accepted' }>): void {
@@ -231,6 +247,7 @@ export class Peers implements Carrier {
     }
     let peer = this.#peers.get(id)
     if (peer === undefined) {
+      if (this.#full) return refuse('too-many-peers', `this server knows ${options.limits.peers} peers already`)
       peer = this.#add(id, url, false)
       if (url !== undefined) note(this.#context, { event: 'peer-learned', peer: id, url })
     }
@@ -277,6 +294,10 @@ export class Peers implements Carrier {
         // A stream speaks for the incarnation that the handshake proved, and for no other.
         if (frame.payload.incarnation !== inbound.incarnation) return
         if (!applyPresence(this.#context, peer.id, peer.replica, frame.payload, this.#touch)) this.#resync(peer)
+        if (exceeds(peer.replica.size, this.#context.options.limits.usersPerPeer)) {
+          this.#gone(peer)
+          this.#cut(link, 'it brings more users than usersPerPeer allows')
+        }
         return
       case 'beat':
         this.#send(link, { event: 'beat', payload: frame.payload })
@@ -335,9 +356,15 @@ export class Peers implements Carrier {
   #learn(members: readonly ServerAddress[]): void {
     for (const { id, url } of members) {
       if (id === this.#context.options.id || this.#peers.has(id)) continue
+      if (this.#full) return
       this.#add(id, url, false)
       note(this.#context, { event: 'peer-learned', peer: id, url })
     }
+  }
+
+  /** Whether no further peer may be learned. */
+  get #full(): boolean {
+    return exceeds(this.#peers.size + 1, this.#context.options.limits.peers)
   }
 
   #closed(link: number, reason: string): void {
@@ -365,7 +392,7 @@ export class Peers implements Carrier {
     const { outbound, inbound } = peer
     if (outbound.state === 'open') {
       const payload = { incarnation: stream.incarnation, seq: stream.seq }
-      if (now - outbound.heardAt > LINK_DEAD_MS) this.#dead(outbound.link)
+      if (now - outbound.heardAt > LINK_DEAD_MS) this.#cut(outbound.link, SILENT)
       else this.#send(outbound.link, { event: 'beat', payload })
       for (const [number, { delivery }] of peer.held) {
         if (!delivery.settled) break
@@ -377,12 +404,12 @@ export class Peers implements Carrier {
         this.#arrivals?.settle(delivery)
       }
     }
-    if (inbound !== undefined && now - inbound.heardAt > LINK_DEAD_MS) this.#dead(inbound.link)
+    if (inbound !== undefined && now - inbound.heardAt > LINK_DEAD_MS) this.#cut(inbound.link, SILENT)
   }
 
-  #dead(link: number): void {
-    this.#hangUp(link, 'no sign of life')
-    this.#closed(link, 'no sign of life')
+  #cut(link: number, reason: string): void {
+    this.#hangUp(link, reason)
+    this.#closed(link, reason)
   }
 
   /** The peer's users leave the roster. */
@@ -399,6 +426,10 @@ export class Peers implements Carrier {
   #send(link: number, frame: DiallerFrame | AcceptorFrame): void {
     this.#context.effects.push({ type: 'send', link, frame })
   }
+}
+
+function* chunks<T>(all: readonly T[], size: number): Generator<T[]> {
+  for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size)
 }
 
 /** Cuts a batch into frames that stay under the packet size. */

@@ -1,4 +1,4 @@
-import { MAX_AHEAD } from '../delivery/clock.ts'
+import { HybridClock, MAX_AHEAD } from '../delivery/clock.ts'
 import { DeadlineQueue, Delivery, type Origin } from '../delivery/delivery.ts'
 import type { Forwarded, Relay } from '../protocol/frames.ts'
 import { exceeds } from '../protocol/limits.ts'
@@ -21,6 +21,8 @@ export class Router implements Arrivals {
   readonly #clients: Clients
   readonly #carrier: Carrier
   readonly #waiting = { client: new DeadlineQueue(), peer: new DeadlineQueue() }
+  /** Gives the times of original clients' messages: above all that passed here, though the wall clock jumps back. */
+  readonly #clock = new HybridClock()
   #numbered = 0
 
   constructor(context: Context, clients: Clients, carrier: Carrier) {
@@ -57,6 +59,7 @@ export class Router implements Arrivals {
     const context = this.#context
     for (const [number, id, at, from, to, text] of batch) {
       const message: Message = { id, at, from, to, text }
+      this.#clock.see(at, context.wall)
       if (context.options.narrateMessages) note(context, { event: 'im', ...message, forwarded: true })
       const origin: Origin = { kind: 'peer', peer, incarnation, number }
       const delivery = new Delivery(origin, context.now + FORWARDED_FATE_MS)
@@ -186,13 +189,14 @@ export class Router implements Arrivals {
     if (wait > 0) return this.#refuse(input, 'rate-limited', `too many messages; wait ${wait} ms`, wait)
     if (!('id' in input.message)) {
       const id = `${options.incarnation}.${(++this.#numbered).toString(36)}`
-      return { id, at: wall, from: sender.user, to: to.value, text }
+      return { id, at: this.#clock.tick(wall), from: sender.user, to: to.value, text }
     }
     const { id, at } = input.message
     const ahead = at - wall - MAX_AHEAD
     if (ahead > 0) {
       return this.#refuse(input, 'clock-ahead', 'the time of this message is too far ahead', Math.ceil(ahead))
     }
+    this.#clock.see(at, wall)
     return { id, at, from: sender.user, to: to.value, text }
   }
 

@@ -98,13 +98,7 @@ export class MeshServer {
         return
       }
       case 'roster':
-        this.#context.effects.push({
-          type: 'answer',
-          connection: input.connection,
-          call: input.call,
-          payload: this.#context.roster.snapshot(),
-        })
-        return
+        return this.#clients.roster(input.connection, input.call)
       case 'disconnected': {
         const connection = this.#clients.disconnected(input.connection)
         if (connection !== undefined) this.#router.abandon(connection)

@@ -88,6 +88,7 @@ export type Effect =
 
 /** What the log tells; the words are found at the edge. */
 export type Note =
+  | { event: 'dialling-peers' }
   | { event: 'dialling'; peer: string; url: string }
   | { event: 'dial-failed'; peer: string; reason: string; failures: number }
   | { event: 'outbound'; peer: string }

@@ -1,0 +1,113 @@
+import type { Socket } from 'socket.io'
+import { exceeds, type Limits } from '../src/protocol/limits.ts'
+
+/** engine.io's side of a connection. */
+type Engine = Socket['conn']
+
+/** What is under engine.io's transport, when it is a WebSocket (of the package `ws`). */
+interface RawSocket {
+  readonly bufferedAmount: number
+  pause(): void
+  resume(): void
+  terminate(): void
+}
+
+/** Packets that a client may send for each message of its token bucket: confirmations and the like are packets too. */
+const PACKETS_A_SECOND = 20
+const PACKETS_AT_ONCE = 4
+/** Longest pause of reading, ms: shorter than a ping's patience. */
+const LONGEST_PAUSE_MS = 4_000
+/** Time for the last words to leave before a connection is cut off, ms. */
+const LAST_WORDS_MS = 1_000
+
+const wires = new WeakMap<Engine, Wire>()
+
+/**
+ * The bytes of one connection, below Socket.IO, which bounds neither direction: what waits for a client that does not
+ * read, and how fast is read what a client sends. Every client is read at the pace that its limits allow, by pausing
+ * its socket; so a flood waits in the sender's own buffers, and costs nobody else.
+ */
+export class Wire {
+  readonly #engine: Engine
+  readonly #limits: Limits
+  /** Most bytes that may wait. */
+  #bound: number
+  /** Bytes in engine.io's own buffer. */
+  #queued = 0
+  /** Packets read and not yet paid for by time. */
+  #level = 0
+  #levelAt = performance.now()
+  #paused = false
+  #link = false
+
+  constructor(engine: Engine, limits: Limits) {
+    this.#engine = engine
+    this.#limits = limits
+    this.#bound = limits.bufferedBytes
+    wires.set(engine, this)
+    engine.on('packetCreate', (packet: { data?: { length?: number } }) => this.#written(packet.data?.length ?? 0))
+    engine.on('flush', () => {
+      this.#queued = 0
+    })
+    if (limits.messagesPerSecond > 0) engine.on('packet', () => this.#read())
+  }
+
+  static of(engine: Engine): Wire | undefined {
+    return wires.get(engine)
+  }
+
+  /** A proven peer: its link is read as fast as it goes, and may hold more. */
+  becomesLink(): void {
+    this.#link = true
+    this.#bound = this.#limits.linkBufferedBytes
+  }
+
+  /** Closes after the last words, or without them when nobody reads them. */
+  close(): void {
+    this.#engine.close()
+    setTimeout(() => this.cut(), LAST_WORDS_MS).unref()
+  }
+
+  /** Ends the connection now, whatever waits. */
+  cut(): void {
+    const raw = this.#raw
+    if (raw !== undefined) raw.terminate()
+    else this.#engine.close(true)
+  }
+
+  get #raw(): RawSocket | undefined {
+    const { transport } = this.#engine as unknown as { transport: { socket?: RawSocket } }
+    return transport.socket
+  }
+
+  #written(bytes: number): void {
+    this.#queued += bytes
+    if (exceeds(this.#queued + (this.#raw?.bufferedAmount ?? 0), this.#bound)) this.cut()
+  }
+
+  /** A leaky bucket: what one read brought too much is paid for by a pause. */
+  #read(): void {
+    if (this.#link) return
+    const { messagesPerSecond, burst } = this.#limits
+    const perSecond = messagesPerSecond * PACKETS_A_SECOND
+    const now = performance.now()
+    this.#level = Math.max(0, this.#level - ((now - this.#levelAt) * perSecond) / 1000) + 1
+    this.#levelAt = now
+    const over = this.#level - Math.max(1, burst) * PACKETS_AT_ONCE
+    if (over <= 0 || this.#paused) return
+    const raw = this.#raw
+    // One who polls cannot be paused.
+    if (raw === undefined) return this.cut()
+    this.#paused = true
+    raw.pause()
+    // The rest of what was read comes in this very turn: how long to pause is known at its end.
+    setImmediate(() => {
+      const debt = this.#level - Math.max(1, burst) * PACKETS_AT_ONCE
+      const pause = Math.min(LONGEST_PAUSE_MS, Math.max(1, (debt * 1000) / perSecond))
+      setTimeout(() => {
+        this.#paused = false
+        raw.resume()
+      }, pause).unref()
+    })
+  }
+}

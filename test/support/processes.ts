@@ -1,0 +1,73 @@
+/** Programs as processes, free ports, and waiting for what is to come. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const running = new Set<ChildProcess>()
+const folders: string[] = []
+
+/** Ends what this file started. */
+export function stopAll(): void {
+  for (const child of running) child.kill('SIGKILL')
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+}
+
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-'))
+  folders.push(folder)
+  return folder
+}
+
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
+  const ports: number[] = []
+  for (const server of servers) {
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const address = server.address()
+    if (typeof address === 'object' && address !== null) ports.push(address.port)
+  }
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  return ports
+}
+
+/** Waits until `check` holds, at most `within` ms; answers with how long it took, ms. */
+export async function until(what: string, check: () => boolean, within = 30_000): Promise<number> {
+  const since = performance.now()
+  while (!check()) {
+    if (performance.now() - since > within) throw new Error(`not within ${within} ms: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+  return Math.round(performance.now() - since)
+}
+
+/** A program of this package, with all that it printed. */
+export class Program {
+  readonly child: ChildProcess
+  out = ''
+  exit: { code: number | null; signal: NodeJS.Signals | null } | undefined
+
+  constructor(program: 'daemon' | 'cli', args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+    this.child = spawn(process.execPath, [`dist/${program}/main.js`, ...args], { env: { ...process.env, ...env } })
+    running.add(this.child)
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.out += chunk
+      })
+    }
+    this.child.on('exit', (code, signal) => {
+      running.delete(this.child)
+      this.exit = { code, signal }
+    })
+  }
+
+  /** How often a text was printed. */
+  count(text: string): number {
+    return this.out.split(text).length - 1
+  }
+
+  async ended(within = 15_000): Promise<number> {
+    return until('the end of a process', () => this.exit !== undefined, within)
+  }
+}
