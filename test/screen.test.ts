@@ -1,4 +1,6 @@
 /** The client in a real terminal: real servers, tmux, keys in and the screen read. */
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { freePort, TestMesh, until } from './support/programs.ts'
@@ -17,6 +19,12 @@ function line(command: string, folder: string, env = ''): string {
 function open(name: string, args: string, { folder = name, env = '', columns = 100, rows = 24 } = {}): Window {
   const command = line(`${script('main.js')} ${args}`, folder, env)
   return tmux.open(name, `seq 1 60; ${command}; echo "exit code $?"; exec sleep 600`, columns, rows)
+}
+
+/** What the window's shell runs. */
+function childrenOf(window: Window): number[] {
+  const children = execFileSync('pgrep', ['-P', window.ask('pane_pid')], { encoding: 'utf8' })
+  return children.trim().split('\n').map(Number)
 }
 
 beforeAll(async () => {
@@ -112,18 +120,39 @@ test.each([
     const name = `ends-${signal}`
     const window = open(name, `--user ${signal} --port ${mesh.ports[1]} --to Nobody`)
     await window.until(screen => expect(screen).toContain(`${signal} (you)`))
-    const [pid] = tmux.run('list-panes', '-t', name, '-F', '#{pane_pid}').trim().split('\n')
-    const children = await import('node:child_process').then(({ execFileSync }) =>
-      execFileSync('pgrep', ['-P', pid ?? ''], { encoding: 'utf8' })
-        .trim()
-        .split('\n'),
-    )
-    for (const child of children) process.kill(Number(child), signal)
+    for (const child of childrenOf(window)) process.kill(child, signal)
     await window.until(screen => expect(screen).toContain(`exit code ${code}`))
     expect([window.ask('alternate_on'), window.ask('cursor_flag')]).toEqual(['0', '1'])
   },
   60_000,
 )
+
+test('a crash restores the terminal, and says what happened', async () => {
+  const boom = join(mesh.folder, 'boom.mjs')
+  writeFileSync(boom, 'process.on("SIGUSR2", () => { throw new Error("boom") })')
+  const window = open('crash', `--user Crash --port ${mesh.ports[1]} --to Nobody`, {
+    env: `NODE_OPTIONS=--import=${boom}`,
+  })
+  await window.until(screen => expect(screen).toContain('Crash (you)'))
+  for (const child of childrenOf(window)) process.kill(child, 'SIGUSR2')
+  await window.until(screen => expect(screen).toContain('exit code 70'))
+  expect(window.screen()).toContain('Error: boom')
+  expect([window.ask('alternate_on'), window.ask('cursor_flag')]).toEqual(['0', '1'])
+}, 60_000)
+
+test('^Z gives the terminal back to the shell, and fg brings the chat back', async () => {
+  const window = tmux.open('suspend', 'env PS1="shell> " bash --norc --noprofile -i')
+  await window.until(screen => expect(screen).toContain('shell>'))
+  window.keys(line(`${script('main.js')} --user Zoe --port ${mesh.ports[0]} --to Zoe`, 'zoe'), 'Enter')
+  await window.until(screen => expect(screen).toContain('Zoe (you)'))
+  window.keys('C-z')
+  await window.until(screen => expect(screen).toContain('Stopped'))
+  expect(window.ask('alternate_on')).toBe('0')
+  window.keys('fg', 'Enter')
+  await window.until(screen => expect(screen).toContain('Zoe (you)'))
+  window.keys('back again', 'Enter')
+  await window.until(screen => expect(screen).toMatch(/✓ +Zoe +back again/))
+}, 60_000)
 
 test('its server killed, the client goes on at another; a killed pane leaves nothing behind', async () => {
   const four = new TestMesh()
