@@ -93,15 +93,15 @@ export async function chat(options: ChatOptions): Promise<void> {
   listener = runScreen({
     user,
     to: options.to ?? settings.settings.threads[user],
-    sidebar: settings.settings.sidebar,
+    preferences: settings.settings.preferences,
     colors: !process.env.NO_COLOR,
     guard,
     send: request,
-    save: ({ sidebar, to }) => {
+    save: ({ preferences, to }) => {
       const threads = { ...settings.settings.threads }
       if (to === undefined) delete threads[user]
       else threads[user] = to
-      settings.save({ sidebar, threads })
+      settings.save({ preferences, threads })
     },
     quit: leave,
   })

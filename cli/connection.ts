@@ -5,6 +5,7 @@ import type { SessionEvent } from '../src/client/events.ts'
 import { Session, type SessionEffect, type SessionInput, type SessionOptions } from '../src/client/session.ts'
 import {
   addressSchema,
+  connectionsSchema,
   deliveredMessageSchema,
   fateSchema,
   identifiedSchema,
@@ -78,6 +79,7 @@ export function connect(
       })
     }
     on('roster', rosterDeltaSchema, delta => step({ type: 'roster', dial, delta }))
+    on('connections', connectionsSchema, changes => step({ type: 'connections', dial, changes }))
     on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
     on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
     on('relay', relayedSchema, ({ from, body }) => step({ type: 'relay', dial, from, frame: body }))

@@ -19,12 +19,14 @@ export function line(event: SessionEvent, user: string): string | undefined {
     }
     case 'roster':
       if (event.joined.length + event.left.length === 0) return undefined
-      return visibleLine(`* online: ${event.users.join(', ')}`)
+      return visibleLine(`* online: ${[...event.users].join(', ')}`)
     case 'progress':
       if (event.progress.state === 'refused') return `* refused: ${event.progress.message}`
       if (event.progress.state !== 'waiting' || event.progress.reason !== 'recipient-offline') return undefined
       return visibleLine(`* ${event.to} is offline; the message goes out when they come online`)
     case 'servers':
+    case 'connections':
+    case 'read':
       return undefined
   }
 }

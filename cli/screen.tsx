@@ -2,6 +2,7 @@ import { type Instance, render } from 'ink'
 import type { SessionEvent, SessionRequest } from '../src/client/events.ts'
 import { press } from './model/actions.ts'
 import { Model, type ScreenRequest } from './model/model.ts'
+import type { Preferences } from './model/preferences.ts'
 import { update } from './model/update.ts'
 import type { TerminalGuard } from './terminal/guard.ts'
 import { type Key, KeyDecoder } from './terminal/keys.ts'
@@ -13,6 +14,8 @@ import { picture } from './views/picture.ts'
 const ESCAPE_MS = 50
 /** What the network brings is gathered this long, ms; what hands do is shown at once. */
 const GATHER_MS = 40
+/** So long, ms, may another client of the user take to tell that it has read a message, before the bell rings here. */
+const RING_MS = 600
 /** A size that changes is being dragged: the screen is drawn anew when it has settled this long, ms. */
 const RESIZE_MS = 30
 
@@ -20,11 +23,11 @@ export interface ScreenOptions {
   user: string
   /** Whose thread is open at first. */
   to: string | undefined
-  sidebar: boolean
+  preferences: Preferences
   colors: boolean
   guard: TerminalGuard
   send: (request: SessionRequest) => void
-  save: (preferences: { sidebar: boolean; to: string | undefined }) => void
+  save: (kept: { preferences: Preferences; to: string | undefined }) => void
   quit: () => void
 }
 
@@ -32,9 +35,8 @@ export interface ScreenOptions {
 export function runScreen(options: ScreenOptions): (event: SessionEvent) => void {
   const { guard, send, save, quit } = options
   const { stdin, stdout } = process
-  const model = new Model(options.user)
-  model.sidebar = options.sidebar
-  const keep = () => save({ sidebar: model.sidebar, to: model.current?.name })
+  const model = new Model(options.user, options.preferences)
+  const keep = () => save({ preferences: model.preferences, to: model.current?.name })
   if (options.to !== undefined) {
     model.open(options.to)
     keep()
@@ -49,7 +51,8 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
     clearTimeout(drawing)
     drawing = undefined
     const { rows, cursor } = picture(model, Date.now())
-    const node = <App key={model.columns} rows={rows} colors={options.colors} />
+    const theme = options.colors ? model.preferences.theme : undefined
+    const node = <App key={model.columns} rows={rows} theme={theme} />
     output.cursor = cursor
     if (ink !== undefined) ink.rerender(node)
     else ink = render(node, { stdout: output.asStream(), debug: true, exitOnCtrlC: false, patchConsole: false })
@@ -69,6 +72,14 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
     draw()
   }
 
+  const ring = (thread: string) => {
+    if (!model.preferences.bell) return
+    // Silent where it was read on another client meanwhile.
+    setTimeout(() => {
+      if ((model.threads.get(thread)?.unread ?? 0) > 0) guard.write('\u0007')
+    }, RING_MS)
+  }
+
   const perform = (request: ScreenRequest) => {
     switch (request.type) {
       case 'send':
@@ -80,7 +91,9 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
       case 'redraw':
         return redraw()
       case 'bell':
-        return guard.write('\u0007')
+        return ring(request.thread)
+      case 'read':
+        return send({ type: 'read', thread: request.thread, at: request.at })
       case 'save':
         return keep()
     }

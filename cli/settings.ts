@@ -1,13 +1,13 @@
 import Conf from 'conf'
 import * as z from 'zod'
+import { DEFAULT_PREFERENCES, preferencesSchema } from './model/preferences.ts'
 
 const settingsSchema = z.object({
   /** Who chatted last on this machine. */
   user: z.string().optional().catch(undefined),
   /** The URL of the server that this machine was online at last. */
   server: z.string().optional().catch(undefined),
-  /** Whether threads and roster are shown. */
-  sidebar: z.boolean().catch(true),
+  preferences: preferencesSchema.catch(DEFAULT_PREFERENCES),
   /** The thread that each user had open last. */
   threads: z.record(z.string(), z.string()).catch({}),
 })

@@ -73,7 +73,8 @@ export class ClientGate {
       const hello = identifySchema.safeParse(payload)
       if (!hello.success && typeof payload !== 'string') return false
       const [user, protocol] = hello.success ? [hello.data.user, 2 as const] : [payload, 1 as const]
-      this.#step({ type: 'identify', connection, user, protocol, ...withCall(call) })
+      const connections = hello.success && hello.data.connections === true
+      this.#step({ type: 'identify', connection, user, protocol, connections, ...withCall(call) })
       return true
     })
     on('im', (payload, call) => {

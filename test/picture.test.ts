@@ -2,12 +2,14 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { press } from '../cli/model/actions.ts'
 import { Model, type ScreenRequest } from '../cli/model/model.ts'
+import { DEFAULT_PREFERENCES } from '../cli/model/preferences.ts'
 import { update } from '../cli/model/update.ts'
 import { width, wrap } from '../cli/model/width.ts'
 import { KeyDecoder } from '../cli/terminal/keys.ts'
 import { picture } from '../cli/views/picture.ts'
 import { rowText } from '../cli/views/row.ts'
 import type { SessionEvent } from '../src/client/events.ts'
+import { SortedNames } from '../src/presence/sorted-names.ts'
 
 const DAY = new Date(2026, 10, 24, 10, 0).getTime()
 let model: Model
@@ -22,8 +24,14 @@ beforeEach(() => {
 
 const tell = (event: SessionEvent) => update(model, event, DAY)
 const type = (text: string): ScreenRequest[] => new KeyDecoder().feed(text).flatMap(key => press(model, key))
+function names(of: readonly string[]) {
+  const sorted = new SortedNames()
+  sorted.reset(of)
+  return sorted
+}
+
 const roster = (users: string[], joined: string[] = [], left: string[] = []) =>
-  tell({ type: 'roster', users, joined, left })
+  tell({ type: 'roster', users: names(users), joined, left })
 const online = () => tell({ type: 'connection', state: { phase: 'online', server: 'server-2', url: 'http://x' } })
 
 function message(
@@ -182,7 +190,7 @@ describe('the screen', () => {
     for (let n = 21; n <= 23; n++) message('Billy', 'Anna', `message ${n}`)
     // One that sorts far above the view: the view does not move.
     message('Billy', 'Anna', 'late in coming', 'history', '0')
-    expect(screen()).toBe(before.replace('↓ ', '↓ 3 new below · '))
+    expect(screen()).toBe(before.replace('↓ ', '↓ 3 new below · ').replace('  Anna\n', '  Anna  3 unread\n'))
     for (let n = 0; n < 20; n++) type('\u001b[5~')
     expect(screen()).toContain('message 1\n')
     for (let n = 0; n < 20; n++) type('\u001b[6~')
@@ -259,6 +267,81 @@ describe('hands', () => {
     expect(model.current?.editor.text).toBe('one')
     type('\u001b[B\u001b[B')
     expect(model.current?.editor.text).toBe('')
+  })
+})
+
+describe('choices', () => {
+  beforeEach(() => {
+    online()
+    roster(['Anna', 'Billy', 'Carla', 'Caroline'])
+  })
+
+  test('typing finds someone online, with the number of their connections', () => {
+    tell({ type: 'connections', connections: new Map([['Carla', 3]]) })
+    type('\u000fcar')
+    expect(screen()).toContain('Who is online')
+    expect(screen()).toMatch(/Carla ×3\n.*Caroline\n/)
+    expect(screen()).not.toMatch(/│ Billy/)
+    type('\u001b[B\r')
+    expect(model.current?.name).toBe('Caroline')
+    type('hello\r\u0012hel\r')
+    expect(model.current?.editor.text).toBe('hello')
+  })
+
+  test('what was read on another client is not unread here, and does not ring', () => {
+    expect(tell({ type: 'read', thread: 'Billy', at: 0 })).toEqual([])
+    message('Billy', 'Anna', 'one')
+    message('Billy', 'Anna', 'two')
+    expect(model.unread).toBe(2)
+    tell({ type: 'read', thread: 'Billy', at: DAY + 60_000 })
+    expect(model.unread).toBe(1)
+    expect(type('/query Billy\r')).toContainEqual({ type: 'read', thread: 'Billy', at: DAY + 120_000 })
+    expect(model.unread).toBe(0)
+  })
+
+  test('the bell rings for a thread that is not open, unless muted; an ignored name is not shown', () => {
+    const im = (from: string): SessionEvent => ({
+      type: 'message',
+      message: { id: `${++sent}`, at: DAY + sent, from, to: 'Anna', text: 'x' },
+      origin: 'live',
+    })
+    expect(tell(im('Billy'))).toEqual([{ type: 'bell', thread: 'Billy' }])
+    type('/mute Billy\r')
+    expect(tell(im('Billy'))).toEqual([])
+    type('/mute Billy\r')
+    expect(tell(im('Billy'))).toEqual([{ type: 'bell', thread: 'Billy' }])
+    type('/ignore Carla\r')
+    expect(tell(im('Carla'))).toEqual([])
+    expect(model.threads.has('Carla')).toBe(false)
+    type('/unignore Carla\r')
+    expect(tell(im('Carla'))).toHaveLength(1)
+  })
+
+  test('settings change with /set, and say what they can be', () => {
+    expect(type('/set theme mono\r')).toEqual([{ type: 'save' }])
+    expect(model.preferences.theme).toBe('mono')
+    type('/set theme pink\r')
+    expect(model.notice).toMatchObject({ tone: 'error', text: expect.stringContaining('calm') })
+    type('/set\r')
+    expect(model.notice?.text).toContain('theme mono')
+  })
+
+  test('keys can be bound anew; an action that does not exist is told', () => {
+    model = new Model('Anna', { ...DEFAULT_PREFERENCES, keys: { 'C-x': 'help', f5: 'nonsense' } })
+    expect(model.notice?.text).toContain('nonsense')
+    type('\u0018')
+    expect(model.overlay).toBe('help')
+  })
+
+  test('a long paste is asked about', () => {
+    model.open('Billy')
+    const lines = Array.from({ length: 40 }, (_, n) => `line ${n}`).join('\r')
+    type(`\u001b[200~${lines}\u001b[201~`)
+    expect(model.notice?.text).toContain('40 lines')
+    type('n')
+    expect(model.current?.editor.text).toBe('')
+    type(`\u001b[200~${lines}\u001b[201~\r`)
+    expect(model.current?.editor.text.split('\n')).toHaveLength(40)
   })
 })
 

@@ -1,6 +1,5 @@
 /** The client in a real terminal: real servers, tmux, keys in and the screen read. */
-import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { freePort, TestMesh, until } from './support/programs.ts'
@@ -23,8 +22,9 @@ function open(name: string, args: string, { folder = name, env = '', columns = 1
 
 /** What the window's shell runs. */
 function childrenOf(window: Window): number[] {
-  const children = execFileSync('pgrep', ['-P', window.ask('pane_pid')], { encoding: 'utf8' })
-  return children.trim().split('\n').map(Number)
+  const pid = window.ask('pane_pid')
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return children.trim().split(' ').map(Number)
 }
 
 beforeAll(async () => {
@@ -56,11 +56,23 @@ test('what one client of Anna sends or receives, all show; text and Enter come i
     await window.until(screen => expect(screen).toMatch(/Billy +Hi Anna/))
   }
   await billy.until(screen => expect(screen).toMatch(/✓2 Billy +Hi Anna/))
+  await billy.until(screen => expect(screen).toMatch(/^ Anna ×2 /m))
   expect(anna.ask('alternate_on')).toBe('1')
 
   anna.paste('three\nlines\npasted')
   anna.keys('Enter')
   await annaToo.until(screen => expect(screen).toMatch(/Anna +three\n.* lines\n.* pasted/))
+
+  // Read on one of Anna's clients, it is unread on none.
+  anna.keys('/query Carla', 'Enter')
+  annaToo.keys('/query Carla', 'Enter')
+  await annaToo.until(screen => expect(screen).toContain('│ Carla'))
+  billy.keys('read me', 'Enter')
+  await annaToo.until(screen => expect(screen).toContain('1 unread'))
+  await anna.until(screen => expect(screen).toContain('1 unread'))
+  anna.keys('M-a')
+  await anna.until(screen => expect(screen).toMatch(/── new ─[\s\S]*read me/))
+  await annaToo.until(screen => expect(screen).not.toContain('unread'))
 
   anna.keys('/quit', 'Enter')
   await anna.until(screen => expect(screen).toContain('exit code 0'))

@@ -1,11 +1,16 @@
 import { compareNames } from '../../src/protocol/names.ts'
 import type { Key } from '../terminal/keys.ts'
 import { COMMANDS, runCommand } from './commands.ts'
-import type { Edit } from './editor.ts'
-import { ACTIONS, type Action } from './keymap.ts'
+import { isEdit } from './editor.ts'
+import { choose, type Finder, matches, openFinder } from './finder.ts'
+import type { Action } from './keymap.ts'
 import type { Model, ScreenRequest } from './model.ts'
 import { pageSize, scroll } from './scroll.ts'
+import { whatWasRead } from './update.ts'
 
+/** A paste longer than so many characters, or lines, is asked about. */
+const LONG_PASTE = 4_000
+const LONG_PASTE_LINES = 20
 /** Lines kept of what was entered. */
 const ENTERED = 500
 
@@ -14,8 +19,15 @@ export function press(model: Model, key: Key): ScreenRequest[] {
   const leaving = model.leaving
   model.leaving = false
   model.notice = undefined
+  if (model.pasted !== undefined) return answerPaste(model, key)
+  const requests = pressed(model, key, leaving)
+  return [...requests, ...whatWasRead(model)]
+}
+
+function pressed(model: Model, key: Key, leaving: boolean): ScreenRequest[] {
   if (key.type !== 'key') {
     if (model.overlay !== undefined) model.overlay = undefined
+    else if (key.type === 'paste' && isLong(key.text)) askAboutPaste(model, key.text)
     else if (key.text === '?' && key.type === 'text' && editor(model).text === '') return act(model, 'help', leaving)
     else editor(model).insert(typed(key.text))
     model.completion = undefined
@@ -23,7 +35,7 @@ export function press(model: Model, key: Key): ScreenRequest[] {
   }
   const nth = /^M-([1-9])$/.exec(key.name)
   if (nth !== null) return openNth(model, Number(nth[1]))
-  const action = ACTIONS.get(key.name)
+  const action = model.bindings.get(key.name)
   if (action !== 'complete' && action !== 'complete-back') model.completion = undefined
   return action === undefined ? [] : act(model, action, leaving)
 }
@@ -38,11 +50,12 @@ function typed(text: string): string {
 
 /** The composer that takes what is typed: of the open thread, or the one for commands where none is open. */
 function editor(model: Model) {
-  return model.current?.editor ?? model.loose
+  return model.finder?.editor ?? model.current?.editor ?? model.loose
 }
 
 function act(model: Model, action: Action, leaving: boolean): ScreenRequest[] {
   if (model.overlay !== undefined) return actOnOverlay(model, action)
+  if (model.finder !== undefined) return actOnFinder(model, model.finder, action)
   const composer = editor(model)
   switch (action) {
     case 'send':
@@ -77,12 +90,18 @@ function act(model: Model, action: Action, leaving: boolean): ScreenRequest[] {
       return complete(model, 1)
     case 'complete-back':
       return complete(model, -1)
+    case 'find-people':
+      openFinder(model, 'people')
+      return []
+    case 'find-entered':
+      openFinder(model, 'entered')
+      return []
     case 'redraw':
       return [{ type: 'redraw' }]
     case 'suspend':
       return [{ type: 'suspend' }]
     case 'sidebar':
-      model.sidebar = !model.sidebar
+      model.preferences = { ...model.preferences, sidebar: !model.preferences.sidebar }
       return [{ type: 'save' }]
     case 'help':
       return runCommand(model, 'help')
@@ -100,7 +119,7 @@ function act(model: Model, action: Action, leaving: boolean): ScreenRequest[] {
       composer.edit('delete-right')
       return []
     default:
-      composer.edit(action satisfies Edit)
+      composer.edit(action)
       return []
   }
 }
@@ -112,6 +131,62 @@ function actOnOverlay(model: Model, action: Action): ScreenRequest[] {
   if (by !== undefined) model.overlayTop = Math.max(0, model.overlayTop + by)
   else if (action === 'redraw' || action === 'suspend') return [{ type: action }]
   else model.overlay = undefined
+  return []
+}
+
+function actOnFinder(model: Model, finder: Finder, action: Action): ScreenRequest[] {
+  switch (action) {
+    case 'earlier':
+    case 'last-thread':
+    case 'complete-back':
+      choose(model, finder, -1)
+      return []
+    case 'later':
+    case 'next-thread':
+    case 'complete':
+    case 'find-people':
+    case 'find-entered':
+      choose(model, finder, 1)
+      return []
+    case 'send': {
+      const chosen = matches(model, finder)[finder.index]
+      model.finder = undefined
+      if (chosen === undefined) return []
+      if (finder.kind === 'people') return open(model, chosen)
+      editor(model).set(chosen)
+      return []
+    }
+    case 'escape':
+    case 'cancel':
+      model.finder = undefined
+      return []
+    case 'redraw':
+    case 'suspend':
+      return [{ type: action }]
+    default:
+      if (isEdit(action)) finder.editor.edit(action)
+      finder.index = 0
+      return []
+  }
+}
+
+/** A paste so long may be a mistake: it is asked about. */
+function isLong(text: string): boolean {
+  return text.length > LONG_PASTE || text.split(/\r\n?|\n/, LONG_PASTE_LINES + 1).length > LONG_PASTE_LINES
+}
+
+function askAboutPaste(model: Model, text: string): void {
+  model.pasted = typed(text)
+  const lines = model.pasted.split('\n').length
+  const what = lines > 1 ? `${lines} lines` : `${model.pasted.length} characters`
+  model.notice = { text: `put ${what} into the message? Enter does, any other key does not`, tone: 'info' }
+}
+
+function answerPaste(model: Model, key: Key): ScreenRequest[] {
+  const text = model.pasted ?? ''
+  model.pasted = undefined
+  const yes = key.type === 'key' ? key.name === 'enter' : key.type === 'text' && key.text.toLowerCase() === 'y'
+  if (yes) editor(model).insert(text)
   return []
 }
 
@@ -162,7 +237,8 @@ function openNth(model: Model, nth: number): ScreenRequest[] {
 function step(model: Model, by: 1 | -1): ScreenRequest[] {
   const spoken = model.ordered().filter(thread => thread.entries.length > 0 || thread.editor.text !== '')
   const names = spoken.map(thread => thread.name)
-  const strangers = model.online.filter(name => name !== model.user && !names.includes(name))
+  const known = new Set(names).add(model.user)
+  const strangers = [...model.online].filter(name => !known.has(name))
   const current = model.current?.name
   if (current !== undefined && !names.includes(current) && !strangers.includes(current)) strangers.push(current)
   names.push(...strangers.sort(compareNames))

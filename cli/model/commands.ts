@@ -1,5 +1,7 @@
 import { parseUserName } from '../../src/protocol/names.ts'
+import { openFinder } from './finder.ts'
 import type { Model, ScreenRequest } from './model.ts'
+import { type Preferences, SETTINGS, settingValue, withSetting } from './preferences.ts'
 
 /** A line that begins with a slash. Help, completion and errors are made from this table. */
 export interface Command {
@@ -52,13 +54,22 @@ export const COMMANDS: readonly Command[] = [
     },
   },
   {
+    name: 'reply',
+    usage: 'TEXT',
+    help: 'answer whoever wrote last',
+    run: (model, rest) => {
+      if (model.lastFrom === undefined) return say(model, 'nobody has written yet', 'error')
+      model.open(model.lastFrom)
+      return [{ type: 'send', to: model.lastFrom, text: rest }, { type: 'save' }]
+    },
+  },
+  {
     name: 'who',
     usage: '[PART]',
-    help: 'tell who is online, or whose name holds PART',
+    help: 'show who is online, or whose name holds PART; Enter opens the thread',
     run: (model, rest) => {
-      const part = rest.toLowerCase()
-      const found = model.online.filter(name => name.toLowerCase().includes(part))
-      return say(model, found.length === 0 ? 'nobody' : `${found.length} online: ${found.join(', ')}`)
+      openFinder(model, 'people', rest)
+      return []
     },
   },
   {
@@ -85,6 +96,50 @@ export const COMMANDS: readonly Command[] = [
     },
   },
   {
+    name: 'mute',
+    usage: '[NAME]',
+    help: 'no bell for messages of NAME, or of this thread; again: the bell is back',
+    run: (model, rest) => {
+      const name = rest || model.current?.name
+      if (name === undefined) return say(model, 'usage: /mute NAME', 'error')
+      const { muted } = model.preferences
+      const was = muted.includes(name)
+      prefer(model, { muted: was ? muted.filter(one => one !== name) : [...muted, name] })
+      say(model, was ? `${name} rings again` : `${name} does not ring any more`)
+      return [{ type: 'save' }]
+    },
+  },
+  {
+    name: 'ignore',
+    usage: 'NAME',
+    help: 'do not show what NAME writes from now on; it goes into the history only',
+    run: (model, rest) => {
+      const { ignored } = model.preferences
+      prefer(model, { ignored: [...ignored.filter(one => one !== rest), rest] })
+      say(model, `${rest} is ignored; /unignore ${rest} takes it back`)
+      return [{ type: 'save' }]
+    },
+  },
+  {
+    name: 'unignore',
+    usage: '[NAME]',
+    help: 'show again what NAME writes; without a name, tell who is ignored',
+    run: (model, rest) => {
+      const { ignored } = model.preferences
+      if (rest === '') return say(model, ignored.length === 0 ? 'nobody is ignored' : `ignored: ${ignored.join(', ')}`)
+      if (!ignored.includes(rest)) return say(model, `${rest} is not ignored`, 'error')
+      prefer(model, { ignored: ignored.filter(one => one !== rest) })
+      say(model, `${rest} is not ignored any more`)
+      return [{ type: 'save' }]
+    },
+  },
+  {
+    name: 'set',
+    usage: '[NAME [VALUE]]',
+    help: 'show or change a setting',
+    run: (model, rest) => set(model, rest),
+  },
+  {
     name: 'help',
     usage: '',
     help: 'show the commands and keys',
@@ -96,6 +151,24 @@ export const COMMANDS: readonly Command[] = [
   },
   { name: 'quit', usage: '', help: 'leave', run: () => [{ type: 'quit' }] },
 ]
+
+function prefer(model: Model, change: Partial<Preferences>): void {
+  model.preferences = { ...model.preferences, ...change }
+}
+
+function set(model: Model, rest: string): ScreenRequest[] {
+  const [name = '', value = ''] = rest.split(/\s+/)
+  const shown = (one: (typeof SETTINGS)[number]) => `${one.name} ${settingValue(model.preferences, one.name)}`
+  if (name === '') return say(model, SETTINGS.map(shown).join(', '))
+  const setting = SETTINGS.find(one => one.name === name)
+  if (setting === undefined) return say(model, `settings: ${SETTINGS.map(one => one.name).join(', ')}`, 'error')
+  if (value === '') return say(model, `${shown(setting)} (${setting.values.join(', ')}): ${setting.help}`)
+  const changed = withSetting(model.preferences, setting, value)
+  if (changed === undefined) return say(model, `${name} can be ${setting.values.join(', ')}`, 'error')
+  model.preferences = changed
+  say(model, shown(setting))
+  return [{ type: 'save' }]
+}
 
 /** Runs a line without its slash. */
 export function runCommand(model: Model, line: string): ScreenRequest[] {

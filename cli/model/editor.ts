@@ -7,23 +7,31 @@ const UNDO = 200
 /** A word's character, for moving and cutting by words. */
 const WORD = /[\p{L}\p{N}\p{M}_]/u
 
-export type Edit =
-  | 'line-start'
-  | 'line-end'
-  | 'left'
-  | 'right'
-  | 'word-left'
-  | 'word-right'
-  | 'delete-left'
-  | 'delete-right'
-  | 'cut-word-left'
-  | 'cut-white-left'
-  | 'cut-word-right'
-  | 'cut-line-left'
-  | 'cut-line-right'
-  | 'paste-cut'
-  | 'transpose'
-  | 'undo'
+const EDITS = [
+  'line-start',
+  'line-end',
+  'left',
+  'right',
+  'word-left',
+  'word-right',
+  'delete-left',
+  'delete-right',
+  'cut-word-left',
+  'cut-white-left',
+  'cut-word-right',
+  'cut-line-left',
+  'cut-line-right',
+  'paste-cut',
+  'transpose',
+  'undo',
+] as const
+export type Edit = (typeof EDITS)[number]
+
+const edits = new Set<string>(EDITS)
+
+export function isEdit(action: string): action is Edit {
+  return edits.has(action)
+}
 
 export class Editor {
   #text = ''

@@ -14,6 +14,8 @@ export type Action =
   | 'next-thread'
   | 'last-thread'
   | 'unread-thread'
+  | 'find-people'
+  | 'find-entered'
   | 'complete'
   | 'complete-back'
   | 'redraw'
@@ -38,6 +40,8 @@ export const KEYMAP: readonly Binding[] = [
   { keys: ['S-tab'], action: 'complete-back' },
   { keys: ['C-n', 'M-down'], action: 'next-thread', help: 'the next thread, or person' },
   { keys: ['C-p', 'M-up'], action: 'last-thread', help: 'the one before' },
+  { keys: ['C-o'], action: 'find-people', help: 'find someone online by typing' },
+  { keys: ['C-r'], action: 'find-entered', help: 'find what was entered before' },
   { keys: ['M-a'], action: 'unread-thread', help: 'the next thread with something unread' },
   { keys: ['pageup', 'M-v'], action: 'page-up', help: 'back in the thread' },
   { keys: ['pagedown', 'C-v'], action: 'page-down', help: 'forward' },
@@ -65,11 +69,19 @@ export const KEYMAP: readonly Binding[] = [
   { keys: ['C-l'], action: 'redraw', help: 'draw the screen anew' },
   { keys: ['C-z'], action: 'suspend', help: 'suspend; fg brings it back' },
   { keys: ['f1'], action: 'help', help: 'this help; so does ? on an empty line' },
-  { keys: ['escape'], action: 'escape' },
+  { keys: ['escape', 'C-g'], action: 'escape' },
   { keys: ['C-c'], action: 'cancel', help: 'clear the line; twice on an empty one leaves' },
   { keys: ['C-d'], action: 'delete-or-leave', help: 'leave, on an empty line' },
 ]
 
-export const ACTIONS: ReadonlyMap<string, Action> = new Map(
-  KEYMAP.flatMap(({ keys, action }) => keys.map((key): [string, Action] => [key, action])),
-)
+/** What each key does: the table, and over it a person's own bindings (key → action), but for unknown actions. */
+export function bind(own: Readonly<Record<string, string>>): { bindings: Map<string, Action>; unknown: string[] } {
+  const bindings = new Map(KEYMAP.flatMap(({ keys, action }) => keys.map((key): [string, Action] => [key, action])))
+  const actions = new Set<string>(KEYMAP.map(({ action }) => action))
+  const unknown: string[] = []
+  for (const [key, action] of Object.entries(own)) {
+    if (actions.has(action)) bindings.set(key, action as Action)
+    else unknown.push(action)
+  }
+  return { bindings, unknown }
+}

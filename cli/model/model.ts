@@ -1,11 +1,19 @@
 import type { ConnectionState } from '../../src/client/events.ts'
+import { type NameList, SortedNames } from '../../src/presence/sorted-names.ts'
 import { Editor } from './editor.ts'
+import type { Finder } from './finder.ts'
+import { type Action, bind } from './keymap.ts'
+import { DEFAULT_PREFERENCES, type Preferences } from './preferences.ts'
 import { Thread } from './thread.ts'
 
 /** What the screen asks of the world. */
 export type ScreenRequest =
   | { type: 'send'; to: string; text: string }
-  | { type: 'quit' | 'suspend' | 'redraw' | 'bell' }
+  | { type: 'quit' | 'suspend' | 'redraw' }
+  /** Ring, unless the thread was read elsewhere within a moment. */
+  | { type: 'bell'; thread: string }
+  /** The thread was read up to a hybrid time. */
+  | { type: 'read'; thread: string; at: number }
   /** A preference changed and is to be kept. */
   | { type: 'save' }
 
@@ -27,7 +35,9 @@ export class Model {
   readonly user: string
   connection: ConnectionState = { phase: 'connecting', server: '', attempt: 1 }
   /** The sorted names online in the whole mesh. */
-  online: readonly string[] = []
+  online: NameList = new SortedNames()
+  /** Who has more than one connection. */
+  connections: ReadonlyMap<string, number> = new Map()
   /** Whether the roster was told since the connection stands: its first telling is no coming of anybody. */
   rosterKnown = false
   readonly threads = new Map<string, Thread>()
@@ -38,7 +48,14 @@ export class Model {
   overlay: 'help' | undefined
   /** Rows by which the overlay is scrolled. */
   overlayTop = 0
-  sidebar = true
+  preferences: Preferences
+  /** What keys do: the table's bindings, and over them the person's own. */
+  bindings: ReadonlyMap<string, Action>
+  finder: Finder | undefined
+  /** A paste that waits for a yes. */
+  pasted: string | undefined
+  /** Who wrote last. */
+  lastFrom: string | undefined
   columns = 80
   rows = 24
   /** What was entered, oldest first, and which of it stands in the composer. */
@@ -47,19 +64,17 @@ export class Model {
   completion: Completion | undefined
   /** ^C was pressed on an empty line: the next one leaves. */
   leaving = false
-  #onlineSet = new Set<string>()
-  #onlineOf: readonly string[] = this.online
 
-  constructor(user: string) {
+  constructor(user: string, preferences: Preferences = DEFAULT_PREFERENCES) {
     this.user = user
+    this.preferences = preferences
+    const { bindings, unknown } = bind(preferences.keys)
+    this.bindings = bindings
+    if (unknown.length > 0) this.notice = { text: `no such action: ${unknown.join(', ')}`, tone: 'error' }
   }
 
   isOnline(name: string): boolean {
-    if (this.#onlineOf !== this.online) {
-      this.#onlineOf = this.online
-      this.#onlineSet = new Set(this.online)
-    }
-    return this.#onlineSet.has(name)
+    return this.online.has(name)
   }
 
   /** The thread with a user, made when there is none. */
@@ -91,7 +106,6 @@ export class Model {
       const messages = thread.entries.filter(entry => entry.kind === 'message' && entry.from !== this.user)
       thread.newFrom = messages.at(-thread.unread)
     }
-    thread.unread = 0
     this.enteredAt = undefined
     this.completion = undefined
   }

@@ -11,7 +11,12 @@ export interface Place {
 
 /** Rows of messages on the screen. */
 function bodyRows(model: Model): number {
-  return layout(model, model.current?.editor.text ?? model.loose.text).body
+  return layout(model, composerText(model)).body
+}
+
+/** What stands in the composer's place. */
+function composerText(model: Model): string {
+  return (model.finder?.editor ?? model.current?.editor ?? model.loose).text
 }
 
 /** How far a page goes: a row of what was seen stays in view. */
@@ -32,7 +37,7 @@ export function bottomPlace(thread: Thread, rowsOf: (index: number) => number): 
 export function scroll(model: Model, by: number): ScreenRequest[] {
   const thread = model.current
   if (thread === undefined || thread.entries.length === 0) return []
-  const { main, body } = layout(model, thread.editor.text)
+  const { main, body } = layout(model, composerText(model))
   const rowsOf = (index: number) => entryRows(thread, index, model.user, main).length
   let place = bottomPlace(thread, rowsOf)
   if (by === Number.POSITIVE_INFINITY) place = { index: thread.entries.length, row: 0 }

@@ -27,6 +27,10 @@ export class Thread {
   readonly entries: Entry[] = []
   readonly editor = new Editor()
   unread = 0
+  /** Up to which hybrid time the thread was read, here or on another client of the user. */
+  readAt = 0
+  /** The newest message that the other wrote, by its hybrid time. */
+  heardAt = 0
   /** The first entry that was not read when the thread was opened: a line stands before it while one reads. */
   newFrom: Entry | undefined
   /** The lowest row in view; undefined: the end, whatever comes. */
@@ -46,6 +50,7 @@ export class Thread {
 
   add(message: Message): Entry {
     const { id, at, from, text } = message
+    if (from === this.name) this.heardAt = Math.max(this.heardAt, at)
     return this.#insert({ kind: 'message', id, at, from, text: visibleText(text) })
   }
 
@@ -57,6 +62,17 @@ export class Thread {
   progress(id: string, progress: Progress): void {
     const entry = this.#byId.get(id)
     if (entry !== undefined) entry.progress = progress
+  }
+
+  /** The thread was read up to a hybrid time: counts anew what is not. */
+  read(at: number): void {
+    this.readAt = Math.max(this.readAt, at)
+    this.unread = 0
+    for (let index = this.entries.length - 1; index >= 0; index--) {
+      const entry = this.entries[index]
+      if (entry === undefined || entry.at <= this.readAt) break
+      if (entry.from === this.name) this.unread++
+    }
   }
 
   /** Where an entry stands. */

@@ -14,15 +14,21 @@ export function update(model: Model, event: SessionEvent, wall: number): ScreenR
       return []
     case 'roster': {
       model.online = event.users
-      if (model.rosterKnown) {
+      if (model.rosterKnown && model.preferences.notes) {
         for (const name of event.joined) model.threads.get(name)?.note(`${name} is online`, wall)
         for (const name of event.left) model.threads.get(name)?.note(`${name} went offline`, wall)
       }
       model.rosterKnown = true
       return []
     }
+    case 'connections':
+      model.connections = event.connections
+      return []
     case 'message':
       return message(model, event.message, event.origin)
+    case 'read':
+      model.threads.get(event.thread)?.read(event.at)
+      return []
     case 'progress':
       model.threads.get(event.to)?.progress(event.id, event.progress)
       return []
@@ -33,11 +39,27 @@ export function update(model: Model, event: SessionEvent, wall: number): ScreenR
 
 function message(model: Model, message: Message, origin: 'composed' | 'live' | 'history'): ScreenRequest[] {
   const own = message.from === model.user
-  const thread = model.thread(own ? message.to : message.from)
+  const name = own ? message.to : message.from
+  const { ignored, muted } = model.preferences
+  if (!own && ignored.includes(name)) return []
+  const thread = model.thread(name)
   thread.add(message)
   if (origin === 'composed') thread.anchor = undefined
   if (thread.anchor !== undefined && origin !== 'history') thread.below++
-  if (own || origin !== 'live') return []
-  if (thread !== model.current) thread.unread++
-  return [{ type: 'bell' }]
+  if (own || origin !== 'live') return whatWasRead(model)
+  model.lastFrom = name
+  // Another client of this user may have read it before it came here.
+  if (message.at > thread.readAt) thread.unread++
+  const requests = whatWasRead(model)
+  if (thread.unread > 0 && !muted.includes(name)) requests.push({ type: 'bell', thread: name })
+  return requests
+}
+
+/** The open thread, its end in view, is read as it comes: the user's other clients are to know. */
+export function whatWasRead(model: Model): ScreenRequest[] {
+  const thread = model.current
+  if (thread === undefined || thread.anchor !== undefined) return []
+  const known = thread.readAt
+  thread.read(thread.heardAt)
+  return thread.readAt > known ? [{ type: 'read', thread: thread.name, at: thread.readAt }] : []
 }

@@ -11,7 +11,7 @@ const COMPOSER_ROWS = 6
 export interface Measured {
   columns: number
   rows: number
-  sidebar: boolean
+  preferences: { sidebar: boolean }
 }
 
 /** Where everything stands on a screen. One row is left free: output as high as the screen would make it scroll. */
@@ -28,7 +28,7 @@ export const PROMPT = '› '
 
 export function layout(measured: Measured, composerText: string): Layout {
   const height = Math.max(1, measured.rows - 1)
-  const sidebar = measured.sidebar && measured.columns >= NARROW ? SIDEBAR : 0
+  const sidebar = measured.preferences.sidebar && measured.columns >= NARROW ? SIDEBAR : 0
   const main = Math.max(1, measured.columns - (sidebar > 0 ? sidebar + 2 : 0))
   const status = height >= 3 ? 1 : 0
   const header = height >= 4 ? 1 : 0

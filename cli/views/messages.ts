@@ -2,7 +2,7 @@ import type { Progress } from '../../src/client/events.ts'
 import { visibleLine } from '../../src/protocol/text.ts'
 import type { Entry, Thread } from '../model/thread.ts'
 import { fitted, width, wrap } from '../model/width.ts'
-import { nameColor, type Row } from './row.ts'
+import type { Row } from './row.ts'
 
 /** Widest column of names. */
 const NAMES = 16
@@ -42,10 +42,8 @@ function messageRows(entry: Entry, user: string, names: number, columns: number)
     if (row > 0) return [{ text: ' '.repeat(indent) }, { text }]
     return [
       { text: time, dim: true },
-      entry.progress?.state === 'refused' ? { text: sign, color: 'red' } : { text: sign, dim: true },
-      own
-        ? { text: fitted(entry.from, names), bold: true }
-        : { text: fitted(entry.from, names), color: nameColor(entry.from) },
+      entry.progress?.state === 'refused' ? { text: sign, tone: 'bad' } : { text: sign, dim: true },
+      own ? { text: fitted(entry.from, names), bold: true } : { text: fitted(entry.from, names), tone: 'name' },
       { text: '  ' },
       { text },
     ]
@@ -53,7 +51,7 @@ function messageRows(entry: Entry, user: string, names: number, columns: number)
   if (entry.progress?.state === 'refused') {
     const reason = `not sent: ${visibleLine(entry.progress.message)}`
     for (const { text } of wrap(reason, columns - indent)) {
-      rows.push([{ text: ' '.repeat(indent) }, { text, color: 'red' }])
+      rows.push([{ text: ' '.repeat(indent) }, { text, tone: 'bad' }])
     }
   }
   return rows
@@ -86,7 +84,7 @@ function progressMark(progress: Progress): string {
 
 function rule(label: string, columns: number, tone: 'dim' | 'accent'): Row {
   const line = fitted(`── ${label} ${'─'.repeat(Math.max(0, columns - width(label) - 4))}`, columns)
-  return [tone === 'dim' ? { text: line, dim: true } : { text: line, color: 'cyan' }]
+  return [tone === 'dim' ? { text: line, dim: true } : { text: line, tone: 'accent' }]
 }
 
 function clock(at: number): string {

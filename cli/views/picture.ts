@@ -1,8 +1,10 @@
 /** The whole screen as rows: a pure function of the model. */
 import { visibleLine } from '../../src/protocol/text.ts'
 import { COMMANDS } from '../model/commands.ts'
+import { type Finder, matches } from '../model/finder.ts'
 import { KEYMAP } from '../model/keymap.ts'
 import type { Model } from '../model/model.ts'
+import { SETTINGS } from '../model/preferences.ts'
 import { bottomPlace } from '../model/scroll.ts'
 import { fitted, width } from '../model/width.ts'
 import { composerRows, layout, PROMPT } from './layout.ts'
@@ -18,14 +20,11 @@ export interface Picture {
 
 /** @param wall ms since 1970, for times to wait */
 export function picture(model: Model, wall: number): Picture {
-  const editor = model.current?.editor ?? model.loose
+  const editor = model.finder?.editor ?? model.current?.editor ?? model.loose
   const { sidebar, main, header, body, status, composer } = layout(model, editor.text)
   const rows: Row[] = []
   const left = sidebar > 0 ? sidebarRows(model, sidebar, header + body) : []
-  const right = [
-    ...(header > 0 ? [headerRow(model, main)] : []),
-    ...(model.overlay === 'help' ? helpRows(model, main, body) : bodyRows(model, main, body)),
-  ]
+  const right = [...(header > 0 ? [headerRow(model, main)] : []), ...mainRows(model, main, body)]
   right.forEach((row, at) => {
     rows.push(sidebar > 0 ? [...(left[at] ?? []), { text: '│ ', dim: true }, ...row] : row)
   })
@@ -36,18 +35,31 @@ export function picture(model: Model, wall: number): Picture {
   return { rows, cursor }
 }
 
+function mainRows(model: Model, columns: number, height: number): Row[] {
+  if (model.overlay === 'help') return helpRows(model, columns, height)
+  return model.finder === undefined
+    ? bodyRows(model, columns, height)
+    : finderRows(model, model.finder, columns, height)
+}
+
 function headerRow(model: Model, columns: number): Row {
   if (model.overlay === 'help') return [{ text: fitted('Help', columns), bold: true }]
+  if (model.finder !== undefined) {
+    const title = model.finder.kind === 'people' ? 'Who is online' : 'Entered before'
+    return [{ text: fitted(title, columns), bold: true }]
+  }
   const thread = model.current
   if (thread === undefined) return [{ text: fitted('mesh-chat', columns), bold: true }]
   const online = model.isOnline(thread.name)
   const name = width(thread.name) > columns - 10 ? fitted(thread.name, Math.max(1, columns - 10)) : thread.name
   const known = model.connection.phase === 'online'
-  const state = !known ? '' : online ? '● online' : '○ offline: what you write goes out when they come'
+  const connections = model.connections.get(thread.name)
+  const times = connections === undefined ? '' : ` ×${connections}`
+  const state = !known ? '' : online ? `● online${times}` : '○ offline: what you write goes out when they come'
   return [
     { text: name, bold: true },
     { text: '  ' },
-    online && known ? { text: state, color: 'green' } : { text: fitted(state, columns - width(name) - 2), dim: true },
+    online && known ? { text: state, tone: 'good' } : { text: fitted(state, columns - width(name) - 2), dim: true },
   ]
 }
 
@@ -68,7 +80,7 @@ function bodyRows(model: Model, columns: number, height: number): Row[] {
   rows.reverse()
   if (note > 0) {
     const news = thread.below === 0 ? '' : `${thread.below} new below · `
-    rows.push([{ text: fitted(`↓ ${news}M-End or Esc goes there`, columns), color: 'cyan' }])
+    rows.push([{ text: fitted(`↓ ${news}M-End or Esc goes there`, columns), tone: 'accent' }])
   }
   return rows
 }
@@ -89,8 +101,22 @@ function welcomeRows(model: Model, columns: number, height: number): Row[] {
   return rows
 }
 
+function finderRows(model: Model, finder: Finder, columns: number, height: number): Row[] {
+  const found = matches(model, finder)
+  const top = Math.max(0, Math.min(finder.index - (height >> 1), found.length - height))
+  const rows = found.slice(top, top + height).map((one, at): Row => {
+    const connections = finder.kind === 'people' ? model.connections.get(one) : undefined
+    const text = visibleLine(one.replaceAll('\n', ' ⏎ ')) + (connections === undefined ? '' : ` ×${connections}`)
+    const line = width(text) > columns ? fitted(text, columns) : text
+    return [top + at === finder.index ? { text: line, inverse: true } : { text: line }]
+  })
+  if (found.length === 0 && height > 0) rows.push([{ text: 'nothing matches', dim: true }])
+  while (rows.length < height) rows.push([])
+  return rows
+}
+
 function helpRows(model: Model, columns: number, height: number): Row[] {
-  const label = (text: string): Segment => ({ text: fitted(text, Math.min(26, columns)), color: 'cyan' })
+  const label = (text: string): Segment => ({ text: fitted(text, Math.min(26, columns)), tone: 'accent' })
   const all: Row[] = [
     ...COMMANDS.map(({ name, usage, help }): Row => [label(`/${name} ${usage}`), { text: help }]),
     [label('//text'), { text: 'send a text that begins with a slash' }],
@@ -99,6 +125,11 @@ function helpRows(model: Model, columns: number, height: number): Row[] {
       ({ keys, help }): Row => [label(keys.map(keyName).join(' ')), { text: help ?? '' }],
     ),
     [label('M-1 … M-9'), { text: 'the thread with that number' }],
+    ...Object.entries(model.preferences.keys).map(
+      ([key, action]): Row => [label(keyName(key)), { text: `${action} (yours)` }],
+    ),
+    [],
+    ...SETTINGS.map(({ name, values, help }): Row => [label(`/set ${name} ${values.join('|')}`), { text: help }]),
     [],
     [{ text: 'M- is Alt or Esc. Any other key closes this help; the arrows and pages move it.', dim: true }],
   ]
@@ -122,29 +153,29 @@ function statusRow(model: Model, wall: number): Row {
   const segments: Segment[] = []
   switch (connection.phase) {
     case 'online':
-      segments.push({ text: '● ', color: 'green' }, { text: connection.server })
+      segments.push({ text: '● ', tone: 'good' }, { text: connection.server })
       break
     case 'connecting':
-      segments.push({ text: '◌ ', color: 'yellow' }, { text: `connecting to ${connection.server}…` })
+      segments.push({ text: '◌ ', tone: 'warn' }, { text: `connecting to ${connection.server}…` })
       break
     case 'waiting': {
       const seconds = Math.max(0, Math.ceil((connection.retryAt - wall) / 1000))
       const soon = seconds > 1 ? `in ${seconds} s` : 'now'
       segments.push(
-        { text: '○ ', color: 'red' },
+        { text: '○ ', tone: 'bad' },
         { text: `not connected (${visibleLine(connection.reason)}), trying again ${soon}` },
       )
       break
     }
     default:
-      segments.push({ text: '○ ', color: 'red' }, { text: 'not connected' })
+      segments.push({ text: '○ ', tone: 'bad' }, { text: 'not connected' })
   }
   segments.push({ text: `  ${model.user}`, bold: true })
-  if (connection.phase === 'online') segments.push({ text: `  ${model.online.length} online`, dim: true })
-  if (model.unread > 0) segments.push({ text: `  ${model.unread} unread`, color: 'cyan' })
+  if (connection.phase === 'online') segments.push({ text: `  ${model.online.size} online`, dim: true })
+  if (model.unread > 0) segments.push({ text: `  ${model.unread} unread`, tone: 'accent' })
   if (notice !== undefined) {
     const text = visibleLine(notice.text)
-    segments.push({ text: '  ' }, notice.tone === 'error' ? { text, color: 'red' } : { text, color: 'cyan' })
+    segments.push({ text: '  ' }, notice.tone === 'error' ? { text, tone: 'bad' } : { text, tone: 'accent' })
   } else if (model.columns >= 60) segments.push({ text: '  ? help', dim: true })
   return cut(segments, model.columns)
 }
@@ -167,9 +198,9 @@ function composerView(model: Model, text: string, cursor: number, height: number
   let at = rows.length - 1
   while (at > 0 && (rows[at]?.start ?? 0) > cursor) at--
   const top = Math.max(0, Math.min(at - height + 1, rows.length - height))
-  const prompt = (first: boolean): Segment => ({ text: first ? PROMPT : '  ', color: 'cyan' })
+  const prompt = (first: boolean): Segment => ({ text: first ? PROMPT : '  ', tone: 'accent' })
   const shown = rows.slice(top, top + height).map((row, n): Row => [prompt(top + n === 0), { text: row.text }])
-  if (text === '' && model.overlay === undefined) {
+  if (text === '' && model.overlay === undefined && model.finder === undefined) {
     const whom = model.current === undefined ? 'a command, such as /msg NAME' : `write to ${model.current.name}`
     shown[0] = [prompt(true), { text: fitted(whom, Math.max(1, model.columns - 3)).trimEnd(), dim: true }]
   }

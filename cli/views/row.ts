@@ -1,7 +1,9 @@
-/** A part of a row in one style. The colours are the terminal's own sixteen, so that they suit its background. */
+import type { Tone } from '../model/theme.ts'
+
+/** A part of a row in one style. */
 export interface Segment {
   text: string
-  color?: 'cyan' | 'green' | 'yellow' | 'blue' | 'magenta' | 'red'
+  tone?: Tone
   bold?: true
   dim?: true
   inverse?: true
@@ -12,13 +14,4 @@ export type Row = readonly Segment[]
 
 export function rowText(row: Row): string {
   return row.map(segment => segment.text).join('')
-}
-
-const SENDER_COLORS = ['green', 'yellow', 'blue', 'magenta'] as const
-
-/** The colour of a name: the same everywhere, every time. */
-export function nameColor(name: string): (typeof SENDER_COLORS)[number] {
-  let hash = 0
-  for (const character of name) hash = (Math.imul(hash, 31) + (character.codePointAt(0) ?? 0)) | 0
-  return SENDER_COLORS[Math.abs(hash) % SENDER_COLORS.length] ?? 'green'
 }

@@ -7,7 +7,7 @@ import type { Row } from './row.ts'
 export function sidebarRows(model: Model, columns: number, height: number): Row[] {
   const threads = model.ordered()
   // The roster is what everyone asks for: threads take half at most, unless it needs less.
-  const online = model.online.length + 1
+  const online = model.online.size + 1
   const forThreads = threads.length === 0 ? 0 : Math.min(threads.length + 2, Math.max(height >> 1, height - online))
   const rows: Row[] = []
   if (forThreads > 2) {
@@ -19,16 +19,28 @@ export function sidebarRows(model: Model, columns: number, height: number): Row[
     if (shown < threads.length) rows.push(more(threads.length - shown, columns))
     rows.push([{ text: ' '.repeat(columns) }])
   }
-  rows.push(title(`Online ${model.online.length}`, columns))
+  rows.push(title(`Online ${model.online.size}`, columns))
   const room = height - rows.length
-  const shown = model.online.length > room ? Math.max(0, room - 1) : model.online.length
+  const shown = model.online.size > room ? Math.max(0, room - 1) : model.online.size
   for (const name of model.online.slice(0, shown)) {
-    const own = name === model.user
-    rows.push([own ? { text: fitted(` ${name} (you)`, columns), dim: true } : { text: fitted(` ${name}`, columns) }])
+    rows.push(onlineRow(model, name, columns))
   }
-  if (shown < model.online.length && rows.length < height) rows.push(more(model.online.length - shown, columns))
+  if (shown < model.online.size && rows.length < height) rows.push(more(model.online.size - shown, columns))
   while (rows.length < height) rows.push([{ text: ' '.repeat(columns) }])
   return rows.slice(0, height)
+}
+
+function onlineRow(model: Model, name: string, columns: number): Row {
+  const you = name === model.user ? ' (you)' : ''
+  const connections = model.connections.get(name)
+  const times = connections === undefined ? '' : ` ×${connections}`
+  const room = Math.max(1, columns - 1 - you.length - times.length)
+  const shown = width(name) > room ? fitted(name, room) : name
+  return [
+    you === '' ? { text: ` ${shown}` } : { text: ` ${shown}${you}`, dim: true },
+    { text: times, tone: 'accent' },
+    { text: ' '.repeat(Math.max(0, columns - 1 - width(shown) - you.length - times.length)) },
+  ]
 }
 
 function title(text: string, columns: number): Row {
@@ -46,8 +58,8 @@ function threadRow(model: Model, thread: Thread, at: number, columns: number): R
   const current = thread === model.current
   return [
     { text: `${number} `, dim: true },
-    model.isOnline(thread.name) ? { text: '● ', color: 'green' } : { text: '○ ', dim: true },
+    model.isOnline(thread.name) ? { text: '● ', tone: 'good' } : { text: '○ ', dim: true },
     current ? { text: name, inverse: true } : thread.unread > 0 ? { text: name, bold: true } : { text: name },
-    { text: `${unread} `, color: 'cyan', bold: true },
+    { text: `${unread} `, tone: 'accent', bold: true },
   ]
 }

@@ -5,7 +5,7 @@
  * bounded, and any may be lost: the next comparison goes on from there.
  */
 import * as z from 'zod'
-import { type Message, messageSchema } from '../protocol/messages.ts'
+import { atSchema, type Message, messageSchema, nameSchema } from '../protocol/messages.ts'
 import type { MessageLog } from './message-log.ts'
 
 /** A range of at most so many messages is told whole. */
@@ -19,6 +19,9 @@ const TEXT_AT_ONCE = 200_000
 function fitsAFrame(messages: readonly Message[]): boolean {
   return messages.reduce((sum, { text }) => sum + text.length, 0) <= TEXT_AT_ONCE
 }
+
+/** Most read marks in one frame. */
+export const MARKS_AT_ONCE = 500
 
 const printSchema = z.object({
   from: z.number().min(0),
@@ -36,6 +39,8 @@ export const siblingSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('have'), from: z.number().min(0), to: z.number().min(0).optional(), messages: told }),
   /** You lack these. */
   z.object({ type: z.literal('tell'), messages: told }),
+  /** These threads were read up to these hybrid times. */
+  z.object({ type: z.literal('read'), marks: z.array(z.tuple([nameSchema, atSchema])).max(MARKS_AT_ONCE) }),
 ])
 export type SiblingFrame = z.infer<typeof siblingSchema>
 
@@ -51,6 +56,8 @@ export function answerSibling(
   learn: (messages: readonly Message[]) => void,
 ): SiblingFrame[] {
   switch (frame.type) {
+    case 'read':
+      return []
     case 'tell':
       learn(frame.messages)
       return []

@@ -2,6 +2,7 @@
  * What a client's session tells its screen, and what the screen asks of the session.
  * The two one-way roads between network and terminal; neither side imports the other.
  */
+import type { NameList } from '../presence/sorted-names.ts'
 import type { ErrorCode, Message, ServerAddress } from '../protocol/messages.ts'
 
 /** Where the connection stands. */
@@ -30,18 +31,26 @@ export type Progress =
 export type SessionEvent =
   | { type: 'connection'; state: ConnectionState }
   /**
-   * The sorted names online in the whole mesh, and the difference to what was told before.
-   * `users` is shared and must not be changed.
+   * The sorted names online in the whole mesh, and the difference to what was told before. `users` is the session's
+   * own list, always as it is now.
    */
-  | { type: 'roster'; users: readonly string[]; joined: readonly string[]; left: readonly string[] }
+  | { type: 'roster'; users: NameList; joined: readonly string[]; left: readonly string[] }
   /**
    * A message, once per id, in any order of `at`: insert it by (`at`, `id`). `origin`: `composed` by this client,
    * `live` from the mesh, `history` read from disk or from another of the user's clients.
    */
   | { type: 'message'; message: Message; origin: 'composed' | 'live' | 'history' }
+  /** How many connections names have that have not just one; the session's own map, always as it is now. */
+  | { type: 'connections'; connections: ReadonlyMap<string, number> }
+  /** Another client of this user has read its thread with `thread` up to the hybrid time `at`. */
+  | { type: 'read'; thread: string; at: number }
   | { type: 'progress'; id: string; to: string; progress: Progress }
   /** The mesh's servers as last heard. */
   | { type: 'servers'; servers: readonly ServerAddress[] }
 
 /** What the screen asks of the session. */
-export type SessionRequest = { type: 'compose'; to: string; text: string } | { type: 'close' }
+export type SessionRequest =
+  | { type: 'compose'; to: string; text: string }
+  /** The thread with `thread` was read up to the hybrid time `at`: the user's other clients are told. */
+  | { type: 'read'; thread: string; at: number }
+  | { type: 'close' }

@@ -3,6 +3,7 @@ import { Backoff } from '../mesh/backoff.ts'
 import { SortedNames } from '../presence/sorted-names.ts'
 import {
   type Composed,
+  type Connections,
   type DeliveredMessage,
   type Fate,
   type Identified,
@@ -14,10 +15,11 @@ import {
   type ServerAddress,
 } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
-import { answerSibling, compareAll, type SiblingFrame } from './catch-up.ts'
+import { answerSibling, compareAll, MARKS_AT_ONCE, type SiblingFrame } from './catch-up.ts'
 import type { SessionEvent, SessionRequest } from './events.ts'
 import { MessageLog } from './message-log.ts'
 import { Outbox } from './outbox.ts'
+import { ReadMarks } from './read-marks.ts'
 
 /** How long a dial and the identification may take before the next server is tried, ms. */
 const CONNECT_MS = 3_000
@@ -51,6 +53,7 @@ export type SessionInput =
   | { type: 'fate'; dial: number; id: string; fate: Fate }
   | { type: 'roster'; dial: number; delta: RosterDelta }
   | { type: 'roster-snapshot'; dial: number; snapshot: RosterSnapshot }
+  | { type: 'connections'; dial: number; changes: Connections }
   | { type: 'siblings'; dial: number; connections: number }
   | { type: 'relay'; dial: number; from: string; frame: SiblingFrame }
   | { type: 'move'; dial: number; servers: readonly ServerAddress[] }
@@ -89,6 +92,9 @@ export class Session {
   readonly #log = new MessageLog()
   readonly #outbox = new Outbox()
   readonly #roster = new SortedNames()
+  /** Names with another number of connections than one. */
+  readonly #connections = new Map<string, number>()
+  readonly #marks = new ReadMarks()
   readonly #backoff: Backoff
   #rosterVersion = 0
   #askedRoster = false
@@ -117,7 +123,12 @@ export class Session {
     const phase = this.#phase
     if (phase.name === 'connecting') return phase.until
     if (phase.name === 'waiting') return phase.retryAt
-    return phase.name === 'online' ? Math.min(this.#compareAt, this.#outbox.deadline) : Number.POSITIVE_INFINITY
+    if (phase.name !== 'online') return Number.POSITIVE_INFINITY
+    return Math.min(
+      this.#compareAt,
+      this.#outbox.deadline,
+      this.#siblings > 1 ? this.#marks.deadline : Number.POSITIVE_INFINITY,
+    )
   }
 
   /** Whether something waits for the end of this turn. */
@@ -158,7 +169,7 @@ export class Session {
       case 'start':
         return this.#start(input.history, input.outbox)
       case 'request':
-        return input.request.type === 'close' ? this.#close() : this.#compose(input.request.to, input.request.text)
+        return this.#request(input.request)
       case 'opened':
         return this.#opened()
       case 'closed':
@@ -175,6 +186,8 @@ export class Session {
         return this.#delta(input.delta)
       case 'roster-snapshot':
         return this.#snapshot(input.snapshot)
+      case 'connections':
+        return this.#count(input.changes)
       case 'siblings':
         return this.#siblingsChanged(input.connections)
       case 'relay':
@@ -212,6 +225,17 @@ export class Session {
     if (first !== undefined) this.#connect(first)
   }
 
+  #request(request: SessionRequest): void {
+    switch (request.type) {
+      case 'compose':
+        return this.#compose(request.to, request.text)
+      case 'read':
+        return this.#marks.read(request.thread, request.at, this.#now)
+      case 'close':
+        return this.#close()
+    }
+  }
+
   #compose(to: string, text: string): void {
     const name = parseUserName(to)
     if (!name.ok || this.#phase.name === 'closed') return
@@ -240,7 +264,11 @@ export class Session {
     if (this.#phase.name !== 'connecting') return
     this.#phase.openedAt = this.#now
     const { user, client } = this.#options
-    this.#effects.push({ type: 'identify', dial: this.#phase.dial, hello: { user, client, protocol: PROTOCOL } })
+    this.#effects.push({
+      type: 'identify',
+      dial: this.#phase.dial,
+      hello: { user, client, protocol: PROTOCOL, connections: true },
+    })
   }
 
   #identified(answer: Identified): void {
@@ -262,6 +290,8 @@ export class Session {
     this.#meet(answer.servers)
     this.#tell({ type: 'connection', state: { phase: 'online', server: answer.server, url: phase.url } })
     this.#snapshot(answer.roster)
+    this.#connections.clear()
+    this.#count(answer.connections ?? [])
     this.#send()
   }
 
@@ -307,6 +337,7 @@ export class Session {
     if (phase.name !== 'online') return
     if (this.#outbox.overdue(this.#now)) return this.#lost('the server does not answer')
     this.#send()
+    if (this.#siblings > 1) this.#tellMarks(phase.dial)
     if (this.#compareAt <= this.#now) {
       this.#compareAt = this.#siblings > 1 ? this.#now + COMPARE_EVERY_MS : Number.POSITIVE_INFINITY
       this.#effects.push({ type: 'relay', dial: phase.dial, to: undefined, frame: compareAll(this.#log) })
@@ -367,18 +398,38 @@ export class Session {
   }
 
   #rosterChanged(joined: string[], left: string[]): void {
-    this.#tell({ type: 'roster', users: this.#roster.toArray(), joined, left })
+    this.#tell({ type: 'roster', users: this.#roster, joined, left })
     for (const name of joined) this.#outbox.online(name)
     if (joined.length > 0) this.#send()
   }
 
+  #count(changes: Connections): void {
+    for (const [name, connections] of changes) {
+      if (connections > 1) this.#connections.set(name, connections)
+      else this.#connections.delete(name)
+    }
+    this.#tell({ type: 'connections', connections: this.#connections })
+  }
+
+  #tellMarks(dial: number): void {
+    const marks = this.#marks.take(MARKS_AT_ONCE, this.#now)
+    if (marks.length > 0) this.#effects.push({ type: 'relay', dial, to: undefined, frame: { type: 'read', marks } })
+  }
+
   #siblingsChanged(connections: number): void {
+    if (connections > this.#siblings) this.#marks.tellAll(this.#now)
     this.#siblings = connections
     if (connections > 1) this.#compareSoon(COMPARE_SPREAD_MS)
   }
 
   #sibling(from: string, frame: SiblingFrame): void {
     if (this.#phase.name !== 'online') return
+    if (frame.type === 'read') {
+      for (const [thread, at] of frame.marks) {
+        if (this.#marks.learn(thread, at)) this.#tell({ type: 'read', thread, at })
+      }
+      return
+    }
     let learned = false
     const answers = answerSibling(this.#log, frame, messages => {
       for (const message of messages) {

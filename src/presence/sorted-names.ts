@@ -3,11 +3,19 @@ import { compareNames } from '../protocol/names.ts'
 /** A block is split in two when it grows past this many names, and dropped when it empties. */
 const BLOCK = 512
 
+/** Sorted names to look at. It may change under the hands of who keeps it. */
+export interface NameList extends Iterable<string> {
+  readonly size: number
+  has(name: string): boolean
+  /** The names from place `start`, before `end`. Costs no more than what it answers, and the number of blocks. */
+  slice(start: number, end: number): string[]
+}
+
 /**
  * A sorted set of names. Adding and removing cost O(log n) comparisons and the move of at most one block, so that
  * 100,000 names cost what 1,000 do; a plain sorted array would move all behind the place.
  */
-export class SortedNames {
+export class SortedNames implements NameList {
   #blocks: string[][] = []
   #size = 0
 
@@ -48,6 +56,21 @@ export class SortedNames {
     this.#size--
     if (block.length === 0) this.#blocks.splice(index, 1)
     return true
+  }
+
+  slice(start: number, end: number): string[] {
+    const names: string[] = []
+    let first = 0
+    for (const block of this.#blocks) {
+      if (first >= end) break
+      if (first + block.length > start) names.push(...block.slice(Math.max(0, start - first), end - first))
+      first += block.length
+    }
+    return names
+  }
+
+  *[Symbol.iterator](): Generator<string> {
+    for (const block of this.#blocks) yield* block
   }
 
   toArray(): string[] {

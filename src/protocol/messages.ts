@@ -79,6 +79,10 @@ export const rosterDeltaSchema = z.object({
 })
 export type RosterDelta = z.infer<typeof rosterDeltaSchema>
 
+/** Names with the number of their connections in the whole mesh; a name online that is not told has one. */
+export const connectionsSchema = z.array(z.tuple([nameSchema, countSchema]))
+export type Connections = z.infer<typeof connectionsSchema>
+
 /** The answer to `identify`. `time`: the server's clock, ms since 1970. */
 export const identifiedSchema = z.discriminatedUnion('ok', [
   z.object({
@@ -87,6 +91,8 @@ export const identifiedSchema = z.discriminatedUnion('ok', [
     incarnation: idSchema,
     connection: addressSchema,
     roster: rosterSnapshotSchema,
+    /** Everybody with more than one connection, for a client that asked for it. */
+    connections: connectionsSchema.optional(),
     time: z.number(),
     servers: serversSchema,
   }),
@@ -113,6 +119,8 @@ export const identifySchema = z.object({
   user: z.string(),
   client: z.string().max(100),
   protocol: z.literal(PROTOCOL),
+  /** Whether to be told how many connections everybody has, too. */
+  connections: z.boolean().optional(),
 })
 export type Identify = z.infer<typeof identifySchema>
 

@@ -1,3 +1,4 @@
+import { Multiples } from '../presence/multiples.ts'
 import { exceeds } from '../protocol/limits.ts'
 import type { ErrorCode, Refusal, RosterSnapshot, ServerAddress } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
@@ -22,6 +23,7 @@ export class Clients {
   #strangers = new Map<number, { until: number; refusals: number }>()
   /** Original clients, which want the list when they identify even if it did not change. */
   #wantList = new Set<number>()
+  readonly #multiples = new Multiples()
   #publishAt = Number.POSITIVE_INFINITY
 
   constructor(context: Context, servers: () => ServerAddress[]) {
@@ -73,7 +75,8 @@ export class Clients {
         const most = `a user may have ${options.limits.connectionsPerUser} connections to a server`
         return this.#refuseIdentify(input, 'too-many-connections', most)
       }
-      this.#enter(new Connection(input.connection, name.value, input.protocol, options.limits, context.now))
+      const { connection: id, protocol, connections = false } = input
+      this.#enter(new Connection(id, name.value, protocol, connections, options.limits, context.now))
     }
     if (input.protocol === 1) {
       this.#wantList.add(input.connection)
@@ -90,6 +93,7 @@ export class Clients {
         incarnation: options.incarnation,
         connection: `${options.id}:${input.connection}`,
         roster: context.roster.snapshot(),
+        ...(input.connections === true ? { connections: this.#multiples.snapshot() } : {}),
         time: context.wall,
         servers: this.#servers(),
       },
@@ -125,6 +129,7 @@ export class Clients {
   /** Marks that a name's connections changed, here or on a peer. */
   touch(name: string): void {
     this.#context.roster.touch(name)
+    this.#multiples.touch(name)
     this.#context.siblings.add(name)
     this.#context.gathered = true
     this.#publishSoon()
@@ -195,6 +200,7 @@ export class Clients {
     const { roster, directory, effects } = this.#context
     this.#publishAt = Number.POSITIVE_INFINITY
     const delta = roster.publish(directory.isOnline)
+    this.#publishConnections()
     const lists: number[] = []
     const deltas: number[] = []
     if (delta === undefined) lists.push(...this.#wantList)
@@ -209,6 +215,14 @@ export class Clients {
       const list = roster.snapshot().users
       effects.push({ type: 'emit', to: lists, message: { event: 'update_client', payload: { list } } })
     }
+  }
+
+  /** Gives the changed numbers of connections to those who asked for them. */
+  #publishConnections(): void {
+    const changes = this.#multiples.publish(name => this.#context.directory.connections(name))
+    if (changes.length === 0) return
+    const asked = [...this.#connections.values()].filter(connection => connection.wantsConnections)
+    this.tell(asked, { event: 'connections', payload: changes })
   }
 
   #refuseIdentify(input: Extract<ClientInput, { type: 'identify' }>, code: ErrorCode, message: string): void {

@@ -11,6 +11,8 @@ export class Connection {
   readonly user: string
   /** 1: an original client; 2: one that confirms what it received. */
   readonly protocol: 1 | 2
+  /** Whether it asked to be told how many connections everybody has. */
+  readonly wantsConnections: boolean
   readonly bucket: TokenBucket
   /** Messages sent and not confirmed, oldest first; undefined where nobody waits for the confirmation. */
   #awaiting: (Delivery | undefined)[] = []
@@ -18,10 +20,11 @@ export class Connection {
   #confirmed = 0
   #recent = new Set<string>()
 
-  constructor(id: number, user: string, protocol: 1 | 2, limits: Limits, now: number) {
+  constructor(id: number, user: string, protocol: 1 | 2, wantsConnections: boolean, limits: Limits, now: number) {
     this.id = id
     this.user = user
     this.protocol = protocol
+    this.wantsConnections = wantsConnections
     this.bucket = new TokenBucket(limits.messagesPerSecond, limits.burst, now)
   }
 

@@ -6,6 +6,7 @@ import type { AcceptorFrame, DiallerFrame, Holds, Introduction, LinkRefusal, Rel
 import type { Limits } from '../protocol/limits.ts'
 import type {
   Composed,
+  Connections,
   DeliveredMessage,
   Fate,
   Identified,
@@ -36,7 +37,7 @@ export interface ServerOptions {
 /** `call` names an event that wants an acknowledgement; the edge gives the number and keeps what it stands for. */
 export type ClientInput =
   | { type: 'connected'; connection: number }
-  | { type: 'identify'; connection: number; user: unknown; protocol: 1 | 2; call?: number }
+  | { type: 'identify'; connection: number; user: unknown; protocol: 1 | 2; connections?: boolean; call?: number }
   | { type: 'im'; connection: number; message: Composed | OriginalIm; call?: number }
   | { type: 'got'; connection: number; count: number }
   | { type: 'roster'; connection: number; call: number }
@@ -68,6 +69,8 @@ export type ClientEvent =
   | { event: 'im'; payload: DeliveredMessage }
   | { event: 'update_client'; payload: { list: string[] } }
   | { event: 'roster'; payload: RosterDelta }
+  /** For those who asked for it: names whose number of connections is not what they know. */
+  | { event: 'connections'; payload: Connections }
   | { event: 'relay'; payload: Relay }
   /** Some connection of the user came or went elsewhere: compare histories. */
   | { event: 'siblings'; payload: { connections: number } }

@@ -61,7 +61,7 @@ export class RealClient {
   #take(event: SessionEvent): void {
     const now = performance.now()
     if (event.type === 'roster') {
-      this.roster = event.users
+      this.roster = [...event.users]
       for (const name of event.left) this.left.push({ name, at: now })
     } else if (event.type === 'message') {
       this.shown.push(event.message)

@@ -1,0 +1,32 @@
+/** What a part of the screen means; a theme gives it a colour. */
+export type Tone = 'accent' | 'good' | 'warn' | 'bad' | 'name'
+
+type Color = 'cyan' | 'green' | 'yellow' | 'blue' | 'magenta' | 'red'
+
+interface Theme {
+  accent?: Color
+  good?: Color
+  warn?: Color
+  bad?: Color
+  /** The colours of senders' names; one has the same everywhere. */
+  names: readonly Color[]
+}
+
+/** The terminal's own colours, so that they suit its background, dark or light. */
+export const THEMES = {
+  calm: { accent: 'cyan', good: 'green', warn: 'yellow', bad: 'red', names: ['green', 'yellow', 'blue', 'magenta'] },
+  blue: { accent: 'blue', good: 'green', warn: 'yellow', bad: 'red', names: ['cyan', 'magenta', 'green'] },
+  amber: { accent: 'yellow', good: 'yellow', warn: 'red', bad: 'red', names: ['yellow'] },
+  mono: { names: [] },
+} as const satisfies Record<string, Theme>
+
+export type ThemeName = keyof typeof THEMES
+
+/** The colour of a tone; a name's is chosen by the name. */
+export function toneColor(theme: ThemeName, tone: Tone, text: string): Color | undefined {
+  const { names, ...tones }: Theme = THEMES[theme]
+  if (tone !== 'name') return tones[tone]
+  let hash = 0
+  for (const character of text.trim()) hash = (Math.imul(hash, 31) + (character.codePointAt(0) ?? 0)) | 0
+  return names[Math.abs(hash) % Math.max(1, names.length)]
+}
