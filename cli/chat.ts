@@ -15,8 +15,8 @@ export interface ChatOptions {
   /** URLs of servers, in the order in which to try them. */
   servers: readonly string[]
   settings: SettingsFile
-  /** Whether to take the whole terminal; else line by line. */
-  screen: boolean
+  /** Whether to take the whole terminal, or its end only, keeping its scrollback; else line by line. */
+  screen: 'whole' | 'inline' | undefined
   /** Called once before the program ends, but by a crash. */
   ending?: () => void
 }
@@ -38,7 +38,10 @@ export async function chat(options: ChatOptions): Promise<void> {
     if (message !== undefined) fail(code, message)
     process.exit(code)
   }
-  const guard = options.screen ? new TerminalGuard(() => options.ending?.()) : undefined
+  const guard =
+    options.screen === undefined
+      ? undefined
+      : new TerminalGuard(options.screen === 'inline' ? 'inline' : 'screen', () => options.ending?.())
   const request = connect(
     {
       user,
@@ -95,8 +98,10 @@ export async function chat(options: ChatOptions): Promise<void> {
     to: options.to ?? settings.settings.threads[user],
     preferences: settings.settings.preferences,
     colors: !process.env.NO_COLOR,
+    inline: options.screen === 'inline',
     guard,
     send: request,
+    events: early,
     save: ({ preferences, to }) => {
       const threads = { ...settings.settings.threads }
       if (to === undefined) delete threads[user]
@@ -105,5 +110,4 @@ export async function chat(options: ChatOptions): Promise<void> {
     },
     quit: leave,
   })
-  for (const event of early) listener(event)
 }

@@ -16,6 +16,7 @@ interface ChatArguments {
   server?: string[]
   to?: string
   plain?: boolean
+  inline?: boolean
 }
 
 const program = new Command('mesh-chat')
@@ -26,6 +27,7 @@ const program = new Command('mesh-chat')
   .option('--host <address>', 'its address (default: 127.0.0.1)')
   .option('--server <url...>', 'servers by URL, instead of --host and --port; tried in this order')
   .option('--to <name>', 'whose thread to open')
+  .option('--inline', "print what is said into the terminal's own scrollback, and keep only the composer below")
   .option('--plain', 'line by line, on a terminal too')
   .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
   .action(async (args: ChatArguments) => {
@@ -36,7 +38,8 @@ const program = new Command('mesh-chat')
     const to = args.to === undefined ? undefined : parseUserName(args.to)
     if (to?.ok === false) fail(EXIT.usage, `--to: ${to.reason}`)
     const { stdin, stdout } = process
-    const screen = stdin.isTTY && stdout.isTTY && !args.plain && process.env.TERM !== 'dumb'
+    const terminal = stdin.isTTY && stdout.isTTY && !args.plain && process.env.TERM !== 'dumb'
+    const screen = terminal ? (args.inline ? 'inline' : 'whole') : undefined
     await chat({ user: user.value, to: to?.value, servers: chooseServers(args, lastServer), settings, screen })
   })
 

@@ -3,12 +3,15 @@ import type { SessionEvent, SessionRequest } from '../src/client/events.ts'
 import { press } from './model/actions.ts'
 import { Model, type ScreenRequest } from './model/model.ts'
 import type { Preferences } from './model/preferences.ts'
+import type { Thread } from './model/thread.ts'
 import { update } from './model/update.ts'
 import type { TerminalGuard } from './terminal/guard.ts'
 import { type Key, KeyDecoder } from './terminal/keys.ts'
-import { InkOutput } from './terminal/output.ts'
+import { InlineOutput, ScreenOutput } from './terminal/output.ts'
 import { App } from './views/app.tsx'
-import { picture } from './views/picture.ts'
+import { openedRows, printedRows, rowLine } from './views/inline.ts'
+import { inlinePicture, picture } from './views/picture.ts'
+import type { Row } from './views/row.ts'
 
 /** An Escape that nothing follows within this time, ms, was the key. */
 const ESCAPE_MS = 50
@@ -25,13 +28,17 @@ export interface ScreenOptions {
   to: string | undefined
   preferences: Preferences
   colors: boolean
+  /** Print what is said for good, and leave the terminal its scrollback. */
+  inline: boolean
   guard: TerminalGuard
   send: (request: SessionRequest) => void
+  /** What the session told before. */
+  events: readonly SessionEvent[]
   save: (kept: { preferences: Preferences; to: string | undefined }) => void
   quit: () => void
 }
 
-/** Runs the full screen on this terminal; answers with where the session's events go. */
+/** Runs the screen, whole or inline, on this terminal; answers with where the session's events go. */
 export function runScreen(options: ScreenOptions): (event: SessionEvent) => void {
   const { guard, send, save, quit } = options
   const { stdin, stdout } = process
@@ -42,24 +49,35 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
     keep()
   }
   const decoder = new KeyDecoder()
-  const output = new InkOutput(model.columns, model.rows, text => guard.write(text))
+  const put = (text: string) => guard.write(text)
+  const inline = options.inline ? new InlineOutput(put) : undefined
+  const output = inline ?? new ScreenOutput(put)
   let ink: Instance | undefined
   let drawing: NodeJS.Timeout | undefined
+  let counting: NodeJS.Timeout | undefined
+  /** The thread whose end was printed last, in the inline mode. */
+  let printed: Thread | undefined
   let escaping: NodeJS.Timeout | undefined
 
+  const print = (rows: readonly Row[]) => {
+    const theme = options.colors ? model.preferences.theme : undefined
+    inline?.print(rows.map(row => rowLine(row, theme)))
+  }
   const draw = () => {
     clearTimeout(drawing)
     drawing = undefined
-    const { rows, cursor } = picture(model, Date.now())
+    if (model.current !== printed && model.current !== undefined) print(openedRows(model, model.current))
+    printed = model.current
+    const { rows, cursor } = (inline === undefined ? picture : inlinePicture)(model, Date.now())
     const theme = options.colors ? model.preferences.theme : undefined
     const node = <App key={model.columns} rows={rows} theme={theme} />
     output.cursor = cursor
     if (ink !== undefined) ink.rerender(node)
     else ink = render(node, { stdout: output.asStream(), debug: true, exitOnCtrlC: false, patchConsole: false })
-    // A frame in which only the cursor moved is none for Ink.
     output.placeCursor()
     // The time until the next try counts down.
-    if (model.connection.phase === 'waiting') drawing = setTimeout(draw, 500)
+    clearTimeout(counting)
+    if (model.connection.phase === 'waiting') counting = setTimeout(draw, 500)
   }
   const drawSoon = () => {
     drawing ??= setTimeout(draw, GATHER_MS)
@@ -103,6 +121,7 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
     if (keys.length > 0) draw()
   }
 
+  for (const event of options.events) for (const request of update(model, event, Date.now())) perform(request)
   guard.enter()
   redraw()
   stdin.setEncoding('utf8')
@@ -119,6 +138,7 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
   })
   return event => {
     for (const request of update(model, event, Date.now())) perform(request)
+    if (inline !== undefined) print(printedRows(model, event))
     drawSoon()
   }
 }

@@ -73,7 +73,7 @@ async function withChat(): Promise<void> {
     to: 'Echo',
     servers: [first],
     settings,
-    screen: true,
+    screen: 'whole',
     ending: () => servers.stop(),
   })
 }

@@ -183,6 +183,22 @@ test('its server killed, the client goes on at another; a killed pane leaves not
   four.end()
 }, 60_000)
 
+test('inline, what is said stays in the scrollback of the terminal', async () => {
+  const window = open('inline', `--inline --user Ines --port ${mesh.ports[0]} --to Ines`, { rows: 12 })
+  await window.until(screen => expect(screen).toContain('● server-1'))
+  for (let n = 1; n <= 15; n++) window.keys(`note ${n}`, 'Enter')
+  window.keys('a draft')
+  await window.until(screen => expect(screen).toMatch(/Ines → Ines +note 15\n● server-1.*\n› a draft/))
+  expect(window.ask('alternate_on')).toBe('0')
+  const all = window.screen('-S', '-')
+  expect(all.match(/Ines → Ines +note \d+/g)).toHaveLength(15)
+  expect(all.match(/● server-1/g)).toHaveLength(1)
+  expect(all).toMatch(/\n59\n60\n/)
+  expect([window.ask('cursor_x'), window.ask('cursor_flag')]).toEqual(['9', '1'])
+  window.keys('C-u', 'C-d')
+  await window.until(screen => expect(screen).toContain('exit code 0'))
+}, 60_000)
+
 test('no server at the port: one line, exit code 69, the terminal as it was', async () => {
   const window = open('nobody', `--user Anna --port ${await freePort()}`)
   await window.until(screen => expect(screen).toContain('exit code 69'))

@@ -75,6 +75,10 @@ export class Thread {
     }
   }
 
+  find(id: string): Entry | undefined {
+    return this.#byId.get(id)
+  }
+
   /** Where an entry stands. */
   indexOf(entry: Entry): number {
     let low = 0

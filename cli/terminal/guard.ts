@@ -1,18 +1,23 @@
 import { writeSync } from 'node:fs'
 
-/** Alternate screen, bracketed paste, clean and at home. */
-const ENTER = '\u001b[?1049h\u001b[?2004h\u001b[2J\u001b[H'
+/** Bracketed paste; for the whole screen also the alternate one, clean and at home. */
+const ENTER = { screen: '\u001b[?1049h\u001b[?2004h\u001b[2J\u001b[H', inline: '\u001b[?2004h' }
 /** Everything that this program changed, put back; harmless when it was not. */
-const LEAVE = '\u001b[?2026l\u001b[?2004l\u001b[0m\u001b[?25h\u001b[?1049l'
+const LEAVE = {
+  screen: '\u001b[?2026l\u001b[?2004l\u001b[0m\u001b[?25h\u001b[?1049l',
+  inline: '\u001b[?2004l\u001b[0m\u001b[?25h\r\n',
+}
 
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
-/** Takes the terminal for a full screen, and gives it back whatever ends the program: exit, signal, crash, ^Z. */
+/** Takes the terminal, whole or its end only, and gives it back whatever ends the program: exit, signal, crash, ^Z. */
 export class TerminalGuard {
+  readonly #mode: 'screen' | 'inline'
   #inside = false
 
   /** @param before called before the program ends by a signal, for a last word to the network */
-  constructor(before: () => void) {
+  constructor(mode: 'screen' | 'inline', before: () => void) {
+    this.#mode = mode
     process.on('exit', () => this.leave())
     for (const [signal, code] of Object.entries(SIGNALS)) {
       process.on(signal, () => {
@@ -42,14 +47,14 @@ export class TerminalGuard {
     if (this.#inside) return
     this.#inside = true
     process.stdin.setRawMode(true)
-    writeSync(1, ENTER)
+    writeSync(1, ENTER[this.#mode])
   }
 
   leave(): void {
     if (!this.#inside) return
     this.#inside = false
     try {
-      writeSync(1, LEAVE)
+      writeSync(1, LEAVE[this.#mode])
       process.stdin.setRawMode(false)
     } catch {
       // The terminal is gone.

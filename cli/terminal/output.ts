@@ -3,28 +3,43 @@ import { EventEmitter } from 'node:events'
 const ESC = '\u001b['
 
 /**
- * The stdout that Ink is given. Ink, told to debug, writes each frame whole; this one puts the rows that differ from
- * the last frame onto the terminal, each at its own place, and the cursor where it belongs. So Ink's ways of finding
- * its frame again (which lose a row, or wipe the terminal's scrollback when the window shrinks) are never used.
+ * The stdout that Ink is given. Ink, told to debug, writes each frame whole; what becomes of it on the terminal is
+ * decided here. So Ink's ways of finding its last frame again (which lose a row, or wipe the terminal's scrollback when
+ * the window shrinks) are never used.
  */
-export class InkOutput extends EventEmitter {
+export abstract class InkOutput extends EventEmitter {
   readonly isTTY = true
-  columns: number
-  rows: number
+  columns = 80
+  rows = 24
   /** Where the cursor belongs after the next frame; absent, it is hidden. */
   cursor: { x: number; y: number } | undefined
-  readonly #write: (text: string) => void
-  #shown: string[] = []
+  protected readonly put: (text: string) => void
 
-  constructor(columns: number, rows: number, write: (text: string) => void) {
+  constructor(put: (text: string) => void) {
     super()
-    this.columns = columns
-    this.rows = rows
-    this.#write = write
+    this.put = put
   }
 
   /** Takes a whole frame. */
-  write(frame: string): boolean {
+  abstract write(frame: string): boolean
+
+  /** Puts the cursor where it belongs: a frame in which only the cursor moved is none for Ink. */
+  abstract placeCursor(): void
+
+  /** The terminal shows something else by now, or has another size. */
+  abstract repaint(columns: number, rows: number): void
+
+  /** What Ink's typings ask of a stdout, and Ink never uses. */
+  asStream(): NodeJS.WriteStream {
+    return this as unknown as NodeJS.WriteStream
+  }
+}
+
+/** Frames on the whole screen: the rows that differ from the last frame are written, each at its own place. */
+export class ScreenOutput extends InkOutput {
+  #shown: string[] = []
+
+  override write(frame: string): boolean {
     const lines = frame.split('\n').slice(0, this.rows)
     let changes = ''
     lines.forEach((line, row) => {
@@ -32,29 +47,68 @@ export class InkOutput extends EventEmitter {
     })
     if (lines.length < this.#shown.length) changes += `${ESC}${lines.length + 1};1H${ESC}J`
     this.#shown = lines
-    if (changes !== '') this.#write(`${ESC}?2026h${ESC}?25l${changes}`)
+    if (changes !== '') this.put(`${ESC}?2026h${ESC}?25l${changes}`)
     this.placeCursor()
-    if (changes !== '') this.#write(`${ESC}?2026l`)
+    if (changes !== '') this.put(`${ESC}?2026l`)
     return true
   }
 
-  placeCursor(): void {
+  override placeCursor(): void {
     const { cursor } = this
-    this.#write(cursor === undefined ? `${ESC}?25l` : `${ESC}${cursor.y + 1};${cursor.x + 1}H${ESC}?25h`)
+    this.put(cursor === undefined ? `${ESC}?25l` : `${ESC}${cursor.y + 1};${cursor.x + 1}H${ESC}?25h`)
   }
 
-  /** The terminal shows something else by now, or has another size: clears it and shows the last frame anew. */
-  repaint(columns: number, rows: number): void {
+  override repaint(columns: number, rows: number): void {
     this.columns = columns
     this.rows = rows
     const frame = this.#shown.join('\n')
     this.#shown = []
-    this.#write(`${ESC}H${ESC}2J`)
+    this.put(`${ESC}H${ESC}2J`)
     this.write(frame)
   }
+}
 
-  /** What Ink's typings ask of a stdout, and Ink never uses. */
-  asStream(): NodeJS.WriteStream {
-    return this as unknown as NodeJS.WriteStream
+/** Frames at the end of what the terminal shows: a block that moves down as lines are printed above it. */
+export class InlineOutput extends InkOutput {
+  #shown: string[] = []
+  /** The row of the block in which the cursor stands. */
+  #at = 0
+
+  override write(frame: string): boolean {
+    const lines = frame.split('\n')
+    if (lines.join('\n') !== this.#shown.join('\n')) this.#paint('', lines)
+    return true
+  }
+
+  /** Prints lines for good, above the block. */
+  print(lines: readonly string[]): void {
+    if (lines.length > 0) this.#paint(`${lines.join('\r\n')}\r\n`, this.#shown)
+  }
+
+  override placeCursor(): void {
+    const { cursor } = this
+    if (cursor === undefined) return this.put(`${ESC}?25l`)
+    this.put(`${this.#up(this.#at - cursor.y)}\r${cursor.x > 0 ? `${ESC}${cursor.x}C` : ''}${ESC}?25h`)
+    this.#at = cursor.y
+  }
+
+  /** The block stands where it stood, as far as a terminal that has wrapped its lines anew can tell. */
+  override repaint(columns: number, rows: number): void {
+    this.columns = columns
+    this.rows = rows
+    if (this.#shown.length > 0) this.#paint('', this.#shown)
+  }
+
+  #paint(above: string, lines: string[]): void {
+    const top = `${ESC}?25l${this.#up(this.#at)}\r${ESC}J`
+    this.put(top + above + lines.map(line => `${line}${ESC}0m`).join('\r\n'))
+    this.#shown = lines
+    this.#at = lines.length - 1
+    this.placeCursor()
+  }
+
+  #up(rows: number): string {
+    if (rows === 0) return ''
+    return rows > 0 ? `${ESC}${rows}A` : `${ESC}${-rows}B`
   }
 }

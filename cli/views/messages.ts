@@ -87,7 +87,8 @@ function rule(label: string, columns: number, tone: 'dim' | 'accent'): Row {
   return [tone === 'dim' ? { text: line, dim: true } : { text: line, tone: 'accent' }]
 }
 
-function clock(at: number): string {
+/** The time of day. */
+export function clock(at: number): string {
   const date = new Date(at)
   return `${`${date.getHours()}`.padStart(2, '0')}:${`${date.getMinutes()}`.padStart(2, '0')}`
 }

@@ -12,6 +12,9 @@ import { entryRows } from './messages.ts'
 import type { Row, Segment } from './row.ts'
 import { sidebarRows } from './sidebar.ts'
 
+/** Most rows of a help or a list in the inline mode. */
+const INLINE_ROWS = 12
+
 export interface Picture {
   rows: Row[]
   /** Where the cursor stands; absent where nothing can be typed. */
@@ -29,10 +32,24 @@ export function picture(model: Model, wall: number): Picture {
     rows.push(sidebar > 0 ? [...(left[at] ?? []), { text: '│ ', dim: true }, ...row] : row)
   })
   if (status > 0) rows.push(statusRow(model, wall))
-  const typed = composerView(model, editor.text, editor.cursor, composer)
-  const cursor = model.overlay === undefined ? { x: typed.x, y: rows.length + typed.y } : undefined
-  rows.push(...typed.rows)
-  return { rows, cursor }
+  return withComposer(model, rows, composer)
+}
+
+/** The lowest part alone, for a terminal that is not taken whole: what overlays the messages, status, composer. */
+export function inlinePicture(model: Model, wall: number): Picture {
+  const editor = model.finder?.editor ?? model.current?.editor ?? model.loose
+  const { composer, body } = layout(model, editor.text)
+  const overlaid = model.overlay !== undefined || model.finder !== undefined
+  const rows = overlaid ? mainRows(model, model.columns, Math.min(body, INLINE_ROWS)) : []
+  return withComposer(model, [...rows, statusRow(model, wall)], composer)
+}
+
+/** Adds the composer below the other rows. */
+function withComposer(model: Model, above: Row[], height: number): Picture {
+  const editor = model.finder?.editor ?? model.current?.editor ?? model.loose
+  const typed = composerView(model, editor.text, editor.cursor, height)
+  const cursor = model.overlay === undefined ? { x: typed.x, y: above.length + typed.y } : undefined
+  return { rows: [...above, ...typed.rows], cursor }
 }
 
 function mainRows(model: Model, columns: number, height: number): Row[] {
