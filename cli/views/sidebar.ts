@@ -44,7 +44,7 @@ function onlineRow(model: Model, name: string, columns: number): Row {
 }
 
 function title(text: string, columns: number): Row {
-  return [{ text: fitted(text, columns), dim: true, bold: true }]
+  return [{ text: fitted(text, columns), bold: true }]
 }
 
 function more(count: number, columns: number): Row {
