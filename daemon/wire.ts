@@ -49,7 +49,7 @@ export class Wire {
     engine.on('flush', () => {
       this.#queued = 0
     })
-    if (limits.messagesPerSecond > 0) engine.on('packet', () => this.#read())
+    if (limits.messagesPerSecond > 0 && limits.burst > 0) engine.on('packet', () => this.#read())
   }
 
   static of(engine: Engine): Wire | undefined {
@@ -93,7 +93,7 @@ export class Wire {
     const now = performance.now()
     this.#level = Math.max(0, this.#level - ((now - this.#levelAt) * perSecond) / 1000) + 1
     this.#levelAt = now
-    const over = this.#level - Math.max(1, burst) * PACKETS_AT_ONCE
+    const over = this.#level - burst * PACKETS_AT_ONCE
     if (over <= 0 || this.#paused) return
     const raw = this.#raw
     // One who polls cannot be paused.
@@ -102,7 +102,7 @@ export class Wire {
     raw.pause()
     // The rest of what was read comes in this very turn: how long to pause is known at its end.
     setImmediate(() => {
-      const debt = this.#level - Math.max(1, burst) * PACKETS_AT_ONCE
+      const debt = this.#level - burst * PACKETS_AT_ONCE
       const pause = Math.min(LONGEST_PAUSE_MS, Math.max(1, (debt * 1000) / perSecond))
       setTimeout(() => {
         this.#paused = false

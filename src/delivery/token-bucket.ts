@@ -7,14 +7,14 @@ export class TokenBucket {
 
   constructor(perSecond: number, burst: number, now: number) {
     this.#perSecond = perSecond
-    this.#burst = Math.max(1, burst)
+    this.#burst = burst
     this.#tokens = this.#burst
     this.#filledAt = now
   }
 
   /** Takes a token: 0 when there was one, else the ms until there is. */
   take(now: number): number {
-    if (this.#perSecond <= 0) return 0
+    if (this.#perSecond <= 0 || this.#burst <= 0) return 0
     this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#filledAt) * this.#perSecond) / 1000)
     this.#filledAt = now
     if (this.#tokens >= 1) {

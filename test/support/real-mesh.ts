@@ -44,6 +44,7 @@ export class RealMesh {
       const program = mesh.#boot(id, config)
       mesh.servers.push({ id, port, url: `http://127.0.0.1:${port}`, config, program })
     }
+    await until('all listen', () => mesh.servers.every(({ program }) => program.out.includes('Listening for')))
     await until('a mesh of all with all', () => mesh.servers.every(server => mesh.links(server) >= count - 1))
     return mesh
   }
@@ -85,6 +86,21 @@ export class RealMesh {
     const socket = io(this.server(n).url, { transports: ['websocket'], reconnection: false, forceNew: true })
     socket.on('connect', () => socket.emit('identify', user))
     this.#sockets.push(socket)
+  }
+
+  /** An identified connection, to write to below Socket.IO's client. */
+  async raw(user: string, n: number): Promise<{ write(packet: string): unknown }> {
+    const socket = io(this.server(n).url, { transports: ['websocket'], reconnection: false, forceNew: true })
+    this.#sockets.push(socket)
+    await new Promise(resolve => {
+      socket.on('connect', () => socket.emit('identify', { user, client: 'raw/1', protocol: 2 }, resolve))
+    })
+    return socket.io.engine as unknown as { write(packet: string): unknown }
+  }
+
+  /** All but the sessions go. */
+  leave(): void {
+    for (const socket of this.#sockets.splice(0)) socket.disconnect()
   }
 
   /** Everyone sees exactly these users. */
@@ -152,7 +168,7 @@ export class RealMesh {
 
   async close(): Promise<void> {
     for (const client of this.clients) client.close()
-    for (const socket of this.#sockets) socket.disconnect()
+    this.leave()
     for (const { program } of this.servers) program.child.kill('SIGKILL')
     await Promise.all([...this.#proxies.values()].map(proxy => proxy.close()))
   }

@@ -1,0 +1,158 @@
+/** Every limit at its edge: what it allows goes through, one more does not, and 0 turns it off. */
+import { describe, expect, test } from 'vitest'
+import { DEFAULT_LIMITS, type Limits } from '../src/protocol/limits.ts'
+import { Desk } from './support/desk.ts'
+
+interface Row {
+  limit: keyof Limits
+  value: number
+  others?: Partial<Limits>
+  /** Brings it to `amount`; whether all of it was let through. */
+  reach: (desk: Desk, amount: number) => boolean
+}
+
+const times = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at))
+const users = (count: number): [string, number][] => times(count, at => [`user ${at}`, 1])
+
+const ROWS: Row[] = [
+  {
+    limit: 'burst',
+    value: 5,
+    others: { messagesPerSecond: 1 },
+    reach: (desk, amount) => {
+      const anna = desk.join('Anna')
+      return times(amount, () => desk.im(anna, 'Billy')).every(fate => fate?.ok === true)
+    },
+  },
+  {
+    limit: 'textBytes',
+    value: 9,
+    // Three bytes each, and one for the rest.
+    reach: (desk, amount) => {
+      const text = '中'.repeat(Math.floor(amount / 3)) + 'x'.repeat(amount % 3)
+      return desk.im(desk.join('Anna'), 'Billy', text)?.ok === true
+    },
+  },
+  {
+    limit: 'connections',
+    value: 3,
+    reach: (desk, amount) =>
+      times(amount, at => (at % 2 ? desk.connect() : desk.join('Anna'))) && desk.closed.size === 0,
+  },
+  {
+    limit: 'connectionsPerUser',
+    value: 3,
+    reach: (desk, amount) => times(amount, () => desk.identify(desk.connect(), 'Anna')).every(({ ok }) => ok),
+  },
+  {
+    limit: 'unconfirmedMessages',
+    value: 4,
+    others: { messagesPerSecond: 0 },
+    reach: (desk, amount) => {
+      const [anna] = [desk.join('Anna'), desk.join('Billy')]
+      for (let n = 0; n < amount; n++) {
+        desk.im(anna, 'Billy')
+        desk.step({ type: 'got', connection: anna, count: n + 1 })
+      }
+      return desk.closed.size === 0
+    },
+  },
+  {
+    limit: 'heldPerPeer',
+    value: 4,
+    others: { messagesPerSecond: 0 },
+    // Billy is on a peer whom this server does not reach: what is held has no fate yet.
+    reach: (desk, amount) => {
+      const link = desk.accept('server-2')
+      const payload = { type: 'snapshot', incarnation: 'server-2#1', seq: 1, users: users(1), more: false } as const
+      desk.step({ type: 'frame', link, frame: { event: 'presence', payload } })
+      const anna = desk.join('Anna')
+      return times(amount, () => desk.im(anna, 'user 0')).every(fate => fate === undefined)
+    },
+  },
+  {
+    limit: 'identifyMs',
+    value: 1_000,
+    reach: (desk, amount) => {
+      const stranger = desk.connect()
+      desk.pass(amount - 1)
+      return !desk.closed.has(stranger)
+    },
+  },
+  {
+    limit: 'peers',
+    value: 3,
+    reach: (desk, amount) => {
+      const link = desk.accept('server-2')
+      const payload = times(amount, at => ({ id: `server-${at + 2}`, url: `http://127.0.0.1:${at + 2}` }))
+      desk.step({ type: 'frame', link, frame: { event: 'members', payload } })
+      const known = desk.identify(desk.connect(), 'Anna')
+      return known.ok && known.servers.length === amount + 1
+    },
+  },
+  {
+    limit: 'usersPerPeer',
+    value: 10,
+    reach: (desk, amount) => {
+      const link = desk.accept('server-2')
+      const frame = { type: 'snapshot', incarnation: 'server-2#1', seq: 1, more: true } as const
+      for (let at = 0; at < amount; at += 5) {
+        const some = users(amount).slice(at, at + 5)
+        desk.step({ type: 'frame', link, frame: { event: 'presence', payload: { ...frame, users: some } } })
+      }
+      return !desk.closed.has(link)
+    },
+  },
+]
+
+describe('a limit at its edge', () => {
+  test.each(ROWS)('$limit: $value', ({ limit, value, others, reach }) => {
+    const set = (bound: number) => new Desk({ ...others, [limit]: bound })
+    expect(reach(set(value), value), 'as much as it allows').toBe(true)
+    expect(reach(set(value), value + 1), 'one more').toBe(false)
+    expect(reach(set(0), value * 100), 'off').toBe(true)
+  })
+
+  test('messagesPerSecond: refused with the time to wait, and let through when it has passed', () => {
+    const desk = new Desk({ messagesPerSecond: 4, burst: 2 })
+    const [anna, billy] = [desk.join('Anna'), desk.join('Billy')]
+    for (let n = 0; n < 2; n++) expect(desk.im(anna, 'Carla')).toEqual({ ok: true, delivered: 0 })
+    expect(desk.im(anna, 'Carla')).toMatchObject({ ok: false, code: 'rate-limited', retryAfter: 250 })
+    expect(desk.im(billy, 'Carla'), 'everyone else').toMatchObject({ ok: true })
+    desk.pass(125)
+    expect(desk.im(anna, 'Carla')).toMatchObject({ ok: false, retryAfter: 125 })
+    desk.pass(125)
+    expect(desk.im(anna, 'Carla')).toEqual({ ok: true, delivered: 0 })
+    const off = new Desk({ messagesPerSecond: 0 })
+    const carla = off.join('Carla')
+    expect(times(5_000, () => off.im(carla, 'Anna')).every(fate => fate?.ok === true)).toBe(true)
+  })
+
+  test('the whole roster, and who one is, are asked for at the pace of messages too', () => {
+    const desk = new Desk({ messagesPerSecond: 4, burst: 2 })
+    const anna = desk.join('Anna')
+    expect(desk.identify(anna, 'Anna')).toMatchObject({ ok: true })
+    desk.step({ type: 'roster', connection: anna, call: 1_000 })
+    expect(desk.answers.get(1_000)).toMatchObject({ users: [] })
+    desk.step({ type: 'roster', connection: anna, call: 1_001 })
+    expect(desk.answers.get(1_001)).toMatchObject({ code: 'rate-limited' })
+    expect(desk.identify(anna, 'Anna')).toMatchObject({ code: 'rate-limited' })
+    desk.step({ type: 'roster', connection: desk.connect(), call: 1_002 })
+    expect(desk.answers.get(1_002)).toMatchObject({ code: 'not-identified' })
+  })
+
+  test('a stranger may be refused ten times', () => {
+    const desk = new Desk({})
+    const stranger = desk.connect()
+    for (let n = 0; n < 9; n++) desk.identify(stranger, ' ')
+    expect(desk.closed.has(stranger)).toBe(false)
+    desk.identify(stranger, ' ')
+    expect(desk.closed.has(stranger)).toBe(true)
+  })
+})
+
+test('every limit has its test', () => {
+  const bytes = ['bufferedBytes', 'linkBufferedBytes']
+  const tested = [...ROWS.map(({ limit }) => limit), 'messagesPerSecond', ...bytes]
+  expect(tested.sort()).toEqual(Object.keys(DEFAULT_LIMITS).sort())
+})

@@ -1,0 +1,113 @@
+/** One who floods, and one who does not read, a client or a peer: cut off or read slowly, and nobody else notices. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { FakePeer } from './support/fake-peer.ts'
+import { Flood } from './support/flood.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from './support/processes.ts'
+import { RealClient } from './support/real-client.ts'
+import { RealMesh } from './support/real-mesh.ts'
+
+afterAll(stopAll)
+
+/** How long messages from one to the other take while something goes on, ms, sorted. */
+async function latencies(from: RealClient, to: RealClient, count: number): Promise<number[]> {
+  const times: number[] = []
+  for (let n = 0; n < count; n++) {
+    const text = `ping ${to.shown.length} ${n}`
+    from.say(to.user, text)
+    times.push(await until(text, () => to.shown.at(-1)?.text === text))
+  }
+  return times.sort((a, b) => a - b)
+}
+
+const p95 = (times: number[]) => times[Math.floor(times.length * 0.95)] ?? 0
+
+test('a flood: told how long to wait, read slowly, and no burden to others', { timeout: 60_000 }, async () => {
+  const mesh = await RealMesh.start(2)
+  const [anna, billy] = [mesh.join('Anna', 1), mesh.join('Billy', 2)]
+  await mesh.roster(['Anna', 'Billy'])
+  const quiet = p95(await latencies(anna, billy, 40))
+  const floods = ['Mallory', 'Trudy'].map(user => new Flood(mesh.server(1).port, user))
+  await mesh.roster(['Anna', 'Billy', 'Mallory', 'Trudy'])
+  floods[0]?.start(['im', { to: 'Nobody', text: 'x' }])
+  floods[1]?.start(['got', 1])
+  await until('it is told to wait', () => /"rate-limited".*"retryAfter":\d+/.test(floods[0]?.heard ?? ''))
+  // What they may send at once is sent; from here on it is the steady flood.
+  await latencies(anna, billy, 40)
+  const busy = p95(await latencies(anna, billy, 150))
+  if (process.env.MESH_CHAT_ROUNDS !== undefined) console.log({ quietP95Ms: quiet, busyP95Ms: busy })
+  // Ten milliseconds is the step of the measure; the rest is for a machine that does other things.
+  expect(busy).toBeLessThan(quiet + 150)
+  for (const flood of floods) flood.close()
+  await mesh.roster(['Anna', 'Billy'])
+  await mesh.close()
+})
+
+/** Kernel buffers on loopback hold some megabytes by themselves: a flood of this many, at 16 KiB, is more. */
+const MANY = 1_500
+
+test.each([
+  { bufferedBytes: 500_000, cut: true },
+  { bufferedBytes: 0, cut: false },
+])('a client that does not read, bufferedBytes $bufferedBytes', { timeout: 60_000 }, async ({ bufferedBytes, cut }) => {
+  const mesh = await RealMesh.start(1, { limits: { bufferedBytes, messagesPerSecond: 0, unconfirmedMessages: 0 } })
+  const { program, port } = mesh.server(1)
+  const [anna, billy] = [mesh.join('Anna', 1), mesh.join('Billy', 1)]
+  const slow = new Flood(port, 'Slow')
+  await mesh.roster(['Anna', 'Billy', 'Slow'])
+  slow.pause()
+  const sender = await mesh.raw('Sender', 1)
+  const packet = `2${JSON.stringify(['im', { id: 'same', at: Date.now(), to: 'Slow', text: 'x'.repeat(16_000) }])}`
+  for (let n = 0; n < MANY; n++) sender.write(packet)
+  if (cut) await until('it is cut off', () => program.out.includes('User Slow disconnected.'), 8_000)
+  const last = `2${JSON.stringify(['im', { id: 'last', at: Date.now(), to: 'Anna', text: 'last' }])}`
+  sender.write(last)
+  await until('all is sent', () => anna.shown.some(({ text }) => text === 'last'))
+  expect(program.out.includes('User Slow disconnected.')).toBe(cut)
+  await latencies(anna, billy, 5)
+  slow.close()
+  await mesh.close()
+})
+
+test.each([
+  { linkBufferedBytes: 500_000, cut: true },
+  { linkBufferedBytes: 0, cut: false },
+])('a peer that does not read, linkBufferedBytes $linkBufferedBytes', { timeout: 60_000 }, async row => {
+  const [port, far] = await freePorts(2)
+  const servers = [
+    { id: 'server-1', ip: '127.0.0.1', port },
+    { id: 'far', ip: '127.0.0.1', port: far },
+  ]
+  const limits = { linkBufferedBytes: row.linkBufferedBytes, messagesPerSecond: 0 }
+  const config = join(temporaryFolder(), 'config.json')
+  writeFileSync(config, JSON.stringify({ servers, limits }))
+  const program = new Program('daemon', ['--id', 'server-1', '--config', config, '--log-format', 'text'])
+  await until('it listens', () => program.out.includes('Listening'))
+  const peer = new FakePeer('far')
+  await peer.start(far ?? 0, `http://127.0.0.1:${port}`)
+  await until('both links are up', () => peer.linked)
+  const users = [['Faye', 1]]
+  peer.tell('presence', { type: 'snapshot', incarnation: 'far#1', seq: 1, users, more: false })
+  const url = `http://127.0.0.1:${port}`
+  const [anna, billy] = [new RealClient('Anna', [url]), new RealClient('Billy', [url])]
+  await until('Faye is seen', () => anna.roster.join() === 'Anna,Billy,Faye' && billy.roster.length === 3)
+  const sender = new Flood(port ?? 0, 'Sender')
+  await until('the sender is seen', () => anna.roster.length === 4)
+  peer.pause()
+  const since = performance.now()
+  sender.start(['im', { to: 'Faye', text: 'x'.repeat(16_000) }])
+  const lost = 'Peer: far disconnected. Will retry automatically.'
+  await until('it is cut off', () => program.out.includes(lost))
+  // Without a bound it is the missing beats that end it.
+  const took = performance.now() - since
+  if (row.cut) expect(took).toBeLessThan(4_000)
+  else expect(took).toBeGreaterThan(4_000)
+  sender.close()
+  await latencies(anna, billy, 5)
+  const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${program.child.pid}/status`, 'utf8'))?.[1]) / 1024
+  if (row.cut) expect(rss).toBeLessThan(400)
+  for (const client of [anna, billy]) client.close()
+  program.child.kill('SIGKILL')
+  await peer.close()
+})

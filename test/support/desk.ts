@@ -1,0 +1,88 @@
+/** A server's core on a table: one hand plays its clients, the other its peers and the clock. */
+import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
+import type { Fate, Identified } from '../../src/protocol/messages.ts'
+import { MeshServer } from '../../src/server/server.ts'
+import type { Effect, Input } from '../../src/server/types.ts'
+
+export const WALL = 1_700_000_000_000
+
+export class Desk {
+  readonly server: MeshServer
+  now = 1_000
+  /** What the wall clock is ahead of the monotonic one. */
+  wall = WALL
+  readonly answers = new Map<number, unknown>()
+  /** Connections and links that were closed, with why. */
+  readonly closed = new Map<number, string>()
+  readonly effects: Effect[] = []
+  #numbers = 0
+
+  constructor(limits: Partial<Limits>) {
+    this.server = new MeshServer({
+      id: 'server-1',
+      incarnation: 'first',
+      url: 'http://127.0.0.1:1',
+      peers: [{ id: 'server-2', url: 'http://127.0.0.1:2' }],
+      limits: { ...DEFAULT_LIMITS, ...limits },
+      graceMs: 5_000,
+      random: () => 0.5,
+      narrateMessages: false,
+    })
+    this.step({ type: 'start' })
+  }
+
+  step(input: Input): Effect[] {
+    const effects = this.server.step(input, this.now, this.wall + this.now)
+    for (const effect of effects) {
+      if (effect.type === 'answer') this.answers.set(effect.call, effect.payload)
+      else if (effect.type === 'close') this.closed.set(effect.connection, effect.reason)
+      else if (effect.type === 'hang-up') this.closed.set(effect.link, effect.reason)
+    }
+    this.effects.push(...effects)
+    if (this.server.gathered) this.step({ type: 'flush' })
+    return effects
+  }
+
+  /** Lets time pass, tick by tick. */
+  pass(ms: number): void {
+    const until = this.now + ms
+    while (this.server.deadline <= until) {
+      this.now = Math.max(this.now, this.server.deadline)
+      this.step({ type: 'tick' })
+    }
+    this.now = until
+  }
+
+  connect(): number {
+    const connection = ++this.#numbers
+    this.step({ type: 'connected', connection })
+    return connection
+  }
+
+  identify(connection: number, user: string, protocol: 1 | 2 = 2): Identified {
+    const call = ++this.#numbers
+    this.step({ type: 'identify', connection, user, protocol, call })
+    return this.answers.get(call) as Identified
+  }
+
+  join(user: string, protocol: 1 | 2 = 2): number {
+    const connection = this.connect()
+    this.identify(connection, user, protocol)
+    return connection
+  }
+
+  /** Undefined while the fate is open. */
+  im(connection: number, to: string, text = 'hi'): Fate | undefined {
+    const call = ++this.#numbers
+    const message = { id: `m${call}`, at: this.wall + this.now, to, text }
+    this.step({ type: 'im', connection, message, call })
+    return this.answers.get(call) as Fate | undefined
+  }
+
+  /** A link that a peer dials. */
+  accept(id: string): number {
+    const link = ++this.#numbers
+    this.step({ type: 'accepted', link, introduction: { id, incarnation: `${id}#1`, protocol: 2 } })
+    return link
+  }
+}

@@ -1,0 +1,70 @@
+/** A client made of bytes: it writes as fast as the server reads, and reads only when told to. */
+import { connect, type Socket } from 'node:net'
+
+const FRAMES_AT_ONCE = 1_000
+
+/** A WebSocket frame of a client (RFC 6455), masked with zeros. */
+function frame(text: string): Buffer {
+  const payload = Buffer.from(text)
+  const length =
+    payload.length < 126
+      ? Buffer.from([0x80 | payload.length])
+      : Buffer.from([0x80 | 126, payload.length >> 8, payload.length & 0xff])
+  return Buffer.concat([Buffer.from([0x81]), length, Buffer.alloc(4), payload])
+}
+
+export class Flood {
+  readonly #socket: Socket
+  /** What the server said, the latest part. */
+  heard = ''
+  open = true
+  #flooding = false
+
+  /** Begins to connect as a user; protocol 2, that confirms nothing. */
+  constructor(port: number, user: string) {
+    this.#socket = connect(port, '127.0.0.1')
+    this.#socket.write(
+      'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    )
+    const hello = JSON.stringify(['identify', { user, client: 'flood/1', protocol: 2 }])
+    // What is to be heard, and what to say then: engine.io's handshake, and Socket.IO's.
+    const steps = [['0{"sid"', '40'] as const, ['40{"sid"', `42${hello}`] as const]
+    this.#socket.on('data', chunk => {
+      this.heard = (this.heard + chunk.toString('latin1')).slice(-4_000)
+      const [step] = steps
+      if (step === undefined || !this.heard.includes(step[0])) return
+      steps.shift()
+      this.#socket.write(frame(step[1]))
+    })
+    this.#socket.on('error', () => {})
+    this.#socket.on('close', () => {
+      this.open = false
+    })
+  }
+
+  /** Sends this event without end, once it is identified. */
+  start(event: unknown): void {
+    const packets = Buffer.concat(Array.from({ length: FRAMES_AT_ONCE }, () => frame(`42${JSON.stringify(event)}`)))
+    this.#flooding = true
+    const write = () => {
+      while (this.#flooding && this.open) if (!this.#socket.write(packets)) return
+    }
+    this.#socket.on('drain', write)
+    write()
+  }
+
+  stop(): void {
+    this.#flooding = false
+  }
+
+  /** Reads no more. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  close(): void {
+    this.stop()
+    this.#socket.destroy()
+  }
+}
