@@ -96,8 +96,8 @@ export class Session {
   #urls: string[]
   #dials = 0
   #composed = 0
-  /** The server's clock minus this machine's, ms. */
-  #offset = 0
+  /** The server's clock minus this machine's monotonic one, ms; undefined until a server has told the time. */
+  #offset: number | undefined
   #received = 0
   #confirmed = 0
   #siblings = 0
@@ -205,7 +205,11 @@ export class Session {
     for (const message of outbox) {
       this.#clock.see(message.at, this.#wall)
       this.#outbox.hold(message)
-      if (this.#log.add(message)) this.#tell({ type: 'message', message, origin: 'history' })
+      if (this.#log.add(message)) {
+        // The program died after it held the message and before it stored it.
+        this.#effects.push({ type: 'store', message })
+        this.#tell({ type: 'message', message, origin: 'history' })
+      }
       this.#progress(message, { state: 'waiting', reason: 'offline' })
     }
     const [first] = this.#urls
@@ -224,9 +228,9 @@ export class Session {
     this.#send()
   }
 
-  /** This machine's clock, corrected by the server's. */
+  /** The server's clock as told last, carried on by the monotonic one: this machine's own may jump. */
   get #time(): number {
-    return this.#wall + this.#offset
+    return this.#offset === undefined ? this.#wall : this.#now + this.#offset
   }
 
   #connect(url: string): void {
@@ -254,7 +258,7 @@ export class Session {
       return
     }
     // The server's clock as of now: half of the round trip has passed since it told it.
-    this.#offset = answer.time + (this.#now - phase.openedAt) / 2 - this.#wall
+    this.#offset = answer.time + (this.#now - phase.openedAt) / 2 - this.#now
     this.#received = 0
     this.#confirmed = 0
     this.#siblings = 0
