@@ -9,6 +9,8 @@ export interface Stage {
   mostClients: number
   /** The most that a clock of a server or of a client may be wrong, ms. */
   skew: { server: number; client: number }
+  /** Whether servers may still be down at the end. */
+  mayStayDown: boolean
 }
 
 /** What may happen in a schedule: how often beside the others, and what it does; answers with a line of transcript. */
@@ -49,6 +51,13 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     run: stage => {
       const { random } = stage.mesh
       return say(some(stage, running(stage.mesh.clients)), pick(random, stage.users), between(random, 2, 6))
+    },
+  },
+  flood: {
+    weight: 0.2,
+    run: stage => {
+      const { random } = stage.mesh
+      return say(some(stage, running(stage.mesh.clients)), pick(random, stage.users), between(random, 52, 150))
     },
   },
   sayAllAtOnce: {
@@ -202,6 +211,15 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     run: ({ mesh }) => {
       mesh.network.reroute(() => mesh.random() < 0.5)
       return 'delays change'
+    },
+  },
+  breakLink: {
+    weight: 1.5,
+    run: ({ mesh }) => {
+      const [one, other] = [pick(mesh.random, mesh.servers), pick(mesh.random, mesh.servers)]
+      if (one === other) return undefined
+      mesh.network.break(one, other)
+      return `a link between ${one.id} and ${other.id} breaks`
     },
   },
   dialTwice: {

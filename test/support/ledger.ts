@@ -34,6 +34,8 @@ export class Ledger {
   readonly keepers: Keeper[] = []
   /** Whether the servers' clocks are near enough for an answer to sort behind its question. */
   sane = true
+  /** Whether nothing happens that anybody should notice. */
+  gentle = false
   /** The most that a server's clock was behind the truth, ms, negative. */
   slowest = 0
 

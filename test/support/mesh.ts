@@ -16,6 +16,8 @@ export interface MeshOptions {
   transcript?: boolean
   /** Whether clients keep the events of their screens. */
   events?: boolean
+  /** Whether clients are given the addresses of all servers. */
+  wellKnown?: boolean
 }
 
 export class Mesh implements World {
@@ -25,12 +27,14 @@ export class Mesh implements World {
   readonly ledger = new Ledger(this.timeline)
   readonly servers: SimServer[] = []
   readonly clients: SimClient[] = []
+  readonly wellKnown: boolean
   readonly #keeps: boolean
 
   constructor(seed: number, servers: number, options: MeshOptions = {}) {
     this.random = seeded(seed)
     this.network = new Network(this.timeline, this.random)
     this.#keeps = options.events ?? true
+    this.wellKnown = options.wellKnown ?? false
     if (options.transcript === true) this.ledger.lines = []
     for (let n = 1; n <= servers; n++) this.servers.push(new SimServer(`server-${n}`, this))
     for (const server of this.servers) server.boot()

@@ -35,11 +35,14 @@ export class Socket {
   readonly lost: [boolean, boolean] = [false, false]
   /** A side that is gone and nobody told. */
   silent = false
+  /** Whether the programs' pings find a dead socket; where they don't, the core must. */
+  readonly pings: boolean
   /** Marks one time without signs of life. */
   obstructed: number | undefined
 
-  constructor(ends: readonly [End, End], latency: number, jitter: number) {
+  constructor(ends: readonly [End, End], pings: boolean, latency: number, jitter: number) {
     this.ends = ends
+    this.pings = pings
     this.latency = latency
     this.jitter = jitter
   }
@@ -63,8 +66,8 @@ export class Network {
     this.paths = () => [1, 30]
   }
 
-  open(dialler: End, acceptor: End): Socket {
-    const socket = new Socket([dialler, acceptor], ...this.paths())
+  open(dialler: End, acceptor: End, pings: boolean): Socket {
+    const socket = new Socket([dialler, acceptor], pings, ...this.paths())
     this.#sockets.add(socket)
     this.#review(socket)
     return socket
@@ -103,10 +106,27 @@ export class Network {
     }
   }
 
-  /** A machine that went silent is up again: it knows nothing of old sockets, and says so to whoever asks. */
+  /** Some socket between the two breaks; both sides hear of it, and what is on its way is lost. */
+  break(one: Process, other: Process): void {
+    for (const socket of this.#sockets) {
+      const { ends } = socket
+      if (!ends.every(({ process }) => process === one || process === other)) continue
+      for (const side of [0, 1] as const) {
+        socket.lost[side] = true
+        socket.waiting[side].length = 0
+        this.#post(socket, side, () => this.#ended(socket, side === 0 ? 1 : 0, 'connection reset'), 'end')
+      }
+      return
+    }
+  }
+
+  /**
+   * A machine that went silent is up again: it knows nothing of old sockets, and says so to whoever asks; if no
+   * gateway in between swallows that.
+   */
   deny(process: Process): void {
     for (const socket of this.#sockets) {
-      if (!socket.silent || !socket.ends.some(end => end.process === process)) continue
+      if (!socket.silent || !socket.ends.some(end => end.process === process) || this.#random() < 0.5) continue
       const side = socket.ends[0].process === process ? 0 : 1
       this.#timeline.after(this.#random() * PING_MS, () => {
         this.#post(socket, side, () => this.#ended(socket, other(side), 'connection reset'), 'end')
@@ -208,7 +228,7 @@ export class Network {
       socket.obstructed = undefined
       return
     }
-    if (socket.obstructed !== undefined) return
+    if (socket.obstructed !== undefined || !socket.pings) return
     const obstruction = ++this.#obstructions
     socket.obstructed = obstruction
     const look = () => {

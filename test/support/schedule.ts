@@ -3,7 +3,7 @@ import { ACTIONS, type Stage } from './faults.ts'
 import { type Line, SANE_SKEW_MS } from './ledger.ts'
 import { Mesh } from './mesh.ts'
 import { between, pick } from './random.ts'
-import { untruths } from './truth.ts'
+import { delays, untruths } from './truth.ts'
 
 export interface Outcome {
   seed: number
@@ -21,6 +21,8 @@ const LOOK_MS = 4_000
 const PATIENCE_MS = 240_000
 /** One schedule of so many goes on for long after all was well, and must stay well. */
 const LONG_LOOK = 16
+/** One of so many is gentle: links break for a moment, and nobody may notice. */
+const GENTLE = 12
 
 /** Plays the schedule of a seed. */
 export function play(seed: number, transcript = false): Outcome {
@@ -28,7 +30,8 @@ export function play(seed: number, transcript = false): Outcome {
   const { mesh } = stage
   const { ledger } = mesh
   try {
-    act(stage)
+    if (seed % GENTLE === 0) actGently(stage)
+    else act(stage)
     calm(stage)
     const end = mesh.now + PATIENCE_MS
     mesh.run(QUIET_MS)
@@ -53,7 +56,8 @@ function setUp(seed: number, transcript: boolean): Stage {
   const large = seed % 40 === 0
   const middle = seed % 5 === 0
   const servers = large ? 2 + ((seed / 40) % 7) : middle ? 2 + ((seed / 5) % 4) : 2 + (seed % 2)
-  const mesh = new Mesh(seed, servers, { transcript, events: false })
+  const mayStayDown = seed % 3 === 0
+  const mesh = new Mesh(seed, servers, { transcript, events: false, wellKnown: mayStayDown })
   const { random, network, ledger } = mesh
   const users = USERS.slice(0, large ? between(random, 2, 6) : between(random, 1, 3))
   // How wrong clocks are: not at all, a little, the clients' only, everyone's.
@@ -69,7 +73,7 @@ function setUp(seed: number, transcript: boolean): Stage {
   const slow = pick(random, [20, 30, 300, 1_500])
   network.paths = () => (random() < 0.2 ? [slow * random(), slow] : [1, 25])
   network.lossy = random() < 0.3
-  const stage = { mesh, users, mostClients: large ? 20 : middle ? 8 : 4, skew: { server, client } }
+  const stage = { mesh, users, mostClients: large ? 20 : middle ? 8 : 4, skew: { server, client }, mayStayDown }
   const first = large ? between(random, 4, 16) : between(random, 1, 3)
   for (let n = 0; n < first; n++) ACTIONS.join?.run(stage)
   return stage
@@ -101,20 +105,49 @@ function act(stage: Stage): void {
   }
 }
 
+/** Everyone finds each other in peace; then links break, one at a time, while messages fly. */
+function actGently(stage: Stage): void {
+  const { mesh } = stage
+  const { ledger, network } = mesh
+  network.paths = () => [1, 25]
+  network.reroute(() => true)
+  network.lossy = false
+  mesh.run(4_000)
+  ledger.gentle = true
+  for (let round = 0; round < 3; round++) {
+    ACTIONS.breakLink?.run(stage)
+    for (const action of ['say', 'saySeveral', 'say', 'sayToSelf', 'say']) {
+      mesh.run(mesh.random() * 150)
+      ACTIONS[action]?.run(stage)
+    }
+    // Before any message could go out again.
+    mesh.run(4_500)
+    for (const problem of delays(mesh)) ledger.problem(problem)
+    mesh.run(7_000)
+  }
+  ledger.gentle = false
+}
+
 /** All is healed: what is down comes up, what is frozen continues, and the network is quick. */
-function calm({ mesh }: Stage): void {
-  const { network, ledger } = mesh
+function calm({ mesh, mayStayDown }: Stage): void {
+  const { network, ledger, random } = mesh
   ledger.note('*', 'all is healed')
   mesh.heal()
   network.paths = () => [1, 25]
   network.reroute(() => true)
+  network.lossy = false
   for (const process of [...mesh.servers, ...mesh.clients]) mesh.thaw(process)
   for (const client of mesh.clients) client.killAfter(Number.POSITIVE_INFINITY)
   const boot = () => {
-    for (const server of mesh.servers) if (!server.running) server.boot()
+    for (const server of mesh.servers) {
+      const stays = mayStayDown && random() < 0.5 && mesh.servers.some(({ running }) => running)
+      if (!server.running && !stays) server.boot()
+    }
   }
   boot()
   // Some may drain still.
   mesh.run(5_000)
   boot()
+  const up = mesh.servers.filter(({ running }) => running)
+  mesh.join('Zoe', 'Zoe', pick(random, up))
 }

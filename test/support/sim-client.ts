@@ -55,8 +55,9 @@ export class SimClient extends Process {
     this.begin()
     const { user } = this
     const instance = `${this.name}~${this.life}`
-    const { random } = this.#world
-    this.session = new Session({ user, client: 'sim/1', instance, servers: [server.url], random })
+    const { random, wellKnown } = this.#world
+    const servers = [server, ...(wellKnown ? this.#world.servers : [])].map(({ url }) => url)
+    this.session = new Session({ user, client: 'sim/1', instance, servers, random })
     this.shown.length = 0
     this.#shownIds.clear()
     this.#roster.clear()
@@ -137,7 +138,7 @@ export class SimClient extends Process {
       }
       case 'store':
         this.history.set(effect.message.id, effect.message)
-        return
+        return this.#composed(effect.message)
       case 'hold':
         this.outbox.set(effect.message.id, effect.message)
         return this.#composed(effect.message)
@@ -163,6 +164,7 @@ export class SimClient extends Process {
         },
       },
       { process: server, closed: () => server.disconnected(connection) },
+      true,
     )
     this.#socket = socket
     network.send(socket, 0, () => {
@@ -207,6 +209,7 @@ export class SimClient extends Process {
     } else if (event.type === 'progress' && event.progress.state === 'delivered') {
       ledger.told(this.name, event.id)
     } else if (event.type === 'roster') {
+      if (ledger.gentle && event.left.length > 0) ledger.problem(`${this.name} sees ${event.left.join(', ')} flicker`)
       for (const user of event.left) this.#roster.delete(user)
       for (const user of event.joined) this.#roster.add(user)
       if (this.#roster.size !== event.users.length || event.users.some(user => !this.#roster.has(user))) {
@@ -217,6 +220,7 @@ export class SimClient extends Process {
 
   #composed(message: Message): void {
     const { ledger } = this.#world
+    if (message.from !== this.user || ledger.composed.has(message.id)) return
     ledger.composed.set(message.id, { message, at: this.timeline.now })
     ledger.note(this.name, `composes ${name(message)} at ${((message.at - WALL) / 1000).toFixed(3)}`)
     if (message.at <= this.#behind) ledger.problem(`${this.name}: ${name(message)} sorts before what it answers`)

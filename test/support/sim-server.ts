@@ -19,6 +19,8 @@ export interface World {
   readonly ledger: Ledger
   readonly random: () => number
   readonly servers: readonly SimServer[]
+  /** Whether clients are given the addresses of all servers, or learn them from the one that they dial. */
+  readonly wellKnown: boolean
 }
 
 type Tell = (input: SessionInput) => void
@@ -154,6 +156,7 @@ export class SimServer extends Process {
           if (to.#links.delete(theirs)) to.input({ type: 'link-closed', link: theirs, reason })
         },
       },
+      false,
     )
     this.timer(HANDSHAKE_MS, () => ends('no answer to the handshake'))
     const introduction = this.#introduction
@@ -239,6 +242,8 @@ export class SimServer extends Process {
   #emit(connection: number, message: Extract<Effect, { type: 'emit' }>['message']): void {
     const accepted = this.#connections.get(connection)
     if (accepted === undefined) return
+    // A lost change of the roster shows with the next one.
+    if (message.event === 'roster' && this.#world.network.lossy && this.#world.random() < 0.1) return
     if (message.event === 'im') this.#count(accepted, message.payload)
     const input = asInput(message, accepted.dial)
     if (input !== undefined) this.#world.network.send(accepted.socket, 1, () => accepted.tell(input))

@@ -1,7 +1,7 @@
 import type { Outcome } from './schedule.ts'
 
 /** The one command that plays a seed again. */
-export function command(seed: number): string {
+function command(seed: number): string {
   return `SEED=${seed} npx vitest run --config .config/vitest.config.ts test/schedules.test.ts`
 }
 
