@@ -93,7 +93,7 @@ export class Session {
   readonly #outbox = new Outbox()
   readonly #roster = new SortedNames()
   /** Names with another number of connections than one. */
-  readonly #connections = new Map<string, number>()
+  readonly connections = new Map<string, number>()
   readonly #marks = new ReadMarks()
   readonly #backoff: Backoff
   #rosterVersion = 0
@@ -102,7 +102,7 @@ export class Session {
   #urls: string[]
   #dials = 0
   #composed = 0
-  /** The server's clock minus this machine's monotonic one, ms: what the wall clock here does later is all one. */
+  /** The server's clock minus this machine's monotonic one, ms; undefined until a server has told the time. */
   #offset: number | undefined
   #received = 0
   #confirmed = 0
@@ -218,7 +218,11 @@ export class Session {
     for (const message of outbox) {
       this.#clock.see(message.at, this.#wall)
       this.#outbox.hold(message)
-      if (this.#log.add(message)) this.#tell({ type: 'message', message, origin: 'history' })
+      if (this.#log.add(message)) {
+        // The program died after it held the message and before it stored it.
+        this.#effects.push({ type: 'store', message })
+        this.#tell({ type: 'message', message, origin: 'history' })
+      }
       this.#progress(message, { state: 'waiting', reason: 'offline' })
     }
     const [first] = this.#urls
@@ -248,7 +252,7 @@ export class Session {
     this.#send()
   }
 
-  /** The server's clock, as far as known. */
+  /** The server's clock as told last, carried on by the monotonic one: this machine's own may jump. */
   get #time(): number {
     return this.#offset === undefined ? this.#wall : this.#now + this.#offset
   }
@@ -290,7 +294,7 @@ export class Session {
     this.#meet(answer.servers)
     this.#tell({ type: 'connection', state: { phase: 'online', server: answer.server, url: phase.url } })
     this.#snapshot(answer.roster)
-    this.#connections.clear()
+    this.connections.clear()
     this.#count(answer.connections ?? [])
     this.#send()
   }
@@ -405,10 +409,10 @@ export class Session {
 
   #count(changes: Connections): void {
     for (const [name, connections] of changes) {
-      if (connections > 1) this.#connections.set(name, connections)
-      else this.#connections.delete(name)
+      if (connections > 1) this.connections.set(name, connections)
+      else this.connections.delete(name)
     }
-    this.#tell({ type: 'connections', connections: this.#connections })
+    this.#tell({ type: 'connections', connections: this.connections })
   }
 
   #tellMarks(dial: number): void {

@@ -74,8 +74,6 @@ export const holdsSchema = z.object({
   /** The incarnation whose users are held, at `seq`; absent when none are. */
   incarnation: id.optional(),
   seq,
-  /** Highest number received of the forwards of the incarnation that dials. */
-  forwards: seq,
 })
 export type Holds = z.infer<typeof holdsSchema>
 

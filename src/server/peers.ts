@@ -60,11 +60,15 @@ export class Peers implements Carrier {
     return servers
   }
 
+  /** When the next beat is due. */
+  get beatAt(): number {
+    return this.#beatAt
+  }
+
   get deadline(): number {
     let deadline = this.#beatAt
-    for (const { outbound, goneAt, idRefusedAt } of this.#peers.values()) {
+    for (const { outbound, goneAt } of this.#peers.values()) {
       if (outbound.state === 'waiting') deadline = Math.min(deadline, outbound.retryAt)
-      if (idRefusedAt !== undefined) deadline = Math.min(deadline, idRefusedAt + ID_REFUSED_MS)
       deadline = Math.min(deadline, goneAt)
     }
     return deadline
@@ -146,21 +150,18 @@ export class Peers implements Carrier {
       if (peer.goneAt <= now) this.#gone(peer)
       if (beat) this.#beat(peer)
       if (peer.outbound.state === 'waiting' && peer.outbound.retryAt <= now) this.#dial(peer)
-      if (peer.idRefusedAt !== undefined && peer.idRefusedAt + ID_REFUSED_MS <= now) {
-        const reason = `another server with the id ${this.#context.options.id} is in the mesh (so says ${peer.id}); give this one an id of its own`
-        peer.idRefusedAt = undefined
-        this.#context.effects.push({ type: 'exit', code: 1, reason })
-      }
     }
   }
 
   /** After a stall of this process: silence proves nothing, everyone gets a fresh period. */
   forgive(): void {
     const { now, options } = this.#context
+    this.#beatAt = now
     for (const peer of this.#peers.values()) {
       if (peer.outbound.state === 'open') peer.outbound.heardAt = now
       else peer.outboundLostAt = now
       if (peer.inbound !== undefined) peer.inbound.heardAt = now
+      peer.idRefusedAt = undefined
       if (peer.goneAt !== Number.POSITIVE_INFINITY) peer.goneAt = now + options.graceMs
       if (peer.idRefusedAt !== undefined) peer.idRefusedAt = now
     }
@@ -212,8 +213,9 @@ export class Peers implements Carrier {
     }
     peer.missed.clear()
     peer.batch = []
+    // The peer drops what it received before.
     for (const [number, { frame, delivery }] of peer.held) {
-      if (number > input.holds.forwards) peer.batch.push(frame)
+      peer.batch.push(frame)
       if (delivery.settled) peer.held.delete(number)
     }
     if (peer.batch.length > 0) context.gathered = true
@@ -222,7 +224,7 @@ export class Peers implements Carrier {
   #dialFailed(id: string, reason: string, code: LinkRefusal | undefined): void {
     const peer = this.#peers.get(id)
     if (peer?.outbound.state !== 'dialling') return
-    if (code === 'id-in-use') peer.idRefusedAt ??= this.#context.now
+    if (code === 'id-in-use') this.#idRefused(peer)
     else peer.idRefusedAt = undefined
     if (code !== undefined) note(this.#context, { event: 'link-refused', peer: id, code })
     else note(this.#context, { event: 'dial-failed', peer: id, reason, failures: peer.backoff.failures + 1 })
@@ -230,6 +232,16 @@ export class Peers implements Carrier {
     // Whether it is refused for good is to be known soon: no long back-off.
     const most = code === 'id-in-use' ? ID_RETRY_MS : Number.POSITIVE_INFINITY
     peer.outbound = { state: 'waiting', retryAt: this.#context.now + Math.min(wait, most) }
+  }
+
+  /** Only a refusal heard after that long counts: time alone may have passed while nobody could answer. */
+  #idRefused(peer: Peer): void {
+    const { now, options, effects } = this.#context
+    peer.idRefusedAt ??= now
+    if (now - peer.idRefusedAt < ID_REFUSED_MS) return
+    peer.idRefusedAt = undefined
+    const reason = `another server with the id ${options.id} is in the mesh (so says ${peer.id}); give this one an id of its own`
+    effects.push({ type: 'exit', code: 1, reason })
   }
 
   #accept(input: Extract<LinkInput, { type: 'accepted' }>): void {
@@ -270,15 +282,9 @@ export class Peers implements Carrier {
   }
 
   #holds(peer: Peer): Holds {
-    const { inbound, replica, received } = peer
-    const holds: Holds = { seq: 0, forwards: 0 }
-    if (inbound === undefined) return holds
-    if (replica.incarnation === inbound.incarnation) {
-      holds.incarnation = inbound.incarnation
-      holds.seq = replica.seq
-    }
-    if (received?.incarnation === inbound.incarnation) holds.forwards = received.number
-    return holds
+    const { inbound, replica } = peer
+    if (inbound === undefined || replica.incarnation !== inbound.incarnation) return { seq: 0 }
+    return { incarnation: inbound.incarnation, seq: replica.seq }
   }
 
   #frame(link: number, frame: DiallerFrame | AcceptorFrame): void {

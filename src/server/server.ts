@@ -8,7 +8,7 @@ import { Peers } from './peers.ts'
 import { Router } from './router.ts'
 import type { Effect, Input, ServerOptions } from './types.ts'
 
-/** A deadline overslept by more than this, ms, means that this process stood still, not everyone else. */
+/** A beat overslept by more than this, ms, means that this process stood still, not everyone else. */
 const STALL_MS = 1_000
 /** How long a draining server waits for its clients to go, ms. */
 const DRAIN_MS = 3_000
@@ -68,6 +68,12 @@ export class MeshServer {
     context.now = now
     context.wall = wall
     context.effects = []
+    // What waited in the sockets meanwhile may come before any timer.
+    const overslept = now - this.#peers.beatAt
+    if (overslept > STALL_MS) {
+      note(context, { event: 'stalled', ms: Math.round(overslept) })
+      this.#peers.forgive()
+    }
     this.#handle(input)
     return context.effects
   }
@@ -111,11 +117,6 @@ export class MeshServer {
   }
 
   #tick(): void {
-    const overslept = this.#context.now - this.deadline
-    if (overslept > STALL_MS) {
-      note(this.#context, { event: 'stalled', ms: Math.round(overslept) })
-      this.#peers.forgive()
-    }
     this.#clients.tick()
     this.#router.tick()
     this.#peers.tick()
