@@ -1,4 +1,5 @@
 /** Faults of real processes and sockets while everyone chats: nothing lost, nothing twice, no ghosts, one order. */
+import { connect } from 'node:net'
 import { afterAll, expect, test } from 'vitest'
 import { Program, stopAll, until } from './support/processes.ts'
 import { RealMesh } from './support/real-mesh.ts'
@@ -110,6 +111,9 @@ fault('SIGTERM of a server', {}, async mesh => {
   const two = mesh.server(2)
   mesh.mortal('Olga', 2)
   await mesh.roster([...USERS, 'Olga'])
+  // Somebody who holds a connection open, and says nothing, does not keep it from ending.
+  const idle = connect(two.port, '127.0.0.1').on('error', () => {})
+  await until('it is connected', () => idle.readyState === 'open')
   two.program.child.kill('SIGTERM')
   const [moved, gone, ended] = await Promise.all([
     failOver(mesh, two.id, 20_000),

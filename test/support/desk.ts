@@ -4,7 +4,7 @@ import type { Fate, Identified } from '../../src/protocol/messages.ts'
 import { MeshServer } from '../../src/server/server.ts'
 import type { Effect, Input } from '../../src/server/types.ts'
 
-export const WALL = 1_700_000_000_000
+const WALL = 1_700_000_000_000
 
 export class Desk {
   readonly server: MeshServer

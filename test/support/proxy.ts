@@ -9,6 +9,8 @@ class Pipe {
   #queue: { at: number; chunk: Buffer }[] = []
   #freeAt = 0
   #timer: NodeJS.Timeout | undefined
+  /** Nothing passes any more, and no end of one side reaches the other. */
+  #abandoned = false
 
   constructor(proxy: TcpProxy, from: Socket, to: Socket) {
     this.#proxy = proxy
@@ -18,14 +20,19 @@ class Pipe {
     from.on('error', () => {})
     from.on('close', () => {
       clearTimeout(this.#timer)
-      to.destroy()
+      if (!this.#abandoned) to.destroy()
     })
+    this.flow()
+  }
+
+  abandon(): void {
+    this.#abandoned = true
     this.flow()
   }
 
   /** Reads on, or holds still, as the proxy says. */
   flow(): void {
-    if (this.#proxy.frozen) this.#from.pause()
+    if (this.#proxy.frozen || this.#abandoned) this.#from.pause()
     else this.#from.resume()
     this.#pump()
   }
@@ -41,7 +48,7 @@ class Pipe {
 
   #pump(): void {
     clearTimeout(this.#timer)
-    if (this.#proxy.frozen) return
+    if (this.#proxy.frozen || this.#abandoned) return
     for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
       const wait = first.at - performance.now()
       if (wait > 0) {
@@ -95,6 +102,11 @@ export class TcpProxy {
   freeze(): void {
     this.#mode = 'frozen'
     for (const pipe of this.#pipes) pipe.flow()
+  }
+
+  /** Leaves the connections of now half-open for ever; new ones pass. */
+  abandon(): void {
+    for (const pipe of this.#pipes) pipe.abandon()
   }
 
   heal(): void {
