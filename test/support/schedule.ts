@@ -1,7 +1,7 @@
 /** Random schedules: a mesh, what happens to it, and what must hold when it is healed and quiet. */
 import { ACTIONS, type Stage } from './faults.ts'
 import { type Line, SANE_SKEW_MS } from './ledger.ts'
-import { Mesh } from './mesh.ts'
+import { Mesh, type SimServer } from './mesh.ts'
 import { between, pick } from './random.ts'
 import { delays, untruths } from './truth.ts'
 
@@ -105,10 +105,10 @@ function act(stage: Stage): void {
   }
 }
 
-/** Everyone finds each other in peace; then links break, one at a time, while messages fly. */
+/** Everyone finds each other in peace; then links break for a moment, or a server stands still. Nobody may notice. */
 function actGently(stage: Stage): void {
   const { mesh } = stage
-  const { ledger, network } = mesh
+  const { ledger, network, random } = mesh
   network.paths = () => [1, 25]
   network.reroute(() => true)
   network.lossy = false
@@ -116,16 +116,26 @@ function actGently(stage: Stage): void {
   ledger.gentle = true
   for (let round = 0; round < 3; round++) {
     ACTIONS.breakLink?.run(stage)
+    const stalls = random() < 0.4
+    if (stalls) stall(mesh, pick(random, mesh.servers))
     for (const action of ['say', 'saySeveral', 'say', 'sayToSelf', 'say']) {
-      mesh.run(mesh.random() * 150)
+      mesh.run(random() * 150)
       ACTIONS[action]?.run(stage)
     }
-    // Before any message could go out again.
-    mesh.run(4_500)
+    // Before any message could go out again, if nothing but a link broke.
+    mesh.run(stalls ? 13_000 : 4_500)
     for (const problem of delays(mesh)) ledger.problem(problem)
-    mesh.run(7_000)
+    mesh.run(8_000)
   }
   ledger.gentle = false
+}
+
+/** A server stands still: longer than a grace period, shorter than its peers wait before they take its users away. */
+function stall(mesh: Mesh, server: SimServer): void {
+  mesh.run(50)
+  mesh.freeze(server)
+  mesh.ledger.note('*', `${server.id} stands still for a while`)
+  mesh.timeline.after(5_200 + mesh.random() * 1_500, () => mesh.thaw(server))
 }
 
 /** All is healed: what is down comes up, what is frozen continues, and the network is quick. */
