@@ -232,7 +232,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       const [one, other] = [pick(mesh.random, mesh.servers), pick(mesh.random, mesh.servers)]
       if (one === other) return undefined
       mesh.network.break(one, other)
-      return `a link between ${one.id} and ${other.id} breaks`
+      return `the link of ${one.id} to ${other.id} breaks`
     },
   },
   dialTwice: {

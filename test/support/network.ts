@@ -106,11 +106,10 @@ export class Network {
     }
   }
 
-  /** Some socket between the two breaks; both sides hear of it, and what is on its way is lost. */
-  break(one: Process, other: Process): void {
+  /** A socket that one dialled to the other breaks; both sides hear of it, and what is on its way is lost. */
+  break(dialler: Process, acceptor: Process): void {
     for (const socket of this.#sockets) {
-      const { ends } = socket
-      if (!ends.every(({ process }) => process === one || process === other)) continue
+      if (socket.ends[0].process !== dialler || socket.ends[1].process !== acceptor) continue
       for (const side of [0, 1] as const) {
         socket.lost[side] = true
         socket.waiting[side].length = 0

@@ -115,9 +115,15 @@ function actGently(stage: Stage): void {
   mesh.run(4_000)
   ledger.gentle = true
   for (let round = 0; round < 3; round++) {
-    ACTIONS.breakLink?.run(stage)
+    const other = pick(random, mesh.servers)
+    const one = pick(
+      random,
+      mesh.servers.filter(server => server !== other),
+    )
+    network.break(one, other)
+    ledger.note('*', `the link of ${one.id} to ${other.id} breaks`)
     const stalls = random() < 0.4
-    if (stalls) stall(mesh, pick(random, mesh.servers))
+    if (stalls) stall(mesh, one, other)
     for (const action of ['say', 'saySeveral', 'say', 'sayToSelf', 'say']) {
       mesh.run(random() * 150)
       ACTIONS[action]?.run(stage)
@@ -130,12 +136,17 @@ function actGently(stage: Stage): void {
   ledger.gentle = false
 }
 
-/** A server stands still: longer than a grace period, shorter than its peers wait before they take its users away. */
-function stall(mesh: Mesh, server: SimServer): void {
-  mesh.run(50)
+/**
+ * A server stands still until the grace period of a peer, whose link is cut, has passed; but not as long as its own
+ * peers and clients wait for it.
+ */
+function stall(mesh: Mesh, peer: SimServer, server: SimServer): void {
+  mesh.network.cut(peer.id, server.id)
+  mesh.run(1_400)
   mesh.freeze(server)
   mesh.ledger.note('*', `${server.id} stands still for a while`)
-  mesh.timeline.after(5_200 + mesh.random() * 1_500, () => mesh.thaw(server))
+  mesh.timeline.after(3_000, () => mesh.heal())
+  mesh.timeline.after(4_500 + mesh.random() * 300, () => mesh.thaw(server))
 }
 
 /** All is healed: what is down comes up, what is frozen continues, and the network is quick. */
