@@ -136,6 +136,19 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       return `${server.id} is killed and started again`
     },
   },
+  reboot: {
+    weight: 1,
+    run: stage => {
+      const server = some(stage, running(stage.mesh.servers))
+      if (server === undefined) return undefined
+      const here = stage.mesh.clients.filter(({ connection }) => connection?.server === server)
+      stage.mesh.crash(server, pick(stage.mesh.random, deaths))
+      for (const client of here) client.kill('orderly')
+      server.boot()
+      for (const client of here) client.open(server)
+      return `the machine of ${server.id} and its clients is started again`
+    },
+  },
   boot: {
     weight: 3,
     run: stage => {
@@ -219,7 +232,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       const [one, other] = [pick(mesh.random, mesh.servers), pick(mesh.random, mesh.servers)]
       if (one === other) return undefined
       mesh.network.break(one, other)
-      return `a link between ${one.id} and ${other.id} breaks`
+      return `the link of ${one.id} to ${other.id} breaks`
     },
   },
   dialTwice: {

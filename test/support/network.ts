@@ -52,7 +52,7 @@ export class Socket {
 export class Network {
   /** Latency and jitter of the next socket, ms. */
   paths: () => [number, number]
-  /** Whether a cut swallows frames between servers for ever, instead of holding them up until it heals. */
+  /** Whether frames between servers are lost, all in a cut and some at any time: more than TCP does, less than a bug. */
   lossy = false
   readonly #timeline: Timeline
   readonly #random: () => number
@@ -106,11 +106,10 @@ export class Network {
     }
   }
 
-  /** Some socket between the two breaks; both sides hear of it, and what is on its way is lost. */
-  break(one: Process, other: Process): void {
+  /** A socket that one dialled to the other breaks; both sides hear of it, and what is on its way is lost. */
+  break(dialler: Process, acceptor: Process): void {
     for (const socket of this.#sockets) {
-      const { ends } = socket
-      if (!ends.every(({ process }) => process === one || process === other)) continue
+      if (socket.ends[0].process !== dialler || socket.ends[1].process !== acceptor) continue
       for (const side of [0, 1] as const) {
         socket.lost[side] = true
         socket.waiting[side].length = 0
@@ -181,7 +180,7 @@ export class Network {
     if (!socket.open[far]) return
     if (socket.lost[side] && kind !== 'end') return
     const cut = this.isCut(socket.ends[side].process.name, socket.ends[far].process.name)
-    if (cut && this.lossy && kind === 'frame') return
+    if (this.lossy && kind === 'frame' && (cut || this.#random() < 0.05)) return
     if (cut || socket.ends[far].process.frozen || socket.waiting[side].length > 0) socket.waiting[side].push(deliver)
     else deliver()
   }

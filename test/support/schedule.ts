@@ -1,7 +1,7 @@
 /** Random schedules: a mesh, what happens to it, and what must hold when it is healed and quiet. */
 import { ACTIONS, type Stage } from './faults.ts'
 import { type Line, SANE_SKEW_MS } from './ledger.ts'
-import { Mesh } from './mesh.ts'
+import { Mesh, type SimServer } from './mesh.ts'
 import { between, pick } from './random.ts'
 import { delays, untruths } from './truth.ts'
 
@@ -105,27 +105,48 @@ function act(stage: Stage): void {
   }
 }
 
-/** Everyone finds each other in peace; then links break, one at a time, while messages fly. */
+/** Everyone finds each other in peace; then links break for a moment, or a server stands still. Nobody may notice. */
 function actGently(stage: Stage): void {
   const { mesh } = stage
-  const { ledger, network } = mesh
+  const { ledger, network, random } = mesh
   network.paths = () => [1, 25]
   network.reroute(() => true)
   network.lossy = false
   mesh.run(4_000)
   ledger.gentle = true
   for (let round = 0; round < 3; round++) {
-    ACTIONS.breakLink?.run(stage)
+    const other = pick(random, mesh.servers)
+    const one = pick(
+      random,
+      mesh.servers.filter(server => server !== other),
+    )
+    network.break(one, other)
+    ledger.note('*', `the link of ${one.id} to ${other.id} breaks`)
+    const stalls = random() < 0.4
+    if (stalls) stall(mesh, one, other)
     for (const action of ['say', 'saySeveral', 'say', 'sayToSelf', 'say']) {
-      mesh.run(mesh.random() * 150)
+      mesh.run(random() * 150)
       ACTIONS[action]?.run(stage)
     }
-    // Before any message could go out again.
-    mesh.run(4_500)
+    // Before any message could go out again, if nothing but a link broke.
+    mesh.run(stalls ? 13_000 : 4_500)
     for (const problem of delays(mesh)) ledger.problem(problem)
-    mesh.run(7_000)
+    mesh.run(8_000)
   }
   ledger.gentle = false
+}
+
+/**
+ * A server stands still until the grace period of a peer, whose link is cut, has passed; but not as long as its own
+ * peers and clients wait for it.
+ */
+function stall(mesh: Mesh, peer: SimServer, server: SimServer): void {
+  mesh.network.cut(peer.id, server.id)
+  mesh.run(1_400)
+  mesh.freeze(server)
+  mesh.ledger.note('*', `${server.id} stands still for a while`)
+  mesh.timeline.after(3_000, () => mesh.heal())
+  mesh.timeline.after(4_500 + mesh.random() * 300, () => mesh.thaw(server))
 }
 
 /** All is healed: what is down comes up, what is frozen continues, and the network is quick. */
