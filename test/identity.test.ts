@@ -30,7 +30,7 @@ test.concurrent('a server killed behind dead cables comes back while its peers s
   two.program.child.kill('SIGKILL')
   await two.program.ended()
   mesh.restart(two)
-  await until('it is refused', () => two.program.out.includes('refused the connection: id-in-use'))
+  await until('it is refused', () => two.program.out.includes('refused the connection: id-held'))
   const took = await until('its links are back', () => mesh.links(two) === 2)
   expect(took).toBeLessThan(12_000)
   mesh.join('Anna', 1)

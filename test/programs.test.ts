@@ -1,13 +1,13 @@
 /** The two programs as programs: real processes on loopback ports. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { io as io4 } from 'socket.io-client'
 import io1 from 'socket.io-client-1'
 import io2 from 'socket.io-client-2'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { freePorts } from './support/processes.ts'
 
 interface OriginalSocket {
   on(event: string, listener: (payload: never) => void): unknown
@@ -21,17 +21,9 @@ const processes: ChildProcess[] = []
 const sockets: OriginalSocket[] = []
 let ports: number[] = []
 
-async function freePort(): Promise<number> {
-  return new Promise(resolve => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-}
-
 function start(program: 'daemon' | 'cli', ...args: string[]) {
-  const env = { ...process.env, XDG_STATE_HOME: join(folder, args.join('_').replaceAll('/', '_')) }
+  const home = join(folder, args.join('_').replaceAll('/', '_'))
+  const env = { ...process.env, XDG_STATE_HOME: home, XDG_CONFIG_HOME: home }
   const child = spawn(process.execPath, [`dist/${program}/main.js`, ...args], { env })
   processes.push(child)
   const output = { child, out: '' }
@@ -60,7 +52,7 @@ function original(open: unknown, n: number, user: string) {
 }
 
 beforeAll(async () => {
-  ports = await Promise.all([freePort(), freePort(), freePort()])
+  ports = await freePorts(3)
   const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
   writeFileSync(config, JSON.stringify({ servers }))
 })

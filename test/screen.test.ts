@@ -2,7 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freePort, TestMesh, until } from './support/programs.ts'
+import { freePorts } from './support/processes.ts'
+import { TestMesh, until } from './support/programs.ts'
 import { Tmux, type Window } from './support/tmux.ts'
 
 const mesh = new TestMesh()
@@ -200,7 +201,8 @@ test('inline, what is said stays in the scrollback of the terminal', async () =>
 }, 60_000)
 
 test('no server at the port: one line, exit code 69, the terminal as it was', async () => {
-  const window = open('nobody', `--user Anna --port ${await freePort()}`)
+  const [port] = await freePorts(1)
+  const window = open('nobody', `--user Anna --port ${port}`)
   await window.until(screen => expect(screen).toContain('exit code 69'))
   expect(window.screen()).toMatch(/no server answers at http:\/\/127\.0\.0\.1:\d+ .*mesh-chatd/s)
   expect(window.ask('alternate_on')).toBe('0')

@@ -7,7 +7,7 @@ const ESC = '\u001b['
  * decided here. So Ink's ways of finding its last frame again (which lose a row, or wipe the terminal's scrollback when
  * the window shrinks) are never used.
  */
-export abstract class InkOutput extends EventEmitter {
+abstract class InkOutput extends EventEmitter {
   readonly isTTY = true
   columns = 80
   rows = 24

@@ -38,8 +38,8 @@ export class Peer {
   goneAt = Number.POSITIVE_INFINITY
   /** When a snapshot was last asked for: one request at a time. */
   resyncAskedAt = Number.NEGATIVE_INFINITY
-  /** Since when it refuses this server's id, if it does. */
-  idRefusedAt: number | undefined
+  /** Another incarnation with its id that wants in while its link is not known to be dead, since when; monotonic ms. */
+  challenger: { incarnation: string; since: number } | undefined
 
   /** Messages not answered yet, by number, oldest first. */
   readonly held = new Map<number, Held>()

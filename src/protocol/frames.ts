@@ -98,7 +98,10 @@ export type AcceptorFrame =
 
 /** Why an acceptor turns a dialler away. */
 export const linkRefusalSchema = z.enum([
+  // Another server with the id is alive, …
   'id-in-use',
+  // … or may be: its link is not known to be dead yet.
+  'id-held',
   'own-id',
   'wrong-secret',
   'bad-handshake',

@@ -25,13 +25,13 @@ const BEAT_MS = 1_000
 /** A link without a beat for this long is dead, ms. */
 const LINK_DEAD_MS = 5_000
 const SILENT = 'no sign of life'
-/** A server that a peer refuses for its id tries again this soon, ms. */
+/** A server whose id is held tries again this soon, ms: its own life before is about to be found dead. */
 const ID_RETRY_MS = 1_000
 /**
- * One that is refused for its id for this long is the wrong one of two: its own life before, cut off without a word,
- * would have been found dead after `LINK_DEAD_MS` and a beat, and the next try been let in.
+ * The other server with an id lives, if it is heard of this long, ms, after one that wants in: longer than what it had
+ * sent before its death can lie in buffers unread.
  */
-const ID_REFUSED_MS = LINK_DEAD_MS + BEAT_MS + 2 * ID_RETRY_MS
+const ID_PROVEN_MS = 2_500
 
 /** The links to and from all peers: dialling, beats, what crosses them. */
 export class Peers implements Carrier {
@@ -161,9 +161,8 @@ export class Peers implements Carrier {
       if (peer.outbound.state === 'open') peer.outbound.heardAt = now
       else peer.outboundLostAt = now
       if (peer.inbound !== undefined) peer.inbound.heardAt = now
-      peer.idRefusedAt = undefined
+      if (peer.challenger !== undefined) peer.challenger.since = now
       if (peer.goneAt !== Number.POSITIVE_INFINITY) peer.goneAt = now + options.graceMs
-      if (peer.idRefusedAt !== undefined) peer.idRefusedAt = now
     }
   }
 
@@ -200,7 +199,6 @@ export class Peers implements Carrier {
     const { now, stream, directory } = context
     const { incarnation } = input.introduction
     peer.outbound = { state: 'open', link: input.link, openedAt: now, heardAt: now, incarnation }
-    peer.idRefusedAt = undefined
     this.#byLink.set(input.link, { peer, direction: 'outbound' })
     note(context, { event: 'outbound', peer: peer.id })
 
@@ -224,24 +222,15 @@ export class Peers implements Carrier {
   #dialFailed(id: string, reason: string, code: LinkRefusal | undefined): void {
     const peer = this.#peers.get(id)
     if (peer?.outbound.state !== 'dialling') return
-    if (code === 'id-in-use') this.#idRefused(peer)
-    else peer.idRefusedAt = undefined
     if (code !== undefined) note(this.#context, { event: 'link-refused', peer: id, code })
     else note(this.#context, { event: 'dial-failed', peer: id, reason, failures: peer.backoff.failures + 1 })
     const wait = peer.backoff.next()
-    // Whether it is refused for good is to be known soon: no long back-off.
-    const most = code === 'id-in-use' ? ID_RETRY_MS : Number.POSITIVE_INFINITY
+    const most = code === 'id-held' ? ID_RETRY_MS : Number.POSITIVE_INFINITY
     peer.outbound = { state: 'waiting', retryAt: this.#context.now + Math.min(wait, most) }
-  }
-
-  /** Only a refusal heard after that long counts: time alone may have passed while nobody could answer. */
-  #idRefused(peer: Peer): void {
-    const { now, options, effects } = this.#context
-    peer.idRefusedAt ??= now
-    if (now - peer.idRefusedAt < ID_REFUSED_MS) return
-    peer.idRefusedAt = undefined
-    const reason = `another server with the id ${options.id} is in the mesh (so says ${peer.id}); give this one an id of its own`
-    effects.push({ type: 'exit', code: 1, reason })
+    if (code !== 'id-in-use') return
+    const { effects, options } = this.#context
+    const text = `another server with the id ${options.id} is in the mesh (so says ${id}); give this one an id of its own`
+    effects.push({ type: 'exit', code: 1, reason: text })
   }
 
   #accept(input: Extract<LinkInput, { type: 'accepted' }>): void {
@@ -255,7 +244,7 @@ export class Peers implements Carrier {
       return refuse('bad-handshake', `this server speaks protocol ${PROTOCOL}, not ${protocol}`)
     if (id === options.id) {
       if (incarnation === options.incarnation) return refuse('own-id', 'this is the dialling server itself')
-      return refuse('id-in-use', `this server has the id ${id} itself`)
+      return refuse('id-held', `this server has the id ${id} itself`)
     }
     let peer = this.#peers.get(id)
     if (peer === undefined) {
@@ -265,11 +254,18 @@ export class Peers implements Carrier {
     }
     const old = peer.inbound
     if (old !== undefined) {
-      if (old.incarnation !== incarnation) return refuse('id-in-use', `another server with the id ${id} is connected`)
+      if (old.incarnation !== incarnation) {
+        if (peer.challenger?.incarnation !== incarnation) peer.challenger = { incarnation, since: now }
+        const lives = old.heardAt - peer.challenger.since >= ID_PROVEN_MS
+        return lives
+          ? refuse('id-in-use', `another server with the id ${id} is connected`)
+          : refuse('id-held', `another server with the id ${id} was connected a moment ago`)
+      }
       this.#byLink.delete(old.link)
       this.#hangUp(old.link, 'replaced by a newer link')
     }
     peer.inbound = { link: input.link, heardAt: now, incarnation }
+    peer.challenger = undefined
     peer.goneAt = Number.POSITIVE_INFINITY
     this.#byLink.set(input.link, { peer, direction: 'inbound' })
     effects.push({ type: 'accept', link: input.link, holds: this.#holds(peer) })
@@ -382,6 +378,7 @@ export class Peers implements Carrier {
     note(this.#context, { event: 'link-lost', peer: peer.id, direction, reason })
     if (direction === 'inbound') {
       peer.inbound = undefined
+      peer.challenger = undefined
       peer.fates = []
       if (peer.replica.incarnation !== undefined) peer.goneAt = now + options.graceMs
     } else if (peer.outbound.state === 'open') {

@@ -20,16 +20,25 @@ export function temporaryFolder(): string {
   return folder
 }
 
+/** Below the ports that systems give to outgoing connections: one of those could take a port before its server does. */
+const PORTS = { from: 10_000, to: 32_000 }
+
+/** Ports on which nobody listens. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports: number[] = []
-  for (const server of servers) {
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-    const address = server.address()
-    if (typeof address === 'object' && address !== null) ports.push(address.port)
+  const ports = new Set<number>()
+  while (ports.size < count) {
+    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from))
+    if (await isFree(port)) ports.add(port)
   }
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
+  return [...ports]
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
 
 /** Waits until `check` holds, at most `within` ms; answers with how long it took, ms. */

@@ -1,19 +1,10 @@
 /** Real servers on free ports of this machine, in a folder of their own. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vi } from 'vitest'
-
-export async function freePort(): Promise<number> {
-  return new Promise(resolve => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-}
+import { freePorts } from './processes.ts'
 
 export const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 50 })
 
@@ -25,7 +16,7 @@ export class TestMesh {
 
   /** Writes the config of so many servers. */
   async configure(servers: number): Promise<void> {
-    this.ports = await Promise.all(Array.from({ length: servers }, freePort))
+    this.ports = await freePorts(servers)
     const list = this.ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
     writeFileSync(this.config, JSON.stringify({ servers: list }))
   }
