@@ -59,7 +59,7 @@ export const MUTANTS: readonly Change[] = [
   {
     name: 'a half-open inbound link is never found',
     file: 'src/server/peers.ts',
-    from: 'if (inbound !== undefined && now - inbound.heardAt > LINK_DEAD_MS) this.#dead(inbound.link)',
+    from: 'if (inbound !== undefined && now - inbound.heardAt > LINK_DEAD_MS) this.#cut(inbound.link, SILENT)',
     to: '',
   },
   {

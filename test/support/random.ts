@@ -10,9 +10,8 @@ export function seeded(seed: number): () => number {
 }
 
 export function pick<T>(random: () => number, of: readonly T[]): T {
-  const picked = of[Math.floor(random() * of.length)]
-  if (picked === undefined) throw new Error('nothing to pick from')
-  return picked
+  if (of.length === 0) throw new Error('nothing to pick from')
+  return of[Math.floor(random() * of.length)] as T
 }
 
 /** A whole number from `least` to `most`, both in the range. */
