@@ -54,10 +54,10 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     },
   },
   flood: {
-    weight: 0.2,
+    weight: 0.5,
     run: stage => {
       const { random } = stage.mesh
-      return say(some(stage, running(stage.mesh.clients)), pick(random, stage.users), between(random, 52, 150))
+      return say(some(stage, running(stage.mesh.clients)), pick(random, stage.users), pick(random, [12, 25, 60, 120]))
     },
   },
   sayAllAtOnce: {
@@ -147,6 +147,34 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       server.boot()
       for (const client of here) client.open(server)
       return `the machine of ${server.id} and its clients is started again`
+    },
+  },
+  talkOverReboot: {
+    weight: 0.7,
+    run: stage => {
+      const { mesh, users } = stage
+      const { random, network } = mesh
+      const client = some(
+        stage,
+        running(mesh.clients).filter(({ connection }) => connection !== undefined),
+      )
+      const server = client?.connection?.server
+      if (client === undefined || server === undefined || server.frozen) return undefined
+      const to = pick(random, users)
+      network.reroute(
+        ({ ends }) => ends[0].process.name.startsWith(to),
+        () => [700, 300],
+      )
+      client.say(to, 'before')
+      mesh.run(random() * 120)
+      if (!client.running) return ''
+      mesh.crash(server, 'reset')
+      server.boot()
+      client.kill('orderly')
+      client.open(server)
+      mesh.run(random() * 500)
+      client.say(to, 'after')
+      return `${server.id} is started again while ${client.name} talks to ${to}, who is slow`
     },
   },
   boot: {

@@ -165,8 +165,8 @@ export class Network {
   }
 
   /** Chooses the time on the way anew for every socket with which `chosen` agrees. */
-  reroute(chosen: (socket: Socket) => boolean): void {
-    for (const socket of this.#sockets) if (chosen(socket)) [socket.latency, socket.jitter] = this.paths()
+  reroute(chosen: (socket: Socket) => boolean, paths = this.paths): void {
+    for (const socket of this.#sockets) if (chosen(socket)) [socket.latency, socket.jitter] = paths()
   }
 
   #post(socket: Socket, side: Side, deliver: () => void, kind: Kind): void {

@@ -15,6 +15,8 @@ export class SimClient extends Process {
   /** The connection that stands. */
   connection: { server: SimServer; connection: number } | undefined
   #socket: Socket | undefined
+  /** Messages that came over it. */
+  #received = 0
   /** What the screen was told, and shows, in this run. */
   events: SessionEvent[] = []
   readonly shown: Message[] = []
@@ -91,6 +93,7 @@ export class SimClient extends Process {
   tell(input: SessionInput): void {
     const { session } = this
     if (session === undefined) return
+    if (input.type === 'im') this.#received++
     for (const effect of session.step(input, this.timeline.now, this.wall)) {
       if (--this.#effectsLeft < 0) {
         this.#world.ledger.note(this.name, 'is killed')
@@ -133,6 +136,7 @@ export class SimClient extends Process {
         )
       }
       case 'got':
+        if (effect.count > this.#received) ledger.problem(`${this.name} confirms more than it received`)
         return this.#emit(connection => ({ type: 'got', connection, count: effect.count }))
       case 'ask-roster':
         return this.#call(
@@ -174,6 +178,7 @@ export class SimClient extends Process {
       true,
     )
     this.#socket = socket
+    this.#received = 0
     network.send(socket, 0, () => {
       if (!server.running) return network.hangUp(socket, 1, 'refused')
       const tell = (input: SessionInput) => this.tell(input)
