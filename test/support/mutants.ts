@@ -65,7 +65,7 @@ export const MUTANTS: readonly Change[] = [
   {
     name: 'a half-open outbound link is never found',
     file: 'src/server/peers.ts',
-    from: 'if (now - outbound.heardAt > LINK_DEAD_MS) this.#dead(outbound.link)\n      else this',
+    from: 'if (now - outbound.heardAt > LINK_DEAD_MS) this.#cut(outbound.link, SILENT)\n      else this',
     to: 'this',
   },
   {
