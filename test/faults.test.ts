@@ -13,7 +13,7 @@ const NOTICE_MS = 10_000
 const GRACE_MS = 5_000
 const LINK_DEAD_MS = 6_000
 /** For a machine that is busy with other things. */
-const SLACK_MS = 4_000
+const SLACK_MS = 6_000
 
 const rounds = Number(process.env.MESH_CHAT_ROUNDS ?? 1)
 const measured: { fault: string; messages: number; [what: string]: number | string }[] = []
