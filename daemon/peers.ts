@@ -63,6 +63,7 @@ export class PeerGate {
   readonly #self: Introduction
   readonly #secret: string
   readonly #limits: Limits
+  readonly #log: Log
   readonly #malformed: Malformed
   readonly #step: (input: Input) => void
   #links = new Map<number, Link>()
@@ -78,6 +79,7 @@ export class PeerGate {
     this.#self = self
     this.#secret = options.secret
     this.#limits = options.limits
+    this.#log = options.log
     this.#malformed = new Malformed(options.log)
     this.#step = step
     io.of('/mesh').on('connection', socket => this.#accept(socket))
@@ -216,6 +218,7 @@ export class PeerGate {
         socket.emit(event, payload)
         if (!exceeds(raw()?.bufferedAmount ?? 0, this.#limits.linkBufferedBytes)) return
         if (this.#links.delete(number)) this.#step({ type: 'link-closed', link: number, reason: 'it does not read' })
+        this.#log.say('warn', 'Cut off a peer that does not read.')
         cut()
       },
     }

@@ -44,7 +44,7 @@ export async function run(options: RuntimeOptions): Promise<{ drain: () => void 
       allow(null, origin === undefined || origin === `http://${host}`)
     },
   })
-  io.engine.on('connection', engine => new Wire(engine, options.limits))
+  io.engine.on('connection', engine => new Wire(engine, options.limits, options.log))
   await new Promise<void>((resolve, reject) => http.once('error', reject).listen(options.port, options.host, resolve))
   const address = http.address()
   const port = typeof address === 'object' && address !== null ? address.port : options.port

@@ -1,5 +1,6 @@
 import type { Socket } from 'socket.io'
 import { exceeds, type Limits } from '../src/protocol/limits.ts'
+import type { Log } from './log.ts'
 
 /** engine.io's side of a connection. */
 type Engine = Socket['conn']
@@ -30,6 +31,7 @@ const wires = new WeakMap<Engine, Wire>()
 export class Wire {
   readonly #engine: Engine
   readonly #limits: Limits
+  readonly #log: Log
   /** Most bytes that may wait. */
   #bound: number
   /** Bytes in engine.io's own buffer. */
@@ -39,10 +41,12 @@ export class Wire {
   #levelAt = performance.now()
   #paused = false
   #link = false
+  #ended = false
 
-  constructor(engine: Engine, limits: Limits) {
+  constructor(engine: Engine, limits: Limits, log: Log) {
     this.#engine = engine
     this.#limits = limits
+    this.#log = log
     this.#bound = limits.bufferedBytes
     wires.set(engine, this)
     engine.on('packetCreate', (packet: { data?: { length?: number } }) => this.#written(packet.data?.length ?? 0))
@@ -70,6 +74,7 @@ export class Wire {
 
   /** Ends the connection now, whatever waits. */
   cut(): void {
+    this.#ended = true
     const raw = this.#raw
     if (raw !== undefined) raw.terminate()
     else this.#engine.close(true)
@@ -82,7 +87,9 @@ export class Wire {
 
   #written(bytes: number): void {
     this.#queued += bytes
-    if (exceeds(this.#queued + (this.#raw?.bufferedAmount ?? 0), this.#bound)) this.cut()
+    if (this.#ended || !exceeds(this.#queued + (this.#raw?.bufferedAmount ?? 0), this.#bound)) return
+    this.#log.say('warn', `Cut off a ${this.#link ? 'peer' : 'client'} that does not read.`)
+    this.cut()
   }
 
   /** A leaky bucket: what one read brought too much is paid for by a pause. */

@@ -12,8 +12,10 @@ const NOTICE_MS = 10_000
 /** The users of a lost server leave the roster after the grace period; of a silent one, after its link was found dead. */
 const GRACE_MS = 5_000
 const LINK_DEAD_MS = 6_000
+/** A server that is told to end has ended. */
+const DRAIN_MS = 5_000
 /** For a machine that is busy with other things. */
-const SLACK_MS = 4_000
+const SLACK_MS = 6_000
 
 const rounds = Number(process.env.MESH_CHAT_ROUNDS ?? 1)
 const measured: { fault: string; messages: number; [what: string]: number | string }[] = []
@@ -21,7 +23,7 @@ const measured: { fault: string; messages: number; [what: string]: number | stri
 /** Three servers, Anna twice, Billy and Carla once each; while `fault` happens, all send to all. */
 function fault(name: string, options: { proxied?: boolean }, run: (mesh: RealMesh) => Promise<Record<string, number>>) {
   for (let round = 1; round <= rounds; round++) {
-    test.concurrent(`${name}${round > 1 ? `, round ${round}` : ''}`, { timeout: 150_000 }, async () => {
+    test.concurrent(`${name}${round > 1 ? `, round ${round}` : ''}`, { timeout: 240_000 }, async () => {
       const mesh = await RealMesh.start(3, options)
       try {
         for (const [user, n] of [
@@ -47,6 +49,12 @@ afterAll(() => {
   stopAll()
   if (process.env.MESH_CHAT_ROUNDS !== undefined) console.table(measured.sort((a, b) => (a.fault < b.fault ? -1 : 1)))
 })
+
+/** Names that were seen to leave, but those whose own client moved: while it is on its way, it is nowhere. */
+function flickers(mesh: RealMesh): string[] {
+  const moved = new Set(mesh.clients.flatMap(client => (client.lostAt > 0 ? [client.user] : [])))
+  return mesh.clients.flatMap(client => client.left.map(({ name }) => name)).filter(name => !moved.has(name))
+}
 
 /** How long the clients that a server lost took to be elsewhere, ms: from the fault, and from when they noticed. */
 async function failOver(mesh: RealMesh, lost: string, within: number): Promise<Record<string, number>> {
@@ -96,12 +104,9 @@ fault('SIGSTOP of a server for 8 s', {}, async mesh => {
   await until('8 s have passed', () => performance.now() - since > 8_000)
   two.program.child.kill('SIGCONT')
   await until('it noticed', () => two.program.out.includes('This process stood still for'))
-  // Those who watch it, and those whom it watches: nobody left a roster, then or in the next grace period, but one
-  // whose client had enough of it just before.
+  // Those who watch it, and those whom it watches: nobody left a roster, then or in the next grace period.
   await until('the next grace period', () => performance.now() - since > 8_000 + GRACE_MS + 2_000)
-  const moved = new Set(mesh.clients.flatMap(client => (client.lostAt > since ? [client.user] : [])))
-  const left = mesh.clients.flatMap(client => client.left.filter(({ name }) => !moved.has(name)))
-  expect(left).toEqual([])
+  expect(flickers(mesh)).toEqual([])
   await mesh.roster([...USERS, 'Olga'])
   mesh.leave()
   return {}
@@ -121,7 +126,7 @@ fault('SIGTERM of a server', {}, async mesh => {
     two.program.ended(),
   ])
   expect(two.program.exit).toEqual({ code: 0, signal: null })
-  expect(ended).toBeLessThan(5_000)
+  expect(ended).toBeLessThan(DRAIN_MS + SLACK_MS)
   mesh.restart(two)
   const back = await until('it is back', () => mesh.links(two) === 2)
   return { ...moved, 'roster right': gone, 'exit 0': ended, 'links back': back }
@@ -137,7 +142,7 @@ fault('a cut of 2 s between servers', { proxied: true }, async mesh => {
     mesh.servers.every((server, at) => mesh.links(server) >= (before[at] ?? 0) + (at === 1 ? 2 : 1)),
   )
   await until('the next grace period', () => performance.now() - since > 2_000 + GRACE_MS)
-  expect(mesh.clients.flatMap(client => client.left)).toEqual([])
+  expect(flickers(mesh)).toEqual([])
   return { 'links back': back }
 })
 
@@ -167,7 +172,7 @@ fault('slow links: 300 ms late, 40 KB/s', { proxied: true }, async mesh => {
   const since = performance.now()
   await until('8 s have passed', () => performance.now() - since > 8_000)
   for (const proxy of proxies) proxy.heal()
-  expect(mesh.clients.flatMap(client => client.left)).toEqual([])
+  expect(flickers(mesh)).toEqual([])
   return {}
 })
 

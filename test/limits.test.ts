@@ -1,5 +1,6 @@
 /** Every limit at its edge: what it allows goes through, one more does not, and 0 turns it off. */
 import { describe, expect, test } from 'vitest'
+import { Session } from '../src/client/session.ts'
 import { DEFAULT_LIMITS, type Limits } from '../src/protocol/limits.ts'
 import { Desk } from './support/desk.ts'
 
@@ -139,6 +140,25 @@ describe('a limit at its edge', () => {
     expect(desk.identify(anna, 'Anna')).toMatchObject({ code: 'rate-limited' })
     desk.step({ type: 'roster', connection: desk.connect(), call: 1_002 })
     expect(desk.answers.get(1_002)).toMatchObject({ code: 'not-identified' })
+  })
+
+  test('a live server takes the room of a learned one that is out of reach, and of no other', () => {
+    const desk = new Desk({ peers: 2 })
+    const refusals = () => desk.effects.flatMap(effect => (effect.type === 'refuse' ? [effect.code] : []))
+    const link = desk.accept('once-here')
+    desk.step({ type: 'link-closed', link, reason: 'gone' })
+    desk.accept('newcomer')
+    expect(refusals()).toEqual([])
+    desk.accept('another')
+    expect(refusals()).toEqual(['too-many-peers'])
+  })
+
+  test('a client holds 10,000 messages, and says so to whom it composes one more', () => {
+    const session = new Session({ user: 'Anna', client: 'x/1', instance: 'x', servers: [], random: () => 0 })
+    const compose = () => session.step({ type: 'request', request: { type: 'compose', to: 'Billy', text: '' } }, 0, 1)
+    for (let n = 0; n < 10_000; n++) expect(compose()[0]).toMatchObject({ type: 'hold' })
+    const refused = { type: 'progress', progress: { state: 'refused', code: 'outbox-full' } }
+    expect(compose()).toMatchObject([{ type: 'tell', event: refused }])
   })
 
   test('a stranger may be refused ten times', () => {

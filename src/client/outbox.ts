@@ -10,6 +10,9 @@ const NO_ANSWER_MS = 8_000
 /** Messages under way at once: the rest wait their turn here instead of in a socket's buffer. */
 const WINDOW = 64
 
+/** Messages held at most: past it a new one is refused to its composer. */
+const HELD = 10_000
+
 interface Entry {
   message: Message
   /** Under way since, monotonic ms; undefined while it waits. */
@@ -31,6 +34,10 @@ export class Outbox {
 
   messages(): Message[] {
     return [...this.#entries.values()].map(entry => entry.message).sort(compareMessages)
+  }
+
+  get full(): boolean {
+    return this.#entries.size >= HELD
   }
 
   get(id: string): Message | undefined {

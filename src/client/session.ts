@@ -245,6 +245,10 @@ export class Session {
     if (!name.ok || this.#phase.name === 'closed') return
     const id = `${this.#options.instance}.${(++this.#composed).toString(36)}`
     const message: Message = { id, at: this.#clock.tick(this.#time), from: this.#options.user, to: name.value, text }
+    if (this.#outbox.full) {
+      const why = 'too many messages wait for their recipients; this one is not sent'
+      return this.#progress(message, { state: 'refused', code: 'outbox-full', message: why })
+    }
     this.#outbox.hold(message)
     this.#effects.push({ type: 'hold', message })
     this.#learn(message, 'composed')

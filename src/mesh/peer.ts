@@ -62,6 +62,12 @@ export class Peer {
     this.outboundLostAt = now
   }
 
+  /** Whether it was only heard of: no link, no users, nothing held for it. */
+  get idle(): boolean {
+    const { configured, inbound, outbound, replica, held } = this
+    return !configured && inbound === undefined && outbound.state === 'waiting' && replica.size + held.size === 0
+  }
+
   /** Numbers and holds a message, and puts it into this turn's batch if the link is open. */
   hold(frame: (number: number) => Forwarded, delivery: Delivery): void {
     const forwarded = frame(++this.#lastNumber)

@@ -44,6 +44,11 @@ export class Directory<Connection extends Connected> {
     this.#replicas.set(peer, replica)
   }
 
+  /** Forgets a peer that holds nobody. */
+  removeReplica(peer: string): void {
+    this.#replicas.delete(peer)
+  }
+
   isOnline = (name: string): boolean => {
     if (this.#rooms.has(name)) return true
     for (const replica of this.#replicas.values()) if (replica.connections(name) > 0) return true

@@ -40,6 +40,7 @@ const errorCodeSchema = z.enum([
   'clock-ahead',
   'rate-limited',
   'draining',
+  'outbox-full',
 ])
 export type ErrorCode = z.infer<typeof errorCodeSchema>
 

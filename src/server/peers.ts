@@ -248,7 +248,8 @@ export class Peers implements Carrier {
     }
     let peer = this.#peers.get(id)
     if (peer === undefined) {
-      if (this.#full) return refuse('too-many-peers', `this server knows ${options.limits.peers} peers already`)
+      if (this.#full && !this.#forgetOne())
+        return refuse('too-many-peers', `this server knows ${options.limits.peers} peers already`)
       peer = this.#add(id, url, false)
       if (url !== undefined) note(this.#context, { event: 'peer-learned', peer: id, url })
     }
@@ -362,6 +363,17 @@ export class Peers implements Carrier {
       this.#add(id, url, false)
       note(this.#context, { event: 'peer-learned', peer: id, url })
     }
+  }
+
+  /** Makes room for a server that is evidently alive: the learned one that was out of reach longest is forgotten. */
+  #forgetOne(): boolean {
+    let oldest: Peer | undefined
+    for (const peer of this.#peers.values()) {
+      if (peer.idle && peer.outboundLostAt < (oldest?.outboundLostAt ?? Number.POSITIVE_INFINITY)) oldest = peer
+    }
+    if (oldest === undefined) return false
+    this.#context.directory.removeReplica(oldest.id)
+    return this.#peers.delete(oldest.id)
   }
 
   /** Whether no further peer may be learned. */

@@ -17,6 +17,8 @@ export class Flood {
   readonly #socket: Socket
   /** What the server said, the latest part. */
   heard = ''
+  /** How often it was told to wait. */
+  refused = 0
   open = true
   #flooding = false
 
@@ -31,7 +33,9 @@ export class Flood {
     // What is to be heard, and what to say then: engine.io's handshake, and Socket.IO's.
     const steps = [['0{"sid"', '40'] as const, ['40{"sid"', `42${hello}`] as const]
     this.#socket.on('data', chunk => {
-      this.heard = (this.heard + chunk.toString('latin1')).slice(-4_000)
+      const text = chunk.toString('latin1')
+      this.refused += text.split('"rate-limited"').length - 1
+      this.heard = (this.heard + text).slice(-4_000)
       const [step] = steps
       if (step === undefined || !this.heard.includes(step[0])) return
       steps.shift()

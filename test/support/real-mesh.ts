@@ -44,8 +44,8 @@ export class RealMesh {
       const program = mesh.#boot(id, config)
       mesh.servers.push({ id, port, url: `http://127.0.0.1:${port}`, config, program })
     }
-    await until('all listen', () => mesh.servers.every(({ program }) => program.out.includes('Listening for')))
-    await until('a mesh of all with all', () => mesh.servers.every(server => mesh.links(server) >= count - 1))
+    await until('all listen', () => mesh.servers.every(({ program }) => program.out.includes('Listening for')), 60_000)
+    await until('a mesh of all with all', () => mesh.servers.every(server => mesh.links(server) >= count - 1), 60_000)
     return mesh
   }
 
