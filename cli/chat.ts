@@ -15,6 +15,8 @@ export interface ChatOptions {
   /** URLs of servers, in the order in which to try them. */
   servers: readonly string[]
   settings: SettingsFile
+  /** Who vouches for the servers' certificates, as PEM; else those whom Node trusts. */
+  ca?: string | undefined
   /** Whether to take the whole terminal, or its end only, keeping its scrollback; else line by line. */
   screen: 'whole' | 'inline' | undefined
   /** Called once before the program ends, but by a crash. */
@@ -48,6 +50,7 @@ export async function chat(options: ChatOptions): Promise<void> {
       client: `mesh-chat/${VERSION}`,
       instance: randomBytes(12).toString('base64url'),
       servers,
+      ca: options.ca,
       random: Math.random,
     },
     new History(user),

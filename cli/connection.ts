@@ -46,7 +46,7 @@ export interface Keeper {
 
 /** Runs a session on a real socket, clock and disk; answers with the way to ask something of it. */
 export function connect(
-  options: SessionOptions,
+  options: SessionOptions & { ca?: string | undefined },
   history: Keeper,
   listener: (event: SessionEvent) => void,
 ): (input: Extract<SessionInput, { type: 'request' }>['request']) => void {
@@ -76,7 +76,12 @@ export function connect(
   }
 
   const dial = (dial: number, url: string) => {
-    const dialled = io(url, { transports: ['websocket'], reconnection: false, forceNew: true })
+    const dialled = io(url, {
+      transports: ['websocket'],
+      reconnection: false,
+      forceNew: true,
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+    })
     socket = dialled
     dialled.on('connect', () => step({ type: 'opened', dial }))
     dialled.on('connect_error', error => step({ type: 'closed', dial, reason: error.message }))

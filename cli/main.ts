@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { addressOf } from '../src/config.ts'
 import { parseUserName } from '../src/protocol/names.ts'
@@ -15,6 +16,7 @@ interface ChatArguments {
   port?: string
   server?: string[]
   to?: string
+  ca?: string
   plain?: boolean
   inline?: boolean
 }
@@ -26,6 +28,7 @@ const program = new Command('mesh-chat')
   .option('--port <port>', 'the port of the server to connect to (default: the last one, or one of config.json)')
   .option('--host <address>', 'its address (default: 127.0.0.1)')
   .option('--server <url...>', 'servers by URL, instead of --host and --port; tried in this order')
+  .option('--ca <file>', "who vouches for the server's certificate, as PEM (default: whom Node trusts)")
   .option('--to <name>', 'whose thread to open')
   .option('--inline', "print what is said into the terminal's own scrollback, and keep only the composer below")
   .option('--plain', 'line by line, on a terminal too')
@@ -40,7 +43,8 @@ const program = new Command('mesh-chat')
     const { stdin, stdout } = process
     const terminal = stdin.isTTY && stdout.isTTY && !args.plain && process.env.TERM !== 'dumb'
     const screen = terminal ? (args.inline ? 'inline' : 'whole') : undefined
-    await chat({ user: user.value, to: to?.value, servers: chooseServers(args, lastServer), settings, screen })
+    const ca = args.ca === undefined ? undefined : readCa(args.ca)
+    await chat({ ca, user: user.value, to: to?.value, servers: chooseServers(args, lastServer), settings, screen })
   })
 
 program
@@ -56,6 +60,14 @@ program
   .action(lab)
 
 program.parse()
+
+function readCa(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    return fail(EXIT.usage, `--ca: ${(error as Error).message}`)
+  }
+}
 
 /** The servers to try: as told, else the last one used, else any of the config here, else the usual place. */
 function chooseServers(args: ChatArguments, last: string | undefined): string[] {

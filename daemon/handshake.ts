@@ -7,13 +7,13 @@ export interface Party extends Introduction {
 }
 
 /**
- * The proof that `role` knows the mesh's secret: HMAC-SHA-256 (RFC 2104) over both ids, incarnations, nonces and the
+ * The proof that `role` knows the mesh's secret: HMAC-SHA-256 (RFC 2104) over all that both sides say of themselves, nonces included, and the
  * role, so that a proof recorded on one link, or sent back by the other side, proves nothing.
  */
 export function prove(secret: string, role: 'dialler' | 'acceptor', dialler: Party, acceptor: Party): string {
-  const transcript = [dialler, acceptor].flatMap(({ id, incarnation, nonce }) => [id, incarnation, nonce])
+  const transcript = [dialler, acceptor].map(one => [one.id, one.incarnation, one.nonce, one.protocol, one.url ?? ''])
   return createHmac('sha256', secret)
-    .update(JSON.stringify([role, ...transcript]))
+    .update(JSON.stringify([role, transcript]))
     .digest('base64url')
 }
 

@@ -6,6 +6,8 @@ import { addressOf, ConfigError } from '../src/config.ts'
 import { readConfig } from './config.ts'
 import { createLog, type LogOptions } from './log.ts'
 import { run } from './runtime.ts'
+import { isLoopback, isWildcard, readSecret } from './secret.ts'
+import { readTls } from './tls.ts'
 
 interface Arguments {
   id: string
@@ -15,6 +17,7 @@ interface Arguments {
   logFormat?: LogOptions['format']
   logLevel?: LogOptions['level']
   logText?: boolean
+  insecure?: boolean
 }
 
 function fail(code: number, message: string): never {
@@ -44,6 +47,7 @@ const program = new Command('mesh-chatd')
       'error',
     ]),
   )
+  .option('--insecure', 'listen to the network without a secret: whoever reaches this server can be a peer')
   .option('--log-text', "log the messages' texts, not only their lengths")
   .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : 2))
 const args = program.parse().opts<Arguments>()
@@ -57,6 +61,14 @@ try {
   const port = Number(args.port ?? self.port)
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     fail(2, `--port ${args.port}: give a number from 0 to 65535`)
+  const secret = readSecret(config.secretFile)
+  if (secret === '' && !isLoopback(host) && !args.insecure) {
+    fail(
+      2,
+      `${host} can be reached from elsewhere, and the mesh has no secret: set MESH_CHAT_SECRET, or secretFile in ${config.file}; or give --insecure`,
+    )
+  }
+  const tls = config.tls && readTls(config.tls)
   const format = args.logFormat ?? (process.stdout.isTTY ? 'text' : 'json')
   // A line per message is for a person who watches; for a log collector it is too much.
   const level = args.logLevel ?? (format === 'text' ? 'debug' : 'info')
@@ -64,16 +76,32 @@ try {
   log.say('info', `Loading config from: ${config.file}`)
   log.say('info', 'Config loaded.')
   log.say('info', `My id: ${self.id}`)
+  if (secret === '') {
+    const open = isLoopback(host) ? 'any program of this machine' : 'anybody who reaches this server'
+    log.say('warn', `No secret is set: ${open} can be a peer.`)
+  }
   const server = await run({
     id: self.id,
     host,
+    // An address that stands for all of a machine's is none to be reached at.
+    reachedAt: isWildcard(host) ? self.ip : host,
     port,
-    peers: config.servers.filter(one => one !== self).map(addressOf),
+    peers: config.servers.filter(one => one !== self).map(one => addressOf(one, tls !== undefined)),
     limits: config.limits,
-    secret: process.env.MESH_CHAT_SECRET ?? '',
+    secret,
+    tls,
     log,
     narrateMessages: level === 'debug',
     exit: (code, reason) => (code === 0 ? process.exit(0) : fail(code, reason)),
+  })
+  // Renewed certificates are for new connections; those that stand stay.
+  process.on('SIGHUP', () => {
+    try {
+      if (config.tls !== undefined) server.renew(readTls(config.tls))
+      log.say('info', 'Certificates read again.')
+    } catch (error) {
+      log.say('error', `${(error as Error).message}; the old certificates stay`)
+    }
   })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, server.drain)
 } catch (error) {

@@ -23,6 +23,7 @@ import type { Effect, Input } from '../src/server/types.ts'
 import { type Party, prove, sameProof } from './handshake.ts'
 import type { Log } from './log.ts'
 import { Malformed } from './malformed.ts'
+import type { TlsMaterial } from './tls.ts'
 import { Wire } from './wire.ts'
 
 /** How long a dial and its handshake may take, ms. */
@@ -62,6 +63,7 @@ interface Link {
 export class PeerGate {
   readonly #self: Introduction
   readonly #secret: string
+  #ca: string | undefined
   readonly #limits: Limits
   readonly #log: Log
   readonly #malformed: Malformed
@@ -73,16 +75,22 @@ export class PeerGate {
   constructor(
     io: Server,
     self: Introduction,
-    options: { secret: string; limits: Limits; log: Log },
+    options: { secret: string; tls: TlsMaterial | undefined; limits: Limits; log: Log },
     step: (input: Input) => void,
   ) {
     this.#self = self
     this.#secret = options.secret
+    this.#ca = options.tls?.ca
     this.#limits = options.limits
     this.#log = options.log
     this.#malformed = new Malformed(options.log)
     this.#step = step
     io.of('/mesh').on('connection', socket => this.#accept(socket))
+  }
+
+  /** Who vouches for the certificates of peers from now on. */
+  trust(ca: string | undefined): void {
+    this.#ca = ca
   }
 
   perform(effect: Effect): void {
@@ -145,6 +153,7 @@ export class PeerGate {
       reconnection: false,
       forceNew: true,
       timeout: HANDSHAKE_MS,
+      ...(this.#ca === undefined ? {} : { ca: this.#ca }),
     })
     const patience = setTimeout(() => fail('no answer to the handshake'), HANDSHAKE_MS)
     let ended = false

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { Server } from 'socket.io'
+import { addressOf } from '../src/config.ts'
 import type { Limits } from '../src/protocol/limits.ts'
 import { PACKET_BYTES, PROTOCOL, type ServerAddress } from '../src/protocol/messages.ts'
 import { MeshServer } from '../src/server/server.ts'
@@ -8,6 +10,7 @@ import type { Effect, Input } from '../src/server/types.ts'
 import { ClientGate } from './clients.ts'
 import type { Log } from './log.ts'
 import { PeerGate } from './peers.ts'
+import type { TlsMaterial } from './tls.ts'
 import { Wire } from './wire.ts'
 
 /** Time for the last words to leave when the server ends, ms. */
@@ -16,19 +19,34 @@ const LAST_WORDS_MS = 500
 export interface RuntimeOptions {
   id: string
   host: string
+  /** The address at which clients and peers reach this server. */
+  reachedAt: string
   port: number
   peers: readonly ServerAddress[]
   limits: Limits
   secret: string
+  /** Encrypts connections of clients and links. */
+  tls: TlsMaterial | undefined
   log: Log
   narrateMessages: boolean
   /** Called once, when the server has ended by itself. */
   exit: (code: number, reason: string) => void
 }
 
+/** A server at work. */
+interface Running {
+  drain: () => void
+  /** Takes renewed certificates, for connections to come. */
+  renew: (tls: TlsMaterial) => void
+}
+
 /** Runs the core on real sockets: input → step → effects. Rejects when the port cannot be had. */
-export async function run(options: RuntimeOptions): Promise<{ drain: () => void }> {
-  const http = createServer((_, response) => response.writeHead(404).end())
+export async function run(options: RuntimeOptions): Promise<Running> {
+  const { tls } = options
+  const notFound = (_: unknown, response: ServerResponse) => response.writeHead(404).end()
+  const https = tls === undefined ? undefined : createSecureServer(tls, notFound)
+  const http = https ?? createServer(notFound)
+  const scheme = https === undefined ? 'http' : 'https'
   const io = new Server(http, {
     allowEIO3: true,
     serveClient: false,
@@ -41,7 +59,7 @@ export async function run(options: RuntimeOptions): Promise<{ drain: () => void 
     // A browser tells the page's origin; no page but one of this very address may connect.
     allowRequest: (request, allow) => {
       const { origin, host } = request.headers
-      allow(null, origin === undefined || origin === `http://${host}`)
+      allow(null, origin === undefined || origin === `${scheme}://${host}`)
     },
   })
   io.engine.on('connection', engine => new Wire(engine, options.limits, options.log))
@@ -49,7 +67,7 @@ export async function run(options: RuntimeOptions): Promise<{ drain: () => void 
   const address = http.address()
   const port = typeof address === 'object' && address !== null ? address.port : options.port
   const incarnation = randomBytes(16).toString('hex')
-  const url = `http://${options.host}:${port}`
+  const { url } = addressOf({ id: options.id, ip: options.reachedAt, port }, https !== undefined)
 
   const core = new MeshServer({ ...options, incarnation, url, graceMs: 5_000, random: Math.random })
   let timer: NodeJS.Timeout | undefined
@@ -92,5 +110,11 @@ export async function run(options: RuntimeOptions): Promise<{ drain: () => void 
   }
   options.log.say('info', `Listening for connections on port: ${port}`)
   step({ type: 'start' })
-  return { drain: () => step({ type: 'drain' }) }
+  return {
+    drain: () => step({ type: 'drain' }),
+    renew: renewed => {
+      https?.setSecureContext(renewed)
+      peers.trust(renewed.ca)
+    },
+  }
 }

@@ -15,15 +15,28 @@ const serverSchema = z.object({
 })
 const configSchema = z.object({
   servers: z.array(serverSchema).min(1),
+  /** A file with the secret that all servers of the mesh share. */
+  secretFile: z.string().min(1).optional(),
+  /** Files with certificate, key and authority, as PEM: clients and links are encrypted. */
+  tls: z.object({ cert: z.string().min(1), key: z.string().min(1), ca: z.string().min(1).optional() }).optional(),
   limits: z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]), bound).optional(),
 })
 
 export type ConfiguredServer = z.infer<typeof serverSchema>
 
+export interface TlsFiles {
+  cert: string
+  key: string
+  ca?: string | undefined
+}
+
 export interface Config {
   file: string
   servers: ConfiguredServer[]
   limits: Limits
+  /** Paths as they stand in the file: relative ones are meant from its folder. */
+  secretFile: string | undefined
+  tls: TlsFiles | undefined
 }
 
 /**
@@ -61,14 +74,14 @@ function parseConfig(file: string, text: string): Config {
     const [issue] = parsed.error.issues
     throw new ConfigError(`${file}: ${issue?.path.join('.') || 'the whole'}: ${issue?.message}; correct this field`)
   }
-  const { servers, limits } = parsed.data
+  const { servers, limits, secretFile, tls } = parsed.data
   const ids = servers.map(server => server.id)
   const twice = ids.find((id, at) => ids.indexOf(id) !== at)
   if (twice !== undefined) throw new ConfigError(`${file}: servers: the id ${twice} stands twice; give each its own`)
-  return { file, servers, limits: { ...DEFAULT_LIMITS, ...(limits as Partial<Limits>) } }
+  return { file, servers, limits: { ...DEFAULT_LIMITS, ...(limits as Partial<Limits>) }, secretFile, tls }
 }
 
 /** Where a server is reached. An IPv6 address stands in brackets (RFC 3986). */
-export function addressOf({ id, ip, port }: ConfiguredServer): ServerAddress {
-  return { id, url: `http://${ip.includes(':') ? `[${ip}]` : ip}:${port}` }
+export function addressOf({ id, ip, port }: ConfiguredServer, secure = false): ServerAddress {
+  return { id, url: `${secure ? 'https' : 'http'}://${ip.includes(':') ? `[${ip}]` : ip}:${port}` }
 }
