@@ -89,13 +89,16 @@ export class RealMesh {
   }
 
   /** An identified connection, to write to below Socket.IO's client. */
-  async raw(user: string, n: number): Promise<{ write(packet: string): unknown }> {
+  async raw(user: string, n: number): Promise<{ write(packet: string): unknown; received(): number }> {
     const socket = io(this.server(n).url, { transports: ['websocket'], reconnection: false, forceNew: true })
     this.#sockets.push(socket)
     await new Promise(resolve => {
       socket.on('connect', () => socket.emit('identify', { user, client: 'raw/1', protocol: 2 }, resolve))
     })
-    return socket.io.engine as unknown as { write(packet: string): unknown }
+    let received = 0
+    socket.on('im', () => received++)
+    const engine = socket.io.engine as unknown as { write(packet: string): unknown }
+    return { write: packet => engine.write(packet), received: () => received }
   }
 
   /** All but the sessions go. */
