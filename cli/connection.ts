@@ -44,6 +44,9 @@ export interface Keeper {
   release(id: string): void
 }
 
+/** Keeps nothing: what is said is gone with the program. */
+export const NOTHING_KEPT: Keeper = { messages: [], held: [], store: () => {}, hold: () => {}, release: () => {} }
+
 /** Runs a session on a real socket, clock and disk; answers with the way to ask something of it. */
 export function connect(
   options: SessionOptions & { ca?: string | undefined },

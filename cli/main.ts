@@ -1,51 +1,68 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { addressOf } from '../src/config.ts'
-import { parseUserName } from '../src/protocol/names.ts'
 import { chat } from './chat.ts'
-import { configHere } from './config.ts'
 import { EXIT, fail } from './fail.ts'
 import { lab } from './lab.ts'
+import { addServerOptions, checkedName, type ServerArguments, whereabouts } from './options.ts'
 import { VERSION } from './package.ts'
+import { send } from './scripts/send.ts'
+import { tail } from './scripts/tail.ts'
+import { who } from './scripts/who.ts'
 import { SettingsFile } from './settings.ts'
 
-interface ChatArguments {
+interface ChatArguments extends ServerArguments {
   user?: string
-  host?: string
-  port?: string
-  server?: string[]
   to?: string
-  ca?: string
+  history: boolean
+  json?: boolean
   plain?: boolean
+  screenReader?: boolean
   inline?: boolean
+  color: boolean
 }
 
 const program = new Command('mesh-chat')
   .description('Chats as a user of the mesh: full screen on a terminal, else line by line.')
   .version(VERSION)
+  .enablePositionalOptions()
+  .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
   .option('--user <name>', 'who you are (default: who you were last)')
-  .option('--port <port>', 'the port of the server to connect to (default: the last one, or one of config.json)')
-  .option('--host <address>', 'its address (default: 127.0.0.1)')
-  .option('--server <url...>', 'servers by URL, instead of --host and --port; tried in this order')
-  .option('--ca <file>', "who vouches for the server's certificate, as PEM (default: whom Node trusts)")
+addServerOptions(program)
   .option('--to <name>', 'whose thread to open')
   .option('--inline', "print what is said into the terminal's own scrollback, and keep only the composer below")
   .option('--plain', 'line by line, on a terminal too')
-  .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
+  .option('--screen-reader', 'the same: plain lines, states as words, nothing drawn')
+  .option('--json', 'JSON lines both ways, for programs')
+  .option('--no-history', 'keep nothing on disk')
+  .option('--no-color', 'no colours; so does NO_COLOR in the environment')
   .action(async (args: ChatArguments) => {
     const settings = new SettingsFile()
-    const { user: lastUser, server: lastServer } = settings.settings
-    const user = parseUserName(args.user ?? lastUser ?? fail(EXIT.usage, 'who are you? Say it with: --user NAME'))
-    if (!user.ok) fail(EXIT.usage, `--user: ${user.reason}`)
-    const to = args.to === undefined ? undefined : parseUserName(args.to)
-    if (to?.ok === false) fail(EXIT.usage, `--to: ${to.reason}`)
-    const { stdin, stdout } = process
-    const terminal = stdin.isTTY && stdout.isTTY && !args.plain && process.env.TERM !== 'dumb'
+    const where = whereabouts(args, settings)
+    const to = args.to === undefined ? undefined : checkedName('--to', args.to)
+    if (!args.color) process.env.NO_COLOR = '1'
+    const plain = args.plain || args.json || args.screenReader || process.env.INK_SCREEN_READER === 'true'
+    const terminal = process.stdin.isTTY && process.stdout.isTTY && !plain && process.env.TERM !== 'dumb'
     const screen = terminal ? (args.inline ? 'inline' : 'whole') : undefined
-    const ca = args.ca === undefined ? undefined : readCa(args.ca)
-    await chat({ ca, user: user.value, to: to?.value, servers: chooseServers(args, lastServer), settings, screen })
+    await chat({ ...where, to, settings, screen, history: args.history, json: args.json === true })
   })
+
+addServerOptions(program.command('send').description('Sends one message, and ends with what became of it.'))
+  .argument('<text>', 'the message; - reads it from stdin')
+  .requiredOption('--to <name>', 'to whom')
+  .option('--user <name>', 'who you are (default: who you were last)')
+  .option('--timeout <seconds>', 'how long the recipient may stay offline', '10')
+  .option('--keep', 'leave an undelivered message in the outbox, for your next client to send')
+  .action(send)
+
+addServerOptions(program.command('tail').description('Prints messages as they come, until a signal.'))
+  .option('--user <name>', 'who you are (default: who you were last)')
+  .option('--with <name>', 'only those from and to NAME')
+  .option('--json', 'as JSON lines')
+  .action(tail)
+
+addServerOptions(program.command('who').description('Prints who is online, one name a line.'))
+  .option('--json', 'as one JSON object')
+  .action(who)
 
 program
   .command('lab')
@@ -59,30 +76,6 @@ program
   .option('--socket <name>', "the name of tmux's socket", 'mesh-chat')
   .action(lab)
 
-program.parse()
-
-function readCa(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    return fail(EXIT.usage, `--ca: ${(error as Error).message}`)
-  }
-}
-
-/** The servers to try: as told, else the last one used, else any of the config here, else the usual place. */
-function chooseServers(args: ChatArguments, last: string | undefined): string[] {
-  for (const url of args.server ?? []) {
-    if (!/^https?:\/\/[^/]+\/?$/.test(url)) fail(EXIT.usage, `--server ${url}: give http://host:port`)
-  }
-  if (args.server !== undefined) return args.server
-  if (args.port !== undefined || args.host !== undefined) {
-    const port = Number(args.port ?? '3001')
-    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-      fail(EXIT.usage, `--port ${args.port}: give a number from 1 to 65535`)
-    }
-    return [addressOf({ id: '', ip: args.host ?? '127.0.0.1', port }).url]
-  }
-  const urls = configHere()?.servers.map(server => addressOf(server).url) ?? []
-  const first = last ?? urls[Math.floor(Math.random() * urls.length)] ?? 'http://127.0.0.1:3001'
-  return [...new Set([first, ...urls])]
-}
+program
+  .parseAsync()
+  .catch((error: unknown) => fail(EXIT.general, error instanceof Error ? error.message : String(error)))

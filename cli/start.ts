@@ -11,7 +11,7 @@ import { addressOf, type Config, ConfigError } from '../src/config.ts'
 import { parseUserName } from '../src/protocol/names.ts'
 import { chat } from './chat.ts'
 import { readConfig } from './config.ts'
-import { connect } from './connection.ts'
+import { connect, NOTHING_KEPT } from './connection.ts'
 import { EXIT, fail } from './fail.ts'
 import { VERSION } from './package.ts'
 import { accepts, listening, Servers } from './servers.ts'
@@ -73,6 +73,7 @@ async function withChat(): Promise<void> {
     to: 'Echo',
     servers: [first],
     settings,
+    history: true,
     screen: 'whole',
     ending: () => servers.stop(),
   })
@@ -80,10 +81,9 @@ async function withChat(): Promise<void> {
 
 /** A user who answers every message. Keeps nothing. */
 function echo(user: string, server: string): void {
-  const keep = { messages: [], held: [], store: () => {}, hold: () => {}, release: () => {} }
   const instance = randomBytes(12).toString('base64url')
   const options = { user, client: `mesh-chat-echo/${VERSION}`, instance, servers: [server], random: Math.random }
-  const send: (request: SessionRequest) => void = connect(options, keep, event => {
+  const send: (request: SessionRequest) => void = connect(options, NOTHING_KEPT, event => {
     if (event.type !== 'message' || event.origin !== 'live' || event.message.from === user) return
     const { from, text } = event.message
     setTimeout(() => send({ type: 'compose', to: from, text: `You said: ${text}` }), 300)

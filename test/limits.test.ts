@@ -138,8 +138,12 @@ describe('a limit at its edge', () => {
     desk.step({ type: 'roster', connection: anna, call: 1_001 })
     expect(desk.answers.get(1_001)).toMatchObject({ code: 'rate-limited' })
     expect(desk.identify(anna, 'Anna')).toMatchObject({ code: 'rate-limited' })
-    desk.step({ type: 'roster', connection: desk.connect(), call: 1_002 })
-    expect(desk.answers.get(1_002)).toMatchObject({ code: 'not-identified' })
+    // One who has not said who it is may look once.
+    const stranger = desk.connect()
+    desk.step({ type: 'roster', connection: stranger, call: 1_002 })
+    expect(desk.answers.get(1_002)).toMatchObject({ users: [] })
+    desk.step({ type: 'roster', connection: stranger, call: 1_003 })
+    expect(desk.answers.get(1_003)).toMatchObject({ code: 'not-identified' })
   })
 
   test('a live server takes the room of a learned one that is out of reach, and of no other', () => {

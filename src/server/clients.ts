@@ -20,7 +20,7 @@ export class Clients {
   readonly #servers: () => ServerAddress[]
   #connections = new Map<number, Connection>()
   /** Connections that have not said who they are, with the time when patience ends; oldest first. */
-  #strangers = new Map<number, { until: number; refusals: number }>()
+  #strangers = new Map<number, { until: number; refusals: number; asked: boolean }>()
   /** Original clients, which want the list when they identify even if it did not change. */
   #wantList = new Set<number>()
   readonly #multiples = new Multiples()
@@ -52,7 +52,11 @@ export class Clients {
       note(this.#context, { event: 'connection-refused', code: 'too-many-connections', reason: 'the server is full' })
       return this.#close(id, 'the server is full')
     }
-    this.#strangers.set(id, { until: identifyMs > 0 ? now + identifyMs : Number.POSITIVE_INFINITY, refusals: 0 })
+    this.#strangers.set(id, {
+      until: identifyMs > 0 ? now + identifyMs : Number.POSITIVE_INFINITY,
+      refusals: 0,
+      asked: false,
+    })
   }
 
   identify(input: Extract<ClientInput, { type: 'identify' }>): void {
@@ -100,14 +104,21 @@ export class Clients {
     })
   }
 
-  /** A client asks for the whole roster. */
+  /** A client asks for the whole roster; one that has not said who it is may ask once. */
   roster(id: number, call: number): void {
     const { effects, now, roster } = this.#context
     const answer = (payload: RosterSnapshot | Refusal) => {
       effects.push({ type: 'answer', connection: id, call, payload })
     }
     const connection = this.#connections.get(id)
-    if (connection === undefined) return answer({ ok: false, code: 'not-identified', message: 'identify first' })
+    if (connection === undefined) {
+      const stranger = this.#strangers.get(id)
+      if (stranger === undefined || stranger.asked) {
+        return answer({ ok: false, code: 'not-identified', message: 'identify first' })
+      }
+      stranger.asked = true
+      return answer(roster.snapshot())
+    }
     const wait = connection.bucket.take(now)
     if (wait === 0) return answer(roster.snapshot())
     answer({ ok: false, code: 'rate-limited', message: `too many events; wait ${wait} ms`, retryAfter: wait })

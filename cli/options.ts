@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs'
+import type { Command } from 'commander'
+import { addressOf } from '../src/config.ts'
+import { parseUserName } from '../src/protocol/names.ts'
+import { configHere } from './config.ts'
+import { EXIT, fail } from './fail.ts'
+import type { Whereabouts } from './online.ts'
+import type { SettingsFile } from './settings.ts'
+
+/** The options that say where to connect; all commands have them. */
+export interface ServerArguments {
+  host?: string
+  port?: string
+  server?: string[]
+  ca?: string
+}
+
+export function addServerOptions(command: Command): Command {
+  return command
+    .option('--port <port>', 'the port of the server to connect to (default: the last one, or one of config.json)')
+    .option('--host <address>', 'its address (default: 127.0.0.1)')
+    .option('--server <url...>', 'servers by URL, instead of --host and --port; tried in this order')
+    .option('--ca <file>', "who vouches for the server's certificate, as PEM (default: whom Node trusts)")
+}
+
+/** As whom to connect, and where: as told, else as it was last time. */
+export function whereabouts(args: ServerArguments & { user?: string }, settings: SettingsFile): Whereabouts {
+  const given = args.user ?? settings.settings.user ?? fail(EXIT.usage, 'who are you? Say it with: --user NAME')
+  return { user: checkedName('--user', given), ...serversOf(args, settings) }
+}
+
+/** A user's name as it was given with an option. */
+export function checkedName(option: string, given: string): string {
+  const name = parseUserName(given)
+  return name.ok ? name.value : fail(EXIT.usage, `${option}: ${name.reason}`)
+}
+
+export function serversOf(
+  args: ServerArguments,
+  settings: SettingsFile,
+): { servers: string[]; ca: string | undefined } {
+  return {
+    servers: chooseServers(args, settings.settings.server),
+    ca: args.ca === undefined ? undefined : readCa(args.ca),
+  }
+}
+
+function readCa(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    return fail(EXIT.usage, `--ca: ${(error as Error).message}`)
+  }
+}
+
+/** The servers to try: as told, else the last one used, else any of the config here, else the usual place. */
+function chooseServers(args: ServerArguments, last: string | undefined): string[] {
+  for (const url of args.server ?? []) {
+    if (!/^https?:\/\/[^/]+\/?$/.test(url)) fail(EXIT.usage, `--server ${url}: give http://host:port`)
+  }
+  if (args.server !== undefined) return args.server
+  if (args.port !== undefined || args.host !== undefined) {
+    const port = Number(args.port ?? '3001')
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+      fail(EXIT.usage, `--port ${args.port}: give a number from 1 to 65535`)
+    }
+    return [addressOf({ id: '', ip: args.host ?? '127.0.0.1', port }).url]
+  }
+  const config = configHere()
+  const urls = config?.servers.map(server => addressOf(server, config.tls !== undefined).url) ?? []
+  const first = last ?? urls[Math.floor(Math.random() * urls.length)] ?? 'http://127.0.0.1:3001'
+  return [...new Set([first, ...urls])]
+}

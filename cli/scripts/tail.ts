@@ -1,0 +1,34 @@
+import type { SessionEvent } from '../../src/client/events.ts'
+import { fail } from '../fail.ts'
+import { History } from '../history.ts'
+import { LineMode } from '../line-mode.ts'
+import { goOnline } from '../online.ts'
+import { checkedName, type ServerArguments, whereabouts } from '../options.ts'
+import { SettingsFile } from '../settings.ts'
+import { JsonMode } from './json.ts'
+
+interface TailArguments extends ServerArguments {
+  user?: string
+  with?: string
+  json?: boolean
+}
+
+/** Prints a user's messages as they come, until a signal. */
+export function tail(args: TailArguments): void {
+  const where = whereabouts(args, new SettingsFile())
+  const other = args.with === undefined ? undefined : checkedName('--with', args.with)
+  const mode = args.json ? new JsonMode() : new LineMode(where.user)
+  goOnline(
+    where,
+    new History(where.user),
+    event => {
+      if (other === undefined || concerns(event, other)) mode.take(event)
+    },
+    fail,
+  )
+}
+
+function concerns(event: SessionEvent, other: string): boolean {
+  if (event.type === 'message') return event.message.from === other || event.message.to === other
+  return event.type === 'connection'
+}

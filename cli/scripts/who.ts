@@ -1,0 +1,52 @@
+import { io } from 'socket.io-client'
+import { rosterSnapshotSchema } from '../../src/protocol/messages.ts'
+import { visibleLine } from '../../src/protocol/text.ts'
+import { EXIT, fail } from '../fail.ts'
+import { type ServerArguments, serversOf } from '../options.ts'
+import { SettingsFile } from '../settings.ts'
+
+/** How long a server may take to answer, ms. */
+const ANSWER_MS = 3_000
+
+/** Prints who is online in the mesh, without being online itself. */
+export async function who(args: ServerArguments & { json?: boolean }): Promise<void> {
+  const { servers, ca } = serversOf(args, new SettingsFile())
+  const reasons: string[] = []
+  for (const server of servers) {
+    const answer = await ask(server, ca)
+    if (Array.isArray(answer)) {
+      if (args.json) console.log(JSON.stringify({ users: answer }))
+      else for (const user of answer) console.log(visibleLine(user))
+      process.exit(0)
+    }
+    reasons.push(`${server}: ${answer}`)
+  }
+  fail(
+    EXIT.unavailable,
+    `no server answers (${visibleLine(reasons.join('; '))}); start one with: mesh-chatd --id server-1`,
+  )
+}
+
+/** The names, or why there are none. */
+function ask(server: string, ca: string | undefined): Promise<string[] | string> {
+  return new Promise(resolve => {
+    const socket = io(server, {
+      transports: ['websocket'],
+      reconnection: false,
+      forceNew: true,
+      ...(ca === undefined ? {} : { ca }),
+    })
+    const end = (answer: string[] | string) => {
+      socket.disconnect()
+      resolve(answer)
+    }
+    setTimeout(() => end('no answer'), ANSWER_MS)
+    socket.on('connect_error', error => end(error.message))
+    socket.on('connect', () =>
+      socket.emit('roster', (payload: unknown) => {
+        const roster = rosterSnapshotSchema.safeParse(payload)
+        end(roster.success ? roster.data.users : 'it does not tell')
+      }),
+    )
+  })
+}
