@@ -29,9 +29,14 @@ export function update(model: Model, event: SessionEvent, wall: number): ScreenR
     case 'read':
       model.threads.get(event.thread)?.read(event.at)
       return []
-    case 'progress':
-      model.threads.get(event.to)?.progress(event.id, event.progress)
+    case 'progress': {
+      const thread = model.threads.get(event.to)
+      const known = thread?.find(event.id) !== undefined
+      thread?.progress(event.id, event.progress)
+      // Refused before it was a message: there is no place in a thread to say so.
+      if (!known && event.progress.state === 'refused') model.notice = { text: event.progress.message, tone: 'error' }
       return []
+    }
     case 'servers':
       return []
   }

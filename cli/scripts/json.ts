@@ -30,8 +30,9 @@ export class JsonMode {
     if (event.type === 'connection') this.#started = true
     // The history that was on the disk is no news.
     if (!this.#started && (event.type === 'message' || event.type === 'progress')) return
-    if (event.type === 'message' && event.origin === 'composed' && this.#composing !== undefined) {
-      this.#refs.set(event.message.id, this.#composing)
+    if (this.#composing !== undefined) {
+      if (event.type === 'message' && event.origin === 'composed') this.#refs.set(event.message.id, this.#composing)
+      if (event.type === 'progress') this.#refs.set(event.id, this.#composing)
     }
     const shaped = this.#shape(event)
     if (shaped !== undefined) tell(shaped)
