@@ -107,6 +107,9 @@ try {
 } catch (error) {
   if (error instanceof ConfigError) fail(2, error.message)
   const { code, message } = error as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') fail(1, 'the port is in use; stop the other program, or give another with --port')
+  if (code === 'EADDRINUSE') {
+    const { port } = error as { port?: number }
+    fail(1, `port ${port} is in use; stop the other program, or give another with --port`)
+  }
   fail(1, message)
 }
