@@ -10,6 +10,8 @@ import type { MessageLog } from './message-log.ts'
 
 /** A range of at most so many messages is told whole. */
 const TOLD_AT_ONCE = 50
+/** So many are not read from disk to see which of them a sibling lacks. */
+const MANY = 1_000
 /** A longer one is cut into so many. */
 const PARTS = 8
 
@@ -63,6 +65,11 @@ export function answerSibling(
       return []
     case 'have': {
       learn(frame.messages)
+      // Against a great many of one's own, what was told is little: cut smaller first.
+      if (log.fingerprint(frame.from, frame.to).count > MANY) {
+        const ranges = log.split(frame.from, frame.to, PARTS)
+        if (ranges.length > 1) return [{ type: 'compare', ranges }]
+      }
       const theirs = new Set(frame.messages.map(message => message.id))
       const lacking = log.between(frame.from, frame.to).filter(message => !theirs.has(message.id))
       if (lacking.length === 0) return []

@@ -10,79 +10,194 @@ export interface Fingerprint {
   hash: string
 }
 
-/** All messages that a client knows, once per id, in the order (`at`, `id`). */
-export class MessageLog {
-  #messages: Message[] = []
-  #ids = new Set<string>()
+/**
+ * The messages of earlier runs, as columns in the order of `at`, each id once. Their texts stay where they are until
+ * they are asked for.
+ */
+export interface Archive {
+  /** Hybrid times, ascending. */
+  readonly at: Float64Array
+  /** The two halves of each id's hash, `idHash` with seed A and B. */
+  readonly hashA: Int32Array
+  readonly hashB: Int32Array
+  /** The message at a place; undefined where it cannot be read any more. */
+  read(place: number): Message | undefined
+  /** A message of this run that was stored. */
+  find(at: number, id: string): Message | undefined
+}
 
-  get size(): number {
-    return this.#messages.length
+const SEED_A = 0x811c9dc5
+const SEED_B = 0x01000193
+/** Messages of this run whose texts are kept where an archive has them, too. */
+const KEPT = 20_000
+
+const NO_ARCHIVE: Archive = {
+  at: new Float64Array(),
+  hashA: new Int32Array(),
+  hashB: new Int32Array(),
+  read: () => undefined,
+  find: () => undefined,
+}
+
+interface Recent {
+  at: number
+  id: string
+  message: Message | undefined
+}
+
+/** All messages that a client knows, once per id, in the order (`at`, `id`): an archive, and what came since. */
+export class MessageLog {
+  readonly #archive: Archive
+  /** The archive's hashes, xored from its beginning up to each place. */
+  readonly #xorA: Int32Array
+  readonly #xorB: Int32Array
+  #recent: Recent[] = []
+  #ids = new Set<string>()
+  /** Those of `#recent` that have their text in memory, in the order in which they came. */
+  #kept: Recent[] = []
+
+  constructor(archive: Archive = NO_ARCHIVE) {
+    this.#archive = archive
+    this.#xorA = running(archive.hashA)
+    this.#xorB = running(archive.hashB)
   }
 
-  has(id: string): boolean {
-    return this.#ids.has(id)
+  get size(): number {
+    return this.#archive.at.length + this.#recent.length
+  }
+
+  /** The newest hybrid time. */
+  get lastAt(): number {
+    return Math.max(this.#archive.at.at(-1) ?? 0, this.#recent.at(-1)?.at ?? 0)
   }
 
   /** Whether the message was new. A message that is the newest, as most are, costs O(1). */
   add(message: Message): boolean {
-    if (this.#ids.has(message.id)) return false
+    if (this.#ids.has(message.id) || this.#isArchived(message)) return false
     this.#ids.add(message.id)
-    const last = this.#messages.at(-1)
-    if (last === undefined || compareMessages(last, message) < 0) this.#messages.push(message)
-    else this.#messages.splice(this.#place(message), 0, message)
+    const recent: Recent = { at: message.at, id: message.id, message }
+    const last = this.#recent.at(-1)
+    if (last === undefined || compareMessages(last, message) < 0) this.#recent.push(recent)
+    else this.#recent.splice(lowerBound(this.#recent.length, at => this.#isBefore(at, message)), 0, recent)
+    if (this.#archive !== NO_ARCHIVE) this.#keep(recent)
     return true
   }
 
-  /** The messages with `from` <= at < `to`, in order. */
+  /** The messages with `from` <= at < `to`, in order. Reads their texts: for ranges known to be small. */
   between(from: number, to = Number.POSITIVE_INFINITY): Message[] {
-    return this.#messages.slice(this.#place({ at: from, id: '' }), this.#place({ at: to, id: '' }))
+    const messages: Message[] = []
+    const [first, end] = this.#archived(from, to)
+    for (let place = first; place < end; place++) {
+      const message = this.#archive.read(place)
+      if (message !== undefined) messages.push(message)
+    }
+    const [start, stop] = this.#since(from, to)
+    for (const { at, id, message } of this.#recent.slice(start, stop)) {
+      const found = message ?? this.#archive.find(at, id)
+      if (found !== undefined) messages.push(found)
+    }
+    return messages.sort(compareMessages)
   }
 
   fingerprint(from: number, to?: number): Fingerprint {
-    return fingerprint(this.between(from, to), from, to)
+    const [first, end] = this.#archived(from, to)
+    let a = (this.#xorA[end] ?? 0) ^ (this.#xorA[first] ?? 0)
+    let b = (this.#xorB[end] ?? 0) ^ (this.#xorB[first] ?? 0)
+    const [start, stop] = this.#since(from, to)
+    for (let place = start; place < stop; place++) {
+      const { id } = this.#recent[place] ?? { id: '' }
+      const hash = idHash(id)
+      a ^= hash.a
+      b ^= hash.b
+    }
+    const hash = (a >>> 0).toString(16) + (b >>> 0).toString(16).padStart(8, '0')
+    const count = end - first + stop - start
+    return to === undefined ? { from, count, hash } : { from, to, count, hash }
   }
 
-  /** Cuts a range into at most `parts` of about as many messages each. */
+  /** Cuts a range into at most `parts` of about as many messages each. Messages of one time stay together. */
   split(from: number, to: number | undefined, parts: number): Fingerprint[] {
-    const messages = this.between(from, to)
-    const size = Math.max(1, Math.ceil(messages.length / parts))
     const prints: Fingerprint[] = []
-    let start = 0
     let since = from
-    while (start < messages.length) {
-      let end = Math.min(messages.length, start + size)
-      // A range ends between two times: messages of one time stay together.
-      while (end < messages.length && messages[end]?.at === messages[end - 1]?.at) end++
-      const until = end < messages.length ? messages[end]?.at : to
-      prints.push(fingerprint(messages.slice(start, end), since, until))
-      start = end
-      if (until !== undefined) since = until
+    for (const until of this.#cuts(from, to, parts)) {
+      if (until <= since) continue
+      prints.push(this.fingerprint(since, until))
+      since = until
     }
-    return prints.length > 0 ? prints : [fingerprint([], from, to)]
+    prints.push(this.fingerprint(since, to))
+    return prints
   }
 
-  #place(point: { at: number; id: string }): number {
-    let low = 0
-    let high = this.#messages.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      const there = this.#messages[middle]
-      if (there !== undefined && compareMessages(there, point) < 0) low = middle + 1
-      else high = middle
+  /** Times that cut a range about evenly: by the archive or by what came since, whichever has more in it. */
+  #cuts(from: number, to: number | undefined, parts: number): number[] {
+    const [first, end] = this.#archived(from, to)
+    const [start, stop] = this.#since(from, to)
+    const archived = end - first > stop - start
+    const [low, count] = archived ? [first, end - first] : [start, stop - start]
+    const cuts: number[] = []
+    for (let part = 1; part < parts; part++) {
+      const place = low + Math.round((count * part) / parts)
+      const at = archived ? this.#archive.at[place] : this.#recent[place]?.at
+      if (at !== undefined && place > low && place < low + count) cuts.push(at)
     }
-    return low
+    return cuts
+  }
+
+  #isBefore(place: number, point: { at: number; id: string }): boolean {
+    const recent = this.#recent[place]
+    return recent !== undefined && compareMessages(recent, point) < 0
+  }
+
+  #isArchived({ at, id }: Message): boolean {
+    const { at: times, hashA, hashB } = this.#archive
+    if (times.length === 0 || at > (times.at(-1) ?? 0)) return false
+    const hash = idHash(id)
+    for (let place = lowerBound(times.length, one => (times[one] ?? 0) < at); times[place] === at; place++) {
+      if (hashA[place] === hash.a && hashB[place] === hash.b) return true
+    }
+    return false
+  }
+
+  /** Places of the archive with `from` <= at < `to`. */
+  #archived(from: number, to = Number.POSITIVE_INFINITY): [first: number, end: number] {
+    const { at } = this.#archive
+    return [lowerBound(at.length, one => (at[one] ?? 0) < from), lowerBound(at.length, one => (at[one] ?? 0) < to)]
+  }
+
+  #since(from: number, to = Number.POSITIVE_INFINITY): [start: number, stop: number] {
+    const { length } = this.#recent
+    const before = (at: number) => lowerBound(length, place => (this.#recent[place]?.at ?? 0) < at)
+    return [before(from), to === Number.POSITIVE_INFINITY ? length : before(to)]
+  }
+
+  #keep(recent: Recent): void {
+    this.#kept.push(recent)
+    if (this.#kept.length < 2 * KEPT) return
+    for (const old of this.#kept.splice(0, KEPT)) old.message = undefined
   }
 }
 
-function fingerprint(messages: readonly Message[], from: number, to: number | undefined): Fingerprint {
-  let one = 0
-  let other = 0
-  for (const { id } of messages) {
-    one ^= fnv1a(id, 0x811c9dc5)
-    other ^= fnv1a(id, 0x01000193)
+/** The first place of `length` for which `isBefore` is false. */
+export function lowerBound(length: number, isBefore: (place: number) => boolean): number {
+  let low = 0
+  let high = length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (isBefore(middle)) low = middle + 1
+    else high = middle
   }
-  const hash = (one >>> 0).toString(16) + (other >>> 0).toString(16).padStart(8, '0')
-  return to === undefined ? { from, count: messages.length, hash } : { from, to, count: messages.length, hash }
+  return low
+}
+
+function running(hashes: Int32Array): Int32Array {
+  const xors = new Int32Array(hashes.length + 1)
+  for (let place = 0; place < hashes.length; place++) xors[place + 1] = (xors[place] ?? 0) ^ (hashes[place] ?? 0)
+  return xors
+}
+
+/** 64 bits of a message's id, as two signed halves. */
+export function idHash(id: string): { a: number; b: number } {
+  return { a: fnv1a(id, SEED_A), b: fnv1a(id, SEED_B) }
 }
 
 /** FNV-1a (Fowler, Noll, Vo), 32 bits, over UTF-16 units, finished by a multiply-xor so that an xor of many stays even. */

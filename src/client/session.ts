@@ -17,7 +17,7 @@ import {
 import { parseUserName } from '../protocol/names.ts'
 import { answerSibling, compareAll, MARKS_AT_ONCE, type SiblingFrame } from './catch-up.ts'
 import type { SessionEvent, SessionRequest } from './events.ts'
-import { MessageLog } from './message-log.ts'
+import { type Archive, MessageLog } from './message-log.ts'
 import { Outbox } from './outbox.ts'
 import { ReadMarks } from './read-marks.ts'
 
@@ -44,7 +44,8 @@ export interface SessionOptions {
 
 /** `dial` numbers a connection: what comes late from an old one is told apart. */
 export type SessionInput =
-  | { type: 'start'; history: readonly Message[]; outbox: readonly Message[] }
+  /** What the disk has: messages that are told, an archive that is not, and what waits for its recipients. */
+  | { type: 'start'; history: readonly Message[]; archive?: Archive; outbox: readonly Message[] }
   | { type: 'request'; request: SessionRequest }
   | { type: 'opened'; dial: number }
   | { type: 'closed'; dial: number; reason: string }
@@ -89,7 +90,7 @@ type Phase =
 export class Session {
   readonly #options: SessionOptions
   readonly #clock = new HybridClock()
-  readonly #log = new MessageLog()
+  #log = new MessageLog()
   readonly #outbox = new Outbox()
   readonly #roster = new SortedNames()
   /** Names with another number of connections than one. */
@@ -167,7 +168,7 @@ export class Session {
     if ('dial' in input && input.dial !== this.#dial) return
     switch (input.type) {
       case 'start':
-        return this.#start(input.history, input.outbox)
+        return this.#start(input)
       case 'request':
         return this.#request(input.request)
       case 'opened':
@@ -210,7 +211,9 @@ export class Session {
     return this.#phase.name === 'connecting' || this.#phase.name === 'online' ? this.#phase.dial : undefined
   }
 
-  #start(history: readonly Message[], outbox: readonly Message[]): void {
+  #start({ history, archive, outbox }: Extract<SessionInput, { type: 'start' }>): void {
+    this.#log = new MessageLog(archive)
+    this.#clock.see(this.#log.lastAt, this.#wall)
     for (const message of history) {
       this.#clock.see(message.at, this.#wall)
       if (this.#log.add(message)) this.#tell({ type: 'message', message, origin: 'history' })
