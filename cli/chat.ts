@@ -1,7 +1,7 @@
 import type { SessionEvent } from '../src/client/events.ts'
 import { NOTHING_KEPT } from './connection.ts'
 import { fail } from './fail.ts'
-import { History } from './history.ts'
+import { History } from './history/history.ts'
 import { LineMode } from './line-mode.ts'
 import { goOnline, type Whereabouts } from './online.ts'
 import { JsonMode } from './scripts/json.ts'
@@ -21,6 +21,11 @@ export interface ChatOptions extends Whereabouts {
   ending?: () => void
 }
 
+/** Shows how far the index of a long history is, where somebody looks. */
+function indexing(share: number): void {
+  if (process.stderr.isTTY) process.stderr.write(`\rReading the history: ${Math.round(share * 100)} % `)
+}
+
 /** Chats until the user leaves: full screen or line by line. Ends the process. */
 export async function chat(options: ChatOptions): Promise<void> {
   const { user, settings } = options
@@ -34,16 +39,21 @@ export async function chat(options: ChatOptions): Promise<void> {
   const guard =
     options.screen === undefined
       ? undefined
-      : new TerminalGuard(options.screen === 'inline' ? 'inline' : 'screen', () => options.ending?.())
+      : new TerminalGuard(options.screen === 'inline' ? 'inline' : 'screen', () => {
+          history?.close()
+          options.ending?.()
+        })
+  const history = options.history ? new History(user, indexing) : undefined
   const end = (code: number, message?: string): never => {
     guard?.leave()
+    history?.close()
     options.ending?.()
     if (message !== undefined) fail(code, message)
     process.exit(code)
   }
   const request = goOnline(
     options,
-    options.history ? new History(user) : NOTHING_KEPT,
+    history ?? NOTHING_KEPT,
     event => {
       if (event.type === 'connection' && event.state.phase === 'online') settings.save({ server: event.state.url })
       listener(event)
@@ -77,6 +87,7 @@ export async function chat(options: ChatOptions): Promise<void> {
     inline: options.screen === 'inline',
     guard,
     send: request,
+    history,
     events: early,
     save: ({ preferences, to }) => {
       const threads = { ...settings.settings.threads }

@@ -2,6 +2,7 @@ import { io, type Socket } from 'socket.io-client'
 import * as z from 'zod'
 import { siblingSchema } from '../src/client/catch-up.ts'
 import type { SessionEvent } from '../src/client/events.ts'
+import type { Archive } from '../src/client/message-log.ts'
 import { Session, type SessionEffect, type SessionInput, type SessionOptions } from '../src/client/session.ts'
 import {
   addressSchema,
@@ -37,7 +38,8 @@ const relayedSchema = z.object({ from: addressSchema, body: bodySchema })
 
 /** Where a session keeps its messages, and those that it holds. */
 export interface Keeper {
-  readonly messages: readonly Message[]
+  /** What earlier runs stored; it need not be told. */
+  readonly archive?: Archive
   readonly held: readonly Message[]
   store(message: Message): void
   hold(message: Message): void
@@ -45,7 +47,7 @@ export interface Keeper {
 }
 
 /** Keeps nothing: what is said is gone with the program. */
-export const NOTHING_KEPT: Keeper = { messages: [], held: [], store: () => {}, hold: () => {}, release: () => {} }
+export const NOTHING_KEPT: Keeper = { held: [], store: () => {}, hold: () => {}, release: () => {} }
 
 /** Runs a session on a real socket, clock and disk; answers with the way to ask something of it. */
 export function connect(
@@ -166,6 +168,7 @@ export function connect(
     }
   }
 
-  step({ type: 'start', history: history.messages, outbox: history.held })
+  const { archive, held } = history
+  step({ type: 'start', history: [], ...(archive === undefined ? {} : { archive }), outbox: held })
   return request => step({ type: 'request', request })
 }

@@ -5,6 +5,7 @@ import { EXIT, fail } from './fail.ts'
 import { lab } from './lab.ts'
 import { addServerOptions, checkedName, type ServerArguments, whereabouts } from './options.ts'
 import { VERSION } from './package.ts'
+import { printHistory } from './scripts/history.ts'
 import { send } from './scripts/send.ts'
 import { tail } from './scripts/tail.ts'
 import { who } from './scripts/who.ts'
@@ -59,6 +60,14 @@ addServerOptions(program.command('tail').description('Prints messages as they co
   .option('--with <name>', 'only those from and to NAME')
   .option('--json', 'as JSON lines')
   .action(tail)
+
+program
+  .command('history')
+  .description('Prints what this machine keeps of your messages, the oldest first.')
+  .option('--user <name>', 'whose (default: who you were last)')
+  .option('--with <name>', 'only those from and to NAME')
+  .option('--json', 'as JSON lines')
+  .action(printHistory)
 
 addServerOptions(program.command('who').description('Prints who is online, one name a line.'))
   .option('--json', 'as one JSON object')

@@ -1,10 +1,12 @@
 import { type Instance, render } from 'ink'
 import type { SessionEvent, SessionRequest } from '../src/client/events.ts'
+import type { History } from './history/history.ts'
 import { press } from './model/actions.ts'
 import { Model, type ScreenRequest } from './model/model.ts'
 import type { Preferences } from './model/preferences.ts'
 import type { Thread } from './model/thread.ts'
-import { update } from './model/update.ts'
+import { update, whatIsNeeded } from './model/update.ts'
+import { searchThread, turnTo } from './pages.ts'
 import type { TerminalGuard } from './terminal/guard.ts'
 import { type Key, KeyDecoder } from './terminal/keys.ts'
 import { InlineOutput, ScreenOutput } from './terminal/output.ts'
@@ -19,6 +21,8 @@ const ESCAPE_MS = 50
 const GATHER_MS = 40
 /** So long, ms, may another client of the user take to tell that it has read a message, before the bell rings here. */
 const RING_MS = 600
+/** Time that a search takes at once, ms. */
+const LOOK_MS = 8
 /** A size that changes is being dragged: the screen is drawn anew when it has settled this long, ms. */
 const RESIZE_MS = 30
 
@@ -32,6 +36,8 @@ export interface ScreenOptions {
   inline: boolean
   guard: TerminalGuard
   send: (request: SessionRequest) => void
+  /** What earlier runs said; absent where nothing is kept. */
+  history: History | undefined
   /** What the session told before. */
   events: readonly SessionEvent[]
   save: (kept: { preferences: Preferences; to: string | undefined }) => void
@@ -53,6 +59,7 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
   const inline = options.inline ? new InlineOutput(put) : undefined
   const output = inline ?? new ScreenOutput(put)
   let ink: Instance | undefined
+  let looking: Generator | undefined
   let drawing: NodeJS.Timeout | undefined
   let counting: NodeJS.Timeout | undefined
   /** The thread whose end was printed last, in the inline mode. */
@@ -112,9 +119,28 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
         return ring(request.thread)
       case 'read':
         return send({ type: 'read', thread: request.thread, at: request.at })
+      case 'page':
+        return turnTo(model, options.history, request.way)
+      case 'search':
+        return look(request.text, request.older)
       case 'save':
         return keep()
     }
+  }
+  /** Looks through the history a little at a time, so that keys are never held up; a new search ends the one before. */
+  const look = (text: string, older: boolean) => {
+    looking = undefined
+    const thread = model.current
+    if (thread === undefined) return
+    const steps = searchThread(model, thread, options.history, text, older)
+    looking = steps
+    const go = () => {
+      if (looking !== steps) return
+      const until = performance.now() + LOOK_MS
+      while (performance.now() < until) if (steps.next().done) return draw()
+      setImmediate(go)
+    }
+    go()
   }
   const take = (keys: readonly Key[]) => {
     for (const key of keys) for (const request of press(model, key)) perform(request)
@@ -122,6 +148,8 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
   }
 
   for (const event of options.events) for (const request of update(model, event, Date.now())) perform(request)
+  for (const { name, lastAt } of options.history?.threads() ?? []) model.thread(name).stored(lastAt)
+  for (const request of whatIsNeeded(model)) perform(request)
   guard.enter()
   redraw()
   stdin.setEncoding('utf8')
@@ -138,6 +166,7 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
   })
   return event => {
     for (const request of update(model, event, Date.now())) perform(request)
+    for (const request of whatIsNeeded(model)) perform(request)
     if (inline !== undefined) print(printedRows(model, event))
     drawSoon()
   }

@@ -6,7 +6,8 @@ import { choose, type Finder, matches, openFinder } from './finder.ts'
 import type { Action } from './keymap.ts'
 import type { Model, ScreenRequest } from './model.ts'
 import { pageSize, scroll } from './scroll.ts'
-import { whatWasRead } from './update.ts'
+import { actOnSearch, openSearch, searchTyped } from './search.ts'
+import { whatIsNeeded, whatWasRead } from './update.ts'
 
 /** A paste longer than so many characters, or lines, is asked about. */
 const LONG_PASTE = 4_000
@@ -21,7 +22,7 @@ export function press(model: Model, key: Key): ScreenRequest[] {
   model.notice = undefined
   if (model.pasted !== undefined) return answerPaste(model, key)
   const requests = pressed(model, key, leaving)
-  return [...requests, ...whatWasRead(model)]
+  return [...requests, ...whatIsNeeded(model), ...whatWasRead(model)]
 }
 
 function pressed(model: Model, key: Key, leaving: boolean): ScreenRequest[] {
@@ -31,7 +32,7 @@ function pressed(model: Model, key: Key, leaving: boolean): ScreenRequest[] {
     else if (key.text === '?' && key.type === 'text' && editor(model).text === '') return act(model, 'help', leaving)
     else editor(model).insert(typed(key.text))
     model.completion = undefined
-    return []
+    return model.search === undefined ? [] : searchTyped(model, model.search)
   }
   const nth = /^M-([1-9])$/.exec(key.name)
   if (nth !== null) return openNth(model, Number(nth[1]))
@@ -50,14 +51,18 @@ function typed(text: string): string {
 
 /** The composer that takes what is typed: of the open thread, or the one for commands where none is open. */
 function editor(model: Model) {
-  return model.finder?.editor ?? model.current?.editor ?? model.loose
+  return model.search?.editor ?? model.finder?.editor ?? model.current?.editor ?? model.loose
 }
 
 function act(model: Model, action: Action, leaving: boolean): ScreenRequest[] {
   if (model.overlay !== undefined) return actOnOverlay(model, action)
   if (model.finder !== undefined) return actOnFinder(model, model.finder, action)
+  if (model.search !== undefined) return actOnSearch(model, model.search, action)
   const composer = editor(model)
   switch (action) {
+    case 'search':
+      if (model.current === undefined) model.notice = { text: 'no thread is open', tone: 'error' }
+      return model.current === undefined ? [] : openSearch(model, '')
     case 'send':
       return send(model)
     case 'new-line':

@@ -2,6 +2,7 @@ import { parseUserName } from '../../src/protocol/names.ts'
 import { openFinder } from './finder.ts'
 import type { Model, ScreenRequest } from './model.ts'
 import { type Preferences, SETTINGS, settingValue, withSetting } from './preferences.ts'
+import { openSearch } from './search.ts'
 
 /** A line that begins with a slash. Help, completion and errors are made from this table. */
 export interface Command {
@@ -70,6 +71,15 @@ export const COMMANDS: readonly Command[] = [
     run: (model, rest) => {
       openFinder(model, 'people', rest)
       return []
+    },
+  },
+  {
+    name: 'search',
+    usage: 'TEXT',
+    help: 'look for TEXT in this thread, from its end back',
+    run: (model, rest) => {
+      if (model.current === undefined) return say(model, 'no thread is open', 'error')
+      return openSearch(model, rest)
     },
   },
   {

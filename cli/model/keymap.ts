@@ -16,6 +16,7 @@ export type Action =
   | 'unread-thread'
   | 'find-people'
   | 'find-entered'
+  | 'search'
   | 'complete'
   | 'complete-back'
   | 'redraw'
@@ -42,6 +43,7 @@ export const KEYMAP: readonly Binding[] = [
   { keys: ['C-p', 'M-up'], action: 'last-thread', help: 'the one before' },
   { keys: ['C-o'], action: 'find-people', help: 'find someone online by typing' },
   { keys: ['C-r'], action: 'find-entered', help: 'find what was entered before' },
+  { keys: ['C-s'], action: 'search', help: 'search this thread; again: further back' },
   { keys: ['M-a'], action: 'unread-thread', help: 'the next thread with something unread' },
   { keys: ['pageup', 'M-v'], action: 'page-up', help: 'back in the thread' },
   { keys: ['pagedown', 'C-v'], action: 'page-down', help: 'forward' },

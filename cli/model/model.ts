@@ -14,6 +14,10 @@ export type ScreenRequest =
   | { type: 'bell'; thread: string }
   /** The thread was read up to a hybrid time. */
   | { type: 'read'; thread: string; at: number }
+  /** Read a part of the open thread's history: the last, the one before or behind what is there, the first. */
+  | { type: 'page'; way: 'latest' | 'before' | 'behind' | 'first' }
+  /** Look for a text in the open thread, from its end or from what was found last. */
+  | { type: 'search'; text: string; older: boolean }
   /** A preference changed and is to be kept. */
   | { type: 'save' }
 
@@ -21,6 +25,12 @@ export type ScreenRequest =
 export interface Notice {
   text: string
   tone: 'info' | 'error'
+}
+
+/** A search through the open thread: what is typed, and how it stands. */
+export interface Search {
+  editor: Editor
+  state: 'idle' | 'looking' | 'found' | 'nothing'
 }
 
 /** Names completed by Tab: where the word began, what it may become, which of these stands there now. */
@@ -52,6 +62,7 @@ export class Model {
   /** What keys do: the table's bindings, and over them the person's own. */
   bindings: ReadonlyMap<string, Action>
   finder: Finder | undefined
+  search: Search | undefined
   /** A paste that waits for a yes. */
   pasted: string | undefined
   /** Who wrote last. */
@@ -98,13 +109,14 @@ export class Model {
     if (last?.name === name) return
     if (last !== undefined) {
       last.newFrom = undefined
+      last.marked = undefined
       if (last.entries.length === 0 && last.editor.text === '') this.threads.delete(last.name)
     }
     const thread = this.thread(name)
     this.current = thread
     if (thread.unread > 0) {
       const messages = thread.entries.filter(entry => entry.kind === 'message' && entry.from !== this.user)
-      thread.newFrom = messages.at(-thread.unread)
+      thread.newFrom = messages.at(-thread.unread)?.id
     }
     this.enteredAt = undefined
     this.completion = undefined

@@ -16,7 +16,7 @@ function bodyRows(model: Model): number {
 
 /** What stands in the composer's place. */
 function composerText(model: Model): string {
-  return (model.finder?.editor ?? model.current?.editor ?? model.loose).text
+  return (model.search?.editor ?? model.finder?.editor ?? model.current?.editor ?? model.loose).text
 }
 
 /** How far a page goes: a row of what was seen stays in view. */
@@ -33,12 +33,20 @@ export function bottomPlace(thread: Thread, rowsOf: (index: number) => number): 
   return { index, row: Math.min(anchor.row, rowsOf(index) - 1) }
 }
 
+/** Entries left before the edge of what is read, when more is asked for. */
+const NEAR = 30
+
 /** Moves the view of the open thread by so many rows; at its end it follows what comes. */
 export function scroll(model: Model, by: number): ScreenRequest[] {
   const thread = model.current
   if (thread === undefined || thread.entries.length === 0) return []
   const { main, body } = layout(model, composerText(model))
   const rowsOf = (index: number) => entryRows(thread, index, model.user, main).length
+  if (by === Number.POSITIVE_INFINITY && !thread.end) {
+    thread.anchor = undefined
+    return [{ type: 'page', way: 'latest' }]
+  }
+  if (by === Number.NEGATIVE_INFINITY && !thread.start) return [{ type: 'page', way: 'first' }]
   let place = bottomPlace(thread, rowsOf)
   if (by === Number.POSITIVE_INFINITY) place = { index: thread.entries.length, row: 0 }
   else if (by === Number.NEGATIVE_INFINITY) place = move({ index: 0, row: 0 }, body - 1, thread, rowsOf)
@@ -50,10 +58,15 @@ export function scroll(model: Model, by: number): ScreenRequest[] {
   }
   const last = thread.entries.length - 1
   const entry = thread.entries[place.index]
-  if (entry === undefined || (place.index === last && place.row >= rowsOf(last) - 1)) {
+  if (thread.end && (entry === undefined || (place.index === last && place.row >= rowsOf(last) - 1))) {
     thread.anchor = undefined
     thread.below = 0
-  } else thread.anchor = { entry, row: place.row }
+  } else {
+    const lowest = entry ?? thread.entries[last]
+    if (lowest !== undefined) thread.anchor = { entry: lowest, row: entry === undefined ? rowsOf(last) - 1 : place.row }
+  }
+  if (by < 0 && !thread.start && place.index < NEAR + body) return [{ type: 'page', way: 'before' }]
+  if (by > 0 && !thread.end && place.index > last - NEAR) return [{ type: 'page', way: 'behind' }]
   return []
 }
 

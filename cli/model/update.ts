@@ -31,7 +31,7 @@ export function update(model: Model, event: SessionEvent, wall: number): ScreenR
       return []
     case 'progress': {
       const thread = model.threads.get(event.to)
-      const known = thread?.find(event.id) !== undefined
+      const known = thread !== undefined
       thread?.progress(event.id, event.progress)
       // Refused before it was a message: there is no place in a thread to say so.
       if (!known && event.progress.state === 'refused') model.notice = { text: event.progress.message, tone: 'error' }
@@ -58,6 +58,11 @@ function message(model: Model, message: Message, origin: 'composed' | 'live' | '
   const requests = whatWasRead(model)
   if (thread.unread > 0 && !muted.includes(name)) requests.push({ type: 'bell', thread: name })
   return requests
+}
+
+/** What the open thread has on disk is read when it is first looked at. */
+export function whatIsNeeded(model: Model): ScreenRequest[] {
+  return model.current?.loaded === false ? [{ type: 'page', way: 'latest' }] : []
 }
 
 /** The open thread, its end in view, is read as it comes: the user's other clients are to know. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Message } from '../../src/protocol/messages.ts'
 import { visibleLine } from '../../src/protocol/text.ts'
 import { EXIT, fail } from '../fail.ts'
-import { History } from '../history.ts'
+import { History } from '../history/history.ts'
 import { goOnline } from '../online.ts'
 import { checkedName, type ServerArguments, whereabouts } from '../options.ts'
 import { SettingsFile } from '../settings.ts'
@@ -34,7 +34,7 @@ export function send(given: string, args: SendArguments): void {
     process.exit(code)
   }
   const keeper = {
-    messages: history.messages,
+    archive: history.archive,
     // Others may wait in the outbox: they are not this command's business.
     held: [],
     store: (stored: Message) => history.store(stored),

@@ -1,6 +1,6 @@
 import type { SessionEvent } from '../../src/client/events.ts'
 import { fail } from '../fail.ts'
-import { History } from '../history.ts'
+import { History } from '../history/history.ts'
 import { LineMode } from '../line-mode.ts'
 import { goOnline } from '../online.ts'
 import { checkedName, type ServerArguments, whereabouts } from '../options.ts'

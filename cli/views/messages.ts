@@ -2,7 +2,7 @@ import type { Progress } from '../../src/client/events.ts'
 import { visibleLine } from '../../src/protocol/text.ts'
 import type { Entry, Thread } from '../model/thread.ts'
 import { fitted, width, wrap } from '../model/width.ts'
-import type { Row } from './row.ts'
+import type { Row, Segment } from './row.ts'
 
 /** Widest column of names. */
 const NAMES = 16
@@ -18,34 +18,35 @@ export function entryRows(thread: Thread, index: number, user: string, columns: 
   if (entry === undefined) return []
   const before = thread.entries[index - 1]
   const newDay = day(entry.at) !== (before === undefined ? '' : day(before.at))
-  const isNew = thread.newFrom === entry
+  const isNew = thread.newFrom === entry.id
+  const found = thread.marked?.id === entry.id ? thread.marked.text : ''
   const names = Math.min(NAMES, Math.max(width(user), width(thread.name)), Math.max(4, columns >> 2))
-  const key = `${columns} ${names} ${newDay} ${isNew} ${mark(entry, user)} ${entry.progress?.state}`
+  const key = `${columns} ${names} ${newDay} ${isNew} ${mark(entry, user)} ${entry.progress?.state} ${found}`
   const cached = cache.get(entry)
   if (cached?.key === key) return cached.rows
   const rows: Row[] = []
   if (newDay) rows.push(rule(DAY.format(entry.at), columns, 'dim'))
   if (isNew) rows.push(rule('new', columns, 'accent'))
-  rows.push(...(entry.kind === 'note' ? noteRows(entry, columns) : messageRows(entry, user, names, columns)))
+  rows.push(...(entry.kind === 'note' ? noteRows(entry, columns) : messageRows(entry, user, names, columns, found)))
   if (cache.size >= KEPT) cache.clear()
   cache.set(entry, { key, rows })
   return rows
 }
 
-function messageRows(entry: Entry, user: string, names: number, columns: number): Row[] {
+function messageRows(entry: Entry, user: string, names: number, columns: number, found: string): Row[] {
   const own = entry.from === user
   const time = columns >= 36 ? `${clock(entry.at)} ` : ''
   const sign = `${mark(entry, user).padEnd(2)} `
   const indent = time.length + sign.length + names + 2
   const texts = wrap(entry.text, columns - indent)
   const rows = texts.map(({ text }, row): Row => {
-    if (row > 0) return [{ text: ' '.repeat(indent) }, { text }]
+    if (row > 0) return [{ text: ' '.repeat(indent) }, ...marked(text, found)]
     return [
       { text: time, dim: true },
       entry.progress?.state === 'refused' ? { text: sign, tone: 'bad' } : { text: sign, dim: true },
       own ? { text: fitted(entry.from, names), bold: true } : { text: fitted(entry.from, names), tone: 'name' },
       { text: '  ' },
-      { text },
+      ...marked(text, found),
     ]
   })
   if (entry.progress?.state === 'refused') {
@@ -55,6 +56,21 @@ function messageRows(entry: Entry, user: string, names: number, columns: number)
     }
   }
   return rows
+}
+
+/** A text with what was found in it marked. */
+function marked(text: string, found: string): Segment[] {
+  const lower = text.toLowerCase()
+  const segments: Segment[] = []
+  let from = 0
+  if (found !== '' && lower.length === text.length) {
+    for (let at = lower.indexOf(found); at >= 0; at = lower.indexOf(found, from)) {
+      segments.push({ text: text.slice(from, at) }, { text: text.slice(at, at + found.length), inverse: true })
+      from = at + found.length
+    }
+  }
+  segments.push({ text: text.slice(from) })
+  return segments
 }
 
 function noteRows(entry: Entry, columns: number): Row[] {

@@ -12,6 +12,13 @@ import { entryRows } from './messages.ts'
 import type { Row, Segment } from './row.ts'
 import { sidebarRows } from './sidebar.ts'
 
+const SEARCH_STATES = {
+  idle: 'search: type what to look for',
+  looking: 'search: looking…',
+  found: 'search: ^S further back, Enter stays, Esc leaves',
+  nothing: 'search: nothing found',
+}
+
 /** Most rows of a help or a list in the inline mode. */
 const INLINE_ROWS = 12
 
@@ -23,7 +30,7 @@ export interface Picture {
 
 /** @param wall ms since 1970, for times to wait */
 export function picture(model: Model, wall: number): Picture {
-  const editor = model.finder?.editor ?? model.current?.editor ?? model.loose
+  const editor = model.search?.editor ?? model.finder?.editor ?? model.current?.editor ?? model.loose
   const { sidebar, main, header, body, status, composer } = layout(model, editor.text)
   const rows: Row[] = []
   const left = sidebar > 0 ? sidebarRows(model, sidebar, header + body) : []
@@ -37,7 +44,7 @@ export function picture(model: Model, wall: number): Picture {
 
 /** The lowest part alone, for a terminal that is not taken whole: what overlays the messages, status, composer. */
 export function inlinePicture(model: Model, wall: number): Picture {
-  const editor = model.finder?.editor ?? model.current?.editor ?? model.loose
+  const editor = model.search?.editor ?? model.finder?.editor ?? model.current?.editor ?? model.loose
   const { composer, body } = layout(model, editor.text)
   const overlaid = model.overlay !== undefined || model.finder !== undefined
   const rows = overlaid ? mainRows(model, model.columns, Math.min(body, INLINE_ROWS)) : []
@@ -46,7 +53,7 @@ export function inlinePicture(model: Model, wall: number): Picture {
 
 /** Adds the composer below the other rows. */
 function withComposer(model: Model, above: Row[], height: number): Picture {
-  const editor = model.finder?.editor ?? model.current?.editor ?? model.loose
+  const editor = model.search?.editor ?? model.finder?.editor ?? model.current?.editor ?? model.loose
   const typed = composerView(model, editor.text, editor.cursor, height)
   const cursor = model.overlay === undefined ? { x: typed.x, y: above.length + typed.y } : undefined
   return { rows: [...above, ...typed.rows], cursor }
@@ -190,7 +197,9 @@ function statusRow(model: Model, wall: number): Row {
   segments.push({ text: `  ${model.user}`, bold: true })
   if (connection.phase === 'online') segments.push({ text: `  ${model.online.size} online`, dim: true })
   if (model.unread > 0) segments.push({ text: `  ${model.unread} unread`, tone: 'accent' })
-  if (notice !== undefined) {
+  if (model.search !== undefined) {
+    segments.push({ text: `  ${SEARCH_STATES[model.search.state]}`, tone: 'accent' })
+  } else if (notice !== undefined) {
     const text = visibleLine(notice.text)
     segments.push({ text: '  ' }, notice.tone === 'error' ? { text, tone: 'bad' } : { text, tone: 'accent' })
   } else if (model.columns >= 60) segments.push({ text: '  ? help', dim: true })
@@ -217,7 +226,7 @@ function composerView(model: Model, text: string, cursor: number, height: number
   const top = Math.max(0, Math.min(at - height + 1, rows.length - height))
   const prompt = (first: boolean): Segment => ({ text: first ? PROMPT : '  ', tone: 'accent' })
   const shown = rows.slice(top, top + height).map((row, n): Row => [prompt(top + n === 0), { text: row.text }])
-  if (text === '' && model.overlay === undefined && model.finder === undefined) {
+  if (text === '' && model.overlay === undefined && model.finder === undefined && model.search === undefined) {
     const whom = model.current === undefined ? 'a command, such as /msg NAME' : `write to ${model.current.name}`
     shown[0] = [prompt(true), { text: fitted(whom, Math.max(1, model.columns - 3)).trimEnd(), dim: true }]
   }

@@ -78,7 +78,12 @@ export class MessageLog {
     const recent: Recent = { at: message.at, id: message.id, message }
     const last = this.#recent.at(-1)
     if (last === undefined || compareMessages(last, message) < 0) this.#recent.push(recent)
-    else this.#recent.splice(lowerBound(this.#recent.length, at => this.#isBefore(at, message)), 0, recent)
+    else
+      this.#recent.splice(
+        lowerBound(this.#recent.length, at => this.#isBefore(at, message)),
+        0,
+        recent,
+      )
     if (this.#archive !== NO_ARCHIVE) this.#keep(recent)
     return true
   }

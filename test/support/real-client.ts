@@ -29,7 +29,6 @@ export class RealClient {
     const instance = `${process.pid}~${++instances}`
     const held = this.#held
     const disk = {
-      messages: [],
       get held() {
         return [...held.values()]
       },

@@ -1,0 +1,114 @@
+import { lowerBound } from '../../src/client/message-log.ts'
+
+/** One message as the index knows it: its time, its id's hash, its correspondent's, and where its line stands. */
+export interface Entry {
+  at: number
+  a: number
+  b: number
+  peer: number
+  offset: number
+  length: number
+}
+
+/** Columns of entries in the order of `at`, each id once. Arrays are replaced, never changed: who holds them may keep them. */
+export interface Columns {
+  readonly at: Float64Array
+  readonly hashA: Int32Array
+  readonly hashB: Int32Array
+  readonly peer: Int32Array
+  readonly offset: Float64Array
+  readonly length: Uint32Array
+}
+
+const BYTES_PER_ENTRY = 8 + 4 + 4 + 4 + 8 + 4
+
+export const NO_ENTRIES: Columns = columnsOf(0)
+
+function columnsOf(size: number): Columns {
+  return {
+    at: new Float64Array(size),
+    hashA: new Int32Array(size),
+    hashB: new Int32Array(size),
+    peer: new Int32Array(size),
+    offset: new Float64Array(size),
+    length: new Uint32Array(size),
+  }
+}
+
+/** The place of an entry with this time and hash; -1 where there is none. */
+export function placeOf({ at, hashA, hashB }: Columns, entry: { at: number; a: number; b: number }): number {
+  const first = lowerBound(at.length, place => (at[place] ?? 0) < entry.at)
+  for (let place = first; at[place] === entry.at; place++) {
+    if (hashA[place] === entry.a && hashB[place] === entry.b) return place
+  }
+  return -1
+}
+
+/** The columns with entries added that they do not have. Costs a sort of the added ones and a copy of all. */
+export function withEntries(columns: Columns, added: Entry[]): Columns {
+  added.sort((one, other) => one.at - other.at)
+  const news: Entry[] = []
+  for (const entry of added) {
+    if (placeOf(columns, entry) >= 0) continue
+    let twin = news.length - 1
+    while (twin >= 0 && news[twin]?.at === entry.at && (news[twin]?.a !== entry.a || news[twin]?.b !== entry.b)) twin--
+    if (twin < 0 || news[twin]?.at !== entry.at) news.push(entry)
+  }
+  if (news.length === 0) return columns
+  const { length: size } = columns.at
+  const merged = columnsOf(size + news.length)
+  let from = 0
+  let to = 0
+  for (const entry of news) {
+    const place = lowerBound(size, one => (columns.at[one] ?? 0) <= entry.at)
+    copy(columns, from, place, merged, to)
+    to += place - from
+    from = place
+    merged.at[to] = entry.at
+    merged.hashA[to] = entry.a
+    merged.hashB[to] = entry.b
+    merged.peer[to] = entry.peer
+    merged.offset[to] = entry.offset
+    merged.length[to] = entry.length
+    to++
+  }
+  copy(columns, from, size, merged, to)
+  return merged
+}
+
+function copy(source: Columns, from: number, end: number, target: Columns, to: number): void {
+  if (from === end) return
+  target.at.set(source.at.subarray(from, end), to)
+  target.hashA.set(source.hashA.subarray(from, end), to)
+  target.hashB.set(source.hashB.subarray(from, end), to)
+  target.peer.set(source.peer.subarray(from, end), to)
+  target.offset.set(source.offset.subarray(from, end), to)
+  target.length.set(source.length.subarray(from, end), to)
+}
+
+/** The columns as bytes, the wide ones first so that each is aligned. */
+export function packColumns({ at, offset, hashA, hashB, peer, length }: Columns): Buffer[] {
+  return [at, offset, hashA, hashB, peer, length].map(column =>
+    Buffer.from(column.buffer, column.byteOffset, column.byteLength),
+  )
+}
+
+/** The columns of bytes; undefined where they are not of a whole number of entries. */
+export function unpackColumns(bytes: ArrayBuffer, start: number): Columns | undefined {
+  const size = (bytes.byteLength - start) / BYTES_PER_ENTRY
+  if (!Number.isInteger(size)) return undefined
+  let next = start
+  const take = (width: number) => {
+    const place = next
+    next += size * width
+    return place
+  }
+  return {
+    at: new Float64Array(bytes, take(8), size),
+    offset: new Float64Array(bytes, take(8), size),
+    hashA: new Int32Array(bytes, take(4), size),
+    hashB: new Int32Array(bytes, take(4), size),
+    peer: new Int32Array(bytes, take(4), size),
+    length: new Uint32Array(bytes, take(4), size),
+  }
+}
