@@ -310,7 +310,7 @@ export interface Point {
 }
 
 /** Where all histories lie. */
-export function historyFolder(): string {
+function historyFolder(): string {
   return join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'mesh-chat')
 }
 
