@@ -95,10 +95,11 @@ describe('the history on disk', () => {
       const history = new History('Anna')
       for (let n = 0; n < 500; n++) history.store({ id: process.argv[2] + n, at: n, from: 'Billy', to: 'Anna', text: 'x'.repeat(n) })`
     const program = join(process.cwd(), 'dist/cli/history/history.js')
-    const writers = ['a', 'b', 'c'].map(name =>
-      spawn(process.execPath, ['--input-type=module', '-e', script, program, name], { env: process.env }),
-    )
-    for (const writer of writers) await new Promise(resolve => writer.on('exit', resolve))
+    const ended = ['a', 'b', 'c'].map(name => {
+      const writer = spawn(process.execPath, ['--input-type=module', '-e', script, program, name], { env: process.env })
+      return new Promise(resolve => writer.on('exit', resolve))
+    })
+    expect(await Promise.all(ended)).toEqual([0, 0, 0])
     seen.refresh()
     expect([...seen.all()]).toHaveLength(1_500)
   })
