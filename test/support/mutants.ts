@@ -221,7 +221,7 @@ export const MUTANTS: readonly Change[] = [
   {
     name: 'the oldest part of a long history is not compared',
     file: 'src/client/catch-up.ts',
-    from: "return [{ type: 'compare', ranges }]\n",
-    to: "return [{ type: 'compare', ranges: ranges.slice(1) }]\n",
+    from: "return [{ type: 'compare', ranges }]\n      })",
+    to: "return [{ type: 'compare', ranges: ranges.slice(1) }]\n      })",
   },
 ]
