@@ -7,13 +7,16 @@ import {
   relayRequestSchema,
 } from '../src/protocol/messages.ts'
 import type { Effect, Input } from '../src/server/types.ts'
+import { EventPackets } from './event-packets.ts'
 import type { Log } from './log.ts'
 import { Malformed } from './malformed.ts'
+import { Packet, TurnFrames } from './turn-frames.ts'
 import { Wire } from './wire.ts'
 
 /** A connection with the acknowledgements that it waits for, by call. */
 interface Client {
   socket: Socket
+  frames: TurnFrames
   calls: Map<number, (payload: unknown) => void>
 }
 
@@ -21,13 +24,25 @@ interface Client {
 export class ClientGate {
   readonly #step: (input: Input) => void
   readonly #malformed: Malformed
+  readonly #gathered: () => void
   #clients = new Map<number, Client>()
+  /** Connections that something of this turn waits for. */
+  #waiting: TurnFrames[] = []
   #numbers = 0
 
-  constructor(io: Server, log: Log, step: (input: Input) => void) {
+  /** @param gathered called when something waits for the end of this turn: `flush` is to be called then. */
+  constructor(io: Server, log: Log, step: (input: Input) => void, gathered: () => void) {
     this.#step = step
     this.#malformed = new Malformed(log)
+    this.#gathered = gathered
     io.on('connection', socket => this.#connected(socket))
+  }
+
+  /** Sends what this turn has for each connection. */
+  flush(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const frames of waiting) frames.flush()
   }
 
   perform(effect: Effect): void {
@@ -42,31 +57,51 @@ export class ClientGate {
       if (socket !== undefined) Wire.of(socket.conn)?.close()
     } else if (effect.type === 'emit') {
       const { event, payload } = effect.message
-      for (const id of effect.to) this.#clients.get(id)?.socket.emit(event, payload)
+      const packet = new Packet(`2${JSON.stringify([event, payload])}`)
+      for (const id of effect.to) this.#clients.get(id)?.frames.add(packet)
     }
   }
 
   #connected(socket: Socket): void {
     const connection = ++this.#numbers
-    const client: Client = { socket, calls: new Map() }
+    const frames = new TurnFrames(socket.conn, waiting => {
+      this.#waiting.push(waiting)
+      this.#gathered()
+    })
+    const client: Client = { socket, frames, calls: new Map() }
     this.#clients.set(connection, client)
     this.#step({ type: 'connected', connection })
     const dropped = this.#malformed.counter(`connection ${connection}`)
+    type Answer = (payload: unknown) => void
+    const takers = new Map<string, (payload: unknown, answer: Answer | undefined) => void>()
     const on = (event: string, take: (payload: unknown, call: number | undefined) => boolean) => {
-      socket.on(event, (...args: unknown[]) => {
-        const answer = args.at(-1)
+      takers.set(event, (payload, answer) => {
         let call: number | undefined
-        if (typeof answer === 'function') {
+        if (answer !== undefined) {
           call = ++this.#numbers
-          client.calls.set(call, payload => answer(payload))
+          client.calls.set(call, answer)
         }
-        if (take(typeof args[0] === 'function' ? undefined : args[0], call)) return
+        if (take(payload, call)) return
         dropped(event)
         const refusal = { ok: false, code: 'bad-payload', message: `the payload of ${event} is not what it must be` }
-        if (typeof answer === 'function') answer(refusal)
-        else socket.emit('refused', { ...refusal, event })
+        if (answer !== undefined) answer(refusal)
+        else frames.add(new Packet(`2${JSON.stringify(['refused', { ...refusal, event }])}`))
         if (call !== undefined) client.calls.delete(call)
       })
+      socket.on(event, (...args: unknown[]) => {
+        const answer = args.at(-1)
+        const payload = typeof args[0] === 'function' ? undefined : args[0]
+        takers.get(event)?.(payload, typeof answer === 'function' ? payload => answer(payload) : undefined)
+      })
+    }
+    const packets = EventPackets.of(socket.conn)
+    if (packets !== undefined) {
+      packets.take = (event, payload, call) => {
+        const take = this.#clients.has(connection) ? takers.get(event) : undefined
+        const answer = (payload: unknown) => frames.add(new Packet(`3${call}${JSON.stringify([payload])}`))
+        take?.(payload, call === undefined ? undefined : answer)
+        return take !== undefined
+      }
     }
     const withCall = (call: number | undefined) => (call === undefined ? {} : { call })
     on('identify', (payload, call) => {
@@ -98,6 +133,8 @@ export class ClientGate {
       return request.success
     })
     socket.on('disconnect', () => {
+      if (packets !== undefined) packets.take = undefined
+      frames.close()
       this.#clients.delete(connection)
       this.#step({ type: 'disconnected', connection })
     })

@@ -7,7 +7,9 @@ import type { Limits } from '../src/protocol/limits.ts'
 import { PACKET_BYTES, PROTOCOL, type ServerAddress } from '../src/protocol/messages.ts'
 import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
+import { Alarm } from './alarm.ts'
 import { ClientGate } from './clients.ts'
+import { EventPackets } from './event-packets.ts'
 import type { Log } from './log.ts'
 import { PeerGate } from './peers.ts'
 import type { TlsMaterial } from './tls.ts'
@@ -62,7 +64,10 @@ export async function run(options: RuntimeOptions): Promise<Running> {
       allow(null, origin === undefined || origin === `${scheme}://${host}`)
     },
   })
-  io.engine.on('connection', engine => new Wire(engine, options.limits, options.log))
+  io.engine.on('connection', engine => {
+    const wire = new Wire(engine, options.limits, options.log)
+    EventPackets.install(engine, () => wire.read())
+  })
   await new Promise<void>((resolve, reject) => http.once('error', reject).listen(options.port, options.host, resolve))
   const address = http.address()
   const port = typeof address === 'object' && address !== null ? address.port : options.port
@@ -70,8 +75,8 @@ export async function run(options: RuntimeOptions): Promise<Running> {
   const { url } = addressOf({ id: options.id, ip: options.reachedAt, port }, https !== undefined)
 
   const core = new MeshServer({ ...options, incarnation, url, graceMs: 5_000, random: Math.random })
-  let timer: NodeJS.Timeout | undefined
-  let flushing = false
+  const alarm = new Alarm(() => step({ type: 'tick' }))
+  let ending = false
   const inputs: Input[] = []
   let stepping = false
   const step = (input: Input) => {
@@ -83,18 +88,20 @@ export async function run(options: RuntimeOptions): Promise<Running> {
       for (const effect of core.step(next, performance.now(), Date.now())) perform(effect)
     }
     stepping = false
-    if (core.gathered && !flushing) {
-      flushing = true
-      setImmediate(() => {
-        flushing = false
-        step({ type: 'flush' })
-      })
-    }
-    clearTimeout(timer)
-    const wait = core.deadline - performance.now()
-    if (wait < Number.POSITIVE_INFINITY) timer = setTimeout(() => step({ type: 'tick' }), Math.max(1, Math.ceil(wait)))
+    if (core.gathered) endTurn()
+    alarm.at(core.deadline)
   }
-  const clients = new ClientGate(io, options.log, step)
+  /** Once the turn has read all that had come. */
+  const endTurn = () => {
+    if (ending) return
+    ending = true
+    setImmediate(() => {
+      ending = false
+      if (core.gathered) step({ type: 'flush' })
+      clients.flush()
+    })
+  }
+  const clients = new ClientGate(io, options.log, step, endTurn)
   const peers = new PeerGate(io, { id: options.id, incarnation, protocol: PROTOCOL, url }, options, step)
   const perform = (effect: Effect) => {
     if (effect.type === 'log') options.log.note(effect.note)

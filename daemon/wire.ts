@@ -21,6 +21,12 @@ const LONGEST_PAUSE_MS = 4_000
 /** Time for the last words to leave before a connection is cut off, ms. */
 const LAST_WORDS_MS = 1_000
 
+/** What engine.io tells of a packet that is to be sent: its data, or the frame that was made of it before. */
+interface CreatedPacket {
+  data?: { length?: number }
+  options?: { wsPreEncodedFrame?: readonly Buffer[] }
+}
+
 const wires = new WeakMap<Engine, Wire>()
 
 /**
@@ -49,11 +55,13 @@ export class Wire {
     this.#log = log
     this.#bound = limits.bufferedBytes
     wires.set(engine, this)
-    engine.on('packetCreate', (packet: { data?: { length?: number } }) => this.#written(packet.data?.length ?? 0))
+    engine.on('packetCreate', (packet: CreatedPacket) => {
+      this.#written(packet.data?.length ?? packet.options?.wsPreEncodedFrame?.[0]?.length ?? 0)
+    })
     engine.on('flush', () => {
       this.#queued = 0
     })
-    if (limits.messagesPerSecond > 0 && limits.burst > 0) engine.on('packet', () => this.#read())
+    engine.on('packet', () => this.read())
   }
 
   static of(engine: Engine): Wire | undefined {
@@ -92,10 +100,10 @@ export class Wire {
     this.cut()
   }
 
-  /** A leaky bucket: what one read brought too much is paid for by a pause. */
-  #read(): void {
-    if (this.#link) return
+  /** A packet was read. A leaky bucket: what one read brought too much is paid for by a pause. */
+  read(): void {
     const { messagesPerSecond, burst } = this.#limits
+    if (this.#link || messagesPerSecond <= 0 || burst <= 0) return
     const perSecond = messagesPerSecond * PACKETS_A_SECOND
     const now = performance.now()
     this.#level = Math.max(0, this.#level - ((now - this.#levelAt) * perSecond) / 1000) + 1

@@ -1,0 +1,41 @@
+/** `npm run bench -- [NAME …] [--small] [--out FILE]`: measures, prints tables, writes JSON. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { dirname } from 'node:path'
+import { Command } from 'commander'
+import { im } from './im.ts'
+import { presence } from './presence.ts'
+import { type Benchmark, judge, type Result, table } from './support/report.ts'
+import { sleep } from './support/servers.ts'
+
+const benchmarks: readonly Benchmark[] = [im, presence]
+
+const program = new Command('bench')
+  .argument('[names...]', `which: ${benchmarks.map(({ name }) => name).join(', ')} (default: all)`)
+  .option('--small', 'each once in a small size, to see that it works; judges nothing')
+  .option('--out <file>', 'where the JSON goes (default: bench/results/NAME.json)')
+  .parse()
+const { small = false, out } = program.opts<{ small?: boolean; out?: string }>()
+const unknown = program.args.find(name => !benchmarks.some(benchmark => benchmark.name === name))
+if (unknown !== undefined) program.error(`there is no benchmark ${unknown}`)
+
+const all: Record<string, Result[]> = {}
+for (const benchmark of benchmarks) {
+  if (program.args.length > 0 && !program.args.includes(benchmark.name)) continue
+  console.log(`\n${benchmark.name}: ${benchmark.about}\n`)
+  const results = (await benchmark.run(small)).map(judge)
+  if (small) for (const result of results) delete result.met
+  console.log(table(results))
+  all[benchmark.name] = results
+  if (out === undefined) write(`bench/results/${benchmark.name}.json`, { [benchmark.name]: results })
+}
+if (out !== undefined) write(out, all)
+// A server that writes its profile ends by itself, and takes a while.
+if (process.env.BENCH_CPU_PROF !== undefined) await sleep(5_000)
+process.exit(0)
+
+function write(file: string, results: Record<string, Result[]>): void {
+  const machine = { node: process.version, cpu: cpus()[0]?.model, cores: cpus().length }
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, `${JSON.stringify({ at: new Date().toISOString(), small, machine, results }, undefined, 2)}\n`)
+}

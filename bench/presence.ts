@@ -1,0 +1,181 @@
+import { RawClient } from './support/raw-client.ts'
+import { type Benchmark, type Measure, median } from './support/report.ts'
+import { type System, sleep, startFullList, startMesh, until } from './support/servers.ts'
+
+/** Users who join together, and then leave together. */
+const STORM = 100
+/** Watchers connect in groups of so many. */
+const GROUP = 100
+
+interface Delta {
+  version: number
+  joined: string[]
+  left: string[]
+}
+
+/** What a watcher shows of the storm's users. */
+interface Watcher {
+  client: RawClient
+  shown: number
+}
+
+type Protocol = 1 | 2
+
+const isStorm = (name: string) => name.startsWith('storm-')
+const identify = (user: string, protocol: Protocol) =>
+  protocol === 1 ? `2["identify","${user}"]` : `20["identify",{"user":"${user}","client":"bench/1","protocol":2}]`
+
+/** Frames alike for many watchers are parsed once. */
+let lastPacket = Buffer.alloc(0)
+let lastParsed: unknown
+function parse(packet: Buffer): unknown {
+  if (!packet.equals(lastPacket)) {
+    lastPacket = Buffer.from(packet)
+    lastParsed = JSON.parse(packet.subarray(packet.indexOf('[')).toString())
+  }
+  return lastParsed
+}
+
+function watch(client: RawClient): Watcher {
+  const watcher: Watcher = { client, shown: 0 }
+  let last: unknown
+  client.onBytes = packet => {
+    const [event, payload] = parse(packet) as [string, Delta & { list: string[] }]
+    if (event === 'roster') {
+      watcher.shown += payload.joined.filter(isStorm).length - payload.left.filter(isStorm).length
+    } else if (event === 'update_client') {
+      // The very list that another watcher was told was counted then.
+      if (payload !== last) watcher.shown = countStorm(payload.list)
+      last = payload
+    }
+    return true
+  }
+  return watcher
+}
+
+let countedList: string[] | undefined
+let counted = 0
+function countStorm(list: string[]): number {
+  if (list !== countedList) {
+    countedList = list
+    counted = list.filter(isStorm).length
+  }
+  return counted
+}
+
+interface Found {
+  cpu: number
+  seconds: number
+  bytes: number
+}
+
+/** The storm in front of so many watchers, each of another name. */
+async function storm(system: System, watchers: number, protocol: Protocol, rounds: number): Promise<Found[]> {
+  const all: Watcher[] = []
+  const port = (n: number) => system.ports[n % system.ports.length] ?? 0
+  for (let group = 0; group < watchers; group += GROUP) {
+    const joining = Array.from({ length: Math.min(GROUP, watchers - group) }, async (_, n) => {
+      const watcher = watch(await RawClient.open(port(n)))
+      watcher.client.send(identify(`watcher-${group + n}`, protocol))
+      all.push(watcher)
+    })
+    await Promise.all(joining)
+  }
+  await quiet(all)
+  const found: Found[] = []
+  for (let round = 0; round < rounds; round++) {
+    const users = await Promise.all(Array.from({ length: STORM }, (_, n) => RawClient.open(port(n))))
+    await sleep(200)
+    const bytes = total(all)
+    const cpu = await system.cpu()
+    const since = performance.now()
+    for (const [n, user] of users.entries()) user.send(identify(`storm-${round}-${n}`, protocol))
+    await until('all have joined', () => all.every(({ shown }) => shown === STORM), 300_000)
+    for (const user of users) user.close()
+    await until('all have left', () => all.every(({ shown }) => shown === 0), 300_000)
+    const seconds = (performance.now() - since) / 1000
+    await quiet(all)
+    found.push({ cpu: ((await system.cpu()) - cpu) / 1000, seconds, bytes: (total(all) - bytes) / 1e6 })
+  }
+  for (const { client } of all) client.close()
+  return found
+}
+
+function total(watchers: readonly Watcher[]): number {
+  return watchers.reduce((sum, { client }) => sum + client.bytes, 0)
+}
+
+async function quiet(watchers: readonly Watcher[]): Promise<void> {
+  for (let before = -1, now = total(watchers); now !== before; now = total(watchers)) {
+    before = now
+    await sleep(300)
+  }
+}
+
+async function run(small: boolean): Promise<Measure[]> {
+  const sizes = small ? [20, 40] : [500, 1_000, 2_000, 5_000]
+  const rounds = small ? 1 : 5
+  const [least = 0] = sizes
+  const most = sizes.at(-1) ?? 0
+  const found = new Map<number, Found[]>()
+  const lists = new Map<number, Found[]>()
+  let plain: Found[] = []
+  for (const size of sizes) {
+    const alone = async (start: () => Promise<System>, protocol: Protocol, times: number) => {
+      const system = await start()
+      const result = await storm(system, size, protocol, times)
+      system.stop()
+      return result
+    }
+    // The first rounds warm up, and are not counted.
+    found.set(size, (await alone(() => startMesh(2), 2, rounds + (small ? 0 : 2))).slice(-rounds))
+    if (size === least) plain = await alone(startFullList, 1, rounds)
+    if (size === least || size === most) lists.set(size, await alone(() => startMesh(2), 1, rounds))
+  }
+  const of = (size: number, key: keyof Found, from = found) => (from.get(size) ?? []).map(one => one[key])
+  const exponent = (key: keyof Found) =>
+    Math.log(median(of(most, key)) / median(of(least, key))) / Math.log(most / least)
+  const measures: Measure[] = []
+  for (const size of sizes) {
+    const yardstick = (key: keyof Found) => ({ name: 'full list', samples: plain.map(one => one[key]) })
+    measures.push(
+      {
+        name: `CPU, ${size} watch`,
+        unit: 's',
+        samples: of(size, 'cpu'),
+        ...(size === least ? { yardstick: yardstick('cpu'), aim: { atMost: 1 / 50 } } : {}),
+      },
+      {
+        name: `all right, ${size} watch`,
+        unit: 's',
+        samples: of(size, 'seconds'),
+        ...(size === most ? { aim: { atMost: 0.5 } } : size === least ? { yardstick: yardstick('seconds') } : {}),
+      },
+      {
+        name: `sent, ${size} watch`,
+        unit: 'MB',
+        samples: of(size, 'bytes'),
+        ...(size === most ? { aim: { atMost: 25 } } : size === least ? { yardstick: yardstick('bytes') } : {}),
+      },
+    )
+  }
+  measures.push(
+    { name: `exponent of CPU, ${least} to ${most}`, unit: '', samples: [exponent('cpu')], aim: { atMost: 0.5 } },
+    { name: `exponent of bytes, ${least} to ${most}`, unit: '', samples: [exponent('bytes')], aim: { atMost: 1.05 } },
+  )
+  for (const size of [least, most]) {
+    measures.push({
+      name: `all right, ${size} original clients`,
+      unit: 's',
+      samples: of(size, 'seconds', lists),
+      ...(size === most ? { aim: { atMost: 0.7 } } : {}),
+    })
+  }
+  return measures
+}
+
+export const presence: Benchmark = {
+  name: 'presence',
+  about: `${STORM} users join, and leave, while others watch on two servers, until every list is right`,
+  run,
+}

@@ -1,0 +1,115 @@
+/**
+ * A Socket.IO client that costs next to nothing, so that the load does not take the time of what is measured: text
+ * frames of one connection over `node:net`, all that a turn sends in one write.
+ */
+import { connect, type Socket } from 'node:net'
+
+const ZERO_KEY = Buffer.alloc(4)
+
+export class RawClient {
+  /** Takes each Socket.IO packet, without engine.io's type before it: `2["im",…]`. */
+  onPacket: (packet: string) => void = () => {}
+  /** Takes the bytes of a packet first; true: it is not wanted as a text. */
+  onBytes: ((bytes: Buffer) => boolean) | undefined
+  bytes = 0
+  closed = false
+  readonly #socket: Socket
+  #rest: Buffer | undefined
+  #out: string[] = []
+  #opened: (() => void) | undefined
+
+  private constructor(port: number) {
+    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    this.#socket.on('error', () => this.close())
+    this.#socket.on('close', () => {
+      this.closed = true
+    })
+  }
+
+  /** Connects, and joins the default namespace. */
+  static open(port: number): Promise<RawClient> {
+    const client = new RawClient(port)
+    return new Promise((resolve, reject) => {
+      client.#socket.once('close', () => reject(new Error(`connection to port ${port} closed`)))
+      client.#opened = () => resolve(client)
+      client.#socket.once('data', chunk => {
+        const end = chunk.indexOf('\r\n\r\n')
+        if (end < 0 || !chunk.subarray(0, 12).toString().endsWith('101')) return client.close()
+        client.#socket.on('data', more => client.#read(more))
+        client.#read(chunk.subarray(end + 4))
+      })
+      client.#socket.write(
+        `GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\n` +
+          'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
+      )
+    })
+  }
+
+  /** Sends a Socket.IO packet at the end of this turn. */
+  send(packet: string): void {
+    this.#write(`4${packet}`)
+  }
+
+  close(): void {
+    this.closed = true
+    this.#socket.destroy()
+  }
+
+  #write(text: string): void {
+    if (this.#out.push(text) > 1) return
+    setImmediate(() => {
+      const texts = this.#out
+      this.#out = []
+      if (!this.closed) this.#socket.write(frames(texts))
+    })
+  }
+
+  #read(chunk: Buffer): void {
+    const data = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk])
+    this.bytes += chunk.length
+    let at = 0
+    for (;;) {
+      if (data.length < at + 2) break
+      const short = (data[at + 1] ?? 0) & 0x7f
+      const head = short < 126 ? 2 : short === 126 ? 4 : 10
+      if (data.length < at + head) break
+      const length = short < 126 ? short : short === 126 ? data.readUInt16BE(at + 2) : data.readUIntBE(at + 4, 6)
+      if (data.length < at + head + length) break
+      const opcode = (data[at] ?? 0) & 0x0f
+      if (opcode === 1) this.#frame(data.subarray(at + head, at + head + length))
+      else if (opcode === 8) this.close()
+      at += head + length
+    }
+    this.#rest = at < data.length ? Buffer.from(data.subarray(at)) : undefined
+  }
+
+  #frame(frame: Buffer): void {
+    switch (frame[0]) {
+      case 0x30: // engine.io is open
+        return this.#write('40')
+      case 0x32: // ping
+        return this.#write('3')
+      case 0x34: {
+        if (frame[1] === 0x30) return this.#opened?.()
+        const packet = frame.subarray(1)
+        if (this.onBytes?.(packet) !== true) this.onPacket(packet.toString())
+      }
+    }
+  }
+}
+
+/** WebSocket text frames (RFC 6455), masked with the key 0, which leaves the bytes as they are. */
+function frames(texts: readonly string[]): Buffer {
+  const parts: Buffer[] = []
+  for (const text of texts) {
+    const payload = Buffer.from(text)
+    const { length } = payload
+    const head = length < 126 ? Buffer.alloc(2) : length < 65_536 ? Buffer.alloc(4) : Buffer.alloc(10)
+    head[0] = 0x81
+    head[1] = 0x80 | (length < 126 ? length : length < 65_536 ? 126 : 127)
+    if (head.length === 4) head.writeUInt16BE(length, 2)
+    else if (head.length === 10) head.writeUIntBE(length, 4, 6)
+    parts.push(head, ZERO_KEY, payload)
+  }
+  return Buffer.concat(parts)
+}

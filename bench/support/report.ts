@@ -1,0 +1,100 @@
+/** What a benchmark found: samples of each round, those of a yardstick beside them, and the aim. */
+export interface Measure {
+  name: string
+  unit: string
+  samples: number[]
+  /** The same rounds of a yardstick. */
+  yardstick?: { name: string; samples: number[] }
+  /** Bounds of the ratio to the yardstick, or of the value itself where there is none. */
+  aim?: { atMost: number } | { atLeast: number }
+  /** A bound of the value itself, beside the ratio. */
+  limit?: number
+}
+
+export interface Benchmark {
+  name: string
+  /** What is measured, in a sentence. */
+  about: string
+  run(small: boolean): Promise<Measure[]>
+}
+
+export interface Result extends Measure {
+  median: number
+  spread: [number, number]
+  /** Median of the rounds' ratios. */
+  ratio?: number
+  met?: boolean
+}
+
+export function median(samples: readonly number[]): number {
+  const sorted = [...samples].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const high = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? high : ((sorted[middle - 1] ?? Number.NaN) + high) / 2
+}
+
+/** The value below which `share` of the samples lie. */
+export function quantile(samples: readonly number[], share: number): number {
+  const sorted = [...samples].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}
+
+export function judge(measure: Measure): Result {
+  const { samples, yardstick, aim, limit } = measure
+  const result: Result = { ...measure, median: median(samples), spread: [Math.min(...samples), Math.max(...samples)] }
+  if (yardstick !== undefined) {
+    result.ratio = median(samples.map((sample, round) => sample / (yardstick.samples[round] ?? Number.NaN)))
+  }
+  const judged = result.ratio ?? result.median
+  if (aim !== undefined) result.met = 'atMost' in aim ? judged <= aim.atMost : judged >= aim.atLeast
+  if (limit !== undefined) result.met = result.met !== false && result.median <= limit
+  return result
+}
+
+function short(value: number): string {
+  if (!Number.isFinite(value)) return '-'
+  const size = Math.abs(value)
+  return size >= 1_000
+    ? Math.round(value).toLocaleString('en')
+    : size >= 100
+      ? value.toFixed(0)
+      : size >= 10
+        ? value.toFixed(1)
+        : size >= 1
+          ? value.toFixed(2)
+          : value.toFixed(3)
+}
+
+function described({ aim, limit, yardstick }: Measure): string {
+  const parts: string[] = []
+  if (aim !== undefined) parts.push('atMost' in aim ? `≤ ${short(aim.atMost)}` : `≥ ${short(aim.atLeast)}`)
+  if (parts.length > 0 && yardstick !== undefined) parts[0] += ' of it'
+  if (limit !== undefined) parts.push(`≤ ${short(limit)}`)
+  return parts.join(', ')
+}
+
+/** A Markdown table: median (least to most of the rounds), the yardstick's, the ratio, the aim and whether it is met. */
+export function table(results: readonly Result[]): string {
+  const rows = [['measure', 'unit', 'mesh-chat', 'yardstick', 'ratio', 'aim', '']]
+  for (const result of results) {
+    const { yardstick, spread, ratio, met } = result
+    const other = yardstick?.samples ?? []
+    rows.push([
+      result.name,
+      result.unit,
+      spread[0] === spread[1]
+        ? short(result.median)
+        : `${short(result.median)} (${short(spread[0])} to ${short(spread[1])})`,
+      yardstick === undefined
+        ? ''
+        : `${yardstick.name}: ${short(median(other))} (${short(Math.min(...other))} to ${short(Math.max(...other))})`,
+      ratio === undefined ? '' : short(ratio),
+      described(result),
+      met === undefined ? '' : met ? '✓' : '✗',
+    ])
+  }
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0))) ?? []
+  const line = (row: string[]) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`
+  const [head = [], ...body] = rows.map(line)
+  return [head, `| ${widths.map(width => '-'.repeat(width)).join(' | ')} |`, ...body].join('\n')
+}

@@ -1,0 +1,166 @@
+/** The processes that are measured: servers of the product, of a yardstick, and Redis. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Reading } from './meter.ts'
+
+const BUILD = fileURLToPath(new URL('../..', import.meta.url))
+const METER = new URL('meter.js', import.meta.url).href
+const TICK_MS = 10
+
+export interface System {
+  name: string
+  /** Ports for clients; users are spread over them. */
+  ports: number[]
+  /** CPU time of all processes so far, ms. */
+  cpu(): Promise<number>
+  /** What the first server says. */
+  memory(): Promise<Reading>
+  stop(): void
+}
+
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise(resolve => server.close(resolve))
+  if (typeof address !== 'object' || address === null) throw new Error('no port')
+  return address.port
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
+}
+
+/** Waits until `check` holds. */
+export async function until(what: string, check: () => boolean, within = 60_000): Promise<void> {
+  const since = performance.now()
+  while (!check()) {
+    if (performance.now() - since > within) throw new Error(`not within ${within} ms: ${what}`)
+    await sleep(2)
+  }
+}
+
+async function listening(port: number): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    const open = await new Promise<boolean>(resolve => {
+      const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
+      socket.on('connect', () => socket.destroy())
+    })
+    if (open) return
+    await sleep(50)
+  }
+  throw new Error(`nothing listens on port ${port}`)
+}
+
+function start(command: string, args: readonly string[], ipc: boolean): ChildProcess {
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit', ...(ipc ? ['ipc' as const] : [])] })
+  running.add(child)
+  child.on('exit', () => running.delete(child))
+  return child
+}
+
+/** A Node process that answers the meter. `script` lies in the build. */
+function startNode(script: string, args: readonly string[]): ChildProcess {
+  const profile = process.env.BENCH_CPU_PROF
+  const options = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
+  return start(process.execPath, [...options, '--expose-gc', '--import', METER, join(BUILD, script), ...args], true)
+}
+
+function read(child: ChildProcess, question: 'now' | 'collected' = 'now'): Promise<Reading> {
+  return new Promise(resolve => {
+    child.once('message', message => resolve(message as Reading))
+    child.send(question)
+  })
+}
+
+function system(
+  name: string,
+  ports: number[],
+  nodes: ChildProcess[],
+  others: ChildProcess[],
+  clean = () => {},
+): System {
+  return {
+    name,
+    ports,
+    cpu: async () => {
+      let sum = 0
+      for (const child of nodes) sum += (await read(child)).cpu
+      for (const { pid } of others) sum += cpuOf(pid)
+      return sum
+    },
+    memory: () => {
+      const [first] = nodes
+      if (first === undefined) throw new Error('no server')
+      return read(first, 'collected')
+    },
+    stop: () => {
+      // With a profile wanted, Node has to end by itself.
+      for (const child of nodes) child.kill(process.env.BENCH_CPU_PROF === undefined ? 'SIGKILL' : 'SIGTERM')
+      for (const child of others) child.kill('SIGKILL')
+      clean()
+    },
+  }
+}
+
+/** CPU time of any process, ms: fields 14 and 15 of /proc/PID/stat (proc(5)), in ticks. */
+function cpuOf(pid: number | undefined): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS
+}
+
+/** So many servers of this product, as a user would start them. Its limits stand, but for how much one client may send. */
+export async function startMesh(servers: number): Promise<System> {
+  const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-bench-'))
+  const ports: number[] = []
+  for (let n = 0; n < servers; n++) ports.push(await freePort())
+  const list = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+  const config = join(folder, 'config.json')
+  writeFileSync(config, JSON.stringify({ servers: list, limits: { messagesPerSecond: 1e6, burst: 1e6 } }))
+  const args = ['--config', config, '--log-format', 'json', '--log-level', 'error']
+  const nodes = list.map(({ id }) => startNode('daemon/main.js', ['--id', id, ...args]))
+  await Promise.all(ports.map(listening))
+  await sleep(1_500)
+  return system('mesh-chat', ports, nodes, [], () => rmSync(folder, { recursive: true, force: true }))
+}
+
+/** Whether Redis can be started here. */
+export function hasRedis(): boolean {
+  return spawnSync('redis-server', ['--version']).status === 0
+}
+
+/** So many servers of Socket.IO 4.8 with the Redis adapter, and their Redis. */
+export async function startRedisChat(servers: number): Promise<System> {
+  const redisPort = await freePort()
+  const redis = start(
+    'redis-server',
+    ['--port', `${redisPort}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--loglevel', 'warning'],
+    false,
+  )
+  await listening(redisPort)
+  const ports: number[] = []
+  for (let n = 0; n < servers; n++) ports.push(await freePort())
+  const nodes = ports.map(port => startNode('bench/yardsticks/redis-chat.js', [`${port}`, `${redisPort}`]))
+  await Promise.all(ports.map(listening))
+  await sleep(500)
+  return system('Socket.IO + Redis', ports, nodes, [redis])
+}
+
+/** One server of Socket.IO 4.8 that pushes the full list at each change. */
+export async function startFullList(): Promise<System> {
+  const port = await freePort()
+  const node = startNode('bench/yardsticks/full-list.js', [`${port}`])
+  await listening(port)
+  return system('Socket.IO, full list', [port], [node], [])
+}

@@ -1,0 +1,28 @@
+/** The yardstick that a Node developer would pick: Socket.IO 4.8 with the Redis adapter, a room per user. */
+import { createAdapter } from '@socket.io/redis-adapter'
+import { createClient } from 'redis'
+import { Server } from 'socket.io'
+
+const [, , port, redisPort] = process.argv
+const publisher = createClient({ url: `redis://127.0.0.1:${redisPort}` })
+const subscriber = publisher.duplicate()
+await Promise.all([publisher.connect(), subscriber.connect()])
+
+interface Im {
+  to: string
+  text: string
+}
+
+const io = new Server({ adapter: createAdapter(publisher, subscriber), serveClient: false, perMessageDeflate: false })
+io.on('connection', socket => {
+  socket.on('identify', (user: string, answer: (answer: unknown) => void) => {
+    socket.data.user = user
+    void socket.join(user)
+    answer({ ok: true })
+  })
+  socket.on('im', ({ to, text }: Im) => {
+    const from = socket.data.user as string
+    io.to(to).to(from).emit('im', { from, to, text })
+  })
+})
+io.listen(Number(port))

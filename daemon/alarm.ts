@@ -1,0 +1,34 @@
+/**
+ * Calls when a time has come that is set anew after each step. A timer that is set too early stays: it looks again
+ * when it fires. So a busy server, whose deadline moves with each message, arms no timer per message.
+ */
+export class Alarm {
+  readonly #ring: () => void
+  #deadline = Number.POSITIVE_INFINITY
+  #timer: NodeJS.Timeout | undefined
+  /** When the timer fires. */
+  #firesAt = Number.POSITIVE_INFINITY
+
+  constructor(ring: () => void) {
+    this.#ring = ring
+  }
+
+  /** @param deadline on the clock of `performance.now`, ms; Infinity: never */
+  at(deadline: number): void {
+    this.#deadline = deadline
+    if (deadline >= this.#firesAt) return
+    clearTimeout(this.#timer)
+    this.#arm(performance.now())
+  }
+
+  #arm(now: number): void {
+    const wait = Math.max(1, Math.ceil(this.#deadline - now))
+    this.#firesAt = now + wait
+    this.#timer = setTimeout(() => {
+      this.#firesAt = Number.POSITIVE_INFINITY
+      const now = performance.now()
+      if (this.#deadline <= now) this.#ring()
+      else if (this.#deadline < Number.POSITIVE_INFINITY) this.#arm(now)
+    }, wait)
+  }
+}
