@@ -29,9 +29,9 @@ const SILENT = 'no sign of life'
 const ID_RETRY_MS = 1_000
 /**
  * The other server with an id lives, if it is heard of this long, ms, after one that wants in: longer than what it had
- * sent before its death can lie in buffers unread.
+ * sent before its death can lie in buffers unread, on a network and in a process whose links are not found dead.
  */
-const ID_PROVEN_MS = 2_500
+const ID_PROVEN_MS = LINK_DEAD_MS + BEAT_MS
 
 /** The links to and from all peers: dialling, beats, what crosses them. */
 export class Peers implements Carrier {
