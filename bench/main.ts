@@ -5,10 +5,11 @@ import { dirname } from 'node:path'
 import { Command } from 'commander'
 import { im } from './im.ts'
 import { presence } from './presence.ts'
+import { screen } from './screen.ts'
 import { type Benchmark, judge, type Result, table } from './support/report.ts'
 import { sleep } from './support/servers.ts'
 
-const benchmarks: readonly Benchmark[] = [im, presence]
+const benchmarks: readonly Benchmark[] = [im, presence, screen]
 
 const program = new Command('bench')
   .argument('[names...]', `which: ${benchmarks.map(({ name }) => name).join(', ')} (default: all)`)

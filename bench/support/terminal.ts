@@ -1,0 +1,63 @@
+/** A program in a terminal of its own: `script` of util-linux gives the pseudo-terminal. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { sleep } from './servers.ts'
+
+const TICK_MS = 10
+
+export class Terminal {
+  readonly #script: ChildProcess
+  #heard: (() => void) | undefined
+  /** All that it has written so far; counted, not kept. */
+  written = 0
+  #last = ''
+
+  constructor(args: readonly string[], columns: number, rows: number, env: NodeJS.ProcessEnv) {
+    const command = [process.execPath, ...args].map(word => `'${word}'`).join(' ')
+    const line = `stty cols ${columns} rows ${rows}; exec ${command}`
+    this.#script = spawn('script', ['-qfec', line, '/dev/null'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: { ...process.env, ...env, TERM: 'xterm-256color', CI: undefined },
+    })
+    this.#script.stdout?.on('data', (chunk: Buffer) => {
+      this.written += chunk.length
+      this.#last = (this.#last + chunk.toString()).slice(-20_000)
+      this.#heard?.()
+    })
+  }
+
+  /** Waits until it has written this text. */
+  async shows(text: string): Promise<void> {
+    const until = performance.now() + 20_000
+    while (!this.#last.includes(text)) {
+      if (performance.now() > until) throw new Error(`the terminal never showed ${text}`)
+      await sleep(1)
+    }
+  }
+
+  /** From a key to what is written of it, ms. */
+  async key(key: string): Promise<number> {
+    const since = performance.now()
+    const heard = new Promise<void>(resolve => {
+      this.#heard = resolve
+    })
+    this.#script.stdin?.write(key)
+    await heard
+    this.#heard = undefined
+    return performance.now() - since
+  }
+
+  /** CPU time so far, ms, and resident memory, bytes, of the program inside. */
+  usage(): { cpu: number; rss: number } {
+    const { pid } = this.#script
+    const [child = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')
+    const stat = readFileSync(`/proc/${child}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const rss = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child}/status`, 'utf8'))?.[1]
+    return { cpu: (Number(fields[11]) + Number(fields[12])) * TICK_MS, rss: Number(rss) * 1024 }
+  }
+
+  stop(): void {
+    this.#script.kill('SIGKILL')
+  }
+}
