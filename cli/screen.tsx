@@ -148,6 +148,7 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
   }
 
   for (const event of options.events) for (const request of update(model, event, Date.now())) perform(request)
+  model.hasHistory = options.history !== undefined
   for (const { name, lastAt } of options.history?.threads() ?? []) model.thread(name).stored(lastAt)
   for (const request of whatIsNeeded(model)) perform(request)
   guard.enter()

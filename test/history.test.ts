@@ -7,6 +7,7 @@ import { type Columns, type Entry, NO_ENTRIES, placeOf, withEntries } from '../c
 import { History } from '../cli/history/history.ts'
 import { press } from '../cli/model/actions.ts'
 import { Model } from '../cli/model/model.ts'
+import { update } from '../cli/model/update.ts'
 import { searchThread, turnTo } from '../cli/pages.ts'
 import { KeyDecoder } from '../cli/terminal/keys.ts'
 import { picture } from '../cli/views/picture.ts'
@@ -209,6 +210,7 @@ describe('a thread with a long history', () => {
     const history = new History('Anna')
     const model = new Model('Anna')
     Object.assign(model, { columns: 50, rows: 10 })
+    model.hasHistory = true
     for (const { name, lastAt } of history.threads()) model.thread(name).stored(lastAt)
     model.open('Billy')
     const perform = (requests: ReturnType<typeof press>) => {
@@ -223,12 +225,17 @@ describe('a thread with a long history', () => {
       for (const key of new KeyDecoder().feed(text)) perform(press(model, key))
     }
     perform([{ type: 'page', way: 'latest' }])
+    const say = (text: string) => {
+      const composed = message(5_001, { id: text, from: 'Anna', to: 'Billy', text })
+      history.store(composed)
+      perform(update(model, { type: 'message', message: composed, origin: 'composed' }, DAY))
+    }
     const screen = () => picture(model, DAY).rows.map(rowText).join('\n')
-    return { model, type, screen }
+    return { model, type, say, screen }
   }
 
   test('shows its end, pages back to its beginning and forth again, and keeps little in memory', () => {
-    const { model, type, screen } = opened(5_000)
+    const { model, type, say, screen } = opened(5_000)
     expect(screen()).toContain('message 4999')
     const seen = new Set<string>()
     for (let n = 0; n < 1_500; n++) {
@@ -244,6 +251,11 @@ describe('a thread with a long history', () => {
     expect(screen()).toContain('message 0\n')
     type('\u001b[1;3F')
     expect(screen()).toContain('message 4999\n')
+    type('\u001b[1;3H')
+    say('written from long ago')
+    expect(screen()).toMatch(/message 4999\n.*written from long ago/)
+    type('/close\r/query Billy\r')
+    expect(screen()).toContain('written from long ago')
   })
 
   test('^S finds while one types, again further back, and marks what it found', () => {

@@ -50,6 +50,8 @@ export class Model {
   connections: ReadonlyMap<string, number> = new Map()
   /** Whether the roster was told since the connection stands: its first telling is no coming of anybody. */
   rosterKnown = false
+  /** Whether there may be more of a thread on disk. */
+  hasHistory = false
   readonly threads = new Map<string, Thread>()
   current: Thread | undefined
   /** The composer where no thread is open. */
@@ -93,6 +95,7 @@ export class Model {
     let thread = this.threads.get(name)
     if (thread === undefined) {
       thread = new Thread(name)
+      if (this.hasHistory) thread.stored(0)
       this.threads.set(name, thread)
     }
     return thread

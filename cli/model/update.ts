@@ -49,7 +49,11 @@ function message(model: Model, message: Message, origin: 'composed' | 'live' | '
   if (!own && ignored.includes(name)) return []
   const thread = model.thread(name)
   thread.add(message)
-  if (origin === 'composed') thread.anchor = undefined
+  if (origin === 'composed') {
+    thread.anchor = undefined
+    // Written while one looked at what was said long ago: back to the end.
+    if (!thread.end && thread === model.current) return [{ type: 'page', way: 'latest' }]
+  }
   if (thread.anchor !== undefined && origin !== 'history') thread.below++
   if (own || origin !== 'live') return whatWasRead(model)
   model.lastFrom = name
