@@ -3,7 +3,7 @@ import type { Socket } from 'socket.io'
 /** engine.io's side of a connection. */
 type Engine = Socket['conn']
 
-/** What engine.io keeps to itself, and this file builds on; test/turn-frames.test.ts holds that it is there. */
+/** What engine.io keeps to itself, and this file builds on; test/engine-internals.test.ts holds that it is there. */
 interface EngineInternals {
   readonly protocol: number
   readonly transport: {

@@ -1,0 +1,88 @@
+/** What two files of the daemon build on inside engine.io is there, and without it all is as it was, only slower. */
+import { createServer, type Server as HttpServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Server, type Socket } from 'socket.io'
+import { io } from 'socket.io-client'
+import { afterEach, expect, test } from 'vitest'
+import { EventPackets } from '../daemon/event-packets.ts'
+import { Packet, TurnFrames } from '../daemon/turn-frames.ts'
+
+let server: Server
+let http: HttpServer
+
+afterEach(() => server.close())
+
+/** A server, a client of it, and the server's side of their connection. */
+async function connected(transport: 'websocket' | 'polling') {
+  http = createServer()
+  server = new Server(http)
+  const read: unknown[] = []
+  server.engine.on('connection', engine => {
+    EventPackets.install(engine, () => {})
+    const packets = EventPackets.of(engine)
+    if (packets === undefined) return
+    packets.take = (event, payload, call) => {
+      if (event === 'ordinary') return false
+      read.push([event, payload, call])
+      return true
+    }
+  })
+  await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
+  const accepted = new Promise<Socket>(resolve => server.once('connection', resolve))
+  const client = io(`http://127.0.0.1:${(http.address() as AddressInfo).port}`, { transports: [transport] })
+  return { client, read, socket: await accepted }
+}
+
+const events = [
+  ['short', 'x'],
+  ['medium', 'ü'.repeat(200)],
+  ['long', '棕'.repeat(70_000)],
+  ['last', { deep: [1, null, '"quoted"'] }],
+] as const
+
+test.each([
+  ['websocket', 1],
+  ['polling', events.length],
+] as const)('over %s all packets of a turn arrive in order, in %i writes', async (transport, writes) => {
+  const { client, socket } = await connected(transport)
+  const received: unknown[] = []
+  client.onAny((event, payload) => received.push([event, payload]))
+  let waits = 0
+  const frames = new TurnFrames(socket.conn, () => waits++)
+  let written = 0
+  socket.conn.on('packetCreate', () => written++)
+  for (const [event, payload] of events) frames.add(new Packet(`2${JSON.stringify([event, payload])}`))
+  expect(waits).toBe(1)
+  frames.flush()
+  expect(written).toBe(writes)
+  frames.add(new Packet('2["before",0]'))
+  // What Socket.IO writes itself goes behind what waits.
+  socket.emit('behind', 1)
+  await expect
+    .poll(() => received, { timeout: 10_000 })
+    .toEqual([...events, ['before', 0], ['behind', 1]].map(one => [...one]))
+  client.close()
+})
+
+test('events are read without the general decoder, those that are not taken go the ordinary way, in order', async () => {
+  const { client, read, socket } = await connected('websocket')
+  const ordinary: unknown[] = []
+  socket.onAny((event, payload) => ordinary.push([event, payload]))
+  client.emit('one', { a: 1 }, () => {})
+  client.emit('two', 'text')
+  await expect
+    .poll(() => read, { timeout: 10_000 })
+    .toEqual([
+      ['one', { a: 1 }, expect.any(Number)],
+      ['two', 'text', undefined],
+    ])
+  client.emit('ordinary', 1)
+  client.emit('binary', Buffer.from('bytes'))
+  await expect
+    .poll(() => ordinary, { timeout: 10_000 })
+    .toEqual([
+      ['ordinary', 1],
+      ['binary', Buffer.from('bytes')],
+    ])
+  client.close()
+})
