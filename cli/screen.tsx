@@ -4,6 +4,7 @@ import type { History } from './history/history.ts'
 import { press } from './model/actions.ts'
 import { Model, type ScreenRequest } from './model/model.ts'
 import type { Preferences } from './model/preferences.ts'
+import type { ThemeName } from './model/theme.ts'
 import type { Thread } from './model/thread.ts'
 import { update, whatIsNeeded } from './model/update.ts'
 import { searchThread, turnTo } from './pages.ts'
@@ -13,7 +14,7 @@ import { InlineOutput, ScreenOutput } from './terminal/output.ts'
 import { App } from './views/app.tsx'
 import { openedRows, printedRows, rowLine } from './views/inline.ts'
 import { inlinePicture, picture } from './views/picture.ts'
-import type { Row } from './views/row.ts'
+import { type Row, sameRow } from './views/row.ts'
 
 /** An Escape that nothing follows within this time, ms, was the key. */
 const ESCAPE_MS = 50
@@ -56,10 +57,15 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
   }
   const decoder = new KeyDecoder()
   const put = (text: string) => guard.write(text)
-  const inline = options.inline ? new InlineOutput(put) : undefined
-  const output = inline ?? new ScreenOutput(put)
+  const output = options.inline ? new InlineOutput(put) : new ScreenOutput(put)
+  const inline = output instanceof InlineOutput ? output : undefined
+  const whole = output instanceof ScreenOutput ? output : undefined
+  /** What the terminal shows; absent, it is to be drawn whole. */
+  let shown: { rows: readonly Row[]; theme: ThemeName | undefined } | undefined
   let ink: Instance | undefined
   let looking: Generator | undefined
+  /** Counts the whole frames: Ink is to write each of them, also one that is as the last was. */
+  let wholes = 0
   let drawing: NodeJS.Timeout | undefined
   let counting: NodeJS.Timeout | undefined
   /** The thread whose end was printed last, in the inline mode. */
@@ -77,10 +83,17 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
     printed = model.current
     const { rows, cursor } = (inline === undefined ? picture : inlinePicture)(model, Date.now())
     const theme = options.colors ? model.preferences.theme : undefined
-    const node = <App key={model.columns} rows={rows} theme={theme} />
     output.cursor = cursor
-    if (ink !== undefined) ink.rerender(node)
-    else ink = render(node, { stdout: output.asStream(), debug: true, exitOnCtrlC: false, patchConsole: false })
+    // Ink's cost is in the cells that it composes: it gets the rows that have changed, and no other.
+    const last = whole !== undefined && shown?.theme === theme ? shown?.rows : undefined
+    const changed = rows.map((row, at) => (last !== undefined && sameRow(row, last[at]) ? undefined : row))
+    shown = { rows, theme }
+    if (whole !== undefined) whole.isLeftOut = row => changed[row] === undefined
+    if (last?.length !== rows.length || changed.some(row => row !== undefined)) {
+      const node = <App key={wholes} rows={changed} theme={theme} />
+      if (ink !== undefined) ink.rerender(node)
+      else ink = render(node, { stdout: output.asStream(), debug: true, exitOnCtrlC: false, patchConsole: false })
+    }
     output.placeCursor()
     // The time until the next try counts down.
     clearTimeout(counting)
@@ -94,6 +107,8 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
     model.columns = Math.max(1, stdout.columns || 80)
     model.rows = Math.max(1, stdout.rows || 24)
     output.repaint(model.columns, model.rows)
+    shown = undefined
+    wholes++
     draw()
   }
 

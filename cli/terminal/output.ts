@@ -26,7 +26,7 @@ abstract class InkOutput extends EventEmitter {
   /** Puts the cursor where it belongs: a frame in which only the cursor moved is none for Ink. */
   abstract placeCursor(): void
 
-  /** The terminal shows something else by now, or has another size. */
+  /** The terminal shows something else by now, or has another size: the next frame is to be a whole one. */
   abstract repaint(columns: number, rows: number): void
 
   /** What Ink's typings ask of a stdout, and Ink never uses. */
@@ -37,10 +37,15 @@ abstract class InkOutput extends EventEmitter {
 
 /** Frames on the whole screen: the rows that differ from the last frame are written, each at its own place. */
 export class ScreenOutput extends InkOutput {
+  /** Whether a row is left out of the next frame: it stays as it is. */
+  isLeftOut: (row: number) => boolean = () => false
   #shown: string[] = []
 
   override write(frame: string): boolean {
     const lines = frame.split('\n').slice(0, this.rows)
+    lines.forEach((_, row) => {
+      if (this.isLeftOut(row)) lines[row] = this.#shown[row] ?? ''
+    })
     let changes = ''
     lines.forEach((line, row) => {
       if (line !== this.#shown[row]) changes += `${ESC}${row + 1};1H${line}${ESC}0m${ESC}K`
@@ -61,10 +66,8 @@ export class ScreenOutput extends InkOutput {
   override repaint(columns: number, rows: number): void {
     this.columns = columns
     this.rows = rows
-    const frame = this.#shown.join('\n')
     this.#shown = []
     this.put(`${ESC}H${ESC}2J`)
-    this.write(frame)
   }
 }
 

@@ -1,10 +1,10 @@
 import { Box, Text } from 'ink'
 import { memo } from 'react'
 import { type ThemeName, toneColor } from '../model/theme.ts'
-import type { Row, Segment } from './row.ts'
+import { type Row, type Segment, sameRow } from './row.ts'
 
-/** Puts rows on the terminal: one `Text` a row, drawn again only where the row has changed. Without a theme, no colour. */
-export function App({ rows, theme }: { rows: readonly Row[]; theme: ThemeName | undefined }) {
+/** Puts rows on the terminal, one `Text` a row; those left out stay as they are. Without a theme, no colour. */
+export function App({ rows, theme }: { rows: readonly (Row | undefined)[]; theme: ThemeName | undefined }) {
   return (
     <Box flexDirection="column">
       {rows.map((row, at) => (
@@ -16,9 +16,9 @@ export function App({ rows, theme }: { rows: readonly Row[]; theme: ThemeName | 
 }
 
 const Line = memo(
-  ({ row, theme }: { row: Row; theme: ThemeName | undefined }) => (
+  ({ row, theme }: { row: Row | undefined; theme: ThemeName | undefined }) => (
     <Text wrap="truncate">
-      {row.length === 0
+      {row === undefined || row.length === 0
         ? ' '
         : row.map((segment, at) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: a segment is its place in the row.
@@ -39,22 +39,4 @@ function style({ text, tone, bold, dim, inverse }: Segment, theme: ThemeName | u
     ...(dim ? { dimColor: dim } : {}),
     ...(inverse ? { inverse } : {}),
   }
-}
-
-function sameRow(a: Row, b: Row): boolean {
-  return (
-    a === b ||
-    (a.length === b.length &&
-      a.every((segment, at) => {
-        const other = b[at]
-        return (
-          other !== undefined &&
-          segment.text === other.text &&
-          segment.tone === other.tone &&
-          segment.bold === other.bold &&
-          segment.dim === other.dim &&
-          segment.inverse === other.inverse
-        )
-      }))
-  )
 }

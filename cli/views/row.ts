@@ -15,3 +15,24 @@ export type Row = readonly Segment[]
 export function rowText(row: Row): string {
   return row.map(segment => segment.text).join('')
 }
+
+/** Whether two rows look alike. */
+export function sameRow(a: Row | undefined, b: Row | undefined): boolean {
+  return (
+    a === b ||
+    (a !== undefined &&
+      b !== undefined &&
+      a.length === b.length &&
+      a.every((segment, at) => {
+        const other = b[at]
+        return (
+          other !== undefined &&
+          segment.text === other.text &&
+          segment.tone === other.tone &&
+          segment.bold === other.bold &&
+          segment.dim === other.dim &&
+          segment.inverse === other.inverse
+        )
+      }))
+  )
+}
