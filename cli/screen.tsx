@@ -19,7 +19,9 @@ import { type Row, sameRow } from './views/row.ts'
 /** An Escape that nothing follows within this time, ms, was the key. */
 const ESCAPE_MS = 50
 /** What the network brings is gathered this long, ms; what hands do is shown at once. */
-const GATHER_MS = 40
+const GATHER_MS = 30
+/** … and this long while it brings one thing after another. */
+const BUSY_GATHER_MS = 100
 /** So long, ms, may another client of the user take to tell that it has read a message, before the bell rings here. */
 const RING_MS = 600
 /** Time that a search takes at once, ms. */
@@ -67,6 +69,8 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
   /** Counts the whole frames: Ink is to write each of them, also one that is as the last was. */
   let wholes = 0
   let drawing: NodeJS.Timeout | undefined
+  /** When something of the network was drawn last. */
+  let gatheredAt = 0
   let counting: NodeJS.Timeout | undefined
   /** The thread whose end was printed last, in the inline mode. */
   let printed: Thread | undefined
@@ -99,8 +103,17 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
     clearTimeout(counting)
     if (model.connection.phase === 'waiting') counting = setTimeout(draw, 500)
   }
+  /** Soon after the first of what the network brings; under load, so much later that hands and eyes keep up. */
   const drawSoon = () => {
-    drawing ??= setTimeout(draw, GATHER_MS)
+    if (drawing !== undefined) return
+    const busy = performance.now() - gatheredAt < 4 * BUSY_GATHER_MS
+    drawing = setTimeout(
+      () => {
+        gatheredAt = performance.now()
+        draw()
+      },
+      busy ? BUSY_GATHER_MS : GATHER_MS,
+    )
   }
   /** Forgets what stands on the terminal and draws all of it. */
   const redraw = () => {
