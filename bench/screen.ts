@@ -3,11 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { io } from 'socket.io-client'
+import { packageFile } from '../cli/package.ts'
 import { type Benchmark, type Measure, median } from './support/report.ts'
 import { sleep, startMesh } from './support/servers.ts'
 import { Terminal } from './support/terminal.ts'
 
 const BUILD = fileURLToPath(new URL('..', import.meta.url))
+/** The client as it is shipped. */
+const CLIENT = packageFile('dist/cli/main.js')
 const SIZES = [
   { columns: 80, rows: 24, keyLimit: 16 },
   { columns: 200, rows: 50, keyLimit: 30 },
@@ -56,7 +59,7 @@ export const screen: Benchmark = {
     billy.emit('identify', 'Billy')
     const client = (folder: string, columns: number, rows: number) =>
       new Terminal(
-        [join(BUILD, 'cli/main.js'), '--user', 'Anna', '--to', 'Billy', '--port', `${mesh.ports[0]}`],
+        [CLIENT, '--user', 'Anna', '--to', 'Billy', '--port', `${mesh.ports[0]}`],
         columns,
         rows,
         { XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder },

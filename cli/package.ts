@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
 
-/** The package's folder: above this file's, or one higher where this runs compiled. */
-const folder = ['../', '../../']
+/** The package's folder: above this file's, or one or two higher where this runs compiled, and bundled. */
+const folder = ['../', '../../', '../../../']
   .map(up => new URL(up, import.meta.url))
   .find(url => existsSync(new URL('package.json', url)))
 
