@@ -58,12 +58,10 @@ export const screen: Benchmark = {
     await new Promise<void>(resolve => billy.on('connect', resolve))
     billy.emit('identify', 'Billy')
     const client = (folder: string, columns: number, rows: number) =>
-      new Terminal(
-        [CLIENT, '--user', 'Anna', '--to', 'Billy', '--port', `${mesh.ports[0]}`],
-        columns,
-        rows,
-        { XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder },
-      )
+      new Terminal([CLIENT, '--user', 'Anna', '--to', 'Billy', '--port', `${mesh.ports[0]}`], columns, rows, {
+        XDG_STATE_HOME: folder,
+        XDG_CONFIG_HOME: folder,
+      })
     const measures: Measure[] = []
     try {
       // The index is made once.
