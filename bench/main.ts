@@ -3,13 +3,16 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { dirname } from 'node:path'
 import { Command } from 'commander'
+import { idle } from './idle.ts'
 import { im } from './im.ts'
+import { join } from './join.ts'
 import { presence } from './presence.ts'
 import { screen } from './screen.ts'
 import { type Benchmark, judge, type Result, table } from './support/report.ts'
 import { sleep } from './support/servers.ts'
+import { users } from './users.ts'
 
-const benchmarks: readonly Benchmark[] = [im, presence, screen]
+const benchmarks: readonly Benchmark[] = [im, presence, users, join, idle, screen]
 
 const program = new Command('bench')
   .argument('[names...]', `which: ${benchmarks.map(({ name }) => name).join(', ')} (default: all)`)

@@ -1,4 +1,5 @@
 import type { Delta, Snapshot } from '../protocol/frames.ts'
+import { CompactNames } from './compact-names.ts'
 
 /** How a presence frame met the replica. `changes`: names with their connections `before` and `now`. */
 export type Applied =
@@ -21,9 +22,9 @@ export interface Change {
 export class Replica {
   #incarnation: string | undefined
   #seq = 0
-  #users = new Map<string, number>()
+  #users = new CompactNames()
   /** Chunks of a snapshot that is not complete yet. */
-  #partial: { incarnation: string; seq: number; users: Map<string, number> } | undefined
+  #partial: { incarnation: string; seq: number; users: CompactNames } | undefined
 
   get incarnation(): string | undefined {
     return this.#incarnation
@@ -40,11 +41,7 @@ export class Replica {
 
   /** Connections of a user at this peer; 0 when there are none. */
   connections(name: string): number {
-    return this.#users.get(name) ?? 0
-  }
-
-  names(): Iterable<string> {
-    return this.#users.keys()
+    return this.#users.get(name)
   }
 
   /** Whether a beat with this place in the stream shows that something was missed. */
@@ -60,7 +57,7 @@ export class Replica {
   clear(): Change[] {
     const changes: Change[] = []
     for (const [name, before] of this.#users) changes.push({ name, before, now: 0 })
-    this.#users = new Map()
+    this.#users = new CompactNames()
     this.#incarnation = undefined
     this.#seq = 0
     this.#partial = undefined
@@ -70,7 +67,7 @@ export class Replica {
   #replace(frame: Snapshot): Applied {
     let partial = this.#partial
     if (partial?.incarnation !== frame.incarnation || partial.seq !== frame.seq) {
-      partial = { incarnation: frame.incarnation, seq: frame.seq, users: new Map() }
+      partial = { incarnation: frame.incarnation, seq: frame.seq, users: new CompactNames() }
     }
     for (const [name, connections] of frame.users) partial.users.set(name, connections)
     if (frame.more) {
@@ -84,10 +81,10 @@ export class Replica {
     this.#users = partial.users
     const changes: Change[] = []
     for (const [name, connections] of before) {
-      if (!partial.users.has(name)) changes.push({ name, before: connections, now: 0 })
+      if (partial.users.get(name) === 0) changes.push({ name, before: connections, now: 0 })
     }
     for (const [name, now] of partial.users) {
-      const connections = before.get(name) ?? 0
+      const connections = before.get(name)
       if (connections !== now) changes.push({ name, before: connections, now })
     }
     return { outcome: 'applied', replaced: true, changes }
@@ -100,10 +97,8 @@ export class Replica {
     this.#seq = frame.seq
     const changes: Change[] = []
     for (const [name, now] of frame.changes) {
-      const before = this.#users.get(name) ?? 0
+      const before = this.#users.set(name, now)
       if (before === now) continue
-      if (now === 0) this.#users.delete(name)
-      else this.#users.set(name, now)
       changes.push({ name, before, now })
     }
     return { outcome: 'applied', replaced: false, changes }

@@ -1,0 +1,83 @@
+import { RawClient } from './support/raw-client.ts'
+import type { Benchmark, Measure } from './support/report.ts'
+import { hasRedis, type System, sleep, startMesh, startRedisChat, until } from './support/servers.ts'
+
+const USERS = 10_000
+/** Users connect in groups of so many. */
+const GROUP = 200
+
+interface Found {
+  /** Bytes per user, of heap and outside it. */
+  bytes: number
+  /** CPU of the server while they connect, s. */
+  cpu: number
+  seconds: number
+}
+
+async function crowd(system: System, users: number): Promise<Found> {
+  const [port = 0] = system.ports
+  const own = system.name === 'mesh-chat'
+  const clients: RawClient[] = []
+  const identify = async (n: number) => {
+    const client = await RawClient.open(port)
+    clients.push(client)
+    await new Promise<void>(resolve => {
+      client.onBytes = packet => {
+        if (packet[0] === 0x33) resolve()
+        return true
+      }
+      const user = `user-${n.toString().padStart(5, '0')}`
+      client.send(`20["identify",${JSON.stringify(own ? { user, client: 'bench/1', protocol: 2 } : user)}]`)
+    })
+  }
+  try {
+    // Code that has never run is compiled first, and is no user's memory.
+    await Promise.all(Array.from({ length: 50 }, (_, n) => identify(users + n)))
+    for (const client of clients.splice(0)) client.close()
+    await sleep(1_000)
+    const before = await system.memory()
+    const cpu = await system.cpu()
+    const since = performance.now()
+    for (let first = 0; first < users; first += GROUP) {
+      await Promise.all(Array.from({ length: Math.min(GROUP, users - first) }, (_, n) => identify(first + n)))
+    }
+    const seconds = (performance.now() - since) / 1_000
+    const spent = (await system.cpu()) - cpu
+    // The last of them are told to everybody.
+    await sleep(2_000)
+    const after = await system.memory()
+    await until('nobody was cut off', () => clients.every(client => !client.closed), 1_000)
+    return { bytes: ((after.heap ?? 0) - (before.heap ?? 0)) / users, cpu: spent / 1_000, seconds }
+  } finally {
+    for (const client of clients) client.close()
+    system.stop()
+  }
+}
+
+export const idle: Benchmark = {
+  name: 'idle',
+  about: `${USERS.toLocaleString('en')} identified users who say nothing, on one server; mesh-chat tells each of them who is online`,
+  async run(small) {
+    const [rounds, users] = small ? [1, 300] : [5, USERS]
+    const redis = hasRedis()
+    if (!redis) console.log('Skipped: the Redis yardstick; there is no redis-server (apt-get install -y redis-server).')
+    const own: Found[] = []
+    const other: Found[] = []
+    for (let round = 0; round < rounds; round++) {
+      own.push(await crowd(await startMesh(1), users))
+      if (redis) other.push(await crowd(await startRedisChat(1), users))
+    }
+    const measure = (name: string, unit: string, value: (found: Found) => number, limit?: number): Measure => ({
+      name,
+      unit,
+      samples: own.map(value),
+      ...(redis ? { yardstick: { name: 'Redis adapter', samples: other.map(value) }, aim: { atMost: 1 } } : {}),
+      ...(limit === undefined ? {} : { limit }),
+    })
+    return [
+      measure('memory per user', 'kB', ({ bytes }) => bytes / 1_000, 12),
+      measure('time to connect all', 's', ({ seconds }) => seconds),
+      measure('CPU to connect all', 's', ({ cpu }) => cpu),
+    ]
+  },
+}

@@ -1,0 +1,158 @@
+import { DEFAULT_LIMITS } from '../src/protocol/limits.ts'
+import { PROTOCOL } from '../src/protocol/messages.ts'
+import { MeshServer } from '../src/server/server.ts'
+import { type Benchmark, type Measure, median } from './support/report.ts'
+
+const KNOWN = [1_000, 10_000, 100_000]
+const INCARNATION = 'far#1'
+const CHUNK = 4_096
+
+const nameOf = (n: number) => `user-${((n * 7_919) % 999_983).toString().padStart(6, '0')}`
+
+/** A server's core with one client and one peer that holds so many users. */
+class Watching {
+  readonly #server: MeshServer
+  #now = 0
+  #seq = 1
+  #connections = 1
+
+  constructor(known: number) {
+    this.#server = new MeshServer({
+      id: 'near',
+      incarnation: 'near#1',
+      url: 'http://near:1',
+      peers: [],
+      limits: DEFAULT_LIMITS,
+      graceMs: 5_000,
+      random: Math.random,
+      narrateMessages: false,
+    })
+    const introduction = { id: 'far', incarnation: INCARNATION, protocol: PROTOCOL }
+    this.#step({ type: 'start' })
+    this.#step({ type: 'connected', connection: 1 })
+    this.#step({ type: 'identify', connection: 1, user: 'watcher', protocol: 2 })
+    this.#step({ type: 'accepted', link: 1, introduction })
+    for (let first = 0; first < known; first += CHUNK) {
+      const length = Math.min(CHUNK, known - first)
+      const users = Array.from({ length }, (_, n): [string, number] => [nameOf(first + n), 1])
+      const more = first + CHUNK < known
+      const payload = { type: 'snapshot' as const, incarnation: INCARNATION, seq: 1, users, more }
+      this.#step({ type: 'frame', link: 1, frame: { event: 'presence', payload } })
+    }
+    this.#turn()
+  }
+
+  /** A user joins at the peer and leaves again; the client here is told of both. */
+  joinAndLeave(user: string): void {
+    for (const connections of [1, 0]) {
+      const changes: [string, number][] = [[user, connections]]
+      const payload = { type: 'delta' as const, incarnation: INCARNATION, seq: ++this.#seq, changes }
+      this.#step({ type: 'frame', link: 1, frame: { event: 'presence', payload } })
+      this.#turn()
+    }
+  }
+
+  /** A client joins here, is told the whole roster, and leaves. */
+  welcome(user: string): void {
+    const connection = ++this.#connections
+    this.#step({ type: 'connected', connection })
+    const effects = this.#step({ type: 'identify', connection, user, protocol: 2, call: 1 })
+    JSON.stringify(effects.find(effect => effect.type === 'answer'))
+    this.#turn()
+    this.#step({ type: 'disconnected', connection })
+    this.#turn()
+  }
+
+  /** Time for the roster's gathering to end. The link's beats come from elsewhere. */
+  #turn(): void {
+    this.#now += 100
+    const payload = { incarnation: INCARNATION, seq: this.#seq }
+    this.#step({ type: 'frame', link: 1, frame: { event: 'beat', payload } })
+    this.#step({ type: 'flush' })
+    this.#step({ type: 'tick' })
+  }
+
+  #step(input: Parameters<MeshServer['step']>[0]) {
+    return this.#server.step(input, this.#now, this.#now)
+  }
+}
+
+/** The yardstick: the names in one sorted array, into which each change is spliced. */
+class Spliced {
+  readonly #names: string[]
+
+  constructor(known: number) {
+    this.#names = Array.from({ length: known }, (_, n) => nameOf(n)).sort()
+  }
+
+  joinAndLeave(user: string): void {
+    this.#names.splice(this.#place(user), 0, user)
+    this.#names.splice(this.#place(user), 1)
+  }
+
+  #place(user: string): number {
+    let low = 0
+    let high = this.#names.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#names[middle] ?? '') < user) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+/** µs for one of many. */
+function time(operation: (user: string) => void, times: number): number {
+  const { user, system } = process.cpuUsage()
+  for (let n = 0; n < times; n++) operation(`user-${((n * 104_729) % 999_983).toString().padStart(6, '0')}x`)
+  const spent = process.cpuUsage({ user, system })
+  return (spent.user + spent.system) / times
+}
+
+export const join: Benchmark = {
+  name: 'join',
+  about: 'a join and a leave at a peer, in the core of a server that tells its client, by the number of users known',
+  async run(small) {
+    const [rounds, times] = small ? [1, 200] : [5, 4_000]
+    const found = KNOWN.map(known => ({
+      known,
+      own: [] as number[],
+      spliced: [] as number[],
+      welcome: [] as number[],
+      server: new Watching(known),
+      yardstick: new Spliced(known),
+    }))
+    for (const { server } of found) time(user => server.joinAndLeave(user), times)
+    for (let round = 0; round < rounds; round++) {
+      for (const one of found) {
+        one.own.push(time(user => one.server.joinAndLeave(user), times))
+        one.spliced.push(time(user => one.yardstick.joinAndLeave(user), times))
+        one.welcome.push(time(user => one.server.welcome(user), 20))
+      }
+    }
+    const measures: Measure[] = found.map(({ known, own, spliced }) => ({
+      name: `join and leave, ${known.toLocaleString('en')} known`,
+      unit: 'µs',
+      samples: own,
+      yardstick: { name: 'sorted array, splice alone', samples: spliced },
+    }))
+    const [, middle, most] = found
+    if (middle === undefined || most === undefined) throw new Error('no sizes')
+    const growth = (of: 'own' | 'spliced') => most[of].map((value, round) => value / (middle[of][round] ?? Number.NaN))
+    measures.push({
+      name: 'growth from 10,000 to 100,000',
+      unit: `times (sorted array: ${median(growth('spliced')).toFixed(1)})`,
+      samples: growth('own'),
+      aim: { atMost: 2 },
+    })
+    for (const { known, welcome } of found) {
+      measures.push({
+        name: `the whole roster for a newcomer, ${known.toLocaleString('en')}`,
+        unit: 'µs',
+        samples: welcome,
+      })
+    }
+    return measures
+  },
+}
