@@ -1,11 +1,6 @@
 import type { Server, Socket } from 'socket.io'
-import {
-  composedSchema,
-  gotSchema,
-  identifySchema,
-  originalImSchema,
-  relayRequestSchema,
-} from '../src/protocol/messages.ts'
+import { readComposed } from '../src/protocol/guards.ts'
+import { gotSchema, identifySchema, originalImSchema, relayRequestSchema } from '../src/protocol/messages.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { EventPackets } from './event-packets.ts'
 import type { Log } from './log.ts'
@@ -56,8 +51,7 @@ export class ClientGate {
       socket?.disconnect()
       if (socket !== undefined) Wire.of(socket.conn)?.close()
     } else if (effect.type === 'emit') {
-      const { event, payload } = effect.message
-      const packet = new Packet(`2${JSON.stringify([event, payload])}`)
+      const packet = new Packet(eventPacket(effect.message))
       for (const id of effect.to) this.#clients.get(id)?.frames.add(packet)
     }
   }
@@ -85,7 +79,7 @@ export class ClientGate {
         dropped(event)
         const refusal = { ok: false, code: 'bad-payload', message: `the payload of ${event} is not what it must be` }
         if (answer !== undefined) answer(refusal)
-        else frames.add(new Packet(`2${JSON.stringify(['refused', { ...refusal, event }])}`))
+        else frames.add(new Packet(eventPacket({ event: 'refused', payload: { ...refusal, event } })))
         if (call !== undefined) client.calls.delete(call)
       })
       socket.on(event, (...args: unknown[]) => {
@@ -113,10 +107,9 @@ export class ClientGate {
       return true
     })
     on('im', (payload, call) => {
-      const composed = composedSchema.safeParse(payload)
-      const message = composed.success ? composed : originalImSchema.safeParse(payload)
-      if (message.success) this.#step({ type: 'im', connection, message: message.data, ...withCall(call) })
-      return message.success
+      const message = readComposed(payload) ?? originalImSchema.safeParse(payload).data
+      if (message !== undefined) this.#step({ type: 'im', connection, message, ...withCall(call) })
+      return message !== undefined
     })
     on('got', payload => {
       const count = gotSchema.safeParse(payload)
@@ -139,4 +132,9 @@ export class ClientGate {
       this.#step({ type: 'disconnected', connection })
     })
   }
+}
+
+/** An event for Socket.IO's default namespace. */
+function eventPacket({ event, payload }: { event: string; payload: unknown }): string {
+  return `2${JSON.stringify([event, payload])}`
 }

@@ -6,8 +6,8 @@ import {
   type AcceptorFrame,
   beatSchema,
   type DiallerFrame,
-  fatesSchema,
-  forwardSchema,
+  type Forwarded,
+  type ForwardFate,
   holdsSchema,
   type Introduction,
   introductionSchema,
@@ -18,6 +18,7 @@ import {
   presenceSchema,
   relaySchema,
 } from '../src/protocol/frames.ts'
+import { isFates, isForwardBatch } from '../src/protocol/guards.ts'
 import { exceeds, type Limits } from '../src/protocol/limits.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { type Party, prove, sameProof } from './handshake.ts'
@@ -32,14 +33,14 @@ const HANDSHAKE_MS = 4_000
 const none = z.unknown().transform(() => null)
 const DIALLER_EVENTS = {
   presence: presenceSchema,
-  forward: forwardSchema,
+  forward: z.custom<Forwarded[]>(isForwardBatch),
   beat: beatSchema,
   members: membersSchema,
   relay: relaySchema,
   missed: missedSchema,
   goodbye: none,
 }
-const ACCEPTOR_EVENTS = { fates: fatesSchema, resync: none, beat: beatSchema }
+const ACCEPTOR_EVENTS = { fates: z.custom<ForwardFate[]>(isFates), resync: none, beat: beatSchema }
 
 const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
 const welcomeSchema = z.union([
