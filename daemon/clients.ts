@@ -3,6 +3,7 @@ import { readComposed } from '../src/protocol/guards.ts'
 import { gotSchema, identifySchema, originalImSchema, relayRequestSchema } from '../src/protocol/messages.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { EventPackets } from './event-packets.ts'
+import { imPacket } from './im-text.ts'
 import type { Log } from './log.ts'
 import { Malformed } from './malformed.ts'
 import { Packet, TurnFrames } from './turn-frames.ts'
@@ -51,7 +52,8 @@ export class ClientGate {
       socket?.disconnect()
       if (socket !== undefined) Wire.of(socket.conn)?.close()
     } else if (effect.type === 'emit') {
-      const packet = new Packet(eventPacket(effect.message))
+      const { message } = effect
+      const packet = new Packet(message.event === 'im' ? imPacket(message.payload) : eventPacket(message))
       for (const id of effect.to) this.#clients.get(id)?.frames.add(packet)
     }
   }

@@ -22,6 +22,7 @@ import { isFates, isForwardBatch } from '../src/protocol/guards.ts'
 import { exceeds, type Limits } from '../src/protocol/limits.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { type Party, prove, sameProof } from './handshake.ts'
+import { forwardPacket } from './im-text.ts'
 import type { Log } from './log.ts'
 import { Malformed } from './malformed.ts'
 import type { TlsMaterial } from './tls.ts'
@@ -225,7 +226,9 @@ export class PeerGate {
     return {
       cut,
       emit: (event, payload) => {
-        socket.emit(event, payload)
+        const { engine } = socket.io
+        if (event === 'forward' && socket.connected) engine.write(forwardPacket(payload as Forwarded[]))
+        else socket.emit(event, payload)
         if (!exceeds(raw()?.bufferedAmount ?? 0, this.#limits.linkBufferedBytes)) return
         if (this.#links.delete(number)) this.#step({ type: 'link-closed', link: number, reason: 'it does not read' })
         this.#log.say('warn', 'Cut off a peer that does not read.')
