@@ -1,3 +1,4 @@
+import { Confirmations } from '../src/client/confirmations.ts'
 import { RawClient } from './support/raw-client.ts'
 import { type Benchmark, type Measure, quantile } from './support/report.ts'
 import { hasRedis, type System, sleep, startMesh, startRedisChat, until } from './support/servers.ts'
@@ -7,9 +8,6 @@ const PAIRS = 50
 const WINDOW = 40
 /** Fills the text up to 100 bytes; in front of it stands which message it is. */
 const FILLER = 'x'.repeat(80)
-/** A protocol 2 client confirms what it has received so often, ms; as cli/connection.ts does. */
-const CONFIRM_MS = 20
-
 /** One sender on the first server, one recipient on the second. */
 interface Pair {
   sender: RawClient
@@ -49,8 +47,22 @@ async function connectPairs(system: System): Promise<Load> {
       [sender, `sender-${n}`],
       [recipient, `recipient-${n}`],
     ] as const) {
-      let received = 0
-      let confirming = false
+      // As the product's client does.
+      const confirmations = new Confirmations()
+      let confirming: NodeJS.Timeout | undefined
+      let confirmingAt = Number.POSITIVE_INFINITY
+      const confirm = () => {
+        const count = confirmations.take(performance.now())
+        if (count !== undefined) client.send(`2["got",${count}]`)
+        confirmingAt = Number.POSITIVE_INFINITY
+        confirmSoon()
+      }
+      const confirmSoon = () => {
+        if (confirmations.due >= confirmingAt) return
+        clearTimeout(confirming)
+        confirmingAt = confirmations.due
+        confirming = setTimeout(confirm, Math.max(0, Math.ceil(confirmingAt - performance.now())))
+      }
       client.onPacket = packet => {
         if (packet.startsWith('43', 0) || packet[0] === '3') {
           if (packet.startsWith('30[')) identified++
@@ -69,13 +81,9 @@ async function connectPairs(system: System): Promise<Load> {
             load.onDelivered(pair)
           }
         }
-        received += messages
-        if (!protocol2 || confirming) return
-        confirming = true
-        setTimeout(() => {
-          confirming = false
-          client.send(`2["got",${received}]`)
-        }, CONFIRM_MS)
+        if (!protocol2) return
+        for (let m = 0; m < messages; m++) confirmations.receive(client === sender, performance.now())
+        confirmSoon()
       }
       client.send(`20["identify",${JSON.stringify(protocol2 ? { user, client: 'bench/1', protocol: 2 } : user)}]`)
     }
