@@ -4,7 +4,7 @@
  * `npm run bench -- im`: reading takes 0.8 instead of 1.4 µs, writing 0.7 instead of 1.9.
  */
 import type { Forwarded } from '../src/protocol/frames.ts'
-import type { DeliveredMessage } from '../src/protocol/messages.ts'
+import type { DeliveredMessage, Fate } from '../src/protocol/messages.ts'
 
 /** An `im` as protocol 2 clients send it, with the number of its acknowledgement: no escape in it, in this order. */
 const IM =
@@ -26,6 +26,13 @@ export function readIm(packet: string): ReadIm | undefined {
 
 export function imPacket({ id, from, to, text, at, forwarded }: DeliveredMessage): string {
   return `2["im",{"id":${quoted(id)},"from":${quoted(from)},"to":${quoted(to)},"text":${quoted(text)},"at":${at},"forwarded":${forwarded}}]`
+}
+
+/** The acknowledgement of a message. */
+export function fatePacket(call: number, fate: Fate): string {
+  return fate.ok && fate.unconfirmed === undefined
+    ? `3${call}[{"ok":true,"delivered":${fate.delivered}}]`
+    : `3${call}${JSON.stringify([fate])}`
 }
 
 export function forwardPacket(batch: readonly Forwarded[]): string {

@@ -1,6 +1,6 @@
 /** Packets read and written by hand, for speed, against JSON, which says what they mean. */
 import { expect, test } from 'vitest'
-import { forwardPacket, imPacket, readIm } from '../daemon/im-text.ts'
+import { fatePacket, forwardPacket, imPacket, readIm } from '../daemon/im-text.ts'
 import type { Forwarded } from '../src/protocol/frames.ts'
 import { seeded } from './support/random.ts'
 
@@ -29,6 +29,13 @@ test('im, to clients', () => {
   for (let n = 0; n < 5_000; n++) {
     const payload = { id: any(), from: any(), to: any(), text: any(), at: pick(TIMES), forwarded: random() < 0.5 }
     expect(imPacket(payload)).toBe(`2${JSON.stringify(['im', payload])}`)
+  }
+})
+
+test('fates', () => {
+  const fates = [0, 1, 100].map(delivered => ({ ok: true as const, delivered }))
+  for (const fate of [...fates, { ok: true, delivered: 1, unconfirmed: true } as const]) {
+    expect(fatePacket(12, fate)).toBe(`312${JSON.stringify([fate])}`)
   }
 })
 
