@@ -18,9 +18,6 @@ import {
   siblingsSchema,
 } from '../src/protocol/messages.ts'
 
-/** Received messages are confirmed at most this often, ms. */
-const CONFIRM_MS = 5
-
 /** What a sibling said: a text of JSON, opaque to the servers that passed it on. */
 const bodySchema = z
   .string()
@@ -59,21 +56,15 @@ export function connect(
   let socket: Socket | undefined
   let timer: NodeJS.Timeout | undefined
   let flushing = false
-  let flushedAt = Number.NEGATIVE_INFINITY
 
   const step = (input: SessionInput) => {
     for (const effect of session.step(input, performance.now(), Date.now())) perform(effect)
     if (session.gathered && !flushing) {
       flushing = true
-      const flush = () => {
+      setImmediate(() => {
         flushing = false
-        flushedAt = performance.now()
         step({ type: 'flush' })
-      }
-      // At once when messages come one by one; in a stream of them, one confirmation for many.
-      const wait = flushedAt + CONFIRM_MS - performance.now()
-      if (wait > 0) setTimeout(flush, Math.ceil(wait))
-      else setImmediate(flush)
+      })
     }
     clearTimeout(timer)
     const wait = session.deadline - performance.now()

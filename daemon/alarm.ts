@@ -6,8 +6,8 @@ export class Alarm {
   readonly #ring: () => void
   #deadline = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
-  /** When the timer fires. */
-  #firesAt = Number.POSITIVE_INFINITY
+  /** The deadline that the timer was armed for. */
+  #armedFor = Number.POSITIVE_INFINITY
 
   constructor(ring: () => void) {
     this.#ring = ring
@@ -16,16 +16,16 @@ export class Alarm {
   /** @param deadline on the clock of `performance.now`, ms; Infinity: never */
   at(deadline: number): void {
     this.#deadline = deadline
-    if (deadline >= this.#firesAt) return
+    if (deadline >= this.#armedFor) return
     clearTimeout(this.#timer)
     this.#arm(performance.now())
   }
 
   #arm(now: number): void {
     const wait = Math.max(1, Math.ceil(this.#deadline - now))
-    this.#firesAt = now + wait
+    this.#armedFor = this.#deadline
     this.#timer = setTimeout(() => {
-      this.#firesAt = Number.POSITIVE_INFINITY
+      this.#armedFor = Number.POSITIVE_INFINITY
       const now = performance.now()
       if (this.#deadline <= now) this.#ring()
       else if (this.#deadline < Number.POSITIVE_INFINITY) this.#arm(now)

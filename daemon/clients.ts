@@ -1,19 +1,24 @@
 import type { Server, Socket } from 'socket.io'
+import { readComposed } from '../src/protocol/guards.ts'
 import {
-  composedSchema,
   gotSchema,
   identifySchema,
   originalImSchema,
+  type Refusal,
   relayRequestSchema,
 } from '../src/protocol/messages.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { EventPackets } from './event-packets.ts'
+import { fatePacket, imPacket } from './im-text.ts'
 import type { Log } from './log.ts'
 import { Malformed } from './malformed.ts'
 import { Packet, TurnFrames } from './turn-frames.ts'
 import { Wire } from './wire.ts'
 
-/** A connection with the acknowledgements that it waits for, by call. */
+/**
+ * A connection. A call that came by `EventPackets` has the client's own number; one that came the ordinary way a
+ * negative one, by which the answering function is kept.
+ */
 interface Client {
   socket: Socket
   frames: TurnFrames
@@ -47,17 +52,15 @@ export class ClientGate {
 
   perform(effect: Effect): void {
     if (effect.type === 'answer') {
-      const calls = this.#clients.get(effect.connection)?.calls
-      const answer = calls?.get(effect.call)
-      calls?.delete(effect.call)
-      answer?.(effect.payload)
+      const client = this.#clients.get(effect.connection)
+      if (client !== undefined) answer(client, effect.call, effect.payload)
     } else if (effect.type === 'close') {
       const socket = this.#clients.get(effect.connection)?.socket
       socket?.disconnect()
       if (socket !== undefined) Wire.of(socket.conn)?.close()
     } else if (effect.type === 'emit') {
-      const { event, payload } = effect.message
-      const packet = new Packet(`2${JSON.stringify([event, payload])}`)
+      const { message } = effect
+      const packet = new Packet(message.event === 'im' ? imPacket(message.payload) : eventPacket(message))
       for (const id of effect.to) this.#clients.get(id)?.frames.add(packet)
     }
   }
@@ -72,34 +75,34 @@ export class ClientGate {
     this.#clients.set(connection, client)
     this.#step({ type: 'connected', connection })
     const dropped = this.#malformed.counter(`connection ${connection}`)
-    type Answer = (payload: unknown) => void
-    const takers = new Map<string, (payload: unknown, answer: Answer | undefined) => void>()
+    const takers = new Map<string, (payload: unknown, call: number | undefined) => void>()
     const on = (event: string, take: (payload: unknown, call: number | undefined) => boolean) => {
-      takers.set(event, (payload, answer) => {
-        let call: number | undefined
-        if (answer !== undefined) {
-          call = ++this.#numbers
-          client.calls.set(call, answer)
-        }
+      const checked = (payload: unknown, call: number | undefined) => {
         if (take(payload, call)) return
         dropped(event)
-        const refusal = { ok: false, code: 'bad-payload', message: `the payload of ${event} is not what it must be` }
-        if (answer !== undefined) answer(refusal)
-        else frames.add(new Packet(`2${JSON.stringify(['refused', { ...refusal, event }])}`))
-        if (call !== undefined) client.calls.delete(call)
-      })
+        const refusal: Refusal = {
+          ok: false,
+          code: 'bad-payload',
+          message: `the payload of ${event} is not what it must be`,
+        }
+        if (call !== undefined) answer(client, call, refusal)
+        else frames.add(new Packet(eventPacket({ event: 'refused', payload: { ...refusal, event } })))
+      }
+      takers.set(event, checked)
       socket.on(event, (...args: unknown[]) => {
-        const answer = args.at(-1)
+        const answering = args.at(-1)
         const payload = typeof args[0] === 'function' ? undefined : args[0]
-        takers.get(event)?.(payload, typeof answer === 'function' ? payload => answer(payload) : undefined)
+        if (typeof answering !== 'function') return checked(payload, undefined)
+        const call = -++this.#numbers
+        client.calls.set(call, payload => answering(payload))
+        checked(payload, call)
       })
     }
     const packets = EventPackets.of(socket.conn)
     if (packets !== undefined) {
       packets.take = (event, payload, call) => {
         const take = this.#clients.has(connection) ? takers.get(event) : undefined
-        const answer = (payload: unknown) => frames.add(new Packet(`3${call}${JSON.stringify([payload])}`))
-        take?.(payload, call === undefined ? undefined : answer)
+        take?.(payload, call)
         return take !== undefined
       }
     }
@@ -113,10 +116,11 @@ export class ClientGate {
       return true
     })
     on('im', (payload, call) => {
-      const composed = composedSchema.safeParse(payload)
-      const message = composed.success ? composed : originalImSchema.safeParse(payload)
-      if (message.success) this.#step({ type: 'im', connection, message: message.data, ...withCall(call) })
-      return message.success
+      const message = readComposed(payload) ?? originalImSchema.safeParse(payload).data
+      if (message !== undefined) {
+        this.#step(call === undefined ? { type: 'im', connection, message } : { type: 'im', connection, message, call })
+      }
+      return message !== undefined
     })
     on('got', payload => {
       const count = gotSchema.safeParse(payload)
@@ -139,4 +143,19 @@ export class ClientGate {
       this.#step({ type: 'disconnected', connection })
     })
   }
+}
+
+type Answer = Extract<Effect, { type: 'answer' }>['payload']
+
+function answer({ frames, calls }: Client, call: number, payload: Answer): void {
+  if (call < 0) {
+    calls.get(call)?.(payload)
+    calls.delete(call)
+  } else if ('delivered' in payload) frames.add(new Packet(fatePacket(call, payload)))
+  else frames.add(new Packet(`3${call}${JSON.stringify([payload])}`))
+}
+
+/** An event for Socket.IO's default namespace. */
+function eventPacket({ event, payload }: { event: string; payload: unknown }): string {
+  return `2${JSON.stringify([event, payload])}`
 }

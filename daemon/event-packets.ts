@@ -1,4 +1,5 @@
 import type { Socket } from 'socket.io'
+import { readIm } from './im-text.ts'
 
 /** engine.io's side of a connection. */
 type Engine = Socket['conn']
@@ -76,6 +77,8 @@ export class EventPackets {
     if (this.take === undefined || this.#behind || this.#engine.pingTimeoutTimer !== null) return false
     if (data[0] !== 0x34 || data[1] !== 0x32 || this.#engine.readyState !== 'open') return false
     const text = data.toString()
+    const im = readIm(text)
+    if (im !== undefined) return this.take('im', im.payload, im.call)
     const head = HEAD.exec(text)
     if (head === null) return false
     let event: unknown

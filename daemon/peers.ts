@@ -6,8 +6,8 @@ import {
   type AcceptorFrame,
   beatSchema,
   type DiallerFrame,
-  fatesSchema,
-  forwardSchema,
+  type Forwarded,
+  type ForwardFate,
   holdsSchema,
   type Introduction,
   introductionSchema,
@@ -18,9 +18,11 @@ import {
   presenceSchema,
   relaySchema,
 } from '../src/protocol/frames.ts'
+import { isFates, isForwardBatch } from '../src/protocol/guards.ts'
 import { exceeds, type Limits } from '../src/protocol/limits.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { type Party, prove, sameProof } from './handshake.ts'
+import { forwardPacket } from './im-text.ts'
 import type { Log } from './log.ts'
 import { Malformed } from './malformed.ts'
 import type { TlsMaterial } from './tls.ts'
@@ -32,14 +34,14 @@ const HANDSHAKE_MS = 4_000
 const none = z.unknown().transform(() => null)
 const DIALLER_EVENTS = {
   presence: presenceSchema,
-  forward: forwardSchema,
+  forward: z.custom<Forwarded[]>(isForwardBatch),
   beat: beatSchema,
   members: membersSchema,
   relay: relaySchema,
   missed: missedSchema,
   goodbye: none,
 }
-const ACCEPTOR_EVENTS = { fates: fatesSchema, resync: none, beat: beatSchema }
+const ACCEPTOR_EVENTS = { fates: z.custom<ForwardFate[]>(isFates), resync: none, beat: beatSchema }
 
 const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
 const welcomeSchema = z.union([
@@ -224,7 +226,9 @@ export class PeerGate {
     return {
       cut,
       emit: (event, payload) => {
-        socket.emit(event, payload)
+        const { engine } = socket.io
+        if (event === 'forward' && socket.connected) engine.write(forwardPacket(payload as Forwarded[]))
+        else socket.emit(event, payload)
         if (!exceeds(raw()?.bufferedAmount ?? 0, this.#limits.linkBufferedBytes)) return
         if (this.#links.delete(number)) this.#step({ type: 'link-closed', link: number, reason: 'it does not read' })
         this.#log.say('warn', 'Cut off a peer that does not read.')

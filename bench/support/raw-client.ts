@@ -5,12 +5,15 @@
 import { connect, type Socket } from 'node:net'
 
 const ZERO_KEY = Buffer.alloc(4)
+/** engine.io's type of a message: '4'. */
+const MESSAGE = 0x34
 
 export class RawClient {
   /** Takes each Socket.IO packet, without engine.io's type before it: `2["im",…]`. */
   onPacket: (packet: string) => void = () => {}
   /** Takes the bytes of a packet first; true: it is not wanted as a text. */
   onBytes: ((bytes: Buffer) => boolean) | undefined
+  /** Bytes of the frames that brought packets; pings are not counted. */
   bytes = 0
   closed = false
   readonly #socket: Socket
@@ -66,7 +69,6 @@ export class RawClient {
 
   #read(chunk: Buffer): void {
     const data = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk])
-    this.bytes += chunk.length
     let at = 0
     for (;;) {
       if (data.length < at + 2) break
@@ -76,6 +78,7 @@ export class RawClient {
       const length = short < 126 ? short : short === 126 ? data.readUInt16BE(at + 2) : data.readUIntBE(at + 4, 6)
       if (data.length < at + head + length) break
       const opcode = (data[at] ?? 0) & 0x0f
+      if (opcode === 1 && data[at + head] === MESSAGE) this.bytes += head + length
       if (opcode === 1) this.#frame(data.subarray(at + head, at + head + length))
       else if (opcode === 8) this.close()
       at += head + length
@@ -89,7 +92,7 @@ export class RawClient {
         return this.#write('40')
       case 0x32: // ping
         return this.#write('3')
-      case 0x34: {
+      case MESSAGE: {
         if (frame[1] === 0x30) return this.#opened?.()
         const packet = frame.subarray(1)
         if (this.onBytes?.(packet) !== true) this.onPacket(packet.toString())

@@ -120,8 +120,11 @@ function cpuOf(pid: number | undefined): number {
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS
 }
 
-/** So many servers of this product, as a user would start them. Its limits stand, but for how much one client may send. */
-export async function startMesh(servers: number): Promise<System> {
+/**
+ * So many servers of this product, as a user would start them. Its limits stand, but for how much one client may send.
+ * @param settle time for them to find each other, ms
+ */
+export async function startMesh(servers: number, settle = 1_500): Promise<System> {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-bench-'))
   const ports: number[] = []
   for (let n = 0; n < servers; n++) ports.push(await freePort())
@@ -131,7 +134,7 @@ export async function startMesh(servers: number): Promise<System> {
   const args = ['--config', config, '--log-format', 'json', '--log-level', 'error']
   const nodes = list.map(({ id }) => startNode('daemon/main.js', ['--id', id, ...args]))
   await Promise.all(ports.map(listening))
-  await sleep(1_500)
+  await sleep(settle)
   return system('mesh-chat', ports, nodes, [], () => rmSync(folder, { recursive: true, force: true }))
 }
 

@@ -16,6 +16,7 @@ import {
 } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
 import { answerSibling, compareAll, MARKS_AT_ONCE, type SiblingFrame } from './catch-up.ts'
+import { Confirmations } from './confirmations.ts'
 import type { SessionEvent, SessionRequest } from './events.ts'
 import { type Archive, MessageLog } from './message-log.ts'
 import { Outbox } from './outbox.ts'
@@ -58,7 +59,7 @@ export type SessionInput =
   | { type: 'siblings'; dial: number; connections: number }
   | { type: 'relay'; dial: number; from: string; frame: SiblingFrame }
   | { type: 'move'; dial: number; servers: readonly ServerAddress[] }
-  /** Ends a turn of the event loop: what was received is confirmed. */
+  /** Ends a turn of the event loop in which `gathered` became true. */
   | { type: 'flush' }
   | { type: 'tick' }
 
@@ -105,8 +106,7 @@ export class Session {
   #composed = 0
   /** The server's clock minus this machine's monotonic one, ms; undefined until a server has told the time. */
   #offset: number | undefined
-  #received = 0
-  #confirmed = 0
+  #confirmations = new Confirmations()
   #siblings = 0
   #compareAt = Number.POSITIVE_INFINITY
   #now = 0
@@ -127,6 +127,7 @@ export class Session {
     if (phase.name !== 'online') return Number.POSITIVE_INFINITY
     return Math.min(
       this.#compareAt,
+      this.#confirmations.due,
       this.#outbox.deadline,
       this.#siblings > 1 ? this.#marks.deadline : Number.POSITIVE_INFINITY,
     )
@@ -134,7 +135,7 @@ export class Session {
 
   /** Whether something waits for the end of this turn. */
   get gathered(): boolean {
-    return this.#received > this.#confirmed
+    return this.#phase.name === 'online' && this.#confirmations.due <= this.#now
   }
 
   /** All messages that this client holds, in order. */
@@ -178,7 +179,7 @@ export class Session {
       case 'identified':
         return this.#identified(input.answer)
       case 'im':
-        this.#received++
+        this.#confirmations.receive(this.#isCopy(input.message), this.#now)
         this.#learn(input.message, 'live')
         return
       case 'fate':
@@ -197,11 +198,7 @@ export class Session {
         this.#meet(input.servers)
         return this.#lost('the server is shutting down')
       case 'flush':
-        if (this.#received > this.#confirmed && this.#phase.name === 'online') {
-          this.#confirmed = this.#received
-          this.#effects.push({ type: 'got', dial: this.#phase.dial, count: this.#received })
-        }
-        return
+        return this.#confirm()
       case 'tick':
         return this.#tick()
     }
@@ -294,8 +291,7 @@ export class Session {
     }
     // The server's clock as of now: half of the round trip has passed since it told it.
     this.#offset = answer.time + (this.#now - phase.openedAt) / 2 - this.#now
-    this.#received = 0
-    this.#confirmed = 0
+    this.#confirmations = new Confirmations()
     this.#siblings = 0
     this.#phase = { name: 'online', dial: phase.dial, url: phase.url, server: answer.server, since: this.#now }
     this.#meet(answer.servers)
@@ -348,6 +344,7 @@ export class Session {
     if (phase.name !== 'online') return
     if (this.#outbox.overdue(this.#now)) return this.#lost('the server does not answer')
     this.#send()
+    this.#confirm()
     if (this.#siblings > 1) this.#tellMarks(phase.dial)
     if (this.#compareAt <= this.#now) {
       this.#compareAt = this.#siblings > 1 ? this.#now + COMPARE_EVERY_MS : Number.POSITIVE_INFINITY
@@ -372,6 +369,19 @@ export class Session {
     if (answered.done) this.#effects.push({ type: 'release', id })
     this.#tell({ type: 'progress', id, to, progress: answered.progress })
     this.#send()
+  }
+
+  /** Whether a message is this user's own, come back for this connection to show. */
+  #isCopy({ from, to }: Message): boolean {
+    const { user } = this.#options
+    return from === user && to !== user
+  }
+
+  /** Confirms what was received, if that is due. */
+  #confirm(): void {
+    if (this.#phase.name !== 'online') return
+    const count = this.#confirmations.take(this.#now)
+    if (count !== undefined) this.#effects.push({ type: 'got', dial: this.#phase.dial, count })
   }
 
   /** Takes in a message, once per id. */

@@ -17,12 +17,15 @@ export const PACKET_BYTES = 2_000_000
 /** Longest text that any limit allows, in UTF-16 units: as JSON, at most six bytes each, it fits a packet. */
 export const MAX_TEXT = 256 * 1024
 /** Longest id of a message or an incarnation, in UTF-16 units. */
-const MAX_ID = 64
+export const MAX_ID = 64
+
+/** Longest name that is passed on, in UTF-16 units. */
+export const MAX_NAME = 200
 
 export const countSchema = z.int().min(0)
 export const idSchema = z.string().min(1).max(MAX_ID)
 /** A name as a server passes it on; the rules for what a user may be called are `parseUserName`'s. */
-export const nameSchema = z.string().min(1).max(200)
+export const nameSchema = z.string().min(1).max(MAX_NAME)
 export const atSchema = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
 export const textSchema = z.string().max(MAX_TEXT)
 /** A connection's address in the mesh: the server's id, a colon, a number. */

@@ -13,12 +13,16 @@ const MAX_NAME_CHARACTERS = 64
  */
 const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]/u
 
+/** Names that are in that form as they stand: of visible ASCII, blanks inside. Nearly all are. */
+const PLAIN = /^[!-~](?:[ -~]{0,62}[!-~])?$/
+
 /**
  * The one form in which a user name is known: Unicode NFC, without white space at its ends.
  * Two spellings that look alike because they are canonically equal (UAX #15) are the same name.
  */
 export function parseUserName(raw: unknown): Checked<string> {
   if (typeof raw !== 'string') return { ok: false, reason: 'a user name is a text' }
+  if (PLAIN.test(raw)) return { ok: true, value: raw }
   // Measured before normalising, so that a huge text costs nothing.
   if (raw.length > MAX_NAME_CHARACTERS * 12) return { ok: false, reason: tooLong }
   const name = raw.normalize('NFC').trim()

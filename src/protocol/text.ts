@@ -11,6 +11,11 @@ export function utf8Length(text: string): number {
   return bytes
 }
 
+/** Whether a text is longer than so many bytes of UTF-8; most are told by their length alone. */
+export function isLonger(text: string, bytes: number): boolean {
+  return text.length * 3 > bytes && utf8Length(text) > bytes
+}
+
 function isLowSurrogate(unit: number): boolean {
   return unit >= 0xdc00 && unit < 0xe000
 }

@@ -4,7 +4,7 @@ import type { Forwarded, Relay } from '../protocol/frames.ts'
 import { exceeds } from '../protocol/limits.ts'
 import type { DeliveredMessage, ErrorCode, Message, Refusal } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
-import { utf8Length } from '../protocol/text.ts'
+import { isLonger } from '../protocol/text.ts'
 import type { Clients } from './clients.ts'
 import type { Connection } from './connection.ts'
 import { type Arrivals, type Carrier, type Context, note } from './context.ts'
@@ -182,7 +182,7 @@ export class Router implements Arrivals {
     const to = parseUserName(input.message.to)
     if (!to.ok) return this.#refuse(input, 'bad-name', to.reason)
     const { text } = input.message
-    if (limits.textBytes > 0 && utf8Length(text) > limits.textBytes) {
+    if (limits.textBytes > 0 && isLonger(text, limits.textBytes)) {
       return this.#refuse(input, 'text-too-long', `a text has at most ${limits.textBytes} bytes`)
     }
     const wait = sender.bucket.take(now)

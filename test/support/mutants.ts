@@ -137,8 +137,8 @@ export const MUTANTS: readonly Change[] = [
   {
     name: 'a client goes on counting on a new connection',
     file: 'src/client/session.ts',
-    from: 'this.#received = 0\n    this.#confirmed = 0\n',
-    to: '',
+    from: 'this.#confirmations = new Confirmations()\n    this',
+    to: 'this',
   },
   {
     name: 'no dedupe in the client',
