@@ -17,13 +17,19 @@ import { Wire } from './wire.ts'
 
 /**
  * A connection. A call that came by `EventPackets` has the client's own number; one that came the ordinary way a
- * negative one, by which the answering function is kept.
+ * negative one, by which the answering function is kept. What most connections never need is made when they do.
  */
 interface Client {
-  socket: Socket
-  frames: TurnFrames
-  calls: Map<number, (payload: unknown) => void>
+  readonly connection: number
+  readonly socket: Socket
+  readonly frames: TurnFrames
+  calls: Map<number, (payload: unknown) => void> | undefined
+  /** Counts what it sent that is not what it must be. */
+  dropped: ((event: string) => void) | undefined
 }
+
+/** Takes an event's payload; false: it is not what it must be. */
+type Taker = (client: Client, payload: unknown, call: number | undefined) => boolean
 
 /** The gate of the clients: the default namespace. Checks every payload, then hands it to the core. */
 export class ClientGate {
@@ -34,6 +40,10 @@ export class ClientGate {
   /** Connections that something of this turn waits for. */
   #waiting: TurnFrames[] = []
   #numbers = 0
+  readonly #waits = (frames: TurnFrames) => {
+    this.#waiting.push(frames)
+    this.#gathered()
+  }
 
   /** @param gathered called when something waits for the end of this turn: `flush` is to be called then. */
   constructor(io: Server, log: Log, step: (input: Input) => void, gathered: () => void) {
@@ -67,75 +77,15 @@ export class ClientGate {
 
   #connected(socket: Socket): void {
     const connection = ++this.#numbers
-    const frames = new TurnFrames(socket.conn, waiting => {
-      this.#waiting.push(waiting)
-      this.#gathered()
-    })
-    const client: Client = { socket, frames, calls: new Map() }
+    const frames = new TurnFrames(socket.conn, this.#waits)
+    const client: Client = { connection, socket, frames, calls: undefined, dropped: undefined }
     this.#clients.set(connection, client)
     this.#step({ type: 'connected', connection })
-    const dropped = this.#malformed.counter(`connection ${connection}`)
-    const takers = new Map<string, (payload: unknown, call: number | undefined) => void>()
-    const on = (event: string, take: (payload: unknown, call: number | undefined) => boolean) => {
-      const checked = (payload: unknown, call: number | undefined) => {
-        if (take(payload, call)) return
-        dropped(event)
-        const refusal: Refusal = {
-          ok: false,
-          code: 'bad-payload',
-          message: `the payload of ${event} is not what it must be`,
-        }
-        if (call !== undefined) answer(client, call, refusal)
-        else frames.add(new Packet(eventPacket({ event: 'refused', payload: { ...refusal, event } })))
-      }
-      takers.set(event, checked)
-      socket.on(event, (...args: unknown[]) => {
-        const answering = args.at(-1)
-        const payload = typeof args[0] === 'function' ? undefined : args[0]
-        if (typeof answering !== 'function') return checked(payload, undefined)
-        const call = -++this.#numbers
-        client.calls.set(call, payload => answering(payload))
-        checked(payload, call)
-      })
-    }
+    socket.onAny((event: string, ...args: unknown[]) => this.#ordinary(client, event, args))
     const packets = EventPackets.of(socket.conn)
     if (packets !== undefined) {
-      packets.take = (event, payload, call) => {
-        const take = this.#clients.has(connection) ? takers.get(event) : undefined
-        take?.(payload, call)
-        return take !== undefined
-      }
+      packets.take = (event, payload, call) => this.#clients.has(connection) && this.#take(client, event, payload, call)
     }
-    const withCall = (call: number | undefined) => (call === undefined ? {} : { call })
-    on('identify', (payload, call) => {
-      const hello = identifySchema.safeParse(payload)
-      if (!hello.success && typeof payload !== 'string') return false
-      const [user, protocol] = hello.success ? [hello.data.user, 2 as const] : [payload, 1 as const]
-      const connections = hello.success && hello.data.connections === true
-      this.#step({ type: 'identify', connection, user, protocol, connections, ...withCall(call) })
-      return true
-    })
-    on('im', (payload, call) => {
-      const message = readComposed(payload) ?? originalImSchema.safeParse(payload).data
-      if (message !== undefined) {
-        this.#step(call === undefined ? { type: 'im', connection, message } : { type: 'im', connection, message, call })
-      }
-      return message !== undefined
-    })
-    on('got', payload => {
-      const count = gotSchema.safeParse(payload)
-      if (count.success) this.#step({ type: 'got', connection, count: count.data })
-      return count.success
-    })
-    on('roster', (_, call) => {
-      if (call !== undefined) this.#step({ type: 'roster', connection, call })
-      return call !== undefined
-    })
-    on('relay', payload => {
-      const request = relayRequestSchema.safeParse(payload)
-      if (request.success) this.#step({ type: 'relay', connection, to: request.data.to, body: request.data.body })
-      return request.success
-    })
     socket.on('disconnect', () => {
       if (packets !== undefined) packets.take = undefined
       frames.close()
@@ -143,16 +93,96 @@ export class ClientGate {
       this.#step({ type: 'disconnected', connection })
     })
   }
+
+  /** What came the ordinary way, through Socket.IO's decoder. */
+  #ordinary(client: Client, event: string, args: readonly unknown[]): void {
+    const answering = args.at(-1)
+    const payload = typeof args[0] === 'function' ? undefined : args[0]
+    if (typeof answering !== 'function') return void this.#take(client, event, payload, undefined)
+    const call = -++this.#numbers
+    client.calls ??= new Map()
+    client.calls.set(call, payload => answering(payload))
+    if (!this.#take(client, event, payload, call)) client.calls.delete(call)
+  }
+
+  /** False: there is no such event. */
+  #take(client: Client, event: string, payload: unknown, call: number | undefined): boolean {
+    const take = this.#takers.get(event)
+    if (take === undefined) return false
+    if (take(client, payload, call)) return true
+    client.dropped ??= this.#malformed.counter(`connection ${client.connection}`)
+    client.dropped(event)
+    const message = `the payload of ${event} is not what it must be`
+    const refusal: Refusal = { ok: false, code: 'bad-payload', message }
+    if (call !== undefined) answer(client, call, refusal)
+    else client.frames.add(new Packet(eventPacket({ event: 'refused', payload: { ...refusal, event } })))
+    return true
+  }
+
+  #identify: Taker = ({ connection }, payload, call) => {
+    const hello = identifySchema.safeParse(payload)
+    if (!hello.success && typeof payload !== 'string') return false
+    const [user, protocol] = hello.success ? [hello.data.user, 2 as const] : [payload, 1 as const]
+    const connections = hello.success && hello.data.connections === true
+    this.#step({ type: 'identify', connection, user, protocol, connections, ...(call === undefined ? {} : { call }) })
+    return true
+  }
+
+  #im: Taker = ({ connection }, payload, call) => {
+    const message = readComposed(payload) ?? originalImSchema.safeParse(payload).data
+    if (message === undefined) return false
+    this.#step(call === undefined ? { type: 'im', connection, message } : { type: 'im', connection, message, call })
+    return true
+  }
+
+  #got: Taker = ({ connection }, payload) => {
+    const count = gotSchema.safeParse(payload)
+    if (count.success) this.#step({ type: 'got', connection, count: count.data })
+    return count.success
+  }
+
+  #roster: Taker = ({ connection }, _, call) => {
+    if (call !== undefined) this.#step({ type: 'roster', connection, call })
+    return call !== undefined
+  }
+
+  #relay: Taker = ({ connection }, payload) => {
+    const request = relayRequestSchema.safeParse(payload)
+    if (request.success) this.#step({ type: 'relay', connection, to: request.data.to, body: request.data.body })
+    return request.success
+  }
+
+  /** By their names, in a `Map`: an event that is called `__proto__` is none of them. */
+  readonly #takers: ReadonlyMap<string, Taker> = new Map([
+    ['identify', this.#identify],
+    ['im', this.#im],
+    ['got', this.#got],
+    ['roster', this.#roster],
+    ['relay', this.#relay],
+  ])
 }
 
 type Answer = Extract<Effect, { type: 'answer' }>['payload']
 
 function answer({ frames, calls }: Client, call: number, payload: Answer): void {
   if (call < 0) {
-    calls.get(call)?.(payload)
-    calls.delete(call)
-  } else if ('delivered' in payload) frames.add(new Packet(fatePacket(call, payload)))
+    calls?.get(call)?.(payload)
+    calls?.delete(call)
+  } else if ('roster' in payload) frames.add(new Packet(identifiedPacket(call, payload)))
+  else if ('delivered' in payload) frames.add(new Packet(fatePacket(call, payload)))
   else frames.add(new Packet(`3${call}${JSON.stringify([payload])}`))
+}
+
+/** Rosters as JSON, each made once for all who are told it: thousands may come at once. */
+const encodedRosters = new WeakMap<object, string>()
+
+function identifiedPacket(call: number, { roster, ...others }: Extract<Answer, { roster: unknown }>): string {
+  let encoded = encodedRosters.get(roster)
+  if (encoded === undefined) {
+    encoded = JSON.stringify(roster)
+    encodedRosters.set(roster, encoded)
+  }
+  return `3${call}[${JSON.stringify(others).slice(0, -1)},"roster":${encoded}}]`
 }
 
 /** An event for Socket.IO's default namespace. */

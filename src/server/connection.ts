@@ -18,7 +18,8 @@ export class Connection {
   #awaiting: (Delivery | undefined)[] = []
   #head = 0
   #confirmed = 0
-  #recent = new Set<string>()
+  /** Made for original clients only. */
+  #recent: Set<string> | undefined
 
   constructor(id: number, user: string, protocol: 1 | 2, wantsConnections: boolean, limits: Limits, now: number) {
     this.id = id
@@ -68,6 +69,7 @@ export class Connection {
 
   /** Whether an original client was sent this id already; notes that it is now. */
   repeats(id: string): boolean {
+    this.#recent ??= new Set()
     if (this.#recent.has(id)) return true
     this.#recent.add(id)
     if (this.#recent.size > RECENT_IDS) for (const oldest of this.#recent) return !this.#recent.delete(oldest)
