@@ -12,6 +12,7 @@ import { EventPackets } from './event-packets.ts'
 import { fatePacket, imPacket } from './im-text.ts'
 import type { Log } from './log.ts'
 import { Malformed } from './malformed.ts'
+import { slim } from './slim.ts'
 import { Packet, TurnFrames } from './turn-frames.ts'
 import { Wire } from './wire.ts'
 
@@ -76,6 +77,7 @@ export class ClientGate {
   }
 
   #connected(socket: Socket): void {
+    slim(socket)
     const connection = ++this.#numbers
     const frames = new TurnFrames(socket.conn, this.#waits)
     const client: Client = { connection, socket, frames, calls: undefined, dropped: undefined }
@@ -88,7 +90,6 @@ export class ClientGate {
     }
     socket.on('disconnect', () => {
       if (packets !== undefined) packets.take = undefined
-      frames.close()
       this.#clients.delete(connection)
       this.#step({ type: 'disconnected', connection })
     })
@@ -168,21 +169,21 @@ function answer({ frames, calls }: Client, call: number, payload: Answer): void 
   if (call < 0) {
     calls?.get(call)?.(payload)
     calls?.delete(call)
-  } else if ('roster' in payload) frames.add(new Packet(identifiedPacket(call, payload)))
+  } else if ('roster' in payload) frames.add(identifiedPacket(call, payload))
   else if ('delivered' in payload) frames.add(new Packet(fatePacket(call, payload)))
   else frames.add(new Packet(`3${call}${JSON.stringify([payload])}`))
 }
 
-/** Rosters as JSON, each made once for all who are told it: thousands may come at once. */
-const encodedRosters = new WeakMap<object, string>()
+/** The ends of answers that tell a roster, each encoded once for all who are told it: thousands may come at once. */
+const rosterEnds = new WeakMap<object, Buffer>()
 
-function identifiedPacket(call: number, { roster, ...others }: Extract<Answer, { roster: unknown }>): string {
-  let encoded = encodedRosters.get(roster)
-  if (encoded === undefined) {
-    encoded = JSON.stringify(roster)
-    encodedRosters.set(roster, encoded)
+function identifiedPacket(call: number, { roster, ...others }: Extract<Answer, { roster: unknown }>): Packet {
+  let end = rosterEnds.get(roster)
+  if (end === undefined) {
+    end = Buffer.from(`"roster":${JSON.stringify(roster)}}]`)
+    rosterEnds.set(roster, end)
   }
-  return `3${call}[${JSON.stringify(others).slice(0, -1)},"roster":${encoded}}]`
+  return new Packet(`3${call}[${JSON.stringify(others).slice(0, -1)},`, end)
 }
 
 /** An event for Socket.IO's default namespace. */

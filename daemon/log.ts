@@ -100,10 +100,17 @@ function level(note: Note): LogOptions['level'] {
 export function createLog(options: LogOptions, server: string) {
   const json = pino({ level: options.level, base: { server } })
   const levels = { debug: 20, info: 30, warn: 40, error: 50 }
+  const says = (level: LogOptions['level']) => levels[level] >= levels[options.level]
   const say = (level: LogOptions['level'], message: string) => {
+    if (!says(level)) return
     if (options.format === 'json') json[level](message)
-    else if (levels[level] >= levels[options.level]) console.log(visibleLine(message))
+    else console.log(visibleLine(message))
   }
-  return { say, note: (note: Note) => say(level(note), sentence(note, options.text)) }
+  const note = (note: Note) => {
+    const weight = level(note)
+    // The sentence is made only where somebody reads it.
+    if (says(weight)) say(weight, sentence(note, options.text))
+  }
+  return { say, note }
 }
 export type Log = ReturnType<typeof createLog>

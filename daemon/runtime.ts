@@ -64,6 +64,11 @@ export async function run(options: RuntimeOptions): Promise<Running> {
       allow(null, origin === undefined || origin === `${scheme}://${host}`)
     },
   })
+  // The answer to an upgrade and engine.io's first packet leave in one write; there are no others in that turn.
+  http.prependListener('upgrade', (_, socket) => {
+    socket.cork()
+    setImmediate(() => socket.uncork())
+  })
   io.engine.on('connection', engine => {
     const wire = new Wire(engine, options.limits, options.log)
     EventPackets.install(engine, () => wire.read())

@@ -10,42 +10,53 @@ interface EngineInternals {
     readonly name: string
     readonly socket?: { readonly _sender?: { readonly sendFrame?: unknown } }
   }
-  write(data: string, options?: { compress: boolean; wsPreEncodedFrame: [Buffer] }): void
+  write(data: string, options?: { compress: boolean; wsPreEncodedFrame: [Buffer] | [Buffer, Buffer] }): void
 }
 
 /** engine.io's type of a message, before each packet: '4'. */
 const MESSAGE = 0x34
 
-/** A Socket.IO packet as text, and its WebSocket frame, made once for all who get it. */
+/** A Socket.IO packet, and its WebSocket frame, made once for all who get it. */
 export class Packet {
-  readonly text: string
   /** Bytes of its frame. */
   readonly size: number
+  readonly #start: string
+  /** The end of the text, where packets that differ end alike: encoded once for all of them. */
+  readonly #end: Buffer | undefined
   readonly #payload: number
-  #frame: Buffer | undefined
+  #frame: [Buffer] | [Buffer, Buffer] | undefined
 
-  constructor(text: string) {
-    this.text = text
-    this.#payload = 1 + Buffer.byteLength(text)
+  constructor(start: string, end?: Buffer) {
+    this.#start = start
+    this.#end = end
+    this.#payload = 1 + Buffer.byteLength(start) + (end?.length ?? 0)
     this.size = this.#payload + (this.#payload < 126 ? 2 : this.#payload < 65_536 ? 4 : 10)
   }
 
-  get frame(): Buffer {
+  get text(): string {
+    return this.#end === undefined ? this.#start : this.#start + this.#end.toString()
+  }
+
+  /** Its frame in one piece or two, as `ws` takes it. */
+  get frame(): [Buffer] | [Buffer, Buffer] {
     if (this.#frame === undefined) {
-      this.#frame = Buffer.allocUnsafe(this.size)
-      this.#encode(this.#frame, 0)
+      const start = Buffer.allocUnsafe(this.size - (this.#end?.length ?? 0))
+      this.#encode(start, 0)
+      this.#frame = this.#end === undefined ? [start] : [start, this.#end]
     }
     return this.#frame
   }
 
   /** Puts its frame into a larger buffer; answers with where it ends. */
   copyTo(target: Buffer, at: number): number {
+    const end = at + this.size - (this.#end?.length ?? 0)
     if (this.#frame === undefined) this.#encode(target, at)
-    else this.#frame.copy(target, at)
+    else this.#frame[0].copy(target, at)
+    this.#end?.copy(target, end)
     return at + this.size
   }
 
-  /** A text frame of one piece, not masked, as servers send it (RFC 6455, section 5.2). */
+  /** The start of a text frame of one piece, not masked, as servers send it (RFC 6455, section 5.2). */
   #encode(target: Buffer, at: number): void {
     const payload = this.#payload
     target[at] = 0x81
@@ -60,8 +71,44 @@ export class Packet {
     }
     const message = at + this.size - payload
     target[message] = MESSAGE
-    target.write(this.text, message + 1)
+    target.write(this.#start, message + 1)
   }
+}
+
+/** A packet as engine.io is about to send it. */
+export interface CreatedPacket {
+  readonly type: string
+  readonly data?: unknown
+  options?: { compress?: boolean; wsPreEncodedFrame?: [Buffer] | [Buffer, Buffer] }
+}
+
+/** engine.io's ping, as a frame. */
+const PING = Buffer.from([0x81, 1, 0x32])
+
+/**
+ * Gives a packet that Socket.IO itself sends its frame, so that it takes the short way through `ws`, too: half the cost
+ * of a connection's first packets, and of its pings.
+ */
+export function giveFrame(engine: Engine, packet: CreatedPacket): void {
+  if (packet.options?.wsPreEncodedFrame !== undefined || !takesFrames(engine as unknown as EngineInternals)) return
+  const { type, data } = packet
+  let frame: [Buffer] | [Buffer, Buffer] | undefined
+  if (type === 'message' && typeof data === 'string') frame = new Packet(data).frame
+  else if (type === 'ping' && data === undefined) frame = [PING]
+  // Its options may be those of other packets, too.
+  if (frame !== undefined) packet.options = { ...packet.options, wsPreEncodedFrame: frame }
+}
+
+function takesFrames({ transport: { name, socket } }: EngineInternals): boolean {
+  return name === 'websocket' && typeof socket?._sender?.sendFrame === 'function'
+}
+
+/** Where a connection keeps its frames: the listener is the same function for all connections. */
+const FRAMES = Symbol('frames')
+type WithFrames = Engine & { [FRAMES]?: TurnFrames }
+
+function beforePacket(this: WithFrames): void {
+  this[FRAMES]?.before()
 }
 
 /**
@@ -73,8 +120,6 @@ export class Packet {
 export class TurnFrames {
   readonly #engine: EngineInternals
   readonly #waits: (frames: TurnFrames) => void
-  /** Lets go of the connection. */
-  readonly close: () => void
   #packets: Packet[] = []
   #handing = false
 
@@ -82,15 +127,17 @@ export class TurnFrames {
   constructor(engine: Engine, waits: (frames: TurnFrames) => void) {
     this.#engine = engine as unknown as EngineInternals
     this.#waits = waits
-    const before = () => {
-      if (!this.#handing) this.flush()
-    }
-    engine.on('packetCreate', before)
-    this.close = () => void engine.off('packetCreate', before)
+    ;(engine as WithFrames)[FRAMES] = this
+    engine.on('packetCreate', beforePacket)
   }
 
   add(packet: Packet): void {
     if (this.#packets.push(packet) === 1) this.#waits(this)
+  }
+
+  /** Something else is about to be written: what waits goes first. */
+  before(): void {
+    if (!this.#handing) this.flush()
   }
 
   flush(): void {
@@ -99,16 +146,11 @@ export class TurnFrames {
     if (first === undefined) return
     this.#packets = []
     this.#handing = true
-    if (this.#takesFrames) {
-      const bytes = packets.length === 1 ? first.frame : joined(packets)
-      this.#engine.write('', { compress: false, wsPreEncodedFrame: [bytes] })
+    if (takesFrames(this.#engine)) {
+      const wsPreEncodedFrame = packets.length === 1 ? first.frame : ([joined(packets)] as [Buffer])
+      this.#engine.write('', { compress: false, wsPreEncodedFrame })
     } else for (const { text } of packets) this.#engine.write(text)
     this.#handing = false
-  }
-
-  get #takesFrames(): boolean {
-    const { name, socket } = this.#engine.transport
-    return name === 'websocket' && typeof socket?._sender?.sendFrame === 'function'
   }
 }
 

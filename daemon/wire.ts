@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io'
 import { exceeds, type Limits } from '../src/protocol/limits.ts'
 import type { Log } from './log.ts'
+import { type CreatedPacket, giveFrame } from './turn-frames.ts'
 
 /** engine.io's side of a connection. */
 type Engine = Socket['conn']
@@ -21,13 +22,22 @@ const LONGEST_PAUSE_MS = 4_000
 /** Time for the last words to leave before a connection is cut off, ms. */
 const LAST_WORDS_MS = 1_000
 
-/** What engine.io tells of a packet that is to be sent: its data, or the frame that was made of it before. */
-interface CreatedPacket {
-  data?: { length?: number }
-  options?: { wsPreEncodedFrame?: readonly Buffer[] }
-}
+/** Where a connection keeps its wire: its listeners are the same functions for all connections. */
+const WIRE = Symbol('wire')
+type WithWire = Engine & { [WIRE]?: Wire }
 
-const wires = new WeakMap<Engine, Wire>()
+function onCreated(this: WithWire, packet: CreatedPacket): void {
+  giveFrame(this, packet)
+  const [start, end] = packet.options?.wsPreEncodedFrame ?? []
+  const length = typeof packet.data === 'string' ? packet.data.length : 0
+  this[WIRE]?.written(start === undefined ? length : start.length + (end?.length ?? 0))
+}
+function onFlush(this: WithWire): void {
+  this[WIRE]?.flushed()
+}
+function onPacket(this: WithWire): void {
+  this[WIRE]?.read()
+}
 
 /**
  * The bytes of one connection, below Socket.IO, which bounds neither direction: what waits for a client that does not
@@ -54,18 +64,14 @@ export class Wire {
     this.#limits = limits
     this.#log = log
     this.#bound = limits.bufferedBytes
-    wires.set(engine, this)
-    engine.on('packetCreate', (packet: CreatedPacket) => {
-      this.#written(packet.data?.length ?? packet.options?.wsPreEncodedFrame?.[0]?.length ?? 0)
-    })
-    engine.on('flush', () => {
-      this.#queued = 0
-    })
-    engine.on('packet', () => this.read())
+    ;(engine as WithWire)[WIRE] = this
+    engine.on('packetCreate', onCreated)
+    engine.on('flush', onFlush)
+    engine.on('packet', onPacket)
   }
 
-  static of(engine: Engine): Wire | undefined {
-    return wires.get(engine)
+  static of(engine: WithWire): Wire | undefined {
+    return engine[WIRE]
   }
 
   /** A proven peer: its link is read as fast as it goes, and may hold more. */
@@ -93,11 +99,17 @@ export class Wire {
     return transport.socket
   }
 
-  #written(bytes: number): void {
+  /** So many bytes went into engine.io's buffer. */
+  written(bytes: number): void {
     this.#queued += bytes
     if (this.#ended || !exceeds(this.#queued + (this.#raw?.bufferedAmount ?? 0), this.#bound)) return
     this.#log.say('warn', `Cut off a ${this.#link ? 'peer' : 'client'} that does not read.`)
     this.cut()
+  }
+
+  /** engine.io's buffer has gone to the socket's. */
+  flushed(): void {
+    this.#queued = 0
   }
 
   /** A packet was read. A leaky bucket: what one read brought too much is paid for by a pause. */

@@ -1,11 +1,12 @@
-/** What two files of the daemon build on inside engine.io is there, and without it all is as it was, only slower. */
+/** What three files of the daemon build on inside engine.io is there, and without it all is as it was, only slower. */
 import { createServer, type Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server, type Socket } from 'socket.io'
 import { io } from 'socket.io-client'
 import { afterEach, expect, test } from 'vitest'
 import { EventPackets } from '../daemon/event-packets.ts'
-import { Packet, TurnFrames } from '../daemon/turn-frames.ts'
+import { slim } from '../daemon/slim.ts'
+import { type CreatedPacket, giveFrame, Packet, TurnFrames } from '../daemon/turn-frames.ts'
 
 let server: Server
 let http: HttpServer
@@ -85,4 +86,73 @@ test('events are read without the general decoder, those that are not taken go t
       ['binary', Buffer.from('bytes')],
     ])
   client.close()
+})
+
+test('packets that end alike share their end, alone in a turn and with others', async () => {
+  const { client, socket } = await connected('websocket')
+  const received: unknown[] = []
+  client.onAny((event, payload) => received.push([event, payload]))
+  const frames = new TurnFrames(socket.conn, () => {})
+  const end = Buffer.from(`${JSON.stringify('ü'.repeat(40_000))}]`)
+  const packets = ['one', 'two', 'three'].map(event => new Packet(`2[${JSON.stringify(event)},`, end))
+  expect(packets[0]?.frame[1]).toBe(end)
+  for (const [at, packet] of packets.entries()) {
+    frames.add(packet)
+    if (at !== 1) frames.flush()
+  }
+  await expect
+    .poll(() => received, { timeout: 10_000 })
+    .toEqual(['one', 'two', 'three'].map(event => [event, 'ü'.repeat(40_000)]))
+  client.close()
+})
+
+test("Socket.IO's own packets are given their frames, and leave others' options as they are", async () => {
+  const { client, socket } = await connected('websocket')
+  const received: unknown[] = []
+  client.onAny((event, payload) => received.push([event, payload]))
+  const framed: [string, boolean][] = []
+  socket.conn.on('packetCreate', (packet: unknown) => {
+    const created = packet as CreatedPacket
+    const options = { ...created.options }
+    const given = created.options
+    giveFrame(socket.conn, created)
+    expect(given).toEqual(options)
+    framed.push([created.type, created.options?.wsPreEncodedFrame !== undefined])
+  })
+  socket.emit('text', 'ü')
+  socket.emit('bytes', Buffer.from('bytes'))
+  ;(socket.conn as unknown as { sendPacket: (type: string) => void }).sendPacket('ping')
+  const ponged = new Promise<void>(resolve => {
+    socket.conn.on('packet', ({ type }: { type: string }) => type === 'pong' && resolve())
+  })
+  await expect
+    .poll(() => received, { timeout: 10_000 })
+    .toEqual([
+      ['text', 'ü'],
+      ['bytes', Buffer.from('bytes')],
+    ])
+  await ponged
+  expect(framed).toEqual([
+    ['message', true],
+    ['message', true],
+    ['message', false],
+    ['ping', true],
+  ])
+  client.close()
+})
+
+test('a connection lets go of its request, and works on', async () => {
+  const { client, socket } = await connected('websocket')
+  const raw = (socket.conn.transport as unknown as { socket: { _socket: NodeJS.EventEmitter } }).socket._socket
+  const listeners = raw.listenerCount('close')
+  slim(socket)
+  expect(socket.request).toBeNull()
+  expect(raw.listenerCount('close')).toBe(listeners - 1)
+  const closed = new Promise(resolve => socket.on('disconnect', resolve))
+  const answered = new Promise(resolve => socket.on('ordinary', (_, answer) => resolve(answer('yes'))))
+  expect(await client.emitWithAck('ordinary', 1)).toBe('yes')
+  await answered
+  client.close()
+  await closed
+  expect(socket.nsp.sockets.size).toBe(0)
 })

@@ -180,3 +180,35 @@ test('every limit has its test', () => {
   const tested = [...ROWS.map(({ limit }) => limit), 'messagesPerSecond', ...bytes]
   expect(tested.sort()).toEqual(Object.keys(DEFAULT_LIMITS).sort())
 })
+
+describe('the roster under churn', () => {
+  /** Versions that a crowd of so many is told in a second, while someone comes or goes every 10 ms. */
+  const versions = (crowd: number, seconds: number): number[] => {
+    const desk = new Desk({ connections: 0 })
+    for (let n = 0; n < crowd; n++) desk.join(`user ${n}`)
+    desk.pass(10_000)
+    return times(seconds, () => {
+      desk.effects.length = 0
+      for (let n = 0; n < 50; n++) {
+        const visitor = desk.join(`visitor ${n}`)
+        desk.pass(10)
+        desk.step({ type: 'disconnected', connection: visitor })
+        desk.join(`stays ${desk.now}`)
+        desk.pass(10)
+      }
+      return desk.effects.filter(effect => effect.type === 'emit' && effect.message.event === 'roster').length
+    })
+  }
+
+  test('a few versions go out at once, then ever fewer the larger the crowd', () => {
+    const [first = 0, , , last = 0] = versions(1_000, 4)
+    expect(first).toBeGreaterThanOrEqual(8)
+    expect(last).toBeLessThanOrEqual(2)
+    expect(last).toBeGreaterThanOrEqual(1)
+  })
+
+  test('a small crowd is told as it happens', () => {
+    const [, , , last = 0] = versions(20, 4)
+    expect(last).toBeGreaterThanOrEqual(10)
+  })
+})

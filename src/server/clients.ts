@@ -11,6 +11,10 @@ const ROSTER_WINDOW_MIN = 50
 /** … and a ms more for every so many clients, up to the greatest. */
 const CLIENTS_PER_MS = 50
 const ROSTER_WINDOW_MAX = 1_000
+/** When changes do not end, after so many versions of the roster in a row … */
+const VERSIONS_AT_ONCE = 8
+/** … each one more waits a ms for every so many clients, up to the greatest window. */
+const CLIENTS_PER_PACE_MS = 2
 /** A connection whose identification is refused so often is closed. */
 const REFUSALS = 10
 
@@ -25,6 +29,9 @@ export class Clients {
   #wantList = new Set<number>()
   readonly #multiples = new Multiples()
   #publishAt = Number.POSITIVE_INFINITY
+  /** Versions that went out and are not yet paid for by time: a leaky bucket. */
+  #versions = 0
+  #versionsAt = 0
 
   constructor(context: Context, servers: () => ServerAddress[]) {
     this.#context = context
@@ -193,6 +200,9 @@ export class Clients {
     const connections = this.#context.directory.enter(connection)
     note(this.#context, { event: 'user-connected', user: connection.user, connections })
     this.#changed(connection.user, connections)
+    // Who is alone need not be told so: a client that has just come takes itself for that.
+    const { directory, siblings } = this.#context
+    if (connections === 1 && directory.connections(connection.user) === 1) siblings.delete(connection.user)
   }
 
   #changed(user: string, connections: number): void {
@@ -203,7 +213,20 @@ export class Clients {
 
   #publishSoon(): void {
     const window = Math.min(ROSTER_WINDOW_MAX, ROSTER_WINDOW_MIN + this.#connections.size / CLIENTS_PER_MS)
-    this.#publishAt = Math.min(this.#publishAt, this.#context.now + window)
+    this.#leak()
+    const wait = (this.#versions + 1 - VERSIONS_AT_ONCE) * this.#pace
+    this.#publishAt = Math.min(this.#publishAt, this.#context.now + Math.max(window, wait))
+  }
+
+  /** A version costs the same for every client that is told of it: a crowd that keeps coming is told of in fewer. */
+  get #pace(): number {
+    return Math.min(ROSTER_WINDOW_MAX, 1 + this.#connections.size / CLIENTS_PER_PACE_MS)
+  }
+
+  #leak(): void {
+    const { now } = this.#context
+    if (this.#versions > 0) this.#versions = Math.max(0, this.#versions - (now - this.#versionsAt) / this.#pace)
+    this.#versionsAt = now
   }
 
   /** Gives the roster's changes to every client: once, and the same object to all of a kind. */
@@ -218,6 +241,8 @@ export class Clients {
     else for (const { id, protocol } of this.#connections.values()) (protocol === 1 ? lists : deltas).push(id)
     this.#wantList.clear()
     if (lists.length + deltas.length === 0) return
+    this.#leak()
+    this.#versions++
     note(this.#context, { event: 'updating-clients', clients: lists.length + deltas.length, online: roster.size })
     if (delta !== undefined && deltas.length > 0) {
       effects.push({ type: 'emit', to: deltas, message: { event: 'roster', payload: delta } })

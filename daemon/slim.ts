@@ -1,0 +1,29 @@
+import type { Socket } from 'socket.io'
+
+/** What Socket.IO and engine.io keep to themselves, and this file builds on; test/engine-internals.test.ts holds it. */
+interface Internals {
+  conn: {
+    request: object | null
+    readonly transport: { readonly socket?: { readonly _socket?: NodeJS.EventEmitter } }
+  }
+  handshake: object | undefined
+}
+
+/**
+ * Lets go of what Socket.IO keeps of a connection for its whole life and nobody here asks for: the request that opened
+ * it, with its headers, what was made of them, and the room that it is alone in. 2.3 kB for each connection, of 13.
+ */
+export function slim(socket: Socket): void {
+  const internals = socket as unknown as Internals
+  internals.handshake = undefined
+  internals.conn.request = null
+  socket.nsp.adapter.delAll(socket.id)
+  // engine.io's answer to an upgrade, which holds the request, listens once for the close, to tell it to nobody.
+  const raw = internals.conn.transport.socket?._socket
+  for (const wrapper of (raw?.rawListeners('close') ?? []) as OnceWrapper[]) {
+    if (wrapper.listener?.name === '') raw?.off('close', wrapper)
+  }
+}
+
+/** What an emitter wraps a listener in that is to be called once. */
+type OnceWrapper = (() => void) & { listener?: () => void }
