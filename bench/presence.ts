@@ -120,6 +120,7 @@ async function run(small: boolean): Promise<Measure[]> {
   const found = new Map<number, Found[]>()
   const lists = new Map<number, Found[]>()
   let plain: Found[] = []
+  let broadcast: Found[] = []
   for (const size of sizes) {
     const alone = async (start: () => Promise<System>, protocol: Protocol, times: number) => {
       const system = await start()
@@ -129,7 +130,8 @@ async function run(small: boolean): Promise<Measure[]> {
     }
     // The first rounds warm up, and are not counted.
     found.set(size, (await alone(() => startMesh(2), 2, rounds + (small ? 0 : 2))).slice(-rounds))
-    if (size === least) plain = await alone(startFullList, 1, rounds)
+    if (size === least) plain = await alone(() => startFullList('each'), 1, rounds)
+    if (size === least) broadcast = await alone(() => startFullList('broadcast'), 1, rounds)
     if (size === least || size === most) lists.set(size, await alone(() => startMesh(2), 1, rounds))
   }
   const of = (size: number, key: keyof Found, from = found) => (from.get(size) ?? []).map(one => one[key])
@@ -159,6 +161,12 @@ async function run(small: boolean): Promise<Measure[]> {
       },
     )
   }
+  measures.push({
+    name: `CPU, ${least} watch, again`,
+    unit: 's',
+    samples: of(least, 'cpu'),
+    yardstick: { name: 'full list, broadcast', samples: broadcast.map(({ cpu }) => cpu) },
+  })
   measures.push(
     { name: `exponent of CPU, ${least} to ${most}`, unit: '', samples: [exponent('cpu')], aim: { atMost: 0.5 } },
     { name: `exponent of bytes, ${least} to ${most}`, unit: '', samples: [exponent('bytes')], aim: { atMost: 1.05 } },

@@ -161,9 +161,9 @@ export async function startRedisChat(servers: number): Promise<System> {
 }
 
 /** One server of Socket.IO 4.8 that pushes the full list at each change. */
-export async function startFullList(): Promise<System> {
+export async function startFullList(how: 'each' | 'broadcast'): Promise<System> {
   const port = await freePort()
-  const node = startNode('bench/yardsticks/full-list.js', [`${port}`])
+  const node = startNode('bench/yardsticks/full-list.js', [`${port}`, how])
   await listening(port)
   return system('Socket.IO, full list', [port], [node], [])
 }

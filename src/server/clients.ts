@@ -13,8 +13,10 @@ const CLIENTS_PER_MS = 50
 const ROSTER_WINDOW_MAX = 1_000
 /** When changes do not end, after so many versions of the roster in a row … */
 const VERSIONS_AT_ONCE = 8
-/** … each one more waits a ms for every so many clients, up to the greatest window. */
-const CLIENTS_PER_PACE_MS = 2
+/** … each one more waits a ms for every so many clients, up to the greatest window; … */
+const CLIENTS_PER_PACE_MS = 1
+/** … while nothing changes, versions are forgotten so much faster. */
+const CALM_FACTOR = 20
 /** A connection whose identification is refused so often is closed. */
 const REFUSALS = 10
 
@@ -212,10 +214,11 @@ export class Clients {
   }
 
   #publishSoon(): void {
-    const window = Math.min(ROSTER_WINDOW_MAX, ROSTER_WINDOW_MIN + this.#connections.size / CLIENTS_PER_MS)
-    this.#leak()
+    if (this.#publishAt < Number.POSITIVE_INFINITY) return
+    this.#forget(CALM_FACTOR)
+    const window = ROSTER_WINDOW_MIN + this.#connections.size / CLIENTS_PER_MS
     const wait = (this.#versions + 1 - VERSIONS_AT_ONCE) * this.#pace
-    this.#publishAt = Math.min(this.#publishAt, this.#context.now + Math.max(window, wait))
+    this.#publishAt = this.#context.now + Math.min(ROSTER_WINDOW_MAX, Math.max(window, wait))
   }
 
   /** A version costs the same for every client that is told of it: a crowd that keeps coming is told of in fewer. */
@@ -223,9 +226,10 @@ export class Clients {
     return Math.min(ROSTER_WINDOW_MAX, 1 + this.#connections.size / CLIENTS_PER_PACE_MS)
   }
 
-  #leak(): void {
+  /** Counts out the versions that the time since the last look has paid for. */
+  #forget(factor: number): void {
     const { now } = this.#context
-    if (this.#versions > 0) this.#versions = Math.max(0, this.#versions - (now - this.#versionsAt) / this.#pace)
+    this.#versions = Math.max(0, this.#versions - ((now - this.#versionsAt) * factor) / this.#pace)
     this.#versionsAt = now
   }
 
@@ -241,7 +245,7 @@ export class Clients {
     else for (const { id, protocol } of this.#connections.values()) (protocol === 1 ? lists : deltas).push(id)
     this.#wantList.clear()
     if (lists.length + deltas.length === 0) return
-    this.#leak()
+    this.#forget(1)
     this.#versions++
     note(this.#context, { event: 'updating-clients', clients: lists.length + deltas.length, online: roster.size })
     if (delta !== undefined && deltas.length > 0) {
