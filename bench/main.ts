@@ -7,12 +7,13 @@ import { idle } from './idle.ts'
 import { im } from './im.ts'
 import { join } from './join.ts'
 import { presence } from './presence.ts'
+import { scale } from './scale.ts'
 import { screen } from './screen.ts'
 import { type Benchmark, judge, type Result, table } from './support/report.ts'
 import { sleep } from './support/servers.ts'
 import { users } from './users.ts'
 
-const benchmarks: readonly Benchmark[] = [im, presence, users, join, idle, screen]
+const benchmarks: readonly Benchmark[] = [im, presence, users, join, idle, screen, scale]
 
 const program = new Command('bench')
   .argument('[names...]', `which: ${benchmarks.map(({ name }) => name).join(', ')} (default: all)`)

@@ -44,6 +44,8 @@ function sentence(note: Note, showText: boolean): string {
       return `Asking peer: ${note.peer} for its whole user list...`
     case 'peer-gone':
       return `Removing ${plural(note.users, 'user')} of peer: ${note.peer}`
+    case 'foreign-sender':
+      return `Refused an IM of ${note.user} from peer: ${note.peer}, which does not hold that user.`
     case 'peer-goodbye':
       return `Peer: ${note.peer} said goodbye.`
     case 'peer-learned':
@@ -87,6 +89,7 @@ function level(note: Note): LogOptions['level'] {
       return 'debug'
     case 'dial-failed':
     case 'link-refused':
+    case 'foreign-sender':
     case 'stalled':
       return 'warn'
     case 'link-lost':

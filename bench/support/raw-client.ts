@@ -5,13 +5,15 @@
 import { connect, type Socket } from 'node:net'
 
 const ZERO_KEY = Buffer.alloc(4)
+/** All connections are read into this one, one after the other: a long list needs no memory of its own. */
+const CHUNK = Buffer.alloc(256 * 1024)
 /** engine.io's type of a message: '4'. */
 const MESSAGE = 0x34
 
 export class RawClient {
   /** Takes each Socket.IO packet, without engine.io's type before it: `2["im",…]`. */
   onPacket: (packet: string) => void = () => {}
-  /** Takes the bytes of a packet first; true: it is not wanted as a text. */
+  /** Takes the bytes of a packet first, which are its only meanwhile; true: it is not wanted as a text. */
   onBytes: ((bytes: Buffer) => boolean) | undefined
   /** Bytes of the frames that brought packets; pings are not counted. */
   bytes = 0
@@ -20,9 +22,14 @@ export class RawClient {
   #rest: Buffer | undefined
   #out: string[] = []
   #opened: (() => void) | undefined
+  #upgraded = false
 
   private constructor(port: number) {
-    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    const callback = (length: number) => {
+      this.#data(CHUNK.subarray(0, length))
+      return true
+    }
+    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true, onread: { buffer: CHUNK, callback } })
     this.#socket.on('error', () => this.close())
     this.#socket.on('close', () => {
       this.closed = true
@@ -35,12 +42,6 @@ export class RawClient {
     return new Promise((resolve, reject) => {
       client.#socket.once('close', () => reject(new Error(`connection to port ${port} closed`)))
       client.#opened = () => resolve(client)
-      client.#socket.once('data', chunk => {
-        const end = chunk.indexOf('\r\n\r\n')
-        if (end < 0 || !chunk.subarray(0, 12).toString().endsWith('101')) return client.close()
-        client.#socket.on('data', more => client.#read(more))
-        client.#read(chunk.subarray(end + 4))
-      })
       client.#socket.write(
         `GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\n` +
           'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
@@ -67,6 +68,15 @@ export class RawClient {
     })
   }
 
+  #data(chunk: Buffer): void {
+    if (this.#upgraded) return this.#read(chunk)
+    const end = chunk.indexOf('\r\n\r\n')
+    if (end < 0 || !chunk.subarray(0, 12).toString().endsWith('101')) return this.close()
+    this.#upgraded = true
+    this.#read(chunk.subarray(end + 4))
+  }
+
+  /** @param chunk is another's afterwards */
   #read(chunk: Buffer): void {
     const data = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk])
     let at = 0

@@ -3,6 +3,9 @@ import { Replica } from '../presence/replica.ts'
 import type { Forwarded, ForwardFate } from '../protocol/frames.ts'
 import type { Backoff } from './backoff.ts'
 
+/** Messages of a user who has left the peer may still come for so long, ms: they were held while the link was down. */
+const FAREWELL_MS = 10_000
+
 /** The link that this server dials. */
 export type Outbound =
   | { state: 'waiting'; retryAt: number }
@@ -53,6 +56,9 @@ export class Peer {
   /** Highest number received of the peer's forwards, in this incarnation of it. */
   received: { incarnation: string; number: number } | undefined
 
+  /** Users who left it lately, the oldest first, and until when messages of theirs may still come; monotonic ms. */
+  #departed = new Map<string, number>()
+
   constructor(id: string, url: string | undefined, configured: boolean, backoff: Backoff, now: number) {
     this.id = id
     this.url = url
@@ -66,6 +72,25 @@ export class Peer {
   get idle(): boolean {
     const { configured, inbound, outbound, replica, held } = this
     return !configured && inbound === undefined && outbound.state === 'waiting' && replica.size + held.size === 0
+  }
+
+  /** Notes a change of a user's connections to it. */
+  changed(user: string, now: number): void {
+    this.#departed.delete(user)
+    if (this.replica.connections(user) === 0) this.#departed.set(user, now + FAREWELL_MS)
+  }
+
+  /** Whether it may pass on what this user says: it holds a connection of theirs, or did a moment ago. */
+  speaksFor(user: string, now: number): boolean {
+    return this.replica.connections(user) > 0 || (this.#departed.get(user) ?? Number.NEGATIVE_INFINITY) > now
+  }
+
+  /** Forgets who left too long ago. */
+  forgetDeparted(now: number): void {
+    for (const [user, until] of this.#departed) {
+      if (until > now) return
+      this.#departed.delete(user)
+    }
   }
 
   /** Numbers and holds a message, and puts it into this turn's batch if the link is open. */

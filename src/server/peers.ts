@@ -296,7 +296,7 @@ export class Peers implements Carrier {
       case 'presence':
         // A stream speaks for the incarnation that the handshake proved, and for no other.
         if (frame.payload.incarnation !== inbound.incarnation) return
-        if (!applyPresence(this.#context, peer.id, peer.replica, frame.payload, this.#touch)) this.#resync(peer)
+        if (!applyPresence(this.#context, peer.id, peer.replica, frame.payload, this.#toucher(peer))) this.#resync(peer)
         if (exceeds(peer.replica.size, this.#context.options.limits.usersPerPeer)) {
           this.#gone(peer)
           this.#cut(link, 'it brings more users than usersPerPeer allows')
@@ -307,12 +307,14 @@ export class Peers implements Carrier {
         if (peer.replica.isBehind(inbound.incarnation, frame.payload.seq)) this.#resync(peer)
         return
       case 'forward': {
-        const batch = frame.payload.filter(([number]) => peer.accepts(inbound.incarnation, number))
+        const batch = frame.payload.filter(([number, , , from]) => {
+          return peer.accepts(inbound.incarnation, number) && this.#isOwn(peer, inbound.incarnation, number, from)
+        })
         this.#arrivals?.forwarded(peer.id, inbound.incarnation, batch)
         return
       }
       case 'relay':
-        this.#arrivals?.relayed(frame.payload)
+        if (peer.speaksFor(frame.payload.user, this.#context.now)) this.#arrivals?.relayed(frame.payload)
         return
       case 'missed':
         for (const name of frame.payload) this.#context.siblings.add(name)
@@ -324,6 +326,24 @@ export class Peers implements Carrier {
         note(this.#context, { event: 'peer-goodbye', peer: peer.id })
         this.#gone(peer)
         return
+    }
+  }
+
+  /**
+   * Whether a forwarded message comes from a user of the peer. What does not is answered as unconfirmed: should the
+   * peer be honest, and only its stream be behind, the sender's client sends it again.
+   */
+  #isOwn(peer: Peer, incarnation: string, number: number, from: string): boolean {
+    if (peer.speaksFor(from, this.#context.now)) return true
+    note(this.#context, { event: 'foreign-sender', peer: peer.id, user: from })
+    this.answer(peer.id, incarnation, number, 0, true)
+    return false
+  }
+
+  #toucher(peer: Peer): (name: string) => void {
+    return name => {
+      peer.changed(name, this.#context.now)
+      this.#touch(name)
     }
   }
 
@@ -404,6 +424,7 @@ export class Peers implements Carrier {
   /** One beat: say where the stream stands, find links without life, let go of what was held for too long. */
   #beat(peer: Peer): void {
     const { now, stream, options } = this.#context
+    peer.forgetDeparted(now)
     const { outbound, inbound } = peer
     if (outbound.state === 'open') {
       const payload = { incarnation: stream.incarnation, seq: stream.seq }
@@ -431,7 +452,7 @@ export class Peers implements Carrier {
   #gone(peer: Peer): void {
     peer.goneAt = Number.POSITIVE_INFINITY
     note(this.#context, { event: 'peer-gone', peer: peer.id, users: peer.replica.size })
-    replaceWithNothing(peer.replica, this.#touch)
+    replaceWithNothing(peer.replica, this.#toucher(peer))
   }
 
   #hangUp(link: number, reason: string): void {

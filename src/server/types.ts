@@ -104,6 +104,8 @@ export type Note =
   | { event: 'resync'; peer: string }
   | { event: 'peer-gone'; peer: string; users: number }
   | { event: 'peer-goodbye'; peer: string }
+  /** A peer passed on a message of a user that it does not hold. */
+  | { event: 'foreign-sender'; peer: string; user: string }
   | { event: 'peer-learned'; peer: string; url: string }
   | { event: 'updating-clients'; clients: number; online: number }
   | { event: 'updating-peers'; user: string }

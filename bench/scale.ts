@@ -1,0 +1,267 @@
+import { writeFileSync } from 'node:fs'
+import type { Introduction } from '../src/protocol/frames.ts'
+import { DEFAULT_LIMITS } from '../src/protocol/limits.ts'
+import { PROTOCOL } from '../src/protocol/messages.ts'
+import { MeshServer } from '../src/server/server.ts'
+import type { Effect, Input } from '../src/server/types.ts'
+import { plot } from './support/plot.ts'
+import type { Benchmark, Measure } from './support/report.ts'
+
+const TICK_MS = 50
+const USERS = 100_000
+/**
+ * The largest meshes are simulated with fewer users, for the sake of time: what start and clients cost is a sum over
+ * the users, and is multiplied; nothing else depends on them.
+ */
+const SIMULATED = new Map([
+  [50, 20_000],
+  [100, 5_000],
+  [200, 2_000],
+])
+const PLOT = 'docs/scale.svg'
+const TEXT = 'x'.repeat(100)
+
+/** Packets and bytes, over all links or to all clients. */
+interface Sent {
+  packets: number
+  bytes: number
+}
+
+interface Counted {
+  /** Beats excluded. */
+  links: Sent
+  beats: Sent
+  clients: Sent
+}
+
+/** One server, and what its links lead to. */
+interface Node {
+  id: string
+  core: MeshServer
+  links: Map<number, { node: Node; link: number }>
+  numbers: number
+}
+
+/** A whole mesh of cores on a network that takes no time; counts what goes over it. */
+class CountedMesh {
+  readonly nodes: Node[]
+  readonly links: Sent = { packets: 0, bytes: 0 }
+  /** Those of the links that say no more than where a stream stands. */
+  readonly beats: Sent = { packets: 0, bytes: 0 }
+  readonly clients: Sent = { packets: 0, bytes: 0 }
+  #now = 1_000
+  #queue: [Node, Input][] = []
+
+  constructor(servers: number) {
+    const addresses = Array.from({ length: servers }, (_, n) => ({
+      id: `server-${n + 1}`,
+      url: `http://10.0.0.${n}:3001`,
+    }))
+    this.nodes = addresses.map(({ id, url }) => {
+      const peers = addresses.filter(peer => peer.id !== id)
+      const limits = { ...DEFAULT_LIMITS, connections: 0, messagesPerSecond: 0 }
+      const incarnation = `${id}#`.padEnd(32, '0')
+      const options = { id, url, peers, limits, incarnation, graceMs: 5_000, random: () => 0.5, narrateMessages: false }
+      return { id, core: new MeshServer(options), links: new Map(), numbers: 0 }
+    })
+  }
+
+  start(): void {
+    // A server dials once all of them listen.
+    const effects = this.nodes.map(({ core }) => core.step({ type: 'start' }, this.#now, this.#now))
+    for (const [at, node] of this.nodes.entries()) for (const effect of effects[at] ?? []) this.#perform(node, effect)
+    this.#settle()
+  }
+
+  join(at: number, user: string): number {
+    const node = this.#node(at)
+    const connection = ++node.numbers
+    this.#queue.push([node, { type: 'connected', connection }])
+    this.#queue.push([node, { type: 'identify', connection, user, protocol: 2 }])
+    this.#settle()
+    return connection
+  }
+
+  say(at: number, connection: number, to: string, id: string): void {
+    const message = { id, at: this.#now, to, text: TEXT }
+    this.#queue.push([this.#node(at), { type: 'im', connection, message, call: ++this.#node(at).numbers }])
+    this.#settle()
+  }
+
+  pass(ms: number): void {
+    for (const until = this.#now + ms; this.#now < until; ) {
+      this.#now += TICK_MS
+      for (const node of this.nodes) if (node.core.deadline <= this.#now) this.#queue.push([node, { type: 'tick' }])
+      this.#settle()
+    }
+  }
+
+  /** What `action` sends. */
+  count(action: () => void): Counted {
+    const [links, beats, clients] = [{ ...this.links }, { ...this.beats }, { ...this.clients }]
+    action()
+    return {
+      links: since(this.links, links),
+      beats: since(this.beats, beats),
+      clients: since(this.clients, clients),
+    }
+  }
+
+  #node(at: number): Node {
+    const node = this.nodes[at % this.nodes.length]
+    if (node === undefined) throw new Error('no server')
+    return node
+  }
+
+  /** Until nothing is on its way; a turn of a server's event loop is one of its inputs. */
+  #settle(): void {
+    for (let at = 0; at < this.#queue.length; at++) {
+      const [node, input] = this.#queue[at] as [Node, Input]
+      for (const effect of node.core.step(input, this.#now, this.#now)) this.#perform(node, effect)
+      if (node.core.gathered) this.#queue.push([node, { type: 'flush' }])
+    }
+    this.#queue = []
+  }
+
+  #perform(node: Node, effect: Effect): void {
+    if (effect.type === 'dial') this.#dial(node, effect.peer)
+    else if (effect.type === 'send') {
+      const to = node.links.get(effect.link)
+      if (to === undefined) return
+      const { event } = effect.frame
+      add(
+        event === 'beat' ? this.beats : this.links,
+        `/mesh,${JSON.stringify([effect.frame.event, effect.frame.payload])}`,
+        1,
+      )
+      this.#queue.push([to.node, { type: 'frame', link: to.link, frame: effect.frame }])
+    } else if (effect.type === 'emit') {
+      const { event, payload } = effect.message
+      add(this.clients, JSON.stringify([event, payload]), effect.to.length)
+      if (event !== 'im') return
+      // Each client has received one message of this benchmark, which are sent one after the other.
+      for (const connection of effect.to) this.#queue.push([node, { type: 'got', connection, count: 1_000_000 }])
+    } else if (effect.type === 'answer') add(this.clients, JSON.stringify([effect.payload]), 1)
+  }
+
+  #dial(dialler: Node, id: string): void {
+    const acceptor = this.nodes.find(node => node.id === id)
+    if (acceptor === undefined) return
+    const [near, far] = [++dialler.numbers, ++acceptor.numbers]
+    const effects = acceptor.core.step(
+      { type: 'accepted', link: far, introduction: introduce(dialler) },
+      this.#now,
+      this.#now,
+    )
+    for (const effect of effects) {
+      if (effect.type !== 'accept') this.#perform(acceptor, effect)
+      else {
+        dialler.links.set(near, { node: acceptor, link: far })
+        acceptor.links.set(far, { node: dialler, link: near })
+        const introduction = introduce(acceptor)
+        this.#queue.push([dialler, { type: 'dialled', peer: id, link: near, introduction, holds: effect.holds }])
+      }
+    }
+  }
+}
+
+function since(now: Sent, before: Sent): Sent {
+  return { packets: now.packets - before.packets, bytes: now.bytes - before.bytes }
+}
+
+function introduce({ id }: Node): Introduction {
+  return { id, incarnation: `${id}#`.padEnd(32, '0'), protocol: PROTOCOL }
+}
+
+/** A packet as engine.io sends it: its type and Socket.IO's before it, and the head of a WebSocket frame. */
+function add(sent: Sent, packet: string, times: number): void {
+  const bytes = 2 + Buffer.byteLength(packet)
+  sent.packets += times
+  sent.bytes += times * (bytes + (bytes < 126 ? 2 : bytes < 65_536 ? 4 : 10))
+}
+
+interface Cost {
+  servers: number
+  start: Sent
+  /** A second of it. */
+  idle: Sent
+  join: Counted
+  message: Counted
+}
+
+function costOf(servers: number, users: number, simulated: number, times: number): Cost {
+  const mesh = new CountedMesh(servers)
+  const name = (n: number) => `user-${n.toString().padStart(6, '0')}`
+  const connections = Array.from({ length: simulated }, (_, n) => mesh.join(n, name(n)))
+  const { links: start } = mesh.count(() => mesh.start())
+  mesh.pass(3_000)
+  const seconds = 5
+  const { beats } = mesh.count(() => mesh.pass(seconds * 1_000))
+  const each = (action: (n: number) => void): Counted => {
+    const found = mesh.count(() => {
+      for (let n = 0; n < times; n++) {
+        action(n)
+        mesh.pass(2_000)
+      }
+    })
+    return { links: share(found.links, times), beats: share(found.beats, times), clients: share(found.clients, times) }
+  }
+  const join = each(n => void mesh.join(n, `newcomer-${n}`))
+  const missing = simulated / users
+  const message = each(n => mesh.say(n, connections[n] ?? 0, name(n + 1), `message-${n}`))
+  return {
+    servers,
+    start: share(start, missing),
+    idle: share(beats, seconds),
+    join: { ...join, clients: share(join.clients, missing) },
+    message,
+  }
+}
+
+function share({ packets, bytes }: Sent, parts: number): Sent {
+  return { packets: packets / parts, bytes: bytes / parts }
+}
+
+export const scale: Benchmark = {
+  name: 'scale',
+  about: 'what a full mesh sends in all, in the simulation: links only, unless clients are named',
+  async run(small) {
+    const [sizes, users, times] = small ? [[2, 5, 10], 1_000, 3] : [[2, 5, 10, 20, 50, 100, 200], USERS, 3]
+    const costs = sizes.map(servers => {
+      const cost = costOf(servers, users, small ? users : (SIMULATED.get(servers) ?? users), times)
+      if (!small) console.log(`${servers} servers counted`)
+      return cost
+    })
+    if (!small) {
+      const line = (name: string, of: (cost: Cost) => number) => ({
+        name,
+        points: costs.map(cost => [cost.servers, of(cost)] as const),
+      })
+      const title = `Bytes over all links of a full mesh with ${users.toLocaleString('en')} users`
+      const lines = [
+        line('idle, a second', ({ idle }) => idle.bytes),
+        line('a join', ({ join }) => join.links.bytes),
+        line('a message', ({ message }) => message.links.bytes),
+        line('start of all servers', ({ start }) => start.bytes),
+      ]
+      writeFileSync(PLOT, plot(title, 'servers', lines))
+      console.log(`Drawn: ${PLOT}`)
+    }
+    const measures: Measure[] = []
+    for (const { servers, start, idle, join, message } of costs) {
+      const add = (what: string, unit: string, value: number) =>
+        measures.push({ name: `${servers} servers, ${what}`, unit, samples: [value] })
+      add('links', '', servers * (servers - 1))
+      add('idle', 'packets/s', idle.packets)
+      add('idle', 'kB/s', idle.bytes / 1e3)
+      add('a join', 'packets', join.links.packets)
+      add('a join', 'kB', join.links.bytes / 1e3)
+      add('a join, to all clients', 'kB', join.clients.bytes / 1e3)
+      add('a message', 'packets', message.links.packets)
+      add('a message', 'kB', message.links.bytes / 1e3)
+      add('a message, to clients', 'kB', message.clients.bytes / 1e3)
+      add('start', 'MB', start.bytes / 1e6)
+    }
+    return measures
+  },
+}
