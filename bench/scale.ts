@@ -30,6 +30,8 @@ interface Sent {
 interface Counted {
   /** Beats excluded. */
   links: Sent
+  /** Those of the links that tell who is online. */
+  presence: Sent
   beats: Sent
   clients: Sent
 }
@@ -48,6 +50,8 @@ class CountedMesh {
   readonly links: Sent = { packets: 0, bytes: 0 }
   /** Those of the links that say no more than where a stream stands. */
   readonly beats: Sent = { packets: 0, bytes: 0 }
+  /** Those of the links that tell who is online. */
+  readonly presence: Sent = { packets: 0, bytes: 0 }
   readonly clients: Sent = { packets: 0, bytes: 0 }
   #now = 1_000
   #queue: [Node, Input][] = []
@@ -98,10 +102,12 @@ class CountedMesh {
 
   /** What `action` sends. */
   count(action: () => void): Counted {
-    const [links, beats, clients] = [{ ...this.links }, { ...this.beats }, { ...this.clients }]
+    const [links, presence] = [{ ...this.links }, { ...this.presence }]
+    const [beats, clients] = [{ ...this.beats }, { ...this.clients }]
     action()
     return {
       links: since(this.links, links),
+      presence: since(this.presence, presence),
       beats: since(this.beats, beats),
       clients: since(this.clients, clients),
     }
@@ -128,12 +134,10 @@ class CountedMesh {
     else if (effect.type === 'send') {
       const to = node.links.get(effect.link)
       if (to === undefined) return
-      const { event } = effect.frame
-      add(
-        event === 'beat' ? this.beats : this.links,
-        `/mesh,${JSON.stringify([effect.frame.event, effect.frame.payload])}`,
-        1,
-      )
+      const { event, payload } = effect.frame
+      const packet = `/mesh,${JSON.stringify([event, payload])}`
+      add(event === 'beat' ? this.beats : this.links, packet, 1)
+      if (event === 'presence') add(this.presence, packet, 1)
       this.#queue.push([to.node, { type: 'frame', link: to.link, frame: effect.frame }])
     } else if (effect.type === 'emit') {
       const { event, payload } = effect.message
@@ -169,6 +173,10 @@ function since(now: Sent, before: Sent): Sent {
   return { packets: now.packets - before.packets, bytes: now.bytes - before.bytes }
 }
 
+function plus(one: Sent, other: Sent): Sent {
+  return { packets: one.packets + other.packets, bytes: one.bytes + other.bytes }
+}
+
 function introduce({ id }: Node): Introduction {
   return { id, incarnation: `${id}#`.padEnd(32, '0'), protocol: PROTOCOL }
 }
@@ -193,7 +201,7 @@ function costOf(servers: number, users: number, simulated: number, times: number
   const mesh = new CountedMesh(servers)
   const name = (n: number) => `user-${n.toString().padStart(6, '0')}`
   const connections = Array.from({ length: simulated }, (_, n) => mesh.join(n, name(n)))
-  const { links: start } = mesh.count(() => mesh.start())
+  const start = mesh.count(() => mesh.start())
   mesh.pass(3_000)
   const seconds = 5
   const { beats } = mesh.count(() => mesh.pass(seconds * 1_000))
@@ -204,14 +212,20 @@ function costOf(servers: number, users: number, simulated: number, times: number
         mesh.pass(2_000)
       }
     })
-    return { links: share(found.links, times), beats: share(found.beats, times), clients: share(found.clients, times) }
+    const { links, presence, beats, clients } = found
+    return {
+      links: share(links, times),
+      presence: share(presence, times),
+      beats: share(beats, times),
+      clients: share(clients, times),
+    }
   }
   const join = each(n => void mesh.join(n, `newcomer-${n}`))
   const missing = simulated / users
   const message = each(n => mesh.say(n, connections[n] ?? 0, name(n + 1), `message-${n}`))
   return {
     servers,
-    start: share(start, missing),
+    start: plus(since(start.links, start.presence), share(start.presence, missing)),
     idle: share(beats, seconds),
     join: { ...join, clients: share(join.clients, missing) },
     message,

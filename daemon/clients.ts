@@ -82,7 +82,7 @@ export class ClientGate {
     const frames = new TurnFrames(socket.conn, this.#waits)
     const client: Client = { connection, socket, frames, calls: undefined, dropped: undefined }
     this.#clients.set(connection, client)
-    this.#step({ type: 'connected', connection })
+    this.#step({ type: 'connected', connection, address: socket.conn.remoteAddress })
     socket.onAny((event: string, ...args: unknown[]) => this.#ordinary(client, event, args))
     const packets = EventPackets.of(socket.conn)
     if (packets !== undefined) {

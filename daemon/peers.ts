@@ -73,6 +73,8 @@ export class PeerGate {
   #links = new Map<number, Link>()
   #welcomes = new Map<number, (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void>()
   #numbers = 0
+  /** Who has dialled and not yet proven anything. */
+  #handshakes = 0
 
   constructor(
     io: Server,
@@ -117,14 +119,21 @@ export class PeerGate {
       wire?.close()
     }
     const dialler = partySchema.safeParse(socket.handshake.auth)
-    if (!dialler.success) return leave()
+    if (!dialler.success || exceeds(this.#handshakes + 1, this.#limits.handshakes)) return leave()
     const acceptor = this.#party()
     const patience = setTimeout(leave, HANDSHAKE_MS)
-    socket.once('disconnect', () => clearTimeout(patience))
+    this.#handshakes++
+    let underWay = true
+    const ended = () => {
+      clearTimeout(patience)
+      if (underWay) this.#handshakes--
+      underWay = false
+    }
+    socket.once('disconnect', ended)
     socket.emit('challenge', acceptor)
     socket.once('prove', (proof: unknown, answer: unknown) => {
       if (typeof answer !== 'function') return leave()
-      clearTimeout(patience)
+      ended()
       if (!sameProof(prove(this.#secret, 'dialler', dialler.data, acceptor), proof)) {
         answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
         return leave()

@@ -46,6 +46,17 @@ const ROWS: Row[] = [
     reach: (desk, amount) => times(amount, () => desk.identify(desk.connect(), 'Anna')).every(({ ok }) => ok),
   },
   {
+    limit: 'connectionsPerAddress',
+    value: 3,
+    // One that has left, those of other addresses and those of this machine do not count.
+    reach: (desk, amount) => {
+      desk.step({ type: 'disconnected', connection: desk.connect('192.0.2.1') })
+      for (const own of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) times(5, () => desk.connect(own))
+      times(2, () => desk.connect('192.0.2.2'))
+      return times(amount, () => desk.connect('192.0.2.1')) && desk.closed.size === 0
+    },
+  },
+  {
     limit: 'unconfirmedMessages',
     value: 4,
     others: { messagesPerSecond: 0 },
@@ -176,8 +187,9 @@ describe('a limit at its edge', () => {
 })
 
 test('every limit has its test', () => {
-  const bytes = ['bufferedBytes', 'linkBufferedBytes']
-  const tested = [...ROWS.map(({ limit }) => limit), 'messagesPerSecond', ...bytes]
+  // On real sockets: test/overload.test.ts and test/security.test.ts.
+  const sockets = ['bufferedBytes', 'linkBufferedBytes', 'handshakes']
+  const tested = [...ROWS.map(({ limit }) => limit), 'messagesPerSecond', ...sockets]
   expect(tested.sort()).toEqual(Object.keys(DEFAULT_LIMITS).sort())
 })
 

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
+import { io } from 'socket.io-client'
 import { afterAll, describe, expect, test } from 'vitest'
 import { freePorts, Program, stopAll, temporaryFolder, until } from './support/processes.ts'
 
@@ -66,6 +67,32 @@ describe('the secret', () => {
     await until('it listens', () => open.out.includes('Listening for connections'))
     expect(open.out).toContain('No secret is set: anybody who reaches this server can be a peer.')
   })
+})
+
+test('so many handshakes may be under way, and one more is turned away', async () => {
+  const { file, ports } = await config(1, { limits: { handshakes: 3 } })
+  const one = server(1, file)
+  await until('it listens', () => one.out.includes('Listening'))
+  const auth = (n: number) => ({ id: `silent-${n}`, incarnation: `life-${n}`, protocol: 2, nonce: 'n'.repeat(22) })
+  const silent = (n: number) =>
+    new Promise<{ heard: string; socket: ReturnType<typeof io> }>(resolve => {
+      const options = { auth: auth(n), transports: ['websocket'], reconnection: false, forceNew: true }
+      const socket = io(`http://127.0.0.1:${ports[0]}/mesh`, options)
+      socket.once('challenge', () => resolve({ heard: 'challenge', socket }))
+      socket.once('disconnect', () => resolve({ heard: 'disconnect', socket }))
+    })
+  const three = await Promise.all([1, 2, 3].map(silent))
+  expect(three.map(({ heard }) => heard)).toEqual(['challenge', 'challenge', 'challenge'])
+  const fourth = await silent(4)
+  expect(fourth.heard).toBe('disconnect')
+  // One that goes makes room.
+  const [first] = three
+  first?.socket.close()
+  let again = await silent(5)
+  const deadline = Date.now() + 5_000
+  while (again.heard !== 'challenge' && Date.now() < deadline) again = await silent(6)
+  expect(again.heard).toBe('challenge')
+  for (const { socket } of [...three, fourth, again]) socket.close()
 })
 
 describe('TLS', () => {

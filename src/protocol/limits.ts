@@ -14,6 +14,10 @@ export interface Limits {
   connections: number
   /** Connections of one user to this server. */
   connectionsPerUser: number
+  /** Connections of clients from one address to this server; those from this machine itself are not counted. */
+  connectionsPerAddress: number
+  /** Handshakes of peers under way: who has not yet proven that it holds the mesh's secret. */
+  handshakes: number
   /** Messages held for one peer while its link is down. */
   heldPerPeer: number
   /** Most that may wait unsent on a link whose peer does not read, in bytes; past it the link is closed. */
@@ -34,6 +38,8 @@ export const DEFAULT_LIMITS: Limits = {
   unconfirmedMessages: 10_000,
   connections: 50_000,
   connectionsPerUser: 100,
+  connectionsPerAddress: 1_000,
+  handshakes: 100,
   heldPerPeer: 10_000,
   linkBufferedBytes: 64 * 1024 * 1024,
   peers: 1_000,

@@ -20,6 +20,9 @@ const CALM_FACTOR = 20
 /** A connection whose identification is refused so often is closed. */
 const REFUSALS = 10
 
+/** This machine itself: IPv4's loopback, also as IPv6 writes it, and IPv6's. */
+const LOOPBACK = /^(?:::ffff:)?127\.|^::1$/
+
 /** This server's connections: who they are, and what they are told of the roster. */
 export class Clients {
   readonly #context: Context
@@ -27,6 +30,9 @@ export class Clients {
   #connections = new Map<number, Connection>()
   /** Connections that have not said who they are, with the time when patience ends; oldest first. */
   #strangers = new Map<number, { until: number; refusals: number; asked: boolean }>()
+  /** Connections by the address that they come from, and how many each has; loopback is not counted. */
+  #addresses = new Map<number, string>()
+  #perAddress = new Map<string, number>()
   /** Original clients, which want the list when they identify even if it did not change. */
   #wantList = new Set<number>()
   readonly #multiples = new Multiples()
@@ -53,13 +59,19 @@ export class Clients {
     return this.#connections.get(connection)
   }
 
-  connected(id: number): void {
+  /** @param address where it comes from, if that is known */
+  connected(id: number, address?: string): void {
     const { now, options, draining } = this.#context
-    const { connections, identifyMs } = options.limits
+    const { connections, connectionsPerAddress, identifyMs } = options.limits
     if (draining) return this.#close(id, 'draining')
     if (exceeds(this.#connections.size + this.#strangers.size + 1, connections)) {
-      note(this.#context, { event: 'connection-refused', code: 'too-many-connections', reason: 'the server is full' })
-      return this.#close(id, 'the server is full')
+      return this.#refuseConnection(id, 'the server is full')
+    }
+    if (address !== undefined && !LOOPBACK.test(address)) {
+      const count = (this.#perAddress.get(address) ?? 0) + 1
+      if (exceeds(count, connectionsPerAddress)) return this.#refuseConnection(id, `too many come from ${address}`)
+      this.#perAddress.set(address, count)
+      this.#addresses.set(id, address)
     }
     this.#strangers.set(id, {
       until: identifyMs > 0 ? now + identifyMs : Number.POSITIVE_INFINITY,
@@ -136,6 +148,7 @@ export class Clients {
   /** The connection is gone; answers with what it was, for its deliveries. */
   disconnected(id: number): Connection | undefined {
     this.#strangers.delete(id)
+    this.#leaveAddress(id)
     this.#wantList.delete(id)
     const connection = this.#connections.get(id)
     if (connection === undefined) return undefined
@@ -263,6 +276,20 @@ export class Clients {
     if (changes.length === 0) return
     const asked = [...this.#connections.values()].filter(connection => connection.wantsConnections)
     this.tell(asked, { event: 'connections', payload: changes })
+  }
+
+  #leaveAddress(id: number): void {
+    const address = this.#addresses.get(id)
+    if (address === undefined) return
+    this.#addresses.delete(id)
+    const left = (this.#perAddress.get(address) ?? 1) - 1
+    if (left > 0) this.#perAddress.set(address, left)
+    else this.#perAddress.delete(address)
+  }
+
+  #refuseConnection(id: number, reason: string): void {
+    note(this.#context, { event: 'connection-refused', code: 'too-many-connections', reason })
+    this.#close(id, reason)
   }
 
   #refuseIdentify(input: Extract<ClientInput, { type: 'identify' }>, code: ErrorCode, message: string): void {

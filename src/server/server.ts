@@ -91,7 +91,7 @@ export class MeshServer {
       case 'drain':
         return this.#drain()
       case 'connected':
-        return this.#clients.connected(input.connection)
+        return this.#clients.connected(input.connection, input.address)
       case 'identify':
         return this.#clients.identify(input)
       case 'im':

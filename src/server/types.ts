@@ -36,7 +36,8 @@ export interface ServerOptions {
 
 /** `call` names an event that wants an acknowledgement; the edge gives the number and keeps what it stands for. */
 export type ClientInput =
-  | { type: 'connected'; connection: number }
+  /** `address`: the network address it comes from, where that is known. */
+  | { type: 'connected'; connection: number; address?: string }
   | { type: 'identify'; connection: number; user: unknown; protocol: 1 | 2; connections?: boolean; call?: number }
   | { type: 'im'; connection: number; message: Composed | OriginalIm; call?: number }
   | { type: 'got'; connection: number; count: number }

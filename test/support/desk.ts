@@ -53,9 +53,9 @@ export class Desk {
     this.now = until
   }
 
-  connect(): number {
+  connect(address?: string): number {
     const connection = ++this.#numbers
-    this.step({ type: 'connected', connection })
+    this.step({ type: 'connected', connection, ...(address === undefined ? {} : { address }) })
     return connection
   }
 
