@@ -1,11 +1,10 @@
-import stringWidth from 'string-width'
+import stringWidth from './string-width.ts'
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
-const PRINTABLE_ASCII = /^[\u0020-\u007e]*$/
 
 /** Columns that a text takes in a terminal. */
 export function width(text: string): number {
-  return PRINTABLE_ASCII.test(text) ? text.length : stringWidth(text)
+  return stringWidth(text)
 }
 
 /** The text in exactly so many columns: cut with an ellipsis, or filled with spaces. */
@@ -44,7 +43,7 @@ export function wrap(text: string, columns: number): WrappedRow[] {
 }
 
 function wrapLine(line: string, offset: number, columns: number, rows: WrappedRow[]): void {
-  if (PRINTABLE_ASCII.test(line) && line.length <= columns) {
+  if (width(line) <= columns) {
     rows.push({ start: offset, text: line })
     return
   }
