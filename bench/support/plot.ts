@@ -46,7 +46,7 @@ export function plot(title: string, xName: string, lines: readonly Line[]): stri
     parts.push(`<text x="${WIDTH - RIGHT + 10}" y="${below.toFixed(1)}" fill="${colour}">${name}</text>`)
   }
   const style = 'font-family="ui-sans-serif, system-ui, sans-serif" font-size="12"'
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" ${style}>\n${parts.join('\n')}\n</svg>\n`
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" ${style} role="img">\n<title>${title}</title>\n${parts.join('\n')}\n</svg>\n`
 }
 
 function rule(x1: number, y1: number, x2: number, y2: number): string {
