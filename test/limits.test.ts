@@ -199,13 +199,13 @@ describe('the roster under churn', () => {
     const desk = new Desk({ connections: 0 })
     for (let n = 0; n < crowd; n++) desk.join(`user ${n}`)
     desk.pass(10_000)
+    let visitor = desk.join('visitor')
     return times(seconds, () => {
       desk.effects.length = 0
-      for (let n = 0; n < 50; n++) {
-        const visitor = desk.join(`visitor ${n}`)
-        desk.pass(10)
+      for (let n = 0; n < 100; n++) {
+        const next = desk.join(`visitor ${desk.now}`)
         desk.step({ type: 'disconnected', connection: visitor })
-        desk.join(`stays ${desk.now}`)
+        visitor = next
         desk.pass(10)
       }
       return desk.effects.filter(effect => effect.type === 'emit' && effect.message.event === 'roster').length

@@ -13,10 +13,10 @@ const CLIENTS_PER_MS = 50
 const ROSTER_WINDOW_MAX = 1_000
 /** When changes do not end, after so many versions of the roster in a row … */
 const VERSIONS_AT_ONCE = 8
-/** … each one more waits a ms for every so many clients, up to the greatest window; … */
-const CLIENTS_PER_PACE_MS = 1
-/** … while nothing changes, versions are forgotten so much faster. */
-const CALM_FACTOR = 20
+/** … each one more waits a ms for every client, up to the greatest window … */
+const PACE_PER_CLIENT_MS = 1
+/** … until nothing has changed for so long, ms. */
+const CALM_MS = 250
 /** A connection whose identification is refused so often is closed. */
 const REFUSALS = 10
 
@@ -37,7 +37,7 @@ export class Clients {
   #wantList = new Set<number>()
   readonly #multiples = new Multiples()
   #publishAt = Number.POSITIVE_INFINITY
-  /** Versions that went out and are not yet paid for by time: a leaky bucket. */
+  /** Versions that went out and are not yet paid for by time: a leaky bucket, as it was when the last one went. */
   #versions = 0
   #versionsAt = 0
 
@@ -228,7 +228,7 @@ export class Clients {
 
   #publishSoon(): void {
     if (this.#publishAt < Number.POSITIVE_INFINITY) return
-    this.#forget(CALM_FACTOR)
+    if (this.#context.now - this.#versionsAt >= CALM_MS) this.#versions = 0
     const window = ROSTER_WINDOW_MIN + this.#connections.size / CLIENTS_PER_MS
     const wait = (this.#versions + 1 - VERSIONS_AT_ONCE) * this.#pace
     this.#publishAt = this.#context.now + Math.min(ROSTER_WINDOW_MAX, Math.max(window, wait))
@@ -236,14 +236,7 @@ export class Clients {
 
   /** A version costs the same for every client that is told of it: a crowd that keeps coming is told of in fewer. */
   get #pace(): number {
-    return Math.min(ROSTER_WINDOW_MAX, 1 + this.#connections.size / CLIENTS_PER_PACE_MS)
-  }
-
-  /** Counts out the versions that the time since the last look has paid for. */
-  #forget(factor: number): void {
-    const { now } = this.#context
-    this.#versions = Math.max(0, this.#versions - ((now - this.#versionsAt) * factor) / this.#pace)
-    this.#versionsAt = now
+    return Math.min(ROSTER_WINDOW_MAX, 1 + this.#connections.size * PACE_PER_CLIENT_MS)
   }
 
   /** Gives the roster's changes to every client: once, and the same object to all of a kind. */
@@ -258,8 +251,9 @@ export class Clients {
     else for (const { id, protocol } of this.#connections.values()) (protocol === 1 ? lists : deltas).push(id)
     this.#wantList.clear()
     if (lists.length + deltas.length === 0) return
-    this.#forget(1)
-    this.#versions++
+    const { now } = this.#context
+    this.#versions = Math.max(0, this.#versions - (now - this.#versionsAt) / this.#pace) + 1
+    this.#versionsAt = now
     note(this.#context, { event: 'updating-clients', clients: lists.length + deltas.length, online: roster.size })
     if (delta !== undefined && deltas.length > 0) {
       effects.push({ type: 'emit', to: deltas, message: { event: 'roster', payload: delta } })
