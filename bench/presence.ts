@@ -94,8 +94,9 @@ async function storm(system: System, watchers: number, protocol: Protocol, round
     for (const user of users) user.close()
     await until('all have left', () => all.every(({ shown }) => shown === 0), 300_000)
     const seconds = (performance.now() - since) / 1000
+    const spent = (await system.cpu()) - cpu
     await quiet(all)
-    found.push({ cpu: ((await system.cpu()) - cpu) / 1000, seconds, bytes: (total(all) - bytes) / 1e6 })
+    found.push({ cpu: spent / 1000, seconds, bytes: (total(all) - bytes) / 1e6 })
   }
   for (const { client } of all) client.close()
   return found

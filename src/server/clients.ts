@@ -9,7 +9,7 @@ import type { ClientEvent, ClientInput } from './types.ts'
 /** The gathering window of the roster, ms: at least this, … */
 const ROSTER_WINDOW_MIN = 50
 /** … and a ms more for every so many clients, up to the greatest. */
-const CLIENTS_PER_MS = 50
+const CLIENTS_PER_MS = 200
 const ROSTER_WINDOW_MAX = 1_000
 /** When changes do not end, after so many versions of the roster in a row … */
 const VERSIONS_AT_ONCE = 8
