@@ -131,8 +131,10 @@ async function run(small: boolean): Promise<Measure[]> {
     }
     // The first rounds warm up, and are not counted.
     found.set(size, (await alone(() => startMesh(2), 2, rounds + (small ? 0 : 2))).slice(-rounds))
-    if (size === least) plain = await alone(() => startFullList('each'), 1, rounds)
-    if (size === least) broadcast = await alone(() => startFullList('broadcast'), 1, rounds)
+    if (size === least) {
+      plain = await alone(() => startFullList('each'), 1, rounds)
+      broadcast = await alone(() => startFullList('broadcast'), 1, rounds)
+    }
     if (size === least || size === most) lists.set(size, await alone(() => startMesh(2), 1, rounds))
   }
   const of = (size: number, key: keyof Found, from = found) => (from.get(size) ?? []).map(one => one[key])

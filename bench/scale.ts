@@ -32,13 +32,19 @@ interface Counted {
   links: Sent
   /** Those of the links that tell who is online. */
   presence: Sent
+  /** Those that say no more than where a stream stands. */
   beats: Sent
   clients: Sent
 }
 
+function nothing(): Counted {
+  const none = () => ({ packets: 0, bytes: 0 })
+  return { links: none(), presence: none(), beats: none(), clients: none() }
+}
+
 /** One server, and what its links lead to. */
 interface Node {
-  id: string
+  introduction: Introduction
   core: MeshServer
   links: Map<number, { node: Node; link: number }>
   numbers: number
@@ -47,12 +53,7 @@ interface Node {
 /** A whole mesh of cores on a network that takes no time; counts what goes over it. */
 class CountedMesh {
   readonly nodes: Node[]
-  readonly links: Sent = { packets: 0, bytes: 0 }
-  /** Those of the links that say no more than where a stream stands. */
-  readonly beats: Sent = { packets: 0, bytes: 0 }
-  /** Those of the links that tell who is online. */
-  readonly presence: Sent = { packets: 0, bytes: 0 }
-  readonly clients: Sent = { packets: 0, bytes: 0 }
+  #sent = nothing()
   #now = 1_000
   #queue: [Node, Input][] = []
 
@@ -64,9 +65,9 @@ class CountedMesh {
     this.nodes = addresses.map(({ id, url }) => {
       const peers = addresses.filter(peer => peer.id !== id)
       const limits = { ...DEFAULT_LIMITS, connections: 0, messagesPerSecond: 0 }
-      const incarnation = `${id}#`.padEnd(32, '0')
-      const options = { id, url, peers, limits, incarnation, graceMs: 5_000, random: () => 0.5, narrateMessages: false }
-      return { id, core: new MeshServer(options), links: new Map(), numbers: 0 }
+      const introduction = { id, incarnation: `${id}#`.padEnd(32, '0'), protocol: PROTOCOL }
+      const options = { ...introduction, url, peers, limits, graceMs: 5_000, random: () => 0.5, narrateMessages: false }
+      return { introduction, core: new MeshServer(options), links: new Map(), numbers: 0 }
     })
   }
 
@@ -102,15 +103,9 @@ class CountedMesh {
 
   /** What `action` sends. */
   count(action: () => void): Counted {
-    const [links, presence] = [{ ...this.links }, { ...this.presence }]
-    const [beats, clients] = [{ ...this.beats }, { ...this.clients }]
+    this.#sent = nothing()
     action()
-    return {
-      links: since(this.links, links),
-      presence: since(this.presence, presence),
-      beats: since(this.beats, beats),
-      clients: since(this.clients, clients),
-    }
+    return this.#sent
   }
 
   #node(at: number): Node {
@@ -136,49 +131,34 @@ class CountedMesh {
       if (to === undefined) return
       const { event, payload } = effect.frame
       const packet = `/mesh,${JSON.stringify([event, payload])}`
-      add(event === 'beat' ? this.beats : this.links, packet, 1)
-      if (event === 'presence') add(this.presence, packet, 1)
+      add(event === 'beat' ? this.#sent.beats : this.#sent.links, packet, 1)
+      if (event === 'presence') add(this.#sent.presence, packet, 1)
       this.#queue.push([to.node, { type: 'frame', link: to.link, frame: effect.frame }])
     } else if (effect.type === 'emit') {
       const { event, payload } = effect.message
-      add(this.clients, JSON.stringify([event, payload]), effect.to.length)
+      add(this.#sent.clients, JSON.stringify([event, payload]), effect.to.length)
       if (event !== 'im') return
-      // Each client has received one message of this benchmark, which are sent one after the other.
+      // More than it can have been sent: all of it is confirmed.
       for (const connection of effect.to) this.#queue.push([node, { type: 'got', connection, count: 1_000_000 }])
-    } else if (effect.type === 'answer') add(this.clients, JSON.stringify([effect.payload]), 1)
+    } else if (effect.type === 'answer') add(this.#sent.clients, JSON.stringify([effect.payload]), 1)
   }
 
   #dial(dialler: Node, id: string): void {
-    const acceptor = this.nodes.find(node => node.id === id)
+    const acceptor = this.nodes.find(({ introduction }) => introduction.id === id)
     if (acceptor === undefined) return
     const [near, far] = [++dialler.numbers, ++acceptor.numbers]
-    const effects = acceptor.core.step(
-      { type: 'accepted', link: far, introduction: introduce(dialler) },
-      this.#now,
-      this.#now,
-    )
+    const accepted: Input = { type: 'accepted', link: far, introduction: dialler.introduction }
+    const effects = acceptor.core.step(accepted, this.#now, this.#now)
     for (const effect of effects) {
       if (effect.type !== 'accept') this.#perform(acceptor, effect)
       else {
         dialler.links.set(near, { node: acceptor, link: far })
         acceptor.links.set(far, { node: dialler, link: near })
-        const introduction = introduce(acceptor)
+        const { introduction } = acceptor
         this.#queue.push([dialler, { type: 'dialled', peer: id, link: near, introduction, holds: effect.holds }])
       }
     }
   }
-}
-
-function since(now: Sent, before: Sent): Sent {
-  return { packets: now.packets - before.packets, bytes: now.bytes - before.bytes }
-}
-
-function plus(one: Sent, other: Sent): Sent {
-  return { packets: one.packets + other.packets, bytes: one.bytes + other.bytes }
-}
-
-function introduce({ id }: Node): Introduction {
-  return { id, incarnation: `${id}#`.padEnd(32, '0'), protocol: PROTOCOL }
 }
 
 /** A packet as engine.io sends it: its type and Socket.IO's before it, and the head of a WebSocket frame. */
@@ -202,6 +182,8 @@ function costOf(servers: number, users: number, simulated: number, times: number
   const name = (n: number) => `user-${n.toString().padStart(6, '0')}`
   const connections = Array.from({ length: simulated }, (_, n) => mesh.join(n, name(n)))
   const start = mesh.count(() => mesh.start())
+  /** Users that were left out, for each that was not. */
+  const unseen = users / simulated - 1
   mesh.pass(3_000)
   const seconds = 5
   const { beats } = mesh.count(() => mesh.pass(seconds * 1_000))
@@ -221,13 +203,15 @@ function costOf(servers: number, users: number, simulated: number, times: number
     }
   }
   const join = each(n => void mesh.join(n, `newcomer-${n}`))
-  const missing = simulated / users
   const message = each(n => mesh.say(n, connections[n] ?? 0, name(n + 1), `message-${n}`))
   return {
     servers,
-    start: plus(since(start.links, start.presence), share(start.presence, missing)),
+    start: {
+      packets: start.links.packets + start.presence.packets * unseen,
+      bytes: start.links.bytes + start.presence.bytes * unseen,
+    },
     idle: share(beats, seconds),
-    join: { ...join, clients: share(join.clients, missing) },
+    join: { ...join, clients: share(join.clients, simulated / users) },
     message,
   }
 }
@@ -263,18 +247,18 @@ export const scale: Benchmark = {
     }
     const measures: Measure[] = []
     for (const { servers, start, idle, join, message } of costs) {
-      const add = (what: string, unit: string, value: number) =>
+      const row = (what: string, unit: string, value: number) =>
         measures.push({ name: `${servers} servers, ${what}`, unit, samples: [value] })
-      add('links', '', servers * (servers - 1))
-      add('idle', 'packets/s', idle.packets)
-      add('idle', 'kB/s', idle.bytes / 1e3)
-      add('a join', 'packets', join.links.packets)
-      add('a join', 'kB', join.links.bytes / 1e3)
-      add('a join, to all clients', 'kB', join.clients.bytes / 1e3)
-      add('a message', 'packets', message.links.packets)
-      add('a message', 'kB', message.links.bytes / 1e3)
-      add('a message, to clients', 'kB', message.clients.bytes / 1e3)
-      add('start', 'MB', start.bytes / 1e6)
+      row('links', '', servers * (servers - 1))
+      row('idle', 'packets/s', idle.packets)
+      row('idle', 'kB/s', idle.bytes / 1e3)
+      row('a join', 'packets', join.links.packets)
+      row('a join', 'kB', join.links.bytes / 1e3)
+      row('a join, to all clients', 'kB', join.clients.bytes / 1e3)
+      row('a message', 'packets', message.links.packets)
+      row('a message', 'kB', message.links.bytes / 1e3)
+      row('a message, to clients', 'kB', message.clients.bytes / 1e3)
+      row('start', 'MB', start.bytes / 1e6)
     }
     return measures
   },

@@ -104,16 +104,18 @@ export function createLog(options: LogOptions, server: string) {
   const json = pino({ level: options.level, base: { server } })
   const levels = { debug: 20, info: 30, warn: 40, error: 50 }
   const says = (level: LogOptions['level']) => levels[level] >= levels[options.level]
-  const say = (level: LogOptions['level'], message: string) => {
-    if (!says(level)) return
+  const write = (level: LogOptions['level'], message: string) => {
     if (options.format === 'json') json[level](message)
     else console.log(visibleLine(message))
   }
-  const note = (note: Note) => {
-    const weight = level(note)
+  return {
+    say: (level: LogOptions['level'], message: string) => {
+      if (says(level)) write(level, message)
+    },
     // The sentence is made only where somebody reads it.
-    if (says(weight)) say(weight, sentence(note, options.text))
+    note: (note: Note) => {
+      if (says(level(note))) write(level(note), sentence(note, options.text))
+    },
   }
-  return { say, note }
 }
 export type Log = ReturnType<typeof createLog>

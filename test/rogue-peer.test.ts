@@ -9,7 +9,7 @@ const INCARNATION = 'server-2#1'
 function setUp() {
   const desk = new Desk({})
   const billy = desk.join('Billy')
-  const carla = desk.join('Carla')
+  desk.join('Carla')
   const link = desk.accept('server-2')
   const send = (frame: DiallerFrame) => void desk.step({ type: 'frame', link, frame })
   let seq = 1
@@ -52,7 +52,6 @@ function setUp() {
     },
     logged: () => desk.effects.flatMap(one => (one.type === 'log' ? [one.note.event] : [])),
     billy,
-    carla,
   }
 }
 

@@ -1,11 +1,9 @@
-import stringWidth from './string-width.ts'
-
-const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
+import width from './string-width.ts'
 
 /** Columns that a text takes in a terminal. */
-export function width(text: string): number {
-  return stringWidth(text)
-}
+export { width }
+
+const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
 
 /** The text in exactly so many columns: cut with an ellipsis, or filled with spaces. */
 export function fitted(text: string, columns: number): string {

@@ -2,26 +2,14 @@ import { Multiples } from '../presence/multiples.ts'
 import { exceeds } from '../protocol/limits.ts'
 import type { ErrorCode, Refusal, RosterSnapshot, ServerAddress } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
+import { Addresses } from './addresses.ts'
 import { Connection } from './connection.ts'
 import { type Context, note } from './context.ts'
+import { RosterPace } from './roster-pace.ts'
 import type { ClientEvent, ClientInput } from './types.ts'
 
-/** The gathering window of the roster, ms: at least this, … */
-const ROSTER_WINDOW_MIN = 50
-/** … and a ms more for every so many clients, up to the greatest. */
-const CLIENTS_PER_MS = 200
-const ROSTER_WINDOW_MAX = 1_000
-/** When changes do not end, after so many versions of the roster in a row … */
-const VERSIONS_AT_ONCE = 8
-/** … each one more waits a ms for every client, up to the greatest window … */
-const PACE_PER_CLIENT_MS = 1
-/** … until nothing has changed for so long, ms. */
-const CALM_MS = 250
 /** A connection whose identification is refused so often is closed. */
 const REFUSALS = 10
-
-/** This machine itself: IPv4's loopback, also as IPv6 writes it, and IPv6's. */
-const LOOPBACK = /^(?:::ffff:)?127\.|^::1$/
 
 /** This server's connections: who they are, and what they are told of the roster. */
 export class Clients {
@@ -30,16 +18,12 @@ export class Clients {
   #connections = new Map<number, Connection>()
   /** Connections that have not said who they are, with the time when patience ends; oldest first. */
   #strangers = new Map<number, { until: number; refusals: number; asked: boolean }>()
-  /** Connections by the address that they come from, and how many each has; loopback is not counted. */
-  #addresses = new Map<number, string>()
-  #perAddress = new Map<string, number>()
+  readonly #addresses = new Addresses()
   /** Original clients, which want the list when they identify even if it did not change. */
   #wantList = new Set<number>()
   readonly #multiples = new Multiples()
   #publishAt = Number.POSITIVE_INFINITY
-  /** Versions that went out and are not yet paid for by time: a leaky bucket, as it was when the last one went. */
-  #versions = 0
-  #versionsAt = 0
+  readonly #pace = new RosterPace()
 
   constructor(context: Context, servers: () => ServerAddress[]) {
     this.#context = context
@@ -67,11 +51,8 @@ export class Clients {
     if (exceeds(this.#connections.size + this.#strangers.size + 1, connections)) {
       return this.#refuseConnection(id, 'the server is full')
     }
-    if (address !== undefined && !LOOPBACK.test(address)) {
-      const count = (this.#perAddress.get(address) ?? 0) + 1
-      if (exceeds(count, connectionsPerAddress)) return this.#refuseConnection(id, `too many come from ${address}`)
-      this.#perAddress.set(address, count)
-      this.#addresses.set(id, address)
+    if (address !== undefined && !this.#addresses.enter(id, address, connectionsPerAddress)) {
+      return this.#refuseConnection(id, `too many come from ${address}`)
     }
     this.#strangers.set(id, {
       until: identifyMs > 0 ? now + identifyMs : Number.POSITIVE_INFINITY,
@@ -148,7 +129,7 @@ export class Clients {
   /** The connection is gone; answers with what it was, for its deliveries. */
   disconnected(id: number): Connection | undefined {
     this.#strangers.delete(id)
-    this.#leaveAddress(id)
+    this.#addresses.leave(id)
     this.#wantList.delete(id)
     const connection = this.#connections.get(id)
     if (connection === undefined) return undefined
@@ -228,15 +209,7 @@ export class Clients {
 
   #publishSoon(): void {
     if (this.#publishAt < Number.POSITIVE_INFINITY) return
-    if (this.#context.now - this.#versionsAt >= CALM_MS) this.#versions = 0
-    const window = ROSTER_WINDOW_MIN + this.#connections.size / CLIENTS_PER_MS
-    const wait = (this.#versions + 1 - VERSIONS_AT_ONCE) * this.#pace
-    this.#publishAt = this.#context.now + Math.min(ROSTER_WINDOW_MAX, Math.max(window, wait))
-  }
-
-  /** A version costs the same for every client that is told of it: a crowd that keeps coming is told of in fewer. */
-  get #pace(): number {
-    return Math.min(ROSTER_WINDOW_MAX, 1 + this.#connections.size * PACE_PER_CLIENT_MS)
+    this.#publishAt = this.#pace.due(this.#context.now, this.#connections.size)
   }
 
   /** Gives the roster's changes to every client: once, and the same object to all of a kind. */
@@ -251,9 +224,7 @@ export class Clients {
     else for (const { id, protocol } of this.#connections.values()) (protocol === 1 ? lists : deltas).push(id)
     this.#wantList.clear()
     if (lists.length + deltas.length === 0) return
-    const { now } = this.#context
-    this.#versions = Math.max(0, this.#versions - (now - this.#versionsAt) / this.#pace) + 1
-    this.#versionsAt = now
+    this.#pace.went(this.#context.now, this.#connections.size)
     note(this.#context, { event: 'updating-clients', clients: lists.length + deltas.length, online: roster.size })
     if (delta !== undefined && deltas.length > 0) {
       effects.push({ type: 'emit', to: deltas, message: { event: 'roster', payload: delta } })
@@ -270,15 +241,6 @@ export class Clients {
     if (changes.length === 0) return
     const asked = [...this.#connections.values()].filter(connection => connection.wantsConnections)
     this.tell(asked, { event: 'connections', payload: changes })
-  }
-
-  #leaveAddress(id: number): void {
-    const address = this.#addresses.get(id)
-    if (address === undefined) return
-    this.#addresses.delete(id)
-    const left = (this.#perAddress.get(address) ?? 1) - 1
-    if (left > 0) this.#perAddress.set(address, left)
-    else this.#perAddress.delete(address)
   }
 
   #refuseConnection(id: number, reason: string): void {

@@ -307,10 +307,11 @@ export class Peers implements Carrier {
         if (peer.replica.isBehind(inbound.incarnation, frame.payload.seq)) this.#resync(peer)
         return
       case 'forward': {
-        const batch = frame.payload.filter(([number, , , from]) => {
-          return peer.accepts(inbound.incarnation, number) && this.#isOwn(peer, inbound.incarnation, number, from)
-        })
-        this.#arrivals?.forwarded(peer.id, inbound.incarnation, batch)
+        const { incarnation } = inbound
+        const fresh = frame.payload.filter(([number]) => peer.accepts(incarnation, number))
+        const own = fresh.filter(([, , , from]) => peer.speaksFor(from, this.#context.now))
+        if (own.length < fresh.length) this.#refuseForeign(peer, incarnation, fresh)
+        this.#arrivals?.forwarded(peer.id, incarnation, own)
         return
       }
       case 'relay':
@@ -330,16 +331,18 @@ export class Peers implements Carrier {
   }
 
   /**
-   * Whether a forwarded message comes from a user of the peer. What does not is answered as unconfirmed: should the
-   * peer be honest, and only its stream be behind, the sender's client sends it again.
+   * Answers those of a batch that come from no user of the peer, as unconfirmed: should it be honest, and only its
+   * stream be behind, the sender's client sends them again.
    */
-  #isOwn(peer: Peer, incarnation: string, number: number, from: string): boolean {
-    if (peer.speaksFor(from, this.#context.now)) return true
-    note(this.#context, { event: 'foreign-sender', peer: peer.id, user: from })
-    this.answer(peer.id, incarnation, number, 0, true)
-    return false
+  #refuseForeign(peer: Peer, incarnation: string, batch: readonly Forwarded[]): void {
+    for (const [number, , , from] of batch) {
+      if (peer.speaksFor(from, this.#context.now)) continue
+      note(this.#context, { event: 'foreign-sender', peer: peer.id, user: from })
+      this.answer(peer.id, incarnation, number, 0, true)
+    }
   }
 
+  /** Marks a name whose connections to the peer changed. */
   #toucher(peer: Peer): (name: string) => void {
     return name => {
       peer.changed(name, this.#context.now)
