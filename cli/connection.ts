@@ -17,6 +17,7 @@ import {
   rosterSnapshotSchema,
   siblingsSchema,
 } from '../src/protocol/messages.ts'
+import { visibleLine } from '../src/protocol/text.ts'
 
 /** What a sibling said: a text of JSON, opaque to the servers that passed it on. */
 const bodySchema = z
@@ -80,7 +81,7 @@ export function connect(
     })
     socket = dialled
     dialled.on('connect', () => step({ type: 'opened', dial }))
-    dialled.on('connect_error', error => step({ type: 'closed', dial, reason: error.message }))
+    dialled.on('connect_error', error => step({ type: 'closed', dial, reason: visibleLine(error.message) }))
     dialled.on('disconnect', reason => step({ type: 'closed', dial, reason }))
     const on = <T>(event: string, schema: z.ZodType<T>, take: (payload: T) => void) => {
       dialled.on(event, (payload: unknown) => {

@@ -45,7 +45,7 @@ function sentence(note: Note, showText: boolean): string {
     case 'peer-gone':
       return `Removing ${plural(note.users, 'user')} of peer: ${note.peer}`
     case 'foreign-sender':
-      return `Refused an IM of ${note.user} from peer: ${note.peer}, which does not hold that user.`
+      return `Refused ${plural(note.messages, 'message')} from peer: ${note.peer}, which holds no such user, the last of ${note.user}.`
     case 'peer-goodbye':
       return `Peer: ${note.peer} said goodbye.`
     case 'peer-learned':
@@ -105,8 +105,9 @@ export function createLog(options: LogOptions, server: string) {
   const levels = { debug: 20, info: 30, warn: 40, error: 50 }
   const says = (level: LogOptions['level']) => levels[level] >= levels[options.level]
   const write = (level: LogOptions['level'], message: string) => {
-    if (options.format === 'json') json[level](message)
-    else console.log(visibleLine(message))
+    const line = visibleLine(message)
+    if (options.format === 'json') json[level](line)
+    else console.log(line)
   }
   return {
     say: (level: LogOptions['level'], message: string) => {

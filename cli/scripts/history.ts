@@ -1,4 +1,4 @@
-import { visibleText } from '../../src/protocol/text.ts'
+import { visibleJson, visibleText } from '../../src/protocol/text.ts'
 import { EXIT, fail } from '../fail.ts'
 import { History } from '../history/history.ts'
 import { checkedName } from '../options.ts'
@@ -20,7 +20,7 @@ export function printHistory(args: HistoryArguments): void {
   process.stdout.on('error', () => process.exit(0))
   const history = new History(user)
   for (const message of history.all(other)) {
-    if (args.json) console.log(JSON.stringify(message))
+    if (args.json) console.log(visibleJson(message))
     else {
       const { at, from, to, text } = message
       const time = new Date(at).toISOString().slice(0, 16).replace('T', ' ')

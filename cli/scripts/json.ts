@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline'
 import * as z from 'zod'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
+import { visibleJson } from '../../src/protocol/text.ts'
 import { Pending } from '../pending.ts'
 
 /** How long the end of stdin waits for what was sent, ms. */
@@ -91,5 +92,5 @@ function parse(line: string): z.infer<typeof requestSchema> | string {
 }
 
 function tell(event: object): void {
-  process.stdout.write(`${JSON.stringify(event)}\n`)
+  process.stdout.write(`${visibleJson(event)}\n`)
 }

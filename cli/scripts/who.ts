@@ -1,6 +1,6 @@
 import { io } from 'socket.io-client'
 import { rosterSnapshotSchema } from '../../src/protocol/messages.ts'
-import { visibleLine } from '../../src/protocol/text.ts'
+import { visibleJson, visibleLine } from '../../src/protocol/text.ts'
 import { EXIT, fail } from '../fail.ts'
 import { type ServerArguments, serversOf } from '../options.ts'
 import { SettingsFile } from '../settings.ts'
@@ -15,7 +15,7 @@ export async function who(args: ServerArguments & { json?: boolean }): Promise<v
   for (const server of servers) {
     const answer = await ask(server, ca)
     if (Array.isArray(answer)) {
-      if (args.json) console.log(JSON.stringify({ users: answer }))
+      if (args.json) console.log(visibleJson({ users: answer }))
       else for (const user of answer) console.log(visibleLine(user))
       process.exit(0)
     }

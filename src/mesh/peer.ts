@@ -5,6 +5,8 @@ import type { Backoff } from './backoff.ts'
 
 /** Messages of a user who has left the peer may still come for so long, ms: they were held while the link was down. */
 const FAREWELL_MS = 10_000
+/** Of so many at most. */
+const MOST_DEPARTED = 100_000
 
 /** The link that this server dials. */
 export type Outbound =
@@ -56,6 +58,8 @@ export class Peer {
   /** Highest number received of the peer's forwards, in this incarnation of it. */
   received: { incarnation: string; number: number } | undefined
 
+  /** What it passed on of users that it does not hold, since that was last logged. */
+  foreign: { messages: number; user: string } | undefined
   /** Users who left it lately, the oldest first, and until when messages of theirs may still come; monotonic ms. */
   #departed = new Map<string, number>()
 
@@ -77,7 +81,10 @@ export class Peer {
   /** Notes a change of a user's connections to it. */
   changed(user: string, now: number): void {
     this.#departed.delete(user)
-    if (this.replica.connections(user) === 0) this.#departed.set(user, now + FAREWELL_MS)
+    if (this.replica.connections(user) > 0) return
+    this.#departed.set(user, now + FAREWELL_MS)
+    if (this.#departed.size > MOST_DEPARTED)
+      for (const oldest of this.#departed.keys()) return void this.#departed.delete(oldest)
   }
 
   /** Whether it may pass on what this user says: it holds a connection of theirs, or did a moment ago. */

@@ -12,6 +12,7 @@ import {
   nameSchema as name,
   relayBodySchema,
   serverAddressSchema,
+  serverIdSchema,
   textSchema,
   urlSchema,
 } from './messages.ts'
@@ -78,7 +79,12 @@ export const holdsSchema = z.object({
 export type Holds = z.infer<typeof holdsSchema>
 
 /** Who speaks on a link, proven by the handshake. */
-export const introductionSchema = z.object({ id, incarnation: id, protocol: z.int(), url: urlSchema.optional() })
+export const introductionSchema = z.object({
+  id: serverIdSchema,
+  incarnation: id,
+  protocol: z.int(),
+  url: urlSchema.optional(),
+})
 export type Introduction = z.infer<typeof introductionSchema>
 
 /** What a server sends: on links it dialled … */

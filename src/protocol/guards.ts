@@ -4,7 +4,8 @@
  * per message.
  */
 import { FATES_PER_FRAME, type Forwarded, type ForwardFate, MESSAGES_PER_FRAME } from './frames.ts'
-import { type Composed, MAX_ID, MAX_NAME, MAX_TEXT } from './messages.ts'
+import { type Composed, MAX_ID, MAX_TEXT } from './messages.ts'
+import { isUserName } from './names.ts'
 
 /** As `composedSchema`. */
 export function readComposed(payload: unknown): Composed | undefined {
@@ -32,8 +33,8 @@ function isForwarded(one: unknown): boolean {
     isCount(number, 1) &&
     isText(id, 1, MAX_ID) &&
     isTime(at) &&
-    isText(from, 1, MAX_NAME) &&
-    isText(to, 1, MAX_NAME) &&
+    isUserName(from) &&
+    isUserName(to) &&
     isText(text, 0, MAX_TEXT)
   )
 }

@@ -3,8 +3,8 @@
  * The gates on both sides parse once with these; behind them everything is trusted.
  */
 import * as z from 'zod'
-import { compareNames } from './names.ts'
-import { utf8Length } from './text.ts'
+import { compareNames, isUserName, MAX_NAME, parseServerId } from './names.ts'
+import { utf8Length, visibleLine } from './text.ts'
 
 /** The wire protocol of clients and links that this code speaks. Original clients count as 1. */
 export const PROTOCOL = 2
@@ -19,18 +19,19 @@ export const MAX_TEXT = 256 * 1024
 /** Longest id of a message or an incarnation, in UTF-16 units. */
 export const MAX_ID = 64
 
-/** Longest name that is passed on, in UTF-16 units. */
-export const MAX_NAME = 200
-
 export const countSchema = z.int().min(0)
 export const idSchema = z.string().min(1).max(MAX_ID)
 /** A name as a server passes it on; the rules for what a user may be called are `parseUserName`'s. */
-export const nameSchema = z.string().min(1).max(MAX_NAME)
+export const nameSchema = z.string().max(MAX_NAME).refine(isUserName, 'is no user name')
+export const serverIdSchema = z.string().refine(id => parseServerId(id).ok, 'is no server id')
 export const atSchema = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
 export const textSchema = z.string().max(MAX_TEXT)
 /** A connection's address in the mesh: the server's id, a colon, a number. */
 export const addressSchema = z.string().max(200)
-export const urlSchema = z.url({ protocol: /^https?$/ }).max(300)
+export const urlSchema = z
+  .url({ protocol: /^https?$/ })
+  .max(300)
+  .regex(/^[!-~]+$/, 'has characters that no URL has')
 
 /** Why something was refused; clients act on the code and show the message. */
 const errorCodeSchema = z.enum([
@@ -51,7 +52,7 @@ export type ErrorCode = z.infer<typeof errorCodeSchema>
 const refusalSchema = z.object({
   ok: z.literal(false),
   code: errorCodeSchema,
-  message: z.string().max(1_000),
+  message: z.string().max(1_000).transform(visibleLine),
   retryAfter: z.number().min(0).optional(),
 })
 export type Refusal = z.infer<typeof refusalSchema>
@@ -64,7 +65,7 @@ export const fateSchema = z.discriminatedUnion('ok', [
 export type Fate = z.infer<typeof fateSchema>
 
 /** A server of the mesh and the URL at which clients and peers reach it. */
-export const serverAddressSchema = z.object({ id: idSchema, url: urlSchema })
+export const serverAddressSchema = z.object({ id: serverIdSchema, url: urlSchema })
 export type ServerAddress = z.infer<typeof serverAddressSchema>
 const serversSchema = z.array(serverAddressSchema).max(10_000)
 
@@ -91,7 +92,7 @@ export type Connections = z.infer<typeof connectionsSchema>
 export const identifiedSchema = z.discriminatedUnion('ok', [
   z.object({
     ok: z.literal(true),
-    server: idSchema,
+    server: serverIdSchema,
     incarnation: idSchema,
     connection: addressSchema,
     roster: rosterSnapshotSchema,

@@ -8,13 +8,29 @@ const MAX_NAME_CHARACTERS = 64
 
 /**
  * What may not stand in a name because it is not seen, or moves what is seen: controls (Cc), formats such as bidi
- * overrides and zero-width characters (Cf), unassigned (Cn), private use (Co), lone surrogates (Cs), and the
- * line and paragraph separators (Zl, Zp).
+ * overrides and zero-width characters (Cf), lone surrogates (Cs), line and paragraph separators (Zl, Zp), fillers and
+ * selectors (default ignorable), any blank but the plain one, and a mark that would sit on what stands before the name.
  */
-const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]/u
+const HIDDEN = /^\p{M}|[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|[^\S ]/u
+/** What this version of Unicode does not know (Cn), or nobody does (Co): no new name may hold it. */
+const UNKNOWN = /[\p{Cn}\p{Co}]/u
+/** They only choose between two pictures of the character before. */
+const SELECTORS = /[\ufe0e\ufe0f]/g
+/** Longest name on the wire, in UTF-16 units. */
+export const MAX_NAME = 200
 
 /** Names that are in that form as they stand: of visible ASCII, blanks inside. Nearly all are. */
 const PLAIN = /^[!-~](?:[ -~]{0,62}[!-~])?$/
+
+/**
+ * Whether a name that another program passes on may be one. It is not judged by what Unicode this program knows: names
+ * of a newer one are taken.
+ */
+export function isUserName(name: unknown): name is string {
+  return (
+    typeof name === 'string' && (PLAIN.test(name) || (name !== '' && name.length <= MAX_NAME && !HIDDEN.test(name)))
+  )
+}
 
 /**
  * The one form in which a user name is known: Unicode NFC, without white space at its ends.
@@ -25,9 +41,11 @@ export function parseUserName(raw: unknown): Checked<string> {
   if (PLAIN.test(raw)) return { ok: true, value: raw }
   // Measured before normalising, so that a huge text costs nothing.
   if (raw.length > MAX_NAME_CHARACTERS * 12) return { ok: false, reason: tooLong }
-  const name = raw.normalize('NFC').trim()
+  const name = raw.replace(SELECTORS, '').normalize('NFC').trim()
   if (name === '') return { ok: false, reason: 'a user name cannot be empty' }
-  if (UNSEEN.test(name)) return { ok: false, reason: 'a user name cannot hold control or invisible characters' }
+  if (HIDDEN.test(name) || UNKNOWN.test(name)) {
+    return { ok: false, reason: 'a user name cannot hold control or invisible characters' }
+  }
   if ([...name].length > MAX_NAME_CHARACTERS) return { ok: false, reason: tooLong }
   return { ok: true, value: name }
 }

@@ -30,6 +30,19 @@ function escaped(character: string): string {
   return `\\u{${character.codePointAt(0)?.toString(16)}}`
 }
 
+/** JSON in which nothing hides and nothing moves a cursor: every unseen character is escaped, so that no value changes. */
+export function visibleJson(value: unknown): string {
+  const json = JSON.stringify(value)
+  return UNSEEN.test(json) ? json.replace(UNSEEN_ALL, escapedUnits) : json
+}
+
+function escapedUnits(character: string): string {
+  return character
+    .split('')
+    .map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('')
+}
+
 /** One line in which nothing hides and nothing moves a cursor: every unseen character stands there by its code. */
 export function visibleLine(text: string): string {
   return UNSEEN.test(text) ? text.replace(UNSEEN_ALL, escaped) : text

@@ -297,6 +297,12 @@ export class Peers implements Carrier {
         // A stream speaks for the incarnation that the handshake proved, and for no other.
         if (frame.payload.incarnation !== inbound.incarnation) return
         if (!applyPresence(this.#context, peer.id, peer.replica, frame.payload, this.#toucher(peer))) this.#resync(peer)
+        // Who came and went within one turn of the peer, is told as gone only, and may have spoken.
+        if (frame.payload.type === 'delta') {
+          for (const [user, connections] of frame.payload.changes) {
+            if (connections === 0) peer.changed(user, this.#context.now)
+          }
+        }
         if (exceeds(peer.replica.size, this.#context.options.limits.usersPerPeer)) {
           this.#gone(peer)
           this.#cut(link, 'it brings more users than usersPerPeer allows')
@@ -315,6 +321,8 @@ export class Peers implements Carrier {
         return
       }
       case 'relay':
+        // It comes from a connection of that user, to that peer.
+        if (!frame.payload.from.startsWith(`${peer.id}:`)) return
         if (peer.speaksFor(frame.payload.user, this.#context.now)) this.#arrivals?.relayed(frame.payload)
         return
       case 'missed':
@@ -337,7 +345,7 @@ export class Peers implements Carrier {
   #refuseForeign(peer: Peer, incarnation: string, batch: readonly Forwarded[]): void {
     for (const [number, , , from] of batch) {
       if (peer.speaksFor(from, this.#context.now)) continue
-      note(this.#context, { event: 'foreign-sender', peer: peer.id, user: from })
+      peer.foreign = { messages: (peer.foreign?.messages ?? 0) + 1, user: from }
       this.answer(peer.id, incarnation, number, 0, true)
     }
   }
@@ -428,6 +436,8 @@ export class Peers implements Carrier {
   #beat(peer: Peer): void {
     const { now, stream, options } = this.#context
     peer.forgetDeparted(now)
+    if (peer.foreign !== undefined) note(this.#context, { event: 'foreign-sender', peer: peer.id, ...peer.foreign })
+    peer.foreign = undefined
     const { outbound, inbound } = peer
     if (outbound.state === 'open') {
       const payload = { incarnation: stream.incarnation, seq: stream.seq }

@@ -105,8 +105,8 @@ export type Note =
   | { event: 'resync'; peer: string }
   | { event: 'peer-gone'; peer: string; users: number }
   | { event: 'peer-goodbye'; peer: string }
-  /** A peer passed on a message of a user that it does not hold. */
-  | { event: 'foreign-sender'; peer: string; user: string }
+  /** A peer passed on so many messages of users that it does not hold; told once a second at most. */
+  | { event: 'foreign-sender'; peer: string; user: string; messages: number }
   | { event: 'peer-learned'; peer: string; url: string }
   | { event: 'updating-clients'; clients: number; online: number }
   | { event: 'updating-peers'; user: string }
