@@ -26,6 +26,7 @@ class Watching {
       graceMs: 5_000,
       random: Math.random,
       narrateMessages: false,
+      auth: 'open',
     })
     const introduction = { id: 'far', incarnation: INCARNATION, protocol: PROTOCOL }
     this.#step({ type: 'start' })

@@ -66,7 +66,16 @@ class CountedMesh {
       const peers = addresses.filter(peer => peer.id !== id)
       const limits = { ...DEFAULT_LIMITS, connections: 0, messagesPerSecond: 0 }
       const introduction = { id, incarnation: `${id}#`.padEnd(32, '0'), protocol: PROTOCOL }
-      const options = { ...introduction, url, peers, limits, graceMs: 5_000, random: () => 0.5, narrateMessages: false }
+      const options = {
+        ...introduction,
+        url,
+        peers,
+        limits,
+        graceMs: 5_000,
+        random: () => 0.5,
+        narrateMessages: false,
+        auth: 'open' as const,
+      }
       return { introduction, core: new MeshServer(options), links: new Map(), numbers: 0 }
     })
   }

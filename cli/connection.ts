@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { io, type Socket } from 'socket.io-client'
 import * as z from 'zod'
 import { siblingSchema } from '../src/client/catch-up.ts'
@@ -9,6 +10,8 @@ import {
   connectionsSchema,
   deliveredMessageSchema,
   fateSchema,
+  type Holder,
+  holderSchema,
   identifiedSchema,
   type Message,
   moveSchema,
@@ -18,11 +21,12 @@ import {
   siblingsSchema,
 } from '../src/protocol/messages.ts'
 import { visibleLine } from '../src/protocol/text.ts'
+import type { Sealer } from './keys/sealer.ts'
 
-/** What a sibling said: a text of JSON, opaque to the servers that passed it on. */
-const bodySchema = z
+/** What a sibling said: a text of JSON, opaque to the servers that passed it on; sealed where users have keys. */
+const relayedSchema = z.object({ from: addressSchema, body: z.string().max(PACKET_BYTES) })
+const frameSchema = z
   .string()
-  .max(PACKET_BYTES)
   .transform((text, context) => {
     try {
       return JSON.parse(text) as unknown
@@ -32,7 +36,6 @@ const bodySchema = z
     }
   })
   .pipe(siblingSchema)
-const relayedSchema = z.object({ from: addressSchema, body: bodySchema })
 
 /** Where a session keeps its messages, and those that it holds. */
 export interface Keeper {
@@ -44,16 +47,27 @@ export interface Keeper {
   release(id: string): void
 }
 
+/** Where a user's key is kept, and the keys of those whom they have met. */
+export interface Keys {
+  /** Makes it when there is none; throws where it cannot be used. */
+  load(): KeyObject
+  known(): ReadonlyMap<string, string>
+  pin(user: string, key: string): void
+}
+
 /** Keeps nothing: what is said is gone with the program. */
 export const NOTHING_KEPT: Keeper = { held: [], store: () => {}, hold: () => {}, release: () => {} }
 
 /** Runs a session on a real socket, clock and disk; answers with the way to ask something of it. */
 export function connect(
-  options: SessionOptions & { ca?: string | undefined },
+  options: SessionOptions & { ca?: string | undefined; keys?: Keys | undefined },
   history: Keeper,
   listener: (event: SessionEvent) => void,
 ): (input: Extract<SessionInput, { type: 'request' }>['request']) => void {
   const session = new Session(options)
+  const { keys } = options
+  /** The user's key, once a server has asked for it. */
+  let sealer: Sealer | undefined
   let socket: Socket | undefined
   let timer: NodeJS.Timeout | undefined
   let flushing = false
@@ -93,7 +107,10 @@ export function connect(
     on('connections', connectionsSchema, changes => step({ type: 'connections', dial, changes }))
     on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
     on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
-    on('relay', relayedSchema, ({ from, body }) => step({ type: 'relay', dial, from, frame: body }))
+    on('relay', relayedSchema, ({ from, body }) => {
+      const frame = frameSchema.safeParse(sealer === undefined ? body : sealer.openOfSibling(body))
+      if (frame.success) step({ type: 'relay', dial, from, frame: frame.data })
+    })
     // Messages are confirmed by count, so one that cannot be read must not be passed over.
     dialled.on(
       'im',
@@ -110,6 +127,18 @@ export function connect(
       else step({ type: 'closed', dial, reason: 'the server sent something malformed' })
     }
 
+  /** Loads the user's key and what works with it: most meshes ask for none. */
+  const prove = async ({ dial, challenge }: Extract<SessionEffect, { type: 'prove' }>) => {
+    try {
+      if (keys === undefined) throw new Error('this program has no keys')
+      const { Sealer } = await import('./keys/sealer.ts')
+      sealer ??= new Sealer(keys.load())
+      step({ type: 'identity', dial, identity: sealer, challenge })
+    } catch (error) {
+      step({ type: 'no-identity', dial, reason: (error as Error).message })
+    }
+  }
+
   const perform = (effect: SessionEffect) => {
     switch (effect.type) {
       case 'dial':
@@ -125,6 +154,15 @@ export function connect(
           required(effect.dial, identifiedSchema, answer => step({ type: 'identified', dial: effect.dial, answer })),
         )
         return
+      case 'prove':
+        return void prove(effect)
+      case 'ask-key': {
+        const { dial, user } = effect
+        const take = (holder: Holder) => step({ type: 'key', dial, user, key: holder.ok ? holder.key : undefined })
+        return void socket?.emit('key', user, required(dial, holderSchema, take))
+      }
+      case 'pin':
+        return keys?.pin(effect.user, effect.key)
       case 'im': {
         const { id } = effect.message
         const { dial } = effect
@@ -146,9 +184,11 @@ export function connect(
           ),
         )
         return
-      case 'relay':
-        socket?.emit('relay', { to: effect.to, body: JSON.stringify(effect.frame) })
+      case 'relay': {
+        const text = JSON.stringify(effect.frame)
+        socket?.emit('relay', { to: effect.to, body: sealer?.sealForSiblings(text) ?? text })
         return
+      }
       case 'store':
         return history.store(effect.message)
       case 'hold':
@@ -161,6 +201,7 @@ export function connect(
   }
 
   const { archive, held } = history
-  step({ type: 'start', history: [], ...(archive === undefined ? {} : { archive }), outbox: held })
+  const known = keys === undefined ? {} : { keys: keys.known() }
+  step({ type: 'start', history: [], ...(archive === undefined ? {} : { archive }), outbox: held, ...known })
   return request => step({ type: 'request', request })
 }

@@ -1,18 +1,22 @@
 import { createInterface } from 'node:readline'
 import type { SessionEvent, SessionRequest } from '../src/client/events.ts'
+import { LookAlikes } from '../src/presence/look-alikes.ts'
 import { visibleLine, visibleText } from '../src/protocol/text.ts'
+import { fingerprint } from './keys/fingerprint.ts'
 import { Pending } from './pending.ts'
 
 /** How long the end of stdin waits for what was sent, ms. */
 const LAST_FATES_MS = 10_000
 
 /** The line of an event, or undefined for one that a person need not read. */
-function line(event: SessionEvent, user: string): string | undefined {
+function line(event: SessionEvent, user: string, lookAlikes: LookAlikes): string | undefined {
   switch (event.type) {
     case 'message': {
       const { at, from, to, text } = event.message
       const time = new Date(at).toTimeString().slice(0, 5)
-      return visibleText(from === user ? `${time} to ${to}: ${text}` : `${time} ${from}: ${text}`)
+      const alike = from === user ? undefined : lookAlikes.of(from)
+      const name = alike === undefined ? from : `${from} (who looks like ${alike})`
+      return visibleText(from === user ? `${time} to ${to}: ${text}` : `${time} ${name}: ${text}`)
     }
     case 'connection': {
       const { state } = event
@@ -27,6 +31,10 @@ function line(event: SessionEvent, user: string): string | undefined {
       if (event.progress.state === 'refused') return `* refused: ${visibleLine(event.progress.message)}`
       if (event.progress.state !== 'waiting' || event.progress.reason !== 'recipient-offline') return undefined
       return visibleLine(`* ${event.to} is offline; the message goes out when they come online`)
+    case 'key':
+      return keyLine(event)
+    case 'forged':
+      return `* a message that nobody can have written as ${event.from} was dropped`
     case 'servers':
     case 'connections':
     case 'read':
@@ -34,13 +42,24 @@ function line(event: SessionEvent, user: string): string | undefined {
   }
 }
 
+/** What a person is told of a user's key: nothing, unless it is another than before. */
+function keyLine({ user, key, state }: Extract<SessionEvent, { type: 'key' }>): string | undefined {
+  if (state === 'own' || state === 'new') return undefined
+  if (state === 'trusted') return `* the key of ${user} is trusted`
+  return (
+    `* WARNING: ${user} has another key than before: ${fingerprint(key)}. Somebody else may have the name; ` +
+    `ask ${user} in another way. What you write to ${user} waits; /trust ${user} takes the new key.`
+  )
+}
+
 /**
- * Chats line by line: messages on stdout, all else on stderr. From stdin `/to NAME` chooses the recipient, `/quit` and
- * its end leave, anything else is a message. What the disk's history holds is not told.
+ * Chats line by line: messages on stdout, all else on stderr. From stdin `/to NAME` chooses the recipient, `/trust
+ * NAME` takes their new key, `/quit` and its end leave, anything else is a message. What the disk's history holds is not told.
  */
 export class LineMode {
   readonly #user: string
   readonly #pending = new Pending()
+  readonly #lookAlikes = new LookAlikes()
   #started = false
 
   constructor(user: string) {
@@ -51,7 +70,8 @@ export class LineMode {
     this.#pending.take(event)
     if (event.type === 'connection') this.#started = true
     if (event.type === 'message' && !this.#started) return
-    const text = line(event, this.#user)
+    if (event.type === 'roster') this.#lookAlikes.update(event.joined, event.left)
+    const text = line(event, this.#user, this.#lookAlikes)
     if (text !== undefined) (event.type === 'message' ? console.log : console.error)(text)
   }
 
@@ -62,8 +82,9 @@ export class LineMode {
     input.on('line', text => {
       if (text === '/quit') return input.close()
       if (text.startsWith('/to ')) recipient = text.slice(4).trim()
+      else if (text.startsWith('/trust ')) send({ type: 'trust', user: text.slice(7).trim() })
       else if (text.startsWith('/') && !text.startsWith('//'))
-        console.error('commands: /to NAME, /quit; // sends a slash')
+        console.error('commands: /to NAME, /trust NAME, /quit; // sends a slash')
       else if (recipient === undefined) console.error('choose whom to write to with: /to NAME')
       else if (text !== '') send({ type: 'compose', to: recipient, text: text.replace(/^\/\//, '/') })
     })

@@ -3,9 +3,10 @@ import { Command } from 'commander'
 import { chat } from './chat.ts'
 import { EXIT, fail } from './fail.ts'
 import { lab } from './lab.ts'
-import { addServerOptions, checkedName, type ServerArguments, whereabouts } from './options.ts'
+import { addServerOptions, addUserOptions, checkedName, type ServerArguments, whereabouts } from './options.ts'
 import { VERSION } from './package.ts'
 import { printHistory } from './scripts/history.ts'
+import { identity } from './scripts/identity.ts'
 import { send } from './scripts/send.ts'
 import { tail } from './scripts/tail.ts'
 import { who } from './scripts/who.ts'
@@ -27,8 +28,7 @@ const program = new Command('mesh-chat')
   .version(VERSION)
   .enablePositionalOptions()
   .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
-  .option('--user <name>', 'who you are (default: who you were last)')
-addServerOptions(program)
+addUserOptions(program)
   .option('--to <name>', 'whose thread to open')
   .option('--inline', "print what is said into the terminal's own scrollback, and keep only the composer below")
   .option('--plain', 'line by line, on a terminal too')
@@ -47,16 +47,14 @@ addServerOptions(program)
     await chat({ ...where, to, settings, screen, history: args.history, json: args.json === true })
   })
 
-addServerOptions(program.command('send').description('Sends one message, and ends with what became of it.'))
+addUserOptions(program.command('send').description('Sends one message, and ends with what became of it.'))
   .argument('<text>', 'the message; - reads it from stdin')
   .requiredOption('--to <name>', 'to whom')
-  .option('--user <name>', 'who you are (default: who you were last)')
   .option('--timeout <seconds>', 'how long the recipient may stay offline', '10')
   .option('--keep', 'leave an undelivered message in the outbox, for your next client to send')
   .action(send)
 
-addServerOptions(program.command('tail').description('Prints messages as they come, until a signal.'))
-  .option('--user <name>', 'who you are (default: who you were last)')
+addUserOptions(program.command('tail').description('Prints messages as they come, until a signal.'))
   .option('--with <name>', 'only those from and to NAME')
   .option('--json', 'as JSON lines')
   .action(tail)
@@ -68,6 +66,26 @@ program
   .option('--with <name>', 'only those from and to NAME')
   .option('--json', 'as JSON lines')
   .action(printHistory)
+
+const identities = program.command('identity').description('Shows or moves your key, where users are known by keys.')
+const ofUser = ['--user <name>', 'whose (default: who you were last)'] as const
+identities
+  .command('show')
+  .description('Prints your name, the words of your key, and the public key itself.')
+  .option(...ofUser)
+  .action(args => identity('show', undefined, args))
+identities
+  .command('export')
+  .description('Prints the private key: whoever has it is you.')
+  .option(...ofUser)
+  .action(args => identity('export', undefined, args))
+identities
+  .command('import')
+  .description('Takes a key that was exported on another machine.')
+  .argument('[file]', 'the key (default: stdin)')
+  .option(...ofUser)
+  .option('--replace', 'in place of the one that is here')
+  .action((file, args) => identity('import', file, args))
 
 addServerOptions(program.command('who').description('Prints who is online, one name a line.'))
   .option('--json', 'as one JSON object')

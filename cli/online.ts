@@ -3,6 +3,7 @@ import type { SessionEvent, SessionRequest } from '../src/client/events.ts'
 import { visibleLine } from '../src/protocol/text.ts'
 import { connect, type Keeper } from './connection.ts'
 import { EXIT } from './fail.ts'
+import { KeyFiles } from './keys/key-files.ts'
 import { VERSION } from './package.ts'
 
 /** As whom to connect, and where. */
@@ -12,6 +13,15 @@ export interface Whereabouts {
   servers: readonly string[]
   /** Who vouches for the servers' certificates, as PEM; else those whom Node trusts. */
   ca?: string | undefined
+  /** What the mesh's operator has signed. */
+  token?: string | undefined
+  /** Whether a server may be trusted with names and messages, though this user has a key. */
+  insecure?: boolean | undefined
+}
+
+/** Whether a URL is of this machine. */
+function isLoopback(url: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname)
 }
 
 /**
@@ -24,12 +34,15 @@ export function goOnline(
   listener: (event: SessionEvent) => void,
   end: (code: number, message: string) => void,
 ): (request: SessionRequest) => void {
-  const { user, servers, ca } = where
+  const { user, servers, ca, token, insecure } = where
+  const keys = new KeyFiles(user)
+  // Who has a key is not to be talked out of it, but by this very machine.
+  const auth = keys.exists && !insecure && !servers.every(isLoopback) ? 'key' : undefined
   const instance = randomBytes(12).toString('base64url')
   let wasOnline = false
   let failures = 0
   return connect(
-    { user, client: `mesh-chat/${VERSION}`, instance, servers, ca, random: Math.random },
+    { user, client: `mesh-chat/${VERSION}`, instance, servers, ca, token, auth, keys, random: Math.random },
     keeper,
     event => {
       listener(event)

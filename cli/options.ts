@@ -13,6 +13,8 @@ export interface ServerArguments {
   port?: string
   server?: string[]
   ca?: string
+  tokenFile?: string
+  insecure?: boolean
 }
 
 export function addServerOptions(command: Command): Command {
@@ -23,10 +25,32 @@ export function addServerOptions(command: Command): Command {
     .option('--ca <file>', "who vouches for the server's certificate, as PEM (default: whom Node trusts)")
 }
 
+/** The options of commands that connect as a user. */
+export function addUserOptions(command: Command): Command {
+  return addServerOptions(command)
+    .option('--user <name>', 'who you are (default: who you were last)')
+    .option('--token-file <file>', 'holds what says so, where the mesh asks for a token (default: MESH_CHAT_TOKEN)')
+    .option('--insecure', 'trust servers with names and messages, though you have a key')
+}
+
 /** As whom to connect, and where: as told, else as it was last time. */
 export function whereabouts(args: ServerArguments & { user?: string }, settings: SettingsFile): Whereabouts {
   const given = args.user ?? settings.settings.user ?? fail(EXIT.usage, 'who are you? Say it with: --user NAME')
-  return { user: checkedName('--user', given), ...serversOf(args, settings) }
+  return {
+    user: checkedName('--user', given),
+    ...serversOf(args, settings),
+    token: readToken(args.tokenFile),
+    insecure: args.insecure,
+  }
+}
+
+function readToken(file: string | undefined): string | undefined {
+  if (file === undefined) return process.env.MESH_CHAT_TOKEN || undefined
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    return fail(EXIT.usage, `--token-file: ${(error as Error).message}`)
+  }
 }
 
 /** A user's name as it was given with an option. */

@@ -147,6 +147,8 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
         return ring(request.thread)
       case 'read':
         return send({ type: 'read', thread: request.thread, at: request.at })
+      case 'trust':
+        return send({ type: 'trust', user: request.user })
       case 'page':
         return turnTo(model, options.history, request.way)
       case 'search':

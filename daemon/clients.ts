@@ -1,18 +1,22 @@
 import type { Server, Socket } from 'socket.io'
+import type { AuthMode, Challenge, Credential } from '../src/protocol/credentials.ts'
 import { readComposed } from '../src/protocol/guards.ts'
 import {
   gotSchema,
+  type Identify,
   identifySchema,
   originalImSchema,
   type Refusal,
   relayRequestSchema,
 } from '../src/protocol/messages.ts'
 import type { Effect, Input } from '../src/server/types.ts'
+import { checkProof, makeChallenge } from './challenge.ts'
 import { EventPackets } from './event-packets.ts'
 import { fatePacket, imPacket } from './im-text.ts'
 import type { Log } from './log.ts'
 import { Malformed } from './malformed.ts'
 import { slim } from './slim.ts'
+import { checkToken, type TokenKey } from './tokens.ts'
 import { Packet, TurnFrames } from './turn-frames.ts'
 import { Wire } from './wire.ts'
 
@@ -27,6 +31,16 @@ interface Client {
   calls: Map<number, (payload: unknown) => void> | undefined
   /** Counts what it sent that is not what it must be. */
   dropped: ((event: string) => void) | undefined
+  /** What it is to sign, where users are known by keys. */
+  challenge: Challenge | undefined
+}
+
+/** How users prove their names to a server of this id. */
+export interface Auth {
+  server: string
+  mode: AuthMode
+  /** Checks tokens. */
+  tokenKey: TokenKey | undefined
 }
 
 /** Takes an event's payload; false: it is not what it must be. */
@@ -35,6 +49,7 @@ type Taker = (client: Client, payload: unknown, call: number | undefined) => boo
 /** The gate of the clients: the default namespace. Checks every payload, then hands it to the core. */
 export class ClientGate {
   readonly #step: (input: Input) => void
+  readonly #auth: Auth
   readonly #malformed: Malformed
   readonly #gathered: () => void
   #clients = new Map<number, Client>()
@@ -47,8 +62,9 @@ export class ClientGate {
   }
 
   /** @param gathered called when something waits for the end of this turn: `flush` is to be called then. */
-  constructor(io: Server, log: Log, step: (input: Input) => void, gathered: () => void) {
+  constructor(io: Server, auth: Auth, log: Log, step: (input: Input) => void, gathered: () => void) {
     this.#step = step
+    this.#auth = auth
     this.#malformed = new Malformed(log)
     this.#gathered = gathered
     io.on('connection', socket => this.#connected(socket))
@@ -80,7 +96,7 @@ export class ClientGate {
     slim(socket)
     const connection = ++this.#numbers
     const frames = new TurnFrames(socket.conn, this.#waits)
-    const client: Client = { connection, socket, frames, calls: undefined, dropped: undefined }
+    const client: Client = { connection, socket, frames, calls: undefined, dropped: undefined, challenge: undefined }
     this.#clients.set(connection, client)
     this.#step({ type: 'connected', connection, address: socket.conn.remoteAddress })
     socket.onAny((event: string, ...args: unknown[]) => this.#ordinary(client, event, args))
@@ -120,13 +136,39 @@ export class ClientGate {
     return true
   }
 
-  #identify: Taker = ({ connection }, payload, call) => {
+  #identify: Taker = (client, payload, call) => {
+    const { connection } = client
+    const calling = call === undefined ? {} : { call }
     const hello = identifySchema.safeParse(payload)
     if (!hello.success && typeof payload !== 'string') return false
-    const [user, protocol] = hello.success ? [hello.data.user, 2 as const] : [payload, 1 as const]
-    const connections = hello.success && hello.data.connections === true
-    this.#step({ type: 'identify', connection, user, protocol, connections, ...(call === undefined ? {} : { call }) })
+    if (!hello.success) {
+      this.#step({ type: 'identify', connection, user: payload, protocol: 1, ...calling })
+      return true
+    }
+    const { user, connections = false } = hello.data
+    const step = (credential?: Credential) => {
+      const shown = credential === undefined ? {} : { credential }
+      this.#step({ type: 'identify', connection, user, protocol: 2, connections, ...shown, ...calling })
+    }
+    const { mode, tokenKey } = this.#auth
+    if (mode === 'key' && call !== undefined) this.#keyed(client, hello.data, call, step)
+    else if (tokenKey !== undefined && hello.data.token !== undefined)
+      void checkToken(tokenKey, hello.data.token).then(step)
+    else step()
     return true
+  }
+
+  /** Asks for the proof of a key, or checks it. */
+  #keyed(client: Client, { user, key, proof }: Identify, call: number, step: (credential: Credential) => void): void {
+    if (key === undefined || proof === undefined) {
+      client.challenge = makeChallenge(this.#auth.server, client.connection)
+      const message = 'this mesh knows its users by their keys: sign the challenge'
+      return answer(client, call, { ok: false, code: 'prove-key', message, challenge: client.challenge })
+    }
+    // Good for one try.
+    const { challenge } = client
+    client.challenge = undefined
+    step(checkProof(user, key, proof, challenge))
   }
 
   #im: Taker = ({ connection }, payload, call) => {
@@ -147,6 +189,11 @@ export class ClientGate {
     return call !== undefined
   }
 
+  #key: Taker = ({ connection }, user, call) => {
+    if (call !== undefined) this.#step({ type: 'key', connection, user, call })
+    return call !== undefined
+  }
+
   #relay: Taker = ({ connection }, payload) => {
     const request = relayRequestSchema.safeParse(payload)
     if (request.success) this.#step({ type: 'relay', connection, to: request.data.to, body: request.data.body })
@@ -159,6 +206,7 @@ export class ClientGate {
     ['im', this.#im],
     ['got', this.#got],
     ['roster', this.#roster],
+    ['key', this.#key],
     ['relay', this.#relay],
   ])
 }

@@ -8,10 +8,11 @@ export function readConfig(named: string | undefined): Config {
   const config = findConfig(named)
   const folder = dirname(resolve(config.file))
   const from = (file: string) => resolve(folder, file)
-  const { secretFile, tls } = config
+  const { secretFile, tokenKeyFile, tls } = config
   return {
     ...config,
     secretFile: secretFile === undefined ? undefined : from(secretFile),
+    tokenKeyFile: tokenKeyFile === undefined ? undefined : from(tokenKeyFile),
     tls: tls && { cert: from(tls.cert), key: from(tls.key), ca: tls.ca === undefined ? undefined : from(tls.ca) },
   }
 }

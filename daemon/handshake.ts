@@ -11,7 +11,14 @@ export interface Party extends Introduction {
  * role, so that a proof recorded on one link, or sent back by the other side, proves nothing.
  */
 export function prove(secret: string, role: 'dialler' | 'acceptor', dialler: Party, acceptor: Party): string {
-  const transcript = [dialler, acceptor].map(one => [one.id, one.incarnation, one.nonce, one.protocol, one.url ?? ''])
+  const transcript = [dialler, acceptor].map(one => [
+    one.id,
+    one.incarnation,
+    one.nonce,
+    one.protocol,
+    one.url ?? '',
+    one.auth ?? 'open',
+  ])
   return createHmac('sha256', secret)
     .update(JSON.stringify([role, transcript]))
     .digest('base64url')

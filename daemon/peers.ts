@@ -150,8 +150,8 @@ export class PeerGate {
         const cut = () => wire?.cut()
         this.#open(link, id, socket, { emit: socket.emit.bind(socket), cut }, DIALLER_EVENTS)
       })
-      const { id, incarnation, protocol, url } = dialler.data
-      const introduction: Introduction = { id, incarnation, protocol, ...(url === undefined ? {} : { url }) }
+      const { nonce: _, ...introduction } = dialler.data
+      const { id } = introduction
       this.#step({ type: 'accepted', link, introduction })
     })
   }

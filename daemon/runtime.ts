@@ -3,6 +3,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { Server } from 'socket.io'
 import { addressOf } from '../src/config.ts'
+import type { AuthMode } from '../src/protocol/credentials.ts'
 import type { Limits } from '../src/protocol/limits.ts'
 import { PACKET_BYTES, PROTOCOL, type ServerAddress } from '../src/protocol/messages.ts'
 import { MeshServer } from '../src/server/server.ts'
@@ -13,6 +14,7 @@ import { EventPackets } from './event-packets.ts'
 import type { Log } from './log.ts'
 import { PeerGate } from './peers.ts'
 import type { TlsMaterial } from './tls.ts'
+import type { TokenKey } from './tokens.ts'
 import { Wire } from './wire.ts'
 
 /** Time for the last words to leave when the server ends, ms. */
@@ -27,6 +29,9 @@ export interface RuntimeOptions {
   peers: readonly ServerAddress[]
   limits: Limits
   secret: string
+  auth: AuthMode
+  /** Checks the tokens of users. */
+  tokenKey: TokenKey | undefined
   /** Encrypts connections of clients and links. */
   tls: TlsMaterial | undefined
   log: Log
@@ -106,8 +111,19 @@ export async function run(options: RuntimeOptions): Promise<Running> {
       clients.flush()
     })
   }
-  const clients = new ClientGate(io, options.log, step, endTurn)
-  const peers = new PeerGate(io, { id: options.id, incarnation, protocol: PROTOCOL, url }, options, step)
+  const clients = new ClientGate(
+    io,
+    { server: options.id, mode: options.auth, tokenKey: options.tokenKey },
+    options.log,
+    step,
+    endTurn,
+  )
+  const peers = new PeerGate(
+    io,
+    { id: options.id, incarnation, protocol: PROTOCOL, url, auth: options.auth },
+    options,
+    step,
+  )
   const perform = (effect: Effect) => {
     if (effect.type === 'log') options.log.note(effect.note)
     else if (effect.type === 'exit') {

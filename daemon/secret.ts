@@ -13,15 +13,23 @@ export function readSecret(file: string | undefined, env: NodeJS.ProcessEnv = pr
   const given = env.MESH_CHAT_SECRET
   if (given) return longEnough(given, 'MESH_CHAT_SECRET')
   if (file === undefined) return ''
+  return longEnough(readPrivately('secretFile', file).trim(), file)
+}
+
+/**
+ * Reads a file that nobody but its owner may read.
+ * @param field of the config, for the error
+ * @param isSecret whether this text needs that; all do, unless told otherwise
+ * @throws ConfigError
+ */
+export function readPrivately(field: string, file: string, isSecret: (text: string) => boolean = () => true): string {
   try {
-    if ((statSync(file).mode & 0o077) !== 0) {
-      throw new ConfigError(`${file}: others can read this secret; mend it with: chmod 600 ${file}`)
-    }
-    return longEnough(readFileSync(file, 'utf8').trim(), file)
+    const text = readFileSync(file, 'utf8')
+    if (!isSecret(text) || (statSync(file).mode & 0o077) === 0) return text
   } catch (error) {
-    if (error instanceof ConfigError) throw error
-    throw new ConfigError(`secretFile: cannot read ${file}: ${(error as Error).message}`)
+    throw new ConfigError(`${field}: cannot read ${file}: ${(error as Error).message}`)
   }
+  throw new ConfigError(`${file}: others can read this secret; mend it with: chmod 600 ${file}`)
 }
 
 function longEnough(secret: string, where: string): string {

@@ -1,5 +1,6 @@
 /** `config.json`: the mesh's servers, and the bounds of each. Both programs read it. */
 import * as z from 'zod'
+import { AUTH_MODES, type AuthMode } from './protocol/credentials.ts'
 import { DEFAULT_LIMITS, type Limits } from './protocol/limits.ts'
 import type { ServerAddress } from './protocol/messages.ts'
 import { parseServerId } from './protocol/names.ts'
@@ -17,6 +18,10 @@ const configSchema = z.object({
   servers: z.array(serverSchema).min(1),
   /** A file with the secret that all servers of the mesh share. */
   secretFile: z.string().min(1).optional(),
+  /** How users prove their names. */
+  auth: z.enum(AUTH_MODES).optional(),
+  /** With `auth: token`: a file with the key that checks tokens. */
+  tokenKeyFile: z.string().min(1).optional(),
   /** Files with certificate, key and authority, as PEM: clients and links are encrypted. */
   tls: z.object({ cert: z.string().min(1), key: z.string().min(1), ca: z.string().min(1).optional() }).optional(),
   limits: z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]), bound).optional(),
@@ -36,6 +41,9 @@ export interface Config {
   limits: Limits
   /** Paths as they stand in the file: relative ones are meant from its folder. */
   secretFile: string | undefined
+  /** Undefined where the file says nothing of it. */
+  auth: AuthMode | undefined
+  tokenKeyFile: string | undefined
   tls: TlsFiles | undefined
 }
 
@@ -74,11 +82,19 @@ function parseConfig(file: string, text: string): Config {
     const [issue] = parsed.error.issues
     throw new ConfigError(`${file}: ${issue?.path.join('.') || 'the whole'}: ${issue?.message}; correct this field`)
   }
-  const { servers, limits, secretFile, tls } = parsed.data
+  const { servers, limits, secretFile, auth, tokenKeyFile, tls } = parsed.data
   const ids = servers.map(server => server.id)
   const twice = ids.find((id, at) => ids.indexOf(id) !== at)
   if (twice !== undefined) throw new ConfigError(`${file}: servers: the id ${twice} stands twice; give each its own`)
-  return { file, servers, limits: { ...DEFAULT_LIMITS, ...(limits as Partial<Limits>) }, secretFile, tls }
+  return {
+    file,
+    servers,
+    limits: { ...DEFAULT_LIMITS, ...(limits as Partial<Limits>) },
+    secretFile,
+    auth,
+    tokenKeyFile,
+    tls,
+  }
 }
 
 /** Where a server is reached. An IPv6 address stands in brackets (RFC 3986). */

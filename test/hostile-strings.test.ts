@@ -58,12 +58,12 @@ test('not one escape byte of theirs arrives anywhere', { timeout: 90_000 }, asyn
   )
   await until('the servers meet', () => log.every(one => one.out.includes('Inbound connection from peer')))
 
-  const here = { XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
+  const here = { XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder }
   const anna = (port: number | undefined) => ['--user', 'Anna', '--port', `${port}`, '--no-history']
   const lines = new Program('cli', [...anna(ports[1]), '--plain'], here)
   const json = new Program('cli', [...anna(ports[1]), '--json'], here)
   const bytes = join(folder, 'screen.bytes')
-  const command = `XDG_DATA_HOME=${folder} XDG_CONFIG_HOME=${folder} exec ${process.execPath} dist/cli/main.js`
+  const command = `XDG_STATE_HOME=${folder} XDG_CONFIG_HOME=${folder} exec ${process.execPath} dist/cli/main.js`
   const window = tmux.open('anna', `sleep 0.3; ${command} ${anna(ports[0]).join(' ')} --to Mallory`, 200, 100)
   tmux.run('pipe-pane', '-t', 'anna', `cat > ${bytes}`)
   await until('all clients are online', () => log.some(one => one.out.includes('User: Anna connected 2 times')))

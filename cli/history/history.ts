@@ -1,9 +1,9 @@
-import { appendFileSync, closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { appendFileSync, closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Archive, idHash, lowerBound } from '../../src/client/message-log.ts'
 import { compareMessages } from '../../src/delivery/clock.ts'
 import { type Message, messageSchema } from '../../src/protocol/messages.ts'
+import { dataFolder } from '../data-folder.ts'
 import { type Columns, type Entry, NO_ENTRIES, placeOf, withEntries } from './columns.ts'
 import { readIndex, writeIndex } from './index-file.ts'
 import { OutboxFile } from './outbox-file.ts'
@@ -39,8 +39,7 @@ export class History {
   /** @param progress called now and then with the share that is indexed, where there is much to index */
   constructor(user: string, progress: (share: number) => void = () => {}) {
     this.#user = user
-    const folder = historyFolder()
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const folder = dataFolder()
     const name = encodeURIComponent(user)
     this.#file = join(folder, `${name}.jsonl`)
     this.#index = join(folder, `${name}.index`)
@@ -307,11 +306,6 @@ export class History {
 export interface Point {
   at: number
   id: string
-}
-
-/** Where all histories lie. */
-function historyFolder(): string {
-  return join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'mesh-chat')
 }
 
 function peerHash(name: string): number {

@@ -1,4 +1,5 @@
 import { parseUserName } from '../../src/protocol/names.ts'
+import { fingerprint } from '../keys/fingerprint.ts'
 import { openFinder } from './finder.ts'
 import type { Model, ScreenRequest } from './model.ts'
 import { type Preferences, SETTINGS, settingValue, withSetting } from './preferences.ts'
@@ -141,6 +142,34 @@ export const COMMANDS: readonly Command[] = [
       prefer(model, { ignored: ignored.filter(one => one !== rest) })
       say(model, `${rest} is not ignored any more`)
       return [{ type: 'save' }]
+    },
+  },
+  {
+    name: 'key',
+    usage: '[NAME]',
+    help: 'show in words whose key NAME has, and yours, to compare them with NAME in another way',
+    run: (model, rest) => {
+      const name = rest || model.current?.name
+      if (model.ownKey === undefined) return say(model, 'this mesh does not know its users by keys', 'error')
+      const theirs = name === undefined ? undefined : model.keys.get(name)
+      const own = `your key: ${fingerprint(model.ownKey)}`
+      if (name === undefined || name === model.user) return say(model, own)
+      model.open(name)
+      model.current?.note(own, 0)
+      const changed = model.changedKeys.get(name)
+      model.current?.note(`key of ${name}: ${theirs === undefined ? 'not met yet' : fingerprint(theirs)}`, 0)
+      if (changed !== undefined) model.current?.warn(`not trusted: ${fingerprint(changed)}`, 0)
+      return []
+    },
+  },
+  {
+    name: 'trust',
+    usage: 'NAME',
+    help: 'take the other key that NAME has now; what waits for NAME goes out, sealed with it',
+    run: (model, rest) => {
+      if (!model.changedKeys.has(rest)) return say(model, `the key of ${rest} has not changed`, 'error')
+      say(model, `the key of ${rest} is trusted`)
+      return [{ type: 'trust', user: rest }]
     },
   },
   {

@@ -1,4 +1,5 @@
 import type { ConnectionState } from '../../src/client/events.ts'
+import { LookAlikes } from '../../src/presence/look-alikes.ts'
 import { type NameList, SortedNames } from '../../src/presence/sorted-names.ts'
 import { Editor } from './editor.ts'
 import type { Finder } from './finder.ts'
@@ -18,6 +19,8 @@ export type ScreenRequest =
   | { type: 'page'; way: 'latest' | 'before' | 'behind' | 'first' }
   /** Look for a text in the open thread, from its end or from what was found last. */
   | { type: 'search'; text: string; older: boolean }
+  /** The person says that a user's new key is theirs. */
+  | { type: 'trust'; user: string }
   /** A preference changed and is to be kept. */
   | { type: 'save' }
 
@@ -48,10 +51,16 @@ export class Model {
   online: NameList = new SortedNames()
   /** Who has more than one connection. */
   connections: ReadonlyMap<string, number> = new Map()
+  /** Who of those looks like somebody else. */
+  readonly lookAlikes = new LookAlikes()
   /** Whether the roster was told since the connection stands: its first telling is no coming of anybody. */
   rosterKnown = false
   /** Whether there may be more of a thread on disk. */
   hasHistory = false
+  /** Whose key is whose, where the mesh knows its users by keys; who has another now, which nobody has trusted yet. */
+  keys: ReadonlyMap<string, string> = new Map()
+  readonly changedKeys = new Map<string, string>()
+  ownKey: string | undefined
   readonly threads = new Map<string, Thread>()
   current: Thread | undefined
   /** The composer where no thread is open. */
@@ -117,12 +126,21 @@ export class Model {
     }
     const thread = this.thread(name)
     this.current = thread
+    this.warnOfLookAlike(thread)
     if (thread.unread > 0) {
       const messages = thread.entries.filter(entry => entry.kind === 'message' && entry.from !== this.user)
       thread.newFrom = messages.at(-thread.unread)?.id
     }
     this.enteredAt = undefined
     this.completion = undefined
+  }
+
+  /** Says in a thread, once for each, that its name is easily taken for that of somebody else who is online. */
+  warnOfLookAlike(thread: Thread): void {
+    const alike = this.lookAlikes.of(thread.name)
+    if (alike === undefined || alike === thread.looksLike) return
+    thread.looksLike = alike
+    thread.warn(`${thread.name} looks like ${alike}, who is online, and is somebody else.`, 0)
   }
 
   get unread(): number {

@@ -11,7 +11,7 @@ const MOST_FATES = 2_000
 
 /** What stands in a thread: a message, or a note of its own such as a coming or going. Its text is safe to show. */
 export interface Entry {
-  kind: 'message' | 'note'
+  kind: 'message' | 'note' | 'warning'
   at: number
   id: string
   from: string
@@ -32,6 +32,8 @@ export class Thread {
   readonly entries: Entry[] = []
   readonly editor = new Editor()
   unread = 0
+  /** Another name that it was said to look like. */
+  looksLike: string | undefined
   /** Up to which hybrid time the thread was read, here or on another client of the user. */
   readAt = 0
   /** The newest message that the other wrote, by its hybrid time. */
@@ -108,7 +110,16 @@ export class Thread {
 
   /** Adds a note at the end, whatever the clocks say. */
   note(text: string, wall: number): void {
-    this.#insert({ kind: 'note', id: `note ${++this.#notes}`, at: Math.max(wall, this.lastAt), from: '', text })
+    this.#say('note', text, wall)
+  }
+
+  /** The same, loudly. */
+  warn(text: string, wall: number): void {
+    this.#say('warning', text, wall)
+  }
+
+  #say(kind: 'note' | 'warning', text: string, wall: number): void {
+    this.#insert({ kind, id: `note ${++this.#notes}`, at: Math.max(wall, this.lastAt), from: '', text })
   }
 
   progress(id: string, progress: Progress): void {

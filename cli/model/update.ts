@@ -1,5 +1,6 @@
 import type { SessionEvent } from '../../src/client/events.ts'
 import type { Message } from '../../src/protocol/messages.ts'
+import { fingerprint } from '../keys/fingerprint.ts'
 import type { Model, ScreenRequest } from './model.ts'
 
 /**
@@ -14,6 +15,8 @@ export function update(model: Model, event: SessionEvent, wall: number): ScreenR
       return []
     case 'roster': {
       model.online = event.users
+      model.lookAlikes.update(event.joined, event.left)
+      if (model.current !== undefined && event.joined.length > 0) model.warnOfLookAlike(model.current)
       if (model.rosterKnown && model.preferences.notes) {
         for (const name of event.joined) model.threads.get(name)?.note(`${name} is online`, wall)
         for (const name of event.left) model.threads.get(name)?.note(`${name} went offline`, wall)
@@ -37,9 +40,32 @@ export function update(model: Model, event: SessionEvent, wall: number): ScreenR
       if (!known && event.progress.state === 'refused') model.notice = { text: event.progress.message, tone: 'error' }
       return []
     }
+    case 'key':
+      return key(model, event, wall)
+    case 'forged':
+      model.notice = { text: `a message that nobody can have written as ${event.from} was dropped`, tone: 'error' }
+      return []
     case 'servers':
       return []
   }
+}
+
+/** Whose key is whose: a change is said loudly, for somebody else may have the name. */
+function key(
+  model: Model,
+  { user, key, state, known }: Extract<SessionEvent, { type: 'key' }>,
+  wall: number,
+): ScreenRequest[] {
+  model.keys = known
+  if (state === 'own') model.ownKey = key
+  model.changedKeys.delete(user)
+  if (state !== 'changed') return []
+  model.changedKeys.set(user, key)
+  const thread = model.thread(user)
+  thread.warn(`WARNING: ${user} has another key than before: ${fingerprint(key)}.`, wall)
+  thread.warn(`Somebody else may have the name. Ask ${user} in another way; /trust ${user} takes the new key.`, wall)
+  model.notice = { text: `WARNING: ${user} has another key than before`, tone: 'error' }
+  return [{ type: 'bell', thread: user }]
 }
 
 function message(model: Model, message: Message, origin: 'composed' | 'live' | 'history'): ScreenRequest[] {
@@ -48,6 +74,7 @@ function message(model: Model, message: Message, origin: 'composed' | 'live' | '
   const { ignored, muted } = model.preferences
   if (!own && ignored.includes(name)) return []
   const thread = model.thread(name)
+  if (!own) model.warnOfLookAlike(thread)
   thread.add(message)
   if (origin === 'composed') {
     thread.anchor = undefined

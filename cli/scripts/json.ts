@@ -2,8 +2,10 @@
 import { createInterface } from 'node:readline'
 import * as z from 'zod'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
+import { LookAlikes } from '../../src/presence/look-alikes.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
 import { visibleJson } from '../../src/protocol/text.ts'
+import { fingerprint } from '../keys/fingerprint.ts'
 import { Pending } from '../pending.ts'
 
 /** How long the end of stdin waits for what was sent, ms. */
@@ -11,6 +13,7 @@ const LAST_FATES_MS = 10_000
 
 const requestSchema = z.union([
   z.object({ type: z.literal('close') }),
+  z.object({ type: z.literal('trust'), user: z.string() }),
   z.object({
     to: z.string().refine(to => parseUserName(to).ok, 'is no user name'),
     text: z.string().min(1),
@@ -21,6 +24,7 @@ const requestSchema = z.union([
 
 export class JsonMode {
   readonly #pending = new Pending()
+  readonly #lookAlikes = new LookAlikes()
   /** Message id → the `ref` that its request had. */
   readonly #refs = new Map<string, string | number>()
   #composing: string | number | undefined
@@ -48,7 +52,7 @@ export class JsonMode {
       if (line.trim() === '') return
       const request = parse(line)
       if (typeof request === 'string') return tell({ type: 'error', message: request, line: line.slice(0, 200) })
-      if ('type' in request) return input.close()
+      if ('type' in request) return request.type === 'close' ? input.close() : send(request)
       this.#composing = request.ref
       send({ type: 'compose', to: request.to, text: request.text })
       this.#composing = undefined
@@ -63,14 +67,30 @@ export class JsonMode {
         return { type: 'connection', state: phase, ...rest }
       }
       case 'roster':
+        this.#lookAlikes.update(event.joined, event.left)
         return { type: 'roster', users: [...event.users], joined: event.joined, left: event.left }
       case 'message':
-        return { type: 'message', origin: event.origin, ...event.message, ...this.#ref(event.message.id) }
+        return {
+          type: 'message',
+          origin: event.origin,
+          ...event.message,
+          ...this.#alike(event.message.from),
+          ...this.#ref(event.message.id),
+        }
       case 'progress':
         return { type: 'progress', id: event.id, to: event.to, ...event.progress, ...this.#ref(event.id) }
+      case 'key':
+        return { type: 'key', user: event.user, key: event.key, words: fingerprint(event.key), state: event.state }
+      case 'forged':
+        return event
       default:
         return undefined
     }
+  }
+
+  #alike(name: string): { looksLike?: string } {
+    const looksLike = this.#lookAlikes.of(name)
+    return looksLike === undefined ? {} : { looksLike }
   }
 
   #ref(id: string): { ref?: string | number } {
@@ -88,7 +108,9 @@ function parse(line: string): z.infer<typeof requestSchema> | string {
     return 'this line is not JSON'
   }
   const parsed = requestSchema.safeParse(raw)
-  return parsed.success ? parsed.data : 'give {"to": NAME, "text": TEXT} or {"type": "close"}'
+  return parsed.success
+    ? parsed.data
+    : 'give {"to": NAME, "text": TEXT}, {"type": "trust", "user": NAME} or {"type": "close"}'
 }
 
 function tell(event: object): void {

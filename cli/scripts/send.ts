@@ -3,6 +3,7 @@ import type { Message } from '../../src/protocol/messages.ts'
 import { visibleLine } from '../../src/protocol/text.ts'
 import { EXIT, fail } from '../fail.ts'
 import { History } from '../history/history.ts'
+import { fingerprint } from '../keys/fingerprint.ts'
 import { goOnline } from '../online.ts'
 import { checkedName, type ServerArguments, whereabouts } from '../options.ts'
 import { SettingsFile } from '../settings.ts'
@@ -47,6 +48,12 @@ export function send(given: string, args: SendArguments): void {
     event => {
       if (event.type === 'connection' && event.state.phase === 'online') online = true
       if (event.type === 'message' && event.origin === 'composed') message = event.message
+      if (event.type === 'key' && event.state === 'changed' && event.user === to) {
+        end(
+          EXIT.general,
+          `${to} has another key than before: ${fingerprint(event.key)}; trust it in mesh-chat with: /trust ${to}`,
+        )
+      }
       if (event.type !== 'progress' || event.id !== message?.id) return
       const { progress } = event
       if (progress.state === 'delivered') end(0)

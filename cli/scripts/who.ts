@@ -1,4 +1,5 @@
 import { io } from 'socket.io-client'
+import { LookAlikes } from '../../src/presence/look-alikes.ts'
 import { rosterSnapshotSchema } from '../../src/protocol/messages.ts'
 import { visibleJson, visibleLine } from '../../src/protocol/text.ts'
 import { EXIT, fail } from '../fail.ts'
@@ -16,7 +17,7 @@ export async function who(args: ServerArguments & { json?: boolean }): Promise<v
     const answer = await ask(server, ca)
     if (Array.isArray(answer)) {
       if (args.json) console.log(visibleJson({ users: answer }))
-      else for (const user of answer) console.log(visibleLine(user))
+      else printNames(answer)
       process.exit(0)
     }
     reasons.push(`${server}: ${answer}`)
@@ -25,6 +26,16 @@ export async function who(args: ServerArguments & { json?: boolean }): Promise<v
     EXIT.unavailable,
     `no server answers (${visibleLine(reasons.join('; '))}); start one with: mesh-chatd --id server-1`,
   )
+}
+
+/** One name a line; behind one that looks like another, that. */
+function printNames(names: readonly string[]): void {
+  const lookAlikes = new LookAlikes()
+  lookAlikes.update(names, [])
+  for (const name of names) {
+    const alike = lookAlikes.of(name)
+    console.log(visibleLine(alike === undefined ? name : `${name}  (looks like ${alike})`))
+  }
 }
 
 /** The names, or why there are none. */

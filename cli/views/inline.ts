@@ -22,6 +22,10 @@ export function printedRows(model: Model, event: SessionEvent): Row[] {
   if (event.type === 'progress' && event.progress.state === 'refused') {
     return [[{ text: `not sent to ${event.to}: ${visibleLine(event.progress.message)}`, tone: 'bad' }]]
   }
+  if (event.type === 'key' && event.state === 'changed') {
+    const warnings = model.threads.get(event.user)?.entries.filter(entry => entry.kind === 'warning') ?? []
+    return warnings.slice(-2).map(({ text }): Row => [{ text, tone: 'bad', bold: true }])
+  }
   if (event.type !== 'roster' || !model.preferences.notes) return []
   const known = (name: string) => model.threads.has(name) && model.connection.phase === 'online'
   return [

@@ -27,7 +27,7 @@ export function entryRows(thread: Thread, index: number, user: string, columns: 
   const rows: Row[] = []
   if (newDay) rows.push(rule(DAY.format(entry.at), columns, 'dim'))
   if (isNew) rows.push(rule('new', columns, 'accent'))
-  rows.push(...(entry.kind === 'note' ? noteRows(entry, columns) : messageRows(entry, user, names, columns, found)))
+  rows.push(...(entry.kind === 'message' ? messageRows(entry, user, names, columns, found) : noteRows(entry, columns)))
   if (cache.size >= KEPT) cache.clear()
   cache.set(entry, { key, rows })
   return rows
@@ -75,9 +75,10 @@ function marked(text: string, found: string): Segment[] {
 
 function noteRows(entry: Entry, columns: number): Row[] {
   const time = columns >= 36 ? `${clock(entry.at)} ` : ''
-  return wrap(entry.text, columns - time.length - 3).map(
-    ({ text }, row): Row => [{ text: `${row === 0 ? time : ' '.repeat(time.length)}   ${text}`, dim: true }],
-  )
+  return wrap(entry.text, columns - time.length - 3).map(({ text }, row): Row => {
+    const line = `${row === 0 ? time : ' '.repeat(time.length)}   ${text}`
+    return [entry.kind === 'note' ? { text: line, dim: true } : { text: line, tone: 'bad', bold: true }]
+  })
 }
 
 /** The state of one's own message, in at most two columns. */

@@ -33,7 +33,8 @@ export function sidebarRows(model: Model, columns: number, height: number): Row[
 function onlineRow(model: Model, name: string, columns: number): Row {
   const you = name === model.user ? ' (you)' : ''
   const connections = model.connections.get(name)
-  const times = connections === undefined ? '' : ` ×${connections}`
+  const alike = model.lookAlikes.of(name) === undefined ? '' : ' ≈'
+  const times = `${alike}${connections === undefined ? '' : ` ×${connections}`}`
   const room = Math.max(1, columns - 1 - you.length - times.length)
   const shown = width(name) > room ? fitted(name, room) : name
   return [

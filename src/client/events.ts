@@ -20,7 +20,7 @@ export type ConnectionState =
 /** What became of a message of one's own, as its sender sees it. Told for messages composed by this client only. */
 export type Progress =
   /** Held here: not sent, or the recipient is offline. It goes out again by itself. */
-  | { state: 'waiting'; reason: 'offline' | 'recipient-offline' | 'unconfirmed' }
+  | { state: 'waiting'; reason: 'offline' | 'recipient-offline' | 'unconfirmed' | 'key-changed' }
   /** On its way: a server has it, no answer yet. */
   | { state: 'sent' }
   /** Confirmed by this many of the recipient's connections. */
@@ -45,6 +45,20 @@ export type SessionEvent =
   /** Another client of this user has read its thread with `thread` up to the hybrid time `at`. */
   | { type: 'read'; thread: string; at: number }
   | { type: 'progress'; id: string; to: string; progress: Progress }
+  /**
+   * Where users are known by keys. `own`: this user's. `new`: a user's, met for the first time. `changed`: a user has
+   * another than before, and may be somebody else; what is for them waits until it is trusted. `trusted`: it is.
+   * `known`: whose key is whose; the session's own map, always as it is now.
+   */
+  | {
+      type: 'key'
+      user: string
+      key: string
+      state: 'own' | 'new' | 'changed' | 'trusted'
+      known: ReadonlyMap<string, string>
+    }
+  /** A message was dropped: nobody knows who wrote it. `from`: who was said to. */
+  | { type: 'forged'; from: string }
   /** The mesh's servers as last heard. */
   | { type: 'servers'; servers: readonly ServerAddress[] }
 
@@ -53,4 +67,6 @@ export type SessionRequest =
   | { type: 'compose'; to: string; text: string }
   /** The thread with `thread` was read up to the hybrid time `at`: the user's other clients are told. */
   | { type: 'read'; thread: string; at: number }
+  /** The other key that a user has now is theirs, says the person. */
+  | { type: 'trust'; user: string }
   | { type: 'close' }

@@ -93,9 +93,19 @@ export class Outbox {
     return recalled
   }
 
-  /** A user came online: what waits for it goes out now. */
-  online(user: string): void {
-    for (const entry of this.#entries.values()) if (entry.message.to === user) entry.goesAt = 0
+  /** A message that was taken cannot go out now: it waits, until a time unless something wakes it before. */
+  park(id: string, until: number): void {
+    const entry = this.#entries.get(id)
+    if (entry?.sentAt === undefined) return
+    entry.sentAt = undefined
+    entry.tries--
+    entry.goesAt = until
+    this.#underWay--
+  }
+
+  /** A user came online: what waits for it goes out, now or at a later time. */
+  online(user: string, at = 0): void {
+    for (const entry of this.#entries.values()) if (entry.message.to === user) entry.goesAt = at
   }
 
   /** Takes the answer to a message. Undefined for one that is not under way. */

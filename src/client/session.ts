@@ -1,10 +1,12 @@
 import { HybridClock } from '../delivery/clock.ts'
 import { Backoff } from '../mesh/backoff.ts'
 import { SortedNames } from '../presence/sorted-names.ts'
+import type { AuthMode, Challenge } from '../protocol/credentials.ts'
 import {
   type Composed,
   type Connections,
   type DeliveredMessage,
+  type ErrorCode,
   type Fate,
   type Identified,
   type Identify,
@@ -21,6 +23,7 @@ import type { SessionEvent, SessionRequest } from './events.ts'
 import { type Archive, MessageLog } from './message-log.ts'
 import { Outbox } from './outbox.ts'
 import { ReadMarks } from './read-marks.ts'
+import { type Identity, Seals } from './seals.ts'
 
 /** How long a dial and the identification may take before the next server is tried, ms. */
 const CONNECT_MS = 3_000
@@ -30,6 +33,12 @@ const COMPARE_SPREAD_MS = 500
 const COMPARE_EVERY_MS = 60_000
 /** After a frame that brought or gave something, a comparison checks that nothing is missing, ms. */
 const COMPARE_AGAIN_MS = 2_000
+/** A key that a server did not tell is asked for again after this long, ms. */
+const KEY_AGAIN_MS = 1_000
+/** Whose a name is, is asked again after this long, ms, while something waits for another key. */
+const LOOK_AGAIN_MS = 10_000
+/** Stands before a message of a user whose key is not the one that was known, also when that is long ago. */
+const UNTRUSTED = '[signed with another key than before] '
 
 export interface SessionOptions {
   user: string
@@ -39,18 +48,34 @@ export interface SessionOptions {
   instance: string
   /** URLs of servers, in the order in which to try them first. */
   servers: readonly string[]
+  /** What the mesh's operator has signed, if that is how it knows its users. */
+  token?: string | undefined
+  /** How the server has to know its users; undefined: as it likes. */
+  auth?: AuthMode | undefined
   /** Random numbers in [0, 1). */
   random: () => number
 }
 
 /** `dial` numbers a connection: what comes late from an old one is told apart. */
 export type SessionInput =
-  /** What the disk has: messages that are told, an archive that is not, and what waits for its recipients. */
-  | { type: 'start'; history: readonly Message[]; archive?: Archive; outbox: readonly Message[] }
+  /** What the disk has: messages that are told, an archive that is not, what waits, and the keys of users. */
+  | {
+      type: 'start'
+      history: readonly Message[]
+      archive?: Archive
+      outbox: readonly Message[]
+      keys?: ReadonlyMap<string, string>
+    }
   | { type: 'request'; request: SessionRequest }
   | { type: 'opened'; dial: number }
   | { type: 'closed'; dial: number; reason: string }
   | { type: 'identified'; dial: number; answer: Identified }
+  /** This user's key, asked for by `prove`. */
+  | { type: 'identity'; dial: number; identity: Identity; challenge: Challenge }
+  /** There is none, and none can be made. */
+  | { type: 'no-identity'; dial: number; reason: string }
+  /** The key that holds a name now; undefined: none does. */
+  | { type: 'key'; dial: number; user: string; key: string | undefined }
   | { type: 'im'; dial: number; message: DeliveredMessage }
   | { type: 'fate'; dial: number; id: string; fate: Fate }
   | { type: 'roster'; dial: number; delta: RosterDelta }
@@ -67,6 +92,9 @@ export type SessionEffect =
   | { type: 'dial'; dial: number; url: string }
   | { type: 'hang-up'; dial: number }
   | { type: 'identify'; dial: number; hello: Identify }
+  /** Load this user's key, or make it. */
+  | { type: 'prove'; dial: number; challenge: Challenge }
+  | { type: 'ask-key'; dial: number; user: string }
   | { type: 'im'; dial: number; message: Composed }
   | { type: 'got'; dial: number; count: number }
   | { type: 'ask-roster'; dial: number }
@@ -76,6 +104,8 @@ export type SessionEffect =
   /** … a message of one's own that is held, and that it is not any more. */
   | { type: 'hold'; message: Message }
   | { type: 'release'; id: string }
+  /** … whose a key is, from now on. */
+  | { type: 'pin'; user: string; key: string }
   | { type: 'tell'; event: SessionEvent }
 
 type Phase =
@@ -98,6 +128,9 @@ export class Session {
   readonly connections = new Map<string, number>()
   readonly #marks = new ReadMarks()
   readonly #backoff: Backoff
+  /** Whose key is whose; undefined until a server asks for this user's. */
+  #seals: Seals | undefined
+  #keys: ReadonlyMap<string, string> = new Map()
   #rosterVersion = 0
   #askedRoster = false
   #phase: Phase = { name: 'idle' }
@@ -180,8 +213,13 @@ export class Session {
         return this.#identified(input.answer)
       case 'im':
         this.#confirmations.receive(this.#isCopy(input.message), this.#now)
-        this.#learn(input.message, 'live')
-        return
+        return this.#received(input.message)
+      case 'identity':
+        return this.#prove(input.identity, input.challenge)
+      case 'no-identity':
+        return this.#refused('unauthorized', input.reason)
+      case 'key':
+        return this.#holder(input.user, input.key)
       case 'fate':
         return this.#fate(input.id, input.fate)
       case 'roster':
@@ -208,8 +246,9 @@ export class Session {
     return this.#phase.name === 'connecting' || this.#phase.name === 'online' ? this.#phase.dial : undefined
   }
 
-  #start({ history, archive, outbox }: Extract<SessionInput, { type: 'start' }>): void {
+  #start({ history, archive, outbox, keys }: Extract<SessionInput, { type: 'start' }>): void {
     this.#log = new MessageLog(archive)
+    if (keys !== undefined) this.#keys = keys
     this.#clock.see(this.#log.lastAt, this.#wall)
     for (const message of history) {
       this.#clock.see(message.at, this.#wall)
@@ -235,6 +274,8 @@ export class Session {
         return this.#compose(request.to, request.text)
       case 'read':
         return this.#marks.read(request.thread, request.at, this.#now)
+      case 'trust':
+        return this.#trust(request.user)
       case 'close':
         return this.#close()
     }
@@ -271,11 +312,23 @@ export class Session {
   #opened(): void {
     if (this.#phase.name !== 'connecting') return
     this.#phase.openedAt = this.#now
-    const { user, client } = this.#options
+    this.#identify({})
+  }
+
+  #identify(shown: Pick<Identify, 'key' | 'proof'>): void {
+    if (this.#phase.name !== 'connecting') return
+    const { user, client, token } = this.#options
     this.#effects.push({
       type: 'identify',
       dial: this.#phase.dial,
-      hello: { user, client, protocol: PROTOCOL, connections: true },
+      hello: {
+        user,
+        client,
+        protocol: PROTOCOL,
+        connections: true,
+        ...(token === undefined ? {} : { token }),
+        ...shown,
+      },
     })
   }
 
@@ -284,10 +337,17 @@ export class Session {
     if (phase.name !== 'connecting') return
     if (!answer.ok) {
       if (answer.code === 'draining') return this.#lost(answer.message)
-      this.#effects.push({ type: 'hang-up', dial: phase.dial })
-      this.#phase = { name: 'refused' }
-      this.#tell({ type: 'connection', state: { phase: 'refused', code: answer.code, message: answer.message } })
+      const { challenge } = answer
+      if (challenge === undefined) return this.#refused(answer.code, answer.message)
+      this.#effects.push({ type: 'prove', dial: phase.dial, challenge })
       return
+    }
+    // A mesh that asked for a key once does not do without.
+    const auth = this.#seals === undefined ? this.#options.auth : 'key'
+    if (auth !== undefined && (answer.auth ?? 'open') !== auth) {
+      const { user } = this.#options
+      const why = `${phase.url} does not know its users by keys, and ${user} has one: it could read and forge messages`
+      return this.#refused('unauthorized', `${why}; if that is as it should be, give --insecure`)
     }
     // The server's clock as of now: half of the round trip has passed since it told it.
     this.#offset = answer.time + (this.#now - phase.openedAt) / 2 - this.#now
@@ -299,6 +359,58 @@ export class Session {
     this.#snapshot(answer.roster)
     this.connections.clear()
     this.#count(answer.connections ?? [])
+    this.#send()
+  }
+
+  #refused(code: ErrorCode, message: string): void {
+    if (this.#dial !== undefined) this.#effects.push({ type: 'hang-up', dial: this.#dial })
+    this.#phase = { name: 'refused' }
+    this.#tell({ type: 'connection', state: { phase: 'refused', code, message } })
+  }
+
+  /** Identifies with this user's key. */
+  #prove(identity: Identity, challenge: Challenge): void {
+    if (this.#seals === undefined) {
+      this.#seals = new Seals(this.#options.user, identity, new Map(this.#keys))
+      this.#tellKey(this.#options.user, identity.key, 'own')
+    }
+    this.#seals.forgetAsked()
+    this.#identify(this.#seals.prove(challenge))
+  }
+
+  /** A server says which key holds a name. */
+  #holder(user: string, key: string | undefined): void {
+    this.#seals?.answered(user)
+    if (key === undefined) {
+      // Nobody does: what is for them goes out when they come online, should that not be just now.
+      if (this.#roster.has(user)) this.#outbox.online(user, this.#now + KEY_AGAIN_MS)
+      return
+    }
+    this.#meetKey(user, key)
+  }
+
+  /** A user was met with a key. */
+  #meetKey(user: string, key: string): void {
+    const met = this.#seals?.meet(user, key)
+    if (met === 'new') this.#effects.push({ type: 'pin', user, key })
+    if (met === 'new' || met === 'changed') this.#tellKey(user, key, met)
+    if (met === 'back') this.#tellKey(user, key, 'trusted')
+    if (met !== 'new' && met !== 'back') return
+    // What waited for it can go out.
+    this.#outbox.online(user)
+    this.#send()
+  }
+
+  #tellKey(user: string, key: string, state: Extract<SessionEvent, { type: 'key' }>['state']): void {
+    if (this.#seals !== undefined) this.#tell({ type: 'key', user, key, state, known: this.#seals.known })
+  }
+
+  #trust(user: string): void {
+    const key = this.#seals?.trust(user)
+    if (key === undefined) return
+    this.#effects.push({ type: 'pin', user, key })
+    this.#tellKey(user, key, 'trusted')
+    this.#outbox.online(user)
     this.#send()
   }
 
@@ -355,10 +467,29 @@ export class Session {
   #send(): void {
     if (this.#phase.name !== 'online') return
     for (const message of this.#outbox.take(this.#now)) {
-      const { id, at, to, text } = message
-      this.#progress(message, { state: 'sent' })
-      this.#effects.push({ type: 'im', dial: this.#phase.dial, message: { id, at, to, text } })
+      const { id, at, to } = message
+      const sealed = this.#seals === undefined ? message : this.#seals.seal(message)
+      if ('waits' in sealed) this.#park(message, sealed.waits)
+      else {
+        this.#progress(message, { state: 'sent' })
+        this.#effects.push({ type: 'im', dial: this.#phase.dial, message: { id, at, to, text: sealed.text } })
+      }
     }
+  }
+
+  /** A message waits for its recipient's key, or for the person to trust another. */
+  #park(message: Message, waits: 'for-key' | 'key-changed'): void {
+    const isOnline = this.#roster.has(message.to)
+    // A name that stays online may pass back to the key that was known.
+    this.#outbox.park(message.id, isOnline ? this.#now + LOOK_AGAIN_MS : Number.POSITIVE_INFINITY)
+    const reason = waits === 'key-changed' ? waits : isOnline ? 'unconfirmed' : 'recipient-offline'
+    this.#progress(message, { state: 'waiting', reason })
+    if (isOnline) this.#askKey(message.to)
+  }
+
+  #askKey(user: string): void {
+    if (this.#phase.name !== 'online' || this.#seals?.asks(user) !== true) return
+    this.#effects.push({ type: 'ask-key', dial: this.#phase.dial, user })
   }
 
   #fate(id: string, fate: Fate): void {
@@ -368,6 +499,8 @@ export class Session {
     if (answered === undefined) return
     if (answered.done) this.#effects.push({ type: 'release', id })
     this.#tell({ type: 'progress', id, to, progress: answered.progress })
+    // Online, and nobody there could read it: the name may have passed to another key.
+    if (fate.ok && fate.delivered === 0 && this.#roster.has(to)) this.#askKey(to)
     this.#send()
   }
 
@@ -382,6 +515,16 @@ export class Session {
     if (this.#phase.name !== 'online') return
     const count = this.#confirmations.take(this.#now)
     if (count !== undefined) this.#effects.push({ type: 'got', dial: this.#phase.dial, count })
+  }
+
+  /** Takes in a message from a server: where users are known by keys, what its key has sealed. */
+  #received(message: Message): void {
+    if (this.#seals === undefined) return void this.#learn(message, 'live')
+    const opened = this.#seals.open(message)
+    if (opened.state === 'forged') return this.#tell({ type: 'forged', from: message.from })
+    this.#meetKey(message.from, opened.key)
+    const doubt = opened.state === 'changed' ? UNTRUSTED : ''
+    this.#learn({ ...message, text: `${doubt}${opened.text}` }, 'live')
   }
 
   /** Takes in a message, once per id. */

@@ -1,3 +1,5 @@
+import type { Claim } from '../protocol/credentials.ts'
+import type { Entry } from '../protocol/frames.ts'
 import type { Replica } from './replica.ts'
 
 /** A connection of a user to this server, as far as presence cares. */
@@ -11,6 +13,8 @@ const NOBODY: readonly never[] = []
 export class Directory<Connection extends Connected> {
   #rooms = new Map<string, Connection[]>()
   #replicas = new Map<string, Replica>()
+  /** Whose the names with rooms here are, where they are known by keys. */
+  #claims = new Map<string, Claim>()
 
   /** A user's connections to this server. */
   room(name: string): readonly Connection[] {
@@ -18,8 +22,34 @@ export class Directory<Connection extends Connected> {
   }
 
   /** This server's own users, each with the number of its connections. */
-  *ownUsers(): Generator<[string, number]> {
-    for (const [name, room] of this.#rooms) yield [name, room.length]
+  *ownUsers(): Generator<Entry> {
+    for (const [name, room] of this.#rooms) yield this.entry(name, room.length)
+  }
+
+  /** What peers are told of a user of this server. */
+  entry(name: string, connections: number): Entry {
+    const claim = connections > 0 ? this.#claims.get(name) : undefined
+    return claim === undefined ? [name, connections] : [name, connections, claim.key, claim.at]
+  }
+
+  /** Whose a name is that has connections here. */
+  ownClaim(name: string): Claim | undefined {
+    return this.#claims.get(name)
+  }
+
+  /** Holds until the last connection of the name here is gone. */
+  setClaim(name: string, claim: Claim): void {
+    this.#claims.set(name, claim)
+  }
+
+  /** All claims on a name, here and on peers. */
+  *claims(name: string): Generator<Claim> {
+    const own = this.#claims.get(name)
+    if (own !== undefined) yield own
+    for (const replica of this.#replicas.values()) {
+      const claim = replica.claim(name)
+      if (claim !== undefined) yield claim
+    }
   }
 
   /** Puts a connection into its user's room; answers with how many there are now. */
@@ -36,7 +66,10 @@ export class Directory<Connection extends Connected> {
     if (room === undefined) return 0
     const at = room.indexOf(connection)
     if (at >= 0) room.splice(at, 1)
-    if (room.length === 0) this.#rooms.delete(connection.user)
+    if (room.length === 0) {
+      this.#rooms.delete(connection.user)
+      this.#claims.delete(connection.user)
+    }
     return room.length
   }
 

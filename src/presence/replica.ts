@@ -1,4 +1,5 @@
-import type { Delta, Snapshot } from '../protocol/frames.ts'
+import type { Claim } from '../protocol/credentials.ts'
+import type { Delta, Entry, Snapshot } from '../protocol/frames.ts'
 import { CompactNames } from './compact-names.ts'
 
 /** How a presence frame met the replica. `changes`: names with their connections `before` and `now`. */
@@ -23,8 +24,10 @@ export class Replica {
   #incarnation: string | undefined
   #seq = 0
   #users = new CompactNames()
+  /** Whose the names are, where they are known by keys. */
+  #claims = new Map<string, Claim>()
   /** Chunks of a snapshot that is not complete yet. */
-  #partial: { incarnation: string; seq: number; users: CompactNames } | undefined
+  #partial: { incarnation: string; seq: number; users: CompactNames; claims: Map<string, Claim> } | undefined
 
   get incarnation(): string | undefined {
     return this.#incarnation
@@ -44,6 +47,11 @@ export class Replica {
     return this.#users.get(name)
   }
 
+  /** Whose a name of this peer is. */
+  claim(name: string): Claim | undefined {
+    return this.#claims.get(name)
+  }
+
   /** Whether a beat with this place in the stream shows that something was missed. */
   isBehind(incarnation: string, seq: number): boolean {
     return incarnation !== this.#incarnation || seq > this.#seq
@@ -58,6 +66,7 @@ export class Replica {
     const changes: Change[] = []
     for (const [name, before] of this.#users) changes.push({ name, before, now: 0 })
     this.#users = new CompactNames()
+    this.#claims.clear()
     this.#incarnation = undefined
     this.#seq = 0
     this.#partial = undefined
@@ -67,14 +76,19 @@ export class Replica {
   #replace(frame: Snapshot): Applied {
     let partial = this.#partial
     if (partial?.incarnation !== frame.incarnation || partial.seq !== frame.seq) {
-      partial = { incarnation: frame.incarnation, seq: frame.seq, users: new CompactNames() }
+      partial = { incarnation: frame.incarnation, seq: frame.seq, users: new CompactNames(), claims: new Map() }
     }
-    for (const [name, connections] of frame.users) partial.users.set(name, connections)
+    for (const entry of frame.users) {
+      partial.users.set(entry[0], entry[1])
+      if (entry.length > 2) partial.claims.set(entry[0], claimOf(entry))
+    }
     if (frame.more) {
       this.#partial = partial
       return { outcome: 'nothing-new' }
     }
     const before = this.#users
+    const claims = this.#claims
+    this.#claims = partial.claims
     this.#partial = undefined
     this.#incarnation = frame.incarnation
     this.#seq = frame.seq
@@ -85,7 +99,9 @@ export class Replica {
     }
     for (const [name, now] of partial.users) {
       const connections = before.get(name)
-      if (connections !== now) changes.push({ name, before: connections, now })
+      if (connections !== now || claims.get(name)?.key !== partial.claims.get(name)?.key) {
+        changes.push({ name, before: connections, now })
+      }
     }
     return { outcome: 'applied', replaced: true, changes }
   }
@@ -96,11 +112,26 @@ export class Replica {
     if (frame.seq > this.#seq + 1) return { outcome: 'gap' }
     this.#seq = frame.seq
     const changes: Change[] = []
-    for (const [name, now] of frame.changes) {
+    for (const entry of frame.changes) {
+      const [name, now] = entry
       const before = this.#users.set(name, now)
-      if (before === now) continue
+      const claimed = this.#claimed(entry)
+      if (before === now && !claimed) continue
       changes.push({ name, before, now })
     }
     return { outcome: 'applied', replaced: false, changes }
   }
+
+  /** Notes whose a name is now; whether that is another's than before. */
+  #claimed(entry: Entry): boolean {
+    const before = this.#claims.get(entry[0])
+    if (entry.length > 2 && entry[1] > 0) this.#claims.set(entry[0], claimOf(entry))
+    else if (before !== undefined) this.#claims.delete(entry[0])
+    const now = this.#claims.get(entry[0])
+    return before?.key !== now?.key || before?.at !== now?.at
+  }
+}
+
+function claimOf([, , key = '', at = 0]: Entry): Claim {
+  return { key, at }
 }

@@ -1,4 +1,4 @@
-import { type Delta, type Holds, NAMES_PER_FRAME, type Snapshot } from '../protocol/frames.ts'
+import { type Delta, type Entry, type Holds, NAMES_PER_FRAME, type Snapshot } from '../protocol/frames.ts'
 
 /** Changes of names kept to mend a short cut with deltas; past that a snapshot is sent. */
 const KEPT_CHANGES = 4_096
@@ -29,10 +29,13 @@ export class PresenceStream {
     this.#changed.set(name, connections)
   }
 
-  /** Gathers the changes into the next deltas, almost always one. */
-  take(): Delta[] {
+  /**
+   * Gathers the changes into the next deltas, almost always one.
+   * @param entry makes what is told of a user
+   */
+  take(entry: (name: string, connections: number) => Entry): Delta[] {
     const deltas: Delta[] = []
-    const changes = [...this.#changed]
+    const changes = Array.from(this.#changed, ([name, connections]) => entry(name, connections))
     this.#changed.clear()
     for (let at = 0; at < changes.length; at += NAMES_PER_FRAME) {
       const chunk = changes.slice(at, at + NAMES_PER_FRAME)
@@ -46,7 +49,7 @@ export class PresenceStream {
   }
 
   /** What a peer that holds this much lacks: nothing, deltas, or the whole as a snapshot of `users`. */
-  catchUp(holds: Holds, users: Iterable<[string, number]>): (Snapshot | Delta)[] {
+  catchUp(holds: Holds, users: Iterable<Entry>): (Snapshot | Delta)[] {
     if (holds.incarnation === this.incarnation && holds.seq <= this.#seq) {
       const missing = this.#log.filter(delta => delta.seq > holds.seq)
       if (missing.length === this.#seq - holds.seq) return missing
@@ -55,7 +58,7 @@ export class PresenceStream {
   }
 
   /** The whole, in chunks; one empty chunk when nobody is here, for an empty list must replace too. */
-  snapshot(users: Iterable<[string, number]>): Snapshot[] {
+  snapshot(users: Iterable<Entry>): Snapshot[] {
     const list = [...users]
     const chunks: Snapshot[] = []
     let at = 0

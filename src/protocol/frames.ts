@@ -3,6 +3,7 @@
  * dialled; what comes back on that link are answers only.
  */
 import * as z from 'zod'
+import { AUTH_MODES, keySchema } from './credentials.ts'
 import {
   addressSchema,
   atSchema,
@@ -31,8 +32,14 @@ export const FATES_PER_FRAME = 10_000
 export const MAX_MEMBERS = 1_000
 
 const seq = countSchema
-const users = z.array(z.tuple([name, z.int().min(1)])).max(NAMES_PER_FRAME)
-const changes = z.array(z.tuple([name, z.int().min(0)])).max(NAMES_PER_FRAME)
+/** `[name, connections]`; where names are known by keys, with the key that holds it and since when. */
+const entry = (least: number) => {
+  const connections = z.int().min(least)
+  return z.union([z.tuple([name, connections]), z.tuple([name, connections, keySchema, atSchema])])
+}
+const users = z.array(entry(1)).max(NAMES_PER_FRAME)
+const changes = z.array(entry(0)).max(NAMES_PER_FRAME)
+export type Entry = z.infer<ReturnType<typeof entry>>
 
 /** The dialler's whole list of own users at `seq`, in chunks; `more` tells that a chunk follows. */
 const snapshotSchema = z.object({ type: z.literal('snapshot'), incarnation: id, seq, users, more: z.boolean() })
@@ -84,6 +91,8 @@ export const introductionSchema = z.object({
   incarnation: id,
   protocol: z.int(),
   url: urlSchema.optional(),
+  /** How it knows its users; absent: by their word. */
+  auth: z.enum(AUTH_MODES).optional(),
 })
 export type Introduction = z.infer<typeof introductionSchema>
 
@@ -113,5 +122,7 @@ export const linkRefusalSchema = z.enum([
   'bad-handshake',
   'draining',
   'too-many-peers',
+  // It knows its users in another way: one mesh has one.
+  'other-auth',
 ])
 export type LinkRefusal = z.infer<typeof linkRefusalSchema>

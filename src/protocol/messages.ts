@@ -3,6 +3,7 @@
  * The gates on both sides parse once with these; behind them everything is trusted.
  */
 import * as z from 'zod'
+import { AUTH_MODES, challengeSchema, keySchema, MAX_TOKEN } from './credentials.ts'
 import { compareNames, isUserName, MAX_NAME, parseServerId } from './names.ts'
 import { utf8Length, visibleLine } from './text.ts'
 
@@ -39,6 +40,13 @@ const errorCodeSchema = z.enum([
   'bad-name',
   'not-identified',
   'already-identified',
+  // The key or the token that this mesh asks for is missing, or proves nothing; …
+  'unauthorized',
+  // … is to be shown: see `challenge`.
+  'prove-key',
+  'name-taken',
+  'look-alike',
+  'not-sealed',
   'too-many-connections',
   'text-too-long',
   'clock-ahead',
@@ -98,12 +106,19 @@ export const identifiedSchema = z.discriminatedUnion('ok', [
     roster: rosterSnapshotSchema,
     /** Everybody with more than one connection, for a client that asked for it. */
     connections: connectionsSchema.optional(),
+    /** How this mesh knows its users; absent: it takes names on trust. */
+    auth: z.enum(AUTH_MODES).optional(),
     time: z.number(),
     servers: serversSchema,
   }),
-  refusalSchema,
+  /** `challenge`, with the code `prove-key`: identify again, with a key that has signed this. */
+  refusalSchema.extend({ challenge: challengeSchema.optional() }),
 ])
 export type Identified = z.infer<typeof identifiedSchema>
+
+/** The key that holds a name which is online; absent where nobody does. */
+export const holderSchema = z.union([z.object({ ok: z.literal(true), key: keySchema.optional() }), refusalSchema])
+export type Holder = z.infer<typeof holderSchema>
 
 /** One instant message. `at` is hybrid logical time: ms since 1970, in steps of 1/1024 ms. Order is by (`at`, `id`). */
 export const messageSchema = z.object({
@@ -126,6 +141,11 @@ export const identifySchema = z.object({
   protocol: z.literal(PROTOCOL),
   /** Whether to be told how many connections everybody has, too. */
   connections: z.boolean().optional(),
+  /** What the operator has signed (a JWT, RFC 7519), where the mesh knows its users by that. */
+  token: z.string().max(MAX_TOKEN).optional(),
+  /** The user's public key, and what it has made of the challenge. */
+  key: keySchema.optional(),
+  proof: z.string().max(100).optional(),
 })
 export type Identify = z.infer<typeof identifySchema>
 

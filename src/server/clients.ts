@@ -1,8 +1,9 @@
 import { Multiples } from '../presence/multiples.ts'
 import { exceeds } from '../protocol/limits.ts'
-import type { ErrorCode, Refusal, RosterSnapshot, ServerAddress } from '../protocol/messages.ts'
+import type { ErrorCode, Holder, Refusal, RosterSnapshot, ServerAddress } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
 import { Addresses } from './addresses.ts'
+import { Admission } from './admission.ts'
 import { Connection } from './connection.ts'
 import { type Context, note } from './context.ts'
 import { RosterPace } from './roster-pace.ts'
@@ -19,6 +20,7 @@ export class Clients {
   /** Connections that have not said who they are, with the time when patience ends; oldest first. */
   #strangers = new Map<number, { until: number; refusals: number; asked: boolean }>()
   readonly #addresses = new Addresses()
+  readonly #admission: Admission
   /** Original clients, which want the list when they identify even if it did not change. */
   #wantList = new Set<number>()
   readonly #multiples = new Multiples()
@@ -28,6 +30,7 @@ export class Clients {
   constructor(context: Context, servers: () => ServerAddress[]) {
     this.#context = context
     this.#servers = servers
+    this.#admission = new Admission(context)
   }
 
   get size(): number {
@@ -35,8 +38,9 @@ export class Clients {
   }
 
   get deadline(): number {
-    for (const { until } of this.#strangers.values()) return Math.min(until, this.#publishAt)
-    return this.#publishAt
+    const deadline = Math.min(this.#publishAt, this.#admission.deadline)
+    for (const { until } of this.#strangers.values()) return Math.min(until, deadline)
+    return deadline
   }
 
   get(connection: number): Connection | undefined {
@@ -77,11 +81,14 @@ export class Clients {
     const wait = known?.bucket.take(context.now) ?? 0
     if (wait > 0) return this.#refuseIdentify(input, 'rate-limited', `too many events; wait ${wait} ms`)
     if (known === undefined) {
+      const denied = this.#admission.check(name.value, input.credential)
+      if (denied !== undefined) return this.#refuseIdentify(input, denied.code, denied.message)
       if (exceeds(directory.room(name.value).length + 1, options.limits.connectionsPerUser)) {
         const most = `a user may have ${options.limits.connectionsPerUser} connections to a server`
         return this.#refuseIdentify(input, 'too-many-connections', most)
       }
       const { connection: id, protocol, connections = false } = input
+      this.#admission.enter(id, name.value, input.credential)
       this.#enter(new Connection(id, name.value, protocol, connections, options.limits, context.now))
     }
     if (input.protocol === 1) {
@@ -100,6 +107,7 @@ export class Clients {
         connection: `${options.id}:${input.connection}`,
         roster: context.roster.snapshot(),
         ...(input.connections === true ? { connections: this.#multiples.snapshot() } : {}),
+        ...(options.auth === 'open' ? {} : { auth: options.auth }),
         time: context.wall,
         servers: this.#servers(),
       },
@@ -108,7 +116,7 @@ export class Clients {
 
   /** A client asks for the whole roster; one that has not said who it is may ask once. */
   roster(id: number, call: number): void {
-    const { effects, now, roster } = this.#context
+    const { effects, now, roster, options } = this.#context
     const answer = (payload: RosterSnapshot | Refusal) => {
       effects.push({ type: 'answer', connection: id, call, payload })
     }
@@ -118,6 +126,9 @@ export class Clients {
       if (stranger === undefined || stranger.asked) {
         return answer({ ok: false, code: 'not-identified', message: 'identify first' })
       }
+      if (options.auth !== 'open') {
+        return answer({ ok: false, code: 'unauthorized', message: 'this mesh tells only its users who is online' })
+      }
       stranger.asked = true
       return answer(roster.snapshot())
     }
@@ -126,10 +137,27 @@ export class Clients {
     answer({ ok: false, code: 'rate-limited', message: `too many events; wait ${wait} ms`, retryAfter: wait })
   }
 
+  /** A client asks which key holds a name. */
+  key({ connection: id, user, call }: Extract<ClientInput, { type: 'key' }>): void {
+    const { effects, now } = this.#context
+    const answer = (payload: Holder) => void effects.push({ type: 'answer', connection: id, call, payload })
+    const connection = this.#connections.get(id)
+    if (connection === undefined) return answer({ ok: false, code: 'not-identified', message: 'identify first' })
+    const name = parseUserName(user)
+    if (!name.ok) return answer({ ok: false, code: 'bad-name', message: name.reason })
+    const wait = connection.bucket.take(now)
+    if (wait > 0) {
+      return answer({ ok: false, code: 'rate-limited', message: `too many events; wait ${wait} ms`, retryAfter: wait })
+    }
+    const claim = this.#admission.claim(name.value)
+    answer(claim === undefined ? { ok: true } : { ok: true, key: claim.key })
+  }
+
   /** The connection is gone; answers with what it was, for its deliveries. */
   disconnected(id: number): Connection | undefined {
     this.#strangers.delete(id)
     this.#addresses.leave(id)
+    this.#admission.leave(id)
     this.#wantList.delete(id)
     const connection = this.#connections.get(id)
     if (connection === undefined) return undefined
@@ -147,6 +175,8 @@ export class Clients {
     this.#context.siblings.add(name)
     this.#context.gathered = true
     this.#publishSoon()
+    this.#admission.touch(name)
+    if (this.#admission.loses(name)) this.#giveUp(name)
   }
 
   /** Tells the clients of users whose connections changed in this turn that there are others to compare with. */
@@ -165,6 +195,9 @@ export class Clients {
   tick(): void {
     const { now } = this.#context
     if (this.#publishAt <= now) this.#publish()
+    for (const id of this.#admission.expired()) {
+      this.#dismiss(id, 'unauthorized', 'the token has expired; get a new one')
+    }
     for (const [id, { until }] of this.#strangers) {
       if (until > now) break
       this.#strangers.delete(id)
@@ -188,6 +221,20 @@ export class Clients {
     const to: number[] = []
     for (const connection of connections) if (connection.protocol === 2) to.push(connection.id)
     if (to.length > 0) this.#context.effects.push({ type: 'emit', to, message })
+  }
+
+  /** Two held a name in two parts of the mesh that did not see each other: the claim here is the younger. */
+  #giveUp(name: string): void {
+    const why = `${name} was taken with another key before you took it, in a part of the mesh that was out of sight`
+    for (const { id } of [...this.#context.directory.room(name)]) this.#dismiss(id, 'name-taken', why)
+  }
+
+  /** Tells a connection why it may not be who it said any more, and closes it. */
+  #dismiss(id: number, code: ErrorCode, message: string): void {
+    const refused: ClientEvent = { event: 'refused', payload: { ok: false, code, message, event: 'identify' } }
+    this.#context.effects.push({ type: 'emit', to: [id], message: refused })
+    note(this.#context, { event: 'connection-refused', code, reason: message })
+    this.#close(id, message)
   }
 
   #enter(connection: Connection): void {

@@ -1,8 +1,9 @@
+import type { HybridClock } from '../delivery/clock.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { Directory } from '../presence/directory.ts'
 import type { Roster } from '../presence/roster.ts'
 import type { PresenceStream } from '../presence/stream.ts'
-import type { Forwarded, Relay } from '../protocol/frames.ts'
+import type { Entry, Forwarded, Relay } from '../protocol/frames.ts'
 import type { Message } from '../protocol/messages.ts'
 import type { Connection } from './connection.ts'
 import type { Effect, Note, ServerOptions } from './types.ts'
@@ -13,6 +14,10 @@ export interface Context {
   readonly directory: Directory<Connection>
   readonly roster: Roster
   readonly stream: PresenceStream
+  /** What peers are told of a user of this server. */
+  readonly ownEntry: (name: string, connections: number) => Entry
+  /** Gives the times of what happens here: above all that was heard of, though the wall clock jumps back. */
+  readonly clock: HybridClock
   /** Names whose connections changed somewhere, to be told to their clients here at the end of the turn. */
   readonly siblings: Set<string>
   /** Monotonic time of this step, ms. */

@@ -125,7 +125,7 @@ export class Peers implements Carrier {
 
   /** Sends what this turn gathered: presence, messages, answers. */
   flush(): void {
-    const deltas = this.#context.stream.take()
+    const deltas = this.#context.stream.take(this.#context.ownEntry)
     for (const peer of this.#peers.values()) {
       const { outbound, inbound } = peer
       if (outbound.state === 'open') {
@@ -235,13 +235,16 @@ export class Peers implements Carrier {
 
   #accept(input: Extract<LinkInput, { type: 'accepted' }>): void {
     const { effects, options, now, draining } = this.#context
-    const { id, incarnation, protocol, url } = input.introduction
+    const { id, incarnation, protocol, url, auth } = input.introduction
     const refuse = (code: LinkRefusal, message: string) => {
       effects.push({ type: 'refuse', link: input.link, code, message })
     }
     if (draining) return refuse('draining', 'this server is shutting down')
     if (protocol !== PROTOCOL)
       return refuse('bad-handshake', `this server speaks protocol ${PROTOCOL}, not ${protocol}`)
+    if ((auth ?? 'open') !== options.auth) {
+      return refuse('other-auth', `this mesh knows its users by auth: ${options.auth}, not ${auth ?? 'open'}`)
+    }
     if (id === options.id) {
       if (incarnation === options.incarnation) return refuse('own-id', 'this is the dialling server itself')
       return refuse('id-held', `this server has the id ${id} itself`)

@@ -16,6 +16,9 @@ export function applyPresence(
   note(context, { event: 'update-from-peer', peer })
   if (applied.replaced) note(context, { event: 'replacing-list', peer, users: replica.size })
   for (const { name, before, now } of applied.changes) {
+    const claim = replica.claim(name)
+    // What is claimed from now on is younger.
+    if (claim !== undefined) context.clock.see(claim.at, context.wall)
     touch(name)
     if (applied.replaced) continue
     const event = now === 0 ? 'removing-user' : before === 0 ? 'adding-user' : 'replacing-user'

@@ -1,5 +1,6 @@
-import { HybridClock, MAX_AHEAD } from '../delivery/clock.ts'
+import { MAX_AHEAD } from '../delivery/clock.ts'
 import { DeadlineQueue, Delivery, type Origin } from '../delivery/delivery.ts'
+import { readSealed, sealedLength } from '../protocol/credentials.ts'
 import type { Forwarded, Relay } from '../protocol/frames.ts'
 import { exceeds } from '../protocol/limits.ts'
 import type { DeliveredMessage, ErrorCode, Message, Refusal } from '../protocol/messages.ts'
@@ -21,8 +22,6 @@ export class Router implements Arrivals {
   readonly #clients: Clients
   readonly #carrier: Carrier
   readonly #waiting = { client: new DeadlineQueue(), peer: new DeadlineQueue() }
-  /** Gives the times of original clients' messages: above all that passed here, though the wall clock jumps back. */
-  readonly #clock = new HybridClock()
   #numbered = 0
 
   constructor(context: Context, clients: Clients, carrier: Carrier) {
@@ -59,7 +58,7 @@ export class Router implements Arrivals {
     const context = this.#context
     for (const [number, id, at, from, to, text] of batch) {
       const message: Message = { id, at, from, to, text }
-      this.#clock.see(at, context.wall)
+      context.clock.see(at, context.wall)
       if (context.options.narrateMessages) note(context, { event: 'im', ...message, forwarded: true })
       const origin: Origin = { kind: 'peer', peer, incarnation, number }
       const delivery = new Delivery(origin, context.now + FORWARDED_FATE_MS)
@@ -144,9 +143,9 @@ export class Router implements Arrivals {
 
   /** To the rooms of the recipient and of the sender on this server, once to each connection. */
   #deliver(message: Message, delivery: Delivery, forwarded: boolean): void {
-    const { directory, effects, options } = this.#context
-    const recipients = directory.room(message.to)
-    const senders = message.from === message.to ? [] : directory.room(message.from)
+    const { effects, options } = this.#context
+    const recipients = this.#readers(message.to, message, 'to')
+    const senders = message.from === message.to ? [] : this.#readers(message.from, message, 'from')
     if (options.narrateMessages) this.#narrate(message, recipients.length, senders.length)
     if (recipients.length + senders.length === 0) return
     const { id, from, to, text, at } = message
@@ -157,6 +156,14 @@ export class Router implements Arrivals {
     }
     for (const connection of senders) if (this.#send(connection, message, undefined)) receivers.push(connection.id)
     if (receivers.length > 0) effects.push({ type: 'emit', to: receivers, message: { event: 'im', payload } })
+  }
+
+  /** A user's connections here: where names are known by keys, none but those of the key for which it is sealed. */
+  #readers(name: string, { text }: Message, role: 'to' | 'from'): readonly Connection[] {
+    const { directory, options } = this.#context
+    const room = directory.room(name)
+    if (options.auth !== 'key' || room.length === 0) return room
+    return readSealed(text)?.[role] === directory.ownClaim(name)?.key ? room : []
   }
 
   /** Counts a message as sent to a connection; whether it is to be emitted. */
@@ -177,26 +184,30 @@ export class Router implements Arrivals {
 
   /** The message as it goes on, or undefined after a refusal. Its sender is who this connection identified as. */
   #check(input: Extract<ClientInput, { type: 'im' }>, sender: Connection): Message | undefined {
-    const { options, now, wall } = this.#context
+    const { options, now, wall, clock } = this.#context
     const { limits } = options
     const to = parseUserName(input.message.to)
     if (!to.ok) return this.#refuse(input, 'bad-name', to.reason)
     const { text } = input.message
-    if (limits.textBytes > 0 && isLonger(text, limits.textBytes)) {
+    const keyed = options.auth === 'key'
+    if (keyed && readSealed(text)?.from !== this.#context.directory.ownClaim(sender.user)?.key) {
+      return this.#refuse(input, 'not-sealed', 'here a message is sealed with the keys of its sender and its recipient')
+    }
+    if (limits.textBytes > 0 && isLonger(text, keyed ? sealedLength(limits.textBytes) : limits.textBytes)) {
       return this.#refuse(input, 'text-too-long', `a text has at most ${limits.textBytes} bytes`)
     }
     const wait = sender.bucket.take(now)
     if (wait > 0) return this.#refuse(input, 'rate-limited', `too many messages; wait ${wait} ms`, wait)
     if (!('id' in input.message)) {
       const id = `${options.incarnation}.${(++this.#numbered).toString(36)}`
-      return { id, at: this.#clock.tick(wall), from: sender.user, to: to.value, text }
+      return { id, at: clock.tick(wall), from: sender.user, to: to.value, text }
     }
     const { id, at } = input.message
     const ahead = at - wall - MAX_AHEAD
     if (ahead > 0) {
       return this.#refuse(input, 'clock-ahead', 'the time of this message is too far ahead', Math.ceil(ahead))
     }
-    this.#clock.see(at, wall)
+    clock.see(at, wall)
     return { id, at, from: sender.user, to: to.value, text }
   }
 

@@ -1,3 +1,4 @@
+import { HybridClock } from '../delivery/clock.ts'
 import { Directory } from '../presence/directory.ts'
 import { Roster } from '../presence/roster.ts'
 import { PresenceStream } from '../presence/stream.ts'
@@ -26,11 +27,14 @@ export class MeshServer {
   #drainUntil = Number.POSITIVE_INFINITY
 
   constructor(options: ServerOptions) {
+    const directory = new Directory<Connection>()
     this.#context = {
       options,
-      directory: new Directory<Connection>(),
+      directory,
       roster: new Roster(),
       stream: new PresenceStream(options.incarnation),
+      ownEntry: (name, connections) => directory.entry(name, connections),
+      clock: new HybridClock(),
       siblings: new Set(),
       now: 0,
       wall: 0,
@@ -105,6 +109,8 @@ export class MeshServer {
       }
       case 'roster':
         return this.#clients.roster(input.connection, input.call)
+      case 'key':
+        return this.#clients.key(input)
       case 'disconnected': {
         const connection = this.#clients.disconnected(input.connection)
         if (connection !== undefined) this.#router.abandon(connection)

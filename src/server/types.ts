@@ -2,6 +2,7 @@
  * The server as a state machine: what comes in, what goes out. Connections and links are numbers that the edge gives;
  * every payload was parsed at the gate.
  */
+import type { AuthMode, Credential } from '../protocol/credentials.ts'
 import type { AcceptorFrame, DiallerFrame, Holds, Introduction, LinkRefusal, Relay } from '../protocol/frames.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type {
@@ -9,6 +10,7 @@ import type {
   Connections,
   DeliveredMessage,
   Fate,
+  Holder,
   Identified,
   OriginalIm,
   Refusal,
@@ -26,6 +28,8 @@ export interface ServerOptions {
   /** The configured peers, this server excluded. */
   peers: readonly ServerAddress[]
   limits: Limits
+  /** How users prove their names. */
+  auth: AuthMode
   /** How long the users of a silent peer stay in the roster, ms. */
   graceMs: number
   /** Random numbers in [0, 1). */
@@ -38,10 +42,20 @@ export interface ServerOptions {
 export type ClientInput =
   /** `address`: the network address it comes from, where that is known. */
   | { type: 'connected'; connection: number; address?: string }
-  | { type: 'identify'; connection: number; user: unknown; protocol: 1 | 2; connections?: boolean; call?: number }
+  | {
+      type: 'identify'
+      connection: number
+      user: unknown
+      protocol: 1 | 2
+      connections?: boolean
+      credential?: Credential
+      call?: number
+    }
   | { type: 'im'; connection: number; message: Composed | OriginalIm; call?: number }
   | { type: 'got'; connection: number; count: number }
   | { type: 'roster'; connection: number; call: number }
+  /** Who holds a name? */
+  | { type: 'key'; connection: number; user: unknown; call: number }
   | { type: 'relay'; connection: number; to: string | undefined; body: unknown }
   | { type: 'disconnected'; connection: number }
 
@@ -80,7 +94,7 @@ export type ClientEvent =
 
 export type Effect =
   | { type: 'emit'; to: readonly number[]; message: ClientEvent }
-  | { type: 'answer'; connection: number; call: number; payload: Identified | Fate | RosterSnapshot }
+  | { type: 'answer'; connection: number; call: number; payload: Identified | Fate | RosterSnapshot | Holder }
   | { type: 'close'; connection: number; reason: string }
   | { type: 'dial'; peer: string; url: string; id: string | undefined }
   | { type: 'accept'; link: number; holds: Holds }

@@ -1,8 +1,9 @@
 /** A server's core on a table: one hand plays its clients, the other its peers and the clock. */
+import type { AuthMode, Credential } from '../../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
 import type { Fate, Identified } from '../../src/protocol/messages.ts'
 import { MeshServer } from '../../src/server/server.ts'
-import type { Effect, Input } from '../../src/server/types.ts'
+import type { Effect, Input, ServerOptions } from '../../src/server/types.ts'
 
 const WALL = 1_700_000_000_000
 
@@ -17,7 +18,7 @@ export class Desk {
   readonly effects: Effect[] = []
   #numbers = 0
 
-  constructor(limits: Partial<Limits>) {
+  constructor(limits: Partial<Limits>, more: Partial<ServerOptions> = {}) {
     this.server = new MeshServer({
       id: 'server-1',
       incarnation: 'first',
@@ -27,6 +28,8 @@ export class Desk {
       graceMs: 5_000,
       random: () => 0.5,
       narrateMessages: false,
+      auth: 'open',
+      ...more,
     })
     this.step({ type: 'start' })
   }
@@ -59,9 +62,10 @@ export class Desk {
     return connection
   }
 
-  identify(connection: number, user: string, protocol: 1 | 2 = 2): Identified {
+  identify(connection: number, user: string, protocol: 1 | 2 = 2, credential?: Credential): Identified {
     const call = ++this.#numbers
-    this.step({ type: 'identify', connection, user, protocol, call })
+    const shown = credential === undefined ? {} : { credential }
+    this.step({ type: 'identify', connection, user, protocol, call, ...shown })
     return this.answers.get(call) as Identified
   }
 
@@ -69,6 +73,15 @@ export class Desk {
     const connection = this.connect()
     this.identify(connection, user, protocol)
     return connection
+  }
+
+  /** The codes of what a connection was refused without having asked. */
+  refusals(connection: number): string[] {
+    return this.effects.flatMap(one =>
+      one.type === 'emit' && one.to.includes(connection) && one.message.event === 'refused'
+        ? [one.message.payload.code]
+        : [],
+    )
   }
 
   /** Undefined while the fate is open. */
@@ -80,9 +93,10 @@ export class Desk {
   }
 
   /** A link that a peer dials. */
-  accept(id: string): number {
+  accept(id: string, auth?: AuthMode): number {
     const link = ++this.#numbers
-    this.step({ type: 'accepted', link, introduction: { id, incarnation: `${id}#1`, protocol: 2 } })
+    const told = auth === undefined ? {} : { auth }
+    this.step({ type: 'accepted', link, introduction: { id, incarnation: `${id}#1`, protocol: 2, ...told } })
     return link
   }
 }

@@ -1,4 +1,5 @@
 /** A whole mesh in one process: servers, client sessions, and a network whose delays and losses a seed chooses. */
+import type { AuthMode } from '../../src/protocol/credentials.ts'
 import type { Input } from '../../src/server/types.ts'
 import { Ledger } from './ledger.ts'
 import { type Death, Network } from './network.ts'
@@ -16,6 +17,8 @@ export interface MeshOptions {
   transcript?: boolean
   /** Whether clients keep the events of their screens. */
   events?: boolean
+  /** How servers know their users; default: open. */
+  auth?: AuthMode
   /** Whether clients are given the addresses of all servers. */
   wellKnown?: boolean
 }
@@ -28,6 +31,7 @@ export class Mesh implements World {
   readonly servers: SimServer[] = []
   readonly clients: SimClient[] = []
   readonly wellKnown: boolean
+  readonly auth: AuthMode
   readonly #keeps: boolean
 
   constructor(seed: number, servers: number, options: MeshOptions = {}) {
@@ -35,6 +39,7 @@ export class Mesh implements World {
     this.network = new Network(this.timeline, this.random)
     this.#keeps = options.events ?? true
     this.wellKnown = options.wellKnown ?? false
+    this.auth = options.auth ?? 'open'
     if (options.transcript === true) this.ledger.lines = []
     for (let n = 1; n <= servers; n++) this.servers.push(new SimServer(`server-${n}`, this))
     for (const server of this.servers) server.boot()
@@ -54,8 +59,9 @@ export class Mesh implements World {
     server.kill(death)
   }
 
-  join(name: string, user: string, server: SimServer): SimClient {
-    const client = new SimClient(name, user, this, this.#keeps)
+  /** @param key the user's own unless another is named */
+  join(name: string, user: string, server: SimServer, key = user): SimClient {
+    const client = new SimClient(name, user, this, this.#keeps, key)
     this.clients.push(client)
     client.open(server)
     return client

@@ -107,8 +107,8 @@ export const MUTANTS: readonly Change[] = [
   {
     name: 'a message to oneself goes out twice',
     file: 'src/server/router.ts',
-    from: 'message.from === message.to ? [] : directory.room(message.from)',
-    to: 'directory.room(message.from)',
+    from: "message.from === message.to ? [] : this.#readers(message.from, message, 'from')",
+    to: "this.#readers(message.from, message, 'from')",
   },
   {
     name: 'fate told too early: written counts as confirmed',
@@ -191,7 +191,7 @@ export const MUTANTS: readonly Change[] = [
   {
     name: 'what waits for a recipient does not go out when they come',
     file: 'src/client/outbox.ts',
-    from: 'if (entry.message.to === user) entry.goesAt = 0',
+    from: 'if (entry.message.to === user) entry.goesAt = at',
     to: 'void user, entry',
   },
   {

@@ -23,6 +23,8 @@ const PATIENCE_MS = 180_000
 const LONG_LOOK = 16
 /** One of so many is gentle: links break for a moment, and nobody may notice. */
 const GENTLE = 12
+/** One of so many is of a mesh that knows its users by keys. */
+const KEYED = 8
 
 /** Plays the schedule of a seed. */
 export function play(seed: number, transcript = false): Outcome {
@@ -57,7 +59,8 @@ function setUp(seed: number, transcript: boolean): Stage {
   const middle = seed % 5 === 0
   const servers = large ? 2 + ((seed / 40) % 7) : middle ? 2 + ((seed / 5) % 4) : 2 + (seed % 2)
   const mayStayDown = seed % 3 === 0
-  const mesh = new Mesh(seed, servers, { transcript, events: false, wellKnown: mayStayDown })
+  const auth = seed % KEYED === 3 ? 'key' : 'open'
+  const mesh = new Mesh(seed, servers, { transcript, events: false, wellKnown: mayStayDown, auth })
   const { random, network, ledger } = mesh
   const users = USERS.slice(0, large ? between(random, 2, 6) : between(random, 1, 3))
   // How wrong clocks are: not at all, a little, the clients' only, everyone's.

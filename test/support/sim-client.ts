@@ -4,6 +4,7 @@ import type { Fate, Identified, Message, RosterSnapshot } from '../../src/protoc
 import type { Input } from '../../src/server/types.ts'
 import { name, SANE_SKEW_MS, shown } from './ledger.ts'
 import type { Death, Socket } from './network.ts'
+import { PlainIdentity } from './plain-identity.ts'
 import { Process, WALL } from './process.ts'
 import type { Accepted, SimServer, World } from './sim-server.ts'
 
@@ -25,6 +26,8 @@ export class SimClient extends Process {
   /** The disk: it outlives the program. */
   readonly history = new Map<string, Message>()
   readonly outbox = new Map<string, Message>()
+  readonly keys = new Map<string, string>()
+  readonly #identity: PlainIdentity
   /** Whether the screen's events are kept; long schedules do without. */
   readonly #keeps: boolean
   /** After so many more effects it is killed. */
@@ -32,8 +35,9 @@ export class SimClient extends Process {
   /** The latest time seen while online that an answer must sort behind. */
   #behind = 0
 
-  constructor(name: string, user: string, world: World, keeps: boolean) {
+  constructor(name: string, user: string, world: World, keeps: boolean, key: string) {
     super(name, world.timeline)
+    this.#identity = new PlainIdentity(key)
     this.user = user
     this.#world = world
     this.#keeps = keeps
@@ -65,7 +69,12 @@ export class SimClient extends Process {
     this.#roster.clear()
     this.#behind = 0
     this.#effectsLeft = Number.POSITIVE_INFINITY
-    this.tell({ type: 'start', history: [...this.history.values()], outbox: [...this.outbox.values()] })
+    this.tell({
+      type: 'start',
+      history: [...this.history.values()],
+      outbox: [...this.outbox.values()],
+      keys: this.keys,
+    })
   }
 
   quit(): void {
@@ -115,7 +124,13 @@ export class SimClient extends Process {
         if (this.#socket !== undefined) network.hangUp(this.#socket, 0, 'the client hangs up')
         this.#socket = undefined
         return
-      case 'identify':
+      case 'identify': {
+        const { key } = effect.hello
+        if (key === undefined && this.#world.auth === 'key') {
+          // What the gate would answer.
+          const challenge = { server: '', connection: '', nonce: '' }
+          return this.tell({ type: 'identity', dial: effect.dial, identity: this.#identity, challenge })
+        }
         return this.#call(
           (dial, answer) => ({ type: 'identified', dial, answer: answer as Identified }),
           (connection, call) => ({
@@ -125,8 +140,22 @@ export class SimClient extends Process {
             protocol: 2,
             connections: true,
             call,
+            ...(key === undefined ? {} : { credential: { kind: 'key' as const, key } }),
           }),
         )
+      }
+      case 'prove':
+        return
+      case 'ask-key': {
+        const { user } = effect
+        return this.#call(
+          (dial, holder) => ({ type: 'key', dial, user, key: (holder as { key?: string }).key }),
+          (connection, call) => ({ type: 'key', connection, user, call }),
+        )
+      }
+      case 'pin':
+        this.keys.set(effect.user, effect.key)
+        return
       case 'im': {
         const { id } = effect.message
         ledger.sent(id)

@@ -1,4 +1,5 @@
 import type { SessionInput } from '../../src/client/session.ts'
+import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import { MeshServer } from '../../src/server/server.ts'
@@ -19,6 +20,8 @@ export interface World {
   readonly ledger: Ledger
   readonly random: () => number
   readonly servers: readonly SimServer[]
+  /** How servers know their users. */
+  readonly auth: AuthMode
   /** Whether clients are given the addresses of all servers, or learn them from the one that they dial. */
   readonly wellKnown: boolean
 }
@@ -60,7 +63,7 @@ export class SimServer extends Process {
   }
 
   get #introduction() {
-    return { id: this.id, incarnation: `${this.id}#${this.life}`, protocol: 2, url: this.url }
+    return { id: this.id, incarnation: `${this.id}#${this.life}`, protocol: 2, url: this.url, auth: this.#world.auth }
   }
 
   protected get deadline(): number {
@@ -91,6 +94,7 @@ export class SimServer extends Process {
       graceMs: GRACE_MS,
       random,
       narrateMessages: false,
+      auth: this.#world.auth,
     })
     this.input({ type: 'start' })
   }

@@ -1,0 +1,97 @@
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { keySchema } from '../../src/protocol/credentials.ts'
+import { nameSchema } from '../../src/protocol/messages.ts'
+import { dataFolder } from '../data-folder.ts'
+
+const knownSchema = z.object({ user: nameSchema, key: keySchema })
+
+/** A key file that cannot be used; the message says how to mend it. */
+export class KeyError extends Error {}
+
+/** A user's own key, and the keys of the users that they have met, in the data folder. */
+export class KeyFiles {
+  readonly #user: string
+  /** The user's private key, as PEM. */
+  readonly file: string
+  readonly #known: string
+
+  constructor(user: string) {
+    const folder = dataFolder()
+    const name = encodeURIComponent(user)
+    this.#user = user
+    this.file = join(folder, `${name}.key`)
+    this.#known = join(folder, `${name}.known-keys`)
+  }
+
+  /** Whether the user has a key. */
+  get exists(): boolean {
+    return existsSync(this.file)
+  }
+
+  /**
+   * The user's private key, made when there is none.
+   * @throws KeyError
+   */
+  load(): KeyObject {
+    if (!this.exists) this.#write(generateKeyPairSync('ed25519').privateKey, 'wx')
+    if ((statSync(this.file).mode & 0o077) !== 0) {
+      throw new KeyError(`${this.file}: others can read the key of ${this.#user}; mend it with: chmod 600 ${this.file}`)
+    }
+    return parseKey(readFileSync(this.file, 'utf8'), this.file)
+  }
+
+  /**
+   * Takes a key from another machine.
+   * @throws KeyError where there is another already, unless it is to be replaced
+   */
+  import(pem: string, replace: boolean): KeyObject {
+    const key = parseKey(pem, 'what was given')
+    if (this.exists && !replace && this.load().export({ format: 'jwk' }).x !== key.export({ format: 'jwk' }).x) {
+      throw new KeyError(`${this.#user} has another key here already; --replace takes its place, for good`)
+    }
+    this.#write(key, 'w')
+    return key
+  }
+
+  /** Whose key is whose, as far as this user has met them; the last word counts. */
+  known(): Map<string, string> {
+    const known = new Map<string, string>()
+    if (!existsSync(this.#known)) return known
+    for (const line of readFileSync(this.#known, 'utf8').split('\n')) {
+      try {
+        const { user, key } = knownSchema.parse(JSON.parse(line))
+        known.set(user, key)
+      } catch {
+        // An empty line, or one that a crash has torn.
+      }
+    }
+    return known
+  }
+
+  pin(user: string, key: string): void {
+    const line = JSON.stringify({ user, key, since: new Date().toISOString() })
+    appendFileSync(this.#known, `${line}\n`, { mode: 0o600 })
+  }
+
+  #write(key: KeyObject, flag: 'w' | 'wx'): void {
+    try {
+      writeFileSync(this.file, key.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag })
+    } catch (error) {
+      // Another program of this user made it a moment ago.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+  }
+}
+
+function parseKey(pem: string, where: string): KeyObject {
+  try {
+    const key = createPrivateKey(pem)
+    if (key.asymmetricKeyType === 'ed25519') return key
+  } catch {
+    // Said below.
+  }
+  throw new KeyError(`${where} is no Ed25519 private key in PEM`)
+}
