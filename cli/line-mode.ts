@@ -61,6 +61,8 @@ export class LineMode {
   readonly #pending = new Pending()
   readonly #lookAlikes = new LookAlikes()
   #started = false
+  /** What was told of keys last. */
+  #keys: Extract<SessionEvent, { type: 'key' }> | undefined
 
   constructor(user: string) {
     this.#user = user
@@ -70,6 +72,7 @@ export class LineMode {
     this.#pending.take(event)
     if (event.type === 'connection') this.#started = true
     if (event.type === 'message' && !this.#started) return
+    if (event.type === 'key') this.#keys = event
     if (event.type === 'roster') this.#lookAlikes.update(event.joined, event.left)
     const text = line(event, this.#user, this.#lookAlikes)
     if (text !== undefined) (event.type === 'message' ? console.log : console.error)(text)
@@ -82,9 +85,10 @@ export class LineMode {
     input.on('line', text => {
       if (text === '/quit') return input.close()
       if (text.startsWith('/to ')) recipient = text.slice(4).trim()
+      else if (text === '/key' || text.startsWith('/key ')) this.#showKey(text.slice(5).trim() || this.#user)
       else if (text.startsWith('/trust ')) send({ type: 'trust', user: text.slice(7).trim() })
       else if (text.startsWith('/') && !text.startsWith('//'))
-        console.error('commands: /to NAME, /trust NAME, /quit; // sends a slash')
+        console.error('commands: /to NAME, /key NAME, /trust NAME, /quit; // sends a slash')
       else if (recipient === undefined) console.error('choose whom to write to with: /to NAME')
       else if (text !== '') send({ type: 'compose', to: recipient, text: text.replace(/^\/\//, '/') })
     })
@@ -93,5 +97,11 @@ export class LineMode {
       if (left > 0) console.error(`* ${left} not confirmed yet; they go out again when ${this.#user} is online`)
       end()
     })
+  }
+
+  #showKey(name: string): void {
+    if (this.#keys === undefined) return console.error('* this mesh does not know its users by keys')
+    const key = name === this.#user ? this.#keys.own : this.#keys.known.get(name)
+    console.error(visibleLine(`* the key of ${name}: ${key === undefined ? 'not met yet' : fingerprint(key)}`))
   }
 }

@@ -53,11 +53,11 @@ export function update(model: Model, event: SessionEvent, wall: number): ScreenR
 /** Whose key is whose: a change is said loudly, for somebody else may have the name. */
 function key(
   model: Model,
-  { user, key, state, known }: Extract<SessionEvent, { type: 'key' }>,
+  { user, key, state, own, known }: Extract<SessionEvent, { type: 'key' }>,
   wall: number,
 ): ScreenRequest[] {
   model.keys = known
-  if (state === 'own') model.ownKey = key
+  model.ownKey = own
   model.changedKeys.delete(user)
   if (state !== 'changed') return []
   model.changedKeys.set(user, key)

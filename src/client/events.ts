@@ -48,13 +48,14 @@ export type SessionEvent =
   /**
    * Where users are known by keys. `own`: this user's. `new`: a user's, met for the first time. `changed`: a user has
    * another than before, and may be somebody else; what is for them waits until it is trusted. `trusted`: it is.
-   * `known`: whose key is whose; the session's own map, always as it is now.
+   * `own`: this user's key. `known`: whose key is whose; the session's own map, always as it is now.
    */
   | {
       type: 'key'
       user: string
       key: string
       state: 'own' | 'new' | 'changed' | 'trusted'
+      own: string
       known: ReadonlyMap<string, string>
     }
   /** A message was dropped: nobody knows who wrote it. `from`: who was said to. */

@@ -402,7 +402,9 @@ export class Session {
   }
 
   #tellKey(user: string, key: string, state: Extract<SessionEvent, { type: 'key' }>['state']): void {
-    if (this.#seals !== undefined) this.#tell({ type: 'key', user, key, state, known: this.#seals.known })
+    if (this.#seals === undefined) return
+    const { identity, known } = this.#seals
+    this.#tell({ type: 'key', user, key, state, own: identity.key, known })
   }
 
   #trust(user: string): void {
