@@ -17,6 +17,7 @@ export function prove(secret: string, role: 'dialler' | 'acceptor', dialler: Par
     one.nonce,
     one.protocol,
     one.url ?? '',
+    one.clients ?? '',
     one.auth ?? 'open',
   ])
   return createHmac('sha256', secret)

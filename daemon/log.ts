@@ -48,6 +48,12 @@ function sentence(note: Note, showText: boolean): string {
       return `Refused ${plural(note.messages, 'message')} from peer: ${note.peer}, which holds no such user, the last of ${note.user}.`
     case 'peer-goodbye':
       return `Peer: ${note.peer} said goodbye.`
+    case 'joining':
+      return `Asking at: ${note.url} who is in the mesh...`
+    case 'peer-removed':
+      return `Dropping peer: ${note.peer}, which the config does not name any more.`
+    case 'peer-forgotten':
+      return `Forgetting peer: ${note.peer}, which is gone for an hour.`
     case 'peer-learned':
       return `Learned of peer: ${note.peer} at: ${note.url}`
     case 'updating-clients':

@@ -2,9 +2,11 @@
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import * as z from 'zod'
-import { addressOf, type Config, ConfigError } from '../src/config.ts'
+import { addressOf, type Config, ConfigError, type ConfiguredServer } from '../src/config.ts'
 import { AUTH_MODES, type AuthMode } from '../src/protocol/credentials.ts'
-import { parseUserName } from '../src/protocol/names.ts'
+import { DEFAULT_LIMITS } from '../src/protocol/limits.ts'
+import { type ServerAddress, urlSchema } from '../src/protocol/messages.ts'
+import { parseServerId, parseUserName } from '../src/protocol/names.ts'
 import { readConfig } from './config.ts'
 import { createLog, type LogOptions } from './log.ts'
 import { run } from './runtime.ts'
@@ -22,6 +24,8 @@ interface Arguments {
   logText?: boolean
   insecure?: boolean
   auth?: AuthMode
+  join?: string[]
+  advertise?: string
 }
 
 function fail(code: number, message: string): never {
@@ -49,16 +53,57 @@ function chooseAuth(args: Arguments, config: Config, host: string): AuthMode {
   )
 }
 
+/** What holds for a server that joins by an address alone. */
+const NO_CONFIG: Config = {
+  file: 'the command line',
+  servers: [],
+  limits: DEFAULT_LIMITS,
+  secretFile: undefined,
+  auth: undefined,
+  tokenKeyFile: undefined,
+  tls: undefined,
+}
+
+/**
+ * This server's own place: in the config, or as told on the command line where it joins others.
+ * @throws ConfigError
+ */
+function findSelf(config: Config, id: string, args: Arguments): ConfiguredServer {
+  const self = config.servers.find(server => server.id === id)
+  if (self !== undefined) return self
+  if (args.join === undefined) {
+    const ids = config.servers.map(server => server.id).join(', ')
+    throw new ConfigError(`there is no server ${JSON.stringify(id)} in ${config.file}; it has ${ids}`)
+  }
+  const checked = parseServerId(id)
+  if (!checked.ok) throw new ConfigError(`--id: ${checked.reason}`)
+  if (args.port === undefined) throw new ConfigError(`on which port? Say it with: --port PORT`)
+  return { id, ip: args.host ?? '127.0.0.1', port: Number(args.port) }
+}
+
+function peersOf(config: Config, id: string): ServerAddress[] {
+  return config.servers.filter(one => one.id !== id).map(one => addressOf(one, config.tls !== undefined))
+}
+
 async function serve(args: Arguments): Promise<void> {
-  const config = readConfig(args.config)
-  if (args.id === undefined) fail(2, 'which server is this? Say it with: --id ID')
-  const self = config.servers.find(server => server.id === args.id)
-  const ids = config.servers.map(server => server.id).join(', ')
-  if (self === undefined) fail(2, `there is no server ${JSON.stringify(args.id)} in ${config.file}; it has ${ids}`)
+  const { id } = args
+  if (id === undefined) fail(2, 'which server is this? Say it with: --id ID')
+  for (const url of [...(args.join ?? []), ...(args.advertise === undefined ? [] : [args.advertise])]) {
+    if (!urlSchema.safeParse(url).success) fail(2, `${url} is no address of a server; give http://host:port`)
+  }
+  // Who joins by an address needs no config.
+  const config = args.join !== undefined && args.config === undefined ? NO_CONFIG : readConfig(args.config)
+  const self = findSelf(config, id, args)
   const host = args.host ?? self.ip
   const port = Number(args.port ?? self.port)
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     fail(2, `--port ${args.port}: give a number from 0 to 65535`)
+  if (isWildcard(host) && isWildcard(self.ip) && args.advertise === undefined) {
+    fail(
+      2,
+      `${host} stands for all addresses of this machine: say how others reach it with --advertise http://host:${port}`,
+    )
+  }
   const secret = readSecret(config.secretFile)
   if (secret === '' && !isLoopback(host) && !args.insecure) {
     fail(
@@ -73,8 +118,10 @@ async function serve(args: Arguments): Promise<void> {
   // A line per message is for a person who watches; for a log collector it is too much.
   const level = args.logLevel ?? (format === 'text' ? 'debug' : 'info')
   const log = createLog({ format, level, text: args.logText === true }, self.id)
-  log.say('info', `Loading config from: ${config.file}`)
-  log.say('info', 'Config loaded.')
+  if (config !== NO_CONFIG) {
+    log.say('info', `Loading config from: ${config.file}`)
+    log.say('info', 'Config loaded.')
+  }
   log.say('info', `My id: ${self.id}`)
   if (secret === '') {
     const open = isLoopback(host) ? 'any program of this machine' : 'anybody who reaches this server'
@@ -88,7 +135,9 @@ async function serve(args: Arguments): Promise<void> {
     // An address that stands for all of a machine's is none to be reached at.
     reachedAt: isWildcard(host) ? self.ip : host,
     port,
-    peers: config.servers.filter(one => one !== self).map(one => addressOf(one, tls !== undefined)),
+    advertise: args.advertise,
+    peers: peersOf(config, id),
+    seeds: args.join ?? [],
     limits: config.limits,
     secret,
     auth,
@@ -101,10 +150,16 @@ async function serve(args: Arguments): Promise<void> {
   // Renewed certificates are for new connections; those that stand stay.
   process.on('SIGHUP', () => {
     try {
-      if (config.tls !== undefined) server.renew(readTls(config.tls))
-      log.say('info', 'Certificates read again.')
+      const reread = config === NO_CONFIG ? NO_CONFIG : readConfig(args.config)
+      findSelf(reread, id, args)
+      if (reread.tls !== undefined) {
+        server.renew(readTls(reread.tls))
+        log.say('info', 'Certificates read again.')
+      }
+      server.configure(peersOf(reread, id))
+      if (reread !== NO_CONFIG) log.say('info', `Config read again from: ${reread.file}`)
     } catch (error) {
-      log.say('error', `${(error as Error).message}; the old certificates stay`)
+      log.say('error', `${(error as Error).message}; all stays as it was`)
     }
   })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, server.drain)
@@ -144,6 +199,8 @@ const program = new Command('mesh-chatd')
   .option('--config <file>', 'the mesh: ids, addresses and ports (default: config.json here, else the one shipped)')
   .option('--host <address>', 'listen on this address instead of the one in the config')
   .option('--port <port>', 'listen on this port instead of the one in the config')
+  .option('--join <url...>', 'join the mesh of the server at this address; no config is needed')
+  .option('--advertise <url>', 'where others reach this server, if that is not where it listens')
   .addOption(new Option('--log-format <format>', 'text or json').choices(['text', 'json']))
   .addOption(
     new Option('--log-level <level>', 'how much to tell (default: debug as text, info as json)').choices([

@@ -99,7 +99,7 @@ export class PeerGate {
 
   perform(effect: Effect): void {
     if (effect.type === 'send') this.#links.get(effect.link)?.emit(effect.frame.event, effect.frame.payload)
-    else if (effect.type === 'dial') this.#dial(effect.peer, effect.url)
+    else if (effect.type === 'dial') this.#dial(effect)
     else if (effect.type === 'accept' || effect.type === 'refuse') this.#welcomes.get(effect.link)?.(effect)
     else if (effect.type === 'hang-up') {
       const link = this.#links.get(effect.link)
@@ -156,7 +156,7 @@ export class PeerGate {
     })
   }
 
-  #dial(peer: string, url: string): void {
+  #dial({ peer, url, id }: Extract<Effect, { type: 'dial' }>): void {
     const dialler = this.#party()
     const socket = dial(`${url}/mesh`, {
       auth: dialler,
@@ -179,7 +179,12 @@ export class PeerGate {
     socket.once('disconnect', reason => fail(reason))
     socket.once('challenge', (payload: unknown) => {
       const acceptor = partySchema.safeParse(payload)
-      if (!acceptor.success || acceptor.data.id !== peer) return fail(`another server than ${peer} answers at ${url}`)
+      if (!acceptor.success) return fail('a malformed challenge')
+      // Workers that share an address say whose they are.
+      const met = acceptor.data.id
+      if (id !== undefined && met !== id && !met.startsWith(`${id}/`)) {
+        return fail(`another server than ${id} answers at ${url}: ${met}`)
+      }
       const proof = prove(this.#secret, 'dialler', dialler, acceptor.data)
       socket.emit('prove', proof, (payload: unknown) => {
         if (ended) return

@@ -26,7 +26,11 @@ export interface RuntimeOptions {
   /** The address at which clients and peers reach this server. */
   reachedAt: string
   port: number
+  /** The URL to tell others instead, where that address is not how they reach it. */
+  advertise?: string | undefined
   peers: readonly ServerAddress[]
+  /** URLs of servers to begin with, whoever they are. */
+  seeds?: readonly string[]
   limits: Limits
   secret: string
   auth: AuthMode
@@ -45,6 +49,8 @@ interface Running {
   drain: () => void
   /** Takes renewed certificates, for connections to come. */
   renew: (tls: TlsMaterial) => void
+  /** Takes the config's peers as they are now. */
+  configure: (peers: readonly ServerAddress[]) => void
 }
 
 /** Runs the core on real sockets: input → step → effects. Rejects when the port cannot be had. */
@@ -82,7 +88,7 @@ export async function run(options: RuntimeOptions): Promise<Running> {
   const address = http.address()
   const port = typeof address === 'object' && address !== null ? address.port : options.port
   const incarnation = randomBytes(16).toString('hex')
-  const { url } = addressOf({ id: options.id, ip: options.reachedAt, port }, https !== undefined)
+  const url = options.advertise ?? addressOf({ id: options.id, ip: options.reachedAt, port }, https !== undefined).url
 
   const core = new MeshServer({ ...options, incarnation, url, graceMs: 5_000, random: Math.random })
   const alarm = new Alarm(() => step({ type: 'tick' }))
@@ -140,6 +146,7 @@ export async function run(options: RuntimeOptions): Promise<Running> {
   step({ type: 'start' })
   return {
     drain: () => step({ type: 'drain' }),
+    configure: peers => step({ type: 'configure', peers }),
     renew: renewed => {
       https?.setSecureContext(renewed)
       peers.trust(renewed.ca)

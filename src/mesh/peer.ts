@@ -32,7 +32,12 @@ export class Peer {
   readonly id: string
   /** Where to dial it; undefined for one that dials in and never told. */
   url: string | undefined
-  readonly configured: boolean
+  /** Where clients reach it, if that is elsewhere. */
+  clients: string | undefined
+  /** Whether the config names it. */
+  configured = false
+  /** Whether its address is one that the workers of a machine share: who answers there has an id of its own. */
+  isFront = false
   readonly backoff: Backoff
   readonly replica = new Replica()
   outbound: Outbound
@@ -63,10 +68,9 @@ export class Peer {
   /** Users who left it lately, the oldest first, and until when messages of theirs may still come; monotonic ms. */
   #departed = new Map<string, number>()
 
-  constructor(id: string, url: string | undefined, configured: boolean, backoff: Backoff, now: number) {
+  constructor(id: string, url: string | undefined, backoff: Backoff, now: number) {
     this.id = id
     this.url = url
-    this.configured = configured
     this.backoff = backoff
     this.outbound = { state: 'waiting', retryAt: url === undefined ? Number.POSITIVE_INFINITY : now }
     this.outboundLostAt = now

@@ -91,6 +91,8 @@ export const introductionSchema = z.object({
   incarnation: id,
   protocol: z.int(),
   url: urlSchema.optional(),
+  /** Where clients reach it, if that is elsewhere. */
+  clients: urlSchema.optional(),
   /** How it knows its users; absent: by their word. */
   auth: z.enum(AUTH_MODES).optional(),
 })
@@ -124,5 +126,7 @@ export const linkRefusalSchema = z.enum([
   'too-many-peers',
   // It knows its users in another way: one mesh has one.
   'other-auth',
+  // Its config does not name the dialler any more.
+  'removed',
 ])
 export type LinkRefusal = z.infer<typeof linkRefusalSchema>

@@ -73,7 +73,12 @@ export const fateSchema = z.discriminatedUnion('ok', [
 export type Fate = z.infer<typeof fateSchema>
 
 /** A server of the mesh and the URL at which clients and peers reach it. */
-export const serverAddressSchema = z.object({ id: serverIdSchema, url: urlSchema })
+export const serverAddressSchema = z.object({
+  id: serverIdSchema,
+  url: urlSchema,
+  /** Between servers: where clients reach it, if that is elsewhere. */
+  clients: urlSchema.optional(),
+})
 export type ServerAddress = z.infer<typeof serverAddressSchema>
 const serversSchema = z.array(serverAddressSchema).max(10_000)
 

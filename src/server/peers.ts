@@ -1,6 +1,5 @@
 import type { Delivery } from '../delivery/delivery.ts'
-import { Backoff } from '../mesh/backoff.ts'
-import { Peer } from '../mesh/peer.ts'
+import type { Peer } from '../mesh/peer.ts'
 import {
   type AcceptorFrame,
   type DiallerFrame,
@@ -17,6 +16,7 @@ import {
 import { exceeds } from '../protocol/limits.ts'
 import { type Message, PROTOCOL, type ServerAddress } from '../protocol/messages.ts'
 import { type Arrivals, type Carrier, type Context, note } from './context.ts'
+import { Membership } from './membership.ts'
 import { applyPresence, replaceWithNothing } from './presence.ts'
 import type { LinkInput } from './types.ts'
 
@@ -33,18 +33,22 @@ const ID_RETRY_MS = 1_000
  */
 const ID_PROVEN_MS = LINK_DEAD_MS + BEAT_MS
 
+/** The address that a machine's workers share is looked at again after this long, ms. */
+const FRONT_MS = 5_000
+
 /** The links to and from all peers: dialling, beats, what crosses them. */
 export class Peers implements Carrier {
   readonly #context: Context
   readonly #touch: (name: string) => void
   #arrivals: Arrivals | undefined
-  #peers = new Map<string, Peer>()
+  readonly #membership: Membership
   #byLink = new Map<number, { peer: Peer; direction: 'outbound' | 'inbound' }>()
   #beatAt = Number.POSITIVE_INFINITY
 
   constructor(context: Context, touch: (name: string) => void) {
     this.#context = context
     this.#touch = touch
+    this.#membership = new Membership(context)
   }
 
   /** Where messages from peers go. */
@@ -52,12 +56,13 @@ export class Peers implements Carrier {
     this.#arrivals = arrivals
   }
 
-  /** This server and all that it knows. */
-  servers = (): ServerAddress[] => {
-    const { id, url } = this.#context.options
-    const servers: ServerAddress[] = [{ id, url }]
-    for (const peer of this.#peers.values()) if (peer.url !== undefined) servers.push({ id: peer.id, url: peer.url })
-    return servers
+  get #peers(): ReadonlyMap<string, Peer> {
+    return this.#membership.peers
+  }
+
+  /** This server and all that it knows, for clients. */
+  get servers(): () => ServerAddress[] {
+    return this.#membership.servers
   }
 
   /** When the next beat is due. */
@@ -71,13 +76,31 @@ export class Peers implements Carrier {
       if (outbound.state === 'waiting') deadline = Math.min(deadline, outbound.retryAt)
       deadline = Math.min(deadline, goneAt)
     }
+    if (this.#membership.seeds.size > 0 && this.#membership.alone)
+      for (const { dialAt } of this.#membership.seeds.values()) deadline = Math.min(deadline, dialAt)
     return deadline
   }
 
   start(): void {
     this.#beatAt = this.#context.now + BEAT_MS
     note(this.#context, { event: 'dialling-peers' })
-    for (const { id, url } of this.#context.options.peers) this.#add(id, url, true)
+    for (const url of this.#context.options.seeds ?? []) this.#membership.addSeed(url)
+    this.configure(this.#context.options.peers)
+  }
+
+  /** The config's peers are these from now on: new ones are dialled, others dropped. */
+  configure(configured: readonly ServerAddress[]): void {
+    for (const peer of this.#membership.configure(configured)) {
+      note(this.#context, { event: 'peer-removed', peer: peer.id })
+      if (peer.outbound.state === 'open') this.#send(peer.outbound.link, { event: 'goodbye', payload: null })
+      this.#drop(peer)
+    }
+    this.tick()
+  }
+
+  /** Another server, of which this machine knows. */
+  learn(member: ServerAddress): void {
+    this.#membership.learn(member)
     this.tick()
   }
 
@@ -151,6 +174,8 @@ export class Peers implements Carrier {
       if (beat) this.#beat(peer)
       if (peer.outbound.state === 'waiting' && peer.outbound.retryAt <= now) this.#dial(peer)
     }
+    if (beat) this.#membership.forgetGone()
+    if (this.#membership.alone) this.#dialSeeds()
   }
 
   /** After a stall of this process: silence proves nothing, everyone gets a fresh period. */
@@ -172,17 +197,14 @@ export class Peers implements Carrier {
     }
   }
 
-  #add(id: string, url: string | undefined, configured: boolean): Peer {
-    const { now, options, directory } = this.#context
-    const peer = new Peer(id, url, configured, new Backoff(options.random), now)
-    this.#peers.set(id, peer)
-    directory.addReplica(id, peer.replica)
-    return peer
-  }
-
   #dial(peer: Peer): void {
     if (peer.url === undefined || this.#context.draining) {
       peer.outbound = { state: 'waiting', retryAt: Number.POSITIVE_INFINITY }
+      return
+    }
+    // Its workers have links of their own: the address that they share is asked only while there are none.
+    if (peer.isFront && this.#hasWorkers(peer.id)) {
+      peer.outbound = { state: 'waiting', retryAt: this.#context.now + FRONT_MS }
       return
     }
     peer.outbound = { state: 'dialling' }
@@ -193,9 +215,8 @@ export class Peers implements Carrier {
   #dialled(input: Extract<LinkInput, { type: 'dialled' }>): void {
     const context = this.#context
     const peer = this.#peers.get(input.peer)
-    if (peer?.outbound.state !== 'dialling' || input.introduction.id !== peer.id) {
-      return this.#hangUp(input.link, `expected ${input.peer}, met ${input.introduction.id}`)
-    }
+    if (peer === undefined || input.introduction.id !== peer.id) return this.#met(input, peer)
+    if (peer.outbound.state !== 'dialling') return this.#hangUp(input.link, `${peer.id} is dialled no more`)
     const { now, stream, directory } = context
     const { incarnation } = input.introduction
     peer.outbound = { state: 'open', link: input.link, openedAt: now, heardAt: now, incarnation }
@@ -205,7 +226,7 @@ export class Peers implements Carrier {
     for (const payload of stream.catchUp(input.holds, directory.ownUsers())) {
       this.#send(input.link, { event: 'presence', payload })
     }
-    this.#send(input.link, { event: 'members', payload: this.servers().slice(0, MAX_MEMBERS) })
+    this.#send(input.link, { event: 'members', payload: this.#membership.members().slice(0, MAX_MEMBERS) })
     for (const payload of chunks([...peer.missed], NAMES_PER_FRAME)) {
       this.#send(input.link, { event: 'missed', payload })
     }
@@ -219,7 +240,58 @@ export class Peers implements Carrier {
     if (peer.batch.length > 0) context.gathered = true
   }
 
+  /** At an address where some server of the mesh was to be met, this one was. It is dialled as itself. */
+  #met({ link, peer, introduction }: Extract<LinkInput, { type: 'dialled' }>, front: Peer | undefined): void {
+    this.#hangUp(link, 'it is known now')
+    const seed = this.#membership.seeds.get(peer)
+    if (seed !== undefined) seed.dialAt = this.#context.now + seed.backoff.next()
+    if (front !== undefined) {
+      front.isFront = true
+      front.outbound = { state: 'waiting', retryAt: this.#context.now + FRONT_MS }
+    }
+    const { id, url = seed?.url, clients } = introduction
+    if (url !== undefined) this.#membership.learn({ id, url, ...(clients === undefined ? {} : { clients }) })
+    this.tick()
+  }
+
+  #dialSeeds(): void {
+    const { now, effects, draining } = this.#context
+    if (draining) return
+    for (const seed of this.#membership.seeds.values()) {
+      if (seed.dialAt > now) continue
+      seed.dialAt = Number.POSITIVE_INFINITY
+      note(this.#context, { event: 'joining', url: seed.url })
+      effects.push({ type: 'dial', peer: seed.url, url: seed.url, id: undefined })
+    }
+  }
+
+  #hasWorkers(id: string): boolean {
+    for (const peer of this.#peers.values()) {
+      if (peer.outbound.state === 'open' && peer.id.startsWith(`${id}/`)) return true
+    }
+    return false
+  }
+
+  /** Ends both links of a peer, takes its users out of the roster, and forgets it. */
+  #drop(peer: Peer): void {
+    if (peer.outbound.state === 'open') this.#cut(peer.outbound.link, 'it is of this mesh no more')
+    if (peer.inbound !== undefined) this.#cut(peer.inbound.link, 'it is of this mesh no more')
+    this.#gone(peer)
+    for (const delivery of peer.dropHeld()) {
+      delivery.confirm(0, true)
+      this.#arrivals?.settle(delivery)
+    }
+    this.#membership.forget(peer)
+  }
+
   #dialFailed(id: string, reason: string, code: LinkRefusal | undefined): void {
+    const seed = this.#membership.seeds.get(id)
+    if (seed !== undefined) {
+      note(this.#context, { event: 'dial-failed', peer: seed.url, reason, failures: seed.backoff.failures + 1 })
+      // This server itself: somebody else is to be met elsewhere.
+      seed.dialAt = this.#context.now + seed.backoff.next()
+      return
+    }
     const peer = this.#peers.get(id)
     if (peer?.outbound.state !== 'dialling') return
     if (code !== undefined) note(this.#context, { event: 'link-refused', peer: id, code })
@@ -235,7 +307,7 @@ export class Peers implements Carrier {
 
   #accept(input: Extract<LinkInput, { type: 'accepted' }>): void {
     const { effects, options, now, draining } = this.#context
-    const { id, incarnation, protocol, url, auth } = input.introduction
+    const { id, incarnation, protocol, auth } = input.introduction
     const refuse = (code: LinkRefusal, message: string) => {
       effects.push({ type: 'refuse', link: input.link, code, message })
     }
@@ -249,12 +321,10 @@ export class Peers implements Carrier {
       if (incarnation === options.incarnation) return refuse('own-id', 'this is the dialling server itself')
       return refuse('id-held', `this server has the id ${id} itself`)
     }
-    let peer = this.#peers.get(id)
+    if (this.#membership.isRemoved(id)) return refuse('removed', 'this server was told that you left the mesh')
+    const peer = this.#membership.meet(input.introduction)
     if (peer === undefined) {
-      if (this.#full && !this.#forgetOne())
-        return refuse('too-many-peers', `this server knows ${options.limits.peers} peers already`)
-      peer = this.#add(id, url, false)
-      if (url !== undefined) note(this.#context, { event: 'peer-learned', peer: id, url })
+      return refuse('too-many-peers', `this server knows ${options.limits.peers} peers already`)
     }
     const old = peer.inbound
     if (old !== undefined) {
@@ -333,7 +403,8 @@ export class Peers implements Carrier {
         this.#context.gathered = true
         return
       case 'members':
-        return this.#learn(frame.payload)
+        for (const member of frame.payload) this.#membership.learn(member)
+        return
       case 'goodbye':
         note(this.#context, { event: 'peer-goodbye', peer: peer.id })
         this.#gone(peer)
@@ -388,31 +459,6 @@ export class Peers implements Carrier {
     peer.resyncAskedAt = now
     note(this.#context, { event: 'resync', peer: peer.id })
     this.#send(peer.inbound.link, { event: 'resync', payload: null })
-  }
-
-  #learn(members: readonly ServerAddress[]): void {
-    for (const { id, url } of members) {
-      if (id === this.#context.options.id || this.#peers.has(id)) continue
-      if (this.#full) return
-      this.#add(id, url, false)
-      note(this.#context, { event: 'peer-learned', peer: id, url })
-    }
-  }
-
-  /** Makes room for a server that is evidently alive: the learned one that was out of reach longest is forgotten. */
-  #forgetOne(): boolean {
-    let oldest: Peer | undefined
-    for (const peer of this.#peers.values()) {
-      if (peer.idle && peer.outboundLostAt < (oldest?.outboundLostAt ?? Number.POSITIVE_INFINITY)) oldest = peer
-    }
-    if (oldest === undefined) return false
-    this.#context.directory.removeReplica(oldest.id)
-    return this.#peers.delete(oldest.id)
-  }
-
-  /** Whether no further peer may be learned. */
-  get #full(): boolean {
-    return exceeds(this.#peers.size + 1, this.#context.options.limits.peers)
   }
 
   #closed(link: number, reason: string): void {

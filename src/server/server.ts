@@ -94,6 +94,10 @@ export class MeshServer {
         return this.#tick()
       case 'drain':
         return this.#drain()
+      case 'configure':
+        return this.#peers.configure(input.peers)
+      case 'learn':
+        return this.#peers.learn(input.member)
       case 'connected':
         return this.#clients.connected(input.connection, input.address)
       case 'identify':

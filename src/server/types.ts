@@ -25,6 +25,10 @@ export interface ServerOptions {
   incarnation: string
   /** Where clients and peers reach this server. */
   url: string
+  /** Where clients reach it, if that is elsewhere. */
+  clients?: string
+  /** Addresses where some server of the mesh is to be met, while there is no link to any. */
+  seeds?: readonly string[]
   /** The configured peers, this server excluded. */
   peers: readonly ServerAddress[]
   limits: Limits
@@ -76,6 +80,10 @@ export type Input =
   | { type: 'flush' }
   /** The deadline has come. */
   | { type: 'tick' }
+  /** The config's peers are others now. */
+  | { type: 'configure'; peers: readonly ServerAddress[] }
+  /** Another server of this machine is there. */
+  | { type: 'learn'; member: ServerAddress }
   /** Leave the mesh in good order. */
   | { type: 'drain' }
 
@@ -122,6 +130,8 @@ export type Note =
   /** A peer passed on so many messages of users that it does not hold; told once a second at most. */
   | { event: 'foreign-sender'; peer: string; user: string; messages: number }
   | { event: 'peer-learned'; peer: string; url: string }
+  | { event: 'joining'; url: string }
+  | { event: 'peer-removed' | 'peer-forgotten'; peer: string }
   | { event: 'updating-clients'; clients: number; online: number }
   | { event: 'updating-peers'; user: string }
   | { event: 'user-connected'; user: string; connections: number }

@@ -1,5 +1,6 @@
 /** A whole mesh in one process: servers, client sessions, and a network whose delays and losses a seed chooses. */
 import type { AuthMode } from '../../src/protocol/credentials.ts'
+import type { ServerAddress } from '../../src/protocol/messages.ts'
 import type { Input } from '../../src/server/types.ts'
 import { Ledger } from './ledger.ts'
 import { type Death, Network } from './network.ts'
@@ -19,6 +20,8 @@ export interface MeshOptions {
   events?: boolean
   /** How servers know their users; default: open. */
   auth?: AuthMode
+  /** Which servers one knows when it starts; default: all others. */
+  knows?: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether clients are given the addresses of all servers. */
   wellKnown?: boolean
 }
@@ -32,6 +35,7 @@ export class Mesh implements World {
   readonly clients: SimClient[] = []
   readonly wellKnown: boolean
   readonly auth: AuthMode
+  readonly knows: NonNullable<MeshOptions['knows']>
   readonly #keeps: boolean
 
   constructor(seed: number, servers: number, options: MeshOptions = {}) {
@@ -40,6 +44,8 @@ export class Mesh implements World {
     this.#keeps = options.events ?? true
     this.wellKnown = options.wellKnown ?? false
     this.auth = options.auth ?? 'open'
+    const others = (server: SimServer) => this.servers.filter(one => one !== server).map(({ id, url }) => ({ id, url }))
+    this.knows = options.knows ?? (server => ({ peers: others(server), seeds: [] }))
     if (options.transcript === true) this.ledger.lines = []
     for (let n = 1; n <= servers; n++) this.servers.push(new SimServer(`server-${n}`, this))
     for (const server of this.servers) server.boot()

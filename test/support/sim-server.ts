@@ -1,7 +1,7 @@
 import type { SessionInput } from '../../src/client/session.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
-import type { Message } from '../../src/protocol/messages.ts'
+import type { Message, ServerAddress } from '../../src/protocol/messages.ts'
 import { MeshServer } from '../../src/server/server.ts'
 import type { Effect, Input } from '../../src/server/types.ts'
 import type { Ledger } from './ledger.ts'
@@ -22,6 +22,8 @@ export interface World {
   readonly servers: readonly SimServer[]
   /** How servers know their users. */
   readonly auth: AuthMode
+  /** Which servers one knows when it starts. */
+  readonly knows: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether clients are given the addresses of all servers, or learn them from the one that they dial. */
   readonly wellKnown: boolean
 }
@@ -83,13 +85,14 @@ export class SimServer extends Process {
     this.#numbers = 0
     this.#world.network.deny(this)
     const { incarnation } = this.#introduction
-    const peers = this.#world.servers.filter(peer => peer !== this).map(({ id, url }) => ({ id, url }))
+    const { peers, seeds } = this.#world.knows(this)
     const { random } = this.#world
     this.core = new MeshServer({
       id: this.id,
       incarnation,
       url: this.url,
       peers,
+      seeds,
       limits: DEFAULT_LIMITS,
       graceMs: GRACE_MS,
       random,
@@ -136,7 +139,7 @@ export class SimServer extends Process {
   /** Dials a peer; called once more than the core wants, it makes a duplicate handshake. */
   dial(peer: string): void {
     const { network, servers } = this.#world
-    const to = servers.find(({ id }) => id === peer)
+    const to = servers.find(({ id, url }) => id === peer || url === peer)
     if (to === undefined) return
     let settled = false
     let mine = 0

@@ -1,0 +1,156 @@
+import { Backoff } from '../mesh/backoff.ts'
+import { Peer } from '../mesh/peer.ts'
+import type { Introduction } from '../protocol/frames.ts'
+import { exceeds } from '../protocol/limits.ts'
+import type { ServerAddress } from '../protocol/messages.ts'
+import { type Context, note } from './context.ts'
+
+/** A peer that was only heard of, and is out of reach for so long, ms, is forgotten. */
+const FORGOTTEN_MS = 3_600_000
+
+/** An address where some server of the mesh is to be met, whichever. */
+export interface Seed {
+  readonly url: string
+  readonly backoff: Backoff
+  /** When to dial it, if this server is alone then; Infinity while it is dialled. */
+  dialAt: number
+}
+
+/** Which servers this one knows: those of its config, those that it was told of, and where to begin. */
+export class Membership {
+  readonly #context: Context
+  readonly peers = new Map<string, Peer>()
+  readonly seeds = new Map<string, Seed>()
+  /** Peers that the config had, and has no more: they are not to come back by hearsay. */
+  #removed = new Set<string>()
+
+  constructor(context: Context) {
+    this.#context = context
+  }
+
+  /** Whether no further peer may be learned. */
+  get full(): boolean {
+    return exceeds(this.peers.size + 1, this.#context.options.limits.peers)
+  }
+
+  /** Whether this server has a link to nobody. */
+  get alone(): boolean {
+    for (const { outbound } of this.peers.values()) if (outbound.state === 'open') return false
+    return true
+  }
+
+  /** This server and all that it knows, where clients reach them. */
+  servers = (): ServerAddress[] => {
+    const { id, url, clients = url } = this.#context.options
+    const servers: ServerAddress[] = [{ id, url: clients }]
+    for (const { id, url, clients = url } of this.peers.values()) {
+      if (clients !== undefined) servers.push({ id, url: clients })
+    }
+    return servers
+  }
+
+  /**
+   * What a peer is told: this server, and those to which it has a link. Who is gone is taught to nobody, so that what
+   * one server forgets does not come back from another.
+   */
+  members(): ServerAddress[] {
+    const { id, url, clients } = this.#context.options
+    const members: ServerAddress[] = [{ id, url, ...(clients === undefined ? {} : { clients }) }]
+    for (const { id, url, clients, outbound, inbound } of this.peers.values()) {
+      if (url === undefined || (outbound.state !== 'open' && inbound === undefined)) continue
+      members.push({ id, url, ...(clients === undefined ? {} : { clients }) })
+    }
+    return members
+  }
+
+  /** Takes what the config says; answers with the peers that it has no more. */
+  configure(configured: readonly ServerAddress[]): Peer[] {
+    const ids = new Set(configured.map(({ id }) => id))
+    const removed = [...this.peers.values()].filter(peer => peer.configured && !ids.has(peer.id))
+    for (const { id } of removed) this.#removed.add(id)
+    for (const { id, url } of configured) {
+      this.#removed.delete(id)
+      const peer = this.peers.get(id) ?? this.#add(id, url)
+      peer.configured = true
+      this.#moveTo(peer, url)
+    }
+    return removed
+  }
+
+  addSeed(url: string): void {
+    const { now, options } = this.#context
+    if (!this.seeds.has(url)) this.seeds.set(url, { url, backoff: new Backoff(options.random), dialAt: now })
+  }
+
+  /** Whether a peer of this id is not to be known, whoever speaks of it. */
+  isRemoved(id: string): boolean {
+    return this.#removed.has(id)
+  }
+
+  /** A server was heard of. */
+  learn({ id, url, clients }: ServerAddress): void {
+    if (id === this.#context.options.id || this.#removed.has(id)) return
+    const known = this.peers.get(id)
+    if (known === undefined && this.full) return
+    const peer = known ?? this.#add(id, url)
+    if (clients !== undefined) peer.clients = clients
+    // A server that was replaced may have moved; where one is that is linked, it says itself.
+    if (known !== undefined) {
+      if (!peer.configured && peer.inbound === undefined && peer.outbound.state !== 'open') this.#moveTo(peer, url)
+      return
+    }
+    note(this.#context, { event: 'peer-learned', peer: id, url })
+  }
+
+  /** A server has proven who it is; undefined: there is no room to know it. */
+  meet({ id, url, clients }: Introduction): Peer | undefined {
+    let peer = this.peers.get(id)
+    if (peer === undefined) {
+      if (this.full && !this.#forgetOne()) return undefined
+      peer = this.#add(id, url)
+      if (url !== undefined) note(this.#context, { event: 'peer-learned', peer: id, url })
+    }
+    if (clients !== undefined) peer.clients = clients
+    if (url !== undefined && !peer.configured) this.#moveTo(peer, url)
+    return peer
+  }
+
+  forget(peer: Peer): void {
+    this.#context.directory.removeReplica(peer.id)
+    this.peers.delete(peer.id)
+  }
+
+  /** Forgets who was only heard of and is gone for too long. */
+  forgetGone(): void {
+    const { now } = this.#context
+    for (const peer of [...this.peers.values()]) {
+      if (!peer.idle || now - peer.outboundLostAt < FORGOTTEN_MS) continue
+      this.forget(peer)
+      note(this.#context, { event: 'peer-forgotten', peer: peer.id })
+    }
+  }
+
+  #moveTo(peer: Peer, url: string): void {
+    if (peer.url === url) return
+    peer.url = url
+    if (peer.outbound.state === 'waiting') peer.outbound.retryAt = this.#context.now
+  }
+
+  #add(id: string, url: string | undefined): Peer {
+    const { now, options, directory } = this.#context
+    const peer = new Peer(id, url, new Backoff(options.random), now)
+    this.peers.set(id, peer)
+    directory.addReplica(id, peer.replica)
+    return peer
+  }
+
+  /** Makes room for a server that is evidently alive: the learned one that was out of reach longest is forgotten. */
+  #forgetOne(): boolean {
+    let oldest: Peer | undefined
+    for (const peer of this.peers.values()) {
+      if (peer.idle && peer.outboundLostAt < (oldest?.outboundLostAt ?? Number.POSITIVE_INFINITY)) oldest = peer
+    }
+    if (oldest !== undefined) this.forget(oldest)
+    return oldest !== undefined
+  }
+}
