@@ -7,6 +7,8 @@ export interface LogOptions {
   format: 'text' | 'json'
   level: 'debug' | 'info' | 'warn' | 'error'
   text: boolean
+  /** Stands before each line of text, where several processes write to one terminal. */
+  prefix?: string
 }
 
 const plural = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`
@@ -113,7 +115,7 @@ export function createLog(options: LogOptions, server: string) {
   const write = (level: LogOptions['level'], message: string) => {
     const line = visibleLine(message)
     if (options.format === 'json') json[level](line)
-    else console.log(line)
+    else console.log(`${options.prefix ?? ''}${line}`)
   }
   return {
     say: (level: LogOptions['level'], message: string) => {

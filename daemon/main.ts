@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { Command, Option } from 'commander'
 import * as z from 'zod'
 import { addressOf, type Config, ConfigError, type ConfiguredServer } from '../src/config.ts'
@@ -13,6 +14,10 @@ import { run } from './runtime.ts'
 import { isLoopback, isWildcard, readSecret } from './secret.ts'
 import { readTls } from './tls.ts'
 import { makeToken, readTokenKey } from './tokens.ts'
+import { placeHere, runWorkers } from './workers.ts'
+
+/** More than any machine has CPUs for. */
+const MOST_WORKERS = 512
 
 interface Arguments {
   id?: string
@@ -26,6 +31,8 @@ interface Arguments {
   auth?: AuthMode
   join?: string[]
   advertise?: string
+  workers?: string
+  linkPort?: string
 }
 
 function fail(code: number, message: string): never {
@@ -81,6 +88,18 @@ function findSelf(config: Config, id: string, args: Arguments): ConfiguredServer
   return { id, ip: args.host ?? '127.0.0.1', port: Number(args.port) }
 }
 
+function portOf(option: string, given: string): number {
+  const port = Number(given)
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port
+  return fail(2, `${option} ${given}: give a number from 0 to 65535`)
+}
+
+function countOf(given: string): number {
+  const count = given === 'auto' ? availableParallelism() : Number(given)
+  if (Number.isInteger(count) && count >= 1 && count <= MOST_WORKERS) return count
+  return fail(2, `--workers ${given}: give a number from 1 to ${MOST_WORKERS}, or auto`)
+}
+
 function peersOf(config: Config, id: string): ServerAddress[] {
   return config.servers.filter(one => one.id !== id).map(one => addressOf(one, config.tls !== undefined))
 }
@@ -95,9 +114,7 @@ async function serve(args: Arguments): Promise<void> {
   const config = args.join !== undefined && args.config === undefined ? NO_CONFIG : readConfig(args.config)
   const self = findSelf(config, id, args)
   const host = args.host ?? self.ip
-  const port = Number(args.port ?? self.port)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    fail(2, `--port ${args.port}: give a number from 0 to 65535`)
+  const port = portOf('--port', args.port ?? `${self.port}`)
   if (isWildcard(host) && isWildcard(self.ip) && args.advertise === undefined) {
     fail(
       2,
@@ -117,12 +134,21 @@ async function serve(args: Arguments): Promise<void> {
   const format = args.logFormat ?? (process.stdout.isTTY ? 'text' : 'json')
   // A line per message is for a person who watches; for a log collector it is too much.
   const level = args.logLevel ?? (format === 'text' ? 'debug' : 'info')
-  const log = createLog({ format, level, text: args.logText === true }, self.id)
+  const place = placeHere()
+  const own = place === undefined ? id : `${id}/${place.number}`
+  const prefix = place === undefined ? '' : `${own}: `
+  const log = createLog({ format, level, text: args.logText === true, prefix }, own)
+  const linkPort = portOf('--link-port', args.linkPort ?? '0')
+  if (args.workers !== undefined && place === undefined) {
+    const code = await runWorkers(countOf(args.workers), log.say)
+    process.exit(code)
+  }
   if (config !== NO_CONFIG) {
     log.say('info', `Loading config from: ${config.file}`)
     log.say('info', 'Config loaded.')
   }
-  log.say('info', `My id: ${self.id}`)
+  log.say('info', `My id: ${own}`)
+  if (place !== undefined) log.say('info', `Process: ${process.pid}`)
   if (secret === '') {
     const open = isLoopback(host) ? 'any program of this machine' : 'anybody who reaches this server'
     log.say('warn', `No secret is set: ${open} can be a peer.`)
@@ -130,12 +156,13 @@ async function serve(args: Arguments): Promise<void> {
   if (auth !== 'open') log.say('info', `Users prove their names by: ${auth}`)
   else if (!isLoopback(host)) log.say('warn', 'Names are taken on trust: whoever reaches this server can be anybody.')
   const server = await run({
-    id: self.id,
+    id: own,
     host,
     // An address that stands for all of a machine's is none to be reached at.
     reachedAt: isWildcard(host) ? self.ip : host,
     port,
     advertise: args.advertise,
+    worker: place && { place, linkPort: linkPort === 0 ? 0 : linkPort + place.number - 1 },
     peers: peersOf(config, id),
     seeds: args.join ?? [],
     limits: config.limits,
@@ -201,6 +228,8 @@ const program = new Command('mesh-chatd')
   .option('--port <port>', 'listen on this port instead of the one in the config')
   .option('--join <url...>', 'join the mesh of the server at this address; no config is needed')
   .option('--advertise <url>', 'where others reach this server, if that is not where it listens')
+  .option('--workers <count>', 'so many processes on one port, or auto: one for each CPU')
+  .option('--link-port <port>', 'of the first worker for links, the next has the next (default: any that is free)')
   .addOption(new Option('--log-format <format>', 'text or json').choices(['text', 'json']))
   .addOption(
     new Option('--log-level <level>', 'how much to tell (default: debug as text, info as json)').choices([

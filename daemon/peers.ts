@@ -77,7 +77,7 @@ export class PeerGate {
   #handshakes = 0
 
   constructor(
-    io: Server,
+    gates: readonly Server[],
     self: Introduction,
     options: { secret: string; tls: TlsMaterial | undefined; limits: Limits; log: Log },
     step: (input: Input) => void,
@@ -89,7 +89,7 @@ export class PeerGate {
     this.#log = options.log
     this.#malformed = new Malformed(options.log)
     this.#step = step
-    io.of('/mesh').on('connection', socket => this.#accept(socket))
+    for (const io of gates) io.of('/mesh').on('connection', socket => this.#accept(socket))
   }
 
   /** Who vouches for the certificates of peers from now on. */

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { createServer, type ServerResponse } from 'node:http'
-import { createServer as createSecureServer } from 'node:https'
-import { Server } from 'socket.io'
+import { createServer, type Server as HttpServer, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer, Server as SecureServer } from 'node:https'
+import type { ListenOptions } from 'node:net'
+import { Server, type ServerOptions } from 'socket.io'
 import { addressOf } from '../src/config.ts'
 import type { AuthMode } from '../src/protocol/credentials.ts'
 import type { Limits } from '../src/protocol/limits.ts'
@@ -13,9 +14,11 @@ import { ClientGate } from './clients.ts'
 import { EventPackets } from './event-packets.ts'
 import type { Log } from './log.ts'
 import { PeerGate } from './peers.ts'
+import { shareSessions } from './sticky.ts'
 import type { TlsMaterial } from './tls.ts'
 import type { TokenKey } from './tokens.ts'
 import { Wire } from './wire.ts'
+import { onHello, type Place, sayHello } from './workers.ts'
 
 /** Time for the last words to leave when the server ends, ms. */
 const LAST_WORDS_MS = 500
@@ -28,6 +31,8 @@ export interface RuntimeOptions {
   port: number
   /** The URL to tell others instead, where that address is not how they reach it. */
   advertise?: string | undefined
+  /** Of several workers that share the port: this one's place, and its port for links (0: any). */
+  worker?: { place: Place; linkPort: number } | undefined
   peers: readonly ServerAddress[]
   /** URLs of servers to begin with, whoever they are. */
   seeds?: readonly string[]
@@ -44,23 +49,10 @@ export interface RuntimeOptions {
   exit: (code: number, reason: string) => void
 }
 
-/** A server at work. */
-interface Running {
-  drain: () => void
-  /** Takes renewed certificates, for connections to come. */
-  renew: (tls: TlsMaterial) => void
-  /** Takes the config's peers as they are now. */
-  configure: (peers: readonly ServerAddress[]) => void
-}
+const notFound = (_: unknown, response: ServerResponse) => response.writeHead(404).end()
 
-/** Runs the core on real sockets: input → step → effects. Rejects when the port cannot be had. */
-export async function run(options: RuntimeOptions): Promise<Running> {
-  const { tls } = options
-  const notFound = (_: unknown, response: ServerResponse) => response.writeHead(404).end()
-  const https = tls === undefined ? undefined : createSecureServer(tls, notFound)
-  const http = https ?? createServer(notFound)
-  const scheme = https === undefined ? 'http' : 'https'
-  const io = new Server(http, {
+function socketOptions(scheme: 'http' | 'https'): Partial<ServerOptions> {
+  return {
     allowEIO3: true,
     serveClient: false,
     perMessageDeflate: false,
@@ -74,23 +66,61 @@ export async function run(options: RuntimeOptions): Promise<Running> {
       const { origin, host } = request.headers
       allow(null, origin === undefined || origin === `${scheme}://${host}`)
     },
-  })
-  // The answer to an upgrade and engine.io's first packet leave in one write; there are no others in that turn.
-  http.prependListener('upgrade', (_, socket) => {
-    socket.cork()
-    setImmediate(() => socket.uncork())
-  })
-  io.engine.on('connection', engine => {
-    const wire = new Wire(engine, options.limits, options.log)
-    EventPackets.install(engine, () => wire.read())
-  })
-  await new Promise<void>((resolve, reject) => http.once('error', reject).listen(options.port, options.host, resolve))
-  const address = http.address()
-  const port = typeof address === 'object' && address !== null ? address.port : options.port
-  const incarnation = randomBytes(16).toString('hex')
-  const url = options.advertise ?? addressOf({ id: options.id, ip: options.reachedAt, port }, https !== undefined).url
+  }
+}
 
-  const core = new MeshServer({ ...options, incarnation, url, graceMs: 5_000, random: Math.random })
+/** A server at work. */
+interface Running {
+  drain: () => void
+  /** Takes renewed certificates, for connections to come. */
+  renew: (tls: TlsMaterial) => void
+  /** Takes the config's peers as they are now. */
+  configure: (peers: readonly ServerAddress[]) => void
+}
+
+/** Runs the core on real sockets: input → step → effects. Rejects when the port cannot be had. */
+export async function run(options: RuntimeOptions): Promise<Running> {
+  const { tls } = options
+  const https: SecureServer[] = []
+  const open = () => {
+    const http = tls === undefined ? createServer(notFound) : createSecureServer(tls, notFound)
+    if (http instanceof SecureServer) https.push(http)
+    const io = new Server(http, socketOptions(tls === undefined ? 'http' : 'https'))
+    // The answer to an upgrade and engine.io's first packet leave in one write; there are no others in that turn.
+    http.prependListener('upgrade', (_, socket) => {
+      socket.cork()
+      setImmediate(() => socket.uncork())
+    })
+    io.engine.on('connection', engine => {
+      const wire = new Wire(engine, options.limits, options.log)
+      EventPackets.install(engine, () => wire.read())
+    })
+    return { http, io }
+  }
+  const { http, io } = open()
+  const port = await listen(http, { port: options.port, host: options.host })
+  const incarnation = randomBytes(16).toString('hex')
+  const reached = (port: number) => addressOf({ id: options.id, ip: options.reachedAt, port }, tls !== undefined).url
+  let url = options.advertise ?? reached(port)
+  let clientsAt: string | undefined
+  const { worker } = options
+  const gates = [io]
+  if (worker !== undefined) {
+    // Its peers have to reach this very worker: it has a port of its own for links.
+    const link = open()
+    link.io.use((_, next) => next(new Error(`clients connect at ${url}`)))
+    gates.push(link.io)
+    await shareSessions(worker.place, io, http)
+    const linkPort = await listen(link.http, { port: worker.linkPort, host: options.host, exclusive: true })
+    options.log.say('info', `Listening for peers on port: ${linkPort}`)
+    clientsAt = url
+    const advertised = new URL(url)
+    advertised.port = `${linkPort}`
+    url = advertised.origin
+  }
+  const place = { url, ...(clientsAt === undefined ? {} : { clients: clientsAt }) }
+
+  const core = new MeshServer({ ...options, ...place, incarnation, graceMs: 5_000, random: Math.random })
   const alarm = new Alarm(() => step({ type: 'tick' }))
   let ending = false
   const inputs: Input[] = []
@@ -125,8 +155,8 @@ export async function run(options: RuntimeOptions): Promise<Running> {
     endTurn,
   )
   const peers = new PeerGate(
-    io,
-    { id: options.id, incarnation, protocol: PROTOCOL, url, auth: options.auth },
+    gates,
+    { id: options.id, incarnation, protocol: PROTOCOL, ...place, auth: options.auth },
     options,
     step,
   )
@@ -135,7 +165,7 @@ export async function run(options: RuntimeOptions): Promise<Running> {
     else if (effect.type === 'exit') {
       const end = () => options.exit(effect.code, effect.reason)
       // One turn for the goodbyes to leave; who does not read them, or holds a connection open, is not waited for.
-      setImmediate(() => void io.close(end))
+      setImmediate(() => void Promise.all(gates.map(io => io.close())).then(end))
       setTimeout(end, LAST_WORDS_MS)
     } else {
       clients.perform(effect)
@@ -144,12 +174,23 @@ export async function run(options: RuntimeOptions): Promise<Running> {
   }
   options.log.say('info', `Listening for connections on port: ${port}`)
   step({ type: 'start' })
+  if (worker !== undefined) {
+    onHello(member => step({ type: 'learn', member }))
+    sayHello({ id: options.id, ...place })
+  }
   return {
     drain: () => step({ type: 'drain' }),
     configure: peers => step({ type: 'configure', peers }),
     renew: renewed => {
-      https?.setSecureContext(renewed)
+      for (const one of https) one.setSecureContext(renewed)
       peers.trust(renewed.ca)
     },
   }
+}
+
+/** Listens; answers with the port. Rejects when it cannot be had. */
+async function listen(http: HttpServer, where: ListenOptions): Promise<number> {
+  await new Promise<void>((resolve, reject) => http.once('error', reject).listen(where, resolve))
+  const address = http.address()
+  return typeof address === 'object' && address !== null ? address.port : (where.port ?? 0)
 }

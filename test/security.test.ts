@@ -148,7 +148,7 @@ describe('TLS', () => {
     expect(held.socket.destroyed).toBe(false)
     writeFileSync(join(folder, 'cert.pem'), 'nonsense')
     one.child.kill('SIGHUP')
-    await until('it keeps the old ones', () => one.out.includes('the old certificates stay'))
+    await until('it keeps the old ones', () => one.out.includes('all stays as it was'))
     for (const { socket } of [held, renewed]) socket.destroy()
   })
 })
