@@ -27,7 +27,9 @@ async function crowd(system: System, users: number): Promise<Found> {
         return true
       }
       const user = `user-${n.toString().padStart(5, '0')}`
-      client.send(`20["identify",${JSON.stringify(own ? { user, client: 'bench/1', protocol: 2 } : user)}]`)
+      client.send(
+        `20["identify",${JSON.stringify(own ? { user, client: 'bench/1', protocol: 2, packed: true } : user)}]`,
+      )
     })
   }
   try {

@@ -22,6 +22,7 @@ import {
 } from '../src/protocol/messages.ts'
 import { visibleLine } from '../src/protocol/text.ts'
 import type { Sealer } from './keys/sealer.ts'
+import { unpacked } from './packed-roster.ts'
 
 /** What a sibling said: a text of JSON, opaque to the servers that passed it on; sealed where users have keys. */
 const relayedSchema = z.object({ from: addressSchema, body: z.string().max(PACKET_BYTES) })
@@ -36,6 +37,12 @@ const frameSchema = z
     }
   })
   .pipe(siblingSchema)
+
+/** An answer to `identify` with its roster unpacked. */
+function withRoster(answer: unknown): unknown {
+  if (typeof answer !== 'object' || answer === null || !('roster' in answer)) return answer
+  return { ...answer, roster: unpacked(answer.roster) }
+}
 
 /** Where a session keeps its messages, and those that it holds. */
 export interface Keeper {
@@ -103,7 +110,7 @@ export function connect(
         if (parsed.success) take(parsed.data)
       })
     }
-    on('roster', rosterDeltaSchema, delta => step({ type: 'roster', dial, delta }))
+    on('roster', z.preprocess(unpacked, rosterDeltaSchema), delta => step({ type: 'roster', dial, delta }))
     on('connections', connectionsSchema, changes => step({ type: 'connections', dial, changes }))
     on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
     on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
@@ -150,8 +157,10 @@ export function connect(
       case 'identify':
         socket?.emit(
           'identify',
-          effect.hello,
-          required(effect.dial, identifiedSchema, answer => step({ type: 'identified', dial: effect.dial, answer })),
+          { ...effect.hello, packed: true },
+          required(effect.dial, z.preprocess(withRoster, identifiedSchema), answer =>
+            step({ type: 'identified', dial: effect.dial, answer }),
+          ),
         )
         return
       case 'prove':
@@ -179,7 +188,7 @@ export function connect(
       case 'ask-roster':
         socket?.emit(
           'roster',
-          required(effect.dial, rosterSnapshotSchema, snapshot =>
+          required(effect.dial, z.preprocess(unpacked, rosterSnapshotSchema), snapshot =>
             step({ type: 'roster-snapshot', dial: effect.dial, snapshot }),
           ),
         )

@@ -15,6 +15,7 @@ import { EventPackets } from './event-packets.ts'
 import { fatePacket, imPacket } from './im-text.ts'
 import type { Log } from './log.ts'
 import { Malformed } from './malformed.ts'
+import { identifiedPacket, packedDelta, rosterPacket } from './roster-packet.ts'
 import { slim } from './slim.ts'
 import { checkToken, type TokenKey } from './tokens.ts'
 import { Packet, TurnFrames } from './turn-frames.ts'
@@ -33,6 +34,8 @@ interface Client {
   dropped: ((event: string) => void) | undefined
   /** What it is to sign, where users are known by keys. */
   challenge: Challenge | undefined
+  /** Whether it takes long rosters and deltas packed. */
+  packed: boolean
 }
 
 /** How users prove their names to a server of this id. */
@@ -88,7 +91,11 @@ export class ClientGate {
     } else if (effect.type === 'emit') {
       const { message } = effect
       const packet = new Packet(message.event === 'im' ? imPacket(message.payload) : eventPacket(message))
-      for (const id of effect.to) this.#clients.get(id)?.frames.add(packet)
+      const packed = (message.event === 'roster' ? packedDelta(message.payload) : undefined) ?? packet
+      for (const id of effect.to) {
+        const client = this.#clients.get(id)
+        client?.frames.add(client.packed ? packed : packet)
+      }
     }
   }
 
@@ -96,7 +103,15 @@ export class ClientGate {
     slim(socket)
     const connection = ++this.#numbers
     const frames = new TurnFrames(socket.conn, this.#waits)
-    const client: Client = { connection, socket, frames, calls: undefined, dropped: undefined, challenge: undefined }
+    const client: Client = {
+      connection,
+      socket,
+      frames,
+      calls: undefined,
+      dropped: undefined,
+      challenge: undefined,
+      packed: false,
+    }
     this.#clients.set(connection, client)
     this.#step({ type: 'connected', connection, address: socket.conn.remoteAddress })
     socket.onAny((event: string, ...args: unknown[]) => this.#ordinary(client, event, args))
@@ -146,6 +161,7 @@ export class ClientGate {
       return true
     }
     const { user, connections = false } = hello.data
+    client.packed = hello.data.packed === true
     const step = (credential?: Credential) => {
       const shown = credential === undefined ? {} : { credential }
       this.#step({ type: 'identify', connection, user, protocol: 2, connections, ...shown, ...calling })
@@ -213,25 +229,14 @@ export class ClientGate {
 
 type Answer = Extract<Effect, { type: 'answer' }>['payload']
 
-function answer({ frames, calls }: Client, call: number, payload: Answer): void {
+function answer({ frames, calls, packed }: Client, call: number, payload: Answer): void {
   if (call < 0) {
     calls?.get(call)?.(payload)
     calls?.delete(call)
-  } else if ('roster' in payload) frames.add(identifiedPacket(call, payload))
+  } else if ('roster' in payload) frames.add(identifiedPacket(call, payload, packed))
+  else if ('users' in payload) frames.add(rosterPacket(call, payload, packed))
   else if ('delivered' in payload) frames.add(new Packet(fatePacket(call, payload)))
   else frames.add(new Packet(`3${call}${JSON.stringify([payload])}`))
-}
-
-/** The ends of answers that tell a roster, each encoded once for all who are told it: thousands may come at once. */
-const rosterEnds = new WeakMap<object, Buffer>()
-
-function identifiedPacket(call: number, { roster, ...others }: Extract<Answer, { roster: unknown }>): Packet {
-  let end = rosterEnds.get(roster)
-  if (end === undefined) {
-    end = Buffer.from(`"roster":${JSON.stringify(roster)}}]`)
-    rosterEnds.set(roster, end)
-  }
-  return new Packet(`3${call}[${JSON.stringify(others).slice(0, -1)},`, end)
 }
 
 /** An event for Socket.IO's default namespace. */

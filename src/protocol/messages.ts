@@ -97,6 +97,13 @@ export const rosterDeltaSchema = z.object({
 })
 export type RosterDelta = z.infer<typeof rosterDeltaSchema>
 
+/**
+ * A long roster or delta as it goes to a client that takes it so: all but its version as JSON, deflated (RFC 1951), in
+ * base64. A third of the bytes, made once for all who are told this version.
+ */
+export const packedRosterSchema = z.object({ version: countSchema, packed: z.base64() })
+export type PackedRoster = z.infer<typeof packedRosterSchema>
+
 /** Names with the number of their connections in the whole mesh; a name online that is not told has one. */
 export const connectionsSchema = z.array(z.tuple([nameSchema, countSchema]))
 export type Connections = z.infer<typeof connectionsSchema>
@@ -146,6 +153,8 @@ export const identifySchema = z.object({
   protocol: z.literal(PROTOCOL),
   /** Whether to be told how many connections everybody has, too. */
   connections: z.boolean().optional(),
+  /** Whether long rosters and deltas may come packed: see `PackedRoster`. */
+  packed: z.boolean().optional(),
   /** What the operator has signed (a JWT, RFC 7519), where the mesh knows its users by that. */
   token: z.string().max(MAX_TOKEN).optional(),
   /** The user's public key, and what it has made of the challenge. */
