@@ -63,7 +63,6 @@ export class Peer {
   readonly held = new Map<number, Held>()
   /** Users who missed a message because the peer was out of reach for too long. */
   readonly missed = new Set<string>()
-  #lastNumber = 0
   /** Messages of this turn. */
   batch: Forwarded[] = []
   /** Answers of this turn. */
@@ -112,12 +111,11 @@ export class Peer {
     }
   }
 
-  /** Numbers and holds a message, and puts it into this turn's batch if the link is open. */
-  hold(frame: (number: number) => Forwarded, delivery: Delivery): void {
-    const forwarded = frame(++this.#lastNumber)
+  /** Holds a message, and puts it into this turn's batch if the link is open. */
+  hold(frame: Forwarded, delivery: Delivery): void {
     delivery.expect()
-    this.held.set(forwarded[0], { frame: forwarded, delivery })
-    if (this.outbound.state === 'open') this.batch.push(forwarded)
+    this.held.set(frame[0], { frame, delivery })
+    if (this.outbound.state === 'open') this.batch.push(frame)
   }
 
   /** Notes a user who missed something, so that its clients compare histories when the peer is back. */

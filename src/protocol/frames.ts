@@ -50,7 +50,7 @@ export const presenceSchema = z.discriminatedUnion('type', [snapshotSchema, delt
 export type Snapshot = z.infer<typeof snapshotSchema>
 export type Delta = z.infer<typeof deltaSchema>
 
-/** `[number, id, at, from, to, text]`. Numbers grow by the link's dialler's incarnation, whichever link carries them. */
+/** `[number, id, at, from, to, text]`. Numbers grow in an incarnation of the dialler, whichever links carry them. */
 const forwardedSchema = z.tuple([z.int().min(1), id, atSchema, name, name, textSchema])
 /** A batch of messages for users of the acceptor. */
 export const forwardSchema = z.array(forwardedSchema).max(MESSAGES_PER_FRAME)
@@ -61,7 +61,7 @@ export type Forwarded = z.infer<typeof forwardedSchema>
  * monotonic clock, ms: it comes back with the echo, and tells how long that took.
  */
 export const beatSchema = z.object({ incarnation: id, seq, at: z.number().min(0).optional() })
-type Beat = z.infer<typeof beatSchema>
+export type Beat = z.infer<typeof beatSchema>
 
 export const membersSchema = z.array(serverAddressSchema).max(MAX_MEMBERS)
 

@@ -38,9 +38,9 @@ export interface Context {
 }
 
 /** How messages leave for peers; the router knows no more of links than this. */
-export interface Carrier {
-  /** Sends or holds a message for a peer, which then confirms the delivery; false when the peer is out of reach. */
-  forward(peer: string, message: Message, delivery: Delivery): boolean
+export interface Departures {
+  /** Sends or holds a message for peers, each of which then confirms the delivery; false when one is out of reach. */
+  forward(peers: readonly string[], message: Message, delivery: Delivery): boolean
   /** Answers a peer's forward with its fate. */
   answer(peer: string, incarnation: string, number: number, delivered: number, unconfirmed: boolean): void
   /** Passes a client's words to its user's clients on a peer, if its link is up. */

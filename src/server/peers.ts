@@ -2,6 +2,7 @@ import type { Delivery } from '../delivery/delivery.ts'
 import type { Peer } from '../mesh/peer.ts'
 import {
   type AcceptorFrame,
+  type Beat,
   type DiallerFrame,
   FATES_PER_FRAME,
   type Forwarded,
@@ -15,7 +16,7 @@ import {
 } from '../protocol/frames.ts'
 import { exceeds } from '../protocol/limits.ts'
 import { type Message, PROTOCOL, type ServerAddress } from '../protocol/messages.ts'
-import { type Arrivals, type Carrier, type Context, note, type Observer } from './context.ts'
+import { type Arrivals, type Context, type Departures, note, type Observer } from './context.ts'
 import { Membership } from './membership.ts'
 import { applyPresence, replaceWithNothing } from './presence.ts'
 import type { LinkInput } from './types.ts'
@@ -37,7 +38,7 @@ const ID_PROVEN_MS = LINK_DEAD_MS + BEAT_MS
 const FRONT_MS = 5_000
 
 /** The links to and from all peers: dialling, beats, what crosses them. */
-export class Peers implements Carrier {
+export class Peers implements Departures {
   readonly #context: Context
   readonly #touch: (name: string) => void
   #arrivals: Arrivals | undefined
@@ -45,6 +46,8 @@ export class Peers implements Carrier {
   readonly #membership: Membership
   #byLink = new Map<number, { peer: Peer; direction: 'outbound' | 'inbound' }>()
   #beatAt = Number.POSITIVE_INFINITY
+  /** Forwards so far, to whichever peers. */
+  #numbered = 0
 
   constructor(context: Context, touch: (name: string) => void) {
     this.#context = context
@@ -130,17 +133,25 @@ export class Peers implements Carrier {
     }
   }
 
-  forward(id: string, message: Message, delivery: Delivery): boolean {
-    const peer = this.#peers.get(id)
+  forward(ids: readonly string[], message: Message, delivery: Delivery): boolean {
+    const { id, at, from, to, text } = message
+    // One frame for all of them: a carrier may send it to all at once.
+    const frame: Forwarded = [++this.#numbered, id, at, from, to, text]
+    let reached = true
+    for (const peer of ids) if (!this.#forwardTo(this.#peers.get(peer), frame, delivery)) reached = false
+    return reached
+  }
+
+  #forwardTo(peer: Peer | undefined, frame: Forwarded, delivery: Delivery): boolean {
     if (peer === undefined) return false
     const { limits, graceMs } = this.#context.options
     const lost = peer.outbound.state !== 'open' && this.#context.now - peer.outboundLostAt >= graceMs
     if (lost || exceeds(peer.held.size + 1, limits.heldPerPeer)) {
-      peer.miss(message.from, message.to)
+      const [, , , from, to] = frame
+      peer.miss(from, to)
       return false
     }
-    const { id: messageId, at, from, to, text } = message
-    peer.hold(number => [number, messageId, at, from, to, text], delivery)
+    peer.hold(frame, delivery)
     this.#context.gathered = true
     return true
   }
@@ -180,9 +191,11 @@ export class Peers implements Carrier {
     const { now } = this.#context
     const beat = this.#beatAt <= now
     if (beat) this.#beatAt = now + BEAT_MS
+    const { incarnation, seq } = this.#context.stream
+    const life: Beat = { incarnation, seq, at: now }
     for (const peer of this.#peers.values()) {
       if (peer.goneAt <= now) this.#gone(peer)
-      if (beat) this.#beat(peer)
+      if (beat) this.#beat(peer, life)
       if (peer.outbound.state === 'waiting' && peer.outbound.retryAt <= now) this.#dial(peer)
     }
     if (beat) this.#membership.forgetGone()
@@ -496,14 +509,13 @@ export class Peers implements Carrier {
   }
 
   /** One beat: say where the stream stands, find links without life, let go of what was held for too long. */
-  #beat(peer: Peer): void {
-    const { now, stream, options } = this.#context
+  #beat(peer: Peer, payload: Beat): void {
+    const { now, options } = this.#context
     peer.forgetDeparted(now)
     if (peer.foreign !== undefined) note(this.#context, { event: 'foreign-sender', peer: peer.id, ...peer.foreign })
     peer.foreign = undefined
     const { outbound, inbound } = peer
     if (outbound.state === 'open') {
-      const payload = { incarnation: stream.incarnation, seq: stream.seq, at: now }
       if (now - outbound.heardAt > LINK_DEAD_MS) this.#cut(outbound.link, SILENT)
       else this.#send(outbound.link, { event: 'beat', payload })
       for (const [number, { delivery }] of peer.held) {

@@ -8,7 +8,7 @@ import { parseUserName } from '../protocol/names.ts'
 import { isLonger } from '../protocol/text.ts'
 import type { Clients } from './clients.ts'
 import type { Connection } from './connection.ts'
-import { type Arrivals, type Carrier, type Context, note } from './context.ts'
+import { type Arrivals, type Context, type Departures, note } from './context.ts'
 import type { ClientInput } from './types.ts'
 
 /** How long a server waits for all answers to a message of its own client, ms. */
@@ -20,14 +20,14 @@ const FORWARDED_FATE_MS = 3_000
 export class Router implements Arrivals {
   readonly #context: Context
   readonly #clients: Clients
-  readonly #carrier: Carrier
+  readonly #departures: Departures
   readonly #waiting = { client: new DeadlineQueue(), peer: new DeadlineQueue() }
   #numbered = 0
 
-  constructor(context: Context, clients: Clients, carrier: Carrier) {
+  constructor(context: Context, clients: Clients, departures: Departures) {
     this.#context = context
     this.#clients = clients
-    this.#carrier = carrier
+    this.#departures = departures
   }
 
   get deadline(): number {
@@ -47,10 +47,9 @@ export class Router implements Arrivals {
     const origin: Origin = { kind: 'client', connection: input.connection, call: input.call }
     const delivery = new Delivery(origin, context.now + FATE_MS)
     this.#deliver(message, delivery, false)
-    for (const peer of context.directory.peersHolding(message.to, message.from)) {
-      if (context.options.narrateMessages) note(context, { event: 'forwarding', peer })
-      if (!this.#carrier.forward(peer, message, delivery)) delivery.unconfirmed = true
-    }
+    const peers = context.directory.peersHolding(message.to, message.from)
+    if (context.options.narrateMessages) for (const peer of peers) note(context, { event: 'forwarding', peer })
+    if (peers.length > 0 && !this.#departures.forward(peers, message, delivery)) delivery.unconfirmed = true
     this.#await(delivery)
   }
 
@@ -96,7 +95,7 @@ export class Router implements Arrivals {
     if (server === undefined || server === options.id) this.relayed(relay)
     if (server === options.id) return
     for (const peer of directory.peersHolding(sender.user, sender.user)) {
-      if (server === undefined || server === peer) this.#carrier.relay(peer, relay)
+      if (server === undefined || server === peer) this.#departures.relay(peer, relay)
     }
   }
 
@@ -132,7 +131,7 @@ export class Router implements Arrivals {
     const { origin, fate } = delivery
     if (origin.kind === 'peer') {
       const unconfirmed = fate.ok && fate.unconfirmed === true
-      this.#carrier.answer(origin.peer, origin.incarnation, origin.number, delivery.delivered, unconfirmed)
+      this.#departures.answer(origin.peer, origin.incarnation, origin.number, delivery.delivered, unconfirmed)
     } else if (origin.call !== undefined) {
       this.#context.effects.push({
         type: 'answer',

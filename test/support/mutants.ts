@@ -215,8 +215,8 @@ export const MUTANTS: readonly Change[] = [
   {
     name: 'siblings on other servers are not asked',
     file: 'src/server/router.ts',
-    from: 'if (server === undefined || server === peer) this.#carrier',
-    to: 'if (server === peer) this.#carrier',
+    from: 'if (server === undefined || server === peer) this.#departures',
+    to: 'if (server === peer) this.#departures',
   },
   {
     name: 'the oldest part of a long history is not compared',
