@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Command, Option } from 'commander'
 import * as z from 'zod'
-import { addressOf, type Config, ConfigError, type ConfiguredServer } from '../src/config.ts'
+import { addressOf, backboneUrlSchema, type Config, ConfigError, type ConfiguredServer } from '../src/config.ts'
 import { AUTH_MODES, type AuthMode } from '../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS } from '../src/protocol/limits.ts'
 import { type ServerAddress, urlSchema } from '../src/protocol/messages.ts'
@@ -33,6 +33,7 @@ interface Arguments {
   advertise?: string
   workers?: string
   linkPort?: string
+  backbone?: string[]
 }
 
 function fail(code: number, message: string): never {
@@ -60,7 +61,7 @@ function chooseAuth(args: Arguments, config: Config, host: string): AuthMode {
   )
 }
 
-/** What holds for a server that joins by an address alone. */
+/** What holds for a server that joins by an address, or by a backbone, alone. */
 const NO_CONFIG: Config = {
   file: 'the command line',
   servers: [],
@@ -69,6 +70,7 @@ const NO_CONFIG: Config = {
   auth: undefined,
   tokenKeyFile: undefined,
   tls: undefined,
+  backbone: undefined,
 }
 
 /**
@@ -78,7 +80,7 @@ const NO_CONFIG: Config = {
 function findSelf(config: Config, id: string, args: Arguments): ConfiguredServer {
   const self = config.servers.find(server => server.id === id)
   if (self !== undefined) return self
-  if (args.join === undefined) {
+  if (args.join === undefined && args.backbone === undefined) {
     const ids = config.servers.map(server => server.id).join(', ')
     throw new ConfigError(`there is no server ${JSON.stringify(id)} in ${config.file}; it has ${ids}`)
   }
@@ -110,8 +112,17 @@ async function serve(args: Arguments): Promise<void> {
   for (const url of [...(args.join ?? []), ...(args.advertise === undefined ? [] : [args.advertise])]) {
     if (!urlSchema.safeParse(url).success) fail(2, `${url} is no address of a server; give http://host:port`)
   }
-  // Who joins by an address needs no config.
-  const config = args.join !== undefined && args.config === undefined ? NO_CONFIG : readConfig(args.config)
+  for (const url of args.backbone ?? []) {
+    if (!backboneUrlSchema.safeParse(url).success)
+      fail(2, `--backbone ${url}: give nats://host:port or tls://host:port`)
+  }
+  // Who joins by an address, or by a backbone and with a port of its own, needs no config.
+  const alone = args.join !== undefined || (args.backbone !== undefined && args.port !== undefined)
+  const config = alone && args.config === undefined ? NO_CONFIG : readConfig(args.config)
+  const backbone = args.backbone ?? config.backbone ?? []
+  if (backbone.length > 0 && args.join !== undefined) {
+    fail(2, 'on a backbone everyone meets by themselves: give --backbone or --join, not both')
+  }
   const self = findSelf(config, id, args)
   const host = args.host ?? self.ip
   const port = portOf('--port', args.port ?? `${self.port}`)
@@ -126,6 +137,13 @@ async function serve(args: Arguments): Promise<void> {
     fail(
       2,
       `${host} can be reached from elsewhere, and the mesh has no secret: set MESH_CHAT_SECRET, or secretFile in ${config.file}; or give --insecure`,
+    )
+  }
+  const strange = backbone.find(url => !isLoopback(new URL(url).hostname))
+  if (secret === '' && strange !== undefined && !args.insecure) {
+    fail(
+      2,
+      `others can be at the backbone ${new URL(strange).host}, and the mesh has no secret: set MESH_CHAT_SECRET, or secretFile in ${config.file}; or give --insecure`,
     )
   }
   const auth = chooseAuth(args, config, host)
@@ -165,6 +183,7 @@ async function serve(args: Arguments): Promise<void> {
     worker: place && { place, linkPort: linkPort === 0 ? 0 : linkPort + place.number - 1 },
     peers: peersOf(config, id),
     seeds: args.join ?? [],
+    backbone,
     limits: config.limits,
     secret,
     auth,
@@ -228,6 +247,10 @@ const program = new Command('mesh-chatd')
   .option('--port <port>', 'listen on this port instead of the one in the config')
   .option('--join <url...>', 'join the mesh of the server at this address; no config is needed')
   .option('--advertise <url>', 'where others reach this server, if that is not where it listens')
+  .option(
+    '--backbone <url...>',
+    'NATS servers that carry the links, nats://host:port, instead of a link from each to each',
+  )
   .option('--workers <count>', 'so many processes on one port, or auto: one for each CPU')
   .option('--link-port <port>', 'of the first worker for links, the next has the next (default: any that is free)')
   .addOption(new Option('--log-format <format>', 'text or json').choices(['text', 'json']))

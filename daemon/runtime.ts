@@ -12,8 +12,10 @@ import type { Effect, Input } from '../src/server/types.ts'
 import { Alarm } from './alarm.ts'
 import { ClientGate } from './clients.ts'
 import { EventPackets } from './event-packets.ts'
+import { Backbone } from './links/backbone/backbone.ts'
+import type { LinkCarrier } from './links/carrier.ts'
+import { SocketLinks } from './links/sockets.ts'
 import type { Log } from './log.ts'
-import { PeerGate } from './peers.ts'
 import { shareSessions } from './sticky.ts'
 import type { TlsMaterial } from './tls.ts'
 import type { TokenKey } from './tokens.ts'
@@ -41,6 +43,8 @@ export interface RuntimeOptions {
   auth: AuthMode
   /** Checks the tokens of users. */
   tokenKey: TokenKey | undefined
+  /** URLs of NATS servers that carry the links; none: servers connect to each other. */
+  backbone: readonly string[]
   /** Encrypts connections of clients and links. */
   tls: TlsMaterial | undefined
   log: Log
@@ -105,12 +109,12 @@ export async function run(options: RuntimeOptions): Promise<Running> {
   let clientsAt: string | undefined
   const { worker } = options
   const gates = [io]
-  if (worker !== undefined) {
+  if (worker !== undefined) await shareSessions(worker.place, io, http)
+  if (worker !== undefined && options.backbone.length === 0) {
     // Its peers have to reach this very worker: it has a port of its own for links.
     const link = open()
     link.io.use((_, next) => next(new Error(`clients connect at ${url}`)))
     gates.push(link.io)
-    await shareSessions(worker.place, io, http)
     const linkPort = await listen(link.http, { port: worker.linkPort, host: options.host, exclusive: true })
     options.log.say('info', `Listening for peers on port: ${linkPort}`)
     clientsAt = url
@@ -154,22 +158,29 @@ export async function run(options: RuntimeOptions): Promise<Running> {
     step,
     endTurn,
   )
-  const peers = new PeerGate(
-    gates,
-    { id: options.id, incarnation, protocol: PROTOCOL, ...place, auth: options.auth },
-    options,
-    step,
-  )
+  const self = { id: options.id, incarnation, protocol: PROTOCOL, ...place, auth: options.auth }
+  const { backbone } = options
+  const holds = (peer: string, user: string) => core.holds(peer, user)
+  const links: LinkCarrier =
+    backbone.length === 0
+      ? new SocketLinks(gates, { ...options, self, step })
+      : new Backbone({ ...options, self, step, urls: backbone, holds })
   const perform = (effect: Effect) => {
     if (effect.type === 'log') options.log.note(effect.note)
     else if (effect.type === 'exit') {
       const end = () => options.exit(effect.code, effect.reason)
       // One turn for the goodbyes to leave; who does not read them, or holds a connection open, is not waited for.
-      setImmediate(() => void Promise.all(gates.map(io => io.close())).then(end))
+      setImmediate(
+        () =>
+          void links
+            .close()
+            .then(() => Promise.all(gates.map(io => io.close())))
+            .then(end),
+      )
       setTimeout(end, LAST_WORDS_MS)
     } else {
       clients.perform(effect)
-      peers.perform(effect)
+      links.perform(effect)
     }
   }
   options.log.say('info', `Listening for connections on port: ${port}`)
@@ -183,7 +194,7 @@ export async function run(options: RuntimeOptions): Promise<Running> {
     configure: peers => step({ type: 'configure', peers }),
     renew: renewed => {
       for (const one of https) one.setSecureContext(renewed)
-      peers.trust(renewed.ca)
+      links.trust(renewed.ca)
     },
   }
 }

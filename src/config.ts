@@ -14,6 +14,11 @@ const serverSchema = z.object({
   ip: z.string().min(1),
   port: z.int().min(1).max(65_535),
 })
+/** Where a NATS server is. */
+export const backboneUrlSchema = z
+  .url({ protocol: /^(nats|tls)$/, error: 'must be nats://HOST:PORT or tls://HOST:PORT' })
+  .max(300)
+
 const configSchema = z.object({
   servers: z.array(serverSchema).min(1),
   /** A file with the secret that all servers of the mesh share. */
@@ -24,6 +29,8 @@ const configSchema = z.object({
   tokenKeyFile: z.string().min(1).optional(),
   /** Files with certificate, key and authority, as PEM: clients and links are encrypted. */
   tls: z.object({ cert: z.string().min(1), key: z.string().min(1), ca: z.string().min(1).optional() }).optional(),
+  /** NATS servers that carry the links, instead of connections from each server to each. */
+  backbone: z.union([backboneUrlSchema.transform(url => [url]), z.array(backboneUrlSchema).min(1)]).optional(),
   limits: z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]), bound).optional(),
 })
 
@@ -45,6 +52,7 @@ export interface Config {
   auth: AuthMode | undefined
   tokenKeyFile: string | undefined
   tls: TlsFiles | undefined
+  backbone: string[] | undefined
 }
 
 /**
@@ -82,7 +90,7 @@ function parseConfig(file: string, text: string): Config {
     const [issue] = parsed.error.issues
     throw new ConfigError(`${file}: ${issue?.path.join('.') || 'the whole'}: ${issue?.message}; correct this field`)
   }
-  const { servers, limits, secretFile, auth, tokenKeyFile, tls } = parsed.data
+  const { servers, limits, secretFile, auth, tokenKeyFile, tls, backbone } = parsed.data
   const ids = servers.map(server => server.id)
   const twice = ids.find((id, at) => ids.indexOf(id) !== at)
   if (twice !== undefined) throw new ConfigError(`${file}: servers: the id ${twice} stands twice; give each its own`)
@@ -94,6 +102,7 @@ function parseConfig(file: string, text: string): Config {
     auth,
     tokenKeyFile,
     tls,
+    backbone,
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Server } from 'socket.io'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type Party, prove } from '../daemon/handshake.ts'
+import { type Party, prove } from '../daemon/links/handshake.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from './support/processes.ts'
 
 const SECRET = 'what only the servers of this mesh know'

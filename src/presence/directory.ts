@@ -100,6 +100,10 @@ export class Directory<Connection extends Connected> {
     return sum
   }
 
+  holds(peer: string, name: string): boolean {
+    return (this.#replicas.get(peer)?.connections(name) ?? 0) > 0
+  }
+
   /** The peers that hold a connection of either user. */
   peersHolding(one: string, other: string): string[] {
     const peers: string[] = []

@@ -77,6 +77,11 @@ export class MeshServer {
     return statusOf(this.#context, this.#clients, this.#peers.each)
   }
 
+  /** Whether a peer holds a connection of a user, as far as this server knows. */
+  holds(peer: string, user: string): boolean {
+    return this.#context.directory.holds(peer, user)
+  }
+
   /**
    * @param now monotonic time, ms
    * @param wall ms since 1970; may jump

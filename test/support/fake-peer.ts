@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
 import { Server } from 'socket.io'
 import { io } from 'socket.io-client'
-import { prove } from '../../daemon/handshake.ts'
+import { prove } from '../../daemon/links/handshake.ts'
 
 export class FakePeer {
   readonly #id: string

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { connect as dial } from 'node:net'
 import { io } from 'socket.io-client'
-import { prove } from '../../daemon/handshake.ts'
+import { prove } from '../../daemon/links/handshake.ts'
 import { clientEvent, mutate, peerFrame, rawPacket } from './mutate.ts'
 import type { Random } from './random.ts'
 

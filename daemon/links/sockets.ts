@@ -1,61 +1,14 @@
-import { randomBytes } from 'node:crypto'
 import type { Server, Socket } from 'socket.io'
 import { type Socket as DialledSocket, io as dial } from 'socket.io-client'
-import * as z from 'zod'
-import {
-  type AcceptorFrame,
-  beatSchema,
-  type DiallerFrame,
-  type Forwarded,
-  type ForwardFate,
-  holdsSchema,
-  type Introduction,
-  introductionSchema,
-  type LinkRefusal,
-  linkRefusalSchema,
-  membersSchema,
-  missedSchema,
-  presenceSchema,
-  relaySchema,
-  statusAnswerSchema,
-  surveyRequestSchema,
-} from '../src/protocol/frames.ts'
-import { isFates, isForwardBatch } from '../src/protocol/guards.ts'
-import { exceeds, type Limits } from '../src/protocol/limits.ts'
-import type { Effect, Input } from '../src/server/types.ts'
-import { type Party, prove, sameProof } from './handshake.ts'
-import { forwardPacket } from './im-text.ts'
-import type { Log } from './log.ts'
-import { Malformed } from './malformed.ts'
-import type { TlsMaterial } from './tls.ts'
-import { Wire } from './wire.ts'
-
-/** How long a dial and its handshake may take, ms. */
-const HANDSHAKE_MS = 4_000
-
-const none = z.unknown().transform(() => null)
-const DIALLER_EVENTS = {
-  presence: presenceSchema,
-  forward: z.custom<Forwarded[]>(isForwardBatch),
-  beat: beatSchema,
-  members: membersSchema,
-  relay: relaySchema,
-  missed: missedSchema,
-  survey: surveyRequestSchema,
-  goodbye: none,
-}
-const ACCEPTOR_EVENTS = {
-  fates: z.custom<ForwardFate[]>(isFates),
-  resync: none,
-  beat: beatSchema,
-  status: statusAnswerSchema,
-}
-
-const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
-const welcomeSchema = z.union([
-  z.object({ ok: z.literal(true), proof: z.string(), holds: holdsSchema }),
-  z.object({ ok: z.literal(false), code: linkRefusalSchema, message: z.string().max(1_000) }),
-])
+import type { Forwarded, LinkRefusal } from '../../src/protocol/frames.ts'
+import { exceeds } from '../../src/protocol/limits.ts'
+import type { Effect } from '../../src/server/types.ts'
+import { forwardPacket } from '../im-text.ts'
+import { Malformed } from '../malformed.ts'
+import { Wire } from '../wire.ts'
+import { type CarrierOptions, HANDSHAKE_MS, type LinkCarrier } from './carrier.ts'
+import { LINK_EVENTS, readFrame } from './events.ts'
+import { answersTo, newParty, partySchema, prove, sameProof, welcomeSchema } from './handshake.ts'
 
 /** What the package `ws` gives under engine.io's client. */
 interface WebSocketOfWs {
@@ -69,45 +22,35 @@ interface Link {
   cut(): void
 }
 
-/** The gate of the peers: the namespace `/mesh`, and the links that this server dials. Proves first, then parses. */
-export class PeerGate {
-  readonly #self: Introduction
-  readonly #secret: string
+/** Links over sockets: those that peers dial to the namespace `/mesh`, and those that this server dials. */
+export class SocketLinks implements LinkCarrier {
+  readonly #options: CarrierOptions
   #ca: string | undefined
-  readonly #limits: Limits
-  readonly #log: Log
   readonly #malformed: Malformed
-  readonly #step: (input: Input) => void
   #links = new Map<number, Link>()
   #welcomes = new Map<number, (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void>()
   #numbers = 0
   /** Who has dialled and not yet proven anything. */
   #handshakes = 0
 
-  constructor(
-    gates: readonly Server[],
-    self: Introduction,
-    options: { secret: string; tls: TlsMaterial | undefined; limits: Limits; log: Log },
-    step: (input: Input) => void,
-  ) {
-    this.#self = self
-    this.#secret = options.secret
+  constructor(gates: readonly Server[], options: CarrierOptions) {
+    this.#options = options
     this.#ca = options.tls?.ca
-    this.#limits = options.limits
-    this.#log = options.log
     this.#malformed = new Malformed(options.log)
-    this.#step = step
     for (const io of gates) io.of('/mesh').on('connection', socket => this.#accept(socket))
   }
 
-  /** How often something came in that is not what it must be. */
   get malformed(): number {
     return this.#malformed.total
   }
 
-  /** Who vouches for the certificates of peers from now on. */
   trust(ca: string | undefined): void {
     this.#ca = ca
+  }
+
+  async close(): Promise<void> {
+    for (const link of this.#links.values()) link.cut()
+    this.#links.clear()
   }
 
   perform(effect: Effect): void {
@@ -121,10 +64,6 @@ export class PeerGate {
     }
   }
 
-  #party(): Party {
-    return { ...this.#self, nonce: randomBytes(16).toString('base64url') }
-  }
-
   #accept(socket: Socket): void {
     const wire = Wire.of(socket.conn)
     const leave = () => {
@@ -132,8 +71,8 @@ export class PeerGate {
       wire?.close()
     }
     const dialler = partySchema.safeParse(socket.handshake.auth)
-    if (!dialler.success || exceeds(this.#handshakes + 1, this.#limits.handshakes)) return leave()
-    const acceptor = this.#party()
+    if (!dialler.success || exceeds(this.#handshakes + 1, this.#options.limits.handshakes)) return leave()
+    const acceptor = newParty(this.#options.self)
     const patience = setTimeout(leave, HANDSHAKE_MS)
     this.#handshakes++
     let underWay = true
@@ -147,7 +86,7 @@ export class PeerGate {
     socket.once('prove', (proof: unknown, answer: unknown) => {
       if (typeof answer !== 'function') return leave()
       ended()
-      if (!sameProof(prove(this.#secret, 'dialler', dialler.data, acceptor), proof)) {
+      if (!sameProof(prove(this.#options.secret, 'dialler', dialler.data, acceptor), proof)) {
         answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
         return leave()
       }
@@ -158,19 +97,23 @@ export class PeerGate {
           answer({ ok: false, code: effect.code, message: effect.message })
           return leave()
         }
-        answer({ ok: true, proof: prove(this.#secret, 'acceptor', dialler.data, acceptor), holds: effect.holds })
+        answer({
+          ok: true,
+          proof: prove(this.#options.secret, 'acceptor', dialler.data, acceptor),
+          holds: effect.holds,
+        })
         wire?.becomesLink()
         const cut = () => wire?.cut()
-        this.#open(link, id, socket, { emit: socket.emit.bind(socket), cut }, DIALLER_EVENTS)
+        this.#open(link, id, socket, { emit: socket.emit.bind(socket), cut }, 'dialler')
       })
       const { nonce: _, ...introduction } = dialler.data
       const { id } = introduction
-      this.#step({ type: 'accepted', link, introduction })
+      this.#options.step({ type: 'accepted', link, introduction })
     })
   }
 
   #dial({ peer, url, id }: Extract<Effect, { type: 'dial' }>): void {
-    const dialler = this.#party()
+    const dialler = newParty(this.#options.self)
     const socket = dial(`${url}/mesh`, {
       auth: dialler,
       transports: ['websocket'],
@@ -186,32 +129,29 @@ export class PeerGate {
       ended = true
       clearTimeout(patience)
       socket.disconnect()
-      this.#step({ type: 'dial-failed', peer, reason, ...(code === undefined ? {} : { code }) })
+      this.#options.step({ type: 'dial-failed', peer, reason, ...(code === undefined ? {} : { code }) })
     }
     socket.on('connect_error', error => fail(error.message))
     socket.once('disconnect', reason => fail(reason))
     socket.once('challenge', (payload: unknown) => {
       const acceptor = partySchema.safeParse(payload)
       if (!acceptor.success) return fail('a malformed challenge')
-      // Workers that share an address say whose they are.
       const met = acceptor.data.id
-      if (id !== undefined && met !== id && !met.startsWith(`${id}/`)) {
-        return fail(`another server than ${id} answers at ${url}: ${met}`)
-      }
-      const proof = prove(this.#secret, 'dialler', dialler, acceptor.data)
+      if (!answersTo(id, met)) return fail(`another server than ${id} answers at ${url}: ${met}`)
+      const proof = prove(this.#options.secret, 'dialler', dialler, acceptor.data)
       socket.emit('prove', proof, (payload: unknown) => {
         if (ended) return
         const welcome = welcomeSchema.safeParse(payload)
         if (!welcome.success) return fail('a malformed answer to the handshake')
         if (!welcome.data.ok) return fail(welcome.data.message, welcome.data.code)
-        if (!sameProof(prove(this.#secret, 'acceptor', dialler, acceptor.data), welcome.data.proof)) {
+        if (!sameProof(prove(this.#options.secret, 'acceptor', dialler, acceptor.data), welcome.data.proof)) {
           return fail('it does not hold the secret of this mesh', 'wrong-secret')
         }
         ended = true
         clearTimeout(patience)
         const link = ++this.#numbers
-        this.#open(link, peer, socket, this.#dialledLink(link, socket), ACCEPTOR_EVENTS)
-        this.#step({ type: 'dialled', peer, link, introduction: acceptor.data, holds: welcome.data.holds })
+        this.#open(link, peer, socket, this.#dialledLink(link, socket), 'acceptor')
+        this.#options.step({ type: 'dialled', peer, link, introduction: acceptor.data, holds: welcome.data.holds })
       })
     })
   }
@@ -222,21 +162,19 @@ export class PeerGate {
     peer: string,
     socket: Socket | DialledSocket,
     link: Link,
-    events: Record<string, z.ZodType>,
+    sender: keyof typeof LINK_EVENTS,
   ): void {
     this.#links.set(number, link)
     const dropped = this.#malformed.counter(`peer: ${peer}`)
-    for (const [event, schema] of Object.entries(events)) {
+    for (const event of LINK_EVENTS[sender].keys()) {
       socket.on(event, (payload: unknown) => {
-        const parsed = schema.safeParse(payload)
-        if (!parsed.success) return dropped(event)
-        if (!this.#links.has(number)) return
-        const frame = { event, payload: parsed.data } as DiallerFrame | AcceptorFrame
-        this.#step({ type: 'frame', link: number, frame })
+        const frame = readFrame(sender, event, payload)
+        if (frame === undefined) return dropped(event)
+        if (this.#links.has(number)) this.#options.step({ type: 'frame', link: number, frame })
       })
     }
     const closed = (reason: string) => {
-      if (this.#links.delete(number)) this.#step({ type: 'link-closed', link: number, reason })
+      if (this.#links.delete(number)) this.#options.step({ type: 'link-closed', link: number, reason })
     }
     socket.on('disconnect', closed)
     if (!socket.connected) closed('it closed during the handshake')
@@ -256,10 +194,11 @@ export class PeerGate {
         const { engine } = socket.io
         if (event === 'forward' && socket.connected) engine.write(forwardPacket(payload as Forwarded[]))
         else socket.emit(event, payload)
-        if (!exceeds(raw()?.bufferedAmount ?? 0, this.#limits.linkBufferedBytes)) return
-        if (this.#links.delete(number)) this.#step({ type: 'link-closed', link: number, reason: 'it does not read' })
+        if (!exceeds(raw()?.bufferedAmount ?? 0, this.#options.limits.linkBufferedBytes)) return
+        if (this.#links.delete(number))
+          this.#options.step({ type: 'link-closed', link: number, reason: 'it does not read' })
         Wire.cutOff.peer++
-        this.#log.say('warn', 'Cut off a peer that does not read.')
+        this.#options.log.say('warn', 'Cut off a peer that does not read.')
         cut()
       },
     }

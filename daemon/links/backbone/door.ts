@@ -1,0 +1,114 @@
+import { errors, type Msg } from '@nats-io/transport-node'
+import type { Introduction, LinkRefusal } from '../../../src/protocol/frames.ts'
+import { exceeds, type Limits } from '../../../src/protocol/limits.ts'
+import type { Effect } from '../../../src/server/types.ts'
+import { HANDSHAKE_MS } from '../carrier.ts'
+import { answersTo, newParty, type Party, prove, sameProof, type Welcome, welcomeSchema } from '../handshake.ts'
+import { challengeSchema, knockSchema, parse, SUBJECTS } from './envelopes.ts'
+import type { Nats } from './nats.ts'
+
+export interface DoorOptions {
+  self: Introduction
+  secret: string
+  limits: Limits
+  nats: Nats
+  /** A dialler has proven itself: `answer` is to be called with what the core decides. */
+  proven: (
+    dialler: Party,
+    link: string,
+    answer: (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void,
+  ) => void
+}
+
+/** What a dial came to: a link of this name, or why not. */
+export type Dialled =
+  | { ok: true; link: string; acceptor: Party; holds: Extract<Welcome, { ok: true }>['holds'] }
+  | { ok: false; reason: string; code?: LinkRefusal }
+
+/** Handshakes over the backbone, as requests to the door of a server: the same proofs as over sockets. */
+export class Door {
+  readonly #options: DoorOptions
+  /** Who has knocked and not yet proven anything, by the name of the link to come. */
+  #knocks = new Map<string, { dialler: Party; acceptor: Party; patience: NodeJS.Timeout }>()
+
+  constructor(options: DoorOptions) {
+    this.#options = options
+  }
+
+  async dial(id: string): Promise<Dialled> {
+    const { self, secret } = this.#options
+    const dialler = newParty(self)
+    try {
+      const challenge = challengeSchema.safeParse(await this.#ask(id, { dialler }))
+      if (!challenge.success) return { ok: false, reason: 'a malformed challenge' }
+      const { acceptor } = challenge.data
+      if (!answersTo(id, acceptor.id)) return { ok: false, reason: `another server answers to it: ${acceptor.id}` }
+      const link = acceptor.nonce
+      const proof = prove(secret, 'dialler', dialler, acceptor)
+      const welcome = welcomeSchema.safeParse(await this.#ask(acceptor.id, { link, proof }))
+      if (!welcome.success) return { ok: false, reason: 'a malformed answer to the handshake' }
+      if (!welcome.data.ok) return { ok: false, reason: welcome.data.message, code: welcome.data.code }
+      if (!sameProof(prove(secret, 'acceptor', dialler, acceptor), welcome.data.proof)) {
+        return { ok: false, reason: 'it does not hold the secret of this mesh', code: 'wrong-secret' }
+      }
+      return { ok: true, link, acceptor, holds: welcome.data.holds }
+    } catch (error) {
+      return { ok: false, reason: reasonOf(error) }
+    }
+  }
+
+  /** Somebody asks at this server's door. What is not a knock, and what is for another of the same id, has no answer. */
+  knocked(message: Msg): void {
+    const knock = knockSchema.safeParse(read(message))
+    if (!knock.success) return
+    if ('dialler' in knock.data) this.#first(message, knock.data.dialler)
+    else this.#second(message, knock.data.link, knock.data.proof)
+  }
+
+  close(): void {
+    for (const { patience } of this.#knocks.values()) clearTimeout(patience)
+    this.#knocks.clear()
+  }
+
+  #first(message: Msg, dialler: Party): void {
+    const { self, limits } = this.#options
+    if (exceeds(this.#knocks.size + 1, limits.handshakes)) return
+    const acceptor = newParty(self)
+    const patience = setTimeout(() => this.#knocks.delete(acceptor.nonce), HANDSHAKE_MS)
+    this.#knocks.set(acceptor.nonce, { dialler, acceptor, patience })
+    message.respond(JSON.stringify({ acceptor }))
+  }
+
+  #second(message: Msg, link: string, proof: string): void {
+    const { secret, proven } = this.#options
+    const knock = this.#knocks.get(link)
+    if (knock === undefined) return
+    const { dialler, acceptor, patience } = knock
+    this.#knocks.delete(link)
+    clearTimeout(patience)
+    const answer = (welcome: Welcome) => message.respond(JSON.stringify(welcome))
+    if (!sameProof(prove(secret, 'dialler', dialler, acceptor), proof)) {
+      return void answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
+    }
+    proven(dialler, link, effect => {
+      if (effect.type === 'refuse') answer({ ok: false, code: effect.code, message: effect.message })
+      else answer({ ok: true, proof: prove(secret, 'acceptor', dialler, acceptor), holds: effect.holds })
+    })
+  }
+
+  async #ask(id: string, knock: unknown): Promise<unknown> {
+    const { connection } = this.#options.nats
+    if (connection === undefined) throw new Error('no connection to the backbone')
+    return read(await connection.request(SUBJECTS.door(id), JSON.stringify(knock), { timeout: HANDSHAKE_MS }))
+  }
+}
+
+function read({ data }: Msg): unknown {
+  return parse(Buffer.from(data).toString())
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof errors.RequestError && error.isNoResponders()) return 'nobody of this id is at the backbone'
+  if (error instanceof errors.TimeoutError) return 'no answer to the handshake'
+  return (error as Error).message
+}
