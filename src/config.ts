@@ -30,7 +30,7 @@ const configSchema = z.object({
   /** Files with certificate, key and authority, as PEM: clients and links are encrypted. */
   tls: z.object({ cert: z.string().min(1), key: z.string().min(1), ca: z.string().min(1).optional() }).optional(),
   /** NATS servers that carry the links, instead of connections from each server to each. */
-  backbone: z.union([backboneUrlSchema.transform(url => [url]), z.array(backboneUrlSchema).min(1)]).optional(),
+  backbone: z.preprocess(one => (typeof one === 'string' ? [one] : one), z.array(backboneUrlSchema).min(1).optional()),
   limits: z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]), bound).optional(),
 })
 

@@ -25,7 +25,10 @@ export class RealMesh {
 
   private constructor() {}
 
-  static async start(count: number, options: { proxied?: boolean; limits?: Partial<Limits> } = {}): Promise<RealMesh> {
+  static async start(
+    count: number,
+    options: { proxied?: boolean; limits?: Partial<Limits>; backbone?: string } = {},
+  ): Promise<RealMesh> {
     const mesh = new RealMesh()
     const ports = await freePorts(count)
     const addresses = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
@@ -40,7 +43,7 @@ export class RealMesh {
         }
       }
       const config = join(mesh.folder, `${id}.json`)
-      writeFileSync(config, JSON.stringify({ servers, limits: options.limits ?? {} }))
+      writeFileSync(config, JSON.stringify({ servers, limits: options.limits ?? {}, backbone: options.backbone }))
       const program = mesh.#boot(id, config)
       mesh.servers.push({ id, port, url: `http://127.0.0.1:${port}`, config, program })
     }

@@ -199,13 +199,14 @@ export class Backbone implements LinkCarrier {
   /** A message to the peers that hold its recipient, then to those that hold its sender only. */
   #pass(message: Forwarded, links: readonly BackboneLink[]): void {
     const { holds } = this.#options
-    const [, , , from, to, text] = message
+    const [, , , from, to] = message
+    const text = JSON.stringify(message)
     let rest = links
     for (const user of text.length > this.#most ? [] : [to, from]) {
       const here = rest.filter(({ peer }) => holds(peer, user))
       if (here.length > 0) {
         const numbered = here.map(link => [link.name, link.next()])
-        this.#publish(SUBJECTS.user(this.#seal.alias(user)), JSON.stringify({ message, links: numbered }))
+        this.#publish(SUBJECTS.user(this.#seal.alias(user)), `{"message":${text},"links":${JSON.stringify(numbered)}}`)
         rest = rest.filter(link => !here.includes(link))
       }
     }
