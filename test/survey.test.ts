@@ -1,10 +1,17 @@
 /** How the mesh stands: what servers count, and what they tell whoever asks one of them. */
-import { describe, expect, test } from 'vitest'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { io } from 'socket.io-client'
+import { afterAll, describe, expect, test } from 'vitest'
 import type { StatusAnswer } from '../src/protocol/frames.ts'
 import type { Refusal } from '../src/protocol/messages.ts'
 import { type ServerStatus, type Survey, surveySchema } from '../src/protocol/status.ts'
 import { Desk } from './support/desk.ts'
+import { FakePeer } from './support/fake-peer.ts'
 import { Mesh, type SimClient, type SimServer } from './support/mesh.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from './support/processes.ts'
+
+afterAll(stopAll)
 
 /** Asks at the client's server; the answers come with time. */
 function ask(client: SimClient): unknown[] {
@@ -240,4 +247,47 @@ describe('on the table', () => {
     desk.now += 12
     expect(echo(desk.now - 12)).toBe(12)
   })
+})
+
+test('for real: an older peer, which knows no such question, and one that answers nonsense, hurt nobody', {
+  timeout: 60_000,
+}, async () => {
+  const ports = await freePorts(4)
+  const file = join(temporaryFolder(), 'config.json')
+  const ids = ['server-1', 'server-2', 'older', 'liar']
+  const servers = ids.map((id, at) => ({ id, ip: '127.0.0.1', port: ports[at] ?? 0 }))
+  writeFileSync(file, JSON.stringify({ servers }))
+  const url = `http://127.0.0.1:${ports[0]}`
+  const args = ['--config', file, '--log-format', 'text']
+  const programs = ['server-1', 'server-2'].map(id => new Program('daemon', ['--id', id, ...args]))
+  await until('both listen', () => programs.every(({ out }) => out.includes('Listening')))
+  const older = new FakePeer('older')
+  const liar = new FakePeer('liar')
+  const lies: unknown[] = [null, 5, {}, { status: { server: 'liar' } }, { server: 'server-2', links: [{}] }]
+  liar.surveyed = ({ number }) => ({ number, status: lies[number % lies.length] })
+  await older.start(ports[2] ?? 0, url)
+  await liar.start(ports[3] ?? 0, url)
+  const out = () => programs[0]?.out ?? ''
+  await until('all are linked', () => ids.slice(1).every(id => out().includes(`Outbound connection to peer: ${id}\n`)))
+
+  const stranger = io(url, { transports: ['websocket'], forceNew: true })
+  const survey = async (): Promise<Survey> => {
+    const told: Survey | Refusal = await stranger.timeout(5_000).emitWithAck('survey')
+    if (told.ok) return surveySchema.parse(told)
+    await new Promise(resolve => setTimeout(resolve, told.retryAfter))
+    return survey()
+  }
+  for (let n = 0; n < lies.length; n++) {
+    const since = performance.now()
+    const told = await survey()
+    // The two are waited for.
+    expect(performance.now() - since).toBeGreaterThan(900)
+    expect(told.servers.map(({ id }) => id)).toEqual(ids)
+    expect(told.servers.flatMap(({ status }) => (status === undefined ? [] : [status.server]))).toEqual(ids.slice(0, 2))
+    expect(told.servers[1]?.url).toBe(`http://127.0.0.1:${ports[1]}`)
+  }
+  expect(out()).toContain('Dropped a malformed status from peer: liar')
+  stranger.disconnect()
+  await older.close()
+  await liar.close()
 })
