@@ -6,6 +6,8 @@ import { io } from 'socket.io-client'
 import { afterAll, expect, test } from 'vitest'
 import { Admin } from '../daemon/admin.ts'
 import { createLog } from '../daemon/log.ts'
+import type { Limits } from '../src/protocol/limits.ts'
+import { Flood } from './support/flood.ts'
 import { freePorts, freeRow, Program, stopAll, temporaryFolder, until } from './support/processes.ts'
 import { RealClient } from './support/real-client.ts'
 
@@ -42,14 +44,14 @@ async function untilAnswer(port: number, path: string, wanted: (answer: Answer) 
 }
 
 /** Servers with a door for machines each. */
-async function start(count: number, ...more: string[]) {
+async function start(count: number, limits: Partial<Limits> = {}) {
   const ports = await freePorts(count * 2)
   const file = join(temporaryFolder(), 'config.json')
   const servers = ports.slice(count).map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
-  writeFileSync(file, JSON.stringify({ servers }))
+  writeFileSync(file, JSON.stringify({ servers, limits }))
   const at = servers.map(({ id, port }, n) => {
     const admin = ports[n] ?? 0
-    const args = ['--id', id, '--config', file, '--log-format', 'text', '--admin-port', `${admin}`, ...more]
+    const args = ['--id', id, '--config', file, '--log-format', 'text', '--admin-port', `${admin}`]
     return { id, admin, url: `http://127.0.0.1:${port}`, program: new Program('daemon', args) }
   })
   await until('all listen', () => at.every(({ program }) => program.out.includes('Listening for connections')))
@@ -206,6 +208,38 @@ test('what is served is what docs/metrics.md lists, and the dashboard shows noth
   expect(new Set(dashboard.panels.map(({ id }: { id: number }) => id)).size).toBe(dashboard.panels.length)
 })
 
+test('who is cut off is counted, and who confirms nothing is slow', { timeout: 60_000 }, async () => {
+  const { at } = await start(1, { bufferedBytes: 500_000, messagesPerSecond: 0, unconfirmedMessages: 0 })
+  const [one] = at
+  if (one === undefined) throw new Error('one')
+  const slow = new Flood(Number(new URL(one.url).port), 'Slow')
+  await untilAnswer(one.admin, '/metrics', ({ body }) => sample(body, 'mesh_chat_users') === 1)
+  slow.pause()
+  const sender = io(one.url, { transports: ['websocket'], forceNew: true })
+  sender.emit('identify', 'Sender')
+  let came = 0
+  sender.on('im', () => came++)
+  const say = async () => {
+    const before = came
+    for (let n = 0; n < 101; n++) {
+      sender.emit('im', { to: 'Slow', text: 'x'.repeat(16_000) })
+      // The sender is not to be cut off itself.
+      await until('it has read', () => came > before + n - 10)
+    }
+    await until('the sender has them', () => came === before + 101)
+    return (await ask(one.admin, '/metrics')).body
+  }
+  expect(sample(await say(), 'mesh_chat_slow_connections')).toBe(1)
+  // Kernel buffers on loopback hold some megabytes by themselves.
+  const cut = 'mesh_chat_connections_cut_off_total{side="client"}'
+  for (let n = 0; n < 20; n++) if (sample(await say(), cut) === 1) break
+  const { body } = await untilAnswer(one.admin, '/metrics', ({ body }) => sample(body, 'mesh_chat_users') === 1)
+  expect(sample(body, cut)).toBe(1)
+  expect(sample(body, 'mesh_chat_connections_cut_off_total{side="peer"}')).toBe(0)
+  slow.close()
+  sender.disconnect()
+})
+
 test('who drains is not ready, and alive', { timeout: 30_000 }, async () => {
   const { at } = await start(1)
   const [one] = at
@@ -233,21 +267,43 @@ test('before it listens, a server is alive and not ready', async () => {
   expect(await ask(port, '/metrics')).toMatchObject(starting)
 })
 
-test('each worker has the port after the one before', { timeout: 60_000 }, async () => {
+test('each worker has the port after the one before, and is a peer of its own', { timeout: 60_000 }, async () => {
   const first = await freeRow(3)
-  const [port = 0] = await freePorts(1)
+  const [admin = 0, ...ports] = await freePorts(3)
   const file = join(temporaryFolder(), 'config.json')
-  writeFileSync(file, JSON.stringify({ servers: [{ id: 'server-1', ip: '127.0.0.1', port }] }))
-  const args = ['--id', 'server-1', '--config', file, '--workers', '3', '--admin-port', `${first}`]
-  const program = new Program('daemon', args)
+  const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+  writeFileSync(file, JSON.stringify({ servers }))
+  const run = (id: string, ...args: string[]) => new Program('daemon', ['--id', id, '--config', file, ...args])
+  const program = run('server-1', '--workers', '3', '--admin-port', `${first}`)
   for (const n of [1, 2, 3]) {
     const { body } = await untilAnswer(first + n - 1, '/metrics', ({ status }) => status === 200)
     expect(body).toContain(`mesh_chat_server_info{server="server-1/${n}",`)
-    expect(sample(body, 'mesh_chat_link_up{peer="server-1",direction="outbound"}')).toBeUndefined()
   }
+  run('server-2', '--admin-port', `${admin}`)
+  const link = (n: number) => `mesh_chat_link_up{peer="server-1/${n}",direction="outbound"}`
+  const { body } = await untilAnswer(admin, '/metrics', ({ body }) => [1, 2, 3].every(n => sample(body, link(n)) === 1))
+  // The address that they share is no server that could be down.
+  expect(body).not.toContain('peer="server-1"')
   program.child.kill('SIGTERM')
   await program.ended()
   expect(program.exit).toEqual({ code: 0, signal: null })
+})
+
+test('workers on ports that are free each have one of their own', { timeout: 60_000 }, async () => {
+  const file = join(temporaryFolder(), 'config.json')
+  const [port] = await freePorts(1)
+  writeFileSync(file, JSON.stringify({ servers: [{ id: 'server-1', ip: '127.0.0.1', port }] }))
+  const args = ['--id', 'server-1', '--config', file, '--log-format', 'text', '--workers', '2', '--admin-port', '0']
+  const program = new Program('daemon', args)
+  const doors = () => [...program.out.matchAll(/metrics at: http:\/\/127\.0\.0\.1:(\d+)/g)].map(([, at]) => Number(at))
+  await until('both serve', () => doors().length === 2)
+  expect(new Set(doors()).size).toBe(2)
+  for (const [at, door] of doors().entries()) {
+    const { body } = await untilAnswer(door, '/metrics', ({ status }) => status === 200)
+    expect(body).toContain(`mesh_chat_server_info{server="server-1/${at + 1}",`)
+  }
+  program.child.kill('SIGTERM')
+  await program.ended()
 })
 
 test('what is wrong with the door is told in a line', { timeout: 30_000 }, async () => {
