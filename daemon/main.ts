@@ -8,8 +8,9 @@ import { AUTH_MODES, type AuthMode } from '../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS } from '../src/protocol/limits.ts'
 import { type ServerAddress, urlSchema } from '../src/protocol/messages.ts'
 import { parseServerId, parseUserName } from '../src/protocol/names.ts'
+import type { Admin } from './admin.ts'
 import { readConfig } from './config.ts'
-import { createLog, type LogOptions } from './log.ts'
+import { createLog, type Log, type LogOptions } from './log.ts'
 import { run } from './runtime.ts'
 import { isLoopback, isWildcard, readSecret } from './secret.ts'
 import { readTls } from './tls.ts'
@@ -34,6 +35,8 @@ interface Arguments {
   workers?: string
   linkPort?: string
   backbone?: string[]
+  adminPort?: string
+  adminHost?: string
 }
 
 function fail(code: number, message: string): never {
@@ -106,6 +109,17 @@ function peersOf(config: Config, id: string): ServerAddress[] {
   return config.servers.filter(one => one.id !== id).map(one => addressOf(one, config.tls !== undefined))
 }
 
+/** Opens the door for machines, where it is wanted. The next worker has the next port. */
+async function openAdmin(args: Arguments, worker: number, log: Log): Promise<Admin | undefined> {
+  const { adminPort, adminHost: host = '127.0.0.1' } = args
+  if (adminPort === undefined) {
+    return args.adminHost === undefined ? undefined : fail(2, `--admin-host ${host}: on which --admin-port?`)
+  }
+  const port = portOf('--admin-port', adminPort)
+  const { Admin } = await import('./admin.ts')
+  return Admin.open({ host, port: port === 0 ? 0 : port + worker - 1, version: version(), log })
+}
+
 async function serve(args: Arguments): Promise<void> {
   const { id } = args
   if (id === undefined) fail(2, 'which server is this? Say it with: --id ID')
@@ -173,6 +187,7 @@ async function serve(args: Arguments): Promise<void> {
   }
   if (auth !== 'open') log.say('info', `Users prove their names by: ${auth}`)
   else if (!isLoopback(host)) log.say('warn', 'Names are taken on trust: whoever reaches this server can be anybody.')
+  const admin = await openAdmin(args, place === undefined ? 1 : place.number, log)
   const server = await run({
     id: own,
     host,
@@ -193,6 +208,7 @@ async function serve(args: Arguments): Promise<void> {
     narrateMessages: level === 'debug',
     exit: (code, reason) => (code === 0 ? process.exit(0) : fail(code, reason)),
   })
+  admin?.serves(server)
   // Renewed certificates are for new connections; those that stand stay.
   process.on('SIGHUP', () => {
     try {
@@ -253,6 +269,8 @@ const program = new Command('mesh-chatd')
   )
   .option('--workers <count>', 'so many processes on one port, or auto: one for each CPU')
   .option('--link-port <port>', 'of the first worker for links, the next has the next (default: any that is free)')
+  .option('--admin-port <port>', 'serve /healthz, /readyz and /metrics on this port; the next worker has the next')
+  .option('--admin-host <address>', 'on this address (default: 127.0.0.1)')
   .addOption(new Option('--log-format <format>', 'text or json').choices(['text', 'json']))
   .addOption(
     new Option('--log-level <level>', 'how much to tell (default: debug as text, info as json)').choices([

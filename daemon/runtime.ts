@@ -7,6 +7,7 @@ import { addressOf } from '../src/config.ts'
 import type { AuthMode } from '../src/protocol/credentials.ts'
 import type { Limits } from '../src/protocol/limits.ts'
 import { PACKET_BYTES, PROTOCOL, type ServerAddress } from '../src/protocol/messages.ts'
+import type { ServerStatus } from '../src/protocol/status.ts'
 import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { Alarm } from './alarm.ts'
@@ -74,7 +75,11 @@ function socketOptions(scheme: 'http' | 'https'): Partial<ServerOptions> {
 }
 
 /** A server at work. */
-interface Running {
+export interface Running {
+  /** How it stands; looks at every connection. */
+  status: () => ServerStatus
+  /** Payloads so far that were not what they must be. */
+  malformed: () => { client: number; peer: number }
   drain: () => void
   /** Takes renewed certificates, for connections to come. */
   renew: (tls: TlsMaterial) => void
@@ -190,6 +195,8 @@ export async function run(options: RuntimeOptions): Promise<Running> {
     sayHello({ id: options.id, ...place })
   }
   return {
+    status: () => core.status,
+    malformed: () => ({ client: clients.malformed, peer: peers.malformed }),
     drain: () => step({ type: 'drain' }),
     configure: peers => step({ type: 'configure', peers }),
     renew: renewed => {

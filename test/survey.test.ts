@@ -1,10 +1,17 @@
 /** How the mesh stands: what servers count, and what they tell whoever asks one of them. */
-import { describe, expect, test } from 'vitest'
-import type { StatusAnswer } from '../src/protocol/frames.ts'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { io } from 'socket.io-client'
+import { afterAll, describe, expect, test } from 'vitest'
+import type { Forwarded, StatusAnswer } from '../src/protocol/frames.ts'
 import type { Refusal } from '../src/protocol/messages.ts'
 import { type ServerStatus, type Survey, surveySchema } from '../src/protocol/status.ts'
 import { Desk } from './support/desk.ts'
+import { FakePeer } from './support/fake-peer.ts'
 import { Mesh, type SimClient, type SimServer } from './support/mesh.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from './support/processes.ts'
+
+afterAll(stopAll)
 
 /** Asks at the client's server; the answers come with time. */
 function ask(client: SimClient): unknown[] {
@@ -41,6 +48,7 @@ describe('in simulation', () => {
   test('who asks one server is told of all, from each what it knows itself', () => {
     const { mesh, one, two, three: other, anna } = three()
     mesh.say(anna, 'Billy', 'hi')
+    mesh.say(anna, 'Billy', 'are you there?')
     mesh.run(2_000)
     const answers = ask(anna)
     mesh.run(500)
@@ -48,11 +56,11 @@ describe('in simulation', () => {
     expect(told.server).toBe('server-1')
     expect(told.servers.map(({ id, url }) => [id, url])).toEqual(mesh.servers.map(({ id, url }) => [id, url]))
     const rest = { online: 2, draining: false, slow: 0, refused: 0 }
-    // Anna's other connection is told as well.
-    expect(statusOf(told, one)).toMatchObject({ ...rest, users: 1, connections: 2, accepted: 1, forwarded: 0 })
-    expect(statusOf(told, one)?.delivered).toBe(2)
-    expect(statusOf(told, two)).toMatchObject({ ...rest, users: 1, connections: 1, accepted: 0, forwarded: 1 })
-    expect(statusOf(told, two)?.delivered).toBe(1)
+    // Anna sees her own on both of her connections.
+    expect(statusOf(told, one)).toMatchObject({ ...rest, users: 1, connections: 2, accepted: 2, forwarded: 0 })
+    expect(statusOf(told, one)?.delivered).toBe(4)
+    expect(statusOf(told, two)).toMatchObject({ ...rest, users: 1, connections: 1, accepted: 0, forwarded: 2 })
+    expect(statusOf(told, two)?.delivered).toBe(2)
     expect(statusOf(told, other)).toMatchObject({ ...rest, users: 0, connections: 0, delivered: 0, forwarded: 0 })
     for (const server of mesh.servers) {
       const status = statusOf(told, server)
@@ -73,6 +81,9 @@ describe('in simulation', () => {
 
   test('who does not answer in a second has no status, and the others are told all the same', () => {
     const { mesh, two, three: other, anna } = three()
+    const before = ask(anna)
+    mesh.run(1_000)
+    expect(statusOf(survey(before), two)).toBeDefined()
     mesh.freeze(two)
     const answers = ask(anna)
     mesh.run(900)
@@ -164,22 +175,40 @@ describe('on the table', () => {
 
   test('a peer speaks for itself only, for this life of it, to this question, and once', () => {
     const { desk, ask, asked, answer } = linked()
+    const introduction = { id: 'server-3', incarnation: 'server-3#1', protocol: 2 }
+    desk.step({ type: 'learn', member: { id: 'server-3', url: 'http://127.0.0.1:3' } })
+    desk.step({ type: 'dialled', peer: 'server-3', link: 901, introduction, holds: { seq: 0 } })
     const told = ask(desk.join('Anna'))
     const [number = 0] = asked()
     answer({ number, status: { ...status, server: 'server-1' } })
-    answer({ number, status: { ...status, server: 'server-3' } })
+    answer({ number, status: { ...status, server: 'server-3', incarnation: 'server-3#1' } })
     answer({ number, status: { ...status, incarnation: 'server-2#0' } })
     answer({ number: number + 1, status })
     // On the link that it dialled itself, a peer answers nothing.
     answer({ number, status }, desk.accept('server-2'))
-    expect(told()).toBeUndefined()
     answer({ number, status: { ...status, users: 3 } })
     answer({ number, status: { ...status, users: 4 } })
+    expect(told()).toBeUndefined()
+    answer({ number, status: { ...status, server: 'server-3', incarnation: 'server-3#1', users: 5 } }, 901)
     const survey = surveySchema.parse(told())
     expect(survey.servers.map(one => [one.id, one.status?.users])).toEqual([
       ['server-1', 1],
       ['server-2', 3],
+      ['server-3', 5],
     ])
+  })
+
+  test('who asks while others wait, waits with them', () => {
+    const { desk, ask, asked } = linked()
+    const first = ask(desk.join('Anna'))
+    desk.pass(700)
+    const second = ask(desk.join('Billy'))
+    expect(asked()).toEqual([1])
+    desk.pass(299)
+    expect(first() ?? second()).toBeUndefined()
+    desk.pass(1)
+    expect(first()?.ok).toBe(true)
+    expect(second()).toBe(first())
   })
 
   test('a connection asks once a second; a known one and, where names are open, a stranger', () => {
@@ -221,11 +250,54 @@ describe('on the table', () => {
     for (let n = 0; n < 101; n++) desk.im(anna, 'Billy')
     // Each of them is behind: Anna with what she sees of her own.
     desk.step({ type: 'got', connection: anna, count: 1 })
-    expect(desk.server.status).toMatchObject({ accepted: 101, refused: 1, delivered: 202, slow: 1 })
+    const began = desk.now
+    desk.pass(2_000)
+    expect(desk.server.status).toMatchObject({
+      accepted: 101,
+      refused: 1,
+      delivered: 202,
+      slow: 1,
+      uptime: desk.now - began,
+    })
     desk.step({ type: 'got', connection: billy, count: 1 })
     expect(desk.server.status.slow).toBe(0)
     desk.step({ type: 'drain' })
     expect(desk.server.status.draining).toBe(true)
+  })
+
+  test('what a peer passes on is counted by the message, what it may not pass on is not', () => {
+    const { desk } = linked()
+    const link = desk.accept('server-2')
+    desk.join('Anna')
+    const incarnation = 'server-2#1'
+    const users: [string, number][] = [['Billy', 1]]
+    const presence = { type: 'snapshot' as const, incarnation, seq: 1, users, more: false }
+    desk.step({ type: 'frame', link, frame: { event: 'presence', payload: presence } })
+    const payload = ['Billy', 'Billy', 'Carla'].map(
+      (from, at): Forwarded => [at + 1, `m${at}`, desk.wall + desk.now, from, 'Anna', 'hi'],
+    )
+    desk.step({ type: 'frame', link, frame: { event: 'forward', payload } })
+    expect(desk.server.status).toMatchObject({ forwarded: 2, delivered: 2, accepted: 0 })
+  })
+
+  test('of a mesh so large that all links would be too much, the first tell theirs', () => {
+    const ids = Array.from({ length: 30 }, (_, at) => `peer-${at}`)
+    const { desk, ask } = linked({ peers: ids.map(id => ({ id, url: 'http://127.0.0.1:2' })) })
+    for (const [at, id] of ids.entries()) {
+      const introduction = { id, incarnation: `${id}#1`, protocol: 2 }
+      desk.step({ type: 'dialled', peer: id, link: 100 + at, introduction, holds: { seq: 0 } })
+    }
+    const told = ask(desk.join('Anna'))
+    const link = { outbound: 'open' as const, inbound: true, users: 0, held: 0 }
+    const links = Array.from({ length: 1_000 }, (_, at) => ({ ...link, peer: `peer-${at}` }))
+    for (const [at, id] of ids.entries()) {
+      const payload = { number: 1, status: { ...status, server: id, incarnation: `${id}#1`, users: at, links } }
+      desk.step({ type: 'frame', link: 100 + at, frame: { event: 'status', payload } })
+    }
+    const { servers } = surveySchema.parse(told())
+    expect(servers.slice(1).map(({ status }) => status?.users)).toEqual(ids.map((_, at) => at))
+    const counts = servers.map(({ status }) => status?.links.length)
+    expect(counts).toEqual([30, ...Array(19).fill(1_000), ...Array(11).fill(0)])
   })
 
   test('an echo that tells no time, or one that is yet to come, says nothing of the way', () => {
@@ -240,4 +312,47 @@ describe('on the table', () => {
     desk.now += 12
     expect(echo(desk.now - 12)).toBe(12)
   })
+})
+
+test('for real: an older peer, which knows no such question, and one that answers nonsense, hurt nobody', {
+  timeout: 60_000,
+}, async () => {
+  const ports = await freePorts(4)
+  const file = join(temporaryFolder(), 'config.json')
+  const ids = ['server-1', 'server-2', 'older', 'liar']
+  const servers = ids.map((id, at) => ({ id, ip: '127.0.0.1', port: ports[at] ?? 0 }))
+  writeFileSync(file, JSON.stringify({ servers }))
+  const url = `http://127.0.0.1:${ports[0]}`
+  const args = ['--config', file, '--log-format', 'text']
+  const programs = ['server-1', 'server-2'].map(id => new Program('daemon', ['--id', id, ...args]))
+  await until('both listen', () => programs.every(({ out }) => out.includes('Listening')))
+  const older = new FakePeer('older')
+  const liar = new FakePeer('liar')
+  const lies: unknown[] = [null, 5, {}, { status: { server: 'liar' } }, { server: 'server-2', links: [{}] }]
+  liar.surveyed = ({ number }) => ({ number, status: lies[number % lies.length] })
+  await older.start(ports[2] ?? 0, url)
+  await liar.start(ports[3] ?? 0, url)
+  const out = () => programs[0]?.out ?? ''
+  await until('all are linked', () => ids.slice(1).every(id => out().includes(`Outbound connection to peer: ${id}\n`)))
+
+  const stranger = io(url, { transports: ['websocket'], forceNew: true })
+  const survey = async (): Promise<Survey> => {
+    const told: Survey | Refusal = await stranger.timeout(5_000).emitWithAck('survey')
+    if (told.ok) return surveySchema.parse(told)
+    await new Promise(resolve => setTimeout(resolve, told.retryAfter))
+    return survey()
+  }
+  for (let n = 0; n < lies.length; n++) {
+    const since = performance.now()
+    const told = await survey()
+    // The two are waited for.
+    expect(performance.now() - since).toBeGreaterThan(900)
+    expect(told.servers.map(({ id }) => id)).toEqual(ids)
+    expect(told.servers.flatMap(({ status }) => (status === undefined ? [] : [status.server]))).toEqual(ids.slice(0, 2))
+    expect(told.servers[1]?.url).toBe(`http://127.0.0.1:${ports[1]}`)
+  }
+  expect(out()).toContain('Dropped a malformed status from peer: liar')
+  stranger.disconnect()
+  await older.close()
+  await liar.close()
 })

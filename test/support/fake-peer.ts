@@ -13,6 +13,8 @@ export class FakePeer {
   #dialled: ReturnType<typeof io> | undefined
   #accepted: { pause(): void } | undefined
   readonly #sockets = new Set<Socket>()
+  /** What it answers when the server asks how it stands; undefined: nothing, as one that knows no such question. */
+  surveyed: ((question: { number: number }) => unknown) | undefined
   /** Whether the server has its link to this peer. */
   linked = false
 
@@ -36,6 +38,9 @@ export class FakePeer {
         answer({ ok: true, proof: prove('', 'acceptor', dialler, self), holds: { seq: 0, forwards: 0 } })
         this.#accepted = (socket.conn.transport as unknown as { socket: { pause(): void } }).socket
         this.linked = true
+      })
+      socket.on('survey', question => {
+        if (this.surveyed !== undefined) socket.emit('status', this.surveyed(question))
       })
       socket.on('disconnect', () => {
         this.linked = false

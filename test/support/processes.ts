@@ -33,6 +33,15 @@ export async function freePorts(count: number): Promise<number[]> {
   return [...ports]
 }
 
+/** The first of so many ports in a row on which nobody listens. */
+export async function freeRow(count: number): Promise<number> {
+  for (;;) {
+    const [first = 0] = await freePorts(1)
+    const rest = await Promise.all(Array.from({ length: count - 1 }, (_, at) => isFree(first + 1 + at)))
+    if (rest.every(free => free)) return first
+  }
+}
+
 function isFree(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const server = createServer()
