@@ -70,6 +70,11 @@ export class ClientGate {
     io.on('connection', socket => this.#connected(socket))
   }
 
+  /** How often something came in that is not what it must be. */
+  get malformed(): number {
+    return this.#malformed.total
+  }
+
   /** Sends what this turn has for each connection. */
   flush(): void {
     const waiting = this.#waiting
@@ -194,6 +199,11 @@ export class ClientGate {
     return call !== undefined
   }
 
+  #survey: Taker = ({ connection }, _, call) => {
+    if (call !== undefined) this.#step({ type: 'survey', connection, call })
+    return call !== undefined
+  }
+
   #relay: Taker = ({ connection }, payload) => {
     const request = relayRequestSchema.safeParse(payload)
     if (request.success) this.#step({ type: 'relay', connection, to: request.data.to, body: request.data.body })
@@ -208,6 +218,7 @@ export class ClientGate {
     ['roster', this.#roster],
     ['key', this.#key],
     ['relay', this.#relay],
+    ['survey', this.#survey],
   ])
 }
 

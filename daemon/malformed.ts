@@ -16,6 +16,10 @@ export class Malformed {
     this.#log = log
   }
 
+  get total(): number {
+    return this.#total
+  }
+
   /** The counter of one connection, which is called `who`. */
   counter(who: string): (event: string) => void {
     let count = 0

@@ -17,6 +17,8 @@ import {
   missedSchema,
   presenceSchema,
   relaySchema,
+  statusAnswerSchema,
+  surveyRequestSchema,
 } from '../src/protocol/frames.ts'
 import { isFates, isForwardBatch } from '../src/protocol/guards.ts'
 import { exceeds, type Limits } from '../src/protocol/limits.ts'
@@ -39,9 +41,15 @@ const DIALLER_EVENTS = {
   members: membersSchema,
   relay: relaySchema,
   missed: missedSchema,
+  survey: surveyRequestSchema,
   goodbye: none,
 }
-const ACCEPTOR_EVENTS = { fates: z.custom<ForwardFate[]>(isFates), resync: none, beat: beatSchema }
+const ACCEPTOR_EVENTS = {
+  fates: z.custom<ForwardFate[]>(isFates),
+  resync: none,
+  beat: beatSchema,
+  status: statusAnswerSchema,
+}
 
 const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
 const welcomeSchema = z.union([
@@ -90,6 +98,11 @@ export class PeerGate {
     this.#malformed = new Malformed(options.log)
     this.#step = step
     for (const io of gates) io.of('/mesh').on('connection', socket => this.#accept(socket))
+  }
+
+  /** How often something came in that is not what it must be. */
+  get malformed(): number {
+    return this.#malformed.total
   }
 
   /** Who vouches for the certificates of peers from now on. */
@@ -245,6 +258,7 @@ export class PeerGate {
         else socket.emit(event, payload)
         if (!exceeds(raw()?.bufferedAmount ?? 0, this.#limits.linkBufferedBytes)) return
         if (this.#links.delete(number)) this.#step({ type: 'link-closed', link: number, reason: 'it does not read' })
+        Wire.cutOff.peer++
         this.#log.say('warn', 'Cut off a peer that does not read.')
         cut()
       },

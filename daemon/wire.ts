@@ -45,6 +45,8 @@ function onPacket(this: WithWire): void {
  * its socket; so a flood waits in the sender's own buffers, and costs nobody else.
  */
 export class Wire {
+  /** Connections of this process that were cut off because they did not read. */
+  static readonly cutOff = { client: 0, peer: 0 }
   readonly #engine: Engine
   readonly #limits: Limits
   readonly #log: Log
@@ -103,7 +105,9 @@ export class Wire {
   written(bytes: number): void {
     this.#queued += bytes
     if (this.#ended || !exceeds(this.#queued + (this.#raw?.bufferedAmount ?? 0), this.#bound)) return
-    this.#log.say('warn', `Cut off a ${this.#link ? 'peer' : 'client'} that does not read.`)
+    const who = this.#link ? 'peer' : 'client'
+    Wire.cutOff[who]++
+    this.#log.say('warn', `Cut off a ${who} that does not read.`)
     this.cut()
   }
 

@@ -12,7 +12,15 @@ const MOST_DEPARTED = 100_000
 export type Outbound =
   | { state: 'waiting'; retryAt: number }
   | { state: 'dialling' }
-  | { state: 'open'; link: number; openedAt: number; heardAt: number; incarnation: string }
+  | {
+      state: 'open'
+      link: number
+      openedAt: number
+      heardAt: number
+      incarnation: string
+      /** From the last beat to its echo, ms; undefined before the first. */
+      rtt: number | undefined
+    }
 
 /** The link that the peer dials. */
 export interface Inbound {

@@ -21,6 +21,11 @@ export class Directory<Connection extends Connected> {
     return this.#rooms.get(name) ?? NOBODY
   }
 
+  /** How many users this server has. */
+  get users(): number {
+    return this.#rooms.size
+  }
+
   /** This server's own users, each with the number of its connections. */
   *ownUsers(): Generator<Entry> {
     for (const [name, room] of this.#rooms) yield this.entry(name, room.length)

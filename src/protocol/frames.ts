@@ -17,6 +17,7 @@ import {
   textSchema,
   urlSchema,
 } from './messages.ts'
+import { serverStatusSchema } from './status.ts'
 
 // Every frame must fit a packet (`PACKET_BYTES`), whatever the names and texts in it: 266 bytes for a name with its
 // count, six bytes for a unit of text as JSON.
@@ -55,8 +56,11 @@ const forwardedSchema = z.tuple([z.int().min(1), id, atSchema, name, name, textS
 export const forwardSchema = z.array(forwardedSchema).max(MESSAGES_PER_FRAME)
 export type Forwarded = z.infer<typeof forwardedSchema>
 
-/** Every second: where the dialler's stream stands. Shows a gap, and that the dialler lives. */
-export const beatSchema = z.object({ incarnation: id, seq })
+/**
+ * Every second: where the dialler's stream stands. Shows a gap, and that the dialler lives. `at` is the dialler's own
+ * monotonic clock, ms: it comes back with the echo, and tells how long that took.
+ */
+export const beatSchema = z.object({ incarnation: id, seq, at: z.number().min(0).optional() })
 type Beat = z.infer<typeof beatSchema>
 
 export const membersSchema = z.array(serverAddressSchema).max(MAX_MEMBERS)
@@ -72,6 +76,13 @@ export const relaySchema = z.object({
   body: relayBodySchema,
 })
 export type Relay = z.infer<typeof relaySchema>
+
+/** How do you stand? The answer bears the same number. */
+export const surveyRequestSchema = z.object({ number: z.int().min(1) })
+
+/** The acceptor's answer: how it stands itself. */
+export const statusAnswerSchema = z.object({ number: z.int().min(1), status: serverStatusSchema })
+export type StatusAnswer = z.infer<typeof statusAnswerSchema>
 
 /** Answers of the acceptor: what became of forwards, `[number, delivered, unconfirmed]`. */
 export const fatesSchema = z.array(z.tuple([z.int().min(1), z.int().min(0), z.boolean()])).max(FATES_PER_FRAME)
@@ -106,11 +117,13 @@ export type DiallerFrame =
   | { event: 'members'; payload: z.infer<typeof membersSchema> }
   | { event: 'relay'; payload: Relay }
   | { event: 'missed'; payload: string[] }
+  | { event: 'survey'; payload: z.infer<typeof surveyRequestSchema> }
   | { event: 'goodbye'; payload: null }
 /** … and on links it accepted. */
 export type AcceptorFrame =
   | { event: 'fates'; payload: ForwardFate[] }
   | { event: 'resync'; payload: null }
+  | { event: 'status'; payload: StatusAnswer }
   | { event: 'beat'; payload: Beat }
 
 /** Why an acceptor turns a dialler away. */

@@ -3,6 +3,10 @@ import * as z from 'zod'
 import { countSchema, idSchema, serverIdSchema, urlSchema } from './messages.ts'
 
 const ms = z.number().min(0)
+/** Most links that one server tells of. */
+export const MAX_LINKS = 1_000
+/** Most servers that a survey tells of. */
+export const MAX_SURVEYED = 10_000
 
 /** Both links between a server and one of its peers, as the server sees them. */
 const linkStatusSchema = z.object({
@@ -40,7 +44,7 @@ export const serverStatusSchema = z.object({
   forwarded: countSchema,
   /** … and handed to connections, of recipients and of senders. */
   delivered: countSchema,
-  links: z.array(linkStatusSchema).max(1_000),
+  links: z.array(linkStatusSchema).max(MAX_LINKS),
 })
 export type ServerStatus = z.infer<typeof serverStatusSchema>
 
@@ -51,6 +55,6 @@ export const surveySchema = z.object({
   server: serverIdSchema,
   servers: z
     .array(z.object({ id: serverIdSchema, url: urlSchema.optional(), status: serverStatusSchema.optional() }))
-    .max(10_000),
+    .max(MAX_SURVEYED),
 })
 export type Survey = z.infer<typeof surveySchema>

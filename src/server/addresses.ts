@@ -3,6 +3,10 @@ import { exceeds } from '../protocol/limits.ts'
 /** This machine itself: IPv4's loopback, also as IPv6 writes it, and IPv6's. */
 const LOOPBACK = /^(?:::ffff:)?127\.|^::1$/
 
+export function isLoopback(address: string): boolean {
+  return LOOPBACK.test(address)
+}
+
 /** How many connections come from each network address; loopback is not counted. */
 export class Addresses {
   #byConnection = new Map<number, string>()
@@ -10,7 +14,7 @@ export class Addresses {
 
   /** Counts a connection; false, and it is not counted, when its address has `limit` of them already. */
   enter(connection: number, address: string, limit: number): boolean {
-    if (LOOPBACK.test(address)) return true
+    if (isLoopback(address)) return true
     const count = (this.#counts.get(address) ?? 0) + 1
     if (exceeds(count, limit)) return false
     this.#counts.set(address, count)

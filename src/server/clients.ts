@@ -2,8 +2,8 @@ import { Multiples } from '../presence/multiples.ts'
 import { exceeds } from '../protocol/limits.ts'
 import type { ErrorCode, Holder, Refusal, RosterSnapshot, ServerAddress } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
-import { Addresses } from './addresses.ts'
-import { Admission } from './admission.ts'
+import { Addresses, isLoopback } from './addresses.ts'
+import { Admission, type Denied } from './admission.ts'
 import { Connection } from './connection.ts'
 import { type Context, note } from './context.ts'
 import { RosterPace } from './roster-pace.ts'
@@ -18,7 +18,7 @@ export class Clients {
   readonly #servers: () => ServerAddress[]
   #connections = new Map<number, Connection>()
   /** Connections that have not said who they are, with the time when patience ends; oldest first. */
-  #strangers = new Map<number, { until: number; refusals: number; asked: boolean }>()
+  #strangers = new Map<number, { until: number; refusals: number; asked: boolean; local: boolean }>()
   readonly #addresses = new Addresses()
   readonly #admission: Admission
   /** Original clients, which want the list when they identify even if it did not change. */
@@ -35,6 +35,13 @@ export class Clients {
 
   get size(): number {
     return this.#connections.size
+  }
+
+  /** Connections with more than so many messages that they have not confirmed. */
+  slow(unconfirmed: number): number {
+    let slow = 0
+    for (const connection of this.#connections.values()) if (connection.unconfirmed > unconfirmed) slow++
+    return slow
   }
 
   get deadline(): number {
@@ -62,6 +69,7 @@ export class Clients {
       until: identifyMs > 0 ? now + identifyMs : Number.POSITIVE_INFINITY,
       refusals: 0,
       asked: false,
+      local: address !== undefined && isLoopback(address),
     })
   }
 
@@ -135,6 +143,15 @@ export class Clients {
     const wait = connection.bucket.take(now)
     if (wait === 0) return answer(roster.snapshot())
     answer({ ok: false, code: 'rate-limited', message: `too many events; wait ${wait} ms`, retryAfter: wait })
+  }
+
+  /** Why a connection may not be told how the mesh stands; undefined: it may. */
+  checkObserver(id: number): Denied | undefined {
+    if (this.#connections.has(id)) return undefined
+    const stranger = this.#strangers.get(id)
+    if (stranger === undefined) return { code: 'not-identified', message: 'identify first' }
+    if (stranger.local || this.#context.options.auth === 'open') return undefined
+    return { code: 'unauthorized', message: 'this mesh tells only its users, and its own machines, how it stands' }
   }
 
   /** A client asks which key holds a name. */

@@ -3,10 +3,13 @@ import type { Delivery } from '../delivery/delivery.ts'
 import type { Directory } from '../presence/directory.ts'
 import type { Roster } from '../presence/roster.ts'
 import type { PresenceStream } from '../presence/stream.ts'
-import type { Entry, Forwarded, Relay } from '../protocol/frames.ts'
+import type { Entry, Forwarded, Relay, StatusAnswer } from '../protocol/frames.ts'
 import type { Message } from '../protocol/messages.ts'
+import type { ServerStatus } from '../protocol/status.ts'
 import type { Connection } from './connection.ts'
 import type { Effect, Note, ServerOptions } from './types.ts'
+
+type Counts = Pick<ServerStatus, 'accepted' | 'refused' | 'forwarded' | 'delivered'>
 
 /** What the parts of a server share during a step. */
 export interface Context {
@@ -20,6 +23,10 @@ export interface Context {
   readonly clock: HybridClock
   /** Names whose connections changed somewhere, to be told to their clients here at the end of the turn. */
   readonly siblings: Set<string>
+  /** Messages since the start, as `ServerStatus` has them. */
+  readonly counts: Counts
+  /** Monotonic time of the start, ms. */
+  startedAt: number
   /** Monotonic time of this step, ms. */
   now: number
   /** Wall clock of this step, ms since 1970. */
@@ -45,6 +52,14 @@ export interface Arrivals {
   forwarded(peer: string, incarnation: string, batch: readonly Forwarded[]): void
   relayed(relay: Relay): void
   settle(delivery: Delivery): void
+}
+
+/** How servers tell each other how they stand. */
+export interface Observer {
+  /** How this server stands, as it tells a peer. */
+  readonly own: ServerStatus
+  /** A peer has answered; `incarnation`: which life of it. */
+  told(peer: string, incarnation: string, answer: StatusAnswer): void
 }
 
 export function note(context: Context, entry: Note): void {

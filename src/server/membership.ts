@@ -39,6 +39,19 @@ export class Membership {
     return true
   }
 
+  /** All peers, but addresses that stand for workers which are peers themselves. */
+  get each(): Peer[] {
+    return [...this.peers.values()].filter(peer => !(peer.isFront && this.hasWorkers(peer.id)))
+  }
+
+  /** Whether there is a link to a worker of the machine that this id stands for. */
+  hasWorkers(id: string): boolean {
+    for (const peer of this.peers.values()) {
+      if (peer.outbound.state === 'open' && peer.id.startsWith(`${id}/`)) return true
+    }
+    return false
+  }
+
   /** This server and all that it knows, where clients reach them. */
   servers = (): ServerAddress[] => {
     const { id, url, clients = url } = this.#context.options

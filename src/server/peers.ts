@@ -15,7 +15,7 @@ import {
 } from '../protocol/frames.ts'
 import { exceeds } from '../protocol/limits.ts'
 import { type Message, PROTOCOL, type ServerAddress } from '../protocol/messages.ts'
-import { type Arrivals, type Carrier, type Context, note } from './context.ts'
+import { type Arrivals, type Carrier, type Context, note, type Observer } from './context.ts'
 import { Membership } from './membership.ts'
 import { applyPresence, replaceWithNothing } from './presence.ts'
 import type { LinkInput } from './types.ts'
@@ -41,6 +41,7 @@ export class Peers implements Carrier {
   readonly #context: Context
   readonly #touch: (name: string) => void
   #arrivals: Arrivals | undefined
+  #observer: Observer | undefined
   readonly #membership: Membership
   #byLink = new Map<number, { peer: Peer; direction: 'outbound' | 'inbound' }>()
   #beatAt = Number.POSITIVE_INFINITY
@@ -54,6 +55,16 @@ export class Peers implements Carrier {
   /** Where messages from peers go. */
   set arrivals(arrivals: Arrivals) {
     this.#arrivals = arrivals
+  }
+
+  /** Who tells peers how this server stands, and hears it of them. */
+  set observer(observer: Observer) {
+    this.#observer = observer
+  }
+
+  /** All servers that this one knows as such. */
+  get each(): Peer[] {
+    return this.#membership.each
   }
 
   get #peers(): ReadonlyMap<string, Peer> {
@@ -203,7 +214,7 @@ export class Peers implements Carrier {
       return
     }
     // Its workers have links of their own: the address that they share is asked only while there are none.
-    if (peer.isFront && this.#hasWorkers(peer.id)) {
+    if (peer.isFront && this.#membership.hasWorkers(peer.id)) {
       peer.outbound = { state: 'waiting', retryAt: this.#context.now + FRONT_MS }
       return
     }
@@ -219,7 +230,7 @@ export class Peers implements Carrier {
     if (peer.outbound.state !== 'dialling') return this.#hangUp(input.link, `${peer.id} is dialled no more`)
     const { now, stream, directory } = context
     const { incarnation } = input.introduction
-    peer.outbound = { state: 'open', link: input.link, openedAt: now, heardAt: now, incarnation }
+    peer.outbound = { state: 'open', link: input.link, openedAt: now, heardAt: now, incarnation, rtt: undefined }
     this.#byLink.set(input.link, { peer, direction: 'outbound' })
     note(context, { event: 'outbound', peer: peer.id })
 
@@ -263,13 +274,6 @@ export class Peers implements Carrier {
       note(this.#context, { event: 'joining', url: seed.url })
       effects.push({ type: 'dial', peer: seed.url, url: seed.url, id: undefined })
     }
-  }
-
-  #hasWorkers(id: string): boolean {
-    for (const peer of this.#peers.values()) {
-      if (peer.outbound.state === 'open' && peer.id.startsWith(`${id}/`)) return true
-    }
-    return false
   }
 
   /** Ends both links of a peer, takes its users out of the roster, and forgets it. */
@@ -405,6 +409,13 @@ export class Peers implements Carrier {
       case 'members':
         for (const member of frame.payload) this.#membership.learn(member)
         return
+      case 'survey': {
+        const status = this.#observer?.own
+        if (status !== undefined) {
+          this.#send(link, { event: 'status', payload: { number: frame.payload.number, status } })
+        }
+        return
+      }
       case 'goodbye':
         note(this.#context, { event: 'peer-goodbye', peer: peer.id })
         this.#gone(peer)
@@ -450,7 +461,10 @@ export class Peers implements Carrier {
         held.delivery.confirm(delivered, unconfirmed)
         this.#arrivals?.settle(held.delivery)
       }
-    }
+    } else if (frame.event === 'beat') {
+      const { at = Number.POSITIVE_INFINITY } = frame.payload
+      if (at <= this.#context.now) outbound.rtt = this.#context.now - at
+    } else if (frame.event === 'status') this.#observer?.told(peer.id, outbound.incarnation, frame.payload)
   }
 
   #resync(peer: Peer): void {
@@ -489,7 +503,7 @@ export class Peers implements Carrier {
     peer.foreign = undefined
     const { outbound, inbound } = peer
     if (outbound.state === 'open') {
-      const payload = { incarnation: stream.incarnation, seq: stream.seq }
+      const payload = { incarnation: stream.incarnation, seq: stream.seq, at: now }
       if (now - outbound.heardAt > LINK_DEAD_MS) this.#cut(outbound.link, SILENT)
       else this.#send(outbound.link, { event: 'beat', payload })
       for (const [number, { delivery }] of peer.held) {

@@ -41,6 +41,7 @@ export class Router implements Arrivals {
     if (sender === undefined) return this.#refuse(input, 'not-identified', 'identify first')
     const message = this.#check(input, sender)
     if (message === undefined) return
+    context.counts.accepted++
     if (context.options.narrateMessages) note(context, { event: 'im', ...message, forwarded: false })
 
     const origin: Origin = { kind: 'client', connection: input.connection, call: input.call }
@@ -56,6 +57,7 @@ export class Router implements Arrivals {
   /** Messages that a peer passed on: for this server's clients only, never for another peer. */
   forwarded(peer: string, incarnation: string, batch: readonly Forwarded[]): void {
     const context = this.#context
+    context.counts.forwarded += batch.length
     for (const [number, id, at, from, to, text] of batch) {
       const message: Message = { id, at, from, to, text }
       context.clock.see(at, context.wall)
@@ -143,7 +145,7 @@ export class Router implements Arrivals {
 
   /** To the rooms of the recipient and of the sender on this server, once to each connection. */
   #deliver(message: Message, delivery: Delivery, forwarded: boolean): void {
-    const { effects, options } = this.#context
+    const { effects, options, counts } = this.#context
     const recipients = this.#readers(message.to, message, 'to')
     const senders = message.from === message.to ? [] : this.#readers(message.from, message, 'from')
     if (options.narrateMessages) this.#narrate(message, recipients.length, senders.length)
@@ -155,6 +157,7 @@ export class Router implements Arrivals {
       if (this.#send(connection, message, delivery)) receivers.push(connection.id)
     }
     for (const connection of senders) if (this.#send(connection, message, undefined)) receivers.push(connection.id)
+    counts.delivered += receivers.length
     if (receivers.length > 0) effects.push({ type: 'emit', to: receivers, message: { event: 'im', payload } })
   }
 
@@ -217,8 +220,9 @@ export class Router implements Arrivals {
     message: string,
     retryAfter?: number,
   ): undefined {
-    const { effects } = this.#context
+    const { effects, counts } = this.#context
     const { connection, call } = input
+    counts.refused++
     const payload: Refusal =
       retryAfter === undefined ? { ok: false, code, message } : { ok: false, code, message, retryAfter }
     if (call !== undefined) effects.push({ type: 'answer', connection, call, payload })

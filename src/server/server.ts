@@ -2,11 +2,14 @@ import { HybridClock } from '../delivery/clock.ts'
 import { Directory } from '../presence/directory.ts'
 import { Roster } from '../presence/roster.ts'
 import { PresenceStream } from '../presence/stream.ts'
+import type { ServerStatus } from '../protocol/status.ts'
 import { Clients } from './clients.ts'
 import type { Connection } from './connection.ts'
 import { type Context, note } from './context.ts'
 import { Peers } from './peers.ts'
 import { Router } from './router.ts'
+import { statusOf } from './status.ts'
+import { Surveys } from './surveys.ts'
 import type { Effect, Input, ServerOptions } from './types.ts'
 
 /** A beat overslept by more than this, ms, means that this process stood still, not everyone else. */
@@ -24,6 +27,7 @@ export class MeshServer {
   readonly #clients: Clients
   readonly #peers: Peers
   readonly #router: Router
+  readonly #surveys: Surveys
   #drainUntil = Number.POSITIVE_INFINITY
 
   constructor(options: ServerOptions) {
@@ -36,6 +40,8 @@ export class MeshServer {
       ownEntry: (name, connections) => directory.entry(name, connections),
       clock: new HybridClock(),
       siblings: new Set(),
+      counts: { accepted: 0, refused: 0, forwarded: 0, delivered: 0 },
+      startedAt: 0,
       now: 0,
       wall: 0,
       draining: false,
@@ -46,11 +52,14 @@ export class MeshServer {
     this.#clients = new Clients(this.#context, this.#peers.servers)
     this.#router = new Router(this.#context, this.#clients, this.#peers)
     this.#peers.arrivals = this.#router
+    this.#surveys = new Surveys(this.#context, this.#clients, this.#peers)
+    this.#peers.observer = this.#surveys
   }
 
   /** When `tick` is due, on the monotonic clock, ms; Infinity when nothing waits. */
   get deadline(): number {
-    return Math.min(this.#clients.deadline, this.#peers.deadline, this.#router.deadline, this.#drainUntil)
+    const { deadline } = this.#surveys
+    return Math.min(this.#clients.deadline, this.#peers.deadline, this.#router.deadline, deadline, this.#drainUntil)
   }
 
   /** Whether something waits for the end of this turn of the event loop. */
@@ -61,6 +70,11 @@ export class MeshServer {
   /** The names online in the whole mesh, sorted, as last told to clients. */
   get roster(): readonly string[] {
     return this.#context.roster.snapshot().users
+  }
+
+  /** How this server stands. Looks at every connection: not for each message. */
+  get status(): ServerStatus {
+    return statusOf(this.#context, this.#clients, this.#peers.each)
   }
 
   /**
@@ -85,6 +99,7 @@ export class MeshServer {
   #handle(input: Input): void {
     switch (input.type) {
       case 'start':
+        this.#context.startedAt = this.#context.now
         return this.#peers.start()
       case 'flush':
         this.#context.gathered = false
@@ -113,6 +128,8 @@ export class MeshServer {
       }
       case 'roster':
         return this.#clients.roster(input.connection, input.call)
+      case 'survey':
+        return this.#surveys.ask(input.connection, input.call)
       case 'key':
         return this.#clients.key(input)
       case 'disconnected': {
@@ -130,6 +147,7 @@ export class MeshServer {
     this.#clients.tick()
     this.#router.tick()
     this.#peers.tick()
+    this.#surveys.tick()
     if (this.#drainUntil <= this.#context.now) this.#leave()
   }
 

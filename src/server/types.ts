@@ -18,6 +18,7 @@ import type {
   RosterSnapshot,
   ServerAddress,
 } from '../protocol/messages.ts'
+import type { Survey } from '../protocol/status.ts'
 
 export interface ServerOptions {
   id: string
@@ -61,6 +62,8 @@ export type ClientInput =
   /** Who holds a name? */
   | { type: 'key'; connection: number; user: unknown; call: number }
   | { type: 'relay'; connection: number; to: string | undefined; body: unknown }
+  /** How do the servers of the mesh stand? */
+  | { type: 'survey'; connection: number; call: number }
   | { type: 'disconnected'; connection: number }
 
 export type LinkInput =
@@ -102,7 +105,7 @@ export type ClientEvent =
 
 export type Effect =
   | { type: 'emit'; to: readonly number[]; message: ClientEvent }
-  | { type: 'answer'; connection: number; call: number; payload: Identified | Fate | RosterSnapshot | Holder }
+  | { type: 'answer'; connection: number; call: number; payload: Identified | Fate | RosterSnapshot | Holder | Survey }
   | { type: 'close'; connection: number; reason: string }
   | { type: 'dial'; peer: string; url: string; id: string | undefined }
   | { type: 'accept'; link: number; holds: Holds }
