@@ -62,9 +62,13 @@ describe('readings', () => {
     expect(server(1)?.rates).toBeUndefined()
     read(again(3), 103)
     expect(server(1)?.rates?.accepted).toBe(1)
+    // Also when it has counted further by now than the old one ever did.
+    read(surveyOf(1, 1_000), 200)
+    expect(server(1)?.rates).toBeUndefined()
+    read(again(1_003), 201)
+    read(again(1_004), 202)
     // Counters that go back within one life are a lie, or a defect.
-    read(again(4), 104)
-    read(surveyOf(1, 5, { status: () => ({ incarnation: 'second', accepted: 0 }) }), 105)
+    read(surveyOf(1, 1_005, { status: () => ({ incarnation: 'second', accepted: 0 }) }), 203)
     expect(server(1)?.rates).toBeUndefined()
   })
 
@@ -86,6 +90,8 @@ describe('readings', () => {
     const survey = surveyOf(2, 1, { status: n => (n === 2 ? { server: 'server-1' } : {}) })
     read({ ...survey, servers: [...survey.servers, ...survey.servers] }, 1)
     expect(model.mesh.totals()).toMatchObject({ answering: 1, links: 2 })
+    read({ ...survey, servers: [...survey.servers, ...survey.servers] }, 2)
+    expect(server(1)?.history.tail(9)).toHaveLength(2)
   })
 
   test('a link is what both ends say; what one end cannot say, the other may', () => {

@@ -5,7 +5,7 @@ import { count, height, rate, span, sparkline } from './format.ts'
 import { graphRows } from './graph.ts'
 import { layout } from './layout.ts'
 import { matrixRows } from './matrix.ts'
-import type { TopModel } from './model.ts'
+import { SORTINGS, type TopModel } from './model.ts'
 import { tableRows } from './table.ts'
 
 /** @param now on the clock by which the mesh was told its readings, ms */
@@ -103,14 +103,11 @@ function messagesRow(model: TopModel, columns: number): Row {
 
 function footRow(model: TopModel): Row {
   if (!model.help) return [{ text: `? keys  q leaves  sorted by ${model.sorting}`, dim: true }]
-  return [
-    { text: 'q ^C Esc', tone: 'accent' },
-    { text: ' leave  ' },
-    { text: 's', tone: 'accent' },
-    { text: ' sort by id, users, rate, rtt  ' },
-    { text: '↑↓ jk PgUp PgDn', tone: 'accent' },
-    { text: ' move  ' },
-    { text: 'space', tone: 'accent' },
-    { text: model.paused ? ' go on' : ' pause' },
+  const keys: [string, string][] = [
+    ['q', 'leave'],
+    ['s', `sort: ${SORTINGS.join(', ')}`],
+    ['↑↓ jk PgUp PgDn', 'scroll'],
+    ['space', model.paused ? 'go on' : 'pause'],
   ]
+  return keys.flatMap(([key, help]): Segment[] => [{ text: `${key} `, tone: 'accent' }, { text: `${help}  ` }])
 }

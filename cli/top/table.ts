@@ -56,8 +56,10 @@ const COLUMNS: readonly Column[] = [
   { title: 'up', wide: 7, rank: 4, behind: true, text: ({ status }) => span(status?.uptime ?? 0) },
 ]
 
-/** Columns of a sparkline, at least and at most; and of the names of those whom a server does not reach. */
-const SPARK = { least: 8, most: 60 }
+/** Columns of a sparkline: at least, so many before what few look for has room, at most. And of the names of those whom a server does not reach. */
+const SPARK = { least: 8, good: 20, most: 60 }
+/** Ranks up to this are of what few look for. */
+const RARE = 1
 const TAIL = 16
 /** Columns beside the ids without which there is no room for those names. */
 const ROOMY = 48
@@ -86,8 +88,9 @@ function share(at: TopLayout, size: number): Widths {
   const tail = at.matrix === undefined && size > 1 && room >= ROOMY ? TAIL : 0
   let columns = COLUMNS
   const used = () => columns.reduce((sum, { wide }) => sum + wide, 0)
-  while (columns.length > 0 && used() + 2 + SPARK.least + tail > room) {
+  while (columns.length > 0) {
     const lowest = Math.min(...columns.map(({ rank }) => rank))
+    if (used() + 2 + (lowest <= RARE ? SPARK.good : SPARK.least) + tail <= room) break
     columns = columns.filter(({ rank }) => rank > lowest)
   }
   const left = Math.max(0, room - used() - 2)
