@@ -223,7 +223,7 @@ describe('the screen', () => {
       servers 20/20  links 347/380  online 2100  connections 2520  slow 0  held 66
       messages/s   210                    ██  delivered/s   630                    ██
 
-      server 1-9   users  conns  msg/s                   links  rtt ms  unreached
+      1-9/20       users  conns  msg/s                   links  rtt ms  unreached
       ● server-1      10     12    2.0              ▂▂   18/19     2.1  server-7
       ● server-2      20     24    4.0              ▃▃    4/19     0.7  server-6 +14
       ● server-3      30     36    6.0              ▃▃   18/19     2.3  server-7

@@ -78,7 +78,7 @@ export function tableRows(model: TopModel, at: TopLayout, now: number): { head: 
   const shown = servers.slice(top, top + at.servers)
   const most = height(shown.map(({ history }) => history.tail(widths.spark)))
   const rows = shown.map(server => cut(serverRow(model, server, at, widths, most, now), at.columns))
-  const range = servers.length > at.servers ? `${top + 1}-${top + shown.length}` : ''
+  const range = servers.length > at.servers ? `${top + 1}-${top + shown.length}/${servers.length}` : 'server'
   return { head: cut(headRow(model, at, widths, range), at.columns), rows }
 }
 
@@ -103,7 +103,7 @@ function headRow(model: TopModel, at: TopLayout, { columns, spark, tail }: Width
     sorting === model.sorting
       ? { text: title.padStart(wide), tone: 'accent', bold: true }
       : { text: title.padStart(wide), dim: true }
-  const ids = fitted(`server ${range}`, at.ids + 2)
+  const ids = fitted(range, at.ids + 2)
   return [
     model.sorting === 'id' ? { text: ids, tone: 'accent', bold: true } : { text: ids, dim: true },
     ...columns.filter(({ behind }) => !behind).map(title),
