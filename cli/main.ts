@@ -11,6 +11,7 @@ import { send } from './scripts/send.ts'
 import { tail } from './scripts/tail.ts'
 import { who } from './scripts/who.ts'
 import { SettingsFile } from './settings.ts'
+import type { TopArguments } from './top/top.ts'
 
 interface ChatArguments extends ServerArguments {
   user?: string
@@ -90,6 +91,12 @@ identities
 addServerOptions(program.command('who').description('Prints who is online, one name a line.'))
   .option('--json', 'as one JSON object')
   .action(who)
+
+addServerOptions(program.command('top').description('Shows the mesh live: servers, links, users, messages a second.'))
+  .option('--json', 'prints one reading, as one JSON object')
+  .option('--no-color', 'no colours; so does NO_COLOR in the environment')
+  // Nobody else is to wait until it is loaded.
+  .action(async (args: TopArguments) => (await import('./top/top.ts')).top(args))
 
 program
   .command('lab')

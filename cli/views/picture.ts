@@ -9,7 +9,7 @@ import { bottomPlace } from '../model/scroll.ts'
 import { fitted, width } from '../model/width.ts'
 import { composerRows, layout, PROMPT } from './layout.ts'
 import { entryRows } from './messages.ts'
-import type { Row, Segment } from './row.ts'
+import { cut, type Row, type Segment } from './row.ts'
 import { sidebarRows } from './sidebar.ts'
 
 const SEARCH_STATES = {
@@ -204,19 +204,6 @@ function statusRow(model: Model, wall: number): Row {
     segments.push({ text: '  ' }, notice.tone === 'error' ? { text, tone: 'bad' } : { text, tone: 'accent' })
   } else if (model.columns >= 60) segments.push({ text: '  ? help', dim: true })
   return cut(segments, model.columns)
-}
-
-/** A row of at most so many columns. A notice is what was asked for: it stands whole if it can. */
-function cut(segments: readonly Segment[], columns: number): Row {
-  const row: Segment[] = []
-  let left = columns
-  for (const segment of segments) {
-    const wide = width(segment.text)
-    row.push(wide <= left ? segment : { ...segment, text: fitted(segment.text, left) })
-    left -= Math.min(left, wide)
-    if (left === 0) break
-  }
-  return row
 }
 
 function composerView(model: Model, text: string, cursor: number, height: number) {

@@ -1,4 +1,5 @@
 import type { Tone } from '../model/theme.ts'
+import { fitted, width } from '../model/width.ts'
 
 /** A part of a row in one style. */
 export interface Segment {
@@ -14,6 +15,19 @@ export type Row = readonly Segment[]
 
 export function rowText(row: Row): string {
   return row.map(segment => segment.text).join('')
+}
+
+/** A row of at most so many columns: what comes first stands whole if it can. */
+export function cut(segments: Row, columns: number): Row {
+  const row: Segment[] = []
+  let left = columns
+  for (const segment of segments) {
+    const wide = width(segment.text)
+    row.push(wide <= left ? segment : { ...segment, text: fitted(segment.text, left) })
+    left -= Math.min(left, wide)
+    if (left === 0) break
+  }
+  return row
 }
 
 /** Whether two rows look alike. */

@@ -57,7 +57,7 @@ const errorCodeSchema = z.enum([
 export type ErrorCode = z.infer<typeof errorCodeSchema>
 
 /** A refusal. `retryAfter` (ms) is there where waiting helps. */
-const refusalSchema = z.object({
+export const refusalSchema = z.object({
   ok: z.literal(false),
   code: errorCodeSchema,
   message: z.string().max(1_000).transform(visibleLine),

@@ -1,0 +1,76 @@
+import { visibleJson, visibleLine } from '../../src/protocol/text.ts'
+import { EXIT, fail } from '../fail.ts'
+import { type ServerArguments, serversOf } from '../options.ts'
+import { SettingsFile } from '../settings.ts'
+import { TerminalGuard } from '../terminal/guard.ts'
+import { runTopScreen } from './screen.ts'
+import { survey, surveyOnce } from './surveyor.ts'
+
+export interface TopArguments extends ServerArguments {
+  json?: boolean
+  color: boolean
+}
+
+/** Shows the mesh on the whole screen until the user leaves, or prints one reading. Ends the process. */
+export async function top(args: TopArguments): Promise<void> {
+  const { settings } = new SettingsFile()
+  const { servers, ca } = serversOf(args, new SettingsFile())
+  if (args.json) return printReading(servers, ca)
+  if (!process.stdin.isTTY || !process.stdout.isTTY || process.env.TERM === 'dumb') {
+    fail(EXIT.usage, 'top draws on a terminal that can be drawn on; for one reading as JSON: mesh-chat top --json')
+  }
+  const guard = new TerminalGuard('screen', () => {})
+  const colors = args.color && !process.env.NO_COLOR
+  const theme = colors ? settings.preferences.theme : undefined
+  const quit = () => {
+    guard.leave()
+    process.exit(0)
+  }
+  const show = runTopScreen({ theme, guard, quit })
+  /** Why there is no reading yet, of each server that was tried. */
+  const reasons: string[] = []
+  let refused = false
+  let wasLive = false
+  await survey(servers, ca, event => {
+    if (event.type === 'reading') wasLive = true
+    show(event)
+    if (wasLive) return
+    if (event.type === 'lost') reasons.push(`${event.url}: ${event.reason}`)
+    // One that asks for patience is waited for.
+    if (event.type === 'refused' && event.refusal.retryAfter === undefined) {
+      refused = true
+      reasons.push(refusal(event.url, event.refusal.message))
+    }
+    if (reasons.length < servers.length) return
+    guard.leave()
+    unavailable(reasons, refused)
+  })
+}
+
+/** Prints one reading as JSON, of the first server that gives one. */
+async function printReading(servers: readonly string[], ca: string | undefined): Promise<void> {
+  const reasons: string[] = []
+  let refused = false
+  for (const server of servers) {
+    const answer = await surveyOnce(server, ca)
+    if (typeof answer === 'string') reasons.push(`${server}: ${answer}`)
+    else if (!answer.ok) {
+      refused = true
+      reasons.push(refusal(server, answer.message))
+    } else {
+      console.log(visibleJson(answer))
+      process.exit(0)
+    }
+  }
+  unavailable(reasons, refused)
+}
+
+function refusal(url: string, message: string): string {
+  return `${url} refuses: ${message}`
+}
+
+function unavailable(reasons: readonly string[], refused: boolean): never {
+  const why = visibleLine(reasons.join('; '))
+  if (refused) fail(EXIT.general, why)
+  fail(EXIT.unavailable, `no server answers (${why}); start one with: mesh-chatd --id server-1`)
+}
