@@ -196,7 +196,7 @@ export async function run(options: RuntimeOptions): Promise<Running> {
   }
   return {
     status: () => core.status,
-    malformed: () => ({ client: clients.malformed, peer: peers.malformed }),
+    malformed: () => ({ client: clients.malformed, peer: links.malformed }),
     drain: () => step({ type: 'drain' }),
     configure: peers => step({ type: 'configure', peers }),
     renew: renewed => {
