@@ -11,7 +11,8 @@ import { parseServerId, parseUserName } from '../src/protocol/names.ts'
 import { readConfig } from './config.ts'
 import { createLog, type LogOptions } from './log.ts'
 import { run } from './runtime.ts'
-import { isLoopback, isWildcard, readSecret } from './secret.ts'
+import { checkDoors, doorWarnings, mendsOf } from './safety.ts'
+import { isWildcard, readSecret } from './secret.ts'
 import { readTls } from './tls.ts'
 import { makeToken, readTokenKey } from './tokens.ts'
 import { placeHere, runWorkers } from './workers.ts'
@@ -44,20 +45,6 @@ function fail(code: number, message: string): never {
 function version(): string {
   const file = new URL('../../package.json', import.meta.url)
   return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version
-}
-
-/** How users prove their names: as told; on loopback by their word. */
-function chooseAuth(args: Arguments, config: Config, host: string): AuthMode {
-  const auth = args.auth ?? config.auth
-  if (auth === 'token' && config.tokenKeyFile === undefined) {
-    fail(2, `auth: token needs the key that checks tokens: set tokenKeyFile in ${config.file}`)
-  }
-  if (auth !== undefined || isLoopback(host) || args.insecure) return auth ?? 'open'
-  const choice = 'key (each user has one), token (you sign who they are) or open (anybody can be anybody)'
-  return fail(
-    2,
-    `${host} can be reached from elsewhere: say how users prove their names with auth in ${config.file}, or --auth: ${choice}`,
-  )
 }
 
 /** What holds for a server that joins by an address alone. */
@@ -115,20 +102,16 @@ async function serve(args: Arguments): Promise<void> {
   const self = findSelf(config, id, args)
   const host = args.host ?? self.ip
   const port = portOf('--port', args.port ?? `${self.port}`)
-  if (isWildcard(host) && isWildcard(self.ip) && args.advertise === undefined) {
-    fail(
-      2,
-      `${host} stands for all addresses of this machine: say how others reach it with --advertise http://host:${port}`,
-    )
-  }
   const secret = readSecret(config.secretFile)
-  if (secret === '' && !isLoopback(host) && !args.insecure) {
-    fail(
-      2,
-      `${host} can be reached from elsewhere, and the mesh has no secret: set MESH_CHAT_SECRET, or secretFile in ${config.file}; or give --insecure`,
-    )
+  const doors = {
+    host,
+    hasAddress: !isWildcard(self.ip) || args.advertise !== undefined,
+    secret,
+    auth: args.auth ?? config.auth,
+    hasTokenKey: config.tokenKeyFile !== undefined,
+    insecure: args.insecure === true,
   }
-  const auth = chooseAuth(args, config, host)
+  const auth = checkDoors(doors, mendsOf(config.file, port))
   const tokenKey = auth === 'token' ? readTokenKey(config.tokenKeyFile ?? '') : undefined
   const tls = config.tls && readTls(config.tls)
   const format = args.logFormat ?? (process.stdout.isTTY ? 'text' : 'json')
@@ -149,12 +132,8 @@ async function serve(args: Arguments): Promise<void> {
   }
   log.say('info', `My id: ${own}`)
   if (place !== undefined) log.say('info', `Process: ${process.pid}`)
-  if (secret === '') {
-    const open = isLoopback(host) ? 'any program of this machine' : 'anybody who reaches this server'
-    log.say('warn', `No secret is set: ${open} can be a peer.`)
-  }
+  for (const warning of doorWarnings(host, secret, auth)) log.say('warn', warning)
   if (auth !== 'open') log.say('info', `Users prove their names by: ${auth}`)
-  else if (!isLoopback(host)) log.say('warn', 'Names are taken on trust: whoever reaches this server can be anybody.')
   const server = await run({
     id: own,
     host,

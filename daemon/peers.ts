@@ -75,6 +75,8 @@ export class PeerGate {
   #numbers = 0
   /** Who has dialled and not yet proven anything. */
   #handshakes = 0
+  /** Gives up a dial that is under way. */
+  readonly #dialling = new Set<() => void>()
 
   constructor(
     gates: readonly Server[],
@@ -106,6 +108,13 @@ export class PeerGate {
       this.#links.delete(effect.link)
       link?.cut()
     }
+  }
+
+  /** Ends all links, those under way included. */
+  close(): void {
+    for (const giveUp of [...this.#dialling]) giveUp()
+    for (const link of this.#links.values()) link.cut()
+    this.#links.clear()
   }
 
   #party(): Party {
@@ -168,10 +177,19 @@ export class PeerGate {
     })
     const patience = setTimeout(() => fail('no answer to the handshake'), HANDSHAKE_MS)
     let ended = false
-    const fail = (reason: string, code?: LinkRefusal) => {
-      if (ended) return
+    const end = () => {
       ended = true
       clearTimeout(patience)
+      this.#dialling.delete(giveUp)
+    }
+    const giveUp = () => {
+      end()
+      socket.disconnect()
+    }
+    this.#dialling.add(giveUp)
+    const fail = (reason: string, code?: LinkRefusal) => {
+      if (ended) return
+      end()
       socket.disconnect()
       this.#step({ type: 'dial-failed', peer, reason, ...(code === undefined ? {} : { code }) })
     }
@@ -194,8 +212,7 @@ export class PeerGate {
         if (!sameProof(prove(this.#secret, 'acceptor', dialler, acceptor.data), welcome.data.proof)) {
           return fail('it does not hold the secret of this mesh', 'wrong-secret')
         }
-        ended = true
-        clearTimeout(patience)
+        end()
         const link = ++this.#numbers
         this.#open(link, peer, socket, this.#dialledLink(link, socket), ACCEPTOR_EVENTS)
         this.#step({ type: 'dialled', peer, link, introduction: acceptor.data, holds: welcome.data.holds })
