@@ -1,10 +1,10 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { Introduction } from '../src/protocol/frames.ts'
+import * as z from 'zod'
+import { introductionSchema } from '../src/protocol/frames.ts'
 
 /** One side of a handshake: who it is, and its nonce for this link. */
-export interface Party extends Introduction {
-  nonce: string
-}
+export const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
+export type Party = z.infer<typeof partySchema>
 
 /**
  * The proof that `role` knows the mesh's secret: HMAC-SHA-256 (RFC 2104) over all that both sides say of themselves, nonces included, and the
@@ -19,6 +19,7 @@ export function prove(secret: string, role: 'dialler' | 'acceptor', dialler: Par
     one.url ?? '',
     one.clients ?? '',
     one.auth ?? 'open',
+    ...(one.probe === true ? ['probe'] : []),
   ])
   return createHmac('sha256', secret)
     .update(JSON.stringify([role, transcript]))

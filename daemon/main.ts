@@ -8,6 +8,7 @@ import { AUTH_MODES, type AuthMode } from '../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS } from '../src/protocol/limits.ts'
 import { type ServerAddress, urlSchema } from '../src/protocol/messages.ts'
 import { parseServerId, parseUserName } from '../src/protocol/names.ts'
+import { type CheckArguments, check } from './check.ts'
 import { readConfig } from './config.ts'
 import { createLog, type LogOptions } from './log.ts'
 import { run } from './runtime.ts'
@@ -233,4 +234,13 @@ program
   .option('--key <file>', 'the key that signs it (default: tokenKeyFile of the config)')
   .option('--config <file>', 'the mesh (default: config.json here, else the one shipped)')
   .action(args => endsWell(printToken(args)))
+program
+  .command('check')
+  .description('Looks at a config, its files, and each server of it; changes nothing in the mesh.')
+  .option('--config <file>', 'the mesh (default: config.json here, else the one shipped)')
+  .option('--id <id>', 'the server that is to run here; it is not asked itself')
+  .option('--timeout <seconds>', 'how long a server may take to answer', '5')
+  .option('--insecure', 'as for the server: no secret and no auth are needed')
+  .option('--json', 'as JSON lines')
+  .action((args: CheckArguments) => endsWell(check(args).then(code => process.exit(code))))
 await program.parseAsync()

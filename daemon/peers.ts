@@ -10,7 +10,6 @@ import {
   type ForwardFate,
   holdsSchema,
   type Introduction,
-  introductionSchema,
   type LinkRefusal,
   linkRefusalSchema,
   membersSchema,
@@ -21,7 +20,7 @@ import {
 import { isFates, isForwardBatch } from '../src/protocol/guards.ts'
 import { exceeds, type Limits } from '../src/protocol/limits.ts'
 import type { Effect, Input } from '../src/server/types.ts'
-import { type Party, prove, sameProof } from './handshake.ts'
+import { type Party, partySchema, prove, sameProof } from './handshake.ts'
 import { forwardPacket } from './im-text.ts'
 import type { Log } from './log.ts'
 import { Malformed } from './malformed.ts'
@@ -43,7 +42,6 @@ const DIALLER_EVENTS = {
 }
 const ACCEPTOR_EVENTS = { fates: z.custom<ForwardFate[]>(isFates), resync: none, beat: beatSchema }
 
-const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
 const welcomeSchema = z.union([
   z.object({ ok: z.literal(true), proof: z.string(), holds: holdsSchema }),
   z.object({ ok: z.literal(false), code: linkRefusalSchema, message: z.string().max(1_000) }),
@@ -145,6 +143,11 @@ export class PeerGate {
       ended()
       if (!sameProof(prove(this.#secret, 'dialler', dialler.data, acceptor), proof)) {
         answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
+        return leave()
+      }
+      // The core never hears of it: nothing changes in the mesh.
+      if (dialler.data.probe) {
+        answer({ ok: true, proof: prove(this.#secret, 'acceptor', dialler.data, acceptor), time: Date.now() })
         return leave()
       }
       const link = ++this.#numbers
