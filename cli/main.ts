@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import { Command } from 'commander'
+import { Argument, Command } from 'commander'
+import { completion, SHELLS, type Shell } from '../src/completion.ts'
 import { chat } from './chat.ts'
 import { EXIT, fail } from './fail.ts'
 import { lab } from './lab.ts'
@@ -102,6 +103,12 @@ program
   .option('--detach', 'leave the tmux session running, and tell how to attach to it')
   .option('--socket <name>', "the name of tmux's socket", 'mesh-chat')
   .action(lab)
+
+program
+  .command('completion')
+  .description('Prints the script that teaches a shell to complete mesh-chat; it says how to load it.')
+  .addArgument(new Argument('<shell>', 'which').choices(SHELLS))
+  .action((shell: Shell) => console.log(completion(shell, program)))
 
 program
   .parseAsync()

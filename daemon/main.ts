@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { Command, Option } from 'commander'
+import { Argument, Command, Option } from 'commander'
 import * as z from 'zod'
+import { completion, SHELLS, type Shell } from '../src/completion.ts'
 import { addressOf, type Config, ConfigError, type ConfiguredServer } from '../src/config.ts'
 import { AUTH_MODES, type AuthMode } from '../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS } from '../src/protocol/limits.ts'
@@ -243,4 +244,9 @@ program
   .option('--insecure', 'as for the server: no secret and no auth are needed')
   .option('--json', 'as JSON lines')
   .action((args: CheckArguments) => endsWell(check(args).then(code => process.exit(code))))
+program
+  .command('completion')
+  .description('Prints the script that teaches a shell to complete mesh-chatd; it says how to load it.')
+  .addArgument(new Argument('<shell>', 'which').choices(SHELLS))
+  .action((shell: Shell) => console.log(completion(shell, program)))
 await program.parseAsync()
