@@ -3,6 +3,7 @@ import { Argument, Command } from 'commander'
 import { completion, SHELLS, type Shell } from '../src/completion.ts'
 import { chat } from './chat.ts'
 import { EXIT, fail } from './fail.ts'
+import { HELP } from './help.ts'
 import { lab } from './lab.ts'
 import { addServerOptions, addUserOptions, checkedName, type ServerArguments, whereabouts } from './options.ts'
 import { VERSION } from './package.ts'
@@ -28,6 +29,7 @@ const program = new Command('mesh-chat')
   .description('Chats as a user of the mesh: full screen on a terminal, else line by line.')
   .version(VERSION)
   .enablePositionalOptions()
+  .addHelpText('after', HELP)
   .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
 addUserOptions(program)
   .option('--to <name>', 'whose thread to open')

@@ -11,6 +11,7 @@ import { type ServerAddress, urlSchema } from '../src/protocol/messages.ts'
 import { parseServerId, parseUserName } from '../src/protocol/names.ts'
 import { type CheckArguments, check } from './check.ts'
 import { readConfig } from './config.ts'
+import { CHECK_HELP, HELP } from './help.ts'
 import { createLog, type LogOptions } from './log.ts'
 import { run } from './runtime.ts'
 import { checkDoors, doorWarnings, mendsOf } from './safety.ts'
@@ -225,6 +226,7 @@ const program = new Command('mesh-chatd')
   )
   .option('--insecure', 'listen to the network without a secret: whoever reaches this server can be a peer')
   .option('--log-text', "log the messages' texts, not only their lengths")
+  .addHelpText('after', HELP)
   .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : 2))
   .action((args: Arguments) => endsWell(serve(args)))
 program
@@ -243,6 +245,7 @@ program
   .option('--timeout <seconds>', 'how long a server may take to answer', '5')
   .option('--insecure', 'as for the server: no secret and no auth are needed')
   .option('--json', 'as JSON lines')
+  .addHelpText('after', CHECK_HELP)
   .action((args: CheckArguments) => endsWell(check(args).then(code => process.exit(code))))
 program
   .command('completion')

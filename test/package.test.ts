@@ -89,6 +89,12 @@ describe('by its name', () => {
     bot.kill()
     anna.close()
     await Promise.all([server.close(), other.close()])
+  }, 60_000)
+
+  test('the program of the README compiles', () => {
+    const [, program] = /```ts\n(.*?)```/s.exec(readFileSync('README.md', 'utf8')) ?? []
+    writeFileSync(join(folder, 'readme.ts'), program ?? 'none')
+    compile('readme.ts')
   })
 
   test('the programs of the documentation compile, and do what it says', async () => {
@@ -107,7 +113,7 @@ describe('by its name', () => {
       expect(told.length).toBeGreaterThan(0)
       expect(output.trim().split('\n')).toEqual(told)
     }
-  })
+  }, 90_000)
 
   test('types say what is wrong', () => {
     writeFileSync(join(folder, 'wrong.ts'), "import { connect } from 'mesh-chat'\nawait connect({ user: 'Anna' })\n")
