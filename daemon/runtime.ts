@@ -176,11 +176,15 @@ export async function run(options: RuntimeOptions): Promise<Running> {
         clearTimeout(patience)
         alarm.stop()
         peers.close()
-        for (const io of gates) cutAll(io)
+        for (const wire of wires) wire.cut()
         options.exit(effect.code, effect.reason)
       }
       // One turn for the goodbyes to leave; who does not read them, or holds a connection open, is not waited for.
-      setImmediate(() => void Promise.all(gates.map(io => io.close())).then(end))
+      let wires: Wire[] = []
+      setImmediate(() => {
+        wires = gates.flatMap(wiresOf)
+        void Promise.all(gates.map(io => io.close())).then(end)
+      })
       const patience = setTimeout(end, LAST_WORDS_MS)
     } else {
       clients.perform(effect)
@@ -205,10 +209,10 @@ export async function run(options: RuntimeOptions): Promise<Running> {
   }
 }
 
-/** Cuts off who has not gone by itself. */
-function cutAll(io: Server): void {
+/** All connections; closed, Socket.IO forgets those that have not gone, too. */
+function wiresOf(io: Server): Wire[] {
   const { clients } = io.engine as unknown as { clients: Record<string, Socket['conn']> }
-  for (const engine of Object.values(clients)) Wire.of(engine)?.cut()
+  return Object.values(clients).flatMap(engine => Wire.of(engine) ?? [])
 }
 
 /** Listens; answers with the port. Rejects when it cannot be had. */

@@ -5,11 +5,16 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { EXIT } from '../cli/fail.ts'
 
-const help = (program: 'cli' | 'daemon', ...more: string[]) =>
-  execFileSync(process.execPath, [`dist/${program}/main.js`, ...more, '--help'], {
-    encoding: 'utf8',
-    env: { ...process.env, COLUMNS: '80' },
-  })
+const texts = new Map<string, string>()
+
+function help(program: 'cli' | 'daemon', ...more: string[]): string {
+  const command = [`dist/${program}/main.js`, ...more, '--help']
+  const known = texts.get(command.join(' '))
+  if (known !== undefined) return known
+  const text = execFileSync(process.execPath, command, { encoding: 'utf8', env: { ...process.env, COLUMNS: '80' } })
+  texts.set(command.join(' '), text)
+  return text
+}
 
 /** The terms of a section, in order. */
 function terms(text: string, title: string): string[] {

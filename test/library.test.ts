@@ -1,9 +1,11 @@
 /** The package as a library: servers and clients inside this very program. */
+import { spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
-import { createServer as createTcpServer, type Socket } from 'node:net'
+import { connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { Server } from 'socket.io'
 import { io } from 'socket.io-client'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -243,6 +245,43 @@ describe('the end of a server', () => {
     expect(await one.ended).toBeUndefined()
     const again = await start({ id: 'one', port })
     expect(again.url).toBe(one.url)
+  })
+
+  test('then nothing holds the program: no dial under way, no client that does not answer', async () => {
+    const mute = createTcpServer()
+    const [port = 0] = await freePorts(1)
+    await new Promise<void>(resolve => mute.listen(port, '127.0.0.1', resolve))
+    const library = pathToFileURL(join(process.cwd(), 'dist/daemon/library.js')).href
+    const program = `
+      import { createServer } from '${library}'
+      const server = await createServer({ id: 'one', join: ['http://127.0.0.1:${port}'] })
+      process.send(server.url)
+      process.once('message', async () => {
+        process.disconnect()
+        await server.close()
+        console.log('closed')
+      })`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    })
+    const url = await new Promise<string>(resolve => child.once('message', resolve))
+    // Opens a WebSocket and says nothing more, not even that it has heard of the end.
+    const raw = connectTcp(Number(new URL(url).port), '127.0.0.1')
+    const upgrade = ['Host: x', 'Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13']
+    raw.write(`GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n${upgrade.join('\r\n')}\r\n`)
+    raw.write(`Sec-WebSocket-Key: ${Buffer.alloc(16).toString('base64')}\r\n\r\n`)
+    raw.on('error', () => {})
+    await new Promise(resolve => raw.once('data', resolve))
+    let closedAt = Number.POSITIVE_INFINITY
+    child.stdout?.once('data', () => {
+      closedAt = performance.now()
+    })
+    const ended = new Promise<number | null>(resolve => child.once('exit', resolve))
+    child.send('close')
+    expect(await ended).toBe(0)
+    expect(performance.now() - closedAt).toBeLessThan(1_500)
+    raw.destroy()
+    mute.close()
   })
 
   test('a second server with an id ends by itself, and says why; the program lives on', async () => {
