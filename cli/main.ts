@@ -1,7 +1,9 @@
 #!/usr/bin/env node
-import { Command } from 'commander'
+import { Argument, Command } from 'commander'
+import { completion, SHELLS, type Shell } from '../src/completion.ts'
 import { chat } from './chat.ts'
 import { EXIT, fail } from './fail.ts'
+import { HELP } from './help.ts'
 import { lab } from './lab.ts'
 import { addServerOptions, addUserOptions, checkedName, type ServerArguments, whereabouts } from './options.ts'
 import { VERSION } from './package.ts'
@@ -28,6 +30,7 @@ const program = new Command('mesh-chat')
   .description('Chats as a user of the mesh: full screen on a terminal, else line by line.')
   .version(VERSION)
   .enablePositionalOptions()
+  .addHelpText('after', HELP)
   .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
 addUserOptions(program)
   .option('--to <name>', 'whose thread to open')
@@ -109,6 +112,12 @@ program
   .option('--detach', 'leave the tmux session running, and tell how to attach to it')
   .option('--socket <name>', "the name of tmux's socket", 'mesh-chat')
   .action(lab)
+
+program
+  .command('completion')
+  .description('Prints the script that teaches a shell to complete mesh-chat; it says how to load it.')
+  .addArgument(new Argument('<shell>', 'which').choices(SHELLS))
+  .action((shell: Shell) => console.log(completion(shell, program)))
 
 program
   .parseAsync()

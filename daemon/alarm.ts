@@ -21,6 +21,13 @@ export class Alarm {
     this.#arm(performance.now())
   }
 
+  /** Never rings again, unless a deadline is set. */
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#deadline = Number.POSITIVE_INFINITY
+    this.#armedFor = Number.POSITIVE_INFINITY
+  }
+
   #arm(now: number): void {
     const wait = Math.max(1, Math.ceil(this.#deadline - now))
     this.#armedFor = this.#deadline

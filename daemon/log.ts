@@ -107,24 +107,39 @@ function level(note: Note): LogOptions['level'] {
   }
 }
 
+const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 }
+
 /** Where a server narrates. */
-export function createLog(options: LogOptions, server: string) {
+export interface Log {
+  say: (level: LogOptions['level'], message: string) => void
+  note: (note: Note) => void
+}
+
+/** A log on stdout. */
+export function createLog(options: LogOptions, server: string): Log {
   const json = pino({ level: options.level, base: { server } })
-  const levels = { debug: 20, info: 30, warn: 40, error: 50 }
-  const says = (level: LogOptions['level']) => levels[level] >= levels[options.level]
-  const write = (level: LogOptions['level'], message: string) => {
-    const line = visibleLine(message)
+  return logInto(options, (level, line) => {
     if (options.format === 'json') json[level](line)
     else console.log(`${options.prefix ?? ''}${line}`)
-  }
+  })
+}
+
+/** A log whose lines a function takes. */
+export function logInto(
+  options: Pick<LogOptions, 'level' | 'text'>,
+  take: (level: LogOptions['level'], line: string) => void,
+): Log {
+  const says = (level: LogOptions['level']) => LEVELS[level] >= LEVELS[options.level]
   return {
-    say: (level: LogOptions['level'], message: string) => {
-      if (says(level)) write(level, message)
+    say: (level, message) => {
+      if (says(level)) take(level, visibleLine(message))
     },
     // The sentence is made only where somebody reads it.
-    note: (note: Note) => {
-      if (says(level(note))) write(level(note), sentence(note, options.text))
+    note: note => {
+      if (says(level(note))) take(level(note), visibleLine(sentence(note, options.text)))
     },
   }
 }
-export type Log = ReturnType<typeof createLog>
+
+/** Tells nobody anything. */
+export const SILENT: Log = { say: () => {}, note: () => {} }

@@ -1,18 +1,22 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { Command, Option } from 'commander'
+import { Argument, Command, Option } from 'commander'
 import * as z from 'zod'
+import { completion, SHELLS, type Shell } from '../src/completion.ts'
 import { addressOf, backboneUrlSchema, type Config, ConfigError, type ConfiguredServer } from '../src/config.ts'
 import { AUTH_MODES, type AuthMode } from '../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS } from '../src/protocol/limits.ts'
 import { type ServerAddress, urlSchema } from '../src/protocol/messages.ts'
 import { parseServerId, parseUserName } from '../src/protocol/names.ts'
 import type { Admin } from './admin.ts'
+import { type CheckArguments, check } from './check.ts'
 import { readConfig } from './config.ts'
+import { CHECK_HELP, HELP } from './help.ts'
 import { createLog, type Log, type LogOptions } from './log.ts'
 import { run } from './runtime.ts'
-import { isLoopback, isWildcard, readSecret } from './secret.ts'
+import { checkDoors, doorWarnings, mendsOf } from './safety.ts'
+import { isWildcard, readSecret } from './secret.ts'
 import { readTls } from './tls.ts'
 import { makeToken, readTokenKey } from './tokens.ts'
 import { placeHere, runWorkers } from './workers.ts'
@@ -48,20 +52,6 @@ function fail(code: number, message: string): never {
 function version(): string {
   const file = new URL('../../package.json', import.meta.url)
   return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version
-}
-
-/** How users prove their names: as told; on loopback by their word. */
-function chooseAuth(args: Arguments, config: Config, host: string): AuthMode {
-  const auth = args.auth ?? config.auth
-  if (auth === 'token' && config.tokenKeyFile === undefined) {
-    fail(2, `auth: token needs the key that checks tokens: set tokenKeyFile in ${config.file}`)
-  }
-  if (auth !== undefined || isLoopback(host) || args.insecure) return auth ?? 'open'
-  const choice = 'key (each user has one), token (you sign who they are) or open (anybody can be anybody)'
-  return fail(
-    2,
-    `${host} can be reached from elsewhere: say how users prove their names with auth in ${config.file}, or --auth: ${choice}`,
-  )
 }
 
 /** What holds for a server that joins by an address, or by a backbone, alone. */
@@ -140,27 +130,17 @@ async function serve(args: Arguments): Promise<void> {
   const self = findSelf(config, id, args)
   const host = args.host ?? self.ip
   const port = portOf('--port', args.port ?? `${self.port}`)
-  if (isWildcard(host) && isWildcard(self.ip) && args.advertise === undefined) {
-    fail(
-      2,
-      `${host} stands for all addresses of this machine: say how others reach it with --advertise http://host:${port}`,
-    )
-  }
   const secret = readSecret(config.secretFile)
-  if (secret === '' && !isLoopback(host) && !args.insecure) {
-    fail(
-      2,
-      `${host} can be reached from elsewhere, and the mesh has no secret: set MESH_CHAT_SECRET, or secretFile in ${config.file}; or give --insecure`,
-    )
+  const doors = {
+    host,
+    hasAddress: !isWildcard(self.ip) || args.advertise !== undefined,
+    secret,
+    auth: args.auth ?? config.auth,
+    hasTokenKey: config.tokenKeyFile !== undefined,
+    backbone,
+    insecure: args.insecure === true,
   }
-  const strange = backbone.find(url => !isLoopback(new URL(url).hostname))
-  if (secret === '' && strange !== undefined && !args.insecure) {
-    fail(
-      2,
-      `others can be at the backbone ${new URL(strange).host}, and the mesh has no secret: set MESH_CHAT_SECRET, or secretFile in ${config.file}; or give --insecure`,
-    )
-  }
-  const auth = chooseAuth(args, config, host)
+  const auth = checkDoors(doors, mendsOf(config.file, port))
   const tokenKey = auth === 'token' ? readTokenKey(config.tokenKeyFile ?? '') : undefined
   const tls = config.tls && readTls(config.tls)
   const format = args.logFormat ?? (process.stdout.isTTY ? 'text' : 'json')
@@ -181,12 +161,8 @@ async function serve(args: Arguments): Promise<void> {
   }
   log.say('info', `My id: ${own}`)
   if (place !== undefined) log.say('info', `Process: ${process.pid}`)
-  if (secret === '') {
-    const open = isLoopback(host) ? 'any program of this machine' : 'anybody who reaches this server'
-    log.say('warn', `No secret is set: ${open} can be a peer.`)
-  }
+  for (const warning of doorWarnings(host, secret, auth)) log.say('warn', warning)
   if (auth !== 'open') log.say('info', `Users prove their names by: ${auth}`)
-  else if (!isLoopback(host)) log.say('warn', 'Names are taken on trust: whoever reaches this server can be anybody.')
   const admin = await openAdmin(args, place === undefined ? 1 : place.number, log)
   const server = await run({
     id: own,
@@ -285,6 +261,7 @@ const program = new Command('mesh-chatd')
   )
   .option('--insecure', 'listen to the network without a secret: whoever reaches this server can be a peer')
   .option('--log-text', "log the messages' texts, not only their lengths")
+  .addHelpText('after', HELP)
   .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : 2))
   .action((args: Arguments) => endsWell(serve(args)))
 program
@@ -295,4 +272,19 @@ program
   .option('--key <file>', 'the key that signs it (default: tokenKeyFile of the config)')
   .option('--config <file>', 'the mesh (default: config.json here, else the one shipped)')
   .action(args => endsWell(printToken(args)))
+program
+  .command('check')
+  .description('Looks at a config, its files, and each server of it; changes nothing in the mesh.')
+  .option('--config <file>', 'the mesh (default: config.json here, else the one shipped)')
+  .option('--id <id>', 'the server that is to run here; it is not asked itself')
+  .option('--timeout <seconds>', 'how long a server may take to answer', '5')
+  .option('--insecure', 'as for the server: no secret and no auth are needed')
+  .option('--json', 'as JSON lines')
+  .addHelpText('after', CHECK_HELP)
+  .action((args: CheckArguments) => endsWell(check(args).then(code => process.exit(code))))
+program
+  .command('completion')
+  .description('Prints the script that teaches a shell to complete mesh-chatd; it says how to load it.')
+  .addArgument(new Argument('<shell>', 'which').choices(SHELLS))
+  .action((shell: Shell) => console.log(completion(shell, program)))
 await program.parseAsync()

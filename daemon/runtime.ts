@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type Server as HttpServer, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer, Server as SecureServer } from 'node:https'
 import type { ListenOptions } from 'node:net'
-import { Server, type ServerOptions } from 'socket.io'
+import { Server, type ServerOptions, type Socket } from 'socket.io'
 import { addressOf } from '../src/config.ts'
 import type { AuthMode } from '../src/protocol/credentials.ts'
 import type { Limits } from '../src/protocol/limits.ts'
@@ -50,7 +50,7 @@ export interface RuntimeOptions {
   tls: TlsMaterial | undefined
   log: Log
   narrateMessages: boolean
-  /** Called once, when the server has ended by itself. */
+  /** Called once, when the server has ended: drained, or by itself. Nothing of it is left then. */
   exit: (code: number, reason: string) => void
 }
 
@@ -80,6 +80,11 @@ export interface Running {
   status: () => ServerStatus
   /** Payloads so far that were not what they must be. */
   malformed: () => { client: number; peer: number }
+  /** Where clients reach it. */
+  url: string
+  /** The names online in the whole mesh, sorted. */
+  roster: () => readonly string[]
+  /** Leaves the mesh in good order; `exit` is called at the end. */
   drain: () => void
   /** Takes renewed certificates, for connections to come. */
   renew: (tls: TlsMaterial) => void
@@ -132,9 +137,11 @@ export async function run(options: RuntimeOptions): Promise<Running> {
   const core = new MeshServer({ ...options, ...place, incarnation, graceMs: 5_000, random: Math.random })
   const alarm = new Alarm(() => step({ type: 'tick' }))
   let ending = false
+  let ended = false
   const inputs: Input[] = []
   let stepping = false
   const step = (input: Input) => {
+    if (ended) return
     inputs.push(input)
     // An effect may bring an input at once (a socket closed): it waits until this step's effects are done, in order.
     if (stepping) return
@@ -173,16 +180,21 @@ export async function run(options: RuntimeOptions): Promise<Running> {
   const perform = (effect: Effect) => {
     if (effect.type === 'log') options.log.note(effect.note)
     else if (effect.type === 'exit') {
-      const end = () => options.exit(effect.code, effect.reason)
+      const end = () => {
+        if (ended) return
+        ended = true
+        clearTimeout(patience)
+        alarm.stop()
+        for (const wire of wires) wire.cut()
+        options.exit(effect.code, effect.reason)
+      }
       // One turn for the goodbyes to leave; who does not read them, or holds a connection open, is not waited for.
-      setImmediate(
-        () =>
-          void links
-            .close()
-            .then(() => Promise.all(gates.map(io => io.close())))
-            .then(end),
-      )
-      setTimeout(end, LAST_WORDS_MS)
+      let wires: Wire[] = []
+      setImmediate(() => {
+        wires = gates.flatMap(wiresOf)
+        void Promise.all([links.close(), ...gates.map(io => io.close())]).then(end)
+      })
+      const patience = setTimeout(end, LAST_WORDS_MS)
     } else {
       clients.perform(effect)
       links.perform(effect)
@@ -197,6 +209,8 @@ export async function run(options: RuntimeOptions): Promise<Running> {
   return {
     status: () => core.status,
     malformed: () => ({ client: clients.malformed, peer: links.malformed }),
+    url: clientsAt ?? url,
+    roster: () => core.roster,
     drain: () => step({ type: 'drain' }),
     configure: peers => step({ type: 'configure', peers }),
     renew: renewed => {
@@ -204,6 +218,12 @@ export async function run(options: RuntimeOptions): Promise<Running> {
       links.trust(renewed.ca)
     },
   }
+}
+
+/** All connections; closed, Socket.IO forgets those that have not gone, too. */
+function wiresOf(io: Server): Wire[] {
+  const { clients } = io.engine as unknown as { clients: Record<string, Socket['conn']> }
+  return Object.values(clients).flatMap(engine => Wire.of(engine) ?? [])
 }
 
 /** Listens; answers with the port. Rejects when it cannot be had. */

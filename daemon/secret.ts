@@ -11,9 +11,9 @@ const MIN_SECRET = 16
  */
 export function readSecret(file: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
   const given = env.MESH_CHAT_SECRET
-  if (given) return longEnough(given, 'MESH_CHAT_SECRET')
+  if (given) return checkSecretLength(given, 'MESH_CHAT_SECRET')
   if (file === undefined) return ''
-  return longEnough(readPrivately('secretFile', file).trim(), file)
+  return checkSecretLength(readPrivately('secretFile', file).trim(), file)
 }
 
 /**
@@ -32,7 +32,11 @@ export function readPrivately(field: string, file: string, isSecret: (text: stri
   throw new ConfigError(`${file}: others can read this secret; mend it with: chmod 600 ${file}`)
 }
 
-function longEnough(secret: string, where: string): string {
+/**
+ * @param where the secret stands, for the error
+ * @throws ConfigError
+ */
+export function checkSecretLength(secret: string, where: string): string {
   if (secret.length >= MIN_SECRET) return secret
   throw new ConfigError(
     `${where}: a secret has ${MIN_SECRET} characters or more; make one with: openssl rand -base64 32`,

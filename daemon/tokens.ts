@@ -22,12 +22,21 @@ export interface TokenKey {
  * @throws ConfigError for a key that others can read, is too short, or none
  */
 export function readTokenKey(file: string): TokenKey {
-  const text = readPrivately('tokenKeyFile', file, it => !it.includes('-----BEGIN PUBLIC KEY-----')).trim()
+  const text = readPrivately('tokenKeyFile', file, it => !it.includes('-----BEGIN PUBLIC KEY-----'))
+  return parseTokenKey(text.trim(), `tokenKeyFile: ${file}`)
+}
+
+/**
+ * The key of a text: PEM for EdDSA, anything else is the secret itself.
+ * @param where it stands, for the error
+ * @throws ConfigError
+ */
+export function parseTokenKey(text: string, where: string): TokenKey {
   if (!text.startsWith('-----BEGIN')) {
     const secret = Buffer.from(text)
     if (secret.length < SECRET_BYTES) {
       const mend = 'make one with: openssl rand -base64 32'
-      throw new ConfigError(`tokenKeyFile: ${file}: a secret has ${SECRET_BYTES} characters or more; ${mend}`)
+      throw new ConfigError(`${where}: a secret has ${SECRET_BYTES} characters or more; ${mend}`)
     }
     const key = createSecretKey(secret)
     return { algorithm: 'HS256', check: key, sign: key }
@@ -37,10 +46,10 @@ export function readTokenKey(file: string): TokenKey {
     const check = createPublicKey(sign ?? text)
     if (check.asymmetricKeyType === 'ed25519') return { algorithm: 'EdDSA', check, sign }
   } catch (error) {
-    throw new ConfigError(`tokenKeyFile: ${file}: ${(error as Error).message}`)
+    throw new ConfigError(`${where}: ${(error as Error).message}`)
   }
   const mend = 'make one with: openssl genpkey -algorithm ed25519'
-  throw new ConfigError(`tokenKeyFile: ${file} holds no Ed25519 key; ${mend}`)
+  throw new ConfigError(`${where} holds no Ed25519 key; ${mend}`)
 }
 
 /** What a token (JWT, RFC 7519) proves: `sub` is the user's name, `exp` when it ends. */

@@ -31,6 +31,7 @@ export function prove(secret: string, role: 'dialler' | 'acceptor', dialler: Par
     one.url ?? '',
     one.clients ?? '',
     one.auth ?? 'open',
+    ...(one.probe === true ? ['probe'] : []),
   ])
   return createHmac('sha256', secret)
     .update(JSON.stringify([role, transcript]))

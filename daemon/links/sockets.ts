@@ -16,9 +16,13 @@ interface WebSocketOfWs {
   terminate(): void
 }
 
-/** One link: its events go out by `emit`, and `cut` ends it whatever waits. */
+/** Time for the last words to leave, ms. */
+const LAST_WORDS_MS = 200
+
+/** One link: its events go out by `emit`, `end` ends it behind them, and `cut` whatever waits. */
 interface Link {
   emit(event: string, payload: unknown): unknown
+  end(): unknown
   cut(): void
 }
 
@@ -32,6 +36,8 @@ export class SocketLinks implements LinkCarrier {
   #numbers = 0
   /** Who has dialled and not yet proven anything. */
   #handshakes = 0
+  /** Gives up a dial that is under way. */
+  readonly #dialling = new Set<() => void>()
 
   constructor(gates: readonly Server[], options: CarrierOptions) {
     this.#options = options
@@ -49,8 +55,13 @@ export class SocketLinks implements LinkCarrier {
   }
 
   async close(): Promise<void> {
-    for (const link of this.#links.values()) link.cut()
+    for (const giveUp of [...this.#dialling]) giveUp()
+    const links = [...this.#links.values()]
     this.#links.clear()
+    if (links.length === 0) return
+    for (const link of links) link.end()
+    await new Promise(resolve => setTimeout(resolve, LAST_WORDS_MS))
+    for (const link of links) link.cut()
   }
 
   perform(effect: Effect): void {
@@ -90,6 +101,11 @@ export class SocketLinks implements LinkCarrier {
         answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
         return leave()
       }
+      // The core never hears of it: nothing changes in the mesh.
+      if (dialler.data.probe) {
+        answer({ ok: true, proof: prove(this.#options.secret, 'acceptor', dialler.data, acceptor), time: Date.now() })
+        return leave()
+      }
       const link = ++this.#numbers
       this.#welcomes.set(link, effect => {
         this.#welcomes.delete(link)
@@ -104,7 +120,13 @@ export class SocketLinks implements LinkCarrier {
         })
         wire?.becomesLink()
         const cut = () => wire?.cut()
-        this.#open(link, id, socket, { emit: socket.emit.bind(socket), cut }, 'dialler')
+        this.#open(
+          link,
+          id,
+          socket,
+          { emit: socket.emit.bind(socket), end: () => socket.disconnect(true), cut },
+          'dialler',
+        )
       })
       const { nonce: _, ...introduction } = dialler.data
       const { id } = introduction
@@ -124,10 +146,19 @@ export class SocketLinks implements LinkCarrier {
     })
     const patience = setTimeout(() => fail('no answer to the handshake'), HANDSHAKE_MS)
     let ended = false
-    const fail = (reason: string, code?: LinkRefusal) => {
-      if (ended) return
+    const end = () => {
       ended = true
       clearTimeout(patience)
+      this.#dialling.delete(giveUp)
+    }
+    const giveUp = () => {
+      end()
+      socket.disconnect()
+    }
+    this.#dialling.add(giveUp)
+    const fail = (reason: string, code?: LinkRefusal) => {
+      if (ended) return
+      end()
       socket.disconnect()
       this.#options.step({ type: 'dial-failed', peer, reason, ...(code === undefined ? {} : { code }) })
     }
@@ -147,8 +178,7 @@ export class SocketLinks implements LinkCarrier {
         if (!sameProof(prove(this.#options.secret, 'acceptor', dialler, acceptor.data), welcome.data.proof)) {
           return fail('it does not hold the secret of this mesh', 'wrong-secret')
         }
-        ended = true
-        clearTimeout(patience)
+        end()
         const link = ++this.#numbers
         this.#open(link, peer, socket, this.#dialledLink(link, socket), 'acceptor')
         this.#options.step({ type: 'dialled', peer, link, introduction: acceptor.data, holds: welcome.data.holds })
@@ -189,6 +219,7 @@ export class SocketLinks implements LinkCarrier {
       ws?.terminate()
     }
     return {
+      end: () => socket.disconnect(),
       cut,
       emit: (event, payload) => {
         const { engine } = socket.io

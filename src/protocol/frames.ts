@@ -106,8 +106,13 @@ export const introductionSchema = z.object({
   clients: urlSchema.optional(),
   /** How it knows its users; absent: by their word. */
   auth: z.enum(AUTH_MODES).optional(),
+  /** It only asks whether it would be known, and comes no further: see `probedSchema`. */
+  probe: z.literal(true).optional(),
 })
 export type Introduction = z.infer<typeof introductionSchema>
+
+/** What a probe that holds the secret is told: that the acceptor does, too, and what its clock shows, ms since 1970. */
+export const probedSchema = z.object({ ok: z.literal(true), proof: z.string(), time: z.number() })
 
 /** What a server sends: on links it dialled … */
 export type DiallerFrame =
