@@ -10,7 +10,12 @@ export interface Party extends Introduction {
  * The proof that `role` knows the mesh's secret: HMAC-SHA-256 (RFC 2104) over all that both sides say of themselves, nonces included, and the
  * role, so that a proof recorded on one link, or sent back by the other side, proves nothing.
  */
-export function prove(secret: string, role: 'dialler' | 'acceptor', dialler: Party, acceptor: Party): string {
+export function prove(
+  secret: string,
+  role: 'dialler' | 'acceptor' | 'refuser',
+  dialler: Party,
+  acceptor: Party,
+): string {
   const transcript = [dialler, acceptor].map(one => [
     one.id,
     one.incarnation,

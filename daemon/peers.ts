@@ -46,7 +46,7 @@ const ACCEPTOR_EVENTS = { fates: z.custom<ForwardFate[]>(isFates), resync: none,
 const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
 const welcomeSchema = z.union([
   z.object({ ok: z.literal(true), proof: z.string(), holds: holdsSchema }),
-  z.object({ ok: z.literal(false), code: linkRefusalSchema, message: z.string().max(1_000) }),
+  z.object({ ok: z.literal(false), code: linkRefusalSchema, message: z.string().max(1_000), proof: z.unknown() }),
 ])
 
 /** What the package `ws` gives under engine.io's client. */
@@ -142,7 +142,8 @@ export class PeerGate {
       this.#welcomes.set(link, effect => {
         this.#welcomes.delete(link)
         if (effect.type === 'refuse') {
-          answer({ ok: false, code: effect.code, message: effect.message })
+          const proof = prove(this.#secret, 'refuser', dialler.data, acceptor)
+          answer({ ok: false, code: effect.code, message: effect.message, proof })
           return leave()
         }
         answer({ ok: true, proof: prove(this.#secret, 'acceptor', dialler.data, acceptor), holds: effect.holds })
@@ -190,7 +191,12 @@ export class PeerGate {
         if (ended) return
         const welcome = welcomeSchema.safeParse(payload)
         if (!welcome.success) return fail('a malformed answer to the handshake')
-        if (!welcome.data.ok) return fail(welcome.data.message, welcome.data.code)
+        if (!welcome.data.ok) {
+          const { code, message, proof } = welcome.data
+          // What a stranger says at a peer's address ends nobody.
+          const isPeer = sameProof(prove(this.#secret, 'refuser', dialler, acceptor.data), proof)
+          return fail(message, isPeer || code === 'wrong-secret' ? code : undefined)
+        }
         if (!sameProof(prove(this.#secret, 'acceptor', dialler, acceptor.data), welcome.data.proof)) {
           return fail('it does not hold the secret of this mesh', 'wrong-secret')
         }

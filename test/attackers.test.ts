@@ -109,6 +109,21 @@ describe('a rogue peer', () => {
     await listening.close()
   })
 
+  test('cannot end a server by what it says at the address of a peer', async () => {
+    const http: HttpServer = createServer().listen(peerPort, '127.0.0.1')
+    const listening = new Server(http)
+    let refusals = 0
+    listening.of('/mesh').on('connection', socket => {
+      socket.emit('challenge', rogue('server-2'))
+      socket.once('prove', (proof: string, answer: (payload: unknown) => void) => {
+        answer({ ok: false, code: 'id-in-use', message: 'go away', ...(refusals++ % 2 === 0 ? {} : { proof }) })
+      })
+    })
+    await until('it is told so, twice', () => refusals > 2)
+    expect(server.exit).toBeUndefined()
+    await listening.close()
+  })
+
   test('before it has proven anything is heard in nothing', async () => {
     const anna = await online('Anna')
     const heard: string[] = []
