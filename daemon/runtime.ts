@@ -13,6 +13,7 @@ import { Alarm } from './alarm.ts'
 import { ClientGate } from './clients.ts'
 import { EventPackets } from './event-packets.ts'
 import type { Log } from './log.ts'
+import { isOwnOrigin } from './origin.ts'
 import { PeerGate } from './peers.ts'
 import { shareSessions } from './sticky.ts'
 import type { TlsMaterial } from './tls.ts'
@@ -51,7 +52,7 @@ export interface RuntimeOptions {
 
 const notFound = (_: unknown, response: ServerResponse) => response.writeHead(404).end()
 
-function socketOptions(scheme: 'http' | 'https'): Partial<ServerOptions> {
+function socketOptions(scheme: 'http' | 'https', names: readonly string[]): Partial<ServerOptions> {
   return {
     allowEIO3: true,
     serveClient: false,
@@ -64,7 +65,7 @@ function socketOptions(scheme: 'http' | 'https'): Partial<ServerOptions> {
     // A browser tells the page's origin; no page but one of this very address may connect.
     allowRequest: (request, allow) => {
       const { origin, host } = request.headers
-      allow(null, origin === undefined || origin === `${scheme}://${host}`)
+      allow(null, isOwnOrigin(origin, host, scheme, names))
     },
   }
 }
@@ -81,11 +82,13 @@ interface Running {
 /** Runs the core on real sockets: input → step → effects. Rejects when the port cannot be had. */
 export async function run(options: RuntimeOptions): Promise<Running> {
   const { tls } = options
+  const names = [options.host, options.reachedAt]
+  if (options.advertise !== undefined) names.push(new URL(options.advertise).hostname)
   const https: SecureServer[] = []
   const open = () => {
     const http = tls === undefined ? createServer(notFound) : createSecureServer(tls, notFound)
     if (http instanceof SecureServer) https.push(http)
-    const io = new Server(http, socketOptions(tls === undefined ? 'http' : 'https'))
+    const io = new Server(http, socketOptions(tls === undefined ? 'http' : 'https', names))
     // The answer to an upgrade and engine.io's first packet leave in one write; there are no others in that turn.
     http.prependListener('upgrade', (_, socket) => {
       socket.cork()
