@@ -11,6 +11,7 @@ import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { Alarm } from './alarm.ts'
 import { ClientGate } from './clients.ts'
+import { boundControlFrames } from './control-frames.ts'
 import { EventPackets } from './event-packets.ts'
 import type { Log } from './log.ts'
 import { isOwnOrigin } from './origin.ts'
@@ -89,6 +90,8 @@ export async function run(options: RuntimeOptions): Promise<Running> {
     const http = tls === undefined ? createServer(notFound) : createSecureServer(tls, notFound)
     if (http instanceof SecureServer) https.push(http)
     const io = new Server(http, socketOptions(tls === undefined ? 'http' : 'https', names))
+    // engine.io makes anew what upgrades, when the port is there.
+    http.once('listening', () => boundControlFrames(io))
     // The answer to an upgrade and engine.io's first packet leave in one write; there are no others in that turn.
     http.prependListener('upgrade', (_, socket) => {
       socket.cork()
@@ -96,7 +99,7 @@ export async function run(options: RuntimeOptions): Promise<Running> {
     })
     io.engine.on('connection', engine => {
       const wire = new Wire(engine, options.limits, options.log)
-      EventPackets.install(engine, () => wire.read())
+      EventPackets.install(engine, bytes => wire.read(bytes))
     })
     return { http, io }
   }

@@ -171,6 +171,18 @@ describe('a rogue client', () => {
   })
 })
 
+test('what is not answered cannot be called: a call would be kept for ever', async () => {
+  const anna = await online('Anna')
+  const polling = connect({ transports: ['polling'] })
+  await polling.timeout(5_000).emitWithAck('identify', { user: 'Anna', client: 'test/1', protocol: 2 })
+  for (const socket of [anna, polling]) {
+    for (const [event, payload] of [['got', 1] as const, ['relay', { body: '1' }] as const]) {
+      expect(await socket.timeout(5_000).emitWithAck(event, payload)).toMatchObject({ ok: false, code: 'bad-payload' })
+    }
+    socket.disconnect()
+  }
+})
+
 test('a page of another origin gets no connection, by any transport', async () => {
   const own = `127.0.0.1:${port}`
   const foreign = [
