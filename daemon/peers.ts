@@ -46,7 +46,7 @@ const ACCEPTOR_EVENTS = { fates: z.custom<ForwardFate[]>(isFates), resync: none,
 const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
 const welcomeSchema = z.union([
   z.object({ ok: z.literal(true), proof: z.string(), holds: holdsSchema }),
-  z.object({ ok: z.literal(false), code: linkRefusalSchema, message: z.string().max(1_000), proof: z.unknown() }),
+  z.object({ ok: z.literal(false), code: linkRefusalSchema, message: z.string().max(1_000), proof: z.unknown().optional() }),
 ])
 
 /** What the package `ws` gives under engine.io's client. */
@@ -73,8 +73,8 @@ export class PeerGate {
   #links = new Map<number, Link>()
   #welcomes = new Map<number, (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void>()
   #numbers = 0
-  /** Who has dialled and not yet proven anything. */
-  #handshakes = 0
+  /** Who has dialled and not yet proven anything, the oldest first: how each is turned away. */
+  #handshakes = new Set<() => void>()
 
   constructor(
     gates: readonly Server[],
@@ -119,16 +119,21 @@ export class PeerGate {
       wire?.close()
     }
     const dialler = partySchema.safeParse(socket.handshake.auth)
-    if (!dialler.success || exceeds(this.#handshakes + 1, this.#limits.handshakes)) return leave()
+    if (!dialler.success) return leave()
+    // Who says nothing is not to keep the door shut: a peer needs no longer than its packets take.
+    const [oldest] = this.#handshakes
+    if (exceeds(this.#handshakes.size + 1, this.#limits.handshakes)) oldest?.()
     const acceptor = this.#party()
-    const patience = setTimeout(leave, HANDSHAKE_MS)
-    this.#handshakes++
-    let underWay = true
     const ended = () => {
       clearTimeout(patience)
-      if (underWay) this.#handshakes--
-      underWay = false
+      this.#handshakes.delete(turnAway)
     }
+    const turnAway = () => {
+      ended()
+      leave()
+    }
+    const patience = setTimeout(turnAway, HANDSHAKE_MS)
+    this.#handshakes.add(turnAway)
     socket.once('disconnect', ended)
     socket.emit('challenge', acceptor)
     socket.once('prove', (proof: unknown, answer: unknown) => {

@@ -69,30 +69,29 @@ describe('the secret', () => {
   })
 })
 
-test('so many handshakes may be under way, and one more is turned away', async () => {
-  const { file, ports } = await config(1, { limits: { handshakes: 3 } })
+test('so many handshakes may be under way; one more takes the place of the oldest, so that silence shuts no peer out', async () => {
+  const { file, ports } = await config(2, { limits: { handshakes: 3 } })
   const one = server(1, file)
   await until('it listens', () => one.out.includes('Listening'))
-  const auth = (n: number) => ({ id: `silent-${n}`, incarnation: `life-${n}`, protocol: 2, nonce: 'n'.repeat(22) })
-  const silent = (n: number) =>
-    new Promise<{ heard: string; socket: ReturnType<typeof io> }>(resolve => {
-      const options = { auth: auth(n), transports: ['websocket'], reconnection: false, forceNew: true }
-      const socket = io(`http://127.0.0.1:${ports[0]}/mesh`, options)
-      socket.once('challenge', () => resolve({ heard: 'challenge', socket }))
-      socket.once('disconnect', () => resolve({ heard: 'disconnect', socket }))
-    })
-  const three = await Promise.all([1, 2, 3].map(silent))
-  expect(three.map(({ heard }) => heard)).toEqual(['challenge', 'challenge', 'challenge'])
-  const fourth = await silent(4)
-  expect(fourth.heard).toBe('disconnect')
-  // One that goes makes room.
-  const [first] = three
-  first?.socket.close()
-  let again = await silent(5)
-  const deadline = Date.now() + 5_000
-  while (again.heard !== 'challenge' && Date.now() < deadline) again = await silent(6)
-  expect(again.heard).toBe('challenge')
-  for (const { socket } of [...three, fourth, again]) socket.close()
+  const silent = (n: number) => {
+    const auth = { id: `silent-${n}`, incarnation: `life-${n}`, protocol: 2, nonce: 'n'.repeat(22) }
+    const options = { auth, transports: ['websocket'], reconnection: false, forceNew: true }
+    const socket = io(`http://127.0.0.1:${ports[0]}/mesh`, options)
+    return new Promise<typeof socket>(resolve => socket.once('challenge', () => resolve(socket)))
+  }
+  const sockets: Awaited<ReturnType<typeof silent>>[] = []
+  for (let n = 0; n < 3; n++) sockets.push(await silent(n))
+  expect(sockets.map(({ connected }) => connected)).toEqual([true, true, true])
+  sockets.push(await silent(3))
+  await until('the oldest is turned away', () => sockets[0]?.connected === false)
+  expect(sockets.slice(1).map(({ connected }) => connected)).toEqual([true, true, true])
+  // While others keep the room full, a peer gets in.
+  let n = 4
+  const crowding = setInterval(() => void silent(n++).then(socket => sockets.push(socket)), 100)
+  const two = server(2, file)
+  await until('the peer is linked both ways', () => two.out.includes('Outbound connection to peer: server-1'))
+  clearInterval(crowding)
+  for (const socket of sockets) socket.close()
 })
 
 describe('TLS', () => {
