@@ -46,7 +46,12 @@ const ACCEPTOR_EVENTS = { fates: z.custom<ForwardFate[]>(isFates), resync: none,
 const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
 const welcomeSchema = z.union([
   z.object({ ok: z.literal(true), proof: z.string(), holds: holdsSchema }),
-  z.object({ ok: z.literal(false), code: linkRefusalSchema, message: z.string().max(1_000), proof: z.unknown().optional() }),
+  z.object({
+    ok: z.literal(false),
+    code: linkRefusalSchema,
+    message: z.string().max(1_000),
+    proof: z.unknown().optional(),
+  }),
 ])
 
 /** What the package `ws` gives under engine.io's client. */

@@ -9,6 +9,7 @@ import type { Limits } from '../src/protocol/limits.ts'
 import { PACKET_BYTES, PROTOCOL, type ServerAddress } from '../src/protocol/messages.ts'
 import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
+import { boundAddresses } from './address-bound.ts'
 import { Alarm } from './alarm.ts'
 import { ClientGate } from './clients.ts'
 import { boundControlFrames } from './control-frames.ts'
@@ -89,6 +90,7 @@ export async function run(options: RuntimeOptions): Promise<Running> {
   const open = () => {
     const http = tls === undefined ? createServer(notFound) : createSecureServer(tls, notFound)
     if (http instanceof SecureServer) https.push(http)
+    boundAddresses(http, options.limits.connectionsPerAddress)
     const io = new Server(http, socketOptions(tls === undefined ? 'http' : 'https', names))
     // engine.io makes anew what upgrades, when the port is there.
     http.once('listening', () => boundControlFrames(io))

@@ -1,6 +1,8 @@
 /** Who belongs to the mesh: the secret, and TLS. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { connect as connectTcp, type Socket } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { io } from 'socket.io-client'
@@ -93,6 +95,41 @@ test('so many handshakes may be under way; one more takes the place of the oldes
   clearInterval(crowding)
   for (const socket of sockets) socket.close()
 })
+
+/** An address of this machine that is not loopback: those are not counted. */
+const outside = Object.values(networkInterfaces())
+  .flatMap(one => one ?? [])
+  .find(({ internal, family }) => !internal && family === 'IPv4')?.address
+
+test.skipIf(outside === undefined)(
+  'who only opens connections and says nothing is bounded by address, too',
+  async () => {
+    const { file, ports } = await config(1, { limits: { connectionsPerAddress: 5 }, auth: 'open' })
+    const one = new Program('daemon', ['--id', 'server-1', '--config', file, '--host', '0.0.0.0', '--insecure'])
+    await until('it listens', () => one.out.includes('Listening'))
+    const closed = new Set<number>()
+    const open = (n: number) =>
+      new Promise<Socket>(resolve => {
+        const socket = connectTcp(ports[0] ?? 0, outside, () => resolve(socket))
+        socket.on('error', () => {})
+        socket.on('close', () => closed.add(n))
+      })
+    const sockets: Socket[] = []
+    for (let n = 0; n < 10; n++) sockets.push(await open(n))
+    const late = await open(10)
+    await until('one more is closed', () => closed.size === 1)
+    expect([...closed]).toEqual([10])
+    // Each that goes makes room; the loopback of this machine is not counted.
+    sockets[0]?.destroy()
+    await until('it is gone', () => closed.has(0))
+    const local = io(`http://127.0.0.1:${ports[0]}`, { transports: ['websocket'], forceNew: true, reconnection: false })
+    await until('a client of this machine is let in', () => local.connected)
+    const again = io(`http://${outside}:${ports[0]}`, { transports: ['websocket'], forceNew: true })
+    await until('and one from there', () => again.connected)
+    for (const socket of [...sockets, late]) socket.destroy()
+    for (const socket of [local, again]) socket.close()
+  },
+)
 
 describe('TLS', () => {
   const files = (name: string) => ({
