@@ -72,6 +72,27 @@ describe('a rogue peer', () => {
     await until('it is hung up on', () => !socket.connected)
   })
 
+  test('changes nothing of what both sides say of themselves: the proof is of all of it', () => {
+    const one: Party = { ...rogue('server-1'), url: 'http://one:1', clients: 'http://one:2', auth: 'key' }
+    const other: Party = { ...rogue('server-2'), url: 'http://two:1', nonce: 'm'.repeat(22) }
+    const proof = prove(SECRET, 'dialler', one, other)
+    const changes: Partial<Party>[] = [
+      { id: 'x' },
+      { incarnation: 'x' },
+      { nonce: 'x' },
+      { protocol: 3 },
+      { url: 'http://x' },
+      { clients: 'http://x' },
+      { auth: 'token' },
+    ]
+    for (const change of changes) {
+      expect(prove(SECRET, 'dialler', { ...one, ...change }, other), JSON.stringify(change)).not.toBe(proof)
+      expect(prove(SECRET, 'dialler', one, { ...other, ...change }), JSON.stringify(change)).not.toBe(proof)
+    }
+    for (const role of ['acceptor', 'refuser'] as const) expect(prove(SECRET, role, one, other)).not.toBe(proof)
+    expect(prove(SECRET, 'dialler', other, one)).not.toBe(proof)
+  })
+
   test('with a recorded handshake gets nowhere: the nonce of the server is another', async () => {
     const auth = rogue('server-2')
     const recorded = await dial(auth)

@@ -149,3 +149,15 @@ describe('the servers that a server tells of', () => {
     expect(numbers.filter(number => !Number.isNaN(number)).length).toBeGreaterThan(40)
   })
 })
+
+test("a sibling's word is of this user's messages only", () => {
+  const mesh = new Mesh(4, 1)
+  const [one] = mesh.servers
+  if (one === undefined) throw new Error('one')
+  const anna = mesh.join('a', 'Anna', one)
+  mesh.run(3_000)
+  const message = (from: string, to: string) => ({ id: `${from} ${to}`, at: 1, from, to, text: `${from} to ${to}` })
+  const messages = [message('Billy', 'Carla'), message('Billy', 'Anna')]
+  anna.tell({ type: 'relay', dial: 1, from: 'server-1:9', frame: { type: 'tell', messages } })
+  expect(texts(anna)).toEqual(['Billy to Anna'])
+})

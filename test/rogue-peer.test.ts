@@ -157,3 +157,26 @@ test('the servers that it tells of are bounded in number, and each is dialled at
   expect(dials.size).toBe(49)
   expect(Math.max(...dials.values())).toBeLessThan(40)
 })
+
+test('its stream speaks for the life that the handshake proved, and for no other', () => {
+  const { desk } = setUp()
+  const link = desk.accept('server-3')
+  const users: [string, number][] = [['Ghost', 1]]
+  for (const incarnation of ['server-2#1', 'first', 'another']) {
+    const payload = { type: 'snapshot' as const, incarnation, seq: 9, users, more: false }
+    desk.step({ type: 'frame', link, frame: { event: 'presence', payload } })
+  }
+  desk.pass(2_000)
+  expect(desk.server.roster).toEqual(['Anna', 'Billy', 'Carla'])
+})
+
+test('it cannot be the very server that it dials', () => {
+  const desk = new Desk({})
+  const refusals = () => desk.effects.splice(0).flatMap(one => (one.type === 'refuse' ? [one.code] : []))
+  const introduce = (incarnation: string, link: number) =>
+    desk.step({ type: 'accepted', link, introduction: { id: 'server-1', incarnation, protocol: 2 } })
+  introduce('first', 1_000)
+  expect(refusals()).toEqual(['own-id'])
+  introduce('another', 1_001)
+  expect(refusals()).toEqual(['id-held'])
+})

@@ -1,6 +1,6 @@
 /** Who belongs to the mesh: the secret, and TLS. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
@@ -65,6 +65,13 @@ describe('the secret', () => {
       status: 2,
       stderr: expect.stringMatching(/MESH_CHAT_SECRET.*--insecure/),
     })
+    // With one, it has to be told how users prove their names.
+    expect(refused(file, { MESH_CHAT_SECRET: SECRET }, '--host', '0.0.0.0', '--advertise', 'http://x:1')).toMatchObject(
+      {
+        status: 2,
+        stderr: expect.stringMatching(/--auth: key .*token .*open/),
+      },
+    )
     const open = new Program('daemon', ['--id', 'server-1', '--config', file, '--host', '0.0.0.0', '--insecure'])
     await until('it listens', () => open.out.includes('Listening for connections'))
     expect(open.out).toContain('No secret is set: anybody who reaches this server can be a peer.')
@@ -163,6 +170,19 @@ describe('TLS', () => {
     const doubting = new Program('cli', ['--user', 'Carla', '--server', url(1)], env)
     await doubting.ended(15_000)
     expect(doubting.exit?.code).toBe(69)
+  })
+
+  test('SIGHUP takes a renewed authority for links, too', async () => {
+    const { file, folder, ports } = await config(2, { tls: { ...files('one'), ca: 'ca.pem' } })
+    copyFileSync(join(TLS, 'ca.pem'), join(folder, 'ca.pem'))
+    const strange = join(folder, 'strange.json')
+    const list = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+    writeFileSync(strange, JSON.stringify({ servers: list, tls: files('stranger') }))
+    const [one] = [server(1, file), server(2, strange)]
+    await until('the second is not trusted', () => one.out.includes('Peer: server-2 not reached'))
+    appendFileSync(join(folder, 'ca.pem'), readFileSync(join(TLS, 'stranger.pem')))
+    one.child.kill('SIGHUP')
+    await until('now it is', () => one.out.includes('Outbound connection to peer: server-2'))
   })
 
   test('SIGHUP takes renewed files, and drops nobody', async () => {
