@@ -36,7 +36,12 @@ interface Client {
   challenge: Challenge | undefined
   /** Whether it takes long rosters and deltas packed. */
   packed: boolean
+  /** How often it has shown a proof or a token. */
+  shown: number
 }
+
+/** Checking a signature takes longer than all else that a packet can ask for: more are not looked at. */
+const MOST_SHOWN = 20
 
 /** How users prove their names to a server of this id. */
 export interface Auth {
@@ -116,6 +121,7 @@ export class ClientGate {
       dropped: undefined,
       challenge: undefined,
       packed: false,
+      shown: 0,
     }
     this.#clients.set(connection, client)
     this.#step({ type: 'connected', connection, address: socket.conn.remoteAddress })
@@ -172,7 +178,10 @@ export class ClientGate {
       this.#step({ type: 'identify', connection, user, protocol: 2, connections, ...shown, ...calling })
     }
     const { mode, tokenKey } = this.#auth
-    if (mode === 'key' && call !== undefined) this.#keyed(client, hello.data, call, step)
+    const proves = mode === 'key' ? hello.data.proof !== undefined : hello.data.token !== undefined
+    if (proves && ++client.shown > MOST_SHOWN)
+      step({ kind: 'invalid', reason: 'too much was shown that proves nothing' })
+    else if (mode === 'key' && call !== undefined) this.#keyed(client, hello.data, call, step)
     else if (tokenKey !== undefined && hello.data.token !== undefined)
       void checkToken(tokenKey, hello.data.token).then(step)
     else step()
@@ -199,10 +208,12 @@ export class ClientGate {
     return true
   }
 
-  #got: Taker = ({ connection }, payload) => {
+  /** Not answered: a call would wait for ever, and be kept for as long. */
+  #got: Taker = ({ connection }, payload, call) => {
     const count = gotSchema.safeParse(payload)
-    if (count.success) this.#step({ type: 'got', connection, count: count.data })
-    return count.success
+    if (!count.success || call !== undefined) return false
+    this.#step({ type: 'got', connection, count: count.data })
+    return true
   }
 
   #roster: Taker = ({ connection }, _, call) => {
@@ -220,10 +231,12 @@ export class ClientGate {
     return call !== undefined
   }
 
-  #relay: Taker = ({ connection }, payload) => {
+  /** Not answered, either. */
+  #relay: Taker = ({ connection }, payload, call) => {
     const request = relayRequestSchema.safeParse(payload)
-    if (request.success) this.#step({ type: 'relay', connection, to: request.data.to, body: request.data.body })
-    return request.success
+    if (!request.success || call !== undefined) return false
+    this.#step({ type: 'relay', connection, to: request.data.to, body: request.data.body })
+    return true
   }
 
   /** By their names, in a `Map`: an event that is called `__proto__` is none of them. */

@@ -37,8 +37,8 @@ export class EventPackets {
 
   static readonly #of = new WeakMap<Engine, EventPackets>()
 
-  /** @param counted called for each packet that does not go the ordinary way */
-  static install(engine: Engine, counted: () => void): void {
+  /** @param counted called for each packet that does not go the ordinary way, with its bytes */
+  static install(engine: Engine, counted: (bytes: number) => void): void {
     const internals = engine as unknown as EngineInternals
     const { name, socket } = internals.transport
     const [listener] = socket?.listeners('message') ?? []
@@ -47,7 +47,7 @@ export class EventPackets {
     EventPackets.#of.set(engine, packets)
     socket.removeAllListeners('message')
     socket.on('message', (data, isBinary) => {
-      if (!isBinary && packets.#read(data)) counted()
+      if (!isBinary && packets.#read(data)) counted(data.length)
       else packets.#goOrdinary(data, isBinary)
     })
   }

@@ -10,13 +10,16 @@ import { PACKET_BYTES, PROTOCOL, type ServerAddress } from '../src/protocol/mess
 import type { ServerStatus } from '../src/protocol/status.ts'
 import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
+import { boundAddresses } from './address-bound.ts'
 import { Alarm } from './alarm.ts'
 import { ClientGate } from './clients.ts'
+import { boundControlFrames } from './control-frames.ts'
 import { EventPackets } from './event-packets.ts'
 import { Backbone } from './links/backbone/backbone.ts'
 import type { LinkCarrier } from './links/carrier.ts'
 import { SocketLinks } from './links/sockets.ts'
 import type { Log } from './log.ts'
+import { isOwnOrigin } from './origin.ts'
 import { shareSessions } from './sticky.ts'
 import type { TlsMaterial } from './tls.ts'
 import type { TokenKey } from './tokens.ts'
@@ -56,7 +59,7 @@ export interface RuntimeOptions {
 
 const notFound = (_: unknown, response: ServerResponse) => response.writeHead(404).end()
 
-function socketOptions(scheme: 'http' | 'https'): Partial<ServerOptions> {
+function socketOptions(scheme: 'http' | 'https', names: readonly string[]): Partial<ServerOptions> {
   return {
     allowEIO3: true,
     serveClient: false,
@@ -69,7 +72,7 @@ function socketOptions(scheme: 'http' | 'https'): Partial<ServerOptions> {
     // A browser tells the page's origin; no page but one of this very address may connect.
     allowRequest: (request, allow) => {
       const { origin, host } = request.headers
-      allow(null, origin === undefined || origin === `${scheme}://${host}`)
+      allow(null, isOwnOrigin(origin, host, scheme, names))
     },
   }
 }
@@ -95,11 +98,16 @@ export interface Running {
 /** Runs the core on real sockets: input → step → effects. Rejects when the port cannot be had. */
 export async function run(options: RuntimeOptions): Promise<Running> {
   const { tls } = options
+  const names = [options.host, options.reachedAt]
+  if (options.advertise !== undefined) names.push(new URL(options.advertise).hostname)
   const https: SecureServer[] = []
   const open = () => {
     const http = tls === undefined ? createServer(notFound) : createSecureServer(tls, notFound)
     if (http instanceof SecureServer) https.push(http)
-    const io = new Server(http, socketOptions(tls === undefined ? 'http' : 'https'))
+    boundAddresses(http, options.limits.connectionsPerAddress)
+    const io = new Server(http, socketOptions(tls === undefined ? 'http' : 'https', names))
+    // engine.io makes anew what upgrades, when the port is there.
+    http.once('listening', () => boundControlFrames(io))
     // The answer to an upgrade and engine.io's first packet leave in one write; there are no others in that turn.
     http.prependListener('upgrade', (_, socket) => {
       socket.cork()
@@ -107,7 +115,7 @@ export async function run(options: RuntimeOptions): Promise<Running> {
     })
     io.engine.on('connection', engine => {
       const wire = new Wire(engine, options.limits, options.log)
-      EventPackets.install(engine, () => wire.read())
+      EventPackets.install(engine, bytes => wire.read(bytes))
     })
     return { http, io }
   }

@@ -3,9 +3,17 @@ import { rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import type { Duplex } from 'node:stream'
+import { type Duplex, pipeline } from 'node:stream'
 import type { Server as SocketServer } from 'socket.io'
 import type { Place } from './workers.ts'
+
+/** What engine.io reads of a request. No other header is passed on: some speak of one connection, and end with it. */
+const PASSED = ['host', 'origin', 'user-agent', 'accept-encoding', 'content-type', 'content-length'] as const
+
+/** The session that a request is of, as engine.io reads it; undefined where it begins one. */
+function sessionOf({ url = '' }: IncomingMessage): string | undefined {
+  return URL.canParse(url, 'http://x') ? new URL(url, 'http://x').searchParams.getAll('sid').at(-1) : undefined
+}
 
 /**
  * Long-polling over a port that several workers share: the requests of one client come to any of them, and only the one
@@ -20,9 +28,10 @@ export async function shareSessions(place: Place, io: SocketServer, http: Server
   io.engine.generateId = () => `${own}${randomBytes(15).toString('base64url')}`
 
   /** The worker that has the session of a request, if that is another. */
-  const other = ({ url }: IncomingMessage): string | undefined => {
-    const sid = /[?&]sid=(\d{1,4})\./.exec(url ?? '')?.[1]
-    return sid === undefined || `${sid}.` === own ? undefined : sid
+  const other = (incoming: IncomingMessage): string | undefined => {
+    const number = /^(\d{1,4})\./.exec(sessionOf(incoming) ?? '')?.[1]
+    if (number === undefined || `${number}.` === own) return undefined
+    return incoming.method === 'GET' || incoming.method === 'POST' ? number : undefined
   }
   const [handle] = http.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[]
   const upgrades = http.listeners('upgrade') as ((request: IncomingMessage, socket: Duplex, head: Buffer) => void)[]
@@ -31,18 +40,22 @@ export async function shareSessions(place: Place, io: SocketServer, http: Server
   http.on('request', (incoming: IncomingMessage, response: ServerResponse) => {
     const number = other(incoming)
     if (number === undefined) return handle?.(incoming, response)
-    const { method, url, headers } = incoming
+    const { method, url } = incoming
+    const headers: Record<string, string> = {}
+    for (const name of PASSED) {
+      const value = incoming.headers[name]
+      if (value !== undefined) headers[name] = value
+    }
     const passed = request({ socketPath: pathOf(number), method, path: url, headers }, answer => {
       response.writeHead(answer.statusCode ?? 502, answer.headers)
-      answer.pipe(response)
+      pipeline(answer, response, () => {})
     })
-    // The worker is gone, and the session with it: what engine.io says to one that it does not know.
-    passed.on('error', () => {
-      if (!response.headersSent) response.writeHead(400, { 'content-type': 'application/json' })
-      response.end('{"code":1,"message":"Session ID unknown"}')
-    })
+    // The worker is gone, and the session with it.
+    passed.on('error', () => unknown(response))
     response.on('close', () => passed.destroy())
-    incoming.pipe(passed)
+    // The body of a GET has no length that the other would know: it would be the next request.
+    if (method === 'POST') incoming.pipe(passed)
+    else passed.end()
   })
   http.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
     const number = other(incoming)
@@ -53,7 +66,7 @@ export async function shareSessions(place: Place, io: SocketServer, http: Server
     const passed = connect(pathOf(number), () => {
       const { rawHeaders } = incoming
       const lines = rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${rawHeaders[at + 1]}`] : []))
-      passed.write(`GET ${incoming.url} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`)
+      passed.write(`${incoming.method} ${incoming.url} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`, 'latin1')
       passed.write(head)
       socket.pipe(passed).pipe(socket)
     })
@@ -63,8 +76,15 @@ export async function shareSessions(place: Place, io: SocketServer, http: Server
     socket.on('close', () => passed.destroy())
   })
 
-  const inner = createServer((incoming, response) => handle?.(incoming, response))
+  // Only what has begun at the front, where its address was seen and counted, goes on here.
+  const { clients } = io.engine as unknown as { clients: object }
+  const goesOn = (incoming: IncomingMessage) => Object.hasOwn(clients, sessionOf(incoming) ?? '')
+  const inner = createServer((incoming, response) => {
+    if (goesOn(incoming)) handle?.(incoming, response)
+    else unknown(response)
+  })
   inner.on('upgrade', (incoming, socket, head) => {
+    if (!goesOn(incoming)) return void socket.destroy()
     for (const upgrade of upgrades) upgrade.call(http, incoming, socket, head)
   })
   // What a worker that was killed has left.
@@ -73,4 +93,11 @@ export async function shareSessions(place: Place, io: SocketServer, http: Server
     // Not to be shared, as a worker's listening is by default.
     inner.once('error', reject).listen({ path: pathOf(`${place.number}`), exclusive: true }, resolve)
   })
+}
+
+/** What engine.io says to a session that it does not know. */
+function unknown(response: ServerResponse): void {
+  if (response.headersSent) return void response.destroy()
+  response.writeHead(400, { 'content-type': 'application/json' })
+  response.end('{"code":1,"message":"Session ID unknown"}')
 }

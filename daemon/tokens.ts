@@ -22,7 +22,7 @@ export interface TokenKey {
  * @throws ConfigError for a key that others can read, is too short, or none
  */
 export function readTokenKey(file: string): TokenKey {
-  const text = readPrivately('tokenKeyFile', file, it => !it.includes('-----BEGIN PUBLIC KEY-----'))
+  const text = readPrivately('tokenKeyFile', file, it => !isPublic(it))
   return parseTokenKey(text.trim(), `tokenKeyFile: ${file}`)
 }
 
@@ -50,6 +50,11 @@ export function parseTokenKey(text: string, where: string): TokenKey {
   }
   const mend = 'make one with: openssl genpkey -algorithm ed25519'
   throw new ConfigError(`${where} holds no Ed25519 key; ${mend}`)
+}
+
+/** Whether a file holds nothing that is to be kept from others. */
+function isPublic(text: string): boolean {
+  return text.trimStart().startsWith('-----BEGIN PUBLIC KEY-----') && !text.includes('PRIVATE KEY')
 }
 
 /** What a token (JWT, RFC 7519) proves: `sub` is the user's name, `exp` when it ends. */

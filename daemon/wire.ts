@@ -17,6 +17,8 @@ interface RawSocket {
 /** Packets that a client may send for each message of its token bucket: confirmations and the like are packets too. */
 const PACKETS_A_SECOND = 20
 const PACKETS_AT_ONCE = 4
+/** So many bytes of a packet count as another: what it costs to read one grows with its length. */
+const PACKET_BYTES = 2_048
 /** Longest pause of reading, ms: shorter than a ping's patience. */
 const LONGEST_PAUSE_MS = 4_000
 /** Time for the last words to leave before a connection is cut off, ms. */
@@ -35,8 +37,8 @@ function onCreated(this: WithWire, packet: CreatedPacket): void {
 function onFlush(this: WithWire): void {
   this[WIRE]?.flushed()
 }
-function onPacket(this: WithWire): void {
-  this[WIRE]?.read()
+function onPacket(this: WithWire, { data }: { data?: { length?: number } }): void {
+  this[WIRE]?.read(data?.length ?? 0)
 }
 
 /**
@@ -116,13 +118,13 @@ export class Wire {
     this.#queued = 0
   }
 
-  /** A packet was read. A leaky bucket: what one read brought too much is paid for by a pause. */
-  read(): void {
+  /** A packet of so many bytes was read. A leaky bucket: what one read brought too much is paid for by a pause. */
+  read(bytes: number): void {
     const { messagesPerSecond, burst } = this.#limits
     if (this.#link || messagesPerSecond <= 0 || burst <= 0) return
     const perSecond = messagesPerSecond * PACKETS_A_SECOND
     const now = performance.now()
-    this.#level = Math.max(0, this.#level - ((now - this.#levelAt) * perSecond) / 1000) + 1
+    this.#level = Math.max(0, this.#level - ((now - this.#levelAt) * perSecond) / 1000) + 1 + bytes / PACKET_BYTES
     this.#levelAt = now
     const over = this.#level - burst * PACKETS_AT_ONCE
     if (over <= 0 || this.#paused) return

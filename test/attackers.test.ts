@@ -72,6 +72,27 @@ describe('a rogue peer', () => {
     await until('it is hung up on', () => !socket.connected)
   })
 
+  test('changes nothing of what both sides say of themselves: the proof is of all of it', () => {
+    const one: Party = { ...rogue('server-1'), url: 'http://one:1', clients: 'http://one:2', auth: 'key' }
+    const other: Party = { ...rogue('server-2'), url: 'http://two:1', nonce: 'm'.repeat(22) }
+    const proof = prove(SECRET, 'dialler', one, other)
+    const changes: Partial<Party>[] = [
+      { id: 'x' },
+      { incarnation: 'x' },
+      { nonce: 'x' },
+      { protocol: 3 },
+      { url: 'http://x' },
+      { clients: 'http://x' },
+      { auth: 'token' },
+    ]
+    for (const change of changes) {
+      expect(prove(SECRET, 'dialler', { ...one, ...change }, other), JSON.stringify(change)).not.toBe(proof)
+      expect(prove(SECRET, 'dialler', one, { ...other, ...change }), JSON.stringify(change)).not.toBe(proof)
+    }
+    for (const role of ['acceptor', 'refuser'] as const) expect(prove(SECRET, role, one, other)).not.toBe(proof)
+    expect(prove(SECRET, 'dialler', other, one)).not.toBe(proof)
+  })
+
   test('with a recorded handshake gets nowhere: the nonce of the server is another', async () => {
     const auth = rogue('server-2')
     const recorded = await dial(auth)
@@ -106,6 +127,21 @@ describe('a rogue peer', () => {
       server.out.includes('Peer: server-2 refused the connection: wrong-secret'),
     )
     expect(server.out).not.toContain('Outbound connection to peer: server-2')
+    await listening.close()
+  })
+
+  test('cannot end a server by what it says at the address of a peer', async () => {
+    const http: HttpServer = createServer().listen(peerPort, '127.0.0.1')
+    const listening = new Server(http)
+    let refusals = 0
+    listening.of('/mesh').on('connection', socket => {
+      socket.emit('challenge', rogue('server-2'))
+      socket.once('prove', (proof: string, answer: (payload: unknown) => void) => {
+        answer({ ok: false, code: 'id-in-use', message: 'go away', ...(refusals++ % 2 === 0 ? {} : { proof }) })
+      })
+    })
+    await until('it is told so, twice', () => refusals > 2)
+    expect(server.exit).toBeUndefined()
     await listening.close()
   })
 
@@ -156,22 +192,36 @@ describe('a rogue client', () => {
   })
 })
 
+test('what is not answered cannot be called: a call would be kept for ever', async () => {
+  const anna = await online('Anna')
+  const polling = connect({ transports: ['polling'] })
+  await polling.timeout(5_000).emitWithAck('identify', { user: 'Anna', client: 'test/1', protocol: 2 })
+  for (const socket of [anna, polling]) {
+    for (const [event, payload] of [['got', 1] as const, ['relay', { body: '1' }] as const]) {
+      expect(await socket.timeout(5_000).emitWithAck(event, payload)).toMatchObject({ ok: false, code: 'bad-payload' })
+    }
+    socket.disconnect()
+  }
+})
+
 test('a page of another origin gets no connection, by any transport', async () => {
+  const own = `127.0.0.1:${port}`
+  const foreign = [
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+    { origin: `http://127.0.0.1:${port + 1}` },
+    { origin: `https://${own}` },
+    // A name of theirs that points to this machine: the page is of the very address to which the request goes.
+    { origin: `http://evil.example:${port}`, host: `evil.example:${port}` },
+  ]
   for (const transports of [['websocket'], ['polling']]) {
-    for (const origin of [
-      'https://evil.example',
-      'null',
-      `http://127.0.0.1:${port + 1}`,
-      `https://127.0.0.1:${port}`,
-    ]) {
-      const socket = connect({ transports, extraHeaders: { origin } })
-      const refused = await new Promise(resolve => {
+    const isRefused = (extraHeaders: { origin: string }) =>
+      new Promise(resolve => {
+        const socket = connect({ transports, extraHeaders })
         socket.once('connect', () => resolve(false))
         socket.once('connect_error', () => resolve(true))
       })
-      expect(refused, origin).toBe(true)
-    }
-    const own = connect({ transports, extraHeaders: { origin: `http://127.0.0.1:${port}` } })
-    await until('its own page connects', () => own.connected)
+    for (const headers of foreign) expect(await isRefused(headers), JSON.stringify(headers)).toBe(true)
+    expect(await isRefused({ origin: `http://${own}` }), 'its own page').toBe(false)
   }
 })

@@ -1,7 +1,10 @@
 /** A server that talks nonsense: its client drops it or moves on, and takes no harm. */
+import { generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:http'
 import { Server, type Socket } from 'socket.io'
 import { expect, test } from 'vitest'
+import { connect, NOTHING_KEPT } from '../cli/connection.ts'
+import { Sealer } from '../cli/keys/sealer.ts'
 import { freePorts, until } from './support/processes.ts'
 import { RealClient } from './support/real-client.ts'
 
@@ -62,6 +65,61 @@ test('a client parses what a server sends', { timeout: 30_000 }, async () => {
     expect(client.held).toHaveLength(1)
   } finally {
     client.close()
+    await io.close()
+  }
+})
+
+test('a server of keyed users brings a client nothing that its own key did not seal', { timeout: 30_000 }, async () => {
+  const [port = 0] = await freePorts(1)
+  const http = createServer().listen(port, '127.0.0.1')
+  const io = new Server(http)
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const anna = new Sealer(privateKey)
+  const roster = { version: 1, users: ['Anna', 'Billy'] }
+  const answer = { ok: true, server: 's', incarnation: 'i', connection: 's:1', roster, time: Date.now(), servers: [] }
+  const online: Socket[] = []
+  io.on('connection', socket => {
+    socket.on('identify', ({ key }, reply) => {
+      const challenge = { server: 's', connection: 's:1', nonce: 'n' }
+      if (key === undefined) return reply({ ok: false, code: 'prove-key', message: 'sign', challenge })
+      reply({ ...answer, auth: 'key' })
+      online.push(socket)
+    })
+  })
+  const got: string[] = []
+  const forged: string[] = []
+  const options = {
+    user: 'Anna',
+    client: 'x/1',
+    instance: 'x',
+    servers: [`http://127.0.0.1:${port}`],
+    random: Math.random,
+  }
+  const keys = { load: () => privateKey, known: () => new Map(), pin: () => {} }
+  const request = connect({ ...options, keys }, NOTHING_KEPT, event => {
+    if (event.type === 'message') got.push(event.message.text)
+    if (event.type === 'forged') forged.push(event.from)
+  })
+  try {
+    await until('it is online', () => online.length === 1)
+    const tell = (text: string, from = 'Billy') =>
+      JSON.stringify({ type: 'tell', messages: [{ id: text, at: 1, from, to: 'Anna', text }] })
+    const [socket] = online
+    const other = new Sealer(generateKeyPairSync('ed25519').privateKey)
+    const plain = { id: 'live', at: 1, from: 'Billy', to: 'Anna', text: 'live and plain' }
+    socket?.emit('relay', { from: 's:2', body: tell('plain history') })
+    socket?.emit('relay', { from: 's:2', body: other.sealForSiblings(tell('of another key')) })
+    socket?.emit('im', { ...plain, forwarded: false })
+    // What was sealed for a message of its own opens in no other.
+    const sealed = anna.seal({ ...plain, from: 'Anna', to: 'Anna' }, anna.key)
+    socket?.emit('im', { ...plain, text: sealed, forwarded: false })
+    socket?.emit('relay', { from: 's:2', body: sealed })
+    socket?.emit('relay', { from: 's:2', body: anna.sealForSiblings(tell('a true sibling says')) })
+    await until('the last has come', () => got.includes('a true sibling says'))
+    expect(got).toEqual(['a true sibling says'])
+    expect(forged).toEqual(['Billy', 'Billy'])
+  } finally {
+    request({ type: 'close' })
     await io.close()
   }
 })

@@ -157,6 +157,23 @@ describe('a limit at its edge', () => {
     expect(desk.answers.get(1_003)).toMatchObject({ code: 'not-identified' })
   })
 
+  test('so are words to siblings, and whose a name is', () => {
+    const desk = new Desk({ messagesPerSecond: 4, burst: 2 })
+    const [anna] = [desk.join('Anna'), desk.join('Anna')]
+    const relays = () =>
+      desk.effects.splice(0).filter(one => one.type === 'emit' && one.message.event === 'relay').length
+    relays()
+    for (let n = 0; n < 5; n++) desk.step({ type: 'relay', connection: anna, to: undefined, body: '1' })
+    expect(relays()).toBe(2)
+    const billy = desk.join('Billy')
+    for (let n = 0; n < 3; n++) desk.step({ type: 'key', connection: billy, user: 'Anna', call: 2_000 + n })
+    expect(desk.answers.get(2_001)).toEqual({ ok: true })
+    expect(desk.answers.get(2_002)).toMatchObject({ ok: false, code: 'rate-limited', retryAfter: 250 })
+    const stranger = desk.connect()
+    desk.step({ type: 'key', connection: stranger, user: 'Anna', call: 2_010 })
+    expect(desk.answers.get(2_010)).toMatchObject({ code: 'not-identified' })
+  })
+
   test('a live server takes the room of a learned one that is out of reach, and of no other', () => {
     const desk = new Desk({ peers: 2 })
     const refusals = () => desk.effects.flatMap(effect => (effect.type === 'refuse' ? [effect.code] : []))

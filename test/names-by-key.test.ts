@@ -44,6 +44,11 @@ describe('a sealed message', () => {
     expect(billy.open({ ...empty, text: anna.seal(empty, billy.key) })).toBe('')
   })
 
+  test('opens also where its text is not whole Unicode', () => {
+    const odd = { ...plain, text: 'half \ud83d of an emoji' }
+    expect(billy.open({ ...odd, text: anna.seal(odd, billy.key) })).toBe('half \ufffd of an emoji')
+  })
+
   test('altered in any way, it does not open', () => {
     const { id, at, from, to } = plain
     for (const other of [{ id: 'm2' }, { at: at + 1 }, { from: 'Carla' }, { to: 'Carla' }]) {
@@ -165,6 +170,16 @@ describe('a server', () => {
     told(['Anna', 1, ANNA, desk.wall])
     expect([...desk.closed.keys()]).toEqual([connection])
     expect(desk.refusals(connection)).toEqual(['name-taken'])
+  })
+
+  test('takes over no time that a peer invents for a key: who holds the name here is not younger for it', () => {
+    const { desk, told, join } = setUp()
+    told(['Anna', 1, ANNA, Number.MAX_SAFE_INTEGER])
+    const { connection } = join('Anna', ANNA)
+    // The peer goes on, and a thief takes the name there, a little later than she did here.
+    told(['Anna', 1, MALLORY, desk.wall + desk.now + 1_000])
+    expect(desk.closed.has(connection)).toBe(false)
+    expect(join('Anna', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
   })
 
   test('a name that passes to another key in one turn of its server has passed here, too', () => {

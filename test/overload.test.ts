@@ -1,7 +1,10 @@
 /** One who floods, and one who does not read, a client or a peer: cut off or read slowly, and nobody else notices. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Socket } from 'socket.io'
 import { afterAll, expect, test } from 'vitest'
+import { Wire } from '../daemon/wire.ts'
+import { DEFAULT_LIMITS } from '../src/protocol/limits.ts'
 import { FakePeer } from './support/fake-peer.ts'
 import { Flood } from './support/flood.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from './support/processes.ts'
@@ -53,6 +56,36 @@ test('a flood: told how long to wait, read slowly, and no burden to others', { t
   await mesh.roster(['Anna', 'Billy'])
   await mesh.close()
 })
+
+test.each([9, 10] as const)('a flood of WebSocket frames that no packet is in (opcode %d)', async opcode => {
+  const mesh = await RealMesh.start(1)
+  const { port, program } = mesh.server(1)
+  const anna = mesh.join('Anna', 1)
+  const flood = new Flood(port, 'Mallory')
+  await mesh.roster(['Anna', 'Mallory'])
+  // What it is answered, it does not read.
+  flood.pause()
+  flood.control(opcode)
+  await until('it is cut off', () => program.out.includes('User Mallory disconnected.'))
+  expect(rssOf(program)).toBeLessThan(200)
+  expect(anna.left.map(({ name }) => name)).not.toContain('Anna')
+  flood.close()
+  await mesh.close()
+})
+
+test('large packets are read no faster than as many bytes in small ones', () => {
+  let paused = 0
+  const raw = { bufferedAmount: 0, pause: () => paused++, resume: () => {}, terminate: () => {} }
+  const engine = { on: () => {}, transport: { socket: raw } } as unknown as Socket['conn']
+  const wire = new Wire(engine, DEFAULT_LIMITS, { say: () => {}, note: () => {} })
+  for (let n = 0; n < 100; n++) wire.read(16_384)
+  expect(paused).toBe(0)
+  for (let n = 0; n < 2; n++) wire.read(1_900_000)
+  expect(paused).toBe(1)
+})
+
+const rssOf = ({ child }: Program) =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024
 
 /** Kernel buffers on loopback hold some megabytes by themselves: a flood of this many, at 16 KiB, is more. */
 const MANY = 1_500
@@ -113,8 +146,7 @@ test.each([
   expect(program.out.includes('Cut off a peer that does not read.')).toBe(row.cut)
   sender.close()
   await latencies(anna, billy, 5)
-  const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${program.child.pid}/status`, 'utf8'))?.[1]) / 1024
-  if (row.cut) expect(rss).toBeLessThan(400)
+  if (row.cut) expect(rssOf(program)).toBeLessThan(400)
   for (const client of [anna, billy]) client.close()
   program.child.kill('SIGKILL')
   await peer.close()

@@ -1,6 +1,8 @@
 /** Who belongs to the mesh: the secret, and TLS. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect as connectTcp, type Socket } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { io } from 'socket.io-client'
@@ -63,37 +65,78 @@ describe('the secret', () => {
       status: 2,
       stderr: expect.stringMatching(/MESH_CHAT_SECRET.*--insecure/),
     })
+    // With one, it has to be told how users prove their names.
+    expect(refused(file, { MESH_CHAT_SECRET: SECRET }, '--host', '0.0.0.0', '--advertise', 'http://x:1')).toMatchObject(
+      {
+        status: 2,
+        stderr: expect.stringMatching(/--auth: key .*token .*open/),
+      },
+    )
     const open = new Program('daemon', ['--id', 'server-1', '--config', file, '--host', '0.0.0.0', '--insecure'])
     await until('it listens', () => open.out.includes('Listening for connections'))
     expect(open.out).toContain('No secret is set: anybody who reaches this server can be a peer.')
   })
 })
 
-test('so many handshakes may be under way, and one more is turned away', async () => {
-  const { file, ports } = await config(1, { limits: { handshakes: 3 } })
+test('so many handshakes may be under way; one more takes the place of the oldest, so that silence shuts no peer out', async () => {
+  const { file, ports } = await config(2, { limits: { handshakes: 3 } })
   const one = server(1, file)
   await until('it listens', () => one.out.includes('Listening'))
-  const auth = (n: number) => ({ id: `silent-${n}`, incarnation: `life-${n}`, protocol: 2, nonce: 'n'.repeat(22) })
-  const silent = (n: number) =>
-    new Promise<{ heard: string; socket: ReturnType<typeof io> }>(resolve => {
-      const options = { auth: auth(n), transports: ['websocket'], reconnection: false, forceNew: true }
-      const socket = io(`http://127.0.0.1:${ports[0]}/mesh`, options)
-      socket.once('challenge', () => resolve({ heard: 'challenge', socket }))
-      socket.once('disconnect', () => resolve({ heard: 'disconnect', socket }))
-    })
-  const three = await Promise.all([1, 2, 3].map(silent))
-  expect(three.map(({ heard }) => heard)).toEqual(['challenge', 'challenge', 'challenge'])
-  const fourth = await silent(4)
-  expect(fourth.heard).toBe('disconnect')
-  // One that goes makes room.
-  const [first] = three
-  first?.socket.close()
-  let again = await silent(5)
-  const deadline = Date.now() + 5_000
-  while (again.heard !== 'challenge' && Date.now() < deadline) again = await silent(6)
-  expect(again.heard).toBe('challenge')
-  for (const { socket } of [...three, fourth, again]) socket.close()
+  const silent = (n: number) => {
+    const auth = { id: `silent-${n}`, incarnation: `life-${n}`, protocol: 2, nonce: 'n'.repeat(22) }
+    const options = { auth, transports: ['websocket'], reconnection: false, forceNew: true }
+    const socket = io(`http://127.0.0.1:${ports[0]}/mesh`, options)
+    return new Promise<typeof socket>(resolve => socket.once('challenge', () => resolve(socket)))
+  }
+  const sockets: Awaited<ReturnType<typeof silent>>[] = []
+  for (let n = 0; n < 3; n++) sockets.push(await silent(n))
+  expect(sockets.map(({ connected }) => connected)).toEqual([true, true, true])
+  sockets.push(await silent(3))
+  await until('the oldest is turned away', () => sockets[0]?.connected === false)
+  expect(sockets.slice(1).map(({ connected }) => connected)).toEqual([true, true, true])
+  // While others keep the room full, a peer gets in.
+  let n = 4
+  const crowding = setInterval(() => void silent(n++).then(socket => sockets.push(socket)), 100)
+  const two = server(2, file)
+  await until('the peer is linked both ways', () => two.out.includes('Outbound connection to peer: server-1'))
+  clearInterval(crowding)
+  for (const socket of sockets) socket.close()
 })
+
+/** An address of this machine that is not loopback: those are not counted. */
+const outside = Object.values(networkInterfaces())
+  .flatMap(one => one ?? [])
+  .find(({ internal, family }) => !internal && family === 'IPv4')?.address
+
+test.skipIf(outside === undefined)(
+  'who only opens connections and says nothing is bounded by address, too',
+  async () => {
+    const { file, ports } = await config(1, { limits: { connectionsPerAddress: 5 }, auth: 'open' })
+    const one = new Program('daemon', ['--id', 'server-1', '--config', file, '--host', '0.0.0.0', '--insecure'])
+    await until('it listens', () => one.out.includes('Listening'))
+    const closed = new Set<number>()
+    const open = (n: number) =>
+      new Promise<Socket>(resolve => {
+        const socket = connectTcp(ports[0] ?? 0, outside, () => resolve(socket))
+        socket.on('error', () => {})
+        socket.on('close', () => closed.add(n))
+      })
+    const sockets: Socket[] = []
+    for (let n = 0; n < 10; n++) sockets.push(await open(n))
+    const late = await open(10)
+    await until('one more is closed', () => closed.size === 1)
+    expect([...closed]).toEqual([10])
+    // Each that goes makes room; the loopback of this machine is not counted.
+    sockets[0]?.destroy()
+    await until('it is gone', () => closed.has(0))
+    const local = io(`http://127.0.0.1:${ports[0]}`, { transports: ['websocket'], forceNew: true, reconnection: false })
+    await until('a client of this machine is let in', () => local.connected)
+    const again = io(`http://${outside}:${ports[0]}`, { transports: ['websocket'], forceNew: true })
+    await until('and one from there', () => again.connected)
+    for (const socket of [...sockets, late]) socket.destroy()
+    for (const socket of [local, again]) socket.close()
+  },
+)
 
 describe('TLS', () => {
   const files = (name: string) => ({
@@ -127,6 +170,19 @@ describe('TLS', () => {
     const doubting = new Program('cli', ['--user', 'Carla', '--server', url(1)], env)
     await doubting.ended(15_000)
     expect(doubting.exit?.code).toBe(69)
+  })
+
+  test('SIGHUP takes a renewed authority for links, too', async () => {
+    const { file, folder, ports } = await config(2, { tls: { ...files('one'), ca: 'ca.pem' } })
+    copyFileSync(join(TLS, 'ca.pem'), join(folder, 'ca.pem'))
+    const strange = join(folder, 'strange.json')
+    const list = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+    writeFileSync(strange, JSON.stringify({ servers: list, tls: files('stranger') }))
+    const [one] = [server(1, file), server(2, strange)]
+    await until('the second is not trusted', () => one.out.includes('Peer: server-2 not reached'))
+    appendFileSync(join(folder, 'ca.pem'), readFileSync(join(TLS, 'stranger.pem')))
+    one.child.kill('SIGHUP')
+    await until('now it is', () => one.out.includes('Outbound connection to peer: server-2'))
   })
 
   test('SIGHUP takes renewed files, and drops nobody', async () => {

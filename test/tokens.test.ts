@@ -1,7 +1,7 @@
 /** `auth: token`: who somebody is, says the operator's signature and nothing else. */
 import { spawnSync } from 'node:child_process'
 import { createHmac, generateKeyPairSync } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -114,6 +114,28 @@ describe('with a secret (HS256)', () => {
     await carla.ended()
     expect(carla.exit?.code).toBe(1)
     expect(carla.out).toBe('mesh-chat: this mesh knows its users by a token from its operator\n')
+  })
+
+  test('a key that can be guessed, or that others can read, is none', () => {
+    const key = join(folder, 'bad.key')
+    const made = (text: string, mode: number) => {
+      rmSync(key, { force: true })
+      writeFileSync(key, text, { mode })
+      return make('--user', 'Anna', '--key', key)
+    }
+    expect(made('x'.repeat(31), 0o600)).toMatchObject({ status: 2, stderr: expect.stringContaining('32 characters') })
+    expect(made('x'.repeat(32), 0o600)).toMatchObject({ status: 0 })
+    expect(made('x'.repeat(32), 0o644)).toMatchObject({ status: 2, stderr: expect.stringContaining('chmod 600') })
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519', {
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    })
+    // A public key may stand beside it: that makes the private one no less secret.
+    expect(made(`${privateKey}${publicKey}`, 0o644)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('chmod'),
+    })
+    expect(made(publicKey, 0o644)).toMatchObject({ status: 2, stderr: expect.stringContaining('only checks') })
   })
 
   test('bad input to `token` is told in a line', () => {

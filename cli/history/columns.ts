@@ -1,6 +1,6 @@
 import { lowerBound } from '../../src/client/message-log.ts'
 
-/** One message as the index knows it: its time, its id's hash, its correspondent's, and where its line stands. */
+/** One message as the index knows it: its time, its hash, its correspondent's, and where its line stands. */
 export interface Entry {
   at: number
   a: number
@@ -10,7 +10,7 @@ export interface Entry {
   length: number
 }
 
-/** Columns of entries in the order of `at`, each id once. Arrays are replaced, never changed: who holds them may keep them. */
+/** Columns of entries in the order of `at`, each message once. Arrays are replaced, never changed: who holds them may keep them. */
 export interface Columns {
   readonly at: Float64Array
   readonly hashA: Int32Array

@@ -1,6 +1,6 @@
 import { appendFileSync, closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Archive, idHash, lowerBound } from '../../src/client/message-log.ts'
+import { type Archive, lowerBound, messageHash, nameHash } from '../../src/client/message-log.ts'
 import { compareMessages } from '../../src/delivery/clock.ts'
 import { type Message, messageSchema } from '../../src/protocol/messages.ts'
 import { dataFolder } from '../data-folder.ts'
@@ -63,7 +63,7 @@ export class History {
       hashA,
       hashB,
       read: place => this.#read(columns, place),
-      find: (time, id) => this.#find(time, id),
+      find: message => this.#find(message),
     }
   }
 
@@ -107,7 +107,7 @@ export class History {
   page(thread: string, count: number, from?: { before: Message | Point } | { behind: Message | Point }): Message[] {
     this.refresh()
     const { peer, at } = this.#columns
-    const wanted = peerHash(thread)
+    const wanted = nameHash(thread)
     const back = from === undefined || 'before' in from
     const point = from === undefined ? undefined : 'before' in from ? from.before : from.behind
     const messages: Message[] = []
@@ -133,7 +133,7 @@ export class History {
   /** Messages in order, of one thread or of all; read as they are asked for. */
   *all(thread?: string): Generator<Message> {
     const columns = this.#columns
-    const wanted = thread === undefined ? undefined : peerHash(thread)
+    const wanted = thread === undefined ? undefined : nameHash(thread)
     for (let place = 0; place < columns.at.length; place++) {
       if (wanted !== undefined && columns.peer[place] !== wanted) continue
       const message = this.#read(columns, place)
@@ -152,7 +152,7 @@ export class History {
   ): Generator<Message | undefined> {
     this.refresh()
     const columns = this.#columns
-    const wanted = peerHash(thread)
+    const wanted = nameHash(thread)
     const needle = text.toLowerCase()
     // As it stands inside a line, to pass over lines without parsing them.
     const raw = JSON.stringify(needle).slice(1, -1)
@@ -194,8 +194,8 @@ export class History {
       for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, from)) {
         const message = parse(bytes.toString('utf8', from, end))
         if (message !== undefined) {
-          const hash = idHash(message.id)
-          const peer = peerHash(this.#other(message))
+          const hash = messageHash(message)
+          const peer = nameHash(this.#other(message))
           added.push({ at: message.at, ...hash, peer, offset: start + from, length: end - from })
         }
         from = end + 1
@@ -229,12 +229,12 @@ export class History {
     const last = columns.at.length - 1
     if (last < 0) return true
     const message = this.#read(columns, last)
-    return message !== undefined && placeOf(columns, { at: message.at, ...idHash(message.id) }) >= 0
+    return message !== undefined && placeOf(columns, { at: message.at, ...messageHash(message) }) >= 0
   }
 
-  #find(at: number, id: string): Message | undefined {
+  #find(message: Parameters<Archive['find']>[0]): Message | undefined {
     this.refresh()
-    const place = placeOf(this.#columns, { at, ...idHash(id) })
+    const place = placeOf(this.#columns, { at: message.at, ...messageHash(message) })
     return place < 0 ? undefined : this.#read(this.#columns, place)
   }
 
@@ -306,10 +306,6 @@ export class History {
 export interface Point {
   at: number
   id: string
-}
-
-function peerHash(name: string): number {
-  return idHash(name).a
 }
 
 /** The message of a line; undefined for what is torn, or something else. */

@@ -2,7 +2,7 @@ import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from
 import { type Columns, packColumns, unpackColumns } from './columns.ts'
 
 /** Names the layout; another layout has another name, and is made anew. */
-const MAGIC = 'mesh-chat index 1'
+const MAGIC = 'mesh-chat index 2'
 /** Magic, and the bytes of the history that it covers. A multiple of eight. */
 const HEADER = 32
 

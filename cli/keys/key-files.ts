@@ -1,5 +1,14 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
+import {
+  appendFileSync,
+  existsSync,
+  linkSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { keySchema } from '../../src/protocol/credentials.ts'
@@ -36,7 +45,7 @@ export class KeyFiles {
    * @throws KeyError
    */
   load(): KeyObject {
-    if (!this.exists) this.#write(generateKeyPairSync('ed25519').privateKey, 'wx')
+    if (!this.exists) this.#write(generateKeyPairSync('ed25519').privateKey, linkSync)
     if ((statSync(this.file).mode & 0o077) !== 0) {
       throw new KeyError(`${this.file}: others can read the key of ${this.#user}; mend it with: chmod 600 ${this.file}`)
     }
@@ -52,7 +61,7 @@ export class KeyFiles {
     if (this.exists && !replace && this.load().export({ format: 'jwk' }).x !== key.export({ format: 'jwk' }).x) {
       throw new KeyError(`${this.#user} has another key here already; --replace takes its place, for good`)
     }
-    this.#write(key, 'w')
+    this.#write(key, renameSync)
     return key
   }
 
@@ -73,15 +82,24 @@ export class KeyFiles {
 
   pin(user: string, key: string): void {
     const line = JSON.stringify({ user, key, since: new Date().toISOString() })
-    appendFileSync(this.#known, `${line}\n`, { mode: 0o600 })
+    // A line that a crash has torn may stand before: it must not take this one with it.
+    appendFileSync(this.#known, `\n${line}\n`, { mode: 0o600 })
   }
 
-  #write(key: KeyObject, flag: 'w' | 'wx'): void {
+  /**
+   * Writes the key whole, for its owner only, wherever the name pointed before.
+   * @param place gives the written file its name: `linkSync` where there is none, `renameSync` in place of another
+   */
+  #write(key: KeyObject, place: (from: string, to: string) => void): void {
+    const temporary = `${this.file}.${randomBytes(8).toString('hex')}`
     try {
-      writeFileSync(this.file, key.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag })
+      writeFileSync(temporary, key.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag: 'wx' })
+      place(temporary, this.file)
     } catch (error) {
       // Another program of this user made it a moment ago.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    } finally {
+      rmSync(temporary, { force: true })
     }
   }
 }

@@ -44,8 +44,10 @@ export class Sealer implements Identity {
   }
 
   seal(message: Message, to: string): string {
-    const signature = sign(null, signedText(message, this.key, to, message.text), this.#private)
-    const plain = Buffer.concat([signature, Buffer.from(message.text)])
+    const bytes = Buffer.from(message.text)
+    // As its reader decodes it: half of a surrogate pair has no bytes of its own.
+    const signature = sign(null, signedText(message, this.key, to, bytes.toString()), this.#private)
+    const plain = Buffer.concat([signature, bytes])
     return sealedText(this.key, to, this.#encrypt(to, plain, envelope(message, this.key, to)))
   }
 

@@ -1,17 +1,30 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import * as z from 'zod'
-import { holdsSchema, type Introduction, introductionSchema, linkRefusalSchema } from '../../src/protocol/frames.ts'
+import {
+  type Holds,
+  holdsSchema,
+  type Introduction,
+  introductionSchema,
+  type LinkRefusal,
+  linkRefusalSchema,
+} from '../../src/protocol/frames.ts'
+import type { Effect } from '../../src/server/types.ts'
 
 /** One side of a handshake: who it is, and its nonce for this link. */
 export const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
 export type Party = z.infer<typeof partySchema>
 
 /** The acceptor's last word: its own proof and what it holds of the dialler's stream, or why not. */
-export const welcomeSchema = z.union([
+const welcomeSchema = z.union([
   z.object({ ok: z.literal(true), proof: z.string(), holds: holdsSchema }),
-  z.object({ ok: z.literal(false), code: linkRefusalSchema, message: z.string().max(1_000) }),
+  z.object({
+    ok: z.literal(false),
+    code: linkRefusalSchema,
+    message: z.string().max(1_000),
+    proof: z.string().optional(),
+  }),
 ])
-export type Welcome = z.infer<typeof welcomeSchema>
+type Welcome = z.infer<typeof welcomeSchema>
 
 /** A side of a handshake to come. */
 export function newParty(self: Introduction): Party {
@@ -22,7 +35,12 @@ export function newParty(self: Introduction): Party {
  * The proof that `role` knows the mesh's secret: HMAC-SHA-256 (RFC 2104) over all that both sides say of themselves, nonces included, and the
  * role, so that a proof recorded on one link, or sent back by the other side, proves nothing.
  */
-export function prove(secret: string, role: 'dialler' | 'acceptor', dialler: Party, acceptor: Party): string {
+export function prove(
+  secret: string,
+  role: 'dialler' | 'acceptor' | 'refuser',
+  dialler: Party,
+  acceptor: Party,
+): string {
   const transcript = [dialler, acceptor].map(one => [
     one.id,
     one.incarnation,
@@ -36,6 +54,39 @@ export function prove(secret: string, role: 'dialler' | 'acceptor', dialler: Par
   return createHmac('sha256', secret)
     .update(JSON.stringify([role, transcript]))
     .digest('base64url')
+}
+
+/** What the acceptor answers to a dialler that has proven itself, by what the core decides. */
+export function welcomeOf(
+  effect: Extract<Effect, { type: 'accept' | 'refuse' }>,
+  secret: string,
+  dialler: Party,
+  acceptor: Party,
+): Welcome {
+  const role = effect.type === 'accept' ? 'acceptor' : 'refuser'
+  const proof = prove(secret, role, dialler, acceptor)
+  if (effect.type === 'accept') return { ok: true, proof, holds: effect.holds }
+  return { ok: false, code: effect.code, message: effect.message, proof }
+}
+
+/** The acceptor's last word as the dialler reads it. */
+export function readWelcome(
+  secret: string,
+  dialler: Party,
+  acceptor: Party,
+  payload: unknown,
+): { ok: true; holds: Holds } | { ok: false; reason: string; code?: LinkRefusal } {
+  const welcome = welcomeSchema.safeParse(payload)
+  if (!welcome.success) return { ok: false, reason: 'a malformed answer to the handshake' }
+  if (!welcome.data.ok) {
+    const { code, message, proof } = welcome.data
+    // What a stranger says at a peer's address ends nobody.
+    const isPeer = sameProof(prove(secret, 'refuser', dialler, acceptor), proof)
+    return { ok: false, reason: message, ...(isPeer || code === 'wrong-secret' ? { code } : {}) }
+  }
+  const { proof, holds } = welcome.data
+  if (sameProof(prove(secret, 'acceptor', dialler, acceptor), proof)) return { ok: true, holds }
+  return { ok: false, reason: 'it does not hold the secret of this mesh', code: 'wrong-secret' }
 }
 
 /** Compares in constant time. */

@@ -8,7 +8,7 @@ import { Malformed } from '../malformed.ts'
 import { Wire } from '../wire.ts'
 import { type CarrierOptions, HANDSHAKE_MS, type LinkCarrier } from './carrier.ts'
 import { LINK_EVENTS, readFrame } from './events.ts'
-import { answersTo, newParty, partySchema, prove, sameProof, welcomeSchema } from './handshake.ts'
+import { answersTo, newParty, partySchema, prove, readWelcome, sameProof, welcomeOf } from './handshake.ts'
 
 /** What the package `ws` gives under engine.io's client. */
 interface WebSocketOfWs {
@@ -34,8 +34,8 @@ export class SocketLinks implements LinkCarrier {
   #links = new Map<number, Link>()
   #welcomes = new Map<number, (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void>()
   #numbers = 0
-  /** Who has dialled and not yet proven anything. */
-  #handshakes = 0
+  /** Who has dialled and not yet proven anything, the oldest first: how each is turned away. */
+  #handshakes = new Set<() => void>()
   /** Gives up a dial that is under way. */
   readonly #dialling = new Set<() => void>()
 
@@ -82,16 +82,21 @@ export class SocketLinks implements LinkCarrier {
       wire?.close()
     }
     const dialler = partySchema.safeParse(socket.handshake.auth)
-    if (!dialler.success || exceeds(this.#handshakes + 1, this.#options.limits.handshakes)) return leave()
+    if (!dialler.success) return leave()
+    // Who says nothing is not to keep the door shut: a peer needs no longer than its packets take.
+    const [oldest] = this.#handshakes
+    if (exceeds(this.#handshakes.size + 1, this.#options.limits.handshakes)) oldest?.()
     const acceptor = newParty(this.#options.self)
-    const patience = setTimeout(leave, HANDSHAKE_MS)
-    this.#handshakes++
-    let underWay = true
     const ended = () => {
       clearTimeout(patience)
-      if (underWay) this.#handshakes--
-      underWay = false
+      this.#handshakes.delete(turnAway)
     }
+    const turnAway = () => {
+      ended()
+      leave()
+    }
+    const patience = setTimeout(turnAway, HANDSHAKE_MS)
+    this.#handshakes.add(turnAway)
     socket.once('disconnect', ended)
     socket.emit('challenge', acceptor)
     socket.once('prove', (proof: unknown, answer: unknown) => {
@@ -109,15 +114,8 @@ export class SocketLinks implements LinkCarrier {
       const link = ++this.#numbers
       this.#welcomes.set(link, effect => {
         this.#welcomes.delete(link)
-        if (effect.type === 'refuse') {
-          answer({ ok: false, code: effect.code, message: effect.message })
-          return leave()
-        }
-        answer({
-          ok: true,
-          proof: prove(this.#options.secret, 'acceptor', dialler.data, acceptor),
-          holds: effect.holds,
-        })
+        answer(welcomeOf(effect, this.#options.secret, dialler.data, acceptor))
+        if (effect.type === 'refuse') return leave()
         wire?.becomesLink()
         const cut = () => wire?.cut()
         this.#open(
@@ -172,16 +170,12 @@ export class SocketLinks implements LinkCarrier {
       const proof = prove(this.#options.secret, 'dialler', dialler, acceptor.data)
       socket.emit('prove', proof, (payload: unknown) => {
         if (ended) return
-        const welcome = welcomeSchema.safeParse(payload)
-        if (!welcome.success) return fail('a malformed answer to the handshake')
-        if (!welcome.data.ok) return fail(welcome.data.message, welcome.data.code)
-        if (!sameProof(prove(this.#options.secret, 'acceptor', dialler, acceptor.data), welcome.data.proof)) {
-          return fail('it does not hold the secret of this mesh', 'wrong-secret')
-        }
+        const welcome = readWelcome(this.#options.secret, dialler, acceptor.data, payload)
+        if (!welcome.ok) return fail(welcome.reason, welcome.code)
         end()
         const link = ++this.#numbers
         this.#open(link, peer, socket, this.#dialledLink(link, socket), 'acceptor')
-        this.#options.step({ type: 'dialled', peer, link, introduction: acceptor.data, holds: welcome.data.holds })
+        this.#options.step({ type: 'dialled', peer, link, introduction: acceptor.data, holds: welcome.holds })
       })
     })
   }

@@ -6,7 +6,7 @@
  */
 import * as z from 'zod'
 import { atSchema, type Message, messageSchema, nameSchema } from '../protocol/messages.ts'
-import type { MessageLog } from './message-log.ts'
+import { type MessageLog, messageKey } from './message-log.ts'
 
 /** A range of at most so many messages is told whole. */
 const TOLD_AT_ONCE = 50
@@ -70,8 +70,8 @@ export function answerSibling(
         const ranges = log.split(frame.from, frame.to, PARTS)
         if (ranges.length > 1) return [{ type: 'compare', ranges }]
       }
-      const theirs = new Set(frame.messages.map(message => message.id))
-      const lacking = log.between(frame.from, frame.to).filter(message => !theirs.has(message.id))
+      const theirs = new Set(frame.messages.map(messageKey))
+      const lacking = log.between(frame.from, frame.to).filter(message => !theirs.has(messageKey(message)))
       if (lacking.length === 0) return []
       if (lacking.length <= TOLD_AT_ONCE && fitsAFrame(lacking)) return [{ type: 'tell', messages: lacking }]
       return [{ type: 'compare', ranges: log.split(frame.from, frame.to, PARTS) }]

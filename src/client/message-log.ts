@@ -17,14 +17,20 @@ export interface Fingerprint {
 export interface Archive {
   /** Hybrid times, ascending. */
   readonly at: Float64Array
-  /** The two halves of each id's hash, `idHash` with seed A and B. */
+  /** The two halves of each message's hash, `messageHash` with seed A and B. */
   readonly hashA: Int32Array
   readonly hashB: Int32Array
   /** The message at a place; undefined where it cannot be read any more. */
   read(place: number): Message | undefined
   /** A message of this run that was stored. */
-  find(at: number, id: string): Message | undefined
+  find(message: Told): Message | undefined
 }
+
+/**
+ * What tells a message from all others. Its id alone does not: whoever guesses the id of somebody's next message could
+ * use it first, and that message would be taken for shown.
+ */
+type Told = Pick<Message, 'id' | 'at' | 'from'>
 
 const SEED_A = 0x811c9dc5
 const SEED_B = 0x01000193
@@ -39,20 +45,18 @@ const NO_ARCHIVE: Archive = {
   find: () => undefined,
 }
 
-interface Recent {
-  at: number
-  id: string
+interface Recent extends Told {
   message: Message | undefined
 }
 
-/** All messages that a client knows, once per id, in the order (`at`, `id`): an archive, and what came since. */
+/** All messages that a client knows, once per sender and id, in the order (`at`, `id`): an archive, and what came since. */
 export class MessageLog {
   readonly #archive: Archive
   /** The archive's hashes, xored from its beginning up to each place. */
   readonly #xorA: Int32Array
   readonly #xorB: Int32Array
   #recent: Recent[] = []
-  #ids = new Set<string>()
+  #known = new Set<string>()
   /** Those of `#recent` that have their text in memory, in the order in which they came. */
   #kept: Recent[] = []
 
@@ -73,9 +77,10 @@ export class MessageLog {
 
   /** Whether the message was new. A message that is the newest, as most are, costs O(1). */
   add(message: Message): boolean {
-    if (this.#ids.has(message.id) || this.#isArchived(message)) return false
-    this.#ids.add(message.id)
-    const recent: Recent = { at: message.at, id: message.id, message }
+    const key = messageKey(message)
+    if (this.#known.has(key) || this.#isArchived(message)) return false
+    this.#known.add(key)
+    const recent: Recent = { at: message.at, id: message.id, from: message.from, message }
     const last = this.#recent.at(-1)
     if (last === undefined || compareMessages(last, message) < 0) this.#recent.push(recent)
     else
@@ -97,8 +102,8 @@ export class MessageLog {
       if (message !== undefined) messages.push(message)
     }
     const [start, stop] = this.#since(from, to)
-    for (const { at, id, message } of this.#recent.slice(start, stop)) {
-      const found = message ?? this.#archive.find(at, id)
+    for (const recent of this.#recent.slice(start, stop)) {
+      const found = recent.message ?? this.#archive.find(recent)
       if (found !== undefined) messages.push(found)
     }
     return messages.sort(compareMessages)
@@ -110,8 +115,9 @@ export class MessageLog {
     let b = (this.#xorB[end] ?? 0) ^ (this.#xorB[first] ?? 0)
     const [start, stop] = this.#since(from, to)
     for (let place = start; place < stop; place++) {
-      const { id } = this.#recent[place] ?? { id: '' }
-      const hash = idHash(id)
+      const recent = this.#recent[place]
+      if (recent === undefined) continue
+      const hash = messageHash(recent)
       a ^= hash.a
       b ^= hash.b
     }
@@ -153,10 +159,11 @@ export class MessageLog {
     return recent !== undefined && compareMessages(recent, point) < 0
   }
 
-  #isArchived({ at, id }: Message): boolean {
+  #isArchived(message: Message): boolean {
+    const { at } = message
     const { at: times, hashA, hashB } = this.#archive
     if (times.length === 0 || at > (times.at(-1) ?? 0)) return false
-    const hash = idHash(id)
+    const hash = messageHash(message)
     for (let place = lowerBound(times.length, one => (times[one] ?? 0) < at); times[place] === at; place++) {
       if (hashA[place] === hash.a && hashB[place] === hash.b) return true
     }
@@ -200,9 +207,20 @@ function running(hashes: Int32Array): Int32Array {
   return xors
 }
 
-/** 64 bits of a message's id, as two signed halves. */
-export function idHash(id: string): { a: number; b: number } {
-  return { a: fnv1a(id, SEED_A), b: fnv1a(id, SEED_B) }
+/** A text for each message, the same wherever it is known. No name holds a line break. */
+export function messageKey({ from, id }: Pick<Message, 'from' | 'id'>): string {
+  return `${from}\n${id}`
+}
+
+/** 64 bits of what tells a message from others, as two signed halves. */
+export function messageHash(message: Pick<Message, 'from' | 'id'>): { a: number; b: number } {
+  const key = messageKey(message)
+  return { a: fnv1a(key, SEED_A), b: fnv1a(key, SEED_B) }
+}
+
+/** 32 bits of a name. */
+export function nameHash(name: string): number {
+  return fnv1a(name, SEED_A)
 }
 
 /** FNV-1a (Fowler, Noll, Vo), 32 bits, over UTF-16 units, finished by a multiply-xor so that an xor of many stays even. */

@@ -37,6 +37,8 @@ const COMPARE_AGAIN_MS = 2_000
 const KEY_AGAIN_MS = 1_000
 /** Whose a name is, is asked again after this long, ms, while something waits for another key. */
 const LOOK_AGAIN_MS = 10_000
+/** Servers that are known at most: of those that were told, the latest. */
+const MOST_SERVERS = 1_000
 /** Stands before a message of a user whose key is not the one that was known, also when that is long ago. */
 const UNTRUSTED = '[signed with another key than before] '
 
@@ -349,6 +351,10 @@ export class Session {
       const why = `${phase.url} does not know its users by keys, and ${user} has one: it could read and forge messages`
       return this.#refused('unauthorized', `${why}; if that is as it should be, give --insecure`)
     }
+    // Without this user's key nothing would be sealed, and what comes would be taken as it is.
+    if (answer.auth === 'key' && this.#seals === undefined) {
+      return this.#refused('unauthorized', `${phase.url} says that it knows its users by keys, and asked for none`)
+    }
     // The server's clock as of now: half of the round trip has passed since it told it.
     this.#offset = answer.time + (this.#now - phase.openedAt) / 2 - this.#now
     this.#confirmations = new Confirmations()
@@ -440,7 +446,11 @@ export class Session {
   }
 
   #meet(servers: readonly ServerAddress[]): void {
-    this.#urls = [...new Set([...this.#urls, ...servers.map(server => server.url)])]
+    const given = this.#options.servers
+    // Nobody who was given encrypted servers only goes to others because a server says so.
+    const encrypted = given.every(isEncrypted)
+    const told = servers.map(server => server.url).filter(url => !encrypted || isEncrypted(url))
+    this.#urls = [...new Set([...given, ...told, ...this.#urls])].slice(0, MOST_SERVERS)
     this.#tell({ type: 'servers', servers })
   }
 
@@ -622,4 +632,8 @@ export class Session {
   #tell(event: SessionEvent): void {
     this.#effects.push({ type: 'tell', event })
   }
+}
+
+function isEncrypted(url: string): boolean {
+  return url.startsWith('https:')
 }

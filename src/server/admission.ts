@@ -56,8 +56,8 @@ export class Admission {
       this.#until.set(connection, until)
       this.#nextAt = Math.min(this.#nextAt, until)
     } else if (credential?.kind === 'key') {
-      // Whoever adds a connection to a name holds it as long as it was held before.
-      const at = this.claim(name)?.at ?? clock.tick(wall)
+      // Whoever adds a connection to a name holds it as long as it was held before; from a peer's future, since now.
+      const at = Math.min(this.claim(name)?.at ?? Number.POSITIVE_INFINITY, clock.tick(wall))
       if (directory.ownClaim(name) === undefined) directory.setClaim(name, { key: credential.key, at })
     }
   }

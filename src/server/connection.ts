@@ -2,8 +2,8 @@ import type { Delivery } from '../delivery/delivery.ts'
 import { TokenBucket } from '../delivery/token-bucket.ts'
 import type { Limits } from '../protocol/limits.ts'
 
-/** Ids that an original client was sent lately: it knows no ids, so the server keeps a resent message from it. */
-const RECENT_IDS = 256
+/** Messages that an original client was sent lately: it knows no ids, so the server keeps a resent message from it. */
+const RECENT = 256
 
 /** One identified connection of a user to this server. */
 export class Connection {
@@ -67,12 +67,12 @@ export class Connection {
     return deliveries
   }
 
-  /** Whether an original client was sent this id already; notes that it is now. */
-  repeats(id: string): boolean {
+  /** Whether an original client was sent this message already, by its sender and id; notes that it is now. */
+  repeats(message: string): boolean {
     this.#recent ??= new Set()
-    if (this.#recent.has(id)) return true
-    this.#recent.add(id)
-    if (this.#recent.size > RECENT_IDS) for (const oldest of this.#recent) return !this.#recent.delete(oldest)
+    if (this.#recent.has(message)) return true
+    this.#recent.add(message)
+    if (this.#recent.size > RECENT) for (const oldest of this.#recent) return !this.#recent.delete(oldest)
     return false
   }
 }

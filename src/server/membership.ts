@@ -100,18 +100,21 @@ export class Membership {
     return this.#removed.has(id)
   }
 
+  /** Whether a server may be dialled at this address: where this one is encrypted, so are all. */
+  takes(url: string | undefined): boolean {
+    return url === undefined || url.startsWith('https:') || !this.#context.options.url.startsWith('https:')
+  }
+
   /** A server was heard of. */
   learn({ id, url, clients }: ServerAddress): void {
-    if (id === this.#context.options.id || this.#removed.has(id)) return
+    if (id === this.#context.options.id || this.#removed.has(id) || !this.takes(url)) return
     const known = this.peers.get(id)
     if (known === undefined && this.full) return
     const peer = known ?? this.#add(id, url)
-    if (clients !== undefined) peer.clients = clients
-    // A server that was replaced may have moved; where one is that is linked, it says itself.
-    if (known !== undefined) {
-      if (!peer.configured && peer.inbound === undefined && peer.outbound.state !== 'open') this.#moveTo(peer, url)
-      return
-    }
+    // A server that was replaced may have moved; where one is that is linked, for peers and for clients, it says itself.
+    if (peer.configured || peer.inbound !== undefined || peer.outbound.state === 'open') return
+    peer.clients = clients
+    if (known !== undefined) return this.#moveTo(peer, url)
     note(this.#context, { event: 'peer-learned', peer: id, url })
   }
 
@@ -123,7 +126,7 @@ export class Membership {
       peer = this.#add(id, url)
       if (url !== undefined) note(this.#context, { event: 'peer-learned', peer: id, url })
     }
-    if (clients !== undefined) peer.clients = clients
+    peer.clients = clients
     if (url !== undefined && !peer.configured) this.#moveTo(peer, url)
     return peer
   }

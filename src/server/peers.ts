@@ -338,6 +338,9 @@ export class Peers implements Departures {
       if (incarnation === options.incarnation) return refuse('own-id', 'this is the dialling server itself')
       return refuse('id-held', `this server has the id ${id} itself`)
     }
+    if (!this.#membership.takes(input.introduction.url)) {
+      return refuse('bad-handshake', 'this mesh is encrypted, and the address that you tell is not')
+    }
     if (this.#membership.isRemoved(id)) return refuse('removed', 'this server was told that you left the mesh')
     const peer = this.#membership.meet(input.introduction)
     if (peer === undefined) {

@@ -174,7 +174,7 @@ export class Router implements Arrivals {
     if (connection.protocol === 1) {
       // An original client confirms nothing: written counts as received.
       if (delivery !== undefined) delivery.delivered++
-      return !connection.repeats(message.id)
+      return !connection.repeats(`${message.from}\n${message.id}`)
     }
     delivery?.expect()
     connection.sent(delivery)

@@ -4,13 +4,13 @@ import { connect, type Socket } from 'node:net'
 const FRAMES_AT_ONCE = 1_000
 
 /** A WebSocket frame of a client (RFC 6455), masked with zeros. */
-function frame(text: string): Buffer {
+function frame(text: string, opcode = 1): Buffer {
   const payload = Buffer.from(text)
   const length =
     payload.length < 126
       ? Buffer.from([0x80 | payload.length])
       : Buffer.from([0x80 | 126, payload.length >> 8, payload.length & 0xff])
-  return Buffer.concat([Buffer.from([0x81]), length, Buffer.alloc(4), payload])
+  return Buffer.concat([Buffer.from([0x80 | opcode]), length, Buffer.alloc(4), payload])
 }
 
 export class Flood {
@@ -49,7 +49,16 @@ export class Flood {
 
   /** Sends this event without end, once it is identified. */
   start(event: unknown): void {
-    const packets = Buffer.concat(Array.from({ length: FRAMES_AT_ONCE }, () => frame(`42${JSON.stringify(event)}`)))
+    this.#write(frame(`42${JSON.stringify(event)}`))
+  }
+
+  /** Sends WebSocket's own pings (opcode 9) or pongs (10) without end. */
+  control(opcode: 9 | 10): void {
+    this.#write(frame('x'.repeat(125), opcode))
+  }
+
+  #write(one: Buffer): void {
+    const packets = Buffer.concat(Array.from({ length: FRAMES_AT_ONCE }, () => one))
     this.#flooding = true
     const write = () => {
       while (this.#flooding && this.open) if (!this.#socket.write(packets)) return

@@ -143,7 +143,7 @@ export const MUTANTS: readonly Change[] = [
   {
     name: 'no dedupe in the client',
     file: 'src/client/message-log.ts',
-    from: 'if (this.#ids.has(message.id) || this.#isArchived(message)) return false',
+    from: 'if (this.#known.has(key) || this.#isArchived(message)) return false',
     to: '',
   },
   {

@@ -1,9 +1,9 @@
 import { errors, type Msg } from '@nats-io/transport-node'
-import type { Introduction, LinkRefusal } from '../../../src/protocol/frames.ts'
+import type { Holds, Introduction, LinkRefusal } from '../../../src/protocol/frames.ts'
 import { exceeds, type Limits } from '../../../src/protocol/limits.ts'
 import type { Effect } from '../../../src/server/types.ts'
 import { HANDSHAKE_MS } from '../carrier.ts'
-import { answersTo, newParty, type Party, prove, sameProof, type Welcome, welcomeSchema } from '../handshake.ts'
+import { answersTo, newParty, type Party, prove, readWelcome, sameProof, welcomeOf } from '../handshake.ts'
 import { challengeSchema, knockSchema, parse, SUBJECTS } from './envelopes.ts'
 import type { Nats } from './nats.ts'
 
@@ -22,7 +22,7 @@ export interface DoorOptions {
 
 /** What a dial came to: a link of this name, or why not. */
 export type Dialled =
-  | { ok: true; link: string; acceptor: Party; holds: Extract<Welcome, { ok: true }>['holds'] }
+  | { ok: true; link: string; acceptor: Party; holds: Holds }
   | { ok: false; reason: string; code?: LinkRefusal }
 
 /** Handshakes over the backbone, as requests to the door of a server: the same proofs as over sockets. */
@@ -45,13 +45,8 @@ export class Door {
       if (!answersTo(id, acceptor.id)) return { ok: false, reason: `another server answers to it: ${acceptor.id}` }
       const link = acceptor.nonce
       const proof = prove(secret, 'dialler', dialler, acceptor)
-      const welcome = welcomeSchema.safeParse(await this.#ask(acceptor.id, { link, proof }))
-      if (!welcome.success) return { ok: false, reason: 'a malformed answer to the handshake' }
-      if (!welcome.data.ok) return { ok: false, reason: welcome.data.message, code: welcome.data.code }
-      if (!sameProof(prove(secret, 'acceptor', dialler, acceptor), welcome.data.proof)) {
-        return { ok: false, reason: 'it does not hold the secret of this mesh', code: 'wrong-secret' }
-      }
-      return { ok: true, link, acceptor, holds: welcome.data.holds }
+      const welcome = readWelcome(secret, dialler, acceptor, await this.#ask(acceptor.id, { link, proof }))
+      return welcome.ok ? { ok: true, link, acceptor, holds: welcome.holds } : welcome
     } catch (error) {
       return { ok: false, reason: reasonOf(error) }
     }
@@ -72,7 +67,9 @@ export class Door {
 
   #first(message: Msg, dialler: Party): void {
     const { self, limits } = this.#options
-    if (exceeds(this.#knocks.size + 1, limits.handshakes)) return
+    // Who says nothing more is not to keep the door shut: the oldest makes room.
+    const [oldest] = this.#knocks.keys()
+    if (oldest !== undefined && exceeds(this.#knocks.size + 1, limits.handshakes)) this.#knocks.delete(oldest)
     const acceptor = newParty(self)
     const patience = setTimeout(() => this.#knocks.delete(acceptor.nonce), HANDSHAKE_MS)
     this.#knocks.set(acceptor.nonce, { dialler, acceptor, patience })
@@ -86,14 +83,11 @@ export class Door {
     const { dialler, acceptor, patience } = knock
     this.#knocks.delete(link)
     clearTimeout(patience)
-    const answer = (welcome: Welcome) => message.respond(JSON.stringify(welcome))
+    const answer = (welcome: unknown) => message.respond(JSON.stringify(welcome))
     if (!sameProof(prove(secret, 'dialler', dialler, acceptor), proof)) {
       return void answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
     }
-    proven(dialler, link, effect => {
-      if (effect.type === 'refuse') answer({ ok: false, code: effect.code, message: effect.message })
-      else answer({ ok: true, proof: prove(secret, 'acceptor', dialler, acceptor), holds: effect.holds })
-    })
+    proven(dialler, link, effect => answer(welcomeOf(effect, secret, dialler, acceptor)))
   }
 
   async #ask(id: string, knock: unknown): Promise<unknown> {
