@@ -12,8 +12,9 @@ import { screen } from './screen.ts'
 import { type Benchmark, judge, type Result, table } from './support/report.ts'
 import { sleep } from './support/servers.ts'
 import { users } from './users.ts'
+import { workers } from './workers.ts'
 
-const benchmarks: readonly Benchmark[] = [im, presence, users, join, idle, screen, scale]
+const benchmarks: readonly Benchmark[] = [im, workers, presence, users, join, idle, screen, scale]
 
 const program = new Command('bench')
   .argument('[names...]', `which: ${benchmarks.map(({ name }) => name).join(', ')} (default: all)`)

@@ -18,6 +18,8 @@ export class RawClient {
   /** Bytes of the frames that brought packets; pings are not counted. */
   bytes = 0
   closed = false
+  /** The id that engine.io gave the connection. */
+  session = ''
   readonly #socket: Socket
   #rest: Buffer | undefined
   #out: string[] = []
@@ -99,6 +101,7 @@ export class RawClient {
   #frame(frame: Buffer): void {
     switch (frame[0]) {
       case 0x30: // engine.io is open
+        this.session = /"sid":"([^"]*)"/.exec(frame.toString())?.[1] ?? ''
         return this.#write('40')
       case 0x32: // ping
         return this.#write('3')

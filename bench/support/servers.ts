@@ -42,9 +42,9 @@ export function sleep(ms: number): Promise<void> {
 }
 
 /** Waits until `check` holds. */
-export async function until(what: string, check: () => boolean, within = 60_000): Promise<void> {
+export async function until(what: string, check: () => boolean | Promise<boolean>, within = 60_000): Promise<void> {
   const since = performance.now()
-  while (!check()) {
+  while (!(await check())) {
     if (performance.now() - since > within) throw new Error(`not within ${within} ms: ${what}`)
     await sleep(2)
   }
@@ -62,8 +62,9 @@ async function listening(port: number): Promise<void> {
   throw new Error(`nothing listens on port ${port}`)
 }
 
-function start(command: string, args: readonly string[], ipc: boolean): ChildProcess {
-  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit', ...(ipc ? ['ipc' as const] : [])] })
+function start(command: string, args: readonly string[], ipc: boolean, env: NodeJS.ProcessEnv = {}): ChildProcess {
+  const stdio = ['ignore', 'ignore', 'inherit', ...(ipc ? ['ipc' as const] : [])] as const
+  const child = spawn(command, args, { stdio: [...stdio], env: { ...process.env, ...env } })
   running.add(child)
   child.on('exit', () => running.delete(child))
   return child
@@ -83,6 +84,7 @@ function read(child: ChildProcess, question: 'now' | 'collected' = 'now'): Promi
   })
 }
 
+/** @param others are measured, and ended, with the processes that they started */
 function system(
   name: string,
   ports: number[],
@@ -96,7 +98,7 @@ function system(
     cpu: async () => {
       let sum = 0
       for (const child of nodes) sum += (await read(child)).cpu
-      for (const { pid } of others) sum += cpuOf(pid)
+      for (const pid of others.flatMap(family)) sum += cpuOf(pid)
       return sum
     },
     memory: () => {
@@ -107,24 +109,29 @@ function system(
     stop: () => {
       // With a profile wanted, Node has to end by itself.
       for (const child of nodes) child.kill(process.env.BENCH_CPU_PROF === undefined ? 'SIGKILL' : 'SIGTERM')
-      for (const child of others) child.kill('SIGKILL')
+      for (const pid of others.flatMap(family)) process.kill(pid, 'SIGKILL')
       clean()
     },
   }
 }
 
+/** A process, and those that it started; none when it has ended. */
+function family(child: ChildProcess): number[] {
+  const { pid } = child
+  if (pid === undefined || !running.has(child)) return []
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return [pid, ...children.split(' ').filter(Boolean).map(Number)]
+}
+
 /** CPU time of any process, ms: fields 14 and 15 of /proc/PID/stat (proc(5)), in ticks. */
-function cpuOf(pid: number | undefined): number {
+function cpuOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS
 }
 
-/**
- * So many servers of this product, as a user would start them. Its limits stand, but for how much one client may send.
- * @param settle time for them to find each other, ms
- */
-export async function startMesh(servers: number, settle = 1_500): Promise<System> {
+/** A config of so many servers, in a folder of its own. Its limits stand, but for how much one client may send. */
+async function writeMesh(servers: number) {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-bench-'))
   const ports: number[] = []
   for (let n = 0; n < servers; n++) ports.push(await freePort())
@@ -132,10 +139,34 @@ export async function startMesh(servers: number, settle = 1_500): Promise<System
   const config = join(folder, 'config.json')
   writeFileSync(config, JSON.stringify({ servers: list, limits: { messagesPerSecond: 1e6, burst: 1e6 } }))
   const args = ['--config', config, '--log-format', 'json', '--log-level', 'error']
-  const nodes = list.map(({ id }) => startNode('daemon/main.js', ['--id', id, ...args]))
+  const clean = () => rmSync(folder, { recursive: true, force: true })
+  return { folder, ports, ids: list.map(({ id }) => id), args, clean }
+}
+
+/**
+ * So many servers of this product, as a user would start them.
+ * @param settle time for them to find each other, ms
+ */
+export async function startMesh(servers: number, settle = 1_500): Promise<System> {
+  const { ports, ids, args, clean } = await writeMesh(servers)
+  const nodes = ids.map(id => startNode('daemon/main.js', ['--id', id, ...args]))
   await Promise.all(ports.map(listening))
   await sleep(settle)
-  return system('mesh-chat', ports, nodes, [], () => rmSync(folder, { recursive: true, force: true }))
+  return system('mesh-chat', ports, nodes, [], clean)
+}
+
+/**
+ * One server of this product, whose port so many workers share; undefined: none, the server is a single process. The
+ * workers may not have met yet. The meter is not there: workers would load it, too, and answer where nobody asks.
+ */
+export async function startWorkers(workers: number | undefined): Promise<System> {
+  const { folder, ports, args, clean } = await writeMesh(1)
+  const shared = workers === undefined ? [] : ['--workers', `${workers}`]
+  const command = [join(BUILD, 'daemon/main.js'), '--id', 'server-1', ...args, ...shared]
+  // What is left of a primary that is killed goes with the folder.
+  const primary = start(process.execPath, command, false, { TMPDIR: folder })
+  await Promise.all(ports.map(listening))
+  return system('mesh-chat', ports, [], [primary], clean)
 }
 
 /** Whether Redis can be started here. */

@@ -1,0 +1,140 @@
+/** Pairs of users who write to each other: the load of the benchmarks that send messages. */
+import { Confirmations } from '../../src/client/confirmations.ts'
+import type { RawClient } from './raw-client.ts'
+import { type System, until } from './servers.ts'
+
+export const PAIRS = 50
+/** Messages of a pair on their way at once, when saturated. */
+const WINDOW = 40
+/** Fills the text up to 100 bytes; in front of it stands which message it is. */
+const FILLER = 'x'.repeat(80)
+
+export interface Pair {
+  sender: RawClient
+  recipient: RawClient
+  sent: number
+  delivered: number
+  echoed: number
+  acknowledged: number
+  /** When messages that have not arrived were sent, oldest first. */
+  sentAt: number[]
+}
+
+export interface Load {
+  system: System
+  pairs: Pair[]
+  latencies: number[]
+  /** Called at each delivery. */
+  onDelivered: (pair: Pair) => void
+}
+
+/** How often `needle` stands in `text`. */
+function count(text: string, needle: string): number {
+  let found = 0
+  for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + needle.length)) found++
+  return found
+}
+
+/**
+ * Connects everyone, one client per user, and answers when each is identified.
+ * @param open connects the sender and the recipient of a pair
+ */
+export async function connectPairs(
+  system: System,
+  open: (pair: number) => Promise<readonly [sender: RawClient, recipient: RawClient]>,
+): Promise<Load> {
+  const protocol2 = system.name === 'mesh-chat'
+  const load: Load = { system, pairs: [], latencies: [], onDelivered: () => {} }
+  for (let n = 0; n < PAIRS; n++) {
+    const [sender, recipient] = await open(n)
+    const pair: Pair = { sender, recipient, sent: 0, delivered: 0, echoed: 0, acknowledged: 0, sentAt: [] }
+    let identified = 0
+    for (const [client, user] of [
+      [sender, `sender-${n}`],
+      [recipient, `recipient-${n}`],
+    ] as const) {
+      // As the product's client does.
+      const confirmations = new Confirmations()
+      let confirming: NodeJS.Timeout | undefined
+      let confirmingAt = Number.POSITIVE_INFINITY
+      const confirm = () => {
+        const count = confirmations.take(performance.now())
+        if (count !== undefined) client.send(`2["got",${count}]`)
+        confirmingAt = Number.POSITIVE_INFINITY
+        confirmSoon()
+      }
+      const confirmSoon = () => {
+        if (confirmations.due >= confirmingAt) return
+        clearTimeout(confirming)
+        confirmingAt = confirmations.due
+        confirming = setTimeout(confirm, Math.max(0, Math.ceil(confirmingAt - performance.now())))
+      }
+      client.onPacket = packet => {
+        if (packet.startsWith('43', 0) || packet[0] === '3') {
+          if (packet.startsWith('30[')) identified++
+          else if (packet.includes('"delivered":1}')) pair.acknowledged++
+          else throw new Error(`${system.name}: ${packet}`)
+          return
+        }
+        const messages = packet.startsWith('2["im"') ? count(packet, '"text":') : 0
+        if (messages === 0) return
+        if (client === sender) pair.echoed += messages
+        else {
+          const now = performance.now()
+          for (let m = 0; m < messages; m++) {
+            pair.delivered++
+            load.latencies.push(now - (pair.sentAt.shift() ?? now))
+            load.onDelivered(pair)
+          }
+        }
+        if (!protocol2) return
+        for (let m = 0; m < messages; m++) confirmations.receive(client === sender, performance.now())
+        confirmSoon()
+      }
+      client.send(`20["identify",${JSON.stringify(protocol2 ? { user, client: 'bench/1', protocol: 2 } : user)}]`)
+    }
+    await until('identification', () => identified === 2)
+    load.pairs.push(pair)
+  }
+  return load
+}
+
+let numbers = 1
+/** Sends the next message of pair `n`. */
+export function send(pair: Pair, n: number, protocol2: boolean): void {
+  pair.sent++
+  pair.sentAt.push(performance.now())
+  const text = `message ${pair.sent} ${FILLER}`.slice(0, 100)
+  const message = `"to":"recipient-${n}","text":"${text}"`
+  if (!protocol2) return pair.sender.send(`2["im",{${message}}]`)
+  const number = ++numbers
+  pair.sender.send(`2${number}["im",{"id":"bench-run-of-today.${number.toString(36)}","at":${Date.now()},${message}}]`)
+}
+
+/** So many messages as fast as they go; answers with CPU s of all servers per 100,000, and the rate per second. */
+export async function saturate(load: Load, messages: number): Promise<{ cpu: number; rate: number }> {
+  const { system, pairs } = load
+  const protocol2 = system.name === 'mesh-chat'
+  const target = Math.ceil(messages / PAIRS)
+  const goals = pairs.map(pair => pair.sent + target)
+  const numberOf = new Map(pairs.map((pair, n) => [pair, n]))
+  load.onDelivered = pair => {
+    const n = numberOf.get(pair) ?? 0
+    if (pair.sent < (goals[n] ?? 0)) send(pair, n, protocol2)
+  }
+  const cpu = await system.cpu()
+  const since = performance.now()
+  for (const [n, pair] of pairs.entries()) for (let w = 0; w < Math.min(WINDOW, target); w++) send(pair, n, protocol2)
+  await until('all messages', () => pairs.every(pair => pair.delivered === pair.sent), 120_000)
+  const seconds = (performance.now() - since) / 1000
+  await settled(load)
+  const spent = (await system.cpu()) - cpu
+  return { cpu: (spent / 1000 / (target * PAIRS)) * 100_000, rate: (target * PAIRS) / seconds }
+}
+
+/** Every message delivered once and echoed once, and in this product confirmed. */
+export async function settled({ pairs, system }: Load): Promise<void> {
+  const whole = ({ sent, delivered, echoed, acknowledged }: Pair) =>
+    delivered === sent && echoed === sent && (system.name !== 'mesh-chat' || acknowledged === sent)
+  await until(`every message at ${system.name}`, () => pairs.every(whole), 10_000)
+}
