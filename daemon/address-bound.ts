@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { Addresses } from '../src/server/addresses.ts'
+import { Addresses, isLoopback } from '../src/server/addresses.ts'
 
 /** A client that polls has two TCP connections at times. */
 const TCP_CONNECTIONS = 2
@@ -14,8 +14,9 @@ export function boundAddresses(http: Server, perAddress: number): void {
   const addresses = new Addresses()
   let numbers = 0
   http.prependListener('connection', (socket: Socket) => {
-    const number = ++numbers
     const { remoteAddress = '' } = socket
+    if (isLoopback(remoteAddress)) return
+    const number = ++numbers
     if (!addresses.enter(number, remoteAddress, perAddress * TCP_CONNECTIONS)) return void socket.destroy()
     socket.once('close', () => addresses.leave(number))
   })

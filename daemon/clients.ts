@@ -112,7 +112,7 @@ export class ClientGate {
   #connected(socket: Socket): void {
     slim(socket)
     const connection = ++this.#numbers
-    const frames = new TurnFrames(socket.conn, this.#waits)
+    const frames = new TurnFrames(socket.conn, this.#waits, Wire.of(socket.conn))
     const client: Client = {
       connection,
       socket,

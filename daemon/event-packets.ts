@@ -19,6 +19,10 @@ interface WebSocketOfWs {
 /** Takes an event; `call` is the number of the acknowledgement that it wants. False: it goes the ordinary way. */
 type TakeEvent = (event: string, payload: unknown, call: number | undefined) => boolean
 
+/** Where a connection keeps the reader of its events. */
+const PACKETS = Symbol('event packets')
+type WithPackets = Engine & { [PACKETS]?: EventPackets }
+
 /** Before an event in the default namespace stand engine.io's type (message), Socket.IO's (event), maybe a number. */
 const HEAD = /^42(\d{0,15})\[/
 
@@ -35,8 +39,6 @@ export class EventPackets {
   /** Whether packets of this turn went the ordinary way. */
   #behind = false
 
-  static readonly #of = new WeakMap<Engine, EventPackets>()
-
   /** @param counted called for each packet that does not go the ordinary way, with its bytes */
   static install(engine: Engine, counted: (bytes: number) => void): void {
     const internals = engine as unknown as EngineInternals
@@ -44,7 +46,7 @@ export class EventPackets {
     const [listener] = socket?.listeners('message') ?? []
     if (name !== 'websocket' || socket === undefined || listener === undefined) return
     const packets = new EventPackets(internals, listener)
-    EventPackets.#of.set(engine, packets)
+    ;(engine as WithPackets)[PACKETS] = packets
     socket.removeAllListeners('message')
     socket.on('message', (data, isBinary) => {
       if (!isBinary && packets.#read(data)) counted(data.length)
@@ -52,8 +54,8 @@ export class EventPackets {
     })
   }
 
-  static of(engine: Engine): EventPackets | undefined {
-    return EventPackets.#of.get(engine)
+  static of(engine: WithPackets): EventPackets | undefined {
+    return engine[PACKETS]
   }
 
   private constructor(engine: EngineInternals, ordinary: (data: Buffer, isBinary: boolean) => void) {

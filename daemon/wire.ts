@@ -106,6 +106,11 @@ export class Wire {
   /** So many bytes went into engine.io's buffer. */
   written(bytes: number): void {
     this.#queued += bytes
+    this.passed()
+  }
+
+  /** Something went to the socket: too much may wait there. */
+  passed(): void {
     if (this.#ended || !exceeds(this.#queued + (this.#raw?.bufferedAmount ?? 0), this.#bound)) return
     const who = this.#link ? 'peer' : 'client'
     Wire.cutOff[who]++

@@ -3,7 +3,7 @@ import { createServer, type Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server, type Socket } from 'socket.io'
 import { io } from 'socket.io-client'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { EventPackets } from '../daemon/event-packets.ts'
 import { slim } from '../daemon/slim.ts'
 import { type CreatedPacket, giveFrame, Packet, TurnFrames } from '../daemon/turn-frames.ts'
@@ -34,6 +34,12 @@ async function connected(transport: 'websocket' | 'polling') {
   return { client, read, socket: await accepted }
 }
 
+/** The frames that go straight to `ws`. */
+function spyOnFrames(socket: Socket) {
+  const { transport } = socket.conn as unknown as { transport: { socket?: { _sender: { sendFrame(): void } } } }
+  return transport.socket === undefined ? undefined : vi.spyOn(transport.socket._sender, 'sendFrame')
+}
+
 const events = [
   ['short', 'x'],
   ['medium', 'ü'.repeat(200)],
@@ -52,16 +58,50 @@ test.each([
   const frames = new TurnFrames(socket.conn, () => waits++)
   let written = 0
   socket.conn.on('packetCreate', () => written++)
+  const straight = spyOnFrames(socket)
   for (const [event, payload] of events) frames.add(new Packet(`2${JSON.stringify([event, payload])}`))
   expect(waits).toBe(1)
   frames.flush()
-  expect(written).toBe(writes)
+  expect(written + (straight?.mock.calls.length ?? 0)).toBe(writes)
   frames.add(new Packet('2["before",0]'))
   // What Socket.IO writes itself goes behind what waits.
   socket.emit('behind', 1)
   await expect
     .poll(() => received, { timeout: 10_000 })
     .toEqual([...events, ['before', 0], ['behind', 1]].map(one => [...one]))
+  client.close()
+})
+
+test('frames go straight to ws, but behind what engine.io still has to write', async () => {
+  const { client, socket } = await connected('websocket')
+  const received: unknown[] = []
+  client.onAny((event, payload) => received.push([event, payload]))
+  let passed = 0
+  const frames = new TurnFrames(socket.conn, () => {}, { passed: () => passed++ })
+  let written = 0
+  socket.conn.on('packetCreate', () => written++)
+  const say = (n: number) => {
+    frames.add(new Packet(`2["frame",${n}]`))
+    frames.flush()
+  }
+  say(1)
+  say(2)
+  expect([written, passed]).toEqual([0, 2])
+  // Until this is written, engine.io keeps what comes behind it.
+  socket.emit('ordinary', 3)
+  say(4)
+  expect([written, passed]).toEqual([2, 2])
+  await expect
+    .poll(() => received, { timeout: 10_000 })
+    .toEqual([
+      ['frame', 1],
+      ['frame', 2],
+      ['ordinary', 3],
+      ['frame', 4],
+    ])
+  say(5)
+  expect([written, passed]).toEqual([2, 3])
+  await expect.poll(() => received.length, { timeout: 10_000 }).toBe(5)
   client.close()
 })
 
