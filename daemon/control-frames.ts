@@ -4,6 +4,9 @@ import { TokenBucket } from '../src/delivery/token-bucket.ts'
 /** Neither end of a connection has a use for more pings and pongs of WebSocket itself; something between them may. */
 const FRAMES = { perSecond: 1, atOnce: 100 }
 
+/** How long a client may take to answer that it is closed, ms. */
+const CLOSING_MS = 1_000
+
 /** Where a WebSocket keeps its bucket, once there is a first such frame: the listeners are the same for all. */
 const BUCKET = Symbol('control frames')
 
@@ -23,10 +26,12 @@ function onControl(this: WebSocketOfWs): void {
 
 /**
  * Cuts off who floods a WebSocket with pings or pongs (RFC 6455, section 5.5). They are no packets of engine.io, so no
- * other bound sees them; and each ping is answered, into a buffer that who does not read lets grow.
+ * other bound sees them; and each ping is answered, into a buffer that who does not read lets grow. And who does not
+ * answer that it is closed is not waited for: `ws` would give it half a minute more.
  */
 export function boundControlFrames(io: Server): void {
-  const { ws } = io.engine as unknown as { ws: { handleUpgrade: Upgrade } }
+  const { ws } = io.engine as unknown as { ws: { handleUpgrade: Upgrade; options: { closeTimeout: number } } }
+  ws.options.closeTimeout = CLOSING_MS
   const upgrade = ws.handleUpgrade
   ws.handleUpgrade = (request, socket, head, take) => {
     upgrade.call(ws, request, socket, head, websocket => {

@@ -1,6 +1,7 @@
 /** Who does not belong tries the doors of a real server: as a peer without the secret, as a client, as a web page. */
 import { writeFileSync } from 'node:fs'
 import { createServer, type Server as HttpServer } from 'node:http'
+import { connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
 import { Server } from 'socket.io'
 import { io, type Socket } from 'socket.io-client'
@@ -130,6 +131,22 @@ describe('a rogue peer', () => {
     await listening.close()
   })
 
+  test('with the secret, but another id, is not taken for the peer whose address it has', async () => {
+    const http: HttpServer = createServer().listen(peerPort, '127.0.0.1')
+    const listening = new Server(http)
+    listening.of('/mesh').on('connection', socket => {
+      const self = rogue('server-9')
+      socket.emit('challenge', self)
+      socket.once('prove', (_, answer: (payload: unknown) => void) => {
+        const proof = prove(SECRET, 'acceptor', socket.handshake.auth as Party, self)
+        answer({ ok: true, proof, holds: { seq: 0 } })
+      })
+    })
+    await until('it is found out', () => /another server than server-2 answers at .*: server-9/.test(server.out))
+    expect(server.out).not.toContain('Outbound connection to peer: server-2')
+    await listening.close()
+  })
+
   test('cannot end a server by what it says at the address of a peer', async () => {
     const http: HttpServer = createServer().listen(peerPort, '127.0.0.1')
     const listening = new Server(http)
@@ -190,6 +207,37 @@ describe('a rogue client', () => {
     )
     await rosterIs(billy, ['Billy', 'Mallory'])
   })
+})
+
+test('a packet has at most two megabytes', async () => {
+  const [small, large] = [await online('Anna'), await online('Billy')]
+  small.emit('nonsense', 'x'.repeat(1_990_000))
+  large.emit('nonsense', 'x'.repeat(2_010_000))
+  await until('the larger one is cut off', () => !large.connected)
+  expect(await small.timeout(5_000).emitWithAck('roster')).toMatchObject({ users: expect.arrayContaining(['Anna']) })
+  small.disconnect()
+})
+
+test('a connection that joins nothing ends after ten seconds', { timeout: 40_000 }, async () => {
+  const socket = connectTcp(port, '127.0.0.1')
+  let closed = false
+  let heard = ''
+  socket.on('data', chunk => {
+    heard += chunk
+    // It answers engine.io's pings, masked with zeros, and asks for no namespace.
+    if (chunk.toString('latin1') === '\x81\x012') socket.write(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x33]))
+  })
+  socket.on('close', () => {
+    closed = true
+  })
+  socket.write(
+    'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  )
+  await until('it is connected', () => heard.includes('0{"sid"'))
+  const took = await until('it is closed', () => closed)
+  expect(took).toBeGreaterThan(9_000)
+  expect(took).toBeLessThan(12_000)
 })
 
 test('what is not answered cannot be called: a call would be kept for ever', async () => {
