@@ -8,11 +8,15 @@ interface Connected {
 }
 
 const NOBODY: readonly never[] = []
+/** Of so many names is remembered which peers hold them. */
+const REMEMBERED = 10_000
 
 /** Who is online, and where: this server's own users with their connections, and a replica of each peer. */
 export class Directory<Connection extends Connected> {
   #rooms = new Map<string, Connection[]>()
   #replicas = new Map<string, Replica>()
+  /** Which peers hold a name, as it was last looked up. */
+  #remembered = new Map<string, readonly string[]>()
   /** Whose the names with rooms here are, where they are known by keys. */
   #claims = new Map<string, Claim>()
 
@@ -105,11 +109,27 @@ export class Directory<Connection extends Connected> {
   }
 
   /** The peers that hold a connection of either user. */
-  peersHolding(one: string, other: string): string[] {
+  peersHolding(one: string, other: string): readonly string[] {
+    const ones = this.#holders(one)
+    if (one === other) return ones
+    const others = this.#holders(other)
+    if (others.length === 0) return ones
+    return ones.length === 0 ? others : [...ones, ...others.filter(peer => !ones.includes(peer))]
+  }
+
+  /** A name's connections to some peer have changed. */
+  moved(name: string): void {
+    this.#remembered.delete(name)
+  }
+
+  /** Remembered, for it is asked with each message: so that it costs the same among 3 peers and among 200. */
+  #holders(name: string): readonly string[] {
+    const remembered = this.#remembered.get(name)
+    if (remembered !== undefined) return remembered
     const peers: string[] = []
-    for (const [peer, replica] of this.#replicas) {
-      if (replica.connections(one) > 0 || replica.connections(other) > 0) peers.push(peer)
-    }
+    for (const [peer, replica] of this.#replicas) if (replica.connections(name) > 0) peers.push(peer)
+    if (this.#remembered.size >= REMEMBERED) this.#remembered.clear()
+    this.#remembered.set(name, peers)
     return peers
   }
 }

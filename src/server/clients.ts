@@ -187,6 +187,7 @@ export class Clients {
 
   /** Marks that a name's connections changed, here or on a peer. */
   touch(name: string): void {
+    this.#context.directory.moved(name)
     this.#context.roster.touch(name)
     this.#multiples.touch(name)
     this.#context.siblings.add(name)

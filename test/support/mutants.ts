@@ -99,6 +99,12 @@ export const MUTANTS: readonly Change[] = [
     to: 'if (peer === undefined) return\n    peer.fates',
   },
   {
+    name: 'a message goes to where its recipient was when it was last looked up',
+    file: 'src/server/clients.ts',
+    from: 'this.#context.directory.moved(name)',
+    to: '',
+  },
+  {
     name: "a message skips the sender's other clients on other servers",
     file: 'src/server/router.ts',
     from: 'context.directory.peersHolding(message.to, message.from)',
