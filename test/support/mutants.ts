@@ -34,8 +34,8 @@ export const MUTANTS: readonly Change[] = [
   },
   {
     name: 'a gap that a beat shows is not mended',
-    file: 'src/server/peers.ts',
-    from: 'if (peer.replica.isBehind(inbound.incarnation, frame.payload.seq)) this.#resync(peer)',
+    file: 'src/server/peers/incoming.ts',
+    from: 'if (peer.replica.isBehind(inbound.incarnation, frame.payload.seq)) this.#resync(peer, inbound)',
     to: '',
   },
   {
@@ -46,26 +46,26 @@ export const MUTANTS: readonly Change[] = [
   },
   {
     name: 'no grace: a blip of a link takes its users away',
-    file: 'src/server/peers.ts',
+    file: 'src/server/peers/links.ts',
     from: 'peer.goneAt = now + options.graceMs\n    } else',
     to: 'peer.goneAt = now\n    } else',
   },
   {
     name: 'grace never ends: the users of a dead server stay',
-    file: 'src/server/peers.ts',
+    file: 'src/server/peers/links.ts',
     from: 'if (peer.replica.incarnation !== undefined) peer.goneAt = now + options.graceMs',
     to: '',
   },
   {
     name: 'a half-open inbound link is never found',
-    file: 'src/server/peers.ts',
-    from: 'if (inbound !== undefined && now - inbound.heardAt > LINK_DEAD_MS) this.#cut(inbound.link, SILENT)',
+    file: 'src/server/peers/beats.ts',
+    from: 'if (inbound !== undefined && now - inbound.heardAt > LINK_DEAD_MS) this.#links.cut(inbound.link, SILENT)',
     to: '',
   },
   {
     name: 'a half-open outbound link is never found',
-    file: 'src/server/peers.ts',
-    from: 'if (now - outbound.heardAt > LINK_DEAD_MS) this.#cut(outbound.link, SILENT)\n      else this',
+    file: 'src/server/peers/beats.ts',
+    from: 'if (now - outbound.heardAt > LINK_DEAD_MS) this.#links.cut(outbound.link, SILENT)\n      else this',
     to: 'this',
   },
   {
@@ -76,7 +76,7 @@ export const MUTANTS: readonly Change[] = [
   },
   {
     name: 'held forwards are dropped when the link is back',
-    file: 'src/server/peers.ts',
+    file: 'src/server/peers/outgoing.ts',
     from: 'peer.batch.push(frame)\n',
     to: '\n',
   },
@@ -94,7 +94,7 @@ export const MUTANTS: readonly Change[] = [
   },
   {
     name: 'a server is told the fate of what its life before forwarded',
-    file: 'src/server/peers.ts',
+    file: 'src/server/peers/outgoing.ts',
     from: 'if (peer?.inbound?.incarnation !== incarnation) return\n    peer.fates',
     to: 'if (peer === undefined) return\n    peer.fates',
   },
