@@ -4,7 +4,8 @@ import * as z from 'zod'
 import { siblingSchema } from '../src/client/catch-up.ts'
 import type { SessionEvent } from '../src/client/events.ts'
 import type { Archive } from '../src/client/message-log.ts'
-import { Session, type SessionEffect, type SessionInput, type SessionOptions } from '../src/client/session.ts'
+import { Session } from '../src/client/session.ts'
+import type { SessionEffect, SessionInput, SessionOptions } from '../src/client/types.ts'
 import {
   addressSchema,
   connectionsSchema,

@@ -1,6 +1,7 @@
 /** The wall clock may jump: order, patience and what clients compose do not follow it. */
 import { expect, test } from 'vitest'
-import { Session, type SessionEffect } from '../src/client/session.ts'
+import { Session } from '../src/client/session.ts'
+import type { SessionEffect } from '../src/client/types.ts'
 import { Desk } from './support/desk.ts'
 
 const HOUR = 3_600_000

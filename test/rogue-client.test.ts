@@ -1,6 +1,7 @@
 /** A client that knows the protocol and lies, and a server that lies to its clients: in simulation. */
 import { describe, expect, test } from 'vitest'
-import { Session, type SessionEffect } from '../src/client/session.ts'
+import { Session } from '../src/client/session.ts'
+import type { SessionEffect } from '../src/client/types.ts'
 import type { Identified } from '../src/protocol/messages.ts'
 import { Desk } from './support/desk.ts'
 import { Mesh, type SimClient } from './support/mesh.ts'

@@ -89,6 +89,12 @@ export class Peer {
     return !configured && inbound === undefined && outbound.state === 'waiting' && replica.size + held.size === 0
   }
 
+  /** When it is to be dialled, or its users leave the roster; monotonic ms. */
+  get deadline(): number {
+    const { outbound, goneAt } = this
+    return outbound.state === 'waiting' ? Math.min(outbound.retryAt, goneAt) : goneAt
+  }
+
   /** Notes a change of a user's connections to it. */
   changed(user: string, now: number): void {
     this.#departed.delete(user)

@@ -50,7 +50,7 @@ export class MeshServer {
     }
     this.#peers = new Peers(this.#context, name => this.#clients.touch(name))
     this.#clients = new Clients(this.#context, this.#peers.servers)
-    this.#router = new Router(this.#context, this.#clients, this.#peers)
+    this.#router = new Router(this.#context, this.#clients, this.#peers.departures)
     this.#peers.arrivals = this.#router
     this.#surveys = new Surveys(this.#context, this.#clients, this.#peers)
     this.#peers.observer = this.#surveys

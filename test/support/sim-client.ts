@@ -1,5 +1,6 @@
 import type { SessionEvent } from '../../src/client/events.ts'
-import { Session, type SessionEffect, type SessionInput } from '../../src/client/session.ts'
+import { Session } from '../../src/client/session.ts'
+import type { SessionEffect, SessionInput } from '../../src/client/types.ts'
 import type { Fate, Identified, Message, RosterSnapshot } from '../../src/protocol/messages.ts'
 import type { Input } from '../../src/server/types.ts'
 import { name, SANE_SKEW_MS, shown } from './ledger.ts'

@@ -1,4 +1,4 @@
-import type { SessionInput } from '../../src/client/session.ts'
+import type { SessionInput } from '../../src/client/types.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import type { Message, ServerAddress } from '../../src/protocol/messages.ts'

@@ -1,9 +1,9 @@
-import { Backoff } from '../mesh/backoff.ts'
-import { Peer } from '../mesh/peer.ts'
-import type { Introduction } from '../protocol/frames.ts'
-import { exceeds } from '../protocol/limits.ts'
-import type { ServerAddress } from '../protocol/messages.ts'
-import { type Context, note } from './context.ts'
+import { Backoff } from '../../mesh/backoff.ts'
+import { Peer } from '../../mesh/peer.ts'
+import type { Introduction } from '../../protocol/frames.ts'
+import { exceeds } from '../../protocol/limits.ts'
+import type { ServerAddress } from '../../protocol/messages.ts'
+import { type Context, note } from '../context.ts'
 
 /** A peer that was only heard of, and is out of reach for so long, ms, is forgotten. */
 const FORGOTTEN_MS = 3_600_000
@@ -37,6 +37,15 @@ export class Membership {
   get alone(): boolean {
     for (const { outbound } of this.peers.values()) if (outbound.state === 'open') return false
     return true
+  }
+
+  /** When a peer is due, or a seed while this server has a link to nobody; monotonic ms. Asked after every step. */
+  get deadline(): number {
+    let deadline = Number.POSITIVE_INFINITY
+    for (const peer of this.peers.values()) deadline = Math.min(deadline, peer.deadline)
+    if (this.seeds.size > 0 && this.alone)
+      for (const { dialAt } of this.seeds.values()) deadline = Math.min(deadline, dialAt)
+    return deadline
   }
 
   /** All peers, but addresses that stand for workers which are peers themselves. */

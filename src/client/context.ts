@@ -1,0 +1,30 @@
+import type { HybridClock } from '../delivery/clock.ts'
+import type { SessionEvent } from './events.ts'
+import type { MessageLog } from './message-log.ts'
+import type { SessionEffect, SessionOptions } from './types.ts'
+
+/** What the parts of a session share during a step. */
+export interface Context {
+  readonly options: SessionOptions
+  readonly clock: HybridClock
+  /** All messages that this client holds. */
+  log: MessageLog
+  /** The connection on which a server knows this client; undefined while there is none. */
+  online: number | undefined
+  /** The server's clock minus this machine's monotonic one, ms; undefined until a server has told the time. */
+  offset: number | undefined
+  /** Monotonic time of this step, ms. */
+  now: number
+  /** Wall clock of this step, ms since 1970. */
+  wall: number
+  effects: SessionEffect[]
+}
+
+export function tell(context: Context, event: SessionEvent): void {
+  context.effects.push({ type: 'tell', event })
+}
+
+/** The server's clock as told last, carried on by the monotonic one: this machine's own may jump. */
+export function timeOf({ offset, now, wall }: Context): number {
+  return offset === undefined ? wall : now + offset
+}

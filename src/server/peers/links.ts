@@ -1,0 +1,65 @@
+import type { Peer } from '../../mesh/peer.ts'
+import type { AcceptorFrame, DiallerFrame } from '../../protocol/frames.ts'
+import { type Context, note } from '../context.ts'
+
+/** Whose a link is. `outbound`: this server dialled it. */
+interface Link {
+  readonly peer: Peer
+  readonly direction: 'outbound' | 'inbound'
+}
+
+/** The links that are open: whose each is, how a frame goes out on it, and what its end means. */
+export class Links {
+  readonly #context: Context
+  readonly #open = new Map<number, Link>()
+
+  constructor(context: Context) {
+    this.#context = context
+  }
+
+  get(link: number): Link | undefined {
+    return this.#open.get(link)
+  }
+
+  /** A link has been proven. */
+  add(link: number, peer: Peer, direction: Link['direction']): void {
+    this.#open.set(link, { peer, direction })
+  }
+
+  send(link: number, frame: DiallerFrame | AcceptorFrame): void {
+    this.#context.effects.push({ type: 'send', link, frame })
+  }
+
+  /** Ends a link that is nobody's, or nobody's any more: its peer loses nothing. */
+  hangUp(link: number, reason: string): void {
+    this.#open.delete(link)
+    this.#context.effects.push({ type: 'hang-up', link, reason })
+  }
+
+  /** Ends a peer's link. */
+  cut(link: number, reason: string): void {
+    this.#context.effects.push({ type: 'hang-up', link, reason })
+    this.closed(link, reason)
+  }
+
+  /** A link has ended: what the peer's users and messages have to wait for begins. */
+  closed(link: number, reason: string): void {
+    const known = this.#open.get(link)
+    if (known === undefined) return
+    this.#open.delete(link)
+    const { peer, direction } = known
+    const { now, options } = this.#context
+    note(this.#context, { event: 'link-lost', peer: peer.id, direction, reason })
+    if (direction === 'inbound') {
+      peer.inbound = undefined
+      peer.challenger = undefined
+      peer.fates = []
+      if (peer.replica.incarnation !== undefined) peer.goneAt = now + options.graceMs
+    } else if (peer.outbound.state === 'open') {
+      peer.backoff.ended(now - peer.outbound.openedAt)
+      peer.outboundLostAt = now
+      peer.batch = []
+      peer.outbound = { state: 'waiting', retryAt: now + peer.backoff.next() }
+    }
+  }
+}
