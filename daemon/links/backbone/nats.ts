@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import { Backoff } from '../../../src/mesh/backoff.ts'
 import type { Log } from '../../log.ts'
@@ -80,12 +81,12 @@ export class Nats {
   }
 
   async #connect(): Promise<void> {
-    const { urls, log, up, ready, down } = this.#options
+    const { urls, name, ca, log, up, ready, down } = this.#options
     const url = new URL(urls[randomInt(urls.length)] ?? '')
     const since = performance.now()
     let reason = 'the connection closed'
     try {
-      const connection = await connect(this.#settings(url))
+      const connection = await connectTo(url, { name, ca: ca(), withinMs: CONNECT_MS })
       if (this.#closing) return await connection.close()
       this.#connection = connection
       up(connection)
@@ -109,21 +110,33 @@ export class Nats {
     log.say('warn', `Backbone at: ${url.host} not reached: ${reason}. Will retry automatically.`)
     this.#timer = setTimeout(() => void this.#connect(), this.#backoff.next())
   }
+}
 
-  #settings({ username, password, hostname, port, protocol }: URL): Parameters<typeof connect>[0] {
-    const user = decodeURIComponent(username)
-    const ca = this.#options.ca()
-    return {
-      servers: `${hostname}:${port || DEFAULT_PORT}`,
-      ...(password !== '' ? { user, pass: decodeURIComponent(password) } : user === '' ? {} : { token: user }),
-      ...(protocol === 'tls:' ? { tls: ca === undefined ? {} : { ca } } : {}),
-      name: this.#options.name,
-      reconnect: false,
-      ignoreClusterUpdates: true,
-      noEcho: true,
-      timeout: CONNECT_MS,
-      pingInterval: PING.interval,
-      maxPingOut: PING.atMost,
-    }
+/**
+ * Connects to one NATS server, once.
+ * @throws Error where it is not reached within the time, or does not let this client in
+ */
+export function connectTo(
+  { username, password, hostname, port, protocol }: URL,
+  { name, ca, withinMs }: { name: string; ca: string | undefined; withinMs: number },
+): Promise<NatsConnection> {
+  const user = decodeURIComponent(username)
+  // The client would hold the certificate of an address against the name `localhost`.
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const tls = {
+    ...(ca === undefined ? {} : { ca }),
+    checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate),
   }
+  return connect({
+    servers: `${hostname}:${port || DEFAULT_PORT}`,
+    ...(password !== '' ? { user, pass: decodeURIComponent(password) } : user === '' ? {} : { token: user }),
+    ...(protocol === 'tls:' ? { tls } : {}),
+    name,
+    reconnect: false,
+    ignoreClusterUpdates: true,
+    noEcho: true,
+    timeout: withinMs,
+    pingInterval: PING.interval,
+    maxPingOut: PING.atMost,
+  })
 }
