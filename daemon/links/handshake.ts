@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { holdsSchema, type Introduction, introductionSchema, linkRefusalSchema } from '../../src/protocol/frames.ts'
 
 /** One side of a handshake: who it is, and its nonce for this link. */
-export const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
+export const partySchema = introductionSchema.extend({ nonce: z.string().regex(/^[\w-]{16,64}$/) })
 export type Party = z.infer<typeof partySchema>
 
 /** The acceptor's last word: its own proof and what it holds of the dialler's stream, or why not. */
