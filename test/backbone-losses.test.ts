@@ -43,13 +43,14 @@ function logOf(): { lines: string[]; log: DeskOptions['log'] & object } {
 }
 
 /** Speaks just enough of NATS to be connected to, as far as `greet` says, and reads no more. */
-async function standIn(greet: { info?: object; pong: boolean }) {
+async function standIn(greet: { info?: object; hello?: string; pong: boolean }) {
   const sockets = new Set<Socket>()
   const server: Server = createServer(socket => {
     sockets.add(socket)
     socket.on('error', () => {})
     socket.on('close', () => sockets.delete(socket))
     if (greet.info !== undefined) socket.write(`INFO ${JSON.stringify(greet.info)}\r\n`)
+    if (greet.hello !== undefined) socket.write(greet.hello)
     let pinged = false
     socket.on('data', chunk => {
       pinged ||= chunk.includes('PING\r\n')
@@ -98,6 +99,16 @@ describe('a NATS that is not as it should be', () => {
     await until('it says so', () => lines.some(line => /not reached: cut off: it does not read/.test(line)))
     nats.publish('x', payload)
     expect(nats.subscribe('x', () => {}).unsubscribe()).toBeUndefined()
+  })
+
+  test('one that is frozen does not gather connections', { timeout: 40_000 }, async () => {
+    const mute = await standIn({ pong: false })
+    const { lines } = natsAt([mute.url])
+    await until('it tried twice', () => lines.filter(line => line.includes('no answer within 4 s')).length === 2)
+    expect(mute.sockets.size).toBeLessThanOrEqual(1)
+    const other = await standIn({ hello: 'HTTP/1.1 400 Bad Request\r\n\r\n', pong: false })
+    const web = natsAt([other.url])
+    await until('it says so', () => web.lines.some(line => line.includes('is no NATS')))
   })
 
   test('what is published while it closes is no fault of this server', { timeout: 30_000 }, async () => {

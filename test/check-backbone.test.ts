@@ -107,7 +107,7 @@ describe.skipIf(noNats !== undefined)('check over a backbone', () => {
     const { file, write } = await configure(1, { backbone: urls })
     const { status, lines } = await check(file, '--timeout', '2')
     expect(lines).toEqual([
-      expect.stringContaining(`127.0.0.1:${closed}: not reached: connection refused; start it, or correct backbone`),
+      expect.stringMatching(new RegExp(`:${closed}: not reached: .*ECONNREFUSED.*; start it, or correct backbone`)),
       expect.stringMatching(/Authorization Violation.*; correct the user and the password in backbone/i),
       expect.stringContaining('; it has no TLS: give nats:// in backbone'),
       expect.stringContaining('; it wants TLS: give tls:// in backbone, and tls.ca'),
@@ -123,7 +123,7 @@ describe.skipIf(noNats !== undefined)('check over a backbone', () => {
     write({ backbone: [at(closed), at(secure.port, 'tls')], tls: { cert, key, ca } })
     const half = await check(file, '--timeout', '2')
     expect(half.lines.slice(1)).toEqual([
-      expect.stringMatching(/^wrong .*connection refused/),
+      expect.stringMatching(/^wrong .*ECONNREFUSED/),
       expect.stringMatching(/^ok {5}backbone at tls:/),
       expect.stringMatching(/^wrong {2}server-1 on the backbone: not reached: nobody/),
     ])

@@ -6,6 +6,7 @@ import { Backoff } from '../../../src/mesh/backoff.ts'
 import { exceeds } from '../../../src/protocol/limits.ts'
 import type { Log } from '../../log.ts'
 import { Wire } from '../../wire.ts'
+import { greets } from './greeting.ts'
 
 /** How long connecting may take, ms. */
 const CONNECT_MS = 4_000
@@ -156,7 +157,7 @@ export class Nats {
  * Connects to one NATS server, once.
  * @throws Error where it is not reached within the time, or does not let this client in
  */
-export function connectTo(
+export async function connectTo(
   { username, password, hostname, port, protocol }: URL,
   { name, ca, withinMs }: { name: string; ca: string | undefined; withinMs: number },
 ): Promise<NatsConnection> {
@@ -167,7 +168,8 @@ export function connectTo(
     ...(ca === undefined ? {} : { ca }),
     checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate),
   }
-  return connect({
+  await greets(host, Number(port || DEFAULT_PORT), withinMs)
+  return await connect({
     servers: `${hostname}:${port || DEFAULT_PORT}`,
     ...(password !== '' ? { user, pass: decodeURIComponent(password) } : user === '' ? {} : { token: user }),
     ...(protocol === 'tls:' ? { tls } : {}),
