@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { connect } from '@nats-io/transport-node'
 import { afterEach, describe, expect, test } from 'vitest'
 import { Nats } from '../daemon/links/backbone/nats.ts'
 import type { Forwarded } from '../src/protocol/frames.ts'
@@ -260,6 +261,60 @@ describe.skipIf(noNats !== undefined)('on a NATS', () => {
     expect(others.every(other => JSON.stringify(other.of('frame')[0]?.frame.payload) === JSON.stringify([long]))).toBe(
       true,
     )
+  })
+
+  test('who answers at a door without the secret ends no server', { timeout: 30_000 }, async () => {
+    const nats = await startNats()
+    const one = await desk('server-1', nats.url, { secret: 'a secret of sixteen or more' })
+    const rogue = await connect({ servers: nats.url.slice('nats://'.length) })
+    ends.push(() => rogue.close())
+    const acceptor = { id: 'server-2', incarnation: 'x', protocol: 2, nonce: 'n'.repeat(22) }
+    // `id-in-use` ends a server; with a proof that is none, and without.
+    const refusals = [{ proof: 'x'.repeat(43) }, {}].map(more => ({
+      ok: false,
+      code: 'id-in-use',
+      message: 'ended',
+      ...more,
+    }))
+    rogue.subscribe('mesh-chat.door.>', {
+      callback: (_, knock) => {
+        const first = Buffer.from(knock.data).includes('dialler')
+        knock.respond(JSON.stringify(first ? { acceptor } : refusals.pop()))
+      },
+    })
+    await rogue.flush()
+    let dials = 0
+    const refused = () => one.of('dial-failed').filter(({ reason }) => reason.includes('somebody without the secret'))
+    for (const count of [1, 2]) {
+      await until('it is refused', () => {
+        const waiting = one.of('dial-failed').length
+        if (dials === waiting) {
+          dials++
+          one.carrier.perform({ type: 'dial', peer: 'server-2', url: 'http://127.0.0.1:1', id: 'server-2' })
+        }
+        return refused().length === count
+      })
+    }
+    expect(one.of('dial-failed').every(({ code }) => code === undefined)).toBe(true)
+  })
+
+  test('a roster of 100,000 reaches a newcomer', { timeout: 60_000 }, async () => {
+    const nats = await startNats()
+    const [one, other] = [await desk('server-1', nats.url), await desk('server-2', nats.url)]
+    const link = await one.link(other)
+    const users = Array.from({ length: 100_000 }, (_, n): [string, number] => [`user number ${n}`, 1])
+    for (let at = 0; at < users.length; at += 4_096) {
+      const more = at + 4_096 < users.length
+      const chunk = users.slice(at, at + 4_096)
+      const payload = { type: 'snapshot' as const, incarnation: 'server-1#1', seq: 1, users: chunk, more }
+      one.send(link.out, { event: 'presence', payload })
+    }
+    await until('all are told', () => other.frames(link.in).length === Math.ceil(users.length / 4_096))
+    const told = other.frames(link.in).flatMap(({ event, payload }) => {
+      return event === 'presence' && payload.type === 'snapshot' ? payload.users : []
+    })
+    expect(told).toEqual(users)
+    expect(other.of('link-closed')).toEqual([])
   })
 
   test('what NATS does not permit is told', { timeout: 30_000 }, async () => {

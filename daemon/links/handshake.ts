@@ -1,6 +1,12 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import * as z from 'zod'
-import { holdsSchema, type Introduction, introductionSchema, linkRefusalSchema } from '../../src/protocol/frames.ts'
+import {
+  holdsSchema,
+  type Introduction,
+  introductionSchema,
+  type LinkRefusal,
+  linkRefusalSchema,
+} from '../../src/protocol/frames.ts'
 
 /** One side of a handshake: who it is, and its nonce for this link. */
 export const partySchema = introductionSchema.extend({ nonce: z.string().regex(/^[\w-]{16,64}$/) })
@@ -9,7 +15,13 @@ export type Party = z.infer<typeof partySchema>
 /** The acceptor's last word: its own proof and what it holds of the dialler's stream, or why not. */
 export const welcomeSchema = z.union([
   z.object({ ok: z.literal(true), proof: z.string(), holds: holdsSchema }),
-  z.object({ ok: z.literal(false), code: linkRefusalSchema, message: z.string().max(1_000) }),
+  z.object({
+    ok: z.literal(false),
+    code: linkRefusalSchema,
+    message: z.string().max(1_000),
+    /** See `proveRefusal`. */
+    proof: z.string().max(100).optional(),
+  }),
 ])
 export type Welcome = z.infer<typeof welcomeSchema>
 
@@ -36,6 +48,12 @@ export function prove(secret: string, role: 'dialler' | 'acceptor', dialler: Par
   return createHmac('sha256', secret)
     .update(JSON.stringify([role, transcript]))
     .digest('base64url')
+}
+
+/** The proof that a refusal comes from who knows the secret: a server ends when another has its id. */
+export function proveRefusal(secret: string, code: LinkRefusal, dialler: Party, acceptor: Party): string {
+  const proof = prove(secret, 'acceptor', dialler, acceptor)
+  return createHmac('sha256', secret).update(`${code} ${proof}`).digest('base64url')
 }
 
 /** Compares in constant time. */

@@ -4,7 +4,16 @@ import type { Introduction, LinkRefusal, probedSchema } from '../../../src/proto
 import { exceeds, type Limits } from '../../../src/protocol/limits.ts'
 import type { Effect } from '../../../src/server/types.ts'
 import { HANDSHAKE_MS } from '../carrier.ts'
-import { answersTo, newParty, type Party, prove, sameProof, type Welcome, welcomeSchema } from '../handshake.ts'
+import {
+  answersTo,
+  newParty,
+  type Party,
+  prove,
+  proveRefusal,
+  sameProof,
+  type Welcome,
+  welcomeSchema,
+} from '../handshake.ts'
 import { challengeSchema, knockSchema, parse, SUBJECTS } from './envelopes.ts'
 import type { Nats } from './nats.ts'
 
@@ -48,7 +57,14 @@ export class Door {
       const proof = prove(secret, 'dialler', dialler, acceptor)
       const welcome = welcomeSchema.safeParse(await this.#ask(acceptor.id, { link, proof }))
       if (!welcome.success) return { ok: false, reason: 'a malformed answer to the handshake' }
-      if (!welcome.data.ok) return { ok: false, reason: welcome.data.message, code: welcome.data.code }
+      if (!welcome.data.ok) {
+        const { code, message: reason, proof } = welcome.data
+        // Whoever is at the backbone can answer here. That the secrets differ needs no proof, and has none.
+        if (code === 'wrong-secret' || sameProof(proveRefusal(secret, code, dialler, acceptor), proof)) {
+          return { ok: false, reason, code }
+        }
+        return { ok: false, reason: 'it is refused by somebody without the secret of this mesh' }
+      }
       if (!sameProof(prove(secret, 'acceptor', dialler, acceptor), welcome.data.proof)) {
         return { ok: false, reason: 'it does not hold the secret of this mesh', code: 'wrong-secret' }
       }
@@ -96,8 +112,10 @@ export class Door {
       return respond(message, { ok: true, proof: prove(secret, 'acceptor', dialler, acceptor), time: Date.now() })
     }
     proven(dialler, link, effect => {
-      if (effect.type === 'refuse') answer({ ok: false, code: effect.code, message: effect.message })
-      else answer({ ok: true, proof: prove(secret, 'acceptor', dialler, acceptor), holds: effect.holds })
+      if (effect.type === 'refuse') {
+        const { code, message } = effect
+        answer({ ok: false, code, message, proof: proveRefusal(secret, code, dialler, acceptor) })
+      } else answer({ ok: true, proof: prove(secret, 'acceptor', dialler, acceptor), holds: effect.holds })
     })
   }
 
