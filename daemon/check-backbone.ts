@@ -28,7 +28,9 @@ async function lookAtNats(
   const about = `backbone at ${url.protocol}//${url.host}`
   try {
     const connection = await connectTo(url, { name: 'mesh-chatd check', ca, withinMs })
-    const rtt = await connection.rtt()
+    const asked = performance.now()
+    await connection.flush()
+    const rtt = performance.now() - asked
     const version = connection.info?.version ?? '?'
     return { connection, finding: { ok: true, about, text: `NATS ${version}, round trip ${rtt.toFixed(1)} ms` } }
   } catch (error) {
@@ -39,6 +41,7 @@ async function lookAtNats(
 
 function mendOf(error: unknown, { protocol }: URL): string {
   const { message } = error as Error
+  if (error instanceof URIError) return 'write % as %25 in the user and the password of backbone'
   if (error instanceof errors.AuthorizationError) return 'correct the user and the password in backbone'
   if (/support 'tls'/.test(message)) return 'it has no TLS: give nats:// in backbone'
   if (!/certificate|altnames/i.test(message)) return 'start it, or correct backbone'

@@ -103,7 +103,15 @@ describe.skipIf(noNats !== undefined)('check over a backbone', () => {
     await new Promise<void>(resolve => other.listen(web, '127.0.0.1', resolve))
     ended.push(() => other.close())
     const at = (port: number | undefined, scheme = 'nats') => `${scheme}://mesh:wrong-one@127.0.0.1:${port}`
-    const urls = [at(closed), at(nats.port), at(nats.port, 'tls'), at(secure.port), at(secure.port, 'tls'), at(web)]
+    const urls = [
+      at(closed),
+      at(nats.port),
+      at(nats.port, 'tls'),
+      at(secure.port),
+      at(secure.port, 'tls'),
+      at(web),
+      at(1).replace('-one', '-one%'),
+    ]
     const { file, write } = await configure(1, { backbone: urls })
     const { status, lines } = await check(file, '--timeout', '2')
     expect(lines).toEqual([
@@ -113,6 +121,7 @@ describe.skipIf(noNats !== undefined)('check over a backbone', () => {
       expect.stringContaining('; it wants TLS: give tls:// in backbone, and tls.ca'),
       expect.stringContaining('; set tls.ca to who vouches for it'),
       expect.stringMatching(/not reached: .*; start it, or correct backbone/),
+      expect.stringContaining('; write % as %25 in the user and the password of backbone'),
     ])
     expect(lines.every(line => line.startsWith('wrong') && line.endsWith(` in ${file}`))).toBe(true)
     expect(lines.join()).not.toContain('wrong-one')

@@ -161,7 +161,7 @@ export async function connectTo(
   { username, password, hostname, port, protocol }: URL,
   { name, ca, withinMs }: { name: string; ca: string | undefined; withinMs: number },
 ): Promise<NatsConnection> {
-  const user = decodeURIComponent(username)
+  const [user, pass] = [decodeURIComponent(username), decodeURIComponent(password)]
   // The client would hold the certificate of an address against the name `localhost`.
   const host = hostname.replace(/^\[|\]$/g, '')
   const tls = {
@@ -171,7 +171,7 @@ export async function connectTo(
   await greets(host, Number(port || DEFAULT_PORT), withinMs)
   return await connect({
     servers: `${hostname}:${port || DEFAULT_PORT}`,
-    ...(password !== '' ? { user, pass: decodeURIComponent(password) } : user === '' ? {} : { token: user }),
+    ...(pass !== '' ? { user, pass } : user === '' ? {} : { token: user }),
     ...(protocol === 'tls:' ? { tls } : {}),
     name,
     reconnect: false,
