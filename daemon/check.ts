@@ -1,17 +1,15 @@
 import { X509Certificate } from 'node:crypto'
 import { addressOf, type Config, ConfigError, type ConfiguredServer } from '../src/config.ts'
 import type { AuthMode } from '../src/protocol/credentials.ts'
-import { PROTOCOL } from '../src/protocol/messages.ts'
 import { visibleJson, visibleLine } from '../src/protocol/text.ts'
+import { lookAtBackbone } from './check-backbone.ts'
 import { readConfig } from './config.ts'
 import { probe, reach } from './probe.ts'
 import { checkDoors, mendsOf } from './safety.ts'
 import { isWildcard, readSecret } from './secret.ts'
 import { readTls, type TlsMaterial } from './tls.ts'
 import { readTokenKey } from './tokens.ts'
-
-/** Clocks that differ by more, ms, are said to be wrong: tokens and the order of messages depend on them. */
-const CLOCKS_MS = 5_000
+import { type Context, type Finding, verdict } from './verdict.ts'
 
 export interface CheckArguments {
   config?: string
@@ -21,17 +19,9 @@ export interface CheckArguments {
   json?: boolean
 }
 
-/** One thing that was looked at. `text` says what was found and, where that is wrong, how to mend it. */
-interface Finding {
-  ok: boolean
-  /** The config, a field of it, or a server's id. */
-  about: string
-  text: string
-}
-
 /**
- * Looks at a config, at the files that it names, and at each other server of it: whether it answers, holds the secret,
- * and knows users and the time in the same way. Nothing changes in the mesh.
+ * Looks at a config, at the files that it names, and at each other server of it, by its address or over the backbone:
+ * whether it answers, holds the secret, and knows users and the time in the same way. Nothing changes in the mesh.
  * @returns the exit code: 0, 1 where a server is out of reach or something is wrong, 2 where the config cannot be used
  */
 export async function check(args: CheckArguments): Promise<number> {
@@ -61,9 +51,10 @@ export async function check(args: CheckArguments): Promise<number> {
 
   const context = { secret: own.secret, ca: own.tls?.ca, auth: config.auth ?? 'open', file: config.file, withinMs }
   const others = servers.filter(server => server !== self)
-  const looked = await Promise.all(
-    others.map(server => lookAtServer(addressOf(server, config.tls !== undefined), context)),
-  )
+  const addresses = others.map(server => addressOf(server, config.tls !== undefined))
+  const looked = await (config.backbone === undefined
+    ? Promise.all(addresses.map(address => lookAtServer(address, context)))
+    : lookAtBackbone(config.backbone, addresses, context))
   for (const finding of looked.flat()) tell(finding)
   return looked.flat().every(({ ok }) => ok) ? 0 : 1
 }
@@ -147,48 +138,22 @@ function lookAtDoors(
   return findings
 }
 
-interface Context {
-  secret: string
-  ca: string | undefined
-  auth: AuthMode
-  file: string
-  withinMs: number
-}
-
-/** Another server, from here: what is wrong with it, or one line that says that all is well. */
+/** Another server, from here, by its address: what is wrong with it, or one line that says that all is well. */
 async function lookAtServer({ id, url }: { id: string; url: string }, context: Context): Promise<Finding[]> {
-  const { secret, ca, auth, file, withinMs } = context
+  const { secret, ca, auth, withinMs } = context
   const about = `${id} at ${url}`
-  const wrong: Finding[] = []
-  const fault = (text: string) => wrong.push({ ok: false, about, text })
+  const faults: string[] = []
   try {
     const certificate = await reach(url, ca, withinMs)
     if (certificate?.fault !== undefined)
-      fault(`its certificate is refused: ${certificate.fault}; ${mendOf(certificate.fault)}`)
+      faults.push(`its certificate is refused: ${certificate.fault}; ${mendOf(certificate.fault)}`)
     const probed = await probe(url, secret, auth, withinMs)
-    if (probed.id !== id && !probed.id.startsWith(`${id}/`)) {
-      fault(`another server answers there: ${probed.id}; correct ip and port of ${id} in ${file}`)
-    }
-    if (probed.protocol !== PROTOCOL) {
-      fault(`it speaks protocol ${probed.protocol}, this one ${PROTOCOL}; give both the same version of mesh-chat`)
-    }
-    if (!probed.sameSecret) {
-      fault('it has another secret; give all servers the same, with MESH_CHAT_SECRET or secretFile')
-    }
-    if (probed.auth !== auth) {
-      fault(`it knows its users by auth: ${probed.auth}, this config says ${auth}; make it the same on all servers`)
-    }
-    const { clockMs = 0, roundTripMs } = probed
-    const clock = `its clock is ${Math.abs(Math.round(clockMs))} ms ${clockMs < 0 ? 'behind' : 'ahead'}`
-    if (Math.abs(clockMs) > CLOCKS_MS) fault(`${clock}; set both by NTP`)
-    if (wrong.length > 0) return wrong
     const until = certificate === undefined ? [] : [`its certificate is ${validity(certificate.validTo)}`]
-    const known = secret === '' ? 'it has no secret either' : 'it holds the secret'
-    return [{ ok: true, about, text: [known, `round trip ${roundTripMs.toFixed(1)} ms`, clock, ...until].join(', ') }]
+    return verdict(id, about, probed, context, faults, until)
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException
     const start = code === 'ECONNREFUSED' ? `; start it with: mesh-chatd --id ${id}` : ''
-    return [...wrong, { ok: false, about, text: `not reached: ${message}${start}` }]
+    return [...faults, `not reached: ${message}${start}`].map(text => ({ ok: false, about, text }))
   }
 }
 

@@ -28,6 +28,9 @@ export interface Probed {
   clockMs: number | undefined
 }
 
+/** Why an answer is none. */
+export const NOT_UNDERSTOOD = 'it answers what this version does not understand'
+
 const answerSchema = z.union([probedSchema, z.object({ ok: z.literal(false), code: z.string() })])
 
 /**
@@ -63,13 +66,40 @@ export function reach(url: string, ca: string | undefined, withinMs: number): Pr
   })
 }
 
+/** Who only asks: the mesh does not hear of it. */
+export function asker(auth: AuthMode): Party {
+  const nonce = () => randomBytes(16).toString('base64url')
+  return { id: 'check', incarnation: nonce(), protocol: PROTOCOL, auth, probe: true, nonce: nonce() }
+}
+
+/** A proof to be sent now, and what the answer to it tells: undefined where this version does not understand it. */
+export function question(
+  secret: string,
+  dialler: Party,
+  acceptor: Party,
+): { proof: string; answered: (payload: unknown) => Probed | undefined } {
+  const { id, protocol, auth = 'open' } = acceptor
+  const proof = prove(secret, 'dialler', dialler, acceptor)
+  const asked = performance.now()
+  const at = Date.now()
+  const answered = (payload: unknown) => {
+    const roundTripMs = performance.now() - asked
+    const answer = answerSchema.safeParse(payload)
+    if (!answer.success) return undefined
+    const { data } = answer
+    const sameSecret = data.ok && sameProof(prove(secret, 'acceptor', dialler, acceptor), data.proof)
+    const clockMs = data.ok && sameSecret ? data.time - (at + roundTripMs / 2) : undefined
+    return { id, protocol, auth, sameSecret, roundTripMs, clockMs }
+  }
+  return { proof, answered }
+}
+
 /**
- * Goes through the handshake of a peer, as one that only asks: the mesh does not hear of it.
+ * Goes through the handshake of a peer, as one that only asks.
  * @throws Error for what is no server of mesh-chat
  */
 export function probe(url: string, secret: string, auth: AuthMode, withinMs: number): Promise<Probed> {
-  const nonce = () => randomBytes(16).toString('base64url')
-  const dialler: Party = { id: 'check', incarnation: nonce(), protocol: PROTOCOL, auth, probe: true, nonce: nonce() }
+  const dialler = asker(auth)
   const socket = io(`${url}/mesh`, {
     auth: dialler,
     transports: ['websocket'],
@@ -86,18 +116,11 @@ export function probe(url: string, secret: string, auth: AuthMode, withinMs: num
     socket.once('challenge', (payload: unknown) => {
       const challenge = partySchema.safeParse(payload)
       if (!challenge.success) return fail('what answers there is no mesh-chat of this version')
-      const acceptor = challenge.data
-      const { id, protocol, auth = 'open' } = acceptor
-      const asked = performance.now()
-      const at = Date.now()
-      socket.emit('prove', prove(secret, 'dialler', dialler, acceptor), (payload: unknown) => {
-        const roundTripMs = performance.now() - asked
-        const answer = answerSchema.safeParse(payload)
-        if (!answer.success) return fail('it answers what this version does not understand')
-        const { data } = answer
-        const sameSecret = data.ok && sameProof(prove(secret, 'acceptor', dialler, acceptor), data.proof)
-        const clockMs = data.ok && sameSecret ? data.time - (at + roundTripMs / 2) : undefined
-        resolve({ id, protocol, auth, sameSecret, roundTripMs, clockMs })
+      const { proof, answered } = question(secret, dialler, challenge.data)
+      socket.emit('prove', proof, (payload: unknown) => {
+        const probed = answered(payload)
+        if (probed === undefined) return fail(NOT_UNDERSTOOD)
+        resolve(probed)
       })
     })
   }).finally(() => socket.disconnect())

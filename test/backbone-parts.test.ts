@@ -1,5 +1,6 @@
 /** What a link over the backbone rests on: numbers, signatures, and what a turn brings together. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { Interest } from '../daemon/links/backbone/interest.ts'
 import { BackboneLink } from '../daemon/links/backbone/link.ts'
 import { Seal } from '../daemon/links/backbone/seal.ts'
 import { Turn } from '../daemon/links/backbone/turn.ts'
@@ -78,4 +79,45 @@ test('a turn says once what is for many, in an order that is right for each', ()
     ['link', 'goodbye', 1],
   ])
   expect(turn.take()).toEqual([])
+})
+
+test('users are listened for while they are here and a while longer, and nothing is kept of them', () => {
+  vi.useFakeTimers()
+  const interest = new Interest()
+  let listening: string[] = []
+  const subscribe = (user: string) => {
+    listening.push(user)
+    return { unsubscribe: () => void listening.splice(listening.indexOf(user), 1) }
+  }
+  const tell = (connections: number, ...users: string[]) =>
+    interest.told({ type: 'delta', incarnation: 'i', seq: 1, changes: users.map(user => [user, connections]) })
+  interest.attach(subscribe)
+  const many = Array.from({ length: 1_000 }, (_, n) => `user ${n}`)
+  for (let round = 0; round < 3; round++) {
+    tell(1, ...many)
+    tell(2, ...many)
+    expect(listening).toHaveLength(1_000)
+    tell(0, ...many)
+    tell(1, 'user 7')
+    vi.advanceTimersByTime(9_000)
+    expect(listening).toHaveLength(1_000)
+    vi.advanceTimersByTime(1_100)
+    expect(listening).toEqual(['user 7'])
+  }
+  // Who leaves while there is no backbone is not listened for when there is one again.
+  interest.detach()
+  listening = []
+  tell(0, 'user 7')
+  tell(1, 'Anna')
+  vi.advanceTimersByTime(10_100)
+  interest.attach(subscribe)
+  expect(listening).toEqual(['Anna'])
+  // Whom a whole roster does not name has left.
+  const snapshot = { type: 'snapshot' as const, incarnation: 'i', seq: 2 }
+  interest.told({ ...snapshot, users: [['Billy', 1]], more: true })
+  interest.told({ ...snapshot, users: [['Carla', 1]], more: false })
+  vi.advanceTimersByTime(10_100)
+  expect(listening).toEqual(['Billy', 'Carla'])
+  interest.close()
+  vi.useRealTimers()
 })

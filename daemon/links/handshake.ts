@@ -11,7 +11,7 @@ import {
 import type { Effect } from '../../src/server/types.ts'
 
 /** One side of a handshake: who it is, and its nonce for this link. */
-export const partySchema = introductionSchema.extend({ nonce: z.string().min(16).max(64) })
+export const partySchema = introductionSchema.extend({ nonce: z.string().regex(/^[\w-]{16,64}$/) })
 export type Party = z.infer<typeof partySchema>
 
 /** The acceptor's last word: its own proof and what it holds of the dialler's stream, or why not. */
@@ -21,10 +21,11 @@ const welcomeSchema = z.union([
     ok: z.literal(false),
     code: linkRefusalSchema,
     message: z.string().max(1_000),
-    proof: z.string().optional(),
+    /** See `proveRefusal`. */
+    proof: z.string().max(100).optional(),
   }),
 ])
-type Welcome = z.infer<typeof welcomeSchema>
+export type Welcome = z.infer<typeof welcomeSchema>
 
 /** A side of a handshake to come. */
 export function newParty(self: Introduction): Party {
@@ -35,12 +36,7 @@ export function newParty(self: Introduction): Party {
  * The proof that `role` knows the mesh's secret: HMAC-SHA-256 (RFC 2104) over all that both sides say of themselves, nonces included, and the
  * role, so that a proof recorded on one link, or sent back by the other side, proves nothing.
  */
-export function prove(
-  secret: string,
-  role: 'dialler' | 'acceptor' | 'refuser',
-  dialler: Party,
-  acceptor: Party,
-): string {
+export function prove(secret: string, role: 'dialler' | 'acceptor', dialler: Party, acceptor: Party): string {
   const transcript = [dialler, acceptor].map(one => [
     one.id,
     one.incarnation,
@@ -56,6 +52,12 @@ export function prove(
     .digest('base64url')
 }
 
+/** The proof that a refusal comes from who knows the secret: a server ends when another has its id. */
+function proveRefusal(secret: string, code: LinkRefusal, dialler: Party, acceptor: Party): string {
+  const proof = prove(secret, 'acceptor', dialler, acceptor)
+  return createHmac('sha256', secret).update(`${code} ${proof}`).digest('base64url')
+}
+
 /** What the acceptor answers to a dialler that has proven itself, by what the core decides. */
 export function welcomeOf(
   effect: Extract<Effect, { type: 'accept' | 'refuse' }>,
@@ -63,10 +65,11 @@ export function welcomeOf(
   dialler: Party,
   acceptor: Party,
 ): Welcome {
-  const role = effect.type === 'accept' ? 'acceptor' : 'refuser'
-  const proof = prove(secret, role, dialler, acceptor)
-  if (effect.type === 'accept') return { ok: true, proof, holds: effect.holds }
-  return { ok: false, code: effect.code, message: effect.message, proof }
+  if (effect.type === 'accept') {
+    return { ok: true, proof: prove(secret, 'acceptor', dialler, acceptor), holds: effect.holds }
+  }
+  const { code, message } = effect
+  return { ok: false, code, message, proof: proveRefusal(secret, code, dialler, acceptor) }
 }
 
 /** The acceptor's last word as the dialler reads it. */
@@ -80,9 +83,11 @@ export function readWelcome(
   if (!welcome.success) return { ok: false, reason: 'a malformed answer to the handshake' }
   if (!welcome.data.ok) {
     const { code, message, proof } = welcome.data
-    // What a stranger says at a peer's address ends nobody.
-    const isPeer = sameProof(prove(secret, 'refuser', dialler, acceptor), proof)
-    return { ok: false, reason: message, ...(isPeer || code === 'wrong-secret' ? { code } : {}) }
+    // That the secrets differ needs no proof, and has none.
+    if (code === 'wrong-secret' || sameProof(proveRefusal(secret, code, dialler, acceptor), proof)) {
+      return { ok: false, reason: message, code }
+    }
+    return { ok: false, reason: 'it is refused by somebody without the secret of this mesh' }
   }
   const { proof, holds } = welcome.data
   if (sameProof(prove(secret, 'acceptor', dialler, acceptor), proof)) return { ok: true, holds }

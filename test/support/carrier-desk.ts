@@ -4,15 +4,18 @@ import { Server } from 'socket.io'
 import { Backbone } from '../../daemon/links/backbone/backbone.ts'
 import type { LinkCarrier } from '../../daemon/links/carrier.ts'
 import { SocketLinks } from '../../daemon/links/sockets.ts'
+import type { Log } from '../../daemon/log.ts'
 import { Wire } from '../../daemon/wire.ts'
 import type { AcceptorFrame, DiallerFrame } from '../../src/protocol/frames.ts'
-import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
 import type { Effect, Input } from '../../src/server/types.ts'
 import { freePorts, until } from './processes.ts'
 
 export interface DeskOptions {
   secret?: string
   incarnation?: string
+  limits?: Partial<Limits>
+  log?: Log
   /** What the core says to who wants in; default: come in. */
   decide?: (input: Extract<Input, { type: 'accepted' }>) => Effect
 }
@@ -41,8 +44,9 @@ export class CarrierDesk {
       this.inputs.push(input)
       if (input.type === 'accepted') this.carrier.perform(decide(input))
     }
-    const limits = DEFAULT_LIMITS
-    this.carrier = make({ self, secret: options.secret ?? '', tls: undefined, limits, log: silent, step })
+    const limits = { ...DEFAULT_LIMITS, ...options.limits }
+    const { secret = '', log = silent } = options
+    this.carrier = make({ self, secret, tls: undefined, limits, log, step })
     this.#close = close
   }
 

@@ -29,6 +29,8 @@ import { Turn } from './turn.ts'
 
 /** Most bytes that a UTF-16 unit takes in JSON that is escaped already. */
 const BYTES_PER_UNIT = 3
+/** Most bytes of a link's name and number in a message. */
+const BYTES_PER_LINK = 90
 /** Room for what stands around a payload, bytes. */
 const AROUND = 1_024
 
@@ -73,6 +75,8 @@ export class Backbone implements LinkCarrier {
       name: `mesh-chat ${self.id}`,
       ca: () => this.#ca,
       log,
+      // As much as may wait on so many sockets: all links share the one connection.
+      mostWaiting: () => limits.linkBufferedBytes * Math.max(1, this.#links.size),
       up: () => this.#listen(),
       ready: () => this.#say('here', self),
       down: () => this.#lost(),
@@ -202,13 +206,14 @@ export class Backbone implements LinkCarrier {
     const [, , , from, to] = message
     const text = JSON.stringify(message)
     let rest = links
+    const atOnce = Math.floor((this.#nats.maxPayload - AROUND / 2 - Buffer.byteLength(text)) / BYTES_PER_LINK)
     for (const user of text.length > this.#most ? [] : [to, from]) {
       const here = rest.filter(({ peer }) => holds(peer, user))
-      if (here.length > 0) {
-        const numbered = here.map(link => [link.name, link.next()])
-        this.#publish(SUBJECTS.user(this.#seal.alias(user)), `{"message":${text},"links":${JSON.stringify(numbered)}}`)
-        rest = rest.filter(link => !here.includes(link))
+      for (let at = 0; at < here.length; at += atOnce) {
+        const numbered = JSON.stringify(here.slice(at, at + atOnce).map(link => [link.name, link.next()]))
+        this.#publish(SUBJECTS.user(this.#seal.alias(user)), `{"message":${text},"links":${numbered}}`)
       }
+      if (here.length > 0) rest = rest.filter(link => !here.includes(link))
     }
     // They held one of them a moment ago; or it is too long.
     for (const link of rest) this.#tell(link, 'forward', [message])

@@ -1,9 +1,19 @@
-import { errors, type Msg } from '@nats-io/transport-node'
-import type { Holds, Introduction, LinkRefusal } from '../../../src/protocol/frames.ts'
+import { errors, type Msg, type NatsConnection } from '@nats-io/transport-node'
+import type * as z from 'zod'
+import type { Holds, Introduction, LinkRefusal, probedSchema } from '../../../src/protocol/frames.ts'
 import { exceeds, type Limits } from '../../../src/protocol/limits.ts'
 import type { Effect } from '../../../src/server/types.ts'
 import { HANDSHAKE_MS } from '../carrier.ts'
-import { answersTo, newParty, type Party, prove, readWelcome, sameProof, welcomeOf } from '../handshake.ts'
+import {
+  answersTo,
+  newParty,
+  type Party,
+  prove,
+  readWelcome,
+  sameProof,
+  type Welcome,
+  welcomeOf,
+} from '../handshake.ts'
 import { challengeSchema, knockSchema, parse, SUBJECTS } from './envelopes.ts'
 import type { Nats } from './nats.ts'
 
@@ -73,7 +83,7 @@ export class Door {
     const acceptor = newParty(self)
     const patience = setTimeout(() => this.#knocks.delete(acceptor.nonce), HANDSHAKE_MS)
     this.#knocks.set(acceptor.nonce, { dialler, acceptor, patience })
-    message.respond(JSON.stringify({ acceptor }))
+    respond(message, { acceptor })
   }
 
   #second(message: Msg, link: string, proof: string): void {
@@ -83,9 +93,13 @@ export class Door {
     const { dialler, acceptor, patience } = knock
     this.#knocks.delete(link)
     clearTimeout(patience)
-    const answer = (welcome: unknown) => message.respond(JSON.stringify(welcome))
+    const answer = (welcome: Welcome) => respond(message, welcome)
     if (!sameProof(prove(secret, 'dialler', dialler, acceptor), proof)) {
-      return void answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
+      return answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
+    }
+    // The core never hears of it: nothing changes in the mesh.
+    if (dialler.probe) {
+      return respond(message, { ok: true, proof: prove(secret, 'acceptor', dialler, acceptor), time: Date.now() })
     }
     proven(dialler, link, effect => answer(welcomeOf(effect, secret, dialler, acceptor)))
   }
@@ -93,16 +107,38 @@ export class Door {
   async #ask(id: string, knock: unknown): Promise<unknown> {
     const { connection } = this.#options.nats
     if (connection === undefined) throw new Error('no connection to the backbone')
-    return read(await connection.request(SUBJECTS.door(id), JSON.stringify(knock), { timeout: HANDSHAKE_MS }))
+    return askDoor(connection, id, knock, HANDSHAKE_MS)
   }
+}
+
+/**
+ * Asks at the door of a server, and answers with what it said.
+ * @throws Error where nobody answers within the time: see `reasonOf`
+ */
+export async function askDoor(
+  connection: NatsConnection,
+  id: string,
+  knock: unknown,
+  withinMs: number,
+): Promise<unknown> {
+  return read(await connection.request(SUBJECTS.door(id), JSON.stringify(knock), { timeout: withinMs }))
+}
+
+/** Whether nobody of this id listens. */
+export function isNobody(error: unknown): boolean {
+  return error instanceof errors.RequestError && error.isNoResponders()
+}
+
+function respond(message: Msg, answer: Welcome | { acceptor: Party } | z.infer<typeof probedSchema>): void {
+  message.respond(JSON.stringify(answer))
 }
 
 function read({ data }: Msg): unknown {
   return parse(Buffer.from(data).toString())
 }
 
-function reasonOf(error: unknown): string {
-  if (error instanceof errors.RequestError && error.isNoResponders()) return 'nobody of this id is at the backbone'
+export function reasonOf(error: unknown): string {
+  if (isNobody(error)) return 'nobody of this id is at the backbone'
   if (error instanceof errors.TimeoutError) return 'no answer to the handshake'
   return (error as Error).message
 }
