@@ -1,10 +1,5 @@
 import type { Msg } from '@nats-io/transport-node'
-import {
-  type AcceptorFrame,
-  type DiallerFrame,
-  type Forwarded,
-  introductionSchema,
-} from '../../../src/protocol/frames.ts'
+import { type AcceptorFrame, type DiallerFrame, introductionSchema } from '../../../src/protocol/frames.ts'
 import type { Effect } from '../../../src/server/types.ts'
 import { Malformed } from '../../malformed.ts'
 import type { CarrierOptions, LinkCarrier } from '../carrier.ts'
@@ -24,15 +19,9 @@ import {
 import { Interest } from './interest.ts'
 import { BackboneLink } from './link.ts'
 import { Nats } from './nats.ts'
+import { Publisher } from './publisher.ts'
 import { Seal } from './seal.ts'
 import { Turn } from './turn.ts'
-
-/** Most bytes that a UTF-16 unit takes in JSON that is escaped already. */
-const BYTES_PER_UNIT = 3
-/** Most bytes of a link's name and number in a message. */
-const BYTES_PER_LINK = 90
-/** Room for what stands around a payload, bytes. */
-const AROUND = 1_024
 
 export interface BackboneOptions extends CarrierOptions {
   /** URLs of NATS servers. */
@@ -50,6 +39,7 @@ export class Backbone implements LinkCarrier {
   readonly #options: BackboneOptions
   readonly #seal: Seal
   readonly #nats: Nats
+  readonly #publisher: Publisher
   readonly #door: Door
   readonly #malformed: Malformed
   readonly #dropped: (event: string) => void
@@ -60,11 +50,9 @@ export class Backbone implements LinkCarrier {
   #byName = new Map<string, BackboneLink>()
   #welcomes = new Map<number, (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void>()
   #numbers = 0
-  /** Words to all so far. */
-  #said = 0
 
   constructor(options: BackboneOptions) {
-    const { self, secret, log, limits, tls, urls } = options
+    const { self, secret, log, limits, tls, urls, holds } = options
     this.#options = options
     this.#seal = new Seal(secret)
     this.#malformed = new Malformed(log)
@@ -78,9 +66,10 @@ export class Backbone implements LinkCarrier {
       // As much as may wait on so many sockets: all links share the one connection.
       mostWaiting: () => limits.linkBufferedBytes * Math.max(1, this.#links.size),
       up: () => this.#listen(),
-      ready: () => this.#say('here', self),
+      ready: () => this.#publisher.say('here', self),
       down: () => this.#lost(),
     })
+    this.#publisher = new Publisher(this.#nats, this.#seal, self.incarnation, holds)
     const proven = this.#proven.bind(this)
     this.#door = new Door({ self, secret, limits, nats: this.#nats, proven })
   }
@@ -174,7 +163,7 @@ export class Backbone implements LinkCarrier {
 
   /** The first envelope on a link, which the acceptor answers alike: before that it would meet a link unknown. */
   #tellOpened(link: BackboneLink): void {
-    this.#tell(link, 'opened', { said: this.#said })
+    this.#publisher.tell(link, 'opened', { said: this.#publisher.said })
   }
 
   #send(number: number, frame: DiallerFrame | AcceptorFrame): void {
@@ -187,70 +176,10 @@ export class Backbone implements LinkCarrier {
 
   #flush(): void {
     for (const out of this.#turn.take()) {
-      if (out.to === 'users') {
-        this.#pass(out.message, out.links)
-        continue
-      }
-      const { event, payload } = out.frame
       // Listened for before it is told.
-      if (event === 'presence') this.#interest.told(payload)
-      if (out.to === 'link') this.#tell(out.link, event, payload)
-      else if (out.links.length === 1 || !this.#say(event, payload))
-        for (const link of out.links) this.#tell(link, event, payload)
+      if (out.to !== 'users' && out.frame.event === 'presence') this.#interest.told(out.frame.payload)
+      this.#publisher.publish(out)
     }
-  }
-
-  /** A message to the peers that hold its recipient, then to those that hold its sender only. */
-  #pass(message: Forwarded, links: readonly BackboneLink[]): void {
-    const { holds } = this.#options
-    const [, , , from, to] = message
-    const text = JSON.stringify(message)
-    let rest = links
-    const atOnce = Math.floor((this.#nats.maxPayload - AROUND / 2 - Buffer.byteLength(text)) / BYTES_PER_LINK)
-    for (const user of text.length > this.#most ? [] : [to, from]) {
-      const here = rest.filter(({ peer }) => holds(peer, user))
-      for (let at = 0; at < here.length; at += atOnce) {
-        const numbered = JSON.stringify(here.slice(at, at + atOnce).map(link => [link.name, link.next()]))
-        this.#publish(SUBJECTS.user(this.#seal.alias(user)), `{"message":${text},"links":${numbered}}`)
-      }
-      if (here.length > 0) rest = rest.filter(link => !here.includes(link))
-    }
-    // They held one of them a moment ago; or it is too long.
-    for (const link of rest) this.#tell(link, 'forward', [message])
-  }
-
-  /** A word to all; false, and nothing is said, when it is too long. */
-  #say(event: string, payload: unknown): boolean {
-    const { incarnation } = this.#options.self
-    const text = JSON.stringify({ incarnation, n: this.#said + 1, event, payload })
-    if (text.length > this.#most) return false
-    this.#said++
-    this.#publish(SUBJECTS.all, text)
-    return true
-  }
-
-  /** An envelope of one link; what is too long goes in parts. */
-  #tell(link: BackboneLink, event: string, payload: unknown): void {
-    const text = JSON.stringify(payload)
-    if (text.length <= this.#most) return this.#tellText(link, event, text)
-    const whole = JSON.stringify({ event, payload })
-    for (let at = 0; at < whole.length; at += this.#most) {
-      const more = at + this.#most < whole.length
-      this.#tellText(link, 'part', JSON.stringify({ text: whole.slice(at, at + this.#most), more }))
-    }
-  }
-
-  #tellText({ name, peer, next }: BackboneLink, event: string, payload: string): void {
-    this.#publish(SUBJECTS.link(peer), `{"link":"${name}","n":${next()},"event":"${event}","payload":${payload}}`)
-  }
-
-  /** Longest text that surely fits one message of the backbone, in UTF-16 units. */
-  get #most(): number {
-    return Math.floor((this.#nats.maxPayload - AROUND) / BYTES_PER_UNIT)
-  }
-
-  #publish(subject: string, text: string): void {
-    this.#nats.publish(subject, this.#seal.sign(subject, text))
   }
 
   /** What was published, if it is signed and what it must be. */
@@ -345,7 +274,7 @@ export class Backbone implements LinkCarrier {
     this.#flush()
     const link = this.#links.get(number)
     if (link === undefined) return
-    this.#tell(link, 'closed', null)
+    this.#publisher.tell(link, 'closed', null)
     this.#forget(link)
   }
 
