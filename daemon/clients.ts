@@ -16,7 +16,7 @@ import { fatePacket, imPacket } from './im-text.ts'
 import type { Log } from './log.ts'
 import { Malformed } from './malformed.ts'
 import { identifiedPacket, packedDelta, rosterPacket } from './roster-packet.ts'
-import { slim, withoutRooms } from './slim.ts'
+import { slim } from './slim.ts'
 import { checkToken, type TokenKey } from './tokens.ts'
 import { Packet, TurnFrames } from './turn-frames.ts'
 import { Wire } from './wire.ts'
@@ -75,7 +75,6 @@ export class ClientGate {
     this.#auth = auth
     this.#malformed = new Malformed(log)
     this.#gathered = gathered
-    withoutRooms(io)
     io.on('connection', socket => this.#connected(socket))
   }
 

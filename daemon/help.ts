@@ -34,7 +34,7 @@ export const CHECK_HELP = helpText({
     ['config', 'its fields, and the files that it names; would servers start?'],
     ['servers', 'each other one: does it answer, hold the secret, know users in the'],
     ['', 'same way? is its certificate good? round trip, difference of clocks'],
-    ['backbone', 'where the config names one: is NATS reached? servers are asked over it'],
+    ['backbone', 'if the config names one: whether NATS is reached'],
   ],
   'Exit codes': [
     ['0', 'all is well'],

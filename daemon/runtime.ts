@@ -20,6 +20,7 @@ import type { LinkCarrier } from './links/carrier.ts'
 import { SocketLinks } from './links/sockets.ts'
 import type { Log } from './log.ts'
 import { isOwnOrigin } from './origin.ts'
+import { withoutRooms } from './slim.ts'
 import { shareSessions } from './sticky.ts'
 import type { TlsMaterial } from './tls.ts'
 import type { TokenKey } from './tokens.ts'
@@ -106,6 +107,7 @@ export async function run(options: RuntimeOptions): Promise<Running> {
     if (http instanceof SecureServer) https.push(http)
     boundAddresses(http, options.limits.connectionsPerAddress)
     const io = new Server(http, socketOptions(tls === undefined ? 'http' : 'https', names))
+    withoutRooms(io)
     // engine.io makes anew what upgrades, when the port is there.
     http.once('listening', () => boundControlFrames(io))
     // The answer to an upgrade and engine.io's first packet leave in one write; there are no others in that turn.

@@ -32,7 +32,6 @@ test('a connection, identified or not, has so many proofs looked at, and no more
   )
   connected({
     conn: { on: () => {}, transport: {}, remoteAddress: '192.0.2.1' },
-    nsp: { adapter: { delAll: () => {} } },
     onAny: (take: typeof says) => {
       says = take
     },
