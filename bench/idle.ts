@@ -19,18 +19,23 @@ async function crowd(system: System, users: number): Promise<Found> {
   const own = system.name === 'mesh-chat'
   const clients: RawClient[] = []
   const identify = async (n: number) => {
-    const client = await RawClient.open(port)
-    clients.push(client)
-    await new Promise<void>(resolve => {
-      client.onBytes = packet => {
-        if (packet[0] === 0x33) resolve()
-        return true
-      }
-      const user = `user-${n.toString().padStart(5, '0')}`
-      client.send(
-        `20["identify",${JSON.stringify(own ? { user, client: 'bench/1', protocol: 2, packed: true } : user)}]`,
-      )
+    const user = `user-${n.toString().padStart(5, '0')}`
+    let known: () => void = () => {}
+    const identified = new Promise<void>(resolve => {
+      known = resolve
     })
+    // The acknowledgement of the yardstick, or the event with which mesh-chat answers.
+    const start = own ? '2["identified"' : '3'
+    const take = (packet: Buffer) => {
+      if (packet.subarray(0, start.length).toString() === start) known()
+      return true
+    }
+    // As the product's own client does it: who one is goes with the first packet.
+    const hello = JSON.stringify({ identify: { user, client: 'bench/1', protocol: 2, packed: true } })
+    const client = await RawClient.open(port, own ? hello : '', take)
+    clients.push(client)
+    if (!own) client.send(`20["identify",${JSON.stringify(user)}]`)
+    await identified
   }
   try {
     // Code that has never run is compiled first, and is no user's memory.

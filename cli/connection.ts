@@ -63,6 +63,9 @@ export interface Keys {
   pin(user: string, key: string): void
 }
 
+/** A server that knows only the event `identify` is told by it so long, ms, after it has let the client in. */
+const OLDER_SERVER_MS = 250
+
 /** Keeps nothing: what is said is gone with the program. */
 export const NOTHING_KEPT: Keeper = { held: [], store: () => {}, hold: () => {}, release: () => {} }
 
@@ -79,6 +82,10 @@ export function connect(
   let socket: Socket | undefined
   let timer: NodeJS.Timeout | undefined
   let flushing = false
+  /** Sends what a connection begins with, when the session has said it. */
+  let begin: ((auth: { identify: object }) => void) | undefined
+  /** Identifies again, the older way. */
+  let again: NodeJS.Timeout | undefined
 
   const step = (input: SessionInput) => {
     for (const effect of session.step(input, performance.now(), Date.now())) perform(effect)
@@ -100,9 +107,20 @@ export function connect(
       reconnection: false,
       forceNew: true,
       ...(options.ca === undefined ? {} : { ca: options.ca }),
+      // Who one is goes with the first packet: a way there and back less.
+      auth: send => {
+        begin = send
+        step({ type: 'opened', dial })
+      },
     })
     socket = dialled
-    dialled.on('connect', () => step({ type: 'opened', dial }))
+    dialled.once(
+      'identified',
+      required(dial, z.preprocess(withRoster, identifiedSchema), answer => {
+        clearTimeout(again)
+        step({ type: 'identified', dial, answer })
+      }),
+    )
     dialled.on('connect_error', error => step({ type: 'closed', dial, reason: visibleLine(error.message) }))
     dialled.on('disconnect', reason => step({ type: 'closed', dial, reason }))
     const on = <T>(event: string, schema: z.ZodType<T>, take: (payload: T) => void) => {
@@ -147,23 +165,33 @@ export function connect(
     }
   }
 
+  const identify = ({ dial, hello }: Extract<SessionEffect, { type: 'identify' }>) => {
+    const emit = () => {
+      const take = required(dial, z.preprocess(withRoster, identifiedSchema), answer => {
+        step({ type: 'identified', dial, answer })
+      })
+      socket?.emit('identify', { ...hello, packed: true }, take)
+    }
+    if (begin === undefined) return emit()
+    begin({ identify: { ...hello, packed: true } })
+    begin = undefined
+    socket?.once('connect', () => {
+      again = setTimeout(emit, OLDER_SERVER_MS)
+    })
+  }
+
   const perform = (effect: SessionEffect) => {
     switch (effect.type) {
       case 'dial':
         return dial(effect.dial, effect.url)
       case 'hang-up':
+        clearTimeout(again)
+        begin = undefined
         socket?.removeAllListeners()
         socket?.disconnect()
         return
       case 'identify':
-        socket?.emit(
-          'identify',
-          { ...effect.hello, packed: true },
-          required(effect.dial, z.preprocess(withRoster, identifiedSchema), answer =>
-            step({ type: 'identified', dial: effect.dial, answer }),
-          ),
-        )
-        return
+        return identify(effect)
       case 'prove':
         return void prove(effect)
       case 'ask-key': {

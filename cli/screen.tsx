@@ -9,15 +9,14 @@ import type { Thread } from './model/thread.ts'
 import { update, whatIsNeeded } from './model/update.ts'
 import { searchThread, turnTo } from './pages.ts'
 import type { TerminalGuard } from './terminal/guard.ts'
-import { type Key, KeyDecoder } from './terminal/keys.ts'
+import { listenToHands } from './terminal/hands.ts'
+import type { Key } from './terminal/keys.ts'
 import { InlineOutput, ScreenOutput } from './terminal/output.ts'
 import { App } from './views/app.tsx'
 import { openedRows, printedRows, rowLine } from './views/inline.ts'
 import { inlinePicture, picture } from './views/picture.ts'
 import { type Row, sameRow } from './views/row.ts'
 
-/** An Escape that nothing follows within this time, ms, was the key. */
-const ESCAPE_MS = 50
 /** What the network brings is gathered this long, ms; what hands do is shown at once. */
 const GATHER_MS = 30
 /** … and this long while it brings one thing after another. */
@@ -26,8 +25,6 @@ const BUSY_GATHER_MS = 100
 const RING_MS = 600
 /** Time that a search takes at once, ms. */
 const LOOK_MS = 8
-/** A size that changes is being dragged: the screen is drawn anew when it has settled this long, ms. */
-const RESIZE_MS = 30
 
 export interface ScreenOptions {
   user: string
@@ -50,14 +47,13 @@ export interface ScreenOptions {
 /** Runs the screen, whole or inline, on this terminal; answers with where the session's events go. */
 export function runScreen(options: ScreenOptions): (event: SessionEvent) => void {
   const { guard, send, save, quit } = options
-  const { stdin, stdout } = process
+  const { stdout } = process
   const model = new Model(options.user, options.preferences)
   const keep = () => save({ preferences: model.preferences, to: model.current?.name })
   if (options.to !== undefined) {
     model.open(options.to)
     keep()
   }
-  const decoder = new KeyDecoder()
   const put = (text: string) => guard.write(text)
   const output = options.inline ? new InlineOutput(put) : new ScreenOutput(put)
   const inline = output instanceof InlineOutput ? output : undefined
@@ -74,7 +70,6 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
   let counting: NodeJS.Timeout | undefined
   /** The thread whose end was printed last, in the inline mode. */
   let printed: Thread | undefined
-  let escaping: NodeJS.Timeout | undefined
 
   const print = (rows: readonly Row[]) => {
     const theme = options.colors ? model.preferences.theme : undefined
@@ -183,18 +178,7 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
   for (const request of whatIsNeeded(model)) perform(request)
   guard.enter()
   redraw()
-  stdin.setEncoding('utf8')
-  stdin.on('data', (chunk: string) => {
-    clearTimeout(escaping)
-    take(decoder.feed(chunk))
-    if (decoder.waiting) escaping = setTimeout(() => take(decoder.flush()), ESCAPE_MS)
-  })
-  stdin.on('end', quit)
-  let resizing: NodeJS.Timeout | undefined
-  stdout.on('resize', () => {
-    clearTimeout(resizing)
-    resizing = setTimeout(redraw, RESIZE_MS)
-  })
+  listenToHands(take, redraw, quit)
   return event => {
     for (const request of update(model, event, Date.now())) perform(request)
     for (const request of whatIsNeeded(model)) perform(request)

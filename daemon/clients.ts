@@ -43,6 +43,9 @@ interface Client {
 /** Checking a signature takes longer than all else that a packet can ask for: more are not looked at. */
 const MOST_SHOWN = 20
 
+/** The number of the call of one who identifies while it connects, in Socket.IO's `auth`: the event `identified` answers. */
+const AT_CONNECT = -1
+
 /** How users prove their names to a server of this id. */
 export interface Auth {
   server: string
@@ -110,6 +113,7 @@ export class ClientGate {
   }
 
   #connected(socket: Socket): void {
+    const hello: unknown = socket.handshake.auth.identify
     slim(socket)
     const connection = ++this.#numbers
     const frames = new TurnFrames(socket.conn, this.#waits, Wire.of(socket.conn))
@@ -135,6 +139,7 @@ export class ClientGate {
       this.#clients.delete(connection)
       this.#step({ type: 'disconnected', connection })
     })
+    if (hello !== undefined) this.#take(client, 'identify', hello, AT_CONNECT)
   }
 
   /** What came the ordinary way, through Socket.IO's decoder. */
@@ -254,10 +259,12 @@ export class ClientGate {
 type Answer = Extract<Effect, { type: 'answer' }>['payload']
 
 function answer({ frames, calls, packed }: Client, call: number, payload: Answer): void {
-  if (call < 0) {
+  if (call < AT_CONNECT) {
     calls?.get(call)?.(payload)
     calls?.delete(call)
-  } else if ('roster' in payload) frames.add(identifiedPacket(call, payload, packed))
+  } else if ('roster' in payload) {
+    frames.add(identifiedPacket(call === AT_CONNECT ? '2["identified",' : `3${call}[`, payload, packed))
+  } else if (call === AT_CONNECT) frames.add(new Packet(eventPacket({ event: 'identified', payload })))
   else if ('users' in payload) frames.add(rosterPacket(call, payload, packed))
   else if ('delivered' in payload) frames.add(new Packet(fatePacket(call, payload)))
   else frames.add(new Packet(`3${call}${JSON.stringify([payload])}`))

@@ -1,4 +1,5 @@
 import { deflateRawSync } from 'node:zlib'
+import { frontCode } from '../src/presence/front-coding.ts'
 import type { Identified, PackedRoster, RosterDelta, RosterSnapshot } from '../src/protocol/messages.ts'
 import { Packet } from './turn-frames.ts'
 
@@ -8,9 +9,13 @@ const PACKED_NAMES = 100
 /** The ends of answers that tell a roster, each encoded once for all who are told it: thousands may come at once. */
 const ends = { plain: new WeakMap<RosterSnapshot, Buffer>(), packed: new WeakMap<RosterSnapshot, Buffer>() }
 
-/** The answer to `identify`. @param packed whether the client takes a long roster packed */
+/**
+ * The answer to `identify`.
+ * @param start what stands before it: the head of an acknowledgement, or of an event
+ * @param packed whether the client takes a long roster packed
+ */
 export function identifiedPacket(
-  call: number,
+  start: string,
   { roster, ...others }: Extract<Identified, { ok: true }>,
   packed: boolean,
 ): Packet {
@@ -20,7 +25,7 @@ export function identifiedPacket(
     end = Buffer.from(`"roster":${rosterText(roster, packed)}}]`)
     known.set(roster, end)
   }
-  return new Packet(`3${call}[${JSON.stringify(others).slice(0, -1)},`, end)
+  return new Packet(`${start}${JSON.stringify(others).slice(0, -1)},`, end)
 }
 
 /** The answer to `roster`. */
@@ -32,7 +37,9 @@ export function rosterPacket(call: number, roster: RosterSnapshot, packed: boole
 export function packedDelta(delta: RosterDelta): Packet | undefined {
   const { version, joined, left } = delta
   if (joined.length + left.length < PACKED_NAMES) return undefined
-  return new Packet(`2${JSON.stringify(['roster', pack(version, { joined, left })])}`)
+  return new Packet(
+    `2${JSON.stringify(['roster', pack(version, { joined: [...joined].sort(), left: [...left].sort() })])}`,
+  )
 }
 
 function rosterText(roster: RosterSnapshot, packed: boolean): string {
@@ -41,6 +48,7 @@ function rosterText(roster: RosterSnapshot, packed: boolean): string {
 }
 
 // Level 1: while a crowd comes, versions follow one another faster than better levels would pay.
-function pack(version: number, names: Omit<RosterSnapshot | RosterDelta, 'version'>): PackedRoster {
-  return { version, packed: deflateRawSync(JSON.stringify(names), { level: 1 }).toString('base64') }
+function pack(version: number, lists: Record<string, readonly string[]>): PackedRoster {
+  const coded = Object.fromEntries(Object.entries(lists).map(([list, names]) => [list, frontCode(names)]))
+  return { version, packed: deflateRawSync(JSON.stringify(coded), { level: 1 }).toString('base64') }
 }

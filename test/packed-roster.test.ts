@@ -5,7 +5,9 @@ import { deflateRawSync } from 'node:zlib'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, expect, test } from 'vitest'
 import { unpacked } from '../cli/packed-roster.ts'
+import { frontCode, frontDecode } from '../src/presence/front-coding.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from './support/processes.ts'
+import { seeded } from './support/random.ts'
 import { RealClient } from './support/real-client.ts'
 
 afterAll(stopAll)
@@ -87,13 +89,38 @@ test('the same names, packed or not', { timeout: 60_000 }, async () => {
 
 test('what cannot be unpacked stays as it is, for the schema to refuse', () => {
   const pack = (text: string) => ({ version: 1, packed: deflateRawSync(text).toString('base64') })
-  for (const wrong of [null, 5, { version: 1, packed: 'AAAA' }, pack('["Anna"'), pack('5'), pack('null')]) {
+  for (const wrong of [
+    null,
+    5,
+    { version: 1, packed: 'AAAA' },
+    pack('["Anna"'),
+    pack('5'),
+    pack('null'),
+    pack('{"users":["1a"]}'),
+    pack('{"users":[""]}'),
+    pack('{"users":[7]}'),
+  ]) {
     const { users, joined } = (unpacked(wrong) ?? {}) as Told
     expect([users, joined]).toEqual([undefined, undefined])
   }
   // A kilobyte that would fill the memory.
-  const bomb = pack(`{"users":["${'a'.repeat(101 * 1024 * 1024)}"]}`)
+  const bomb = pack(`{"users":["0${'a'.repeat(101 * 1024 * 1024)}"]}`)
   expect(unpacked(bomb)).toBe(bomb)
   // The version is the one that stands outside.
   expect(unpacked(pack('{"version":7,"users":[]}'))).toEqual({ version: 1, users: [] })
+})
+
+test('names without what they share with the one before are the same names', () => {
+  const random = seeded(7)
+  const letters = ['a', 'b', 'ß', '字', '👩', '\u{1f468}\u200d', ' ', '"', '\\', '\ud83d']
+  const name = () =>
+    Array.from({ length: Math.floor(random() * 60) }, () => letters[Math.floor(random() ** 3 * letters.length)]).join(
+      '',
+    )
+  for (let round = 0; round < 200; round++) {
+    const names = Array.from({ length: Math.floor(random() * 50) }, name)
+    if (round % 2 === 0) names.sort()
+    expect(frontDecode(JSON.parse(JSON.stringify(frontCode(names))))).toEqual(names)
+  }
+  expect(frontCode(['Anna', 'Annabel', 'Billy'])).toEqual(['0Anna', '4bel', '0Billy'])
 })

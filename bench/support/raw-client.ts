@@ -24,6 +24,7 @@ export class RawClient {
   #rest: Buffer | undefined
   #out: string[] = []
   #opened: (() => void) | undefined
+  #auth = ''
   #upgraded = false
 
   private constructor(port: number) {
@@ -38,9 +39,15 @@ export class RawClient {
     })
   }
 
-  /** Connects, and joins the default namespace. */
-  static open(port: number): Promise<RawClient> {
+  /**
+   * Connects, and joins the default namespace.
+   * @param auth what goes with that, as JSON
+   * @param onBytes takes packets from the first on
+   */
+  static open(port: number, auth = '', onBytes?: (bytes: Buffer) => boolean): Promise<RawClient> {
     const client = new RawClient(port)
+    client.#auth = auth
+    client.onBytes = onBytes
     return new Promise((resolve, reject) => {
       client.#socket.once('close', () => reject(new Error(`connection to port ${port} closed`)))
       client.#opened = () => resolve(client)
@@ -102,7 +109,7 @@ export class RawClient {
     switch (frame[0]) {
       case 0x30: // engine.io is open
         this.session = /"sid":"([^"]*)"/.exec(frame.toString())?.[1] ?? ''
-        return this.#write('40')
+        return this.#write(`40${this.#auth}`)
       case 0x32: // ping
         return this.#write('3')
       case MESSAGE: {

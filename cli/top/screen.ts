@@ -1,6 +1,7 @@
 import type { ThemeName } from '../model/theme.ts'
 import type { TerminalGuard } from '../terminal/guard.ts'
-import { type Key, KeyDecoder } from '../terminal/keys.ts'
+import { listenToHands } from '../terminal/hands.ts'
+import type { Key } from '../terminal/keys.ts'
 import { ScreenOutput } from '../terminal/output.ts'
 import { rowLine } from '../views/inline.ts'
 import { TopModel } from './model.ts'
@@ -8,10 +9,6 @@ import { topPicture } from './picture.ts'
 import { press } from './press.ts'
 import type { Surveyed } from './surveyor.ts'
 
-/** An Escape that nothing follows within this time, ms, was the key. */
-const ESCAPE_MS = 50
-/** A size that changes is being dragged: the screen is drawn anew when it has settled this long, ms. */
-const RESIZE_MS = 30
 /** How often the age of what is shown is told anew, ms, while nothing new comes. */
 const STALE_MS = 1_000
 
@@ -24,14 +21,11 @@ export interface TopScreenOptions {
 
 /** Runs the screen on this terminal; answers with where the readings go. */
 export function runTopScreen({ theme, guard, quit }: TopScreenOptions): (event: Surveyed) => void {
-  const { stdin, stdout } = process
+  const { stdout } = process
   const model = new TopModel()
   const output = new ScreenOutput(text => guard.write(text))
-  const decoder = new KeyDecoder()
   let shown: string | undefined
   let staling: NodeJS.Timeout | undefined
-  let escaping: NodeJS.Timeout | undefined
-  let resizing: NodeJS.Timeout | undefined
 
   const draw = () => {
     clearTimeout(staling)
@@ -67,17 +61,7 @@ export function runTopScreen({ theme, guard, quit }: TopScreenOptions): (event: 
 
   guard.enter()
   redraw()
-  stdin.setEncoding('utf8')
-  stdin.on('data', (chunk: string) => {
-    clearTimeout(escaping)
-    take(decoder.feed(chunk))
-    if (decoder.waiting) escaping = setTimeout(() => take(decoder.flush()), ESCAPE_MS)
-  })
-  stdin.on('end', quit)
-  stdout.on('resize', () => {
-    clearTimeout(resizing)
-    resizing = setTimeout(redraw, RESIZE_MS)
-  })
+  listenToHands(take, redraw, quit)
   return event => {
     model.take(event, performance.now())
     draw()

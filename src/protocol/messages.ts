@@ -98,8 +98,8 @@ export const rosterDeltaSchema = z.object({
 export type RosterDelta = z.infer<typeof rosterDeltaSchema>
 
 /**
- * A long roster or delta as it goes to a client that takes it so: all but its version as JSON, deflated (RFC 1951), in
- * base64. A third of the bytes, made once for all who are told this version.
+ * A long roster or delta as it goes to a client that takes it so: its lists of names, front-coded (`frontCode`), as JSON,
+ * deflated (RFC 1951), in base64. Less than half of the bytes, made once for all who are told this version.
  */
 export const packedRosterSchema = z.object({ version: countSchema, packed: z.base64() })
 export type PackedRoster = z.infer<typeof packedRosterSchema>
