@@ -139,7 +139,9 @@ export class ClientGate {
       this.#clients.delete(connection)
       this.#step({ type: 'disconnected', connection })
     })
-    if (hello !== undefined) this.#take(client, 'identify', hello, AT_CONNECT)
+    if (hello === undefined) return
+    this.#take(client, 'identify', hello, AT_CONNECT)
+    frames.flush()
   }
 
   /** What came the ordinary way, through Socket.IO's decoder. */

@@ -11,6 +11,7 @@ interface EngineInternals {
   readonly transport: { readonly name: string; readonly socket?: WebSocketOfWs }
 }
 interface WebSocketOfWs {
+  readonly _socket?: { cork(): void; uncork(): void }
   listeners(event: 'message'): ((data: Buffer, isBinary: boolean) => void)[]
   removeAllListeners(event: 'message'): void
   on(event: 'message', listener: (data: Buffer, isBinary: boolean) => void): void
@@ -66,9 +67,13 @@ export class EventPackets {
   #goOrdinary(data: Buffer, isBinary: boolean): void {
     if (!this.#behind) {
       this.#behind = true
+      // What a first packet is answered, by Socket.IO and then by the gate, leaves in one write.
+      const raw = this.take === undefined ? this.#engine.transport.socket?._socket : undefined
+      raw?.cork()
       // Socket.IO hands a packet on after some ticks, all of them before this.
       setImmediate(() => {
         this.#behind = false
+        raw?.uncork()
       })
     }
     this.#ordinary(data, isBinary)
