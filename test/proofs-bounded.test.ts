@@ -31,6 +31,7 @@ test('a connection, identified or not, has so many proofs looked at, and no more
     () => {},
   )
   connected({
+    handshake: { auth: {} },
     conn: { on: () => {}, transport: {}, remoteAddress: '192.0.2.1' },
     onAny: (take: typeof says) => {
       says = take
