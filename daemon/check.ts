@@ -2,7 +2,6 @@ import { X509Certificate } from 'node:crypto'
 import { addressOf, type Config, ConfigError, type ConfiguredServer } from '../src/config.ts'
 import type { AuthMode } from '../src/protocol/credentials.ts'
 import { visibleJson, visibleLine } from '../src/protocol/text.ts'
-import { lookAtBackbone } from './check-backbone.ts'
 import { readConfig } from './config.ts'
 import { probe, reach } from './probe.ts'
 import { checkDoors, mendsOf } from './safety.ts'
@@ -54,7 +53,7 @@ export async function check(args: CheckArguments): Promise<number> {
   const addresses = others.map(server => addressOf(server, config.tls !== undefined))
   const looked = await (config.backbone === undefined
     ? Promise.all(addresses.map(address => lookAtServer(address, context)))
-    : lookAtBackbone(config.backbone, addresses, context))
+    : (await import('./check-backbone.ts')).lookAtBackbone(config.backbone, addresses, context))
   for (const finding of looked.flat()) tell(finding)
   return looked.flat().every(({ ok }) => ok) ? 0 : 1
 }

@@ -15,7 +15,6 @@ import { Alarm } from './alarm.ts'
 import { ClientGate } from './clients.ts'
 import { boundControlFrames } from './control-frames.ts'
 import { EventPackets } from './event-packets.ts'
-import { Backbone } from './links/backbone/backbone.ts'
 import type { LinkCarrier } from './links/carrier.ts'
 import { SocketLinks } from './links/sockets.ts'
 import type { Log } from './log.ts'
@@ -98,7 +97,9 @@ export interface Running {
 
 /** Runs the core on real sockets: input → step → effects. Rejects when the port cannot be had. */
 export async function run(options: RuntimeOptions): Promise<Running> {
-  const { tls } = options
+  const { tls, backbone } = options
+  // What NATS needs is read only where it is used.
+  const { Backbone } = backbone.length === 0 ? {} : await import('./links/backbone/backbone.ts')
   const names = [options.host, options.reachedAt]
   if (options.advertise !== undefined) names.push(new URL(options.advertise).hostname)
   const https: SecureServer[] = []
@@ -130,7 +131,7 @@ export async function run(options: RuntimeOptions): Promise<Running> {
   const { worker } = options
   const gates = [io]
   if (worker !== undefined) await shareSessions(worker.place, io, http)
-  if (worker !== undefined && options.backbone.length === 0) {
+  if (worker !== undefined && backbone.length === 0) {
     // Its peers have to reach this very worker: it has a port of its own for links.
     const link = open()
     link.io.use((_, next) => next(new Error(`clients connect at ${url}`)))
@@ -181,10 +182,9 @@ export async function run(options: RuntimeOptions): Promise<Running> {
     endTurn,
   )
   const self = { id: options.id, incarnation, protocol: PROTOCOL, ...place, auth: options.auth }
-  const { backbone } = options
   const holds = (peer: string, user: string) => core.holds(peer, user)
   const links: LinkCarrier =
-    backbone.length === 0
+    Backbone === undefined
       ? new SocketLinks(gates, { ...options, self, step })
       : new Backbone({ ...options, self, step, urls: backbone, holds })
   const perform = (effect: Effect) => {
