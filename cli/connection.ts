@@ -114,13 +114,7 @@ export function connect(
       },
     })
     socket = dialled
-    dialled.once(
-      'identified',
-      required(dial, z.preprocess(withRoster, identifiedSchema), answer => {
-        clearTimeout(again)
-        step({ type: 'identified', dial, answer })
-      }),
-    )
+    dialled.once('identified', identified(dial))
     dialled.on('connect_error', error => step({ type: 'closed', dial, reason: visibleLine(error.message) }))
     dialled.on('disconnect', reason => step({ type: 'closed', dial, reason }))
     const on = <T>(event: string, schema: z.ZodType<T>, take: (payload: T) => void) => {
@@ -165,13 +159,15 @@ export function connect(
     }
   }
 
+  /** Takes the answer to who one is, whichever way it was said. */
+  const identified = (dial: number) =>
+    required(dial, z.preprocess(withRoster, identifiedSchema), answer => {
+      clearTimeout(again)
+      step({ type: 'identified', dial, answer })
+    })
+
   const identify = ({ dial, hello }: Extract<SessionEffect, { type: 'identify' }>) => {
-    const emit = () => {
-      const take = required(dial, z.preprocess(withRoster, identifiedSchema), answer => {
-        step({ type: 'identified', dial, answer })
-      })
-      socket?.emit('identify', { ...hello, packed: true }, take)
-    }
+    const emit = () => void socket?.emit('identify', { ...hello, packed: true }, identified(dial))
     if (begin === undefined) return emit()
     begin({ identify: { ...hello, packed: true } })
     begin = undefined

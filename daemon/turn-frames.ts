@@ -123,7 +123,7 @@ const OPEN = 1
 /**
  * What a turn of the event loop sends through one connection, in one write: all frames of the turn one after the other.
  * A write per frame is what costs most in Socket.IO. They go straight to `ws` while engine.io has nothing to write
- * itself (its events and buffers around each write are a third of the write's cost), else as one packet of engine.io
+ * itself (its events and buffers around each write are a seventh of the write's cost), else as one packet of engine.io
  * that has this pre-encoded frame. Whatever else is written to the connection in between goes behind what waits here:
  * the order holds. Where there is no WebSocket, or engine.io has changed, packets go one by one.
  */
