@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'rolldown'
 
-const STRING_WIDTH = fileURLToPath(new URL('../cli/model/string-width.ts', import.meta.url))
+const STRING_WIDTH = fileURLToPath(new URL('../cli/terminal/string-width.ts', import.meta.url))
 
 /**
  * The client as a few files instead of some 700 modules: reading those was most of the time until its first frame

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { surveyOnce } from '../cli/top/surveyor.ts'
+import { surveyOnce } from '../cli/top/poller.ts'
 import { connectPairs, type Load, PAIRS, saturate } from './support/load.ts'
 import { RawClient } from './support/raw-client.ts'
 import type { Benchmark, Measure } from './support/report.ts'

@@ -1,7 +1,7 @@
-import { helpText } from '../src/help.ts'
-import { EXIT } from './fail.ts'
+import { EXIT } from '../src/programs/fail.ts'
+import { helpText } from '../src/programs/help.ts'
 
-/** What stands below the options of `mesh-chat --help`; test/help.test.ts holds that it is true. */
+/** What stands below the options of `mesh-chat --help`; test/programs/cli/help.test.ts holds that it is true. */
 export const HELP = helpText({
   Examples: [
     ['mesh-chat --user Anna --port 3001', 'chat as Anna, by a server of this machine'],

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import { addressOf } from '../src/config.ts'
+import { addressOf, readLocalConfig } from '../src/programs/config.ts'
+import { EXIT, fail } from '../src/programs/fail.ts'
 import { parseUserName } from '../src/protocol/names.ts'
-import { configHere } from './config.ts'
-import { EXIT, fail } from './fail.ts'
-import type { Whereabouts } from './online.ts'
+import type { Whereabouts } from './session/go-online.ts'
 import type { SettingsFile } from './settings.ts'
 
 /** The options that say where to connect; all commands have them. */
@@ -90,7 +89,7 @@ function chooseServers(args: ServerArguments, last: string | undefined): string[
     }
     return [addressOf({ id: '', ip: args.host ?? '127.0.0.1', port }).url]
   }
-  const config = configHere()
+  const config = readLocalConfig()
   const urls = config?.servers.map(server => addressOf(server, config.tls !== undefined).url) ?? []
   const first = last ?? urls[Math.floor(Math.random() * urls.length)] ?? 'http://127.0.0.1:3001'
   return [...new Set([first, ...urls])]

@@ -1,6 +1,6 @@
 import Conf from 'conf'
 import * as z from 'zod'
-import { DEFAULT_PREFERENCES, preferencesSchema } from './model/preferences.ts'
+import { DEFAULT_PREFERENCES, preferencesSchema } from './chat/model/preferences.ts'
 
 const settingsSchema = z.object({
   /** Who chatted last on this machine. */

@@ -1,6 +1,6 @@
-import { helpText } from '../src/help.ts'
+import { helpText } from '../src/programs/help.ts'
 
-/** What stands below the options of `mesh-chatd --help`; test/help.test.ts holds that it is true. */
+/** What stands below the options of `mesh-chatd --help`; test/programs/cli/help.test.ts holds that it is true. */
 export const HELP = helpText({
   Examples: [
     ['mesh-chatd --id server-1', 'runs server-1 of the config.json here'],

@@ -1,14 +1,14 @@
 import { createSecureContext } from 'node:tls'
 import * as z from 'zod'
-import { backboneUrlSchema, ConfigError } from '../src/config.ts'
+import { backboneUrlSchema, ConfigError } from '../src/programs/config.ts'
 import { AUTH_MODES } from '../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS, type Limits } from '../src/protocol/limits.ts'
 import { serverAddressSchema, serverIdSchema, urlSchema } from '../src/protocol/messages.ts'
-import { logInto, SILENT } from './log.ts'
+import { parseTokenKey } from './auth/tokens.ts'
+import { logInto, SILENT } from './log/log.ts'
 import { run } from './runtime.ts'
-import { checkDoors, doorWarnings } from './safety.ts'
-import { checkSecretLength, isWildcard } from './secret.ts'
-import { parseTokenKey } from './tokens.ts'
+import { checkDoors, doorWarnings } from './settings/exposure.ts'
+import { checkSecretLength, isWildcard } from './settings/secret.ts'
 
 /** A line of a server's log. */
 export interface LogLine {

@@ -1,15 +1,17 @@
 #!/usr/bin/env node
 import { Argument, Command, Option } from 'commander'
-import { completion, SHELLS, type Shell } from '../src/completion.ts'
+import { completion, SHELLS, type Shell } from '../src/programs/completion.ts'
+import { setProgramName } from '../src/programs/fail.ts'
+import { VERSION } from '../src/programs/package.ts'
 import { AUTH_MODES } from '../src/protocol/credentials.ts'
-import { type CheckArguments, check } from './check.ts'
-import { endsWell } from './fail.ts'
+import { printToken, type TokenArguments } from './auth/print-token.ts'
+import { type CheckArguments, check } from './check/check.ts'
 import { CHECK_HELP, HELP } from './help.ts'
-import { VERSION } from './package.ts'
-import { printToken, type TokenArguments } from './print-token.ts'
+import { runCommand } from './run-command.ts'
 import { serve } from './serve.ts'
-import type { Arguments } from './settings.ts'
+import type { Arguments } from './settings/settings.ts'
 
+setProgramName('mesh-chatd')
 const program = new Command('mesh-chatd')
   .description('Runs one server of the mesh.')
   .version(VERSION)
@@ -44,7 +46,7 @@ const program = new Command('mesh-chatd')
   .option('--log-text', "log the messages' texts, not only their lengths")
   .addHelpText('after', HELP)
   .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : 2))
-  .action((args: Arguments) => endsWell(serve(args)))
+  .action((args: Arguments) => runCommand(serve(args)))
 program
   .command('token')
   .description('Prints a token that says who a user is, where the mesh has auth: token.')
@@ -52,7 +54,7 @@ program
   .option('--expires <time>', 'how long it is good for: 12h, 30d …', '30d')
   .option('--key <file>', 'the key that signs it (default: tokenKeyFile of the config)')
   .option('--config <file>', 'the mesh (default: config.json here, else the one shipped)')
-  .action((args: TokenArguments) => endsWell(printToken(args)))
+  .action((args: TokenArguments) => runCommand(printToken(args)))
 program
   .command('check')
   .description('Looks at a config, its files, and each server of it; changes nothing in the mesh.')
@@ -62,7 +64,7 @@ program
   .option('--insecure', 'as for the server: no secret and no auth are needed')
   .option('--json', 'as JSON lines')
   .addHelpText('after', CHECK_HELP)
-  .action((args: CheckArguments) => endsWell(check(args).then(code => process.exit(code))))
+  .action((args: CheckArguments) => runCommand(check(args).then(code => process.exit(code))))
 program
   .command('completion')
   .description('Prints the script that teaches a shell to complete mesh-chatd; it says how to load it.')

@@ -3,27 +3,27 @@ import { createServer, type Server as HttpServer, type ServerResponse } from 'no
 import { createServer as createSecureServer, Server as SecureServer } from 'node:https'
 import type { ListenOptions } from 'node:net'
 import { Server, type ServerOptions, type Socket } from 'socket.io'
-import { addressOf } from '../src/config.ts'
+import { addressOf } from '../src/programs/config.ts'
 import type { AuthMode } from '../src/protocol/credentials.ts'
 import type { Limits } from '../src/protocol/limits.ts'
 import { PACKET_BYTES, PROTOCOL, type ServerAddress } from '../src/protocol/messages.ts'
 import type { ServerStatus } from '../src/protocol/status.ts'
 import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
-import { boundAddresses } from './address-bound.ts'
-import { Alarm } from './alarm.ts'
-import { ClientGate } from './clients.ts'
-import { boundControlFrames } from './control-frames.ts'
-import { EventPackets } from './event-packets.ts'
+import type { TokenKey } from './auth/tokens.ts'
+import { ClientGate } from './client-gateway.ts'
+import { Alarm } from './deadline-timer.ts'
 import type { LinkCarrier } from './links/carrier.ts'
-import { SocketLinks } from './links/sockets.ts'
-import type { Log } from './log.ts'
-import { isOwnOrigin } from './origin.ts'
-import { withoutRooms } from './slim.ts'
-import { shareSessions } from './sticky.ts'
-import type { TlsMaterial } from './tls.ts'
-import type { TokenKey } from './tokens.ts'
-import { Wire } from './wire.ts'
+import { SocketLinks } from './links/socket-links.ts'
+import type { Log } from './log/log.ts'
+import type { TlsMaterial } from './settings/tls.ts'
+import { Wire } from './transport/backpressure.ts'
+import { boundControlFrames } from './transport/control-frame-limit.ts'
+import { EventPackets } from './transport/event-reader.ts'
+import { isOwnOrigin } from './transport/origin.ts'
+import { withoutRooms } from './transport/release-request.ts'
+import { shareSessions } from './transport/sticky-sessions.ts'
+import { boundAddresses } from './transport/tcp-connection-limit.ts'
 import { onHello, type Place, sayHello } from './workers.ts'
 
 /** Time for the last words to leave when the server ends, ms. */
@@ -99,7 +99,7 @@ export interface Running {
 export async function run(options: RuntimeOptions): Promise<Running> {
   const { tls, backbone } = options
   // What NATS needs is read only where it is used.
-  const { Backbone } = backbone.length === 0 ? {} : await import('./links/backbone/backbone.ts')
+  const { Backbone } = backbone.length === 0 ? {} : await import('./links/nats/nats-links.ts')
   const names = [options.host, options.reachedAt]
   if (options.advertise !== undefined) names.push(new URL(options.advertise).hostname)
   const https: SecureServer[] = []

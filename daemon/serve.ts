@@ -1,11 +1,11 @@
-import { ConfigError } from '../src/config.ts'
-import type { Admin } from './admin.ts'
-import { fail } from './fail.ts'
-import { createLog, type Log } from './log.ts'
-import { VERSION } from './package.ts'
+import { ConfigError } from '../src/programs/config.ts'
+import { fail } from '../src/programs/fail.ts'
+import { VERSION } from '../src/programs/package.ts'
+import type { Admin } from './admin/admin-server.ts'
+import { createLog, type Log } from './log/log.ts'
 import { type Running, run } from './runtime.ts'
-import { doorWarnings } from './safety.ts'
-import { isWildcard } from './secret.ts'
+import { doorWarnings } from './settings/exposure.ts'
+import { isWildcard } from './settings/secret.ts'
 import {
   type Arguments,
   configOf,
@@ -16,8 +16,8 @@ import {
   portOf,
   type Settings,
   settingsOf,
-} from './settings.ts'
-import { readTls } from './tls.ts'
+} from './settings/settings.ts'
+import { readTls } from './settings/tls.ts'
 import { placeHere, runWorkers } from './workers.ts'
 
 /**
@@ -85,7 +85,7 @@ async function openAdmin(args: Arguments, worker: number, log: Log): Promise<Adm
     throw new ConfigError(`--admin-host ${host}: on which --admin-port?`)
   }
   const port = portOf('--admin-port', adminPort)
-  const { Admin } = await import('./admin.ts')
+  const { Admin } = await import('./admin/admin-server.ts')
   return Admin.open({ host, port: port === 0 ? 0 : port + worker - 1, version: VERSION, log })
 }
 

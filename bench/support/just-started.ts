@@ -1,6 +1,6 @@
 /** What becomes of the messages that are sent before the servers of a mesh have found each other. */
 import { randomUUID } from 'node:crypto'
-import { connect, NOTHING_KEPT } from '../../cli/connection.ts'
+import { connect, NOTHING_KEPT } from '../../cli/session/connection.ts'
 import { startMesh, until } from './servers.ts'
 
 /** Time for the last message to arrive, ms. */

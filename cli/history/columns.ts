@@ -1,4 +1,4 @@
-import { lowerBound } from '../../src/client/message-log.ts'
+import { lowerBound } from '../../src/client/history/message-log.ts'
 
 /** One message as the index knows it: its time, its hash, its correspondent's, and where its line stands. */
 export interface Entry {

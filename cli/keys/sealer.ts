@@ -9,7 +9,7 @@ import {
   verify,
 } from 'node:crypto'
 import { ed25519, x25519 } from '@noble/curves/ed25519.js'
-import type { Identity } from '../../src/client/seals.ts'
+import type { Identity } from '../../src/client/keys/message-sealing.ts'
 import { readSealed, sealedText } from '../../src/protocol/credentials.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 

@@ -1,6 +1,6 @@
 /** What `top` shows, and what hands do to it. */
 import { Mesh, type Watched } from './mesh.ts'
-import type { Surveyed } from './surveyor.ts'
+import type { Surveyed } from './poller.ts'
 
 export const SORTINGS = ['id', 'users', 'rate', 'rtt'] as const
 export type Sorting = (typeof SORTINGS)[number]

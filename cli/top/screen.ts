@@ -1,13 +1,13 @@
-import type { ThemeName } from '../model/theme.ts'
+import type { ThemeName } from '../chat/model/theme.ts'
+import { rowLine } from '../chat/views/inline.ts'
 import type { TerminalGuard } from '../terminal/guard.ts'
-import { listenToHands } from '../terminal/hands.ts'
-import type { Key } from '../terminal/keys.ts'
+import type { Key } from '../terminal/key-decoder.ts'
 import { ScreenOutput } from '../terminal/output.ts'
-import { rowLine } from '../views/inline.ts'
+import { listenToHands } from '../terminal/terminal-input.ts'
+import { press } from './handle-key.ts'
 import { TopModel } from './model.ts'
-import { topPicture } from './picture.ts'
-import { press } from './press.ts'
-import type { Surveyed } from './surveyor.ts'
+import type { Surveyed } from './poller.ts'
+import { topPicture } from './views/render.ts'
 
 /** How often the age of what is shown is told anew, ms, while nothing new comes. */
 const STALE_MS = 1_000

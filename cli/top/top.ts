@@ -1,10 +1,10 @@
+import { EXIT, fail } from '../../src/programs/fail.ts'
 import { visibleJson, visibleLine } from '../../src/protocol/text.ts'
-import { EXIT, fail } from '../fail.ts'
 import { type ServerArguments, serversOf } from '../options.ts'
 import { SettingsFile } from '../settings.ts'
 import { TerminalGuard } from '../terminal/guard.ts'
+import { survey, surveyOnce } from './poller.ts'
 import { runTopScreen } from './screen.ts'
-import { survey, surveyOnce } from './surveyor.ts'
 
 export interface TopArguments extends ServerArguments {
   json?: boolean

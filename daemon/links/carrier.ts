@@ -1,13 +1,13 @@
 import type { Introduction } from '../../src/protocol/frames.ts'
 import type { Limits } from '../../src/protocol/limits.ts'
 import type { Effect, Input } from '../../src/server/types.ts'
-import type { Log } from '../log.ts'
-import type { TlsMaterial } from '../tls.ts'
+import type { Log } from '../log/log.ts'
+import type { TlsMaterial } from '../settings/tls.ts'
 
 /**
  * Carries what servers say to each other. It dials whom the core names, proves both sides to each other, hands the core
  * parsed frames, and sends what the core sends, in order and each frame once, or else ends the link. The core knows no
- * more of it than these effects and inputs: test/carriers.test.ts holds what every carrier has to do.
+ * more of it than these effects and inputs: test/contract/link-carriers.test.ts holds what every carrier has to do.
  */
 export interface LinkCarrier {
   /** Does what concerns links; other effects are no business of it. */

@@ -1,10 +1,10 @@
-import { Backoff } from '../mesh/backoff.ts'
+import { Backoff } from '../common/backoff.ts'
 import type { Challenge } from '../protocol/credentials.ts'
 import { type ErrorCode, type Identified, type Identify, PROTOCOL, type ServerAddress } from '../protocol/messages.ts'
 import { type Context, tell } from './context.ts'
 import type { ConnectionState } from './events.ts'
-import type { Keys } from './keys.ts'
-import type { Identity } from './seals.ts'
+import type { Keys } from './keys/known-keys.ts'
+import type { Identity } from './keys/message-sealing.ts'
 
 /** How long a dial and the identification may take before the next server is tried, ms. */
 const CONNECT_MS = 3_000

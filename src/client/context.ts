@@ -1,6 +1,6 @@
-import type { HybridClock } from '../delivery/clock.ts'
+import type { HybridClock } from '../common/hybrid-clock.ts'
 import type { SessionEvent } from './events.ts'
-import type { MessageLog } from './message-log.ts'
+import type { MessageLog } from './history/message-log.ts'
 import type { SessionEffect, SessionOptions } from './types.ts'
 
 /** What the parts of a session share during a step. */

@@ -2,7 +2,7 @@
  * What a client's session tells its screen, and what the screen asks of the session.
  * The two one-way roads between network and terminal; neither side imports the other.
  */
-import type { NameList } from '../presence/sorted-names.ts'
+import type { NameList } from '../common/sorted-names.ts'
 import type { ErrorCode, Message, ServerAddress } from '../protocol/messages.ts'
 
 /** Where the connection stands. */

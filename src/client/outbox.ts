@@ -1,4 +1,4 @@
-import { compareMessages } from '../delivery/clock.ts'
+import { compareMessages } from '../common/hybrid-clock.ts'
 import type { Fate, Message } from '../protocol/messages.ts'
 import type { Progress } from './events.ts'
 

@@ -1,8 +1,8 @@
 import type { Message } from '../protocol/messages.ts'
 import { Confirmations } from './confirmations.ts'
 import { type Context, tell, timeOf } from './context.ts'
-import type { Keys } from './keys.ts'
-import { type Archive, MessageLog } from './message-log.ts'
+import { type Archive, MessageLog } from './history/message-log.ts'
+import type { Keys } from './keys/known-keys.ts'
 
 /** Stands before a message of a user whose key is not the one that was known, also when that is long ago. */
 const UNTRUSTED = '[signed with another key than before] '

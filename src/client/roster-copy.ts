@@ -1,4 +1,4 @@
-import { SortedNames } from '../presence/sorted-names.ts'
+import { SortedNames } from '../common/sorted-names.ts'
 import type { Connections, RosterDelta, RosterSnapshot } from '../protocol/messages.ts'
 import { type Context, tell } from './context.ts'
 

@@ -1,14 +1,14 @@
-import { HybridClock } from '../delivery/clock.ts'
+import { HybridClock } from '../common/hybrid-clock.ts'
 import type { Message } from '../protocol/messages.ts'
 import { Connection } from './connection.ts'
 import type { Context } from './context.ts'
 import type { SessionRequest } from './events.ts'
-import { Keys } from './keys.ts'
-import { MessageLog } from './message-log.ts'
+import { MessageLog } from './history/message-log.ts'
+import { Siblings } from './history/siblings.ts'
+import { Keys } from './keys/known-keys.ts'
 import { Receiving } from './receiving.ts'
 import { RosterCopy } from './roster-copy.ts'
 import { Sending } from './sending.ts'
-import { Siblings } from './siblings.ts'
 import type { SessionEffect, SessionInput, SessionOptions } from './types.ts'
 
 /**

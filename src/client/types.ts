@@ -15,10 +15,10 @@ import type {
   RosterSnapshot,
   ServerAddress,
 } from '../protocol/messages.ts'
-import type { SiblingFrame } from './catch-up.ts'
 import type { SessionEvent, SessionRequest } from './events.ts'
-import type { Archive } from './message-log.ts'
-import type { Identity } from './seals.ts'
+import type { Archive } from './history/message-log.ts'
+import type { SiblingFrame } from './history/reconciliation.ts'
+import type { Identity } from './keys/message-sealing.ts'
 
 export interface SessionOptions {
   user: string

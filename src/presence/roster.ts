@@ -1,5 +1,5 @@
+import { SortedNames } from '../common/sorted-names.ts'
 import type { RosterDelta, RosterSnapshot } from '../protocol/messages.ts'
-import { SortedNames } from './sorted-names.ts'
 
 /**
  * The sorted names of all users online in the mesh, at a version. Changes are marked with `touch` and become visible

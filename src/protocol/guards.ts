@@ -1,6 +1,6 @@
 /**
  * The payloads of which thousands come each second, checked by hand: they take exactly what their schemas take, as
- * test/guards.test.ts holds on random input, in a tenth of the time. Measured with `npm run bench -- im`: 14 % less CPU
+ * test/unit/protocol/guards.test.ts holds on random input, in a tenth of the time. Measured with `npm run bench -- im`: 14 % less CPU
  * per message.
  */
 import { FATES_PER_FRAME, type Forwarded, type ForwardFate, MESSAGES_PER_FRAME } from './frames.ts'

@@ -1,12 +1,12 @@
-import type { HybridClock } from '../delivery/clock.ts'
-import type { Delivery } from '../delivery/delivery.ts'
+import type { HybridClock } from '../common/hybrid-clock.ts'
 import type { Directory } from '../presence/directory.ts'
+import type { PresenceStream } from '../presence/presence-stream.ts'
 import type { Roster } from '../presence/roster.ts'
-import type { PresenceStream } from '../presence/stream.ts'
 import type { Entry, Forwarded, Relay, StatusAnswer } from '../protocol/frames.ts'
 import type { Message } from '../protocol/messages.ts'
 import type { ServerStatus } from '../protocol/status.ts'
-import type { Connection } from './connection.ts'
+import type { Connection } from './clients/connection.ts'
+import type { Delivery } from './delivery.ts'
 import type { Effect, Note, ServerOptions } from './types.ts'
 
 type Counts = Pick<ServerStatus, 'accepted' | 'refused' | 'forwarded' | 'delivered'>

@@ -1,14 +1,14 @@
-import { MAX_AHEAD } from '../delivery/clock.ts'
-import { DeadlineQueue, Delivery, type Origin } from '../delivery/delivery.ts'
+import { MAX_AHEAD } from '../common/hybrid-clock.ts'
 import { readSealed, sealedLength } from '../protocol/credentials.ts'
 import type { Forwarded, Relay } from '../protocol/frames.ts'
 import { exceeds } from '../protocol/limits.ts'
 import type { DeliveredMessage, ErrorCode, Message, Refusal } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
 import { isLonger } from '../protocol/text.ts'
-import type { Clients } from './clients.ts'
-import type { Connection } from './connection.ts'
+import type { Clients } from './clients/clients.ts'
+import type { Connection } from './clients/connection.ts'
 import { type Arrivals, type Context, type Departures, note } from './context.ts'
+import { DeadlineQueue, Delivery, type Origin } from './delivery.ts'
 import type { ClientInput } from './types.ts'
 
 /** How long a server waits for all answers to a message of its own client, ms. */

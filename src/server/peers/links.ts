@@ -1,6 +1,6 @@
-import type { Peer } from '../../mesh/peer.ts'
 import type { AcceptorFrame, DiallerFrame } from '../../protocol/frames.ts'
 import { type Context, note } from '../context.ts'
+import type { Peer } from './peer.ts'
 
 /** Whose a link is. `outbound`: this server dialled it. */
 interface Link {

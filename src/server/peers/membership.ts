@@ -1,9 +1,9 @@
-import { Backoff } from '../../mesh/backoff.ts'
-import { Peer } from '../../mesh/peer.ts'
+import { Backoff } from '../../common/backoff.ts'
 import type { Introduction } from '../../protocol/frames.ts'
 import { exceeds } from '../../protocol/limits.ts'
 import type { ServerAddress } from '../../protocol/messages.ts'
 import { type Context, note } from '../context.ts'
+import { Peer } from './peer.ts'
 
 /** A peer that was only heard of, and is out of reach for so long, ms, is forgotten. */
 const FORGOTTEN_MS = 3_600_000

@@ -1,0 +1,41 @@
+import { createPublicKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { EXIT, fail } from '../../src/programs/fail.ts'
+import { fingerprint } from '../keys/fingerprint.ts'
+import { KeyError, KeyFiles } from '../keys/key-files.ts'
+import { checkedName } from '../options.ts'
+import { SettingsFile } from '../settings.ts'
+
+interface IdentityArguments {
+  user?: string
+  replace?: boolean
+}
+
+/** Shows, exports or imports a user's key. */
+export function identity(
+  action: 'show' | 'export' | 'import',
+  file: string | undefined,
+  args: IdentityArguments,
+): void {
+  const given = args.user ?? new SettingsFile().settings.user ?? fail(EXIT.usage, 'whose key? Say it with: --user NAME')
+  const user = checkedName('--user', given)
+  const files = new KeyFiles(user)
+  try {
+    if (action !== 'import' && !files.exists) {
+      fail(
+        EXIT.general,
+        `${user} has no key here: one is made when they are first online where users are known by keys`,
+      )
+    }
+    if (action === 'export') process.stdout.write(files.load().export({ format: 'pem', type: 'pkcs8' }))
+    else {
+      const pem = action === 'import' ? readFileSync(file === undefined || file === '-' ? 0 : file, 'utf8') : undefined
+      const key = pem === undefined ? files.load() : files.import(pem, args.replace === true)
+      const { x = '' } = createPublicKey(key).export({ format: 'jwk' })
+      console.log(`${user}\n${fingerprint(x)}\n${x}`)
+    }
+  } catch (error) {
+    const { message } = error as Error
+    fail(EXIT.general, error instanceof KeyError ? message : `${action}: ${message}`)
+  }
+}

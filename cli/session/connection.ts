@@ -1,0 +1,241 @@
+import type { KeyObject } from 'node:crypto'
+import { io, type Socket } from 'socket.io-client'
+import * as z from 'zod'
+import type { SessionEvent } from '../../src/client/events.ts'
+import type { Archive } from '../../src/client/history/message-log.ts'
+import { siblingSchema } from '../../src/client/history/reconciliation.ts'
+import { Session } from '../../src/client/session.ts'
+import type { SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
+import {
+  addressSchema,
+  connectionsSchema,
+  deliveredMessageSchema,
+  fateSchema,
+  type Holder,
+  holderSchema,
+  identifiedSchema,
+  type Message,
+  moveSchema,
+  PACKET_BYTES,
+  rosterDeltaSchema,
+  rosterSnapshotSchema,
+  siblingsSchema,
+} from '../../src/protocol/messages.ts'
+import { visibleLine } from '../../src/protocol/text.ts'
+import type { Sealer } from '../keys/sealer.ts'
+import { unpacked } from './unpack-roster.ts'
+
+/** What a sibling said: a text of JSON, opaque to the servers that passed it on; sealed where users have keys. */
+const relayedSchema = z.object({ from: addressSchema, body: z.string().max(PACKET_BYTES) })
+const frameSchema = z
+  .string()
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown
+    } catch {
+      context.addIssue('not JSON')
+      return z.NEVER
+    }
+  })
+  .pipe(siblingSchema)
+
+/** An answer to `identify` with its roster unpacked. */
+function withRoster(answer: unknown): unknown {
+  if (typeof answer !== 'object' || answer === null || !('roster' in answer)) return answer
+  return { ...answer, roster: unpacked(answer.roster) }
+}
+
+/** Where a session keeps its messages, and those that it holds. */
+export interface Keeper {
+  /** What earlier runs stored; it need not be told. */
+  readonly archive?: Archive
+  readonly held: readonly Message[]
+  store(message: Message): void
+  hold(message: Message): void
+  release(id: string): void
+}
+
+/** Where a user's key is kept, and the keys of those whom they have met. */
+export interface Keys {
+  /** Makes it when there is none; throws where it cannot be used. */
+  load(): KeyObject
+  known(): ReadonlyMap<string, string>
+  pin(user: string, key: string): void
+}
+
+/** A server that knows only the event `identify` is told by it so long, ms, after it has let the client in. */
+const OLDER_SERVER_MS = 250
+
+/** Keeps nothing: what is said is gone with the program. */
+export const NOTHING_KEPT: Keeper = { held: [], store: () => {}, hold: () => {}, release: () => {} }
+
+/** Runs a session on a real socket, clock and disk; answers with the way to ask something of it. */
+export function connect(
+  options: SessionOptions & { ca?: string | undefined; keys?: Keys | undefined },
+  history: Keeper,
+  listener: (event: SessionEvent) => void,
+): (input: Extract<SessionInput, { type: 'request' }>['request']) => void {
+  const session = new Session(options)
+  const { keys } = options
+  /** The user's key, once a server has asked for it. */
+  let sealer: Sealer | undefined
+  let socket: Socket | undefined
+  let timer: NodeJS.Timeout | undefined
+  let flushing = false
+  /** Sends what a connection begins with, when the session has said it. */
+  let begin: ((auth: { identify: object }) => void) | undefined
+  /** Identifies again, the older way. */
+  let again: NodeJS.Timeout | undefined
+
+  const step = (input: SessionInput) => {
+    for (const effect of session.step(input, performance.now(), Date.now())) perform(effect)
+    if (session.gathered && !flushing) {
+      flushing = true
+      setImmediate(() => {
+        flushing = false
+        step({ type: 'flush' })
+      })
+    }
+    clearTimeout(timer)
+    const wait = session.deadline - performance.now()
+    if (wait < Number.POSITIVE_INFINITY) timer = setTimeout(() => step({ type: 'tick' }), Math.max(1, Math.ceil(wait)))
+  }
+
+  const dial = (dial: number, url: string) => {
+    const dialled = io(url, {
+      transports: ['websocket'],
+      reconnection: false,
+      forceNew: true,
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+      // Who one is goes with the first packet: a way there and back less.
+      auth: send => {
+        begin = send
+        step({ type: 'opened', dial })
+      },
+    })
+    socket = dialled
+    dialled.once('identified', identified(dial))
+    dialled.on('connect_error', error => step({ type: 'closed', dial, reason: visibleLine(error.message) }))
+    dialled.on('disconnect', reason => step({ type: 'closed', dial, reason }))
+    const on = <T>(event: string, schema: z.ZodType<T>, take: (payload: T) => void) => {
+      dialled.on(event, (payload: unknown) => {
+        const parsed = schema.safeParse(payload)
+        if (parsed.success) take(parsed.data)
+      })
+    }
+    on('roster', z.preprocess(unpacked, rosterDeltaSchema), delta => step({ type: 'roster', dial, delta }))
+    on('connections', connectionsSchema, changes => step({ type: 'connections', dial, changes }))
+    on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
+    on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
+    on('relay', relayedSchema, ({ from, body }) => {
+      const frame = frameSchema.safeParse(sealer === undefined ? body : sealer.openOfSibling(body))
+      if (frame.success) step({ type: 'relay', dial, from, frame: frame.data })
+    })
+    // Messages are confirmed by count, so one that cannot be read must not be passed over.
+    dialled.on(
+      'im',
+      required(dial, deliveredMessageSchema, message => step({ type: 'im', dial, message })),
+    )
+  }
+
+  /** Takes what the session cannot do without: from a server that sends it malformed, the session moves on. */
+  const required =
+    <T>(dial: number, schema: z.ZodType<T>, take: (payload: T) => void) =>
+    (payload: unknown) => {
+      const parsed = schema.safeParse(payload)
+      if (parsed.success) take(parsed.data)
+      else step({ type: 'closed', dial, reason: 'the server sent something malformed' })
+    }
+
+  /** Loads the user's key and what works with it: most meshes ask for none. */
+  const prove = async ({ dial, challenge }: Extract<SessionEffect, { type: 'prove' }>) => {
+    try {
+      if (keys === undefined) throw new Error('this program has no keys')
+      const { Sealer } = await import('../keys/sealer.ts')
+      sealer ??= new Sealer(keys.load())
+      step({ type: 'identity', dial, identity: sealer, challenge })
+    } catch (error) {
+      step({ type: 'no-identity', dial, reason: (error as Error).message })
+    }
+  }
+
+  /** Takes the answer to who one is, whichever way it was said. */
+  const identified = (dial: number) =>
+    required(dial, z.preprocess(withRoster, identifiedSchema), answer => {
+      clearTimeout(again)
+      step({ type: 'identified', dial, answer })
+    })
+
+  const identify = ({ dial, hello }: Extract<SessionEffect, { type: 'identify' }>) => {
+    const emit = () => void socket?.emit('identify', { ...hello, packed: true }, identified(dial))
+    if (begin === undefined) return emit()
+    begin({ identify: { ...hello, packed: true } })
+    begin = undefined
+    socket?.once('connect', () => {
+      again = setTimeout(emit, OLDER_SERVER_MS)
+    })
+  }
+
+  const perform = (effect: SessionEffect) => {
+    switch (effect.type) {
+      case 'dial':
+        return dial(effect.dial, effect.url)
+      case 'hang-up':
+        clearTimeout(again)
+        begin = undefined
+        socket?.removeAllListeners()
+        socket?.disconnect()
+        return
+      case 'identify':
+        return identify(effect)
+      case 'prove':
+        return void prove(effect)
+      case 'ask-key': {
+        const { dial, user } = effect
+        const take = (holder: Holder) => step({ type: 'key', dial, user, key: holder.ok ? holder.key : undefined })
+        return void socket?.emit('key', user, required(dial, holderSchema, take))
+      }
+      case 'pin':
+        return keys?.pin(effect.user, effect.key)
+      case 'im': {
+        const { id } = effect.message
+        const { dial } = effect
+        socket?.emit(
+          'im',
+          effect.message,
+          required(dial, fateSchema, fate => step({ type: 'fate', dial, id, fate })),
+        )
+        return
+      }
+      case 'got':
+        socket?.emit('got', effect.count)
+        return
+      case 'ask-roster':
+        socket?.emit(
+          'roster',
+          required(effect.dial, z.preprocess(unpacked, rosterSnapshotSchema), snapshot =>
+            step({ type: 'roster-snapshot', dial: effect.dial, snapshot }),
+          ),
+        )
+        return
+      case 'relay': {
+        const text = JSON.stringify(effect.frame)
+        socket?.emit('relay', { to: effect.to, body: sealer?.sealForSiblings(text) ?? text })
+        return
+      }
+      case 'store':
+        return history.store(effect.message)
+      case 'hold':
+        return history.hold(effect.message)
+      case 'release':
+        return history.release(effect.id)
+      case 'tell':
+        listener(effect.event)
+    }
+  }
+
+  const { archive, held } = history
+  const known = keys === undefined ? {} : { keys: keys.known() }
+  step({ type: 'start', history: [], ...(archive === undefined ? {} : { archive }), outbox: held, ...known })
+  return request => step({ type: 'request', request })
+}

@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto'
+import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
+import { EXIT } from '../../src/programs/fail.ts'
+import { VERSION } from '../../src/programs/package.ts'
+import { visibleLine } from '../../src/protocol/text.ts'
+import { KeyFiles } from '../keys/key-files.ts'
+import { connect, type Keeper } from './connection.ts'
+
+/** As whom to connect, and where. */
+export interface Whereabouts {
+  user: string
+  /** URLs of servers, in the order in which to try them. */
+  servers: readonly string[]
+  /** Who vouches for the servers' certificates, as PEM; else those whom Node trusts. */
+  ca?: string | undefined
+  /** What the mesh's operator has signed. */
+  token?: string | undefined
+  /** Whether a server may be trusted with names and messages, though this user has a key. */
+  insecure?: boolean | undefined
+}
+
+/** Whether a URL is of this machine. */
+function isLoopback(url: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname)
+}
+
+/**
+ * Connects as a user, and stays connected. What makes that hopeless ends it: a refusal, or no server at all at first.
+ * @param end called with the exit code and one line that says what is wrong
+ */
+export function goOnline(
+  where: Whereabouts,
+  keeper: Keeper,
+  listener: (event: SessionEvent) => void,
+  end: (code: number, message: string) => void,
+): (request: SessionRequest) => void {
+  const { user, servers, ca, token, insecure } = where
+  const keys = new KeyFiles(user)
+  // Who has a key is not to be talked out of it, but by this very machine.
+  const auth = keys.exists && !insecure && !servers.every(isLoopback) ? 'key' : undefined
+  const instance = randomBytes(12).toString('base64url')
+  let wasOnline = false
+  let failures = 0
+  return connect(
+    { user, client: `mesh-chat/${VERSION}`, instance, servers, ca, token, auth, keys, random: Math.random },
+    keeper,
+    event => {
+      listener(event)
+      if (event.type !== 'connection') return
+      const { state } = event
+      if (state.phase === 'online') wasOnline = true
+      if (state.phase === 'refused') end(EXIT.general, visibleLine(state.message))
+      if (state.phase === 'waiting' && !wasOnline && ++failures >= servers.length) {
+        const reason = visibleLine(state.reason)
+        const mend = 'start one with: mesh-chatd --id server-1'
+        end(EXIT.unavailable, `no server answers at ${servers.join(', ')} (${reason}); ${mend}`)
+      }
+    },
+  )
+}

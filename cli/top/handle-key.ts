@@ -1,0 +1,55 @@
+import type { Key } from '../terminal/key-decoder.ts'
+import { SORTINGS, type TopModel } from './model.ts'
+import { layout } from './views/layout.ts'
+
+/** What a key asks of the program; undefined: to show what has changed. */
+export type TopRequest = 'quit' | 'redraw' | 'suspend' | undefined
+
+/** Every key that the screen knows: a letter of a text, or a key's name. */
+const KEYS: Record<string, (model: TopModel) => TopRequest> = {
+  q: () => 'quit',
+  'C-c': () => 'quit',
+  'C-d': () => 'quit',
+  escape: () => 'quit',
+  'C-l': () => 'redraw',
+  'C-z': () => 'suspend',
+  ' ': model => {
+    model.paused = !model.paused
+    return undefined
+  },
+  '?': model => {
+    model.help = !model.help
+    return undefined
+  },
+  s: model => {
+    model.sorting = SORTINGS[(SORTINGS.indexOf(model.sorting) + 1) % SORTINGS.length] ?? 'id'
+    model.top = 0
+    return undefined
+  },
+  up: model => scroll(model, -1),
+  k: model => scroll(model, -1),
+  down: model => scroll(model, 1),
+  j: model => scroll(model, 1),
+  pageup: model => scroll(model, -page(model)),
+  pagedown: model => scroll(model, page(model)),
+  home: model => scroll(model, Number.NEGATIVE_INFINITY),
+  end: model => scroll(model, Number.POSITIVE_INFINITY),
+}
+
+export function press(model: TopModel, key: Key): TopRequest {
+  if (key.type === 'key') return KEYS[key.name]?.(model)
+  if (key.type === 'paste') return undefined
+  // Keys that are typed quickly come as one text.
+  let request: TopRequest
+  for (const character of key.text) request = KEYS[character]?.(model) ?? request
+  return request
+}
+
+function page(model: TopModel): number {
+  return Math.max(1, layout(model).servers - 1)
+}
+
+function scroll(model: TopModel, rows: number): undefined {
+  const last = Math.max(0, model.mesh.servers.size - layout(model).servers)
+  model.top = Math.max(0, Math.min(last, model.top + rows))
+}

@@ -1,0 +1,169 @@
+import { X509Certificate } from 'node:crypto'
+import { addressOf, type Config, ConfigError, type ConfiguredServer, readConfig } from '../../src/programs/config.ts'
+import type { AuthMode } from '../../src/protocol/credentials.ts'
+import { visibleJson, visibleLine } from '../../src/protocol/text.ts'
+import { readTokenKey } from '../auth/tokens.ts'
+import { checkDoors, mendsOf } from '../settings/exposure.ts'
+import { isWildcard, readSecret } from '../settings/secret.ts'
+import { readTls, type TlsMaterial } from '../settings/tls.ts'
+import { type Context, type Finding, verdict } from './findings.ts'
+import { probe, reach } from './probe.ts'
+
+export interface CheckArguments {
+  config?: string
+  id?: string
+  timeout: string
+  insecure?: boolean
+  json?: boolean
+}
+
+/**
+ * Looks at a config, at the files that it names, and at each other server of it, by its address or over the backbone:
+ * whether it answers, holds the secret, and knows users and the time in the same way. Nothing changes in the mesh.
+ * @returns the exit code: 0, 1 where a server is out of reach or something is wrong, 2 where the config cannot be used
+ */
+export async function check(args: CheckArguments): Promise<number> {
+  const withinMs = Number(args.timeout) * 1_000
+  if (!(withinMs > 0)) throw new ConfigError(`--timeout ${args.timeout}: give a number of seconds`)
+  const tell = ({ ok, about, text }: Finding) => {
+    if (args.json) console.log(visibleJson({ ok, about, text }))
+    else console.log(visibleLine(`${ok ? 'ok   ' : 'wrong'}  ${about}: ${text}`))
+  }
+  const config = readConfig(args.config)
+  const { servers } = config
+  const self = servers.find(({ id }) => id === args.id)
+  if (args.id !== undefined && self === undefined) {
+    const ids = servers.map(({ id }) => id).join(', ')
+    throw new ConfigError(`there is no server ${JSON.stringify(args.id)} in ${config.file}; it has ${ids}`)
+  }
+  tell({
+    ok: true,
+    about: 'config',
+    text: `${config.file}: ${servers.length === 1 ? '1 server' : `${servers.length} servers`}`,
+  })
+  const own = lookAtFiles(config)
+  const doors = lookAtDoors(config, self === undefined ? servers : [self], own.secret, args.insecure === true)
+  const findings = [...own.findings, ...doors]
+  for (const finding of findings) tell(finding)
+  if (findings.some(({ ok }) => !ok)) return 2
+
+  const context = { secret: own.secret, ca: own.tls?.ca, auth: config.auth ?? 'open', file: config.file, withinMs }
+  const others = servers.filter(server => server !== self)
+  const addresses = others.map(server => addressOf(server, config.tls !== undefined))
+  const looked = await (config.backbone === undefined
+    ? Promise.all(addresses.map(address => lookAtServer(address, context)))
+    : (await import('./check-nats.ts')).lookAtBackbone(config.backbone, addresses, context))
+  for (const finding of looked.flat()) tell(finding)
+  return looked.flat().every(({ ok }) => ok) ? 0 : 1
+}
+
+/** The files of a config: whether they can be read and used. */
+function lookAtFiles(config: Config): { findings: Finding[]; secret: string; tls: TlsMaterial | undefined } {
+  const findings: Finding[] = []
+  const look = <T>(about: string, read: () => T, found: (value: T) => string): T | undefined => {
+    try {
+      const value = read()
+      findings.push({ ok: true, about, text: found(value) })
+      return value
+    } catch (error) {
+      findings.push({ ok: false, about, text: (error as Error).message })
+      return undefined
+    }
+  }
+  const secret = look(
+    'secret',
+    () => readSecret(config.secretFile),
+    secret => {
+      if (secret === '') return 'none; any program that reaches a server can be a peer'
+      return process.env.MESH_CHAT_SECRET ? 'from MESH_CHAT_SECRET' : `from ${config.secretFile}`
+    },
+  )
+  const { tokenKeyFile, tls: files } = config
+  if (tokenKeyFile !== undefined) {
+    look(
+      'tokenKeyFile',
+      () => readTokenKey(tokenKeyFile),
+      ({ algorithm, sign }) => {
+        const half = sign === undefined ? ', a public key, which only checks' : ''
+        return `${tokenKeyFile}: ${algorithm}${half}`
+      },
+    )
+  }
+  const tls =
+    files &&
+    look(
+      'tls',
+      () => inTime(readTls(files), files.cert),
+      ({ cert }) => `${files.cert}: ${validity(new X509Certificate(cert).validTo)}`,
+    )
+  return { findings, secret: secret ?? '', tls }
+}
+
+/** @throws ConfigError for a certificate that is not valid now */
+function inTime(tls: TlsMaterial, file: string): TlsMaterial {
+  const { validFrom, validTo } = new X509Certificate(tls.cert)
+  const now = Date.now()
+  if (Date.parse(validFrom) <= now && now < Date.parse(validTo)) return tls
+  throw new ConfigError(`${file} is valid from ${day(validFrom)} until ${day(validTo)}; renew it`)
+}
+
+/** Whether the servers would start, as far as their config says: the same rules hold. */
+function lookAtDoors(
+  config: Config,
+  servers: readonly ConfiguredServer[],
+  secret: string,
+  insecure: boolean,
+): Finding[] {
+  const findings: Finding[] = []
+  const modes = new Set<AuthMode>()
+  for (const { id, ip: host, port } of servers) {
+    const doors = {
+      host,
+      hasAddress: !isWildcard(host),
+      secret,
+      auth: config.auth,
+      backbone: config.backbone ?? [],
+      insecure,
+    }
+    try {
+      const auth = checkDoors({ ...doors, hasTokenKey: config.tokenKeyFile !== undefined }, mendsOf(config.file, port))
+      modes.add(auth)
+    } catch (error) {
+      findings.push({ ok: false, about: id, text: (error as Error).message })
+    }
+  }
+  if (findings.length === 0) findings.push({ ok: true, about: 'auth', text: [...modes].join() })
+  return findings
+}
+
+/** Another server, from here, by its address: what is wrong with it, or one line that says that all is well. */
+async function lookAtServer({ id, url }: { id: string; url: string }, context: Context): Promise<Finding[]> {
+  const { secret, ca, auth, withinMs } = context
+  const about = `${id} at ${url}`
+  const faults: string[] = []
+  try {
+    const certificate = await reach(url, ca, withinMs)
+    if (certificate?.fault !== undefined)
+      faults.push(`its certificate is refused: ${certificate.fault}; ${mendOf(certificate.fault)}`)
+    const probed = await probe(url, secret, auth, withinMs)
+    const until = certificate === undefined ? [] : [`its certificate is ${validity(certificate.validTo)}`]
+    return verdict(id, about, probed, context, faults, until)
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException
+    const start = code === 'ECONNREFUSED' ? `; start it with: mesh-chatd --id ${id}` : ''
+    return [...faults, `not reached: ${message}${start}`].map(text => ({ ok: false, about, text }))
+  }
+}
+
+function mendOf(fault: string): string {
+  if (/EXPIRED|NOT_YET/.test(fault)) return 'renew it, or set the clocks'
+  if (/ALTNAME/.test(fault)) return 'it has to name this address'
+  return 'tls.ca has to vouch for it'
+}
+
+const day = (time: string | Date) => new Date(time).toISOString().slice(0, 10)
+
+function validity(validTo: string | Date): string {
+  const days = Math.floor((new Date(validTo).getTime() - Date.now()) / 86_400_000)
+  return `valid until ${day(validTo)} (${days} ${days === 1 ? 'day' : 'days'})`
+}

@@ -1,0 +1,75 @@
+import { ConfigError } from '../../src/programs/config.ts'
+import type { AuthMode } from '../../src/protocol/credentials.ts'
+import { isLoopback, isWildcard } from './secret.ts'
+
+/** A server's doors, as its config, its command line or its program has them. */
+export interface Doors {
+  host: string
+  /** Whether others are told an address that is this server's own. */
+  hasAddress: boolean
+  secret: string
+  /** Undefined: nothing was said. */
+  auth: AuthMode | undefined
+  hasTokenKey: boolean
+  /** URLs of the NATS servers that carry its links. */
+  backbone: readonly string[]
+  /** Whether strangers may be peers, and anybody may be anybody. */
+  insecure: boolean
+}
+
+/** How each fault is mended where these doors were described: a config, a command line, a program. */
+export interface Mends {
+  address: string
+  secret: string
+  auth: string
+  tokenKey: string
+}
+
+/**
+ * How users prove their names to a server with these doors: as told; on loopback by their word.
+ * @throws ConfigError where a stranger from elsewhere could be a peer, or anybody, and nobody said that this is meant
+ */
+export function checkDoors(doors: Doors, mends: Mends): AuthMode {
+  const { host, hasAddress, secret, auth, hasTokenKey, backbone, insecure } = doors
+  if (isWildcard(host) && !hasAddress) {
+    throw new ConfigError(`${host} stands for all addresses of this machine: say how others reach it${mends.address}`)
+  }
+  if (secret === '' && !isLoopback(host) && !insecure) {
+    throw new ConfigError(`${host} can be reached from elsewhere, and the mesh has no secret: ${mends.secret}`)
+  }
+  const strange = backbone.map(url => new URL(url)).find(({ hostname }) => !isLoopback(hostname))
+  if (secret === '' && strange !== undefined && !insecure) {
+    throw new ConfigError(`others can be at the backbone ${strange.host}, and the mesh has no secret: ${mends.secret}`)
+  }
+  if (auth === 'token' && !hasTokenKey) {
+    throw new ConfigError(`auth: token needs the key that checks tokens: ${mends.tokenKey}`)
+  }
+  if (auth !== undefined || isLoopback(host) || insecure) return auth ?? 'open'
+  const choice = 'key (each user has one), token (you sign who they are) or open (anybody can be anybody)'
+  throw new ConfigError(
+    `${host} can be reached from elsewhere: say how users prove their names${mends.auth}: ${choice}`,
+  )
+}
+
+/** How the faults of a server of this config are mended. */
+export function mendsOf(file: string, port: number): Mends {
+  return {
+    address: ` with --advertise http://host:${port}`,
+    secret: `set MESH_CHAT_SECRET, or secretFile in ${file}; or give --insecure`,
+    auth: ` with auth in ${file}, or --auth`,
+    tokenKey: `set tokenKeyFile in ${file}`,
+  }
+}
+
+/** What strangers may do there, for the log. */
+export function doorWarnings(host: string, secret: string, auth: AuthMode): string[] {
+  const warnings: string[] = []
+  if (secret === '') {
+    const open = isLoopback(host) ? 'any program of this machine' : 'anybody who reaches this server'
+    warnings.push(`No secret is set: ${open} can be a peer.`)
+  }
+  if (auth === 'open' && !isLoopback(host)) {
+    warnings.push('Names are taken on trust: whoever reaches this server can be anybody.')
+  }
+  return warnings
+}

@@ -1,0 +1,156 @@
+import { availableParallelism } from 'node:os'
+import {
+  addressOf,
+  backboneUrlSchema,
+  type Config,
+  ConfigError,
+  type ConfiguredServer,
+  readConfig,
+} from '../../src/programs/config.ts'
+import type { AuthMode } from '../../src/protocol/credentials.ts'
+import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
+import { type ServerAddress, urlSchema } from '../../src/protocol/messages.ts'
+import { parseServerId } from '../../src/protocol/names.ts'
+import { readTokenKey, type TokenKey } from '../auth/tokens.ts'
+import type { LogOptions } from '../log/log.ts'
+import { checkDoors, mendsOf } from './exposure.ts'
+import { isWildcard, readSecret } from './secret.ts'
+import { readTls, type TlsMaterial } from './tls.ts'
+
+/** More than any machine has CPUs for. */
+const MOST_WORKERS = 512
+
+/** The command line of a server, as it was typed. */
+export interface Arguments {
+  id?: string
+  config?: string
+  host?: string
+  port?: string
+  logFormat?: LogOptions['format']
+  logLevel?: LogOptions['level']
+  logText?: boolean
+  insecure?: boolean
+  auth?: AuthMode
+  join?: string[]
+  advertise?: string
+  workers?: string
+  linkPort?: string
+  backbone?: string[]
+  adminPort?: string
+  adminHost?: string
+}
+
+/** Which server this is to be: what the command line and the config say together, checked. */
+export interface Settings {
+  id: string
+  config: Config
+  /** Its place in the config, or what stands for one. */
+  self: ConfiguredServer
+  host: string
+  port: number
+  /** 0: any that is free. */
+  linkPort: number
+  backbone: readonly string[]
+  secret: string
+  auth: AuthMode
+  tokenKey: TokenKey | undefined
+  tls: TlsMaterial | undefined
+}
+
+/** What holds for a server that joins by an address, or by a backbone, alone. */
+export const NO_CONFIG: Config = {
+  file: 'the command line',
+  servers: [],
+  limits: DEFAULT_LIMITS,
+  secretFile: undefined,
+  auth: undefined,
+  tokenKeyFile: undefined,
+  tls: undefined,
+  backbone: undefined,
+}
+
+/** @throws ConfigError that names the option or the field, and the mend */
+export function settingsOf(args: Arguments): Settings {
+  const { id } = args
+  if (id === undefined) throw new ConfigError('which server is this? Say it with: --id ID')
+  checkUrls(args)
+  const config = configOf(args)
+  const backbone = args.backbone ?? config.backbone ?? []
+  if (backbone.length > 0 && args.join !== undefined) {
+    throw new ConfigError('on a backbone everyone meets by themselves: give --backbone or --join, not both')
+  }
+  const self = findSelf(config, id, args)
+  const host = args.host ?? self.ip
+  const port = portOf('--port', args.port ?? `${self.port}`)
+  const secret = readSecret(config.secretFile)
+  const doors = {
+    host,
+    hasAddress: !isWildcard(self.ip) || args.advertise !== undefined,
+    secret,
+    auth: args.auth ?? config.auth,
+    hasTokenKey: config.tokenKeyFile !== undefined,
+    backbone,
+    insecure: args.insecure === true,
+  }
+  const auth = checkDoors(doors, mendsOf(config.file, port))
+  const tokenKey = auth === 'token' ? readTokenKey(config.tokenKeyFile ?? '') : undefined
+  const tls = config.tls && readTls(config.tls)
+  const linkPort = portOf('--link-port', args.linkPort ?? '0')
+  return { id, config, self, host, port, linkPort, backbone, secret, auth, tokenKey, tls }
+}
+
+/** The config as it is on disk now. Who joins by an address, or by a backbone and with a port of its own, needs none. */
+export function configOf(args: Arguments): Config {
+  const alone = args.join !== undefined || (args.backbone !== undefined && args.port !== undefined)
+  return alone && args.config === undefined ? NO_CONFIG : readConfig(args.config)
+}
+
+/**
+ * This server's own place: in the config, or as told on the command line where it joins others.
+ * @throws ConfigError
+ */
+export function findSelf(config: Config, id: string, args: Arguments): ConfiguredServer {
+  const self = config.servers.find(server => server.id === id)
+  if (self !== undefined) return self
+  if (args.join === undefined && args.backbone === undefined) {
+    const ids = config.servers.map(server => server.id).join(', ')
+    throw new ConfigError(`there is no server ${JSON.stringify(id)} in ${config.file}; it has ${ids}`)
+  }
+  const checked = parseServerId(id)
+  if (!checked.ok) throw new ConfigError(`--id: ${checked.reason}`)
+  if (args.port === undefined) throw new ConfigError(`on which port? Say it with: --port PORT`)
+  return { id, ip: args.host ?? '127.0.0.1', port: Number(args.port) }
+}
+
+/** The servers of the config but one. */
+export function peersOf(config: Config, id: string): ServerAddress[] {
+  return config.servers.filter(one => one.id !== id).map(one => addressOf(one, config.tls !== undefined))
+}
+
+/** @throws ConfigError */
+export function portOf(option: string, given: string): number {
+  const port = Number(given)
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port
+  throw new ConfigError(`${option} ${given}: give a number from 0 to 65535`)
+}
+
+/**
+ * How many workers there are to be.
+ * @throws ConfigError
+ */
+export function countOf(given: string): number {
+  const count = given === 'auto' ? availableParallelism() : Number(given)
+  if (Number.isInteger(count) && count >= 1 && count <= MOST_WORKERS) return count
+  throw new ConfigError(`--workers ${given}: give a number from 1 to ${MOST_WORKERS}, or auto`)
+}
+
+function checkUrls({ join = [], advertise, backbone = [] }: Arguments): void {
+  for (const url of [...join, ...(advertise === undefined ? [] : [advertise])]) {
+    if (urlSchema.safeParse(url).success) continue
+    throw new ConfigError(`${url} is no address of a server; give http://host:port`)
+  }
+  for (const url of backbone) {
+    if (backboneUrlSchema.safeParse(url).success) continue
+    throw new ConfigError(`--backbone ${url}: give nats://host:port or tls://host:port`)
+  }
+}

@@ -1,0 +1,23 @@
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { Addresses, isLoopback } from '../../src/server/clients/address-counts.ts'
+
+/** A client that polls has two TCP connections at times. */
+const TCP_CONNECTIONS = 2
+
+/**
+ * Bounds the TCP connections of each address, whatever becomes of them: clients are counted when they are clients, and
+ * until then a connection that says nothing costs as much.
+ * @param perAddress clients that may come from one address; 0: any number
+ */
+export function boundAddresses(http: Server, perAddress: number): void {
+  const addresses = new Addresses()
+  let numbers = 0
+  http.prependListener('connection', (socket: Socket) => {
+    const { remoteAddress = '' } = socket
+    if (isLoopback(remoteAddress)) return
+    const number = ++numbers
+    if (!addresses.enter(number, remoteAddress, perAddress * TCP_CONNECTIONS)) return void socket.destroy()
+    socket.once('close', () => addresses.leave(number))
+  })
+}

@@ -1,0 +1,232 @@
+import { compareMessages } from '../../common/hybrid-clock.ts'
+import type { Message } from '../../protocol/messages.ts'
+
+/** How many messages lie in a range of time, and a hash of their ids that does not depend on their order. */
+export interface Fingerprint {
+  /** Hybrid times: `from` is in the range, `to` is not; absent, the range has no end. */
+  from: number
+  to?: number
+  count: number
+  hash: string
+}
+
+/**
+ * The messages of earlier runs, as columns in the order of `at`, each id once. Their texts stay where they are until
+ * they are asked for.
+ */
+export interface Archive {
+  /** Hybrid times, ascending. */
+  readonly at: Float64Array
+  /** The two halves of each message's hash, `messageHash` with seed A and B. */
+  readonly hashA: Int32Array
+  readonly hashB: Int32Array
+  /** The message at a place; undefined where it cannot be read any more. */
+  read(place: number): Message | undefined
+  /** A message of this run that was stored. */
+  find(message: Told): Message | undefined
+}
+
+/**
+ * What tells a message from all others. Its id alone does not: whoever guesses the id of somebody's next message could
+ * use it first, and that message would be taken for shown.
+ */
+type Told = Pick<Message, 'id' | 'at' | 'from'>
+
+const SEED_A = 0x811c9dc5
+const SEED_B = 0x01000193
+/** Messages of this run whose texts are kept where an archive has them, too. */
+const KEPT = 20_000
+
+const NO_ARCHIVE: Archive = {
+  at: new Float64Array(),
+  hashA: new Int32Array(),
+  hashB: new Int32Array(),
+  read: () => undefined,
+  find: () => undefined,
+}
+
+interface Recent extends Told {
+  message: Message | undefined
+}
+
+/** All messages that a client knows, once per sender and id, in the order (`at`, `id`): an archive, and what came since. */
+export class MessageLog {
+  readonly #archive: Archive
+  /** The archive's hashes, xored from its beginning up to each place. */
+  readonly #xorA: Int32Array
+  readonly #xorB: Int32Array
+  #recent: Recent[] = []
+  #known = new Set<string>()
+  /** Those of `#recent` that have their text in memory, in the order in which they came. */
+  #kept: Recent[] = []
+
+  constructor(archive: Archive = NO_ARCHIVE) {
+    this.#archive = archive
+    this.#xorA = running(archive.hashA)
+    this.#xorB = running(archive.hashB)
+  }
+
+  get size(): number {
+    return this.#archive.at.length + this.#recent.length
+  }
+
+  /** The newest hybrid time. */
+  get lastAt(): number {
+    return Math.max(this.#archive.at.at(-1) ?? 0, this.#recent.at(-1)?.at ?? 0)
+  }
+
+  /** Whether the message was new. A message that is the newest, as most are, costs O(1). */
+  add(message: Message): boolean {
+    const key = messageKey(message)
+    if (this.#known.has(key) || this.#isArchived(message)) return false
+    this.#known.add(key)
+    const recent: Recent = { at: message.at, id: message.id, from: message.from, message }
+    const last = this.#recent.at(-1)
+    if (last === undefined || compareMessages(last, message) < 0) this.#recent.push(recent)
+    else
+      this.#recent.splice(
+        lowerBound(this.#recent.length, at => this.#isBefore(at, message)),
+        0,
+        recent,
+      )
+    if (this.#archive !== NO_ARCHIVE) this.#keep(recent)
+    return true
+  }
+
+  /** The messages with `from` <= at < `to`, in order. Reads their texts: for ranges known to be small. */
+  between(from: number, to = Number.POSITIVE_INFINITY): Message[] {
+    const messages: Message[] = []
+    const [first, end] = this.#archived(from, to)
+    for (let place = first; place < end; place++) {
+      const message = this.#archive.read(place)
+      if (message !== undefined) messages.push(message)
+    }
+    const [start, stop] = this.#since(from, to)
+    for (const recent of this.#recent.slice(start, stop)) {
+      const found = recent.message ?? this.#archive.find(recent)
+      if (found !== undefined) messages.push(found)
+    }
+    return messages.sort(compareMessages)
+  }
+
+  fingerprint(from: number, to?: number): Fingerprint {
+    const [first, end] = this.#archived(from, to)
+    let a = (this.#xorA[end] ?? 0) ^ (this.#xorA[first] ?? 0)
+    let b = (this.#xorB[end] ?? 0) ^ (this.#xorB[first] ?? 0)
+    const [start, stop] = this.#since(from, to)
+    for (let place = start; place < stop; place++) {
+      const recent = this.#recent[place]
+      if (recent === undefined) continue
+      const hash = messageHash(recent)
+      a ^= hash.a
+      b ^= hash.b
+    }
+    const hash = (a >>> 0).toString(16) + (b >>> 0).toString(16).padStart(8, '0')
+    const count = end - first + stop - start
+    return to === undefined ? { from, count, hash } : { from, to, count, hash }
+  }
+
+  /** Cuts a range into at most `parts` of about as many messages each. Messages of one time stay together. */
+  split(from: number, to: number | undefined, parts: number): Fingerprint[] {
+    const prints: Fingerprint[] = []
+    let since = from
+    for (const until of this.#cuts(from, to, parts)) {
+      if (until <= since) continue
+      prints.push(this.fingerprint(since, until))
+      since = until
+    }
+    prints.push(this.fingerprint(since, to))
+    return prints
+  }
+
+  /** Times that cut a range about evenly: by the archive or by what came since, whichever has more in it. */
+  #cuts(from: number, to: number | undefined, parts: number): number[] {
+    const [first, end] = this.#archived(from, to)
+    const [start, stop] = this.#since(from, to)
+    const archived = end - first > stop - start
+    const [low, count] = archived ? [first, end - first] : [start, stop - start]
+    const cuts: number[] = []
+    for (let part = 1; part < parts; part++) {
+      const place = low + Math.round((count * part) / parts)
+      const at = archived ? this.#archive.at[place] : this.#recent[place]?.at
+      if (at !== undefined && place > low && place < low + count) cuts.push(at)
+    }
+    return cuts
+  }
+
+  #isBefore(place: number, point: { at: number; id: string }): boolean {
+    const recent = this.#recent[place]
+    return recent !== undefined && compareMessages(recent, point) < 0
+  }
+
+  #isArchived(message: Message): boolean {
+    const { at } = message
+    const { at: times, hashA, hashB } = this.#archive
+    if (times.length === 0 || at > (times.at(-1) ?? 0)) return false
+    const hash = messageHash(message)
+    for (let place = lowerBound(times.length, one => (times[one] ?? 0) < at); times[place] === at; place++) {
+      if (hashA[place] === hash.a && hashB[place] === hash.b) return true
+    }
+    return false
+  }
+
+  /** Places of the archive with `from` <= at < `to`. */
+  #archived(from: number, to = Number.POSITIVE_INFINITY): [first: number, end: number] {
+    const { at } = this.#archive
+    return [lowerBound(at.length, one => (at[one] ?? 0) < from), lowerBound(at.length, one => (at[one] ?? 0) < to)]
+  }
+
+  #since(from: number, to = Number.POSITIVE_INFINITY): [start: number, stop: number] {
+    const { length } = this.#recent
+    const before = (at: number) => lowerBound(length, place => (this.#recent[place]?.at ?? 0) < at)
+    return [before(from), to === Number.POSITIVE_INFINITY ? length : before(to)]
+  }
+
+  #keep(recent: Recent): void {
+    this.#kept.push(recent)
+    if (this.#kept.length < 2 * KEPT) return
+    for (const old of this.#kept.splice(0, KEPT)) old.message = undefined
+  }
+}
+
+/** The first place of `length` for which `isBefore` is false. */
+export function lowerBound(length: number, isBefore: (place: number) => boolean): number {
+  let low = 0
+  let high = length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (isBefore(middle)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function running(hashes: Int32Array): Int32Array {
+  const xors = new Int32Array(hashes.length + 1)
+  for (let place = 0; place < hashes.length; place++) xors[place + 1] = (xors[place] ?? 0) ^ (hashes[place] ?? 0)
+  return xors
+}
+
+/** A text for each message, the same wherever it is known. No name holds a line break. */
+export function messageKey({ from, id }: Pick<Message, 'from' | 'id'>): string {
+  return `${from}\n${id}`
+}
+
+/** 64 bits of what tells a message from others, as two signed halves. */
+export function messageHash(message: Pick<Message, 'from' | 'id'>): { a: number; b: number } {
+  const key = messageKey(message)
+  return { a: fnv1a(key, SEED_A), b: fnv1a(key, SEED_B) }
+}
+
+/** 32 bits of a name. */
+export function nameHash(name: string): number {
+  return fnv1a(name, SEED_A)
+}
+
+/** FNV-1a (Fowler, Noll, Vo), 32 bits, over UTF-16 units, finished by a multiply-xor so that an xor of many stays even. */
+function fnv1a(text: string, seed: number): number {
+  let hash = seed
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  return hash ^ (hash >>> 13)
+}

@@ -1,0 +1,136 @@
+/** `config.json`: the mesh's servers, and the bounds of each. Both programs read it. */
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import * as z from 'zod'
+import { AUTH_MODES, type AuthMode } from '../protocol/credentials.ts'
+import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
+import type { ServerAddress } from '../protocol/messages.ts'
+import { parseServerId } from '../protocol/names.ts'
+import { packageFile } from './package.ts'
+
+/** A config that cannot be used; the message names the file, the field and the mend. */
+export class ConfigError extends Error {}
+
+const bound = z.number().min(0)
+const serverSchema = z.object({
+  id: z.string().refine(id => parseServerId(id).ok, 'must be 1 to 64 letters, digits or any of . _ - /'),
+  ip: z.string().min(1),
+  port: z.int().min(1).max(65_535),
+})
+/** Where a NATS server is. */
+export const backboneUrlSchema = z
+  .url({ protocol: /^(nats|tls)$/, error: 'must be nats://HOST:PORT or tls://HOST:PORT' })
+  .max(300)
+
+const configSchema = z.object({
+  servers: z.array(serverSchema).min(1),
+  /** A file with the secret that all servers of the mesh share. */
+  secretFile: z.string().min(1).optional(),
+  /** How users prove their names. */
+  auth: z.enum(AUTH_MODES).optional(),
+  /** With `auth: token`: a file with the key that checks tokens. */
+  tokenKeyFile: z.string().min(1).optional(),
+  /** Files with certificate, key and authority, as PEM: clients and links are encrypted. */
+  tls: z.object({ cert: z.string().min(1), key: z.string().min(1), ca: z.string().min(1).optional() }).optional(),
+  /** NATS servers that carry the links, instead of connections from each server to each. */
+  backbone: z.preprocess(one => (typeof one === 'string' ? [one] : one), z.array(backboneUrlSchema).min(1).optional()),
+  limits: z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]), bound).optional(),
+})
+
+export type ConfiguredServer = z.infer<typeof serverSchema>
+
+export interface TlsFiles {
+  cert: string
+  key: string
+  ca?: string | undefined
+}
+
+export interface Config {
+  file: string
+  servers: ConfiguredServer[]
+  limits: Limits
+  /** Paths as they stand in the file: relative ones are meant from its folder. */
+  secretFile: string | undefined
+  /** Undefined where the file says nothing of it. */
+  auth: AuthMode | undefined
+  tokenKeyFile: string | undefined
+  tls: TlsFiles | undefined
+  backbone: string[] | undefined
+}
+
+/**
+ * Reads the config `named`, else `config.json` in the working folder, else the one that the package ships. Paths in the
+ * result are absolute: relative ones in the file start at the file's folder.
+ * @throws ConfigError
+ */
+export function readConfig(named: string | undefined): Config {
+  return readFirst(named === undefined ? [resolve('config.json'), packageFile('config.json')] : [named], named)
+}
+
+/** The config in the working folder; undefined if there is none, or if it is invalid. */
+export function readLocalConfig(): Config | undefined {
+  try {
+    return readFirst([resolve('config.json')], undefined)
+  } catch {
+    return undefined
+  }
+}
+
+function readFirst(candidates: readonly string[], named: string | undefined): Config {
+  for (const file of candidates) {
+    if (file !== named && !existsSync(file)) continue
+    let text: string
+    try {
+      text = readFileSync(file, 'utf8')
+    } catch (error) {
+      throw new ConfigError(`cannot read ${file}: ${(error as Error).message}; name another with --config FILE`)
+    }
+    return withAbsolutePaths(parseConfig(file, text))
+  }
+  throw new ConfigError(`there is no ${candidates.join(' or ')}; name a config with --config FILE`)
+}
+
+function withAbsolutePaths(config: Config): Config {
+  const folder = dirname(resolve(config.file))
+  const from = (file: string) => resolve(folder, file)
+  const { secretFile, tokenKeyFile, tls } = config
+  return {
+    ...config,
+    secretFile: secretFile === undefined ? undefined : from(secretFile),
+    tokenKeyFile: tokenKeyFile === undefined ? undefined : from(tokenKeyFile),
+    tls: tls && { cert: from(tls.cert), key: from(tls.key), ca: tls.ca === undefined ? undefined : from(tls.ca) },
+  }
+}
+
+function parseConfig(file: string, text: string): Config {
+  let raw: unknown
+  try {
+    raw = JSON.parse(text)
+  } catch (error) {
+    throw new ConfigError(`${file} is not JSON: ${(error as Error).message}; correct it there`)
+  }
+  const parsed = configSchema.safeParse(raw)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    throw new ConfigError(`${file}: ${issue?.path.join('.') || 'the whole'}: ${issue?.message}; correct this field`)
+  }
+  const { servers, limits, secretFile, auth, tokenKeyFile, tls, backbone } = parsed.data
+  const ids = servers.map(server => server.id)
+  const twice = ids.find((id, at) => ids.indexOf(id) !== at)
+  if (twice !== undefined) throw new ConfigError(`${file}: servers: the id ${twice} stands twice; give each its own`)
+  return {
+    file,
+    servers,
+    limits: { ...DEFAULT_LIMITS, ...(limits as Partial<Limits>) },
+    secretFile,
+    auth,
+    tokenKeyFile,
+    tls,
+    backbone,
+  }
+}
+
+/** Where a server is reached. An IPv6 address stands in brackets (RFC 3986). */
+export function addressOf({ id, ip, port }: ConfiguredServer, secure = false): ServerAddress {
+  return { id, url: `${secure ? 'https' : 'http'}://${ip.includes(':') ? `[${ip}]` : ip}:${port}` }
+}

@@ -1,0 +1,334 @@
+import { Multiples } from '../../presence/connection-counts.ts'
+import { exceeds } from '../../protocol/limits.ts'
+import type { ErrorCode, Holder, Refusal, RosterSnapshot, ServerAddress } from '../../protocol/messages.ts'
+import { parseUserName } from '../../protocol/names.ts'
+import { type Context, note } from '../context.ts'
+import type { ClientEvent, ClientInput } from '../types.ts'
+import { Addresses, isLoopback } from './address-counts.ts'
+import { Admission, type Denied } from './admission.ts'
+import { Connection } from './connection.ts'
+import { RosterPace } from './publish-schedule.ts'
+
+/** A connection whose identification is refused so often is closed. */
+const REFUSALS = 10
+
+/** This server's connections: who they are, and what they are told of the roster. */
+export class Clients {
+  readonly #context: Context
+  readonly #servers: () => ServerAddress[]
+  #connections = new Map<number, Connection>()
+  /** Connections that have not said who they are, with the time when patience ends; oldest first. */
+  #strangers = new Map<number, { until: number; refusals: number; asked: boolean; local: boolean }>()
+  readonly #addresses = new Addresses()
+  readonly #admission: Admission
+  /** Original clients, which want the list when they identify even if it did not change. */
+  #wantList = new Set<number>()
+  readonly #multiples = new Multiples()
+  #publishAt = Number.POSITIVE_INFINITY
+  readonly #pace = new RosterPace()
+
+  constructor(context: Context, servers: () => ServerAddress[]) {
+    this.#context = context
+    this.#servers = servers
+    this.#admission = new Admission(context)
+  }
+
+  get size(): number {
+    return this.#connections.size
+  }
+
+  /** Connections with more than so many messages that they have not confirmed. */
+  slow(unconfirmed: number): number {
+    let slow = 0
+    for (const connection of this.#connections.values()) if (connection.unconfirmed > unconfirmed) slow++
+    return slow
+  }
+
+  get deadline(): number {
+    const deadline = Math.min(this.#publishAt, this.#admission.deadline)
+    for (const { until } of this.#strangers.values()) return Math.min(until, deadline)
+    return deadline
+  }
+
+  get(connection: number): Connection | undefined {
+    return this.#connections.get(connection)
+  }
+
+  /** @param address where it comes from, if that is known */
+  connected(id: number, address?: string): void {
+    const { now, options, draining } = this.#context
+    const { connections, connectionsPerAddress, identifyMs } = options.limits
+    if (draining) return this.#close(id, 'draining')
+    if (exceeds(this.#connections.size + this.#strangers.size + 1, connections)) {
+      return this.#refuseConnection(id, 'the server is full')
+    }
+    if (address !== undefined && !this.#addresses.enter(id, address, connectionsPerAddress)) {
+      return this.#refuseConnection(id, `too many come from ${address}`)
+    }
+    this.#strangers.set(id, {
+      until: identifyMs > 0 ? now + identifyMs : Number.POSITIVE_INFINITY,
+      refusals: 0,
+      asked: false,
+      local: address !== undefined && isLoopback(address),
+    })
+  }
+
+  identify(input: Extract<ClientInput, { type: 'identify' }>): void {
+    const context = this.#context
+    const { options, directory } = context
+    const known = this.#connections.get(input.connection)
+    // It was closed already, for want of room or of patience; this came before it noticed.
+    if (known === undefined && !this.#strangers.has(input.connection)) return
+    const name = parseUserName(input.user)
+    if (!name.ok) return this.#refuseIdentify(input, 'bad-name', name.reason)
+    if (context.draining) return this.#refuseIdentify(input, 'draining', 'this server is shutting down; use another')
+    if (known !== undefined && known.user !== name.value) {
+      return this.#refuseIdentify(input, 'already-identified', 'this connection has identified as another user')
+    }
+    // Each answer holds the whole roster: a known connection pays for it as for a message.
+    const wait = known?.bucket.take(context.now) ?? 0
+    if (wait > 0) return this.#refuseIdentify(input, 'rate-limited', `too many events; wait ${wait} ms`)
+    if (known === undefined) {
+      const denied = this.#admission.check(name.value, input.credential)
+      if (denied !== undefined) return this.#refuseIdentify(input, denied.code, denied.message)
+      if (exceeds(directory.room(name.value).length + 1, options.limits.connectionsPerUser)) {
+        const most = `a user may have ${options.limits.connectionsPerUser} connections to a server`
+        return this.#refuseIdentify(input, 'too-many-connections', most)
+      }
+      const { connection: id, protocol, connections = false } = input
+      this.#admission.enter(id, name.value, input.credential)
+      this.#enter(new Connection(id, name.value, protocol, connections, options.limits, context.now))
+    }
+    if (input.protocol === 1) {
+      this.#wantList.add(input.connection)
+      this.#publishSoon()
+    }
+    if (input.call === undefined) return
+    context.effects.push({
+      type: 'answer',
+      connection: input.connection,
+      call: input.call,
+      payload: {
+        ok: true,
+        server: options.id,
+        incarnation: options.incarnation,
+        connection: `${options.id}:${input.connection}`,
+        roster: context.roster.snapshot(),
+        ...(input.connections === true ? { connections: this.#multiples.snapshot() } : {}),
+        ...(options.auth === 'open' ? {} : { auth: options.auth }),
+        time: context.wall,
+        servers: this.#servers(),
+      },
+    })
+  }
+
+  /** A client asks for the whole roster; one that has not said who it is may ask once. */
+  roster(id: number, call: number): void {
+    const { effects, now, roster, options } = this.#context
+    const answer = (payload: RosterSnapshot | Refusal) => {
+      effects.push({ type: 'answer', connection: id, call, payload })
+    }
+    const connection = this.#connections.get(id)
+    if (connection === undefined) {
+      const stranger = this.#strangers.get(id)
+      if (stranger === undefined || stranger.asked) {
+        return answer({ ok: false, code: 'not-identified', message: 'identify first' })
+      }
+      if (options.auth !== 'open') {
+        return answer({ ok: false, code: 'unauthorized', message: 'this mesh tells only its users who is online' })
+      }
+      stranger.asked = true
+      return answer(roster.snapshot())
+    }
+    const wait = connection.bucket.take(now)
+    if (wait === 0) return answer(roster.snapshot())
+    answer({ ok: false, code: 'rate-limited', message: `too many events; wait ${wait} ms`, retryAfter: wait })
+  }
+
+  /** Why a connection may not be told how the mesh stands; undefined: it may. */
+  checkObserver(id: number): Denied | undefined {
+    if (this.#connections.has(id)) return undefined
+    const stranger = this.#strangers.get(id)
+    if (stranger === undefined) return { code: 'not-identified', message: 'identify first' }
+    if (stranger.local || this.#context.options.auth === 'open') return undefined
+    return { code: 'unauthorized', message: 'this mesh tells only its users, and its own machines, how it stands' }
+  }
+
+  /** A client asks which key holds a name. */
+  key({ connection: id, user, call }: Extract<ClientInput, { type: 'key' }>): void {
+    const { effects, now } = this.#context
+    const answer = (payload: Holder) => void effects.push({ type: 'answer', connection: id, call, payload })
+    const connection = this.#connections.get(id)
+    if (connection === undefined) return answer({ ok: false, code: 'not-identified', message: 'identify first' })
+    const name = parseUserName(user)
+    if (!name.ok) return answer({ ok: false, code: 'bad-name', message: name.reason })
+    const wait = connection.bucket.take(now)
+    if (wait > 0) {
+      return answer({ ok: false, code: 'rate-limited', message: `too many events; wait ${wait} ms`, retryAfter: wait })
+    }
+    const claim = this.#admission.claim(name.value)
+    answer(claim === undefined ? { ok: true } : { ok: true, key: claim.key })
+  }
+
+  /** The connection is gone; answers with what it was, for its deliveries. */
+  disconnected(id: number): Connection | undefined {
+    this.#strangers.delete(id)
+    this.#addresses.leave(id)
+    this.#admission.leave(id)
+    this.#wantList.delete(id)
+    const connection = this.#connections.get(id)
+    if (connection === undefined) return undefined
+    this.#connections.delete(id)
+    const left = this.#context.directory.leave(connection)
+    note(this.#context, { event: 'user-disconnected', user: connection.user, connections: left })
+    this.#changed(connection.user, left)
+    return connection
+  }
+
+  /** Marks that a name's connections changed, here or on a peer. */
+  touch(name: string): void {
+    this.#context.directory.moved(name)
+    this.#context.roster.touch(name)
+    this.#multiples.touch(name)
+    this.#context.siblings.add(name)
+    this.#context.gathered = true
+    this.#publishSoon()
+    this.#admission.touch(name)
+    if (this.#admission.loses(name)) this.#giveUp(name)
+  }
+
+  /** Tells the clients of users whose connections changed in this turn that there are others to compare with. */
+  flush(): void {
+    const { siblings, directory } = this.#context
+    for (const name of siblings) {
+      const room = directory.room(name)
+      if (room.length > 0) {
+        const payload = { connections: directory.connections(name) }
+        this.tell(room, { event: 'siblings', payload })
+      }
+    }
+    siblings.clear()
+  }
+
+  tick(): void {
+    const { now } = this.#context
+    if (this.#publishAt <= now) this.#publish()
+    for (const id of this.#admission.expired()) {
+      this.#dismiss(id, 'unauthorized', 'the token has expired; get a new one')
+    }
+    for (const [id, { until }] of this.#strangers) {
+      if (until > now) break
+      this.#strangers.delete(id)
+      this.#close(id, 'it did not identify itself in time')
+    }
+  }
+
+  /** Asks every client to go to another server. */
+  move(): void {
+    const servers = this.#servers().filter(server => server.id !== this.#context.options.id)
+    this.tell([...this.#connections.values()], { event: 'move', payload: { servers } })
+    for (const id of this.#strangers.keys()) this.#close(id, 'draining')
+  }
+
+  closeAll(reason: string): void {
+    for (const id of [...this.#connections.keys(), ...this.#strangers.keys()]) this.#close(id, reason)
+  }
+
+  /** Emits to those of the connections that speak protocol 2. */
+  tell(connections: readonly Connection[], message: ClientEvent): void {
+    const to: number[] = []
+    for (const connection of connections) if (connection.protocol === 2) to.push(connection.id)
+    if (to.length > 0) this.#context.effects.push({ type: 'emit', to, message })
+  }
+
+  /** Two held a name in two parts of the mesh that did not see each other: the claim here is the younger. */
+  #giveUp(name: string): void {
+    const why = `${name} was taken with another key before you took it, in a part of the mesh that was out of sight`
+    for (const { id } of [...this.#context.directory.room(name)]) this.#dismiss(id, 'name-taken', why)
+  }
+
+  /** Tells a connection why it may not be who it said any more, and closes it. */
+  #dismiss(id: number, code: ErrorCode, message: string): void {
+    const refused: ClientEvent = { event: 'refused', payload: { ok: false, code, message, event: 'identify' } }
+    this.#context.effects.push({ type: 'emit', to: [id], message: refused })
+    note(this.#context, { event: 'connection-refused', code, reason: message })
+    this.#close(id, message)
+  }
+
+  #enter(connection: Connection): void {
+    this.#strangers.delete(connection.id)
+    this.#connections.set(connection.id, connection)
+    const connections = this.#context.directory.enter(connection)
+    note(this.#context, { event: 'user-connected', user: connection.user, connections })
+    this.#changed(connection.user, connections)
+    // Who is alone need not be told so: a client that has just come takes itself for that.
+    const { directory, siblings } = this.#context
+    if (connections === 1 && directory.connections(connection.user) === 1) siblings.delete(connection.user)
+  }
+
+  #changed(user: string, connections: number): void {
+    this.#context.stream.change(user, connections)
+    this.touch(user)
+    note(this.#context, { event: 'updating-peers', user })
+  }
+
+  #publishSoon(): void {
+    if (this.#publishAt < Number.POSITIVE_INFINITY) return
+    this.#publishAt = this.#pace.due(this.#context.now, this.#connections.size)
+  }
+
+  /** Gives the roster's changes to every client: once, and the same object to all of a kind. */
+  #publish(): void {
+    const { roster, directory, effects } = this.#context
+    this.#publishAt = Number.POSITIVE_INFINITY
+    const delta = roster.publish(directory.isOnline)
+    this.#publishConnections()
+    const lists: number[] = []
+    const deltas: number[] = []
+    if (delta === undefined) lists.push(...this.#wantList)
+    else for (const { id, protocol } of this.#connections.values()) (protocol === 1 ? lists : deltas).push(id)
+    this.#wantList.clear()
+    if (lists.length + deltas.length === 0) return
+    this.#pace.went(this.#context.now, this.#connections.size)
+    note(this.#context, { event: 'updating-clients', clients: lists.length + deltas.length, online: roster.size })
+    if (delta !== undefined && deltas.length > 0) {
+      effects.push({ type: 'emit', to: deltas, message: { event: 'roster', payload: delta } })
+    }
+    if (lists.length > 0) {
+      const list = roster.snapshot().users
+      effects.push({ type: 'emit', to: lists, message: { event: 'update_client', payload: { list } } })
+    }
+  }
+
+  /** Gives the changed numbers of connections to those who asked for them. */
+  #publishConnections(): void {
+    const changes = this.#multiples.publish(name => this.#context.directory.connections(name))
+    if (changes.length === 0) return
+    const asked = [...this.#connections.values()].filter(connection => connection.wantsConnections)
+    this.tell(asked, { event: 'connections', payload: changes })
+  }
+
+  #refuseConnection(id: number, reason: string): void {
+    note(this.#context, { event: 'connection-refused', code: 'too-many-connections', reason })
+    this.#close(id, reason)
+  }
+
+  #refuseIdentify(input: Extract<ClientInput, { type: 'identify' }>, code: ErrorCode, message: string): void {
+    const { effects } = this.#context
+    const payload: Refusal = { ok: false, code, message }
+    const stranger = this.#strangers.get(input.connection)
+    // What a known connection asks for in vain is its own affair, and no news for the log.
+    if (stranger !== undefined) note(this.#context, { event: 'connection-refused', code, reason: message })
+    if (stranger !== undefined && ++stranger.refusals >= REFUSALS) this.#close(input.connection, message)
+    if (input.call !== undefined) {
+      effects.push({ type: 'answer', connection: input.connection, call: input.call, payload })
+    } else {
+      const refused: ClientEvent = { event: 'refused', payload: { ...payload, event: 'identify' } }
+      effects.push({ type: 'emit', to: [input.connection], message: refused })
+    }
+  }
+
+  #close(connection: number, reason: string): void {
+    this.#context.effects.push({ type: 'close', connection, reason })
+  }
+}

@@ -1,0 +1,103 @@
+/** Random and mutated packets at every gate: the servers live on, stay small, and everyone else chats meanwhile. */
+import { readFileSync } from 'node:fs'
+import { afterAll, expect, test } from 'vitest'
+import { PACKET_BYTES } from '../../src/protocol/messages.ts'
+import { Fuzzer } from '../support/attacks/fuzzer.ts'
+import { stopAll, until } from '../support/programs/processes.ts'
+import { RealMesh } from '../support/programs/real-mesh.ts'
+import { Random } from '../support/random.ts'
+
+const PACKETS = Number(process.env.MESH_CHAT_FUZZ_PACKETS ?? 20_000)
+const SEED = Number(process.env.MESH_CHAT_FUZZ_SEED ?? Date.now() % 1_000_000)
+const BATCH = 500
+const RSS_MB = 300
+
+function rssMb(pid: number | undefined): number {
+  const kb = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  return Number(kb) / 1024
+}
+
+afterAll(stopAll)
+
+test(`${PACKETS} hostile packets, seed ${SEED}`, { timeout: 120_000 + PACKETS * 2 }, async () => {
+  // The pace of the default limits would only make the fuzzer wait.
+  const limits = { messagesPerSecond: 5_000, burst: 5_000, peers: 50 }
+  const mesh = await RealMesh.start(2, { limits })
+  const fuzzer = new Fuzzer(
+    new Random(SEED),
+    mesh.servers.map(({ port }) => port),
+    '',
+  )
+  const latencies: number[] = []
+  let most = 0
+  try {
+    const anna = mesh.join('Anna', 1)
+    const billy = mesh.join('Billy', 2)
+    await mesh.roster(['Anna', 'Billy'])
+    const pulse = async (text: string) => {
+      anna.say('Billy', text)
+      const ms = await until(text, () => billy.shown.some(message => message.text === text), 20_000)
+      latencies.push(ms)
+    }
+    const check = () => {
+      for (const { id, program } of mesh.servers) {
+        expect(program.exit, `${id} lives (seed ${SEED}):\n${program.out.slice(-2_000)}`).toBeUndefined()
+        most = Math.max(most, rssMb(program.child.pid))
+        program.out = ''
+      }
+    }
+    for (let sent = 0; sent < PACKETS; sent += BATCH) {
+      await fuzzer.burst(BATCH)
+      await pulse(`after ${sent}, seed ${SEED}`).finally(check)
+      billy.shown.length = 0
+      anna.shown.length = 0
+      if (sent % 50_000 === 0 && sent > 0) console.log(`${sent} packets, RSS at most ${Math.round(most)} MB`)
+    }
+    expect(most).toBeLessThan(RSS_MB)
+    await fuzzer.close()
+    await pulse('afterwards')
+    // Whom the fuzzer made up is gone again.
+    await mesh.roster(['Anna', 'Billy'])
+    check()
+    const after = Math.max(...mesh.servers.map(({ program }) => rssMb(program.child.pid)))
+    latencies.sort((a, b) => a - b)
+    const p99 = latencies[Math.floor(latencies.length * 0.99)]
+    if (PACKETS > 20_000) {
+      console.log({
+        packets: Object.fromEntries(fuzzer.sent),
+        rssMb: { most, after },
+        p50Ms: latencies[latencies.length >> 1],
+        p99Ms: p99,
+        seed: SEED,
+      })
+    }
+  } finally {
+    await fuzzer.close()
+    await mesh.close()
+  }
+})
+
+test('packets made to break what passes them on', { timeout: 60_000 }, async () => {
+  const mesh = await RealMesh.start(2)
+  try {
+    const links = () => mesh.servers.map(server => mesh.links(server)).join()
+    const before = links()
+    const [anna, billy] = [mesh.join('Anna', 1), mesh.join('Billy', 2)]
+    const hostile = (await Promise.all([1, 2].map(n => mesh.raw('Mallory', n))))[0]
+    await mesh.roster(['Anna', 'Billy', 'Mallory'])
+    // Deeper than a recursive encoder can go; as long as a packet may be, so that the next hop's would be longer;
+    // texts that grow sixfold as JSON.
+    const deep = '['.repeat(100_000) + ']'.repeat(100_000)
+    hostile?.write(`2["relay",{"body":${deep}}]`)
+    hostile?.write(`2["relay",{"body":"${'x'.repeat(PACKET_BYTES - 30)}"}]`)
+    hostile?.write(`2["relay",{"body":"${'\\u0001'.repeat(330_000)}"}]`)
+    for (let n = 0; n < 64; n++) anna.say('Billy', '\u0001'.repeat(16 * 1024))
+    await until('all of them are there', () => billy.shown.length === 64)
+    expect(links()).toBe(before)
+    expect(mesh.servers.map(({ program }) => program.exit)).toEqual([undefined, undefined])
+    mesh.leave()
+    await mesh.settled(['Anna', 'Billy'])
+  } finally {
+    await mesh.close()
+  }
+})

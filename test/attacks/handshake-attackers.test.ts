@@ -1,0 +1,275 @@
+/** Who does not belong tries the doors of a real server: as a peer without the secret, as a client, as a web page. */
+import { writeFileSync } from 'node:fs'
+import { createServer, type Server as HttpServer } from 'node:http'
+import { connect as connectTcp } from 'node:net'
+import { join } from 'node:path'
+import { Server } from 'socket.io'
+import { io, type Socket } from 'socket.io-client'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { type Party, prove } from '../../daemon/links/handshake.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
+
+const SECRET = 'what only the servers of this mesh know'
+let port = 0
+let peerPort = 0
+let server: Program
+const sockets: Socket[] = []
+
+beforeAll(async () => {
+  const folder = temporaryFolder()
+  ;[port = 0, peerPort = 0] = await freePorts(2)
+  const file = join(folder, 'config.json')
+  const servers = [port, peerPort].map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+  writeFileSync(file, JSON.stringify({ servers }))
+  const args = ['--id', 'server-1', '--config', file, '--log-format', 'text', '--log-text']
+  server = new Program('daemon', args, { MESH_CHAT_SECRET: SECRET })
+  await until('it listens', () => server.out.includes('Listening for connections'))
+})
+afterAll(() => {
+  for (const socket of sockets) socket.disconnect()
+  stopAll()
+})
+
+function connect(options: object = {}, path = ''): Socket {
+  const socket = io(`http://127.0.0.1:${port}${path}`, {
+    transports: ['websocket'],
+    reconnection: false,
+    forceNew: true,
+    ...options,
+  })
+  sockets.push(socket)
+  return socket
+}
+
+async function online(user: string): Promise<Socket> {
+  const socket = connect()
+  const answer = await socket.timeout(5_000).emitWithAck('identify', { user, client: 'test/1', protocol: 2 })
+  expect(answer).toMatchObject({ ok: true })
+  return socket
+}
+
+/** Waits until the server tells of these users, and no others. */
+async function rosterIs(asker: Socket, users: string[]): Promise<void> {
+  const told = () => asker.timeout(5_000).emitWithAck('roster')
+  await vi.waitFor(async () => expect(await told()).toMatchObject({ users }), { timeout: 5_000, interval: 50 })
+}
+
+describe('a rogue peer', () => {
+  const rogue = (id: string): Party => ({ id, incarnation: `${id}#rogue`, protocol: 2, nonce: 'n'.repeat(22) })
+
+  /** Dials as a peer; answers with the server's challenge. */
+  async function dial(auth: Party): Promise<{ socket: Socket; challenge: Party }> {
+    const socket = connect({ auth }, '/mesh')
+    const challenge = await new Promise<Party>(resolve => socket.once('challenge', resolve))
+    return { socket, challenge }
+  }
+
+  test('without the secret is told that, and nothing that depends on the secret', async () => {
+    const { socket, challenge } = await dial(rogue('server-2'))
+    const proof = prove('a guess of the secret', 'dialler', rogue('server-2'), challenge)
+    const answer = await socket.timeout(5_000).emitWithAck('prove', proof)
+    expect(Object.keys(answer).sort()).toEqual(['code', 'message', 'ok'])
+    expect(answer).toMatchObject({ ok: false, code: 'wrong-secret' })
+    await until('it is hung up on', () => !socket.connected)
+  })
+
+  test('changes nothing of what both sides say of themselves: the proof is of all of it', () => {
+    const one: Party = { ...rogue('server-1'), url: 'http://one:1', clients: 'http://one:2', auth: 'key' }
+    const other: Party = { ...rogue('server-2'), url: 'http://two:1', nonce: 'm'.repeat(22) }
+    const proof = prove(SECRET, 'dialler', one, other)
+    const changes: Partial<Party>[] = [
+      { id: 'x' },
+      { incarnation: 'x' },
+      { nonce: 'x' },
+      { protocol: 3 },
+      { url: 'http://x' },
+      { clients: 'http://x' },
+      { auth: 'token' },
+    ]
+    for (const change of changes) {
+      expect(prove(SECRET, 'dialler', { ...one, ...change }, other), JSON.stringify(change)).not.toBe(proof)
+      expect(prove(SECRET, 'dialler', one, { ...other, ...change }), JSON.stringify(change)).not.toBe(proof)
+    }
+    expect(prove(SECRET, 'acceptor', one, other)).not.toBe(proof)
+    expect(prove(SECRET, 'dialler', other, one)).not.toBe(proof)
+  })
+
+  test('with a recorded handshake gets nowhere: the nonce of the server is another', async () => {
+    const auth = rogue('server-2')
+    const recorded = await dial(auth)
+    const proof = prove(SECRET, 'dialler', auth, recorded.challenge)
+    expect(await recorded.socket.timeout(5_000).emitWithAck('prove', proof)).toMatchObject({ ok: true })
+    recorded.socket.disconnect()
+    const replayed = await dial(auth)
+    expect(replayed.challenge.nonce).not.toBe(recorded.challenge.nonce)
+    expect(await replayed.socket.timeout(5_000).emitWithAck('prove', proof)).toMatchObject({ code: 'wrong-secret' })
+  })
+
+  test('cannot send what a server proves to it back to that server', async () => {
+    // It listens where server-2 should, and server-1 dials it.
+    const http: HttpServer = createServer().listen(peerPort, '127.0.0.1')
+    const listening = new Server(http)
+    const stolen = new Promise<{ proof: string; auth: Party }>(resolve => {
+      listening.of('/mesh').on('connection', socket => {
+        const auth = socket.handshake.auth as Party
+        // The nonce of its own dial, so that both handshakes are as alike as it can make them.
+        socket.emit('challenge', { ...rogue('server-2'), nonce: auth.nonce })
+        socket.once('prove', (proof: string, answer: (payload: unknown) => void) => {
+          answer({ ok: true, proof, holds: { seq: 0 } })
+          resolve({ proof, auth })
+        })
+      })
+    })
+    const { proof, auth } = await stolen
+    expect(auth.id).toBe('server-1')
+    const { socket } = await dial({ ...rogue('server-2'), nonce: auth.nonce })
+    expect(await socket.timeout(5_000).emitWithAck('prove', proof)).toMatchObject({ code: 'wrong-secret' })
+    await until('its own proof does not pass either', () =>
+      server.out.includes('Peer: server-2 refused the connection: wrong-secret'),
+    )
+    expect(server.out).not.toContain('Outbound connection to peer: server-2')
+    await listening.close()
+  })
+
+  test('with the secret, but another id, is not taken for the peer whose address it has', async () => {
+    const http: HttpServer = createServer().listen(peerPort, '127.0.0.1')
+    const listening = new Server(http)
+    listening.of('/mesh').on('connection', socket => {
+      const self = rogue('server-9')
+      socket.emit('challenge', self)
+      socket.once('prove', (_, answer: (payload: unknown) => void) => {
+        const proof = prove(SECRET, 'acceptor', socket.handshake.auth as Party, self)
+        answer({ ok: true, proof, holds: { seq: 0 } })
+      })
+    })
+    await until('it is found out', () => /another server than server-2 answers at .*: server-9/.test(server.out))
+    expect(server.out).not.toContain('Outbound connection to peer: server-2')
+    await listening.close()
+  })
+
+  test('cannot end a server by what it says at the address of a peer', async () => {
+    const http: HttpServer = createServer().listen(peerPort, '127.0.0.1')
+    const listening = new Server(http)
+    let refusals = 0
+    listening.of('/mesh').on('connection', socket => {
+      socket.emit('challenge', rogue('server-2'))
+      socket.once('prove', (proof: string, answer: (payload: unknown) => void) => {
+        answer({ ok: false, code: 'id-in-use', message: 'go away', ...(refusals++ % 2 === 0 ? {} : { proof }) })
+      })
+    })
+    await until('it is told so, twice', () => refusals > 2)
+    expect(server.exit).toBeUndefined()
+    await listening.close()
+  })
+
+  test('before it has proven anything is heard in nothing', async () => {
+    const anna = await online('Anna')
+    const heard: string[] = []
+    anna.onAny(event => heard.push(event))
+    const { socket } = await dial(rogue('server-7'))
+    const incarnation = 'server-7#rogue'
+    const users = [['Ghost', 1]]
+    socket.emit('presence', { type: 'snapshot', incarnation, seq: 1, users, more: false })
+    socket.emit('forward', [[1, 'forged', Date.now(), 'Ghost', 'Anna', 'boo']])
+    socket.emit('relay', { user: 'Anna', from: 'server-7:1', body: '"boo"' })
+    socket.emit('members', [{ id: 'server-8', url: 'http://127.0.0.1:9' }])
+    socket.emit('goodbye', null)
+    await rosterIs(anna, ['Anna'])
+    expect(heard.filter(event => event !== 'roster')).toEqual([])
+    expect(server.out).not.toMatch(/Ghost|server-8|boo/)
+    anna.disconnect()
+  })
+})
+
+describe('a rogue client', () => {
+  test('is nobody but whom it identified as, whatever it says', async () => {
+    const billy = await online('Billy')
+    const got: { from: string; forwarded: boolean; text: string }[] = []
+    billy.on('im', message => got.push(message))
+    const stranger = connect()
+    stranger.emit('im', { from: 'Anna', to: 'Billy', text: 'from nobody', forwarded: true })
+    const mallory = await online('Mallory')
+    expect(
+      await mallory.timeout(5_000).emitWithAck('identify', { user: 'Anna', client: 'x/1', protocol: 2 }),
+    ).toMatchObject({
+      ok: false,
+      code: 'already-identified',
+    })
+    mallory.emit('im', { from: 'Anna', to: 'Billy', text: 'one', forwarded: true })
+    mallory.emit('im', { id: 'm1', at: Date.now(), from: 'Anna', to: 'Billy', text: 'two', forwarded: true })
+    mallory.emit('forward', [[1, 'm2', Date.now(), 'Anna', 'Billy', 'three']])
+    mallory.emit('update_peer', { list: 5 })
+    mallory.emit('presence', { type: 'snapshot', incarnation: 'x', seq: 1, users: [['Anna', 1]], more: false })
+    mallory.emit('im', { to: 'Billy', text: 'last' })
+    await until('the last has come', () => got.some(({ text }) => text === 'last'))
+    expect(got).toEqual(
+      ['one', 'two', 'last'].map(text => expect.objectContaining({ from: 'Mallory', forwarded: false, text })),
+    )
+    await rosterIs(billy, ['Billy', 'Mallory'])
+  })
+})
+
+test('a packet has at most two megabytes', async () => {
+  const [small, large] = [await online('Anna'), await online('Billy')]
+  small.emit('nonsense', 'x'.repeat(1_990_000))
+  large.emit('nonsense', 'x'.repeat(2_010_000))
+  await until('the larger one is cut off', () => !large.connected)
+  expect(await small.timeout(5_000).emitWithAck('roster')).toMatchObject({ users: expect.arrayContaining(['Anna']) })
+  small.disconnect()
+})
+
+test('a connection that joins nothing ends after ten seconds', { timeout: 40_000 }, async () => {
+  const socket = connectTcp(port, '127.0.0.1')
+  let closed = false
+  let heard = ''
+  socket.on('data', chunk => {
+    heard += chunk
+    // It answers engine.io's pings, masked with zeros, and asks for no namespace.
+    if (chunk.toString('latin1') === '\x81\x012') socket.write(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x33]))
+  })
+  socket.on('close', () => {
+    closed = true
+  })
+  socket.write(
+    'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  )
+  await until('it is connected', () => heard.includes('0{"sid"'))
+  const took = await until('it is closed', () => closed)
+  expect(took).toBeGreaterThan(9_000)
+  expect(took).toBeLessThan(12_000)
+})
+
+test('what is not answered cannot be called: a call would be kept for ever', async () => {
+  const anna = await online('Anna')
+  const polling = connect({ transports: ['polling'] })
+  await polling.timeout(5_000).emitWithAck('identify', { user: 'Anna', client: 'test/1', protocol: 2 })
+  for (const socket of [anna, polling]) {
+    for (const [event, payload] of [['got', 1] as const, ['relay', { body: '1' }] as const]) {
+      expect(await socket.timeout(5_000).emitWithAck(event, payload)).toMatchObject({ ok: false, code: 'bad-payload' })
+    }
+    socket.disconnect()
+  }
+})
+
+test('a page of another origin gets no connection, by any transport', async () => {
+  const own = `127.0.0.1:${port}`
+  const foreign = [
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+    { origin: `http://127.0.0.1:${port + 1}` },
+    { origin: `https://${own}` },
+    // A name of theirs that points to this machine: the page is of the very address to which the request goes.
+    { origin: `http://evil.example:${port}`, host: `evil.example:${port}` },
+  ]
+  for (const transports of [['websocket'], ['polling']]) {
+    const isRefused = (extraHeaders: { origin: string }) =>
+      new Promise(resolve => {
+        const socket = connect({ transports, extraHeaders })
+        socket.once('connect', () => resolve(false))
+        socket.once('connect_error', () => resolve(true))
+      })
+    for (const headers of foreign) expect(await isRefused(headers), JSON.stringify(headers)).toBe(true)
+    expect(await isRefused({ origin: `http://${own}` }), 'its own page').toBe(false)
+  }
+})

@@ -1,0 +1,54 @@
+/** Malformed payloads at both gates: dropped, counted, logged seldom, and nobody else is disturbed. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { io } from 'socket.io-client'
+import { afterAll, expect, test } from 'vitest'
+import { FakePeer } from '../support/attacks/fake-peer.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
+import { RealClient } from '../support/programs/real-client.ts'
+
+afterAll(stopAll)
+
+test('what is malformed is dropped, and said seldom', { timeout: 60_000 }, async () => {
+  const [port = 0, far = 0] = await freePorts(2)
+  const servers = [
+    { id: 'server-1', ip: '127.0.0.1', port },
+    { id: 'far', ip: '127.0.0.1', port: far },
+  ]
+  const config = join(temporaryFolder(), 'config.json')
+  writeFileSync(config, JSON.stringify({ servers }))
+  const program = new Program('daemon', ['--id', 'server-1', '--config', config, '--log-format', 'text'])
+  await until('it listens', () => program.out.includes('Listening'))
+  const peer = new FakePeer('far')
+  const url = `http://127.0.0.1:${port}`
+  await peer.start(far, url)
+  await until('both links are up', () => peer.linked)
+  const anna = new RealClient('Anna', [url])
+  const hostile = io(url, { transports: ['websocket'], reconnection: false, forceNew: true })
+  try {
+    const refused: unknown[] = []
+    hostile.on('refused', payload => refused.push(payload))
+    await until('it is connected', () => hostile.connected)
+    for (let n = 0; n < 50; n++) hostile.emit('im', { to: 5, text: [] })
+    for (let n = 0; n < 50; n++) hostile.emit('identify', { user: 'x', protocol: 7 })
+    await until('each is answered', () => refused.length === 100)
+    expect(refused[0]).toMatchObject({ ok: false, code: 'bad-payload', event: 'im' })
+
+    for (let n = 0; n < 50; n++) peer.tell('presence', { type: 'delta', incarnation: 'far#1', seq: 'x', changes: [] })
+    const users = [['Faye', 1]]
+    peer.tell('presence', { type: 'snapshot', incarnation: 'far#1', seq: 1, users, more: false })
+    await until('what is right goes through', () => anna.roster.join() === 'Anna,Faye')
+    expect(peer.linked).toBe(true)
+
+    const said = program.out.split('\n').filter(line => line.startsWith('Dropped a malformed'))
+    expect(said).toHaveLength(2)
+    expect(said[0]).toMatch(/^Dropped a malformed im from connection \d+ \(1 so far, 1 from all\)\.$/)
+    expect(said[1]).toMatch(/^Dropped a malformed presence from peer: far \(1 so far, 1 from all\)\.$/)
+    expect(anna.left).toEqual([])
+  } finally {
+    hostile.disconnect()
+    anna.close()
+    program.child.kill('SIGKILL')
+    await peer.close()
+  }
+})

@@ -1,0 +1,49 @@
+/** Checking a signature is what costs most of all that a packet can ask for. */
+import type { Server } from 'socket.io'
+import { expect, test, vi } from 'vitest'
+import { ClientGate } from '../../daemon/client-gateway.ts'
+import type { Input } from '../../src/server/types.ts'
+
+const checked = vi.hoisted(() => ({ proofs: 0 }))
+vi.mock('../../daemon/auth/challenge.ts', async original => ({
+  ...(await original<object>()),
+  checkProof: () => {
+    checked.proofs++
+    return { kind: 'key', key: 'k' }
+  },
+}))
+
+test('a connection, identified or not, has so many proofs looked at, and no more', () => {
+  let connected: (socket: unknown) => void = () => {}
+  let says: (event: string, ...args: unknown[]) => void = () => {}
+  const io = {
+    on: (_: string, take: typeof connected) => {
+      connected = take
+    },
+  } as unknown as Server
+  const inputs: Input[] = []
+  const log = { say: () => {}, note: () => {} }
+  new ClientGate(
+    io,
+    { server: 's', mode: 'key', tokenKey: undefined },
+    log,
+    input => inputs.push(input),
+    () => {},
+  )
+  connected({
+    handshake: { auth: {} },
+    conn: { on: () => {}, transport: {}, remoteAddress: '192.0.2.1' },
+    onAny: (take: typeof says) => {
+      says = take
+    },
+    on: () => {},
+  })
+  const hello = { user: 'Anna', client: 'x/1', protocol: 2 }
+  for (let n = 0; n < 100; n++) {
+    says('identify', hello, () => {})
+    says('identify', { ...hello, key: 'A'.repeat(43), proof: 'x' }, () => {})
+  }
+  expect(checked.proofs).toBe(20)
+  const shown = inputs.flatMap(input => (input.type === 'identify' ? [input.credential?.kind] : []))
+  expect(shown).toEqual([...Array(20).fill('key'), ...Array(80).fill('invalid')])
+})

@@ -1,0 +1,164 @@
+/** A client that knows the protocol and lies, and a server that lies to its clients: in simulation. */
+import { describe, expect, test } from 'vitest'
+import { Session } from '../../src/client/session.ts'
+import type { SessionEffect } from '../../src/client/types.ts'
+import type { Identified } from '../../src/protocol/messages.ts'
+import { seeded } from '../support/random.ts'
+import { Desk } from '../support/server-harness.ts'
+import { Mesh, type SimClient } from '../support/simulation/mesh.ts'
+import { PlainIdentity } from '../support/simulation/plain-identity.ts'
+
+const texts = (client: SimClient) => client.shown.map(({ text }) => text)
+
+describe('a client that uses the id of a message that somebody else is about to send', () => {
+  test('hides it from nobody: not from its recipient, nor from a client of theirs that catches up', () => {
+    const mesh = new Mesh(11, 2)
+    const [one, two] = mesh.servers
+    if (one === undefined || two === undefined) throw new Error('a mesh of two')
+    const [anna, billy, mallory] = [
+      mesh.join('a', 'Anna', one),
+      mesh.join('b', 'Billy', two),
+      mesh.join('m', 'Mallory', one),
+    ]
+    mesh.run(3_000)
+    mesh.say(anna, 'Mallory', 'hello')
+    mesh.run(1_000)
+    const [seen] = mallory.shown
+    const next = seen?.id.replace(/1$/, '2') ?? ''
+    expect(next).not.toBe(seen?.id)
+    const { connection = 0 } = mallory.connection ?? {}
+    const message = { id: next, at: (seen?.at ?? 0) + 1, to: 'Billy', text: 'first' }
+    mesh.input(one, { type: 'im', connection, message })
+    mesh.run(1_000)
+    mesh.say(anna, 'Billy', 'what matters')
+    mesh.run(1_000)
+    expect(anna.shown.at(-1)).toMatchObject({ id: next, text: 'what matters' })
+    expect(texts(billy)).toEqual(['first', 'what matters'])
+    const late = mesh.join('b2', 'Billy', one)
+    mesh.run(10_000)
+    expect(texts(late).sort()).toEqual(['first', 'what matters'])
+    expect(billy.session?.held).toEqual([])
+  })
+
+  test('nor from an original client', () => {
+    const desk = new Desk({})
+    const [anna, mallory] = [desk.join('Anna'), desk.join('Mallory')]
+    const old = desk.join('Billy', 1)
+    const told = (connection: number, id: string) => {
+      desk.effects.length = 0
+      desk.step({ type: 'im', connection, message: { id, at: desk.wall + desk.now, to: 'Billy', text: 'x' } })
+      return desk.effects.some(one => one.type === 'emit' && one.message.event === 'im' && one.to.includes(old))
+    }
+    expect(told(mallory, 'next')).toBe(true)
+    expect(told(anna, 'next')).toBe(true)
+    // Sent again by its sender, it is the same.
+    expect(told(anna, 'next')).toBe(false)
+  })
+})
+
+describe('a server that says it knows its users by keys', () => {
+  const roster = { version: 1, users: ['Anna'] }
+  const known: Identified = {
+    ok: true,
+    server: 'evil',
+    incarnation: 'i',
+    connection: 'evil:1',
+    roster,
+    auth: 'key',
+    time: 0,
+    servers: [],
+  }
+
+  /** What a client with a message for Billy does, when the server lets it in at once or asks for its key first. */
+  function meets(auth: 'key' | undefined, asks: boolean): SessionEffect[] {
+    const session = new Session({
+      user: 'Anna',
+      client: 'x/1',
+      instance: 'x',
+      servers: ['https://evil'],
+      auth,
+      random: () => 0,
+    })
+    const effects: SessionEffect[] = []
+    const step = (input: Parameters<Session['step']>[0]) => void effects.push(...session.step(input, 1_000, 1_000))
+    step({ type: 'start', history: [], outbox: [], keys: new Map([['Billy', new PlainIdentity('Billy').key]]) })
+    step({ type: 'request', request: { type: 'compose', to: 'Billy', text: 'for Billy only' } })
+    step({ type: 'opened', dial: 1 })
+    const challenge = { server: 'evil', connection: 'evil:1', nonce: 'n' }
+    if (asks) step({ type: 'identity', dial: 1, identity: new PlainIdentity('Anna'), challenge })
+    step({ type: 'identified', dial: 1, answer: known })
+    return effects
+  }
+  const sent = (effects: SessionEffect[]) => effects.flatMap(one => (one.type === 'im' ? [one.message.text] : []))
+  const isRefused = (effects: SessionEffect[]) =>
+    effects.some(one => one.type === 'tell' && one.event.type === 'connection' && one.event.state.phase === 'refused')
+
+  test('and asks for none, is told nothing in the clear', () => {
+    for (const auth of ['key', undefined] as const) {
+      const effects = meets(auth, false)
+      expect(isRefused(effects)).toBe(true)
+      expect(sent(effects)).toEqual([])
+    }
+    const effects = meets('key', true)
+    expect(isRefused(effects)).toBe(false)
+    expect(sent(effects)).toEqual([expect.stringMatching(/^sealed1\./)])
+  })
+})
+
+describe('the servers that a server tells of', () => {
+  /** The addresses that a client tries, when each that it reaches tells of these and hangs up. */
+  function tries(given: string, told: string[], tries: number): string[] {
+    const random = seeded(3)
+    const options = { user: 'Anna', client: 'x/1', instance: 'x', servers: [given], random }
+    const session = new Session(options)
+    const urls: string[] = []
+    let dial = 0
+    let now = 1_000
+    const step = (input: Parameters<Session['step']>[0]) => {
+      for (const effect of session.step(input, now, now)) {
+        if (effect.type !== 'dial') continue
+        urls.push(effect.url)
+        dial = effect.dial
+      }
+    }
+    step({ type: 'start', history: [], outbox: [] })
+    for (let n = 0; n < tries; n++) {
+      const servers = told.map((url, at) => ({ id: `s${at}`, url: url.replace('N', `${n * told.length + at}`) }))
+      const roster = { version: 1, users: [] }
+      const answer = { ok: true as const, server: 's', incarnation: 'i', connection: 's:1', roster, time: now, servers }
+      step({ type: 'opened', dial })
+      step({ type: 'identified', dial, answer })
+      step({ type: 'closed', dial, reason: 'gone' })
+      now = session.deadline
+      step({ type: 'tick' })
+    }
+    return urls
+  }
+
+  test('take no client from an encrypted connection to an open one', () => {
+    const told = ['http://evil:1', 'https://other:1']
+    expect(new Set(tries('https://own:1', told, 20))).toEqual(new Set(['https://own:1', 'https://other:1']))
+    expect(new Set(tries('http://own:1', told, 20))).toEqual(new Set(['http://own:1', ...told]))
+  })
+
+  test('are kept in a bounded number, the latest', () => {
+    const told = Array.from({ length: 500 }, () => 'http://host-N:1')
+    const numbers = tries('http://own:1', told, 50).map(url => Number(/host-(\d+)/.exec(url)?.[1] ?? Number.NaN))
+    numbers.forEach((number, round) => {
+      if (!Number.isNaN(number)) expect(number).toBeGreaterThanOrEqual((round - 2) * 500)
+    })
+    expect(numbers.filter(number => !Number.isNaN(number)).length).toBeGreaterThan(40)
+  })
+})
+
+test("a sibling's word is of this user's messages only", () => {
+  const mesh = new Mesh(4, 1)
+  const [one] = mesh.servers
+  if (one === undefined) throw new Error('one')
+  const anna = mesh.join('a', 'Anna', one)
+  mesh.run(3_000)
+  const message = (from: string, to: string) => ({ id: `${from} ${to}`, at: 1, from, to, text: `${from} to ${to}` })
+  const messages = [message('Billy', 'Carla'), message('Billy', 'Anna')]
+  anna.tell({ type: 'relay', dial: 1, from: 'server-1:9', frame: { type: 'tell', messages } })
+  expect(texts(anna)).toEqual(['Billy to Anna'])
+})

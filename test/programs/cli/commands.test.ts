@@ -1,0 +1,179 @@
+/** The client for scripts: real servers, real processes, exit codes, JSON lines. */
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { TestMesh, until } from '../../support/programs/mesh-programs.ts'
+import { freePorts, Program, stopAll } from '../../support/programs/processes.ts'
+
+const mesh = new TestMesh()
+let homes = 0
+
+beforeAll(async () => {
+  await mesh.configure(2)
+  const servers = [mesh.start(1), mesh.start(2)]
+  for (const server of servers) await until(() => expect(server.out).toContain('Outbound connection to peer'))
+})
+
+afterAll(() => {
+  stopAll()
+  mesh.end()
+})
+
+/** An environment in which nothing is known of earlier runs. */
+function env(home = join(mesh.folder, `home-${++homes}`)): NodeJS.ProcessEnv {
+  return { ...process.env, XDG_STATE_HOME: home, XDG_CONFIG_HOME: home }
+}
+
+/** Runs the client to its end. */
+function run(args: string[], { input = '', home }: { input?: string; home?: string } = {}) {
+  return new Promise<{ status: number | null; stdout: string; stderr: string }>(resolve => {
+    const child = spawn(process.execPath, ['dist/cli/main.js', ...args], { env: env(home) })
+    const out = { stdout: '', stderr: '' }
+    child.stdout.on('data', chunk => {
+      out.stdout += chunk
+    })
+    child.stderr.on('data', chunk => {
+      out.stderr += chunk
+    })
+    child.on('close', status => resolve({ status, ...out }))
+    child.stdin.end(input)
+  })
+}
+
+const at = (n: number) => ['--port', `${mesh.ports[n - 1]}`]
+const start = (...args: string[]) => new Program('cli', args, env())
+
+describe('send', () => {
+  test('exits 0 when a client of the recipient has it, 3 when nobody came, 1 when refused', async () => {
+    const tail = start('tail', '--user', 'Anna', ...at(1))
+    await until(() => expect(tail.out).toContain('online at server-1'))
+    expect(await run(['send', '--user', 'Bot', ...at(2), '--to', 'Anna', 'done: 42'])).toMatchObject({ status: 0 })
+    await until(() => expect(tail.out).toMatch(/^\d\d:\d\d Bot: done: 42$/m))
+    const piped = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Anna', '-'], { input: 'from\nstdin\n' })
+    expect(piped.status).toBe(0)
+    await until(() => expect(tail.out).toContain('Bot: from\nstdin'))
+
+    const nobody = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Nobody', '--timeout', '1', 'x'])
+    expect(nobody).toMatchObject({ status: 3, stderr: expect.stringContaining('Nobody was not reached within 1 s') })
+    const long = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Anna', '-'], { input: 'x'.repeat(20_000) })
+    expect(long).toMatchObject({ status: 1, stderr: expect.stringContaining('16384 bytes') })
+  })
+
+  test('--keep leaves it to the next client; without it nothing is sent later', async () => {
+    const home = join(mesh.folder, 'keeper')
+    const send = (...more: string[]) =>
+      run(['send', '--user', 'Kim', ...at(1), '--to', 'Late', '--timeout', '1', ...more], { home })
+    expect(await send('dropped')).toMatchObject({ status: 3 })
+    expect(await send('--keep', 'kept')).toMatchObject({ status: 3, stderr: expect.stringContaining('next client') })
+    const late = start('tail', '--user', 'Late', ...at(2))
+    await until(() => expect(late.out).toContain('online at server-2'))
+    expect(await run(['send', '--user', 'Kim', ...at(1), '--to', 'Late', 'third'], { home })).toMatchObject({
+      status: 0,
+    })
+    const kim = new Program('cli', ['--user', 'Kim', ...at(1)], env(home))
+    await until(() => expect(late.out).toContain('Kim: kept'))
+    expect(late.out).not.toContain('dropped')
+    kim.child.kill()
+  })
+
+  test('wrong use is told in a line: exit code 2; no server: 69', async () => {
+    const [port] = await freePorts(1)
+    for (const [args, status, line] of [
+      [['send', '--user', 'Bot', 'text'], 2, /--to/],
+      [['send', '--to', 'Anna', 'text'], 2, /who are you.*--user NAME/],
+      [['send', '--user', 'Bot', '--to', 'Anna', ''], 2, /no text/],
+      [['send', '--user', 'Bot', '--to', 'Anna', '--timeout', 'soon', 'x'], 2, /--timeout soon/],
+      [['send', '--user', 'Bot', '--to', 'Anna', '--port', `${port}`, 'x'], 69, /no server answers/],
+      [['who', '--port', `${port}`], 69, /no server answers/],
+    ] as const) {
+      const result = await run([...args])
+      expect(result).toMatchObject({ status, stdout: '', stderr: expect.stringMatching(line) })
+      expect(result.stderr.trim().split('\n')).toHaveLength(1)
+    }
+  })
+})
+
+test('who prints who is online, sorted, and is not online itself', async () => {
+  const zoe = start('tail', '--user', 'Zoe', ...at(1))
+  const ann = start('tail', '--user', 'Ann', ...at(2))
+  for (const one of [zoe, ann]) await until(() => expect(one.out).toContain('Ann, '))
+  await until(() => expect(zoe.out).toContain('Zoe'))
+  const { status, stdout } = await run(['who', ...at(1)])
+  expect(status).toBe(0)
+  const names = stdout.trim().split('\n')
+  expect(names).toEqual([...names].sort())
+  expect(names).toEqual(expect.arrayContaining(['Ann', 'Zoe']))
+  const json = await run(['who', '--json', ...at(2)])
+  expect(JSON.parse(json.stdout)).toEqual({ users: names })
+})
+
+describe('--json', () => {
+  test('speaks JSON lines both ways; a malformed line is an error event, and no end', async () => {
+    const tail = start('tail', '--user', 'Uma', '--json', '--with', 'Bob', ...at(2))
+    await until(() => expect(tail.out).toContain('"state":"online"'))
+    const bob = new Program('cli', ['--json', '--user', 'Bob', ...at(1)], env())
+    const events = () =>
+      bob.out
+        .split('\n')
+        .filter(line => line.startsWith('{'))
+        .map(line => JSON.parse(line))
+    await until(() =>
+      expect(events()).toContainEqual(
+        expect.objectContaining({ type: 'roster', users: expect.arrayContaining(['Uma', 'Bob']) }),
+      ),
+    )
+    bob.child.stdin?.write('nonsense\n{"to": "", "text": "x"}\n{"to": "Uma", "text": "hi", "ref": 7}\n')
+    await until(() => expect(events().filter(event => event.type === 'error')).toHaveLength(2))
+    await until(() =>
+      expect(events()).toContainEqual(
+        expect.objectContaining({ type: 'progress', to: 'Uma', ref: 7, state: 'delivered', connections: 1 }),
+      ),
+    )
+    expect(events()).toContainEqual(
+      expect.objectContaining({ type: 'message', origin: 'composed', text: 'hi', ref: 7 }),
+    )
+    await until(() => expect(tail.out).toMatch(/"type":"message","origin":"live".*"from":"Bob","to":"Uma","text":"hi"/))
+    bob.child.stdin?.write('{"type": "close"}\n')
+    await bob.ended(15_000)
+    expect(bob.exit?.code).toBe(0)
+  })
+
+  test('a bot in ten lines answers', async () => {
+    const bin = join(mesh.folder, 'bin')
+    mkdirSync(bin)
+    const main = join(process.cwd(), 'dist/cli/main.js')
+    writeFileSync(join(bin, 'mesh-chat'), `#!/bin/sh\nexec ${process.execPath} ${main} "$@"\n`, { mode: 0o755 })
+    const path = `${bin}:${process.env.PATH}`
+    const bot = spawn(process.execPath, ['examples/echo-bot.mjs', '--user', 'Echo', ...at(1)], {
+      env: { ...env(), PATH: path },
+    })
+    const tail = start('tail', '--user', 'Vera', ...at(2))
+    await until(() => expect(tail.out).toContain('Echo'))
+    expect(await run(['send', '--user', 'Vera', ...at(1), '--to', 'Echo', 'anybody?'])).toMatchObject({ status: 0 })
+    await until(() => expect(tail.out).toContain('Echo: You said: anybody?'))
+    bot.kill()
+  })
+})
+
+describe('lines', () => {
+  test('what a pipe says is delivered before the end, or said to wait', async () => {
+    const tail = start('tail', '--user', 'Ida', ...at(1))
+    await until(() => expect(tail.out).toContain('online at'))
+    const piped = await run(['--user', 'Bot', ...at(2), '--to', 'Ida'], { input: 'one\ntwo\n/to Absent\nthree\n' })
+    expect(piped.status).toBe(0)
+    await until(() => expect(tail.out).toMatch(/Bot: one\n.*Bot: two\n/))
+    expect(piped.stderr).toContain('Absent is offline')
+  })
+
+  test('a reader that goes away ends it quietly', () => {
+    const command = `${process.execPath} dist/cli/main.js --json --user Pat --port ${mesh.ports[0]} | head -1`
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
+      encoding: 'utf8',
+      env: env(),
+      timeout: 20_000,
+      input: '{"to":"Pat","text":"x"}\n',
+    })
+    expect({ status, lines: stdout.trim().split('\n').length, stderr }).toEqual({ status: 0, lines: 1, stderr: '' })
+  })
+})

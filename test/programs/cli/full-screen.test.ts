@@ -1,0 +1,248 @@
+/** The client in a real terminal: real servers, tmux, keys in and the screen read. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { TestMesh, until } from '../../support/programs/mesh-programs.ts'
+import { freePorts } from '../../support/programs/processes.ts'
+import { Tmux, type Window } from '../../support/programs/tmux.ts'
+
+const mesh = new TestMesh()
+const tmux = new Tmux()
+const script = (name: string) => `${process.execPath} ${join(process.cwd(), 'dist/cli', name)}`
+
+/** A shell's line that runs the program with folders of its own; what it leaves behind on the screen can be read. */
+function line(command: string, folder: string, env = ''): string {
+  const home = join(mesh.folder, folder)
+  return `env -u CI -u NO_COLOR XDG_STATE_HOME=${home} XDG_CONFIG_HOME=${home} ${env} ${command}`
+}
+
+function open(name: string, args: string, { folder = name, env = '', columns = 100, rows = 24 } = {}): Window {
+  const command = line(`${script('main.js')} ${args}`, folder, env)
+  return tmux.open(name, `seq 1 60; ${command}; echo "exit code $?"; exec sleep 600`, columns, rows)
+}
+
+/** What the window's shell runs. */
+function childrenOf(window: Window): number[] {
+  const pid = window.ask('pane_pid')
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return children.trim().split(' ').map(Number)
+}
+
+beforeAll(async () => {
+  await mesh.configure(3)
+  const servers = [mesh.start(1), mesh.start(2), mesh.start(3)]
+  for (const server of servers) {
+    await until(() => expect(server.out.match(/Outbound connection to peer/g)).toHaveLength(2))
+  }
+})
+
+afterAll(() => {
+  tmux.kill()
+  mesh.end()
+})
+
+test('what one client of Anna sends or receives, all show; text and Enter come in one chunk', async () => {
+  const [one, two, three] = mesh.ports
+  const anna = open('anna', `--user Anna --port ${one} --to Billy`)
+  const annaToo = open('anna-too', `--user Anna --port ${two} --to Billy`)
+  const billy = open('billy', `--user Billy --port ${three} --to Anna`)
+  for (const window of [anna, annaToo, billy]) {
+    await window.until(screen => expect(screen).toMatch(/Online 2 +│/))
+    await window.until(screen => expect(screen).toMatch(/ Anna.*│[\s\S]* Billy.*│/))
+  }
+  anna.keys('Hi Billy', 'Enter')
+  billy.keys('Hi Anna', 'Enter')
+  for (const window of [anna, annaToo, billy]) {
+    await window.until(screen => expect(screen).toMatch(/Anna +Hi Billy/))
+    await window.until(screen => expect(screen).toMatch(/Billy +Hi Anna/))
+  }
+  await billy.until(screen => expect(screen).toMatch(/✓2 Billy +Hi Anna/))
+  await billy.until(screen => expect(screen).toMatch(/^ Anna ×2 /m))
+  expect(anna.ask('alternate_on')).toBe('1')
+
+  anna.paste('three\nlines\npasted')
+  anna.keys('Enter')
+  await annaToo.until(screen => expect(screen).toMatch(/Anna +three\n.* lines\n.* pasted/))
+
+  // Read on one of Anna's clients, it is unread on none.
+  anna.keys('/query Carla', 'Enter')
+  annaToo.keys('/query Carla', 'Enter')
+  await annaToo.until(screen => expect(screen).toContain('│ Carla'))
+  billy.keys('read me', 'Enter')
+  await annaToo.until(screen => expect(screen).toContain('1 unread'))
+  await anna.until(screen => expect(screen).toContain('1 unread'))
+  anna.keys('M-a')
+  await anna.until(screen => expect(screen).toMatch(/── new ─[\s\S]*read me/))
+  await annaToo.until(screen => expect(screen).not.toContain('unread'))
+
+  anna.keys('/quit', 'Enter')
+  await anna.until(screen => expect(screen).toContain('exit code 0'))
+  expect(anna.ask('alternate_on')).toBe('0')
+  expect(anna.screen()).toContain('\n60\n')
+  // Opened anew it shows its history, in the thread that it had open.
+  const again = open('anna-again', `--user Anna --port ${two}`, { folder: 'anna' })
+  await again.until(screen => expect(screen).toMatch(/Billy +Hi Anna/))
+  billy.close()
+  await again.until(screen => expect(screen).toContain('Billy went offline'))
+}, 60_000)
+
+test('resizing redraws, and leaves the history of the terminal alone', async () => {
+  const window = open('sizes', `--user Sizes --port ${mesh.ports[0]} --to Nobody`)
+  await window.until(screen => expect(screen).toContain('Sizes (you)'))
+  const history = Number(window.ask('history_size'))
+  window.keys('a draft')
+  for (const [columns, rows] of [
+    [40, 10],
+    [120, 30],
+    [20, 5],
+    [90, 24],
+  ] as const) {
+    window.resize(columns, rows)
+    await window.until(screen => {
+      const lines = screen.trimEnd().split('\n')
+      expect(lines.at(-1)).toBe('› a draft')
+      expect(lines).toHaveLength(rows - 1)
+      if (columns >= 40) expect(lines.at(-2)).toMatch(/^● server-\d/)
+    })
+    expect([window.ask('cursor_x'), window.ask('cursor_y'), window.ask('cursor_flag')]).toEqual([
+      '9',
+      `${rows - 2}`,
+      '1',
+    ])
+  }
+  window.keys('C-c', 'C-c', 'C-c')
+  await window.until(screen => expect(screen).toContain('exit code 0'))
+  expect(window.screen('-S', '-')).toMatch(/^1\n2\n3\n[\s\S]*\n59\n60\n/)
+  expect(Number(window.ask('history_size'))).toBeGreaterThanOrEqual(history)
+}, 60_000)
+
+test('keys typed before the program is up are not lost, also under CI=true', async () => {
+  const command = line(`${script('main.js')} --user Early --port ${mesh.ports[0]} --to Early`, 'early', 'CI=true')
+  const window = tmux.open('early', `sleep 1; ${command}`)
+  window.keys('typed early', 'Enter')
+  await window.until(screen => expect(screen).toMatch(/✓ +Early +typed early/))
+}, 60_000)
+
+test.each([
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+  ['SIGINT', 130],
+] as const)(
+  '%s restores the terminal',
+  async (signal, code) => {
+    const name = `ends-${signal}`
+    const window = open(name, `--user ${signal} --port ${mesh.ports[1]} --to Nobody`)
+    await window.until(screen => expect(screen).toContain(`${signal} (you)`))
+    for (const child of childrenOf(window)) process.kill(child, signal)
+    await window.until(screen => expect(screen).toContain(`exit code ${code}`))
+    expect([window.ask('alternate_on'), window.ask('cursor_flag')]).toEqual(['0', '1'])
+  },
+  60_000,
+)
+
+test('a crash restores the terminal, and says what happened', async () => {
+  const boom = join(mesh.folder, 'boom.mjs')
+  writeFileSync(boom, 'process.on("SIGUSR2", () => { throw new Error("boom") })')
+  const window = open('crash', `--user Crash --port ${mesh.ports[1]} --to Nobody`, {
+    env: `NODE_OPTIONS=--import=${boom}`,
+  })
+  await window.until(screen => expect(screen).toContain('Crash (you)'))
+  for (const child of childrenOf(window)) process.kill(child, 'SIGUSR2')
+  await window.until(screen => expect(screen).toContain('exit code 70'))
+  expect(window.screen()).toContain('Error: boom')
+  expect([window.ask('alternate_on'), window.ask('cursor_flag')]).toEqual(['0', '1'])
+}, 60_000)
+
+test('^Z gives the terminal back to the shell, and fg brings the chat back', async () => {
+  const window = tmux.open('suspend', 'env PS1="shell> " bash --norc --noprofile -i')
+  await window.until(screen => expect(screen).toContain('shell>'))
+  window.keys(line(`${script('main.js')} --user Zoe --port ${mesh.ports[0]} --to Zoe`, 'zoe'), 'Enter')
+  await window.until(screen => expect(screen).toContain('Zoe (you)'))
+  window.keys('C-z')
+  await window.until(screen => expect(screen).toContain('Stopped'))
+  expect(window.ask('alternate_on')).toBe('0')
+  window.keys('fg', 'Enter')
+  await window.until(screen => expect(screen).toContain('Zoe (you)'))
+  window.keys('back again', 'Enter')
+  await window.until(screen => expect(screen).toMatch(/✓ +Zoe +back again/))
+}, 60_000)
+
+test('its server killed, the client goes on at another; a killed pane leaves nothing behind', async () => {
+  const four = new TestMesh()
+  await four.configure(2)
+  const [first] = [four.start(1), four.start(2)]
+  await until(() => expect(first.out).toContain('Outbound connection to peer: server-2'))
+  const window = open('mover', `--user Mover --port ${four.ports[0]} --to Mover`)
+  await window.until(screen => expect(screen).toContain('● server-1'))
+  first.child.kill('SIGKILL')
+  await window.until(screen => expect(screen).toContain('● server-2'))
+  window.keys('still here', 'Enter')
+  await window.until(screen => expect(screen).toMatch(/✓ +Mover +still here/))
+  const pid = Number(window.ask('pane_pid'))
+  window.close()
+  await until(() => expect(() => process.kill(pid, 0)).toThrow())
+  four.end()
+}, 60_000)
+
+test('inline, what is said stays in the scrollback of the terminal', async () => {
+  const window = open('inline', `--inline --user Ines --port ${mesh.ports[0]} --to Ines`, { rows: 12 })
+  await window.until(screen => expect(screen).toContain('● server-1'))
+  for (let n = 1; n <= 15; n++) window.keys(`note ${n}`, 'Enter')
+  window.keys('a draft')
+  await window.until(screen => expect(screen).toMatch(/Ines → Ines +note 15\n● server-1.*\n› a draft/))
+  expect(window.ask('alternate_on')).toBe('0')
+  const all = window.screen('-S', '-')
+  expect(all.match(/Ines → Ines +note \d+/g)).toHaveLength(15)
+  expect(all.match(/● server-1/g)).toHaveLength(1)
+  expect(all).toMatch(/\n59\n60\n/)
+  expect([window.ask('cursor_x'), window.ask('cursor_flag')]).toEqual(['9', '1'])
+  window.keys('C-u', 'C-d')
+  await window.until(screen => expect(screen).toContain('exit code 0'))
+}, 60_000)
+
+test('no server at the port: one line, exit code 69, the terminal as it was', async () => {
+  const [port] = await freePorts(1)
+  const window = open('nobody', `--user Anna --port ${port}`)
+  await window.until(screen => expect(screen).toContain('exit code 69'))
+  expect(window.screen()).toMatch(/no server answers at http:\/\/127\.0\.0\.1:\d+ .*mesh-chatd/s)
+  expect(window.ask('alternate_on')).toBe('0')
+}, 60_000)
+
+test('npm start opens a chat with an echo on another server, and leaving it stops the servers', async () => {
+  const own = new TestMesh()
+  await own.configure(3)
+  const command = line(`${script('start.js')} --config ${own.config}`, 'start')
+  const window = tmux.open('start', `${command}; echo "exit code $?"; exec sleep 600`)
+  await window.until(screen => expect(screen).toContain('Echo  ● online'))
+  window.keys('hello', 'Enter')
+  await window.until(screen => expect(screen).toContain('You said: hello'))
+  window.keys('C-d')
+  await window.until(screen => expect(screen).toContain('exit code 0'))
+  const { accepts } = await import('../../../cli/server-processes.ts')
+  for (const port of own.ports) {
+    const deadline = Date.now() + 10_000
+    while (await accepts({ id: '', ip: '127.0.0.1', port })) expect(Date.now()).toBeLessThan(deadline)
+  }
+  own.end()
+}, 60_000)
+
+test('the lab opens clients side by side, and they stay in sync', async () => {
+  const own = new TestMesh()
+  await own.configure(3)
+  const socket = `${tmux.socket}-lab`
+  const command = line(`${script('main.js')} lab --detach --socket ${socket} --config ${own.config}`, 'lab')
+  const window = tmux.open('lab', `${command}; echo "exit code $?"; exec sleep 600`)
+  await window.until(screen => expect(screen).toMatch(/attach -t lab[\s\S]*exit code 0/))
+  const inner = new Tmux(socket)
+  try {
+    const panes = [0, 1, 2].map(pane => inner.window(`lab:0.${pane}`))
+    const [anna, annaToo, billy] = panes
+    for (const pane of panes) await pane.until(screen => expect(screen).toMatch(/ 2 online/))
+    anna?.keys('in sync?', 'Enter')
+    for (const pane of [anna, annaToo, billy]) await pane?.until(screen => expect(screen).toMatch(/Anna +in sync\?/))
+    await inner.window('lab:0.3').until(screen => expect(screen).toContain('server-3: '))
+  } finally {
+    inner.kill()
+  }
+  own.end()
+}, 60_000)

@@ -1,0 +1,41 @@
+/** Two servers of one id: the newcomer gives up, and a server that comes back is no newcomer. */
+import { afterAll, expect, test } from 'vitest'
+import { freePorts, Program, stopAll, until } from '../../support/programs/processes.ts'
+import { RealMesh } from '../../support/programs/real-mesh.ts'
+
+afterAll(stopAll)
+
+test.concurrent('a second server with the id of another is refused, says why in one line, and exits', async () => {
+  const mesh = await RealMesh.start(3)
+  const anna = mesh.join('Anna', 1)
+  mesh.join('Billy', 2)
+  await mesh.roster(['Anna', 'Billy'])
+  const [port] = await freePorts(1)
+  const args = ['--id', 'server-1', '--config', mesh.server(1).config, '--port', `${port}`, '--log-format', 'text']
+  const newcomer = new Program('daemon', args)
+  const took = await newcomer.ended(25_000)
+  expect(newcomer.exit).toEqual({ code: 1, signal: null })
+  const lines = newcomer.out.split('\n').filter(line => line.startsWith('mesh-chatd:'))
+  expect(lines).toEqual([expect.stringMatching(/another server with the id server-1 .*give this one an id of its own/)])
+  expect(took).toBeLessThan(20_000)
+  expect(anna.left).toEqual([])
+  for (const server of mesh.servers) expect(mesh.links(server)).toBe(2)
+  await mesh.close()
+})
+
+test.concurrent('a server killed behind dead cables comes back while its peers still hold its old links', async () => {
+  const mesh = await RealMesh.start(3, { proxied: true })
+  for (const proxy of mesh.around(2)) proxy.abandon()
+  const two = mesh.server(2)
+  two.program.child.kill('SIGKILL')
+  await two.program.ended()
+  mesh.restart(two)
+  await until('it is refused', () => two.program.out.includes('refused the connection: id-held'))
+  const took = await until('its links are back', () => mesh.links(two) === 2)
+  expect(took).toBeLessThan(20_000)
+  mesh.join('Anna', 1)
+  mesh.join('Billy', 2)
+  await mesh.roster(['Anna', 'Billy'])
+  expect(two.program.exit).toBeUndefined()
+  await mesh.close()
+})

@@ -1,0 +1,263 @@
+/** `mesh-chat top` in a real terminal: before real servers, and before one that answers as it likes. */
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { io } from 'socket.io-client'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { surveySchema } from '../../../src/protocol/status.ts'
+import { surveyOf } from '../../support/cluster-statuses.ts'
+import { TestMesh, until } from '../../support/programs/mesh-programs.ts'
+import { freePorts } from '../../support/programs/processes.ts'
+import { Tmux, type Window } from '../../support/programs/tmux.ts'
+import { SurveyServer } from '../../support/status-server.ts'
+
+const tmux = new Tmux()
+const mesh = new TestMesh()
+const servers: ReturnType<TestMesh['start']>[] = []
+let windows = 0
+
+beforeAll(async () => {
+  await mesh.configure(3)
+  for (const n of [1, 2, 3]) servers.push(mesh.start(n))
+  for (const server of servers) {
+    await until(() => expect(server.out.match(/Outbound connection to peer/g)).toHaveLength(2))
+  }
+})
+
+afterAll(() => {
+  tmux.kill()
+  mesh.end()
+})
+
+function open(args: string, { columns = 80, rows = 24, env = '' } = {}): Window {
+  const program = `${process.execPath} ${join(process.cwd(), 'dist/cli/main.js')} top ${args}`
+  const command = `env -u CI -u NO_COLOR XDG_CONFIG_HOME=${mesh.folder} ${env} ${program}`
+  const name = `top-${++windows}`
+  return tmux.open(name, `seq 1 60; ${command}; echo "exit code $?"; exec sleep 600`, columns, rows)
+}
+
+/** Runs `top` without a terminal, to its end. */
+function run(...args: string[]) {
+  return new Promise<{ status: number | null; stdout: string; stderr: string }>(resolve => {
+    const env = { ...process.env, XDG_CONFIG_HOME: mesh.folder }
+    const child = spawn(process.execPath, ['dist/cli/main.js', 'top', ...args], { env })
+    const out = { stdout: '', stderr: '' }
+    child.stdout.on('data', chunk => {
+      out.stdout += chunk
+    })
+    child.stderr.on('data', chunk => {
+      out.stderr += chunk
+    })
+    child.on('close', status => resolve({ status, ...out }))
+  })
+}
+
+const port = (n: number) => mesh.ports[n - 1]
+
+describe('one reading', () => {
+  test('is one line of JSON, of all servers, with nobody coming online', async () => {
+    const { status, stdout } = await run('--json', '--port', `${port(2)}`)
+    expect(status).toBe(0)
+    expect(stdout.trimEnd()).not.toContain('\n')
+    const survey = surveySchema.parse(JSON.parse(stdout))
+    expect(survey.server).toBe('server-2')
+    expect(survey.servers.map(({ id, status }) => [id, status?.connections]).sort()).toEqual([
+      ['server-1', 0],
+      ['server-2', 0],
+      ['server-3', 0],
+    ])
+  })
+
+  test('without a server: one line that says so, exit code 69; without a terminal: a hint, exit code 2', async () => {
+    const [free] = await freePorts(1)
+    expect(await run('--json', '--port', `${free}`)).toMatchObject({
+      status: 69,
+      stdout: '',
+      stderr: expect.stringMatching(/^mesh-chat: no server answers \(http:.*\); start one with: mesh-chatd.*\n$/),
+    })
+    expect(await run('--port', `${port(1)}`)).toMatchObject({ status: 2, stderr: expect.stringContaining('--json') })
+  })
+
+  test('of a server that refuses, or tells what nobody can read', async () => {
+    const [free = 0] = await freePorts(1)
+    const refusal = { ok: false, code: 'unauthorized', message: 'not you\u001b[2J' }
+    const server = await SurveyServer.start(free, () => refusal)
+    try {
+      expect(await run('--json', '--server', server.url)).toMatchObject({
+        status: 1,
+        stderr: expect.stringContaining('refuses: not you\\u{1b}[2J'),
+      })
+      server.answer = () => ({ ok: true, server: 'server-1', servers: [{ id: '\u001b[2J' }] })
+      expect(await run('--json', '--server', server.url)).toMatchObject({
+        status: 69,
+        stderr: expect.stringContaining('it does not tell'),
+      })
+      const status = () => ({ incarnation: '\u009b2J\u202e' })
+      server.answer = () => surveyOf(2, 1, { status })
+      const { stdout } = await run('--json', '--server', server.url)
+      expect(stdout).toContain('\\u009b2J\\u202e')
+    } finally {
+      await server.close()
+    }
+  })
+})
+
+describe('the screen', () => {
+  let fake: SurveyServer | undefined
+  afterEach(async () => {
+    await fake?.close()
+    fake = undefined
+  })
+
+  test('shows the mesh at work; a killed server, a restarted one, and its own server gone', async () => {
+    const window = open(`--port ${port(1)}`)
+    await window.until(screen => expect(screen).toMatch(/● server-1 at [\s\S]*servers 3\/3 {2}links 6\/6 /))
+    await window.until(screen => expect(screen.match(/● \d+(\.\d)?( |$)/gm)).toHaveLength(6))
+    // Anna talks to herself.
+    const anna = io(`http://127.0.0.1:${port(3)}`, { transports: ['websocket'], forceNew: true })
+    anna.on('connect', () => anna.emit('identify', 'Anna'))
+    const talk = setInterval(() => anna.emit('im', { from: 'Anna', to: 'Anna', text: 'hi', forwarded: false }), 50)
+    await window.until(screen => expect(screen).toMatch(/● server-3 +1 +1 +(1\d|2\d) +(1\d|2\d) .*▇/))
+    await window.until(screen => expect(screen).toMatch(/online 1 {2}connections 1 /))
+    await window.until(screen => expect(screen).toMatch(/messages\/s, at most (1\d|2\d), in \d+ s\n[\s\S]*█/))
+    clearInterval(talk)
+    anna.disconnect()
+
+    servers[2]?.child.kill('SIGKILL')
+    await window.until(screen => {
+      expect(screen).toMatch(/✗ server-3 +does not answer for \d+s; 0\/2 reach it/)
+      expect(screen).toMatch(/servers 2\/3 {2}links 2\/6 /)
+      expect(screen).toMatch(/server-3 +[○?] +[○?] +·/)
+    })
+    servers[2] = mesh.start(3)
+    await window.until(screen => expect(screen).toMatch(/servers 3\/3 {2}links 6\/6 /))
+
+    servers[0]?.child.kill('SIGKILL')
+    await window.until(screen => {
+      expect(screen).toMatch(/● server-[23] at http/)
+      expect(screen).toMatch(/✗ server-1 +does not answer/)
+    })
+    servers[0] = mesh.start(1)
+    await window.until(screen => expect(screen).toMatch(/servers 3\/3 {2}links 6\/6 /))
+    window.keys('q')
+    await window.until(screen => expect(screen).toContain('exit code 0'))
+    expect([window.ask('alternate_on'), window.ask('cursor_flag')]).toEqual(['0', '1'])
+    expect(window.screen()).toContain('\n60\n')
+  }, 90_000)
+
+  test('every size is drawn anew, and the history of the terminal left alone', async () => {
+    const window = open(`--port ${port(2)}`)
+    await window.until(screen => expect(screen).toContain('servers 3/3'))
+    for (const [columns, rows] of [
+      [120, 40],
+      [40, 8],
+      [60, 12],
+      [80, 24],
+    ] as const) {
+      window.resize(columns, rows)
+      await window.until(screen => {
+        const lines = screen.trimEnd().split('\n')
+        expect(lines).toHaveLength(rows)
+        expect(lines.at(-1)).toContain('? keys')
+        expect(screen.includes('refd/s')).toBe(columns >= 120)
+        expect(screen.includes('row dials column')).toBe(rows >= 24)
+      })
+    }
+    window.keys('?')
+    await window.until(screen => expect(screen).toContain('PgUp PgDn scroll'))
+    window.keys('?', 's')
+    await window.until(screen => expect(screen).toContain('sorted by users'))
+    window.keys('Space')
+    await window.until(screen => expect(screen).toContain('paused'))
+    window.keys('Escape')
+    await window.until(screen => expect(screen).toContain('exit code 0'))
+    expect(window.screen('-S', '-')).toMatch(/^1\n2\n3\n[\s\S]*\n59\n60\n/)
+  }, 60_000)
+
+  test.each([
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)(
+    '%s restores the terminal',
+    async (signal, code) => {
+      const window = open(`--port ${port(2)}`)
+      await window.until(screen => expect(screen).toContain('servers 3/3'))
+      const pid = window.ask('pane_pid')
+      for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')) {
+        process.kill(Number(child), signal)
+      }
+      await window.until(screen => expect(screen).toContain(`exit code ${code}`))
+      expect([window.ask('alternate_on'), window.ask('cursor_flag')]).toEqual(['0', '1'])
+    },
+    60_000,
+  )
+
+  test('no server at all: one line, exit code 69, the terminal as it was; nor is a dumb one drawn on', async () => {
+    const [free] = await freePorts(1)
+    const nobody = open(`--port ${free}`)
+    await nobody.until(screen => expect(screen).toContain('exit code 69'))
+    expect(nobody.screen()).toMatch(/no server answers \(http/)
+    expect(nobody.ask('alternate_on')).toBe('0')
+    const dumb = open(`--port ${port(2)}`, { env: 'TERM=dumb' })
+    await dumb.until(screen => expect(screen).toContain('exit code 2'))
+    expect(dumb.screen()).toContain('--json')
+  }, 60_000)
+
+  test('a server that asks for patience is given it; one that shows out who is no user is asked again', async () => {
+    const [one = 0, two = 0] = await freePorts(2)
+    const other = await SurveyServer.start(two, () => surveyOf(2, 9))
+    let seconds = 0
+    const reading = () => {
+      const { servers, ...rest } = surveyOf(2, ++seconds)
+      return { ...rest, servers: servers.map(server => ({ ...server, url: other.url })) }
+    }
+    const server = await SurveyServer.start(one, reading)
+    fake = server
+    const window = open(`--server ${server.url}`)
+    await window.until(screen => expect(screen).toContain('servers 2/2'))
+    const refusal = { ok: false, code: 'rate-limited', message: 'not so often', retryAfter: 1_000 }
+    // Too soon once is nothing to tell of; again and again, it is.
+    server.answer = () => {
+      server.answer = reading
+      return refusal
+    }
+    const asked = server.asked
+    const screens: string[] = []
+    await until(() => {
+      screens.push(window.screen())
+      expect(server.asked).toBeGreaterThan(asked + 1)
+    })
+    for (const screen of screens) expect(screen).toContain('● server-1 at')
+    server.answer = () => refusal
+    await window.until(screen => expect(screen).toMatch(/refuses: not so often +as it was \d+s ago/))
+    server.answer = reading
+    await window.until(screen => expect(screen).toContain('● server-1 at'))
+    const before = server.connections
+    server.showOut()
+    await until(() => expect(server.connections).toBe(before + 1))
+    await window.until(screen => expect(screen).toContain(`● server-1 at ${server.url}`))
+    expect(other.connections).toBe(0)
+    window.keys('C-c')
+    await window.until(screen => expect(screen).toContain('exit code 0'))
+    await other.close()
+  }, 60_000)
+
+  test('a server that falls silent is left for one that the mesh told of', async () => {
+    const [one = 0, two = 0] = await freePorts(2)
+    const other = await SurveyServer.start(two, () => ({ ...surveyOf(2, 9), server: 'server-2' }))
+    fake = other
+    const told = surveyOf(2, 9)
+    const servers = told.servers.map(server => ({ ...server, url: server.id === 'server-2' ? other.url : undefined }))
+    const first = await SurveyServer.start(one, () => ({ ...told, servers }))
+    try {
+      const window = open(`--server ${first.url}`)
+      await window.until(screen => expect(screen).toContain(`● server-1 at ${first.url}`))
+      first.answer = () => undefined
+      await window.until(screen => expect(screen).toContain(`● server-2 at ${other.url}`))
+      window.keys('q')
+      await window.until(screen => expect(screen).toContain('exit code 0'))
+    } finally {
+      await first.close()
+    }
+  }, 60_000)
+})

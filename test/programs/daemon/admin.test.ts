@@ -1,0 +1,322 @@
+/** `--admin-port`: health and metrics, and that what is written of them is true. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { join } from 'node:path'
+import { io } from 'socket.io-client'
+import { afterAll, expect, test } from 'vitest'
+import { Admin } from '../../../daemon/admin/admin-server.ts'
+import { createLog } from '../../../daemon/log/log.ts'
+import type { Limits } from '../../../src/protocol/limits.ts'
+import { Flood } from '../../support/attacks/flood.ts'
+import { freePorts, freeRow, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+import { RealClient } from '../../support/programs/real-client.ts'
+
+afterAll(stopAll)
+
+interface Answer {
+  status: number
+  headers: Record<string, unknown>
+  body: string
+}
+
+function ask(port: number, path: string, method = 'GET'): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const asking = request({ host: '127.0.0.1', port, path, method, agent: false }, answer => {
+      let body = ''
+      answer.on('data', chunk => {
+        body += chunk
+      })
+      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body }))
+    })
+    asking.on('error', reject).end()
+  })
+}
+
+/** Waits until the answer is as wanted. */
+async function untilAnswer(port: number, path: string, wanted: (answer: Answer) => boolean): Promise<Answer> {
+  const end = performance.now() + 20_000
+  for (;;) {
+    const answer = await ask(port, path).catch(error => ({ status: 0, headers: {}, body: `${error}` }))
+    if (wanted(answer)) return answer
+    if (performance.now() > end) throw new Error(`still: ${answer.status} ${answer.body.slice(0, 5_000)}`)
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+}
+
+/** Servers with a door for machines each. */
+async function start(count: number, limits: Partial<Limits> = {}) {
+  const ports = await freePorts(count * 2)
+  const file = join(temporaryFolder(), 'config.json')
+  const servers = ports.slice(count).map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+  writeFileSync(file, JSON.stringify({ servers, limits }))
+  const at = servers.map(({ id, port }, n) => {
+    const admin = ports[n] ?? 0
+    const args = ['--id', id, '--config', file, '--log-format', 'text', '--admin-port', `${admin}`]
+    return { id, admin, url: `http://127.0.0.1:${port}`, program: new Program('daemon', args) }
+  })
+  await until('all listen', () => at.every(({ program }) => program.out.includes('Listening for connections')))
+  return { file, at }
+}
+
+/** One value, by its series as it is written: `name{label="value"}`. */
+function sample(text: string, series: string): number | undefined {
+  const line = text.split('\n').find(line => line.startsWith(`${series} `))
+  return line === undefined ? undefined : Number(line.slice(series.length))
+}
+
+const LABEL = '[a-zA-Z_]\\w*="(?:[^"\\\\\\n]|\\\\["\\\\n])*"'
+const SAMPLE = new RegExp(`^(\\w+)(?:\\{(${LABEL}(?:,${LABEL})*)\\})? (-?[\\d.e+-]+|NaN|[+-]Inf)$`)
+
+/** What is served: every metric with its type and the labels of its samples. Throws at a line that is no such thing. */
+function parse(text: string) {
+  const metrics = new Map<string, { type: string; help: string; labels: Set<string>; samples: number }>()
+  let current = { type: '', help: '', labels: new Set<string>(), samples: 0 }
+  let name = ''
+  expect(text.endsWith('\n')).toBe(true)
+  for (const line of text.split('\n')) {
+    const [, keyword, of = '', rest = ''] = /^# (HELP|TYPE) (\w+) (.+)$/.exec(line) ?? []
+    if (line === '') continue
+    if (keyword === 'HELP') {
+      expect(metrics.has(of), `${of} once`).toBe(false)
+      name = of
+      current = { type: '', help: rest, labels: new Set(), samples: 0 }
+      metrics.set(name, current)
+    } else if (keyword === 'TYPE') {
+      expect(of).toBe(name)
+      current.type = rest
+    } else {
+      const [, series = '', labels = ''] = SAMPLE.exec(line) ?? []
+      expect(current.type === 'histogram' ? series.replace(/_(bucket|sum|count)$/, '') : series, line).toBe(name)
+      for (const [, label = ''] of labels.matchAll(/(\w+)="/g)) if (label !== 'le') current.labels.add(label)
+      current.samples++
+    }
+  }
+  return metrics
+}
+
+/** The tables of docs/metrics.md. */
+function documented() {
+  const rows = readFileSync('docs/metrics.md', 'utf8').matchAll(/^\| `(\w+)` +\| (\w+) +\| (.*?) *\| (.+?) *\|$/gm)
+  return new Map(
+    [...rows].map(([, name = '', type = '', labels = '', meaning = '']) => [
+      name,
+      { type, labels: [...labels.matchAll(/`(\w+)`/g)].map(([, label = '']) => label), meaning },
+    ]),
+  )
+}
+
+test('health, and metrics that change with what happens', { timeout: 60_000 }, async () => {
+  const { at } = await start(2)
+  const [one, two] = at
+  if (one === undefined || two === undefined) throw new Error('two')
+  expect(await ask(one.admin, '/healthz')).toMatchObject({ status: 200, body: 'ok\n' })
+  expect(await ask(one.admin, '/readyz?verbose')).toMatchObject({ status: 200, body: 'ready\n' })
+  for (const path of ['/', '/metrics/', '/healthz/x', '/__proto__', '//', '/socket.io/?EIO=4&transport=polling']) {
+    expect((await ask(one.admin, path)).status, path).toBe(404)
+  }
+  for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
+    expect(await ask(one.admin, '/metrics', method)).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } })
+  }
+  const head = await ask(one.admin, '/metrics', 'HEAD')
+  expect(head).toMatchObject({ status: 200, body: '' })
+  expect(head.headers['content-type']).toMatch(/^text\/plain; version=0\.0\.4/)
+  // The clients' port knows nothing of it.
+  expect((await ask(Number(new URL(one.url).port), '/metrics')).status).toBe(404)
+
+  // Until the links are up in both directions, and a beat has come back.
+  const linked = [
+    'mesh_chat_link_up{peer="server-2",direction="outbound"}',
+    'mesh_chat_link_up{peer="server-2",direction="inbound"}',
+  ]
+  const rtt = 'mesh_chat_link_rtt_seconds{peer="server-2"}'
+  const before = await untilAnswer(one.admin, '/metrics', ({ body }) => {
+    return linked.every(series => sample(body, series) === 1) && sample(body, rtt) !== undefined
+  })
+  expect(sample(before.body, rtt)).toBeGreaterThan(0)
+  expect(sample(before.body, rtt)).toBeLessThan(1)
+  expect(sample(before.body, 'mesh_chat_users')).toBe(0)
+  expect(sample(before.body, 'mesh_chat_messages_accepted_total')).toBe(0)
+
+  const anna = new RealClient('Anna', [one.url])
+  const billy = new RealClient('Billy', [two.url])
+  await until('both see both', () => [anna, billy].every(({ roster }) => roster.join() === 'Anna,Billy'))
+  for (let n = 0; n < 3; n++) anna.say('Billy', 'hi')
+  await until('all has come', () => billy.shown.length === 3 && anna.held.length === 0)
+  const rude = io(one.url, { transports: ['websocket'], forceNew: true })
+  for (let n = 0; n < 2; n++) rude.emit('im', { to: 5 })
+  await new Promise(resolve => rude.emit('im', { to: 'Anna', text: 'hi' }, resolve))
+  const text = (await ask(one.admin, '/metrics')).body
+  const after = (series: string) => sample(text, series)
+  expect(after('mesh_chat_users')).toBe(1)
+  expect(after('mesh_chat_connections')).toBe(1)
+  expect(after('mesh_chat_online_users')).toBe(2)
+  expect(after('mesh_chat_messages_accepted_total')).toBe(3)
+  // Who has not identified.
+  expect(after('mesh_chat_messages_refused_total')).toBe(1)
+  expect(after('mesh_chat_messages_forwarded_total')).toBe(0)
+  expect(after('mesh_chat_messages_delivered_total')).toBe(3)
+  expect(after('mesh_chat_peer_users{peer="server-2"}')).toBe(1)
+  expect(after('mesh_chat_held_messages{peer="server-2"}')).toBe(0)
+  expect(after('mesh_chat_malformed_payloads_total{side="client"}')).toBe(2)
+  expect(after('mesh_chat_malformed_payloads_total{side="peer"}')).toBe(0)
+  expect(after('mesh_chat_connections_cut_off_total{side="client"}')).toBe(0)
+  expect(after('mesh_chat_draining')).toBe(0)
+  expect(text).toMatch(/^mesh_chat_server_info\{server="server-1",version="\d+\.\d+\.\d+"\} 1$/m)
+  expect(sample((await ask(two.admin, '/metrics')).body, 'mesh_chat_messages_forwarded_total')).toBe(3)
+
+  // What a link that is down says.
+  two.program.child.kill('SIGKILL')
+  const alone = await untilAnswer(one.admin, '/metrics', ({ body }) => linked.every(one => sample(body, one) === 0))
+  expect(sample(alone.body, rtt)).toBeUndefined()
+  for (const socket of [anna, billy, rude]) socket.close()
+})
+
+test('what is served is what docs/metrics.md lists, and the dashboard shows nothing else', {
+  timeout: 60_000,
+}, async () => {
+  const { at } = await start(2)
+  const admin = at[0]?.admin ?? 0
+  const { body } = await untilAnswer(admin, '/metrics', ({ body }) => /^mesh_chat_link_rtt_seconds\{/m.test(body))
+  const served = parse(body)
+  const listed = documented()
+  expect([...served.keys()].sort()).toEqual([...listed.keys()].sort())
+  for (const [name, { type, help, labels, samples }] of served) {
+    expect(listed.get(name)?.type, name).toBe(type)
+    if (samples > 0) expect(listed.get(name)?.labels.sort(), name).toEqual([...labels].sort())
+    if (!name.startsWith('mesh_chat_')) continue
+    expect(`${listed.get(name)?.meaning}.`, name).toBe(help)
+    expect(type === 'counter', name).toBe(name.endsWith('_total'))
+  }
+
+  const dashboard = JSON.parse(readFileSync('docs/grafana-dashboard.json', 'utf8'))
+  const variables = dashboard.templating.list.map(
+    ({ name, type }: { name: string; type: string }) => `${name}: ${type}`,
+  )
+  expect(variables).toEqual(['datasource: datasource'])
+  const panels = dashboard.panels.filter(({ type }: { type: string }) => type !== 'row')
+  const expressions = panels.flatMap(({ targets }: { targets: { expr: string }[] }) => targets.map(({ expr }) => expr))
+  const named = expressions.flatMap((expr: string) => expr.match(/\b(?:mesh_chat|process|nodejs)_\w+/g) ?? ['nothing'])
+  expect(named.filter((name: string) => !listed.has(name))).toEqual([])
+  // All that the server itself tells is shown.
+  const own = [...listed.keys()].filter(name => name.startsWith('mesh_chat_'))
+  expect(own.filter(name => !named.includes(name))).toEqual([])
+  for (const { datasource, targets } of panels) {
+    for (const { uid } of [datasource, ...targets.map((one: { datasource: unknown }) => one.datasource)]) {
+      expect(uid).toMatch(/^\$\{datasource\}$/)
+    }
+  }
+  expect(new Set(dashboard.panels.map(({ id }: { id: number }) => id)).size).toBe(dashboard.panels.length)
+})
+
+test('who is cut off is counted, and who confirms nothing is slow', { timeout: 60_000 }, async () => {
+  const { at } = await start(1, { bufferedBytes: 500_000, messagesPerSecond: 0, unconfirmedMessages: 0 })
+  const [one] = at
+  if (one === undefined) throw new Error('one')
+  const slow = new Flood(Number(new URL(one.url).port), 'Slow')
+  await untilAnswer(one.admin, '/metrics', ({ body }) => sample(body, 'mesh_chat_users') === 1)
+  slow.pause()
+  const sender = io(one.url, { transports: ['websocket'], forceNew: true })
+  sender.emit('identify', 'Sender')
+  let came = 0
+  sender.on('im', () => came++)
+  const say = async () => {
+    const before = came
+    for (let n = 0; n < 101; n++) {
+      sender.emit('im', { to: 'Slow', text: 'x'.repeat(16_000) })
+      // The sender is not to be cut off itself.
+      await until('it has read', () => came > before + n - 10)
+    }
+    await until('the sender has them', () => came === before + 101)
+    return (await ask(one.admin, '/metrics')).body
+  }
+  expect(sample(await say(), 'mesh_chat_slow_connections')).toBe(1)
+  // Kernel buffers on loopback hold some megabytes by themselves.
+  const cut = 'mesh_chat_connections_cut_off_total{side="client"}'
+  for (let n = 0; n < 20; n++) if (sample(await say(), cut) === 1) break
+  const { body } = await untilAnswer(one.admin, '/metrics', ({ body }) => sample(body, 'mesh_chat_users') === 1)
+  expect(sample(body, cut)).toBe(1)
+  expect(sample(body, 'mesh_chat_connections_cut_off_total{side="peer"}')).toBe(0)
+  slow.close()
+  sender.disconnect()
+})
+
+test('who drains is not ready, and alive', { timeout: 30_000 }, async () => {
+  const { at } = await start(1)
+  const [one] = at
+  if (one === undefined) throw new Error('one')
+  // It is asked to move, and stays.
+  const stubborn = io(one.url, { transports: ['websocket'], forceNew: true, reconnection: false })
+  await new Promise(resolve => stubborn.emit('identify', { user: 'Anna', client: 'x/1', protocol: 2 }, resolve))
+  one.program.child.kill('SIGTERM')
+  const unready = await untilAnswer(one.admin, '/readyz', ({ status }) => status !== 200)
+  expect(unready).toMatchObject({ status: 503, body: 'draining: its clients move to other servers\n' })
+  expect(await ask(one.admin, '/healthz')).toMatchObject({ status: 200 })
+  expect(sample((await ask(one.admin, '/metrics')).body, 'mesh_chat_draining')).toBe(1)
+  await one.program.ended()
+  expect(one.program.exit).toEqual({ code: 0, signal: null })
+  stubborn.disconnect()
+})
+
+test('before it listens, a server is alive and not ready', async () => {
+  const [port = 0] = await freePorts(1)
+  const log = createLog({ format: 'text', level: 'error', text: false }, 'server-1')
+  await Admin.open({ host: '127.0.0.1', port, version: '1.2.3', log })
+  expect(await ask(port, '/healthz')).toMatchObject({ status: 200 })
+  const starting = { status: 503, body: 'starting: it does not listen yet\n' }
+  expect(await ask(port, '/readyz')).toMatchObject(starting)
+  expect(await ask(port, '/metrics')).toMatchObject(starting)
+})
+
+test('each worker has the port after the one before, and is a peer of its own', { timeout: 60_000 }, async () => {
+  const first = await freeRow(3)
+  const [admin = 0, ...ports] = await freePorts(3)
+  const file = join(temporaryFolder(), 'config.json')
+  const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+  writeFileSync(file, JSON.stringify({ servers }))
+  const run = (id: string, ...args: string[]) => new Program('daemon', ['--id', id, '--config', file, ...args])
+  const program = run('server-1', '--workers', '3', '--admin-port', `${first}`)
+  for (const n of [1, 2, 3]) {
+    const { body } = await untilAnswer(first + n - 1, '/metrics', ({ status }) => status === 200)
+    expect(body).toContain(`mesh_chat_server_info{server="server-1/${n}",`)
+  }
+  run('server-2', '--admin-port', `${admin}`)
+  const link = (n: number) => `mesh_chat_link_up{peer="server-1/${n}",direction="outbound"}`
+  const { body } = await untilAnswer(admin, '/metrics', ({ body }) => [1, 2, 3].every(n => sample(body, link(n)) === 1))
+  // The address that they share is no server that could be down.
+  expect(body).not.toContain('peer="server-1"')
+  program.child.kill('SIGTERM')
+  await program.ended()
+  expect(program.exit).toEqual({ code: 0, signal: null })
+})
+
+test('workers on ports that are free each have one of their own', { timeout: 60_000 }, async () => {
+  const file = join(temporaryFolder(), 'config.json')
+  const [port] = await freePorts(1)
+  writeFileSync(file, JSON.stringify({ servers: [{ id: 'server-1', ip: '127.0.0.1', port }] }))
+  const args = ['--id', 'server-1', '--config', file, '--log-format', 'text', '--workers', '2', '--admin-port', '0']
+  const program = new Program('daemon', args)
+  const doors = () => [...program.out.matchAll(/metrics at: http:\/\/127\.0\.0\.1:(\d+)/g)].map(([, at]) => Number(at))
+  await until('both serve', () => doors().length === 2)
+  expect(new Set(doors()).size).toBe(2)
+  for (const [at, door] of doors().entries()) {
+    const { body } = await untilAnswer(door, '/metrics', ({ status }) => status === 200)
+    expect(body).toContain(`mesh_chat_server_info{server="server-1/${at + 1}",`)
+  }
+  program.child.kill('SIGTERM')
+  await program.ended()
+})
+
+test('what is wrong with the door is told in a line', { timeout: 30_000 }, async () => {
+  const { file, at } = await start(1)
+  const taken = at[0]?.admin ?? 0
+  const run = async (...args: string[]) => {
+    const program = new Program('daemon', ['--id', 'server-1', '--config', file, '--log-level', 'error', ...args])
+    await program.ended()
+    return `${program.exit?.code} ${program.out}`
+  }
+  expect(await run('--admin-port', `${taken}`)).toBe(
+    `1 mesh-chatd: port ${taken} is in use; stop the other program, or give another with --admin-port\n`,
+  )
+  expect(await run('--admin-port', 'many')).toBe('2 mesh-chatd: --admin-port many: give a number from 0 to 65535\n')
+  expect(await run('--admin-host', '::1')).toBe('2 mesh-chatd: --admin-host ::1: on which --admin-port?\n')
+})

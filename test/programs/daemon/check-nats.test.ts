@@ -1,0 +1,140 @@
+/** `mesh-chatd check` where the config names a backbone: NATS itself, and the servers over it. */
+import { writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { NatsServer, noNats } from '../../support/programs/nats-server.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+
+const MESH_CHAT_SECRET = 'a secret of more than sixteen characters'
+const TLS = join(process.cwd(), 'test/support/tls')
+const ended: (() => void)[] = []
+
+afterEach(() => {
+  for (const end of ended.splice(0)) end()
+})
+afterAll(stopAll)
+
+async function startNats(...args: string[]): Promise<NatsServer> {
+  const nats = await NatsServer.start(...args)
+  ended.push(() => nats.kill())
+  return nats
+}
+
+async function configure(count: number, more: object) {
+  const folder = temporaryFolder()
+  const ports = await freePorts(count)
+  const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+  const file = join(folder, 'config.json')
+  const write = (more: object) => writeFileSync(file, JSON.stringify({ servers, ...more }))
+  write(more)
+  return { file, write }
+}
+
+const meshes = (program: Program) => program.count('Outbound connection to peer')
+
+function start(n: number, file: string, env: NodeJS.ProcessEnv = {}, ...more: string[]): Program {
+  const args = ['--id', `server-${n}`, '--config', file, '--log-format', 'text', ...more]
+  return new Program('daemon', args, { MESH_CHAT_SECRET, ...env })
+}
+
+async function check(file: string, ...more: string[]): Promise<{ status: number | null | undefined; lines: string[] }> {
+  const program = new Program('daemon', ['check', '--config', file, ...more], { MESH_CHAT_SECRET })
+  await program.ended()
+  return { status: program.exit?.code, lines: program.out.trim().split('\n').slice(3) }
+}
+
+describe.skipIf(noNats !== undefined)('check over a backbone', () => {
+  test('all is well: NATS and each server say so, and the mesh has not heard of it', { timeout: 60_000 }, async () => {
+    const nats = await startNats('--user', 'mesh', '--pass', 'p@ss')
+    const { file } = await configure(2, { backbone: nats.url.replace('nats://', 'nats://mesh:p%40ss@') })
+    const programs = [start(1, file, {}, '--workers', '2'), start(2, file)]
+    const [first, second] = programs
+    if (first === undefined || second === undefined) throw new Error('two servers')
+    await until('they meet', () => meshes(first) >= 4 && meshes(second) >= 2)
+    const before = programs.map(({ out }) => out.length)
+    const { status, lines } = await check(file)
+    expect(lines).toEqual([
+      expect.stringMatching(new RegExp(`^ok {5}backbone at ${nats.url}: NATS \\d[\\d.]*, round trip [\\d.]+ ms$`)),
+      ...[1, 2].map(n =>
+        expect.stringMatching(
+          new RegExp(
+            `^ok {5}server-${n} on the backbone: it holds the secret, round trip [\\d.]+ ms, its clock is \\d+ ms (ahead|behind)$`,
+          ),
+        ),
+      ),
+    ])
+    expect(status).toBe(0)
+    // A later knock, which is answered, comes behind whatever the check had left.
+    expect((await check(file, '--id', 'server-1')).lines).toHaveLength(2)
+    programs.forEach(({ out }, at) => {
+      expect(out.slice(before[at])).not.toMatch(/check|peer: (?!server-[12])|refused|malformed/)
+    })
+  })
+
+  test('what is wrong with a server, and how to mend it', { timeout: 60_000 }, async () => {
+    const nats = await startNats()
+    const { file } = await configure(4, { backbone: nats.url })
+    const programs = [
+      start(1, file, { MESH_CHAT_SECRET: 'another secret, long enough' }),
+      start(3, file, {}, '--auth', 'key'),
+      start(4, file),
+    ]
+    await until('all are there', () => programs.every(({ out }) => out.includes('Connected to the backbone')))
+    const { status, lines } = await check(file)
+    expect(lines.slice(1)).toEqual([
+      expect.stringMatching(/^wrong {2}server-1 .*another secret.*MESH_CHAT_SECRET/),
+      expect.stringMatching(/^wrong {2}server-2 .*nobody of this id .*; start it with: mesh-chatd --id server-2/),
+      expect.stringMatching(/^wrong {2}server-3 .*by auth: key, this config says open/),
+      expect.stringMatching(/^ok {5}server-4 /),
+    ])
+    expect(status).toBe(1)
+    programs[2]?.child.kill('SIGSTOP')
+    const frozen = await check(file, '--timeout', '0.5')
+    programs[2]?.child.kill('SIGCONT')
+    expect(frozen.lines.at(-1)).toMatch(/^wrong {2}server-4 .*not reached: no answer/)
+  })
+
+  test('how NATS is not reached; no password is printed', { timeout: 60_000 }, async () => {
+    const nats = await startNats('--user', 'mesh', '--pass', 'secret-one')
+    const secure = await startNats('--tls', '--tlscert', join(TLS, 'one.pem'), '--tlskey', join(TLS, 'one-key.pem'))
+    const [closed, web] = await freePorts(2)
+    const other: Server = createServer((_, response) => response.end('hello'))
+    await new Promise<void>(resolve => other.listen(web, '127.0.0.1', resolve))
+    ended.push(() => other.close())
+    const at = (port: number | undefined, scheme = 'nats') => `${scheme}://mesh:wrong-one@127.0.0.1:${port}`
+    const urls = [
+      at(closed),
+      at(nats.port),
+      at(nats.port, 'tls'),
+      at(secure.port),
+      at(secure.port, 'tls'),
+      at(web),
+      at(1).replace('-one', '-one%'),
+    ]
+    const { file, write } = await configure(1, { backbone: urls })
+    const { status, lines } = await check(file, '--timeout', '2')
+    expect(lines).toEqual([
+      expect.stringMatching(new RegExp(`:${closed}: not reached: .*ECONNREFUSED.*; start it, or correct backbone`)),
+      expect.stringMatching(/Authorization Violation.*; correct the user and the password in backbone/i),
+      expect.stringContaining('; it has no TLS: give nats:// in backbone'),
+      expect.stringContaining('; it wants TLS: give tls:// in backbone, and tls.ca'),
+      expect.stringContaining('; set tls.ca to who vouches for it'),
+      expect.stringMatching(/not reached: .*; start it, or correct backbone/),
+      expect.stringContaining('; write % as %25 in the user and the password of backbone'),
+    ])
+    expect(lines.every(line => line.startsWith('wrong') && line.endsWith(` in ${file}`))).toBe(true)
+    expect(lines.join()).not.toContain('wrong-one')
+    expect(status).toBe(1)
+
+    // One that is reached does for the servers; who vouches for its certificate stands in the config.
+    const [cert, key, ca] = ['one.pem', 'one-key.pem', 'ca.pem'].map(name => join(TLS, name))
+    write({ backbone: [at(closed), at(secure.port, 'tls')], tls: { cert, key, ca } })
+    const half = await check(file, '--timeout', '2')
+    expect(half.lines.slice(1)).toEqual([
+      expect.stringMatching(/^wrong .*ECONNREFUSED/),
+      expect.stringMatching(/^ok {5}backbone at tls:/),
+      expect.stringMatching(/^wrong {2}server-1 on the backbone: not reached: nobody/),
+    ])
+  })
+})

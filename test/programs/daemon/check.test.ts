@@ -1,0 +1,179 @@
+/** `mesh-chatd check`: what it finds in a config and in the servers of it, and that nobody notices. */
+import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { prove } from '../../../daemon/links/handshake.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+import { RealClient } from '../../support/programs/real-client.ts'
+
+const SECRET = 'a secret of more than sixteen characters'
+const TLS = join(process.cwd(), 'test/support/tls')
+const tls = (name: string) => ({
+  cert: join(TLS, `${name}.pem`),
+  key: join(TLS, `${name}-key.pem`),
+  ca: join(TLS, 'ca.pem'),
+})
+
+const others: Server[] = []
+
+afterAll(() => {
+  stopAll()
+  for (const other of others) other.close()
+})
+
+async function configure(count: number, more: object = {}) {
+  const folder = temporaryFolder()
+  const ports = await freePorts(count)
+  const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+  const write = (name: string, content: object) => {
+    const file = join(folder, name)
+    writeFileSync(file, JSON.stringify(content))
+    return file
+  }
+  return { folder, ports, servers, write, file: write('config.json', { servers, ...more }) }
+}
+
+async function start(n: number, file: string, env: NodeJS.ProcessEnv = {}, ...more: string[]): Promise<Program> {
+  const args = ['--id', `server-${n}`, '--config', file, '--log-format', 'text', ...more]
+  const program = new Program('daemon', args, env)
+  await until('it listens', () => program.out.includes('Listening for'))
+  return program
+}
+
+/** Not in this process's own turn: some of what is asked answers from here. */
+function check(file: string, env: NodeJS.ProcessEnv = {}, ...more: string[]) {
+  return new Promise<{ status: number | null; lines: string[]; stderr: string }>(resolve => {
+    const command = ['dist/daemon/main.js', 'check', '--config', file, ...more]
+    const child = spawn(process.execPath, command, { env: { ...process.env, ...env }, timeout: 20_000 })
+    const out = { stdout: '', stderr: '' }
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream].on('data', (chunk: Buffer) => {
+        out[stream] += chunk
+      })
+    }
+    child.on('close', status => resolve({ status, lines: out.stdout.trim().split('\n'), stderr: out.stderr }))
+  })
+}
+
+test('all is well: each server says so, and the mesh has not heard of it', async () => {
+  const { file, folder, ports } = await configure(2, { secretFile: 'secret', auth: 'open' })
+  writeFileSync(join(folder, 'secret'), SECRET, { mode: 0o600 })
+  const programs = [await start(1, file), await start(2, file)]
+  await until('they meet', () =>
+    programs.every(({ out }) => /Outbound.*\n(.*\n)*.*Inbound|Inbound.*\n(.*\n)*.*Outbound/.test(out)),
+  )
+  const before = programs.map(({ out }) => out)
+  const { status, lines, stderr } = await check(file)
+  expect(lines).toEqual([
+    `ok     config: ${file}: 2 servers`,
+    `ok     secret: from ${join(folder, 'secret')}`,
+    'ok     auth: open',
+    ...ports.map((port, at) =>
+      expect.stringMatching(
+        new RegExp(
+          `^ok {5}server-${at + 1} at http://127.0.0.1:${port}: it holds the secret, round trip [\\d.]+ ms, its clock is \\d+ ms (ahead|behind)$`,
+        ),
+      ),
+    ),
+  ])
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  // A word between them comes later than whatever the check had left in their logs.
+  const anna = new RealClient('Anna', [`http://127.0.0.1:${ports[0]}`])
+  await until('the other has heard of Anna', () => programs[1]?.out.includes('Adding user Anna') === true)
+  anna.close()
+  programs.forEach(({ out }, at) => {
+    expect(out.slice(before[at]?.length)).not.toMatch(/check|peer: (?!server-[12])|not reached|refused/)
+  })
+  const json = await check(file, {}, '--json', '--id', 'server-1')
+  expect(json.lines.map(line => JSON.parse(line)).map(({ ok, about }) => ({ ok, about }))).toEqual([
+    { ok: true, about: 'config' },
+    { ok: true, about: 'secret' },
+    { ok: true, about: 'auth' },
+    { ok: true, about: `server-2 at http://127.0.0.1:${ports[1]}` },
+  ])
+  expect(json.status).toBe(0)
+})
+
+test('what is wrong with a server, and how to mend it', async () => {
+  const { file, ports, servers, write } = await configure(4)
+  const [, second, third] = servers
+  // At the second's address answers the third; at the fourth's, something else.
+  const swapped = write('swapped.json', { servers: [...servers.slice(0, 1), second, { ...third, port: 1 }] })
+  const renamed = write('renamed.json', { servers: [{ id: 'server-3', ip: '127.0.0.1', port: ports[1] }] })
+  await start(1, swapped, { MESH_CHAT_SECRET: 'another secret, long enough' })
+  await start(3, renamed, { MESH_CHAT_SECRET: SECRET }, '--auth', 'key')
+  const other = createServer((_, response) => response.end('hello'))
+  others.push(other)
+  await new Promise<void>(resolve => other.listen(ports[3], '127.0.0.1', resolve))
+  const { status, lines } = await check(file, { MESH_CHAT_SECRET: SECRET })
+  expect(status).toBe(1)
+  expect(lines.slice(3)).toEqual([
+    expect.stringMatching(/^wrong {2}server-1 .*another secret.*MESH_CHAT_SECRET/),
+    expect.stringMatching(/^wrong {2}server-2 .*another server answers there: server-3; correct ip and port/),
+    expect.stringMatching(/^wrong {2}server-2 .*by auth: key, this config says open/),
+    expect.stringMatching(/^wrong {2}server-3 .*ECONNREFUSED.*mesh-chatd --id server-3/),
+    expect.stringMatching(/^wrong {2}server-4 .*no mesh-chat/),
+  ])
+})
+
+test('a server that takes the connection and says nothing is given up in time', async () => {
+  const { file, ports } = await configure(1)
+  const mute = createServer(() => {})
+  mute.on('upgrade', () => {})
+  others.push(mute)
+  await new Promise<void>(resolve => mute.listen(ports[0], '127.0.0.1', resolve))
+  const { status, lines } = await check(file, {}, '--timeout', '0.5')
+  mute.closeAllConnections()
+  expect(status).toBe(1)
+  expect(lines.at(-1)).toMatch(/not reached: no answer within 0\.5 s/)
+})
+
+test('certificates: who vouches, and until when', async () => {
+  const { file, write, servers, ports } = await configure(2, { tls: tls('one') })
+  await start(1, file)
+  const strange = write('strange.json', { servers, tls: tls('stranger') })
+  await start(2, strange)
+  const { status, lines } = await check(file)
+  expect(status).toBe(1)
+  expect(lines).toContainEqual(
+    expect.stringMatching(/^ok {5}tls: .*one\.pem: valid until \d{4}-\d\d-\d\d \(\d+ days\)$/),
+  )
+  expect(lines).toContainEqual(expect.stringMatching(/^ok {5}server-1 .*its certificate is valid until \d{4}-/))
+  expect(lines).toContainEqual(
+    expect.stringMatching(/^wrong {2}server-2 .*certificate is refused: .*tls\.ca has to vouch/),
+  )
+  // Plain servers where the config says TLS.
+  const plain = write('plain.json', { servers: [{ id: 'server-1', ip: '127.0.0.1', port: ports[0] }] })
+  expect((await check(plain)).lines.at(-1)).toMatch(/^wrong {2}server-1 at http:.*no mesh-chat/)
+})
+
+test('a config that cannot be used: exit code 2, all that is wrong, and no server is asked', async () => {
+  const { write, servers, folder } = await configure(1)
+  const [first] = servers
+  const config = (more: object) => check(write('bad.json', { servers, ...more }))
+  writeFileSync(join(folder, 'open'), SECRET, { mode: 0o644 })
+  const both = await config({ secretFile: 'open', auth: 'token', tokenKeyFile: 'none' })
+  expect(both.status).toBe(2)
+  expect(both.lines.slice(1)).toEqual([
+    expect.stringMatching(/^wrong {2}secret: .*chmod 600/),
+    expect.stringMatching(/^wrong {2}tokenKeyFile: .*cannot read/),
+    'ok     auth: token',
+  ])
+  const far = await config({ servers: [{ ...first, ip: '192.0.2.1' }] })
+  expect(far).toMatchObject({ status: 2 })
+  expect(far.lines.at(-1)).toMatch(/^wrong {2}server-1: .*no secret: set MESH_CHAT_SECRET, or secretFile/)
+  expect(await check('/nowhere.json')).toMatchObject({ status: 2, stderr: expect.stringContaining('/nowhere.json') })
+  const unknown = await check(write('good.json', { servers }), {}, '--id', 'server-9')
+  expect(unknown).toMatchObject({ status: 2, stderr: expect.stringContaining('it has server-1') })
+  expect(await check(write('good.json', { servers }), {}, '--timeout', 'soon')).toMatchObject({ status: 2 })
+})
+
+test('that it only asks is part of the proof: who strips it proves nothing', () => {
+  const party = { id: 'check', incarnation: 'i', protocol: 2, nonce: 'n'.repeat(22) }
+  const acceptor = { ...party, id: 'server-1' }
+  expect(prove(SECRET, 'dialler', { ...party, probe: true }, acceptor)).not.toBe(
+    prove(SECRET, 'dialler', party, acceptor),
+  )
+})

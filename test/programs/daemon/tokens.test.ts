@@ -1,0 +1,194 @@
+/** `auth: token`: who somebody is, says the operator's signature and nothing else. */
+import { spawnSync } from 'node:child_process'
+import { createHmac, generateKeyPairSync } from 'node:crypto'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { io } from 'socket.io-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+import { Desk } from '../../support/server-harness.ts'
+
+const SECRET = 'the secret that signs what the operator says'
+
+afterAll(stopAll)
+
+const base64url = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+/** A token as RFC 7519 has it, made by hand. */
+function forge(secret: string, claims: object, alg = 'HS256'): string {
+  const signed = `${base64url({ alg })}.${base64url(claims)}`
+  return `${signed}.${alg === 'none' ? '' : createHmac('sha256', secret).update(signed).digest('base64url')}`
+}
+const soon = () => Math.floor(Date.now() / 1_000) + 60
+
+async function mesh(key: string, sign = key) {
+  const folder = temporaryFolder()
+  const [port = 0] = await freePorts(1)
+  const file = join(folder, 'config.json')
+  const servers = [{ id: 'server-1', ip: '127.0.0.1', port }]
+  writeFileSync(file, JSON.stringify({ servers, auth: 'token', tokenKeyFile: 'token.key' }))
+  writeFileSync(join(folder, 'token.key'), key, { mode: 0o600 })
+  writeFileSync(join(folder, 'sign.key'), sign, { mode: 0o600 })
+  const server = new Program('daemon', ['--id', 'server-1', '--config', file, '--log-format', 'text'])
+  await until('it listens', () => server.out.includes('Listening for connections'))
+  const make = (...args: string[]) =>
+    spawnSync(process.execPath, ['dist/daemon/main.js', 'token', '--config', file, ...args], { encoding: 'utf8' })
+  return { port, folder, make, server }
+}
+
+describe('with a secret (HS256)', () => {
+  let port = 0
+  let folder = ''
+  let make: Awaited<ReturnType<typeof mesh>>['make']
+  beforeAll(async () => {
+    const made = await mesh(SECRET)
+    port = made.port
+    folder = made.folder
+    make = made.make
+  })
+
+  /** How the server answers to a hello. */
+  async function hello(more: object, user = 'Anna'): Promise<{ ok: boolean; code?: string; message?: string }> {
+    const socket = io(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true, reconnection: false })
+    try {
+      return await socket.timeout(5_000).emitWithAck('identify', { user, client: 'test/1', protocol: 2, ...more })
+    } finally {
+      socket.disconnect()
+    }
+  }
+
+  test('a token of the operator opens the door to its name, and to no other', async () => {
+    const token = make('--user', 'Anna').stdout.trim()
+    expect(await hello({ token })).toMatchObject({ ok: true, auth: 'token' })
+    const other = await hello({ token }, 'Billy')
+    expect(other).toEqual({ ok: false, code: 'unauthorized', message: 'the token is of Anna, not of Billy' })
+  })
+
+  test('what the operator did not sign does not', async () => {
+    const valid = forge(SECRET, { sub: 'Anna', exp: soon() })
+    expect(await hello({ token: valid })).toMatchObject({ ok: true })
+    const [head, , signature] = valid.split('.')
+    const forged = {
+      none: {},
+      'of another secret': { token: forge('another secret, as long as the first is', { sub: 'Anna', exp: soon() }) },
+      'of nobody (alg: none)': { token: forge('', { sub: 'Anna', exp: soon() }, 'none') },
+      'another body': { token: `${head}.${base64url({ sub: 'Anna', exp: soon() + 1e6 })}.${signature}` },
+      'without an end': { token: forge(SECRET, { sub: 'Anna' }) },
+      'of nobody': { token: forge(SECRET, { exp: soon() }) },
+      expired: { token: forge(SECRET, { sub: 'Anna', exp: soon() - 120 }) },
+      'not yet': { token: forge(SECRET, { sub: 'Anna', exp: soon(), nbf: soon() }) },
+      nonsense: { token: 'x.y.z' },
+      empty: { token: '' },
+      'a key instead': { key: 'A'.repeat(43), proof: 'x' },
+    }
+    for (const [what, shown] of Object.entries(forged)) {
+      expect(await hello(shown), what).toMatchObject({ ok: false, code: 'unauthorized' })
+    }
+    const expired = await hello(forged.expired)
+    expect(expired.message).toBe('the token is refused: it has expired; get a new one')
+  })
+
+  test('an original client is told why it is refused', async () => {
+    const socket = io(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true })
+    const refused = new Promise(resolve => socket.once('refused', resolve))
+    socket.emit('identify', 'Anna')
+    expect(await refused).toMatchObject({ code: 'unauthorized', message: expect.stringContaining('a token') })
+    const asked = await socket.timeout(5_000).emitWithAck('roster')
+    expect(asked).toMatchObject({ ok: false, code: 'unauthorized' })
+    socket.disconnect()
+  })
+
+  test('mesh-chat takes it from the environment or a file, and says what is wrong', async () => {
+    const env = { XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder }
+    const args = (user: string) => ['--user', user, '--port', `${port}`, '--plain', '--no-history']
+    const anna = new Program('cli', args('Anna'), { ...env, MESH_CHAT_TOKEN: make('--user', 'Anna').stdout })
+    writeFileSync(join(folder, 'billy.token'), make('--user', 'Billy', '--expires', '1h').stdout)
+    const billy = new Program(
+      'cli',
+      [...args('Billy'), '--token-file', join(folder, 'billy.token'), '--to', 'Anna'],
+      env,
+    )
+    await until('both are online', () => anna.out.includes('Billy') && billy.out.includes('Anna'))
+    billy.child.stdin?.write('hello\n')
+    await until('a message arrives', () => anna.out.includes('Billy: hello'))
+    const carla = new Program('cli', args('Carla'), env)
+    await carla.ended()
+    expect(carla.exit?.code).toBe(1)
+    expect(carla.out).toBe('mesh-chat: this mesh knows its users by a token from its operator\n')
+  })
+
+  test('a key that can be guessed, or that others can read, is none', () => {
+    const key = join(folder, 'bad.key')
+    const made = (text: string, mode: number) => {
+      rmSync(key, { force: true })
+      writeFileSync(key, text, { mode })
+      return make('--user', 'Anna', '--key', key)
+    }
+    expect(made('x'.repeat(31), 0o600)).toMatchObject({ status: 2, stderr: expect.stringContaining('32 characters') })
+    expect(made('x'.repeat(32), 0o600)).toMatchObject({ status: 0 })
+    expect(made('x'.repeat(32), 0o644)).toMatchObject({ status: 2, stderr: expect.stringContaining('chmod 600') })
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519', {
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    })
+    // A public key may stand beside it: that makes the private one no less secret.
+    expect(made(`${privateKey}${publicKey}`, 0o644)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('chmod'),
+    })
+    expect(made(publicKey, 0o644)).toMatchObject({ status: 2, stderr: expect.stringContaining('only checks') })
+  })
+
+  test('bad input to `token` is told in a line', () => {
+    expect(make('--user', ' ')).toMatchObject({
+      status: 2,
+      stderr: 'mesh-chatd: --user: a user name cannot be empty\n',
+    })
+    expect(make('--user', 'Anna', '--expires', 'soon')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('30d'),
+    })
+  })
+})
+
+test('with a pair of keys (EdDSA) the server has the public one, which makes no token', async () => {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519', {
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  })
+  const { port, folder, make } = await mesh(publicKey, privateKey)
+  expect(make('--user', 'Anna')).toMatchObject({ status: 2, stderr: expect.stringContaining('only checks') })
+  const token = make('--user', 'Anna', '--key', join(folder, 'sign.key')).stdout.trim()
+  const socket = io(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true })
+  const hello = (token: string) =>
+    socket.timeout(5_000).emitWithAck('identify', { user: 'Anna', client: 'test/1', protocol: 2, token })
+  // The public key, which anybody may know, taken for a secret.
+  expect(await hello(forge(publicKey, { sub: 'Anna', exp: soon() }))).toMatchObject({ ok: false, code: 'unauthorized' })
+  expect(await hello(token)).toMatchObject({ ok: true })
+  socket.disconnect()
+})
+
+test('who came with a token goes when it expires, and is told so', () => {
+  const desk = new Desk({}, { auth: 'token' })
+  const connection = desk.connect()
+  const expires = desk.wall + desk.now + 60_000
+  const later = desk.connect()
+  desk.identify(connection, 'Anna', 2, { kind: 'token', user: 'Anna', expires })
+  desk.identify(later, 'Anna', 2, { kind: 'token', user: 'Anna', expires: expires + 5_000 })
+  desk.pass(59_000)
+  expect(desk.closed.size).toBe(0)
+  desk.pass(2_000)
+  expect([...desk.closed.keys()]).toEqual([connection])
+  expect(desk.refusals(connection)).toEqual(['unauthorized'])
+  desk.pass(5_000)
+  expect([...desk.closed.keys()]).toEqual([connection, later])
+})
+
+test('a server that knows its users in another way is no peer', () => {
+  const desk = new Desk({}, { auth: 'token' })
+  for (const auth of [undefined, 'open', 'key'] as const) {
+    const link = desk.accept('server-2', auth)
+    expect(desk.effects).toContainEqual(expect.objectContaining({ type: 'refuse', link, code: 'other-auth' }))
+  }
+  const link = desk.accept('server-2', 'token')
+  expect(desk.effects).toContainEqual(expect.objectContaining({ type: 'accept', link }))
+})

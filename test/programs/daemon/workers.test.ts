@@ -1,0 +1,136 @@
+/** `--workers`: several processes on one port, each a whole server of the mesh. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { io, type Socket } from 'socket.io-client'
+import io2 from 'socket.io-client-2'
+import { afterAll, expect, test } from 'vitest'
+import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+import { RealClient } from '../../support/programs/real-client.ts'
+
+afterAll(stopAll)
+
+/** Machines with so many workers each. */
+async function machines(...workers: (number | undefined)[]) {
+  const folder = temporaryFolder()
+  const ports = await freePorts(workers.length)
+  const file = join(folder, 'config.json')
+  const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+  writeFileSync(file, JSON.stringify({ servers }))
+  const programs = workers.map((count, at) => {
+    const args = ['--id', `server-${at + 1}`, '--config', file, '--log-format', 'text']
+    return new Program('daemon', count === undefined ? args : [...args, '--workers', `${count}`])
+  })
+  const all = workers.flatMap((count, at) =>
+    count === undefined ? [`server-${at + 1}`] : Array.from({ length: count }, (_, n) => `server-${at + 1}/${n + 1}`),
+  )
+  // Everyone has a link to everyone else.
+  const met = (from: string, to: string) => {
+    const [, at = '1'] = /^server-(\d)/.exec(from) ?? []
+    const out = programs[Number(at) - 1]?.out ?? ''
+    const prefix = from.includes('/') ? `${from}: ` : ''
+    return out.includes(`${prefix}Outbound connection to peer: ${to}\n`)
+  }
+  await until('all with all', () => all.every(one => all.every(other => one === other || met(one, other))))
+  const url = (n: number) => `http://127.0.0.1:${ports[n - 1]}`
+  return { file, ports, programs, url, all }
+}
+
+test('all workers of all machines are one mesh; who is killed is replaced, and nothing is lost', {
+  timeout: 90_000,
+}, async () => {
+  const { programs, url, all, ports } = await machines(3, 2, undefined)
+  const clients = Array.from({ length: 12 }, (_, n) => new RealClient(`user ${n % 6}`, [url(1 + (n % 3))]))
+  const users = Array.from({ length: 6 }, (_, n) => `user ${n}`).join()
+  await until('one roster', () => clients.every(({ roster }) => roster.join() === users))
+  const at = new Set(clients.map(({ server }) => server))
+  // The workers share them.
+  expect([...at].filter(server => server?.startsWith('server-1/')).length).toBeGreaterThan(1)
+  expect([...at].every(server => all.includes(server ?? ''))).toBe(true)
+
+  const said = () => clients.flatMap(({ composed }) => composed)
+  let number = 0
+  const talking = setInterval(() => {
+    const client = clients[number % clients.length]
+    client?.say(`user ${(number * 5 + 1) % 6}`, `message ${number++}`)
+  }, 20)
+  const [first] = programs
+  if (first === undefined) throw new Error('a program')
+  await until('some was said', () => number > 50)
+  const victim = clients.find(({ server }) => server?.startsWith('server-1/'))
+  const worker = victim?.server ?? ''
+  const pids = first.out.match(new RegExp(`${worker}: Process: (\\d+)`))
+  process.kill(Number(pids?.[1]), 'SIGKILL')
+  await until('it is replaced', () => first.out.includes(`Worker ${worker.slice(-1)} ended (SIGKILL)`))
+  await until('it is back', () => first.count(`${worker}: Listening for peers`) === 2)
+  await until('all are online again', () => clients.every(({ server }) => server !== undefined))
+  await until('more was said', () => number > 300)
+  clearInterval(talking)
+  await until('nothing waits', () => clients.every(({ held }) => held.length === 0))
+  await until('one roster again', () => clients.every(({ roster }) => roster.join() === users))
+  for (const client of clients) {
+    const due = said().filter(({ from, to }) => from === client.user || to === client.user)
+    await until(`${client.user} has all`, () => client.shown.length >= due.length)
+    expect(new Set(client.shown.map(({ id }) => id))).toEqual(new Set(due.map(({ id }) => id)))
+    expect(client.shown).toHaveLength(due.length)
+  }
+  // Clients are sent to the shared ports only.
+  const hello = io(url(2), { transports: ['websocket'], forceNew: true })
+  const answer = await hello.timeout(5_000).emitWithAck('identify', { user: 'x', client: 'x/1', protocol: 2 })
+  const told = answer.servers.map(({ url }: { url: string }) => Number(new URL(url).port))
+  expect(new Set(told)).toEqual(new Set(ports))
+  hello.disconnect()
+  for (const client of clients) client.close()
+
+  first.child.kill('SIGTERM')
+  await first.ended()
+  expect(first.exit).toEqual({ code: 0, signal: null })
+})
+
+test('long-polling clients, which come to another worker with each request', { timeout: 60_000 }, async () => {
+  const { url } = await machines(4)
+  const sockets: { on: Socket['on']; emit: Socket['emit']; disconnect(): unknown }[] = []
+  const got: string[] = []
+  for (let n = 0; n < 8; n++) {
+    // Each request over a connection of its own; every other client goes over to a WebSocket, as original ones do.
+    const transports = n % 2 === 0 ? ['polling'] : ['polling', 'websocket']
+    const open = n % 4 < 2 ? io : (io2 as unknown as typeof io)
+    const socket = open(url(1), { transports, forceNew: true, reconnection: false, agent: false } as object)
+    sockets.push(socket)
+    socket.on('im', (message: { text: string }) => got.push(`${n} ${message.text}`))
+    socket.on('connect', () => socket.emit('identify', `user ${n}`))
+    socket.on('disconnect', (reason: string) => got.push(`${n} lost: ${reason}`))
+  }
+  // Original clients keep nothing: what is said before a worker knows where the recipient is, is lost.
+  const lists: string[][] = []
+  sockets.forEach((socket, n) => {
+    socket.on('update_client', ({ list }: { list: string[] }) => {
+      lists[n] = list
+    })
+  })
+  await until('all see all', () => sockets.every((_, n) => lists[n]?.length === 8))
+  for (let round = 0; round < 5; round++) {
+    sockets.forEach((socket, n) => void socket.emit('im', { to: `user ${(n + 1) % 8}`, text: `${round}` }))
+  }
+  // Each message comes to its recipient and back to its sender.
+  await until('all has come', () => got.length >= 8 * 5 * 2)
+  expect(got.filter(one => one.includes('lost'))).toEqual([])
+  for (const socket of sockets) socket.disconnect()
+})
+
+test('what is wrong is told once, with the exit code that one process would have', { timeout: 30_000 }, async () => {
+  const folder = temporaryFolder()
+  const [port = 0] = await freePorts(1)
+  const file = join(folder, 'config.json')
+  writeFileSync(file, JSON.stringify({ servers: [{ id: 'server-1', ip: '127.0.0.1', port }] }))
+  const start = (...more: string[]) => new Program('daemon', ['--id', 'server-1', '--config', file, ...more])
+  const one = start('--log-format', 'text')
+  await until('it listens', () => one.out.includes('Listening'))
+  const taken = start('--workers', '3', '--log-format', 'text')
+  await taken.ended()
+  expect(taken.exit?.code).toBe(1)
+  expect(taken.count('is in use')).toBe(1)
+  const nonsense = start('--workers', 'many')
+  await nonsense.ended()
+  expect(nonsense.exit?.code).toBe(2)
+  expect(nonsense.out).toBe('mesh-chatd: --workers many: give a number from 1 to 512, or auto\n')
+})

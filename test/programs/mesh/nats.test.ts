@@ -1,0 +1,206 @@
+/** A mesh whose links NATS carries: as processes, under faults, and with an attacker at the same NATS. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { connect, type Msg } from '@nats-io/transport-node'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { NatsServer, noNats } from '../../support/programs/nats-server.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+import { RealClient } from '../../support/programs/real-client.ts'
+import { RealMesh } from '../../support/programs/real-mesh.ts'
+
+const USERS = ['Anna', 'Billy', 'Carla']
+const started: { kill(): void }[] = []
+
+afterEach(() => {
+  for (const one of started.splice(0)) one.kill()
+})
+afterAll(stopAll)
+
+async function startNats(...args: string[]): Promise<NatsServer> {
+  const nats = await NatsServer.start(...args)
+  started.push(nats)
+  return nats
+}
+
+describe.skipIf(noNats !== undefined)('a mesh on a backbone', () => {
+  test('what is said arrives everywhere, though a server and NATS itself are killed', {
+    timeout: 120_000,
+  }, async () => {
+    const nats = await startNats()
+    const mesh = await RealMesh.start(3, { backbone: nats.url })
+    USERS.forEach((user, at) => {
+      mesh.join(user, at + 1)
+      mesh.join(user, ((at + 1) % 3) + 1)
+    })
+    await mesh.roster(USERS)
+    const stop = mesh.chat(USERS)
+    const said = () => mesh.clients.reduce((sum, { composed }) => sum + composed.length, 0)
+    await until('they talk', () => said() > 100)
+    mesh.server(2).program.child.kill('SIGKILL')
+    await until('its clients moved', () =>
+      mesh.clients.every(({ server }) => server !== undefined && server !== 'server-2'),
+    )
+    mesh.restart(mesh.server(2))
+    await until('it is back', () => mesh.links(mesh.server(2)) === 2)
+    nats.kill()
+    await until('all noticed', () => mesh.servers.every(({ program }) => program.out.includes('Backbone at: ')))
+    const before = mesh.servers.map(server => mesh.links(server))
+    await nats.start()
+    await until('all have met again', () =>
+      mesh.servers.every((server, at) => mesh.links(server) >= (before[at] ?? 0) + 2),
+    )
+    await until('they talked on', () => said() > 500)
+    stop()
+    await mesh.settled(USERS)
+    await mesh.close()
+  })
+
+  test('SIGTERM says goodbye: the users are gone at once', { timeout: 60_000 }, async () => {
+    const nats = await startNats()
+    const mesh = await RealMesh.start(2, { backbone: nats.url })
+    mesh.join('Anna', 1)
+    mesh.mortal('Zoe', 2)
+    await mesh.roster(['Anna', 'Zoe'])
+    const { program } = mesh.server(2)
+    program.child.kill('SIGTERM')
+    await program.ended()
+    expect(program.exit).toEqual({ code: 0, signal: null })
+    // Sooner than the grace of 5 s would end.
+    expect(await mesh.roster(['Anna'])).toBeLessThan(2_500)
+    await until('it said so', () => mesh.server(1).program.out.includes('Peer: server-2 said goodbye.'))
+    await mesh.close()
+  })
+
+  test('an attacker at the same NATS reads who is there, and changes nothing', { timeout: 90_000 }, async () => {
+    const nats = await startNats()
+    const secret = { MESH_CHAT_SECRET: 'a secret of sixteen or more' }
+    const ports = await freePorts(2)
+    const programs = ports.map((port, at) => {
+      const args = ['--id', `server-${at + 1}`, '--port', `${port}`, '--backbone', nats.url, '--log-format', 'text']
+      return new Program('daemon', args, secret)
+    })
+    const tap = await connect({ servers: nats.url.slice('nats://'.length) })
+    const heard: Msg[] = []
+    tap.subscribe('>', { callback: (_, message) => void heard.push(message) })
+    const links = () => programs.map(one => one.count('Outbound connection to peer'))
+    await until('they met', () => links().join() === '1,1')
+    const [anna, billy] = ['Anna', 'Billy'].map((user, at) => new RealClient(user, [`http://127.0.0.1:${ports[at]}`]))
+    if (anna === undefined || billy === undefined) throw new Error('two clients')
+    const see = (users: string) => until(users, () => anna.roster.join() === users && billy.roster.join() === users)
+    await see('Anna,Billy')
+    for (let n = 0; n < 20; n++) anna.say('Billy', `message ${n}`)
+    await until('all arrived', () => billy.shown.length === 20 && anna.held.length === 0)
+
+    // Whatever was said is said again; then with a byte changed; then without a signature.
+    const recorded = heard.filter(({ reply }) => reply === undefined || reply === '')
+    expect(recorded.filter(({ subject }) => subject.startsWith('mesh-chat.user.')).length).toBeGreaterThanOrEqual(20)
+    expect(recorded.some(({ subject }) => /Anna|Billy/.test(subject))).toBe(false)
+    for (const { subject, data } of recorded) tap.publish(subject, data)
+    for (const { subject, data } of recorded) {
+      const changed = Buffer.from(data)
+      changed[changed.length - 4] = (changed[changed.length - 4] ?? 0) ^ 1
+      tap.publish(subject, changed)
+    }
+    const forged = {
+      incarnation: 'x',
+      n: 1,
+      event: 'here',
+      payload: { id: 'rogue', incarnation: 'x', protocol: 2, url: nats.url },
+    }
+    tap.publish('mesh-chat.all', JSON.stringify(forged))
+    // And a knock without the secret; one that is no knock.
+    const rogue = new Program('daemon', [
+      '--id',
+      'rogue',
+      '--port',
+      `${(await freePorts(1))[0]}`,
+      '--backbone',
+      nats.url,
+      '--log-format',
+      'text',
+    ])
+    await until('it hears nobody', () => rogue.out.includes('Connected to the backbone'))
+    for (const id of ['server-1', 'server-2'])
+      tap.publish(`mesh-chat.door.${Buffer.from(id).toString('base64url')}`, '{"dialler":5}')
+    await tap.flush()
+    await until('it was noticed', () =>
+      programs.every(({ out }) => out.includes('not signed with the secret of this mesh')),
+    )
+
+    // All goes on as before, on the same links.
+    anna.say('Billy', 'the last')
+    await until('it arrived', () => billy.shown.length === 21)
+    expect(billy.shown.map(({ text }) => text)).toEqual([
+      ...Array.from({ length: 20 }, (_, n) => `message ${n}`),
+      'the last',
+    ])
+    expect(links()).toEqual([1, 1])
+    expect(programs.some(({ out }) => out.includes('rogue'))).toBe(false)
+    expect(anna.roster.join()).toBe('Anna,Billy')
+    for (const client of [anna, billy]) client.close()
+    await tap.close()
+  })
+
+  test('workers, and a server that needs no config', { timeout: 60_000 }, async () => {
+    const nats = await startNats('--user', 'mesh', '--pass', 'p@ss')
+    const url = nats.url.replace('nats://', 'nats://mesh:p%40ss@')
+    const [first = 0, second = 0] = await freePorts(2)
+    const args = (id: string, port: number) => [
+      '--id',
+      id,
+      '--port',
+      `${port}`,
+      '--backbone',
+      url,
+      '--log-format',
+      'text',
+    ]
+    const programs = [
+      new Program('daemon', [...args('server-1', first), '--workers', '2']),
+      new Program('daemon', args('server-2', second)),
+    ]
+    await until(
+      'all have met',
+      () =>
+        programs[0]?.count('Outbound connection to peer') === 4 &&
+        programs[1]?.count('Outbound connection to peer') === 2,
+    )
+    const clients = Array.from(
+      { length: 6 },
+      (_, n) => new RealClient(`user ${n}`, [`http://127.0.0.1:${n < 4 ? first : second}`]),
+    )
+    const all = Array.from({ length: 6 }, (_, n) => `user ${n}`).join()
+    await until('one roster', () => clients.every(({ roster }) => roster.join() === all))
+    for (const [n, client] of clients.entries()) client.say(`user ${(n + 1) % 6}`, 'hi')
+    await until('each has both', () => clients.every(({ shown }) => shown.length === 2))
+    // No password stands in a log.
+    expect(programs.some(({ out }) => out.includes('p%40ss') || out.includes('p@ss'))).toBe(false)
+    for (const client of clients) client.close()
+  })
+})
+
+test('what is wrong with a backbone is told in a line', { timeout: 30_000 }, async () => {
+  const folder = temporaryFolder()
+  const file = join(folder, 'config.json')
+  const servers = [{ id: 'server-1', ip: '127.0.0.1', port: 3001 }]
+  writeFileSync(file, JSON.stringify({ servers, backbone: 'http://127.0.0.1:4222' }))
+  const cases: [args: string[], said: string][] = [
+    [['--config', file], 'backbone.0: must be nats://HOST:PORT or tls://HOST:PORT; correct this field'],
+    [['--port', '3001', '--backbone', 'localhost'], '--backbone localhost: give nats://host:port or tls://host:port'],
+    [
+      ['--port', '3001', '--backbone', 'nats://10.1.2.3:4222'],
+      'others can be at the backbone 10.1.2.3:4222, and the mesh has no secret',
+    ],
+    [
+      ['--port', '3001', '--join', 'http://127.0.0.1:3002', '--backbone', 'nats://127.0.0.1:4222'],
+      'give --backbone or --join, not both',
+    ],
+  ]
+  for (const [args, said] of cases) {
+    const program = new Program('daemon', ['--id', 'server-1', ...args])
+    await program.ended()
+    expect(program.exit?.code).toBe(2)
+    expect(program.out).toContain(said)
+    expect(program.out.trim().split('\n')).toHaveLength(1)
+  }
+})

@@ -1,0 +1,222 @@
+/** Faults of real processes and sockets while everyone chats: nothing lost, nothing twice, no ghosts, one order. */
+import { connect } from 'node:net'
+import { afterAll, expect, test } from 'vitest'
+import { Program, stopAll, until } from '../../support/programs/processes.ts'
+import { RealMesh } from '../../support/programs/real-mesh.ts'
+
+const USERS = ['Anna', 'Billy', 'Carla']
+/** A client is on another server within this time of noticing the loss, ms. */
+const FAIL_OVER_MS = 3_000
+/** The least time after which a silent server's client can notice: Socket.IO's ping interval and its patience, ms. */
+const NOTICE_MS = 10_000
+/** The users of a lost server leave the roster after the grace period; of a silent one, after its link was found dead. */
+const GRACE_MS = 5_000
+const LINK_DEAD_MS = 6_000
+/** A server that is told to end has ended. */
+const DRAIN_MS = 5_000
+/** For a machine that is busy with other things. */
+const SLACK_MS = 6_000
+
+const rounds = Number(process.env.MESH_CHAT_ROUNDS ?? 1)
+const measured: { fault: string; messages: number; [what: string]: number | string }[] = []
+
+/** Three servers, Anna twice, Billy and Carla once each; while `fault` happens, all send to all. */
+function fault(name: string, options: { proxied?: boolean }, run: (mesh: RealMesh) => Promise<Record<string, number>>) {
+  for (let round = 1; round <= rounds; round++) {
+    test.concurrent(`${name}${round > 1 ? `, round ${round}` : ''}`, { timeout: 240_000 }, async () => {
+      const mesh = await RealMesh.start(3, options)
+      try {
+        for (const [user, n] of [
+          ['Anna', 1],
+          ['Billy', 2],
+          ['Carla', 3],
+          ['Anna', 2],
+        ] as const)
+          mesh.join(user, n)
+        await mesh.roster(USERS)
+        const stop = mesh.chat(USERS)
+        const times = await run(mesh).finally(stop)
+        await mesh.settled(USERS)
+        measured.push({ fault: name, messages: stop(), ...times })
+      } finally {
+        await mesh.close()
+      }
+    })
+  }
+}
+
+afterAll(() => {
+  stopAll()
+  if (process.env.MESH_CHAT_ROUNDS !== undefined) console.table(measured.sort((a, b) => (a.fault < b.fault ? -1 : 1)))
+})
+
+/** Names that were seen to leave, but those whose own client moved: while it is on its way, it is nowhere. */
+function flickers(mesh: RealMesh): string[] {
+  const moved = new Set(mesh.clients.flatMap(client => (client.lostAt > 0 ? [client.user] : [])))
+  return mesh.clients.flatMap(client => client.left.map(({ name }) => name)).filter(name => !moved.has(name))
+}
+
+/** How long the clients that a server lost took to be elsewhere, ms: from the fault, and from when they noticed. */
+async function failOver(mesh: RealMesh, lost: string, within: number): Promise<Record<string, number>> {
+  const since = performance.now()
+  const clients = mesh.clients.filter(client => client.server === lost)
+  const before = new Map(clients.map(client => [client, client.onlineAt]))
+  const elsewhere = () => clients.every(client => client.server !== undefined && client.onlineAt !== before.get(client))
+  await until(`the clients of ${lost} are elsewhere`, elsewhere, within)
+  const noticed = Math.max(...clients.map(client => client.onlineAt - client.lostAt))
+  expect(noticed).toBeLessThan(FAIL_OVER_MS + SLACK_MS)
+  const moved = Math.max(...clients.map(client => client.onlineAt)) - since
+  return { 'client moved': Math.round(moved), 'of it after noticing': Math.round(noticed) }
+}
+
+fault('kill -9 of a server', {}, async mesh => {
+  const two = mesh.server(2)
+  mesh.mortal('Olga', 2)
+  await mesh.roster([...USERS, 'Olga'])
+  two.program.child.kill('SIGKILL')
+  const [moved, gone] = await Promise.all([failOver(mesh, two.id, 20_000), mesh.roster(USERS)])
+  expect(gone).toBeLessThan(GRACE_MS + FAIL_OVER_MS + SLACK_MS)
+  mesh.restart(two)
+  const back = await until('it is back', () => mesh.links(two) === 2)
+  return { ...moved, 'roster right': gone, 'links back': back }
+})
+
+fault('SIGSTOP of a server, for good', {}, async mesh => {
+  const two = mesh.server(2)
+  mesh.mortal('Olga', 2)
+  await mesh.roster([...USERS, 'Olga'])
+  two.program.child.kill('SIGSTOP')
+  const [moved, gone] = await Promise.all([failOver(mesh, two.id, 40_000), mesh.roster(USERS)])
+  expect(moved['client moved']).toBeLessThan(NOTICE_MS + FAIL_OVER_MS + SLACK_MS)
+  expect(gone).toBeLessThan(NOTICE_MS + FAIL_OVER_MS + LINK_DEAD_MS + GRACE_MS + SLACK_MS)
+  two.program.child.kill('SIGCONT')
+  const before = mesh.links(mesh.server(1))
+  const back = await until('it is back', () => mesh.links(mesh.server(1)) > before)
+  return { ...moved, 'roster right': gone, 'links back': back }
+})
+
+fault('SIGSTOP of a server for 8 s', {}, async mesh => {
+  const two = mesh.server(2)
+  mesh.mortal('Olga', 3)
+  await mesh.roster([...USERS, 'Olga'])
+  const since = performance.now()
+  two.program.child.kill('SIGSTOP')
+  await until('8 s have passed', () => performance.now() - since > 8_000)
+  two.program.child.kill('SIGCONT')
+  await until('it noticed', () => two.program.out.includes('This process stood still for'))
+  // Those who watch it, and those whom it watches: nobody left a roster, then or in the next grace period.
+  await until('the next grace period', () => performance.now() - since > 8_000 + GRACE_MS + 2_000)
+  expect(flickers(mesh)).toEqual([])
+  await mesh.roster([...USERS, 'Olga'])
+  mesh.leave()
+  return {}
+})
+
+fault('SIGTERM of a server', {}, async mesh => {
+  const two = mesh.server(2)
+  mesh.mortal('Olga', 2)
+  await mesh.roster([...USERS, 'Olga'])
+  // Somebody who holds a connection open, and says nothing, does not keep it from ending.
+  const idle = connect(two.port, '127.0.0.1').on('error', () => {})
+  await until('it is connected', () => idle.readyState === 'open')
+  two.program.child.kill('SIGTERM')
+  const [moved, gone, ended] = await Promise.all([
+    failOver(mesh, two.id, 20_000),
+    mesh.roster(USERS),
+    two.program.ended(),
+  ])
+  expect(two.program.exit).toEqual({ code: 0, signal: null })
+  expect(ended).toBeLessThan(DRAIN_MS + SLACK_MS)
+  mesh.restart(two)
+  const back = await until('it is back', () => mesh.links(two) === 2)
+  return { ...moved, 'roster right': gone, 'exit 0': ended, 'links back': back }
+})
+
+fault('a cut of 2 s between servers', { proxied: true }, async mesh => {
+  const since = performance.now()
+  for (const proxy of mesh.around(2)) proxy.cut()
+  await until('2 s have passed', () => performance.now() - since > 2_000)
+  const before = mesh.servers.map(server => mesh.links(server))
+  for (const proxy of mesh.around(2)) proxy.heal()
+  const back = await until('the links are back', () =>
+    mesh.servers.every((server, at) => mesh.links(server) >= (before[at] ?? 0) + (at === 1 ? 2 : 1)),
+  )
+  await until('the next grace period', () => performance.now() - since > 2_000 + GRACE_MS)
+  expect(flickers(mesh)).toEqual([])
+  return { 'links back': back }
+})
+
+for (const kind of ['cut', 'freeze'] as const) {
+  const name = kind === 'cut' ? 'a partition (connections reset)' : 'a partition (half-open, nothing passes)'
+  fault(name, { proxied: true }, async mesh => {
+    const carla = mesh.clients[2]
+    for (const proxy of mesh.around(3)) proxy[kind]()
+    const alone = await until("Carla's side sees Carla alone", () => carla?.roster.join() === 'Carla', 40_000)
+    expect(alone).toBeLessThan(LINK_DEAD_MS + GRACE_MS + SLACK_MS)
+    const before = mesh.servers.map(server => mesh.links(server))
+    for (const proxy of mesh.around(3)) proxy.heal()
+    const [right, back] = await Promise.all([
+      mesh.roster(USERS),
+      until('the links are back', () => mesh.servers.every((server, at) => mesh.links(server) > (before[at] ?? 0))),
+    ])
+    return { 'loss seen': alone, 'roster right': right, 'links back': back }
+  })
+}
+
+fault('slow links: 300 ms late, 40 KB/s', { proxied: true }, async mesh => {
+  const proxies = [1, 2, 3].flatMap(n => mesh.around(n))
+  for (const proxy of proxies) {
+    proxy.delayMs = 300
+    proxy.bytesPerSecond = 40_000
+  }
+  const since = performance.now()
+  await until('8 s have passed', () => performance.now() - since > 8_000)
+  for (const proxy of proxies) proxy.heal()
+  expect(flickers(mesh)).toEqual([])
+  return {}
+})
+
+fault('one after the other', { proxied: true }, async mesh => {
+  const pause = async (ms: number) => {
+    const since = performance.now()
+    await until('a while', () => performance.now() - since > ms)
+  }
+  for (const n of [1, 2, 3]) {
+    const server = mesh.server(n)
+    for (const proxy of mesh.around(n)) n === 2 ? proxy.freeze() : proxy.cut()
+    await pause(700)
+    server.program.child.kill(n === 3 ? 'SIGTERM' : 'SIGKILL')
+    for (const proxy of mesh.around(n)) proxy.heal()
+    await server.program.ended()
+    mesh.restart(server)
+    await pause(1_500)
+  }
+  return { 'roster right': await mesh.roster(USERS, 60_000) }
+})
+
+test.concurrent('two terminals and a killed server: every line once, in order', { timeout: 90_000 }, async () => {
+  const mesh = await RealMesh.start(3)
+  try {
+    const servers = mesh.servers.flatMap(server => ['--server', server.url])
+    const run = (user: string, to: string, first: number) => {
+      const own = ['--server', mesh.server(first).url, ...servers]
+      return new Program('cli', ['--user', user, '--to', to, ...own], { XDG_STATE_HOME: mesh.folder })
+    }
+    const dora = run('Dora', 'Emil', 2)
+    const emil = run('Emil', 'Dora', 3)
+    await until('both are online', () => [dora, emil].every(({ out }) => out.includes('* online: Dora, Emil')))
+    for (let n = 100; n < 200; n++) {
+      dora.child.stdin?.write(`line ${n}\n`)
+      if (n === 130) mesh.server(2).program.child.kill('SIGKILL')
+      if (n === 160) mesh.server(3).program.child.kill('SIGTERM')
+      await until('a line is written', () => dora.out.includes(`to Emil: line ${n}`))
+    }
+    await until('all lines are there', () => emil.out.includes('Dora: line 199'), 60_000)
+    const lines = () => [...emil.out.matchAll(/Dora: line (\d+)/g)].map(match => Number(match[1]))
+    await until('each line is there', () => lines().length >= 100, 60_000)
+    expect(lines().sort()).toEqual(Array.from({ length: 100 }, (_, n) => n + 100))
+    for (const { child } of [dora, emil]) child.kill('SIGKILL')
+  } finally {
+    await mesh.close()
+  }
+})

@@ -1,0 +1,125 @@
+/** What npm packs, installed elsewhere and used by its name. */
+import { execFileSync, spawn } from 'node:child_process'
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import * as z from 'zod'
+import { stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+
+type Package = typeof import('../../../.config/index.ts')
+
+const folder = temporaryFolder()
+const modules = join(folder, 'node_modules')
+let files: string[] = []
+
+/** Puts a package of this checkout beside the packed one, as an installation would. */
+function link(name: string): void {
+  const place = join(modules, name)
+  mkdirSync(dirname(place), { recursive: true })
+  symlinkSync(join(process.cwd(), 'node_modules', name), place)
+}
+
+beforeAll(() => {
+  const packed = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+    encoding: 'utf8',
+  })
+  const [made] = z
+    .array(z.object({ filename: z.string(), files: z.array(z.object({ path: z.string() })) }))
+    .parse(JSON.parse(packed))
+  if (made === undefined) throw new Error('npm packed nothing')
+  files = made.files.map(({ path }) => path)
+  const home = join(modules, 'mesh-chat')
+  mkdirSync(home, { recursive: true })
+  execFileSync('tar', ['-xzf', join(folder, made.filename), '--strip-components=1', '-C', home])
+  const { dependencies } = z
+    .object({ dependencies: z.record(z.string(), z.string()) })
+    .parse(JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')))
+  // What it says that it needs, and nothing else of what lies around here.
+  for (const name of [...Object.keys(dependencies), '@types/node']) link(name)
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
+})
+
+afterAll(stopAll)
+
+/** Compiles a program that uses the package, its types checked to the last. */
+function compile(source: string): void {
+  const options = ['--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023', '--types', 'node', '--strict']
+  const more = ['--exactOptionalPropertyTypes', '--skipLibCheck', 'false', '--pretty', 'false']
+  const tsc = join(process.cwd(), 'node_modules/.bin/tsc')
+  try {
+    execFileSync(tsc, [...options, ...more, join(folder, source)], { cwd: folder, encoding: 'utf8' })
+  } catch (error) {
+    throw new Error((error as { stdout: string }).stdout)
+  }
+}
+
+test('holds the two programs, the library with its types, and nothing else', () => {
+  const rest = files.filter(
+    path =>
+      !/^dist\/.*\.js$|^dist\/(.config\/index|src\/.*|cli\/session\/(library|chat-client)|daemon\/library)\.d\.ts$/.test(
+        path,
+      ),
+  )
+  expect(rest.sort()).toEqual(['LICENSE', 'README.md', 'config.json', 'package.json'])
+  expect(files).toEqual(expect.arrayContaining(['dist/cli/main.js', 'dist/daemon/main.js', 'dist/.config/index.js']))
+})
+
+describe('by its name', () => {
+  const imported = async (): Promise<Package> => {
+    const file = createRequire(join(folder, 'here.js')).resolve('mesh-chat')
+    expect(file).toBe(join(modules, 'mesh-chat/dist/.config/index.js'))
+    return import(pathToFileURL(file).href)
+  }
+
+  test('the echo bot is ten lines, and answers', async () => {
+    const lines = readFileSync('examples/echo-bot.ts', 'utf8').trim().split('\n')
+    expect(lines.length).toBeLessThanOrEqual(10)
+    copyFileSync('examples/echo-bot.ts', join(folder, 'echo-bot.ts'))
+    compile('echo-bot.ts')
+    const { createServer, connect } = await imported()
+    const server = await createServer({ id: 'server-1' })
+    const other = await createServer({ id: 'server-2', join: [server.url] })
+    const bot = spawn(process.execPath, [join(folder, 'echo-bot.js'), other.url], { stdio: 'inherit' })
+    const anna = await connect({ user: 'Anna', servers: server.url })
+    await until('the bot is online', () => anna.isOnline('Echo'))
+    const heard: string[] = []
+    anna.on('message', ({ from, text }) => heard.push(`${from}: ${text}`))
+    expect(await anna.send('Echo', 'anybody?')).toMatchObject({ state: 'delivered', connections: 1 })
+    await until('it answers', () => heard.length > 0)
+    expect(heard).toEqual(['Echo: You said: anybody?'])
+    bot.kill()
+    anna.close()
+    await Promise.all([server.close(), other.close()])
+  }, 60_000)
+
+  test('the program of the README compiles', () => {
+    const [, program] = /```ts\n(.*?)```/s.exec(readFileSync('README.md', 'utf8')) ?? []
+    writeFileSync(join(folder, 'readme.ts'), program ?? 'none')
+    compile('readme.ts')
+  })
+
+  test('the programs of the documentation compile, and do what it says', async () => {
+    const docs = readFileSync('docs/library.md', 'utf8')
+    const programs = [...docs.matchAll(/```ts\n(.*?)```/gs)].map(([, program = '']) => program)
+    expect(programs.length).toBeGreaterThan(1)
+    for (const [at, program] of programs.entries()) {
+      writeFileSync(join(folder, `doc-${at}.ts`), program)
+      compile(`doc-${at}.ts`)
+      const output = execFileSync(process.execPath, [join(folder, `doc-${at}.js`)], {
+        encoding: 'utf8',
+        timeout: 20_000,
+      })
+      // Each line that a program prints stands behind it as a comment.
+      const told = [...program.matchAll(/\/\/ → (.*)$/gm)].map(([, line]) => line)
+      expect(told.length).toBeGreaterThan(0)
+      expect(output.trim().split('\n')).toEqual(told)
+    }
+  }, 90_000)
+
+  test('types say what is wrong', () => {
+    writeFileSync(join(folder, 'wrong.ts'), "import { connect } from 'mesh-chat'\nawait connect({ user: 'Anna' })\n")
+    expect(() => compile('wrong.ts')).toThrow(/Property 'servers' is missing/)
+  })
+})

@@ -1,0 +1,136 @@
+/** Payloads as they should be, and what becomes of them in hostile hands. */
+import type { Random } from '../random.ts'
+
+const NASTY_TEXTS = ['', ' ', '__proto__', 'constructor', 'toString', 'hasOwnProperty', '\u0000', '\u001b[2J', '\u202e']
+const MORE_TEXTS = ['\ud800', 'e\u0301', '🦀'.repeat(64), 'x'.repeat(65), '{"a":1}', '\\u0001', '-0', 'NaN']
+const NASTY_NUMBERS = [0, -0, -1, 1.5, 2 ** 31, 2 ** 53, -(2 ** 53), 1e308, Number.NaN, Number.POSITIVE_INFINITY]
+
+function nasty(random: Random): unknown {
+  const kind = random.below(100)
+  if (kind < 30) return random.pick([...NASTY_TEXTS, ...MORE_TEXTS])
+  if (kind < 55) return random.pick(NASTY_NUMBERS)
+  if (kind < 70) return random.pick([null, undefined, true, false])
+  if (kind < 78) return random.pick([[], {}, [[]], [null], [[[[[[]]]]]]])
+  if (kind < 84) return JSON.parse('{"__proto__":{"ok":true},"constructor":{"prototype":1}}')
+  if (kind < 90) return Buffer.from('binary')
+  if (kind < 94) return { _placeholder: true, num: random.below(3) }
+  if (kind < 97) return Array.from({ length: random.below(5_000) }, (_, at) => at)
+  return random.pick(['x', '\u0001', '中', '🦀']).repeat(random.below(40_000))
+}
+
+/** Changes a value here and there; addresses stay as they are, so that nobody is dialled but loopback. */
+export function mutate(value: unknown, random: Random, probability: number): unknown {
+  if (typeof value === 'string' && value.startsWith('http')) return value
+  if (random.chance(probability)) return nasty(random)
+  if (Array.isArray(value)) {
+    const list = value.map(one => mutate(one, random, probability))
+    if (random.chance(probability)) list.splice(random.below(list.length + 1), random.below(2), nasty(random))
+    return list
+  }
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value
+  const entries = Object.entries(value).map(([key, one]): [string, unknown] => [key, mutate(one, random, probability)])
+  if (random.chance(probability)) entries.splice(random.below(entries.length), 1)
+  if (random.chance(probability)) entries.push([random.pick(NASTY_TEXTS), nasty(random)])
+  return Object.fromEntries(entries)
+}
+
+/** Whom the hostile call themselves, … */
+const NAMES = ['Mallory', 'Mallory 1', '__proto__', 'constructor', 'Zoë']
+/** … and to whom they write: to those too who only want to chat. */
+const RECIPIENTS = ['Anna', 'Billy', ...NAMES]
+const EVENTS = [
+  'error',
+  'message',
+  '__proto__',
+  'constructor',
+  'prove',
+  'challenge',
+  'update_peer',
+  'update_client',
+  '',
+]
+
+/** An event of a client, as it should be. */
+export function clientEvent(random: Random): [string, ...unknown[]] {
+  const name = random.pick(NAMES)
+  const to = random.pick(RECIPIENTS)
+  const id = random.below(1e9).toString(36)
+  const body = JSON.stringify({ type: 'compare', ranges: [{ from: 0, count: 1, hash: 'x' }] })
+  return random.pick<[string, ...unknown[]]>([
+    ['identify', name],
+    ['identify', { user: name, client: 'fuzz/1', protocol: 2 }],
+    ['im', { from: 'x', to, text: 'hello', forwarded: true }],
+    ['im', { id, at: Date.now(), to, text: 'hello' }],
+    ['got', random.below(10)],
+    ['roster'],
+    ['survey'],
+    ['relay', { body }],
+    ['relay', { to: `server-1:${random.below(100)}`, body }],
+    [random.pick(EVENTS), name],
+  ])
+}
+
+/** A frame of a peer with this incarnation, as it should be. */
+export function peerFrame(random: Random, incarnation: string): [string, ...unknown[]] {
+  const seq = random.below(5)
+  const users = NAMES.map((name, at) => [name, at + 1])
+  const id = random.below(1e9).toString(36)
+  const to = random.pick(RECIPIENTS)
+  return random.pick<[string, ...unknown[]]>([
+    ['presence', { type: 'snapshot', incarnation, seq, users, more: random.chance(0.5) }],
+    ['presence', { type: 'delta', incarnation, seq, changes: [[`Mallory ${random.below(50)}`, random.below(2)]] }],
+    ['forward', [[random.below(1_000_000) + 1, id, Date.now(), 'Mallory', to, 'forwarded']]],
+    ['beat', { incarnation, seq }],
+    ['members', [{ id: `learned-${random.below(1_000)}`, url: 'http://127.0.0.1:1' }]],
+    ['relay', { user: to, from: 'fuzz:1', body: '{"type":"tell","messages":[]}' }],
+    ['missed', [to]],
+    ['survey', { number: random.below(10) + 1 }],
+    ['status', { number: random.below(10) + 1, status: { server: 'fuzz', incarnation, links: [] } }],
+    ['fates', [[random.below(100), 1, false]]],
+    ['resync', null],
+    ['goodbye', null],
+    [random.pick(EVENTS), to],
+  ])
+}
+
+/** A packet of Socket.IO, below its client: what the parser meets. */
+export function rawPacket(random: Random): string {
+  const event = JSON.stringify(clientEvent(random))
+  const depth = random.chance(0.02) ? 50_000 : random.below(200)
+  const deep = '['.repeat(depth) + ']'.repeat(depth)
+  const packet = random.pick([
+    `2${event}`,
+    `2/mesh,${event}`,
+    `2${random.below(1e9)}${event}`,
+    `299999999999999999999999${event}`,
+    `2-1${event}`,
+    `3${random.below(100)}[${deep}]`,
+    '3[]',
+    `2["im",${deep}]`,
+    `2["relay",{"body":${deep}}]`,
+    `2/mesh,["prove",${deep}]`,
+    `51-["im",{"_placeholder":true,"num":0}]`,
+    `5${random.below(1e6)}-["im",{"_placeholder":true,"num":${random.below(1e6)}}]`,
+    '5-["im"]',
+    '6[]',
+    '0',
+    '0{"token":1}',
+    '0/mesh,{"id":"fuzz"}',
+    '0/nowhere,',
+    '1',
+    '1/mesh,',
+    '4{}',
+    '2["disconnect"]',
+    '2["connect_error",{}]',
+    '2["newListener","x"]',
+    '2[null]',
+    '2[{}]',
+    '2{}',
+    '2',
+    '',
+  ])
+  if (!random.chance(0.3)) return packet
+  const at = random.below(packet.length + 1)
+  const piece = random.pick(['"', '[', '{', ',', ']', '\\', '\u0000', '9', '-', '/', 'e', '\ud800'])
+  return packet.slice(0, at) + piece + packet.slice(at + random.below(3))
+}

@@ -1,0 +1,116 @@
+/** A carrier with a core made by hand: what it is told is kept, and it does what a test says. */
+import { createServer } from 'node:http'
+import { Server } from 'socket.io'
+import type { LinkCarrier } from '../../daemon/links/carrier.ts'
+import { Backbone } from '../../daemon/links/nats/nats-links.ts'
+import { SocketLinks } from '../../daemon/links/socket-links.ts'
+import type { Log } from '../../daemon/log/log.ts'
+import { Wire } from '../../daemon/transport/backpressure.ts'
+import type { AcceptorFrame, DiallerFrame } from '../../src/protocol/frames.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
+import type { Effect, Input } from '../../src/server/types.ts'
+import { freePorts, until } from './programs/processes.ts'
+
+export interface DeskOptions {
+  secret?: string
+  incarnation?: string
+  limits?: Partial<Limits>
+  log?: Log
+  /** What the core says to who wants in; default: come in. */
+  decide?: (input: Extract<Input, { type: 'accepted' }>) => Effect
+}
+
+const silent = { say: () => {}, note: () => {} }
+
+export class CarrierDesk {
+  readonly id: string
+  readonly inputs: Input[] = []
+  readonly url: string
+  readonly carrier: LinkCarrier
+  readonly #close: () => Promise<unknown>
+
+  private constructor(
+    id: string,
+    url: string,
+    options: DeskOptions,
+    make: (base: ConstructorParameters<typeof SocketLinks>[1]) => LinkCarrier,
+    close: () => Promise<unknown>,
+  ) {
+    this.id = id
+    this.url = url
+    const self = { id, incarnation: options.incarnation ?? `${id}#1`, protocol: 2, url, auth: 'open' as const }
+    const decide = options.decide ?? (({ link }) => ({ type: 'accept', link, holds: { seq: 0 } }))
+    const step = (input: Input) => {
+      this.inputs.push(input)
+      if (input.type === 'accepted') this.carrier.perform(decide(input))
+    }
+    const limits = { ...DEFAULT_LIMITS, ...options.limits }
+    const { secret = '', log = silent } = options
+    this.carrier = make({ self, secret, tls: undefined, limits, log, step })
+    this.#close = close
+  }
+
+  static async onSockets(id: string, options: DeskOptions = {}): Promise<CarrierDesk> {
+    const http = createServer()
+    const io = new Server(http, { maxHttpBufferSize: 2_000_000 })
+    io.engine.on('connection', engine => new Wire(engine, DEFAULT_LIMITS, silent))
+    const [port = 0] = await freePorts(1)
+    await new Promise<void>(resolve => http.listen(port, '127.0.0.1', resolve))
+    const make = (base: ConstructorParameters<typeof SocketLinks>[1]) => new SocketLinks([io], base)
+    return new CarrierDesk(id, `http://127.0.0.1:${port}`, options, make, async () => io.close())
+  }
+
+  static async onBackbone(id: string, nats: string, options: DeskOptions = {}): Promise<CarrierDesk> {
+    const holds = (peer: string, user: string): boolean => desk.holds(peer, user)
+    const make = (base: ConstructorParameters<typeof SocketLinks>[1]) => new Backbone({ ...base, urls: [nats], holds })
+    const desk: CarrierDesk = new CarrierDesk(id, 'http://127.0.0.1:1', options, make, async () => {})
+    return desk
+  }
+
+  /** Whether a peer has told that a user is there. */
+  holds(peer: string, user: string): boolean {
+    const links = this.of('accepted').flatMap(({ link, introduction }) => (introduction.id === peer ? [link] : []))
+    return this.of('frame').some(({ link, frame }) => {
+      if (!links.includes(link) || frame.event !== 'presence' || frame.payload.type !== 'delta') return false
+      return frame.payload.changes.some(([name]) => name === user)
+    })
+  }
+
+  of<Type extends Input['type']>(type: Type): Extract<Input, { type: Type }>[] {
+    return this.inputs.filter((input): input is Extract<Input, { type: Type }> => input.type === type)
+  }
+
+  /** The frames that came over a link. */
+  frames(link: number): (DiallerFrame | AcceptorFrame)[] {
+    return this.of('frame').flatMap(input => (input.link === link ? [input.frame] : []))
+  }
+
+  /** Dials, until a link stands or a reason is told; the number of what came of it in `inputs`. */
+  async dial(other: CarrierDesk, id: string | undefined = other.id): Promise<Input> {
+    const before = this.inputs.length
+    this.carrier.perform({ type: 'dial', peer: other.id, url: other.url, id })
+    const outcome = () => this.inputs.slice(before).find(({ type }) => type === 'dialled' || type === 'dial-failed')
+    await until(`${this.id} has dialled ${other.id}`, () => outcome() !== undefined, 15_000)
+    const found = outcome()
+    if (found === undefined) throw new Error('no outcome')
+    return found
+  }
+
+  /** A link to another: its number here, and there. */
+  async link(other: CarrierDesk): Promise<{ out: number; in: number }> {
+    let dialled = await this.dial(other)
+    // A backbone may need a moment to be there.
+    for (let tries = 0; dialled.type !== 'dialled' && tries < 100; tries++) dialled = await this.dial(other)
+    if (dialled.type !== 'dialled') throw new Error(`${this.id} cannot dial ${other.id}`)
+    return { out: dialled.link, in: other.of('accepted').at(-1)?.link ?? 0 }
+  }
+
+  send(link: number, ...frames: (DiallerFrame | AcceptorFrame)[]): void {
+    for (const frame of frames) this.carrier.perform({ type: 'send', link, frame })
+  }
+
+  async close(): Promise<void> {
+    await this.carrier.close()
+    await this.#close()
+  }
+}

@@ -1,0 +1,79 @@
+/** The product's own session on real sockets, with a history in memory, and what it told its screen. */
+import { connect } from '../../../cli/session/connection.ts'
+import type { SessionEvent } from '../../../src/client/events.ts'
+import { compareMessages } from '../../../src/common/hybrid-clock.ts'
+import type { Message } from '../../../src/protocol/messages.ts'
+
+let instances = 0
+
+export class RealClient {
+  readonly user: string
+  /** What its disk holds. */
+  readonly #held = new Map<string, Message>()
+  /** Messages in the order in which they were shown. */
+  readonly shown: Message[] = []
+  /** Messages that this client composed. */
+  readonly composed: Message[] = []
+  roster: readonly string[] = []
+  /** Names that were seen to leave, with the time. */
+  readonly left: { name: string; at: number }[] = []
+  /** The server it is online at, if it is. */
+  server: string | undefined
+  /** When its connection was last lost, and when it was last online again, ms. */
+  lostAt = 0
+  onlineAt = 0
+  readonly #request: ReturnType<typeof connect>
+
+  constructor(user: string, servers: readonly string[]) {
+    this.user = user
+    const instance = `${process.pid}~${++instances}`
+    const held = this.#held
+    const disk = {
+      get held() {
+        return [...held.values()]
+      },
+      store: () => {},
+      hold: (message: Message) => void held.set(message.id, message),
+      release: (id: string) => void held.delete(id),
+    }
+    const options = { user, client: 'test/1', instance, servers, random: Math.random }
+    this.#request = connect(options, disk, event => this.#take(event))
+  }
+
+  get held(): Message[] {
+    return [...this.#held.values()]
+  }
+
+  /** The messages in the order of every thread. */
+  get thread(): string[] {
+    return [...this.shown].sort(compareMessages).map(({ id }) => id)
+  }
+
+  say(to: string, text: string): void {
+    this.#request({ type: 'compose', to, text })
+  }
+
+  close(): void {
+    this.#request({ type: 'close' })
+  }
+
+  #take(event: SessionEvent): void {
+    const now = performance.now()
+    if (event.type === 'roster') {
+      this.roster = [...event.users]
+      for (const name of event.left) this.left.push({ name, at: now })
+    } else if (event.type === 'message') {
+      this.shown.push(event.message)
+      if (event.origin === 'composed') this.composed.push(event.message)
+    } else if (event.type === 'connection') {
+      const { state } = event
+      if (state.phase === 'online') {
+        this.server = state.server
+        this.onlineAt = now
+      } else {
+        if (this.server !== undefined) this.lostAt = now
+        this.server = undefined
+      }
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import { describe, expect, test } from 'vitest'
+import { type Edit, Editor } from '../../../cli/chat/model/editor.ts'
+
+/** What stands there after some edits, the cursor as a bar. */
+function edited(text: string, ...edits: (Edit | `+${string}`)[]): string {
+  const editor = new Editor()
+  editor.insert(text)
+  for (const edit of edits) {
+    if (edit.startsWith('+')) editor.insert(edit.slice(1))
+    else editor.edit(edit as Edit)
+  }
+  return `${editor.text.slice(0, editor.cursor)}|${editor.text.slice(editor.cursor)}`
+}
+
+describe('the line editor', () => {
+  const table: [text: string, edits: (Edit | `+${string}`)[], result: string][] = [
+    ['hello', ['line-start', '+oh '], 'oh |hello'],
+    ['one two', ['word-left', 'word-left', 'word-right'], 'one| two'],
+    ['one two-three', ['cut-white-left'], 'one |'],
+    ['one two-three', ['cut-word-left'], 'one two-|'],
+    ['one two', ['cut-line-left', '+x', 'paste-cut'], 'xone two|'],
+    ['one two', ['line-start', 'cut-word-right', 'cut-line-right', 'paste-cut'], ' two|'],
+    ['ab', ['transpose'], 'ba|'],
+    ['a👩‍👩‍👧', ['delete-left'], 'a|'],
+    ['e\u0301x', ['left', 'left', 'delete-right'], '|x'],
+    ['two\nlines', ['line-start', 'left', 'line-start'], '|two\nlines'],
+    ['gone', ['cut-line-left', 'undo'], 'gone|'],
+    ['', ['left', 'delete-left', 'right', 'undo', 'undo', 'undo'], '|'],
+  ]
+  test.each(table)('%j %j', (text, edits, result) => {
+    expect(edited(text, ...edits)).toBe(result)
+  })
+})

@@ -1,0 +1,133 @@
+/** Names that are easily taken for each other: refused where users have keys, marked where names are taken on trust. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { Model } from '../../../cli/chat/model/model.ts'
+import { update } from '../../../cli/chat/model/update.ts'
+import { picture } from '../../../cli/chat/views/render.ts'
+import { LookAlikes } from '../../../src/common/confusables.ts'
+import { SortedNames } from '../../../src/common/sorted-names.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+import { seeded } from '../../support/random.ts'
+import { Desk } from '../../support/server-harness.ts'
+import { keyNamed } from '../../support/simulation/plain-identity.ts'
+
+afterAll(stopAll)
+
+/** Cyrillic А, and other letters that pass for Latin ones. */
+const ALIKE = [
+  ['Anna', 'Аnna'],
+  ['Anna', 'Αnna'],
+  ['paypal', 'paypaI'],
+  ['paypal', 'раураl'],
+  ['modern', 'modem'],
+  ['O', '0'],
+  ['Billy', 'Bi11y'],
+  ['ä', 'ӓ'],
+] as const
+
+test('look-alikes are found, and nobody else', () => {
+  const all = new LookAlikes()
+  for (const [name, alike] of ALIKE) {
+    const names = new LookAlikes()
+    names.update([name, 'somebody else'], [])
+    expect(names.of(alike), alike).toBe(name)
+    expect(names.of(name)).toBeUndefined()
+    names.update([alike], [])
+    expect(names.of(name)).toBe(alike)
+    names.update([], [name])
+    expect(names.of(alike)).toBeUndefined()
+    all.update([name, alike], [])
+  }
+  for (const name of ['Anne', 'anna', 'Bill', 'Дмитрий', '山田', 'é', '__proto__']) expect(all.of(name)).toBeUndefined()
+})
+
+test('comings and goings in any order leave what comparing all names would find', () => {
+  const random = seeded(5)
+  const names = [...new Set(ALIKE.flat()), 'Carla']
+  const online = new Set<string>()
+  const lookAlikes = new LookAlikes()
+  for (let step = 0; step < 5_000; step++) {
+    const name = names[Math.floor(random() * names.length)] ?? ''
+    if (random() < 0.5) {
+      online.add(name)
+      lookAlikes.update([name], [])
+    } else {
+      online.delete(name)
+      lookAlikes.update([], [name])
+    }
+    for (const one of names) {
+      const alone = new LookAlikes()
+      alone.update(online, [])
+      const others = [...online].filter(other => other !== one && alone.of(one) !== undefined)
+      expect(lookAlikes.of(one) === undefined).toBe(others.length === 0 || alone.of(one) === undefined)
+    }
+  }
+})
+
+test('where users have keys, a name that looks like one that is online is refused, here and elsewhere', () => {
+  const desk = new Desk({}, { auth: 'key' })
+  const join = (user: string) => {
+    const connection = desk.connect()
+    return { connection, answer: desk.identify(connection, user, 2, { kind: 'key', key: keyNamed(user) }) }
+  }
+  const { connection } = join('Anna')
+  expect(join('Аnna').answer).toMatchObject({
+    ok: false,
+    code: 'look-alike',
+    message: expect.stringContaining('like Anna'),
+  })
+  const link = desk.accept('server-2', 'key')
+  const incarnation = 'server-2#1'
+  const users: [string, number, string, number][] = [['Billy', 1, keyNamed('Billy'), 1]]
+  const snapshot = { type: 'snapshot' as const, incarnation, seq: 1, users, more: false }
+  desk.step({ type: 'frame', link, frame: { event: 'presence', payload: snapshot } })
+  expect(join('Bi11y').answer).toMatchObject({ ok: false, code: 'look-alike' })
+  expect(join('Billy').answer).toMatchObject({ ok: true })
+  desk.step({ type: 'disconnected', connection })
+  expect(join('Аnna').answer).toMatchObject({ ok: true })
+  expect(join('Anna').answer).toMatchObject({ ok: false, code: 'look-alike' })
+})
+
+test('the screen marks both, and says so in the thread', () => {
+  const model = new Model('Billy')
+  model.columns = 100
+  model.rows = 16
+  const users = new SortedNames()
+  users.reset(['Anna', 'Billy', 'Аnna'].sort())
+  update(model, { type: 'connection', state: { phase: 'online', server: 's', url: 'http://s' } }, 0)
+  update(model, { type: 'roster', users, joined: [...users], left: [] }, 0)
+  const message = { id: 'm', at: 1_000, from: 'Аnna', to: 'Billy', text: 'it is me' }
+  update(model, { type: 'message', message, origin: 'live' }, 1_000)
+  model.open('Аnna')
+  const shown = picture(model, 2_000)
+    .rows.map(row => row.map(({ text }) => text).join(''))
+    .join('\n')
+  expect(shown).toMatch(/Anna ≈/)
+  expect(shown).toMatch(/Аnna ≈/)
+  expect(shown).not.toMatch(/Billy.*≈/)
+  expect(shown).toContain('Аnna looks like Anna, who is online, and is somebody else.')
+})
+
+test('line mode, JSON and `who` say so', { timeout: 30_000 }, async () => {
+  const folder = temporaryFolder()
+  const [port = 0] = await freePorts(1)
+  const config = join(folder, 'config.json')
+  writeFileSync(config, JSON.stringify({ servers: [{ id: 'server-1', ip: '127.0.0.1', port }] }))
+  const server = new Program('daemon', ['--id', 'server-1', '--config', config, '--log-format', 'text'])
+  await until('it listens', () => server.out.includes('Listening'))
+  const env = { XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder }
+  const client = (user: string, ...more: string[]) =>
+    new Program('cli', ['--user', user, '--port', `${port}`, '--no-history', ...more], env)
+  const anna = client('Anna', '--plain')
+  const lines = client('Billy', '--plain')
+  const json = client('Billy', '--json')
+  const other = client('Аnna', '--plain', '--to', 'Billy')
+  await until('all are online', () => [anna, lines, other].every(one => one.out.includes('online: Anna, Billy, Аnna')))
+  other.child.stdin?.write('send me the key\n')
+  await until('it is told', () => lines.out.includes('Аnna (who looks like Anna): send me the key'))
+  await until('programs are told', () => json.out.includes('"looksLike":"Anna"'))
+  const who = new Program('cli', ['who', '--port', `${port}`], env)
+  await who.ended()
+  expect(who.out).toBe('Anna  (looks like Аnna)\nBilly\nАnna  (looks like Anna)\n')
+})

@@ -1,0 +1,76 @@
+/** The wall clock may jump: order, patience and what clients compose do not follow it. */
+import { expect, test } from 'vitest'
+import { Session } from '../../../src/client/session.ts'
+import type { SessionEffect } from '../../../src/client/types.ts'
+import { Desk } from '../../support/server-harness.ts'
+
+const HOUR = 3_600_000
+
+test("the server's wall clock jumps back: original clients' messages keep their order", () => {
+  const desk = new Desk({})
+  const billy = desk.join('Billy', 1)
+  desk.join('Anna')
+  for (const text of ['one', 'two']) desk.step({ type: 'im', connection: billy, message: { to: 'Anna', text } })
+  desk.wall -= HOUR
+  for (const text of ['three', 'four']) desk.step({ type: 'im', connection: billy, message: { to: 'Anna', text } })
+  const told = desk.effects.flatMap(effect =>
+    effect.type === 'emit' && effect.message.event === 'im' ? [effect.message.payload] : [],
+  )
+  expect([...told].sort((a, b) => a.at - b.at).map(({ text }) => text)).toEqual(['one', 'two', 'three', 'four'])
+  expect(new Set(told.map(({ at }) => at)).size).toBe(4)
+})
+
+test.each([-365 * 24 * HOUR, 365 * 24 * HOUR])("a server's patience does not follow its wall clock: %d ms", jump => {
+  const desk = new Desk({})
+  const link = desk.accept('server-2')
+  const users: [string, number][] = [['Faye', 1]]
+  const payload = { type: 'snapshot', incarnation: 'server-2#1', seq: 1, users, more: false } as const
+  desk.step({ type: 'frame', link, frame: { event: 'presence', payload } })
+  desk.pass(1_000)
+  desk.step({ type: 'link-closed', link, reason: 'cut' })
+  desk.wall += jump
+  desk.pass(4_900)
+  expect(desk.server.roster).toEqual(['Faye'])
+  desk.pass(1_000)
+  expect(desk.server.roster).toEqual([])
+})
+
+test.each([-24 * HOUR, 24 * HOUR])(
+  "a client's wall clock jumps by %d ms: what it composes is dated by its server",
+  jump => {
+    const server = 1_700_000_000_000
+    const session = new Session({
+      user: 'Anna',
+      client: 'x/1',
+      instance: 'x',
+      servers: ['http://a'],
+      random: () => 0.5,
+    })
+    let now = 0
+    let wall = server + 5_000
+    const step = (input: Parameters<Session['step']>[0]): SessionEffect[] => session.step(input, now, wall)
+    const compose = () => {
+      const effects = step({ type: 'request', request: { type: 'compose', to: 'Billy', text: 'hi' } })
+      return effects.flatMap(effect => (effect.type === 'im' ? [effect.message.at] : []))[0] ?? Number.NaN
+    }
+    step({ type: 'start', history: [], outbox: [] })
+    step({ type: 'opened', dial: 1 })
+    const roster = { version: 1, users: ['Anna', 'Billy'] }
+    const answer = {
+      ok: true,
+      server: 's',
+      incarnation: 'i',
+      connection: 's:1',
+      roster,
+      time: server,
+      servers: [],
+    } as const
+    step({ type: 'identified', dial: 1, answer: { ...answer, servers: [] } })
+    const before = compose()
+    now += 1_000
+    wall += jump + 1_000
+    const after = compose()
+    expect(before).toBe(server)
+    expect(after).toBe(server + 1_000)
+  },
+)
