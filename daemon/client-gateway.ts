@@ -58,7 +58,7 @@ export interface Auth {
 type Taker = (client: Client, payload: unknown, call: number | undefined) => boolean
 
 /** The gate of the clients: the default namespace. Checks every payload, then hands it to the core. */
-export class ClientGate {
+export class ClientGateway {
   readonly #step: (input: Input) => void
   readonly #auth: Auth
   readonly #malformed: Malformed

@@ -2,7 +2,7 @@
  * Calls when a time has come that is set anew after each step. A timer that is set too early stays: it looks again
  * when it fires. So a busy server, whose deadline moves with each message, arms no timer per message.
  */
-export class Alarm {
+export class DeadlineTimer {
   readonly #ring: () => void
   #deadline = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined

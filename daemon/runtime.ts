@@ -11,8 +11,8 @@ import type { ServerStatus } from '../src/protocol/status.ts'
 import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import type { TokenKey } from './auth/tokens.ts'
-import { ClientGate } from './client-gateway.ts'
-import { Alarm } from './deadline-timer.ts'
+import { ClientGateway } from './client-gateway.ts'
+import { DeadlineTimer } from './deadline-timer.ts'
 import type { LinkCarrier } from './links/carrier.ts'
 import { SocketLinks } from './links/socket-links.ts'
 import type { Log } from './log/log.ts'
@@ -146,7 +146,7 @@ export async function run(options: RuntimeOptions): Promise<Running> {
   const place = { url, ...(clientsAt === undefined ? {} : { clients: clientsAt }) }
 
   const core = new MeshServer({ ...options, ...place, incarnation, graceMs: 5_000, random: Math.random })
-  const alarm = new Alarm(() => step({ type: 'tick' }))
+  const alarm = new DeadlineTimer(() => step({ type: 'tick' }))
   let ending = false
   let ended = false
   const inputs: Input[] = []
@@ -174,7 +174,7 @@ export async function run(options: RuntimeOptions): Promise<Running> {
       clients.flush()
     })
   }
-  const clients = new ClientGate(
+  const clients = new ClientGateway(
     io,
     { server: options.id, mode: options.auth, tokenKey: options.tokenKey },
     options.log,

@@ -1,5 +1,5 @@
 import { io } from 'socket.io-client'
-import { LookAlikes } from '../../src/common/confusables.ts'
+import { ConfusableNames } from '../../src/common/confusables.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { rosterSnapshotSchema } from '../../src/protocol/messages.ts'
 import { visibleJson, visibleLine } from '../../src/protocol/text.ts'
@@ -30,7 +30,7 @@ export async function who(args: ServerArguments & { json?: boolean }): Promise<v
 
 /** One name a line; behind one that looks like another, that. */
 function printNames(names: readonly string[]): void {
-  const lookAlikes = new LookAlikes()
+  const lookAlikes = new ConfusableNames()
   lookAlikes.update(names, [])
   for (const name of names) {
     const alike = lookAlikes.of(name)

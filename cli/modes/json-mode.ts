@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline'
 import * as z from 'zod'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
-import { LookAlikes } from '../../src/common/confusables.ts'
+import { ConfusableNames } from '../../src/common/confusables.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
 import { visibleJson } from '../../src/protocol/text.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
@@ -24,7 +24,7 @@ const requestSchema = z.union([
 
 export class JsonMode {
   readonly #pending = new Pending()
-  readonly #lookAlikes = new LookAlikes()
+  readonly #lookAlikes = new ConfusableNames()
   /** Message id → the `ref` that its request had. */
   readonly #refs = new Map<string, string | number>()
   #composing: string | number | undefined

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
-import { LookAlikes } from '../../src/common/confusables.ts'
+import { ConfusableNames } from '../../src/common/confusables.ts'
 import { visibleLine, visibleText } from '../../src/protocol/text.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { Pending } from '../session/pending-messages.ts'
@@ -9,7 +9,7 @@ import { Pending } from '../session/pending-messages.ts'
 const LAST_FATES_MS = 10_000
 
 /** The line of an event, or undefined for one that a person need not read. */
-function line(event: SessionEvent, user: string, lookAlikes: LookAlikes): string | undefined {
+function line(event: SessionEvent, user: string, lookAlikes: ConfusableNames): string | undefined {
   switch (event.type) {
     case 'message': {
       const { at, from, to, text } = event.message
@@ -59,7 +59,7 @@ function keyLine({ user, key, state }: Extract<SessionEvent, { type: 'key' }>): 
 export class LineMode {
   readonly #user: string
   readonly #pending = new Pending()
-  readonly #lookAlikes = new LookAlikes()
+  readonly #lookAlikes = new ConfusableNames()
   #started = false
   /** What was told of keys last. */
   #keys: Extract<SessionEvent, { type: 'key' }> | undefined

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { Addresses, isLoopback } from '../../src/server/clients/address-counts.ts'
+import { AddressCounts, isLoopback } from '../../src/server/clients/address-counts.ts'
 
 /** A client that polls has two TCP connections at times. */
 const TCP_CONNECTIONS = 2
@@ -11,7 +11,7 @@ const TCP_CONNECTIONS = 2
  * @param perAddress clients that may come from one address; 0: any number
  */
 export function boundAddresses(http: Server, perAddress: number): void {
-  const addresses = new Addresses()
+  const addresses = new AddressCounts()
   let numbers = 0
   http.prependListener('connection', (socket: Socket) => {
     const { remoteAddress = '' } = socket

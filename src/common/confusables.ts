@@ -6,7 +6,7 @@ function skeleton(name: string): string {
 }
 
 /** Which of the names that are online look like each other. */
-export class LookAlikes {
+export class ConfusableNames {
   /** By their skeleton; nearly always one. */
   #names = new Map<string, Set<string> | string>()
 

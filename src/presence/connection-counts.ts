@@ -4,7 +4,7 @@ import type { Connections } from '../protocol/messages.ts'
  * Who is connected more than once, as last told to clients. One connection is what everybody online has unless told,
  * so that a crowd of single connections costs nothing.
  */
-export class Multiples {
+export class ConnectionCounts {
   #touched = new Set<string>()
   #told = new Map<string, number>()
 

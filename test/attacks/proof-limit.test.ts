@@ -1,7 +1,7 @@
 /** Checking a signature is what costs most of all that a packet can ask for. */
 import type { Server } from 'socket.io'
 import { expect, test, vi } from 'vitest'
-import { ClientGate } from '../../daemon/client-gateway.ts'
+import { ClientGateway } from '../../daemon/client-gateway.ts'
 import type { Input } from '../../src/server/types.ts'
 
 const checked = vi.hoisted(() => ({ proofs: 0 }))
@@ -23,7 +23,7 @@ test('a connection, identified or not, has so many proofs looked at, and no more
   } as unknown as Server
   const inputs: Input[] = []
   const log = { say: () => {}, note: () => {} }
-  new ClientGate(
+  new ClientGateway(
     io,
     { server: 's', mode: 'key', tokenKey: undefined },
     log,

@@ -1,5 +1,5 @@
 import type { ConnectionState } from '../../../src/client/events.ts'
-import { LookAlikes } from '../../../src/common/confusables.ts'
+import { ConfusableNames } from '../../../src/common/confusables.ts'
 import { type NameList, SortedNames } from '../../../src/common/sorted-names.ts'
 import { Editor } from './editor.ts'
 import type { Finder } from './finder.ts'
@@ -52,7 +52,7 @@ export class Model {
   /** Who has more than one connection. */
   connections: ReadonlyMap<string, number> = new Map()
   /** Who of those looks like somebody else. */
-  readonly lookAlikes = new LookAlikes()
+  readonly lookAlikes = new ConfusableNames()
   /** Whether the roster was told since the connection stands: its first telling is no coming of anybody. */
   rosterKnown = false
   /** Whether there may be more of a thread on disk. */

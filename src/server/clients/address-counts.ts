@@ -8,7 +8,7 @@ export function isLoopback(address: string): boolean {
 }
 
 /** How many connections come from each network address; loopback is not counted. */
-export class Addresses {
+export class AddressCounts {
   #byConnection = new Map<number, string>()
   #counts = new Map<string, number>()
 

@@ -1,4 +1,4 @@
-import { LookAlikes } from '../../common/confusables.ts'
+import { ConfusableNames } from '../../common/confusables.ts'
 import { type Claim, type Credential, compareClaims } from '../../protocol/credentials.ts'
 import type { ErrorCode } from '../../protocol/messages.ts'
 import type { Context } from '../context.ts'
@@ -16,7 +16,7 @@ export class Admission {
   #until = new Map<number, number>()
   #nextAt = Number.POSITIVE_INFINITY
   /** Of the names that are online, where they are known by keys. */
-  readonly #lookAlikes = new LookAlikes()
+  readonly #lookAlikes = new ConfusableNames()
 
   constructor(context: Context) {
     this.#context = context

@@ -1,13 +1,13 @@
-import { Multiples } from '../../presence/connection-counts.ts'
+import { ConnectionCounts } from '../../presence/connection-counts.ts'
 import { exceeds } from '../../protocol/limits.ts'
 import type { ErrorCode, Holder, Refusal, RosterSnapshot, ServerAddress } from '../../protocol/messages.ts'
 import { parseUserName } from '../../protocol/names.ts'
 import { type Context, note } from '../context.ts'
 import type { ClientEvent, ClientInput } from '../types.ts'
-import { Addresses, isLoopback } from './address-counts.ts'
+import { AddressCounts, isLoopback } from './address-counts.ts'
 import { Admission, type Denied } from './admission.ts'
 import { Connection } from './connection.ts'
-import { RosterPace } from './publish-schedule.ts'
+import { PublishSchedule } from './publish-schedule.ts'
 
 /** A connection whose identification is refused so often is closed. */
 const REFUSALS = 10
@@ -18,14 +18,14 @@ export class Clients {
   readonly #servers: () => ServerAddress[]
   #connections = new Map<number, Connection>()
   /** Connections that have not said who they are, with the time when patience ends; oldest first. */
-  #strangers = new Map<number, { until: number; refusals: number; asked: boolean; local: boolean }>()
-  readonly #addresses = new Addresses()
+  #unidentified = new Map<number, { until: number; refusals: number; asked: boolean; local: boolean }>()
+  readonly #addresses = new AddressCounts()
   readonly #admission: Admission
   /** Original clients, which want the list when they identify even if it did not change. */
   #wantList = new Set<number>()
-  readonly #multiples = new Multiples()
+  readonly #multiples = new ConnectionCounts()
   #publishAt = Number.POSITIVE_INFINITY
-  readonly #pace = new RosterPace()
+  readonly #pace = new PublishSchedule()
 
   constructor(context: Context, servers: () => ServerAddress[]) {
     this.#context = context
@@ -46,7 +46,7 @@ export class Clients {
 
   get deadline(): number {
     const deadline = Math.min(this.#publishAt, this.#admission.deadline)
-    for (const { until } of this.#strangers.values()) return Math.min(until, deadline)
+    for (const { until } of this.#unidentified.values()) return Math.min(until, deadline)
     return deadline
   }
 
@@ -59,13 +59,13 @@ export class Clients {
     const { now, options, draining } = this.#context
     const { connections, connectionsPerAddress, identifyMs } = options.limits
     if (draining) return this.#close(id, 'draining')
-    if (exceeds(this.#connections.size + this.#strangers.size + 1, connections)) {
+    if (exceeds(this.#connections.size + this.#unidentified.size + 1, connections)) {
       return this.#refuseConnection(id, 'the server is full')
     }
     if (address !== undefined && !this.#addresses.enter(id, address, connectionsPerAddress)) {
       return this.#refuseConnection(id, `too many come from ${address}`)
     }
-    this.#strangers.set(id, {
+    this.#unidentified.set(id, {
       until: identifyMs > 0 ? now + identifyMs : Number.POSITIVE_INFINITY,
       refusals: 0,
       asked: false,
@@ -78,7 +78,7 @@ export class Clients {
     const { options, directory } = context
     const known = this.#connections.get(input.connection)
     // It was closed already, for want of room or of patience; this came before it noticed.
-    if (known === undefined && !this.#strangers.has(input.connection)) return
+    if (known === undefined && !this.#unidentified.has(input.connection)) return
     const name = parseUserName(input.user)
     if (!name.ok) return this.#refuseIdentify(input, 'bad-name', name.reason)
     if (context.draining) return this.#refuseIdentify(input, 'draining', 'this server is shutting down; use another')
@@ -130,7 +130,7 @@ export class Clients {
     }
     const connection = this.#connections.get(id)
     if (connection === undefined) {
-      const stranger = this.#strangers.get(id)
+      const stranger = this.#unidentified.get(id)
       if (stranger === undefined || stranger.asked) {
         return answer({ ok: false, code: 'not-identified', message: 'identify first' })
       }
@@ -148,7 +148,7 @@ export class Clients {
   /** Why a connection may not be told how the mesh stands; undefined: it may. */
   checkObserver(id: number): Denied | undefined {
     if (this.#connections.has(id)) return undefined
-    const stranger = this.#strangers.get(id)
+    const stranger = this.#unidentified.get(id)
     if (stranger === undefined) return { code: 'not-identified', message: 'identify first' }
     if (stranger.local || this.#context.options.auth === 'open') return undefined
     return { code: 'unauthorized', message: 'this mesh tells only its users, and its own machines, how it stands' }
@@ -172,7 +172,7 @@ export class Clients {
 
   /** The connection is gone; answers with what it was, for its deliveries. */
   disconnected(id: number): Connection | undefined {
-    this.#strangers.delete(id)
+    this.#unidentified.delete(id)
     this.#addresses.leave(id)
     this.#admission.leave(id)
     this.#wantList.delete(id)
@@ -216,9 +216,9 @@ export class Clients {
     for (const id of this.#admission.expired()) {
       this.#dismiss(id, 'unauthorized', 'the token has expired; get a new one')
     }
-    for (const [id, { until }] of this.#strangers) {
+    for (const [id, { until }] of this.#unidentified) {
       if (until > now) break
-      this.#strangers.delete(id)
+      this.#unidentified.delete(id)
       this.#close(id, 'it did not identify itself in time')
     }
   }
@@ -227,11 +227,11 @@ export class Clients {
   move(): void {
     const servers = this.#servers().filter(server => server.id !== this.#context.options.id)
     this.tell([...this.#connections.values()], { event: 'move', payload: { servers } })
-    for (const id of this.#strangers.keys()) this.#close(id, 'draining')
+    for (const id of this.#unidentified.keys()) this.#close(id, 'draining')
   }
 
   closeAll(reason: string): void {
-    for (const id of [...this.#connections.keys(), ...this.#strangers.keys()]) this.#close(id, reason)
+    for (const id of [...this.#connections.keys(), ...this.#unidentified.keys()]) this.#close(id, reason)
   }
 
   /** Emits to those of the connections that speak protocol 2. */
@@ -256,7 +256,7 @@ export class Clients {
   }
 
   #enter(connection: Connection): void {
-    this.#strangers.delete(connection.id)
+    this.#unidentified.delete(connection.id)
     this.#connections.set(connection.id, connection)
     const connections = this.#context.directory.enter(connection)
     note(this.#context, { event: 'user-connected', user: connection.user, connections })
@@ -316,7 +316,7 @@ export class Clients {
   #refuseIdentify(input: Extract<ClientInput, { type: 'identify' }>, code: ErrorCode, message: string): void {
     const { effects } = this.#context
     const payload: Refusal = { ok: false, code, message }
-    const stranger = this.#strangers.get(input.connection)
+    const stranger = this.#unidentified.get(input.connection)
     // What a known connection asks for in vain is its own affair, and no news for the log.
     if (stranger !== undefined) note(this.#context, { event: 'connection-refused', code, reason: message })
     if (stranger !== undefined && ++stranger.refusals >= REFUSALS) this.#close(input.connection, message)

@@ -18,7 +18,7 @@ const CLIENTS_PER_CALM_MS = 10
  * changes do not end, a crowd is told of them in fewer, so that this takes a fifth of a core at most. A leaky bucket, like
  * the `TokenBucket`, whose rate is the crowd's.
  */
-export class RosterPace {
+export class PublishSchedule {
   /** Versions that went out and were not yet paid for by time, when the last one went. */
   #versions = 0
   #wentAt = 0

@@ -5,7 +5,7 @@ import { afterAll, expect, test } from 'vitest'
 import { Model } from '../../../cli/chat/model/model.ts'
 import { update } from '../../../cli/chat/model/update.ts'
 import { picture } from '../../../cli/chat/views/render.ts'
-import { LookAlikes } from '../../../src/common/confusables.ts'
+import { ConfusableNames } from '../../../src/common/confusables.ts'
 import { SortedNames } from '../../../src/common/sorted-names.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 import { seeded } from '../../support/random.ts'
@@ -27,9 +27,9 @@ const ALIKE = [
 ] as const
 
 test('look-alikes are found, and nobody else', () => {
-  const all = new LookAlikes()
+  const all = new ConfusableNames()
   for (const [name, alike] of ALIKE) {
-    const names = new LookAlikes()
+    const names = new ConfusableNames()
     names.update([name, 'somebody else'], [])
     expect(names.of(alike), alike).toBe(name)
     expect(names.of(name)).toBeUndefined()
@@ -46,7 +46,7 @@ test('comings and goings in any order leave what comparing all names would find'
   const random = seeded(5)
   const names = [...new Set(ALIKE.flat()), 'Carla']
   const online = new Set<string>()
-  const lookAlikes = new LookAlikes()
+  const lookAlikes = new ConfusableNames()
   for (let step = 0; step < 5_000; step++) {
     const name = names[Math.floor(random() * names.length)] ?? ''
     if (random() < 0.5) {
@@ -57,7 +57,7 @@ test('comings and goings in any order leave what comparing all names would find'
       lookAlikes.update([], [name])
     }
     for (const one of names) {
-      const alone = new LookAlikes()
+      const alone = new ConfusableNames()
       alone.update(online, [])
       const others = [...online].filter(other => other !== one && alone.of(one) !== undefined)
       expect(lookAlikes.of(one) === undefined).toBe(others.length === 0 || alone.of(one) === undefined)

@@ -1,10 +1,10 @@
 /** How often a crowd is told who is online. */
 import { expect, test } from 'vitest'
-import { RosterPace } from '../../../src/server/clients/publish-schedule.ts'
+import { PublishSchedule } from '../../../src/server/clients/publish-schedule.ts'
 
 /** When versions go out, ms, if something changes every so often for so long. */
 function versions(clients: number, everyMs: number, forMs: number): number[] {
-  const pace = new RosterPace()
+  const pace = new PublishSchedule()
   const went: number[] = []
   let due: number | undefined
   for (let now = 10_000; now < 10_000 + forMs; now += everyMs) {
@@ -49,7 +49,7 @@ test('a trickle is no storm each time: three changes a second cost a crowd no mo
 })
 
 test('after calm all is as in the beginning', () => {
-  const pace = new RosterPace()
+  const pace = new PublishSchedule()
   let now = 0
   for (let version = 0; version < 50; version++) {
     now = pace.due(now, 5_000)
