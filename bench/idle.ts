@@ -4,9 +4,9 @@ import { hasRedis, type System, sleep, startMesh, startRedisChat, until } from '
 
 const USERS = 10_000
 /** Users connect in groups of so many. */
-const GROUP = 200
+const BATCH_SIZE = 200
 
-interface Found {
+interface IdleSample {
   /** Bytes per user, of heap and outside it. */
   bytes: number
   /** CPU of the server while they connect, s. */
@@ -14,7 +14,7 @@ interface Found {
   seconds: number
 }
 
-async function crowd(system: System, users: number): Promise<Found> {
+async function measureCrowd(system: System, users: number): Promise<IdleSample> {
   const [port = 0] = system.ports
   const own = system.name === 'mesh-chat'
   const clients: RawClient[] = []
@@ -45,8 +45,8 @@ async function crowd(system: System, users: number): Promise<Found> {
     const before = await system.memory()
     const cpu = await system.cpu()
     const since = performance.now()
-    for (let first = 0; first < users; first += GROUP) {
-      await Promise.all(Array.from({ length: Math.min(GROUP, users - first) }, (_, n) => identify(first + n)))
+    for (let first = 0; first < users; first += BATCH_SIZE) {
+      await Promise.all(Array.from({ length: Math.min(BATCH_SIZE, users - first) }, (_, n) => identify(first + n)))
     }
     const seconds = (performance.now() - since) / 1_000
     const spent = (await system.cpu()) - cpu
@@ -68,13 +68,13 @@ export const idle: Benchmark = {
     const [rounds, users] = small ? [1, 300] : [5, USERS]
     const redis = hasRedis()
     if (!redis) console.log('Skipped: the Redis yardstick; there is no redis-server (apt-get install -y redis-server).')
-    const own: Found[] = []
-    const other: Found[] = []
+    const own: IdleSample[] = []
+    const other: IdleSample[] = []
     for (let round = 0; round < rounds; round++) {
-      own.push(await crowd(await startMesh(1), users))
-      if (redis) other.push(await crowd(await startRedisChat(1), users))
+      own.push(await measureCrowd(await startMesh(1), users))
+      if (redis) other.push(await measureCrowd(await startRedisChat(1), users))
     }
-    const measure = (name: string, unit: string, value: (found: Found) => number, limit?: number): Measure => ({
+    const measure = (name: string, unit: string, value: (found: IdleSample) => number, limit?: number): Measure => ({
       name,
       unit,
       samples: own.map(value),

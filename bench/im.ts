@@ -1,5 +1,5 @@
-import { lostAfterStart } from './support/just-started.ts'
-import { connectPairs, type Load, PAIRS, saturate, send, settled } from './support/load.ts'
+import { connectPairs, type Load, PAIRS, saturate, send, waitUntilSettled } from './support/load.ts'
+import { lostAfterStart } from './support/lost-after-start.ts'
 import { RawClient } from './support/raw-client.ts'
 import { type Benchmark, type Measure, quantile } from './support/report.ts'
 import { hasRedis, type System, sleep, startMesh, startRedisChat } from './support/servers.ts'
@@ -13,7 +13,7 @@ async function connectAcross(system: System): Promise<Load> {
 }
 
 /** 2,000 messages a second for a while. */
-async function paced(load: Load, seconds: number): Promise<{ cpu: number; p50: number; p99: number }> {
+async function sendPaced(load: Load, seconds: number): Promise<{ cpu: number; p50: number; p99: number }> {
   const { system, pairs } = load
   load.onDelivered = () => {}
   load.latencies = []
@@ -33,7 +33,7 @@ async function paced(load: Load, seconds: number): Promise<{ cpu: number; p50: n
     }
     tick()
   })
-  await settled(load)
+  await waitUntilSettled(load)
   const spent = (await system.cpu()) - cpu
   const [p50, p99] = [quantile(load.latencies, 0.5), quantile(load.latencies, 0.99)]
   return { cpu: (spent / 1000 / sent) * 100_000, p50, p99 }
@@ -49,13 +49,13 @@ async function run(small: boolean): Promise<Measure[]> {
   // Warms up, and is not counted.
   for (const load of loads) {
     await saturate(load, small ? 1_000 : 40_000)
-    await paced(load, small ? 0.2 : seconds)
+    await sendPaced(load, small ? 0.2 : seconds)
   }
   const found = loads.map(() => ({ cpu: [], rate: [], pacedCpu: [], p50: [], p99: [] }) as Record<string, number[]>)
   for (let round = 0; round < rounds; round++) {
     for (const [at, load] of loads.entries()) {
       const fast = await saturate(load, messages)
-      const slow = await paced(load, seconds)
+      const slow = await sendPaced(load, seconds)
       const values = { cpu: fast.cpu, rate: fast.rate, pacedCpu: slow.cpu, p50: slow.p50, p99: slow.p99 }
       for (const [name, value] of Object.entries(values)) found[at]?.[name]?.push(value)
     }

@@ -1,16 +1,16 @@
 import { DEFAULT_LIMITS } from '../src/protocol/limits.ts'
-import { PROTOCOL } from '../src/protocol/messages.ts'
+import { PROTOCOL_VERSION } from '../src/protocol/messages.ts'
 import { MeshServer } from '../src/server/server.ts'
 import { type Benchmark, type Measure, median } from './support/report.ts'
 
-const KNOWN = [1_000, 10_000, 100_000]
+const KNOWN_USERS = [1_000, 10_000, 100_000]
 const INCARNATION = 'far#1'
-const CHUNK = 4_096
+const SNAPSHOT_CHUNK = 4_096
 
 const nameOf = (n: number) => `user-${((n * 7_919) % 999_983).toString().padStart(6, '0')}`
 
 /** A server's core with one client and one peer that holds so many users. */
-class Watching {
+class WatchingServer {
   readonly #server: MeshServer
   #now = 0
   #seq = 1
@@ -28,19 +28,19 @@ class Watching {
       narrateMessages: false,
       auth: 'open',
     })
-    const introduction = { id: 'far', incarnation: INCARNATION, protocol: PROTOCOL }
+    const introduction = { id: 'far', incarnation: INCARNATION, protocol: PROTOCOL_VERSION }
     this.#step({ type: 'start' })
     this.#step({ type: 'connected', connection: 1 })
     this.#step({ type: 'identify', connection: 1, user: 'watcher', protocol: 2 })
     this.#step({ type: 'accepted', link: 1, introduction })
-    for (let first = 0; first < known; first += CHUNK) {
-      const length = Math.min(CHUNK, known - first)
+    for (let first = 0; first < known; first += SNAPSHOT_CHUNK) {
+      const length = Math.min(SNAPSHOT_CHUNK, known - first)
       const users = Array.from({ length }, (_, n): [string, number] => [nameOf(first + n), 1])
-      const more = first + CHUNK < known
+      const more = first + SNAPSHOT_CHUNK < known
       const payload = { type: 'snapshot' as const, incarnation: INCARNATION, seq: 1, users, more }
       this.#step({ type: 'frame', link: 1, frame: { event: 'presence', payload } })
     }
-    this.#turn()
+    this.#advance()
   }
 
   /** A user joins at the peer and leaves again; the client here is told of both. */
@@ -49,23 +49,23 @@ class Watching {
       const changes: [string, number][] = [[user, connections]]
       const payload = { type: 'delta' as const, incarnation: INCARNATION, seq: ++this.#seq, changes }
       this.#step({ type: 'frame', link: 1, frame: { event: 'presence', payload } })
-      this.#turn()
+      this.#advance()
     }
   }
 
   /** A client joins here, is told the whole roster, and leaves. */
-  welcome(user: string): void {
+  joinLocally(user: string): void {
     const connection = ++this.#connections
     this.#step({ type: 'connected', connection })
     const effects = this.#step({ type: 'identify', connection, user, protocol: 2, call: 1 })
     JSON.stringify(effects.find(effect => effect.type === 'answer'))
-    this.#turn()
+    this.#advance()
     this.#step({ type: 'disconnected', connection })
-    this.#turn()
+    this.#advance()
   }
 
   /** Time for the roster's gathering to end. The link's beats come from elsewhere. */
-  #turn(): void {
+  #advance(): void {
     this.#now += 100
     const payload = { incarnation: INCARNATION, seq: this.#seq }
     this.#step({ type: 'frame', link: 1, frame: { event: 'beat', payload } })
@@ -79,7 +79,7 @@ class Watching {
 }
 
 /** The yardstick: the names in one sorted array, into which each change is spliced. */
-class Spliced {
+class SplicedArray {
   readonly #names: string[]
 
   constructor(known: number) {
@@ -87,11 +87,11 @@ class Spliced {
   }
 
   joinAndLeave(user: string): void {
-    this.#names.splice(this.#place(user), 0, user)
-    this.#names.splice(this.#place(user), 1)
+    this.#names.splice(this.#indexOf(user), 0, user)
+    this.#names.splice(this.#indexOf(user), 1)
   }
 
-  #place(user: string): number {
+  #indexOf(user: string): number {
     let low = 0
     let high = this.#names.length
     while (low < high) {
@@ -104,7 +104,7 @@ class Spliced {
 }
 
 /** µs for one of many. */
-function time(operation: (user: string) => void, times: number): number {
+function cpuPerOperation(operation: (user: string) => void, times: number): number {
   const { user, system } = process.cpuUsage()
   for (let n = 0; n < times; n++) operation(`user-${((n * 104_729) % 999_983).toString().padStart(6, '0')}x`)
   const spent = process.cpuUsage({ user, system })
@@ -116,20 +116,20 @@ export const join: Benchmark = {
   about: 'a join and a leave at a peer, in the core of a server that tells its client, by the number of users known',
   async run(small) {
     const [rounds, times] = small ? [1, 200] : [5, 4_000]
-    const found = KNOWN.map(known => ({
+    const found = KNOWN_USERS.map(known => ({
       known,
       own: [] as number[],
       spliced: [] as number[],
       welcome: [] as number[],
-      server: new Watching(known),
-      yardstick: new Spliced(known),
+      server: new WatchingServer(known),
+      yardstick: new SplicedArray(known),
     }))
-    for (const { server } of found) time(user => server.joinAndLeave(user), times)
+    for (const { server } of found) cpuPerOperation(user => server.joinAndLeave(user), times)
     for (let round = 0; round < rounds; round++) {
       for (const one of found) {
-        one.own.push(time(user => one.server.joinAndLeave(user), times))
-        one.spliced.push(time(user => one.yardstick.joinAndLeave(user), times))
-        one.welcome.push(time(user => one.server.welcome(user), 20))
+        one.own.push(cpuPerOperation(user => one.server.joinAndLeave(user), times))
+        one.spliced.push(cpuPerOperation(user => one.yardstick.joinAndLeave(user), times))
+        one.welcome.push(cpuPerOperation(user => one.server.joinLocally(user), 20))
       }
     }
     const measures: Measure[] = found.map(({ known, own, spliced }) => ({

@@ -9,7 +9,7 @@ import { join } from './join.ts'
 import { presence } from './presence.ts'
 import { scale } from './scale.ts'
 import { screen } from './screen.ts'
-import { type Benchmark, judge, type Result, table } from './support/report.ts'
+import { type Benchmark, evaluate, type Result, table } from './support/report.ts'
 import { sleep } from './support/servers.ts'
 import { users } from './users.ts'
 import { workers } from './workers.ts'
@@ -29,7 +29,7 @@ const all: Record<string, Result[]> = {}
 for (const benchmark of benchmarks) {
   if (program.args.length > 0 && !program.args.includes(benchmark.name)) continue
   console.log(`\n${benchmark.name}: ${benchmark.about}\n`)
-  const results = (await benchmark.run(small)).map(judge)
+  const results = (await benchmark.run(small)).map(evaluate)
   if (small) for (const result of results) delete result.met
   console.log(table(results))
   all[benchmark.name] = results

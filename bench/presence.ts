@@ -3,9 +3,9 @@ import { type Benchmark, type Measure, median } from './support/report.ts'
 import { type System, sleep, startFullList, startMesh, until } from './support/servers.ts'
 
 /** Users who join together, and then leave together. */
-const STORM = 100
+const STORM_USERS = 100
 /** Watchers connect in groups of so many. */
-const GROUP = 100
+const BATCH_SIZE = 100
 
 interface Delta {
   version: number
@@ -36,7 +36,7 @@ function parse(packet: Buffer): unknown {
   return lastParsed
 }
 
-function watch(client: RawClient): Watcher {
+function startWatching(client: RawClient): Watcher {
   const watcher: Watcher = { client, shown: 0 }
   let last: unknown
   client.onBytes = packet => {
@@ -63,51 +63,51 @@ function countStorm(list: string[]): number {
   return counted
 }
 
-interface Found {
+interface StormSample {
   cpu: number
   seconds: number
   bytes: number
 }
 
 /** The storm in front of so many watchers, each of another name. */
-async function storm(system: System, watchers: number, protocol: Protocol, rounds: number): Promise<Found[]> {
+async function runStorm(system: System, watchers: number, protocol: Protocol, rounds: number): Promise<StormSample[]> {
   const all: Watcher[] = []
   const port = (n: number) => system.ports[n % system.ports.length] ?? 0
-  for (let group = 0; group < watchers; group += GROUP) {
-    const joining = Array.from({ length: Math.min(GROUP, watchers - group) }, async (_, n) => {
-      const watcher = watch(await RawClient.open(port(n)))
+  for (let group = 0; group < watchers; group += BATCH_SIZE) {
+    const joining = Array.from({ length: Math.min(BATCH_SIZE, watchers - group) }, async (_, n) => {
+      const watcher = startWatching(await RawClient.open(port(n)))
       watcher.client.send(identify(`watcher-${group + n}`, protocol))
       all.push(watcher)
     })
     await Promise.all(joining)
   }
-  await quiet(all)
-  const found: Found[] = []
+  await waitUntilQuiet(all)
+  const found: StormSample[] = []
   for (let round = 0; round < rounds; round++) {
-    const users = await Promise.all(Array.from({ length: STORM }, (_, n) => RawClient.open(port(n))))
+    const users = await Promise.all(Array.from({ length: STORM_USERS }, (_, n) => RawClient.open(port(n))))
     await sleep(200)
-    const bytes = total(all)
+    const bytes = totalBytes(all)
     const cpu = await system.cpu()
     const since = performance.now()
     for (const [n, user] of users.entries()) user.send(identify(`storm-${round}-${n}`, protocol))
-    await until('all have joined', () => all.every(({ shown }) => shown === STORM), 300_000)
+    await until('all have joined', () => all.every(({ shown }) => shown === STORM_USERS), 300_000)
     for (const user of users) user.close()
     await until('all have left', () => all.every(({ shown }) => shown === 0), 300_000)
     const seconds = (performance.now() - since) / 1000
     const spent = (await system.cpu()) - cpu
-    await quiet(all)
-    found.push({ cpu: spent / 1000, seconds, bytes: (total(all) - bytes) / 1e6 })
+    await waitUntilQuiet(all)
+    found.push({ cpu: spent / 1000, seconds, bytes: (totalBytes(all) - bytes) / 1e6 })
   }
   for (const { client } of all) client.close()
   return found
 }
 
-function total(watchers: readonly Watcher[]): number {
+function totalBytes(watchers: readonly Watcher[]): number {
   return watchers.reduce((sum, { client }) => sum + client.bytes, 0)
 }
 
-async function quiet(watchers: readonly Watcher[]): Promise<void> {
-  for (let before = -1, now = total(watchers); now !== before; now = total(watchers)) {
+async function waitUntilQuiet(watchers: readonly Watcher[]): Promise<void> {
+  for (let before = -1, now = totalBytes(watchers); now !== before; now = totalBytes(watchers)) {
     before = now
     await sleep(300)
   }
@@ -118,14 +118,14 @@ async function run(small: boolean): Promise<Measure[]> {
   const rounds = small ? 1 : 5
   const [least = 0] = sizes
   const most = sizes.at(-1) ?? 0
-  const found = new Map<number, Found[]>()
-  const lists = new Map<number, Found[]>()
-  let plain: Found[] = []
-  let broadcast: Found[] = []
+  const found = new Map<number, StormSample[]>()
+  const lists = new Map<number, StormSample[]>()
+  let plain: StormSample[] = []
+  let broadcast: StormSample[] = []
   for (const size of sizes) {
     const alone = async (start: () => Promise<System>, protocol: Protocol, times: number) => {
       const system = await start()
-      const result = await storm(system, size, protocol, times)
+      const result = await runStorm(system, size, protocol, times)
       system.stop()
       return result
     }
@@ -137,12 +137,12 @@ async function run(small: boolean): Promise<Measure[]> {
     }
     if (size === least || size === most) lists.set(size, await alone(() => startMesh(2), 1, rounds))
   }
-  const of = (size: number, key: keyof Found, from = found) => (from.get(size) ?? []).map(one => one[key])
-  const exponent = (key: keyof Found) =>
+  const of = (size: number, key: keyof StormSample, from = found) => (from.get(size) ?? []).map(one => one[key])
+  const exponent = (key: keyof StormSample) =>
     Math.log(median(of(most, key)) / median(of(least, key))) / Math.log(most / least)
   const measures: Measure[] = []
   for (const size of sizes) {
-    const yardstick = (key: keyof Found) => ({ name: 'full list', samples: plain.map(one => one[key]) })
+    const yardstick = (key: keyof StormSample) => ({ name: 'full list', samples: plain.map(one => one[key]) })
     measures.push(
       {
         name: `CPU, ${size} watch`,
@@ -187,6 +187,6 @@ async function run(small: boolean): Promise<Measure[]> {
 
 export const presence: Benchmark = {
   name: 'presence',
-  about: `${STORM} users join, and leave, while others watch on two servers, until every list is right`,
+  about: `${STORM_USERS} users join, and leave, while others watch on two servers, until every list is right`,
   run,
 }

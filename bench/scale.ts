@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
-import type { Introduction } from '../src/protocol/frames.ts'
+import type { PeerIdentity } from '../src/protocol/frames.ts'
 import { DEFAULT_LIMITS } from '../src/protocol/limits.ts'
-import { PROTOCOL } from '../src/protocol/messages.ts'
+import { PROTOCOL_VERSION } from '../src/protocol/messages.ts'
 import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { plot } from './support/plot.ts'
@@ -13,49 +13,49 @@ const USERS = 100_000
  * The largest meshes are simulated with fewer users, for the sake of time: what start and clients cost is a sum over
  * the users, and is multiplied; nothing else depends on them.
  */
-const SIMULATED = new Map([
+const SIMULATED_USERS = new Map([
   [50, 20_000],
   [100, 5_000],
   [200, 2_000],
 ])
-const PLOT = 'docs/scale.svg'
-const TEXT = 'x'.repeat(100)
+const PLOT_FILE = 'docs/scale.svg'
+const MESSAGE_TEXT = 'x'.repeat(100)
 
 /** Packets and bytes, over all links or to all clients. */
-interface Sent {
+interface Traffic {
   packets: number
   bytes: number
 }
 
-interface Counted {
+interface TrafficCounts {
   /** Beats excluded. */
-  links: Sent
+  links: Traffic
   /** Those of the links that tell who is online. */
-  presence: Sent
+  presence: Traffic
   /** Those that say no more than where a stream stands. */
-  beats: Sent
-  clients: Sent
+  beats: Traffic
+  clients: Traffic
 }
 
-function nothing(): Counted {
-  const none = () => ({ packets: 0, bytes: 0 })
-  return { links: none(), presence: none(), beats: none(), clients: none() }
+function emptyCounts(): TrafficCounts {
+  const noTraffic = () => ({ packets: 0, bytes: 0 })
+  return { links: noTraffic(), presence: noTraffic(), beats: noTraffic(), clients: noTraffic() }
 }
 
 /** One server, and what its links lead to. */
-interface Node {
-  introduction: Introduction
+interface MeshNode {
+  introduction: PeerIdentity
   core: MeshServer
-  links: Map<number, { node: Node; link: number }>
-  numbers: number
+  links: Map<number, { node: MeshNode; link: number }>
+  lastNumber: number
 }
 
 /** A whole mesh of cores on a network that takes no time; counts what goes over it. */
 class CountedMesh {
-  readonly nodes: Node[]
-  #sent = nothing()
+  readonly nodes: MeshNode[]
+  #counts = emptyCounts()
   #now = 1_000
-  #queue: [Node, Input][] = []
+  #queue: [MeshNode, Input][] = []
 
   constructor(servers: number) {
     const addresses = Array.from({ length: servers }, (_, n) => ({
@@ -65,7 +65,7 @@ class CountedMesh {
     this.nodes = addresses.map(({ id, url }) => {
       const peers = addresses.filter(peer => peer.id !== id)
       const limits = { ...DEFAULT_LIMITS, connections: 0, messagesPerSecond: 0 }
-      const introduction = { id, incarnation: `${id}#`.padEnd(32, '0'), protocol: PROTOCOL }
+      const introduction = { id, incarnation: `${id}#`.padEnd(32, '0'), protocol: PROTOCOL_VERSION }
       const options = {
         ...introduction,
         url,
@@ -76,7 +76,7 @@ class CountedMesh {
         narrateMessages: false,
         auth: 'open' as const,
       }
-      return { introduction, core: new MeshServer(options), links: new Map(), numbers: 0 }
+      return { introduction, core: new MeshServer(options), links: new Map(), lastNumber: 0 }
     })
   }
 
@@ -84,78 +84,78 @@ class CountedMesh {
     // A server dials once all of them listen.
     const effects = this.nodes.map(({ core }) => core.step({ type: 'start' }, this.#now, this.#now))
     for (const [at, node] of this.nodes.entries()) for (const effect of effects[at] ?? []) this.#perform(node, effect)
-    this.#settle()
+    this.#drainQueue()
   }
 
   join(at: number, user: string): number {
     const node = this.#node(at)
-    const connection = ++node.numbers
+    const connection = ++node.lastNumber
     this.#queue.push([node, { type: 'connected', connection }])
     this.#queue.push([node, { type: 'identify', connection, user, protocol: 2 }])
-    this.#settle()
+    this.#drainQueue()
     return connection
   }
 
-  say(at: number, connection: number, to: string, id: string): void {
-    const message = { id, at: this.#now, to, text: TEXT }
-    this.#queue.push([this.#node(at), { type: 'im', connection, message, call: ++this.#node(at).numbers }])
-    this.#settle()
+  send(at: number, connection: number, to: string, id: string): void {
+    const message = { id, at: this.#now, to, text: MESSAGE_TEXT }
+    this.#queue.push([this.#node(at), { type: 'im', connection, message, call: ++this.#node(at).lastNumber }])
+    this.#drainQueue()
   }
 
-  pass(ms: number): void {
+  advance(ms: number): void {
     for (const until = this.#now + ms; this.#now < until; ) {
       this.#now += TICK_MS
       for (const node of this.nodes) if (node.core.deadline <= this.#now) this.#queue.push([node, { type: 'tick' }])
-      this.#settle()
+      this.#drainQueue()
     }
   }
 
   /** What `action` sends. */
-  count(action: () => void): Counted {
-    this.#sent = nothing()
+  count(action: () => void): TrafficCounts {
+    this.#counts = emptyCounts()
     action()
-    return this.#sent
+    return this.#counts
   }
 
-  #node(at: number): Node {
+  #node(at: number): MeshNode {
     const node = this.nodes[at % this.nodes.length]
     if (node === undefined) throw new Error('no server')
     return node
   }
 
   /** Until nothing is on its way; a turn of a server's event loop is one of its inputs. */
-  #settle(): void {
+  #drainQueue(): void {
     for (let at = 0; at < this.#queue.length; at++) {
-      const [node, input] = this.#queue[at] as [Node, Input]
+      const [node, input] = this.#queue[at] as [MeshNode, Input]
       for (const effect of node.core.step(input, this.#now, this.#now)) this.#perform(node, effect)
-      if (node.core.gathered) this.#queue.push([node, { type: 'flush' }])
+      if (node.core.needsFlush) this.#queue.push([node, { type: 'flush' }])
     }
     this.#queue = []
   }
 
-  #perform(node: Node, effect: Effect): void {
+  #perform(node: MeshNode, effect: Effect): void {
     if (effect.type === 'dial') this.#dial(node, effect.peer)
     else if (effect.type === 'send') {
       const to = node.links.get(effect.link)
       if (to === undefined) return
       const { event, payload } = effect.frame
       const packet = `/mesh,${JSON.stringify([event, payload])}`
-      add(event === 'beat' ? this.#sent.beats : this.#sent.links, packet, 1)
-      if (event === 'presence') add(this.#sent.presence, packet, 1)
+      countPacket(event === 'beat' ? this.#counts.beats : this.#counts.links, packet, 1)
+      if (event === 'presence') countPacket(this.#counts.presence, packet, 1)
       this.#queue.push([to.node, { type: 'frame', link: to.link, frame: effect.frame }])
     } else if (effect.type === 'emit') {
       const { event, payload } = effect.message
-      add(this.#sent.clients, JSON.stringify([event, payload]), effect.to.length)
+      countPacket(this.#counts.clients, JSON.stringify([event, payload]), effect.to.length)
       if (event !== 'im') return
       // More than it can have been sent: all of it is confirmed.
       for (const connection of effect.to) this.#queue.push([node, { type: 'got', connection, count: 1_000_000 }])
-    } else if (effect.type === 'answer') add(this.#sent.clients, JSON.stringify([effect.payload]), 1)
+    } else if (effect.type === 'answer') countPacket(this.#counts.clients, JSON.stringify([effect.payload]), 1)
   }
 
-  #dial(dialler: Node, id: string): void {
+  #dial(dialler: MeshNode, id: string): void {
     const acceptor = this.nodes.find(({ introduction }) => introduction.id === id)
     if (acceptor === undefined) return
-    const [near, far] = [++dialler.numbers, ++acceptor.numbers]
+    const [near, far] = [++dialler.lastNumber, ++acceptor.lastNumber]
     const accepted: Input = { type: 'accepted', link: far, introduction: dialler.introduction }
     const effects = acceptor.core.step(accepted, this.#now, this.#now)
     for (const effect of effects) {
@@ -171,7 +171,7 @@ class CountedMesh {
 }
 
 /** A packet as engine.io sends it: its type and Socket.IO's before it, and the head of a WebSocket frame. */
-function add(sent: Sent, packet: string, times: number): void {
+function countPacket(sent: Traffic, packet: string, times: number): void {
   const bytes = 2 + Buffer.byteLength(packet)
   sent.packets += times
   sent.bytes += times * (bytes + (bytes < 126 ? 2 : bytes < 65_536 ? 4 : 10))
@@ -179,53 +179,53 @@ function add(sent: Sent, packet: string, times: number): void {
 
 interface Cost {
   servers: number
-  start: Sent
+  start: Traffic
   /** A second of it. */
-  idle: Sent
-  join: Counted
-  message: Counted
+  idle: Traffic
+  join: TrafficCounts
+  message: TrafficCounts
 }
 
-function costOf(servers: number, users: number, simulated: number, times: number): Cost {
+function measureCost(servers: number, users: number, simulated: number, times: number): Cost {
   const mesh = new CountedMesh(servers)
   const name = (n: number) => `user-${n.toString().padStart(6, '0')}`
   const connections = Array.from({ length: simulated }, (_, n) => mesh.join(n, name(n)))
   const start = mesh.count(() => mesh.start())
   /** Users that were left out, for each that was not. */
-  const unseen = users / simulated - 1
-  mesh.pass(3_000)
+  const omittedRatio = users / simulated - 1
+  mesh.advance(3_000)
   const seconds = 5
-  const { beats } = mesh.count(() => mesh.pass(seconds * 1_000))
-  const each = (action: (n: number) => void): Counted => {
+  const { beats } = mesh.count(() => mesh.advance(seconds * 1_000))
+  const each = (action: (n: number) => void): TrafficCounts => {
     const found = mesh.count(() => {
       for (let n = 0; n < times; n++) {
         action(n)
-        mesh.pass(2_000)
+        mesh.advance(2_000)
       }
     })
     const { links, presence, beats, clients } = found
     return {
-      links: share(links, times),
-      presence: share(presence, times),
-      beats: share(beats, times),
-      clients: share(clients, times),
+      links: divide(links, times),
+      presence: divide(presence, times),
+      beats: divide(beats, times),
+      clients: divide(clients, times),
     }
   }
   const join = each(n => void mesh.join(n, `newcomer-${n}`))
-  const message = each(n => mesh.say(n, connections[n] ?? 0, name(n + 1), `message-${n}`))
+  const message = each(n => mesh.send(n, connections[n] ?? 0, name(n + 1), `message-${n}`))
   return {
     servers,
     start: {
-      packets: start.links.packets + start.presence.packets * unseen,
-      bytes: start.links.bytes + start.presence.bytes * unseen,
+      packets: start.links.packets + start.presence.packets * omittedRatio,
+      bytes: start.links.bytes + start.presence.bytes * omittedRatio,
     },
-    idle: share(beats, seconds),
-    join: { ...join, clients: share(join.clients, simulated / users) },
+    idle: divide(beats, seconds),
+    join: { ...join, clients: divide(join.clients, simulated / users) },
     message,
   }
 }
 
-function share({ packets, bytes }: Sent, parts: number): Sent {
+function divide({ packets, bytes }: Traffic, parts: number): Traffic {
   return { packets: packets / parts, bytes: bytes / parts }
 }
 
@@ -235,7 +235,7 @@ export const scale: Benchmark = {
   async run(small) {
     const [sizes, users, times] = small ? [[2, 5, 10], 1_000, 3] : [[2, 5, 10, 20, 50, 100, 200], USERS, 3]
     const costs = sizes.map(servers => {
-      const cost = costOf(servers, users, small ? users : (SIMULATED.get(servers) ?? users), times)
+      const cost = measureCost(servers, users, small ? users : (SIMULATED_USERS.get(servers) ?? users), times)
       if (!small) console.log(`${servers} servers counted`)
       return cost
     })
@@ -251,8 +251,8 @@ export const scale: Benchmark = {
         line('a message', ({ message }) => message.links.bytes),
         line('start of all servers', ({ start }) => start.bytes),
       ]
-      writeFileSync(PLOT, plot(title, 'servers', lines))
-      console.log(`Drawn: ${PLOT}`)
+      writeFileSync(PLOT_FILE, plot(title, 'servers', lines))
+      console.log(`Drawn: ${PLOT_FILE}`)
     }
     const measures: Measure[] = []
     for (const { servers, start, idle, join, message } of costs) {

@@ -15,10 +15,10 @@ const SIZES = [
   { columns: 80, rows: 24, keyLimit: 16 },
   { columns: 200, rows: 50, keyLimit: 30 },
 ]
-const YARDSTICK = 'bare Ink'
+const YARDSTICK_NAME = 'bare Ink'
 
 /** A state folder in which Anna has so many messages with Billy. */
-function history(messages: number): string {
+function writeHistory(messages: number): string {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-bench-'))
   mkdirSync(join(folder, 'mesh-chat'))
   const since = Date.now() - messages * 1_000
@@ -37,11 +37,11 @@ function history(messages: number): string {
   return folder
 }
 
-async function keys(terminal: Terminal, count: number): Promise<number> {
+async function measureKeyLatency(terminal: Terminal, count: number): Promise<number> {
   const samples: number[] = []
   for (let n = 0; n < count; n++) {
     await sleep(40)
-    samples.push(await terminal.key(n % 20 === 19 ? '\u0015' : 'x'))
+    samples.push(await terminal.keyLatency(n % 20 === 19 ? '\u0015' : 'x'))
   }
   return median(samples)
 }
@@ -52,8 +52,8 @@ export const screen: Benchmark = {
   async run(small) {
     const [rounds, count, seconds] = small ? [1, 5, 1] : [5, 60, 5]
     const mesh = await startMesh(1)
-    const full = history(small ? 1_000 : 100_000)
-    const empty = history(0)
+    const full = writeHistory(small ? 1_000 : 100_000)
+    const empty = writeHistory(0)
     const billy = io(`http://127.0.0.1:${mesh.ports[0]}`, { transports: ['websocket'] })
     await new Promise<void>(resolve => billy.on('connect', resolve))
     billy.emit('identify', 'Billy')
@@ -66,7 +66,7 @@ export const screen: Benchmark = {
     try {
       // The index is made once.
       const first = client(full, 80, 24)
-      await first.shows('write to Billy')
+      await first.waitForText('write to Billy')
       first.stop()
       for (const { columns, rows, keyLimit } of SIZES) {
         const at = `${columns}×${rows}`
@@ -82,16 +82,16 @@ export const screen: Benchmark = {
           const bare = new Terminal([join(BUILD, 'bench/yardsticks/bare-ink.js')], columns, rows, {
             NODE_ENV: 'production',
           })
-          await bare.shows('the quick brown')
+          await bare.waitForText('the quick brown')
           bareStart.push(performance.now() - since)
-          bareKey.push(await keys(bare, count))
+          bareKey.push(await measureKeyLatency(bare, count))
           bare.stop()
           since = performance.now()
           const anna = client(full, columns, rows)
-          await anna.shows('write to Billy')
+          await anna.waitForText('write to Billy')
           start.push(performance.now() - since)
-          await anna.shows('2 online')
-          key.push(await keys(anna, count))
+          await anna.waitForText('2 online')
+          key.push(await measureKeyLatency(anna, count))
           const before = anna.usage()
           for (let n = 0; n < seconds * 100; n++) {
             billy.emit('im', { to: 'Anna', text: `live message ${n} of some words` })
@@ -102,7 +102,7 @@ export const screen: Benchmark = {
           rss.push(after.rss / 1e6)
           anna.stop()
           const other = client(empty, columns, rows)
-          await other.shows('2 online')
+          await other.waitForText('2 online')
           for (let n = 0; n < seconds * 100; n++) {
             billy.emit('im', { to: 'Anna', text: `live message ${n} of some words` })
             await sleep(10)
@@ -115,14 +115,14 @@ export const screen: Benchmark = {
             name: `start to first frame, ${at}`,
             unit: 'ms',
             samples: start,
-            yardstick: { name: YARDSTICK, samples: bareStart },
+            yardstick: { name: YARDSTICK_NAME, samples: bareStart },
             limit: 600,
           },
           {
             name: `key to frame, ${at}`,
             unit: 'ms',
             samples: key,
-            yardstick: { name: YARDSTICK, samples: bareKey },
+            yardstick: { name: YARDSTICK_NAME, samples: bareKey },
             limit: keyLimit,
           },
           { name: `CPU at 100 messages/s, ${at}`, unit: '% of a core', samples: cpu },

@@ -7,7 +7,7 @@ const STORES = fileURLToPath(new URL('yardsticks/name-stores.js', import.meta.ur
 const NAMES = 100_000
 
 /** Each in a process of its own, so that nothing of another is counted. */
-function measure(kind: 'compact' | 'map' | 'array', names: number, round: number): StoreReading {
+function measureStore(kind: 'compact' | 'map' | 'array', names: number, round: number): StoreReading {
   const args = ['--expose-gc', STORES, kind, `${names}`, `${round + 1}`]
   return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as StoreReading
 }
@@ -18,9 +18,9 @@ export const users: Benchmark = {
   async run(small) {
     const [rounds, names] = small ? [1, 5_000] : [5, NAMES]
     const readings = Array.from({ length: rounds }, (_, round) => ({
-      own: measure('compact', names, round),
-      map: measure('map', names, round),
-      array: measure('array', names, round),
+      own: measureStore('compact', names, round),
+      map: measureStore('map', names, round),
+      array: measureStore('array', names, round),
     }))
     const own = (key: keyof StoreReading) => readings.map(reading => reading.own[key])
     const operation = (name: string, key: keyof StoreReading): Measure => ({

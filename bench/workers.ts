@@ -1,17 +1,17 @@
 import { availableParallelism } from 'node:os'
-import { surveyOnce } from '../cli/top/poller.ts'
+import { pollOnce } from '../cli/top/poller.ts'
 import { connectPairs, type Load, PAIRS, saturate } from './support/load.ts'
 import { RawClient } from './support/raw-client.ts'
 import type { Benchmark, Measure } from './support/report.ts'
 import { type System, sleep, startWorkers, until } from './support/servers.ts'
 
 /** How many share the port. */
-const COUNTS = [1, 2, 4]
+const WORKER_COUNTS = [1, 2, 4]
 const CORES = availableParallelism()
 /** Connections that are opened for one to come to the worker wanted. */
-const MOST_TRIES = 200
+const MAX_CONNECT_TRIES = 200
 
-interface Found {
+interface WorkerSample {
   /** CPU of all the server's processes, s per 100,000 messages. */
   cpu: number
   /** Messages a second. */
@@ -21,22 +21,22 @@ interface Found {
 }
 
 /** The workers, from 1, of a pair's users: of any two of so many there are as many pairs. */
-function placesOf(pair: number, workers: number): [sender: number, recipient: number] {
+function workersOfPair(pair: number, workers: number): [sender: number, recipient: number] {
   return [(pair % workers) + 1, (Math.floor(pair / workers) % workers) + 1]
 }
 
 /** The share of the pairs whose users are at two workers. */
-function shareBetween(workers: number): number {
-  const places = Array.from({ length: PAIRS }, (_, pair) => placesOf(pair, workers))
+function crossWorkerShare(workers: number): number {
+  const places = Array.from({ length: PAIRS }, (_, pair) => workersOfPair(pair, workers))
   return places.filter(([sender, recipient]) => sender !== recipient).length / PAIRS
 }
 
 /** Waits until so many servers have links from each to each, and each knows so many users. */
-async function met(system: System, servers: number, users: number): Promise<void> {
+async function waitForMesh(system: System, servers: number, users: number): Promise<void> {
   await until(`a mesh of ${servers} that knows ${users} users`, async () => {
     // A question is a connection of its own.
     await sleep(100)
-    const survey = await surveyOnce(`http://127.0.0.1:${system.ports[0]}`, undefined)
+    const survey = await pollOnce(`http://127.0.0.1:${system.ports[0]}`, undefined)
     if (typeof survey === 'string' || !survey.ok || survey.servers.length !== servers) return false
     return survey.servers.every(({ status }) => {
       const links = status?.links.filter(({ outbound, inbound }) => outbound === 'open' && inbound) ?? []
@@ -46,10 +46,10 @@ async function met(system: System, servers: number, users: number): Promise<void
 }
 
 /** Connects again until it is to this worker, which a session's id begins with. */
-async function openAt(port: number, worker: number): Promise<RawClient> {
-  for (let tries = 0; tries < MOST_TRIES; tries++) {
+async function openAtWorker(port: number, worker: number): Promise<RawClient> {
+  for (let tries = 0; tries < MAX_CONNECT_TRIES; tries++) {
     const client = await RawClient.open(port)
-    if (client.session.startsWith(`${worker}.`)) return client
+    if (client.sessionId.startsWith(`${worker}.`)) return client
     client.close()
   }
   throw new Error(`no connection came to worker ${worker}`)
@@ -57,18 +57,18 @@ async function openAt(port: number, worker: number): Promise<RawClient> {
 
 async function connectAll(system: System, workers: number | undefined): Promise<Load> {
   const [port = 0] = system.ports
-  await met(system, workers ?? 1, 0)
+  await waitForMesh(system, workers ?? 1, 0)
   const load = await connectPairs(system, async pair => {
     if (workers === undefined) return [await RawClient.open(port), await RawClient.open(port)]
-    const [sender, recipient] = placesOf(pair, workers)
+    const [sender, recipient] = workersOfPair(pair, workers)
     // One after the other: two that take turns could miss their workers for good.
-    return [await openAt(port, sender), await openAt(port, recipient)]
+    return [await openAtWorker(port, sender), await openAtWorker(port, recipient)]
   })
-  await met(system, workers ?? 1, 2 * PAIRS)
+  await waitForMesh(system, workers ?? 1, 2 * PAIRS)
   return load
 }
 
-async function measured(load: Load, messages: number): Promise<Found> {
+async function measureSaturated(load: Load, messages: number): Promise<WorkerSample> {
   load.latencies = []
   const before = process.cpuUsage()
   const { cpu, rate } = await saturate(load, messages)
@@ -79,7 +79,7 @@ async function measured(load: Load, messages: number): Promise<Found> {
 
 async function run(small: boolean): Promise<Measure[]> {
   const [rounds, messages] = small ? [1, 2_000] : [5, 120_000]
-  const tried = [undefined, ...COUNTS]
+  const tried = [undefined, ...WORKER_COUNTS]
   const systems: System[] = []
   const loads: Load[] = []
   for (const workers of tried) {
@@ -89,14 +89,14 @@ async function run(small: boolean): Promise<Measure[]> {
   }
   // Warms up, and is not counted.
   for (const load of loads) await saturate(load, small ? 1_000 : 40_000)
-  const found = loads.map((): Found[] => [])
+  const found = loads.map((): WorkerSample[] => [])
   for (let round = 0; round < rounds; round++) {
-    for (const [at, load] of loads.entries()) found[at]?.push(await measured(load, messages))
+    for (const [at, load] of loads.entries()) found[at]?.push(await measureSaturated(load, messages))
   }
   for (const system of systems) system.stop()
   const [alone = [], ...shared] = found
-  return COUNTS.flatMap((workers, at): Measure[] => {
-    const measure = (name: string, unit: string, key: keyof Found): Measure => ({
+  return WORKER_COUNTS.flatMap((workers, at): Measure[] => {
+    const measure = (name: string, unit: string, key: keyof WorkerSample): Measure => ({
       name: `${workers} ${workers === 1 ? 'worker' : 'workers'}: ${name}`,
       unit,
       samples: (shared[at] ?? []).map(one => one[key]),
@@ -110,16 +110,16 @@ async function run(small: boolean): Promise<Measure[]> {
   })
 }
 
-const percent = (workers: number) => `${Math.round(shareBetween(workers) * 100)} %`
+const percent = (workers: number) => `${Math.round(crossWorkerShare(workers) * 100)} %`
 /** What the load leaves. */
-const useful = Math.max(1, CORES - 1)
+const usefulWorkers = Math.max(1, CORES - 1)
 
 export const workers: Benchmark = {
   name: 'workers',
   about:
     `messages of 100 bytes from ${PAIRS} senders to ${PAIRS} recipients on one port, as fast as they go, with ` +
-    `${COUNTS.join(', ')} workers and with one process without --workers. Here are ${CORES} cores, of which the load ` +
-    `takes one: past ${useful} ${useful === 1 ? 'worker' : 'workers'} the rate cannot be expected to rise, and what ` +
-    `goes between two workers costs a link (${COUNTS.map(percent).join(', ')} of the messages)`,
+    `${WORKER_COUNTS.join(', ')} workers and with one process without --workers. Here are ${CORES} cores, of which the load ` +
+    `takes one: past ${usefulWorkers} ${usefulWorkers === 1 ? 'worker' : 'workers'} the rate cannot be expected to rise, and what ` +
+    `goes between two workers costs a link (${WORKER_COUNTS.map(percent).join(', ')} of the messages)`,
   run,
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Argument, Command } from 'commander'
-import { completion, SHELLS, type Shell } from '../src/programs/completion.ts'
+import { completionScript, SHELLS, type Shell } from '../src/programs/completion.ts'
 import { EXIT, fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import { chat } from './commands/chat.ts'
@@ -11,7 +11,7 @@ import { send } from './commands/send.ts'
 import { tail } from './commands/tail.ts'
 import { who } from './commands/who.ts'
 import { HELP } from './help.ts'
-import { addServerOptions, addUserOptions, checkedName, type ServerArguments, whereabouts } from './options.ts'
+import { addServerOptions, addUserOptions, connectionTarget, parseNameOption, type ServerArguments } from './options.ts'
 import { SettingsFile } from './settings.ts'
 import type { TopArguments } from './top/top.ts'
 
@@ -42,13 +42,13 @@ addUserOptions(program)
   .option('--no-color', 'no colours; so does NO_COLOR in the environment')
   .action(async (args: ChatArguments) => {
     const settings = new SettingsFile()
-    const where = whereabouts(args, settings)
-    const to = args.to === undefined ? undefined : checkedName('--to', args.to)
+    const target = connectionTarget(args, settings)
+    const to = args.to === undefined ? undefined : parseNameOption('--to', args.to)
     if (!args.color) process.env.NO_COLOR = '1'
     const plain = args.plain || args.json || args.screenReader || process.env.INK_SCREEN_READER === 'true'
     const terminal = process.stdin.isTTY && process.stdout.isTTY && !plain && process.env.TERM !== 'dumb'
     const screen = terminal ? (args.inline ? 'inline' : 'whole') : undefined
-    await chat({ ...where, to, settings, screen, history: args.history, json: args.json === true })
+    await chat({ ...target, to, settings, screen, history: args.history, json: args.json === true })
   })
 
 addUserOptions(program.command('send').description('Sends one message, and ends with what became of it.'))
@@ -72,22 +72,22 @@ program
   .action(printHistory)
 
 const identities = program.command('identity').description('Shows or moves your key, where users are known by keys.')
-const ofUser = ['--user <name>', 'whose (default: who you were last)'] as const
+const userOption = ['--user <name>', 'whose (default: who you were last)'] as const
 identities
   .command('show')
   .description('Prints your name, the words of your key, and the public key itself.')
-  .option(...ofUser)
+  .option(...userOption)
   .action(args => identity('show', undefined, args))
 identities
   .command('export')
   .description('Prints the private key: whoever has it is you.')
-  .option(...ofUser)
+  .option(...userOption)
   .action(args => identity('export', undefined, args))
 identities
   .command('import')
   .description('Takes a key that was exported on another machine.')
   .argument('[file]', 'the key (default: stdin)')
-  .option(...ofUser)
+  .option(...userOption)
   .option('--replace', 'in place of the one that is here')
   .action((file, args) => identity('import', file, args))
 
@@ -117,7 +117,7 @@ program
   .command('completion')
   .description('Prints the script that teaches a shell to complete mesh-chat; it says how to load it.')
   .addArgument(new Argument('<shell>', 'which').choices(SHELLS))
-  .action((shell: Shell) => console.log(completion(shell, program)))
+  .action((shell: Shell) => console.log(completionScript(shell, program)))
 
 program
   .parseAsync()

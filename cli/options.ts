@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import { addressOf, readLocalConfig } from '../src/programs/config.ts'
+import { readLocalConfig, toServerAddress } from '../src/programs/config.ts'
 import { EXIT, fail } from '../src/programs/fail.ts'
 import { parseUserName } from '../src/protocol/names.ts'
-import type { Whereabouts } from './session/go-online.ts'
+import type { ConnectionTarget } from './session/go-online.ts'
 import type { SettingsFile } from './settings.ts'
 
 /** The options that say where to connect; all commands have them. */
@@ -33,11 +33,11 @@ export function addUserOptions(command: Command): Command {
 }
 
 /** As whom to connect, and where: as told, else as it was last time. */
-export function whereabouts(args: ServerArguments & { user?: string }, settings: SettingsFile): Whereabouts {
+export function connectionTarget(args: ServerArguments & { user?: string }, settings: SettingsFile): ConnectionTarget {
   const given = args.user ?? settings.settings.user ?? fail(EXIT.usage, 'who are you? Say it with: --user NAME')
   return {
-    user: checkedName('--user', given),
-    ...serversOf(args, settings),
+    user: parseNameOption('--user', given),
+    ...resolveServers(args, settings),
     token: readToken(args.tokenFile),
     insecure: args.insecure,
   }
@@ -53,12 +53,12 @@ function readToken(file: string | undefined): string | undefined {
 }
 
 /** A user's name as it was given with an option. */
-export function checkedName(option: string, given: string): string {
+export function parseNameOption(option: string, given: string): string {
   const name = parseUserName(given)
   return name.ok ? name.value : fail(EXIT.usage, `${option}: ${name.reason}`)
 }
 
-export function serversOf(
+export function resolveServers(
   args: ServerArguments,
   settings: SettingsFile,
 ): { servers: string[]; ca: string | undefined } {
@@ -87,10 +87,10 @@ function chooseServers(args: ServerArguments, last: string | undefined): string[
     if (!Number.isInteger(port) || port < 1 || port > 65_535) {
       fail(EXIT.usage, `--port ${args.port}: give a number from 1 to 65535`)
     }
-    return [addressOf({ id: '', ip: args.host ?? '127.0.0.1', port }).url]
+    return [toServerAddress({ id: '', ip: args.host ?? '127.0.0.1', port }).url]
   }
   const config = readLocalConfig()
-  const urls = config?.servers.map(server => addressOf(server, config.tls !== undefined).url) ?? []
+  const urls = config?.servers.map(server => toServerAddress(server, config.tls !== undefined).url) ?? []
   const first = last ?? urls[Math.floor(Math.random() * urls.length)] ?? 'http://127.0.0.1:3001'
   return [...new Set([first, ...urls])]
 }

@@ -5,27 +5,27 @@ import type { Config, ConfiguredServer } from '../src/programs/config.ts'
 import { packageFile } from '../src/programs/package.ts'
 
 /** How long a server may take to listen, ms. */
-const START_MS = 10_000
+const START_TIMEOUT_MS = 10_000
 
 /** The servers of a config, each a process of its own. */
-export class Servers {
+export class ServerProcesses {
   readonly #children: ChildProcess[] = []
   #stopping = false
 
   /**
-   * @param line one line of a server's log
-   * @param ended a server ended by itself, with this code
+   * @param onLine one line of a server's log
+   * @param onExit a server ended by itself, with this code
    */
-  constructor(config: Config, line: (id: string, text: string) => void, ended: (id: string, code: number) => void) {
+  constructor(config: Config, onLine: (id: string, text: string) => void, onExit: (id: string, code: number) => void) {
     for (const { id } of config.servers) {
       const args = [packageFile('dist/daemon/main.js'), '--id', id, '--config', config.file, '--log-format', 'text']
       // A ^C reaches the whole process group; each server is to hear of the end from here only.
       const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
       for (const stream of [child.stdout, child.stderr]) {
-        createInterface({ input: stream }).on('line', text => line(id, text))
+        createInterface({ input: stream }).on('line', text => onLine(id, text))
       }
       child.on('exit', code => {
-        if (!this.#stopping) ended(id, code ?? 1)
+        if (!this.#stopping) onExit(id, code ?? 1)
       })
       this.#children.push(child)
     }
@@ -40,17 +40,17 @@ export class Servers {
 }
 
 /** Waits until every server accepts connections; throws, naming the one that does not. */
-export async function listening(servers: readonly ConfiguredServer[]): Promise<void> {
-  const until = performance.now() + START_MS
+export async function waitUntilListening(servers: readonly ConfiguredServer[]): Promise<void> {
+  const deadline = performance.now() + START_TIMEOUT_MS
   for (const server of servers) {
-    while (!(await accepts(server))) {
-      if (performance.now() > until) throw new Error(`${server.id} does not listen on ${server.ip}:${server.port}`)
+    while (!(await isListening(server))) {
+      if (performance.now() > deadline) throw new Error(`${server.id} does not listen on ${server.ip}:${server.port}`)
       await new Promise(resolve => setTimeout(resolve, 50))
     }
   }
 }
 
-export function accepts({ ip, port }: ConfiguredServer): Promise<boolean> {
+export function isListening({ ip, port }: ConfiguredServer): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(port, ip)
     const end = (answer: boolean) => () => {

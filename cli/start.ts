@@ -7,13 +7,13 @@ import { randomBytes } from 'node:crypto'
 import { userInfo } from 'node:os'
 import { Command } from 'commander'
 import type { SessionRequest } from '../src/client/events.ts'
-import { addressOf, type Config, ConfigError, readConfig } from '../src/programs/config.ts'
+import { type Config, ConfigError, readConfig, toServerAddress } from '../src/programs/config.ts'
 import { EXIT, fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import { parseUserName } from '../src/protocol/names.ts'
 import { chat } from './commands/chat.ts'
-import { accepts, listening, Servers } from './server-processes.ts'
-import { connect, NOTHING_KEPT } from './session/connection.ts'
+import { isListening, ServerProcesses, waitUntilListening } from './server-processes.ts'
+import { NO_STORAGE, openSession } from './session/connection.ts'
 import { SettingsFile } from './settings.ts'
 
 const args = new Command('start')
@@ -24,16 +24,16 @@ const args = new Command('start')
   .parse()
   .opts<{ config?: string; logs?: boolean }>()
 
-const config = load()
+const config = loadConfig()
 for (const server of config.servers) {
-  if (await accepts(server)) {
+  if (await isListening(server)) {
     fail(EXIT.general, `port ${server.port} of ${server.id} is in use; stop what listens there, or edit ${config.file}`)
   }
 }
-if (process.stdin.isTTY && process.stdout.isTTY && !args.logs) await withChat()
-else withLogs()
+if (process.stdin.isTTY && process.stdout.isTTY && !args.logs) await runWithChat()
+else runWithLogs()
 
-function load(): Config {
+function loadConfig(): Config {
   try {
     return readConfig(args.config)
   } catch (error) {
@@ -41,8 +41,8 @@ function load(): Config {
   }
 }
 
-function withLogs(): void {
-  const servers = new Servers(
+function runWithLogs(): void {
+  const servers = new ServerProcesses(
     config,
     (id, text) => console.log(`${id}: ${text}`),
     (_, code) => {
@@ -53,18 +53,18 @@ function withLogs(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => servers.stop())
 }
 
-async function withChat(): Promise<void> {
+async function runWithChat(): Promise<void> {
   console.error(`Starting ${config.servers.map(({ id, port }) => `${id} on ${port}`).join(', ')} …`)
-  const last = new Map<string, string>()
-  const servers = new Servers(
+  const lastLogLines = new Map<string, string>()
+  const servers = new ServerProcesses(
     config,
-    (id, text) => last.set(id, text),
-    (id, code) => fail(code, `${id} ended: ${last.get(id) ?? 'it said nothing'}`),
+    (id, text) => lastLogLines.set(id, text),
+    (id, code) => fail(code, `${id} ended: ${lastLogLines.get(id) ?? 'it said nothing'}`),
   )
-  await listening(config.servers)
-  const [first, second = first] = config.servers.map(server => addressOf(server).url)
+  await waitUntilListening(config.servers)
+  const [first, second = first] = config.servers.map(server => toServerAddress(server).url)
   if (first === undefined || second === undefined) return
-  echo('Echo', second)
+  runEchoBot('Echo', second)
   const settings = new SettingsFile()
   const name = parseUserName(settings.settings.user ?? userInfo().username)
   await chat({
@@ -74,15 +74,15 @@ async function withChat(): Promise<void> {
     settings,
     history: true,
     screen: 'whole',
-    ending: () => servers.stop(),
+    onExit: () => servers.stop(),
   })
 }
 
 /** A user who answers every message. Keeps nothing. */
-function echo(user: string, server: string): void {
+function runEchoBot(user: string, server: string): void {
   const instance = randomBytes(12).toString('base64url')
   const options = { user, client: `mesh-chat-echo/${VERSION}`, instance, servers: [server], random: Math.random }
-  const send: (request: SessionRequest) => void = connect(options, NOTHING_KEPT, event => {
+  const send: (request: SessionRequest) => void = openSession(options, NO_STORAGE, event => {
     if (event.type !== 'message' || event.origin !== 'live' || event.message.from === user) return
     const { from, text } = event.message
     setTimeout(() => send({ type: 'compose', to: from, text: `You said: ${text}` }), 300)

@@ -1,24 +1,24 @@
 import type { Server, Socket } from 'socket.io'
 import type { AuthMode, Challenge, Credential } from '../src/protocol/credentials.ts'
-import { readComposed } from '../src/protocol/guards.ts'
+import { parseComposedMessage } from '../src/protocol/guards.ts'
 import {
-  gotSchema,
-  type Identify,
-  identifySchema,
-  originalImSchema,
+  type IdentifyRequest,
+  identifyRequestSchema,
+  legacyMessageSchema,
   type Refusal,
+  receivedCountSchema,
   relayRequestSchema,
 } from '../src/protocol/messages.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { checkProof, makeChallenge } from './auth/challenge.ts'
 import { checkToken, type TokenKey } from './auth/tokens.ts'
 import type { Log } from './log/log.ts'
-import { Malformed } from './log/malformed-payloads.ts'
-import { Wire } from './transport/backpressure.ts'
-import { EventPackets } from './transport/event-reader.ts'
-import { Packet, TurnFrames } from './transport/frame-batch.ts'
+import { MalformedPayloads } from './log/malformed-payloads.ts'
+import { Backpressure } from './transport/backpressure.ts'
+import { EventReader } from './transport/event-reader.ts'
+import { FrameBatch, Packet } from './transport/frame-batch.ts'
 import { fatePacket, imPacket } from './transport/im-packets.ts'
-import { slim } from './transport/release-request.ts'
+import { releaseRequest } from './transport/release-request.ts'
 import { identifiedPacket, packedDelta, rosterPacket } from './transport/roster-packets.ts'
 
 /**
@@ -28,26 +28,26 @@ import { identifiedPacket, packedDelta, rosterPacket } from './transport/roster-
 interface Client {
   readonly connection: number
   readonly socket: Socket
-  readonly frames: TurnFrames
-  calls: Map<number, (payload: unknown) => void> | undefined
+  readonly batch: FrameBatch
+  pendingCalls: Map<number, (payload: unknown) => void> | undefined
   /** Counts what it sent that is not what it must be. */
-  dropped: ((event: string) => void) | undefined
+  countMalformed: ((event: string) => void) | undefined
   /** What it is to sign, where users are known by keys. */
   challenge: Challenge | undefined
   /** Whether it takes long rosters and deltas packed. */
-  packed: boolean
+  acceptsPacked: boolean
   /** How often it has shown a proof or a token. */
-  shown: number
+  credentialAttempts: number
 }
 
 /** Checking a signature takes longer than all else that a packet can ask for: more are not looked at. */
-const MOST_SHOWN = 20
+const MAX_CREDENTIAL_ATTEMPTS = 20
 
 /** The number of the call of one who identifies while it connects, in Socket.IO's `auth`: the event `identified` answers. */
-const AT_CONNECT = -1
+const CONNECT_CALL = -1
 
 /** How users prove their names to a server of this id. */
-export interface Auth {
+export interface AuthOptions {
   server: string
   mode: AuthMode
   /** Checks tokens. */
@@ -55,30 +55,30 @@ export interface Auth {
 }
 
 /** Takes an event's payload; false: it is not what it must be. */
-type Taker = (client: Client, payload: unknown, call: number | undefined) => boolean
+type EventHandler = (client: Client, payload: unknown, call: number | undefined) => boolean
 
 /** The gate of the clients: the default namespace. Checks every payload, then hands it to the core. */
 export class ClientGateway {
   readonly #step: (input: Input) => void
-  readonly #auth: Auth
-  readonly #malformed: Malformed
-  readonly #gathered: () => void
+  readonly #auth: AuthOptions
+  readonly #malformed: MalformedPayloads
+  readonly #onPending: () => void
   #clients = new Map<number, Client>()
   /** Connections that something of this turn waits for. */
-  #waiting: TurnFrames[] = []
-  #numbers = 0
-  readonly #waits = (frames: TurnFrames) => {
-    this.#waiting.push(frames)
-    this.#gathered()
+  #pendingBatches: FrameBatch[] = []
+  #lastNumber = 0
+  readonly #onBatchPending = (batch: FrameBatch) => {
+    this.#pendingBatches.push(batch)
+    this.#onPending()
   }
 
-  /** @param gathered called when something waits for the end of this turn: `flush` is to be called then. */
-  constructor(io: Server, auth: Auth, log: Log, step: (input: Input) => void, gathered: () => void) {
+  /** @param onPending called when something waits for the end of this turn: `flush` is to be called then. */
+  constructor(io: Server, auth: AuthOptions, log: Log, step: (input: Input) => void, onPending: () => void) {
     this.#step = step
     this.#auth = auth
-    this.#malformed = new Malformed(log)
-    this.#gathered = gathered
-    io.on('connection', socket => this.#connected(socket))
+    this.#malformed = new MalformedPayloads(log)
+    this.#onPending = onPending
+    io.on('connection', socket => this.#onConnection(socket))
   }
 
   /** How often something came in that is not what it must be. */
@@ -88,119 +88,125 @@ export class ClientGateway {
 
   /** Sends what this turn has for each connection. */
   flush(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const frames of waiting) frames.flush()
+    const batches = this.#pendingBatches
+    this.#pendingBatches = []
+    for (const batch of batches) batch.flush()
   }
 
   perform(effect: Effect): void {
     if (effect.type === 'answer') {
       const client = this.#clients.get(effect.connection)
-      if (client !== undefined) answer(client, effect.call, effect.payload)
+      if (client !== undefined) sendAnswer(client, effect.call, effect.payload)
     } else if (effect.type === 'close') {
       const socket = this.#clients.get(effect.connection)?.socket
       socket?.disconnect()
-      if (socket !== undefined) Wire.of(socket.conn)?.close()
+      if (socket !== undefined) Backpressure.of(socket.conn)?.close()
     } else if (effect.type === 'emit') {
       const { message } = effect
       const packet = new Packet(message.event === 'im' ? imPacket(message.payload) : eventPacket(message))
       const packed = (message.event === 'roster' ? packedDelta(message.payload) : undefined) ?? packet
       for (const id of effect.to) {
         const client = this.#clients.get(id)
-        client?.frames.add(client.packed ? packed : packet)
+        client?.batch.add(client.acceptsPacked ? packed : packet)
       }
     }
   }
 
-  #connected(socket: Socket): void {
-    const hello: unknown = socket.handshake.auth.identify
-    slim(socket)
-    const connection = ++this.#numbers
-    const frames = new TurnFrames(socket.conn, this.#waits, Wire.of(socket.conn))
+  #onConnection(socket: Socket): void {
+    const identifyPayload: unknown = socket.handshake.auth.identify
+    releaseRequest(socket)
+    const connection = ++this.#lastNumber
+    const batch = new FrameBatch(socket.conn, this.#onBatchPending, Backpressure.of(socket.conn))
     const client: Client = {
       connection,
       socket,
-      frames,
-      calls: undefined,
-      dropped: undefined,
+      batch,
+      pendingCalls: undefined,
+      countMalformed: undefined,
       challenge: undefined,
-      packed: false,
-      shown: 0,
+      acceptsPacked: false,
+      credentialAttempts: 0,
     }
     this.#clients.set(connection, client)
     this.#step({ type: 'connected', connection, address: socket.conn.remoteAddress })
-    socket.onAny((event: string, ...args: unknown[]) => this.#ordinary(client, event, args))
-    const packets = EventPackets.of(socket.conn)
-    if (packets !== undefined) {
-      packets.take = (event, payload, call) => this.#clients.has(connection) && this.#take(client, event, payload, call)
+    socket.onAny((event: string, ...args: unknown[]) => this.#handleSocketIoEvent(client, event, args))
+    const reader = EventReader.of(socket.conn)
+    if (reader !== undefined) {
+      reader.onEvent = (event, payload, call) =>
+        this.#clients.has(connection) && this.#handleEvent(client, event, payload, call)
     }
     socket.on('disconnect', () => {
-      if (packets !== undefined) packets.take = undefined
+      if (reader !== undefined) reader.onEvent = undefined
       this.#clients.delete(connection)
       this.#step({ type: 'disconnected', connection })
     })
-    if (hello === undefined) return
-    this.#take(client, 'identify', hello, AT_CONNECT)
-    frames.flush()
+    if (identifyPayload === undefined) return
+    this.#handleEvent(client, 'identify', identifyPayload, CONNECT_CALL)
+    batch.flush()
   }
 
   /** What came the ordinary way, through Socket.IO's decoder. */
-  #ordinary(client: Client, event: string, args: readonly unknown[]): void {
-    const answering = args.at(-1)
+  #handleSocketIoEvent(client: Client, event: string, args: readonly unknown[]): void {
+    const acknowledge = args.at(-1)
     const payload = typeof args[0] === 'function' ? undefined : args[0]
-    if (typeof answering !== 'function') return void this.#take(client, event, payload, undefined)
-    const call = -++this.#numbers
-    client.calls ??= new Map()
-    client.calls.set(call, payload => answering(payload))
-    if (!this.#take(client, event, payload, call)) client.calls.delete(call)
+    if (typeof acknowledge !== 'function') return void this.#handleEvent(client, event, payload, undefined)
+    const call = -++this.#lastNumber
+    client.pendingCalls ??= new Map()
+    client.pendingCalls.set(call, payload => acknowledge(payload))
+    if (!this.#handleEvent(client, event, payload, call)) client.pendingCalls.delete(call)
   }
 
   /** False: there is no such event. */
-  #take(client: Client, event: string, payload: unknown, call: number | undefined): boolean {
-    const take = this.#takers.get(event)
-    if (take === undefined) return false
-    if (take(client, payload, call)) return true
-    client.dropped ??= this.#malformed.counter(`connection ${client.connection}`)
-    client.dropped(event)
+  #handleEvent(client: Client, event: string, payload: unknown, call: number | undefined): boolean {
+    const handler = this.#handlers.get(event)
+    if (handler === undefined) return false
+    if (handler(client, payload, call)) return true
+    client.countMalformed ??= this.#malformed.counterFor(`connection ${client.connection}`)
+    client.countMalformed(event)
     const message = `the payload of ${event} is not what it must be`
     const refusal: Refusal = { ok: false, code: 'bad-payload', message }
-    if (call !== undefined) answer(client, call, refusal)
-    else client.frames.add(new Packet(eventPacket({ event: 'refused', payload: { ...refusal, event } })))
+    if (call !== undefined) sendAnswer(client, call, refusal)
+    else client.batch.add(new Packet(eventPacket({ event: 'refused', payload: { ...refusal, event } })))
     return true
   }
 
-  #identify: Taker = (client, payload, call) => {
+  #identify: EventHandler = (client, payload, call) => {
     const { connection } = client
     const calling = call === undefined ? {} : { call }
-    const hello = identifySchema.safeParse(payload)
-    if (!hello.success && typeof payload !== 'string') return false
-    if (!hello.success) {
+    const request = identifyRequestSchema.safeParse(payload)
+    if (!request.success && typeof payload !== 'string') return false
+    if (!request.success) {
       this.#step({ type: 'identify', connection, user: payload, protocol: 1, ...calling })
       return true
     }
-    const { user, connections = false } = hello.data
-    client.packed = hello.data.packed === true
+    const { user, connections = false } = request.data
+    client.acceptsPacked = request.data.packed === true
     const step = (credential?: Credential) => {
       const shown = credential === undefined ? {} : { credential }
       this.#step({ type: 'identify', connection, user, protocol: 2, connections, ...shown, ...calling })
     }
     const { mode, tokenKey } = this.#auth
-    const proves = mode === 'key' ? hello.data.proof !== undefined : hello.data.token !== undefined
-    if (proves && ++client.shown > MOST_SHOWN)
+    const hasCredential = mode === 'key' ? request.data.proof !== undefined : request.data.token !== undefined
+    if (hasCredential && ++client.credentialAttempts > MAX_CREDENTIAL_ATTEMPTS)
       step({ kind: 'invalid', reason: 'too much was shown that proves nothing' })
-    else if (mode === 'key' && call !== undefined) this.#keyed(client, hello.data, call, step)
-    else if (tokenKey !== undefined && hello.data.token !== undefined)
-      void checkToken(tokenKey, hello.data.token).then(step)
+    else if (mode === 'key' && call !== undefined) this.#checkKey(client, request.data, call, step)
+    else if (tokenKey !== undefined && request.data.token !== undefined)
+      void checkToken(tokenKey, request.data.token).then(step)
     else step()
     return true
   }
 
   /** Asks for the proof of a key, or checks it. */
-  #keyed(client: Client, { user, key, proof }: Identify, call: number, step: (credential: Credential) => void): void {
+  #checkKey(
+    client: Client,
+    { user, key, proof }: IdentifyRequest,
+    call: number,
+    step: (credential: Credential) => void,
+  ): void {
     if (key === undefined || proof === undefined) {
       client.challenge = makeChallenge(this.#auth.server, client.connection)
       const message = 'this mesh knows its users by their keys: sign the challenge'
-      return answer(client, call, { ok: false, code: 'prove-key', message, challenge: client.challenge })
+      return sendAnswer(client, call, { ok: false, code: 'prove-key', message, challenge: client.challenge })
     }
     // Good for one try.
     const { challenge } = client
@@ -208,38 +214,38 @@ export class ClientGateway {
     step(checkProof(user, key, proof, challenge))
   }
 
-  #im: Taker = ({ connection }, payload, call) => {
-    const message = readComposed(payload) ?? originalImSchema.safeParse(payload).data
+  #im: EventHandler = ({ connection }, payload, call) => {
+    const message = parseComposedMessage(payload) ?? legacyMessageSchema.safeParse(payload).data
     if (message === undefined) return false
     this.#step(call === undefined ? { type: 'im', connection, message } : { type: 'im', connection, message, call })
     return true
   }
 
   /** Not answered: a call would wait for ever, and be kept for as long. */
-  #got: Taker = ({ connection }, payload, call) => {
-    const count = gotSchema.safeParse(payload)
+  #got: EventHandler = ({ connection }, payload, call) => {
+    const count = receivedCountSchema.safeParse(payload)
     if (!count.success || call !== undefined) return false
     this.#step({ type: 'got', connection, count: count.data })
     return true
   }
 
-  #roster: Taker = ({ connection }, _, call) => {
+  #roster: EventHandler = ({ connection }, _, call) => {
     if (call !== undefined) this.#step({ type: 'roster', connection, call })
     return call !== undefined
   }
 
-  #key: Taker = ({ connection }, user, call) => {
+  #key: EventHandler = ({ connection }, user, call) => {
     if (call !== undefined) this.#step({ type: 'key', connection, user, call })
     return call !== undefined
   }
 
-  #survey: Taker = ({ connection }, _, call) => {
+  #survey: EventHandler = ({ connection }, _, call) => {
     if (call !== undefined) this.#step({ type: 'survey', connection, call })
     return call !== undefined
   }
 
   /** Not answered, either. */
-  #relay: Taker = ({ connection }, payload, call) => {
+  #relay: EventHandler = ({ connection }, payload, call) => {
     const request = relayRequestSchema.safeParse(payload)
     if (!request.success || call !== undefined) return false
     this.#step({ type: 'relay', connection, to: request.data.to, body: request.data.body })
@@ -247,7 +253,7 @@ export class ClientGateway {
   }
 
   /** By their names, in a `Map`: an event that is called `__proto__` is none of them. */
-  readonly #takers: ReadonlyMap<string, Taker> = new Map([
+  readonly #handlers: ReadonlyMap<string, EventHandler> = new Map([
     ['identify', this.#identify],
     ['im', this.#im],
     ['got', this.#got],
@@ -260,16 +266,16 @@ export class ClientGateway {
 
 type Answer = Extract<Effect, { type: 'answer' }>['payload']
 
-function answer({ frames, calls, packed }: Client, call: number, payload: Answer): void {
-  if (call < AT_CONNECT) {
-    calls?.get(call)?.(payload)
-    calls?.delete(call)
+function sendAnswer({ batch, pendingCalls, acceptsPacked }: Client, call: number, payload: Answer): void {
+  if (call < CONNECT_CALL) {
+    pendingCalls?.get(call)?.(payload)
+    pendingCalls?.delete(call)
   } else if ('roster' in payload) {
-    frames.add(identifiedPacket(call === AT_CONNECT ? '2["identified",' : `3${call}[`, payload, packed))
-  } else if (call === AT_CONNECT) frames.add(new Packet(eventPacket({ event: 'identified', payload })))
-  else if ('users' in payload) frames.add(rosterPacket(call, payload, packed))
-  else if ('delivered' in payload) frames.add(new Packet(fatePacket(call, payload)))
-  else frames.add(new Packet(`3${call}${JSON.stringify([payload])}`))
+    batch.add(identifiedPacket(call === CONNECT_CALL ? '2["identified",' : `3${call}[`, payload, acceptsPacked))
+  } else if (call === CONNECT_CALL) batch.add(new Packet(eventPacket({ event: 'identified', payload })))
+  else if ('users' in payload) batch.add(rosterPacket(call, payload, acceptsPacked))
+  else if ('delivered' in payload) batch.add(new Packet(fatePacket(call, payload)))
+  else batch.add(new Packet(`3${call}${JSON.stringify([payload])}`))
 }
 
 /** An event for Socket.IO's default namespace. */

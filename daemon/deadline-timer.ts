@@ -3,18 +3,18 @@
  * when it fires. So a busy server, whose deadline moves with each message, arms no timer per message.
  */
 export class DeadlineTimer {
-  readonly #ring: () => void
+  readonly #onDeadline: () => void
   #deadline = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
   /** The deadline that the timer was armed for. */
   #armedFor = Number.POSITIVE_INFINITY
 
-  constructor(ring: () => void) {
-    this.#ring = ring
+  constructor(onDeadline: () => void) {
+    this.#onDeadline = onDeadline
   }
 
   /** @param deadline on the clock of `performance.now`, ms; Infinity: never */
-  at(deadline: number): void {
+  set(deadline: number): void {
     this.#deadline = deadline
     if (deadline >= this.#armedFor) return
     clearTimeout(this.#timer)
@@ -34,7 +34,7 @@ export class DeadlineTimer {
     this.#timer = setTimeout(() => {
       this.#armedFor = Number.POSITIVE_INFINITY
       const now = performance.now()
-      if (this.#deadline <= now) this.#ring()
+      if (this.#deadline <= now) this.#onDeadline()
       else if (this.#deadline < Number.POSITIVE_INFINITY) this.#arm(now)
     }, wait)
   }

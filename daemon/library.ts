@@ -5,9 +5,9 @@ import { AUTH_MODES } from '../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS, type Limits } from '../src/protocol/limits.ts'
 import { serverAddressSchema, serverIdSchema, urlSchema } from '../src/protocol/messages.ts'
 import { parseTokenKey } from './auth/tokens.ts'
-import { logInto, SILENT } from './log/log.ts'
-import { run } from './runtime.ts'
-import { checkDoors, doorWarnings } from './settings/exposure.ts'
+import { createCallbackLog, SILENT_LOG } from './log/log.ts'
+import { startServer } from './runtime.ts'
+import { checkExposure, exposureWarnings } from './settings/exposure.ts'
 import { checkSecretLength, isWildcard } from './settings/secret.ts'
 
 /** A line of a server's log. */
@@ -67,7 +67,7 @@ export interface ChatServer {
   readonly ended: Promise<Error | undefined>
 }
 
-const bounds = z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]), z.number().min(0))
+const limitsSchema = z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]), z.number().min(0))
 /** Programs are not all typed: what is wrong is said before anything listens. */
 const optionsSchema = z.strictObject({
   id: serverIdSchema,
@@ -81,13 +81,13 @@ const optionsSchema = z.strictObject({
   tls: z.object({ cert: z.string(), key: z.string(), ca: z.string().optional() }).optional(),
   auth: z.enum(AUTH_MODES).optional(),
   tokenKey: z.string().optional(),
-  limits: bounds.default({}),
+  limits: limitsSchema.default({}),
   insecure: z.boolean().default(false),
   log: z.union([z.literal(false), z.custom<(line: LogLine) => void>(log => typeof log === 'function')]).default(false),
 })
 
 /** How what is missing is said here. */
-const MENDS = {
+const FIX_HINTS = {
   address: ' with advertise',
   secret: 'give it one with secret; or say insecure: true',
   auth: ' with auth',
@@ -109,26 +109,28 @@ const MENDS = {
  * @throws Error (rejects) for options that cannot be used, or a port that cannot be had
  */
 export async function createServer(options: CreateServerOptions): Promise<ChatServer> {
-  const { id, host, port, advertise, peers, join, secret, tls, tokenKey, limits, backbone, insecure, ...said } =
-    parse(options)
+  const { id, host, port, advertise, peers, join, secret, tls, tokenKey, limits, backbone, insecure, ...given } =
+    parseOptions(options)
   if (secret !== '') checkSecretLength(secret, 'secret')
   const hasAddress = !isWildcard(host) || advertise !== undefined
   const hasTokenKey = tokenKey !== undefined
-  const auth = checkDoors({ host, hasAddress, secret, auth: said.auth, hasTokenKey, backbone, insecure }, MENDS)
+  const auth = checkExposure({ host, hasAddress, secret, auth: given.auth, hasTokenKey, backbone, insecure }, FIX_HINTS)
   const material = tls && { cert: tls.cert, key: tls.key, ...(tls.ca === undefined ? {} : { ca: tls.ca }) }
   if (material !== undefined) createSecureContext(material)
-  const take = said.log
+  const onLine = given.log
   const log =
-    take === false ? SILENT : logInto({ level: 'info', text: false }, (level, message) => take({ level, message }))
-  for (const warning of doorWarnings(host, secret, auth)) log.say('warn', warning)
-  let end: (reason: Error | undefined) => void = () => {}
+    onLine === false
+      ? SILENT_LOG
+      : createCallbackLog({ level: 'info', text: false }, (level, message) => onLine({ level, message }))
+  for (const warning of exposureWarnings(host, secret, auth)) log.write('warn', warning)
+  let resolveEnded: (reason: Error | undefined) => void = () => {}
   const ended = new Promise<Error | undefined>(resolve => {
-    end = resolve
+    resolveEnded = resolve
   })
-  const running = await run({
+  const running = await startServer({
     id,
     host,
-    reachedAt: host,
+    publicHost: host,
     port,
     advertise,
     // The list of all servers does as well.
@@ -142,7 +144,7 @@ export async function createServer(options: CreateServerOptions): Promise<ChatSe
     tls: material,
     log,
     narrateMessages: false,
-    exit: (code, reason) => end(code === 0 ? undefined : new Error(reason)),
+    exit: (code, reason) => resolveEnded(code === 0 ? undefined : new Error(reason)),
   })
   return {
     id,
@@ -156,7 +158,7 @@ export async function createServer(options: CreateServerOptions): Promise<ChatSe
   }
 }
 
-function parse(options: unknown): z.infer<typeof optionsSchema> {
+function parseOptions(options: unknown): z.infer<typeof optionsSchema> {
   const parsed = optionsSchema.safeParse(options)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues

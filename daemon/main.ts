@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Argument, Command, Option } from 'commander'
-import { completion, SHELLS, type Shell } from '../src/programs/completion.ts'
+import { completionScript, SHELLS, type Shell } from '../src/programs/completion.ts'
 import { setProgramName } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import { AUTH_MODES } from '../src/protocol/credentials.ts'
@@ -9,7 +9,7 @@ import { type CheckArguments, check } from './check/check.ts'
 import { CHECK_HELP, HELP } from './help.ts'
 import { runCommand } from './run-command.ts'
 import { serve } from './serve.ts'
-import type { Arguments } from './settings/settings.ts'
+import type { ServeArguments } from './settings/settings.ts'
 
 setProgramName('mesh-chatd')
 const program = new Command('mesh-chatd')
@@ -46,7 +46,7 @@ const program = new Command('mesh-chatd')
   .option('--log-text', "log the messages' texts, not only their lengths")
   .addHelpText('after', HELP)
   .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : 2))
-  .action((args: Arguments) => runCommand(serve(args)))
+  .action((args: ServeArguments) => runCommand(serve(args)))
 program
   .command('token')
   .description('Prints a token that says who a user is, where the mesh has auth: token.')
@@ -69,5 +69,5 @@ program
   .command('completion')
   .description('Prints the script that teaches a shell to complete mesh-chatd; it says how to load it.')
   .addArgument(new Argument('<shell>', 'which').choices(SHELLS))
-  .action((shell: Shell) => console.log(completion(shell, program)))
+  .action((shell: Shell) => console.log(completionScript(shell, program)))
 await program.parseAsync()

@@ -3,10 +3,10 @@ import { createServer, type Server as HttpServer, type ServerResponse } from 'no
 import { createServer as createSecureServer, Server as SecureServer } from 'node:https'
 import type { ListenOptions } from 'node:net'
 import { Server, type ServerOptions, type Socket } from 'socket.io'
-import { addressOf } from '../src/programs/config.ts'
+import { toServerAddress } from '../src/programs/config.ts'
 import type { AuthMode } from '../src/protocol/credentials.ts'
 import type { Limits } from '../src/protocol/limits.ts'
-import { PACKET_BYTES, PROTOCOL, type ServerAddress } from '../src/protocol/messages.ts'
+import { MAX_PACKET_BYTES, PROTOCOL_VERSION, type ServerAddress } from '../src/protocol/messages.ts'
 import type { ServerStatus } from '../src/protocol/status.ts'
 import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
@@ -17,28 +17,28 @@ import type { LinkCarrier } from './links/carrier.ts'
 import { SocketLinks } from './links/socket-links.ts'
 import type { Log } from './log/log.ts'
 import type { TlsMaterial } from './settings/tls.ts'
-import { Wire } from './transport/backpressure.ts'
-import { boundControlFrames } from './transport/control-frame-limit.ts'
-import { EventPackets } from './transport/event-reader.ts'
+import { Backpressure } from './transport/backpressure.ts'
+import { limitControlFrames } from './transport/control-frame-limit.ts'
+import { EventReader } from './transport/event-reader.ts'
 import { isOwnOrigin } from './transport/origin.ts'
-import { withoutRooms } from './transport/release-request.ts'
-import { shareSessions } from './transport/sticky-sessions.ts'
-import { boundAddresses } from './transport/tcp-connection-limit.ts'
-import { onHello, type Place, sayHello } from './workers.ts'
+import { disableRooms } from './transport/release-request.ts'
+import { installStickySessions } from './transport/sticky-sessions.ts'
+import { limitConnectionsPerAddress } from './transport/tcp-connection-limit.ts'
+import { announceWorker, onWorkerAnnounced, type WorkerInfo } from './workers.ts'
 
 /** Time for the last words to leave when the server ends, ms. */
-const LAST_WORDS_MS = 500
+const SHUTDOWN_FLUSH_MS = 500
 
 export interface RuntimeOptions {
   id: string
   host: string
   /** The address at which clients and peers reach this server. */
-  reachedAt: string
+  publicHost: string
   port: number
   /** The URL to tell others instead, where that address is not how they reach it. */
   advertise?: string | undefined
   /** Of several workers that share the port: this one's place, and its port for links (0: any). */
-  worker?: { place: Place; linkPort: number } | undefined
+  worker?: { info: WorkerInfo; linkPort: number } | undefined
   peers: readonly ServerAddress[]
   /** URLs of servers to begin with, whoever they are. */
   seeds?: readonly string[]
@@ -66,7 +66,7 @@ function socketOptions(scheme: 'http' | 'https', names: readonly string[]): Part
     perMessageDeflate: false,
     pingInterval: 5_000,
     pingTimeout: 5_000,
-    maxHttpBufferSize: PACKET_BYTES,
+    maxHttpBufferSize: MAX_PACKET_BYTES,
     // A connection that joins no namespace; one that joined has to identify itself, or to prove that it is a peer.
     connectTimeout: 10_000,
     // A browser tells the page's origin; no page but one of this very address may connect.
@@ -78,7 +78,7 @@ function socketOptions(scheme: 'http' | 'https', names: readonly string[]): Part
 }
 
 /** A server at work. */
-export interface Running {
+export interface RunningServer {
   /** How it stands; looks at every connection. */
   status: () => ServerStatus
   /** Payloads so far that were not what they must be. */
@@ -90,87 +90,88 @@ export interface Running {
   /** Leaves the mesh in good order; `exit` is called at the end. */
   drain: () => void
   /** Takes renewed certificates, for connections to come. */
-  renew: (tls: TlsMaterial) => void
+  renewCertificates: (tls: TlsMaterial) => void
   /** Takes the config's peers as they are now. */
-  configure: (peers: readonly ServerAddress[]) => void
+  updatePeers: (peers: readonly ServerAddress[]) => void
 }
 
 /** Runs the core on real sockets: input → step → effects. Rejects when the port cannot be had. */
-export async function run(options: RuntimeOptions): Promise<Running> {
+export async function startServer(options: RuntimeOptions): Promise<RunningServer> {
   const { tls, backbone } = options
   // What NATS needs is read only where it is used.
-  const { Backbone } = backbone.length === 0 ? {} : await import('./links/nats/nats-links.ts')
-  const names = [options.host, options.reachedAt]
+  const { NatsLinks } = backbone.length === 0 ? {} : await import('./links/nats/nats-links.ts')
+  const names = [options.host, options.publicHost]
   if (options.advertise !== undefined) names.push(new URL(options.advertise).hostname)
   const https: SecureServer[] = []
-  const open = () => {
+  const createSocketServer = () => {
     const http = tls === undefined ? createServer(notFound) : createSecureServer(tls, notFound)
     if (http instanceof SecureServer) https.push(http)
-    boundAddresses(http, options.limits.connectionsPerAddress)
+    limitConnectionsPerAddress(http, options.limits.connectionsPerAddress)
     const io = new Server(http, socketOptions(tls === undefined ? 'http' : 'https', names))
-    withoutRooms(io)
+    disableRooms(io)
     // engine.io makes anew what upgrades, when the port is there.
-    http.once('listening', () => boundControlFrames(io))
+    http.once('listening', () => limitControlFrames(io))
     // The answer to an upgrade and engine.io's first packet leave in one write; there are no others in that turn.
     http.prependListener('upgrade', (_, socket) => {
       socket.cork()
       setImmediate(() => socket.uncork())
     })
     io.engine.on('connection', engine => {
-      const wire = new Wire(engine, options.limits, options.log)
-      EventPackets.install(engine, bytes => wire.read(bytes))
+      const backpressure = new Backpressure(engine, options.limits, options.log)
+      EventReader.install(engine, bytes => backpressure.countRead(bytes))
     })
     return { http, io }
   }
-  const { http, io } = open()
+  const { http, io } = createSocketServer()
   const port = await listen(http, { port: options.port, host: options.host })
   const incarnation = randomBytes(16).toString('hex')
-  const reached = (port: number) => addressOf({ id: options.id, ip: options.reachedAt, port }, tls !== undefined).url
-  let url = options.advertise ?? reached(port)
-  let clientsAt: string | undefined
+  const urlForPort = (port: number) =>
+    toServerAddress({ id: options.id, ip: options.publicHost, port }, tls !== undefined).url
+  let url = options.advertise ?? urlForPort(port)
+  let clientUrl: string | undefined
   const { worker } = options
-  const gates = [io]
-  if (worker !== undefined) await shareSessions(worker.place, io, http)
+  const socketServers = [io]
+  if (worker !== undefined) await installStickySessions(worker.info, io, http)
   if (worker !== undefined && backbone.length === 0) {
     // Its peers have to reach this very worker: it has a port of its own for links.
-    const link = open()
+    const link = createSocketServer()
     link.io.use((_, next) => next(new Error(`clients connect at ${url}`)))
-    gates.push(link.io)
+    socketServers.push(link.io)
     const linkPort = await listen(link.http, { port: worker.linkPort, host: options.host, exclusive: true })
-    options.log.say('info', `Listening for peers on port: ${linkPort}`)
-    clientsAt = url
+    options.log.write('info', `Listening for peers on port: ${linkPort}`)
+    clientUrl = url
     const advertised = new URL(url)
     advertised.port = `${linkPort}`
     url = advertised.origin
   }
-  const place = { url, ...(clientsAt === undefined ? {} : { clients: clientsAt }) }
+  const publicUrls = { url, ...(clientUrl === undefined ? {} : { clients: clientUrl }) }
 
-  const core = new MeshServer({ ...options, ...place, incarnation, graceMs: 5_000, random: Math.random })
-  const alarm = new DeadlineTimer(() => step({ type: 'tick' }))
-  let ending = false
+  const core = new MeshServer({ ...options, ...publicUrls, incarnation, graceMs: 5_000, random: Math.random })
+  const deadlineTimer = new DeadlineTimer(() => step({ type: 'tick' }))
+  let isFlushScheduled = false
   let ended = false
   const inputs: Input[] = []
-  let stepping = false
+  let isStepping = false
   const step = (input: Input) => {
     if (ended) return
     inputs.push(input)
     // An effect may bring an input at once (a socket closed): it waits until this step's effects are done, in order.
-    if (stepping) return
-    stepping = true
+    if (isStepping) return
+    isStepping = true
     for (let next = inputs.shift(); next !== undefined; next = inputs.shift()) {
       for (const effect of core.step(next, performance.now(), Date.now())) perform(effect)
     }
-    stepping = false
-    if (core.gathered) endTurn()
-    alarm.at(core.deadline)
+    isStepping = false
+    if (core.needsFlush) scheduleFlush()
+    deadlineTimer.set(core.deadline)
   }
   /** Once the turn has read all that had come. */
-  const endTurn = () => {
-    if (ending) return
-    ending = true
+  const scheduleFlush = () => {
+    if (isFlushScheduled) return
+    isFlushScheduled = true
     setImmediate(() => {
-      ending = false
-      if (core.gathered) step({ type: 'flush' })
+      isFlushScheduled = false
+      if (core.needsFlush) step({ type: 'flush' })
       clients.flush()
     })
   }
@@ -179,61 +180,61 @@ export async function run(options: RuntimeOptions): Promise<Running> {
     { server: options.id, mode: options.auth, tokenKey: options.tokenKey },
     options.log,
     step,
-    endTurn,
+    scheduleFlush,
   )
-  const self = { id: options.id, incarnation, protocol: PROTOCOL, ...place, auth: options.auth }
-  const holds = (peer: string, user: string) => core.holds(peer, user)
+  const self = { id: options.id, incarnation, protocol: PROTOCOL_VERSION, ...publicUrls, auth: options.auth }
+  const holds = (peer: string, user: string) => core.isUserOnPeer(peer, user)
   const links: LinkCarrier =
-    Backbone === undefined
-      ? new SocketLinks(gates, { ...options, self, step })
-      : new Backbone({ ...options, self, step, urls: backbone, holds })
+    NatsLinks === undefined
+      ? new SocketLinks(socketServers, { ...options, self, step })
+      : new NatsLinks({ ...options, self, step, urls: backbone, holds })
   const perform = (effect: Effect) => {
-    if (effect.type === 'log') options.log.note(effect.note)
+    if (effect.type === 'log') options.log.note(effect.entry)
     else if (effect.type === 'exit') {
-      const end = () => {
+      const finish = () => {
         if (ended) return
         ended = true
-        clearTimeout(patience)
-        alarm.stop()
-        for (const wire of wires) wire.cut()
+        clearTimeout(shutdownTimer)
+        deadlineTimer.stop()
+        for (const wire of connections) wire.cut()
         options.exit(effect.code, effect.reason)
       }
       // One turn for the goodbyes to leave; who does not read them, or holds a connection open, is not waited for.
-      let wires: Wire[] = []
+      let connections: Backpressure[] = []
       setImmediate(() => {
-        wires = gates.flatMap(wiresOf)
-        void Promise.all([links.close(), ...gates.map(io => io.close())]).then(end)
+        connections = socketServers.flatMap(connectionsOf)
+        void Promise.all([links.close(), ...socketServers.map(io => io.close())]).then(finish)
       })
-      const patience = setTimeout(end, LAST_WORDS_MS)
+      const shutdownTimer = setTimeout(finish, SHUTDOWN_FLUSH_MS)
     } else {
       clients.perform(effect)
       links.perform(effect)
     }
   }
-  options.log.say('info', `Listening for connections on port: ${port}`)
+  options.log.write('info', `Listening for connections on port: ${port}`)
   step({ type: 'start' })
   if (worker !== undefined) {
-    onHello(member => step({ type: 'learn', member }))
-    sayHello({ id: options.id, ...place })
+    onWorkerAnnounced(member => step({ type: 'learn', member }))
+    announceWorker({ id: options.id, ...publicUrls })
   }
   return {
     status: () => core.status,
     malformed: () => ({ client: clients.malformed, peer: links.malformed }),
-    url: clientsAt ?? url,
+    url: clientUrl ?? url,
     roster: () => core.roster,
     drain: () => step({ type: 'drain' }),
-    configure: peers => step({ type: 'configure', peers }),
-    renew: renewed => {
+    updatePeers: peers => step({ type: 'configure', peers }),
+    renewCertificates: renewed => {
       for (const one of https) one.setSecureContext(renewed)
-      links.trust(renewed.ca)
+      links.setCa(renewed.ca)
     },
   }
 }
 
 /** All connections; closed, Socket.IO forgets those that have not gone, too. */
-function wiresOf(io: Server): Wire[] {
+function connectionsOf(io: Server): Backpressure[] {
   const { clients } = io.engine as unknown as { clients: Record<string, Socket['conn']> }
-  return Object.values(clients).flatMap(engine => Wire.of(engine) ?? [])
+  return Object.values(clients).flatMap(engine => Backpressure.of(engine) ?? [])
 }
 
 /** Listens; answers with the port. Rejects when it cannot be had. */

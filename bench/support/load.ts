@@ -5,7 +5,7 @@ import { type System, until } from './servers.ts'
 
 export const PAIRS = 50
 /** Messages of a pair on their way at once, when saturated. */
-const WINDOW = 40
+const IN_FLIGHT_PER_PAIR = 40
 /** Fills the text up to 100 bytes; in front of it stands which message it is. */
 const FILLER = 'x'.repeat(80)
 
@@ -29,7 +29,7 @@ export interface Load {
 }
 
 /** How often `needle` stands in `text`. */
-function count(text: string, needle: string): number {
+function countOccurrences(text: string, needle: string): number {
   let found = 0
   for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + needle.length)) found++
   return found
@@ -58,15 +58,15 @@ export async function connectPairs(
       let confirming: NodeJS.Timeout | undefined
       let confirmingAt = Number.POSITIVE_INFINITY
       const confirm = () => {
-        const count = confirmations.take(performance.now())
+        const count = confirmations.takeDue(performance.now())
         if (count !== undefined) client.send(`2["got",${count}]`)
         confirmingAt = Number.POSITIVE_INFINITY
         confirmSoon()
       }
       const confirmSoon = () => {
-        if (confirmations.due >= confirmingAt) return
+        if (confirmations.deadline >= confirmingAt) return
         clearTimeout(confirming)
-        confirmingAt = confirmations.due
+        confirmingAt = confirmations.deadline
         confirming = setTimeout(confirm, Math.max(0, Math.ceil(confirmingAt - performance.now())))
       }
       client.onPacket = packet => {
@@ -76,7 +76,7 @@ export async function connectPairs(
           else throw new Error(`${system.name}: ${packet}`)
           return
         }
-        const messages = packet.startsWith('2["im"') ? count(packet, '"text":') : 0
+        const messages = packet.startsWith('2["im"') ? countOccurrences(packet, '"text":') : 0
         if (messages === 0) return
         if (client === sender) pair.echoed += messages
         else {
@@ -99,7 +99,7 @@ export async function connectPairs(
   return load
 }
 
-let numbers = 1
+let lastMessageNumber = 1
 /** Sends the next message of pair `n`. */
 export function send(pair: Pair, n: number, protocol2: boolean): void {
   pair.sent++
@@ -107,7 +107,7 @@ export function send(pair: Pair, n: number, protocol2: boolean): void {
   const text = `message ${pair.sent} ${FILLER}`.slice(0, 100)
   const message = `"to":"recipient-${n}","text":"${text}"`
   if (!protocol2) return pair.sender.send(`2["im",{${message}}]`)
-  const number = ++numbers
+  const number = ++lastMessageNumber
   pair.sender.send(`2${number}["im",{"id":"bench-run-of-today.${number.toString(36)}","at":${Date.now()},${message}}]`)
 }
 
@@ -124,16 +124,17 @@ export async function saturate(load: Load, messages: number): Promise<{ cpu: num
   }
   const cpu = await system.cpu()
   const since = performance.now()
-  for (const [n, pair] of pairs.entries()) for (let w = 0; w < Math.min(WINDOW, target); w++) send(pair, n, protocol2)
+  for (const [n, pair] of pairs.entries())
+    for (let w = 0; w < Math.min(IN_FLIGHT_PER_PAIR, target); w++) send(pair, n, protocol2)
   await until('all messages', () => pairs.every(pair => pair.delivered === pair.sent), 120_000)
   const seconds = (performance.now() - since) / 1000
-  await settled(load)
+  await waitUntilSettled(load)
   const spent = (await system.cpu()) - cpu
   return { cpu: (spent / 1000 / (target * PAIRS)) * 100_000, rate: (target * PAIRS) / seconds }
 }
 
 /** Every message delivered once and echoed once, and in this product confirmed. */
-export async function settled({ pairs, system }: Load): Promise<void> {
+export async function waitUntilSettled({ pairs, system }: Load): Promise<void> {
   const whole = ({ sent, delivered, echoed, acknowledged }: Pair) =>
     delivered === sent && echoed === sent && (system.name !== 'mesh-chat' || acknowledged === sent)
   await until(`every message at ${system.name}`, () => pairs.every(whole), 10_000)

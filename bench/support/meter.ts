@@ -1,5 +1,5 @@
 /** Loaded into each measured Node process (`--import`): tells CPU and memory when asked over IPC, and costs nothing else. */
-export interface Reading {
+export interface ProcessUsage {
   /** CPU time so far, of all threads, ms. */
   cpu: number
   /** Bytes after a collection: JavaScript's heap and what it holds outside. */
@@ -9,7 +9,7 @@ export interface Reading {
 
 process.on('message', (question: string) => {
   const { userCPUTime, systemCPUTime } = process.resourceUsage()
-  const reading: Reading = { cpu: (userCPUTime + systemCPUTime) / 1000, rss: process.memoryUsage.rss() }
+  const reading: ProcessUsage = { cpu: (userCPUTime + systemCPUTime) / 1000, rss: process.memoryUsage.rss() }
   if (question === 'collected') {
     globalThis.gc?.()
     globalThis.gc?.()

@@ -1,5 +1,5 @@
 /** A line of a plot: its name, and its points. */
-export interface Line {
+export interface Series {
   name: string
   points: readonly (readonly [x: number, y: number])[]
 }
@@ -14,42 +14,48 @@ const BOTTOM = 50
 const COLOURS = ['#2f81f7', '#d29922', '#2da44e', '#cf4a9e', '#8250df']
 
 /** A plot with a logarithmic scale on both axes, as an SVG that reads on a light and on a dark ground. */
-export function plot(title: string, xName: string, lines: readonly Line[]): string {
+export function plot(title: string, xName: string, lines: readonly Series[]): string {
   const points = lines.flatMap(line => line.points)
   const xs = points.map(([x]) => x)
   const ys = points.map(([, y]) => y)
   const [x0, x1] = [Math.log10(Math.min(...xs)), Math.log10(Math.max(...xs))]
   const [y0, y1] = [Math.floor(Math.log10(Math.min(...ys))), Math.ceil(Math.log10(Math.max(...ys)))]
-  const right = (x: number) => LEFT + ((Math.log10(x) - x0) / (x1 - x0)) * (WIDTH - LEFT - RIGHT)
-  const down = (y: number) => HEIGHT - BOTTOM - ((Math.log10(y) - y0) / (y1 - y0)) * (HEIGHT - TOP - BOTTOM)
+  const toX = (x: number) => LEFT + ((Math.log10(x) - x0) / (x1 - x0)) * (WIDTH - LEFT - RIGHT)
+  const toY = (y: number) => HEIGHT - BOTTOM - ((Math.log10(y) - y0) / (y1 - y0)) * (HEIGHT - TOP - BOTTOM)
   const parts: string[] = [text(LEFT, 22, title, 'font-weight="bold"')]
   for (let power = y0; power <= y1; power++) {
-    const y = down(10 ** power)
-    parts.push(rule(LEFT, y, WIDTH - RIGHT, y), text(LEFT - 8, y + 4, amount(10 ** power), 'text-anchor="end"'))
+    const y = toY(10 ** power)
+    parts.push(
+      gridLine(LEFT, y, WIDTH - RIGHT, y),
+      text(LEFT - 8, y + 4, formatAmount(10 ** power), 'text-anchor="end"'),
+    )
   }
   for (const x of [...new Set(xs)].sort((a, b) => a - b)) {
-    const at = right(x)
-    parts.push(rule(at, TOP, at, HEIGHT - BOTTOM), text(at, HEIGHT - BOTTOM + 18, amount(x), 'text-anchor="middle"'))
+    const at = toX(x)
+    parts.push(
+      gridLine(at, TOP, at, HEIGHT - BOTTOM),
+      text(at, HEIGHT - BOTTOM + 18, formatAmount(x), 'text-anchor="middle"'),
+    )
   }
   parts.push(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, xName, 'text-anchor="middle"'))
   // Names that would lie on one another make room.
   let below = Number.NEGATIVE_INFINITY
-  const ends = lines.map(({ points }, at) => ({ at, y: down(points.at(-1)?.[1] ?? 1) })).sort((a, b) => a.y - b.y)
+  const ends = lines.map(({ points }, at) => ({ at, y: toY(points.at(-1)?.[1] ?? 1) })).sort((a, b) => a.y - b.y)
   for (const { at, y } of ends) {
     const { name, points } = lines[at] ?? { name: '', points: [] }
     const colour = COLOURS[at % COLOURS.length]
-    const path = points.map(([x, y]) => `${right(x).toFixed(1)},${down(y).toFixed(1)}`).join(' ')
+    const path = points.map(([x, y]) => `${toX(x).toFixed(1)},${toY(y).toFixed(1)}`).join(' ')
     below = Math.max(y + 4, below + 16)
     parts.push(`<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>`)
     for (const [x, y] of points)
-      parts.push(`<circle cx="${right(x).toFixed(1)}" cy="${down(y).toFixed(1)}" r="3" fill="${colour}"/>`)
+      parts.push(`<circle cx="${toX(x).toFixed(1)}" cy="${toY(y).toFixed(1)}" r="3" fill="${colour}"/>`)
     parts.push(`<text x="${WIDTH - RIGHT + 10}" y="${below.toFixed(1)}" fill="${colour}">${name}</text>`)
   }
   const style = 'font-family="ui-sans-serif, system-ui, sans-serif" font-size="12"'
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" ${style} role="img">\n<title>${title}</title>\n${parts.join('\n')}\n</svg>\n`
 }
 
-function rule(x1: number, y1: number, x2: number, y2: number): string {
+function gridLine(x1: number, y1: number, x2: number, y2: number): string {
   const ends = [x1, y1, x2, y2].map(at => at.toFixed(1))
   return `<line x1="${ends[0]}" y1="${ends[1]}" x2="${ends[2]}" y2="${ends[3]}" stroke="#888" stroke-opacity="0.3"/>`
 }
@@ -59,7 +65,7 @@ function text(x: number, y: number, words: string, how: string): string {
 }
 
 /** 10,000,000 as 10 M. */
-function amount(value: number): string {
+function formatAmount(value: number): string {
   if (value >= 1e9) return `${value / 1e9} G`
   if (value >= 1e6) return `${value / 1e6} M`
   if (value >= 1e3) return `${value / 1e3} k`

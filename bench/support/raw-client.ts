@@ -6,9 +6,9 @@ import { connect, type Socket } from 'node:net'
 
 const ZERO_KEY = Buffer.alloc(4)
 /** All connections are read into this one, one after the other: a long list needs no memory of its own. */
-const CHUNK = Buffer.alloc(256 * 1024)
+const READ_BUFFER = Buffer.alloc(256 * 1024)
 /** engine.io's type of a message: '4'. */
-const MESSAGE = 0x34
+const MESSAGE_TYPE = 0x34
 
 export class RawClient {
   /** Takes each Socket.IO packet, without engine.io's type before it: `2["im",…]`. */
@@ -19,20 +19,20 @@ export class RawClient {
   bytes = 0
   closed = false
   /** The id that engine.io gave the connection. */
-  session = ''
+  sessionId = ''
   readonly #socket: Socket
   #rest: Buffer | undefined
-  #out: string[] = []
+  #pendingFrames: string[] = []
   #opened: (() => void) | undefined
   #auth = ''
   #upgraded = false
 
   private constructor(port: number) {
     const callback = (length: number) => {
-      this.#data(CHUNK.subarray(0, length))
+      this.#handleData(READ_BUFFER.subarray(0, length))
       return true
     }
-    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true, onread: { buffer: CHUNK, callback } })
+    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true, onread: { buffer: READ_BUFFER, callback } })
     this.#socket.on('error', () => this.close())
     this.#socket.on('close', () => {
       this.closed = true
@@ -69,24 +69,24 @@ export class RawClient {
   }
 
   #write(text: string): void {
-    if (this.#out.push(text) > 1) return
+    if (this.#pendingFrames.push(text) > 1) return
     setImmediate(() => {
-      const texts = this.#out
-      this.#out = []
-      if (!this.closed) this.#socket.write(frames(texts))
+      const texts = this.#pendingFrames
+      this.#pendingFrames = []
+      if (!this.closed) this.#socket.write(encodeFrames(texts))
     })
   }
 
-  #data(chunk: Buffer): void {
-    if (this.#upgraded) return this.#read(chunk)
+  #handleData(chunk: Buffer): void {
+    if (this.#upgraded) return this.#parseFrames(chunk)
     const end = chunk.indexOf('\r\n\r\n')
     if (end < 0 || !chunk.subarray(0, 12).toString().endsWith('101')) return this.close()
     this.#upgraded = true
-    this.#read(chunk.subarray(end + 4))
+    this.#parseFrames(chunk.subarray(end + 4))
   }
 
   /** @param chunk is another's afterwards */
-  #read(chunk: Buffer): void {
+  #parseFrames(chunk: Buffer): void {
     const data = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk])
     let at = 0
     for (;;) {
@@ -97,22 +97,22 @@ export class RawClient {
       const length = short < 126 ? short : short === 126 ? data.readUInt16BE(at + 2) : data.readUIntBE(at + 4, 6)
       if (data.length < at + head + length) break
       const opcode = (data[at] ?? 0) & 0x0f
-      if (opcode === 1 && data[at + head] === MESSAGE) this.bytes += head + length
-      if (opcode === 1) this.#frame(data.subarray(at + head, at + head + length))
+      if (opcode === 1 && data[at + head] === MESSAGE_TYPE) this.bytes += head + length
+      if (opcode === 1) this.#handleFrame(data.subarray(at + head, at + head + length))
       else if (opcode === 8) this.close()
       at += head + length
     }
     this.#rest = at < data.length ? Buffer.from(data.subarray(at)) : undefined
   }
 
-  #frame(frame: Buffer): void {
+  #handleFrame(frame: Buffer): void {
     switch (frame[0]) {
       case 0x30: // engine.io is open
-        this.session = /"sid":"([^"]*)"/.exec(frame.toString())?.[1] ?? ''
+        this.sessionId = /"sid":"([^"]*)"/.exec(frame.toString())?.[1] ?? ''
         return this.#write(`40${this.#auth}`)
       case 0x32: // ping
         return this.#write('3')
-      case MESSAGE: {
+      case MESSAGE_TYPE: {
         if (frame[1] === 0x30) return this.#opened?.()
         const packet = frame.subarray(1)
         if (this.onBytes?.(packet) !== true) this.onPacket(packet.toString())
@@ -122,7 +122,7 @@ export class RawClient {
 }
 
 /** WebSocket text frames (RFC 6455), masked with the key 0, which leaves the bytes as they are. */
-function frames(texts: readonly string[]): Buffer {
+function encodeFrames(texts: readonly string[]): Buffer {
   const parts: Buffer[] = []
   for (const text of texts) {
     const payload = Buffer.from(text)

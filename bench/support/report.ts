@@ -39,7 +39,7 @@ export function quantile(samples: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 }
 
-export function judge(measure: Measure): Result {
+export function evaluate(measure: Measure): Result {
   const { samples, yardstick, aim, limit } = measure
   const result: Result = { ...measure, median: median(samples), spread: [Math.min(...samples), Math.max(...samples)] }
   if (yardstick !== undefined) {
@@ -51,7 +51,7 @@ export function judge(measure: Measure): Result {
   return result
 }
 
-function short(value: number): string {
+function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return '-'
   const size = Math.abs(value)
   return size >= 1_000
@@ -65,11 +65,12 @@ function short(value: number): string {
           : value.toFixed(3)
 }
 
-function described({ aim, limit, yardstick }: Measure): string {
+function describeTarget({ aim, limit, yardstick }: Measure): string {
   const parts: string[] = []
-  if (aim !== undefined) parts.push('atMost' in aim ? `≤ ${short(aim.atMost)}` : `≥ ${short(aim.atLeast)}`)
+  if (aim !== undefined)
+    parts.push('atMost' in aim ? `≤ ${formatNumber(aim.atMost)}` : `≥ ${formatNumber(aim.atLeast)}`)
   if (parts.length > 0 && yardstick !== undefined) parts[0] += ' of it'
-  if (limit !== undefined) parts.push(`≤ ${short(limit)}`)
+  if (limit !== undefined) parts.push(`≤ ${formatNumber(limit)}`)
   return parts.join(', ')
 }
 
@@ -83,13 +84,13 @@ export function table(results: readonly Result[]): string {
       result.name,
       result.unit,
       spread[0] === spread[1]
-        ? short(result.median)
-        : `${short(result.median)} (${short(spread[0])} to ${short(spread[1])})`,
+        ? formatNumber(result.median)
+        : `${formatNumber(result.median)} (${formatNumber(spread[0])} to ${formatNumber(spread[1])})`,
       yardstick === undefined
         ? ''
-        : `${yardstick.name}: ${short(median(other))} (${short(Math.min(...other))} to ${short(Math.max(...other))})`,
-      ratio === undefined ? '' : short(ratio),
-      described(result),
+        : `${yardstick.name}: ${formatNumber(median(other))} (${formatNumber(Math.min(...other))} to ${formatNumber(Math.max(...other))})`,
+      ratio === undefined ? '' : formatNumber(ratio),
+      describeTarget(result),
       met === undefined ? '' : met ? '✓' : '✗',
     ])
   }

@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Reading } from './meter.ts'
+import type { ProcessUsage } from './meter.ts'
 
 const BUILD = fileURLToPath(new URL('../..', import.meta.url))
 const METER = new URL('meter.js', import.meta.url).href
@@ -18,7 +18,7 @@ export interface System {
   /** CPU time of all processes so far, ms. */
   cpu(): Promise<number>
   /** What the first server says. */
-  memory(): Promise<Reading>
+  memory(): Promise<ProcessUsage>
   stop(): void
 }
 
@@ -50,7 +50,7 @@ export async function until(what: string, check: () => boolean | Promise<boolean
   }
 }
 
-async function listening(port: number): Promise<void> {
+async function waitForPort(port: number): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
     const open = await new Promise<boolean>(resolve => {
       const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
@@ -77,15 +77,15 @@ function startNode(script: string, args: readonly string[]): ChildProcess {
   return start(process.execPath, [...options, '--expose-gc', '--import', METER, join(BUILD, script), ...args], true)
 }
 
-function read(child: ChildProcess, question: 'now' | 'collected' = 'now'): Promise<Reading> {
+function readUsage(child: ChildProcess, question: 'now' | 'collected' = 'now'): Promise<ProcessUsage> {
   return new Promise(resolve => {
-    child.once('message', message => resolve(message as Reading))
+    child.once('message', message => resolve(message as ProcessUsage))
     child.send(question)
   })
 }
 
 /** @param others are measured, and ended, with the processes that they started */
-function system(
+function createSystem(
   name: string,
   ports: number[],
   nodes: ChildProcess[],
@@ -97,26 +97,26 @@ function system(
     ports,
     cpu: async () => {
       let sum = 0
-      for (const child of nodes) sum += (await read(child)).cpu
-      for (const pid of others.flatMap(family)) sum += cpuOf(pid)
+      for (const child of nodes) sum += (await readUsage(child)).cpu
+      for (const pid of others.flatMap(processTree)) sum += cpuTimeMs(pid)
       return sum
     },
     memory: () => {
       const [first] = nodes
       if (first === undefined) throw new Error('no server')
-      return read(first, 'collected')
+      return readUsage(first, 'collected')
     },
     stop: () => {
       // With a profile wanted, Node has to end by itself.
       for (const child of nodes) child.kill(process.env.BENCH_CPU_PROF === undefined ? 'SIGKILL' : 'SIGTERM')
-      for (const pid of others.flatMap(family)) process.kill(pid, 'SIGKILL')
+      for (const pid of others.flatMap(processTree)) process.kill(pid, 'SIGKILL')
       clean()
     },
   }
 }
 
 /** A process, and those that it started; none when it has ended. */
-function family(child: ChildProcess): number[] {
+function processTree(child: ChildProcess): number[] {
   const { pid } = child
   if (pid === undefined || !running.has(child)) return []
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
@@ -124,14 +124,14 @@ function family(child: ChildProcess): number[] {
 }
 
 /** CPU time of any process, ms: fields 14 and 15 of /proc/PID/stat (proc(5)), in ticks. */
-function cpuOf(pid: number): number {
+function cpuTimeMs(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS
 }
 
 /** A config of so many servers, in a folder of its own. Its limits stand, but for how much one client may send. */
-async function writeMesh(servers: number) {
+async function writeMeshConfig(servers: number) {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-bench-'))
   const ports: number[] = []
   for (let n = 0; n < servers; n++) ports.push(await freePort())
@@ -148,11 +148,11 @@ async function writeMesh(servers: number) {
  * @param settle time for them to find each other, ms
  */
 export async function startMesh(servers: number, settle = 1_500): Promise<System> {
-  const { ports, ids, args, clean } = await writeMesh(servers)
+  const { ports, ids, args, clean } = await writeMeshConfig(servers)
   const nodes = ids.map(id => startNode('daemon/main.js', ['--id', id, ...args]))
-  await Promise.all(ports.map(listening))
+  await Promise.all(ports.map(waitForPort))
   await sleep(settle)
-  return system('mesh-chat', ports, nodes, [], clean)
+  return createSystem('mesh-chat', ports, nodes, [], clean)
 }
 
 /**
@@ -160,13 +160,13 @@ export async function startMesh(servers: number, settle = 1_500): Promise<System
  * workers may not have met yet. The meter is not there: workers would load it, too, and answer where nobody asks.
  */
 export async function startWorkers(workers: number | undefined): Promise<System> {
-  const { folder, ports, args, clean } = await writeMesh(1)
+  const { folder, ports, args, clean } = await writeMeshConfig(1)
   const shared = workers === undefined ? [] : ['--workers', `${workers}`]
   const command = [join(BUILD, 'daemon/main.js'), '--id', 'server-1', ...args, ...shared]
   // What is left of a primary that is killed goes with the folder.
   const primary = start(process.execPath, command, false, { TMPDIR: folder })
-  await Promise.all(ports.map(listening))
-  return system('mesh-chat', ports, [], [primary], clean)
+  await Promise.all(ports.map(waitForPort))
+  return createSystem('mesh-chat', ports, [], [primary], clean)
 }
 
 /** Whether Redis can be started here. */
@@ -182,19 +182,19 @@ export async function startRedisChat(servers: number): Promise<System> {
     ['--port', `${redisPort}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--loglevel', 'warning'],
     false,
   )
-  await listening(redisPort)
+  await waitForPort(redisPort)
   const ports: number[] = []
   for (let n = 0; n < servers; n++) ports.push(await freePort())
   const nodes = ports.map(port => startNode('bench/yardsticks/redis-chat.js', [`${port}`, `${redisPort}`]))
-  await Promise.all(ports.map(listening))
+  await Promise.all(ports.map(waitForPort))
   await sleep(500)
-  return system('Socket.IO + Redis', ports, nodes, [redis])
+  return createSystem('Socket.IO + Redis', ports, nodes, [redis])
 }
 
 /** One server of Socket.IO 4.8 that pushes the full list at each change. */
-export async function startFullList(how: 'each' | 'broadcast'): Promise<System> {
+export async function startFullList(mode: 'each' | 'broadcast'): Promise<System> {
   const port = await freePort()
-  const node = startNode('bench/yardsticks/full-list.js', [`${port}`, how])
-  await listening(port)
-  return system('Socket.IO, full list', [port], [node], [])
+  const node = startNode('bench/yardsticks/full-list.js', [`${port}`, mode])
+  await waitForPort(port)
+  return createSystem('Socket.IO, full list', [port], [node], [])
 }

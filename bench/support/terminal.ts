@@ -7,10 +7,10 @@ const TICK_MS = 10
 
 export class Terminal {
   readonly #script: ChildProcess
-  #heard: (() => void) | undefined
+  #onOutput: (() => void) | undefined
   /** All that it has written so far; counted, not kept. */
   written = 0
-  #last = ''
+  #recentOutput = ''
 
   constructor(args: readonly string[], columns: number, rows: number, env: NodeJS.ProcessEnv) {
     const command = [process.execPath, ...args].map(word => `'${word}'`).join(' ')
@@ -21,29 +21,29 @@ export class Terminal {
     })
     this.#script.stdout?.on('data', (chunk: Buffer) => {
       this.written += chunk.length
-      this.#last = (this.#last + chunk.toString()).slice(-20_000)
-      this.#heard?.()
+      this.#recentOutput = (this.#recentOutput + chunk.toString()).slice(-20_000)
+      this.#onOutput?.()
     })
   }
 
   /** Waits until it has written this text. */
-  async shows(text: string): Promise<void> {
+  async waitForText(text: string): Promise<void> {
     const until = performance.now() + 20_000
-    while (!this.#last.includes(text)) {
+    while (!this.#recentOutput.includes(text)) {
       if (performance.now() > until) throw new Error(`the terminal never showed ${text}`)
       await sleep(1)
     }
   }
 
   /** From a key to what is written of it, ms. */
-  async key(key: string): Promise<number> {
+  async keyLatency(key: string): Promise<number> {
     const since = performance.now()
     const heard = new Promise<void>(resolve => {
-      this.#heard = resolve
+      this.#onOutput = resolve
     })
     this.#script.stdin?.write(key)
     await heard
-    this.#heard = undefined
+    this.#onOutput = undefined
     return performance.now() - since
   }
 

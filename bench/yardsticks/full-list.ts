@@ -4,12 +4,12 @@
  */
 import { Server } from 'socket.io'
 
-const [, , port, how] = process.argv
+const [, , port, mode] = process.argv
 const users = new Set<string>()
 const io = new Server({ serveClient: false, perMessageDeflate: false, pingInterval: 5_000, pingTimeout: 60_000 })
 const push = () => {
   const payload = { list: [...users].sort() }
-  if (how === 'broadcast') io.emit('update_client', payload)
+  if (mode === 'broadcast') io.emit('update_client', payload)
   else for (const socket of io.of('/').sockets.values()) socket.emit('update_client', payload)
 }
 io.on('connection', socket => {

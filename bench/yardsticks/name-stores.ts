@@ -61,7 +61,7 @@ const store = kind === 'compact' ? new CompactNames() : kind === 'map' ? new Map
 /** The array takes ms an operation: so few of them tell. */
 const tries = kind === 'array' ? 300 : names
 
-function held(): number {
+function heapBytes(): number {
   globalThis.gc?.()
   globalThis.gc?.()
   const { heapUsed, external } = process.memoryUsage()
@@ -69,28 +69,28 @@ function held(): number {
 }
 
 /** µs for one of `tries` operations on names spread over all. */
-function timed(operation: (name: string) => void): number {
+function timePerOperation(operation: (name: string) => void): number {
   const some = Array.from({ length: tries }, (_, n) => name(Math.floor((n * names) / tries)))
   const since = performance.now()
   for (const one of some) operation(one)
   return ((performance.now() - since) / tries) * 1_000
 }
 
-function* all(): Generator<string> {
+function* allNames(): Generator<string> {
   // Made anew, as a frame from the wire makes them: nobody else holds them.
   for (let n = 0; n < names; n++) yield name(n)
 }
 
-const before = held()
+const before = heapBytes()
 const since = performance.now()
-if (store instanceof ArrayStore) store.fill(all())
-else for (const one of all()) store.set(one, 1)
+if (store instanceof ArrayStore) store.fill(allNames())
+else for (const one of allNames()) store.set(one, 1)
 const add = ((performance.now() - since) / names) * 1_000
 const reading: StoreReading = {
-  bytes: held() - before,
+  bytes: heapBytes() - before,
   add,
-  get: timed(one => void store.get(one)),
-  count: timed(one => store.set(one, 2)),
-  remove: timed(one => store.set(one, 0)),
+  get: timePerOperation(one => void store.get(one)),
+  count: timePerOperation(one => store.set(one, 2)),
+  remove: timePerOperation(one => store.set(one, 0)),
 }
 console.log(JSON.stringify(reading))

@@ -3,12 +3,12 @@ import { fail } from '../../src/programs/fail.ts'
 import { History } from '../history/history.ts'
 import { JsonMode } from '../modes/json-mode.ts'
 import { LineMode } from '../modes/line-mode.ts'
-import { NOTHING_KEPT } from '../session/connection.ts'
-import { goOnline, type Whereabouts } from '../session/go-online.ts'
+import { NO_STORAGE } from '../session/connection.ts'
+import { type ConnectionTarget, goOnline } from '../session/go-online.ts'
 import type { SettingsFile } from '../settings.ts'
 import { TerminalGuard } from '../terminal/guard.ts'
 
-export interface ChatOptions extends Whereabouts {
+export interface ChatOptions extends ConnectionTarget {
   to: string | undefined
   settings: SettingsFile
   /** Whether to keep what is said on disk. */
@@ -18,11 +18,11 @@ export interface ChatOptions extends Whereabouts {
   /** Whether to take the whole terminal, or its end only, keeping its scrollback; else line by line. */
   screen: 'whole' | 'inline' | undefined
   /** Called once before the program ends, but by a crash. */
-  ending?: () => void
+  onExit?: () => void
 }
 
 /** Shows how far the index of a long history is, where somebody looks. */
-function indexing(share: number): void {
+function showIndexingProgress(share: number): void {
   if (process.stderr.isTTY) process.stderr.write(`\rReading the history: ${Math.round(share * 100)} % `)
 }
 
@@ -31,29 +31,29 @@ export async function chat(options: ChatOptions): Promise<void> {
   const { user, settings } = options
   settings.save({ user })
   let listener: (event: SessionEvent) => void = () => {}
-  const early: SessionEvent[] = []
-  const listen = (event: SessionEvent) => {
-    early.push(event)
+  const earlyEvents: SessionEvent[] = []
+  const bufferEvent = (event: SessionEvent) => {
+    earlyEvents.push(event)
   }
-  listener = listen
+  listener = bufferEvent
   const guard =
     options.screen === undefined
       ? undefined
       : new TerminalGuard(options.screen === 'inline' ? 'inline' : 'screen', () => {
           history?.close()
-          options.ending?.()
+          options.onExit?.()
         })
-  const history = options.history ? new History(user, indexing) : undefined
+  const history = options.history ? new History(user, showIndexingProgress) : undefined
   const end = (code: number, message?: string): never => {
     guard?.leave()
     history?.close()
-    options.ending?.()
+    options.onExit?.()
     if (message !== undefined) fail(code, message)
     process.exit(code)
   }
   const request = goOnline(
     options,
-    history ?? NOTHING_KEPT,
+    history ?? NO_STORAGE,
     event => {
       if (event.type === 'connection' && event.state.phase === 'online') settings.save({ server: event.state.url })
       listener(event)
@@ -66,12 +66,12 @@ export async function chat(options: ChatOptions): Promise<void> {
   }
   if (guard === undefined) {
     const mode = options.json ? new JsonMode() : new LineMode(user)
-    for (const event of early) mode.take(event)
-    listener = event => mode.take(event)
+    for (const event of earlyEvents) mode.handleEvent(event)
+    listener = event => mode.handleEvent(event)
     // Whoever read this has gone.
     process.stdout.on('error', () => end(0))
-    if (mode instanceof JsonMode) mode.read(request, leave)
-    else mode.read(options.to, request, leave)
+    if (mode instanceof JsonMode) mode.readStdin(request, leave)
+    else mode.readStdin(options.to, request, leave)
     return
   }
   // Ink shows nothing under CI, and React keeps timings of every frame outside production: both are decided on import.
@@ -88,7 +88,7 @@ export async function chat(options: ChatOptions): Promise<void> {
     guard,
     send: request,
     history,
-    events: early,
+    events: earlyEvents,
     save: ({ preferences, to }) => {
       const threads = { ...settings.settings.threads }
       if (to === undefined) delete threads[user]

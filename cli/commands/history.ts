@@ -1,7 +1,7 @@
 import { EXIT, fail } from '../../src/programs/fail.ts'
-import { visibleJson, visibleText } from '../../src/protocol/text.ts'
+import { sanitizedJson, sanitizeText } from '../../src/protocol/text.ts'
 import { History } from '../history/history.ts'
-import { checkedName } from '../options.ts'
+import { parseNameOption } from '../options.ts'
 import { SettingsFile } from '../settings.ts'
 
 interface HistoryArguments {
@@ -14,17 +14,17 @@ interface HistoryArguments {
 export function printHistory(args: HistoryArguments): void {
   const given =
     args.user ?? new SettingsFile().settings.user ?? fail(EXIT.usage, 'whose history? Say it with: --user NAME')
-  const user = checkedName('--user', given)
-  const other = args.with === undefined ? undefined : checkedName('--with', args.with)
+  const user = parseNameOption('--user', given)
+  const other = args.with === undefined ? undefined : parseNameOption('--with', args.with)
   // Whoever read this has gone.
   process.stdout.on('error', () => process.exit(0))
   const history = new History(user)
   for (const message of history.all(other)) {
-    if (args.json) console.log(visibleJson(message))
+    if (args.json) console.log(sanitizedJson(message))
     else {
       const { at, from, to, text } = message
       const time = new Date(at).toISOString().slice(0, 16).replace('T', ' ')
-      console.log(visibleText(`${time} ${from} → ${to}: ${text}`))
+      console.log(sanitizeText(`${time} ${from} → ${to}: ${text}`))
     }
   }
   history.close()

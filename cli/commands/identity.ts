@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { KeyError, KeyFiles } from '../keys/key-files.ts'
-import { checkedName } from '../options.ts'
+import { parseNameOption } from '../options.ts'
 import { SettingsFile } from '../settings.ts'
 
 interface IdentityArguments {
@@ -18,10 +18,10 @@ export function identity(
   args: IdentityArguments,
 ): void {
   const given = args.user ?? new SettingsFile().settings.user ?? fail(EXIT.usage, 'whose key? Say it with: --user NAME')
-  const user = checkedName('--user', given)
+  const user = parseNameOption('--user', given)
   const files = new KeyFiles(user)
   try {
-    if (action !== 'import' && !files.exists) {
+    if (action !== 'import' && !files.hasKey) {
       fail(
         EXIT.general,
         `${user} has no key here: one is made when they are first online where users are known by keys`,

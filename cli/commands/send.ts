@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import type { Message } from '../../src/protocol/messages.ts'
-import { visibleLine } from '../../src/protocol/text.ts'
+import { sanitizeLine } from '../../src/protocol/text.ts'
 import { History } from '../history/history.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
-import { checkedName, type ServerArguments, whereabouts } from '../options.ts'
+import { connectionTarget, parseNameOption, type ServerArguments } from '../options.ts'
 import { goOnline } from '../session/go-online.ts'
 import { SettingsFile } from '../settings.ts'
 
@@ -19,14 +19,14 @@ interface SendArguments extends ServerArguments {
  * Sends one message and ends with what became of it. What was not delivered in time is dropped, so that a script that
  * tries again does not say it twice; `--keep` leaves it to the user's next client.
  */
-export function send(given: string, args: SendArguments): void {
+export function send(textArgument: string, args: SendArguments): void {
   const timeout = Number(args.timeout)
   if (!(timeout > 0)) fail(EXIT.usage, `--timeout ${args.timeout}: give a number of seconds`)
-  const to = checkedName('--to', args.to)
-  const text = given === '-' ? readFileSync(0, 'utf8').replace(/\n$/, '') : given
+  const to = parseNameOption('--to', args.to)
+  const text = textArgument === '-' ? readFileSync(0, 'utf8').replace(/\n$/, '') : textArgument
   if (text === '') fail(EXIT.usage, 'there is no text to send')
-  const where = whereabouts(args, new SettingsFile())
-  const history = new History(where.user)
+  const target = connectionTarget(args, new SettingsFile())
+  const history = new History(target.user)
   let message: Message | undefined
   let online = false
   const end = (code: number, line?: string): never => {
@@ -34,7 +34,7 @@ export function send(given: string, args: SendArguments): void {
     if (line !== undefined) fail(code, line)
     process.exit(code)
   }
-  const keeper = {
+  const storage = {
     archive: history.archive,
     // Others may wait in the outbox: they are not this command's business.
     held: [],
@@ -43,8 +43,8 @@ export function send(given: string, args: SendArguments): void {
     release: () => {},
   }
   const request = goOnline(
-    where,
-    keeper,
+    target,
+    storage,
     event => {
       if (event.type === 'connection' && event.state.phase === 'online') online = true
       if (event.type === 'message' && event.origin === 'composed') message = event.message
@@ -57,14 +57,14 @@ export function send(given: string, args: SendArguments): void {
       if (event.type !== 'progress' || event.id !== message?.id) return
       const { progress } = event
       if (progress.state === 'delivered') end(0)
-      if (progress.state === 'refused') end(EXIT.general, `refused: ${visibleLine(progress.message)}`)
+      if (progress.state === 'refused') end(EXIT.general, `refused: ${sanitizeLine(progress.message)}`)
     },
     end,
   )
   request({ type: 'compose', to, text })
   setTimeout(() => {
-    const fate = args.keep ? 'it waits for the next client' : 'nothing was sent'
-    if (!online) end(EXIT.unavailable, `no server was reached within ${timeout} s; ${fate}`)
-    end(EXIT.offline, `${to} was not reached within ${timeout} s; ${args.keep ? fate : 'the message was dropped'}`)
+    const outcome = args.keep ? 'it waits for the next client' : 'nothing was sent'
+    if (!online) end(EXIT.unavailable, `no server was reached within ${timeout} s; ${outcome}`)
+    end(EXIT.offline, `${to} was not reached within ${timeout} s; ${args.keep ? outcome : 'the message was dropped'}`)
   }, timeout * 1_000)
 }

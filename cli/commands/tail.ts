@@ -3,7 +3,7 @@ import { fail } from '../../src/programs/fail.ts'
 import { History } from '../history/history.ts'
 import { JsonMode } from '../modes/json-mode.ts'
 import { LineMode } from '../modes/line-mode.ts'
-import { checkedName, type ServerArguments, whereabouts } from '../options.ts'
+import { connectionTarget, parseNameOption, type ServerArguments } from '../options.ts'
 import { goOnline } from '../session/go-online.ts'
 import { SettingsFile } from '../settings.ts'
 
@@ -15,20 +15,20 @@ interface TailArguments extends ServerArguments {
 
 /** Prints a user's messages as they come, until a signal. */
 export function tail(args: TailArguments): void {
-  const where = whereabouts(args, new SettingsFile())
-  const other = args.with === undefined ? undefined : checkedName('--with', args.with)
-  const mode = args.json ? new JsonMode() : new LineMode(where.user)
+  const target = connectionTarget(args, new SettingsFile())
+  const other = args.with === undefined ? undefined : parseNameOption('--with', args.with)
+  const mode = args.json ? new JsonMode() : new LineMode(target.user)
   goOnline(
-    where,
-    new History(where.user),
+    target,
+    new History(target.user),
     event => {
-      if (other === undefined || concerns(event, other)) mode.take(event)
+      if (other === undefined || involves(event, other)) mode.handleEvent(event)
     },
     fail,
   )
 }
 
-function concerns(event: SessionEvent, other: string): boolean {
+function involves(event: SessionEvent, other: string): boolean {
   if (event.type === 'message') return event.message.from === other || event.message.to === other
   return event.type === 'connection'
 }

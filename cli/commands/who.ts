@@ -2,21 +2,21 @@ import { io } from 'socket.io-client'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { rosterSnapshotSchema } from '../../src/protocol/messages.ts'
-import { visibleJson, visibleLine } from '../../src/protocol/text.ts'
-import { type ServerArguments, serversOf } from '../options.ts'
+import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
+import { resolveServers, type ServerArguments } from '../options.ts'
 import { SettingsFile } from '../settings.ts'
 
 /** How long a server may take to answer, ms. */
-const ANSWER_MS = 3_000
+const ANSWER_TIMEOUT_MS = 3_000
 
 /** Prints who is online in the mesh, without being online itself. */
 export async function who(args: ServerArguments & { json?: boolean }): Promise<void> {
-  const { servers, ca } = serversOf(args, new SettingsFile())
+  const { servers, ca } = resolveServers(args, new SettingsFile())
   const reasons: string[] = []
   for (const server of servers) {
-    const answer = await ask(server, ca)
+    const answer = await fetchUsers(server, ca)
     if (Array.isArray(answer)) {
-      if (args.json) console.log(visibleJson({ users: answer }))
+      if (args.json) console.log(sanitizedJson({ users: answer }))
       else printNames(answer)
       process.exit(0)
     }
@@ -24,22 +24,22 @@ export async function who(args: ServerArguments & { json?: boolean }): Promise<v
   }
   fail(
     EXIT.unavailable,
-    `no server answers (${visibleLine(reasons.join('; '))}); start one with: mesh-chatd --id server-1`,
+    `no server answers (${sanitizeLine(reasons.join('; '))}); start one with: mesh-chatd --id server-1`,
   )
 }
 
 /** One name a line; behind one that looks like another, that. */
 function printNames(names: readonly string[]): void {
-  const lookAlikes = new ConfusableNames()
-  lookAlikes.update(names, [])
+  const confusables = new ConfusableNames()
+  confusables.update(names, [])
   for (const name of names) {
-    const alike = lookAlikes.of(name)
-    console.log(visibleLine(alike === undefined ? name : `${name}  (looks like ${alike})`))
+    const alike = confusables.find(name)
+    console.log(sanitizeLine(alike === undefined ? name : `${name}  (looks like ${alike})`))
   }
 }
 
 /** The names, or why there are none. */
-function ask(server: string, ca: string | undefined): Promise<string[] | string> {
+function fetchUsers(server: string, ca: string | undefined): Promise<string[] | string> {
   return new Promise(resolve => {
     const socket = io(server, {
       transports: ['websocket'],
@@ -51,7 +51,7 @@ function ask(server: string, ca: string | undefined): Promise<string[] | string>
       socket.disconnect()
       resolve(answer)
     }
-    setTimeout(() => end('no answer'), ANSWER_MS)
+    setTimeout(() => end('no answer'), ANSWER_TIMEOUT_MS)
     socket.on('connect_error', error => end(error.message))
     socket.on('connect', () =>
       socket.emit('roster', (payload: unknown) => {

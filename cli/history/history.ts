@@ -4,21 +4,21 @@ import { type Archive, lowerBound, messageHash, nameHash } from '../../src/clien
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { type Message, messageSchema } from '../../src/protocol/messages.ts'
 import { dataFolder } from '../data-folder.ts'
-import { type Columns, type Entry, NO_ENTRIES, placeOf, withEntries } from './columns.ts'
+import { EMPTY_COLUMNS, type IndexColumns, type IndexEntry, indexOfEntry, mergeEntries } from './index-columns.ts'
 import { readIndex, writeIndex } from './index-file.ts'
 import { OutboxFile } from './outbox-file.ts'
 
 /** Read at once while the index is brought up to date, bytes. */
-const CHUNK = 1 << 20
+const CHUNK_BYTES = 1 << 20
 /** An index that lacks no more than this, bytes, is good enough to be left as it is. */
-const UNSAVED = 1 << 18
+const MAX_UNSAVED_BYTES = 1 << 18
 /** Bytes read around a message: its neighbours are asked for next. */
-const BLOCK = 1 << 16
-const BLOCKS = 16
+const BLOCK_BYTES = 1 << 16
+const MAX_CACHED_BLOCKS = 16
 const NEWLINE = 10
 
 /** Messages beyond this, bytes of history, take a moment to index: worth a sign of progress. */
-const LONG = 32 << 20
+const MIN_PROGRESS_BYTES = 32 << 20
 
 /**
  * A user's messages on disk: one file of JSON lines, only ever appended to, by any number of programs at once; beside it
@@ -27,12 +27,12 @@ const LONG = 32 << 20
 export class History {
   readonly #user: string
   readonly #file: string
-  readonly #index: string
+  readonly #indexFile: string
   readonly #outbox: OutboxFile
-  #columns: Columns = NO_ENTRIES
+  #columns: IndexColumns = EMPTY_COLUMNS
   /** Bytes of the file that the columns cover; up to the end of a whole line. */
-  #covered = 0
-  #saved = 0
+  #indexedBytes = 0
+  #savedBytes = 0
   #descriptor: number | undefined
   #blocks = new Map<number, Buffer>()
 
@@ -42,13 +42,13 @@ export class History {
     const folder = dataFolder()
     const name = encodeURIComponent(user)
     this.#file = join(folder, `${name}.jsonl`)
-    this.#index = join(folder, `${name}.index`)
+    this.#indexFile = join(folder, `${name}.index`)
     this.#outbox = new OutboxFile(folder, name)
-    const saved = readIndex(this.#index)
-    if (saved !== undefined && this.#agrees(saved.covered, saved.columns)) {
+    const saved = readIndex(this.#indexFile)
+    if (saved !== undefined && this.#isIndexValid(saved.indexedBytes, saved.columns)) {
       this.#columns = saved.columns
-      this.#covered = saved.covered
-      this.#saved = saved.covered
+      this.#indexedBytes = saved.indexedBytes
+      this.#savedBytes = saved.indexedBytes
     }
     this.refresh(progress)
     this.#save()
@@ -81,8 +81,8 @@ export class History {
 
   store(message: Message): void {
     // A line torn by a crash may stand at the end: this one must not be glued to it.
-    const glue = this.#tornAt() ? '\n' : ''
-    appendFileSync(this.#file, `${glue}${JSON.stringify({ message })}\n`, { mode: 0o600 })
+    const separator = this.#hasTornEnd() ? '\n' : ''
+    appendFileSync(this.#file, `${separator}${JSON.stringify({ message })}\n`, { mode: 0o600 })
   }
 
   /** Correspondents with the time of the last message, the latest first. */
@@ -95,7 +95,7 @@ export class History {
       if (seen.has(hash)) continue
       seen.add(hash)
       const message = this.#read(this.#columns, place)
-      if (message !== undefined) threads.push({ name: this.#other(message), lastAt: at[place] ?? 0 })
+      if (message !== undefined) threads.push({ name: this.#correspondent(message), lastAt: at[place] ?? 0 })
     }
     return threads
   }
@@ -104,26 +104,33 @@ export class History {
    * At most `count` messages of a thread, in order: those before a message, those behind it, or, without one, the last.
    * Fewer than `count` only where there are no more.
    */
-  page(thread: string, count: number, from?: { before: Message | Point } | { behind: Message | Point }): Message[] {
+  page(
+    thread: string,
+    count: number,
+    from?: { before: Message | MessagePosition } | { after: Message | MessagePosition },
+  ): Message[] {
     this.refresh()
     const { peer, at } = this.#columns
-    const wanted = nameHash(thread)
-    const back = from === undefined || 'before' in from
-    const point = from === undefined ? undefined : 'before' in from ? from.before : from.behind
+    const threadHash = nameHash(thread)
+    const isBackward = from === undefined || 'before' in from
+    const point = from === undefined ? undefined : 'before' in from ? from.before : from.after
     const messages: Message[] = []
     const end = at.length
     // From the whole of its time on: those of the same time are told apart by their ids.
     let place =
       point === undefined
         ? end - 1
-        : back
+        : isBackward
           ? lowerBound(end, one => (at[one] ?? 0) <= point.at) - 1
           : lowerBound(end, one => (at[one] ?? 0) < point.at)
-    for (; place >= 0 && place < end && messages.length < count; place += back ? -1 : 1) {
-      if (peer[place] !== wanted) continue
+    for (; place >= 0 && place < end && messages.length < count; place += isBackward ? -1 : 1) {
+      if (peer[place] !== threadHash) continue
       const message = this.#read(this.#columns, place)
-      if (message === undefined || this.#other(message) !== thread) continue
-      if (point !== undefined && (back ? compareMessages(message, point) >= 0 : compareMessages(message, point) <= 0))
+      if (message === undefined || this.#correspondent(message) !== thread) continue
+      if (
+        point !== undefined &&
+        (isBackward ? compareMessages(message, point) >= 0 : compareMessages(message, point) <= 0)
+      )
         continue
       messages.push(message)
     }
@@ -133,11 +140,11 @@ export class History {
   /** Messages in order, of one thread or of all; read as they are asked for. */
   *all(thread?: string): Generator<Message> {
     const columns = this.#columns
-    const wanted = thread === undefined ? undefined : nameHash(thread)
+    const threadHash = thread === undefined ? undefined : nameHash(thread)
     for (let place = 0; place < columns.at.length; place++) {
-      if (wanted !== undefined && columns.peer[place] !== wanted) continue
+      if (threadHash !== undefined && columns.peer[place] !== threadHash) continue
       const message = this.#read(columns, place)
-      if (message !== undefined && (thread === undefined || this.#other(message) === thread)) yield message
+      if (message !== undefined && (thread === undefined || this.#correspondent(message) === thread)) yield message
     }
   }
 
@@ -148,22 +155,23 @@ export class History {
   *search(
     thread: string,
     text: string,
-    before: Point = { at: Number.POSITIVE_INFINITY, id: '' },
+    before: MessagePosition = { at: Number.POSITIVE_INFINITY, id: '' },
   ): Generator<Message | undefined> {
     this.refresh()
     const columns = this.#columns
-    const wanted = nameHash(thread)
+    const threadHash = nameHash(thread)
     const needle = text.toLowerCase()
     // As it stands inside a line, to pass over lines without parsing them.
-    const raw = JSON.stringify(needle).slice(1, -1)
+    const escapedNeedle = JSON.stringify(needle).slice(1, -1)
     let place = lowerBound(columns.at.length, one => (columns.at[one] ?? 0) <= before.at) - 1
     for (let looked = 0; place >= 0; place--) {
-      if (columns.peer[place] !== wanted) continue
+      if (columns.peer[place] !== threadHash) continue
       if (++looked % 2_000 === 0) yield undefined
       const line = this.#line(columns, place)
-      if (line === undefined || !line.toLowerCase().includes(raw)) continue
-      const message = parse(line)
-      if (message === undefined || compareMessages(message, before) >= 0 || this.#other(message) !== thread) continue
+      if (line === undefined || !line.toLowerCase().includes(escapedNeedle)) continue
+      const message = parseLine(line)
+      if (message === undefined || compareMessages(message, before) >= 0 || this.#correspondent(message) !== thread)
+        continue
       if (message.text.toLowerCase().includes(needle)) return void (yield message)
     }
   }
@@ -173,29 +181,29 @@ export class History {
     const file = this.#open()
     if (file === undefined) return
     const { size } = fstatSync(file)
-    if (size === this.#covered) return
+    if (size === this.#indexedBytes) return
     // Shorter than it was: another file by now.
-    if (size < this.#covered) {
-      this.#columns = NO_ENTRIES
-      this.#covered = 0
-      this.#saved = 0
+    if (size < this.#indexedBytes) {
+      this.#columns = EMPTY_COLUMNS
+      this.#indexedBytes = 0
+      this.#savedBytes = 0
     }
     this.#blocks.clear()
-    const added: Entry[] = []
-    const long = size - this.#covered > LONG
-    const buffer = Buffer.allocUnsafe(CHUNK)
+    const added: IndexEntry[] = []
+    const long = size - this.#indexedBytes > MIN_PROGRESS_BYTES
+    const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
     let rest = Buffer.alloc(0)
-    let start = this.#covered
+    let start = this.#indexedBytes
     while (start + rest.length < size) {
-      const read = readSync(file, buffer, 0, CHUNK, start + rest.length)
+      const read = readSync(file, buffer, 0, CHUNK_BYTES, start + rest.length)
       if (read === 0) break
       const bytes = Buffer.concat([rest, buffer.subarray(0, read)])
       let from = 0
       for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, from)) {
-        const message = parse(bytes.toString('utf8', from, end))
+        const message = parseLine(bytes.toString('utf8', from, end))
         if (message !== undefined) {
           const hash = messageHash(message)
-          const peer = nameHash(this.#other(message))
+          const peer = nameHash(this.#correspondent(message))
           added.push({ at: message.at, ...hash, peer, offset: start + from, length: end - from })
         }
         from = end + 1
@@ -204,8 +212,8 @@ export class History {
       rest = bytes.subarray(from)
       if (long) progress(start / size)
     }
-    this.#covered = start
-    this.#columns = withEntries(this.#columns, added)
+    this.#indexedBytes = start
+    this.#columns = mergeEntries(this.#columns, added)
   }
 
   /** Ends the work with it: the next start is to be quick. */
@@ -217,37 +225,37 @@ export class History {
   }
 
   #save(): void {
-    if (this.#covered - this.#saved < UNSAVED) return
-    writeIndex(this.#index, { covered: this.#covered, columns: this.#columns })
-    this.#saved = this.#covered
+    if (this.#indexedBytes - this.#savedBytes < MAX_UNSAVED_BYTES) return
+    writeIndex(this.#indexFile, { indexedBytes: this.#indexedBytes, columns: this.#columns })
+    this.#savedBytes = this.#indexedBytes
   }
 
   /** Whether an index is of this file: its last entry stands where it says. */
-  #agrees(covered: number, columns: Columns): boolean {
+  #isIndexValid(indexedBytes: number, columns: IndexColumns): boolean {
     const file = this.#open()
-    if (file === undefined || fstatSync(file).size < covered) return false
+    if (file === undefined || fstatSync(file).size < indexedBytes) return false
     const last = columns.at.length - 1
     if (last < 0) return true
     const message = this.#read(columns, last)
-    return message !== undefined && placeOf(columns, { at: message.at, ...messageHash(message) }) >= 0
+    return message !== undefined && indexOfEntry(columns, { at: message.at, ...messageHash(message) }) >= 0
   }
 
   #find(message: Parameters<Archive['find']>[0]): Message | undefined {
     this.refresh()
-    const place = placeOf(this.#columns, { at: message.at, ...messageHash(message) })
+    const place = indexOfEntry(this.#columns, { at: message.at, ...messageHash(message) })
     return place < 0 ? undefined : this.#read(this.#columns, place)
   }
 
-  #read(columns: Columns, place: number): Message | undefined {
+  #read(columns: IndexColumns, place: number): Message | undefined {
     const line = this.#line(columns, place)
-    return line === undefined ? undefined : parse(line)
+    return line === undefined ? undefined : parseLine(line)
   }
 
-  #line({ offset, length }: Columns, place: number): string | undefined {
+  #line({ offset, length }: IndexColumns, place: number): string | undefined {
     const start = offset[place]
     const bytes = length[place]
     if (start === undefined || bytes === undefined) return undefined
-    const first = start - (start % BLOCK)
+    const first = start - (start % BLOCK_BYTES)
     const block = this.#block(first)
     if (block !== undefined && start + bytes <= first + block.length) {
       return block.toString('utf8', start - first, start - first + bytes)
@@ -263,12 +271,13 @@ export class History {
     if (known !== undefined) return known
     const file = this.#open()
     if (file === undefined) return undefined
-    const buffer = Buffer.allocUnsafe(BLOCK)
-    const block = buffer.subarray(0, readSync(file, buffer, 0, BLOCK, first))
+    const buffer = Buffer.allocUnsafe(BLOCK_BYTES)
+    const block = buffer.subarray(0, readSync(file, buffer, 0, BLOCK_BYTES, first))
     // A block that is not full yet may grow.
-    if (block.length < BLOCK) return block
+    if (block.length < BLOCK_BYTES) return block
     this.#blocks.set(first, block)
-    if (this.#blocks.size > BLOCKS) for (const oldest of this.#blocks.keys()) return this.#drop(oldest, block)
+    if (this.#blocks.size > MAX_CACHED_BLOCKS)
+      for (const oldest of this.#blocks.keys()) return this.#drop(oldest, block)
     return block
   }
 
@@ -277,7 +286,7 @@ export class History {
     return block
   }
 
-  #tornAt(): boolean {
+  #hasTornEnd(): boolean {
     const file = this.#open()
     if (file === undefined) return false
     const { size } = fstatSync(file)
@@ -297,19 +306,19 @@ export class History {
     return this.#descriptor
   }
 
-  #other({ from, to }: Message): string {
+  #correspondent({ from, to }: Message): string {
     return from === this.#user ? to : from
   }
 }
 
 /** A place in the order of messages. */
-export interface Point {
+export interface MessagePosition {
   at: number
   id: string
 }
 
 /** The message of a line; undefined for what is torn, or something else. */
-function parse(line: string): Message | undefined {
+function parseLine(line: string): Message | undefined {
   if (!line.startsWith('{"message":')) return undefined
   try {
     const parsed = messageSchema.safeParse((JSON.parse(line) as { message: unknown }).message)

@@ -18,8 +18,8 @@ export class OutboxFile {
     this.#file = join(folder, `${prefix}${process.pid}.jsonl`)
     for (const left of readdirSync(folder).filter(one => one.startsWith(prefix) && one.endsWith('.jsonl'))) {
       const pid = Number(left.slice(prefix.length, -'.jsonl'.length))
-      if (pid === process.pid) this.#take(this.#file)
-      else if (!isAlive(pid)) this.#adopt(join(folder, left))
+      if (pid === process.pid) this.#load(this.#file)
+      else if (!isAlive(pid)) this.#takeOver(join(folder, left))
     }
   }
 
@@ -40,7 +40,7 @@ export class OutboxFile {
   }
 
   /** Renaming is the claim: of two that start at once, one gets the file. */
-  #adopt(file: string): void {
+  #takeOver(file: string): void {
     const claimed = `${this.#file}.adopted`
     try {
       renameSync(file, claimed)
@@ -48,12 +48,12 @@ export class OutboxFile {
       return
     }
     const before = new Set(this.#held.keys())
-    this.#take(claimed)
+    this.#load(claimed)
     for (const [id, message] of this.#held) if (!before.has(id)) this.#append({ held: message })
     rmSync(claimed, { force: true })
   }
 
-  #take(file: string): void {
+  #load(file: string): void {
     for (const line of readFileSync(file, 'utf8').split('\n')) {
       let raw: unknown
       try {

@@ -24,20 +24,20 @@ export class KeyError extends Error {}
 export class KeyFiles {
   readonly #user: string
   /** The user's private key, as PEM. */
-  readonly file: string
-  readonly #known: string
+  readonly keyFile: string
+  readonly #knownKeysFile: string
 
   constructor(user: string) {
     const folder = dataFolder()
     const name = encodeURIComponent(user)
     this.#user = user
-    this.file = join(folder, `${name}.key`)
-    this.#known = join(folder, `${name}.known-keys`)
+    this.keyFile = join(folder, `${name}.key`)
+    this.#knownKeysFile = join(folder, `${name}.known-keys`)
   }
 
   /** Whether the user has a key. */
-  get exists(): boolean {
-    return existsSync(this.file)
+  get hasKey(): boolean {
+    return existsSync(this.keyFile)
   }
 
   /**
@@ -45,11 +45,13 @@ export class KeyFiles {
    * @throws KeyError
    */
   load(): KeyObject {
-    if (!this.exists) this.#write(generateKeyPairSync('ed25519').privateKey, linkSync)
-    if ((statSync(this.file).mode & 0o077) !== 0) {
-      throw new KeyError(`${this.file}: others can read the key of ${this.#user}; mend it with: chmod 600 ${this.file}`)
+    if (!this.hasKey) this.#write(generateKeyPairSync('ed25519').privateKey, linkSync)
+    if ((statSync(this.keyFile).mode & 0o077) !== 0) {
+      throw new KeyError(
+        `${this.keyFile}: others can read the key of ${this.#user}; mend it with: chmod 600 ${this.keyFile}`,
+      )
     }
-    return parseKey(readFileSync(this.file, 'utf8'), this.file)
+    return parseKey(readFileSync(this.keyFile, 'utf8'), this.keyFile)
   }
 
   /**
@@ -58,7 +60,7 @@ export class KeyFiles {
    */
   import(pem: string, replace: boolean): KeyObject {
     const key = parseKey(pem, 'what was given')
-    if (this.exists && !replace && this.load().export({ format: 'jwk' }).x !== key.export({ format: 'jwk' }).x) {
+    if (this.hasKey && !replace && this.load().export({ format: 'jwk' }).x !== key.export({ format: 'jwk' }).x) {
       throw new KeyError(`${this.#user} has another key here already; --replace takes its place, for good`)
     }
     this.#write(key, renameSync)
@@ -66,10 +68,10 @@ export class KeyFiles {
   }
 
   /** Whose key is whose, as far as this user has met them; the last word counts. */
-  known(): Map<string, string> {
+  knownKeys(): Map<string, string> {
     const known = new Map<string, string>()
-    if (!existsSync(this.#known)) return known
-    for (const line of readFileSync(this.#known, 'utf8').split('\n')) {
+    if (!existsSync(this.#knownKeysFile)) return known
+    for (const line of readFileSync(this.#knownKeysFile, 'utf8').split('\n')) {
       try {
         const { user, key } = knownSchema.parse(JSON.parse(line))
         known.set(user, key)
@@ -83,7 +85,7 @@ export class KeyFiles {
   pin(user: string, key: string): void {
     const line = JSON.stringify({ user, key, since: new Date().toISOString() })
     // A line that a crash has torn may stand before: it must not take this one with it.
-    appendFileSync(this.#known, `\n${line}\n`, { mode: 0o600 })
+    appendFileSync(this.#knownKeysFile, `\n${line}\n`, { mode: 0o600 })
   }
 
   /**
@@ -91,10 +93,10 @@ export class KeyFiles {
    * @param place gives the written file its name: `linkSync` where there is none, `renameSync` in place of another
    */
   #write(key: KeyObject, place: (from: string, to: string) => void): void {
-    const temporary = `${this.file}.${randomBytes(8).toString('hex')}`
+    const temporary = `${this.keyFile}.${randomBytes(8).toString('hex')}`
     try {
       writeFileSync(temporary, key.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag: 'wx' })
-      place(temporary, this.file)
+      place(temporary, this.keyFile)
     } catch (error) {
       // Another program of this user made it a moment ago.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error

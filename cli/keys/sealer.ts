@@ -9,8 +9,8 @@ import {
   verify,
 } from 'node:crypto'
 import { ed25519, x25519 } from '@noble/curves/ed25519.js'
-import type { Identity } from '../../src/client/keys/message-sealing.ts'
-import { readSealed, sealedText } from '../../src/protocol/credentials.ts'
+import type { Identity } from '../../src/client/keys/keyring.ts'
+import { formatSealedText, parseSealedText } from '../../src/protocol/credentials.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 
 const CIPHER = 'chacha20-poly1305'
@@ -27,16 +27,16 @@ const SIGNATURE_BYTES = 64
 export class Sealer implements Identity {
   readonly key: string
   readonly #private: KeyObject
-  readonly #agreement: Uint8Array
+  readonly #x25519Secret: Uint8Array
   /** What was agreed with each other key. */
-  #secrets = new Map<string, Uint8Array>()
+  #sharedSecrets = new Map<string, Uint8Array>()
 
   /** @param key an Ed25519 private key */
   constructor(key: KeyObject) {
     const { x = '', d = '' } = key.export({ format: 'jwk' })
     this.key = x
     this.#private = key
-    this.#agreement = ed25519.utils.toMontgomerySecret(Buffer.from(d, 'base64url'))
+    this.#x25519Secret = ed25519.utils.toMontgomerySecret(Buffer.from(d, 'base64url'))
   }
 
   sign(text: string): string {
@@ -46,48 +46,48 @@ export class Sealer implements Identity {
   seal(message: Message, to: string): string {
     const bytes = Buffer.from(message.text)
     // As its reader decodes it: half of a surrogate pair has no bytes of its own.
-    const signature = sign(null, signedText(message, this.key, to, bytes.toString()), this.#private)
+    const signature = sign(null, signedBytes(message, this.key, to, bytes.toString()), this.#private)
     const plain = Buffer.concat([signature, bytes])
-    return sealedText(this.key, to, this.#encrypt(to, plain, envelope(message, this.key, to)))
+    return formatSealedText(this.key, to, this.#encrypt(to, plain, associatedData(message, this.key, to)))
   }
 
   open(message: Message): string | undefined {
-    const seal = readSealed(message.text)
+    const seal = parseSealedText(message.text)
     if (seal === undefined || (seal.from !== this.key && seal.to !== this.key)) return undefined
     const other = seal.from === this.key ? seal.to : seal.from
-    const plain = this.#decrypt(other, seal.body, envelope(message, seal.from, seal.to))
+    const plain = this.#decrypt(other, seal.body, associatedData(message, seal.from, seal.to))
     if (plain === undefined || plain.length < SIGNATURE_BYTES) return undefined
     const text = plain.subarray(SIGNATURE_BYTES).toString()
-    const signed = signedText(message, seal.from, seal.to, text)
+    const signed = signedBytes(message, seal.from, seal.to, text)
     return verify(null, signed, publicKey(seal.from), plain.subarray(0, SIGNATURE_BYTES)) ? text : undefined
   }
 
   /** Seals what only this user's other clients are to read. */
   sealForSiblings(text: string): string {
-    return this.#encrypt(this.key, Buffer.from(text), SIBLINGS)
+    return this.#encrypt(this.key, Buffer.from(text), SIBLINGS_AAD)
   }
 
   /** Undefined for what no client of this user has sealed. */
-  openOfSibling(body: string): string | undefined {
-    return this.#decrypt(this.key, body, SIBLINGS)?.toString()
+  openFromSibling(body: string): string | undefined {
+    return this.#decrypt(this.key, body, SIBLINGS_AAD)?.toString()
   }
 
-  #encrypt(other: string, plain: Buffer, bound: Buffer): string {
+  #encrypt(other: string, plain: Buffer, aad: Buffer): string {
     const salt = randomBytes(SALT_BYTES)
-    const { key, nonce } = this.#keys(other, salt)
+    const { key, nonce } = this.#deriveKeys(other, salt)
     const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES })
-    cipher.setAAD(bound, { plaintextLength: plain.length })
+    cipher.setAAD(aad, { plaintextLength: plain.length })
     return Buffer.concat([salt, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).toString('base64url')
   }
 
-  #decrypt(other: string, body: string, bound: Buffer): Buffer | undefined {
+  #decrypt(other: string, body: string, aad: Buffer): Buffer | undefined {
     const bytes = Buffer.from(body, 'base64url')
     if (bytes.length < SALT_BYTES + TAG_BYTES) return undefined
     try {
-      const { key, nonce } = this.#keys(other, bytes.subarray(0, SALT_BYTES))
+      const { key, nonce } = this.#deriveKeys(other, bytes.subarray(0, SALT_BYTES))
       const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES })
       const sealed = bytes.subarray(SALT_BYTES, -TAG_BYTES)
-      decipher.setAAD(bound, { plaintextLength: sealed.length })
+      decipher.setAAD(aad, { plaintextLength: sealed.length })
       decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
       return Buffer.concat([decipher.update(sealed), decipher.final()])
     } catch {
@@ -96,25 +96,25 @@ export class Sealer implements Identity {
     }
   }
 
-  #keys(other: string, salt: Uint8Array): { key: Uint8Array; nonce: Uint8Array } {
-    let secret = this.#secrets.get(other)
+  #deriveKeys(other: string, salt: Uint8Array): { key: Uint8Array; nonce: Uint8Array } {
+    let secret = this.#sharedSecrets.get(other)
     if (secret === undefined) {
-      secret = x25519.getSharedSecret(this.#agreement, ed25519.utils.toMontgomery(Buffer.from(other, 'base64url')))
-      this.#secrets.set(other, secret)
+      secret = x25519.getSharedSecret(this.#x25519Secret, ed25519.utils.toMontgomery(Buffer.from(other, 'base64url')))
+      this.#sharedSecrets.set(other, secret)
     }
-    const made = new Uint8Array(hkdfSync('sha256', secret, salt, 'mesh-chat seal 1', 44))
-    return { key: made.subarray(0, 32), nonce: made.subarray(32) }
+    const derived = new Uint8Array(hkdfSync('sha256', secret, salt, 'mesh-chat seal 1', 44))
+    return { key: derived.subarray(0, 32), nonce: derived.subarray(32) }
   }
 }
 
-const SIBLINGS = Buffer.from('mesh-chat siblings 1')
+const SIBLINGS_AAD = Buffer.from('mesh-chat siblings 1')
 
 /** What a sealed text is bound to: it opens in this message only. */
-function envelope({ id, at, from, to }: Message, fromKey: string, toKey: string): Buffer {
+function associatedData({ id, at, from, to }: Message, fromKey: string, toKey: string): Buffer {
   return Buffer.from(JSON.stringify(['mesh-chat seal 1', id, at, from, to, fromKey, toKey]))
 }
 
-function signedText({ id, at, from, to }: Message, fromKey: string, toKey: string, text: string): Buffer {
+function signedBytes({ id, at, from, to }: Message, fromKey: string, toKey: string, text: string): Buffer {
   return Buffer.from(JSON.stringify(['mesh-chat message 1', id, at, from, to, fromKey, toKey, text]))
 }
 

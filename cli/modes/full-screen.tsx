@@ -1,30 +1,30 @@
 import { type Instance, render } from 'ink'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
-import { searchThread, turnTo } from '../chat/history-pages.ts'
-import { press } from '../chat/model/handle-key.ts'
+import { loadPage, searchThread } from '../chat/history-pages.ts'
+import { handleKey } from '../chat/model/handle-key.ts'
 import { Model, type ScreenRequest } from '../chat/model/model.ts'
 import type { Preferences } from '../chat/model/preferences.ts'
 import type { ThemeName } from '../chat/model/theme.ts'
 import type { Thread } from '../chat/model/thread.ts'
-import { update, whatIsNeeded } from '../chat/model/update.ts'
+import { pagesNeeded, update } from '../chat/model/update.ts'
 import { App } from '../chat/views/app.tsx'
-import { openedRows, printedRows, rowLine } from '../chat/views/inline.ts'
-import { inlinePicture, picture } from '../chat/views/render.ts'
-import { type Row, sameRow } from '../chat/views/row.ts'
+import { eventRows, openedThreadRows, rowToAnsi } from '../chat/views/inline.ts'
+import { renderInline, renderScreen } from '../chat/views/render.ts'
+import { type Row, rowsEqual } from '../chat/views/row.ts'
 import type { History } from '../history/history.ts'
 import type { TerminalGuard } from '../terminal/guard.ts'
 import type { Key } from '../terminal/key-decoder.ts'
 import { InlineOutput, ScreenOutput } from '../terminal/output.ts'
-import { listenToHands } from '../terminal/terminal-input.ts'
+import { listenToTerminalInput } from '../terminal/terminal-input.ts'
 
 /** What the network brings is gathered this long, ms; what hands do is shown at once. */
-const GATHER_MS = 30
+const DRAW_DELAY_MS = 30
 /** … and this long while it brings one thing after another. */
-const BUSY_GATHER_MS = 100
+const BUSY_DRAW_DELAY_MS = 100
 /** So long, ms, may another client of the user take to tell that it has read a message, before the bell rings here. */
-const RING_MS = 600
+const BELL_DELAY_MS = 600
 /** Time that a search takes at once, ms. */
-const LOOK_MS = 8
+const SEARCH_SLICE_MS = 8
 
 export interface ScreenOptions {
   user: string
@@ -49,65 +49,65 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
   const { guard, send, save, quit } = options
   const { stdout } = process
   const model = new Model(options.user, options.preferences)
-  const keep = () => save({ preferences: model.preferences, to: model.current?.name })
+  const savePreferences = () => save({ preferences: model.preferences, to: model.current?.name })
   if (options.to !== undefined) {
-    model.open(options.to)
-    keep()
+    model.openThread(options.to)
+    savePreferences()
   }
-  const put = (text: string) => guard.write(text)
-  const output = options.inline ? new InlineOutput(put) : new ScreenOutput(put)
+  const write = (text: string) => guard.write(text)
+  const output = options.inline ? new InlineOutput(write) : new ScreenOutput(write)
   const inline = output instanceof InlineOutput ? output : undefined
-  const whole = output instanceof ScreenOutput ? output : undefined
+  const fullScreen = output instanceof ScreenOutput ? output : undefined
   /** What the terminal shows; absent, it is to be drawn whole. */
-  let shown: { rows: readonly Row[]; theme: ThemeName | undefined } | undefined
+  let lastFrame: { rows: readonly Row[]; theme: ThemeName | undefined } | undefined
   let ink: Instance | undefined
-  let looking: Generator | undefined
+  let activeSearch: Generator | undefined
   /** Counts the whole frames: Ink is to write each of them, also one that is as the last was. */
-  let wholes = 0
-  let drawing: NodeJS.Timeout | undefined
+  let repaintCount = 0
+  let drawTimer: NodeJS.Timeout | undefined
   /** When something of the network was drawn last. */
-  let gatheredAt = 0
-  let counting: NodeJS.Timeout | undefined
+  let lastNetworkDrawAt = 0
+  let countdownTimer: NodeJS.Timeout | undefined
   /** The thread whose end was printed last, in the inline mode. */
-  let printed: Thread | undefined
+  let printedThread: Thread | undefined
 
   const print = (rows: readonly Row[]) => {
     const theme = options.colors ? model.preferences.theme : undefined
-    inline?.print(rows.map(row => rowLine(row, theme)))
+    inline?.print(rows.map(row => rowToAnsi(row, theme)))
   }
   const draw = () => {
-    clearTimeout(drawing)
-    drawing = undefined
-    if (model.current !== printed && model.current !== undefined) print(openedRows(model, model.current))
-    printed = model.current
-    const { rows, cursor } = (inline === undefined ? picture : inlinePicture)(model, Date.now())
+    clearTimeout(drawTimer)
+    drawTimer = undefined
+    if (model.current !== printedThread && model.current !== undefined) print(openedThreadRows(model, model.current))
+    printedThread = model.current
+    const { rows, cursor } = (inline === undefined ? renderScreen : renderInline)(model, Date.now())
     const theme = options.colors ? model.preferences.theme : undefined
     output.cursor = cursor
     // Ink's cost is in the cells that it composes: it gets the rows that have changed, and no other.
-    const last = whole !== undefined && shown?.theme === theme ? shown?.rows : undefined
-    const changed = rows.map((row, at) => (last !== undefined && sameRow(row, last[at]) ? undefined : row))
-    shown = { rows, theme }
-    if (whole !== undefined) whole.isLeftOut = row => changed[row] === undefined
+    const last = fullScreen !== undefined && lastFrame?.theme === theme ? lastFrame?.rows : undefined
+    const changed = rows.map((row, at) => (last !== undefined && rowsEqual(row, last[at]) ? undefined : row))
+    lastFrame = { rows, theme }
+    if (fullScreen !== undefined) fullScreen.isRowUnchanged = row => changed[row] === undefined
     if (last?.length !== rows.length || changed.some(row => row !== undefined)) {
-      const node = <App key={wholes} rows={changed} theme={theme} />
+      const node = <App key={repaintCount} rows={changed} theme={theme} />
       if (ink !== undefined) ink.rerender(node)
       else ink = render(node, { stdout: output.asStream(), debug: true, exitOnCtrlC: false, patchConsole: false })
     }
     output.placeCursor()
     // The time until the next try counts down.
-    clearTimeout(counting)
-    if (model.connection.phase === 'waiting') counting = setTimeout(draw, 500)
+    clearTimeout(countdownTimer)
+    if (model.connection.phase === 'waiting') countdownTimer = setTimeout(draw, 500)
   }
   /** Soon after the first of what the network brings; under load, so much later that hands and eyes keep up. */
-  const drawSoon = () => {
-    if (drawing !== undefined) return
-    const busy = performance.now() - gatheredAt < 4 * BUSY_GATHER_MS
-    drawing = setTimeout(
+  const scheduleDraw = () => {
+    if (drawTimer !== undefined) return
+    const busy = performance.now() - lastNetworkDrawAt < 4 * BUSY_DRAW_DELAY_MS
+    drawTimer = setTimeout(
       () => {
-        gatheredAt = performance.now()
+        lastNetworkDrawAt = performance.now()
         draw()
       },
-      busy ? BUSY_GATHER_MS : GATHER_MS,
+      busy ? BUSY_DRAW_DELAY_MS : DRAW_DELAY_MS,
     )
   }
   /** Forgets what stands on the terminal and draws all of it. */
@@ -115,17 +115,17 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
     model.columns = Math.max(1, stdout.columns || 80)
     model.rows = Math.max(1, stdout.rows || 24)
     output.repaint(model.columns, model.rows)
-    shown = undefined
-    wholes++
+    lastFrame = undefined
+    repaintCount++
     draw()
   }
 
-  const ring = (thread: string) => {
+  const ringBell = (thread: string) => {
     if (!model.preferences.bell) return
     // Silent where it was read on another client meanwhile.
     setTimeout(() => {
-      if ((model.threads.get(thread)?.unread ?? 0) > 0) guard.write('\u0007')
-    }, RING_MS)
+      if ((model.threads.get(thread)?.unreadCount ?? 0) > 0) guard.write('\u0007')
+    }, BELL_DELAY_MS)
   }
 
   const perform = (request: ScreenRequest) => {
@@ -139,50 +139,50 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
       case 'redraw':
         return redraw()
       case 'bell':
-        return ring(request.thread)
+        return ringBell(request.thread)
       case 'read':
         return send({ type: 'read', thread: request.thread, at: request.at })
       case 'trust':
         return send({ type: 'trust', user: request.user })
       case 'page':
-        return turnTo(model, options.history, request.way)
+        return loadPage(model, options.history, request.part)
       case 'search':
-        return look(request.text, request.older)
+        return startSearch(request.text, request.older)
       case 'save':
-        return keep()
+        return savePreferences()
     }
   }
   /** Looks through the history a little at a time, so that keys are never held up; a new search ends the one before. */
-  const look = (text: string, older: boolean) => {
-    looking = undefined
+  const startSearch = (text: string, older: boolean) => {
+    activeSearch = undefined
     const thread = model.current
     if (thread === undefined) return
-    const steps = searchThread(model, thread, options.history, text, older)
-    looking = steps
-    const go = () => {
-      if (looking !== steps) return
-      const until = performance.now() + LOOK_MS
-      while (performance.now() < until) if (steps.next().done) return draw()
-      setImmediate(go)
+    const search = searchThread(model, thread, options.history, text, older)
+    activeSearch = search
+    const runSlice = () => {
+      if (activeSearch !== search) return
+      const until = performance.now() + SEARCH_SLICE_MS
+      while (performance.now() < until) if (search.next().done) return draw()
+      setImmediate(runSlice)
     }
-    go()
+    runSlice()
   }
-  const take = (keys: readonly Key[]) => {
-    for (const key of keys) for (const request of press(model, key)) perform(request)
+  const handleKeys = (keys: readonly Key[]) => {
+    for (const key of keys) for (const request of handleKey(model, key)) perform(request)
     if (keys.length > 0) draw()
   }
 
   for (const event of options.events) for (const request of update(model, event, Date.now())) perform(request)
   model.hasHistory = options.history !== undefined
-  for (const { name, lastAt } of options.history?.threads() ?? []) model.thread(name).stored(lastAt)
-  for (const request of whatIsNeeded(model)) perform(request)
+  for (const { name, lastAt } of options.history?.threads() ?? []) model.ensureThread(name).markStored(lastAt)
+  for (const request of pagesNeeded(model)) perform(request)
   guard.enter()
   redraw()
-  listenToHands(take, redraw, quit)
+  listenToTerminalInput(handleKeys, redraw, quit)
   return event => {
     for (const request of update(model, event, Date.now())) perform(request)
-    for (const request of whatIsNeeded(model)) perform(request)
-    if (inline !== undefined) print(printedRows(model, event))
-    drawSoon()
+    for (const request of pagesNeeded(model)) perform(request)
+    if (inline !== undefined) print(eventRows(model, event))
+    scheduleDraw()
   }
 }

@@ -4,12 +4,12 @@ import * as z from 'zod'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
-import { visibleJson } from '../../src/protocol/text.ts'
+import { sanitizedJson } from '../../src/protocol/text.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
-import { Pending } from '../session/pending-messages.ts'
+import { PendingMessages } from '../session/pending-messages.ts'
 
 /** How long the end of stdin waits for what was sent, ms. */
-const LAST_FATES_MS = 10_000
+const DELIVERY_WAIT_MS = 10_000
 
 const requestSchema = z.union([
   z.object({ type: z.literal('close') }),
@@ -23,62 +23,62 @@ const requestSchema = z.union([
 ])
 
 export class JsonMode {
-  readonly #pending = new Pending()
-  readonly #lookAlikes = new ConfusableNames()
+  readonly #pending = new PendingMessages()
+  readonly #confusables = new ConfusableNames()
   /** Message id → the `ref` that its request had. */
   readonly #refs = new Map<string, string | number>()
-  #composing: string | number | undefined
+  #composingRef: string | number | undefined
   #started = false
 
-  take(event: SessionEvent): void {
-    this.#pending.take(event)
+  handleEvent(event: SessionEvent): void {
+    this.#pending.handleEvent(event)
     if (event.type === 'connection') this.#started = true
     // The history that was on the disk is no news.
     if (!this.#started && (event.type === 'message' || event.type === 'progress')) return
-    if (this.#composing !== undefined) {
-      if (event.type === 'message' && event.origin === 'composed') this.#refs.set(event.message.id, this.#composing)
-      if (event.type === 'progress') this.#refs.set(event.id, this.#composing)
+    if (this.#composingRef !== undefined) {
+      if (event.type === 'message' && event.origin === 'composed') this.#refs.set(event.message.id, this.#composingRef)
+      if (event.type === 'progress') this.#refs.set(event.id, this.#composingRef)
     }
-    const shaped = this.#shape(event)
-    if (shaped !== undefined) tell(shaped)
+    const json = this.#toJson(event)
+    if (json !== undefined) writeEvent(json)
     if (event.type === 'progress' && (event.progress.state === 'delivered' || event.progress.state === 'refused')) {
       this.#refs.delete(event.id)
     }
   }
 
-  read(send: (request: SessionRequest) => void, end: () => void): void {
+  readStdin(send: (request: SessionRequest) => void, end: () => void): void {
     const input = createInterface({ input: process.stdin })
     input.on('line', line => {
       if (line.trim() === '') return
-      const request = parse(line)
-      if (typeof request === 'string') return tell({ type: 'error', message: request, line: line.slice(0, 200) })
+      const request = parseRequest(line)
+      if (typeof request === 'string') return writeEvent({ type: 'error', message: request, line: line.slice(0, 200) })
       if ('type' in request) return request.type === 'close' ? input.close() : send(request)
-      this.#composing = request.ref
+      this.#composingRef = request.ref
       send({ type: 'compose', to: request.to, text: request.text })
-      this.#composing = undefined
+      this.#composingRef = undefined
     })
-    input.on('close', () => void this.#pending.settle(LAST_FATES_MS).then(end))
+    input.on('close', () => void this.#pending.waitUntilSettled(DELIVERY_WAIT_MS).then(end))
   }
 
-  #shape(event: SessionEvent): object | undefined {
+  #toJson(event: SessionEvent): object | undefined {
     switch (event.type) {
       case 'connection': {
         const { phase, ...rest } = event.state
         return { type: 'connection', state: phase, ...rest }
       }
       case 'roster':
-        this.#lookAlikes.update(event.joined, event.left)
+        this.#confusables.update(event.joined, event.left)
         return { type: 'roster', users: [...event.users], joined: event.joined, left: event.left }
       case 'message':
         return {
           type: 'message',
           origin: event.origin,
           ...event.message,
-          ...this.#alike(event.message.from),
-          ...this.#ref(event.message.id),
+          ...this.#looksLike(event.message.from),
+          ...this.#refOf(event.message.id),
         }
       case 'progress':
-        return { type: 'progress', id: event.id, to: event.to, ...event.progress, ...this.#ref(event.id) }
+        return { type: 'progress', id: event.id, to: event.to, ...event.progress, ...this.#refOf(event.id) }
       case 'key':
         return { type: 'key', user: event.user, key: event.key, words: fingerprint(event.key), state: event.state }
       case 'forged':
@@ -88,19 +88,19 @@ export class JsonMode {
     }
   }
 
-  #alike(name: string): { looksLike?: string } {
-    const looksLike = this.#lookAlikes.of(name)
+  #looksLike(name: string): { looksLike?: string } {
+    const looksLike = this.#confusables.find(name)
     return looksLike === undefined ? {} : { looksLike }
   }
 
-  #ref(id: string): { ref?: string | number } {
+  #refOf(id: string): { ref?: string | number } {
     const ref = this.#refs.get(id)
     return ref === undefined ? {} : { ref }
   }
 }
 
 /** The request of a line, or what is wrong with it. */
-function parse(line: string): z.infer<typeof requestSchema> | string {
+function parseRequest(line: string): z.infer<typeof requestSchema> | string {
   let raw: unknown
   try {
     raw = JSON.parse(line)
@@ -113,6 +113,6 @@ function parse(line: string): z.infer<typeof requestSchema> | string {
     : 'give {"to": NAME, "text": TEXT}, {"type": "trust", "user": NAME} or {"type": "close"}'
 }
 
-function tell(event: object): void {
-  process.stdout.write(`${visibleJson(event)}\n`)
+function writeEvent(event: object): void {
+  process.stdout.write(`${sanitizedJson(event)}\n`)
 }

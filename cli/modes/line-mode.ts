@@ -1,38 +1,38 @@
 import { createInterface } from 'node:readline'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
-import { visibleLine, visibleText } from '../../src/protocol/text.ts'
+import { sanitizeLine, sanitizeText } from '../../src/protocol/text.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
-import { Pending } from '../session/pending-messages.ts'
+import { PendingMessages } from '../session/pending-messages.ts'
 
 /** How long the end of stdin waits for what was sent, ms. */
-const LAST_FATES_MS = 10_000
+const DELIVERY_WAIT_MS = 10_000
 
 /** The line of an event, or undefined for one that a person need not read. */
-function line(event: SessionEvent, user: string, lookAlikes: ConfusableNames): string | undefined {
+function formatEvent(event: SessionEvent, user: string, confusables: ConfusableNames): string | undefined {
   switch (event.type) {
     case 'message': {
       const { at, from, to, text } = event.message
       const time = new Date(at).toTimeString().slice(0, 5)
-      const alike = from === user ? undefined : lookAlikes.of(from)
+      const alike = from === user ? undefined : confusables.find(from)
       const name = alike === undefined ? from : `${from} (who looks like ${alike})`
-      return visibleText(from === user ? `${time} to ${to}: ${text}` : `${time} ${name}: ${text}`)
+      return sanitizeText(from === user ? `${time} to ${to}: ${text}` : `${time} ${name}: ${text}`)
     }
     case 'connection': {
       const { state } = event
       if (state.phase === 'online') return `* online at ${state.server}`
-      if (state.phase === 'waiting') return `* not connected (${visibleLine(state.reason)}); trying again`
+      if (state.phase === 'waiting') return `* not connected (${sanitizeLine(state.reason)}); trying again`
       return undefined
     }
     case 'roster':
       if (event.joined.length + event.left.length === 0) return undefined
-      return visibleLine(`* online: ${[...event.users].join(', ')}`)
+      return sanitizeLine(`* online: ${[...event.users].join(', ')}`)
     case 'progress':
-      if (event.progress.state === 'refused') return `* refused: ${visibleLine(event.progress.message)}`
+      if (event.progress.state === 'refused') return `* refused: ${sanitizeLine(event.progress.message)}`
       if (event.progress.state !== 'waiting' || event.progress.reason !== 'recipient-offline') return undefined
-      return visibleLine(`* ${event.to} is offline; the message goes out when they come online`)
+      return sanitizeLine(`* ${event.to} is offline; the message goes out when they come online`)
     case 'key':
-      return keyLine(event)
+      return formatKeyEvent(event)
     case 'forged':
       return `* a message that nobody can have written as ${event.from} was dropped`
     case 'servers':
@@ -43,7 +43,7 @@ function line(event: SessionEvent, user: string, lookAlikes: ConfusableNames): s
 }
 
 /** What a person is told of a user's key: nothing, unless it is another than before. */
-function keyLine({ user, key, state }: Extract<SessionEvent, { type: 'key' }>): string | undefined {
+function formatKeyEvent({ user, key, state }: Extract<SessionEvent, { type: 'key' }>): string | undefined {
   if (state === 'own' || state === 'new') return undefined
   if (state === 'trusted') return `* the key of ${user} is trusted`
   return (
@@ -58,28 +58,28 @@ function keyLine({ user, key, state }: Extract<SessionEvent, { type: 'key' }>): 
  */
 export class LineMode {
   readonly #user: string
-  readonly #pending = new Pending()
-  readonly #lookAlikes = new ConfusableNames()
+  readonly #pending = new PendingMessages()
+  readonly #confusables = new ConfusableNames()
   #started = false
   /** What was told of keys last. */
-  #keys: Extract<SessionEvent, { type: 'key' }> | undefined
+  #lastKeyEvent: Extract<SessionEvent, { type: 'key' }> | undefined
 
   constructor(user: string) {
     this.#user = user
   }
 
-  take(event: SessionEvent): void {
-    this.#pending.take(event)
+  handleEvent(event: SessionEvent): void {
+    this.#pending.handleEvent(event)
     if (event.type === 'connection') this.#started = true
     if (event.type === 'message' && !this.#started) return
-    if (event.type === 'key') this.#keys = event
-    if (event.type === 'roster') this.#lookAlikes.update(event.joined, event.left)
-    const text = line(event, this.#user, this.#lookAlikes)
+    if (event.type === 'key') this.#lastKeyEvent = event
+    if (event.type === 'roster') this.#confusables.update(event.joined, event.left)
+    const text = formatEvent(event, this.#user, this.#confusables)
     if (text !== undefined) (event.type === 'message' ? console.log : console.error)(text)
   }
 
   /** Reads stdin to its end; `end` is called when the fates of what was sent are known, or were waited for. */
-  read(to: string | undefined, send: (request: SessionRequest) => void, end: () => void): void {
+  readStdin(to: string | undefined, send: (request: SessionRequest) => void, end: () => void): void {
     let recipient = to
     const input = createInterface({ input: process.stdin })
     input.on('line', text => {
@@ -93,15 +93,15 @@ export class LineMode {
       else if (text !== '') send({ type: 'compose', to: recipient, text: text.replace(/^\/\//, '/') })
     })
     input.on('close', async () => {
-      const left = await this.#pending.settle(LAST_FATES_MS)
+      const left = await this.#pending.waitUntilSettled(DELIVERY_WAIT_MS)
       if (left > 0) console.error(`* ${left} not confirmed yet; they go out again when ${this.#user} is online`)
       end()
     })
   }
 
   #showKey(name: string): void {
-    if (this.#keys === undefined) return console.error('* this mesh does not know its users by keys')
-    const key = name === this.#user ? this.#keys.own : this.#keys.known.get(name)
-    console.error(visibleLine(`* the key of ${name}: ${key === undefined ? 'not met yet' : fingerprint(key)}`))
+    if (this.#lastKeyEvent === undefined) return console.error('* this mesh does not know its users by keys')
+    const key = name === this.#user ? this.#lastKeyEvent.own : this.#lastKeyEvent.known.get(name)
+    console.error(sanitizeLine(`* the key of ${name}: ${key === undefined ? 'not met yet' : fingerprint(key)}`))
   }
 }

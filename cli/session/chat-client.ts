@@ -3,7 +3,7 @@ import type { ConnectionState, Progress, SessionEvent, SessionRequest } from '..
 import type { NameList } from '../../src/common/sorted-names.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
-import { visibleLine } from '../../src/protocol/text.ts'
+import { sanitizeLine } from '../../src/protocol/text.ts'
 
 /**
  * What became of a message, as far as it is known. `delivered`: confirmed by so many of the recipient's connections.
@@ -29,38 +29,38 @@ export interface ChatEvents {
 }
 
 /** Whether a message has come to rest; one that waits for a server, a key or an answer is on its way. */
-function isFate(progress: Progress): progress is Exclude<Progress, { state: 'sent' }> {
+function isSettled(progress: Progress): progress is Exclude<Progress, { state: 'sent' }> {
   if (progress.state !== 'waiting') return progress.state !== 'sent'
   return progress.reason === 'recipient-offline' || progress.reason === 'key-changed'
 }
 
-type Request = (request: SessionRequest) => void
+type SendRequest = (request: SessionRequest) => void
 
 /** A user's connection to the mesh. It moves to another server by itself when its own dies. */
 export class ChatClient extends EventEmitter<ChatEvents> {
   readonly user: string
-  #request: Request = () => {}
+  #sendRequest: SendRequest = () => {}
   #roster: NameList | undefined
   #connection: ConnectionState = { phase: 'closed' }
   /** Messages that came before anybody could listen. */
-  #early: Message[] | undefined = []
+  #bufferedMessages: Message[] | undefined = []
   /** Who waits for the first fate of a message, by its id. */
-  readonly #waiting = new Map<string, (fate: Fate) => void>()
+  readonly #pendingSends = new Map<string, (fate: Fate) => void>()
   /** Set while a message is composed, to be told its id. */
-  #composing: ((fate: Fate) => void) | undefined
+  #resolveComposed: ((fate: Fate) => void) | undefined
 
   /** @internal */
-  constructor(user: string, open: (listener: (event: SessionEvent) => void) => Request) {
+  constructor(user: string, open: (listener: (event: SessionEvent) => void) => SendRequest) {
     super()
     this.user = user
-    this.#request = open(event => this.#take(event))
+    this.#sendRequest = open(event => this.#handleEvent(event))
   }
 
   /** @internal Who was to listen does. */
-  release(): void {
-    const early = this.#early ?? []
-    this.#early = undefined
-    for (const message of early) this.emit('message', message)
+  flushBuffered(): void {
+    const messages = this.#bufferedMessages ?? []
+    this.#bufferedMessages = undefined
+    for (const message of messages) this.emit('message', message)
   }
 
   /** The names online in the whole mesh, sorted: a copy, as of now. */
@@ -89,37 +89,37 @@ export class ChatClient extends EventEmitter<ChatEvents> {
     const { phase } = this.#connection
     if (phase === 'closed' || phase === 'refused') throw new Error('this client has ended')
     return new Promise(resolve => {
-      this.#composing = resolve
-      this.#request({ type: 'compose', to: name.value, text })
-      this.#composing = undefined
+      this.#resolveComposed = resolve
+      this.#sendRequest({ type: 'compose', to: name.value, text })
+      this.#resolveComposed = undefined
     })
   }
 
   /** The key that a user has now is theirs: what waits for them goes out. */
   trust(user: string): void {
-    this.#request({ type: 'trust', user })
+    this.#sendRequest({ type: 'trust', user })
   }
 
   /** Leaves the mesh. What is not delivered yet is dropped, unless a history keeps it. */
   close(): void {
-    this.#request({ type: 'close' })
+    this.#sendRequest({ type: 'close' })
   }
 
   /** The messages from now on, until the client ends; one that was refused throws. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void> {
     if (this.#hasEnded) return
     for await (const [message] of on(this, 'message', { close: ['close'] })) yield message as Message
-    if (this.#connection.phase === 'refused') throw new Error(visibleLine(this.#connection.message))
+    if (this.#connection.phase === 'refused') throw new Error(sanitizeLine(this.#connection.message))
   }
 
   get #hasEnded(): boolean {
     return this.#connection.phase === 'closed' || this.#connection.phase === 'refused'
   }
 
-  #take(event: SessionEvent): void {
+  #handleEvent(event: SessionEvent): void {
     switch (event.type) {
       case 'connection':
-        return this.#connected(event.state)
+        return this.#handleConnection(event.state)
       case 'roster': {
         this.#roster = event.users
         const { joined, left } = event
@@ -128,17 +128,17 @@ export class ChatClient extends EventEmitter<ChatEvents> {
       }
       case 'message':
         if (event.origin !== 'live' || event.message.from === this.user) return
-        if (this.#early === undefined) this.emit('message', event.message)
-        else this.#early.push(event.message)
+        if (this.#bufferedMessages === undefined) this.emit('message', event.message)
+        else this.#bufferedMessages.push(event.message)
         return
       case 'progress': {
         const { id, to, progress } = event
-        if (this.#composing !== undefined) this.#waiting.set(id, this.#composing)
-        this.#composing = undefined
+        if (this.#resolveComposed !== undefined) this.#pendingSends.set(id, this.#resolveComposed)
+        this.#resolveComposed = undefined
         this.emit('progress', { id, to, ...progress })
-        if (!isFate(progress)) return
-        this.#waiting.get(id)?.({ id, ...progress })
-        this.#waiting.delete(id)
+        if (!isSettled(progress)) return
+        this.#pendingSends.get(id)?.({ id, ...progress })
+        this.#pendingSends.delete(id)
         return
       }
       case 'key': {
@@ -148,7 +148,7 @@ export class ChatClient extends EventEmitter<ChatEvents> {
     }
   }
 
-  #connected(state: ConnectionState): void {
+  #handleConnection(state: ConnectionState): void {
     this.#connection = state
     this.emit('connection', state)
     if (!this.#hasEnded) return
@@ -156,8 +156,8 @@ export class ChatClient extends EventEmitter<ChatEvents> {
       state.phase === 'refused'
         ? { state: state.phase, code: state.code, message: state.message }
         : { state: 'waiting' as const, reason: 'offline' as const }
-    for (const [id, tell] of this.#waiting) tell({ id, ...last })
-    this.#waiting.clear()
+    for (const [id, tell] of this.#pendingSends) tell({ id, ...last })
+    this.#pendingSends.clear()
     this.emit('close')
   }
 }

@@ -3,30 +3,30 @@ import { io, type Socket } from 'socket.io-client'
 import * as z from 'zod'
 import type { SessionEvent } from '../../src/client/events.ts'
 import type { Archive } from '../../src/client/history/message-log.ts'
-import { siblingSchema } from '../../src/client/history/reconciliation.ts'
+import { siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
 import {
-  addressSchema,
+  connectionAddressSchema,
   connectionsSchema,
   deliveredMessageSchema,
   fateSchema,
-  type Holder,
-  holderSchema,
-  identifiedSchema,
+  identifyResponseSchema,
+  type KeyHolder,
+  keyHolderSchema,
+  MAX_PACKET_BYTES,
   type Message,
   moveSchema,
-  PACKET_BYTES,
   rosterDeltaSchema,
   rosterSnapshotSchema,
   siblingsSchema,
 } from '../../src/protocol/messages.ts'
-import { visibleLine } from '../../src/protocol/text.ts'
+import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { Sealer } from '../keys/sealer.ts'
-import { unpacked } from './unpack-roster.ts'
+import { unpackRoster } from './unpack-roster.ts'
 
 /** What a sibling said: a text of JSON, opaque to the servers that passed it on; sealed where users have keys. */
-const relayedSchema = z.object({ from: addressSchema, body: z.string().max(PACKET_BYTES) })
+const relayedSchema = z.object({ from: connectionAddressSchema, body: z.string().max(MAX_PACKET_BYTES) })
 const frameSchema = z
   .string()
   .transform((text, context) => {
@@ -37,16 +37,16 @@ const frameSchema = z
       return z.NEVER
     }
   })
-  .pipe(siblingSchema)
+  .pipe(siblingFrameSchema)
 
 /** An answer to `identify` with its roster unpacked. */
-function withRoster(answer: unknown): unknown {
+function withUnpackedRoster(answer: unknown): unknown {
   if (typeof answer !== 'object' || answer === null || !('roster' in answer)) return answer
-  return { ...answer, roster: unpacked(answer.roster) }
+  return { ...answer, roster: unpackRoster(answer.roster) }
 }
 
 /** Where a session keeps its messages, and those that it holds. */
-export interface Keeper {
+export interface MessageStorage {
   /** What earlier runs stored; it need not be told. */
   readonly archive?: Archive
   readonly held: readonly Message[]
@@ -56,23 +56,23 @@ export interface Keeper {
 }
 
 /** Where a user's key is kept, and the keys of those whom they have met. */
-export interface Keys {
+export interface KeyStore {
   /** Makes it when there is none; throws where it cannot be used. */
   load(): KeyObject
-  known(): ReadonlyMap<string, string>
+  knownKeys(): ReadonlyMap<string, string>
   pin(user: string, key: string): void
 }
 
 /** A server that knows only the event `identify` is told by it so long, ms, after it has let the client in. */
-const OLDER_SERVER_MS = 250
+const IDENTIFY_FALLBACK_MS = 250
 
 /** Keeps nothing: what is said is gone with the program. */
-export const NOTHING_KEPT: Keeper = { held: [], store: () => {}, hold: () => {}, release: () => {} }
+export const NO_STORAGE: MessageStorage = { held: [], store: () => {}, hold: () => {}, release: () => {} }
 
 /** Runs a session on a real socket, clock and disk; answers with the way to ask something of it. */
-export function connect(
-  options: SessionOptions & { ca?: string | undefined; keys?: Keys | undefined },
-  history: Keeper,
+export function openSession(
+  options: SessionOptions & { ca?: string | undefined; keys?: KeyStore | undefined },
+  storage: MessageStorage,
   listener: (event: SessionEvent) => void,
 ): (input: Extract<SessionInput, { type: 'request' }>['request']) => void {
   const session = new Session(options)
@@ -81,18 +81,18 @@ export function connect(
   let sealer: Sealer | undefined
   let socket: Socket | undefined
   let timer: NodeJS.Timeout | undefined
-  let flushing = false
+  let isFlushScheduled = false
   /** Sends what a connection begins with, when the session has said it. */
-  let begin: ((auth: { identify: object }) => void) | undefined
+  let sendAuth: ((auth: { identify: object }) => void) | undefined
   /** Identifies again, the older way. */
-  let again: NodeJS.Timeout | undefined
+  let fallbackTimer: NodeJS.Timeout | undefined
 
   const step = (input: SessionInput) => {
     for (const effect of session.step(input, performance.now(), Date.now())) perform(effect)
-    if (session.gathered && !flushing) {
-      flushing = true
+    if (session.needsFlush && !isFlushScheduled) {
+      isFlushScheduled = true
       setImmediate(() => {
-        flushing = false
+        isFlushScheduled = false
         step({ type: 'flush' })
       })
     }
@@ -102,48 +102,48 @@ export function connect(
   }
 
   const dial = (dial: number, url: string) => {
-    const dialled = io(url, {
+    const newSocket = io(url, {
       transports: ['websocket'],
       reconnection: false,
       forceNew: true,
       ...(options.ca === undefined ? {} : { ca: options.ca }),
       // Who one is goes with the first packet: a way there and back less.
       auth: send => {
-        begin = send
+        sendAuth = send
         step({ type: 'opened', dial })
       },
     })
-    socket = dialled
-    dialled.once('identified', identified(dial))
-    dialled.on('connect_error', error => step({ type: 'closed', dial, reason: visibleLine(error.message) }))
-    dialled.on('disconnect', reason => step({ type: 'closed', dial, reason }))
-    const on = <T>(event: string, schema: z.ZodType<T>, take: (payload: T) => void) => {
-      dialled.on(event, (payload: unknown) => {
+    socket = newSocket
+    newSocket.once('identified', handleIdentified(dial))
+    newSocket.on('connect_error', error => step({ type: 'closed', dial, reason: sanitizeLine(error.message) }))
+    newSocket.on('disconnect', reason => step({ type: 'closed', dial, reason }))
+    const on = <T>(event: string, schema: z.ZodType<T>, handle: (payload: T) => void) => {
+      newSocket.on(event, (payload: unknown) => {
         const parsed = schema.safeParse(payload)
-        if (parsed.success) take(parsed.data)
+        if (parsed.success) handle(parsed.data)
       })
     }
-    on('roster', z.preprocess(unpacked, rosterDeltaSchema), delta => step({ type: 'roster', dial, delta }))
+    on('roster', z.preprocess(unpackRoster, rosterDeltaSchema), delta => step({ type: 'roster', dial, delta }))
     on('connections', connectionsSchema, changes => step({ type: 'connections', dial, changes }))
     on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
     on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
     on('relay', relayedSchema, ({ from, body }) => {
-      const frame = frameSchema.safeParse(sealer === undefined ? body : sealer.openOfSibling(body))
+      const frame = frameSchema.safeParse(sealer === undefined ? body : sealer.openFromSibling(body))
       if (frame.success) step({ type: 'relay', dial, from, frame: frame.data })
     })
     // Messages are confirmed by count, so one that cannot be read must not be passed over.
-    dialled.on(
+    newSocket.on(
       'im',
-      required(dial, deliveredMessageSchema, message => step({ type: 'im', dial, message })),
+      requireValid(dial, deliveredMessageSchema, message => step({ type: 'im', dial, message })),
     )
   }
 
   /** Takes what the session cannot do without: from a server that sends it malformed, the session moves on. */
-  const required =
-    <T>(dial: number, schema: z.ZodType<T>, take: (payload: T) => void) =>
+  const requireValid =
+    <T>(dial: number, schema: z.ZodType<T>, handle: (payload: T) => void) =>
     (payload: unknown) => {
       const parsed = schema.safeParse(payload)
-      if (parsed.success) take(parsed.data)
+      if (parsed.success) handle(parsed.data)
       else step({ type: 'closed', dial, reason: 'the server sent something malformed' })
     }
 
@@ -160,19 +160,19 @@ export function connect(
   }
 
   /** Takes the answer to who one is, whichever way it was said. */
-  const identified = (dial: number) =>
-    required(dial, z.preprocess(withRoster, identifiedSchema), answer => {
-      clearTimeout(again)
+  const handleIdentified = (dial: number) =>
+    requireValid(dial, z.preprocess(withUnpackedRoster, identifyResponseSchema), answer => {
+      clearTimeout(fallbackTimer)
       step({ type: 'identified', dial, answer })
     })
 
   const identify = ({ dial, hello }: Extract<SessionEffect, { type: 'identify' }>) => {
-    const emit = () => void socket?.emit('identify', { ...hello, packed: true }, identified(dial))
-    if (begin === undefined) return emit()
-    begin({ identify: { ...hello, packed: true } })
-    begin = undefined
+    const emit = () => void socket?.emit('identify', { ...hello, packed: true }, handleIdentified(dial))
+    if (sendAuth === undefined) return emit()
+    sendAuth({ identify: { ...hello, packed: true } })
+    sendAuth = undefined
     socket?.once('connect', () => {
-      again = setTimeout(emit, OLDER_SERVER_MS)
+      fallbackTimer = setTimeout(emit, IDENTIFY_FALLBACK_MS)
     })
   }
 
@@ -181,8 +181,8 @@ export function connect(
       case 'dial':
         return dial(effect.dial, effect.url)
       case 'hang-up':
-        clearTimeout(again)
-        begin = undefined
+        clearTimeout(fallbackTimer)
+        sendAuth = undefined
         socket?.removeAllListeners()
         socket?.disconnect()
         return
@@ -192,8 +192,9 @@ export function connect(
         return void prove(effect)
       case 'ask-key': {
         const { dial, user } = effect
-        const take = (holder: Holder) => step({ type: 'key', dial, user, key: holder.ok ? holder.key : undefined })
-        return void socket?.emit('key', user, required(dial, holderSchema, take))
+        const handleHolder = (holder: KeyHolder) =>
+          step({ type: 'key', dial, user, key: holder.ok ? holder.key : undefined })
+        return void socket?.emit('key', user, requireValid(dial, keyHolderSchema, handleHolder))
       }
       case 'pin':
         return keys?.pin(effect.user, effect.key)
@@ -203,7 +204,7 @@ export function connect(
         socket?.emit(
           'im',
           effect.message,
-          required(dial, fateSchema, fate => step({ type: 'fate', dial, id, fate })),
+          requireValid(dial, fateSchema, fate => step({ type: 'fate', dial, id, fate })),
         )
         return
       }
@@ -213,7 +214,7 @@ export function connect(
       case 'ask-roster':
         socket?.emit(
           'roster',
-          required(effect.dial, z.preprocess(unpacked, rosterSnapshotSchema), snapshot =>
+          requireValid(effect.dial, z.preprocess(unpackRoster, rosterSnapshotSchema), snapshot =>
             step({ type: 'roster-snapshot', dial: effect.dial, snapshot }),
           ),
         )
@@ -224,18 +225,18 @@ export function connect(
         return
       }
       case 'store':
-        return history.store(effect.message)
+        return storage.store(effect.message)
       case 'hold':
-        return history.hold(effect.message)
+        return storage.hold(effect.message)
       case 'release':
-        return history.release(effect.id)
+        return storage.release(effect.id)
       case 'tell':
         listener(effect.event)
     }
   }
 
-  const { archive, held } = history
-  const known = keys === undefined ? {} : { keys: keys.known() }
+  const { archive, held } = storage
+  const known = keys === undefined ? {} : { keys: keys.knownKeys() }
   step({ type: 'start', history: [], ...(archive === undefined ? {} : { archive }), outbox: held, ...known })
   return request => step({ type: 'request', request })
 }

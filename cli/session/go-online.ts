@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import { EXIT } from '../../src/programs/fail.ts'
 import { VERSION } from '../../src/programs/package.ts'
-import { visibleLine } from '../../src/protocol/text.ts'
+import { sanitizeLine } from '../../src/protocol/text.ts'
 import { KeyFiles } from '../keys/key-files.ts'
-import { connect, type Keeper } from './connection.ts'
+import { type MessageStorage, openSession } from './connection.ts'
 
 /** As whom to connect, and where. */
-export interface Whereabouts {
+export interface ConnectionTarget {
   user: string
   /** URLs of servers, in the order in which to try them. */
   servers: readonly string[]
@@ -29,31 +29,31 @@ function isLoopback(url: string): boolean {
  * @param end called with the exit code and one line that says what is wrong
  */
 export function goOnline(
-  where: Whereabouts,
-  keeper: Keeper,
+  target: ConnectionTarget,
+  storage: MessageStorage,
   listener: (event: SessionEvent) => void,
   end: (code: number, message: string) => void,
 ): (request: SessionRequest) => void {
-  const { user, servers, ca, token, insecure } = where
+  const { user, servers, ca, token, insecure } = target
   const keys = new KeyFiles(user)
   // Who has a key is not to be talked out of it, but by this very machine.
-  const auth = keys.exists && !insecure && !servers.every(isLoopback) ? 'key' : undefined
+  const auth = keys.hasKey && !insecure && !servers.every(isLoopback) ? 'key' : undefined
   const instance = randomBytes(12).toString('base64url')
   let wasOnline = false
   let failures = 0
-  return connect(
+  return openSession(
     { user, client: `mesh-chat/${VERSION}`, instance, servers, ca, token, auth, keys, random: Math.random },
-    keeper,
+    storage,
     event => {
       listener(event)
       if (event.type !== 'connection') return
       const { state } = event
       if (state.phase === 'online') wasOnline = true
-      if (state.phase === 'refused') end(EXIT.general, visibleLine(state.message))
+      if (state.phase === 'refused') end(EXIT.general, sanitizeLine(state.message))
       if (state.phase === 'waiting' && !wasOnline && ++failures >= servers.length) {
-        const reason = visibleLine(state.reason)
-        const mend = 'start one with: mesh-chatd --id server-1'
-        end(EXIT.unavailable, `no server answers at ${servers.join(', ')} (${reason}); ${mend}`)
+        const reason = sanitizeLine(state.reason)
+        const hint = 'start one with: mesh-chatd --id server-1'
+        end(EXIT.unavailable, `no server answers at ${servers.join(', ')} (${reason}); ${hint}`)
       }
     },
   )

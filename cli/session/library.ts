@@ -3,10 +3,10 @@ import * as z from 'zod'
 import type { ConnectionState } from '../../src/client/events.ts'
 import { urlSchema } from '../../src/protocol/messages.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
-import { visibleLine } from '../../src/protocol/text.ts'
+import { sanitizeLine } from '../../src/protocol/text.ts'
 import { History } from '../history/history.ts'
 import { ChatClient } from './chat-client.ts'
-import { type Keys, NOTHING_KEPT, connect as openSession } from './connection.ts'
+import { type KeyStore, NO_STORAGE, openSession } from './connection.ts'
 
 /** How to connect; see {@link connect}. */
 export interface ConnectOptions {
@@ -57,36 +57,36 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
   const name = parseUserName(parsed.data.user)
   if (!name.ok) throw new Error(`connect: user: ${name.reason}`)
   const user = name.value
-  const keys = keysOf(key)
-  const kept = history ? new History(user) : undefined
+  const keys = createKeyStore(key)
+  const storage = history ? new History(user) : undefined
   const instance = randomBytes(12).toString('base64url')
   // Who gives a key is not to be talked out of it.
   const auth = key === undefined ? undefined : ('key' as const)
   const session = { user, client: 'mesh-chat-library', instance, servers, token, ca, auth, keys, random: Math.random }
-  const client = new ChatClient(user, listener => openSession(session, kept ?? NOTHING_KEPT, listener))
-  client.once('close', () => kept?.close())
+  const client = new ChatClient(user, listener => openSession(session, storage ?? NO_STORAGE, listener))
+  client.once('close', () => storage?.close())
   return new Promise((resolve, reject) => {
     let failures = 0
-    const look = (state: ConnectionState) => {
+    const handleConnection = (state: ConnectionState) => {
       if (state.phase === 'waiting' && ++failures < servers.length) return
       if (state.phase === 'connecting') return
-      client.off('connection', look)
+      client.off('connection', handleConnection)
       if (state.phase === 'online') {
         resolve(client)
         // What comes in this very turn, the awaiting program is told when it has gone on.
-        setImmediate(() => client.release())
+        setImmediate(() => client.flushBuffered())
         return
       }
       if (state.phase === 'waiting') client.close()
       const reason = 'reason' in state ? `no server answers at ${servers.join(', ')} (${state.reason})` : undefined
-      reject(new Error(visibleLine(reason ?? ('message' in state ? state.message : 'closed'))))
+      reject(new Error(sanitizeLine(reason ?? ('message' in state ? state.message : 'closed'))))
     }
-    client.on('connection', look)
+    client.on('connection', handleConnection)
   })
 }
 
 /** The user's own key, and those of others for as long as this client lives. */
-function keysOf(pem: string | undefined): Keys {
+function createKeyStore(pem: string | undefined): KeyStore {
   const known = new Map<string, string>()
   let own: KeyObject | undefined
   if (pem !== undefined) {
@@ -102,7 +102,7 @@ function keysOf(pem: string | undefined): Keys {
       if (own !== undefined) return own
       throw new Error("this mesh knows its users by their keys: give the user's with key")
     },
-    known: () => known,
+    knownKeys: () => known,
     pin: (user, key) => void known.set(user, key),
   }
 }

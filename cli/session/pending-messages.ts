@@ -1,29 +1,29 @@
 import type { SessionEvent } from '../../src/client/events.ts'
 
 /** The messages composed in this run whose fate is not known yet. */
-export class Pending {
-  readonly #waiting = new Map<string, string>()
-  #settled: (() => void) | undefined
+export class PendingMessages {
+  readonly #unsettled = new Map<string, string>()
+  #onSettled: (() => void) | undefined
 
-  take(event: SessionEvent): void {
-    if (event.type === 'message' && event.origin === 'composed') this.#waiting.set(event.message.id, event.message.to)
-    if (event.type !== 'progress' || !this.#waiting.has(event.id)) return
+  handleEvent(event: SessionEvent): void {
+    if (event.type === 'message' && event.origin === 'composed') this.#unsettled.set(event.message.id, event.message.to)
+    if (event.type !== 'progress' || !this.#unsettled.has(event.id)) return
     const { progress } = event
     // Of one who is offline nothing more is to be known; it waits in the outbox.
     const known = progress.state === 'delivered' || progress.state === 'refused'
     if (known || (progress.state === 'waiting' && progress.reason === 'recipient-offline'))
-      this.#waiting.delete(event.id)
-    if (this.#waiting.size === 0) this.#settled?.()
+      this.#unsettled.delete(event.id)
+    if (this.#unsettled.size === 0) this.#onSettled?.()
   }
 
   /** Waits until every fate is known, at most so long (ms); answers with how many are not. */
-  async settle(within: number): Promise<number> {
-    if (this.#waiting.size > 0) {
+  async waitUntilSettled(timeoutMs: number): Promise<number> {
+    if (this.#unsettled.size > 0) {
       await new Promise<void>(resolve => {
-        this.#settled = resolve
-        setTimeout(resolve, within)
+        this.#onSettled = resolve
+        setTimeout(resolve, timeoutMs)
       })
     }
-    return this.#waiting.size
+    return this.#unsettled.size
   }
 }

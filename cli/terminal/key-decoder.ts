@@ -5,15 +5,15 @@
 export type Key = { type: 'text' | 'paste'; text: string } | { type: 'key'; name: string }
 
 const ESC = '\u001b'
-const PASTE_BEGINS = `${ESC}[200~`
-const PASTE_ENDS = `${ESC}[201~`
+const PASTE_START = `${ESC}[200~`
+const PASTE_END = `${ESC}[201~`
 
 /** ECMA-48 control sequence: parameters, intermediates, final. */
 const CONTROL_SEQUENCE = /^\u001b\[([0-9;:<=>?]*)([ -/]*)([@-~])/
 /** The function keys of the Linux console. */
 const CONSOLE_FUNCTION_KEY = /^\u001b\[\[([A-E])/
 
-const FINALS: Record<string, string> = {
+const KEYS_BY_FINAL_BYTE: Record<string, string> = {
   A: 'up',
   B: 'down',
   C: 'right',
@@ -27,7 +27,7 @@ const FINALS: Record<string, string> = {
   Z: 'S-tab',
   M: 'enter',
 }
-const TILDES: Record<string, string> = {
+const KEYS_BY_TILDE_NUMBER: Record<string, string> = {
   1: 'home',
   2: 'insert',
   3: 'delete',
@@ -49,7 +49,7 @@ const TILDES: Record<string, string> = {
   23: 'f11',
   24: 'f12',
 }
-const CODES: Record<number, string> = { 9: 'tab', 13: 'enter', 27: 'escape', 127: 'backspace' }
+const KEYS_BY_CODE_POINT: Record<number, string> = { 9: 'tab', 13: 'enter', 27: 'escape', 127: 'backspace' }
 
 /** Turns a terminal's input into keys, whatever the cuts between chunks. */
 export class KeyDecoder {
@@ -57,7 +57,7 @@ export class KeyDecoder {
   #paste: string | undefined
 
   /** Whether an Escape waits that may be a key of its own or the beginning of a longer one: `flush` decides. */
-  get waiting(): boolean {
+  get hasPendingEscape(): boolean {
     return this.#pending !== '' && this.#paste === undefined
   }
 
@@ -66,7 +66,7 @@ export class KeyDecoder {
     let rest = this.#pending + chunk
     this.#pending = ''
     while (rest !== '') {
-      const used = this.#paste === undefined ? this.#key(rest, keys) : this.#pasted(rest, keys)
+      const used = this.#paste === undefined ? this.#decodeKey(rest, keys) : this.#decodePaste(rest, keys)
       if (used === 0) break
       rest = rest.slice(used)
     }
@@ -76,7 +76,7 @@ export class KeyDecoder {
 
   /** Nothing followed for a while: what waits is what was typed. */
   flush(): Key[] {
-    if (!this.waiting) return []
+    if (!this.hasPendingEscape) return []
     const pending = this.#pending
     this.#pending = ''
     if (pending === ESC) return [{ type: 'key', name: 'escape' }]
@@ -85,9 +85,9 @@ export class KeyDecoder {
   }
 
   /** Takes one key off the beginning; 0 when more is needed. */
-  #key(rest: string, keys: Key[]): number {
+  #decodeKey(rest: string, keys: Key[]): number {
     const [first = ''] = rest
-    if (first === ESC) return this.#escape(rest, keys)
+    if (first === ESC) return this.#decodeEscape(rest, keys)
     const control = controlKey(first)
     if (control !== undefined) {
       keys.push({ type: 'key', name: control })
@@ -98,10 +98,10 @@ export class KeyDecoder {
     return text.length
   }
 
-  #escape(rest: string, keys: Key[]): number {
-    if (rest.startsWith(PASTE_BEGINS)) {
+  #decodeEscape(rest: string, keys: Key[]): number {
+    if (rest.startsWith(PASTE_START)) {
       this.#paste = ''
-      return PASTE_BEGINS.length
+      return PASTE_START.length
     }
     const console = CONSOLE_FUNCTION_KEY.exec(rest)
     if (console !== null) {
@@ -115,8 +115,8 @@ export class KeyDecoder {
       return sequence[0].length
     }
     if (rest === ESC || /^\u001b(\[[0-9;:<=>?[]*[ -/]*|O)$/.test(rest)) return 0
-    if (rest[1] === 'O' && FINALS[rest[2] ?? ''] !== undefined) {
-      keys.push({ type: 'key', name: FINALS[rest[2] ?? ''] ?? '' })
+    if (rest[1] === 'O' && KEYS_BY_FINAL_BYTE[rest[2] ?? ''] !== undefined) {
+      keys.push({ type: 'key', name: KEYS_BY_FINAL_BYTE[rest[2] ?? ''] ?? '' })
       return 3
     }
     if (rest[1] === ESC) {
@@ -135,15 +135,15 @@ export class KeyDecoder {
     return 1 + character.length
   }
 
-  #pasted(rest: string, keys: Key[]): number {
-    const end = rest.indexOf(PASTE_ENDS)
+  #decodePaste(rest: string, keys: Key[]): number {
+    const end = rest.indexOf(PASTE_END)
     if (end >= 0) {
       keys.push({ type: 'paste', text: (this.#paste ?? '') + rest.slice(0, end) })
       this.#paste = undefined
-      return end + PASTE_ENDS.length
+      return end + PASTE_END.length
     }
     // The end's own sequence may be cut: keep what could begin it.
-    const safe = rest.length - (PASTE_ENDS.length - 1)
+    const safe = rest.length - (PASTE_END.length - 1)
     if (safe <= 0) return 0
     this.#paste += rest.slice(0, safe)
     return safe
@@ -164,13 +164,13 @@ function controlKey(character: string): string | undefined {
 
 function sequenceKey(parameters: string, final: string): string | undefined {
   const [first = '', second = ''] = parameters.split(';')
-  const held = Math.max(0, Number(second.split(':')[0] || '1') - 1)
-  const modifiers = `${held & 4 ? 'C-' : ''}${held & 2 ? 'M-' : ''}${held & 1 ? 'S-' : ''}`
+  const modifierBits = Math.max(0, Number(second.split(':')[0] || '1') - 1)
+  const modifiers = `${modifierBits & 4 ? 'C-' : ''}${modifierBits & 2 ? 'M-' : ''}${modifierBits & 1 ? 'S-' : ''}`
   if (final === 'u') {
     const code = Number(first.split(':')[0])
-    const name = CODES[code] ?? (code >= 32 && code <= 0x10ffff ? String.fromCodePoint(code) : undefined)
+    const name = KEYS_BY_CODE_POINT[code] ?? (code >= 32 && code <= 0x10ffff ? String.fromCodePoint(code) : undefined)
     return name === undefined ? undefined : modifiers + name
   }
-  const name = final === '~' ? TILDES[first] : FINALS[final]
+  const name = final === '~' ? KEYS_BY_TILDE_NUMBER[first] : KEYS_BY_FINAL_BYTE[final]
   return name === undefined ? undefined : modifiers + name
 }

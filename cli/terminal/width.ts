@@ -6,7 +6,7 @@ export { width }
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
 
 /** The text in exactly so many columns: cut with an ellipsis, or filled with spaces. */
-export function fitted(text: string, columns: number): string {
+export function fitToColumns(text: string, columns: number): string {
   const wide = width(text)
   if (wide <= columns) return text + ' '.repeat(columns - wide)
   let kept = ''

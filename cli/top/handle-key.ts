@@ -1,12 +1,12 @@
 import type { Key } from '../terminal/key-decoder.ts'
-import { SORTINGS, type TopModel } from './model.ts'
-import { layout } from './views/layout.ts'
+import { SORT_KEYS, type TopModel } from './model.ts'
+import { computeLayout } from './views/layout.ts'
 
 /** What a key asks of the program; undefined: to show what has changed. */
 export type TopRequest = 'quit' | 'redraw' | 'suspend' | undefined
 
 /** Every key that the screen knows: a letter of a text, or a key's name. */
-const KEYS: Record<string, (model: TopModel) => TopRequest> = {
+const KEY_BINDINGS: Record<string, (model: TopModel) => TopRequest> = {
   q: () => 'quit',
   'C-c': () => 'quit',
   'C-d': () => 'quit',
@@ -14,16 +14,16 @@ const KEYS: Record<string, (model: TopModel) => TopRequest> = {
   'C-l': () => 'redraw',
   'C-z': () => 'suspend',
   ' ': model => {
-    model.paused = !model.paused
+    model.isPaused = !model.isPaused
     return undefined
   },
   '?': model => {
-    model.help = !model.help
+    model.isHelpOpen = !model.isHelpOpen
     return undefined
   },
   s: model => {
-    model.sorting = SORTINGS[(SORTINGS.indexOf(model.sorting) + 1) % SORTINGS.length] ?? 'id'
-    model.top = 0
+    model.sortKey = SORT_KEYS[(SORT_KEYS.indexOf(model.sortKey) + 1) % SORT_KEYS.length] ?? 'id'
+    model.scrollOffset = 0
     return undefined
   },
   up: model => scroll(model, -1),
@@ -36,20 +36,20 @@ const KEYS: Record<string, (model: TopModel) => TopRequest> = {
   end: model => scroll(model, Number.POSITIVE_INFINITY),
 }
 
-export function press(model: TopModel, key: Key): TopRequest {
-  if (key.type === 'key') return KEYS[key.name]?.(model)
+export function handleKey(model: TopModel, key: Key): TopRequest {
+  if (key.type === 'key') return KEY_BINDINGS[key.name]?.(model)
   if (key.type === 'paste') return undefined
   // Keys that are typed quickly come as one text.
   let request: TopRequest
-  for (const character of key.text) request = KEYS[character]?.(model) ?? request
+  for (const character of key.text) request = KEY_BINDINGS[character]?.(model) ?? request
   return request
 }
 
 function page(model: TopModel): number {
-  return Math.max(1, layout(model).servers - 1)
+  return Math.max(1, computeLayout(model).serverRows - 1)
 }
 
 function scroll(model: TopModel, rows: number): undefined {
-  const last = Math.max(0, model.mesh.servers.size - layout(model).servers)
-  model.top = Math.max(0, Math.min(last, model.top + rows))
+  const last = Math.max(0, model.mesh.servers.size - computeLayout(model).serverRows)
+  model.scrollOffset = Math.max(0, Math.min(last, model.scrollOffset + rows))
 }

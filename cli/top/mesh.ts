@@ -1,5 +1,5 @@
 /** What one reading after another tells of the mesh. */
-import type { LinkStatus, ServerStatus, Survey } from '../../src/protocol/status.ts'
+import type { ClusterStatus, LinkStatus, ServerStatus } from '../../src/protocol/status.ts'
 import { type Rates, ratesBetween, Series } from './rates.ts'
 
 /** A link as both ends tell of it; `half`: only one of them holds it for open. */
@@ -13,7 +13,7 @@ export interface Link {
 }
 
 /** One server, over all readings so far. */
-export class Watched {
+export class MonitoredServer {
   readonly id: string
   url: string | undefined
   /** Absent while it does not answer. */
@@ -31,7 +31,7 @@ export class Watched {
     this.id = id
   }
 
-  take(status: ServerStatus | undefined, now: number): void {
+  update(status: ServerStatus | undefined, now: number): void {
     this.status = status
     this.links = new Map(status?.links.map(link => [link.peer, link]))
     if (status === undefined) this.rates = undefined
@@ -79,36 +79,36 @@ export interface Totals {
 
 export class Mesh {
   /** Which server was asked last, and when. */
-  asked: string | undefined
-  at: number | undefined
+  askedServer: string | undefined
+  updatedAt: number | undefined
   /** Messages a second, each counted once; and handed to connections. */
   readonly accepted = new Series()
   readonly delivered = new Series()
-  #servers = new Map<string, Watched>()
+  #servers = new Map<string, MonitoredServer>()
 
-  get servers(): ReadonlyMap<string, Watched> {
+  get servers(): ReadonlyMap<string, MonitoredServer> {
     return this.#servers
   }
 
-  take(survey: Survey, now: number): void {
-    const servers = new Map<string, Watched>()
-    for (const { id, url, status } of survey.servers) {
+  update(clusterStatus: ClusterStatus, now: number): void {
+    const servers = new Map<string, MonitoredServer>()
+    for (const { id, url, status } of clusterStatus.servers) {
       if (servers.has(id)) continue
-      const server = this.#servers.get(id) ?? new Watched(id)
+      const server = this.#servers.get(id) ?? new MonitoredServer(id)
       server.url = url
-      server.take(status?.server === id ? status : undefined, now)
+      server.update(status?.server === id ? status : undefined, now)
       servers.set(id, server)
     }
     this.#servers = servers
-    this.asked = survey.server
-    this.at = now
+    this.askedServer = clusterStatus.server
+    this.updatedAt = now
     this.accepted.push(this.#sum('accepted'))
     this.delivered.push(this.#sum('delivered'))
   }
 
   /** There was no reading when one was due. */
-  miss(): void {
-    if (this.at === undefined) return
+  recordGap(): void {
+    if (this.updatedAt === undefined) return
     this.accepted.push(undefined)
     this.delivered.push(undefined)
     for (const { history } of this.#servers.values()) history.push(undefined)
@@ -124,17 +124,17 @@ export class Mesh {
   link(from: string, to: string): Link {
     const dialler = this.#servers.get(from)?.links.get(to)
     const acceptor = this.#servers.get(to)?.links.get(from)
-    const state = stateOf(dialler?.outbound, acceptor?.inbound)
+    const state = linkState(dialler?.outbound, acceptor?.inbound)
     return { state, rtt: state === 'open' ? dialler?.rtt : undefined, held: dialler?.held ?? 0 }
   }
 
   /** To whom a server has no open link. */
-  unreached(from: string): string[] {
+  unreachablePeers(from: string): string[] {
     return [...this.#servers.keys()].filter(to => to !== from && this.link(from, to).state !== 'open')
   }
 
   /** How many of its links are open. */
-  open(from: string): number {
+  openLinkCount(from: string): number {
     let open = 0
     for (const to of this.#servers.keys()) if (to !== from && this.link(from, to).state === 'open') open++
     return open
@@ -142,7 +142,7 @@ export class Mesh {
 
   /** Users online, as the server that was asked sees it. */
   get online(): number | undefined {
-    const asked = this.asked === undefined ? undefined : this.#servers.get(this.asked)
+    const asked = this.askedServer === undefined ? undefined : this.#servers.get(this.askedServer)
     return asked?.status?.online
   }
 
@@ -168,7 +168,7 @@ export class Mesh {
   }
 }
 
-function stateOf(outbound: LinkStatus['outbound'] | undefined, inbound: boolean | undefined): LinkState {
+function linkState(outbound: LinkStatus['outbound'] | undefined, inbound: boolean | undefined): LinkState {
   if (outbound === undefined) return inbound === undefined ? 'unknown' : inbound ? 'open' : 'waiting'
   if (inbound === undefined) return outbound
   return inbound === (outbound === 'open') ? outbound : 'half'

@@ -1,9 +1,9 @@
 /** What `top` shows, and what hands do to it. */
-import { Mesh, type Watched } from './mesh.ts'
-import type { Surveyed } from './poller.ts'
+import { Mesh, type MonitoredServer } from './mesh.ts'
+import type { PollEvent } from './poller.ts'
 
-export const SORTINGS = ['id', 'users', 'rate', 'rtt'] as const
-export type Sorting = (typeof SORTINGS)[number]
+export const SORT_KEYS = ['id', 'users', 'rate', 'rtt'] as const
+export type SortKey = (typeof SORT_KEYS)[number]
 
 /** From where the readings come. */
 export type Source =
@@ -18,14 +18,14 @@ export class TopModel {
   columns = 80
   rows = 24
   source: Source | undefined
-  sorting: Sorting = 'id'
-  paused = false
-  help = false
+  sortKey: SortKey = 'id'
+  isPaused = false
+  isHelpOpen = false
   /** The first server that is shown, where they do not all fit. */
-  top = 0
+  scrollOffset = 0
 
   /** Takes what the survey told; while paused, readings go by. */
-  take(event: Surveyed, now: number): void {
+  handleEvent(event: PollEvent, now: number): void {
     switch (event.type) {
       case 'connecting':
         this.source = { phase: 'connecting', url: event.url }
@@ -38,19 +38,19 @@ export class TopModel {
         break
       case 'reading':
         this.source = { phase: 'live', url: event.url }
-        if (!this.paused) this.mesh.take(event.survey, now)
+        if (!this.isPaused) this.mesh.update(event.clusterStatus, now)
     }
   }
 
   /** The servers in the order in which they are shown: those that give no number last. */
-  ordered(): Watched[] {
+  sortedServers(): MonitoredServer[] {
     const servers = [...this.mesh.servers.values()]
-    const rank = RANKS[this.sorting]
+    const rank = RANKS[this.sortKey]
     return servers.sort((a, b) => rank(b) - rank(a) || byId.compare(a.id, b.id))
   }
 }
 
-const RANKS: Record<Sorting, (server: Watched) => number> = {
+const RANKS: Record<SortKey, (server: MonitoredServer) => number> = {
   id: () => 0,
   users: server => server.status?.users ?? -1,
   rate: server => server.rate ?? -1,

@@ -1,9 +1,9 @@
 import type { ServerStatus } from '../../src/protocol/status.ts'
 
-const COUNTED = ['accepted', 'refused', 'forwarded', 'delivered'] as const
+const COUNTERS = ['accepted', 'refused', 'forwarded', 'delivered'] as const
 
 /** Messages a second, of each kind that a server counts. */
-export type Rates = Record<(typeof COUNTED)[number], number>
+export type Rates = Record<(typeof COUNTERS)[number], number>
 
 /**
  * How fast a server counted from one reading to the next, by its own clock, so that an answer that took its time, or is
@@ -15,10 +15,10 @@ export function ratesBetween(before: ServerStatus, after: ServerStatus): Rates |
   const elapsed = (after.uptime - before.uptime) / 1_000
   if (elapsed === 0) return 'same'
   const rates = { accepted: 0, refused: 0, forwarded: 0, delivered: 0 }
-  for (const kind of COUNTED) {
-    const more = after[kind] - before[kind]
-    if (more < 0 || elapsed < 0.001) return undefined
-    rates[kind] = more / elapsed
+  for (const kind of COUNTERS) {
+    const increase = after[kind] - before[kind]
+    if (increase < 0 || elapsed < 0.001) return undefined
+    rates[kind] = increase / elapsed
   }
   return rates
 }
@@ -26,11 +26,11 @@ export function ratesBetween(before: ServerStatus, after: ServerStatus): Rates |
 /** The last values of something, one a reading; undefined where there was none. */
 export class Series {
   /** One for each column of a wide screen. */
-  static readonly KEPT = 200
+  static readonly MAX_VALUES = 200
   readonly #values: (number | undefined)[] = []
 
   push(value: number | undefined): void {
-    if (this.#values.push(value) > Series.KEPT) this.#values.shift()
+    if (this.#values.push(value) > Series.MAX_VALUES) this.#values.shift()
   }
 
   get last(): number | undefined {

@@ -1,16 +1,16 @@
 import type { ThemeName } from '../chat/model/theme.ts'
-import { rowLine } from '../chat/views/inline.ts'
+import { rowToAnsi } from '../chat/views/inline.ts'
 import type { TerminalGuard } from '../terminal/guard.ts'
 import type { Key } from '../terminal/key-decoder.ts'
 import { ScreenOutput } from '../terminal/output.ts'
-import { listenToHands } from '../terminal/terminal-input.ts'
-import { press } from './handle-key.ts'
+import { listenToTerminalInput } from '../terminal/terminal-input.ts'
+import { handleKey } from './handle-key.ts'
 import { TopModel } from './model.ts'
-import type { Surveyed } from './poller.ts'
-import { topPicture } from './views/render.ts'
+import type { PollEvent } from './poller.ts'
+import { renderTop } from './views/render.ts'
 
 /** How often the age of what is shown is told anew, ms, while nothing new comes. */
-const STALE_MS = 1_000
+const STALE_REDRAW_MS = 1_000
 
 export interface TopScreenOptions {
   /** Without one, no colour. */
@@ -20,38 +20,38 @@ export interface TopScreenOptions {
 }
 
 /** Runs the screen on this terminal; answers with where the readings go. */
-export function runTopScreen({ theme, guard, quit }: TopScreenOptions): (event: Surveyed) => void {
+export function runTopScreen({ theme, guard, quit }: TopScreenOptions): (event: PollEvent) => void {
   const { stdout } = process
   const model = new TopModel()
   const output = new ScreenOutput(text => guard.write(text))
-  let shown: string | undefined
-  let staling: NodeJS.Timeout | undefined
+  let lastFrame: string | undefined
+  let staleTimer: NodeJS.Timeout | undefined
 
   const draw = () => {
-    clearTimeout(staling)
-    const frame = topPicture(model, performance.now())
-      .map(row => rowLine(row, theme))
+    clearTimeout(staleTimer)
+    const frame = renderTop(model, performance.now())
+      .map(row => rowToAnsi(row, theme))
       .join('\n')
     // The output writes the rows that have changed, and no other.
-    if (frame !== shown) output.write(frame)
-    shown = frame
+    if (frame !== lastFrame) output.write(frame)
+    lastFrame = frame
     if (model.source?.phase !== 'live') {
-      staling = setTimeout(() => {
-        if (!model.paused) model.mesh.miss()
+      staleTimer = setTimeout(() => {
+        if (!model.isPaused) model.mesh.recordGap()
         draw()
-      }, STALE_MS)
+      }, STALE_REDRAW_MS)
     }
   }
   const redraw = () => {
     model.columns = Math.max(1, stdout.columns || 80)
     model.rows = Math.max(1, stdout.rows || 24)
     output.repaint(model.columns, model.rows)
-    shown = undefined
+    lastFrame = undefined
     draw()
   }
-  const take = (keys: readonly Key[]) => {
+  const handleKeys = (keys: readonly Key[]) => {
     for (const key of keys) {
-      const request = press(model, key)
+      const request = handleKey(model, key)
       if (request === 'quit') return quit()
       if (request === 'suspend') guard.suspend(redraw)
       else if (request === 'redraw') redraw()
@@ -61,9 +61,9 @@ export function runTopScreen({ theme, guard, quit }: TopScreenOptions): (event: 
 
   guard.enter()
   redraw()
-  listenToHands(take, redraw, quit)
+  listenToTerminalInput(handleKeys, redraw, quit)
   return event => {
-    model.take(event, performance.now())
+    model.handleEvent(event, performance.now())
     draw()
   }
 }

@@ -1,9 +1,9 @@
 import { EXIT, fail } from '../../src/programs/fail.ts'
-import { visibleJson, visibleLine } from '../../src/protocol/text.ts'
-import { type ServerArguments, serversOf } from '../options.ts'
+import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
+import { resolveServers, type ServerArguments } from '../options.ts'
 import { SettingsFile } from '../settings.ts'
 import { TerminalGuard } from '../terminal/guard.ts'
-import { survey, surveyOnce } from './poller.ts'
+import { pollMesh, pollOnce } from './poller.ts'
 import { runTopScreen } from './screen.ts'
 
 export interface TopArguments extends ServerArguments {
@@ -14,7 +14,7 @@ export interface TopArguments extends ServerArguments {
 /** Shows the mesh on the whole screen until the user leaves, or prints one reading. Ends the process. */
 export async function top(args: TopArguments): Promise<void> {
   const { settings } = new SettingsFile()
-  const { servers, ca } = serversOf(args, new SettingsFile())
+  const { servers, ca } = resolveServers(args, new SettingsFile())
   if (args.json) return printReading(servers, ca)
   if (!process.stdin.isTTY || !process.stdout.isTTY || process.env.TERM === 'dumb') {
     fail(EXIT.usage, 'top draws on a terminal that can be drawn on; for one reading as JSON: mesh-chat top --json')
@@ -31,7 +31,7 @@ export async function top(args: TopArguments): Promise<void> {
   const reasons: string[] = []
   let refused = false
   let wasLive = false
-  await survey(servers, ca, event => {
+  await pollMesh(servers, ca, event => {
     if (event.type === 'reading') wasLive = true
     show(event)
     if (wasLive) return
@@ -39,11 +39,11 @@ export async function top(args: TopArguments): Promise<void> {
     // One that asks for patience is waited for.
     if (event.type === 'refused' && event.refusal.retryAfter === undefined) {
       refused = true
-      reasons.push(refusal(event.url, event.refusal.message))
+      reasons.push(refusalText(event.url, event.refusal.message))
     }
     if (reasons.length < servers.length) return
     guard.leave()
-    unavailable(reasons, refused)
+    failUnavailable(reasons, refused)
   })
 }
 
@@ -52,25 +52,25 @@ async function printReading(servers: readonly string[], ca: string | undefined):
   const reasons: string[] = []
   let refused = false
   for (const server of servers) {
-    const answer = await surveyOnce(server, ca)
+    const answer = await pollOnce(server, ca)
     if (typeof answer === 'string') reasons.push(`${server}: ${answer}`)
     else if (!answer.ok) {
       refused = true
-      reasons.push(refusal(server, answer.message))
+      reasons.push(refusalText(server, answer.message))
     } else {
-      console.log(visibleJson(answer))
+      console.log(sanitizedJson(answer))
       process.exit(0)
     }
   }
-  unavailable(reasons, refused)
+  failUnavailable(reasons, refused)
 }
 
-function refusal(url: string, message: string): string {
+function refusalText(url: string, message: string): string {
   return `${url} refuses: ${message}`
 }
 
-function unavailable(reasons: readonly string[], refused: boolean): never {
-  const why = visibleLine(reasons.join('; '))
+function failUnavailable(reasons: readonly string[], refused: boolean): never {
+  const why = sanitizeLine(reasons.join('; '))
   if (refused) fail(EXIT.general, why)
   fail(EXIT.unavailable, `no server answers (${why}); start one with: mesh-chatd --id server-1`)
 }

@@ -1,15 +1,15 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { addressOf } from '../../src/programs/config.ts'
+import { toServerAddress } from '../../src/programs/config.ts'
 import type { Log } from '../log/log.ts'
-import type { Running } from '../runtime.ts'
+import type { RunningServer } from '../runtime.ts'
 import { isLoopback } from '../settings/secret.ts'
-import { Wire } from '../transport/backpressure.ts'
+import { Backpressure } from '../transport/backpressure.ts'
 import { Metrics } from './metrics.ts'
 
 /** Who is so slow with a request, ms, is not waited for. */
-const REQUEST_MS = 10_000
+const REQUEST_TIMEOUT_MS = 10_000
 /** Most connections at once: a scraper, a probe, and a person or two. */
-const MOST_CONNECTIONS = 50
+const MAX_CONNECTIONS = 50
 
 interface AdminOptions {
   host: string
@@ -20,25 +20,28 @@ interface AdminOptions {
 }
 
 /** The door for machines: whether this process works, whether it takes clients, and its metrics. Nothing is changed here. */
-export class Admin {
+export class AdminServer {
   readonly #metrics = new Metrics()
   readonly #version: string
-  #server: Running | undefined
+  #server: RunningServer | undefined
 
   private constructor(version: string) {
     this.#version = version
   }
 
   /** Listens. Rejects when the port cannot be had. */
-  static async open({ host, port, version, log }: AdminOptions): Promise<Admin> {
-    const admin = new Admin(version)
-    const http = createServer({ requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS }, (request, response) => {
-      admin.#answer(request, response).catch(error => {
-        log.say('error', `Could not answer at ${request.url}: ${(error as Error).message}`)
-        response.destroy()
-      })
-    })
-    http.maxConnections = MOST_CONNECTIONS
+  static async listen({ host, port, version, log }: AdminOptions): Promise<AdminServer> {
+    const admin = new AdminServer(version)
+    const http = createServer(
+      { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+      (request, response) => {
+        admin.#answer(request, response).catch(error => {
+          log.write('error', `Could not answer at ${request.url}: ${(error as Error).message}`)
+          response.destroy()
+        })
+      },
+    )
+    http.maxConnections = MAX_CONNECTIONS
     // It keeps no process alive that has nothing else to do.
     http.unref()
     await new Promise<void>((resolve, reject) => {
@@ -49,25 +52,25 @@ export class Admin {
       throw new Error(`port ${port} is in use; stop the other program, or give another with --admin-port`)
     })
     const address = http.address()
-    const at = typeof address === 'object' && address !== null ? address.port : port
-    log.say('info', `Serving health and metrics at: ${addressOf({ id: '', ip: host, port: at }).url}`)
-    if (!isLoopback(host)) log.say('warn', `Whoever reaches ${host} sees this server's health and metrics.`)
+    const boundPort = typeof address === 'object' && address !== null ? address.port : port
+    log.write('info', `Serving health and metrics at: ${toServerAddress({ id: '', ip: host, port: boundPort }).url}`)
+    if (!isLoopback(host)) log.write('warn', `Whoever reaches ${host} sees this server's health and metrics.`)
     return admin
   }
 
   /** The server listens for clients. */
-  serves(server: Running): void {
+  setServer(server: RunningServer): void {
     this.#server = server
   }
 
   /** Why this server is not to be given clients; undefined: it is. */
-  get #unready(): string | undefined {
+  get #notReadyReason(): string | undefined {
     if (this.#server === undefined) return 'starting: it does not listen yet'
     return this.#server.status().draining ? 'draining: its clients move to other servers' : undefined
   }
 
   async #answer({ method, url = '' }: IncomingMessage, response: ServerResponse): Promise<void> {
-    const say = (status: number, body: string, headers = {}) => {
+    const respond = (status: number, body: string, headers = {}) => {
       response.writeHead(status, {
         'content-type': 'text/plain; charset=utf-8',
         'cache-control': 'no-store',
@@ -76,19 +79,19 @@ export class Admin {
       response.end(body)
     }
     const [path] = url.split('?')
-    if (path !== '/healthz' && path !== '/readyz' && path !== '/metrics') return say(404, 'not found\n')
-    if (method !== 'GET' && method !== 'HEAD') return say(405, 'GET or HEAD\n', { allow: 'GET, HEAD' })
-    if (path === '/healthz') return say(200, 'ok\n')
-    const unready = this.#unready
-    if (path === '/readyz') return say(unready === undefined ? 200 : 503, `${unready ?? 'ready'}\n`)
-    if (this.#server === undefined) return say(503, `${unready}\n`)
+    if (path !== '/healthz' && path !== '/readyz' && path !== '/metrics') return respond(404, 'not found\n')
+    if (method !== 'GET' && method !== 'HEAD') return respond(405, 'GET or HEAD\n', { allow: 'GET, HEAD' })
+    if (path === '/healthz') return respond(200, 'ok\n')
+    const notReadyReason = this.#notReadyReason
+    if (path === '/readyz') return respond(notReadyReason === undefined ? 200 : 503, `${notReadyReason ?? 'ready'}\n`)
+    if (this.#server === undefined) return respond(503, `${notReadyReason}\n`)
     const { status, malformed } = this.#server
     const text = await this.#metrics.scrape({
       version: this.#version,
       status: status(),
-      cutOff: Wire.cutOff,
+      cutOff: Backpressure.cutOffCounts,
       malformed: malformed(),
     })
-    say(200, text, { 'content-type': this.#metrics.contentType })
+    respond(200, text, { 'content-type': this.#metrics.contentType })
   }
 }

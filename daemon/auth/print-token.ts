@@ -22,9 +22,9 @@ export async function printToken(args: TokenArguments): Promise<void> {
   if (!/^\d+[smhdwy]$/.test(args.expires)) {
     throw new ConfigError(`--expires ${args.expires}: give a time such as 12h or 30d`)
   }
-  const { sign, algorithm } = readTokenKey(file)
-  if (sign === undefined) {
+  const { signKey, algorithm } = readTokenKey(file)
+  if (signKey === undefined) {
     throw new ConfigError(`${file} holds a public key, which only checks; give the private one with --key FILE`)
   }
-  console.log(await makeToken(sign, algorithm, name.value, args.expires))
+  console.log(await makeToken(signKey, algorithm, name.value, args.expires))
 }

@@ -2,19 +2,19 @@ import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } fr
 import { jwtVerify, SignJWT } from 'jose'
 import { ConfigError } from '../../src/programs/config.ts'
 import type { Credential } from '../../src/protocol/credentials.ts'
-import { readPrivately } from '../settings/secret.ts'
+import { readPrivateFile } from '../settings/secret.ts'
 
 /** A secret shorter than this, in bytes, is no key for HS256 (RFC 7518, section 3.2). */
-const SECRET_BYTES = 32
+const MIN_SECRET_BYTES = 32
 /** Clocks of who signs and who checks may differ by this, s. */
-const TOLERANCE = 5
+const CLOCK_TOLERANCE_S = 5
 
 /** The key of tokens: one secret that signs and checks (HS256), or an Ed25519 pair (EdDSA) or its public half. */
 export interface TokenKey {
   algorithm: 'HS256' | 'EdDSA'
-  check: KeyObject
+  verifyKey: KeyObject
   /** Absent where the file holds a public key only. */
-  sign: KeyObject | undefined
+  signKey: KeyObject | undefined
 }
 
 /**
@@ -22,7 +22,7 @@ export interface TokenKey {
  * @throws ConfigError for a key that others can read, is too short, or none
  */
 export function readTokenKey(file: string): TokenKey {
-  const text = readPrivately('tokenKeyFile', file, it => !isPublic(it))
+  const text = readPrivateFile('tokenKeyFile', file, it => !isPublic(it))
   return parseTokenKey(text.trim(), `tokenKeyFile: ${file}`)
 }
 
@@ -34,22 +34,22 @@ export function readTokenKey(file: string): TokenKey {
 export function parseTokenKey(text: string, where: string): TokenKey {
   if (!text.startsWith('-----BEGIN')) {
     const secret = Buffer.from(text)
-    if (secret.length < SECRET_BYTES) {
-      const mend = 'make one with: openssl rand -base64 32'
-      throw new ConfigError(`${where}: a secret has ${SECRET_BYTES} characters or more; ${mend}`)
+    if (secret.length < MIN_SECRET_BYTES) {
+      const hint = 'make one with: openssl rand -base64 32'
+      throw new ConfigError(`${where}: a secret has ${MIN_SECRET_BYTES} characters or more; ${hint}`)
     }
     const key = createSecretKey(secret)
-    return { algorithm: 'HS256', check: key, sign: key }
+    return { algorithm: 'HS256', verifyKey: key, signKey: key }
   }
   try {
-    const sign = text.includes('PRIVATE KEY') ? createPrivateKey(text) : undefined
-    const check = createPublicKey(sign ?? text)
-    if (check.asymmetricKeyType === 'ed25519') return { algorithm: 'EdDSA', check, sign }
+    const signKey = text.includes('PRIVATE KEY') ? createPrivateKey(text) : undefined
+    const verifyKey = createPublicKey(signKey ?? text)
+    if (verifyKey.asymmetricKeyType === 'ed25519') return { algorithm: 'EdDSA', verifyKey, signKey }
   } catch (error) {
     throw new ConfigError(`${where}: ${(error as Error).message}`)
   }
-  const mend = 'make one with: openssl genpkey -algorithm ed25519'
-  throw new ConfigError(`${where} holds no Ed25519 key; ${mend}`)
+  const hint = 'make one with: openssl genpkey -algorithm ed25519'
+  throw new ConfigError(`${where} holds no Ed25519 key; ${hint}`)
 }
 
 /** Whether a file holds nothing that is to be kept from others. */
@@ -60,10 +60,10 @@ function isPublic(text: string): boolean {
 /** What a token (JWT, RFC 7519) proves: `sub` is the user's name, `exp` when it ends. */
 export async function checkToken(key: TokenKey, token: string): Promise<Credential> {
   try {
-    const { payload } = await jwtVerify(token, key.check, {
+    const { payload } = await jwtVerify(token, key.verifyKey, {
       algorithms: [key.algorithm],
       requiredClaims: ['sub', 'exp'],
-      clockTolerance: TOLERANCE,
+      clockTolerance: CLOCK_TOLERANCE_S,
     })
     return { kind: 'token', user: payload.sub ?? '', expires: (payload.exp ?? 0) * 1_000 }
   } catch (error) {

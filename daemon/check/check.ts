@@ -1,12 +1,18 @@
 import { X509Certificate } from 'node:crypto'
-import { addressOf, type Config, ConfigError, type ConfiguredServer, readConfig } from '../../src/programs/config.ts'
+import {
+  type Config,
+  ConfigError,
+  type ConfiguredServer,
+  readConfig,
+  toServerAddress,
+} from '../../src/programs/config.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
-import { visibleJson, visibleLine } from '../../src/protocol/text.ts'
+import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { readTokenKey } from '../auth/tokens.ts'
-import { checkDoors, mendsOf } from '../settings/exposure.ts'
+import { checkExposure, configFixHints } from '../settings/exposure.ts'
 import { isWildcard, readSecret } from '../settings/secret.ts'
 import { readTls, type TlsMaterial } from '../settings/tls.ts'
-import { type Context, type Finding, verdict } from './findings.ts'
+import { type CheckContext, type Finding, serverFindings } from './findings.ts'
 import { probe, reach } from './probe.ts'
 
 export interface CheckArguments {
@@ -25,9 +31,9 @@ export interface CheckArguments {
 export async function check(args: CheckArguments): Promise<number> {
   const withinMs = Number(args.timeout) * 1_000
   if (!(withinMs > 0)) throw new ConfigError(`--timeout ${args.timeout}: give a number of seconds`)
-  const tell = ({ ok, about, text }: Finding) => {
-    if (args.json) console.log(visibleJson({ ok, about, text }))
-    else console.log(visibleLine(`${ok ? 'ok   ' : 'wrong'}  ${about}: ${text}`))
+  const print = ({ ok, about, text }: Finding) => {
+    if (args.json) console.log(sanitizedJson({ ok, about, text }))
+    else console.log(sanitizeLine(`${ok ? 'ok   ' : 'wrong'}  ${about}: ${text}`))
   }
   const config = readConfig(args.config)
   const { servers } = config
@@ -36,41 +42,46 @@ export async function check(args: CheckArguments): Promise<number> {
     const ids = servers.map(({ id }) => id).join(', ')
     throw new ConfigError(`there is no server ${JSON.stringify(args.id)} in ${config.file}; it has ${ids}`)
   }
-  tell({
+  print({
     ok: true,
     about: 'config',
     text: `${config.file}: ${servers.length === 1 ? '1 server' : `${servers.length} servers`}`,
   })
-  const own = lookAtFiles(config)
-  const doors = lookAtDoors(config, self === undefined ? servers : [self], own.secret, args.insecure === true)
-  const findings = [...own.findings, ...doors]
-  for (const finding of findings) tell(finding)
+  const files = checkFiles(config)
+  const exposureFindings = checkServerExposure(
+    config,
+    self === undefined ? servers : [self],
+    files.secret,
+    args.insecure === true,
+  )
+  const findings = [...files.findings, ...exposureFindings]
+  for (const finding of findings) print(finding)
   if (findings.some(({ ok }) => !ok)) return 2
 
-  const context = { secret: own.secret, ca: own.tls?.ca, auth: config.auth ?? 'open', file: config.file, withinMs }
+  const context = { secret: files.secret, ca: files.tls?.ca, auth: config.auth ?? 'open', file: config.file, withinMs }
   const others = servers.filter(server => server !== self)
-  const addresses = others.map(server => addressOf(server, config.tls !== undefined))
-  const looked = await (config.backbone === undefined
-    ? Promise.all(addresses.map(address => lookAtServer(address, context)))
-    : (await import('./check-nats.ts')).lookAtBackbone(config.backbone, addresses, context))
-  for (const finding of looked.flat()) tell(finding)
-  return looked.flat().every(({ ok }) => ok) ? 0 : 1
+  const addresses = others.map(server => toServerAddress(server, config.tls !== undefined))
+  const serverFindings = await (config.backbone === undefined
+    ? Promise.all(addresses.map(address => checkServer(address, context)))
+    : (await import('./check-nats.ts')).checkBackbone(config.backbone, addresses, context))
+  for (const finding of serverFindings.flat()) print(finding)
+  return serverFindings.flat().every(({ ok }) => ok) ? 0 : 1
 }
 
 /** The files of a config: whether they can be read and used. */
-function lookAtFiles(config: Config): { findings: Finding[]; secret: string; tls: TlsMaterial | undefined } {
+function checkFiles(config: Config): { findings: Finding[]; secret: string; tls: TlsMaterial | undefined } {
   const findings: Finding[] = []
-  const look = <T>(about: string, read: () => T, found: (value: T) => string): T | undefined => {
+  const checkFile = <T>(about: string, read: () => T, describe: (value: T) => string): T | undefined => {
     try {
       const value = read()
-      findings.push({ ok: true, about, text: found(value) })
+      findings.push({ ok: true, about, text: describe(value) })
       return value
     } catch (error) {
       findings.push({ ok: false, about, text: (error as Error).message })
       return undefined
     }
   }
-  const secret = look(
+  const secret = checkFile(
     'secret',
     () => readSecret(config.secretFile),
     secret => {
@@ -80,27 +91,27 @@ function lookAtFiles(config: Config): { findings: Finding[]; secret: string; tls
   )
   const { tokenKeyFile, tls: files } = config
   if (tokenKeyFile !== undefined) {
-    look(
+    checkFile(
       'tokenKeyFile',
       () => readTokenKey(tokenKeyFile),
-      ({ algorithm, sign }) => {
-        const half = sign === undefined ? ', a public key, which only checks' : ''
+      ({ algorithm, signKey }) => {
+        const half = signKey === undefined ? ', a public key, which only checks' : ''
         return `${tokenKeyFile}: ${algorithm}${half}`
       },
     )
   }
   const tls =
     files &&
-    look(
+    checkFile(
       'tls',
-      () => inTime(readTls(files), files.cert),
+      () => requireValidNow(readTls(files), files.cert),
       ({ cert }) => `${files.cert}: ${validity(new X509Certificate(cert).validTo)}`,
     )
   return { findings, secret: secret ?? '', tls }
 }
 
 /** @throws ConfigError for a certificate that is not valid now */
-function inTime(tls: TlsMaterial, file: string): TlsMaterial {
+function requireValidNow(tls: TlsMaterial, file: string): TlsMaterial {
   const { validFrom, validTo } = new X509Certificate(tls.cert)
   const now = Date.now()
   if (Date.parse(validFrom) <= now && now < Date.parse(validTo)) return tls
@@ -108,7 +119,7 @@ function inTime(tls: TlsMaterial, file: string): TlsMaterial {
 }
 
 /** Whether the servers would start, as far as their config says: the same rules hold. */
-function lookAtDoors(
+function checkServerExposure(
   config: Config,
   servers: readonly ConfiguredServer[],
   secret: string,
@@ -117,7 +128,7 @@ function lookAtDoors(
   const findings: Finding[] = []
   const modes = new Set<AuthMode>()
   for (const { id, ip: host, port } of servers) {
-    const doors = {
+    const exposure = {
       host,
       hasAddress: !isWildcard(host),
       secret,
@@ -126,7 +137,10 @@ function lookAtDoors(
       insecure,
     }
     try {
-      const auth = checkDoors({ ...doors, hasTokenKey: config.tokenKeyFile !== undefined }, mendsOf(config.file, port))
+      const auth = checkExposure(
+        { ...exposure, hasTokenKey: config.tokenKeyFile !== undefined },
+        configFixHints(config.file, port),
+      )
       modes.add(auth)
     } catch (error) {
       findings.push({ ok: false, about: id, text: (error as Error).message })
@@ -137,17 +151,17 @@ function lookAtDoors(
 }
 
 /** Another server, from here, by its address: what is wrong with it, or one line that says that all is well. */
-async function lookAtServer({ id, url }: { id: string; url: string }, context: Context): Promise<Finding[]> {
+async function checkServer({ id, url }: { id: string; url: string }, context: CheckContext): Promise<Finding[]> {
   const { secret, ca, auth, withinMs } = context
   const about = `${id} at ${url}`
   const faults: string[] = []
   try {
     const certificate = await reach(url, ca, withinMs)
     if (certificate?.fault !== undefined)
-      faults.push(`its certificate is refused: ${certificate.fault}; ${mendOf(certificate.fault)}`)
+      faults.push(`its certificate is refused: ${certificate.fault}; ${fixHint(certificate.fault)}`)
     const probed = await probe(url, secret, auth, withinMs)
     const until = certificate === undefined ? [] : [`its certificate is ${validity(certificate.validTo)}`]
-    return verdict(id, about, probed, context, faults, until)
+    return serverFindings(id, about, probed, context, faults, until)
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException
     const start = code === 'ECONNREFUSED' ? `; start it with: mesh-chatd --id ${id}` : ''
@@ -155,7 +169,7 @@ async function lookAtServer({ id, url }: { id: string; url: string }, context: C
   }
 }
 
-function mendOf(fault: string): string {
+function fixHint(fault: string): string {
   if (/EXPIRED|NOT_YET/.test(fault)) return 'renew it, or set the clocks'
   if (/ALTNAME/.test(fault)) return 'it has to name this address'
   return 'tls.ca has to vouch for it'

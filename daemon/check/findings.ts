@@ -1,10 +1,10 @@
 import type { AuthMode } from '../../src/protocol/credentials.ts'
-import { PROTOCOL } from '../../src/protocol/messages.ts'
-import { answersTo } from '../links/handshake.ts'
-import type { Probed } from './probe.ts'
+import { PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
+import { isExpectedId } from '../links/handshake.ts'
+import type { ProbeResult } from './probe.ts'
 
 /** Clocks that differ by more, ms, are said to be wrong: tokens and the order of messages depend on them. */
-const CLOCKS_MS = 5_000
+const MAX_CLOCK_SKEW_MS = 5_000
 
 /** One thing that was looked at. `text` says what was found and, where that is wrong, how to mend it. */
 export interface Finding {
@@ -15,7 +15,7 @@ export interface Finding {
 }
 
 /** What a config says of all servers alike. */
-export interface Context {
+export interface CheckContext {
   secret: string
   ca: string | undefined
   auth: AuthMode
@@ -26,33 +26,37 @@ export interface Context {
 /**
  * What is wrong with a server that has answered, or one line that says that all is well.
  * @param faults what was found wrong before
- * @param more what else is to be said where all is well
+ * @param details what else is to be said where all is well
  */
-export function verdict(
+export function serverFindings(
   id: string,
   about: string,
-  probed: Probed,
-  { secret, auth, file }: Context,
+  probed: ProbeResult,
+  { secret, auth, file }: CheckContext,
   faults: readonly string[] = [],
-  more: readonly string[] = [],
+  details: readonly string[] = [],
 ): Finding[] {
-  const wrong = [...faults]
-  if (!answersTo(id, probed.id)) {
-    wrong.push(`another server answers there: ${probed.id}; correct ip and port of ${id} in ${file}`)
+  const problems = [...faults]
+  if (!isExpectedId(id, probed.id)) {
+    problems.push(`another server answers there: ${probed.id}; correct ip and port of ${id} in ${file}`)
   }
-  if (probed.protocol !== PROTOCOL) {
-    wrong.push(`it speaks protocol ${probed.protocol}, this one ${PROTOCOL}; give both the same version of mesh-chat`)
+  if (probed.protocol !== PROTOCOL_VERSION) {
+    problems.push(
+      `it speaks protocol ${probed.protocol}, this one ${PROTOCOL_VERSION}; give both the same version of mesh-chat`,
+    )
   }
   if (!probed.sameSecret) {
-    wrong.push('it has another secret; give all servers the same, with MESH_CHAT_SECRET or secretFile')
+    problems.push('it has another secret; give all servers the same, with MESH_CHAT_SECRET or secretFile')
   }
   if (probed.auth !== auth) {
-    wrong.push(`it knows its users by auth: ${probed.auth}, this config says ${auth}; make it the same on all servers`)
+    problems.push(
+      `it knows its users by auth: ${probed.auth}, this config says ${auth}; make it the same on all servers`,
+    )
   }
   const { clockMs = 0, roundTripMs } = probed
   const clock = `its clock is ${Math.abs(Math.round(clockMs))} ms ${clockMs < 0 ? 'behind' : 'ahead'}`
-  if (Math.abs(clockMs) > CLOCKS_MS) wrong.push(`${clock}; set both by NTP`)
-  if (wrong.length > 0) return wrong.map(text => ({ ok: false, about, text }))
+  if (Math.abs(clockMs) > MAX_CLOCK_SKEW_MS) problems.push(`${clock}; set both by NTP`)
+  if (problems.length > 0) return problems.map(text => ({ ok: false, about, text }))
   const known = secret === '' ? 'it has no secret either' : 'it holds the secret'
-  return [{ ok: true, about, text: [known, `round trip ${roundTripMs.toFixed(1)} ms`, clock, ...more].join(', ') }]
+  return [{ ok: true, about, text: [known, `round trip ${roundTripMs.toFixed(1)} ms`, clock, ...details].join(', ') }]
 }

@@ -4,9 +4,9 @@ import { connect as connectTls } from 'node:tls'
 import { io } from 'socket.io-client'
 import * as z from 'zod'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
-import { probedSchema } from '../../src/protocol/frames.ts'
-import { PROTOCOL } from '../../src/protocol/messages.ts'
-import { type Party, partySchema, prove, sameProof } from '../links/handshake.ts'
+import { probeResponseSchema } from '../../src/protocol/frames.ts'
+import { PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
+import { createProof, isSameProof, type Party, partySchema } from '../links/handshake.ts'
 
 /** What a server's certificate is worth to who dials it. */
 export interface Certificate {
@@ -16,7 +16,7 @@ export interface Certificate {
 }
 
 /** What a server says of itself, and how far away it is. */
-export interface Probed {
+export interface ProbeResult {
   id: string
   protocol: number
   auth: AuthMode
@@ -29,9 +29,9 @@ export interface Probed {
 }
 
 /** Why an answer is none. */
-export const NOT_UNDERSTOOD = 'it answers what this version does not understand'
+export const UNKNOWN_ANSWER = 'it answers what this version does not understand'
 
-const answerSchema = z.union([probedSchema, z.object({ ok: z.literal(false), code: z.string() })])
+const answerSchema = z.union([probeResponseSchema, z.object({ ok: z.literal(false), code: z.string() })])
 
 /**
  * Reaches a server's port; with TLS, looks at its certificate.
@@ -67,19 +67,19 @@ export function reach(url: string, ca: string | undefined, withinMs: number): Pr
 }
 
 /** Who only asks: the mesh does not hear of it. */
-export function asker(auth: AuthMode): Party {
+export function probeParty(auth: AuthMode): Party {
   const nonce = () => randomBytes(16).toString('base64url')
-  return { id: 'check', incarnation: nonce(), protocol: PROTOCOL, auth, probe: true, nonce: nonce() }
+  return { id: 'check', incarnation: nonce(), protocol: PROTOCOL_VERSION, auth, probe: true, nonce: nonce() }
 }
 
 /** A proof to be sent now, and what the answer to it tells: undefined where this version does not understand it. */
-export function question(
+export function startProbe(
   secret: string,
   dialler: Party,
   acceptor: Party,
-): { proof: string; answered: (payload: unknown) => Probed | undefined } {
+): { proof: string; readAnswer: (payload: unknown) => ProbeResult | undefined } {
   const { id, protocol, auth = 'open' } = acceptor
-  const proof = prove(secret, 'dialler', dialler, acceptor)
+  const proof = createProof(secret, 'dialler', dialler, acceptor)
   const asked = performance.now()
   const at = Date.now()
   const answered = (payload: unknown) => {
@@ -87,19 +87,19 @@ export function question(
     const answer = answerSchema.safeParse(payload)
     if (!answer.success) return undefined
     const { data } = answer
-    const sameSecret = data.ok && sameProof(prove(secret, 'acceptor', dialler, acceptor), data.proof)
+    const sameSecret = data.ok && isSameProof(createProof(secret, 'acceptor', dialler, acceptor), data.proof)
     const clockMs = data.ok && sameSecret ? data.time - (at + roundTripMs / 2) : undefined
     return { id, protocol, auth, sameSecret, roundTripMs, clockMs }
   }
-  return { proof, answered }
+  return { proof, readAnswer: answered }
 }
 
 /**
  * Goes through the handshake of a peer, as one that only asks.
  * @throws Error for what is no server of mesh-chat
  */
-export function probe(url: string, secret: string, auth: AuthMode, withinMs: number): Promise<Probed> {
-  const dialler = asker(auth)
+export function probe(url: string, secret: string, auth: AuthMode, withinMs: number): Promise<ProbeResult> {
+  const dialler = probeParty(auth)
   const socket = io(`${url}/mesh`, {
     auth: dialler,
     transports: ['websocket'],
@@ -108,7 +108,7 @@ export function probe(url: string, secret: string, auth: AuthMode, withinMs: num
     // What its certificate is worth is looked at by `reach`; nothing secret is told here.
     rejectUnauthorized: false,
   })
-  return new Promise<Probed>((resolve, reject) => {
+  return new Promise<ProbeResult>((resolve, reject) => {
     const fail = (reason: string) => reject(new Error(reason))
     setTimeout(() => fail(`no answer within ${withinMs / 1_000} s`), withinMs).unref()
     socket.on('connect_error', () => fail('what answers there is no mesh-chat'))
@@ -116,10 +116,10 @@ export function probe(url: string, secret: string, auth: AuthMode, withinMs: num
     socket.once('challenge', (payload: unknown) => {
       const challenge = partySchema.safeParse(payload)
       if (!challenge.success) return fail('what answers there is no mesh-chat of this version')
-      const { proof, answered } = question(secret, dialler, challenge.data)
+      const { proof, readAnswer: answered } = startProbe(secret, dialler, challenge.data)
       socket.emit('prove', proof, (payload: unknown) => {
         const probed = answered(payload)
-        if (probed === undefined) return fail(NOT_UNDERSTOOD)
+        if (probed === undefined) return fail(UNKNOWN_ANSWER)
         resolve(probed)
       })
     })

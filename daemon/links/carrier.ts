@@ -1,4 +1,4 @@
-import type { Introduction } from '../../src/protocol/frames.ts'
+import type { PeerIdentity } from '../../src/protocol/frames.ts'
 import type { Limits } from '../../src/protocol/limits.ts'
 import type { Effect, Input } from '../../src/server/types.ts'
 import type { Log } from '../log/log.ts'
@@ -15,13 +15,13 @@ export interface LinkCarrier {
   /** How often something came in that is not what it must be. */
   readonly malformed: number
   /** Who vouches for the certificates of others from now on. */
-  trust(ca: string | undefined): void
+  setCa(ca: string | undefined): void
   /** Ends all links, when what was sent has left. */
   close(): Promise<void>
 }
 
 export interface CarrierOptions {
-  self: Introduction
+  self: PeerIdentity
   /** What all servers of the mesh share; empty where it has none. */
   secret: string
   tls: TlsMaterial | undefined
@@ -31,4 +31,4 @@ export interface CarrierOptions {
 }
 
 /** How long a dial and its handshake may take, ms. */
-export const HANDSHAKE_MS = 4_000
+export const HANDSHAKE_TIMEOUT_MS = 4_000

@@ -1,38 +1,38 @@
 import * as z from 'zod'
 import {
   type AcceptorFrame,
-  beatSchema,
   type DiallerFrame,
-  type Forwarded,
+  type ForwardedMessage,
   type ForwardFate,
+  heartbeatSchema,
   membersSchema,
   missedSchema,
   presenceSchema,
   relaySchema,
-  statusAnswerSchema,
-  surveyRequestSchema,
+  statusRequestSchema,
+  statusResponseSchema,
 } from '../../src/protocol/frames.ts'
-import { isFates, isForwardBatch } from '../../src/protocol/guards.ts'
+import { isFateBatch, isForwardBatch } from '../../src/protocol/guards.ts'
 
-const none = z.unknown().transform(() => null)
+const emptySchema = z.unknown().transform(() => null)
 
 /** The frames of a link, by who sends them: each event with what its payload must be. */
 export const LINK_EVENTS = {
   dialler: new Map<string, z.ZodType>([
     ['presence', presenceSchema],
-    ['forward', z.custom<Forwarded[]>(isForwardBatch)],
-    ['beat', beatSchema],
+    ['forward', z.custom<ForwardedMessage[]>(isForwardBatch)],
+    ['beat', heartbeatSchema],
     ['members', membersSchema],
     ['relay', relaySchema],
     ['missed', missedSchema],
-    ['survey', surveyRequestSchema],
-    ['goodbye', none],
+    ['survey', statusRequestSchema],
+    ['goodbye', emptySchema],
   ]),
   acceptor: new Map<string, z.ZodType>([
-    ['fates', z.custom<ForwardFate[]>(isFates)],
-    ['resync', none],
-    ['beat', beatSchema],
-    ['status', statusAnswerSchema],
+    ['fates', z.custom<ForwardFate[]>(isFateBatch)],
+    ['resync', emptySchema],
+    ['beat', heartbeatSchema],
+    ['status', statusResponseSchema],
   ]),
 } as const
 

@@ -1,13 +1,21 @@
 import type { Server, Socket } from 'socket.io'
 import { type Socket as DialledSocket, io as dial } from 'socket.io-client'
-import type { Forwarded, LinkRefusal } from '../../src/protocol/frames.ts'
+import type { ForwardedMessage, LinkRefusal } from '../../src/protocol/frames.ts'
 import { exceeds } from '../../src/protocol/limits.ts'
 import type { Effect } from '../../src/server/types.ts'
-import { Malformed } from '../log/malformed-payloads.ts'
-import { Wire } from '../transport/backpressure.ts'
+import { MalformedPayloads } from '../log/malformed-payloads.ts'
+import { Backpressure } from '../transport/backpressure.ts'
 import { forwardPacket } from '../transport/im-packets.ts'
-import { type CarrierOptions, HANDSHAKE_MS, type LinkCarrier } from './carrier.ts'
-import { answersTo, newParty, partySchema, prove, readWelcome, sameProof, welcomeOf } from './handshake.ts'
+import { type CarrierOptions, HANDSHAKE_TIMEOUT_MS, type LinkCarrier } from './carrier.ts'
+import {
+  createProof,
+  createWelcome,
+  isExpectedId,
+  isSameProof,
+  newParty,
+  partySchema,
+  readWelcome,
+} from './handshake.ts'
 import { LINK_EVENTS, readFrame } from './link-events.ts'
 
 /** What the package `ws` gives under engine.io's client. */
@@ -17,7 +25,7 @@ interface WebSocketOfWs {
 }
 
 /** Time for the last words to leave, ms. */
-const LAST_WORDS_MS = 200
+const CLOSE_FLUSH_MS = 200
 
 /** One link: its events go out by `emit`, `end` ends it behind them, and `cut` whatever waits. */
 interface Link {
@@ -30,44 +38,44 @@ interface Link {
 export class SocketLinks implements LinkCarrier {
   readonly #options: CarrierOptions
   #ca: string | undefined
-  readonly #malformed: Malformed
+  readonly #malformed: MalformedPayloads
   #links = new Map<number, Link>()
-  #welcomes = new Map<number, (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void>()
-  #numbers = 0
+  #pendingDecisions = new Map<number, (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void>()
+  #lastNumber = 0
   /** Who has dialled and not yet proven anything, the oldest first: how each is turned away. */
-  #handshakes = new Set<() => void>()
+  #pendingHandshakes = new Set<() => void>()
   /** Gives up a dial that is under way. */
-  readonly #dialling = new Set<() => void>()
+  readonly #pendingDials = new Set<() => void>()
 
-  constructor(gates: readonly Server[], options: CarrierOptions) {
+  constructor(servers: readonly Server[], options: CarrierOptions) {
     this.#options = options
     this.#ca = options.tls?.ca
-    this.#malformed = new Malformed(options.log)
-    for (const io of gates) io.of('/mesh').on('connection', socket => this.#accept(socket))
+    this.#malformed = new MalformedPayloads(options.log)
+    for (const io of servers) io.of('/mesh').on('connection', socket => this.#accept(socket))
   }
 
   get malformed(): number {
     return this.#malformed.total
   }
 
-  trust(ca: string | undefined): void {
+  setCa(ca: string | undefined): void {
     this.#ca = ca
   }
 
   async close(): Promise<void> {
-    for (const giveUp of [...this.#dialling]) giveUp()
+    for (const abort of [...this.#pendingDials]) abort()
     const links = [...this.#links.values()]
     this.#links.clear()
     if (links.length === 0) return
     for (const link of links) link.end()
-    await new Promise(resolve => setTimeout(resolve, LAST_WORDS_MS))
+    await new Promise(resolve => setTimeout(resolve, CLOSE_FLUSH_MS))
     for (const link of links) link.cut()
   }
 
   perform(effect: Effect): void {
     if (effect.type === 'send') this.#links.get(effect.link)?.emit(effect.frame.event, effect.frame.payload)
     else if (effect.type === 'dial') this.#dial(effect)
-    else if (effect.type === 'accept' || effect.type === 'refuse') this.#welcomes.get(effect.link)?.(effect)
+    else if (effect.type === 'accept' || effect.type === 'refuse') this.#pendingDecisions.get(effect.link)?.(effect)
     else if (effect.type === 'hang-up') {
       const link = this.#links.get(effect.link)
       this.#links.delete(effect.link)
@@ -76,49 +84,53 @@ export class SocketLinks implements LinkCarrier {
   }
 
   #accept(socket: Socket): void {
-    const wire = Wire.of(socket.conn)
-    const leave = () => {
+    const backpressure = Backpressure.of(socket.conn)
+    const disconnect = () => {
       socket.disconnect()
-      wire?.close()
+      backpressure?.close()
     }
     const dialler = partySchema.safeParse(socket.handshake.auth)
-    if (!dialler.success) return leave()
+    if (!dialler.success) return disconnect()
     // Who says nothing is not to keep the door shut: a peer needs no longer than its packets take.
-    const [oldest] = this.#handshakes
-    if (exceeds(this.#handshakes.size + 1, this.#options.limits.handshakes)) oldest?.()
+    const [oldest] = this.#pendingHandshakes
+    if (exceeds(this.#pendingHandshakes.size + 1, this.#options.limits.handshakes)) oldest?.()
     const acceptor = newParty(this.#options.self)
-    const ended = () => {
-      clearTimeout(patience)
-      this.#handshakes.delete(turnAway)
+    const finish = () => {
+      clearTimeout(timer)
+      this.#pendingHandshakes.delete(abort)
     }
-    const turnAway = () => {
-      ended()
-      leave()
+    const abort = () => {
+      finish()
+      disconnect()
     }
-    const patience = setTimeout(turnAway, HANDSHAKE_MS)
-    this.#handshakes.add(turnAway)
-    socket.once('disconnect', ended)
+    const timer = setTimeout(abort, HANDSHAKE_TIMEOUT_MS)
+    this.#pendingHandshakes.add(abort)
+    socket.once('disconnect', finish)
     socket.emit('challenge', acceptor)
     socket.once('prove', (proof: unknown, answer: unknown) => {
-      if (typeof answer !== 'function') return leave()
-      ended()
-      if (!sameProof(prove(this.#options.secret, 'dialler', dialler.data, acceptor), proof)) {
+      if (typeof answer !== 'function') return disconnect()
+      finish()
+      if (!isSameProof(createProof(this.#options.secret, 'dialler', dialler.data, acceptor), proof)) {
         answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
-        return leave()
+        return disconnect()
       }
       // The core never hears of it: nothing changes in the mesh.
       if (dialler.data.probe) {
-        answer({ ok: true, proof: prove(this.#options.secret, 'acceptor', dialler.data, acceptor), time: Date.now() })
-        return leave()
+        answer({
+          ok: true,
+          proof: createProof(this.#options.secret, 'acceptor', dialler.data, acceptor),
+          time: Date.now(),
+        })
+        return disconnect()
       }
-      const link = ++this.#numbers
-      this.#welcomes.set(link, effect => {
-        this.#welcomes.delete(link)
-        answer(welcomeOf(effect, this.#options.secret, dialler.data, acceptor))
-        if (effect.type === 'refuse') return leave()
-        wire?.becomesLink()
-        const cut = () => wire?.cut()
-        this.#open(
+      const link = ++this.#lastNumber
+      this.#pendingDecisions.set(link, effect => {
+        this.#pendingDecisions.delete(link)
+        answer(createWelcome(effect, this.#options.secret, dialler.data, acceptor))
+        if (effect.type === 'refuse') return disconnect()
+        backpressure?.markAsLink()
+        const cut = () => backpressure?.cut()
+        this.#openLink(
           link,
           id,
           socket,
@@ -139,24 +151,24 @@ export class SocketLinks implements LinkCarrier {
       transports: ['websocket'],
       reconnection: false,
       forceNew: true,
-      timeout: HANDSHAKE_MS,
+      timeout: HANDSHAKE_TIMEOUT_MS,
       ...(this.#ca === undefined ? {} : { ca: this.#ca }),
     })
-    const patience = setTimeout(() => fail('no answer to the handshake'), HANDSHAKE_MS)
+    const timer = setTimeout(() => fail('no answer to the handshake'), HANDSHAKE_TIMEOUT_MS)
     let ended = false
-    const end = () => {
+    const finish = () => {
       ended = true
-      clearTimeout(patience)
-      this.#dialling.delete(giveUp)
+      clearTimeout(timer)
+      this.#pendingDials.delete(abort)
     }
-    const giveUp = () => {
-      end()
+    const abort = () => {
+      finish()
       socket.disconnect()
     }
-    this.#dialling.add(giveUp)
+    this.#pendingDials.add(abort)
     const fail = (reason: string, code?: LinkRefusal) => {
       if (ended) return
-      end()
+      finish()
       socket.disconnect()
       this.#options.step({ type: 'dial-failed', peer, reason, ...(code === undefined ? {} : { code }) })
     }
@@ -165,23 +177,23 @@ export class SocketLinks implements LinkCarrier {
     socket.once('challenge', (payload: unknown) => {
       const acceptor = partySchema.safeParse(payload)
       if (!acceptor.success) return fail('a malformed challenge')
-      const met = acceptor.data.id
-      if (!answersTo(id, met)) return fail(`another server than ${id} answers at ${url}: ${met}`)
-      const proof = prove(this.#options.secret, 'dialler', dialler, acceptor.data)
+      const actualId = acceptor.data.id
+      if (!isExpectedId(id, actualId)) return fail(`another server than ${id} answers at ${url}: ${actualId}`)
+      const proof = createProof(this.#options.secret, 'dialler', dialler, acceptor.data)
       socket.emit('prove', proof, (payload: unknown) => {
         if (ended) return
         const welcome = readWelcome(this.#options.secret, dialler, acceptor.data, payload)
         if (!welcome.ok) return fail(welcome.reason, welcome.code)
-        end()
-        const link = ++this.#numbers
-        this.#open(link, peer, socket, this.#dialledLink(link, socket), 'acceptor')
+        finish()
+        const link = ++this.#lastNumber
+        this.#openLink(link, peer, socket, this.#dialledLink(link, socket), 'acceptor')
         this.#options.step({ type: 'dialled', peer, link, introduction: acceptor.data, holds: welcome.holds })
       })
     })
   }
 
   /** From here on frames are read, by the schema of each event. */
-  #open(
+  #openLink(
     number: number,
     peer: string,
     socket: Socket | DialledSocket,
@@ -189,11 +201,11 @@ export class SocketLinks implements LinkCarrier {
     sender: keyof typeof LINK_EVENTS,
   ): void {
     this.#links.set(number, link)
-    const dropped = this.#malformed.counter(`peer: ${peer}`)
+    const countMalformed = this.#malformed.counterFor(`peer: ${peer}`)
     for (const event of LINK_EVENTS[sender].keys()) {
       socket.on(event, (payload: unknown) => {
         const frame = readFrame(sender, event, payload)
-        if (frame === undefined) return dropped(event)
+        if (frame === undefined) return countMalformed(event)
         if (this.#links.has(number)) this.#options.step({ type: 'frame', link: number, frame })
       })
     }
@@ -217,13 +229,13 @@ export class SocketLinks implements LinkCarrier {
       cut,
       emit: (event, payload) => {
         const { engine } = socket.io
-        if (event === 'forward' && socket.connected) engine.write(forwardPacket(payload as Forwarded[]))
+        if (event === 'forward' && socket.connected) engine.write(forwardPacket(payload as ForwardedMessage[]))
         else socket.emit(event, payload)
         if (!exceeds(raw()?.bufferedAmount ?? 0, this.#options.limits.linkBufferedBytes)) return
         if (this.#links.delete(number))
           this.#options.step({ type: 'link-closed', link: number, reason: 'it does not read' })
-        Wire.cutOff.peer++
-        this.#options.log.say('warn', 'Cut off a peer that does not read.')
+        Backpressure.cutOffCounts.peer++
+        this.#options.log.write('warn', 'Cut off a peer that does not read.')
         cut()
       },
     }

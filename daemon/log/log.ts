@@ -1,6 +1,6 @@
 import { pino } from 'pino'
-import { visibleLine } from '../../src/protocol/text.ts'
-import type { Note } from '../../src/server/types.ts'
+import { sanitizeLine } from '../../src/protocol/text.ts'
+import type { LogEntry } from '../../src/server/types.ts'
 
 /** How the log looks and how much it tells: at `debug` with a line per message, at `info` without. */
 export interface LogOptions {
@@ -14,7 +14,7 @@ export interface LogOptions {
 const plural = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`
 
 /** The sentence of a note. */
-function sentence(note: Note, showText: boolean): string {
+function formatNote(note: LogEntry, showText: boolean): string {
   switch (note.event) {
     case 'dialling-peers':
       return 'Attempting to connect to peers...'
@@ -88,7 +88,7 @@ function sentence(note: Note, showText: boolean): string {
 }
 
 /** How important a note is: what is said of each message is the least. */
-function level(note: Note): LogOptions['level'] {
+function level(note: LogEntry): LogOptions['level'] {
   switch (note.event) {
     case 'im':
     case 'not-connected-here':
@@ -111,35 +111,35 @@ const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 }
 
 /** Where a server narrates. */
 export interface Log {
-  say: (level: LogOptions['level'], message: string) => void
-  note: (note: Note) => void
+  write: (level: LogOptions['level'], message: string) => void
+  note: (note: LogEntry) => void
 }
 
 /** A log on stdout. */
 export function createLog(options: LogOptions, server: string): Log {
   const json = pino({ level: options.level, base: { server } })
-  return logInto(options, (level, line) => {
+  return createCallbackLog(options, (level, line) => {
     if (options.format === 'json') json[level](line)
     else console.log(`${options.prefix ?? ''}${line}`)
   })
 }
 
 /** A log whose lines a function takes. */
-export function logInto(
+export function createCallbackLog(
   options: Pick<LogOptions, 'level' | 'text'>,
-  take: (level: LogOptions['level'], line: string) => void,
+  writeLine: (level: LogOptions['level'], line: string) => void,
 ): Log {
-  const says = (level: LogOptions['level']) => LEVELS[level] >= LEVELS[options.level]
+  const isEnabled = (level: LogOptions['level']) => LEVELS[level] >= LEVELS[options.level]
   return {
-    say: (level, message) => {
-      if (says(level)) take(level, visibleLine(message))
+    write: (level, message) => {
+      if (isEnabled(level)) writeLine(level, sanitizeLine(message))
     },
     // The sentence is made only where somebody reads it.
     note: note => {
-      if (says(level(note))) take(level(note), visibleLine(sentence(note, options.text)))
+      if (isEnabled(level(note))) writeLine(level(note), sanitizeLine(formatNote(note, options.text)))
     },
   }
 }
 
 /** Tells nobody anything. */
-export const SILENT: Log = { say: () => {}, note: () => {} }
+export const SILENT_LOG: Log = { write: () => {}, note: () => {} }

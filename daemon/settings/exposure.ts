@@ -3,7 +3,7 @@ import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { isLoopback, isWildcard } from './secret.ts'
 
 /** A server's doors, as its config, its command line or its program has them. */
-export interface Doors {
+export interface Exposure {
   host: string
   /** Whether others are told an address that is this server's own. */
   hasAddress: boolean
@@ -18,7 +18,7 @@ export interface Doors {
 }
 
 /** How each fault is mended where these doors were described: a config, a command line, a program. */
-export interface Mends {
+export interface FixHints {
   address: string
   secret: string
   auth: string
@@ -29,30 +29,32 @@ export interface Mends {
  * How users prove their names to a server with these doors: as told; on loopback by their word.
  * @throws ConfigError where a stranger from elsewhere could be a peer, or anybody, and nobody said that this is meant
  */
-export function checkDoors(doors: Doors, mends: Mends): AuthMode {
-  const { host, hasAddress, secret, auth, hasTokenKey, backbone, insecure } = doors
+export function checkExposure(exposure: Exposure, hints: FixHints): AuthMode {
+  const { host, hasAddress, secret, auth, hasTokenKey, backbone, insecure } = exposure
   if (isWildcard(host) && !hasAddress) {
-    throw new ConfigError(`${host} stands for all addresses of this machine: say how others reach it${mends.address}`)
+    throw new ConfigError(`${host} stands for all addresses of this machine: say how others reach it${hints.address}`)
   }
   if (secret === '' && !isLoopback(host) && !insecure) {
-    throw new ConfigError(`${host} can be reached from elsewhere, and the mesh has no secret: ${mends.secret}`)
+    throw new ConfigError(`${host} can be reached from elsewhere, and the mesh has no secret: ${hints.secret}`)
   }
-  const strange = backbone.map(url => new URL(url)).find(({ hostname }) => !isLoopback(hostname))
-  if (secret === '' && strange !== undefined && !insecure) {
-    throw new ConfigError(`others can be at the backbone ${strange.host}, and the mesh has no secret: ${mends.secret}`)
+  const remoteBackbone = backbone.map(url => new URL(url)).find(({ hostname }) => !isLoopback(hostname))
+  if (secret === '' && remoteBackbone !== undefined && !insecure) {
+    throw new ConfigError(
+      `others can be at the backbone ${remoteBackbone.host}, and the mesh has no secret: ${hints.secret}`,
+    )
   }
   if (auth === 'token' && !hasTokenKey) {
-    throw new ConfigError(`auth: token needs the key that checks tokens: ${mends.tokenKey}`)
+    throw new ConfigError(`auth: token needs the key that checks tokens: ${hints.tokenKey}`)
   }
   if (auth !== undefined || isLoopback(host) || insecure) return auth ?? 'open'
   const choice = 'key (each user has one), token (you sign who they are) or open (anybody can be anybody)'
   throw new ConfigError(
-    `${host} can be reached from elsewhere: say how users prove their names${mends.auth}: ${choice}`,
+    `${host} can be reached from elsewhere: say how users prove their names${hints.auth}: ${choice}`,
   )
 }
 
 /** How the faults of a server of this config are mended. */
-export function mendsOf(file: string, port: number): Mends {
+export function configFixHints(file: string, port: number): FixHints {
   return {
     address: ` with --advertise http://host:${port}`,
     secret: `set MESH_CHAT_SECRET, or secretFile in ${file}; or give --insecure`,
@@ -62,7 +64,7 @@ export function mendsOf(file: string, port: number): Mends {
 }
 
 /** What strangers may do there, for the log. */
-export function doorWarnings(host: string, secret: string, auth: AuthMode): string[] {
+export function exposureWarnings(host: string, secret: string, auth: AuthMode): string[] {
   const warnings: string[] = []
   if (secret === '') {
     const open = isLoopback(host) ? 'any program of this machine' : 'anybody who reaches this server'

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { ConfigError } from '../../src/programs/config.ts'
 
 /** A secret shorter than this, in characters, could be guessed by one who recorded a handshake. */
-const MIN_SECRET = 16
+const MIN_SECRET_LENGTH = 16
 
 /**
  * The secret that all servers of a mesh share: `MESH_CHAT_SECRET`, else the file that the config names. Empty where
@@ -13,7 +13,7 @@ export function readSecret(file: string | undefined, env: NodeJS.ProcessEnv = pr
   const given = env.MESH_CHAT_SECRET
   if (given) return checkSecretLength(given, 'MESH_CHAT_SECRET')
   if (file === undefined) return ''
-  return checkSecretLength(readPrivately('secretFile', file).trim(), file)
+  return checkSecretLength(readPrivateFile('secretFile', file).trim(), file)
 }
 
 /**
@@ -22,7 +22,7 @@ export function readSecret(file: string | undefined, env: NodeJS.ProcessEnv = pr
  * @param isSecret whether this text needs that; all do, unless told otherwise
  * @throws ConfigError
  */
-export function readPrivately(field: string, file: string, isSecret: (text: string) => boolean = () => true): string {
+export function readPrivateFile(field: string, file: string, isSecret: (text: string) => boolean = () => true): string {
   try {
     const text = readFileSync(file, 'utf8')
     if (!isSecret(text) || (statSync(file).mode & 0o077) === 0) return text
@@ -37,9 +37,9 @@ export function readPrivately(field: string, file: string, isSecret: (text: stri
  * @throws ConfigError
  */
 export function checkSecretLength(secret: string, where: string): string {
-  if (secret.length >= MIN_SECRET) return secret
+  if (secret.length >= MIN_SECRET_LENGTH) return secret
   throw new ConfigError(
-    `${where}: a secret has ${MIN_SECRET} characters or more; make one with: openssl rand -base64 32`,
+    `${where}: a secret has ${MIN_SECRET_LENGTH} characters or more; make one with: openssl rand -base64 32`,
   )
 }
 

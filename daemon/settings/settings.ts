@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os'
 import {
-  addressOf,
   backboneUrlSchema,
   type Config,
   ConfigError,
   type ConfiguredServer,
   readConfig,
+  toServerAddress,
 } from '../../src/programs/config.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
@@ -13,15 +13,15 @@ import { type ServerAddress, urlSchema } from '../../src/protocol/messages.ts'
 import { parseServerId } from '../../src/protocol/names.ts'
 import { readTokenKey, type TokenKey } from '../auth/tokens.ts'
 import type { LogOptions } from '../log/log.ts'
-import { checkDoors, mendsOf } from './exposure.ts'
+import { checkExposure, configFixHints } from './exposure.ts'
 import { isWildcard, readSecret } from './secret.ts'
 import { readTls, type TlsMaterial } from './tls.ts'
 
 /** More than any machine has CPUs for. */
-const MOST_WORKERS = 512
+const MAX_WORKERS = 512
 
 /** The command line of a server, as it was typed. */
-export interface Arguments {
+export interface ServeArguments {
   id?: string
   config?: string
   host?: string
@@ -70,20 +70,20 @@ export const NO_CONFIG: Config = {
 }
 
 /** @throws ConfigError that names the option or the field, and the mend */
-export function settingsOf(args: Arguments): Settings {
+export function resolveSettings(args: ServeArguments): Settings {
   const { id } = args
   if (id === undefined) throw new ConfigError('which server is this? Say it with: --id ID')
   checkUrls(args)
-  const config = configOf(args)
+  const config = loadConfig(args)
   const backbone = args.backbone ?? config.backbone ?? []
   if (backbone.length > 0 && args.join !== undefined) {
     throw new ConfigError('on a backbone everyone meets by themselves: give --backbone or --join, not both')
   }
   const self = findSelf(config, id, args)
   const host = args.host ?? self.ip
-  const port = portOf('--port', args.port ?? `${self.port}`)
+  const port = parsePort('--port', args.port ?? `${self.port}`)
   const secret = readSecret(config.secretFile)
-  const doors = {
+  const exposure = {
     host,
     hasAddress: !isWildcard(self.ip) || args.advertise !== undefined,
     secret,
@@ -92,24 +92,24 @@ export function settingsOf(args: Arguments): Settings {
     backbone,
     insecure: args.insecure === true,
   }
-  const auth = checkDoors(doors, mendsOf(config.file, port))
+  const auth = checkExposure(exposure, configFixHints(config.file, port))
   const tokenKey = auth === 'token' ? readTokenKey(config.tokenKeyFile ?? '') : undefined
   const tls = config.tls && readTls(config.tls)
-  const linkPort = portOf('--link-port', args.linkPort ?? '0')
+  const linkPort = parsePort('--link-port', args.linkPort ?? '0')
   return { id, config, self, host, port, linkPort, backbone, secret, auth, tokenKey, tls }
 }
 
 /** The config as it is on disk now. Who joins by an address, or by a backbone and with a port of its own, needs none. */
-export function configOf(args: Arguments): Config {
-  const alone = args.join !== undefined || (args.backbone !== undefined && args.port !== undefined)
-  return alone && args.config === undefined ? NO_CONFIG : readConfig(args.config)
+export function loadConfig(args: ServeArguments): Config {
+  const needsNoConfig = args.join !== undefined || (args.backbone !== undefined && args.port !== undefined)
+  return needsNoConfig && args.config === undefined ? NO_CONFIG : readConfig(args.config)
 }
 
 /**
  * This server's own place: in the config, or as told on the command line where it joins others.
  * @throws ConfigError
  */
-export function findSelf(config: Config, id: string, args: Arguments): ConfiguredServer {
+export function findSelf(config: Config, id: string, args: ServeArguments): ConfiguredServer {
   const self = config.servers.find(server => server.id === id)
   if (self !== undefined) return self
   if (args.join === undefined && args.backbone === undefined) {
@@ -124,11 +124,11 @@ export function findSelf(config: Config, id: string, args: Arguments): Configure
 
 /** The servers of the config but one. */
 export function peersOf(config: Config, id: string): ServerAddress[] {
-  return config.servers.filter(one => one.id !== id).map(one => addressOf(one, config.tls !== undefined))
+  return config.servers.filter(one => one.id !== id).map(one => toServerAddress(one, config.tls !== undefined))
 }
 
 /** @throws ConfigError */
-export function portOf(option: string, given: string): number {
+export function parsePort(option: string, given: string): number {
   const port = Number(given)
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port
   throw new ConfigError(`${option} ${given}: give a number from 0 to 65535`)
@@ -138,13 +138,13 @@ export function portOf(option: string, given: string): number {
  * How many workers there are to be.
  * @throws ConfigError
  */
-export function countOf(given: string): number {
+export function parseWorkerCount(given: string): number {
   const count = given === 'auto' ? availableParallelism() : Number(given)
-  if (Number.isInteger(count) && count >= 1 && count <= MOST_WORKERS) return count
-  throw new ConfigError(`--workers ${given}: give a number from 1 to ${MOST_WORKERS}, or auto`)
+  if (Number.isInteger(count) && count >= 1 && count <= MAX_WORKERS) return count
+  throw new ConfigError(`--workers ${given}: give a number from 1 to ${MAX_WORKERS}, or auto`)
 }
 
-function checkUrls({ join = [], advertise, backbone = [] }: Arguments): void {
+function checkUrls({ join = [], advertise, backbone = [] }: ServeArguments): void {
   for (const url of [...join, ...(advertise === undefined ? [] : [advertise])]) {
     if (urlSchema.safeParse(url).success) continue
     throw new ConfigError(`${url} is no address of a server; give http://host:port`)

@@ -2,10 +2,10 @@ import type { Server } from 'socket.io'
 import { TokenBucket } from '../../src/common/token-bucket.ts'
 
 /** Neither end of a connection has a use for more pings and pongs of WebSocket itself; something between them may. */
-const FRAMES = { perSecond: 1, atOnce: 100 }
+const CONTROL_FRAME_RATE = { perSecond: 1, burst: 100 }
 
 /** How long a client may take to answer that it is closed, ms. */
-const CLOSING_MS = 1_000
+const CLOSE_TIMEOUT_MS = 1_000
 
 /** Where a WebSocket keeps its bucket, once there is a first such frame: the listeners are the same for all. */
 const BUCKET = Symbol('control frames')
@@ -16,11 +16,16 @@ interface WebSocketOfWs {
   on(event: 'ping' | 'pong', listener: (this: WebSocketOfWs) => void): void
   terminate(): void
 }
-type Upgrade = (request: unknown, socket: unknown, head: unknown, take: (websocket: WebSocketOfWs) => void) => void
+type HandleUpgrade = (
+  request: unknown,
+  socket: unknown,
+  head: unknown,
+  take: (websocket: WebSocketOfWs) => void,
+) => void
 
-function onControl(this: WebSocketOfWs): void {
+function onControlFrame(this: WebSocketOfWs): void {
   const now = performance.now()
-  this[BUCKET] ??= new TokenBucket(FRAMES.perSecond, FRAMES.atOnce, now)
+  this[BUCKET] ??= new TokenBucket(CONTROL_FRAME_RATE.perSecond, CONTROL_FRAME_RATE.burst, now)
   if (this[BUCKET].take(now) > 0) this.terminate()
 }
 
@@ -29,14 +34,14 @@ function onControl(this: WebSocketOfWs): void {
  * other bound sees them; and each ping is answered, into a buffer that who does not read lets grow. And who does not
  * answer that it is closed is not waited for: `ws` would give it half a minute more.
  */
-export function boundControlFrames(io: Server): void {
-  const { ws } = io.engine as unknown as { ws: { handleUpgrade: Upgrade; options: { closeTimeout: number } } }
-  ws.options.closeTimeout = CLOSING_MS
+export function limitControlFrames(io: Server): void {
+  const { ws } = io.engine as unknown as { ws: { handleUpgrade: HandleUpgrade; options: { closeTimeout: number } } }
+  ws.options.closeTimeout = CLOSE_TIMEOUT_MS
   const upgrade = ws.handleUpgrade
   ws.handleUpgrade = (request, socket, head, take) => {
     upgrade.call(ws, request, socket, head, websocket => {
-      websocket.on('ping', onControl)
-      websocket.on('pong', onControl)
+      websocket.on('ping', onControlFrame)
+      websocket.on('pong', onControlFrame)
       take(websocket)
     })
   }

@@ -20,7 +20,7 @@ interface EngineInternals {
 }
 
 /** engine.io's type of a message, before each packet: '4'. */
-const MESSAGE = 0x34
+const ENGINE_MESSAGE = 0x34
 
 /** A Socket.IO packet, and its WebSocket frame, made once for all who get it. */
 export class Packet {
@@ -29,14 +29,14 @@ export class Packet {
   readonly #start: string
   /** The end of the text, where packets that differ end alike: encoded once for all of them. */
   readonly #end: Buffer | undefined
-  readonly #payload: number
+  readonly #payloadBytes: number
   #frame: [Buffer] | [Buffer, Buffer] | undefined
 
   constructor(start: string, end?: Buffer) {
     this.#start = start
     this.#end = end
-    this.#payload = 1 + Buffer.byteLength(start) + (end?.length ?? 0)
-    this.size = this.#payload + (this.#payload < 126 ? 2 : this.#payload < 65_536 ? 4 : 10)
+    this.#payloadBytes = 1 + Buffer.byteLength(start) + (end?.length ?? 0)
+    this.size = this.#payloadBytes + (this.#payloadBytes < 126 ? 2 : this.#payloadBytes < 65_536 ? 4 : 10)
   }
 
   get text(): string {
@@ -64,7 +64,7 @@ export class Packet {
 
   /** The start of a text frame of one piece, not masked, as servers send it (RFC 6455, section 5.2). */
   #encode(target: Buffer, at: number): void {
-    const payload = this.#payload
+    const payload = this.#payloadBytes
     target[at] = 0x81
     if (payload < 126) target[at + 1] = payload
     else if (payload < 65_536) {
@@ -76,7 +76,7 @@ export class Packet {
       target.writeUIntBE(payload, at + 6, 4)
     }
     const message = at + this.size - payload
-    target[message] = MESSAGE
+    target[message] = ENGINE_MESSAGE
     target.write(this.#start, message + 1)
   }
 }
@@ -89,36 +89,36 @@ export interface CreatedPacket {
 }
 
 /** engine.io's ping, as a frame. */
-const PING = Buffer.from([0x81, 1, 0x32])
+const PING_FRAME = Buffer.from([0x81, 1, 0x32])
 
 /**
  * Gives a packet that Socket.IO itself sends its frame, so that it takes the short way through `ws`, too: half the cost
  * of a connection's first packets, and of its pings.
  */
-export function giveFrame(engine: Engine, packet: CreatedPacket): void {
-  if (packet.options?.wsPreEncodedFrame !== undefined || !takesFrames(engine as unknown as EngineInternals)) return
+export function preEncodeFrame(engine: Engine, packet: CreatedPacket): void {
+  if (packet.options?.wsPreEncodedFrame !== undefined || !canPreEncode(engine as unknown as EngineInternals)) return
   const { type, data } = packet
   let frame: [Buffer] | [Buffer, Buffer] | undefined
   if (type === 'message' && typeof data === 'string') frame = new Packet(data).frame
-  else if (type === 'ping' && data === undefined) frame = [PING]
+  else if (type === 'ping' && data === undefined) frame = [PING_FRAME]
   // Its options may be those of other packets, too.
   if (frame !== undefined) packet.options = { ...packet.options, wsPreEncodedFrame: frame }
 }
 
-function takesFrames({ transport: { name, socket } }: EngineInternals): boolean {
+function canPreEncode({ transport: { name, socket } }: EngineInternals): boolean {
   return name === 'websocket' && typeof socket?._sender?.sendFrame === 'function'
 }
 
 /** Where a connection keeps its frames: the listener is the same function for all connections. */
-const FRAMES = Symbol('frames')
-type WithFrames = Engine & { [FRAMES]?: TurnFrames }
+const FRAME_BATCH = Symbol('frames')
+type WithFrameBatch = Engine & { [FRAME_BATCH]?: FrameBatch }
 
-function beforePacket(this: WithFrames): void {
-  this[FRAMES]?.before()
+function onPacketCreate(this: WithFrameBatch): void {
+  this[FRAME_BATCH]?.flushBeforeWrite()
 }
 
 /** `readyState` of a WebSocket that is open. */
-const OPEN = 1
+const WEBSOCKET_OPEN = 1
 
 /**
  * What a turn of the event loop sends through one connection, in one write: all frames of the turn one after the other.
@@ -127,32 +127,32 @@ const OPEN = 1
  * that has this pre-encoded frame. Whatever else is written to the connection in between goes behind what waits here:
  * the order holds. Where there is no WebSocket, or engine.io has changed, packets go one by one.
  */
-export class TurnFrames {
+export class FrameBatch {
   readonly #engine: EngineInternals
-  readonly #waits: (frames: TurnFrames) => void
-  readonly #wire: { passed(): void } | undefined
+  readonly #onPending: (frames: FrameBatch) => void
+  readonly #backpressure: { checkBuffered(): void } | undefined
   #packets: Packet[] = []
-  #handing = false
+  #isFlushing = false
 
   /**
-   * @param waits called when something waits that did not before: `flush` is to be called at the turn's end.
-   * @param wire is told when frames have gone past engine.io
+   * @param onPending called when something waits that did not before: `flush` is to be called at the turn's end.
+   * @param backpressure is told when frames have gone past engine.io
    */
-  constructor(engine: Engine, waits: (frames: TurnFrames) => void, wire?: { passed(): void }) {
+  constructor(engine: Engine, onPending: (frames: FrameBatch) => void, backpressure?: { checkBuffered(): void }) {
     this.#engine = engine as unknown as EngineInternals
-    this.#waits = waits
-    this.#wire = wire
-    ;(engine as WithFrames)[FRAMES] = this
-    engine.on('packetCreate', beforePacket)
+    this.#onPending = onPending
+    this.#backpressure = backpressure
+    ;(engine as WithFrameBatch)[FRAME_BATCH] = this
+    engine.on('packetCreate', onPacketCreate)
   }
 
   add(packet: Packet): void {
-    if (this.#packets.push(packet) === 1) this.#waits(this)
+    if (this.#packets.push(packet) === 1) this.#onPending(this)
   }
 
   /** Something else is about to be written: what waits goes first. */
-  before(): void {
-    if (!this.#handing) this.flush()
+  flushBeforeWrite(): void {
+    if (!this.#isFlushing) this.flush()
   }
 
   flush(): void {
@@ -160,26 +160,26 @@ export class TurnFrames {
     const [first] = packets
     if (first === undefined) return
     this.#packets = []
-    this.#handing = true
-    if (takesFrames(this.#engine)) {
-      const wsPreEncodedFrame = packets.length === 1 ? first.frame : ([joined(packets)] as [Buffer])
-      if (!this.#goStraight(wsPreEncodedFrame)) this.#engine.write('', { compress: false, wsPreEncodedFrame })
+    this.#isFlushing = true
+    if (canPreEncode(this.#engine)) {
+      const wsPreEncodedFrame = packets.length === 1 ? first.frame : ([concatFrames(packets)] as [Buffer])
+      if (!this.#writeDirectly(wsPreEncodedFrame)) this.#engine.write('', { compress: false, wsPreEncodedFrame })
     } else for (const { text } of packets) this.#engine.write(text)
-    this.#handing = false
+    this.#isFlushing = false
   }
 
   /** False: engine.io has something to write first. */
-  #goStraight(frame: [Buffer] | [Buffer, Buffer]): boolean {
+  #writeDirectly(frame: [Buffer] | [Buffer, Buffer]): boolean {
     const { readyState, writeBuffer, transport } = this.#engine
     if (readyState !== 'open' || !transport.writable || writeBuffer.length > 0) return false
-    if (transport.socket?.readyState !== OPEN) return false
+    if (transport.socket?.readyState !== WEBSOCKET_OPEN) return false
     transport.socket._sender?.sendFrame?.(frame)
-    this.#wire?.passed()
+    this.#backpressure?.checkBuffered()
     return true
   }
 }
 
-function joined(packets: readonly Packet[]): Buffer {
+function concatFrames(packets: readonly Packet[]): Buffer {
   let size = 0
   for (const packet of packets) size += packet.size
   const bytes = Buffer.allocUnsafe(size)

@@ -1,7 +1,7 @@
 import type { Server, Socket } from 'socket.io'
 
 /** What Socket.IO and engine.io keep to themselves, and this file builds on; test/contract/socket-io-internals.test.ts holds it. */
-interface Internals {
+interface SocketInternals {
   conn: {
     request: object | null
     readonly transport: { readonly socket?: { readonly _socket?: NodeJS.EventEmitter } }
@@ -10,7 +10,7 @@ interface Internals {
 }
 
 /** Keeps Socket.IO from making a room for each connection of the default namespace, which nobody is to be reached by. */
-export function withoutRooms(io: Server): void {
+export function disableRooms(io: Server): void {
   io.of('/').adapter.addAll = () => undefined
 }
 
@@ -18,8 +18,8 @@ export function withoutRooms(io: Server): void {
  * Lets go of what Socket.IO and engine.io keep of a connection for its whole life and nobody here asks for: the request
  * that opened it, with its headers, and what was made of them. 2.3 kB for each connection, of 13.
  */
-export function slim(socket: Socket): void {
-  const internals = socket as unknown as Internals
+export function releaseRequest(socket: Socket): void {
+  const internals = socket as unknown as SocketInternals
   internals.handshake = undefined
   const { conn } = internals
   conn.request = null

@@ -5,13 +5,13 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type Duplex, pipeline } from 'node:stream'
 import type { Server as SocketServer } from 'socket.io'
-import type { Place } from '../workers.ts'
+import type { WorkerInfo } from '../workers.ts'
 
 /** What engine.io reads of a request. No other header is passed on: some speak of one connection, and end with it. */
-const PASSED = ['host', 'origin', 'user-agent', 'accept-encoding', 'content-type', 'content-length'] as const
+const FORWARDED_HEADERS = ['host', 'origin', 'user-agent', 'accept-encoding', 'content-type', 'content-length'] as const
 
 /** The session that a request is of, as engine.io reads it; undefined where it begins one. */
-function sessionOf({ url = '' }: IncomingMessage): string | undefined {
+function sessionIdOf({ url = '' }: IncomingMessage): string | undefined {
   return URL.canParse(url, 'http://x') ? new URL(url, 'http://x').searchParams.getAll('sid').at(-1) : undefined
 }
 
@@ -21,16 +21,16 @@ function sessionOf({ url = '' }: IncomingMessage): string | undefined {
  * worker passes it on, over a socket in a folder of their own. A balancer in front that looks at the first bytes of a
  * connection would be cheaper, but sees nothing where clients are encrypted, and one connection may serve many sessions.
  */
-export async function shareSessions(place: Place, io: SocketServer, http: Server): Promise<void> {
-  const own = `${place.number}.`
-  const pathOf = (number: string) => join(place.folder, `${number}.sock`)
+export async function installStickySessions(worker: WorkerInfo, io: SocketServer, http: Server): Promise<void> {
+  const ownPrefix = `${worker.number}.`
+  const socketPathOf = (number: string) => join(worker.folder, `${number}.sock`)
   // What engine.io would make, with the number in front.
-  io.engine.generateId = () => `${own}${randomBytes(15).toString('base64url')}`
+  io.engine.generateId = () => `${ownPrefix}${randomBytes(15).toString('base64url')}`
 
   /** The worker that has the session of a request, if that is another. */
-  const other = (incoming: IncomingMessage): string | undefined => {
-    const number = /^(\d{1,4})\./.exec(sessionOf(incoming) ?? '')?.[1]
-    if (number === undefined || `${number}.` === own) return undefined
+  const otherWorkerOf = (incoming: IncomingMessage): string | undefined => {
+    const number = /^(\d{1,4})\./.exec(sessionIdOf(incoming) ?? '')?.[1]
+    if (number === undefined || `${number}.` === ownPrefix) return undefined
     return incoming.method === 'GET' || incoming.method === 'POST' ? number : undefined
   }
   const [handle] = http.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[]
@@ -38,65 +38,65 @@ export async function shareSessions(place: Place, io: SocketServer, http: Server
   http.removeAllListeners('request')
   http.removeAllListeners('upgrade')
   http.on('request', (incoming: IncomingMessage, response: ServerResponse) => {
-    const number = other(incoming)
+    const number = otherWorkerOf(incoming)
     if (number === undefined) return handle?.(incoming, response)
     const { method, url } = incoming
     const headers: Record<string, string> = {}
-    for (const name of PASSED) {
+    for (const name of FORWARDED_HEADERS) {
       const value = incoming.headers[name]
       if (value !== undefined) headers[name] = value
     }
-    const passed = request({ socketPath: pathOf(number), method, path: url, headers }, answer => {
+    const proxied = request({ socketPath: socketPathOf(number), method, path: url, headers }, answer => {
       response.writeHead(answer.statusCode ?? 502, answer.headers)
       pipeline(answer, response, () => {})
     })
     // The worker is gone, and the session with it.
-    passed.on('error', () => unknown(response))
-    response.on('close', () => passed.destroy())
+    proxied.on('error', () => rejectUnknownSession(response))
+    response.on('close', () => proxied.destroy())
     // The body of a GET has no length that the other would know: it would be the next request.
-    if (method === 'POST') incoming.pipe(passed)
-    else passed.end()
+    if (method === 'POST') incoming.pipe(proxied)
+    else proxied.end()
   })
   http.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const number = other(incoming)
+    const number = otherWorkerOf(incoming)
     if (number === undefined) {
       for (const upgrade of upgrades) upgrade.call(http, incoming, socket, head)
       return
     }
-    const passed = connect(pathOf(number), () => {
+    const proxied = connect(socketPathOf(number), () => {
       const { rawHeaders } = incoming
       const lines = rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${rawHeaders[at + 1]}`] : []))
-      passed.write(`${incoming.method} ${incoming.url} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`, 'latin1')
-      passed.write(head)
-      socket.pipe(passed).pipe(socket)
+      proxied.write(`${incoming.method} ${incoming.url} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+      proxied.write(head)
+      socket.pipe(proxied).pipe(socket)
     })
-    passed.on('error', () => socket.destroy())
-    passed.on('close', () => socket.destroy())
-    socket.on('error', () => passed.destroy())
-    socket.on('close', () => passed.destroy())
+    proxied.on('error', () => socket.destroy())
+    proxied.on('close', () => socket.destroy())
+    socket.on('error', () => proxied.destroy())
+    socket.on('close', () => proxied.destroy())
   })
 
   // Only what has begun at the front, where its address was seen and counted, goes on here.
   const { clients } = io.engine as unknown as { clients: object }
-  const goesOn = (incoming: IncomingMessage) => Object.hasOwn(clients, sessionOf(incoming) ?? '')
-  const inner = createServer((incoming, response) => {
-    if (goesOn(incoming)) handle?.(incoming, response)
-    else unknown(response)
+  const hasSession = (incoming: IncomingMessage) => Object.hasOwn(clients, sessionIdOf(incoming) ?? '')
+  const internalServer = createServer((incoming, response) => {
+    if (hasSession(incoming)) handle?.(incoming, response)
+    else rejectUnknownSession(response)
   })
-  inner.on('upgrade', (incoming, socket, head) => {
-    if (!goesOn(incoming)) return void socket.destroy()
+  internalServer.on('upgrade', (incoming, socket, head) => {
+    if (!hasSession(incoming)) return void socket.destroy()
     for (const upgrade of upgrades) upgrade.call(http, incoming, socket, head)
   })
   // What a worker that was killed has left.
-  rmSync(pathOf(`${place.number}`), { force: true })
+  rmSync(socketPathOf(`${worker.number}`), { force: true })
   await new Promise<void>((resolve, reject) => {
     // Not to be shared, as a worker's listening is by default.
-    inner.once('error', reject).listen({ path: pathOf(`${place.number}`), exclusive: true }, resolve)
+    internalServer.once('error', reject).listen({ path: socketPathOf(`${worker.number}`), exclusive: true }, resolve)
   })
 }
 
 /** What engine.io says to a session that it does not know. */
-function unknown(response: ServerResponse): void {
+function rejectUnknownSession(response: ServerResponse): void {
   if (response.headersSent) return void response.destroy()
   response.writeHead(400, { 'content-type': 'application/json' })
   response.end('{"code":1,"message":"Session ID unknown"}')

@@ -1,42 +1,48 @@
 import { Backoff } from '../common/backoff.ts'
 import type { Challenge } from '../protocol/credentials.ts'
-import { type ErrorCode, type Identified, type Identify, PROTOCOL, type ServerAddress } from '../protocol/messages.ts'
-import { type Context, tell } from './context.ts'
+import {
+  type ErrorCode,
+  type IdentifyRequest,
+  type IdentifyResponse,
+  PROTOCOL_VERSION,
+  type ServerAddress,
+} from '../protocol/messages.ts'
+import { type Context, emit } from './context.ts'
 import type { ConnectionState } from './events.ts'
-import type { Keys } from './keys/known-keys.ts'
-import type { Identity } from './keys/message-sealing.ts'
+import type { Identity } from './keys/keyring.ts'
+import type { KnownKeys } from './keys/known-keys.ts'
 
 /** How long a dial and the identification may take before the next server is tried, ms. */
-const CONNECT_MS = 3_000
+const CONNECT_TIMEOUT_MS = 3_000
 /** Servers that are known at most: of those that were told, the latest. */
-const MOST_SERVERS = 1_000
+const MAX_SERVERS = 1_000
 
 type Phase =
   | { name: 'idle' | 'closed' | 'refused' }
-  | { name: 'connecting'; dial: number; url: string; until: number; openedAt: number }
+  | { name: 'connecting'; dial: number; url: string; deadline: number; openedAt: number }
   | { name: 'online'; dial: number; url: string; since: number }
   | { name: 'waiting'; url: string; retryAt: number }
 
 /** A server's answer to one whom it takes. */
-type Welcome = Extract<Identified, { ok: true }>
+type IdentifySuccess = Extract<IdentifyResponse, { ok: true }>
 
 /** What begins and ends with a connection. */
-interface Hooks {
-  online(welcome: Welcome): void
-  lost(): void
+interface ConnectionHooks {
+  onOnline(answer: IdentifySuccess): void
+  onLost(): void
 }
 
 /** The one connection of this client: dialled, identified, lost, and then dialled to another server. */
 export class Connection {
   readonly #context: Context
-  readonly #keys: Keys
-  readonly #hooks: Hooks
+  readonly #keys: KnownKeys
+  readonly #hooks: ConnectionHooks
   readonly #backoff: Backoff
   #phase: Phase = { name: 'idle' }
   #urls: string[]
-  #dials = 0
+  #dialCount = 0
 
-  constructor(context: Context, keys: Keys, hooks: Hooks) {
+  constructor(context: Context, keys: KnownKeys, hooks: ConnectionHooks) {
     const { servers, random } = context.options
     this.#context = context
     this.#keys = keys
@@ -56,7 +62,7 @@ export class Connection {
 
   /** When `tick` is due, monotonic ms. */
   get deadline(): number {
-    if (this.#phase.name === 'connecting') return this.#phase.until
+    if (this.#phase.name === 'connecting') return this.#phase.deadline
     return this.#phase.name === 'waiting' ? this.#phase.retryAt : Number.POSITIVE_INFINITY
   }
 
@@ -65,94 +71,94 @@ export class Connection {
     if (first !== undefined) this.#connect(first)
   }
 
-  opened(): void {
+  handleOpened(): void {
     if (this.#phase.name !== 'connecting') return
     this.#phase.openedAt = this.#context.now
     this.#identify({})
   }
 
-  identified(answer: Identified): void {
+  handleIdentified(answer: IdentifyResponse): void {
     const phase = this.#phase
     if (phase.name !== 'connecting') return
     const { options, effects, now } = this.#context
     if (!answer.ok) {
-      if (answer.code === 'draining') return this.lost(answer.message)
+      if (answer.code === 'draining') return this.failover(answer.message)
       const { challenge } = answer
-      if (challenge === undefined) return this.refused(answer.code, answer.message)
+      if (challenge === undefined) return this.handleRefused(answer.code, answer.message)
       effects.push({ type: 'prove', dial: phase.dial, challenge })
       return
     }
     // A mesh that asked for a key once does not do without.
-    const auth = this.#keys.inUse ? 'key' : options.auth
+    const auth = this.#keys.isEnabled ? 'key' : options.auth
     if (auth !== undefined && (answer.auth ?? 'open') !== auth) {
       const why = `${phase.url} does not know its users by keys, and ${options.user} has one: it could read and forge messages`
-      return this.refused('unauthorized', `${why}; if that is as it should be, give --insecure`)
+      return this.handleRefused('unauthorized', `${why}; if that is as it should be, give --insecure`)
     }
     // Without this user's key nothing would be sealed, and what comes would be taken as it is.
-    if (answer.auth === 'key' && !this.#keys.inUse) {
-      return this.refused('unauthorized', `${phase.url} says that it knows its users by keys, and asked for none`)
+    if (answer.auth === 'key' && !this.#keys.isEnabled) {
+      return this.handleRefused('unauthorized', `${phase.url} says that it knows its users by keys, and asked for none`)
     }
     // The server's clock as of now: half of the round trip has passed since it told it.
-    this.#context.offset = answer.time + (now - phase.openedAt) / 2 - now
-    this.#enter({ name: 'online', dial: phase.dial, url: phase.url, since: now })
-    this.#meet(answer.servers)
-    this.#tell({ phase: 'online', server: answer.server, url: phase.url })
-    this.#hooks.online(answer)
+    this.#context.clockOffset = answer.time + (now - phase.openedAt) / 2 - now
+    this.#setPhase({ name: 'online', dial: phase.dial, url: phase.url, since: now })
+    this.#addServers(answer.servers)
+    this.#emitState({ phase: 'online', server: answer.server, url: phase.url })
+    this.#hooks.onOnline(answer)
   }
 
   /** Identifies with this user's key. */
-  prove(identity: Identity, challenge: Challenge): void {
-    this.#identify(this.#keys.prove(identity, challenge))
+  identifyWithKey(identity: Identity, challenge: Challenge): void {
+    this.#identify(this.#keys.signChallenge(identity, challenge))
   }
 
   /** No server will take this user. */
-  refused(code: ErrorCode, message: string): void {
+  handleRefused(code: ErrorCode, message: string): void {
     this.#hangUp()
-    this.#enter({ name: 'refused' })
-    this.#tell({ phase: 'refused', code, message })
+    this.#setPhase({ name: 'refused' })
+    this.#emitState({ phase: 'refused', code, message })
   }
 
   /** The connection is no more, or was never made: on to another server. */
-  lost(reason: string): void {
+  failover(reason: string): void {
     const phase = this.#phase
     if (phase.name !== 'connecting' && phase.name !== 'online') return
     const { now, wall } = this.#context
     this.#hangUp()
-    this.#hooks.lost()
-    if (phase.name === 'online') this.#backoff.ended(now - phase.since)
-    const retryAt = now + this.#backoff.next()
-    this.#enter({ name: 'waiting', url: this.#other(phase.url), retryAt })
-    this.#tell({ phase: 'waiting', reason, retryAt: wall + retryAt - now, attempt: this.#backoff.failures })
+    this.#hooks.onLost()
+    if (phase.name === 'online') this.#backoff.connectionEnded(now - phase.since)
+    const retryAt = now + this.#backoff.nextDelay()
+    this.#setPhase({ name: 'waiting', url: this.#pickOtherServer(phase.url), retryAt })
+    this.#emitState({ phase: 'waiting', reason, retryAt: wall + retryAt - now, attempt: this.#backoff.failures })
   }
 
   /** The server shuts down, and names others. */
-  move(servers: readonly ServerAddress[]): void {
-    this.#meet(servers)
-    this.lost('the server is shutting down')
+  handleMove(servers: readonly ServerAddress[]): void {
+    this.#addServers(servers)
+    this.failover('the server is shutting down')
   }
 
   close(): void {
     this.#hangUp()
-    this.#enter({ name: 'closed' })
-    this.#tell({ phase: 'closed' })
+    this.#setPhase({ name: 'closed' })
+    this.#emitState({ phase: 'closed' })
   }
 
   tick(): void {
     const phase = this.#phase
     const { now } = this.#context
     if (phase.name === 'waiting' && phase.retryAt <= now) return this.#connect(phase.url)
-    if (phase.name === 'connecting' && phase.until <= now) return this.lost('no answer')
+    if (phase.name === 'connecting' && phase.deadline <= now) return this.failover('no answer')
   }
 
   #connect(url: string): void {
     const { now, effects } = this.#context
-    const dial = ++this.#dials
-    this.#enter({ name: 'connecting', dial, url, until: now + CONNECT_MS, openedAt: now })
-    this.#tell({ phase: 'connecting', server: url, attempt: this.#backoff.failures + 1 })
+    const dial = ++this.#dialCount
+    this.#setPhase({ name: 'connecting', dial, url, deadline: now + CONNECT_TIMEOUT_MS, openedAt: now })
+    this.#emitState({ phase: 'connecting', server: url, attempt: this.#backoff.failures + 1 })
     effects.push({ type: 'dial', dial, url })
   }
 
-  #identify(shown: Pick<Identify, 'key' | 'proof'>): void {
+  #identify(credentials: Pick<IdentifyRequest, 'key' | 'proof'>): void {
     if (this.#phase.name !== 'connecting') return
     const { user, client, token } = this.#context.options
     this.#context.effects.push({
@@ -161,27 +167,27 @@ export class Connection {
       hello: {
         user,
         client,
-        protocol: PROTOCOL,
+        protocol: PROTOCOL_VERSION,
         connections: true,
         ...(token === undefined ? {} : { token }),
-        ...shown,
+        ...credentials,
       },
     })
   }
 
   /** A server other than that at `url`, by chance, so that a dead server's clients spread. */
-  #other(url: string): string {
+  #pickOtherServer(url: string): string {
     const others = this.#urls.filter(other => other !== url)
     return others[Math.floor(this.#context.options.random() * others.length)] ?? url
   }
 
-  #meet(servers: readonly ServerAddress[]): void {
-    const given = this.#context.options.servers
+  #addServers(servers: readonly ServerAddress[]): void {
+    const configured = this.#context.options.servers
     // Nobody who was given encrypted servers only goes to others because a server says so.
-    const encrypted = given.every(isEncrypted)
-    const told = servers.map(server => server.url).filter(url => !encrypted || isEncrypted(url))
-    this.#urls = [...new Set([...given, ...told, ...this.#urls])].slice(0, MOST_SERVERS)
-    tell(this.#context, { type: 'servers', servers })
+    const encrypted = configured.every(isEncrypted)
+    const announced = servers.map(server => server.url).filter(url => !encrypted || isEncrypted(url))
+    this.#urls = [...new Set([...configured, ...announced, ...this.#urls])].slice(0, MAX_SERVERS)
+    emit(this.#context, { type: 'servers', servers })
   }
 
   #hangUp(): void {
@@ -189,13 +195,13 @@ export class Connection {
     if (dial !== undefined) this.#context.effects.push({ type: 'hang-up', dial })
   }
 
-  #enter(phase: Phase): void {
+  #setPhase(phase: Phase): void {
     this.#phase = phase
-    this.#context.online = phase.name === 'online' ? phase.dial : undefined
+    this.#context.onlineConnection = phase.name === 'online' ? phase.dial : undefined
   }
 
-  #tell(state: ConnectionState): void {
-    tell(this.#context, { type: 'connection', state })
+  #emitState(state: ConnectionState): void {
+    emit(this.#context, { type: 'connection', state })
   }
 }
 

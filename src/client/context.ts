@@ -10,9 +10,9 @@ export interface Context {
   /** All messages that this client holds. */
   log: MessageLog
   /** The connection on which a server knows this client; undefined while there is none. */
-  online: number | undefined
+  onlineConnection: number | undefined
   /** The server's clock minus this machine's monotonic one, ms; undefined until a server has told the time. */
-  offset: number | undefined
+  clockOffset: number | undefined
   /** Monotonic time of this step, ms. */
   now: number
   /** Wall clock of this step, ms since 1970. */
@@ -20,11 +20,11 @@ export interface Context {
   effects: SessionEffect[]
 }
 
-export function tell(context: Context, event: SessionEvent): void {
+export function emit(context: Context, event: SessionEvent): void {
   context.effects.push({ type: 'tell', event })
 }
 
 /** The server's clock as told last, carried on by the monotonic one: this machine's own may jump. */
-export function timeOf({ offset, now, wall }: Context): number {
-  return offset === undefined ? wall : now + offset
+export function serverTime({ clockOffset, now, wall }: Context): number {
+  return clockOffset === undefined ? wall : now + clockOffset
 }

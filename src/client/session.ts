@@ -5,10 +5,10 @@ import type { Context } from './context.ts'
 import type { SessionRequest } from './events.ts'
 import { MessageLog } from './history/message-log.ts'
 import { Siblings } from './history/siblings.ts'
-import { Keys } from './keys/known-keys.ts'
-import { Receiving } from './receiving.ts'
+import { KnownKeys } from './keys/known-keys.ts'
+import { MessageReceiver } from './message-receiver.ts'
+import { MessageSender } from './message-sender.ts'
 import { RosterCopy } from './roster-copy.ts'
-import { Sending } from './sending.ts'
 import type { SessionEffect, SessionInput, SessionOptions } from './types.ts'
 
 /**
@@ -18,9 +18,9 @@ import type { SessionEffect, SessionInput, SessionOptions } from './types.ts'
 export class Session {
   readonly #context: Context
   readonly #roster: RosterCopy
-  readonly #keys: Keys
-  readonly #receiving: Receiving
-  readonly #sending: Sending
+  readonly #keys: KnownKeys
+  readonly #receiver: MessageReceiver
+  readonly #sender: MessageSender
   readonly #siblings: Siblings
   readonly #connection: Connection
 
@@ -29,40 +29,40 @@ export class Session {
       options,
       clock: new HybridClock(),
       log: new MessageLog(),
-      online: undefined,
-      offset: undefined,
+      onlineConnection: undefined,
+      clockOffset: undefined,
       now: 0,
       wall: 0,
       effects: [],
     }
-    this.#roster = new RosterCopy(this.#context, users => this.#sending.joined(users))
-    this.#keys = new Keys(this.#context, user => this.#sending.wake(user))
-    this.#receiving = new Receiving(this.#context, this.#keys)
-    this.#sending = new Sending(this.#context, this.#keys, this.#roster, this.#receiving)
-    this.#siblings = new Siblings(this.#context, this.#receiving)
+    this.#roster = new RosterCopy(this.#context, users => this.#sender.handleJoined(users))
+    this.#keys = new KnownKeys(this.#context, user => this.#sender.sendWaiting(user))
+    this.#receiver = new MessageReceiver(this.#context, this.#keys)
+    this.#sender = new MessageSender(this.#context, this.#keys, this.#roster, this.#receiver)
+    this.#siblings = new Siblings(this.#context, this.#receiver)
     this.#connection = new Connection(this.#context, this.#keys, {
-      online: ({ roster, connections = [] }) => {
-        this.#receiving.begin()
-        this.#siblings.begin()
-        this.#roster.begin(roster, connections)
-        this.#sending.send()
+      onOnline: ({ roster, connections = [] }) => {
+        this.#receiver.onConnected()
+        this.#siblings.onConnected()
+        this.#roster.onConnected(roster, connections)
+        this.#sender.send()
       },
-      lost: () => {
-        this.#siblings.end()
-        this.#sending.recall()
+      onLost: () => {
+        this.#siblings.onDisconnected()
+        this.#sender.onDisconnected()
       },
     })
   }
 
   /** When `tick` is due, monotonic ms. */
   get deadline(): number {
-    if (this.#context.online === undefined) return this.#connection.deadline
-    return Math.min(this.#receiving.deadline, this.#sending.deadline, this.#siblings.deadline)
+    if (this.#context.onlineConnection === undefined) return this.#connection.deadline
+    return Math.min(this.#receiver.deadline, this.#sender.deadline, this.#siblings.deadline)
   }
 
   /** Whether something waits for the end of this turn. */
-  get gathered(): boolean {
-    return this.#context.online !== undefined && this.#receiving.deadline <= this.#context.now
+  get needsFlush(): boolean {
+    return this.#context.onlineConnection !== undefined && this.#receiver.deadline <= this.#context.now
   }
 
   /** All messages that this client holds, in order. */
@@ -71,8 +71,8 @@ export class Session {
   }
 
   /** The messages that wait for their recipients. */
-  get held(): Message[] {
-    return this.#sending.held
+  get pendingMessages(): Message[] {
+    return this.#sender.pendingMessages
   }
 
   /** The names online in the whole mesh, sorted. */
@@ -81,8 +81,8 @@ export class Session {
   }
 
   /** Names with another number of connections than one. */
-  get connections(): ReadonlyMap<string, number> {
-    return this.#roster.connections
+  get connectionCounts(): ReadonlyMap<string, number> {
+    return this.#roster.connectionCounts
   }
 
   /**
@@ -104,56 +104,56 @@ export class Session {
       case 'start':
         return this.#start(input)
       case 'request':
-        return this.#request(input.request)
+        return this.#handleRequest(input.request)
       case 'opened':
-        return this.#connection.opened()
+        return this.#connection.handleOpened()
       case 'closed':
-        return this.#connection.lost(input.reason)
+        return this.#connection.failover(input.reason)
       case 'identified':
-        return this.#connection.identified(input.answer)
+        return this.#connection.handleIdentified(input.answer)
       case 'identity':
-        return this.#connection.prove(input.identity, input.challenge)
+        return this.#connection.identifyWithKey(input.identity, input.challenge)
       case 'no-identity':
-        return this.#connection.refused('unauthorized', input.reason)
+        return this.#connection.handleRefused('unauthorized', input.reason)
       case 'move':
-        return this.#connection.move(input.servers)
+        return this.#connection.handleMove(input.servers)
       case 'im':
-        return this.#receiving.im(input.message)
+        return this.#receiver.handleMessage(input.message)
       case 'fate':
-        return this.#sending.fate(input.id, input.fate)
+        return this.#sender.handleFate(input.id, input.fate)
       case 'key':
-        return this.#sending.holder(input.user, input.key)
+        return this.#sender.handleKeyHolder(input.user, input.key)
       case 'roster':
-        return this.#roster.delta(input.delta)
+        return this.#roster.applyDelta(input.delta)
       case 'roster-snapshot':
-        return this.#roster.snapshot(input.snapshot)
+        return this.#roster.applySnapshot(input.snapshot)
       case 'connections':
-        return this.#roster.count(input.changes)
+        return this.#roster.applyConnectionCounts(input.changes)
       case 'siblings':
-        return this.#siblings.changed(input.connections)
+        return this.#siblings.setConnections(input.connections)
       case 'relay':
-        return this.#siblings.frame(input.from, input.frame)
+        return this.#siblings.handleFrame(input.from, input.frame)
       case 'flush':
-        return this.#receiving.confirm()
+        return this.#receiver.sendConfirmation()
       case 'tick':
         return this.#tick()
     }
   }
 
   #start({ history, archive, outbox, keys }: Extract<SessionInput, { type: 'start' }>): void {
-    if (keys !== undefined) this.#keys.start(keys)
-    this.#receiving.start(history, archive)
-    this.#sending.start(outbox)
+    if (keys !== undefined) this.#keys.load(keys)
+    this.#receiver.start(history, archive)
+    this.#sender.start(outbox)
     this.#connection.start()
   }
 
-  #request(request: SessionRequest): void {
+  #handleRequest(request: SessionRequest): void {
     switch (request.type) {
       case 'compose':
-        if (!this.#connection.isClosed) this.#sending.compose(request.to, request.text)
+        if (!this.#connection.isClosed) this.#sender.compose(request.to, request.text)
         return
       case 'read':
-        return this.#siblings.read(request.thread, request.at)
+        return this.#siblings.markRead(request.thread, request.at)
       case 'trust':
         return this.#keys.trust(request.user)
       case 'close':
@@ -163,10 +163,10 @@ export class Session {
 
   #tick(): void {
     this.#connection.tick()
-    if (this.#context.online === undefined) return
-    if (this.#sending.overdue) return this.#connection.lost('the server does not answer')
-    this.#sending.send()
-    this.#receiving.confirm()
+    if (this.#context.onlineConnection === undefined) return
+    if (this.#sender.hasOverdue) return this.#connection.failover('the server does not answer')
+    this.#sender.send()
+    this.#receiver.sendConfirmation()
     this.#siblings.tick()
   }
 }

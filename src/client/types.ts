@@ -4,12 +4,12 @@
  */
 import type { AuthMode, Challenge } from '../protocol/credentials.ts'
 import type {
-  Composed,
+  ComposedMessage,
   Connections,
   DeliveredMessage,
   Fate,
-  Identified,
-  Identify,
+  IdentifyRequest,
+  IdentifyResponse,
   Message,
   RosterDelta,
   RosterSnapshot,
@@ -18,7 +18,7 @@ import type {
 import type { SessionEvent, SessionRequest } from './events.ts'
 import type { Archive } from './history/message-log.ts'
 import type { SiblingFrame } from './history/reconciliation.ts'
-import type { Identity } from './keys/message-sealing.ts'
+import type { Identity } from './keys/keyring.ts'
 
 export interface SessionOptions {
   user: string
@@ -49,7 +49,7 @@ export type SessionInput =
   | { type: 'request'; request: SessionRequest }
   | { type: 'opened'; dial: number }
   | { type: 'closed'; dial: number; reason: string }
-  | { type: 'identified'; dial: number; answer: Identified }
+  | { type: 'identified'; dial: number; answer: IdentifyResponse }
   /** This user's key, asked for by `prove`. */
   | { type: 'identity'; dial: number; identity: Identity; challenge: Challenge }
   /** There is none, and none can be made. */
@@ -71,11 +71,11 @@ export type SessionInput =
 export type SessionEffect =
   | { type: 'dial'; dial: number; url: string }
   | { type: 'hang-up'; dial: number }
-  | { type: 'identify'; dial: number; hello: Identify }
+  | { type: 'identify'; dial: number; hello: IdentifyRequest }
   /** Load this user's key, or make it. */
   | { type: 'prove'; dial: number; challenge: Challenge }
   | { type: 'ask-key'; dial: number; user: string }
-  | { type: 'im'; dial: number; message: Composed }
+  | { type: 'im'; dial: number; message: ComposedMessage }
   | { type: 'got'; dial: number; count: number }
   | { type: 'ask-roster'; dial: number }
   | { type: 'relay'; dial: number; to: string | undefined; frame: SiblingFrame }

@@ -3,9 +3,9 @@
  * and a ceiling that doubles with each failure up to a cap. All in ms.
  */
 export class Backoff {
-  static readonly FLOOR = 100
+  static readonly MIN_DELAY_MS = 100
   /** A connection that held this long was a success: counting starts anew. */
-  static readonly STABLE = 10_000
+  static readonly STABLE_AFTER_MS = 10_000
   readonly #base: number
   readonly #cap: number
   readonly #random: () => number
@@ -23,15 +23,15 @@ export class Backoff {
   }
 
   /** Counts a failure; answers with the time to wait. */
-  next(): number {
+  nextDelay(): number {
     // 2^20 is past any cap: the exponent is bounded so that no count of failures overflows it.
     const ceiling = Math.min(this.#cap, this.#base * 2 ** Math.min(this.#failures++, 20))
-    return Backoff.FLOOR + this.#random() * Math.max(0, ceiling - Backoff.FLOOR)
+    return Backoff.MIN_DELAY_MS + this.#random() * Math.max(0, ceiling - Backoff.MIN_DELAY_MS)
   }
 
   /** Counts the failures anew if the connection that ended now had held long enough to be called a success. */
-  ended(heldMs: number): void {
-    if (heldMs >= Backoff.STABLE) this.#failures = 0
+  connectionEnded(heldMs: number): void {
+    if (heldMs >= Backoff.STABLE_AFTER_MS) this.#failures = 0
   }
 
   reset(): void {

@@ -17,7 +17,7 @@ export class ConfusableNames {
   }
 
   /** Another name that looks like this one and is online; undefined: there is none. */
-  of(name: string): string | undefined {
+  find(name: string): string | undefined {
     const alike = this.#names.get(skeleton(name))
     if (alike === undefined || typeof alike === 'string') return alike === name ? undefined : alike
     for (const other of alike) if (other !== name) return other

@@ -1,7 +1,7 @@
 import { compareNames } from '../protocol/names.ts'
 
 /** A block is split in two when it grows past this many names, and dropped when it empties. */
-const BLOCK = 512
+const MAX_BLOCK_NAMES = 512
 
 /** Sorted names to look at. It may change under the hands of who keeps it. */
 export interface NameList extends Iterable<string> {
@@ -25,7 +25,7 @@ export class SortedNames implements NameList {
 
   has(name: string): boolean {
     const block = this.#blocks[this.#blockOf(name)]
-    return block !== undefined && block[place(block, name)] === name
+    return block !== undefined && block[lowerBound(block, name)] === name
   }
 
   /** Whether the name was new. */
@@ -37,11 +37,11 @@ export class SortedNames implements NameList {
       this.#size = 1
       return true
     }
-    const at = place(block, name)
+    const at = lowerBound(block, name)
     if (block[at] === name) return false
     block.splice(at, 0, name)
     this.#size++
-    if (block.length > BLOCK) this.#blocks.splice(index + 1, 0, block.splice(BLOCK / 2))
+    if (block.length > MAX_BLOCK_NAMES) this.#blocks.splice(index + 1, 0, block.splice(MAX_BLOCK_NAMES / 2))
     return true
   }
 
@@ -50,7 +50,7 @@ export class SortedNames implements NameList {
     const index = this.#blockOf(name)
     const block = this.#blocks[index]
     if (block === undefined) return false
-    const at = place(block, name)
+    const at = lowerBound(block, name)
     if (block[at] !== name) return false
     block.splice(at, 1)
     this.#size--
@@ -80,7 +80,8 @@ export class SortedNames implements NameList {
   /** Replaces all names by `sorted`, which must be sorted and unique. O(n). */
   reset(sorted: readonly string[]): void {
     this.#blocks = []
-    for (let at = 0; at < sorted.length; at += BLOCK / 2) this.#blocks.push(sorted.slice(at, at + BLOCK / 2))
+    for (let at = 0; at < sorted.length; at += MAX_BLOCK_NAMES / 2)
+      this.#blocks.push(sorted.slice(at, at + MAX_BLOCK_NAMES / 2))
     this.#size = sorted.length
   }
 
@@ -99,7 +100,7 @@ export class SortedNames implements NameList {
 }
 
 /** Where `name` stands or would stand in a sorted array. */
-function place(sorted: readonly string[], name: string): number {
+function lowerBound(sorted: readonly string[], name: string): number {
   let low = 0
   let high = sorted.length
   while (low < high) {

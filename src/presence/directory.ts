@@ -1,42 +1,42 @@
 import type { Claim } from '../protocol/credentials.ts'
-import type { Entry } from '../protocol/frames.ts'
+import type { PresenceEntry } from '../protocol/frames.ts'
 import type { Replica } from './replica.ts'
 
 /** A connection of a user to this server, as far as presence cares. */
-interface Connected {
+interface UserConnection {
   readonly user: string
 }
 
-const NOBODY: readonly never[] = []
+const NONE: readonly never[] = []
 /** Of so many names is remembered which peers hold them. */
-const REMEMBERED = 10_000
+const MAX_CACHED_NAMES = 10_000
 
 /** Who is online, and where: this server's own users with their connections, and a replica of each peer. */
-export class Directory<Connection extends Connected> {
-  #rooms = new Map<string, Connection[]>()
+export class Directory<Connection extends UserConnection> {
+  #connectionsByUser = new Map<string, Connection[]>()
   #replicas = new Map<string, Replica>()
   /** Which peers hold a name, as it was last looked up. */
-  #remembered = new Map<string, readonly string[]>()
+  #holdersCache = new Map<string, readonly string[]>()
   /** Whose the names with rooms here are, where they are known by keys. */
   #claims = new Map<string, Claim>()
 
   /** A user's connections to this server. */
-  room(name: string): readonly Connection[] {
-    return this.#rooms.get(name) ?? NOBODY
+  connectionsOf(name: string): readonly Connection[] {
+    return this.#connectionsByUser.get(name) ?? NONE
   }
 
   /** How many users this server has. */
-  get users(): number {
-    return this.#rooms.size
+  get userCount(): number {
+    return this.#connectionsByUser.size
   }
 
   /** This server's own users, each with the number of its connections. */
-  *ownUsers(): Generator<Entry> {
-    for (const [name, room] of this.#rooms) yield this.entry(name, room.length)
+  *ownUsers(): Generator<PresenceEntry> {
+    for (const [name, connections] of this.#connectionsByUser) yield this.entry(name, connections.length)
   }
 
   /** What peers are told of a user of this server. */
-  entry(name: string, connections: number): Entry {
+  entry(name: string, connections: number): PresenceEntry {
     const claim = connections > 0 ? this.#claims.get(name) : undefined
     return claim === undefined ? [name, connections] : [name, connections, claim.key, claim.at]
   }
@@ -62,24 +62,24 @@ export class Directory<Connection extends Connected> {
   }
 
   /** Puts a connection into its user's room; answers with how many there are now. */
-  enter(connection: Connection): number {
-    const room = this.#rooms.get(connection.user)
-    if (room === undefined) this.#rooms.set(connection.user, [connection])
-    else room.push(connection)
-    return room?.length ?? 1
+  addConnection(connection: Connection): number {
+    const connections = this.#connectionsByUser.get(connection.user)
+    if (connections === undefined) this.#connectionsByUser.set(connection.user, [connection])
+    else connections.push(connection)
+    return connections?.length ?? 1
   }
 
   /** Takes a connection out of its user's room; answers with how many are left. */
-  leave(connection: Connection): number {
-    const room = this.#rooms.get(connection.user)
-    if (room === undefined) return 0
-    const at = room.indexOf(connection)
-    if (at >= 0) room.splice(at, 1)
-    if (room.length === 0) {
-      this.#rooms.delete(connection.user)
+  removeConnection(connection: Connection): number {
+    const connections = this.#connectionsByUser.get(connection.user)
+    if (connections === undefined) return 0
+    const at = connections.indexOf(connection)
+    if (at >= 0) connections.splice(at, 1)
+    if (connections.length === 0) {
+      this.#connectionsByUser.delete(connection.user)
       this.#claims.delete(connection.user)
     }
-    return room.length
+    return connections.length
   }
 
   addReplica(peer: string, replica: Replica): void {
@@ -92,20 +92,20 @@ export class Directory<Connection extends Connected> {
   }
 
   isOnline = (name: string): boolean => {
-    if (this.#rooms.has(name)) return true
-    for (const replica of this.#replicas.values()) if (replica.connections(name) > 0) return true
+    if (this.#connectionsByUser.has(name)) return true
+    for (const replica of this.#replicas.values()) if (replica.connectionCount(name) > 0) return true
     return false
   }
 
   /** A user's connections in the whole mesh. */
-  connections(name: string): number {
-    let sum = this.room(name).length
-    for (const replica of this.#replicas.values()) sum += replica.connections(name)
+  connectionCount(name: string): number {
+    let sum = this.connectionsOf(name).length
+    for (const replica of this.#replicas.values()) sum += replica.connectionCount(name)
     return sum
   }
 
-  holds(peer: string, name: string): boolean {
-    return (this.#replicas.get(peer)?.connections(name) ?? 0) > 0
+  isUserOnPeer(peer: string, name: string): boolean {
+    return (this.#replicas.get(peer)?.connectionCount(name) ?? 0) > 0
   }
 
   /** The peers that hold a connection of either user. */
@@ -118,18 +118,18 @@ export class Directory<Connection extends Connected> {
   }
 
   /** A name's connections to some peer have changed. */
-  moved(name: string): void {
-    this.#remembered.delete(name)
+  invalidateHolders(name: string): void {
+    this.#holdersCache.delete(name)
   }
 
   /** Remembered, for it is asked with each message: so that it costs the same among 3 peers and among 200. */
   #holders(name: string): readonly string[] {
-    const remembered = this.#remembered.get(name)
+    const remembered = this.#holdersCache.get(name)
     if (remembered !== undefined) return remembered
     const peers: string[] = []
-    for (const [peer, replica] of this.#replicas) if (replica.connections(name) > 0) peers.push(peer)
-    if (this.#remembered.size >= REMEMBERED) this.#remembered.clear()
-    this.#remembered.set(name, peers)
+    for (const [peer, replica] of this.#replicas) if (replica.connectionCount(name) > 0) peers.push(peer)
+    if (this.#holdersCache.size >= MAX_CACHED_NAMES) this.#holdersCache.clear()
+    this.#holdersCache.set(name, peers)
     return peers
   }
 }

@@ -1,16 +1,16 @@
 import type { Claim } from '../protocol/credentials.ts'
-import type { Delta, Entry, Snapshot } from '../protocol/frames.ts'
+import type { PresenceDelta, PresenceEntry, PresenceSnapshot } from '../protocol/frames.ts'
 import { CompactNames } from './compact-names.ts'
 
 /** How a presence frame met the replica. `changes`: names with their connections `before` and `now`. */
-export type Applied =
-  | { outcome: 'applied'; replaced: boolean; changes: Change[] }
+export type ApplyResult =
+  | { outcome: 'applied'; replaced: boolean; changes: UserChange[] }
   /** A frame before this one is missing: ask for a snapshot. */
   | { outcome: 'gap' }
   /** Told already, or a chunk with more to come. */
   | { outcome: 'nothing-new' }
 
-export interface Change {
+export interface UserChange {
   name: string
   before: number
   now: number
@@ -43,7 +43,7 @@ export class Replica {
   }
 
   /** Connections of a user at this peer; 0 when there are none. */
-  connections(name: string): number {
+  connectionCount(name: string): number {
     return this.#users.get(name)
   }
 
@@ -57,13 +57,13 @@ export class Replica {
     return incarnation !== this.#incarnation || seq > this.#seq
   }
 
-  apply(frame: Snapshot | Delta): Applied {
-    return frame.type === 'snapshot' ? this.#replace(frame) : this.#advance(frame)
+  apply(frame: PresenceSnapshot | PresenceDelta): ApplyResult {
+    return frame.type === 'snapshot' ? this.#applySnapshot(frame) : this.#applyDelta(frame)
   }
 
   /** Forgets everything; answers with who went. */
-  clear(): Change[] {
-    const changes: Change[] = []
+  clear(): UserChange[] {
+    const changes: UserChange[] = []
     for (const [name, before] of this.#users) changes.push({ name, before, now: 0 })
     this.#users = new CompactNames()
     this.#claims.clear()
@@ -73,7 +73,7 @@ export class Replica {
     return changes
   }
 
-  #replace(frame: Snapshot): Applied {
+  #applySnapshot(frame: PresenceSnapshot): ApplyResult {
     let partial = this.#partial
     if (partial?.incarnation !== frame.incarnation || partial.seq !== frame.seq) {
       partial = { incarnation: frame.incarnation, seq: frame.seq, users: new CompactNames(), claims: new Map() }
@@ -93,7 +93,7 @@ export class Replica {
     this.#incarnation = frame.incarnation
     this.#seq = frame.seq
     this.#users = partial.users
-    const changes: Change[] = []
+    const changes: UserChange[] = []
     for (const [name, connections] of before) {
       if (partial.users.get(name) === 0) changes.push({ name, before: connections, now: 0 })
     }
@@ -106,16 +106,16 @@ export class Replica {
     return { outcome: 'applied', replaced: true, changes }
   }
 
-  #advance(frame: Delta): Applied {
+  #applyDelta(frame: PresenceDelta): ApplyResult {
     if (frame.incarnation !== this.#incarnation) return { outcome: 'gap' }
     if (frame.seq <= this.#seq) return { outcome: 'nothing-new' }
     if (frame.seq > this.#seq + 1) return { outcome: 'gap' }
     this.#seq = frame.seq
-    const changes: Change[] = []
+    const changes: UserChange[] = []
     for (const entry of frame.changes) {
       const [name, now] = entry
       const before = this.#users.set(name, now)
-      const claimed = this.#claimed(entry)
+      const claimed = this.#updateClaim(entry)
       if (before === now && !claimed) continue
       changes.push({ name, before, now })
     }
@@ -123,7 +123,7 @@ export class Replica {
   }
 
   /** Notes whose a name is now; whether that is another's than before. */
-  #claimed(entry: Entry): boolean {
+  #updateClaim(entry: PresenceEntry): boolean {
     const before = this.#claims.get(entry[0])
     if (entry.length > 2 && entry[1] > 0) this.#claims.set(entry[0], claimOf(entry))
     else if (before !== undefined) this.#claims.delete(entry[0])
@@ -132,6 +132,6 @@ export class Replica {
   }
 }
 
-function claimOf([, , key = '', at = 0]: Entry): Claim {
+function claimOf([, , key = '', at = 0]: PresenceEntry): Claim {
   return { key, at }
 }

@@ -8,7 +8,7 @@ import type { RosterDelta, RosterSnapshot } from '../protocol/messages.ts'
 export class Roster {
   #names = new SortedNames()
   #version = 0
-  #touched = new Set<string>()
+  #changedNames = new Set<string>()
   #snapshot: RosterSnapshot | undefined
 
   get size(): number {
@@ -17,24 +17,24 @@ export class Roster {
 
   /** Whether something may have changed since the last version. */
   get stale(): boolean {
-    return this.#touched.size > 0
+    return this.#changedNames.size > 0
   }
 
   /** Marks a name whose being online may have changed. */
-  touch(name: string): void {
-    this.#touched.add(name)
+  markChanged(name: string): void {
+    this.#changedNames.add(name)
   }
 
   /** Looks at the touched names anew. Undefined when nothing has changed after all. */
   publish(isOnline: (name: string) => boolean): RosterDelta | undefined {
     const joined: string[] = []
     const left: string[] = []
-    for (const name of this.#touched) {
+    for (const name of this.#changedNames) {
       if (isOnline(name)) {
         if (this.#names.add(name)) joined.push(name)
       } else if (this.#names.delete(name)) left.push(name)
     }
-    this.#touched.clear()
+    this.#changedNames.clear()
     if (joined.length === 0 && left.length === 0) return undefined
     this.#snapshot = undefined
     return { version: ++this.#version, joined, left }

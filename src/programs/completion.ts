@@ -33,35 +33,35 @@ interface Word {
 }
 
 /** What an option wants behind it: one of some words, a file, or what nobody can know here. */
-type Value = readonly string[] | 'file' | 'anything'
+type ValueCompletion = readonly string[] | 'file' | 'anything'
 
 /** A place on the command line: behind the program's name and these commands. */
-interface Place {
+interface CommandNode {
   /** Commands, joined by blanks; empty for the program itself. */
   path: string
   commands: Word[]
   words: Word[]
   options: Word[]
   /** Flag → what is to follow it. */
-  values: Map<string, Value>
+  values: Map<string, ValueCompletion>
 }
 
 /** The script that teaches a shell to complete a program's command line. */
-export function completion(shell: Shell, program: DeclaredCommand): string {
+export function completionScript(shell: Shell, program: DeclaredCommand): string {
   const name = program.name()
-  const all = places(program, [])
-  return { bash, zsh, fish }[shell](name, name.replaceAll('-', '_'), all)
+  const nodes = collectNodes(program, [])
+  return { bash, zsh, fish }[shell](name, name.replaceAll('-', '_'), nodes)
 }
 
-function places(command: DeclaredCommand, path: readonly string[]): Place[] {
-  const values = new Map<string, Value>()
+function collectNodes(command: DeclaredCommand, path: readonly string[]): CommandNode[] {
+  const values = new Map<string, ValueCompletion>()
   const options: Word[] = []
   const help = { flags: '-h, --help', short: '-h', long: '--help', description: 'display help', required: false }
   for (const option of [...command.options, help]) {
     for (const text of [option.long, option.short]) {
       if (text === undefined) continue
       options.push({ text, means: option.description })
-      if (option.required) values.set(text, wantedBy(option))
+      if (option.required) values.set(text, valueCompletion(option))
     }
   }
   const commands = command.commands.map(one => ({ text: one.name(), means: one.description() }))
@@ -69,28 +69,28 @@ function places(command: DeclaredCommand, path: readonly string[]): Place[] {
     argChoices.map(text => ({ text, means: '' })),
   )
   const here = { path: path.join(' '), commands, words, options, values }
-  return [here, ...command.commands.flatMap(one => places(one, [...path, one.name()]))]
+  return [here, ...command.commands.flatMap(one => collectNodes(one, [...path, one.name()]))]
 }
 
-function wantedBy({ flags, argChoices }: DeclaredOption): Value {
+function valueCompletion({ flags, argChoices }: DeclaredOption): ValueCompletion {
   if (argChoices !== undefined) return argChoices
   return /<file>/.test(flags) ? 'file' : 'anything'
 }
 
 /** For bash and zsh alike: quotes a text, and the patterns of a `case`. */
-const quoted = (text: string) => `'${text.replaceAll("'", String.raw`'\''`)}'`
-const at = ({ path }: Place, word: string) => quoted(`${path}:${word}`)
+const shellQuote = (text: string) => `'${text.replaceAll("'", String.raw`'\''`)}'`
+const casePattern = ({ path }: CommandNode, word: string) => shellQuote(`${path}:${word}`)
 
 /** Which words lead deeper, and behind which flags a value stands that leads nowhere. */
-function walk(all: readonly Place[], each: string): string[] {
-  const lines = all.flatMap(place => [
-    ...[...place.values.keys()].map(flag => `      ${at(place, flag)}) skip=1 ;;`),
-    ...place.commands.map(({ text }) => {
-      return `      ${at(place, text)}) at=${quoted(place.path === '' ? text : `${place.path} ${text}`)} ;;`
+function walkScript(nodes: readonly CommandNode[], wordList: string): string[] {
+  const lines = nodes.flatMap(node => [
+    ...[...node.values.keys()].map(flag => `      ${casePattern(node, flag)}) skip=1 ;;`),
+    ...node.commands.map(({ text }) => {
+      return `      ${casePattern(node, text)}) at=${shellQuote(node.path === '' ? text : `${node.path} ${text}`)} ;;`
     }),
   ])
   return [
-    `  for word in ${each}; do`,
+    `  for word in ${wordList}; do`,
     '    if [[ -n $skip ]]; then [[ $word == = ]] || skip=; continue; fi',
     '    case "$at:$word" in',
     ...lines,
@@ -99,21 +99,21 @@ function walk(all: readonly Place[], each: string): string[] {
   ]
 }
 
-function bash(name: string, identifier: string, all: readonly Place[]): string {
-  const values = all.flatMap(place =>
-    [...place.values].map(([flag, value]) => {
+function bash(name: string, identifier: string, nodes: readonly CommandNode[]): string {
+  const values = nodes.flatMap(node =>
+    [...node.values].map(([flag, value]) => {
       const words =
         value === 'file'
           ? `compopt -o filenames 2>/dev/null; IFS=$'\\n'; COMPREPLY=($(compgen -f -- "$cur"))`
           : value === 'anything'
             ? 'COMPREPLY=()'
-            : `COMPREPLY=($(compgen -W ${quoted(value.join(' '))} -- "$cur"))`
-      return `    ${at(place, flag)}) ${words}; return ;;`
+            : `COMPREPLY=($(compgen -W ${shellQuote(value.join(' '))} -- "$cur"))`
+      return `    ${casePattern(node, flag)}) ${words}; return ;;`
     }),
   )
-  const words = all.map(place => {
-    const texts = (list: readonly Word[]) => quoted(list.map(({ text }) => text).join(' '))
-    return `    ${quoted(place.path)}) options=${texts(place.options)} words=${texts([...place.commands, ...place.words])} ;;`
+  const words = nodes.map(node => {
+    const texts = (list: readonly Word[]) => shellQuote(list.map(({ text }) => text).join(' '))
+    return `    ${shellQuote(node.path)}) options=${texts(node.options)} words=${texts([...node.commands, ...node.words])} ;;`
   })
   return [
     `# Completion of ${name} for bash. Load it in ~/.bashrc with:  source <(${name} completion bash)`,
@@ -122,7 +122,7 @@ function bash(name: string, identifier: string, all: readonly Place[]): string {
     "  local at='' skip='' word options='' words=''",
     '  # What stands behind --option= is a word of its own here.',
     `  if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=\${COMP_WORDS[COMP_CWORD - 2]}; fi`,
-    ...walk(all, `"\${COMP_WORDS[@]:1:COMP_CWORD-1}"`),
+    ...walkScript(nodes, `"\${COMP_WORDS[@]:1:COMP_CWORD-1}"`),
     '  case "$at:$prev" in',
     ...values,
     '  esac',
@@ -136,20 +136,20 @@ function bash(name: string, identifier: string, all: readonly Place[]): string {
   ].join('\n')
 }
 
-function zsh(name: string, identifier: string, all: readonly Place[]): string {
+function zsh(name: string, identifier: string, nodes: readonly CommandNode[]): string {
   // In a word, a colon ends it and begins what it means.
   const described = ({ text, means }: Word) =>
-    quoted(`${text.replaceAll(':', String.raw`\:`)}${means === '' ? '' : `:${means}`}`)
-  const values = all.flatMap(place =>
-    [...place.values].map(([flag, value]) => {
+    shellQuote(`${text.replaceAll(':', String.raw`\:`)}${means === '' ? '' : `:${means}`}`)
+  const values = nodes.flatMap(node =>
+    [...node.values].map(([flag, value]) => {
       const words =
-        value === 'file' ? '_files' : value === 'anything' ? ':' : `compadd -- ${value.map(quoted).join(' ')}`
-      return `    ${at(place, flag)}) ${words}; return ;;`
+        value === 'file' ? '_files' : value === 'anything' ? ':' : `compadd -- ${value.map(shellQuote).join(' ')}`
+      return `    ${casePattern(node, flag)}) ${words}; return ;;`
     }),
   )
-  const words = all.map(place => {
+  const words = nodes.map(node => {
     const texts = (list: readonly Word[]) => `(${list.map(described).join(' ')})`
-    return `    ${quoted(place.path)}) options=${texts(place.options)} commands=${texts([...place.commands, ...place.words])} ;;`
+    return `    ${shellQuote(node.path)}) options=${texts(node.options)} commands=${texts([...node.commands, ...node.words])} ;;`
   })
   return [
     `#compdef ${name}`,
@@ -157,7 +157,7 @@ function zsh(name: string, identifier: string, all: readonly Place[]): string {
     `_${identifier}() {`,
     '  local at= skip= word',
     '  local -a options commands',
-    ...walk(all, '$words[2,CURRENT-1]'),
+    ...walkScript(nodes, '$words[2,CURRENT-1]'),
     '  case "$at:$words[CURRENT-1]" in',
     ...values,
     '  esac',
@@ -170,12 +170,12 @@ function zsh(name: string, identifier: string, all: readonly Place[]): string {
   ].join('\n')
 }
 
-function fish(name: string, identifier: string, all: readonly Place[]): string {
-  const said = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
-  const lines = all.flatMap(place => {
-    const here = `complete -c ${name} -n ${said(`test (__${identifier}_at) = "${place.path}"`)}`
-    const options = place.options.map(({ text, means }) => {
-      const value = place.values.get(text)
+function fish(name: string, identifier: string, nodes: readonly CommandNode[]): string {
+  const fishQuote = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
+  const lines = nodes.flatMap(node => {
+    const here = `complete -c ${name} -n ${fishQuote(`test (__${identifier}_at) = "${node.path}"`)}`
+    const options = node.options.map(({ text, means }) => {
+      const value = node.values.get(text)
       const follows =
         value === undefined
           ? ''
@@ -183,19 +183,19 @@ function fish(name: string, identifier: string, all: readonly Place[]): string {
             ? ' -r -F'
             : value === 'anything'
               ? ' -x'
-              : ` -x -a ${said(value.join(' '))}`
+              : ` -x -a ${fishQuote(value.join(' '))}`
       const flag = text.startsWith('--') ? `-l ${text.slice(2)}` : `-s ${text.slice(1)}`
-      return `${here} ${flag} -d ${said(means)}${follows}`
+      return `${here} ${flag} -d ${fishQuote(means)}${follows}`
     })
-    const words = [...place.commands, ...place.words].map(
-      ({ text, means }) => `${here} -a ${said(text)}${means === '' ? '' : ` -d ${said(means)}`}`,
+    const words = [...node.commands, ...node.words].map(
+      ({ text, means }) => `${here} -a ${fishQuote(text)}${means === '' ? '' : ` -d ${fishQuote(means)}`}`,
     )
     return [...options, ...words]
   })
-  const steps = all.flatMap(place => [
-    ...[...place.values.keys()].map(flag => `      case ${said(`${place.path}:${flag}`)}; set skip 1`),
-    ...place.commands.map(({ text }) => {
-      return `      case ${said(`${place.path}:${text}`)}; set at ${said(place.path === '' ? text : `${place.path} ${text}`)}`
+  const steps = nodes.flatMap(node => [
+    ...[...node.values.keys()].map(flag => `      case ${fishQuote(`${node.path}:${flag}`)}; set skip 1`),
+    ...node.commands.map(({ text }) => {
+      return `      case ${fishQuote(`${node.path}:${text}`)}; set at ${fishQuote(node.path === '' ? text : `${node.path} ${text}`)}`
     }),
   ])
   return [

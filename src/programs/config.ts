@@ -11,7 +11,7 @@ import { packageFile } from './package.ts'
 /** A config that cannot be used; the message names the file, the field and the mend. */
 export class ConfigError extends Error {}
 
-const bound = z.number().min(0)
+const limitSchema = z.number().min(0)
 const serverSchema = z.object({
   id: z.string().refine(id => parseServerId(id).ok, 'must be 1 to 64 letters, digits or any of . _ - /'),
   ip: z.string().min(1),
@@ -34,7 +34,7 @@ const configSchema = z.object({
   tls: z.object({ cert: z.string().min(1), key: z.string().min(1), ca: z.string().min(1).optional() }).optional(),
   /** NATS servers that carry the links, instead of connections from each server to each. */
   backbone: z.preprocess(one => (typeof one === 'string' ? [one] : one), z.array(backboneUrlSchema).min(1).optional()),
-  limits: z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]), bound).optional(),
+  limits: z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]), limitSchema).optional(),
 })
 
 export type ConfiguredServer = z.infer<typeof serverSchema>
@@ -63,8 +63,11 @@ export interface Config {
  * result are absolute: relative ones in the file start at the file's folder.
  * @throws ConfigError
  */
-export function readConfig(named: string | undefined): Config {
-  return readFirst(named === undefined ? [resolve('config.json'), packageFile('config.json')] : [named], named)
+export function readConfig(explicitFile: string | undefined): Config {
+  return readFirst(
+    explicitFile === undefined ? [resolve('config.json'), packageFile('config.json')] : [explicitFile],
+    explicitFile,
+  )
 }
 
 /** The config in the working folder; undefined if there is none, or if it is invalid. */
@@ -76,9 +79,9 @@ export function readLocalConfig(): Config | undefined {
   }
 }
 
-function readFirst(candidates: readonly string[], named: string | undefined): Config {
+function readFirst(candidates: readonly string[], explicitFile: string | undefined): Config {
   for (const file of candidates) {
-    if (file !== named && !existsSync(file)) continue
+    if (file !== explicitFile && !existsSync(file)) continue
     let text: string
     try {
       text = readFileSync(file, 'utf8')
@@ -92,13 +95,17 @@ function readFirst(candidates: readonly string[], named: string | undefined): Co
 
 function withAbsolutePaths(config: Config): Config {
   const folder = dirname(resolve(config.file))
-  const from = (file: string) => resolve(folder, file)
+  const toAbsolute = (file: string) => resolve(folder, file)
   const { secretFile, tokenKeyFile, tls } = config
   return {
     ...config,
-    secretFile: secretFile === undefined ? undefined : from(secretFile),
-    tokenKeyFile: tokenKeyFile === undefined ? undefined : from(tokenKeyFile),
-    tls: tls && { cert: from(tls.cert), key: from(tls.key), ca: tls.ca === undefined ? undefined : from(tls.ca) },
+    secretFile: secretFile === undefined ? undefined : toAbsolute(secretFile),
+    tokenKeyFile: tokenKeyFile === undefined ? undefined : toAbsolute(tokenKeyFile),
+    tls: tls && {
+      cert: toAbsolute(tls.cert),
+      key: toAbsolute(tls.key),
+      ca: tls.ca === undefined ? undefined : toAbsolute(tls.ca),
+    },
   }
 }
 
@@ -116,8 +123,9 @@ function parseConfig(file: string, text: string): Config {
   }
   const { servers, limits, secretFile, auth, tokenKeyFile, tls, backbone } = parsed.data
   const ids = servers.map(server => server.id)
-  const twice = ids.find((id, at) => ids.indexOf(id) !== at)
-  if (twice !== undefined) throw new ConfigError(`${file}: servers: the id ${twice} stands twice; give each its own`)
+  const duplicate = ids.find((id, at) => ids.indexOf(id) !== at)
+  if (duplicate !== undefined)
+    throw new ConfigError(`${file}: servers: the id ${duplicate} stands twice; give each its own`)
   return {
     file,
     servers,
@@ -131,6 +139,6 @@ function parseConfig(file: string, text: string): Config {
 }
 
 /** Where a server is reached. An IPv6 address stands in brackets (RFC 3986). */
-export function addressOf({ id, ip, port }: ConfiguredServer, secure = false): ServerAddress {
+export function toServerAddress({ id, ip, port }: ConfiguredServer, secure = false): ServerAddress {
   return { id, url: `${secure ? 'https' : 'http'}://${ip.includes(':') ? `[${ip}]` : ip}:${port}` }
 }

@@ -7,13 +7,13 @@ import * as z from 'zod'
  * The package's folder. This module runs from the sources (`src/programs`), compiled (`dist/src/programs`) or bundled
  * (`dist/cli`, `dist/cli/chunks`), so its distance from `package.json` varies.
  */
-const folder = ['../', '../../', '../../../']
+const packageRoot = ['../', '../../', '../../../']
   .map(up => new URL(up, import.meta.url))
   .find(url => existsSync(new URL('package.json', url)))
 
 /** The absolute path of a file of this package. */
 export function packageFile(path: string): string {
-  return fileURLToPath(new URL(path, folder))
+  return fileURLToPath(new URL(path, packageRoot))
 }
 
 /** The version of this package. */

@@ -9,7 +9,7 @@ export const AUTH_MODES = ['open', 'key', 'token'] as const
 export type AuthMode = (typeof AUTH_MODES)[number]
 
 /** Longest token, in characters. */
-export const MAX_TOKEN = 8_192
+export const MAX_TOKEN_LENGTH = 8_192
 
 /** Characters of 32 bytes in base64url (RFC 4648, without padding). */
 const KEY_CHARACTERS = 43
@@ -49,29 +49,30 @@ export function compareClaims(a: Claim, b: Claim): number {
   return a.at - b.at || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)
 }
 
-const SEAL = 'sealed1.'
-const BODY_AT = SEAL.length + 2 * (KEY_CHARACTERS + 1)
+const SEALED_PREFIX = 'sealed1.'
+const SEALED_BODY_OFFSET = SEALED_PREFIX.length + 2 * (KEY_CHARACTERS + 1)
 /** Bytes that sealing adds to a text: salt, tag and signature. */
-const SEAL_BYTES = 24 + 16 + 64
+const SEAL_OVERHEAD_BYTES = 24 + 16 + 64
 
 /**
  * A text that only two keys can read, as it stands in a message: both keys, so that servers can tell for whom it is,
  * and the rest.
  */
-export function sealedText(from: string, to: string, body: string): string {
-  return `${SEAL}${from}.${to}.${body}`
+export function formatSealedText(from: string, to: string, body: string): string {
+  return `${SEALED_PREFIX}${from}.${to}.${body}`
 }
 
 /** Takes a sealed text apart; undefined for any other. */
-export function readSealed(text: string): { from: string; to: string; body: string } | undefined {
-  if (!text.startsWith(SEAL) || text.length < BODY_AT || text[BODY_AT - 1] !== '.') return undefined
-  const from = text.slice(SEAL.length, SEAL.length + KEY_CHARACTERS)
-  const to = text.slice(BODY_AT - 1 - KEY_CHARACTERS, BODY_AT - 1)
-  if (text[SEAL.length + KEY_CHARACTERS] !== '.') return undefined
-  return { from, to, body: text.slice(BODY_AT) }
+export function parseSealedText(text: string): { from: string; to: string; body: string } | undefined {
+  if (!text.startsWith(SEALED_PREFIX) || text.length < SEALED_BODY_OFFSET || text[SEALED_BODY_OFFSET - 1] !== '.')
+    return undefined
+  const from = text.slice(SEALED_PREFIX.length, SEALED_PREFIX.length + KEY_CHARACTERS)
+  const to = text.slice(SEALED_BODY_OFFSET - 1 - KEY_CHARACTERS, SEALED_BODY_OFFSET - 1)
+  if (text[SEALED_PREFIX.length + KEY_CHARACTERS] !== '.') return undefined
+  return { from, to, body: text.slice(SEALED_BODY_OFFSET) }
 }
 
 /** The length of a sealed text whose plain one has so many bytes. */
 export function sealedLength(bytes: number): number {
-  return BODY_AT + Math.ceil(((bytes + SEAL_BYTES) * 4) / 3)
+  return SEALED_BODY_OFFSET + Math.ceil(((bytes + SEAL_OVERHEAD_BYTES) * 4) / 3)
 }

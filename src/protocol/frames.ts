@@ -5,11 +5,11 @@
 import * as z from 'zod'
 import { AUTH_MODES, keySchema } from './credentials.ts'
 import {
-  addressSchema,
-  atSchema,
+  connectionAddressSchema,
   countSchema,
+  hybridTimeSchema,
   idSchema as id,
-  MAX_TEXT,
+  MAX_TEXT_LENGTH,
   nameSchema as name,
   relayBodySchema,
   serverAddressSchema,
@@ -22,82 +22,82 @@ import { serverStatusSchema } from './status.ts'
 // Every frame must fit a packet (`PACKET_BYTES`), whatever the names and texts in it: 266 bytes for a name with its
 // count, six bytes for a unit of text as JSON.
 /** Most names in one presence frame. */
-export const NAMES_PER_FRAME = 4_096
+export const MAX_NAMES_PER_FRAME = 4_096
 /** Most messages in one forward frame. */
-export const MESSAGES_PER_FRAME = 256
+export const MAX_MESSAGES_PER_FRAME = 256
 /** Most UTF-16 units of text in one forward frame; one message alone always fits. */
-export const TEXT_PER_FRAME = MAX_TEXT
+export const MAX_TEXT_PER_FRAME = MAX_TEXT_LENGTH
 /** Most answers in one frame of fates. */
-export const FATES_PER_FRAME = 10_000
+export const MAX_FATES_PER_FRAME = 10_000
 /** Most servers in one `members` frame. */
 export const MAX_MEMBERS = 1_000
 
 const seq = countSchema
 /** `[name, connections]`; where names are known by keys, with the key that holds it and since when. */
-const entry = (least: number) => {
-  const connections = z.int().min(least)
-  return z.union([z.tuple([name, connections]), z.tuple([name, connections, keySchema, atSchema])])
+const entrySchema = (min: number) => {
+  const connections = z.int().min(min)
+  return z.union([z.tuple([name, connections]), z.tuple([name, connections, keySchema, hybridTimeSchema])])
 }
-const users = z.array(entry(1)).max(NAMES_PER_FRAME)
-const changes = z.array(entry(0)).max(NAMES_PER_FRAME)
-export type Entry = z.infer<ReturnType<typeof entry>>
+const users = z.array(entrySchema(1)).max(MAX_NAMES_PER_FRAME)
+const changes = z.array(entrySchema(0)).max(MAX_NAMES_PER_FRAME)
+export type PresenceEntry = z.infer<ReturnType<typeof entrySchema>>
 
 /** The dialler's whole list of own users at `seq`, in chunks; `more` tells that a chunk follows. */
 const snapshotSchema = z.object({ type: z.literal('snapshot'), incarnation: id, seq, users, more: z.boolean() })
 /** What changed from `seq - 1` to `seq`; 0 connections removes the name. */
 const deltaSchema = z.object({ type: z.literal('delta'), incarnation: id, seq, changes })
 export const presenceSchema = z.discriminatedUnion('type', [snapshotSchema, deltaSchema])
-export type Snapshot = z.infer<typeof snapshotSchema>
-export type Delta = z.infer<typeof deltaSchema>
+export type PresenceSnapshot = z.infer<typeof snapshotSchema>
+export type PresenceDelta = z.infer<typeof deltaSchema>
 
 /** `[number, id, at, from, to, text]`. Numbers grow in an incarnation of the dialler, whichever links carry them. */
-const forwardedSchema = z.tuple([z.int().min(1), id, atSchema, name, name, textSchema])
+const forwardedSchema = z.tuple([z.int().min(1), id, hybridTimeSchema, name, name, textSchema])
 /** A batch of messages for users of the acceptor. */
-export const forwardSchema = z.array(forwardedSchema).max(MESSAGES_PER_FRAME)
-export type Forwarded = z.infer<typeof forwardedSchema>
+export const forwardSchema = z.array(forwardedSchema).max(MAX_MESSAGES_PER_FRAME)
+export type ForwardedMessage = z.infer<typeof forwardedSchema>
 
 /**
  * Every second: where the dialler's stream stands. Shows a gap, and that the dialler lives. `at` is the dialler's own
  * monotonic clock, ms: it comes back with the echo, and tells how long that took.
  */
-export const beatSchema = z.object({ incarnation: id, seq, at: z.number().min(0).optional() })
-export type Beat = z.infer<typeof beatSchema>
+export const heartbeatSchema = z.object({ incarnation: id, seq, at: z.number().min(0).optional() })
+export type Heartbeat = z.infer<typeof heartbeatSchema>
 
 export const membersSchema = z.array(serverAddressSchema).max(MAX_MEMBERS)
 
 /** Users who missed a message while the acceptor was out of reach: their clients there compare histories. */
-export const missedSchema = z.array(name).max(NAMES_PER_FRAME)
+export const missedSchema = z.array(name).max(MAX_NAMES_PER_FRAME)
 
 /** From one client of a user to the user's other clients, or to the one at address `to`; servers read only the envelope. */
 export const relaySchema = z.object({
   user: name,
-  from: addressSchema,
-  to: addressSchema.optional(),
+  from: connectionAddressSchema,
+  to: connectionAddressSchema.optional(),
   body: relayBodySchema,
 })
 export type Relay = z.infer<typeof relaySchema>
 
 /** How do you stand? The answer bears the same number. */
-export const surveyRequestSchema = z.object({ number: z.int().min(1) })
+export const statusRequestSchema = z.object({ number: z.int().min(1) })
 
 /** The acceptor's answer: how it stands itself. */
-export const statusAnswerSchema = z.object({ number: z.int().min(1), status: serverStatusSchema })
-export type StatusAnswer = z.infer<typeof statusAnswerSchema>
+export const statusResponseSchema = z.object({ number: z.int().min(1), status: serverStatusSchema })
+export type StatusResponse = z.infer<typeof statusResponseSchema>
 
 /** Answers of the acceptor: what became of forwards, `[number, delivered, unconfirmed]`. */
-export const fatesSchema = z.array(z.tuple([z.int().min(1), z.int().min(0), z.boolean()])).max(FATES_PER_FRAME)
+export const fatesSchema = z.array(z.tuple([z.int().min(1), z.int().min(0), z.boolean()])).max(MAX_FATES_PER_FRAME)
 export type ForwardFate = z.infer<typeof fatesSchema>[number]
 
 /** What an acceptor holds of the dialler's stream, told at the end of the handshake. */
-export const holdsSchema = z.object({
+export const streamPositionSchema = z.object({
   /** The incarnation whose users are held, at `seq`; absent when none are. */
   incarnation: id.optional(),
   seq,
 })
-export type Holds = z.infer<typeof holdsSchema>
+export type StreamPosition = z.infer<typeof streamPositionSchema>
 
 /** Who speaks on a link, proven by the handshake. */
-export const introductionSchema = z.object({
+export const peerIdentitySchema = z.object({
   id: serverIdSchema,
   incarnation: id,
   protocol: z.int(),
@@ -109,27 +109,27 @@ export const introductionSchema = z.object({
   /** It only asks whether it would be known, and comes no further: see `probedSchema`. */
   probe: z.literal(true).optional(),
 })
-export type Introduction = z.infer<typeof introductionSchema>
+export type PeerIdentity = z.infer<typeof peerIdentitySchema>
 
 /** What a probe that holds the secret is told: that the acceptor does, too, and what its clock shows, ms since 1970. */
-export const probedSchema = z.object({ ok: z.literal(true), proof: z.string(), time: z.number() })
+export const probeResponseSchema = z.object({ ok: z.literal(true), proof: z.string(), time: z.number() })
 
 /** What a server sends: on links it dialled … */
 export type DiallerFrame =
-  | { event: 'presence'; payload: Snapshot | Delta }
-  | { event: 'forward'; payload: Forwarded[] }
-  | { event: 'beat'; payload: Beat }
+  | { event: 'presence'; payload: PresenceSnapshot | PresenceDelta }
+  | { event: 'forward'; payload: ForwardedMessage[] }
+  | { event: 'beat'; payload: Heartbeat }
   | { event: 'members'; payload: z.infer<typeof membersSchema> }
   | { event: 'relay'; payload: Relay }
   | { event: 'missed'; payload: string[] }
-  | { event: 'survey'; payload: z.infer<typeof surveyRequestSchema> }
+  | { event: 'survey'; payload: z.infer<typeof statusRequestSchema> }
   | { event: 'goodbye'; payload: null }
 /** … and on links it accepted. */
 export type AcceptorFrame =
   | { event: 'fates'; payload: ForwardFate[] }
   | { event: 'resync'; payload: null }
-  | { event: 'status'; payload: StatusAnswer }
-  | { event: 'beat'; payload: Beat }
+  | { event: 'status'; payload: StatusResponse }
+  | { event: 'beat'; payload: Heartbeat }
 
 /** Why an acceptor turns a dialler away. */
 export const linkRefusalSchema = z.enum([

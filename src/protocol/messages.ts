@@ -3,32 +3,32 @@
  * The gates on both sides parse once with these; behind them everything is trusted.
  */
 import * as z from 'zod'
-import { AUTH_MODES, challengeSchema, keySchema, MAX_TOKEN } from './credentials.ts'
-import { compareNames, isUserName, MAX_NAME, parseServerId } from './names.ts'
-import { utf8Length, visibleLine } from './text.ts'
+import { AUTH_MODES, challengeSchema, keySchema, MAX_TOKEN_LENGTH } from './credentials.ts'
+import { compareNames, isUserName, MAX_NAME_LENGTH, parseServerId } from './names.ts'
+import { sanitizeLine, utf8Length } from './text.ts'
 
 /** The wire protocol of clients and links that this code speaks. Original clients count as 1. */
-export const PROTOCOL = 2
+export const PROTOCOL_VERSION = 2
 
 /**
  * Most bytes in one packet, the `maxHttpBufferSize` of every server. What a server passes on must fit, whoever made it:
  * a frame that is too long would cut the link, and again when it is sent again.
  */
-export const PACKET_BYTES = 2_000_000
+export const MAX_PACKET_BYTES = 2_000_000
 /** Longest text that any limit allows, in UTF-16 units: as JSON, at most six bytes each, it fits a packet. */
-export const MAX_TEXT = 256 * 1024
+export const MAX_TEXT_LENGTH = 256 * 1024
 /** Longest id of a message or an incarnation, in UTF-16 units. */
-export const MAX_ID = 64
+export const MAX_ID_LENGTH = 64
 
 export const countSchema = z.int().min(0)
-export const idSchema = z.string().min(1).max(MAX_ID)
+export const idSchema = z.string().min(1).max(MAX_ID_LENGTH)
 /** A name as a server passes it on; the rules for what a user may be called are `parseUserName`'s. */
-export const nameSchema = z.string().max(MAX_NAME).refine(isUserName, 'is no user name')
+export const nameSchema = z.string().max(MAX_NAME_LENGTH).refine(isUserName, 'is no user name')
 export const serverIdSchema = z.string().refine(id => parseServerId(id).ok, 'is no server id')
-export const atSchema = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
-export const textSchema = z.string().max(MAX_TEXT)
+export const hybridTimeSchema = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
+export const textSchema = z.string().max(MAX_TEXT_LENGTH)
 /** A connection's address in the mesh: the server's id, a colon, a number. */
-export const addressSchema = z.string().max(200)
+export const connectionAddressSchema = z.string().max(200)
 export const urlSchema = z
   .url({ protocol: /^https?$/ })
   .max(300)
@@ -60,7 +60,7 @@ export type ErrorCode = z.infer<typeof errorCodeSchema>
 export const refusalSchema = z.object({
   ok: z.literal(false),
   code: errorCodeSchema,
-  message: z.string().max(1_000).transform(visibleLine),
+  message: z.string().max(1_000).transform(sanitizeLine),
   retryAfter: z.number().min(0).optional(),
 })
 export type Refusal = z.infer<typeof refusalSchema>
@@ -109,12 +109,12 @@ export const connectionsSchema = z.array(z.tuple([nameSchema, countSchema]))
 export type Connections = z.infer<typeof connectionsSchema>
 
 /** The answer to `identify`. `time`: the server's clock, ms since 1970. */
-export const identifiedSchema = z.discriminatedUnion('ok', [
+export const identifyResponseSchema = z.discriminatedUnion('ok', [
   z.object({
     ok: z.literal(true),
     server: serverIdSchema,
     incarnation: idSchema,
-    connection: addressSchema,
+    connection: connectionAddressSchema,
     roster: rosterSnapshotSchema,
     /** Everybody with more than one connection, for a client that asked for it. */
     connections: connectionsSchema.optional(),
@@ -126,16 +126,16 @@ export const identifiedSchema = z.discriminatedUnion('ok', [
   /** `challenge`, with the code `prove-key`: identify again, with a key that has signed this. */
   refusalSchema.extend({ challenge: challengeSchema.optional() }),
 ])
-export type Identified = z.infer<typeof identifiedSchema>
+export type IdentifyResponse = z.infer<typeof identifyResponseSchema>
 
 /** The key that holds a name which is online; absent where nobody does. */
-export const holderSchema = z.union([z.object({ ok: z.literal(true), key: keySchema.optional() }), refusalSchema])
-export type Holder = z.infer<typeof holderSchema>
+export const keyHolderSchema = z.union([z.object({ ok: z.literal(true), key: keySchema.optional() }), refusalSchema])
+export type KeyHolder = z.infer<typeof keyHolderSchema>
 
 /** One instant message. `at` is hybrid logical time: ms since 1970, in steps of 1/1024 ms. Order is by (`at`, `id`). */
 export const messageSchema = z.object({
   id: idSchema,
-  at: atSchema,
+  at: hybridTimeSchema,
   from: nameSchema,
   to: nameSchema,
   text: textSchema,
@@ -147,32 +147,32 @@ export const deliveredMessageSchema = messageSchema.extend({ forwarded: z.boolea
 export type DeliveredMessage = z.infer<typeof deliveredMessageSchema>
 
 /** Protocol 2: who I am and what I speak. The name's own rules are `parseUserName`'s. */
-export const identifySchema = z.object({
+export const identifyRequestSchema = z.object({
   user: z.string(),
   client: z.string().max(100),
-  protocol: z.literal(PROTOCOL),
+  protocol: z.literal(PROTOCOL_VERSION),
   /** Whether to be told how many connections everybody has, too. */
   connections: z.boolean().optional(),
   /** Whether long rosters and deltas may come packed: see `PackedRoster`. */
   packed: z.boolean().optional(),
   /** What the operator has signed (a JWT, RFC 7519), where the mesh knows its users by that. */
-  token: z.string().max(MAX_TOKEN).optional(),
+  token: z.string().max(MAX_TOKEN_LENGTH).optional(),
   /** The user's public key, and what it has made of the challenge. */
   key: keySchema.optional(),
   proof: z.string().max(100).optional(),
 })
-export type Identify = z.infer<typeof identifySchema>
+export type IdentifyRequest = z.infer<typeof identifyRequestSchema>
 
 /** Protocol 2: a message as its sender composed it. */
-export const composedSchema = z.object({ id: idSchema, at: atSchema, to: z.string(), text: textSchema })
-export type Composed = z.infer<typeof composedSchema>
+export const composedMessageSchema = z.object({ id: idSchema, at: hybridTimeSchema, to: z.string(), text: textSchema })
+export type ComposedMessage = z.infer<typeof composedMessageSchema>
 
 /** An original client's message. Its `from` and `forwarded` are read by nobody. */
-export const originalImSchema = z.object({ to: z.string(), text: textSchema })
-export type OriginalIm = z.infer<typeof originalImSchema>
+export const legacyMessageSchema = z.object({ to: z.string(), text: textSchema })
+export type LegacyMessage = z.infer<typeof legacyMessageSchema>
 
 /** Protocol 2: how many messages this connection has received since it identified. */
-export const gotSchema = z.int().min(0)
+export const receivedCountSchema = z.int().min(0)
 
 /** Some connection of the user came or went elsewhere; there are now so many. */
 export const siblingsSchema = z.object({ connections: countSchema })
@@ -184,14 +184,14 @@ export const moveSchema = z.object({ servers: serversSchema })
  * What the clients of one user tell each other: for servers, opaque. On the wire it is a text (of JSON), so that
  * whatever it holds, its depth and its length, escaped once more, are known here.
  */
-export const relayBodySchema = z.unknown().refine(body => typeof body === 'string' && fitsRelay(body))
+export const relayBodySchema = z.unknown().refine(body => typeof body === 'string' && fitsPacket(body))
 
 /** A client's words to its user's other clients, or to the one at address `to`. */
-export const relayRequestSchema = z.object({ to: addressSchema.optional(), body: relayBodySchema })
+export const relayRequestSchema = z.object({ to: connectionAddressSchema.optional(), body: relayBodySchema })
 
-function fitsRelay(body: string): boolean {
+function fitsPacket(body: string): boolean {
   // Three bytes a unit at most, six where it is escaped: only a long one has to be measured.
-  return body.length * 6 < PACKET_BYTES || utf8Length(JSON.stringify(body)) < PACKET_BYTES - 10_000
+  return body.length * 6 < MAX_PACKET_BYTES || utf8Length(JSON.stringify(body)) < MAX_PACKET_BYTES - 10_000
 }
 
 function isSorted(names: readonly string[]): boolean {

@@ -2,11 +2,11 @@
 import * as z from 'zod'
 import { countSchema, idSchema, serverIdSchema, urlSchema } from './messages.ts'
 
-const ms = z.number().min(0)
+const millisecondsSchema = z.number().min(0)
 /** Most links that one server tells of. */
 export const MAX_LINKS = 1_000
 /** Most servers that a survey tells of. */
-export const MAX_SURVEYED = 10_000
+export const MAX_CLUSTER_SERVERS = 10_000
 
 /** Both links between a server and one of its peers, as the server sees them. */
 const linkStatusSchema = z.object({
@@ -16,7 +16,7 @@ const linkStatusSchema = z.object({
   /** Whether the link that the peer dials is open. */
   inbound: z.boolean(),
   /** From the last beat to its echo, ms; absent before the first. */
-  rtt: ms.optional(),
+  rtt: millisecondsSchema.optional(),
   /** Users whom the server holds of the peer. */
   users: countSchema,
   /** Messages held until the peer tells their fates. */
@@ -29,7 +29,7 @@ export const serverStatusSchema = z.object({
   server: serverIdSchema,
   incarnation: idSchema,
   /** Since its start, ms. */
-  uptime: ms,
+  uptime: millisecondsSchema,
   draining: z.boolean(),
   /** Users with a connection to it, and their connections. */
   users: countSchema,
@@ -49,12 +49,12 @@ export const serverStatusSchema = z.object({
 export type ServerStatus = z.infer<typeof serverStatusSchema>
 
 /** All servers that the one asked knows; without `status`, one that did not answer in time. */
-export const surveySchema = z.object({
+export const clusterStatusSchema = z.object({
   ok: z.literal(true),
   /** Which server was asked. */
   server: serverIdSchema,
   servers: z
     .array(z.object({ id: serverIdSchema, url: urlSchema.optional(), status: serverStatusSchema.optional() }))
-    .max(MAX_SURVEYED),
+    .max(MAX_CLUSTER_SERVERS),
 })
-export type Survey = z.infer<typeof surveySchema>
+export type ClusterStatus = z.infer<typeof clusterStatusSchema>

@@ -12,7 +12,7 @@ export function utf8Length(text: string): number {
 }
 
 /** Whether a text is longer than so many bytes of UTF-8; most are told by their length alone. */
-export function isLonger(text: string, bytes: number): boolean {
+export function exceedsUtf8Length(text: string, bytes: number): boolean {
   return text.length * 3 > bytes && utf8Length(text) > bytes
 }
 
@@ -21,22 +21,23 @@ function isLowSurrogate(unit: number): boolean {
 }
 
 /** Controls, formats such as bidi overrides and zero-width characters, unassigned, private, separators of lines. */
-const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]/u
+const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}]/u
 /** The same, but for what a person's text needs: line breaks, and the joiner inside an emoji or a ligature. */
-const UNSEEN_IN_TEXT = /(?<![\p{Extended_Pictographic}\p{Emoji_Modifier}\p{M}])\u200d|[^\P{C}\n\u200d]|[\p{Zl}\p{Zp}]/gu
-const UNSEEN_ALL = new RegExp(UNSEEN, 'gu')
+const INVISIBLE_IN_TEXT =
+  /(?<![\p{Extended_Pictographic}\p{Emoji_Modifier}\p{M}])\u200d|[^\P{C}\n\u200d]|[\p{Zl}\p{Zp}]/gu
+const ALL_INVISIBLE = new RegExp(INVISIBLE, 'gu')
 
-function escaped(character: string): string {
+function escapeCodePoint(character: string): string {
   return `\\u{${character.codePointAt(0)?.toString(16)}}`
 }
 
 /** JSON in which nothing hides and nothing moves a cursor: every unseen character is escaped, so that no value changes. */
-export function visibleJson(value: unknown): string {
+export function sanitizedJson(value: unknown): string {
   const json = JSON.stringify(value)
-  return UNSEEN.test(json) ? json.replace(UNSEEN_ALL, escapedUnits) : json
+  return INVISIBLE.test(json) ? json.replace(ALL_INVISIBLE, escapeUtf16Units) : json
 }
 
-function escapedUnits(character: string): string {
+function escapeUtf16Units(character: string): string {
   return character
     .split('')
     .map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
@@ -44,11 +45,11 @@ function escapedUnits(character: string): string {
 }
 
 /** One line in which nothing hides and nothing moves a cursor: every unseen character stands there by its code. */
-export function visibleLine(text: string): string {
-  return UNSEEN.test(text) ? text.replace(UNSEEN_ALL, escaped) : text
+export function sanitizeLine(text: string): string {
+  return INVISIBLE.test(text) ? text.replace(ALL_INVISIBLE, escapeCodePoint) : text
 }
 
 /** The same for a text of many lines; its line breaks stay, and a tab becomes spaces. */
-export function visibleText(text: string): string {
-  return UNSEEN.test(text) ? text.replaceAll('\t', '    ').replace(UNSEEN_IN_TEXT, escaped) : text
+export function sanitizeText(text: string): string {
+  return INVISIBLE.test(text) ? text.replaceAll('\t', '    ').replace(INVISIBLE_IN_TEXT, escapeCodePoint) : text
 }

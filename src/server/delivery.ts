@@ -1,44 +1,44 @@
 import type { Fate } from '../protocol/messages.ts'
 
 /** Where the fate of a message is told: the acknowledgement of a client, or the peer that forwarded it. */
-export type Origin =
+export type DeliveryOrigin =
   | { kind: 'client'; connection: number; call: number | undefined }
   | { kind: 'peer'; peer: string; incarnation: string; number: number }
 
 /** One message on its way: counts who confirmed it until nobody is waited for. */
 export class Delivery {
-  readonly origin: Origin
+  readonly origin: DeliveryOrigin
   /** When waiting ends, on the monotonic clock, ms. */
   readonly deadline: number
   delivered = 0
   unconfirmed = false
   /** Whether its fate was told. */
-  settled = false
-  #waiting = 0
+  isSettled = false
+  #pendingAnswers = 0
 
-  constructor(origin: Origin, deadline: number) {
+  constructor(origin: DeliveryOrigin, deadline: number) {
     this.origin = origin
     this.deadline = deadline
   }
 
-  get done(): boolean {
-    return this.#waiting === 0
+  get isDone(): boolean {
+    return this.#pendingAnswers === 0
   }
 
   /** One more connection or peer is to answer. */
-  expect(): void {
-    this.#waiting++
+  expectAnswer(): void {
+    this.#pendingAnswers++
   }
 
   /** A connection, or a peer for so many of its connections, has answered. */
-  confirm(delivered: number, unconfirmed = false): void {
-    this.#waiting--
+  recordAnswer(delivered: number, unconfirmed = false): void {
+    this.#pendingAnswers--
     this.delivered += delivered
     this.unconfirmed ||= unconfirmed
   }
 
   get fate(): Fate {
-    return this.unconfirmed || this.#waiting > 0
+    return this.unconfirmed || this.#pendingAnswers > 0
       ? { ok: true, delivered: this.delivered, unconfirmed: true }
       : { ok: true, delivered: this.delivered }
   }
@@ -60,7 +60,7 @@ export class DeadlineQueue {
   }
 
   /** Takes out a delivery that is due. */
-  due(now: number): Delivery | undefined {
+  takeDue(now: number): Delivery | undefined {
     this.#skipSettled()
     const first = this.#queue[this.#head]
     if (first === undefined || first.deadline > now) return undefined
@@ -69,7 +69,7 @@ export class DeadlineQueue {
   }
 
   #skipSettled(): void {
-    while (this.#queue[this.#head]?.settled) this.#head++
+    while (this.#queue[this.#head]?.isSettled) this.#head++
     if (this.#head > 1_024 && this.#head * 2 > this.#queue.length) {
       this.#queue = this.#queue.slice(this.#head)
       this.#head = 0

@@ -8,17 +8,17 @@ const SLOW_UNCONFIRMED = 100
 
 /** How this server stands. What is counted is at hand; only the slow connections are looked for, one by one. */
 export function statusOf(context: Context, clients: Clients, peers: readonly Peer[]): ServerStatus {
-  const { options, directory, roster, counts, draining, now, startedAt } = context
+  const { options, directory, roster, messageCounts, draining, now, startedAt } = context
   return {
     server: options.id,
     incarnation: options.incarnation,
     uptime: now - startedAt,
     draining,
-    users: directory.users,
+    users: directory.userCount,
     connections: clients.size,
     online: roster.size,
-    slow: clients.slow(SLOW_UNCONFIRMED),
-    ...counts,
+    slow: clients.countSlow(SLOW_UNCONFIRMED),
+    ...messageCounts,
     links: peers.slice(0, MAX_LINKS).map(linkStatus),
   }
 }

@@ -5,17 +5,17 @@ import { Roster } from '../presence/roster.ts'
 import type { ServerStatus } from '../protocol/status.ts'
 import { Clients } from './clients/clients.ts'
 import type { Connection } from './clients/connection.ts'
-import { Surveys } from './cluster-status.ts'
-import { type Context, note } from './context.ts'
+import { ClusterStatusCollector } from './cluster-status.ts'
+import { type Context, log } from './context.ts'
 import { Peers } from './peers/peers.ts'
 import { Router } from './router.ts'
 import { statusOf } from './server-status.ts'
 import type { Effect, Input, ServerOptions } from './types.ts'
 
 /** A beat overslept by more than this, ms, means that this process stood still, not everyone else. */
-const STALL_MS = 1_000
+const STALL_THRESHOLD_MS = 1_000
 /** How long a draining server waits for its clients to go, ms. */
-const DRAIN_MS = 3_000
+const DRAIN_TIMEOUT_MS = 3_000
 
 /**
  * One server of the mesh as a state machine: `step` takes what happened and the time, and answers with what is to be
@@ -27,8 +27,8 @@ export class MeshServer {
   readonly #clients: Clients
   readonly #peers: Peers
   readonly #router: Router
-  readonly #surveys: Surveys
-  #drainUntil = Number.POSITIVE_INFINITY
+  readonly #clusterStatus: ClusterStatusCollector
+  #drainDeadline = Number.POSITIVE_INFINITY
 
   constructor(options: ServerOptions) {
     const directory = new Directory<Connection>()
@@ -39,32 +39,32 @@ export class MeshServer {
       stream: new PresenceStream(options.incarnation),
       ownEntry: (name, connections) => directory.entry(name, connections),
       clock: new HybridClock(),
-      siblings: new Set(),
-      counts: { accepted: 0, refused: 0, forwarded: 0, delivered: 0 },
+      siblingsToNotify: new Set(),
+      messageCounts: { accepted: 0, refused: 0, forwarded: 0, delivered: 0 },
       startedAt: 0,
       now: 0,
       wall: 0,
       draining: false,
-      gathered: false,
+      needsFlush: false,
       effects: [],
     }
-    this.#peers = new Peers(this.#context, name => this.#clients.touch(name))
+    this.#peers = new Peers(this.#context, name => this.#clients.handlePresenceChange(name))
     this.#clients = new Clients(this.#context, this.#peers.servers)
-    this.#router = new Router(this.#context, this.#clients, this.#peers.departures)
-    this.#peers.arrivals = this.#router
-    this.#surveys = new Surveys(this.#context, this.#clients, this.#peers)
-    this.#peers.observer = this.#surveys
+    this.#router = new Router(this.#context, this.#clients, this.#peers.messageSender)
+    this.#peers.messageHandler = this.#router
+    this.#clusterStatus = new ClusterStatusCollector(this.#context, this.#clients, this.#peers)
+    this.#peers.statusExchange = this.#clusterStatus
   }
 
   /** When `tick` is due, on the monotonic clock, ms; Infinity when nothing waits. */
   get deadline(): number {
-    const { deadline } = this.#surveys
-    return Math.min(this.#clients.deadline, this.#peers.deadline, this.#router.deadline, deadline, this.#drainUntil)
+    const { deadline } = this.#clusterStatus
+    return Math.min(this.#clients.deadline, this.#peers.deadline, this.#router.deadline, deadline, this.#drainDeadline)
   }
 
   /** Whether something waits for the end of this turn of the event loop. */
-  get gathered(): boolean {
-    return this.#context.gathered
+  get needsFlush(): boolean {
+    return this.#context.needsFlush
   }
 
   /** The names online in the whole mesh, sorted, as last told to clients. */
@@ -74,12 +74,12 @@ export class MeshServer {
 
   /** How this server stands. Looks at every connection: not for each message. */
   get status(): ServerStatus {
-    return statusOf(this.#context, this.#clients, this.#peers.each)
+    return statusOf(this.#context, this.#clients, this.#peers.distinctPeers)
   }
 
   /** Whether a peer holds a connection of a user, as far as this server knows. */
-  holds(peer: string, user: string): boolean {
-    return this.#context.directory.holds(peer, user)
+  isUserOnPeer(peer: string, user: string): boolean {
+    return this.#context.directory.isUserOnPeer(peer, user)
   }
 
   /**
@@ -92,10 +92,10 @@ export class MeshServer {
     context.wall = wall
     context.effects = []
     // What waited in the sockets meanwhile may come before any timer.
-    const overslept = now - this.#peers.beatAt
-    if (overslept > STALL_MS) {
-      note(context, { event: 'stalled', ms: Math.round(overslept) })
-      this.#peers.forgive()
+    const lateBy = now - this.#peers.nextHeartbeatAt
+    if (lateBy > STALL_THRESHOLD_MS) {
+      log(context, { event: 'stalled', ms: Math.round(lateBy) })
+      this.#peers.resetTimeouts()
     }
     this.#handle(input)
     return context.effects
@@ -107,7 +107,7 @@ export class MeshServer {
         this.#context.startedAt = this.#context.now
         return this.#peers.start()
       case 'flush':
-        this.#context.gathered = false
+        this.#context.needsFlush = false
         this.#clients.flush()
         return this.#peers.flush()
       case 'tick':
@@ -119,28 +119,28 @@ export class MeshServer {
       case 'learn':
         return this.#peers.learn(input.member)
       case 'connected':
-        return this.#clients.connected(input.connection, input.address)
+        return this.#clients.handleConnected(input.connection, input.address)
       case 'identify':
-        return this.#clients.identify(input)
+        return this.#clients.handleIdentify(input)
       case 'im':
-        return this.#router.im(input)
+        return this.#router.handleIm(input)
       case 'relay':
-        return this.#router.relay(input)
+        return this.#router.handleRelay(input)
       case 'got': {
         const connection = this.#clients.get(input.connection)
-        if (connection !== undefined) this.#router.got(connection, input.count)
+        if (connection !== undefined) this.#router.handleConfirmation(connection, input.count)
         return
       }
       case 'roster':
-        return this.#clients.roster(input.connection, input.call)
+        return this.#clients.handleRosterRequest(input.connection, input.call)
       case 'survey':
-        return this.#surveys.ask(input.connection, input.call)
+        return this.#clusterStatus.handleRequest(input.connection, input.call)
       case 'key':
-        return this.#clients.key(input)
+        return this.#clients.handleKeyRequest(input)
       case 'disconnected': {
-        const connection = this.#clients.disconnected(input.connection)
-        if (connection !== undefined) this.#router.abandon(connection)
-        if (this.#context.draining && this.#clients.size === 0) this.#leave()
+        const connection = this.#clients.handleDisconnected(input.connection)
+        if (connection !== undefined) this.#router.handleDisconnected(connection)
+        if (this.#context.draining && this.#clients.size === 0) this.#finishDrain()
         return
       }
       default:
@@ -152,23 +152,23 @@ export class MeshServer {
     this.#clients.tick()
     this.#router.tick()
     this.#peers.tick()
-    this.#surveys.tick()
-    if (this.#drainUntil <= this.#context.now) this.#leave()
+    this.#clusterStatus.tick()
+    if (this.#drainDeadline <= this.#context.now) this.#finishDrain()
   }
 
   #drain(): void {
     if (this.#context.draining) return
     this.#context.draining = true
-    this.#drainUntil = this.#context.now + DRAIN_MS
-    note(this.#context, { event: 'draining', clients: this.#clients.size })
-    this.#clients.move()
-    if (this.#clients.size === 0) this.#leave()
+    this.#drainDeadline = this.#context.now + DRAIN_TIMEOUT_MS
+    log(this.#context, { event: 'draining', clients: this.#clients.size })
+    this.#clients.askToMove()
+    if (this.#clients.size === 0) this.#finishDrain()
   }
 
   /** Says goodbye to the peers, and ends. */
-  #leave(): void {
-    if (this.#drainUntil === Number.POSITIVE_INFINITY) return
-    this.#drainUntil = Number.POSITIVE_INFINITY
+  #finishDrain(): void {
+    if (this.#drainDeadline === Number.POSITIVE_INFINITY) return
+    this.#drainDeadline = Number.POSITIVE_INFINITY
     this.#clients.closeAll('draining')
     this.#peers.flush()
     this.#peers.goodbye()

@@ -3,22 +3,29 @@
  * every payload was parsed at the gate.
  */
 import type { AuthMode, Credential } from '../protocol/credentials.ts'
-import type { AcceptorFrame, DiallerFrame, Holds, Introduction, LinkRefusal, Relay } from '../protocol/frames.ts'
+import type {
+  AcceptorFrame,
+  DiallerFrame,
+  LinkRefusal,
+  PeerIdentity,
+  Relay,
+  StreamPosition,
+} from '../protocol/frames.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type {
-  Composed,
+  ComposedMessage,
   Connections,
   DeliveredMessage,
   Fate,
-  Holder,
-  Identified,
-  OriginalIm,
+  IdentifyResponse,
+  KeyHolder,
+  LegacyMessage,
   Refusal,
   RosterDelta,
   RosterSnapshot,
   ServerAddress,
 } from '../protocol/messages.ts'
-import type { Survey } from '../protocol/status.ts'
+import type { ClusterStatus } from '../protocol/status.ts'
 
 export interface ServerOptions {
   id: string
@@ -56,7 +63,7 @@ export type ClientInput =
       credential?: Credential
       call?: number
     }
-  | { type: 'im'; connection: number; message: Composed | OriginalIm; call?: number }
+  | { type: 'im'; connection: number; message: ComposedMessage | LegacyMessage; call?: number }
   | { type: 'got'; connection: number; count: number }
   | { type: 'roster'; connection: number; call: number }
   /** Who holds a name? */
@@ -68,10 +75,10 @@ export type ClientInput =
 
 export type LinkInput =
   /** A dial ended in a proven link. */
-  | { type: 'dialled'; peer: string; link: number; introduction: Introduction; holds: Holds }
+  | { type: 'dialled'; peer: string; link: number; introduction: PeerIdentity; holds: StreamPosition }
   | { type: 'dial-failed'; peer: string; reason: string; code?: LinkRefusal }
   /** A dialler has proven itself: answer with `accept` or `refuse`. */
-  | { type: 'accepted'; link: number; introduction: Introduction }
+  | { type: 'accepted'; link: number; introduction: PeerIdentity }
   | { type: 'frame'; link: number; frame: DiallerFrame | AcceptorFrame }
   | { type: 'link-closed'; link: number; reason: string }
 
@@ -105,18 +112,23 @@ export type ClientEvent =
 
 export type Effect =
   | { type: 'emit'; to: readonly number[]; message: ClientEvent }
-  | { type: 'answer'; connection: number; call: number; payload: Identified | Fate | RosterSnapshot | Holder | Survey }
+  | {
+      type: 'answer'
+      connection: number
+      call: number
+      payload: IdentifyResponse | Fate | RosterSnapshot | KeyHolder | ClusterStatus
+    }
   | { type: 'close'; connection: number; reason: string }
   | { type: 'dial'; peer: string; url: string; id: string | undefined }
-  | { type: 'accept'; link: number; holds: Holds }
+  | { type: 'accept'; link: number; holds: StreamPosition }
   | { type: 'refuse'; link: number; code: LinkRefusal; message: string }
   | { type: 'send'; link: number; frame: DiallerFrame | AcceptorFrame }
   | { type: 'hang-up'; link: number; reason: string }
-  | { type: 'log'; note: Note }
+  | { type: 'log'; entry: LogEntry }
   | { type: 'exit'; code: number; reason: string }
 
 /** What the log tells; the words are found at the edge. */
-export type Note =
+export type LogEntry =
   | { event: 'dialling-peers' }
   | { event: 'dialling'; peer: string; url: string }
   | { event: 'dial-failed'; peer: string; reason: string; failures: number }

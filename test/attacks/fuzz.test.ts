@@ -1,7 +1,7 @@
 /** Random and mutated packets at every gate: the servers live on, stay small, and everyone else chats meanwhile. */
 import { readFileSync } from 'node:fs'
 import { afterAll, expect, test } from 'vitest'
-import { PACKET_BYTES } from '../../src/protocol/messages.ts'
+import { MAX_PACKET_BYTES } from '../../src/protocol/messages.ts'
 import { Fuzzer } from '../support/attacks/fuzzer.ts'
 import { stopAll, until } from '../support/programs/processes.ts'
 import { RealMesh } from '../support/programs/real-mesh.ts'
@@ -10,7 +10,7 @@ import { Random } from '../support/random.ts'
 const PACKETS = Number(process.env.MESH_CHAT_FUZZ_PACKETS ?? 20_000)
 const SEED = Number(process.env.MESH_CHAT_FUZZ_SEED ?? Date.now() % 1_000_000)
 const BATCH = 500
-const RSS_MB = 300
+const MAX_RSS_MB = 300
 
 function rssMb(pid: number | undefined): number {
   const kb = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
@@ -33,31 +33,31 @@ test(`${PACKETS} hostile packets, seed ${SEED}`, { timeout: 120_000 + PACKETS * 
   try {
     const anna = mesh.join('Anna', 1)
     const billy = mesh.join('Billy', 2)
-    await mesh.roster(['Anna', 'Billy'])
-    const pulse = async (text: string) => {
-      anna.say('Billy', text)
+    await mesh.waitForRoster(['Anna', 'Billy'])
+    const checkDelivery = async (text: string) => {
+      anna.send('Billy', text)
       const ms = await until(text, () => billy.shown.some(message => message.text === text), 20_000)
       latencies.push(ms)
     }
     const check = () => {
       for (const { id, program } of mesh.servers) {
-        expect(program.exit, `${id} lives (seed ${SEED}):\n${program.out.slice(-2_000)}`).toBeUndefined()
+        expect(program.exitStatus, `${id} lives (seed ${SEED}):\n${program.out.slice(-2_000)}`).toBeUndefined()
         most = Math.max(most, rssMb(program.child.pid))
         program.out = ''
       }
     }
     for (let sent = 0; sent < PACKETS; sent += BATCH) {
       await fuzzer.burst(BATCH)
-      await pulse(`after ${sent}, seed ${SEED}`).finally(check)
+      await checkDelivery(`after ${sent}, seed ${SEED}`).finally(check)
       billy.shown.length = 0
       anna.shown.length = 0
       if (sent % 50_000 === 0 && sent > 0) console.log(`${sent} packets, RSS at most ${Math.round(most)} MB`)
     }
-    expect(most).toBeLessThan(RSS_MB)
+    expect(most).toBeLessThan(MAX_RSS_MB)
     await fuzzer.close()
-    await pulse('afterwards')
+    await checkDelivery('afterwards')
     // Whom the fuzzer made up is gone again.
-    await mesh.roster(['Anna', 'Billy'])
+    await mesh.waitForRoster(['Anna', 'Billy'])
     check()
     const after = Math.max(...mesh.servers.map(({ program }) => rssMb(program.child.pid)))
     latencies.sort((a, b) => a - b)
@@ -80,23 +80,23 @@ test(`${PACKETS} hostile packets, seed ${SEED}`, { timeout: 120_000 + PACKETS * 
 test('packets made to break what passes them on', { timeout: 60_000 }, async () => {
   const mesh = await RealMesh.start(2)
   try {
-    const links = () => mesh.servers.map(server => mesh.links(server)).join()
+    const links = () => mesh.servers.map(server => mesh.outboundLinkCount(server)).join()
     const before = links()
     const [anna, billy] = [mesh.join('Anna', 1), mesh.join('Billy', 2)]
-    const hostile = (await Promise.all([1, 2].map(n => mesh.raw('Mallory', n))))[0]
-    await mesh.roster(['Anna', 'Billy', 'Mallory'])
+    const hostile = (await Promise.all([1, 2].map(n => mesh.connectRaw('Mallory', n))))[0]
+    await mesh.waitForRoster(['Anna', 'Billy', 'Mallory'])
     // Deeper than a recursive encoder can go; as long as a packet may be, so that the next hop's would be longer;
     // texts that grow sixfold as JSON.
     const deep = '['.repeat(100_000) + ']'.repeat(100_000)
     hostile?.write(`2["relay",{"body":${deep}}]`)
-    hostile?.write(`2["relay",{"body":"${'x'.repeat(PACKET_BYTES - 30)}"}]`)
+    hostile?.write(`2["relay",{"body":"${'x'.repeat(MAX_PACKET_BYTES - 30)}"}]`)
     hostile?.write(`2["relay",{"body":"${'\\u0001'.repeat(330_000)}"}]`)
-    for (let n = 0; n < 64; n++) anna.say('Billy', '\u0001'.repeat(16 * 1024))
+    for (let n = 0; n < 64; n++) anna.send('Billy', '\u0001'.repeat(16 * 1024))
     await until('all of them are there', () => billy.shown.length === 64)
     expect(links()).toBe(before)
-    expect(mesh.servers.map(({ program }) => program.exit)).toEqual([undefined, undefined])
-    mesh.leave()
-    await mesh.settled(['Anna', 'Billy'])
+    expect(mesh.servers.map(({ program }) => program.exitStatus)).toEqual([undefined, undefined])
+    mesh.disconnectSockets()
+    await mesh.expectConverged(['Anna', 'Billy'])
   } finally {
     await mesh.close()
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Server } from 'socket.io'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type Party, prove } from '../../daemon/links/handshake.ts'
+import { createProof, type Party } from '../../daemon/links/handshake.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
 
 const SECRET = 'what only the servers of this mesh know'
@@ -66,7 +66,7 @@ describe('a rogue peer', () => {
 
   test('without the secret is told that, and nothing that depends on the secret', async () => {
     const { socket, challenge } = await dial(rogue('server-2'))
-    const proof = prove('a guess of the secret', 'dialler', rogue('server-2'), challenge)
+    const proof = createProof('a guess of the secret', 'dialler', rogue('server-2'), challenge)
     const answer = await socket.timeout(5_000).emitWithAck('prove', proof)
     expect(Object.keys(answer).sort()).toEqual(['code', 'message', 'ok'])
     expect(answer).toMatchObject({ ok: false, code: 'wrong-secret' })
@@ -76,7 +76,7 @@ describe('a rogue peer', () => {
   test('changes nothing of what both sides say of themselves: the proof is of all of it', () => {
     const one: Party = { ...rogue('server-1'), url: 'http://one:1', clients: 'http://one:2', auth: 'key' }
     const other: Party = { ...rogue('server-2'), url: 'http://two:1', nonce: 'm'.repeat(22) }
-    const proof = prove(SECRET, 'dialler', one, other)
+    const proof = createProof(SECRET, 'dialler', one, other)
     const changes: Partial<Party>[] = [
       { id: 'x' },
       { incarnation: 'x' },
@@ -87,17 +87,17 @@ describe('a rogue peer', () => {
       { auth: 'token' },
     ]
     for (const change of changes) {
-      expect(prove(SECRET, 'dialler', { ...one, ...change }, other), JSON.stringify(change)).not.toBe(proof)
-      expect(prove(SECRET, 'dialler', one, { ...other, ...change }), JSON.stringify(change)).not.toBe(proof)
+      expect(createProof(SECRET, 'dialler', { ...one, ...change }, other), JSON.stringify(change)).not.toBe(proof)
+      expect(createProof(SECRET, 'dialler', one, { ...other, ...change }), JSON.stringify(change)).not.toBe(proof)
     }
-    expect(prove(SECRET, 'acceptor', one, other)).not.toBe(proof)
-    expect(prove(SECRET, 'dialler', other, one)).not.toBe(proof)
+    expect(createProof(SECRET, 'acceptor', one, other)).not.toBe(proof)
+    expect(createProof(SECRET, 'dialler', other, one)).not.toBe(proof)
   })
 
   test('with a recorded handshake gets nowhere: the nonce of the server is another', async () => {
     const auth = rogue('server-2')
     const recorded = await dial(auth)
-    const proof = prove(SECRET, 'dialler', auth, recorded.challenge)
+    const proof = createProof(SECRET, 'dialler', auth, recorded.challenge)
     expect(await recorded.socket.timeout(5_000).emitWithAck('prove', proof)).toMatchObject({ ok: true })
     recorded.socket.disconnect()
     const replayed = await dial(auth)
@@ -138,7 +138,7 @@ describe('a rogue peer', () => {
       const self = rogue('server-9')
       socket.emit('challenge', self)
       socket.once('prove', (_, answer: (payload: unknown) => void) => {
-        const proof = prove(SECRET, 'acceptor', socket.handshake.auth as Party, self)
+        const proof = createProof(SECRET, 'acceptor', socket.handshake.auth as Party, self)
         answer({ ok: true, proof, holds: { seq: 0 } })
       })
     })
@@ -158,7 +158,7 @@ describe('a rogue peer', () => {
       })
     })
     await until('it is told so, twice', () => refusals > 2)
-    expect(server.exit).toBeUndefined()
+    expect(server.exitStatus).toBeUndefined()
     await listening.close()
   })
 

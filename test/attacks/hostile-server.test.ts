@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import { Server, type Socket } from 'socket.io'
 import { expect, test } from 'vitest'
 import { Sealer } from '../../cli/keys/sealer.ts'
-import { connect, NOTHING_KEPT } from '../../cli/session/connection.ts'
+import { NO_STORAGE, openSession } from '../../cli/session/connection.ts'
 import { freePorts, until } from '../support/programs/processes.ts'
 import { RealClient } from '../support/programs/real-client.ts'
 
@@ -60,7 +60,7 @@ test('a client parses what a server sends', { timeout: 30_000 }, async () => {
     expect(client.shown.map(({ id }) => id)).toEqual(['y'])
 
     // Nor is a fate that cannot be read: it is held.
-    client.say('Billy', 'hello')
+    client.send('Billy', 'hello')
     await until('it moves on again', () => online.length === 3, 15_000)
     expect(client.held).toHaveLength(1)
   } finally {
@@ -95,8 +95,8 @@ test('a server of keyed users brings a client nothing that its own key did not s
     servers: [`http://127.0.0.1:${port}`],
     random: Math.random,
   }
-  const keys = { load: () => privateKey, known: () => new Map(), pin: () => {} }
-  const request = connect({ ...options, keys }, NOTHING_KEPT, event => {
+  const keys = { load: () => privateKey, knownKeys: () => new Map(), pin: () => {} }
+  const request = openSession({ ...options, keys }, NO_STORAGE, event => {
     if (event.type === 'message') got.push(event.message.text)
     if (event.type === 'forged') forged.push(event.from)
   })

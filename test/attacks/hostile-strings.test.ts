@@ -5,7 +5,7 @@ import { io } from 'socket.io-client'
 import { afterAll, expect, test } from 'vitest'
 import { nameSchema, urlSchema } from '../../src/protocol/messages.ts'
 import { isUserName, parseUserName } from '../../src/protocol/names.ts'
-import { HOSTILE_STRINGS, SEQUENCES } from '../support/attacks/hostile-strings.ts'
+import { ESCAPE_SEQUENCES, HOSTILE_STRINGS } from '../support/attacks/hostile-strings.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
 import { Tmux } from '../support/programs/tmux.ts'
 
@@ -16,10 +16,10 @@ afterAll(() => {
 })
 
 /** Whatever moves a cursor or hides, but for the end of a line. */
-const RAW = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u
-const raw = (text: string) => RAW.exec(text.replaceAll('\n', ''))
+const CONTROL_CHARACTERS = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u
+const findControlCharacter = (text: string) => CONTROL_CHARACTERS.exec(text.replaceAll('\n', ''))
 /** All escape sequences that the full screen sends: colours, moves, modes, the title, and one frame at a time. */
-const OURS =
+const EXPECTED_SEQUENCES =
   /\u001b\[(?:\d{0,3}(?:;\d{1,3})?[ABCDGHJK]|(?:0|1|2|3|4|7|22|23|24|27|39|49|3[1-7]|9\d)?m|\?(?:25|1049|2004|2026)[hl])|\u001b\]2;[^\p{C}]*\u0007/gu
 
 test('there are more than two hundred, all different', () => {
@@ -30,12 +30,12 @@ test('there are more than two hundred, all different', () => {
 test('as a name each is refused, or has a form in which nothing hides', () => {
   for (const text of HOSTILE_STRINGS) {
     const name = parseUserName(text)
-    if (name.ok) expect(raw(name.value), name.value).toBe(null)
+    if (name.ok) expect(findControlCharacter(name.value), name.value).toBe(null)
     if (name.ok) expect(name.value).not.toMatch(/\p{Default_Ignorable_Code_Point}|^\p{M}|[^\S ]/u)
     // What another program claims to be a name is looked at, too.
     expect(nameSchema.safeParse(text).success).toBe(isUserName(text))
     if (isUserName(text)) expect(text).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u)
-    expect(raw(urlSchema.safeParse(`http://host/${text}`).data ?? '')).toBe(null)
+    expect(findControlCharacter(urlSchema.safeParse(`http://host/${text}`).data ?? '')).toBe(null)
   }
   expect(isUserName(`x${'y'.repeat(300)}`)).toBe(false)
   expect(isUserName('')).toBe(false)
@@ -99,7 +99,7 @@ test('not one escape byte of theirs arrives anywhere', { timeout: 90_000 }, asyn
   const last = `<${HOSTILE_STRINGS.length - 1}>`
   await until('all were printed', () => [lines, json, ...log].every(one => one.out.includes(last)))
 
-  for (const { out } of [lines, ...log, json]) expect(raw(out)).toBe(null)
+  for (const { out } of [lines, ...log, json]) expect(findControlCharacter(out)).toBe(null)
   // What programs read is whole.
   const texts = json.out
     .split('\n')
@@ -108,6 +108,8 @@ test('not one escape byte of theirs arrives anywhere', { timeout: 90_000 }, asyn
   expect(texts).toEqual(HOSTILE_STRINGS.map((text, at) => `<${at}>${text}`))
 
   const shown = readFileSync(bytes, 'utf8')
-  for (const sequence of SEQUENCES) expect(shown.includes(sequence), JSON.stringify(sequence)).toBe(false)
-  expect(raw(shown.replaceAll('\r\n', '\n').replaceAll(OURS, '').replaceAll('\r', ''))).toBe(null)
+  for (const sequence of ESCAPE_SEQUENCES) expect(shown.includes(sequence), JSON.stringify(sequence)).toBe(false)
+  expect(
+    findControlCharacter(shown.replaceAll('\r\n', '\n').replaceAll(EXPECTED_SEQUENCES, '').replaceAll('\r', '')),
+  ).toBe(null)
 })

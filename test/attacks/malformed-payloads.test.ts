@@ -22,7 +22,7 @@ test('what is malformed is dropped, and said seldom', { timeout: 60_000 }, async
   const peer = new FakePeer('far')
   const url = `http://127.0.0.1:${port}`
   await peer.start(far, url)
-  await until('both links are up', () => peer.linked)
+  await until('both links are up', () => peer.isLinked)
   const anna = new RealClient('Anna', [url])
   const hostile = io(url, { transports: ['websocket'], reconnection: false, forceNew: true })
   try {
@@ -34,17 +34,17 @@ test('what is malformed is dropped, and said seldom', { timeout: 60_000 }, async
     await until('each is answered', () => refused.length === 100)
     expect(refused[0]).toMatchObject({ ok: false, code: 'bad-payload', event: 'im' })
 
-    for (let n = 0; n < 50; n++) peer.tell('presence', { type: 'delta', incarnation: 'far#1', seq: 'x', changes: [] })
+    for (let n = 0; n < 50; n++) peer.send('presence', { type: 'delta', incarnation: 'far#1', seq: 'x', changes: [] })
     const users = [['Faye', 1]]
-    peer.tell('presence', { type: 'snapshot', incarnation: 'far#1', seq: 1, users, more: false })
+    peer.send('presence', { type: 'snapshot', incarnation: 'far#1', seq: 1, users, more: false })
     await until('what is right goes through', () => anna.roster.join() === 'Anna,Faye')
-    expect(peer.linked).toBe(true)
+    expect(peer.isLinked).toBe(true)
 
     const said = program.out.split('\n').filter(line => line.startsWith('Dropped a malformed'))
     expect(said).toHaveLength(2)
     expect(said[0]).toMatch(/^Dropped a malformed im from connection \d+ \(1 so far, 1 from all\)\.$/)
     expect(said[1]).toMatch(/^Dropped a malformed presence from peer: far \(1 so far, 1 from all\)\.$/)
-    expect(anna.left).toEqual([])
+    expect(anna.departures).toEqual([])
   } finally {
     hostile.disconnect()
     anna.close()

@@ -22,7 +22,7 @@ test('a connection, identified or not, has so many proofs looked at, and no more
     },
   } as unknown as Server
   const inputs: Input[] = []
-  const log = { say: () => {}, note: () => {} }
+  const log = { write: () => {}, note: () => {} }
   new ClientGateway(
     io,
     { server: 's', mode: 'key', tokenKey: undefined },

@@ -2,17 +2,17 @@
 import { describe, expect, test } from 'vitest'
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect } from '../../src/client/types.ts'
-import type { Identified } from '../../src/protocol/messages.ts'
+import type { IdentifyResponse } from '../../src/protocol/messages.ts'
 import { seeded } from '../support/random.ts'
-import { Desk } from '../support/server-harness.ts'
-import { Mesh, type SimClient } from '../support/simulation/mesh.ts'
+import { ServerHarness } from '../support/server-harness.ts'
 import { PlainIdentity } from '../support/simulation/plain-identity.ts'
+import { type SimClient, SimMesh } from '../support/simulation/sim-mesh.ts'
 
 const texts = (client: SimClient) => client.shown.map(({ text }) => text)
 
 describe('a client that uses the id of a message that somebody else is about to send', () => {
   test('hides it from nobody: not from its recipient, nor from a client of theirs that catches up', () => {
-    const mesh = new Mesh(11, 2)
+    const mesh = new SimMesh(11, 2)
     const [one, two] = mesh.servers
     if (one === undefined || two === undefined) throw new Error('a mesh of two')
     const [anna, billy, mallory] = [
@@ -20,34 +20,38 @@ describe('a client that uses the id of a message that somebody else is about to 
       mesh.join('b', 'Billy', two),
       mesh.join('m', 'Mallory', one),
     ]
-    mesh.run(3_000)
-    mesh.say(anna, 'Mallory', 'hello')
-    mesh.run(1_000)
+    mesh.advance(3_000)
+    mesh.send(anna, 'Mallory', 'hello')
+    mesh.advance(1_000)
     const [seen] = mallory.shown
     const next = seen?.id.replace(/1$/, '2') ?? ''
     expect(next).not.toBe(seen?.id)
     const { connection = 0 } = mallory.connection ?? {}
     const message = { id: next, at: (seen?.at ?? 0) + 1, to: 'Billy', text: 'first' }
-    mesh.input(one, { type: 'im', connection, message })
-    mesh.run(1_000)
-    mesh.say(anna, 'Billy', 'what matters')
-    mesh.run(1_000)
+    mesh.step(one, { type: 'im', connection, message })
+    mesh.advance(1_000)
+    mesh.send(anna, 'Billy', 'what matters')
+    mesh.advance(1_000)
     expect(anna.shown.at(-1)).toMatchObject({ id: next, text: 'what matters' })
     expect(texts(billy)).toEqual(['first', 'what matters'])
     const late = mesh.join('b2', 'Billy', one)
-    mesh.run(10_000)
+    mesh.advance(10_000)
     expect(texts(late).sort()).toEqual(['first', 'what matters'])
-    expect(billy.session?.held).toEqual([])
+    expect(billy.session?.pendingMessages).toEqual([])
   })
 
   test('nor from an original client', () => {
-    const desk = new Desk({})
-    const [anna, mallory] = [desk.join('Anna'), desk.join('Mallory')]
-    const old = desk.join('Billy', 1)
+    const harness = new ServerHarness({})
+    const [anna, mallory] = [harness.join('Anna'), harness.join('Mallory')]
+    const old = harness.join('Billy', 1)
     const told = (connection: number, id: string) => {
-      desk.effects.length = 0
-      desk.step({ type: 'im', connection, message: { id, at: desk.wall + desk.now, to: 'Billy', text: 'x' } })
-      return desk.effects.some(one => one.type === 'emit' && one.message.event === 'im' && one.to.includes(old))
+      harness.effects.length = 0
+      harness.step({
+        type: 'im',
+        connection,
+        message: { id, at: harness.wallOffset + harness.now, to: 'Billy', text: 'x' },
+      })
+      return harness.effects.some(one => one.type === 'emit' && one.message.event === 'im' && one.to.includes(old))
     }
     expect(told(mallory, 'next')).toBe(true)
     expect(told(anna, 'next')).toBe(true)
@@ -58,7 +62,7 @@ describe('a client that uses the id of a message that somebody else is about to 
 
 describe('a server that says it knows its users by keys', () => {
   const roster = { version: 1, users: ['Anna'] }
-  const known: Identified = {
+  const known: IdentifyResponse = {
     ok: true,
     server: 'evil',
     incarnation: 'i',
@@ -152,13 +156,13 @@ describe('the servers that a server tells of', () => {
 })
 
 test("a sibling's word is of this user's messages only", () => {
-  const mesh = new Mesh(4, 1)
+  const mesh = new SimMesh(4, 1)
   const [one] = mesh.servers
   if (one === undefined) throw new Error('one')
   const anna = mesh.join('a', 'Anna', one)
-  mesh.run(3_000)
+  mesh.advance(3_000)
   const message = (from: string, to: string) => ({ id: `${from} ${to}`, at: 1, from, to, text: `${from} to ${to}` })
   const messages = [message('Billy', 'Carla'), message('Billy', 'Anna')]
-  anna.tell({ type: 'relay', dial: 1, from: 'server-1:9', frame: { type: 'tell', messages } })
+  anna.step({ type: 'relay', dial: 1, from: 'server-1:9', frame: { type: 'tell', messages } })
   expect(texts(anna)).toEqual(['Billy to Anna'])
 })

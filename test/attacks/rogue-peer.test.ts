@@ -1,23 +1,23 @@
 /** A peer that holds the mesh's secret, and lies: it may speak for its own users, and for nobody else. */
 import { expect, test } from 'vitest'
 import type { DiallerFrame } from '../../src/protocol/frames.ts'
-import { Desk } from '../support/server-harness.ts'
+import { ServerHarness } from '../support/server-harness.ts'
 
 const INCARNATION = 'server-2#1'
 
 /** A server with Billy and Carla, and a link that server-2 dialled, which holds Anna. */
 function setUp() {
-  const desk = new Desk({})
-  const billy = desk.join('Billy')
-  desk.join('Carla')
-  const link = desk.accept('server-2')
-  const send = (frame: DiallerFrame) => void desk.step({ type: 'frame', link, frame })
+  const harness = new ServerHarness({})
+  const billy = harness.join('Billy')
+  harness.join('Carla')
+  const link = harness.acceptLink('server-2')
+  const send = (frame: DiallerFrame) => void harness.step({ type: 'frame', link, frame })
   let seq = 1
   let number = 0
   const users: [string, number][] = [['Anna', 1]]
   send({ event: 'presence', payload: { type: 'snapshot', incarnation: INCARNATION, seq, users, more: false } })
   return {
-    desk,
+    harness,
     leaves: (user: string) => {
       const payload = {
         type: 'delta' as const,
@@ -30,27 +30,29 @@ function setUp() {
     /** Lets time pass on a link that lives. */
     pass: (ms: number) => {
       for (let passed = 0; passed < ms; passed += 1_000) {
-        desk.pass(1_000)
+        harness.advance(1_000)
         send({ event: 'beat', payload: { incarnation: INCARNATION, seq } })
       }
     },
     /** What becomes of a message that the peer forwards: who is told of it, and its fate. */
     forwards: (from: string) => {
-      desk.effects.length = 0
-      send({ event: 'forward', payload: [[++number, `forged-${number}`, desk.now, from, 'Billy', 'hi']] })
-      const told = desk.effects.flatMap(one => (one.type === 'emit' && one.message.event === 'im' ? [...one.to] : []))
-      desk.step({ type: 'got', connection: billy, count: 100 })
-      const fates = desk.effects.flatMap(one =>
+      harness.effects.length = 0
+      send({ event: 'forward', payload: [[++number, `forged-${number}`, harness.now, from, 'Billy', 'hi']] })
+      const told = harness.effects.flatMap(one =>
+        one.type === 'emit' && one.message.event === 'im' ? [...one.to] : [],
+      )
+      harness.step({ type: 'got', connection: billy, count: 100 })
+      const fates = harness.effects.flatMap(one =>
         one.type === 'send' && one.frame.event === 'fates' ? one.frame.payload : [],
       )
       return { told, fates: fates.map(([, delivered, unconfirmed]) => ({ delivered, unconfirmed })) }
     },
     relays: (user: string, from = 'server-2:1') => {
-      desk.effects.length = 0
+      harness.effects.length = 0
       send({ event: 'relay', payload: { user, from, body: '"read everything"' } })
-      return desk.effects.some(one => one.type === 'emit' && one.message.event === 'relay')
+      return harness.effects.some(one => one.type === 'emit' && one.message.event === 'relay')
     },
-    logged: () => desk.effects.flatMap(one => (one.type === 'log' ? [one.note.event] : [])),
+    logged: () => harness.effects.flatMap(one => (one.type === 'log' ? [one.entry.event] : [])),
     billy,
   }
 }
@@ -83,25 +85,25 @@ test('who comes, speaks and goes before the peer tells of it, is heard', () => {
 })
 
 test("it does not speak to clients in the name of one of them that is not its own user's", () => {
-  const { desk, relays } = setUp()
-  desk.join('Anna')
+  const { harness, relays } = setUp()
+  harness.join('Anna')
   expect(relays('Carla')).toBe(false)
   expect(relays('Anna')).toBe(true)
   for (const from of ['server-1:1', 'server-3:1', 'server-2', '']) expect(relays('Anna', from)).toBe(false)
 })
 
 test('it tells neither clients nor peers where another server is that is linked, or in the config', () => {
-  const desk = new Desk({})
+  const harness = new ServerHarness({})
   const told = () => {
-    const answer = desk.identify(desk.connect(), 'Anna')
+    const answer = harness.identify(harness.connect(), 'Anna')
     return answer.ok ? answer.servers.filter(({ id }) => id !== 'server-1') : []
   }
   const introduction = { id: 'server-3', incarnation: 'server-3#1', protocol: 2, url: 'http://three:1' }
-  desk.step({ type: 'accepted', link: 1_000, introduction })
-  const link = desk.accept('server-4')
+  harness.step({ type: 'accepted', link: 1_000, introduction })
+  const link = harness.acceptLink('server-4')
   const members = (id: string, url: string, clients?: string) => {
     const payload = [{ id, url, ...(clients === undefined ? {} : { clients }) }]
-    desk.step({ type: 'frame', link, frame: { event: 'members', payload } })
+    harness.step({ type: 'frame', link, frame: { event: 'members', payload } })
   }
   const before = told()
   for (const id of ['server-2', 'server-3']) {
@@ -113,68 +115,68 @@ test('it tells neither clients nor peers where another server is that is linked,
   members('server-5', 'http://evil:1', 'http://evil:2')
   expect(told()).toContainEqual({ id: 'server-5', url: 'http://evil:2' })
   const five = { id: 'server-5', incarnation: 'server-5#1', protocol: 2, url: 'http://five:1' }
-  desk.step({ type: 'accepted', link: 1_001, introduction: five })
+  harness.step({ type: 'accepted', link: 1_001, introduction: five })
   expect(told()).toContainEqual({ id: 'server-5', url: 'http://five:1' })
 })
 
 test('it brings no server of an encrypted mesh to dial without encryption', () => {
-  const desk = new Desk({}, { url: 'https://one:1', peers: [] })
-  const dialled = () => desk.effects.flatMap(one => (one.type === 'dial' ? [one.url] : []))
+  const harness = new ServerHarness({}, { url: 'https://one:1', peers: [] })
+  const dialled = () => harness.effects.flatMap(one => (one.type === 'dial' ? [one.url] : []))
   const introduce = (id: string, url: string, link: number) =>
-    desk.step({ type: 'accepted', link, introduction: { id, incarnation: `${id}#1`, protocol: 2, url } })
+    harness.step({ type: 'accepted', link, introduction: { id, incarnation: `${id}#1`, protocol: 2, url } })
   introduce('server-2', 'http://two:1', 1_000)
-  expect(desk.effects).toContainEqual(expect.objectContaining({ type: 'refuse', code: 'bad-handshake' }))
+  expect(harness.effects).toContainEqual(expect.objectContaining({ type: 'refuse', code: 'bad-handshake' }))
   introduce('server-3', 'https://three:1', 1_001)
   const payload = [
     { id: 'server-4', url: 'http://four:1' },
     { id: 'server-5', url: 'https://five:1' },
   ]
-  desk.step({ type: 'frame', link: 1_001, frame: { event: 'members', payload } })
-  desk.pass(20_000)
+  harness.step({ type: 'frame', link: 1_001, frame: { event: 'members', payload } })
+  harness.advance(20_000)
   expect(new Set(dialled())).toEqual(new Set(['https://three:1', 'https://five:1']))
 })
 
 test('the servers that it tells of are bounded in number, and each is dialled at a bounded pace', () => {
-  const desk = new Desk({ peers: 50 }, { peers: [] })
-  const link = desk.accept('server-4')
+  const harness = new ServerHarness({ peers: 50 }, { peers: [] })
+  const link = harness.acceptLink('server-4')
   for (let from = 0; from < 5_000; from += 1_000) {
     const payload = Array.from({ length: 1_000 }, (_, at) => ({
       id: `x${from + at}`,
       url: `http://host-${from + at}:1`,
     }))
-    desk.step({ type: 'frame', link, frame: { event: 'members', payload } })
+    harness.step({ type: 'frame', link, frame: { event: 'members', payload } })
   }
   const dials = new Map<string, number>()
   for (let second = 0; second < 60; second++) {
-    for (const one of desk.effects.splice(0)) {
+    for (const one of harness.effects.splice(0)) {
       if (one.type !== 'dial') continue
       dials.set(one.url, (dials.get(one.url) ?? 0) + 1)
-      desk.step({ type: 'dial-failed', peer: one.peer, reason: 'nobody there' })
+      harness.step({ type: 'dial-failed', peer: one.peer, reason: 'nobody there' })
     }
-    desk.pass(1_000)
-    desk.step({ type: 'frame', link, frame: { event: 'beat', payload: { incarnation: 'server-4#1', seq: 0 } } })
+    harness.advance(1_000)
+    harness.step({ type: 'frame', link, frame: { event: 'beat', payload: { incarnation: 'server-4#1', seq: 0 } } })
   }
   expect(dials.size).toBe(49)
   expect(Math.max(...dials.values())).toBeLessThan(40)
 })
 
 test('its stream speaks for the life that the handshake proved, and for no other', () => {
-  const { desk } = setUp()
-  const link = desk.accept('server-3')
+  const { harness } = setUp()
+  const link = harness.acceptLink('server-3')
   const users: [string, number][] = [['Ghost', 1]]
   for (const incarnation of ['server-2#1', 'first', 'another']) {
     const payload = { type: 'snapshot' as const, incarnation, seq: 9, users, more: false }
-    desk.step({ type: 'frame', link, frame: { event: 'presence', payload } })
+    harness.step({ type: 'frame', link, frame: { event: 'presence', payload } })
   }
-  desk.pass(2_000)
-  expect(desk.server.roster).toEqual(['Anna', 'Billy', 'Carla'])
+  harness.advance(2_000)
+  expect(harness.server.roster).toEqual(['Anna', 'Billy', 'Carla'])
 })
 
 test('it cannot be the very server that it dials', () => {
-  const desk = new Desk({})
-  const refusals = () => desk.effects.splice(0).flatMap(one => (one.type === 'refuse' ? [one.code] : []))
+  const harness = new ServerHarness({})
+  const refusals = () => harness.effects.splice(0).flatMap(one => (one.type === 'refuse' ? [one.code] : []))
   const introduce = (incarnation: string, link: number) =>
-    desk.step({ type: 'accepted', link, introduction: { id: 'server-1', incarnation, protocol: 2 } })
+    harness.step({ type: 'accepted', link, introduction: { id: 'server-1', incarnation, protocol: 2 } })
   introduce('first', 1_000)
   expect(refusals()).toEqual(['own-id'])
   introduce('another', 1_001)

@@ -24,14 +24,14 @@ beforeAll(async () => {
 })
 
 /** What is answered to these bytes, up to the end of the first answer's headers and some more. */
-function answerTo(bytes: string, door: number | string = port): Promise<string> {
+function answerTo(bytes: string, target: number | string = port): Promise<string> {
   return new Promise(resolve => {
     let heard = ''
     const done = () => {
       socket.destroy()
       resolve(heard)
     }
-    const socket = typeof door === 'number' ? connect(door, '127.0.0.1') : connect(door)
+    const socket = typeof target === 'number' ? connect(target, '127.0.0.1') : connect(target)
     socket.write(bytes)
     socket.on('data', chunk => {
       heard += chunk

@@ -89,7 +89,7 @@ test.each([
   await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
   const client = new RealClient('Billy', [`http://127.0.0.1:${(http.address() as AddressInfo).port}`])
   await until('it is online', () => client.server === 's')
-  client.say('Anna', 'hi')
+  client.send('Anna', 'hi')
   await until('it is confirmed', () => client.composed.length === 1 && client.held.length === 0)
   expect(asked).toBe(events)
   client.close()

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, expect, test } from 'vitest'
-import { unpacked } from '../../cli/session/unpack-roster.ts'
-import { frontCode, frontDecode } from '../../src/protocol/front-coding.ts'
+import { unpackRoster } from '../../cli/session/unpack-roster.ts'
+import { frontDecode, frontEncode } from '../../src/protocol/front-coding.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
 import { RealClient } from '../support/programs/real-client.ts'
 import { seeded } from '../support/random.ts'
@@ -14,7 +14,7 @@ afterAll(stopAll)
 
 const USERS = 150
 
-interface Told {
+interface RosterPayload {
   version: number
   users?: string[]
   joined?: string[]
@@ -23,17 +23,17 @@ interface Told {
 }
 
 /** A protocol 2 client of which the answers are kept as they came. */
-class Bare {
+class BareClient {
   readonly socket: Socket
-  readonly deltas: Told[] = []
-  answer: Told | undefined
+  readonly deltas: RosterPayload[] = []
+  answer: RosterPayload | undefined
 
   constructor(url: string, user: string, packed: boolean) {
     this.socket = io(url, { transports: ['websocket'], forceNew: true, reconnection: false })
     this.socket.on('roster', delta => this.deltas.push(delta))
     this.socket.on('connect', () => {
       const hello = { user, client: 'bare/1', protocol: 2, ...(packed ? { packed } : {}) }
-      this.socket.emit('identify', hello, ({ roster }: { roster: Told }) => {
+      this.socket.emit('identify', hello, ({ roster }: { roster: RosterPayload }) => {
         this.answer = roster
       })
     })
@@ -53,29 +53,31 @@ test('the same names, packed or not', { timeout: 60_000 }, async () => {
   const names = (start: string) => Array.from({ length: USERS }, (_, n) => `${start} ${1_000 + n}`)
 
   // Who was there before is told of the crowd by deltas.
-  const early = [new Bare(url, 'a plain', false), new Bare(url, 'a taker', true)]
+  const early = [new BareClient(url, 'a plain', false), new BareClient(url, 'a taker', true)]
   const shown = new RealClient('a client', [url])
   await until('they are online', () => early.every(({ answer }) => answer !== undefined) && shown.roster.length === 3)
-  const crowd = names('user').map(user => new Bare(other, user, false))
+  const crowd = names('user').map(user => new BareClient(other, user, false))
   await until('all have come', () => shown.roster.length === USERS + 3)
   expect(shown.roster).toEqual(['a client', 'a plain', 'a taker', ...names('user')])
   const [plain, taker] = early
-  const told = (bare: Bare | undefined, how: 'joined' | 'left') =>
-    bare?.deltas.flatMap(delta => (unpacked(delta) as Told)[how] ?? []).filter(name => name.startsWith('user'))
+  const told = (bare: BareClient | undefined, how: 'joined' | 'left') =>
+    bare?.deltas
+      .flatMap(delta => (unpackRoster(delta) as RosterPayload)[how] ?? [])
+      .filter(name => name.startsWith('user'))
   await until('the others, too', () => [plain, taker].every(bare => told(bare, 'joined')?.length === USERS))
   expect(told(plain, 'joined')?.sort()).toEqual(names('user'))
   expect(told(taker, 'joined')?.sort()).toEqual(names('user'))
 
   // Who comes now is told the whole.
-  const late = [new Bare(url, 'z plain', false), new Bare(url, 'z taker', true)]
+  const late = [new BareClient(url, 'z plain', false), new BareClient(url, 'z taker', true)]
   await until('they are online', () => shown.roster.length === USERS + 5)
   const [whole, packed] = late.map(({ answer }) => answer)
   expect(whole?.users?.slice(0, USERS + 3)).toEqual(shown.roster.slice(0, USERS + 3))
   expect(packed?.users).toBeUndefined()
-  expect((unpacked(packed) as Told).users?.slice(0, USERS + 3)).toEqual(shown.roster.slice(0, USERS + 3))
+  expect((unpackRoster(packed) as RosterPayload).users?.slice(0, USERS + 3)).toEqual(shown.roster.slice(0, USERS + 3))
   expect(JSON.stringify(packed).length).toBeLessThan(JSON.stringify(whole).length / 2)
   const again = await late[1]?.socket.timeout(5_000).emitWithAck('roster')
-  expect((unpacked(again) as Told).users).toHaveLength(USERS + 5)
+  expect((unpackRoster(again) as RosterPayload).users).toHaveLength(USERS + 5)
 
   // With their server they all leave at once: more than enough names to pack.
   programs[1]?.child.kill('SIGTERM')
@@ -100,14 +102,14 @@ test('what cannot be unpacked stays as it is, for the schema to refuse', () => {
     pack('{"users":[""]}'),
     pack('{"users":[7]}'),
   ]) {
-    const { users, joined } = (unpacked(wrong) ?? {}) as Told
+    const { users, joined } = (unpackRoster(wrong) ?? {}) as RosterPayload
     expect([users, joined]).toEqual([undefined, undefined])
   }
   // A kilobyte that would fill the memory.
   const bomb = pack(`{"users":["0${'a'.repeat(101 * 1024 * 1024)}"]}`)
-  expect(unpacked(bomb)).toBe(bomb)
+  expect(unpackRoster(bomb)).toBe(bomb)
   // The version is the one that stands outside.
-  expect(unpacked(pack('{"version":7,"users":[]}'))).toEqual({ version: 1, users: [] })
+  expect(unpackRoster(pack('{"version":7,"users":[]}'))).toEqual({ version: 1, users: [] })
 })
 
 test('names without what they share with the one before are the same names', () => {
@@ -120,7 +122,7 @@ test('names without what they share with the one before are the same names', () 
   for (let round = 0; round < 200; round++) {
     const names = Array.from({ length: Math.floor(random() * 50) }, name)
     if (round % 2 === 0) names.sort()
-    expect(frontDecode(JSON.parse(JSON.stringify(frontCode(names))))).toEqual(names)
+    expect(frontDecode(JSON.parse(JSON.stringify(frontEncode(names))))).toEqual(names)
   }
-  expect(frontCode(['Anna', 'Annabel', 'Billy'])).toEqual(['0Anna', '4bel', '0Billy'])
+  expect(frontEncode(['Anna', 'Annabel', 'Billy'])).toEqual(['0Anna', '4bel', '0Billy'])
 })

@@ -4,9 +4,9 @@ import type { AddressInfo } from 'node:net'
 import { Server, type Socket } from 'socket.io'
 import { io } from 'socket.io-client'
 import { afterEach, expect, test, vi } from 'vitest'
-import { EventPackets } from '../../daemon/transport/event-reader.ts'
-import { type CreatedPacket, giveFrame, Packet, TurnFrames } from '../../daemon/transport/frame-batch.ts'
-import { slim } from '../../daemon/transport/release-request.ts'
+import { EventReader } from '../../daemon/transport/event-reader.ts'
+import { type CreatedPacket, FrameBatch, Packet, preEncodeFrame } from '../../daemon/transport/frame-batch.ts'
+import { releaseRequest } from '../../daemon/transport/release-request.ts'
 
 let server: Server
 let http: HttpServer
@@ -14,15 +14,15 @@ let http: HttpServer
 afterEach(() => server.close())
 
 /** A server, a client of it, and the server's side of their connection. */
-async function connected(transport: 'websocket' | 'polling') {
+async function connectPair(transport: 'websocket' | 'polling') {
   http = createServer()
   server = new Server(http)
   const read: unknown[] = []
   server.engine.on('connection', engine => {
-    EventPackets.install(engine, () => {})
-    const packets = EventPackets.of(engine)
+    EventReader.install(engine, () => {})
+    const packets = EventReader.of(engine)
     if (packets === undefined) return
-    packets.take = (event, payload, call) => {
+    packets.onEvent = (event, payload, call) => {
       if (event === 'ordinary') return false
       read.push([event, payload, call])
       return true
@@ -51,11 +51,11 @@ test.each([
   ['websocket', 1],
   ['polling', events.length],
 ] as const)('over %s all packets of a turn arrive in order, in %i writes', async (transport, writes) => {
-  const { client, socket } = await connected(transport)
+  const { client, socket } = await connectPair(transport)
   const received: unknown[] = []
   client.onAny((event, payload) => received.push([event, payload]))
   let waits = 0
-  const frames = new TurnFrames(socket.conn, () => waits++)
+  const frames = new FrameBatch(socket.conn, () => waits++)
   let written = 0
   socket.conn.on('packetCreate', () => written++)
   const straight = spyOnFrames(socket)
@@ -73,11 +73,11 @@ test.each([
 })
 
 test('frames go straight to ws, but behind what engine.io still has to write', async () => {
-  const { client, socket } = await connected('websocket')
+  const { client, socket } = await connectPair('websocket')
   const received: unknown[] = []
   client.onAny((event, payload) => received.push([event, payload]))
   let passed = 0
-  const frames = new TurnFrames(socket.conn, () => {}, { passed: () => passed++ })
+  const frames = new FrameBatch(socket.conn, () => {}, { checkBuffered: () => passed++ })
   let written = 0
   socket.conn.on('packetCreate', () => written++)
   const say = (n: number) => {
@@ -106,7 +106,7 @@ test('frames go straight to ws, but behind what engine.io still has to write', a
 })
 
 test('events are read without the general decoder, those that are not taken go the ordinary way, in order', async () => {
-  const { client, read, socket } = await connected('websocket')
+  const { client, read, socket } = await connectPair('websocket')
   const ordinary: unknown[] = []
   socket.onAny((event, payload) => ordinary.push([event, payload]))
   client.emit('one', { a: 1 }, () => {})
@@ -129,10 +129,10 @@ test('events are read without the general decoder, those that are not taken go t
 })
 
 test('packets that end alike share their end, alone in a turn and with others', async () => {
-  const { client, socket } = await connected('websocket')
+  const { client, socket } = await connectPair('websocket')
   const received: unknown[] = []
   client.onAny((event, payload) => received.push([event, payload]))
-  const frames = new TurnFrames(socket.conn, () => {})
+  const frames = new FrameBatch(socket.conn, () => {})
   const end = Buffer.from(`${JSON.stringify('ü'.repeat(40_000))}]`)
   const packets = ['one', 'two', 'three'].map(event => new Packet(`2[${JSON.stringify(event)},`, end))
   expect(packets[0]?.frame[1]).toBe(end)
@@ -147,7 +147,7 @@ test('packets that end alike share their end, alone in a turn and with others', 
 })
 
 test("Socket.IO's own packets are given their frames, and leave others' options as they are", async () => {
-  const { client, socket } = await connected('websocket')
+  const { client, socket } = await connectPair('websocket')
   const received: unknown[] = []
   client.onAny((event, payload) => received.push([event, payload]))
   const framed: [string, boolean][] = []
@@ -155,7 +155,7 @@ test("Socket.IO's own packets are given their frames, and leave others' options 
     const created = packet as CreatedPacket
     const options = { ...created.options }
     const given = created.options
-    giveFrame(socket.conn, created)
+    preEncodeFrame(socket.conn, created)
     expect(given).toEqual(options)
     framed.push([created.type, created.options?.wsPreEncodedFrame !== undefined])
   })
@@ -182,10 +182,10 @@ test("Socket.IO's own packets are given their frames, and leave others' options 
 })
 
 test('a connection lets go of its request, and works on', async () => {
-  const { client, socket } = await connected('websocket')
+  const { client, socket } = await connectPair('websocket')
   const raw = (socket.conn.transport as unknown as { socket: { _socket: NodeJS.EventEmitter } }).socket._socket
   const listeners = raw.listenerCount('close')
-  slim(socket)
+  releaseRequest(socket)
   expect(socket.request).toBeNull()
   expect(raw.listenerCount('close')).toBe(listeners - 1)
   const closed = new Promise(resolve => socket.on('disconnect', resolve))

@@ -9,17 +9,17 @@ import { fingerprint } from '../../cli/keys/fingerprint.ts'
 import { Sealer } from '../../cli/keys/sealer.ts'
 import {
   type Challenge,
+  formatSealedText,
   identificationText,
-  readSealed,
+  parseSealedText,
   sealedLength,
-  sealedText,
 } from '../../src/protocol/credentials.ts'
-import type { Entry } from '../../src/protocol/frames.ts'
+import type { PresenceEntry } from '../../src/protocol/frames.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
-import { Desk } from '../support/server-harness.ts'
-import { Mesh } from '../support/simulation/mesh.ts'
+import { ServerHarness } from '../support/server-harness.ts'
 import { keyNamed, PlainIdentity } from '../support/simulation/plain-identity.ts'
+import { SimMesh } from '../support/simulation/sim-mesh.ts'
 
 afterAll(stopAll)
 
@@ -54,12 +54,12 @@ describe('a sealed message', () => {
     for (const other of [{ id: 'm2' }, { at: at + 1 }, { from: 'Carla' }, { to: 'Carla' }]) {
       expect(billy.open({ ...sealed, ...other }), JSON.stringify(other)).toBeUndefined()
     }
-    const seal = readSealed(sealed.text)
+    const seal = parseSealedText(sealed.text)
     const bytes = Buffer.from(seal?.body ?? '', 'base64url')
     for (let at = 0; at < bytes.length; at++) {
       const altered = Buffer.from(bytes)
       altered[at] = (altered[at] ?? 0) ^ 1
-      const text = sealedText(anna.key, billy.key, altered.toString('base64url'))
+      const text = formatSealedText(anna.key, billy.key, altered.toString('base64url'))
       expect(billy.open({ id, at: plain.at, from, to, text }), `byte ${at}`).toBeUndefined()
     }
     for (const [one, other] of [
@@ -67,7 +67,7 @@ describe('a sealed message', () => {
       [anna.key, mallory.key],
       [billy.key, anna.key],
     ] as const) {
-      expect(billy.open({ ...sealed, text: sealedText(one, other, seal?.body ?? '') })).toBeUndefined()
+      expect(billy.open({ ...sealed, text: formatSealedText(one, other, seal?.body ?? '') })).toBeUndefined()
     }
     for (const text of [
       '',
@@ -83,8 +83,8 @@ describe('a sealed message', () => {
   test('its recipient, who shares the secret, cannot write in the name of its sender', () => {
     // What Billy seals is signed by Billy, whatever key he puts in front.
     const forged = billy.seal({ ...plain, text: 'I owe Billy 1,000' }, anna.key)
-    const body = readSealed(forged)?.body ?? ''
-    expect(anna.open({ ...plain, text: sealedText(anna.key, billy.key, body) })).toBeUndefined()
+    const body = parseSealedText(forged)?.body ?? ''
+    expect(anna.open({ ...plain, text: formatSealedText(anna.key, billy.key, body) })).toBeUndefined()
   })
 
   test('a key taken over to the curve of agreement is a pair there', () => {
@@ -95,9 +95,9 @@ describe('a sealed message', () => {
 
   test("what siblings tell each other opens with the user's own key only", () => {
     const body = anna.sealForSiblings('{"type":"compare"}')
-    expect(anna.openOfSibling(body)).toBe('{"type":"compare"}')
-    expect(billy.openOfSibling(body)).toBeUndefined()
-    expect(anna.openOfSibling('{"type":"compare"}')).toBeUndefined()
+    expect(anna.openFromSibling(body)).toBe('{"type":"compare"}')
+    expect(billy.openFromSibling(body)).toBeUndefined()
+    expect(anna.openFromSibling('{"type":"compare"}')).toBeUndefined()
   })
 
   test('a key in words: nine of them, the same everywhere', () => {
@@ -109,27 +109,27 @@ describe('a sealed message', () => {
 
 describe('a server', () => {
   function setUp() {
-    const desk = new Desk({}, { auth: 'key' })
-    const link = desk.accept('server-2', 'key')
+    const harness = new ServerHarness({}, { auth: 'key' })
+    const link = harness.acceptLink('server-2', 'key')
     let seq = 0
     /** What a peer tells of its users. */
-    const told = (...changes: Entry[]) => {
+    const told = (...changes: PresenceEntry[]) => {
       const incarnation = 'server-2#1'
       const payload =
         seq === 0
           ? { type: 'snapshot' as const, incarnation, seq: ++seq, users: changes, more: false }
           : { type: 'delta' as const, incarnation, seq: ++seq, changes }
-      desk.step({ type: 'frame', link, frame: { event: 'presence', payload } })
+      harness.step({ type: 'frame', link, frame: { event: 'presence', payload } })
     }
     const join = (user: string, key: string) => {
-      const connection = desk.connect()
-      return { connection, answer: desk.identify(connection, user, 2, keyed(key)) }
+      const connection = harness.connect()
+      return { connection, answer: harness.identify(connection, user, 2, keyed(key)) }
     }
-    return { desk, told, join, link }
+    return { harness, told, join, link }
   }
 
   test('gives a name that is online to its key only, here and on peers', () => {
-    const { desk, told, join } = setUp()
+    const { harness, told, join } = setUp()
     const anna = join('Anna', ANNA)
     expect(anna.answer).toMatchObject({ ok: true, auth: 'key' })
     expect(join('Anna', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
@@ -137,15 +137,15 @@ describe('a server', () => {
     told(['Billy', 1, keyNamed('Billy'), 1])
     expect(join('Billy', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
     expect(join('Billy', keyNamed('Billy')).answer).toMatchObject({ ok: true })
-    const stranger = desk.connect()
-    expect(desk.identify(stranger, 'Carla')).toMatchObject({ ok: false, code: 'unauthorized' })
-    expect(desk.identify(stranger, 'Carla', 1)).toMatchObject({ ok: false, code: 'unauthorized' })
+    const stranger = harness.connect()
+    expect(harness.identify(stranger, 'Carla')).toMatchObject({ ok: false, code: 'unauthorized' })
+    expect(harness.identify(stranger, 'Carla', 1)).toMatchObject({ ok: false, code: 'unauthorized' })
   })
 
   test('frees it when its last connection is gone', () => {
-    const { desk, told, join } = setUp()
+    const { harness, told, join } = setUp()
     const { connection } = join('Anna', ANNA)
-    desk.step({ type: 'disconnected', connection })
+    harness.step({ type: 'disconnected', connection })
     expect(join('Anna', MALLORY).answer).toMatchObject({ ok: true })
     told(['Billy', 1, keyNamed('Billy'), 1])
     told(['Billy', 0])
@@ -153,41 +153,41 @@ describe('a server', () => {
   })
 
   test('holds a name through the grace period of a peer that is out of sight', () => {
-    const { desk, told, join, link } = setUp()
+    const { harness, told, join, link } = setUp()
     told(['Billy', 1, keyNamed('Billy'), 1])
-    desk.step({ type: 'link-closed', link, reason: 'cut' })
-    desk.pass(4_000)
+    harness.step({ type: 'link-closed', link, reason: 'cut' })
+    harness.advance(4_000)
     expect(join('Billy', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
-    desk.pass(2_000)
+    harness.advance(2_000)
     expect(join('Billy', MALLORY).answer).toMatchObject({ ok: true })
   })
 
   test('settles two holders by the older claim, and tells the younger why', () => {
-    const { desk, told, join } = setUp()
+    const { harness, told, join } = setUp()
     const { connection } = join('Anna', MALLORY)
-    told(['Anna', 1, ANNA, desk.wall + desk.now + 1_000])
-    expect(desk.closed.size).toBe(0)
-    told(['Anna', 1, ANNA, desk.wall])
-    expect([...desk.closed.keys()]).toEqual([connection])
-    expect(desk.refusals(connection)).toEqual(['name-taken'])
+    told(['Anna', 1, ANNA, harness.wallOffset + harness.now + 1_000])
+    expect(harness.closed.size).toBe(0)
+    told(['Anna', 1, ANNA, harness.wallOffset])
+    expect([...harness.closed.keys()]).toEqual([connection])
+    expect(harness.refusalCodes(connection)).toEqual(['name-taken'])
   })
 
   test('takes over no time that a peer invents for a key: who holds the name here is not younger for it', () => {
-    const { desk, told, join } = setUp()
+    const { harness, told, join } = setUp()
     told(['Anna', 1, ANNA, Number.MAX_SAFE_INTEGER])
     const { connection } = join('Anna', ANNA)
     // The peer goes on, and a thief takes the name there, a little later than she did here.
-    told(['Anna', 1, MALLORY, desk.wall + desk.now + 1_000])
-    expect(desk.closed.has(connection)).toBe(false)
+    told(['Anna', 1, MALLORY, harness.wallOffset + harness.now + 1_000])
+    expect(harness.closed.has(connection)).toBe(false)
     expect(join('Anna', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
   })
 
   test('a name that passes to another key in one turn of its server has passed here, too', () => {
-    const { desk, told, join } = setUp()
+    const { harness, told, join } = setUp()
     const asker = join('Billy', keyNamed('Billy')).connection
     const holder = () => {
-      desk.step({ type: 'key', connection: asker, user: 'Anna', call: 900 })
-      return desk.answers.get(900)
+      harness.step({ type: 'key', connection: asker, user: 'Anna', call: 900 })
+      return harness.answers.get(900)
     }
     told(['Anna', 1, ANNA, 1])
     expect(holder()).toEqual({ ok: true, key: ANNA })
@@ -198,26 +198,26 @@ describe('a server', () => {
   })
 
   test('takes only what its sender has sealed, and gives it only to the key for which it is', () => {
-    const { desk, join } = setUp()
+    const { harness, join } = setUp()
     const anna = join('Anna', ANNA).connection
     const billy = join('Billy', keyNamed('Billy')).connection
     const message = (to: string) =>
       new PlainIdentity('Anna').seal({ id: 'x', at: 1, from: 'Anna', to: 'Billy', text: 'hi' }, to)
     const told = () =>
-      desk.effects.splice(0).flatMap(one => (one.type === 'emit' && one.message.event === 'im' ? [...one.to] : []))
-    expect(desk.im(anna, 'Billy', 'hi')).toMatchObject({ ok: false, code: 'not-sealed' })
-    expect(desk.im(billy, 'Anna', message(ANNA))).toMatchObject({ ok: false, code: 'not-sealed' })
+      harness.effects.splice(0).flatMap(one => (one.type === 'emit' && one.message.event === 'im' ? [...one.to] : []))
+    expect(harness.im(anna, 'Billy', 'hi')).toMatchObject({ ok: false, code: 'not-sealed' })
+    expect(harness.im(billy, 'Anna', message(ANNA))).toMatchObject({ ok: false, code: 'not-sealed' })
     told()
-    expect(desk.im(anna, 'Billy', message(MALLORY))).toEqual({ ok: true, delivered: 0 })
+    expect(harness.im(anna, 'Billy', message(MALLORY))).toEqual({ ok: true, delivered: 0 })
     expect(told()).toEqual([anna])
-    desk.im(anna, 'Billy', message(keyNamed('Billy')))
+    harness.im(anna, 'Billy', message(keyNamed('Billy')))
     expect(told()).toEqual([billy, anna])
   })
 })
 
 describe('in a mesh', () => {
   function three() {
-    const mesh = new Mesh(7, 3, { auth: 'key' })
+    const mesh = new SimMesh(7, 3, { auth: 'key' })
     const [one, two, last] = mesh.servers
     if (one === undefined || two === undefined || last === undefined) throw new Error('a mesh of three')
     return { mesh, one, two, last }
@@ -230,49 +230,49 @@ describe('in a mesh', () => {
     const { mesh, one, two, last } = three()
     const anna = mesh.join('a', 'Anna', one)
     const billy = mesh.join('b', 'Billy', last)
-    mesh.run(3_000)
-    mesh.say(billy, 'Anna', 'before')
-    mesh.run(1_000)
+    mesh.advance(3_000)
+    mesh.send(billy, 'Anna', 'before')
+    mesh.advance(1_000)
     mesh.cut('server-1', 'server-2')
     mesh.cut('server-1', 'server-3')
-    mesh.run(15_000)
+    mesh.advance(15_000)
     const thief = mesh.join('m', 'Anna', two, 'Mallory')
-    mesh.run(3_000)
+    mesh.advance(3_000)
     // Billy knows Anna's key: what he writes waits for her.
-    mesh.say(billy, 'Anna', 'for Anna only')
-    mesh.say(thief, 'Billy', 'it is me, Anna')
-    mesh.run(3_000)
+    mesh.send(billy, 'Anna', 'for Anna only')
+    mesh.send(thief, 'Billy', 'it is me, Anna')
+    mesh.advance(3_000)
     expect(phase(thief)).toMatchObject({ phase: 'online' })
     expect(texts(thief)).toEqual(['it is me, Anna'])
     expect(texts(billy)).toContain('[signed with another key than before] it is me, Anna')
     expect(billy.events).toContainEqual(expect.objectContaining({ type: 'key', user: 'Anna', state: 'changed' }))
     mesh.heal()
-    mesh.run(30_000)
+    mesh.advance(30_000)
     expect(phase(thief)).toMatchObject({ phase: 'refused', code: 'name-taken' })
     expect(phase(anna)).toMatchObject({ phase: 'online' })
     expect(texts(anna)).toEqual(['before', 'for Anna only'])
-    expect(billy.session?.held).toEqual([])
+    expect(billy.session?.pendingMessages).toEqual([])
   })
 
   test('a key that has changed is not written to until the person trusts it', () => {
     const { mesh, one, last } = three()
     const anna = mesh.join('a', 'Anna', one)
     const billy = mesh.join('b', 'Billy', last)
-    mesh.run(3_000)
-    mesh.say(billy, 'Anna', 'hello')
-    mesh.run(1_000)
+    mesh.advance(3_000)
+    mesh.send(billy, 'Anna', 'hello')
+    mesh.advance(1_000)
     anna.quit()
-    mesh.run(3_000)
+    mesh.advance(3_000)
     const again = mesh.join('a2', 'Anna', one, 'a new laptop')
-    mesh.run(3_000)
-    mesh.say(billy, 'Anna', 'is it you?')
-    mesh.run(10_000)
+    mesh.advance(3_000)
+    mesh.send(billy, 'Anna', 'is it you?')
+    mesh.advance(10_000)
     expect(texts(again)).toEqual([])
     expect(billy.events.filter(event => event.type === 'progress').at(-1)).toMatchObject({
       progress: { reason: 'key-changed' },
     })
-    billy.tell({ type: 'request', request: { type: 'trust', user: 'Anna' } })
-    mesh.run(3_000)
+    billy.step({ type: 'request', request: { type: 'trust', user: 'Anna' } })
+    mesh.advance(3_000)
     expect(texts(again)).toEqual(['is it you?'])
     expect(billy.keys.get('Anna')).toBe(keyNamed('a new laptop'))
   })
@@ -280,15 +280,15 @@ describe('in a mesh', () => {
   test("a message that its sender's key did not seal is dropped, and said to be", () => {
     const { mesh, one } = three()
     const anna = mesh.join('a', 'Anna', one)
-    mesh.run(3_000)
+    mesh.advance(3_000)
     const forge = (text: string) =>
-      anna.tell({
+      anna.step({
         type: 'im',
         dial: 1,
         message: { id: text, at: mesh.now, from: 'Billy', to: 'Anna', text, forwarded: false },
       })
     forge('plain')
-    forge(sealedText(keyNamed('Billy'), ANNA, 'of another message'))
+    forge(formatSealedText(keyNamed('Billy'), ANNA, 'of another message'))
     expect(texts(anna)).toEqual([])
     expect(anna.events.filter(event => event.type === 'forged')).toHaveLength(2)
   })
@@ -296,11 +296,11 @@ describe('in a mesh', () => {
   test('a server that does without keys is left alone by who has one', () => {
     const { mesh, one } = three()
     const anna = mesh.join('a', 'Anna', one)
-    mesh.run(3_000)
+    mesh.advance(3_000)
     const { session } = anna
-    anna.tell({ type: 'closed', dial: 1, reason: 'cut' })
+    anna.step({ type: 'closed', dial: 1, reason: 'cut' })
     const roster = { version: 1, users: ['Anna'] }
-    mesh.run(0)
+    mesh.advance(0)
     const effects = session?.step({ type: 'tick' }, mesh.now + 10_000, mesh.now) ?? []
     const dialled = effects.find(effect => effect.type === 'dial')
     const answer = {
@@ -349,15 +349,15 @@ describe('for real', () => {
     )
     // The same key on a second machine.
     const exported = identity('Anna', 'export', '--user', 'Anna')
-    await exported.ended()
+    await exported.waitForExit()
     writeFileSync(join(folder, 'anna.pem'), exported.out)
     const imported = identity('laptop', 'import', join(folder, 'anna.pem'), '--user', 'Anna')
-    await imported.ended()
+    await imported.waitForExit()
     billy.child.stdin?.write('/key\n/key Carla\n')
     await until('the words are shown', () => /\* the key of Billy: [a-z]+( [a-z]+){8}\n/.test(billy.out))
     await until('and that there are none', () => billy.out.includes('* the key of Carla: not met yet'))
     const shown = identity('Anna', 'show', '--user', 'Anna')
-    await shown.ended()
+    await shown.waitForExit()
     expect(imported.out).toBe(shown.out)
     expect(shown.out).toMatch(/^Anna\n[a-z]+( [a-z]+){8}\n[A-Za-z0-9_-]{43}\n$/)
     const laptop = client('Anna', 1, 'laptop')
@@ -379,15 +379,15 @@ describe('for real', () => {
     const anna = client('Anna', 0)
     await until('she is online', () => anna.out.includes('online at'))
     const thief = client('Anna', 1, 'thief')
-    await thief.ended()
-    expect(thief.exit?.code).toBe(1)
+    await thief.waitForExit()
+    expect(thief.exitStatus?.code).toBe(1)
     expect(thief.out).toBe('mesh-chat: Anna is online with another key; choose another name\n')
     const exported = identity('Anna', 'export', '--user', 'Anna')
-    await exported.ended()
+    await exported.waitForExit()
     writeFileSync(join(folder, 'anna.pem'), exported.out)
     const imported = identity('thief', 'import', join(folder, 'anna.pem'), '--user', 'Anna')
-    await imported.ended()
-    expect(imported.exit?.code).toBe(1)
+    await imported.waitForExit()
+    expect(imported.exitStatus?.code).toBe(1)
     expect(imported.out).toContain('--replace')
   })
 

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
 import { RealClient } from '../support/programs/real-client.ts'
-import { Desk } from '../support/server-harness.ts'
-import { Mesh, type SimServer } from '../support/simulation/mesh.ts'
+import { ServerHarness } from '../support/server-harness.ts'
+import { SimMesh, type SimServer } from '../support/simulation/sim-mesh.ts'
 
 afterAll(stopAll)
 
@@ -16,48 +16,48 @@ describe('in simulation', () => {
   test('one address is enough to meet everyone, and everyone meets the newcomer', () => {
     for (let seed = 1; seed <= 30; seed++) {
       // The first knows nobody; each other knows one, by its address only.
-      const mesh = new Mesh(seed, 5, {
-        knows: ({ id }) => {
+      const mesh = new SimMesh(seed, 5, {
+        initialPeers: ({ id }) => {
           const n = Number(id.slice(-1))
           const seeds = n === 1 ? [] : [`http://server-${1 + ((n * seed) % (n - 1))}:1`]
           return { peers: [], seeds }
         },
       })
       mesh.servers.forEach((server, at) => void mesh.join(`c${at}`, `user ${at}`, server))
-      mesh.run(30_000)
+      mesh.advance(30_000)
       const all = mesh.servers.map((_, at) => `user ${at}`)
       for (const server of mesh.servers) expect(roster(server), `${server.id}, seed ${seed}`).toEqual(all)
     }
   })
 
   test('an address whose server is not there yet is asked again', () => {
-    const mesh = new Mesh(3, 2, {
-      knows: ({ id }) => ({ peers: [], seeds: id === 'server-2' ? ['http://server-1:1'] : [] }),
+    const mesh = new SimMesh(3, 2, {
+      initialPeers: ({ id }) => ({ peers: [], seeds: id === 'server-2' ? ['http://server-1:1'] : [] }),
     })
     const [one, two] = mesh.servers
     if (one === undefined || two === undefined) throw new Error('two')
     mesh.crash(one)
-    mesh.run(20_000)
+    mesh.advance(20_000)
     mesh.join('b', 'Billy', two)
     mesh.boot(one)
-    mesh.run(10_000)
+    mesh.advance(10_000)
     expect(roster(one)).toEqual(['Billy'])
   })
 
   test('a learned peer that is gone for an hour is forgotten by all, and not taught anew; a configured one never is', () => {
-    const mesh = new Mesh(5, 4, {
+    const mesh = new SimMesh(5, 4, {
       // 4 joins; the others have each other in their configs.
-      knows: ({ id }) => {
+      initialPeers: ({ id }) => {
         const others = ['server-1', 'server-2', 'server-3'].filter(one => one !== id)
         const peers = others.map(id => ({ id, url: `http://${id}:1` }))
         return id === 'server-4' ? { peers: [], seeds: ['http://server-1:1'] } : { peers, seeds: [] }
       },
     })
-    mesh.run(20_000)
+    mesh.advance(20_000)
     const [, two, three, four] = mesh.servers
     if (two === undefined || three === undefined || four === undefined) throw new Error('four')
     const anna = mesh.join('a', 'Anna', three)
-    mesh.run(5_000)
+    mesh.advance(5_000)
     const known = () =>
       anna.events
         .filter(event => event.type === 'servers')
@@ -66,28 +66,28 @@ describe('in simulation', () => {
         .sort()
     const reconnect = () => {
       anna.quit()
-      mesh.run(1_000)
-      mesh.open(anna, three)
-      mesh.run(5_000)
+      mesh.advance(1_000)
+      mesh.startClient(anna, three)
+      mesh.advance(5_000)
     }
     expect(known()).toEqual(['server-1', 'server-2', 'server-3', 'server-4'])
     mesh.crash(four)
     mesh.crash(two)
-    mesh.run(HOUR / 2)
+    mesh.advance(HOUR / 2)
     // One that comes back meanwhile is not told of who is gone.
     mesh.boot(two)
-    mesh.run(HOUR / 2 - 60_000)
+    mesh.advance(HOUR / 2 - 60_000)
     reconnect()
     expect(known()).toContain('server-4')
-    mesh.run(120_000)
+    mesh.advance(120_000)
     reconnect()
     expect(known()).toEqual(['server-1', 'server-2', 'server-3'])
     mesh.crash(two)
-    mesh.run(2 * HOUR)
+    mesh.advance(2 * HOUR)
     reconnect()
     expect(known()).toEqual(['server-1', 'server-2', 'server-3'])
     mesh.boot(four)
-    mesh.run(20_000)
+    mesh.advance(20_000)
     reconnect()
     expect(known()).toContain('server-4')
   })
@@ -97,8 +97,8 @@ describe('a config that is read again', () => {
   const address = (n: number) => ({ id: `server-${n}`, url: `http://127.0.0.1:${n}` })
 
   test('new peers are dialled, removed ones dropped and refused, and the others keep their links', () => {
-    const desk = new Desk({})
-    const [two, three] = [desk.accept('server-2'), desk.accept('server-3')]
+    const harness = new ServerHarness({})
+    const [two, three] = [harness.acceptLink('server-2'), harness.acceptLink('server-3')]
     const snapshot = (incarnation: string, user: string) => {
       const users: [string, number][] = [[user, 1]]
       return {
@@ -106,27 +106,27 @@ describe('a config that is read again', () => {
         payload: { type: 'snapshot' as const, incarnation, seq: 1, users, more: false },
       }
     }
-    desk.step({ type: 'frame', link: two, frame: snapshot('server-2#1', 'Billy') })
-    desk.step({ type: 'frame', link: three, frame: snapshot('server-3#1', 'Carla') })
-    desk.pass(1_000)
-    expect(desk.server.roster).toEqual(['Billy', 'Carla'])
-    desk.effects.length = 0
-    desk.step({ type: 'configure', peers: [address(3), address(4)] })
-    desk.pass(1_000)
-    expect(desk.server.roster).toEqual(['Carla'])
-    expect(desk.closed.has(two)).toBe(true)
-    expect(desk.closed.has(three)).toBe(false)
-    expect(desk.effects).toContainEqual(expect.objectContaining({ type: 'dial', peer: 'server-4' }))
-    const again = desk.accept('server-2')
-    expect(desk.effects).toContainEqual(expect.objectContaining({ type: 'refuse', link: again, code: 'removed' }))
+    harness.step({ type: 'frame', link: two, frame: snapshot('server-2#1', 'Billy') })
+    harness.step({ type: 'frame', link: three, frame: snapshot('server-3#1', 'Carla') })
+    harness.advance(1_000)
+    expect(harness.server.roster).toEqual(['Billy', 'Carla'])
+    harness.effects.length = 0
+    harness.step({ type: 'configure', peers: [address(3), address(4)] })
+    harness.advance(1_000)
+    expect(harness.server.roster).toEqual(['Carla'])
+    expect(harness.closed.has(two)).toBe(true)
+    expect(harness.closed.has(three)).toBe(false)
+    expect(harness.effects).toContainEqual(expect.objectContaining({ type: 'dial', peer: 'server-4' }))
+    const again = harness.acceptLink('server-2')
+    expect(harness.effects).toContainEqual(expect.objectContaining({ type: 'refuse', link: again, code: 'removed' }))
     // Not by hearsay either.
-    desk.effects.length = 0
-    desk.step({ type: 'frame', link: three, frame: { event: 'members', payload: [address(2)] } })
-    desk.pass(5_000)
-    expect(desk.effects).not.toContainEqual(expect.objectContaining({ type: 'dial', peer: 'server-2' }))
-    desk.step({ type: 'configure', peers: [address(2), address(3), address(4)] })
-    desk.pass(1_000)
-    expect(desk.effects).toContainEqual(expect.objectContaining({ type: 'dial', peer: 'server-2' }))
+    harness.effects.length = 0
+    harness.step({ type: 'frame', link: three, frame: { event: 'members', payload: [address(2)] } })
+    harness.advance(5_000)
+    expect(harness.effects).not.toContainEqual(expect.objectContaining({ type: 'dial', peer: 'server-2' }))
+    harness.step({ type: 'configure', peers: [address(2), address(3), address(4)] })
+    harness.advance(1_000)
+    expect(harness.effects).toContainEqual(expect.objectContaining({ type: 'dial', peer: 'server-2' }))
   })
 })
 
@@ -175,7 +175,7 @@ describe('for real', () => {
     one.child.kill('SIGHUP')
     await until('it is read', () => one.out.includes('Config read again'))
     await until('the users of the one removed are gone', () => client.roster.join() === 'Anna')
-    expect(client.left.map(({ name }) => name)).toEqual(['Billy'])
+    expect(client.departures.map(({ name }) => name)).toEqual(['Billy'])
     await until('it is kept out', () => two.out.includes('refused the connection: removed'))
     write(1, 2)
     one.child.kill('SIGHUP')
@@ -187,8 +187,8 @@ describe('for real', () => {
   test('what is wrong is told in a line', async () => {
     const wrong = async (...args: string[]) => {
       const program = new Program('daemon', args)
-      await program.ended()
-      return { code: program.exit?.code, out: program.out }
+      await program.waitForExit()
+      return { code: program.exitStatus?.code, out: program.out }
     }
     const [port] = await freePorts(1)
     expect(await wrong('--id', 'x', '--join', 'here')).toMatchObject({

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { Mesh, type SimClient } from '../support/simulation/mesh.ts'
+import { type SimClient, SimMesh } from '../support/simulation/sim-mesh.ts'
 
 const texts = (client: SimClient) => (client.session?.messages ?? []).map(message => message.text)
 const roster = (client: SimClient) => client.session?.roster
 
 function three(seed = 1) {
-  const mesh = new Mesh(seed, 3)
+  const mesh = new SimMesh(seed, 3)
   const [one, two, three] = mesh.servers
   if (one === undefined || two === undefined || three === undefined) throw new Error('a mesh of three')
   return { mesh, one, two, three }
@@ -20,7 +20,7 @@ describe('a mesh of three', () => {
       mesh.join('a2', 'Anna', two),
       mesh.join('z', '__proto__', two),
     ]
-    mesh.run(3_000)
+    mesh.advance(3_000)
     for (const client of clients) expect(roster(client)).toEqual(['Anna', 'Billy', '__proto__'])
     for (const server of mesh.servers) expect(server.core?.roster).toEqual(['Anna', 'Billy', '__proto__'])
   })
@@ -31,12 +31,12 @@ describe('a mesh of three', () => {
     const annaToo = mesh.join('a2', 'Anna', two)
     const billy = mesh.join('b', 'Billy', last)
     const carla = mesh.join('c', 'Carla', last)
-    mesh.run(3_000)
-    mesh.say(billy, 'Anna', 'Hi Anna')
-    mesh.run(1_000)
-    mesh.say(annaToo, 'Billy', 'Hi Billy')
-    mesh.say(annaToo, 'Anna', 'note to self')
-    mesh.run(1_000)
+    mesh.advance(3_000)
+    mesh.send(billy, 'Anna', 'Hi Anna')
+    mesh.advance(1_000)
+    mesh.send(annaToo, 'Billy', 'Hi Billy')
+    mesh.send(annaToo, 'Anna', 'note to self')
+    mesh.advance(1_000)
     for (const client of [anna, annaToo]) {
       expect(texts(client)).toEqual(['Hi Anna', 'Hi Billy', 'note to self'])
       expect(client.shown).toHaveLength(3)
@@ -50,31 +50,31 @@ describe('a mesh of three', () => {
   test('a message to someone offline is held by its sender, and arrives when they come', () => {
     const { mesh, one, two } = three()
     const anna = mesh.join('a', 'Anna', one)
-    mesh.run(2_000)
-    mesh.say(anna, 'Billy', 'are you there?')
-    mesh.run(10_000)
-    expect(anna.session?.held).toHaveLength(1)
+    mesh.advance(2_000)
+    mesh.send(anna, 'Billy', 'are you there?')
+    mesh.advance(10_000)
+    expect(anna.session?.pendingMessages).toHaveLength(1)
     const billy = mesh.join('b', 'Billy', two)
-    mesh.run(3_000)
+    mesh.advance(3_000)
     expect(texts(billy)).toEqual(['are you there?'])
-    expect(anna.session?.held).toEqual([])
+    expect(anna.session?.pendingMessages).toEqual([])
   })
 
   test('a killed server: its clients are elsewhere within seconds, and nobody is a ghost when it is back', () => {
     const { mesh, one, two } = three()
     const anna = mesh.join('a', 'Anna', one)
     const billy = mesh.join('b', 'Billy', two)
-    mesh.run(3_000)
+    mesh.advance(3_000)
     mesh.crash(two)
-    mesh.say(anna, 'Billy', 'still there?')
-    mesh.run(12_000)
+    mesh.send(anna, 'Billy', 'still there?')
+    mesh.advance(12_000)
     expect(billy.connection?.server).not.toBe(two)
     expect(texts(billy)).toEqual(['still there?'])
     mesh.quit(billy)
     mesh.boot(two)
-    mesh.run(12_000)
+    mesh.advance(12_000)
     for (const server of mesh.servers) expect(server.core?.roster).toEqual(['Anna'])
-    expect(anna.session?.held).toEqual([])
+    expect(anna.session?.pendingMessages).toEqual([])
   })
 
   test('a partition: both sides chat on; healed, one roster, and a second client catches up', () => {
@@ -82,30 +82,30 @@ describe('a mesh of three', () => {
     const anna = mesh.join('a1', 'Anna', one)
     const annaToo = mesh.join('a2', 'Anna', last)
     const billy = mesh.join('b', 'Billy', one)
-    mesh.run(3_000)
+    mesh.advance(3_000)
     mesh.cut('server-1', 'server-3')
     mesh.cut('server-2', 'server-3')
-    mesh.run(15_000)
+    mesh.advance(15_000)
     expect(last.core?.roster).toEqual(['Anna'])
-    mesh.say(billy, 'Anna', 'you missed this')
-    mesh.run(5_000)
+    mesh.send(billy, 'Anna', 'you missed this')
+    mesh.advance(5_000)
     expect(texts(anna)).toEqual(['you missed this'])
     expect(texts(annaToo)).toEqual([])
     mesh.heal()
-    mesh.run(20_000)
+    mesh.advance(20_000)
     for (const server of [one, two, last]) expect(server.core?.roster).toEqual(['Anna', 'Billy'])
     expect(texts(annaToo)).toEqual(['you missed this'])
   })
 
   test('a change lost in a short cut is noticed with the next one', () => {
     const { mesh, one, two } = three()
-    mesh.run(2_000)
+    mesh.advance(2_000)
     mesh.cut('server-1', 'server-2')
     mesh.join('a', 'Anna', one)
-    mesh.run(300)
+    mesh.advance(300)
     mesh.heal()
     mesh.join('b', 'Billy', one)
-    mesh.run(4_000)
+    mesh.advance(4_000)
     expect(two.core?.roster).toEqual(['Anna', 'Billy'])
   })
 
@@ -113,14 +113,14 @@ describe('a mesh of three', () => {
     const { mesh, one, two } = three()
     const anna = mesh.join('a1', 'Anna', one)
     const billy = mesh.join('b', 'Billy', two)
-    mesh.run(2_000)
+    mesh.advance(2_000)
     for (let n = 0; n < 300; n++) {
-      mesh.say(billy, 'Anna', `message ${n}`)
-      mesh.run(50)
+      mesh.send(billy, 'Anna', `message ${n}`)
+      mesh.advance(50)
     }
-    mesh.run(5_000)
+    mesh.advance(5_000)
     const late = mesh.join('a2', 'Anna', two)
-    mesh.run(20_000)
+    mesh.advance(20_000)
     expect(texts(late)).toEqual(texts(anna))
     expect(late.shown).toHaveLength(300)
   })

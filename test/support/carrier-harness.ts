@@ -2,16 +2,16 @@
 import { createServer } from 'node:http'
 import { Server } from 'socket.io'
 import type { LinkCarrier } from '../../daemon/links/carrier.ts'
-import { Backbone } from '../../daemon/links/nats/nats-links.ts'
+import { NatsLinks } from '../../daemon/links/nats/nats-links.ts'
 import { SocketLinks } from '../../daemon/links/socket-links.ts'
 import type { Log } from '../../daemon/log/log.ts'
-import { Wire } from '../../daemon/transport/backpressure.ts'
+import { Backpressure } from '../../daemon/transport/backpressure.ts'
 import type { AcceptorFrame, DiallerFrame } from '../../src/protocol/frames.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
 import type { Effect, Input } from '../../src/server/types.ts'
 import { freePorts, until } from './programs/processes.ts'
 
-export interface DeskOptions {
+export interface CarrierHarnessOptions {
   secret?: string
   incarnation?: string
   limits?: Partial<Limits>
@@ -20,9 +20,9 @@ export interface DeskOptions {
   decide?: (input: Extract<Input, { type: 'accepted' }>) => Effect
 }
 
-const silent = { say: () => {}, note: () => {} }
+const nullLog = { write: () => {}, note: () => {} }
 
-export class CarrierDesk {
+export class CarrierHarness {
   readonly id: string
   readonly inputs: Input[] = []
   readonly url: string
@@ -32,7 +32,7 @@ export class CarrierDesk {
   private constructor(
     id: string,
     url: string,
-    options: DeskOptions,
+    options: CarrierHarnessOptions,
     make: (base: ConstructorParameters<typeof SocketLinks>[1]) => LinkCarrier,
     close: () => Promise<unknown>,
   ) {
@@ -45,48 +45,50 @@ export class CarrierDesk {
       if (input.type === 'accepted') this.carrier.perform(decide(input))
     }
     const limits = { ...DEFAULT_LIMITS, ...options.limits }
-    const { secret = '', log = silent } = options
+    const { secret = '', log = nullLog } = options
     this.carrier = make({ self, secret, tls: undefined, limits, log, step })
     this.#close = close
   }
 
-  static async onSockets(id: string, options: DeskOptions = {}): Promise<CarrierDesk> {
+  static async onSockets(id: string, options: CarrierHarnessOptions = {}): Promise<CarrierHarness> {
     const http = createServer()
     const io = new Server(http, { maxHttpBufferSize: 2_000_000 })
-    io.engine.on('connection', engine => new Wire(engine, DEFAULT_LIMITS, silent))
+    io.engine.on('connection', engine => new Backpressure(engine, DEFAULT_LIMITS, nullLog))
     const [port = 0] = await freePorts(1)
     await new Promise<void>(resolve => http.listen(port, '127.0.0.1', resolve))
     const make = (base: ConstructorParameters<typeof SocketLinks>[1]) => new SocketLinks([io], base)
-    return new CarrierDesk(id, `http://127.0.0.1:${port}`, options, make, async () => io.close())
+    return new CarrierHarness(id, `http://127.0.0.1:${port}`, options, make, async () => io.close())
   }
 
-  static async onBackbone(id: string, nats: string, options: DeskOptions = {}): Promise<CarrierDesk> {
-    const holds = (peer: string, user: string): boolean => desk.holds(peer, user)
-    const make = (base: ConstructorParameters<typeof SocketLinks>[1]) => new Backbone({ ...base, urls: [nats], holds })
-    const desk: CarrierDesk = new CarrierDesk(id, 'http://127.0.0.1:1', options, make, async () => {})
-    return desk
+  static async onBackbone(id: string, nats: string, options: CarrierHarnessOptions = {}): Promise<CarrierHarness> {
+    const holds = (peer: string, user: string): boolean => harness.peerHasUser(peer, user)
+    const make = (base: ConstructorParameters<typeof SocketLinks>[1]) => new NatsLinks({ ...base, urls: [nats], holds })
+    const harness: CarrierHarness = new CarrierHarness(id, 'http://127.0.0.1:1', options, make, async () => {})
+    return harness
   }
 
   /** Whether a peer has told that a user is there. */
-  holds(peer: string, user: string): boolean {
-    const links = this.of('accepted').flatMap(({ link, introduction }) => (introduction.id === peer ? [link] : []))
-    return this.of('frame').some(({ link, frame }) => {
+  peerHasUser(peer: string, user: string): boolean {
+    const links = this.inputsOfType('accepted').flatMap(({ link, introduction }) =>
+      introduction.id === peer ? [link] : [],
+    )
+    return this.inputsOfType('frame').some(({ link, frame }) => {
       if (!links.includes(link) || frame.event !== 'presence' || frame.payload.type !== 'delta') return false
       return frame.payload.changes.some(([name]) => name === user)
     })
   }
 
-  of<Type extends Input['type']>(type: Type): Extract<Input, { type: Type }>[] {
+  inputsOfType<Type extends Input['type']>(type: Type): Extract<Input, { type: Type }>[] {
     return this.inputs.filter((input): input is Extract<Input, { type: Type }> => input.type === type)
   }
 
   /** The frames that came over a link. */
-  frames(link: number): (DiallerFrame | AcceptorFrame)[] {
-    return this.of('frame').flatMap(input => (input.link === link ? [input.frame] : []))
+  framesFrom(link: number): (DiallerFrame | AcceptorFrame)[] {
+    return this.inputsOfType('frame').flatMap(input => (input.link === link ? [input.frame] : []))
   }
 
   /** Dials, until a link stands or a reason is told; the number of what came of it in `inputs`. */
-  async dial(other: CarrierDesk, id: string | undefined = other.id): Promise<Input> {
+  async dial(other: CarrierHarness, id: string | undefined = other.id): Promise<Input> {
     const before = this.inputs.length
     this.carrier.perform({ type: 'dial', peer: other.id, url: other.url, id })
     const outcome = () => this.inputs.slice(before).find(({ type }) => type === 'dialled' || type === 'dial-failed')
@@ -97,12 +99,12 @@ export class CarrierDesk {
   }
 
   /** A link to another: its number here, and there. */
-  async link(other: CarrierDesk): Promise<{ out: number; in: number }> {
+  async link(other: CarrierHarness): Promise<{ out: number; in: number }> {
     let dialled = await this.dial(other)
     // A backbone may need a moment to be there.
     for (let tries = 0; dialled.type !== 'dialled' && tries < 100; tries++) dialled = await this.dial(other)
     if (dialled.type !== 'dialled') throw new Error(`${this.id} cannot dial ${other.id}`)
-    return { out: dialled.link, in: other.of('accepted').at(-1)?.link ?? 0 }
+    return { out: dialled.link, in: other.inputsOfType('accepted').at(-1)?.link ?? 0 }
   }
 
   send(link: number, ...frames: (DiallerFrame | AcceptorFrame)[]): void {

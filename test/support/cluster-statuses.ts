@@ -1,9 +1,14 @@
 /** Readings of a mesh that is not there: servers that count evenly, and what is wrong with some of them. */
-import { type ServerStatus, type Survey, serverStatusSchema, surveySchema } from '../../src/protocol/status.ts'
+import {
+  type ClusterStatus,
+  clusterStatusSchema,
+  type ServerStatus,
+  serverStatusSchema,
+} from '../../src/protocol/status.ts'
 
-interface Wrong {
+interface Deviations {
   /** Servers that do not answer. */
-  silent?: readonly number[]
+  unresponsive?: readonly number[]
   /** How each server's status differs from the usual. */
   status?: (n: number) => Partial<ServerStatus>
   /** How a link differs from the usual, as the dialler (outbound) or the acceptor (inbound) tells it. */
@@ -11,12 +16,16 @@ interface Wrong {
 }
 
 /** Of servers 1 … size, so many seconds after their start. Server n takes n messages a second. */
-export function surveyOf(size: number, seconds: number, { silent = [], status, link }: Wrong = {}): Survey {
+export function clusterStatusOf(
+  size: number,
+  seconds: number,
+  { unresponsive = [], status, link }: Deviations = {},
+): ClusterStatus {
   const all = Array.from({ length: size }, (_, at) => at + 1)
   const servers = all.map(n => ({
     id: `server-${n}`,
     url: `http://127.0.0.1:${3000 + n}`,
-    ...(silent.includes(n)
+    ...(unresponsive.includes(n)
       ? {}
       : {
           status: serverStatusSchema.parse({
@@ -36,8 +45,8 @@ export function surveyOf(size: number, seconds: number, { silent = [], status, l
               .filter(peer => peer !== n)
               .map(peer => ({
                 peer: `server-${peer}`,
-                outbound: silent.includes(peer) ? 'waiting' : 'open',
-                inbound: !silent.includes(peer),
+                outbound: unresponsive.includes(peer) ? 'waiting' : 'open',
+                inbound: !unresponsive.includes(peer),
                 rtt: (n + peer) / 10,
                 users: 10 * peer,
                 held: 0,
@@ -47,5 +56,5 @@ export function surveyOf(size: number, seconds: number, { silent = [], status, l
           }),
         }),
   }))
-  return surveySchema.parse({ ok: true, server: 'server-1', servers })
+  return clusterStatusSchema.parse({ ok: true, server: 'server-1', servers })
 }

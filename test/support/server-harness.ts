@@ -1,24 +1,24 @@
 /** A server's core on a table: one hand plays its clients, the other its peers and the clock. */
 import type { AuthMode, Credential } from '../../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
-import type { Fate, Identified } from '../../src/protocol/messages.ts'
+import type { Fate, IdentifyResponse } from '../../src/protocol/messages.ts'
 import { MeshServer } from '../../src/server/server.ts'
 import type { Effect, Input, ServerOptions } from '../../src/server/types.ts'
 
-const WALL = 1_700_000_000_000
+const WALL_CLOCK_OFFSET_MS = 1_700_000_000_000
 
-export class Desk {
+export class ServerHarness {
   readonly server: MeshServer
   now = 1_000
   /** What the wall clock is ahead of the monotonic one. */
-  wall = WALL
+  wallOffset = WALL_CLOCK_OFFSET_MS
   readonly answers = new Map<number, unknown>()
   /** Connections and links that were closed, with why. */
   readonly closed = new Map<number, string>()
   readonly effects: Effect[] = []
-  #numbers = 0
+  #lastNumber = 0
 
-  constructor(limits: Partial<Limits>, more: Partial<ServerOptions> = {}) {
+  constructor(limits: Partial<Limits>, options: Partial<ServerOptions> = {}) {
     this.server = new MeshServer({
       id: 'server-1',
       incarnation: 'first',
@@ -29,25 +29,25 @@ export class Desk {
       random: () => 0.5,
       narrateMessages: false,
       auth: 'open',
-      ...more,
+      ...options,
     })
     this.step({ type: 'start' })
   }
 
   step(input: Input): Effect[] {
-    const effects = this.server.step(input, this.now, this.wall + this.now)
+    const effects = this.server.step(input, this.now, this.wallOffset + this.now)
     for (const effect of effects) {
       if (effect.type === 'answer') this.answers.set(effect.call, effect.payload)
       else if (effect.type === 'close') this.closed.set(effect.connection, effect.reason)
       else if (effect.type === 'hang-up') this.closed.set(effect.link, effect.reason)
     }
     this.effects.push(...effects)
-    if (this.server.gathered) this.step({ type: 'flush' })
+    if (this.server.needsFlush) this.step({ type: 'flush' })
     return effects
   }
 
   /** Lets time pass, tick by tick. */
-  pass(ms: number): void {
+  advance(ms: number): void {
     const until = this.now + ms
     while (this.server.deadline <= until) {
       this.now = Math.max(this.now, this.server.deadline)
@@ -57,16 +57,16 @@ export class Desk {
   }
 
   connect(address?: string): number {
-    const connection = ++this.#numbers
+    const connection = ++this.#lastNumber
     this.step({ type: 'connected', connection, ...(address === undefined ? {} : { address }) })
     return connection
   }
 
-  identify(connection: number, user: string, protocol: 1 | 2 = 2, credential?: Credential): Identified {
-    const call = ++this.#numbers
+  identify(connection: number, user: string, protocol: 1 | 2 = 2, credential?: Credential): IdentifyResponse {
+    const call = ++this.#lastNumber
     const shown = credential === undefined ? {} : { credential }
     this.step({ type: 'identify', connection, user, protocol, call, ...shown })
-    return this.answers.get(call) as Identified
+    return this.answers.get(call) as IdentifyResponse
   }
 
   join(user: string, protocol: 1 | 2 = 2): number {
@@ -76,7 +76,7 @@ export class Desk {
   }
 
   /** The codes of what a connection was refused without having asked. */
-  refusals(connection: number): string[] {
+  refusalCodes(connection: number): string[] {
     return this.effects.flatMap(one =>
       one.type === 'emit' && one.to.includes(connection) && one.message.event === 'refused'
         ? [one.message.payload.code]
@@ -86,15 +86,15 @@ export class Desk {
 
   /** Undefined while the fate is open. */
   im(connection: number, to: string, text = 'hi'): Fate | undefined {
-    const call = ++this.#numbers
-    const message = { id: `m${call}`, at: this.wall + this.now, to, text }
+    const call = ++this.#lastNumber
+    const message = { id: `m${call}`, at: this.wallOffset + this.now, to, text }
     this.step({ type: 'im', connection, message, call })
     return this.answers.get(call) as Fate | undefined
   }
 
   /** A link that a peer dials. */
-  accept(id: string, auth?: AuthMode): number {
-    const link = ++this.#numbers
+  acceptLink(id: string, auth?: AuthMode): number {
+    const link = ++this.#lastNumber
     const told = auth === undefined ? {} : { auth }
     this.step({ type: 'accepted', link, introduction: { id, incarnation: `${id}#1`, protocol: 2, ...told } })
     return link

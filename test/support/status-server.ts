@@ -2,12 +2,12 @@
 import { createServer, type Server as HttpServer } from 'node:http'
 import { Server } from 'socket.io'
 
-export class SurveyServer {
+export class StatusServer {
   /** Called for each question; undefined: it is not answered. */
   answer: () => unknown
   /** Questions and connections so far. */
-  asked = 0
-  connections = 0
+  requestCount = 0
+  connectionCount = 0
   readonly port: number
   readonly #io: Server
   readonly #http: HttpServer
@@ -18,20 +18,20 @@ export class SurveyServer {
     this.port = port
     this.answer = answer
     io.on('connection', socket => {
-      this.connections++
+      this.connectionCount++
       socket.on('survey', (acknowledge: (payload: unknown) => void) => {
-        this.asked++
+        this.requestCount++
         const payload = this.answer()
         if (payload !== undefined) acknowledge(payload)
       })
     })
   }
 
-  static async start(port: number, answer: () => unknown): Promise<SurveyServer> {
+  static async start(port: number, answer: () => unknown): Promise<StatusServer> {
     const http = createServer()
     const io = new Server(http)
     await new Promise<void>(resolve => http.listen(port, '127.0.0.1', resolve))
-    return new SurveyServer(http, io, port, answer)
+    return new StatusServer(http, io, port, answer)
   }
 
   get url(): string {
@@ -39,7 +39,7 @@ export class SurveyServer {
   }
 
   /** Ends all connections, as a server does with those who do not say who they are. */
-  showOut(): void {
+  disconnectAll(): void {
     this.#io.disconnectSockets(true)
   }
 

@@ -14,13 +14,13 @@ export interface Command {
   run: (model: Model, rest: string) => ScreenRequest[]
 }
 
-const say = (model: Model, text: string, tone: 'info' | 'error' = 'info'): ScreenRequest[] => {
+const showNotice = (model: Model, text: string, tone: 'info' | 'error' = 'info'): ScreenRequest[] => {
   model.notice = { text, tone }
   return []
 }
 
 /** Opens the thread with whoever `rest` begins with; answers with the text behind the name. */
-function openNamed(model: Model, rest: string): string | undefined {
+function openThreadFromArgs(model: Model, rest: string): string | undefined {
   // A name may hold spaces: the longest known name that the line begins with, else the first word.
   const known = [...model.threads.keys(), ...model.online].filter(
     name => rest === name || rest.startsWith(`${name} `) || rest.startsWith(`${name}\n`),
@@ -29,10 +29,10 @@ function openNamed(model: Model, rest: string): string | undefined {
   const [word = ''] = /^\S+/.exec(rest) ?? []
   const name = parseUserName(longest ?? word)
   if (!name.ok) {
-    say(model, name.reason, 'error')
+    showNotice(model, name.reason, 'error')
     return undefined
   }
-  model.open(name.value)
+  model.openThread(name.value)
   return rest.slice((longest ?? word).length).trim()
 }
 
@@ -42,7 +42,7 @@ export const COMMANDS: readonly Command[] = [
     usage: 'NAME [TEXT]',
     help: 'open the thread with NAME, and send TEXT there',
     run: (model, rest) => {
-      const text = openNamed(model, rest)
+      const text = openThreadFromArgs(model, rest)
       return text ? [{ type: 'send', to: model.current?.name ?? '', text }, { type: 'save' }] : [{ type: 'save' }]
     },
   },
@@ -51,7 +51,7 @@ export const COMMANDS: readonly Command[] = [
     usage: 'NAME',
     help: 'open the thread with NAME',
     run: (model, rest) => {
-      openNamed(model, rest)
+      openThreadFromArgs(model, rest)
       return [{ type: 'save' }]
     },
   },
@@ -60,9 +60,9 @@ export const COMMANDS: readonly Command[] = [
     usage: 'TEXT',
     help: 'answer whoever wrote last',
     run: (model, rest) => {
-      if (model.lastFrom === undefined) return say(model, 'nobody has written yet', 'error')
-      model.open(model.lastFrom)
-      return [{ type: 'send', to: model.lastFrom, text: rest }, { type: 'save' }]
+      if (model.lastSender === undefined) return showNotice(model, 'nobody has written yet', 'error')
+      model.openThread(model.lastSender)
+      return [{ type: 'send', to: model.lastSender, text: rest }, { type: 'save' }]
     },
   },
   {
@@ -79,7 +79,7 @@ export const COMMANDS: readonly Command[] = [
     usage: 'TEXT',
     help: 'look for TEXT in this thread, from its end back',
     run: (model, rest) => {
-      if (model.current === undefined) return say(model, 'no thread is open', 'error')
+      if (model.current === undefined) return showNotice(model, 'no thread is open', 'error')
       return openSearch(model, rest)
     },
   },
@@ -89,11 +89,11 @@ export const COMMANDS: readonly Command[] = [
     help: 'close this thread; what was said stays in the history',
     run: model => {
       const { current } = model
-      if (current === undefined) return say(model, 'no thread is open', 'error')
+      if (current === undefined) return showNotice(model, 'no thread is open', 'error')
       model.current = undefined
       model.threads.delete(current.name)
-      const next = model.ordered()[0]
-      if (next !== undefined) model.open(next.name)
+      const next = model.threadsByActivity()[0]
+      if (next !== undefined) model.openThread(next.name)
       return [{ type: 'save' }]
     },
   },
@@ -112,11 +112,11 @@ export const COMMANDS: readonly Command[] = [
     help: 'no bell for messages of NAME, or of this thread; again: the bell is back',
     run: (model, rest) => {
       const name = rest || model.current?.name
-      if (name === undefined) return say(model, 'usage: /mute NAME', 'error')
+      if (name === undefined) return showNotice(model, 'usage: /mute NAME', 'error')
       const { muted } = model.preferences
       const was = muted.includes(name)
-      prefer(model, { muted: was ? muted.filter(one => one !== name) : [...muted, name] })
-      say(model, was ? `${name} rings again` : `${name} does not ring any more`)
+      changePreferences(model, { muted: was ? muted.filter(one => one !== name) : [...muted, name] })
+      showNotice(model, was ? `${name} rings again` : `${name} does not ring any more`)
       return [{ type: 'save' }]
     },
   },
@@ -126,8 +126,8 @@ export const COMMANDS: readonly Command[] = [
     help: 'do not show what NAME writes from now on; it goes into the history only',
     run: (model, rest) => {
       const { ignored } = model.preferences
-      prefer(model, { ignored: [...ignored.filter(one => one !== rest), rest] })
-      say(model, `${rest} is ignored; /unignore ${rest} takes it back`)
+      changePreferences(model, { ignored: [...ignored.filter(one => one !== rest), rest] })
+      showNotice(model, `${rest} is ignored; /unignore ${rest} takes it back`)
       return [{ type: 'save' }]
     },
   },
@@ -137,10 +137,11 @@ export const COMMANDS: readonly Command[] = [
     help: 'show again what NAME writes; without a name, tell who is ignored',
     run: (model, rest) => {
       const { ignored } = model.preferences
-      if (rest === '') return say(model, ignored.length === 0 ? 'nobody is ignored' : `ignored: ${ignored.join(', ')}`)
-      if (!ignored.includes(rest)) return say(model, `${rest} is not ignored`, 'error')
-      prefer(model, { ignored: ignored.filter(one => one !== rest) })
-      say(model, `${rest} is not ignored any more`)
+      if (rest === '')
+        return showNotice(model, ignored.length === 0 ? 'nobody is ignored' : `ignored: ${ignored.join(', ')}`)
+      if (!ignored.includes(rest)) return showNotice(model, `${rest} is not ignored`, 'error')
+      changePreferences(model, { ignored: ignored.filter(one => one !== rest) })
+      showNotice(model, `${rest} is not ignored any more`)
       return [{ type: 'save' }]
     },
   },
@@ -150,15 +151,15 @@ export const COMMANDS: readonly Command[] = [
     help: 'show in words whose key NAME has, and yours, to compare them with NAME in another way',
     run: (model, rest) => {
       const name = rest || model.current?.name
-      if (model.ownKey === undefined) return say(model, 'this mesh does not know its users by keys', 'error')
-      const theirs = name === undefined ? undefined : model.keys.get(name)
+      if (model.ownKey === undefined) return showNotice(model, 'this mesh does not know its users by keys', 'error')
+      const theirs = name === undefined ? undefined : model.userKeys.get(name)
       const own = `your key: ${fingerprint(model.ownKey)}`
-      if (name === undefined || name === model.user) return say(model, own)
-      model.open(name)
-      model.current?.note(own, 0)
+      if (name === undefined || name === model.user) return showNotice(model, own)
+      model.openThread(name)
+      model.current?.addNote(own, 0)
       const changed = model.changedKeys.get(name)
-      model.current?.note(`key of ${name}: ${theirs === undefined ? 'not met yet' : fingerprint(theirs)}`, 0)
-      if (changed !== undefined) model.current?.warn(`not trusted: ${fingerprint(changed)}`, 0)
+      model.current?.addNote(`key of ${name}: ${theirs === undefined ? 'not met yet' : fingerprint(theirs)}`, 0)
+      if (changed !== undefined) model.current?.addWarning(`not trusted: ${fingerprint(changed)}`, 0)
       return []
     },
   },
@@ -167,8 +168,8 @@ export const COMMANDS: readonly Command[] = [
     usage: 'NAME',
     help: 'take the other key that NAME has now; what waits for NAME goes out, sealed with it',
     run: (model, rest) => {
-      if (!model.changedKeys.has(rest)) return say(model, `the key of ${rest} has not changed`, 'error')
-      say(model, `the key of ${rest} is trusted`)
+      if (!model.changedKeys.has(rest)) return showNotice(model, `the key of ${rest} has not changed`, 'error')
+      showNotice(model, `the key of ${rest} is trusted`)
       return [{ type: 'trust', user: rest }]
     },
   },
@@ -176,7 +177,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'set',
     usage: '[NAME [VALUE]]',
     help: 'show or change a setting',
-    run: (model, rest) => set(model, rest),
+    run: (model, rest) => runSetCommand(model, rest),
   },
   {
     name: 'help',
@@ -191,38 +192,38 @@ export const COMMANDS: readonly Command[] = [
   { name: 'quit', usage: '', help: 'leave', run: () => [{ type: 'quit' }] },
 ]
 
-function prefer(model: Model, change: Partial<Preferences>): void {
+function changePreferences(model: Model, change: Partial<Preferences>): void {
   model.preferences = { ...model.preferences, ...change }
 }
 
-function set(model: Model, rest: string): ScreenRequest[] {
+function runSetCommand(model: Model, rest: string): ScreenRequest[] {
   const [name = '', value = ''] = rest.split(/\s+/)
   const shown = (one: (typeof SETTINGS)[number]) => `${one.name} ${settingValue(model.preferences, one.name)}`
-  if (name === '') return say(model, SETTINGS.map(shown).join(', '))
+  if (name === '') return showNotice(model, SETTINGS.map(shown).join(', '))
   const setting = SETTINGS.find(one => one.name === name)
-  if (setting === undefined) return say(model, `settings: ${SETTINGS.map(one => one.name).join(', ')}`, 'error')
-  if (value === '') return say(model, `${shown(setting)} (${setting.values.join(', ')}): ${setting.help}`)
+  if (setting === undefined) return showNotice(model, `settings: ${SETTINGS.map(one => one.name).join(', ')}`, 'error')
+  if (value === '') return showNotice(model, `${shown(setting)} (${setting.values.join(', ')}): ${setting.help}`)
   const changed = withSetting(model.preferences, setting, value)
-  if (changed === undefined) return say(model, `${name} can be ${setting.values.join(', ')}`, 'error')
+  if (changed === undefined) return showNotice(model, `${name} can be ${setting.values.join(', ')}`, 'error')
   model.preferences = changed
-  say(model, shown(setting))
+  showNotice(model, shown(setting))
   return [{ type: 'save' }]
 }
 
 /** Runs a line without its slash. */
 export function runCommand(model: Model, line: string): ScreenRequest[] {
   const [, name = '', rest = ''] = /^(\S*)\s*([\s\S]*)$/.exec(line) ?? []
-  const command = COMMANDS.find(one => one.name === name) ?? unique(name)
+  const command = COMMANDS.find(one => one.name === name) ?? commandByPrefix(name)
   if (command === undefined)
-    return say(model, `there is no command /${name}; /help shows them, // sends a slash`, 'error')
+    return showNotice(model, `there is no command /${name}; /help shows them, // sends a slash`, 'error')
   if (rest === '' && command.usage !== '' && !command.usage.startsWith('[')) {
-    return say(model, `usage: /${command.name} ${command.usage}`, 'error')
+    return showNotice(model, `usage: /${command.name} ${command.usage}`, 'error')
   }
   return command.run(model, rest.trim())
 }
 
 /** The one command that begins so. */
-function unique(start: string): Command | undefined {
+function commandByPrefix(start: string): Command | undefined {
   const found = COMMANDS.filter(one => start !== '' && one.name.startsWith(start))
   return found.length === 1 ? found[0] : undefined
 }

@@ -2,12 +2,12 @@
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
 /** Steps that can be undone. */
-const UNDO = 200
+const MAX_UNDO_STEPS = 200
 
 /** A word's character, for moving and cutting by words. */
-const WORD = /[\p{L}\p{N}\p{M}_]/u
+const WORD_CHARACTER = /[\p{L}\p{N}\p{M}_]/u
 
-const EDITS = [
+const EDIT_ACTIONS = [
   'line-start',
   'line-end',
   'left',
@@ -25,20 +25,20 @@ const EDITS = [
   'transpose',
   'undo',
 ] as const
-export type Edit = (typeof EDITS)[number]
+export type EditAction = (typeof EDIT_ACTIONS)[number]
 
-const edits = new Set<string>(EDITS)
+const editActions = new Set<string>(EDIT_ACTIONS)
 
-export function isEdit(action: string): action is Edit {
-  return edits.has(action)
+export function isEditAction(action: string): action is EditAction {
+  return editActions.has(action)
 }
 
 export class Editor {
   #text = ''
   #cursor = 0
-  #undo: { text: string; cursor: number }[] = []
+  #undoStack: { text: string; cursor: number }[] = []
   /** What was cut last; shared by all editors, as one pair of hands is. */
-  static #cut = ''
+  static #clipboard = ''
 
   get text(): string {
     return this.#text
@@ -59,10 +59,10 @@ export class Editor {
   }
 
   /** Takes the text out: what was composed is sent. */
-  take(): string {
+  takeText(): string {
     const text = this.#text
     this.#change('', 0)
-    this.#undo = []
+    this.#undoStack = []
     return text
   }
 
@@ -71,10 +71,10 @@ export class Editor {
     this.#change(this.#text.slice(0, start) + text + this.#text.slice(this.#cursor), start + text.length)
   }
 
-  edit(edit: Edit): void {
+  apply(action: EditAction): void {
     const text = this.#text
     const at = this.#cursor
-    switch (edit) {
+    switch (action) {
       case 'line-start':
         this.#cursor = lineStart(text, at)
         return
@@ -82,10 +82,10 @@ export class Editor {
         this.#cursor = lineEnd(text, at)
         return
       case 'left':
-        this.#cursor = before(text, at)
+        this.#cursor = previousBoundary(text, at)
         return
       case 'right':
-        this.#cursor = after(text, at)
+        this.#cursor = nextBoundary(text, at)
         return
       case 'word-left':
         this.#cursor = wordLeft(text, at)
@@ -94,9 +94,9 @@ export class Editor {
         this.#cursor = wordRight(text, at)
         return
       case 'delete-left':
-        return this.#remove(before(text, at), at, false)
+        return this.#remove(previousBoundary(text, at), at, false)
       case 'delete-right':
-        return this.#remove(at, after(text, at), false)
+        return this.#remove(at, nextBoundary(text, at), false)
       case 'cut-word-left':
         return this.#remove(wordLeft(text, at), at, true)
       case 'cut-white-left':
@@ -107,14 +107,14 @@ export class Editor {
         return this.#remove(lineStart(text, at), at, true)
       case 'cut-line-right': {
         const end = lineEnd(text, at)
-        return this.#remove(at, end === at ? after(text, at) : end, true)
+        return this.#remove(at, end === at ? nextBoundary(text, at) : end, true)
       }
       case 'paste-cut':
-        return this.insert(Editor.#cut)
+        return this.insert(Editor.#clipboard)
       case 'transpose':
         return this.#transpose()
       case 'undo': {
-        const last = this.#undo.pop()
+        const last = this.#undoStack.pop()
         if (last === undefined) return
         this.#text = last.text
         this.#cursor = last.cursor
@@ -123,9 +123,9 @@ export class Editor {
   }
 
   #transpose(): void {
-    const end = this.#cursor === this.#text.length ? this.#cursor : after(this.#text, this.#cursor)
-    const middle = before(this.#text, end)
-    const start = before(this.#text, middle)
+    const end = this.#cursor === this.#text.length ? this.#cursor : nextBoundary(this.#text, this.#cursor)
+    const middle = previousBoundary(this.#text, end)
+    const start = previousBoundary(this.#text, middle)
     if (start === middle) return
     const swapped = this.#text.slice(middle, end) + this.#text.slice(start, middle)
     this.#change(this.#text.slice(0, start) + swapped + this.#text.slice(end), end)
@@ -133,20 +133,20 @@ export class Editor {
 
   #remove(start: number, end: number, cut: boolean): void {
     if (start === end) return
-    if (cut) Editor.#cut = this.#text.slice(start, end)
+    if (cut) Editor.#clipboard = this.#text.slice(start, end)
     this.#change(this.#text.slice(0, start) + this.#text.slice(end), start)
   }
 
   #change(text: string, cursor: number): void {
-    this.#undo.push({ text: this.#text, cursor: this.#cursor })
-    if (this.#undo.length > UNDO) this.#undo.shift()
+    this.#undoStack.push({ text: this.#text, cursor: this.#cursor })
+    if (this.#undoStack.length > MAX_UNDO_STEPS) this.#undoStack.shift()
     this.#text = text
     this.#cursor = cursor
   }
 }
 
 /** The boundary before a place; looks at its own line only, so that a long text costs no more than its line. */
-function before(text: string, at: number): number {
+function previousBoundary(text: string, at: number): number {
   if (at === 0) return 0
   const start = lineStart(text, at)
   if (start === at) return at - 1
@@ -155,7 +155,7 @@ function before(text: string, at: number): number {
   return last
 }
 
-function after(text: string, at: number): number {
+function nextBoundary(text: string, at: number): number {
   for (const { segment } of graphemes.segment(text.slice(at, at + 64))) return at + segment.length
   return at
 }
@@ -171,14 +171,14 @@ function lineEnd(text: string, at: number): number {
 
 function wordLeft(text: string, at: number): number {
   let place = at
-  while (place > 0 && !WORD.test(text[place - 1] ?? '')) place--
-  while (place > 0 && WORD.test(text[place - 1] ?? '')) place--
+  while (place > 0 && !WORD_CHARACTER.test(text[place - 1] ?? '')) place--
+  while (place > 0 && WORD_CHARACTER.test(text[place - 1] ?? '')) place--
   return place
 }
 
 function wordRight(text: string, at: number): number {
   let place = at
-  while (place < text.length && !WORD.test(text[place] ?? '')) place++
-  while (place < text.length && WORD.test(text[place] ?? '')) place++
+  while (place < text.length && !WORD_CHARACTER.test(text[place] ?? '')) place++
+  while (place < text.length && WORD_CHARACTER.test(text[place] ?? '')) place++
   return place
 }

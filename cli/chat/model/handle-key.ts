@@ -1,48 +1,49 @@
 import { compareNames } from '../../../src/protocol/names.ts'
 import type { Key } from '../../terminal/key-decoder.ts'
 import { COMMANDS, runCommand } from './commands.ts'
-import { isEdit } from './editor.ts'
-import { choose, type Finder, matches, openFinder } from './finder.ts'
+import { isEditAction } from './editor.ts'
+import { type Finder, finderMatches, moveSelection, openFinder } from './finder.ts'
 import type { Action } from './keymap.ts'
 import type { Model, ScreenRequest } from './model.ts'
 import { pageSize, scroll } from './scroll.ts'
-import { actOnSearch, openSearch, searchTyped } from './search.ts'
-import { whatIsNeeded, whatWasRead } from './update.ts'
+import { handleSearchAction, openSearch, restartSearch } from './search.ts'
+import { markOpenThreadRead, pagesNeeded } from './update.ts'
 
 /** A paste longer than so many characters, or lines, is asked about. */
-const LONG_PASTE = 4_000
+const LONG_PASTE_CHARS = 4_000
 const LONG_PASTE_LINES = 20
 /** Lines kept of what was entered. */
-const ENTERED = 500
+const MAX_INPUT_HISTORY = 500
 
 /** Brings a key into the model; answers with what the world is to do. */
-export function press(model: Model, key: Key): ScreenRequest[] {
-  const leaving = model.leaving
-  model.leaving = false
+export function handleKey(model: Model, key: Key): ScreenRequest[] {
+  const quitArmed = model.quitArmed
+  model.quitArmed = false
   model.notice = undefined
-  if (model.pasted !== undefined) return answerPaste(model, key)
-  const requests = pressed(model, key, leaving)
-  return [...requests, ...whatIsNeeded(model), ...whatWasRead(model)]
+  if (model.pendingPaste !== undefined) return handlePasteConfirmation(model, key)
+  const requests = dispatchKey(model, key, quitArmed)
+  return [...requests, ...pagesNeeded(model), ...markOpenThreadRead(model)]
 }
 
-function pressed(model: Model, key: Key, leaving: boolean): ScreenRequest[] {
+function dispatchKey(model: Model, key: Key, quitArmed: boolean): ScreenRequest[] {
   if (key.type !== 'key') {
     if (model.overlay !== undefined) model.overlay = undefined
-    else if (key.type === 'paste' && isLong(key.text)) askAboutPaste(model, key.text)
-    else if (key.text === '?' && key.type === 'text' && editor(model).text === '') return act(model, 'help', leaving)
-    else editor(model).insert(typed(key.text))
+    else if (key.type === 'paste' && isLongPaste(key.text)) askToConfirmPaste(model, key.text)
+    else if (key.text === '?' && key.type === 'text' && activeEditor(model).text === '')
+      return handleAction(model, 'help', quitArmed)
+    else activeEditor(model).insert(sanitizeInput(key.text))
     model.completion = undefined
-    return model.search === undefined ? [] : searchTyped(model, model.search)
+    return model.search === undefined ? [] : restartSearch(model, model.search)
   }
   const nth = /^M-([1-9])$/.exec(key.name)
-  if (nth !== null) return openNth(model, Number(nth[1]))
+  if (nth !== null) return openNthThread(model, Number(nth[1]))
   const action = model.bindings.get(key.name)
   if (action !== 'complete' && action !== 'complete-back') model.completion = undefined
-  return action === undefined ? [] : act(model, action, leaving)
+  return action === undefined ? [] : handleAction(model, action, quitArmed)
 }
 
 /** What is typed or pasted as text: line breaks as one sort, tabs as spaces, no other control. */
-function typed(text: string): string {
+function sanitizeInput(text: string): string {
   return text
     .replace(/\r\n?/g, '\n')
     .replaceAll('\t', '    ')
@@ -50,28 +51,28 @@ function typed(text: string): string {
 }
 
 /** The composer that takes what is typed: of the open thread, or the one for commands where none is open. */
-function editor(model: Model) {
-  return model.search?.editor ?? model.finder?.editor ?? model.current?.editor ?? model.loose
+function activeEditor(model: Model) {
+  return model.search?.editor ?? model.finder?.editor ?? model.current?.editor ?? model.commandEditor
 }
 
-function act(model: Model, action: Action, leaving: boolean): ScreenRequest[] {
-  if (model.overlay !== undefined) return actOnOverlay(model, action)
-  if (model.finder !== undefined) return actOnFinder(model, model.finder, action)
-  if (model.search !== undefined) return actOnSearch(model, model.search, action)
-  const composer = editor(model)
+function handleAction(model: Model, action: Action, quitArmed: boolean): ScreenRequest[] {
+  if (model.overlay !== undefined) return handleOverlayAction(model, action)
+  if (model.finder !== undefined) return handleFinderAction(model, model.finder, action)
+  if (model.search !== undefined) return handleSearchAction(model, model.search, action)
+  const composer = activeEditor(model)
   switch (action) {
     case 'search':
       if (model.current === undefined) model.notice = { text: 'no thread is open', tone: 'error' }
       return model.current === undefined ? [] : openSearch(model, '')
     case 'send':
-      return send(model)
+      return submit(model)
     case 'new-line':
       composer.insert('\n')
       return []
     case 'earlier':
-      return recall(model, -1)
+      return recallInput(model, -1)
     case 'later':
-      return recall(model, 1)
+      return recallInput(model, 1)
     case 'page-up':
       return scroll(model, -pageSize(model))
     case 'page-down':
@@ -82,12 +83,12 @@ function act(model: Model, action: Action, leaving: boolean): ScreenRequest[] {
     case 'escape':
       return scroll(model, Number.POSITIVE_INFINITY)
     case 'next-thread':
-      return step(model, 1)
+      return switchThread(model, 1)
     case 'last-thread':
-      return step(model, -1)
+      return switchThread(model, -1)
     case 'unread-thread': {
-      const unread = model.ordered().find(thread => thread.unread > 0)
-      if (unread !== undefined) return open(model, unread.name)
+      const unread = model.threadsByActivity().find(thread => thread.unreadCount > 0)
+      if (unread !== undefined) return openThread(model, unread.name)
       model.notice = { text: 'nothing is unread', tone: 'info' }
       return []
     }
@@ -115,21 +116,21 @@ function act(model: Model, action: Action, leaving: boolean): ScreenRequest[] {
         composer.set('')
         return []
       }
-      if (leaving) return [{ type: 'quit' }]
-      model.leaving = true
+      if (quitArmed) return [{ type: 'quit' }]
+      model.quitArmed = true
       model.notice = { text: '^C again leaves, and so does /quit', tone: 'info' }
       return []
     case 'delete-or-leave':
       if (composer.text === '') return [{ type: 'quit' }]
-      composer.edit('delete-right')
+      composer.apply('delete-right')
       return []
     default:
-      composer.edit(action)
+      composer.apply(action)
       return []
   }
 }
 
-function actOnOverlay(model: Model, action: Action): ScreenRequest[] {
+function handleOverlayAction(model: Model, action: Action): ScreenRequest[] {
   const page = pageSize(model)
   const move: Partial<Record<Action, number>> = { earlier: -1, later: 1, 'page-up': -page, 'page-down': page }
   const by = move[action]
@@ -139,26 +140,26 @@ function actOnOverlay(model: Model, action: Action): ScreenRequest[] {
   return []
 }
 
-function actOnFinder(model: Model, finder: Finder, action: Action): ScreenRequest[] {
+function handleFinderAction(model: Model, finder: Finder, action: Action): ScreenRequest[] {
   switch (action) {
     case 'earlier':
     case 'last-thread':
     case 'complete-back':
-      choose(model, finder, -1)
+      moveSelection(model, finder, -1)
       return []
     case 'later':
     case 'next-thread':
     case 'complete':
     case 'find-people':
     case 'find-entered':
-      choose(model, finder, 1)
+      moveSelection(model, finder, 1)
       return []
     case 'send': {
-      const chosen = matches(model, finder)[finder.index]
+      const chosen = finderMatches(model, finder)[finder.selectedIndex]
       model.finder = undefined
       if (chosen === undefined) return []
-      if (finder.kind === 'people') return open(model, chosen)
-      editor(model).set(chosen)
+      if (finder.kind === 'people') return openThread(model, chosen)
+      activeEditor(model).set(chosen)
       return []
     }
     case 'escape':
@@ -169,92 +170,94 @@ function actOnFinder(model: Model, finder: Finder, action: Action): ScreenReques
     case 'suspend':
       return [{ type: action }]
     default:
-      if (isEdit(action)) finder.editor.edit(action)
-      finder.index = 0
+      if (isEditAction(action)) finder.editor.apply(action)
+      finder.selectedIndex = 0
       return []
   }
 }
 
 /** A paste so long may be a mistake: it is asked about. */
-function isLong(text: string): boolean {
-  return text.length > LONG_PASTE || text.split(/\r\n?|\n/, LONG_PASTE_LINES + 1).length > LONG_PASTE_LINES
+function isLongPaste(text: string): boolean {
+  return text.length > LONG_PASTE_CHARS || text.split(/\r\n?|\n/, LONG_PASTE_LINES + 1).length > LONG_PASTE_LINES
 }
 
-function askAboutPaste(model: Model, text: string): void {
-  model.pasted = typed(text)
-  const lines = model.pasted.split('\n').length
-  const what = lines > 1 ? `${lines} lines` : `${model.pasted.length} characters`
+function askToConfirmPaste(model: Model, text: string): void {
+  model.pendingPaste = sanitizeInput(text)
+  const lines = model.pendingPaste.split('\n').length
+  const what = lines > 1 ? `${lines} lines` : `${model.pendingPaste.length} characters`
   model.notice = { text: `put ${what} into the message? Enter does, any other key does not`, tone: 'info' }
 }
 
-function answerPaste(model: Model, key: Key): ScreenRequest[] {
-  const text = model.pasted ?? ''
-  model.pasted = undefined
+function handlePasteConfirmation(model: Model, key: Key): ScreenRequest[] {
+  const text = model.pendingPaste ?? ''
+  model.pendingPaste = undefined
   const yes = key.type === 'key' ? key.name === 'enter' : key.type === 'text' && key.text.toLowerCase() === 'y'
-  if (yes) editor(model).insert(text)
+  if (yes) activeEditor(model).insert(text)
   return []
 }
 
-function send(model: Model): ScreenRequest[] {
-  const composer = editor(model)
+function submit(model: Model): ScreenRequest[] {
+  const composer = activeEditor(model)
   if (composer.text.trim() === '') return []
   const command = composer.text.startsWith('/') && !composer.text.startsWith('//')
   if (!command && model.current === undefined) {
     model.notice = { text: 'nobody is chosen yet: /msg NAME opens a thread', tone: 'error' }
     return []
   }
-  const text = composer.take()
-  if (model.entered.at(-1) !== text) model.entered.push(text)
-  if (model.entered.length > ENTERED) model.entered.shift()
-  model.enteredAt = undefined
+  const text = composer.takeText()
+  if (model.inputHistory.at(-1) !== text) model.inputHistory.push(text)
+  if (model.inputHistory.length > MAX_INPUT_HISTORY) model.inputHistory.shift()
+  model.inputHistoryIndex = undefined
   if (command) return runCommand(model, text.slice(1))
   return [{ type: 'send', to: model.current?.name ?? '', text: text.replace(/^\/\//, '/') }]
 }
 
 /** Up and down move between the lines of a long message first, then through what was entered. */
-function recall(model: Model, by: -1 | 1): ScreenRequest[] {
-  const composer = editor(model)
+function recallInput(model: Model, by: -1 | 1): ScreenRequest[] {
+  const composer = activeEditor(model)
   const { text, cursor } = composer
   const inLine = by < 0 ? text.slice(0, cursor).includes('\n') : text.slice(cursor).includes('\n')
-  if (inLine && model.enteredAt === undefined) {
-    composer.edit(by < 0 ? 'line-start' : 'line-end')
-    composer.edit(by < 0 ? 'left' : 'right')
+  if (inLine && model.inputHistoryIndex === undefined) {
+    composer.apply(by < 0 ? 'line-start' : 'line-end')
+    composer.apply(by < 0 ? 'left' : 'right')
     return []
   }
-  const at = (model.enteredAt ?? model.entered.length) + by
-  if (at < 0 || at > model.entered.length || (by > 0 && model.enteredAt === undefined)) return []
-  model.enteredAt = at === model.entered.length ? undefined : at
-  composer.set(model.entered[at] ?? '')
+  const at = (model.inputHistoryIndex ?? model.inputHistory.length) + by
+  if (at < 0 || at > model.inputHistory.length || (by > 0 && model.inputHistoryIndex === undefined)) return []
+  model.inputHistoryIndex = at === model.inputHistory.length ? undefined : at
+  composer.set(model.inputHistory[at] ?? '')
   return []
 }
 
-function open(model: Model, name: string): ScreenRequest[] {
-  model.open(name)
+function openThread(model: Model, name: string): ScreenRequest[] {
+  model.openThread(name)
   return [{ type: 'save' }]
 }
 
-function openNth(model: Model, nth: number): ScreenRequest[] {
-  const thread = model.ordered()[nth - 1]
-  return thread === undefined ? [] : open(model, thread.name)
+function openNthThread(model: Model, nth: number): ScreenRequest[] {
+  const thread = model.threadsByActivity()[nth - 1]
+  return thread === undefined ? [] : openThread(model, thread.name)
 }
 
 /** Through the threads with a message, then those online with whom there is none yet. */
-function step(model: Model, by: 1 | -1): ScreenRequest[] {
-  const spoken = model.ordered().filter(thread => thread.entries.length > 0 || thread.editor.text !== '')
-  const names = spoken.map(thread => thread.name)
+function switchThread(model: Model, by: 1 | -1): ScreenRequest[] {
+  const activeThreads = model
+    .threadsByActivity()
+    .filter(thread => thread.entries.length > 0 || thread.editor.text !== '')
+  const names = activeThreads.map(thread => thread.name)
   const known = new Set(names).add(model.user)
-  const strangers = [...model.online].filter(name => !known.has(name))
+  const withoutThread = [...model.online].filter(name => !known.has(name))
   const current = model.current?.name
-  if (current !== undefined && !names.includes(current) && !strangers.includes(current)) strangers.push(current)
-  names.push(...strangers.sort(compareNames))
+  if (current !== undefined && !names.includes(current) && !withoutThread.includes(current)) withoutThread.push(current)
+  names.push(...withoutThread.sort(compareNames))
   if (names.length === 0) return []
   const at = current === undefined ? (by > 0 ? -1 : 0) : names.indexOf(current)
-  return open(model, names[(at + by + names.length) % names.length] ?? '')
+  return openThread(model, names[(at + by + names.length) % names.length] ?? '')
 }
 
 /** Completes the word before the cursor: a command at the beginning of a line, else a name; again, the next one. */
 function complete(model: Model, by: 1 | -1): ScreenRequest[] {
-  const composer = editor(model)
+  const composer = activeEditor(model)
   const { completion } = model
   if (completion === undefined) {
     const before = composer.text.slice(0, composer.cursor)

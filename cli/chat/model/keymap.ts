@@ -1,8 +1,8 @@
-import type { Edit } from './editor.ts'
+import type { EditAction } from './editor.ts'
 
 /** What a key can do. The meaning of each is in `actions.ts`. */
 export type Action =
-  | Edit
+  | EditAction
   | 'send'
   | 'new-line'
   | 'earlier'
@@ -77,11 +77,14 @@ export const KEYMAP: readonly Binding[] = [
 ]
 
 /** What each key does: the table, and over it a person's own bindings (key → action), but for unknown actions. */
-export function bind(own: Readonly<Record<string, string>>): { bindings: Map<string, Action>; unknown: string[] } {
+export function resolveBindings(overrides: Readonly<Record<string, string>>): {
+  bindings: Map<string, Action>
+  unknown: string[]
+} {
   const bindings = new Map(KEYMAP.flatMap(({ keys, action }) => keys.map((key): [string, Action] => [key, action])))
   const actions = new Set<string>(KEYMAP.map(({ action }) => action))
   const unknown: string[] = []
-  for (const [key, action] of Object.entries(own)) {
+  for (const [key, action] of Object.entries(overrides)) {
     if (actions.has(action)) bindings.set(key, action as Action)
     else unknown.push(action)
   }

@@ -3,7 +3,7 @@ import { ConfusableNames } from '../../../src/common/confusables.ts'
 import { type NameList, SortedNames } from '../../../src/common/sorted-names.ts'
 import { Editor } from './editor.ts'
 import type { Finder } from './finder.ts'
-import { type Action, bind } from './keymap.ts'
+import { type Action, resolveBindings } from './keymap.ts'
 import { DEFAULT_PREFERENCES, type Preferences } from './preferences.ts'
 import { Thread } from './thread.ts'
 
@@ -16,7 +16,7 @@ export type ScreenRequest =
   /** The thread was read up to a hybrid time. */
   | { type: 'read'; thread: string; at: number }
   /** Read a part of the open thread's history: the last, the one before or behind what is there, the first. */
-  | { type: 'page'; way: 'latest' | 'before' | 'behind' | 'first' }
+  | { type: 'page'; part: 'latest' | 'before' | 'behind' | 'first' }
   /** Look for a text in the open thread, from its end or from what was found last. */
   | { type: 'search'; text: string; older: boolean }
   /** The person says that a user's new key is theirs. */
@@ -50,21 +50,21 @@ export class Model {
   /** The sorted names online in the whole mesh. */
   online: NameList = new SortedNames()
   /** Who has more than one connection. */
-  connections: ReadonlyMap<string, number> = new Map()
+  connectionCounts: ReadonlyMap<string, number> = new Map()
   /** Who of those looks like somebody else. */
-  readonly lookAlikes = new ConfusableNames()
+  readonly confusables = new ConfusableNames()
   /** Whether the roster was told since the connection stands: its first telling is no coming of anybody. */
-  rosterKnown = false
+  hasRoster = false
   /** Whether there may be more of a thread on disk. */
   hasHistory = false
   /** Whose key is whose, where the mesh knows its users by keys; who has another now, which nobody has trusted yet. */
-  keys: ReadonlyMap<string, string> = new Map()
+  userKeys: ReadonlyMap<string, string> = new Map()
   readonly changedKeys = new Map<string, string>()
   ownKey: string | undefined
   readonly threads = new Map<string, Thread>()
   current: Thread | undefined
   /** The composer where no thread is open. */
-  readonly loose = new Editor()
+  readonly commandEditor = new Editor()
   notice: Notice | undefined
   overlay: 'help' | undefined
   /** Rows by which the overlay is scrolled. */
@@ -75,22 +75,22 @@ export class Model {
   finder: Finder | undefined
   search: Search | undefined
   /** A paste that waits for a yes. */
-  pasted: string | undefined
+  pendingPaste: string | undefined
   /** Who wrote last. */
-  lastFrom: string | undefined
+  lastSender: string | undefined
   columns = 80
   rows = 24
   /** What was entered, oldest first, and which of it stands in the composer. */
-  entered: string[] = []
-  enteredAt: number | undefined
+  inputHistory: string[] = []
+  inputHistoryIndex: number | undefined
   completion: Completion | undefined
   /** ^C was pressed on an empty line: the next one leaves. */
-  leaving = false
+  quitArmed = false
 
   constructor(user: string, preferences: Preferences = DEFAULT_PREFERENCES) {
     this.user = user
     this.preferences = preferences
-    const { bindings, unknown } = bind(preferences.keys)
+    const { bindings, unknown } = resolveBindings(preferences.keys)
     this.bindings = bindings
     if (unknown.length > 0) this.notice = { text: `no such action: ${unknown.join(', ')}`, tone: 'error' }
   }
@@ -100,52 +100,52 @@ export class Model {
   }
 
   /** The thread with a user, made when there is none. */
-  thread(name: string): Thread {
+  ensureThread(name: string): Thread {
     let thread = this.threads.get(name)
     if (thread === undefined) {
       thread = new Thread(name)
-      if (this.hasHistory) thread.stored(0)
+      if (this.hasHistory) thread.markStored(0)
       this.threads.set(name, thread)
     }
     return thread
   }
 
   /** Threads in the order of last activity, those without a message last. */
-  ordered(): Thread[] {
+  threadsByActivity(): Thread[] {
     return [...this.threads.values()].sort((a, b) => b.lastAt - a.lastAt || (a.name < b.name ? -1 : 1))
   }
 
   /** Opens a thread; one that was left without a word is forgotten. */
-  open(name: string): void {
+  openThread(name: string): void {
     const last = this.current
     if (last?.name === name) return
     if (last !== undefined) {
-      last.newFrom = undefined
-      last.marked = undefined
+      last.firstUnreadId = undefined
+      last.searchMatch = undefined
       if (last.entries.length === 0 && last.editor.text === '') this.threads.delete(last.name)
     }
-    const thread = this.thread(name)
+    const thread = this.ensureThread(name)
     this.current = thread
-    this.warnOfLookAlike(thread)
-    if (thread.unread > 0) {
+    this.warnIfConfusable(thread)
+    if (thread.unreadCount > 0) {
       const messages = thread.entries.filter(entry => entry.kind === 'message' && entry.from !== this.user)
-      thread.newFrom = messages.at(-thread.unread)?.id
+      thread.firstUnreadId = messages.at(-thread.unreadCount)?.id
     }
-    this.enteredAt = undefined
+    this.inputHistoryIndex = undefined
     this.completion = undefined
   }
 
   /** Says in a thread, once for each, that its name is easily taken for that of somebody else who is online. */
-  warnOfLookAlike(thread: Thread): void {
-    const alike = this.lookAlikes.of(thread.name)
-    if (alike === undefined || alike === thread.looksLike) return
-    thread.looksLike = alike
-    thread.warn(`${thread.name} looks like ${alike}, who is online, and is somebody else.`, 0)
+  warnIfConfusable(thread: Thread): void {
+    const alike = this.confusables.find(thread.name)
+    if (alike === undefined || alike === thread.confusableWith) return
+    thread.confusableWith = alike
+    thread.addWarning(`${thread.name} looks like ${alike}, who is online, and is somebody else.`, 0)
   }
 
-  get unread(): number {
+  get unreadCount(): number {
     let unread = 0
-    for (const thread of this.threads.values()) unread += thread.unread
+    for (const thread of this.threads.values()) unread += thread.unreadCount
     return unread
   }
 }

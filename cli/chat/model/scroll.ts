@@ -4,28 +4,28 @@ import type { Model, ScreenRequest } from './model.ts'
 import type { Thread } from './thread.ts'
 
 /** A place in the rows of a thread: an entry by its index, and one of its rows. */
-export interface Place {
+export interface RowPosition {
   index: number
   row: number
 }
 
 /** Rows of messages on the screen. */
-function bodyRows(model: Model): number {
+function bodyHeight(model: Model): number {
   return layout(model, composerText(model)).body
 }
 
 /** What stands in the composer's place. */
 function composerText(model: Model): string {
-  return (model.search?.editor ?? model.finder?.editor ?? model.current?.editor ?? model.loose).text
+  return (model.search?.editor ?? model.finder?.editor ?? model.current?.editor ?? model.commandEditor).text
 }
 
 /** How far a page goes: a row of what was seen stays in view. */
 export function pageSize(model: Model): number {
-  return Math.max(1, bodyRows(model) - 1)
+  return Math.max(1, bodyHeight(model) - 1)
 }
 
 /** The lowest row in view. */
-export function bottomPlace(thread: Thread, rowsOf: (index: number) => number): Place {
+export function bottomPosition(thread: Thread, rowsOf: (index: number) => number): RowPosition {
   const { anchor } = thread
   const last = thread.entries.length - 1
   if (anchor === undefined) return { index: last, row: rowsOf(last) - 1 }
@@ -34,7 +34,7 @@ export function bottomPlace(thread: Thread, rowsOf: (index: number) => number): 
 }
 
 /** Entries left before the edge of what is read, when more is asked for. */
-const NEAR = 30
+const PREFETCH_ENTRIES = 30
 
 /** Moves the view of the open thread by so many rows; at its end it follows what comes. */
 export function scroll(model: Model, by: number): ScreenRequest[] {
@@ -42,36 +42,36 @@ export function scroll(model: Model, by: number): ScreenRequest[] {
   if (thread === undefined || thread.entries.length === 0) return []
   const { main, body } = layout(model, composerText(model))
   const rowsOf = (index: number) => entryRows(thread, index, model.user, main).length
-  if (by === Number.POSITIVE_INFINITY && !thread.end) {
+  if (by === Number.POSITIVE_INFINITY && !thread.hasEnd) {
     thread.anchor = undefined
-    return [{ type: 'page', way: 'latest' }]
+    return [{ type: 'page', part: 'latest' }]
   }
-  if (by === Number.NEGATIVE_INFINITY && !thread.start) return [{ type: 'page', way: 'first' }]
-  let place = bottomPlace(thread, rowsOf)
+  if (by === Number.NEGATIVE_INFINITY && !thread.hasStart) return [{ type: 'page', part: 'first' }]
+  let place = bottomPosition(thread, rowsOf)
   if (by === Number.POSITIVE_INFINITY) place = { index: thread.entries.length, row: 0 }
-  else if (by === Number.NEGATIVE_INFINITY) place = move({ index: 0, row: 0 }, body - 1, thread, rowsOf)
+  else if (by === Number.NEGATIVE_INFINITY) place = movePosition({ index: 0, row: 0 }, body - 1, thread, rowsOf)
   else {
-    place = move(place, by, thread, rowsOf)
+    place = movePosition(place, by, thread, rowsOf)
     // Where the beginning is in view, it stands at the top.
-    const top = move(place, -(body - 1), thread, rowsOf)
-    if (top.index < 0) place = move({ index: 0, row: 0 }, body - 1, thread, rowsOf)
+    const top = movePosition(place, -(body - 1), thread, rowsOf)
+    if (top.index < 0) place = movePosition({ index: 0, row: 0 }, body - 1, thread, rowsOf)
   }
   const last = thread.entries.length - 1
   const entry = thread.entries[place.index]
-  if (thread.end && (entry === undefined || (place.index === last && place.row >= rowsOf(last) - 1))) {
+  if (thread.hasEnd && (entry === undefined || (place.index === last && place.row >= rowsOf(last) - 1))) {
     thread.anchor = undefined
-    thread.below = 0
+    thread.newBelow = 0
   } else {
     const lowest = entry ?? thread.entries[last]
     if (lowest !== undefined) thread.anchor = { entry: lowest, row: entry === undefined ? rowsOf(last) - 1 : place.row }
   }
-  if (by < 0 && !thread.start && place.index < NEAR + body) return [{ type: 'page', way: 'before' }]
-  if (by > 0 && !thread.end && place.index > last - NEAR) return [{ type: 'page', way: 'behind' }]
+  if (by < 0 && !thread.hasStart && place.index < PREFETCH_ENTRIES + body) return [{ type: 'page', part: 'before' }]
+  if (by > 0 && !thread.hasEnd && place.index > last - PREFETCH_ENTRIES) return [{ type: 'page', part: 'behind' }]
   return []
 }
 
 /** Past the beginning the index is -1, past the end it is the number of entries. */
-function move(from: Place, by: number, thread: Thread, rowsOf: (index: number) => number): Place {
+function movePosition(from: RowPosition, by: number, thread: Thread, rowsOf: (index: number) => number): RowPosition {
   let { index, row } = from
   row += by
   while (row < 0) {

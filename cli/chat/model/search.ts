@@ -1,4 +1,4 @@
-import { Editor, isEdit } from './editor.ts'
+import { Editor, isEditAction } from './editor.ts'
 import type { Action } from './keymap.ts'
 import type { Model, ScreenRequest, Search } from './model.ts'
 import { scroll } from './scroll.ts'
@@ -8,22 +8,22 @@ export function openSearch(model: Model, text: string): ScreenRequest[] {
   const search: Search = { editor: new Editor(), state: 'idle' }
   search.editor.insert(text)
   model.search = search
-  return text === '' ? [] : searchTyped(model, search)
+  return text === '' ? [] : restartSearch(model, search)
 }
 
 /** What is looked for has changed: anew from the end of the thread. */
-export function searchTyped(model: Model, search: Search): ScreenRequest[] {
+export function restartSearch(model: Model, search: Search): ScreenRequest[] {
   const { text } = search.editor
   if (text === '') {
     search.state = 'idle'
-    if (model.current !== undefined) model.current.marked = undefined
+    if (model.current !== undefined) model.current.searchMatch = undefined
     return []
   }
   search.state = 'looking'
   return [{ type: 'search', text, older: false }]
 }
 
-export function actOnSearch(model: Model, search: Search, action: Action): ScreenRequest[] {
+export function handleSearchAction(model: Model, search: Search, action: Action): ScreenRequest[] {
   const { text } = search.editor
   switch (action) {
     case 'search':
@@ -37,14 +37,14 @@ export function actOnSearch(model: Model, search: Search, action: Action): Scree
     case 'escape':
     case 'cancel':
       model.search = undefined
-      if (model.current !== undefined) model.current.marked = undefined
+      if (model.current !== undefined) model.current.searchMatch = undefined
       return scroll(model, Number.POSITIVE_INFINITY)
     case 'redraw':
     case 'suspend':
       return [{ type: action }]
     default:
-      if (!isEdit(action)) return []
-      search.editor.edit(action)
-      return search.editor.text === text ? [] : searchTyped(model, search)
+      if (!isEditAction(action)) return []
+      search.editor.apply(action)
+      return search.editor.text === text ? [] : restartSearch(model, search)
   }
 }

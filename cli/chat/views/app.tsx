@@ -1,7 +1,7 @@
 import { Box, Text } from 'ink'
 import { memo } from 'react'
 import { type ThemeName, toneColor } from '../model/theme.ts'
-import { type Row, type Segment, sameRow } from './row.ts'
+import { type Row, rowsEqual, type Segment } from './row.ts'
 
 /** Puts rows on the terminal, one `Text` a row; those left out stay as they are. Without a theme, no colour. */
 export function App({ rows, theme }: { rows: readonly (Row | undefined)[]; theme: ThemeName | undefined }) {
@@ -28,7 +28,7 @@ const Line = memo(
           ))}
     </Text>
   ),
-  (a, b) => a.theme === b.theme && sameRow(a.row, b.row),
+  (a, b) => a.theme === b.theme && rowsEqual(a.row, b.row),
 )
 
 function style({ text, tone, bold, dim, inverse }: Segment, theme: ThemeName | undefined) {

@@ -1,14 +1,14 @@
 import { wrap } from '../../terminal/width.ts'
 
 /** Columns of threads and roster, and of the line between them and the messages. */
-const SIDEBAR = 20
+const SIDEBAR_COLUMNS = 20
 /** A screen narrower than this has no room for them. */
-const NARROW = 60
+const MIN_COLUMNS_FOR_SIDEBAR = 60
 /** Most rows of the composer; a longer text scrolls in them. */
-const COMPOSER_ROWS = 6
+const MAX_COMPOSER_ROWS = 6
 
 /** What the layout needs to know of the model. */
-export interface Measured {
+export interface LayoutInput {
   columns: number
   rows: number
   preferences: { sidebar: boolean }
@@ -26,14 +26,14 @@ export interface Layout {
 
 export const PROMPT = '› '
 
-export function layout(measured: Measured, composerText: string): Layout {
-  const height = Math.max(1, measured.rows - 1)
-  const sidebar = measured.preferences.sidebar && measured.columns >= NARROW ? SIDEBAR : 0
-  const main = Math.max(1, measured.columns - (sidebar > 0 ? sidebar + 2 : 0))
+export function layout(input: LayoutInput, composerText: string): Layout {
+  const height = Math.max(1, input.rows - 1)
+  const sidebar = input.preferences.sidebar && input.columns >= MIN_COLUMNS_FOR_SIDEBAR ? SIDEBAR_COLUMNS : 0
+  const main = Math.max(1, input.columns - (sidebar > 0 ? sidebar + 2 : 0))
   const status = height >= 3 ? 1 : 0
   const header = height >= 4 ? 1 : 0
-  const wanted = composerRows(composerText, measured.columns).length
-  const composer = Math.max(1, Math.min(wanted, COMPOSER_ROWS, height - status - header - 1))
+  const wanted = composerRows(composerText, input.columns).length
+  const composer = Math.max(1, Math.min(wanted, MAX_COMPOSER_ROWS, height - status - header - 1))
   return { sidebar, main, header, status, composer, body: Math.max(0, height - header - status - composer) }
 }
 

@@ -1,4 +1,4 @@
-import { fitted, width } from '../../terminal/width.ts'
+import { fitToColumns, width } from '../../terminal/width.ts'
 import type { Tone } from '../model/theme.ts'
 
 /** A part of a row in one style. */
@@ -18,12 +18,12 @@ export function rowText(row: Row): string {
 }
 
 /** A row of at most so many columns: what comes first stands whole if it can. */
-export function cut(segments: Row, columns: number): Row {
+export function truncateRow(segments: Row, columns: number): Row {
   const row: Segment[] = []
   let left = columns
   for (const segment of segments) {
     const wide = width(segment.text)
-    row.push(wide <= left ? segment : { ...segment, text: fitted(segment.text, left) })
+    row.push(wide <= left ? segment : { ...segment, text: fitToColumns(segment.text, left) })
     left -= Math.min(left, wide)
     if (left === 0) break
   }
@@ -31,7 +31,7 @@ export function cut(segments: Row, columns: number): Row {
 }
 
 /** Whether two rows look alike. */
-export function sameRow(a: Row | undefined, b: Row | undefined): boolean {
+export function rowsEqual(a: Row | undefined, b: Row | undefined): boolean {
   return (
     a === b ||
     (a !== undefined &&

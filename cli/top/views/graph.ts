@@ -1,24 +1,24 @@
 import type { Row } from '../../chat/views/row.ts'
 import type { TopModel } from '../model.ts'
-import { BARS, height, rate } from './format.ts'
+import { BARS, formatRate, sparklineMax } from './format.ts'
 
 /** Rows of the bars: fewer tell no more than a sparkline does, more tell nothing new. */
-const LEAST = 3
-const MOST = 10
+const MIN_ROWS = 3
+const MAX_ROWS = 10
 
 /** Messages a second in the whole mesh, in bars as high as there is room; none where there is too little. */
-export function graphRows(model: TopModel, columns: number, room: number): Row[] {
+export function graphRows(model: TopModel, columns: number, availableRows: number): Row[] {
   // A blank row, and one that tells the scale.
-  const rows = Math.min(MOST, room - 2)
+  const rows = Math.min(MAX_ROWS, availableRows - 2)
   const values = model.mesh.accepted.tail(columns)
-  if (rows < LEAST || values.length === 0) return []
-  const most = height([values])
+  if (rows < MIN_ROWS || values.length === 0) return []
+  const max = sparklineMax([values])
   const bars = Array.from({ length: rows }, (_, row): Row => {
     const above = (rows - 1 - row) * BARS.length
-    const text = values.map(value => bar(value, (rows * BARS.length) / most, above)).join('')
+    const text = values.map(value => bar(value, (rows * BARS.length) / max, above)).join('')
     return [{ text: text.padStart(columns), tone: 'accent' }]
   })
-  const scale = `, at most ${rate(most)}, in ${values.length} s`
+  const scale = `, at most ${formatRate(max)}, in ${values.length} s`
   return [
     [],
     [

@@ -1,72 +1,72 @@
 /** The whole screen of `top` as rows: a pure function of the model. */
-import { visibleLine } from '../../../src/protocol/text.ts'
-import { cut, type Row, type Segment } from '../../chat/views/row.ts'
-import { SORTINGS, type TopModel } from '../model.ts'
-import { count, height, rate, span, sparkline } from './format.ts'
+import { sanitizeLine } from '../../../src/protocol/text.ts'
+import { type Row, type Segment, truncateRow } from '../../chat/views/row.ts'
+import { SORT_KEYS, type TopModel } from '../model.ts'
+import { formatCount, formatDuration, formatRate, sparkline, sparklineMax } from './format.ts'
 import { graphRows } from './graph.ts'
-import { layout } from './layout.ts'
+import { computeLayout } from './layout.ts'
 import { matrixRows } from './matrix.ts'
 import { tableRows } from './table.ts'
 
 /** @param now on the clock by which the mesh was told its readings, ms */
-export function topPicture(model: TopModel, now: number): Row[] {
-  const at = layout(model)
+export function renderTop(model: TopModel, now: number): Row[] {
+  const layout = computeLayout(model)
   const rows: Row[] = [titleRow(model, now)]
-  if (at.head >= 5) rows.push(totalsRow(model, at.columns), messagesRow(model, at.columns), [])
-  const table = tableRows(model, at, now)
-  if (at.head >= 2) rows.push(table.head)
+  if (layout.summaryRows >= 5) rows.push(totalsRow(model, layout.columns), messagesRow(model, layout.columns), [])
+  const table = tableRows(model, layout, now)
+  if (layout.summaryRows >= 2) rows.push(table.head)
   rows.push(...table.rows)
-  if (at.matrix !== undefined) rows.push([], ...matrixRows(model, at, at.matrix))
-  const body = Math.max(1, model.rows - at.foot)
-  rows.push(...graphRows(model, at.columns, body - rows.length))
+  if (layout.matrix !== undefined) rows.push([], ...matrixRows(model, layout, layout.matrix))
+  const body = Math.max(1, model.rows - layout.footerRows)
+  rows.push(...graphRows(model, layout.columns, body - rows.length))
   while (rows.length < body) rows.push([])
-  if (at.foot > 0) rows.push(footRow(model))
-  return rows.map(row => cut(row, at.columns))
+  if (layout.footerRows > 0) rows.push(footRow(model))
+  return rows.map(row => truncateRow(row, layout.columns))
 }
 
 function titleRow(model: TopModel, now: number): Row {
   const { source, mesh } = model
   const row: Segment[] = [{ text: 'mesh-chat top', bold: true }, { text: '  ' }]
-  if (model.paused) row.push({ text: 'paused', tone: 'warn', bold: true }, { text: '  ' })
+  if (model.isPaused) row.push({ text: 'paused', tone: 'warn', bold: true }, { text: '  ' })
   switch (source?.phase) {
     case undefined:
     case 'connecting':
       row.push({ text: '◌ ', tone: 'warn' }, { text: `asking ${source?.url ?? ''}…` })
       break
     case 'live':
-      row.push({ text: '● ', tone: 'good' }, { text: `${mesh.asked ?? ''} at ${source.url}` })
+      row.push({ text: '● ', tone: 'good' }, { text: `${mesh.askedServer ?? ''} at ${source.url}` })
       break
     case 'refused':
       row.push(
         { text: '○ ', tone: 'bad' },
-        { text: `${source.url} refuses: ${visibleLine(source.reason)}`, tone: 'bad' },
+        { text: `${source.url} refuses: ${sanitizeLine(source.reason)}`, tone: 'bad' },
       )
       break
     case 'lost':
-      row.push({ text: '○ ', tone: 'bad' }, { text: `${source.url}: ${visibleLine(source.reason)}`, tone: 'bad' })
+      row.push({ text: '○ ', tone: 'bad' }, { text: `${source.url}: ${sanitizeLine(source.reason)}`, tone: 'bad' })
   }
   // What is shown is old then.
-  if (source?.phase !== 'live' && mesh.at !== undefined) {
-    row.push({ text: `  as it was ${span(now - mesh.at)} ago`, tone: 'warn' })
+  if (source?.phase !== 'live' && mesh.updatedAt !== undefined) {
+    row.push({ text: `  as it was ${formatDuration(now - mesh.updatedAt)} ago`, tone: 'warn' })
   }
   return row
 }
 
 function totalsRow(model: TopModel, columns: number): Row {
   const { mesh } = model
-  if (mesh.at === undefined) return []
+  if (mesh.updatedAt === undefined) return []
   const totals = mesh.totals()
   const size = mesh.servers.size
   const whole = (part: number, all: number): Pick<Segment, 'tone'> => ({ tone: part < all ? 'bad' : 'good' })
   const above = (value: number): Pick<Segment, 'tone'> => (value > 0 ? { tone: 'warn' } : {})
   const parts: [string, string, Pick<Segment, 'tone'>?][] = [
     ['servers', `${totals.answering}/${size}`, whole(totals.answering, size)],
-    ['links', `${count(totals.open)}/${count(totals.links)}`, whole(totals.open, totals.links)],
-    ['online', mesh.online === undefined ? '-' : count(mesh.online)],
-    ['connections', count(totals.connections)],
-    ['slow', count(totals.slow), above(totals.slow)],
-    ['held', count(totals.held)],
-    ['refused/s', rate(totals.refused), above(totals.refused)],
+    ['links', `${formatCount(totals.open)}/${formatCount(totals.links)}`, whole(totals.open, totals.links)],
+    ['online', mesh.online === undefined ? '-' : formatCount(mesh.online)],
+    ['connections', formatCount(totals.connections)],
+    ['slow', formatCount(totals.slow), above(totals.slow)],
+    ['held', formatCount(totals.held)],
+    ['refused/s', formatRate(totals.refused), above(totals.refused)],
   ]
   const row: Segment[] = []
   let used = 0
@@ -83,12 +83,12 @@ function totalsRow(model: TopModel, columns: number): Row {
 /** Messages a second in the whole mesh, and what was handed to connections. */
 function messagesRow(model: TopModel, columns: number): Row {
   const { mesh } = model
-  if (mesh.at === undefined) return []
+  if (mesh.updatedAt === undefined) return []
   const both = columns >= 50
   const shown = [
     { label: 'messages/s ', series: mesh.accepted },
     ...(both ? [{ label: '  delivered/s ', series: mesh.delivered }] : []),
-  ].map(({ label, series }) => ({ label, series, number: `${rate(series.last)} `.padStart(6) }))
+  ].map(({ label, series }) => ({ label, series, number: `${formatRate(series.last)} `.padStart(6) }))
   const used = shown.reduce((sum, { label, number }) => sum + label.length + number.length, 0)
   const room = Math.floor((columns - used) / shown.length)
   return shown.flatMap(({ label, series, number }): Segment[] => {
@@ -96,18 +96,18 @@ function messagesRow(model: TopModel, columns: number): Row {
     return [
       { text: label, dim: true },
       { text: number, bold: true },
-      { text: sparkline(values, room, height([values])), tone: 'accent' },
+      { text: sparkline(values, room, sparklineMax([values])), tone: 'accent' },
     ]
   })
 }
 
 function footRow(model: TopModel): Row {
-  if (!model.help) return [{ text: `? keys  q leaves  sorted by ${model.sorting}`, dim: true }]
+  if (!model.isHelpOpen) return [{ text: `? keys  q leaves  sorted by ${model.sortKey}`, dim: true }]
   const keys: [string, string][] = [
     ['q', 'leave'],
-    ['s', `sort: ${SORTINGS.join(', ')}`],
+    ['s', `sort: ${SORT_KEYS.join(', ')}`],
     ['↑↓ jk PgUp PgDn', 'scroll'],
-    ['space', model.paused ? 'go on' : 'pause'],
+    ['space', model.isPaused ? 'go on' : 'pause'],
   ]
   return keys.flatMap(([key, help]): Segment[] => [{ text: `${key} `, tone: 'accent' }, { text: `${help}  ` }])
 }

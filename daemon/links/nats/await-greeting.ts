@@ -5,17 +5,17 @@ import { connect } from 'node:net'
  * that is frozen would gather them.
  * @throws Error where it is not reached, is silent, or is no NATS
  */
-export function greets(host: string, port: number, withinMs: number): Promise<void> {
+export function awaitGreeting(host: string, port: number, withinMs: number): Promise<void> {
   return new Promise<void>((resolve, reject) => {
     const socket = connect(port, host)
-    const patience = setTimeout(() => socket.destroy(new Error(`no answer within ${withinMs / 1_000} s`)), withinMs)
+    const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${withinMs / 1_000} s`)), withinMs)
     socket.once('data', chunk => {
       if (chunk.subarray(0, 4).toString().toUpperCase() === 'INFO') resolve()
       socket.destroy(new Error('what answers there is no NATS'))
     })
     socket.once('error', reject)
     socket.once('close', () => {
-      clearTimeout(patience)
+      clearTimeout(timer)
       reject(new Error('it hung up'))
     })
   })

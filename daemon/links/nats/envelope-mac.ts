@@ -4,7 +4,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 const MAC_BYTES = 32
 
 /** Signs what crosses the backbone with the mesh's secret, and reads nothing that is not so signed. */
-export class Seal {
+export class EnvelopeMac {
   readonly #key: Buffer
 
   constructor(secret: string) {
@@ -21,7 +21,7 @@ export class Seal {
   }
 
   /** The text that was signed; undefined: not with this secret, or not for this subject. */
-  open(subject: string, data: Uint8Array): string | undefined {
+  verify(subject: string, data: Uint8Array): string | undefined {
     const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
     if (bytes.length < MAC_BYTES) return undefined
     const text = bytes.subarray(MAC_BYTES)

@@ -9,17 +9,17 @@ const token = (id: string) => Buffer.from(id).toString('base64url')
 
 export const SUBJECTS = {
   /** Who dials a server asks here: its handshake. */
-  door: (id: string) => `mesh-chat.door.${token(id)}`,
+  handshake: (id: string) => `mesh-chat.door.${token(id)}`,
   /** Frames of links, for this server. */
   link: (id: string) => `mesh-chat.link.${token(id)}`,
   /** What a server tells all others. */
-  all: 'mesh-chat.all',
+  broadcast: 'mesh-chat.all',
   /** Messages to or from a user: whoever holds one of their connections listens. @param alias see `Seal` */
   user: (alias: string) => `mesh-chat.user.${alias}`,
 }
 
 /** At the door: the dialler's first word, and its second. A link is called by the acceptor's nonce. */
-export const knockSchema = z.union([
+export const handshakeRequestSchema = z.union([
   z.object({ dialler: partySchema }),
   z.object({ link: z.string().max(64), proof: z.string().max(100) }),
 ])
@@ -38,10 +38,10 @@ export const openedSchema = z.object({ said: countSchema })
 /** A piece of a frame that is longer than the backbone takes. */
 export const partSchema = z.object({ text: z.string(), more: z.boolean() })
 /** What the pieces make. */
-export const wholeSchema = z.object({ event: z.string().max(32), payload: z.unknown() })
+export const assembledFrameSchema = z.object({ event: z.string().max(32), payload: z.unknown() })
 
 /** A word to all, numbered by its speaker: what was heard once is not heard again. */
-export const wordSchema = z.object({
+export const broadcastSchema = z.object({
   incarnation: idSchema,
   n: z.int().min(1),
   event: z.string().max(32),
@@ -55,7 +55,7 @@ export const messageSchema = z.object({
 })
 
 /** What a text of JSON says; undefined for another, which no schema takes. */
-export function parse(text: string): unknown {
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

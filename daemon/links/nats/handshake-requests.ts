@@ -1,29 +1,29 @@
 import { errors, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import type * as z from 'zod'
-import type { Holds, Introduction, LinkRefusal, probedSchema } from '../../../src/protocol/frames.ts'
+import type { LinkRefusal, PeerIdentity, probeResponseSchema, StreamPosition } from '../../../src/protocol/frames.ts'
 import { exceeds, type Limits } from '../../../src/protocol/limits.ts'
 import type { Effect } from '../../../src/server/types.ts'
-import { HANDSHAKE_MS } from '../carrier.ts'
+import { HANDSHAKE_TIMEOUT_MS } from '../carrier.ts'
 import {
-  answersTo,
+  createProof,
+  createWelcome,
+  isExpectedId,
+  isSameProof,
   newParty,
   type Party,
-  prove,
   readWelcome,
-  sameProof,
   type Welcome,
-  welcomeOf,
 } from '../handshake.ts'
-import { challengeSchema, knockSchema, parse, SUBJECTS } from './envelopes.ts'
-import type { Nats } from './nats-connection.ts'
+import { challengeSchema, handshakeRequestSchema, parseJson, SUBJECTS } from './envelopes.ts'
+import type { NatsClient } from './nats-client.ts'
 
-export interface DoorOptions {
-  self: Introduction
+export interface HandshakeRequestsOptions {
+  self: PeerIdentity
   secret: string
   limits: Limits
-  nats: Nats
+  nats: NatsClient
   /** A dialler has proven itself: `answer` is to be called with what the core decides. */
-  proven: (
+  onProven: (
     dialler: Party,
     link: string,
     answer: (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void,
@@ -31,31 +31,31 @@ export interface DoorOptions {
 }
 
 /** What a dial came to: a link of this name, or why not. */
-export type Dialled =
-  | { ok: true; link: string; acceptor: Party; holds: Holds }
+export type DialResult =
+  | { ok: true; link: string; acceptor: Party; holds: StreamPosition }
   | { ok: false; reason: string; code?: LinkRefusal }
 
 /** Handshakes over the backbone, as requests to the door of a server: the same proofs as over sockets. */
-export class Door {
-  readonly #options: DoorOptions
+export class HandshakeRequests {
+  readonly #options: HandshakeRequestsOptions
   /** Who has knocked and not yet proven anything, by the name of the link to come. */
-  #knocks = new Map<string, { dialler: Party; acceptor: Party; patience: NodeJS.Timeout }>()
+  #pendingHandshakes = new Map<string, { dialler: Party; acceptor: Party; timer: NodeJS.Timeout }>()
 
-  constructor(options: DoorOptions) {
+  constructor(options: HandshakeRequestsOptions) {
     this.#options = options
   }
 
-  async dial(id: string): Promise<Dialled> {
+  async dial(id: string): Promise<DialResult> {
     const { self, secret } = this.#options
     const dialler = newParty(self)
     try {
-      const challenge = challengeSchema.safeParse(await this.#ask(id, { dialler }))
+      const challenge = challengeSchema.safeParse(await this.#request(id, { dialler }))
       if (!challenge.success) return { ok: false, reason: 'a malformed challenge' }
       const { acceptor } = challenge.data
-      if (!answersTo(id, acceptor.id)) return { ok: false, reason: `another server answers to it: ${acceptor.id}` }
+      if (!isExpectedId(id, acceptor.id)) return { ok: false, reason: `another server answers to it: ${acceptor.id}` }
       const link = acceptor.nonce
-      const proof = prove(secret, 'dialler', dialler, acceptor)
-      const welcome = readWelcome(secret, dialler, acceptor, await this.#ask(acceptor.id, { link, proof }))
+      const proof = createProof(secret, 'dialler', dialler, acceptor)
+      const welcome = readWelcome(secret, dialler, acceptor, await this.#request(acceptor.id, { link, proof }))
       return welcome.ok ? { ok: true, link, acceptor, holds: welcome.holds } : welcome
     } catch (error) {
       return { ok: false, reason: reasonOf(error) }
@@ -63,51 +63,52 @@ export class Door {
   }
 
   /** Somebody asks at this server's door. What is not a knock, and what is for another of the same id, has no answer. */
-  knocked(message: Msg): void {
-    const knock = knockSchema.safeParse(read(message))
-    if (!knock.success) return
-    if ('dialler' in knock.data) this.#first(message, knock.data.dialler)
-    else this.#second(message, knock.data.link, knock.data.proof)
+  handleRequest(message: Msg): void {
+    const request = handshakeRequestSchema.safeParse(read(message))
+    if (!request.success) return
+    if ('dialler' in request.data) this.#sendChallenge(message, request.data.dialler)
+    else this.#checkProof(message, request.data.link, request.data.proof)
   }
 
   close(): void {
-    for (const { patience } of this.#knocks.values()) clearTimeout(patience)
-    this.#knocks.clear()
+    for (const { timer } of this.#pendingHandshakes.values()) clearTimeout(timer)
+    this.#pendingHandshakes.clear()
   }
 
-  #first(message: Msg, dialler: Party): void {
+  #sendChallenge(message: Msg, dialler: Party): void {
     const { self, limits } = this.#options
     // Who says nothing more is not to keep the door shut: the oldest makes room.
-    const [oldest] = this.#knocks.keys()
-    if (oldest !== undefined && exceeds(this.#knocks.size + 1, limits.handshakes)) this.#knocks.delete(oldest)
+    const [oldest] = this.#pendingHandshakes.keys()
+    if (oldest !== undefined && exceeds(this.#pendingHandshakes.size + 1, limits.handshakes))
+      this.#pendingHandshakes.delete(oldest)
     const acceptor = newParty(self)
-    const patience = setTimeout(() => this.#knocks.delete(acceptor.nonce), HANDSHAKE_MS)
-    this.#knocks.set(acceptor.nonce, { dialler, acceptor, patience })
+    const timer = setTimeout(() => this.#pendingHandshakes.delete(acceptor.nonce), HANDSHAKE_TIMEOUT_MS)
+    this.#pendingHandshakes.set(acceptor.nonce, { dialler, acceptor, timer })
     respond(message, { acceptor })
   }
 
-  #second(message: Msg, link: string, proof: string): void {
-    const { secret, proven } = this.#options
-    const knock = this.#knocks.get(link)
-    if (knock === undefined) return
-    const { dialler, acceptor, patience } = knock
-    this.#knocks.delete(link)
-    clearTimeout(patience)
+  #checkProof(message: Msg, link: string, proof: string): void {
+    const { secret, onProven } = this.#options
+    const pending = this.#pendingHandshakes.get(link)
+    if (pending === undefined) return
+    const { dialler, acceptor, timer } = pending
+    this.#pendingHandshakes.delete(link)
+    clearTimeout(timer)
     const answer = (welcome: Welcome) => respond(message, welcome)
-    if (!sameProof(prove(secret, 'dialler', dialler, acceptor), proof)) {
+    if (!isSameProof(createProof(secret, 'dialler', dialler, acceptor), proof)) {
       return answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
     }
     // The core never hears of it: nothing changes in the mesh.
     if (dialler.probe) {
-      return respond(message, { ok: true, proof: prove(secret, 'acceptor', dialler, acceptor), time: Date.now() })
+      return respond(message, { ok: true, proof: createProof(secret, 'acceptor', dialler, acceptor), time: Date.now() })
     }
-    proven(dialler, link, effect => answer(welcomeOf(effect, secret, dialler, acceptor)))
+    onProven(dialler, link, effect => answer(createWelcome(effect, secret, dialler, acceptor)))
   }
 
-  async #ask(id: string, knock: unknown): Promise<unknown> {
+  async #request(id: string, payload: unknown): Promise<unknown> {
     const { connection } = this.#options.nats
     if (connection === undefined) throw new Error('no connection to the backbone')
-    return askDoor(connection, id, knock, HANDSHAKE_MS)
+    return requestHandshake(connection, id, payload, HANDSHAKE_TIMEOUT_MS)
   }
 }
 
@@ -115,30 +116,30 @@ export class Door {
  * Asks at the door of a server, and answers with what it said.
  * @throws Error where nobody answers within the time: see `reasonOf`
  */
-export async function askDoor(
+export async function requestHandshake(
   connection: NatsConnection,
   id: string,
-  knock: unknown,
+  payload: unknown,
   withinMs: number,
 ): Promise<unknown> {
-  return read(await connection.request(SUBJECTS.door(id), JSON.stringify(knock), { timeout: withinMs }))
+  return read(await connection.request(SUBJECTS.handshake(id), JSON.stringify(payload), { timeout: withinMs }))
 }
 
 /** Whether nobody of this id listens. */
-export function isNobody(error: unknown): boolean {
+export function isNoResponders(error: unknown): boolean {
   return error instanceof errors.RequestError && error.isNoResponders()
 }
 
-function respond(message: Msg, answer: Welcome | { acceptor: Party } | z.infer<typeof probedSchema>): void {
+function respond(message: Msg, answer: Welcome | { acceptor: Party } | z.infer<typeof probeResponseSchema>): void {
   message.respond(JSON.stringify(answer))
 }
 
 function read({ data }: Msg): unknown {
-  return parse(Buffer.from(data).toString())
+  return parseJson(Buffer.from(data).toString())
 }
 
 export function reasonOf(error: unknown): string {
-  if (isNobody(error)) return 'nobody of this id is at the backbone'
+  if (isNoResponders(error)) return 'nobody of this id is at the backbone'
   if (error instanceof errors.TimeoutError) return 'no answer to the handshake'
   return (error as Error).message
 }

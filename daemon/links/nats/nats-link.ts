@@ -1,11 +1,11 @@
 /** Most characters of a frame that comes in parts: more than any frame has. */
-const MOST_CHARACTERS = 8_000_000
+const MAX_FRAME_CHARACTERS = 8_000_000
 
 /** How an envelope of a link met what came before it. */
-type Arrival = 'next' | 'repeated' | 'missing'
+type SequenceResult = 'next' | 'repeated' | 'missing'
 
 /** One link over the backbone: its own numbers in both directions, on which its being whole and in order rests. */
-export class BackboneLink {
+export class NatsLink {
   readonly number: number
   /** What both sides call it. */
   readonly name: string
@@ -15,7 +15,7 @@ export class BackboneLink {
   /** Who the peer is on this link. */
   readonly sender: 'dialler' | 'acceptor'
   /** The number of the peer's last word to all that was heard; undefined before the peer has opened the link. */
-  heard: number | undefined
+  lastBroadcast: number | undefined
   #sent = 0
   #received = 0
   #parts: string[] = []
@@ -35,10 +35,10 @@ export class BackboneLink {
   }
 
   /** The number of the next envelope to send. */
-  next = (): number => ++this.#sent
+  nextSequence = (): number => ++this.#sent
 
   /** Takes the number of an envelope that came in. */
-  arrived(n: number): Arrival {
+  acceptSequence(n: number): SequenceResult {
     if (n <= this.#received) return 'repeated'
     if (n > this.#received + 1) return 'missing'
     this.#received = n
@@ -46,17 +46,17 @@ export class BackboneLink {
   }
 
   /** Whether a word to all is news on this link. */
-  hears(n: number): boolean {
-    if (this.heard === undefined || n <= this.heard) return false
-    this.heard = n
+  acceptBroadcast(n: number): boolean {
+    if (this.lastBroadcast === undefined || n <= this.lastBroadcast) return false
+    this.lastBroadcast = n
     return true
   }
 
   /** Takes a piece of a frame; answers with the whole text behind the last one. */
-  gather(text: string, more: boolean): string | undefined {
+  addPart(text: string, more: boolean): string | undefined {
     this.#characters += text.length
     // What no honest peer sends is not kept; nor will it be a frame.
-    if (this.#characters <= MOST_CHARACTERS) this.#parts.push(text)
+    if (this.#characters <= MAX_FRAME_CHARACTERS) this.#parts.push(text)
     if (more) return undefined
     const whole = this.#parts.join('')
     this.#parts = []

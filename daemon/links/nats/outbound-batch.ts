@@ -1,24 +1,24 @@
-import type { AcceptorFrame, DiallerFrame, Forwarded } from '../../../src/protocol/frames.ts'
-import type { BackboneLink } from './nats-link.ts'
+import type { AcceptorFrame, DiallerFrame, ForwardedMessage } from '../../../src/protocol/frames.ts'
+import type { NatsLink } from './nats-link.ts'
 
 type Frame = AcceptorFrame | DiallerFrame
 
 /** What goes out of a turn, in this order. */
 export type Outgoing =
-  | { to: 'link'; link: BackboneLink; frame: Frame }
+  | { to: 'link'; link: NatsLink; frame: Frame }
   /** The same frame for every link that this server dialled. */
-  | { to: 'all'; links: BackboneLink[]; frame: Frame }
-  | { to: 'users'; message: Forwarded; links: BackboneLink[] }
+  | { to: 'all'; links: NatsLink[]; frame: Frame }
+  | { to: 'users'; message: ForwardedMessage; links: NatsLink[] }
 
 /** The frames that the core sends in one turn, gathered, so that what goes to many is published once. */
-export class Turn {
-  #frames: { link: BackboneLink; frame: Frame }[] = []
+export class OutboundBatch {
+  #frames: { link: NatsLink; frame: Frame }[] = []
 
   get isEmpty(): boolean {
     return this.#frames.length === 0
   }
 
-  add(link: BackboneLink, frame: Frame): void {
+  add(link: NatsLink, frame: Frame): void {
     this.#frames.push({ link, frame })
   }
 
@@ -26,18 +26,19 @@ export class Turn {
    * Takes what was gathered. The core hands the same object to all links where it means the same; a message has one
    * number for all, by which messages are brought into one order. A goodbye stays the last.
    */
-  take(): Outgoing[] {
+  drain(): Outgoing[] {
     const frames = this.#frames
     this.#frames = []
     const out: Outgoing[] = []
     const goodbyes: Outgoing[] = []
-    const words = new Map<unknown, BackboneLink[]>()
-    const messages = new Map<Forwarded, BackboneLink[]>()
+    const broadcasts = new Map<unknown, NatsLink[]>()
+    const messages = new Map<ForwardedMessage, NatsLink[]>()
     for (const { link, frame } of frames) {
-      if (frame.event === 'forward') for (const message of frame.payload) addTo(messages, message, link)
+      if (frame.event === 'forward') for (const message of frame.payload) addLink(messages, message, link)
       else if (frame.event === 'goodbye') goodbyes.push({ to: 'link', link, frame })
-      else if (!isWord(frame)) out.push({ to: 'link', link, frame })
-      else if (addTo(words, frame.payload, link)) out.push({ to: 'all', links: words.get(frame.payload) ?? [], frame })
+      else if (!isBroadcast(frame)) out.push({ to: 'link', link, frame })
+      else if (addLink(broadcasts, frame.payload, link))
+        out.push({ to: 'all', links: broadcasts.get(frame.payload) ?? [], frame })
     }
     const ordered = [...messages].sort(([[one]], [[other]]) => one - other)
     return [...out, ...ordered.map(([message, links]) => ({ to: 'users' as const, message, links })), ...goodbyes]
@@ -45,7 +46,7 @@ export class Turn {
 }
 
 /** Adds a link to those of a key; whether it is the first. */
-function addTo<Key>(links: Map<Key, BackboneLink[]>, key: Key, link: BackboneLink): boolean {
+function addLink<Key>(links: Map<Key, NatsLink[]>, key: Key, link: NatsLink): boolean {
   const known = links.get(key)
   if (known === undefined) links.set(key, [link])
   else known.push(link)
@@ -53,6 +54,6 @@ function addTo<Key>(links: Map<Key, BackboneLink[]>, key: Key, link: BackboneLin
 }
 
 /** Whether a frame may be for all: what came is then told by the place in the stream that it bears. */
-function isWord(frame: Frame): boolean {
+function isBroadcast(frame: Frame): boolean {
   return frame.event === 'beat' || (frame.event === 'presence' && frame.payload.type === 'delta')
 }

@@ -21,21 +21,21 @@ export interface Archive {
   readonly hashA: Int32Array
   readonly hashB: Int32Array
   /** The message at a place; undefined where it cannot be read any more. */
-  read(place: number): Message | undefined
+  read(index: number): Message | undefined
   /** A message of this run that was stored. */
-  find(message: Told): Message | undefined
+  find(message: MessageRef): Message | undefined
 }
 
 /**
  * What tells a message from all others. Its id alone does not: whoever guesses the id of somebody's next message could
  * use it first, and that message would be taken for shown.
  */
-type Told = Pick<Message, 'id' | 'at' | 'from'>
+type MessageRef = Pick<Message, 'id' | 'at' | 'from'>
 
 const SEED_A = 0x811c9dc5
 const SEED_B = 0x01000193
 /** Messages of this run whose texts are kept where an archive has them, too. */
-const KEPT = 20_000
+const CACHED_MESSAGES = 20_000
 
 const NO_ARCHIVE: Archive = {
   at: new Float64Array(),
@@ -45,7 +45,7 @@ const NO_ARCHIVE: Archive = {
   find: () => undefined,
 }
 
-interface Recent extends Told {
+interface RecentMessage extends MessageRef {
   message: Message | undefined
 }
 
@@ -55,15 +55,15 @@ export class MessageLog {
   /** The archive's hashes, xored from its beginning up to each place. */
   readonly #xorA: Int32Array
   readonly #xorB: Int32Array
-  #recent: Recent[] = []
-  #known = new Set<string>()
+  #recent: RecentMessage[] = []
+  #recentKeys = new Set<string>()
   /** Those of `#recent` that have their text in memory, in the order in which they came. */
-  #kept: Recent[] = []
+  #cachedMessages: RecentMessage[] = []
 
   constructor(archive: Archive = NO_ARCHIVE) {
     this.#archive = archive
-    this.#xorA = running(archive.hashA)
-    this.#xorB = running(archive.hashB)
+    this.#xorA = prefixXors(archive.hashA)
+    this.#xorB = prefixXors(archive.hashB)
   }
 
   get size(): number {
@@ -78,9 +78,9 @@ export class MessageLog {
   /** Whether the message was new. A message that is the newest, as most are, costs O(1). */
   add(message: Message): boolean {
     const key = messageKey(message)
-    if (this.#known.has(key) || this.#isArchived(message)) return false
-    this.#known.add(key)
-    const recent: Recent = { at: message.at, id: message.id, from: message.from, message }
+    if (this.#recentKeys.has(key) || this.#isArchived(message)) return false
+    this.#recentKeys.add(key)
+    const recent: RecentMessage = { at: message.at, id: message.id, from: message.from, message }
     const last = this.#recent.at(-1)
     if (last === undefined || compareMessages(last, message) < 0) this.#recent.push(recent)
     else
@@ -89,19 +89,19 @@ export class MessageLog {
         0,
         recent,
       )
-    if (this.#archive !== NO_ARCHIVE) this.#keep(recent)
+    if (this.#archive !== NO_ARCHIVE) this.#cacheMessage(recent)
     return true
   }
 
   /** The messages with `from` <= at < `to`, in order. Reads their texts: for ranges known to be small. */
   between(from: number, to = Number.POSITIVE_INFINITY): Message[] {
     const messages: Message[] = []
-    const [first, end] = this.#archived(from, to)
-    for (let place = first; place < end; place++) {
-      const message = this.#archive.read(place)
+    const [first, end] = this.#archiveRange(from, to)
+    for (let index = first; index < end; index++) {
+      const message = this.#archive.read(index)
       if (message !== undefined) messages.push(message)
     }
-    const [start, stop] = this.#since(from, to)
+    const [start, stop] = this.#recentRange(from, to)
     for (const recent of this.#recent.slice(start, stop)) {
       const found = recent.message ?? this.#archive.find(recent)
       if (found !== undefined) messages.push(found)
@@ -110,12 +110,12 @@ export class MessageLog {
   }
 
   fingerprint(from: number, to?: number): Fingerprint {
-    const [first, end] = this.#archived(from, to)
+    const [first, end] = this.#archiveRange(from, to)
     let a = (this.#xorA[end] ?? 0) ^ (this.#xorA[first] ?? 0)
     let b = (this.#xorB[end] ?? 0) ^ (this.#xorB[first] ?? 0)
-    const [start, stop] = this.#since(from, to)
-    for (let place = start; place < stop; place++) {
-      const recent = this.#recent[place]
+    const [start, stop] = this.#recentRange(from, to)
+    for (let index = start; index < stop; index++) {
+      const recent = this.#recent[index]
       if (recent === undefined) continue
       const hash = messageHash(recent)
       a ^= hash.a
@@ -130,7 +130,7 @@ export class MessageLog {
   split(from: number, to: number | undefined, parts: number): Fingerprint[] {
     const prints: Fingerprint[] = []
     let since = from
-    for (const until of this.#cuts(from, to, parts)) {
+    for (const until of this.#splitPoints(from, to, parts)) {
       if (until <= since) continue
       prints.push(this.fingerprint(since, until))
       since = until
@@ -140,22 +140,22 @@ export class MessageLog {
   }
 
   /** Times that cut a range about evenly: by the archive or by what came since, whichever has more in it. */
-  #cuts(from: number, to: number | undefined, parts: number): number[] {
-    const [first, end] = this.#archived(from, to)
-    const [start, stop] = this.#since(from, to)
+  #splitPoints(from: number, to: number | undefined, parts: number): number[] {
+    const [first, end] = this.#archiveRange(from, to)
+    const [start, stop] = this.#recentRange(from, to)
     const archived = end - first > stop - start
     const [low, count] = archived ? [first, end - first] : [start, stop - start]
     const cuts: number[] = []
     for (let part = 1; part < parts; part++) {
-      const place = low + Math.round((count * part) / parts)
-      const at = archived ? this.#archive.at[place] : this.#recent[place]?.at
-      if (at !== undefined && place > low && place < low + count) cuts.push(at)
+      const index = low + Math.round((count * part) / parts)
+      const at = archived ? this.#archive.at[index] : this.#recent[index]?.at
+      if (at !== undefined && index > low && index < low + count) cuts.push(at)
     }
     return cuts
   }
 
-  #isBefore(place: number, point: { at: number; id: string }): boolean {
-    const recent = this.#recent[place]
+  #isBefore(index: number, point: { at: number; id: string }): boolean {
+    const recent = this.#recent[index]
     return recent !== undefined && compareMessages(recent, point) < 0
   }
 
@@ -164,33 +164,33 @@ export class MessageLog {
     const { at: times, hashA, hashB } = this.#archive
     if (times.length === 0 || at > (times.at(-1) ?? 0)) return false
     const hash = messageHash(message)
-    for (let place = lowerBound(times.length, one => (times[one] ?? 0) < at); times[place] === at; place++) {
-      if (hashA[place] === hash.a && hashB[place] === hash.b) return true
+    for (let index = lowerBound(times.length, one => (times[one] ?? 0) < at); times[index] === at; index++) {
+      if (hashA[index] === hash.a && hashB[index] === hash.b) return true
     }
     return false
   }
 
   /** Places of the archive with `from` <= at < `to`. */
-  #archived(from: number, to = Number.POSITIVE_INFINITY): [first: number, end: number] {
+  #archiveRange(from: number, to = Number.POSITIVE_INFINITY): [first: number, end: number] {
     const { at } = this.#archive
     return [lowerBound(at.length, one => (at[one] ?? 0) < from), lowerBound(at.length, one => (at[one] ?? 0) < to)]
   }
 
-  #since(from: number, to = Number.POSITIVE_INFINITY): [start: number, stop: number] {
+  #recentRange(from: number, to = Number.POSITIVE_INFINITY): [start: number, stop: number] {
     const { length } = this.#recent
-    const before = (at: number) => lowerBound(length, place => (this.#recent[place]?.at ?? 0) < at)
+    const before = (at: number) => lowerBound(length, index => (this.#recent[index]?.at ?? 0) < at)
     return [before(from), to === Number.POSITIVE_INFINITY ? length : before(to)]
   }
 
-  #keep(recent: Recent): void {
-    this.#kept.push(recent)
-    if (this.#kept.length < 2 * KEPT) return
-    for (const old of this.#kept.splice(0, KEPT)) old.message = undefined
+  #cacheMessage(recent: RecentMessage): void {
+    this.#cachedMessages.push(recent)
+    if (this.#cachedMessages.length < 2 * CACHED_MESSAGES) return
+    for (const old of this.#cachedMessages.splice(0, CACHED_MESSAGES)) old.message = undefined
   }
 }
 
 /** The first place of `length` for which `isBefore` is false. */
-export function lowerBound(length: number, isBefore: (place: number) => boolean): number {
+export function lowerBound(length: number, isBefore: (index: number) => boolean): number {
   let low = 0
   let high = length
   while (low < high) {
@@ -201,9 +201,9 @@ export function lowerBound(length: number, isBefore: (place: number) => boolean)
   return low
 }
 
-function running(hashes: Int32Array): Int32Array {
+function prefixXors(hashes: Int32Array): Int32Array {
   const xors = new Int32Array(hashes.length + 1)
-  for (let place = 0; place < hashes.length; place++) xors[place + 1] = (xors[place] ?? 0) ^ (hashes[place] ?? 0)
+  for (let index = 0; index < hashes.length; index++) xors[index + 1] = (xors[index] ?? 0) ^ (hashes[index] ?? 0)
   return xors
 }
 

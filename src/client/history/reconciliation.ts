@@ -5,88 +5,96 @@
  * bounded, and any may be lost: the next comparison goes on from there.
  */
 import * as z from 'zod'
-import { atSchema, type Message, messageSchema, nameSchema } from '../../protocol/messages.ts'
+import { hybridTimeSchema, type Message, messageSchema, nameSchema } from '../../protocol/messages.ts'
 import { type MessageLog, messageKey } from './message-log.ts'
 
 /** A range of at most so many messages is told whole. */
-const TOLD_AT_ONCE = 50
+const MAX_INLINE_MESSAGES = 50
 /** So many are not read from disk to see which of them a sibling lacks. */
-const MANY = 1_000
+const MAX_MESSAGES_TO_DIFF = 1_000
 /** A longer one is cut into so many. */
-const PARTS = 8
+const SPLIT_PARTS = 8
 
 /** Most characters of text in one frame, to stay under the packet size. */
-const TEXT_AT_ONCE = 200_000
+const MAX_FRAME_TEXT_LENGTH = 200_000
 
-function fitsAFrame(messages: readonly Message[]): boolean {
-  return messages.reduce((sum, { text }) => sum + text.length, 0) <= TEXT_AT_ONCE
+function fitsFrame(messages: readonly Message[]): boolean {
+  return messages.reduce((sum, { text }) => sum + text.length, 0) <= MAX_FRAME_TEXT_LENGTH
 }
 
 /** Most read marks in one frame. */
-export const MARKS_AT_ONCE = 500
+export const MAX_READ_MARKS_PER_FRAME = 500
 
-const printSchema = z.object({
+const fingerprintSchema = z.object({
   from: z.number().min(0),
   to: z.number().min(0).optional(),
   count: z.int().min(0),
   hash: z.string().max(20),
 })
-const told = z.array(messageSchema).max(10_000)
+const messagesSchema = z.array(messageSchema).max(10_000)
 
 /** What siblings say to each other inside a `relay`. */
-export const siblingSchema = z.discriminatedUnion('type', [
+export const siblingFrameSchema = z.discriminatedUnion('type', [
   /** These are the fingerprints of what I hold. */
-  z.object({ type: z.literal('compare'), ranges: z.array(printSchema).max(64) }),
+  z.object({ type: z.literal('compare'), ranges: z.array(fingerprintSchema).max(64) }),
   /** This is all that I hold in this range: tell me what I lack. */
-  z.object({ type: z.literal('have'), from: z.number().min(0), to: z.number().min(0).optional(), messages: told }),
+  z.object({
+    type: z.literal('have'),
+    from: z.number().min(0),
+    to: z.number().min(0).optional(),
+    messages: messagesSchema,
+  }),
   /** You lack these. */
-  z.object({ type: z.literal('tell'), messages: told }),
+  z.object({ type: z.literal('tell'), messages: messagesSchema }),
   /** These threads were read up to these hybrid times. */
-  z.object({ type: z.literal('read'), marks: z.array(z.tuple([nameSchema, atSchema])).max(MARKS_AT_ONCE) }),
+  z.object({
+    type: z.literal('read'),
+    marks: z.array(z.tuple([nameSchema, hybridTimeSchema])).max(MAX_READ_MARKS_PER_FRAME),
+  }),
 ])
-export type SiblingFrame = z.infer<typeof siblingSchema>
+export type SiblingFrame = z.infer<typeof siblingFrameSchema>
 
 /** What a client says first. */
-export function compareAll(log: MessageLog): SiblingFrame {
+export function compareFrame(log: MessageLog): SiblingFrame {
   return { type: 'compare', ranges: [log.fingerprint(0)] }
 }
 
 /** Takes a sibling's frame: the messages that it brought, to be added by `learn`, and what to answer. */
-export function answerSibling(
+export function handleSiblingFrame(
   log: MessageLog,
   frame: SiblingFrame,
-  learn: (messages: readonly Message[]) => void,
+  addMessages: (messages: readonly Message[]) => void,
 ): SiblingFrame[] {
   switch (frame.type) {
     case 'read':
       return []
     case 'tell':
-      learn(frame.messages)
+      addMessages(frame.messages)
       return []
     case 'have': {
-      learn(frame.messages)
+      addMessages(frame.messages)
       // Against a great many of one's own, what was told is little: cut smaller first.
-      if (log.fingerprint(frame.from, frame.to).count > MANY) {
-        const ranges = log.split(frame.from, frame.to, PARTS)
+      if (log.fingerprint(frame.from, frame.to).count > MAX_MESSAGES_TO_DIFF) {
+        const ranges = log.split(frame.from, frame.to, SPLIT_PARTS)
         if (ranges.length > 1) return [{ type: 'compare', ranges }]
       }
       const theirs = new Set(frame.messages.map(messageKey))
-      const lacking = log.between(frame.from, frame.to).filter(message => !theirs.has(messageKey(message)))
-      if (lacking.length === 0) return []
-      if (lacking.length <= TOLD_AT_ONCE && fitsAFrame(lacking)) return [{ type: 'tell', messages: lacking }]
-      return [{ type: 'compare', ranges: log.split(frame.from, frame.to, PARTS) }]
+      const missing = log.between(frame.from, frame.to).filter(message => !theirs.has(messageKey(message)))
+      if (missing.length === 0) return []
+      if (missing.length <= MAX_INLINE_MESSAGES && fitsFrame(missing)) return [{ type: 'tell', messages: missing }]
+      return [{ type: 'compare', ranges: log.split(frame.from, frame.to, SPLIT_PARTS) }]
     }
     case 'compare':
       return frame.ranges.flatMap((range): SiblingFrame[] => {
         const own = log.fingerprint(range.from, range.to)
         if (own.count === range.count && own.hash === range.hash) return []
-        const messages = own.count <= TOLD_AT_ONCE ? log.between(range.from, range.to) : []
-        if (own.count <= TOLD_AT_ONCE && fitsAFrame(messages)) {
+        const messages = own.count <= MAX_INLINE_MESSAGES ? log.between(range.from, range.to) : []
+        if (own.count <= MAX_INLINE_MESSAGES && fitsFrame(messages)) {
           const have: SiblingFrame = { type: 'have', from: range.from, messages }
           if (range.to !== undefined) have.to = range.to
           return [have]
         }
-        const ranges = log.split(range.from, range.to, PARTS)
+        const ranges = log.split(range.from, range.to, SPLIT_PARTS)
         // Messages of one single time cannot be cut apart: told whole, however many.
         if (ranges.length === 1) return [{ type: 'tell', messages: log.between(range.from, range.to) }]
         return [{ type: 'compare', ranges }]

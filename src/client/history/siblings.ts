@@ -1,98 +1,98 @@
-import { type Context, tell } from '../context.ts'
-import type { Receiving } from '../receiving.ts'
+import { type Context, emit } from '../context.ts'
+import type { MessageReceiver } from '../message-receiver.ts'
 import { ReadMarks } from './read-marks.ts'
-import { answerSibling, compareAll, MARKS_AT_ONCE, type SiblingFrame } from './reconciliation.ts'
+import { compareFrame, handleSiblingFrame, MAX_READ_MARKS_PER_FRAME, type SiblingFrame } from './reconciliation.ts'
 
 /** Siblings compare after a random time up to this, ms, so that not all begin at once. */
 const COMPARE_SPREAD_MS = 500
 /** While siblings exist, they compare at least this often, ms. */
-const COMPARE_EVERY_MS = 60_000
+const COMPARE_INTERVAL_MS = 60_000
 /** After a frame that brought or gave something, a comparison checks that nothing is missing, ms. */
-const COMPARE_AGAIN_MS = 2_000
+const RECOMPARE_DELAY_MS = 2_000
 
 /** The other clients of this user: what they hold and have read, this one catches up with, and they with it. */
 export class Siblings {
   readonly #context: Context
-  readonly #receiving: Receiving
-  readonly #marks = new ReadMarks()
+  readonly #receiver: MessageReceiver
+  readonly #readMarks = new ReadMarks()
   /** Connections of this user, this one included. */
   #connections = 0
   #compareAt = Number.POSITIVE_INFINITY
 
-  constructor(context: Context, receiving: Receiving) {
+  constructor(context: Context, receiver: MessageReceiver) {
     this.#context = context
-    this.#receiving = receiving
+    this.#receiver = receiver
   }
 
   /** When `tick` is due, monotonic ms. */
   get deadline(): number {
-    return Math.min(this.#compareAt, this.#connections > 1 ? this.#marks.deadline : Number.POSITIVE_INFINITY)
+    return Math.min(this.#compareAt, this.#connections > 1 ? this.#readMarks.deadline : Number.POSITIVE_INFINITY)
   }
 
   /** A connection begins: nobody else is known of. */
-  begin(): void {
+  onConnected(): void {
     this.#connections = 0
   }
 
   /** The connection is gone. */
-  end(): void {
+  onDisconnected(): void {
     this.#compareAt = Number.POSITIVE_INFINITY
   }
 
   /** This client has read a thread up to a hybrid time. */
-  read(thread: string, at: number): void {
-    this.#marks.read(thread, at, this.#context.now)
+  markRead(thread: string, at: number): void {
+    this.#readMarks.markRead(thread, at, this.#context.now)
   }
 
   /** The user has so many connections now. */
-  changed(connections: number): void {
-    if (connections > this.#connections) this.#marks.tellAll(this.#context.now)
+  setConnections(connections: number): void {
+    if (connections > this.#connections) this.#readMarks.queueAll(this.#context.now)
     this.#connections = connections
-    if (connections > 1) this.#compareSoon(COMPARE_SPREAD_MS)
+    if (connections > 1) this.#scheduleCompare(COMPARE_SPREAD_MS)
   }
 
   tick(): void {
     const { now, log } = this.#context
-    if (this.#connections > 1) this.#tellMarks()
+    if (this.#connections > 1) this.#sendReadMarks()
     if (this.#compareAt > now) return
-    this.#compareAt = this.#connections > 1 ? now + COMPARE_EVERY_MS : Number.POSITIVE_INFINITY
-    this.#relay(undefined, compareAll(log))
+    this.#compareAt = this.#connections > 1 ? now + COMPARE_INTERVAL_MS : Number.POSITIVE_INFINITY
+    this.#relay(undefined, compareFrame(log))
   }
 
   /** @param from the sibling's address */
-  frame(from: string, frame: SiblingFrame): void {
-    const { online, log, options } = this.#context
-    if (online === undefined) return
+  handleFrame(from: string, frame: SiblingFrame): void {
+    const { onlineConnection, log, options } = this.#context
+    if (onlineConnection === undefined) return
     if (frame.type === 'read') {
       for (const [thread, at] of frame.marks) {
-        if (this.#marks.learn(thread, at)) tell(this.#context, { type: 'read', thread, at })
+        if (this.#readMarks.update(thread, at)) emit(this.#context, { type: 'read', thread, at })
       }
       return
     }
     let learned = false
-    const answers = answerSibling(log, frame, messages => {
+    const answers = handleSiblingFrame(log, frame, messages => {
       for (const message of messages) {
         // A sibling knows messages of this user only.
         if (message.from !== options.user && message.to !== options.user) continue
-        learned = this.#receiving.learn(message, 'history') || learned
+        learned = this.#receiver.addMessage(message, 'history') || learned
       }
     })
     for (const answer of answers) this.#relay(from, answer)
-    if (learned || answers.length > 0) this.#compareSoon(COMPARE_AGAIN_MS)
+    if (learned || answers.length > 0) this.#scheduleCompare(RECOMPARE_DELAY_MS)
   }
 
-  #tellMarks(): void {
-    const marks = this.#marks.take(MARKS_AT_ONCE, this.#context.now)
+  #sendReadMarks(): void {
+    const marks = this.#readMarks.takeDue(MAX_READ_MARKS_PER_FRAME, this.#context.now)
     if (marks.length > 0) this.#relay(undefined, { type: 'read', marks })
   }
 
   /** @param to a sibling's address; undefined: all of them */
   #relay(to: string | undefined, frame: SiblingFrame): void {
-    const { online, effects } = this.#context
-    if (online !== undefined) effects.push({ type: 'relay', dial: online, to, frame })
+    const { onlineConnection, effects } = this.#context
+    if (onlineConnection !== undefined) effects.push({ type: 'relay', dial: onlineConnection, to, frame })
   }
 
-  #compareSoon(within: number): void {
+  #scheduleCompare(within: number): void {
     const { now, options } = this.#context
     this.#compareAt = Math.min(this.#compareAt, now + (0.5 + options.random() / 2) * within)
   }

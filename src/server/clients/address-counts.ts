@@ -13,7 +13,7 @@ export class AddressCounts {
   #counts = new Map<string, number>()
 
   /** Counts a connection; false, and it is not counted, when its address has `limit` of them already. */
-  enter(connection: number, address: string, limit: number): boolean {
+  tryAdd(connection: number, address: string, limit: number): boolean {
     if (isLoopback(address)) return true
     const count = (this.#counts.get(address) ?? 0) + 1
     if (exceeds(count, limit)) return false
@@ -22,7 +22,7 @@ export class AddressCounts {
     return true
   }
 
-  leave(connection: number): void {
+  remove(connection: number): void {
     const address = this.#byConnection.get(connection)
     if (address === undefined) return
     this.#byConnection.delete(connection)

@@ -3,7 +3,7 @@ import type { Limits } from '../../protocol/limits.ts'
 import type { Delivery } from '../delivery.ts'
 
 /** Messages that an original client was sent lately: it knows no ids, so the server keeps a resent message from it. */
-const RECENT = 256
+const MAX_RECENT_MESSAGES = 256
 
 /** One identified connection of a user to this server. */
 export class Connection {
@@ -12,8 +12,8 @@ export class Connection {
   /** 1: an original client; 2: one that confirms what it received. */
   readonly protocol: 1 | 2
   /** Whether it asked to be told how many connections everybody has. */
-  readonly wantsConnections: boolean
-  readonly bucket: TokenBucket
+  readonly wantsConnectionCounts: boolean
+  readonly rateLimiter: TokenBucket
   /** Messages sent and not confirmed, oldest first; undefined where nobody waits for the confirmation. */
   #awaiting: (Delivery | undefined)[] = []
   #head = 0
@@ -25,17 +25,17 @@ export class Connection {
     this.id = id
     this.user = user
     this.protocol = protocol
-    this.wantsConnections = wantsConnections
-    this.bucket = new TokenBucket(limits.messagesPerSecond, limits.burst, now)
+    this.wantsConnectionCounts = wantsConnections
+    this.rateLimiter = new TokenBucket(limits.messagesPerSecond, limits.burst, now)
   }
 
   /** Messages sent to this connection that it has not confirmed. */
-  get unconfirmed(): number {
+  get unconfirmedCount(): number {
     return this.#awaiting.length - this.#head
   }
 
   /** Notes that a message went out; `delivery` is told when it is confirmed. */
-  sent(delivery: Delivery | undefined): void {
+  trackSent(delivery: Delivery | undefined): void {
     this.#awaiting.push(delivery)
   }
 
@@ -59,7 +59,7 @@ export class Connection {
   }
 
   /** The connection is gone: the deliveries that it will never confirm. */
-  abandon(): Delivery[] {
+  takeUnconfirmed(): Delivery[] {
     const deliveries: Delivery[] = []
     for (const delivery of this.#awaiting.slice(this.#head)) if (delivery !== undefined) deliveries.push(delivery)
     this.#awaiting = []
@@ -68,11 +68,11 @@ export class Connection {
   }
 
   /** Whether an original client was sent this message already, by its sender and id; notes that it is now. */
-  repeats(message: string): boolean {
+  isDuplicate(message: string): boolean {
     this.#recent ??= new Set()
     if (this.#recent.has(message)) return true
     this.#recent.add(message)
-    if (this.#recent.size > RECENT) for (const oldest of this.#recent) return !this.#recent.delete(oldest)
+    if (this.#recent.size > MAX_RECENT_MESSAGES) for (const oldest of this.#recent) return !this.#recent.delete(oldest)
     return false
   }
 }

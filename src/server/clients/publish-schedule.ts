@@ -1,17 +1,17 @@
 /** The gathering window, ms: at least this, … */
-const WINDOW_MIN = 50
+const MIN_WINDOW_MS = 50
 /** … and a ms more for every so many clients, up to the greatest. */
-const CLIENTS_PER_MS = 200
-const WINDOW_MAX = 1_000
+const CLIENTS_PER_WINDOW_MS = 200
+const MAX_WINDOW_MS = 1_000
 /** When changes do not end, after so many versions in a row … */
-const VERSIONS_AT_ONCE = 8
+const BURST_VERSIONS = 8
 /** … each one more waits a ms for every client, up to the greatest window … */
-const PACE_PER_CLIENT_MS = 1
+const INTERVAL_PER_CLIENT_MS = 1
 /** … or, where that is longer, a ms for every so many clients: telling all of them takes some 20 µs of CPU for each … */
-const CROWD_PER_MS = 5
+const CLIENTS_PER_INTERVAL_MS = 5
 /** … until nothing has changed for so long, ms: at least this, and a ms more for every so many clients. */
-const CALM_MIN = 250
-const CLIENTS_PER_CALM_MS = 10
+const MIN_QUIET_MS = 250
+const CLIENTS_PER_QUIET_MS = 10
 
 /**
  * When the next version of the roster goes out. A version costs the same for every client that is told of it: where
@@ -20,25 +20,25 @@ const CLIENTS_PER_CALM_MS = 10
  */
 export class PublishSchedule {
   /** Versions that went out and were not yet paid for by time, when the last one went. */
-  #versions = 0
-  #wentAt = 0
+  #backlog = 0
+  #lastPublishAt = 0
 
   /** When a change of now is to go out; monotonic ms, as `now`. */
-  due(now: number, clients: number): number {
-    if (now - this.#wentAt >= CALM_MIN + clients / CLIENTS_PER_CALM_MS) this.#versions = 0
-    const window = WINDOW_MIN + clients / CLIENTS_PER_MS
-    const wait = (this.#versions + 1 - VERSIONS_AT_ONCE) * pace(clients)
-    return now + Math.max(Math.min(WINDOW_MAX, window), Math.min(wait, pace(clients)))
+  nextPublishAt(now: number, clients: number): number {
+    if (now - this.#lastPublishAt >= MIN_QUIET_MS + clients / CLIENTS_PER_QUIET_MS) this.#backlog = 0
+    const window = MIN_WINDOW_MS + clients / CLIENTS_PER_WINDOW_MS
+    const wait = (this.#backlog + 1 - BURST_VERSIONS) * publishInterval(clients)
+    return now + Math.max(Math.min(MAX_WINDOW_MS, window), Math.min(wait, publishInterval(clients)))
   }
 
   /** A version has gone out to so many. */
-  went(now: number, clients: number): void {
-    this.#versions = Math.max(0, this.#versions - (now - this.#wentAt) / pace(clients)) + 1
-    this.#wentAt = now
+  recordPublish(now: number, clients: number): void {
+    this.#backlog = Math.max(0, this.#backlog - (now - this.#lastPublishAt) / publishInterval(clients)) + 1
+    this.#lastPublishAt = now
   }
 }
 
 /** ms that one more version waits. */
-function pace(clients: number): number {
-  return Math.max(clients / CROWD_PER_MS, Math.min(WINDOW_MAX, 1 + clients * PACE_PER_CLIENT_MS))
+function publishInterval(clients: number): number {
+  return Math.max(clients / CLIENTS_PER_INTERVAL_MS, Math.min(MAX_WINDOW_MS, 1 + clients * INTERVAL_PER_CLIENT_MS))
 }

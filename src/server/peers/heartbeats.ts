@@ -1,81 +1,88 @@
-import type { Beat } from '../../protocol/frames.ts'
-import { type Context, note } from '../context.ts'
-import type { Presence } from './inbound-presence.ts'
+import type { Heartbeat } from '../../protocol/frames.ts'
+import { type Context, log } from '../context.ts'
+import type { InboundPresence } from './inbound-presence.ts'
 import type { Links } from './links.ts'
 import type { Membership } from './membership.ts'
-import type { Outgoing } from './outbound-messages.ts'
+import type { OutboundMessages } from './outbound-messages.ts'
 import type { Peer } from './peer.ts'
 
 /** A beat goes out on each link every so often, ms. */
-export const BEAT_MS = 1_000
+export const HEARTBEAT_INTERVAL_MS = 1_000
 /** A link without a beat for this long is dead, ms. */
-export const LINK_DEAD_MS = 5_000
-const SILENT = 'no sign of life'
+export const LINK_TIMEOUT_MS = 5_000
+const TIMED_OUT = 'no sign of life'
 
 /** Signs of life: this server's to its peers, and what follows when a peer gives none. */
-export class Beats {
+export class Heartbeats {
   readonly #context: Context
   readonly #links: Links
   readonly #membership: Membership
-  readonly #presence: Presence
-  readonly #outgoing: Outgoing
-  #beatAt = Number.POSITIVE_INFINITY
+  readonly #inboundPresence: InboundPresence
+  readonly #outboundMessages: OutboundMessages
+  #nextHeartbeatAt = Number.POSITIVE_INFINITY
 
-  constructor(context: Context, links: Links, membership: Membership, presence: Presence, outgoing: Outgoing) {
+  constructor(
+    context: Context,
+    links: Links,
+    membership: Membership,
+    inboundPresence: InboundPresence,
+    outboundMessages: OutboundMessages,
+  ) {
     this.#context = context
     this.#links = links
     this.#membership = membership
-    this.#presence = presence
-    this.#outgoing = outgoing
+    this.#inboundPresence = inboundPresence
+    this.#outboundMessages = outboundMessages
   }
 
   /** When the next beat is due. */
-  get beatAt(): number {
-    return this.#beatAt
+  get nextHeartbeatAt(): number {
+    return this.#nextHeartbeatAt
   }
 
   start(): void {
-    this.#beatAt = this.#context.now + BEAT_MS
+    this.#nextHeartbeatAt = this.#context.now + HEARTBEAT_INTERVAL_MS
   }
 
   tick(): void {
     const { now } = this.#context
-    const isDue = this.#beatAt <= now
-    if (isDue) this.#beatAt = now + BEAT_MS
+    const isDue = this.#nextHeartbeatAt <= now
+    if (isDue) this.#nextHeartbeatAt = now + HEARTBEAT_INTERVAL_MS
     const { incarnation, seq } = this.#context.stream
-    const life: Beat = { incarnation, seq, at: now }
+    const heartbeat: Heartbeat = { incarnation, seq, at: now }
     for (const peer of this.#membership.peers.values()) {
-      if (peer.goneAt <= now) this.#presence.gone(peer)
-      if (isDue) this.#beat(peer, life)
+      if (peer.usersExpireAt <= now) this.#inboundPresence.removeUsers(peer)
+      if (isDue) this.#heartbeat(peer, heartbeat)
     }
-    if (isDue) this.#membership.forgetGone()
+    if (isDue) this.#membership.forgetExpired()
   }
 
   /** After a stall of this process: silence proves nothing, everyone gets a fresh period. */
-  forgive(): void {
+  resetTimeouts(): void {
     const { now, options } = this.#context
-    this.#beatAt = now
+    this.#nextHeartbeatAt = now
     for (const peer of this.#membership.peers.values()) {
       if (peer.outbound.state === 'open') peer.outbound.heardAt = now
       else peer.outboundLostAt = now
       if (peer.inbound !== undefined) peer.inbound.heardAt = now
       if (peer.challenger !== undefined) peer.challenger.since = now
-      if (peer.goneAt !== Number.POSITIVE_INFINITY) peer.goneAt = now + options.graceMs
+      if (peer.usersExpireAt !== Number.POSITIVE_INFINITY) peer.usersExpireAt = now + options.graceMs
     }
   }
 
   /** One beat: let go of what was held for too long, say where the stream stands, find links without life. */
-  #beat(peer: Peer, payload: Beat): void {
+  #heartbeat(peer: Peer, payload: Heartbeat): void {
     const { now } = this.#context
     peer.forgetDeparted(now)
-    if (peer.foreign !== undefined) note(this.#context, { event: 'foreign-sender', peer: peer.id, ...peer.foreign })
-    peer.foreign = undefined
-    this.#outgoing.letGo(peer)
+    if (peer.foreignMessages !== undefined)
+      log(this.#context, { event: 'foreign-sender', peer: peer.id, ...peer.foreignMessages })
+    peer.foreignMessages = undefined
+    this.#outboundMessages.releaseSettled(peer)
     const { outbound, inbound } = peer
     if (outbound.state === 'open') {
-      if (now - outbound.heardAt > LINK_DEAD_MS) this.#links.cut(outbound.link, SILENT)
+      if (now - outbound.heardAt > LINK_TIMEOUT_MS) this.#links.close(outbound.link, TIMED_OUT)
       else this.#links.send(outbound.link, { event: 'beat', payload })
     }
-    if (inbound !== undefined && now - inbound.heardAt > LINK_DEAD_MS) this.#links.cut(inbound.link, SILENT)
+    if (inbound !== undefined && now - inbound.heardAt > LINK_TIMEOUT_MS) this.#links.close(inbound.link, TIMED_OUT)
   }
 }

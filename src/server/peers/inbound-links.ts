@@ -1,8 +1,8 @@
-import type { Holds, Introduction, LinkRefusal } from '../../protocol/frames.ts'
-import { PROTOCOL } from '../../protocol/messages.ts'
-import { type Context, note } from '../context.ts'
+import type { LinkRefusal, PeerIdentity, StreamPosition } from '../../protocol/frames.ts'
+import { PROTOCOL_VERSION } from '../../protocol/messages.ts'
+import { type Context, log } from '../context.ts'
 import type { LinkInput } from '../types.ts'
-import { BEAT_MS, LINK_DEAD_MS } from './heartbeats.ts'
+import { HEARTBEAT_INTERVAL_MS, LINK_TIMEOUT_MS } from './heartbeats.ts'
 import type { Links } from './links.ts'
 import type { Membership } from './membership.ts'
 import type { Peer } from './peer.ts'
@@ -11,17 +11,17 @@ import type { Peer } from './peer.ts'
  * The other server with an id lives, if it is heard of this long, ms, after one that wants in: longer than what it had
  * sent before its death can lie in buffers unread, on a network and in a process whose links are not found dead.
  */
-const ID_PROVEN_MS = LINK_DEAD_MS + BEAT_MS
+const ID_CONFLICT_MS = LINK_TIMEOUT_MS + HEARTBEAT_INTERVAL_MS
 /** A peer that dialled in is dialled back within this long, ms. */
-const BACK_MS = 200
+const MAX_DIAL_BACK_DELAY_MS = 200
 
-interface Refused {
+interface LinkDenial {
   code: LinkRefusal
   message: string
 }
 
 /** The links that peers dial: who is let in, and who of two servers with one id. */
-export class Accepting {
+export class InboundLinks {
   readonly #context: Context
   readonly #links: Links
   readonly #membership: Membership
@@ -33,29 +33,29 @@ export class Accepting {
   }
 
   accept({ link, introduction }: Extract<LinkInput, { type: 'accepted' }>): void {
-    const met = this.#denied(introduction) ?? this.#meet(introduction)
-    if ('code' in met) this.#context.effects.push({ type: 'refuse', link, ...met })
-    else this.#open(link, met, introduction.incarnation)
+    const result = this.#check(introduction) ?? this.#registerPeer(introduction)
+    if ('code' in result) this.#context.effects.push({ type: 'refuse', link, ...result })
+    else this.#open(link, result, introduction.incarnation)
   }
 
   #open(link: number, peer: Peer, incarnation: string): void {
     const { effects, now } = this.#context
-    if (peer.inbound !== undefined) this.#links.hangUp(peer.inbound.link, 'replaced by a newer link')
+    if (peer.inbound !== undefined) this.#links.discard(peer.inbound.link, 'replaced by a newer link')
     peer.inbound = { link, heardAt: now, incarnation }
     peer.challenger = undefined
-    peer.goneAt = Number.POSITIVE_INFINITY
+    peer.usersExpireAt = Number.POSITIVE_INFINITY
     this.#links.add(link, peer, 'inbound')
     effects.push({ type: 'accept', link, holds: holdsOf(peer, incarnation) })
-    note(this.#context, { event: 'inbound', peer: peer.id })
+    log(this.#context, { event: 'inbound', peer: peer.id })
     this.#dialBack(peer)
   }
 
   /** Why a server may not be a peer of this one; undefined: it may. */
-  #denied({ id, incarnation, protocol, auth, url }: Introduction): Refused | undefined {
+  #check({ id, incarnation, protocol, auth, url }: PeerIdentity): LinkDenial | undefined {
     const { options, draining } = this.#context
     if (draining) return { code: 'draining', message: 'this server is shutting down' }
-    if (protocol !== PROTOCOL) {
-      return { code: 'bad-handshake', message: `this server speaks protocol ${PROTOCOL}, not ${protocol}` }
+    if (protocol !== PROTOCOL_VERSION) {
+      return { code: 'bad-handshake', message: `this server speaks protocol ${PROTOCOL_VERSION}, not ${protocol}` }
     }
     if ((auth ?? 'open') !== options.auth) {
       const message = `this mesh knows its users by auth: ${options.auth}, not ${auth ?? 'open'}`
@@ -65,7 +65,7 @@ export class Accepting {
       if (incarnation === options.incarnation) return { code: 'own-id', message: 'this is the dialling server itself' }
       return { code: 'id-held', message: `this server has the id ${id} itself` }
     }
-    if (!this.#membership.takes(url)) {
+    if (!this.#membership.isAllowedUrl(url)) {
       return { code: 'bad-handshake', message: 'this mesh is encrypted, and the address that you tell is not' }
     }
     if (!this.#membership.isRemoved(id)) return undefined
@@ -73,10 +73,10 @@ export class Accepting {
   }
 
   /** The peer, if there is room to know it and no other server has its id. */
-  #meet(introduction: Introduction): Peer | Refused {
+  #registerPeer(introduction: PeerIdentity): Peer | LinkDenial {
     const { options, now } = this.#context
     const { id, incarnation } = introduction
-    const peer = this.#membership.meet(introduction)
+    const peer = this.#membership.register(introduction)
     if (peer === undefined) {
       return { code: 'too-many-peers', message: `this server knows ${options.limits.peers} peers already` }
     }
@@ -84,7 +84,7 @@ export class Accepting {
     if (inbound === undefined || inbound.incarnation === incarnation) return peer
     // Its life before, whose link is not known to be dead; or another server. Who lives is heard of.
     if (peer.challenger?.incarnation !== incarnation) peer.challenger = { incarnation, since: now }
-    return inbound.heardAt - peer.challenger.since >= ID_PROVEN_MS
+    return inbound.heardAt - peer.challenger.since >= ID_CONFLICT_MS
       ? { code: 'id-in-use', message: `another server with the id ${id} is connected` }
       : { code: 'id-held', message: `another server with the id ${id} was connected a moment ago` }
   }
@@ -93,11 +93,11 @@ export class Accepting {
   #dialBack({ outbound, url }: Peer): void {
     const { now, options } = this.#context
     if (outbound.state !== 'waiting' || url === undefined) return
-    outbound.retryAt = Math.min(outbound.retryAt, now + options.random() * BACK_MS)
+    outbound.retryAt = Math.min(outbound.retryAt, now + options.random() * MAX_DIAL_BACK_DELAY_MS)
   }
 }
 
 /** What this server has of the stream of a peer in this life of it. */
-function holdsOf({ replica }: Peer, incarnation: string): Holds {
+function holdsOf({ replica }: Peer, incarnation: string): StreamPosition {
   return replica.incarnation === incarnation ? { incarnation, seq: replica.seq } : { seq: 0 }
 }

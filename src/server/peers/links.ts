@@ -1,5 +1,5 @@
 import type { AcceptorFrame, DiallerFrame } from '../../protocol/frames.ts'
-import { type Context, note } from '../context.ts'
+import { type Context, log } from '../context.ts'
 import type { Peer } from './peer.ts'
 
 /** Whose a link is. `outbound`: this server dialled it. */
@@ -31,35 +31,35 @@ export class Links {
   }
 
   /** Ends a link that is nobody's, or nobody's any more: its peer loses nothing. */
-  hangUp(link: number, reason: string): void {
+  discard(link: number, reason: string): void {
     this.#open.delete(link)
     this.#context.effects.push({ type: 'hang-up', link, reason })
   }
 
   /** Ends a peer's link. */
-  cut(link: number, reason: string): void {
+  close(link: number, reason: string): void {
     this.#context.effects.push({ type: 'hang-up', link, reason })
-    this.closed(link, reason)
+    this.handleClosed(link, reason)
   }
 
   /** A link has ended: what the peer's users and messages have to wait for begins. */
-  closed(link: number, reason: string): void {
+  handleClosed(link: number, reason: string): void {
     const known = this.#open.get(link)
     if (known === undefined) return
     this.#open.delete(link)
     const { peer, direction } = known
     const { now, options } = this.#context
-    note(this.#context, { event: 'link-lost', peer: peer.id, direction, reason })
+    log(this.#context, { event: 'link-lost', peer: peer.id, direction, reason })
     if (direction === 'inbound') {
       peer.inbound = undefined
       peer.challenger = undefined
-      peer.fates = []
-      if (peer.replica.incarnation !== undefined) peer.goneAt = now + options.graceMs
+      peer.pendingFates = []
+      if (peer.replica.incarnation !== undefined) peer.usersExpireAt = now + options.graceMs
     } else if (peer.outbound.state === 'open') {
-      peer.backoff.ended(now - peer.outbound.openedAt)
+      peer.backoff.connectionEnded(now - peer.outbound.openedAt)
       peer.outboundLostAt = now
-      peer.batch = []
-      peer.outbound = { state: 'waiting', retryAt: now + peer.backoff.next() }
+      peer.pendingForwards = []
+      peer.outbound = { state: 'waiting', retryAt: now + peer.backoff.nextDelay() }
     }
   }
 }

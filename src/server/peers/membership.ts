@@ -1,12 +1,12 @@
 import { Backoff } from '../../common/backoff.ts'
-import type { Introduction } from '../../protocol/frames.ts'
+import type { PeerIdentity } from '../../protocol/frames.ts'
 import { exceeds } from '../../protocol/limits.ts'
 import type { ServerAddress } from '../../protocol/messages.ts'
-import { type Context, note } from '../context.ts'
+import { type Context, log } from '../context.ts'
 import { Peer } from './peer.ts'
 
 /** A peer that was only heard of, and is out of reach for so long, ms, is forgotten. */
-const FORGOTTEN_MS = 3_600_000
+const FORGET_AFTER_MS = 3_600_000
 
 /** An address where some server of the mesh is to be met, whichever. */
 export interface Seed {
@@ -22,19 +22,19 @@ export class Membership {
   readonly peers = new Map<string, Peer>()
   readonly seeds = new Map<string, Seed>()
   /** Peers that the config had, and has no more: they are not to come back by hearsay. */
-  #removed = new Set<string>()
+  #removedIds = new Set<string>()
 
   constructor(context: Context) {
     this.#context = context
   }
 
   /** Whether no further peer may be learned. */
-  get full(): boolean {
+  get isFull(): boolean {
     return exceeds(this.peers.size + 1, this.#context.options.limits.peers)
   }
 
   /** Whether this server has a link to nobody. */
-  get alone(): boolean {
+  get isIsolated(): boolean {
     for (const { outbound } of this.peers.values()) if (outbound.state === 'open') return false
     return true
   }
@@ -43,14 +43,14 @@ export class Membership {
   get deadline(): number {
     let deadline = Number.POSITIVE_INFINITY
     for (const peer of this.peers.values()) deadline = Math.min(deadline, peer.deadline)
-    if (this.seeds.size > 0 && this.alone)
+    if (this.seeds.size > 0 && this.isIsolated)
       for (const { dialAt } of this.seeds.values()) deadline = Math.min(deadline, dialAt)
     return deadline
   }
 
   /** All peers, but addresses that stand for workers which are peers themselves. */
-  get each(): Peer[] {
-    return [...this.peers.values()].filter(peer => !(peer.isFront && this.hasWorkers(peer.id)))
+  get distinctPeers(): Peer[] {
+    return [...this.peers.values()].filter(peer => !(peer.isSharedAddress && this.hasWorkers(peer.id)))
   }
 
   /** Whether there is a link to a worker of the machine that this id stands for. */
@@ -89,12 +89,12 @@ export class Membership {
   configure(configured: readonly ServerAddress[]): Peer[] {
     const ids = new Set(configured.map(({ id }) => id))
     const removed = [...this.peers.values()].filter(peer => peer.configured && !ids.has(peer.id))
-    for (const { id } of removed) this.#removed.add(id)
+    for (const { id } of removed) this.#removedIds.add(id)
     for (const { id, url } of configured) {
-      this.#removed.delete(id)
+      this.#removedIds.delete(id)
       const peer = this.peers.get(id) ?? this.#add(id, url)
       peer.configured = true
-      this.#moveTo(peer, url)
+      this.#updateUrl(peer, url)
     }
     return removed
   }
@@ -106,37 +106,37 @@ export class Membership {
 
   /** Whether a peer of this id is not to be known, whoever speaks of it. */
   isRemoved(id: string): boolean {
-    return this.#removed.has(id)
+    return this.#removedIds.has(id)
   }
 
   /** Whether a server may be dialled at this address: where this one is encrypted, so are all. */
-  takes(url: string | undefined): boolean {
+  isAllowedUrl(url: string | undefined): boolean {
     return url === undefined || url.startsWith('https:') || !this.#context.options.url.startsWith('https:')
   }
 
   /** A server was heard of. */
   learn({ id, url, clients }: ServerAddress): void {
-    if (id === this.#context.options.id || this.#removed.has(id) || !this.takes(url)) return
+    if (id === this.#context.options.id || this.#removedIds.has(id) || !this.isAllowedUrl(url)) return
     const known = this.peers.get(id)
-    if (known === undefined && this.full) return
+    if (known === undefined && this.isFull) return
     const peer = known ?? this.#add(id, url)
     // A server that was replaced may have moved; where one is that is linked, for peers and for clients, it says itself.
     if (peer.configured || peer.inbound !== undefined || peer.outbound.state === 'open') return
     peer.clients = clients
-    if (known !== undefined) return this.#moveTo(peer, url)
-    note(this.#context, { event: 'peer-learned', peer: id, url })
+    if (known !== undefined) return this.#updateUrl(peer, url)
+    log(this.#context, { event: 'peer-learned', peer: id, url })
   }
 
   /** A server has proven who it is; undefined: there is no room to know it. */
-  meet({ id, url, clients }: Introduction): Peer | undefined {
+  register({ id, url, clients }: PeerIdentity): Peer | undefined {
     let peer = this.peers.get(id)
     if (peer === undefined) {
-      if (this.full && !this.#forgetOne()) return undefined
+      if (this.isFull && !this.#evictOldest()) return undefined
       peer = this.#add(id, url)
-      if (url !== undefined) note(this.#context, { event: 'peer-learned', peer: id, url })
+      if (url !== undefined) log(this.#context, { event: 'peer-learned', peer: id, url })
     }
     peer.clients = clients
-    if (url !== undefined && !peer.configured) this.#moveTo(peer, url)
+    if (url !== undefined && !peer.configured) this.#updateUrl(peer, url)
     return peer
   }
 
@@ -146,16 +146,16 @@ export class Membership {
   }
 
   /** Forgets who was only heard of and is gone for too long. */
-  forgetGone(): void {
+  forgetExpired(): void {
     const { now } = this.#context
     for (const peer of [...this.peers.values()]) {
-      if (!peer.idle || now - peer.outboundLostAt < FORGOTTEN_MS) continue
+      if (!peer.isIdle || now - peer.outboundLostAt < FORGET_AFTER_MS) continue
       this.forget(peer)
-      note(this.#context, { event: 'peer-forgotten', peer: peer.id })
+      log(this.#context, { event: 'peer-forgotten', peer: peer.id })
     }
   }
 
-  #moveTo(peer: Peer, url: string): void {
+  #updateUrl(peer: Peer, url: string): void {
     if (peer.url === url) return
     peer.url = url
     if (peer.outbound.state === 'waiting') peer.outbound.retryAt = this.#context.now
@@ -170,10 +170,10 @@ export class Membership {
   }
 
   /** Makes room for a server that is evidently alive: the learned one that was out of reach longest is forgotten. */
-  #forgetOne(): boolean {
+  #evictOldest(): boolean {
     let oldest: Peer | undefined
     for (const peer of this.peers.values()) {
-      if (peer.idle && peer.outboundLostAt < (oldest?.outboundLostAt ?? Number.POSITIVE_INFINITY)) oldest = peer
+      if (peer.isIdle && peer.outboundLostAt < (oldest?.outboundLostAt ?? Number.POSITIVE_INFINITY)) oldest = peer
     }
     if (oldest !== undefined) this.forget(oldest)
     return oldest !== undefined

@@ -1,27 +1,27 @@
 import {
-  FATES_PER_FRAME,
-  type Forwarded,
+  type ForwardedMessage,
   type ForwardFate,
-  MESSAGES_PER_FRAME,
-  NAMES_PER_FRAME,
+  MAX_FATES_PER_FRAME,
+  MAX_MESSAGES_PER_FRAME,
+  MAX_NAMES_PER_FRAME,
+  MAX_TEXT_PER_FRAME,
   type Relay,
-  TEXT_PER_FRAME,
 } from '../../protocol/frames.ts'
 import { exceeds } from '../../protocol/limits.ts'
 import type { Message } from '../../protocol/messages.ts'
-import type { Arrivals, Context, Departures } from '../context.ts'
+import type { Context, PeerMessageHandler, PeerMessageSender } from '../context.ts'
 import type { Delivery } from '../delivery.ts'
 import type { Links } from './links.ts'
 import type { Peer } from './peer.ts'
 
 /** What goes to peers: messages, held until their fates are known, answers to theirs, and presence, a turn at a time. */
-export class Outgoing implements Departures {
+export class OutboundMessages implements PeerMessageSender {
   readonly #context: Context
   readonly #links: Links
   readonly #peers: ReadonlyMap<string, Peer>
-  #arrivals: Arrivals | undefined
+  #messageHandler: PeerMessageHandler | undefined
   /** Forwards so far, to whichever peers. */
-  #numbered = 0
+  #lastForwardNumber = 0
 
   constructor(context: Context, links: Links, peers: ReadonlyMap<string, Peer>) {
     this.#context = context
@@ -30,24 +30,24 @@ export class Outgoing implements Departures {
   }
 
   /** Who is told the fates of what went out. */
-  set arrivals(arrivals: Arrivals) {
-    this.#arrivals = arrivals
+  set messageHandler(handler: PeerMessageHandler) {
+    this.#messageHandler = handler
   }
 
   forward(ids: readonly string[], message: Message, delivery: Delivery): boolean {
     const { id, at, from, to, text } = message
     // One frame for all of them: a carrier may send it to all at once.
-    const frame: Forwarded = [++this.#numbered, id, at, from, to, text]
+    const frame: ForwardedMessage = [++this.#lastForwardNumber, id, at, from, to, text]
     let reached = true
     for (const peer of ids) if (!this.#forwardTo(this.#peers.get(peer), frame, delivery)) reached = false
     return reached
   }
 
-  answer(id: string, incarnation: string, number: number, delivered: number, unconfirmed: boolean): void {
+  sendFate(id: string, incarnation: string, number: number, delivered: number, unconfirmed: boolean): void {
     const peer = this.#peers.get(id)
     if (peer?.inbound?.incarnation !== incarnation) return
-    peer.fates.push([number, delivered, unconfirmed])
-    this.#context.gathered = true
+    peer.pendingFates.push([number, delivered, unconfirmed])
+    this.#context.needsFlush = true
   }
 
   relay(id: string, relay: Relay): void {
@@ -57,81 +57,82 @@ export class Outgoing implements Departures {
 
   /** Sends what this turn gathered: presence, messages, answers. */
   flush(): void {
-    const deltas = this.#context.stream.take(this.#context.ownEntry)
+    const deltas = this.#context.stream.takeDeltas(this.#context.ownEntry)
     for (const peer of this.#peers.values()) {
       const { outbound, inbound } = peer
       if (outbound.state === 'open') {
         for (const delta of deltas) this.#links.send(outbound.link, { event: 'presence', payload: delta })
-        for (const payload of frames(peer.batch)) this.#links.send(outbound.link, { event: 'forward', payload })
+        for (const payload of splitIntoFrames(peer.pendingForwards))
+          this.#links.send(outbound.link, { event: 'forward', payload })
       }
-      if (inbound !== undefined && peer.fates.length > 0) {
-        for (const payload of chunks(peer.fates, FATES_PER_FRAME)) {
+      if (inbound !== undefined && peer.pendingFates.length > 0) {
+        for (const payload of chunks(peer.pendingFates, MAX_FATES_PER_FRAME)) {
           this.#links.send(inbound.link, { event: 'fates', payload })
         }
       }
-      if (peer.batch.length > 0) peer.batch = []
-      if (peer.fates.length > 0) peer.fates = []
+      if (peer.pendingForwards.length > 0) peer.pendingForwards = []
+      if (peer.pendingFates.length > 0) peer.pendingFates = []
     }
   }
 
   /** A peer's link is back: who missed something is told, and what was held goes out again. */
-  resume(peer: Peer, link: number): void {
-    for (const payload of chunks([...peer.missed], NAMES_PER_FRAME)) {
+  resendHeld(peer: Peer, link: number): void {
+    for (const payload of chunks([...peer.missedUsers], MAX_NAMES_PER_FRAME)) {
       this.#links.send(link, { event: 'missed', payload })
     }
-    peer.missed.clear()
-    peer.batch = []
+    peer.missedUsers.clear()
+    peer.pendingForwards = []
     // The peer drops what it received before.
     for (const [number, { frame, delivery }] of peer.held) {
-      peer.batch.push(frame)
-      if (delivery.settled) peer.held.delete(number)
+      peer.pendingForwards.push(frame)
+      if (delivery.isSettled) peer.held.delete(number)
     }
-    if (peer.batch.length > 0) this.#context.gathered = true
+    if (peer.pendingForwards.length > 0) this.#context.needsFlush = true
   }
 
   /** A peer tells what became of messages. */
-  confirmed(peer: Peer, fates: readonly ForwardFate[]): void {
+  handleFates(peer: Peer, fates: readonly ForwardFate[]): void {
     for (const [number, delivered, unconfirmed] of fates) {
       const held = peer.held.get(number)
       if (held === undefined) continue
       peer.held.delete(number)
-      held.delivery.confirm(delivered, unconfirmed)
-      this.#arrivals?.settle(held.delivery)
+      held.delivery.recordAnswer(delivered, unconfirmed)
+      this.#messageHandler?.settle(held.delivery)
     }
   }
 
   /** Lets go of what nobody waits for any more, and of all once a peer is out of reach for too long. */
-  letGo(peer: Peer): void {
+  releaseSettled(peer: Peer): void {
     if (peer.outbound.state === 'open') {
       for (const [number, { delivery }] of peer.held) {
-        if (!delivery.settled) break
+        if (!delivery.isSettled) break
         peer.held.delete(number)
       }
-    } else if (peer.held.size > 0 && this.#isLost(peer)) this.giveUp(peer)
+    } else if (peer.held.size > 0 && this.#isUnreachable(peer)) this.abandonHeld(peer)
   }
 
   /** What is held for a peer will not be confirmed. */
-  giveUp(peer: Peer): void {
+  abandonHeld(peer: Peer): void {
     for (const delivery of peer.dropHeld()) {
-      delivery.confirm(0, true)
-      this.#arrivals?.settle(delivery)
+      delivery.recordAnswer(0, true)
+      this.#messageHandler?.settle(delivery)
     }
   }
 
-  #forwardTo(peer: Peer | undefined, frame: Forwarded, delivery: Delivery): boolean {
+  #forwardTo(peer: Peer | undefined, frame: ForwardedMessage, delivery: Delivery): boolean {
     if (peer === undefined) return false
-    if (this.#isLost(peer) || exceeds(peer.held.size + 1, this.#context.options.limits.heldPerPeer)) {
+    if (this.#isUnreachable(peer) || exceeds(peer.held.size + 1, this.#context.options.limits.heldPerPeer)) {
       const [, , , from, to] = frame
-      peer.miss(from, to)
+      peer.markMissed(from, to)
       return false
     }
     peer.hold(frame, delivery)
-    this.#context.gathered = true
+    this.#context.needsFlush = true
     return true
   }
 
   /** Whether a peer is out of reach for longer than its messages wait. */
-  #isLost({ outbound, outboundLostAt }: Peer): boolean {
+  #isUnreachable({ outbound, outboundLostAt }: Peer): boolean {
     const { now, options } = this.#context
     return outbound.state !== 'open' && now - outboundLostAt >= options.graceMs
   }
@@ -142,13 +143,13 @@ function* chunks<T>(all: readonly T[], size: number): Generator<T[]> {
 }
 
 /** Cuts a batch into frames that stay under the packet size. */
-function* frames(batch: readonly Forwarded[]): Generator<Forwarded[]> {
-  let frame: Forwarded[] = []
+function* splitIntoFrames(batch: readonly ForwardedMessage[]): Generator<ForwardedMessage[]> {
+  let frame: ForwardedMessage[] = []
   let characters = 0
   for (const forwarded of batch) {
     if (
-      frame.length === MESSAGES_PER_FRAME ||
-      (frame.length > 0 && characters + forwarded[5].length > TEXT_PER_FRAME)
+      frame.length === MAX_MESSAGES_PER_FRAME ||
+      (frame.length > 0 && characters + forwarded[5].length > MAX_TEXT_PER_FRAME)
     ) {
       yield frame
       frame = []

@@ -1,15 +1,15 @@
 import type { Backoff } from '../../common/backoff.ts'
 import { Replica } from '../../presence/replica.ts'
-import type { Forwarded, ForwardFate } from '../../protocol/frames.ts'
+import type { ForwardedMessage, ForwardFate } from '../../protocol/frames.ts'
 import type { Delivery } from '../delivery.ts'
 
 /** Messages of a user who has left the peer may still come for so long, ms: they were held while the link was down. */
-const FAREWELL_MS = 10_000
+const DEPARTED_USER_TTL_MS = 10_000
 /** Of so many at most. */
-const MOST_DEPARTED = 100_000
+const MAX_DEPARTED_USERS = 100_000
 
 /** The link that this server dials. */
-export type Outbound =
+export type OutboundLink =
   | { state: 'waiting'; retryAt: number }
   | { state: 'dialling' }
   | {
@@ -23,15 +23,15 @@ export type Outbound =
     }
 
 /** The link that the peer dials. */
-export interface Inbound {
+export interface InboundLink {
   link: number
   heardAt: number
   incarnation: string
 }
 
 /** A message held until the peer tells its fate. */
-interface Held {
-  frame: Forwarded
+interface HeldMessage {
+  frame: ForwardedMessage
   delivery: Delivery
 }
 
@@ -45,35 +45,35 @@ export class Peer {
   /** Whether the config names it. */
   configured = false
   /** Whether its address is one that the workers of a machine share: who answers there has an id of its own. */
-  isFront = false
+  isSharedAddress = false
   readonly backoff: Backoff
   readonly replica = new Replica()
-  outbound: Outbound
-  inbound: Inbound | undefined
+  outbound: OutboundLink
+  inbound: InboundLink | undefined
   /** Since when there is no outbound link, monotonic ms. */
   outboundLostAt: number
   /** When its users leave the roster unless it comes back; Infinity while its link is up. */
-  goneAt = Number.POSITIVE_INFINITY
+  usersExpireAt = Number.POSITIVE_INFINITY
   /** When a snapshot was last asked for: one request at a time. */
-  resyncAskedAt = Number.NEGATIVE_INFINITY
+  resyncRequestedAt = Number.NEGATIVE_INFINITY
   /** Another incarnation with its id that wants in while its link is not known to be dead, since when; monotonic ms. */
   challenger: { incarnation: string; since: number } | undefined
 
   /** Messages not answered yet, by number, oldest first. */
-  readonly held = new Map<number, Held>()
+  readonly held = new Map<number, HeldMessage>()
   /** Users who missed a message because the peer was out of reach for too long. */
-  readonly missed = new Set<string>()
+  readonly missedUsers = new Set<string>()
   /** Messages of this turn. */
-  batch: Forwarded[] = []
+  pendingForwards: ForwardedMessage[] = []
   /** Answers of this turn. */
-  fates: ForwardFate[] = []
+  pendingFates: ForwardFate[] = []
   /** Highest number received of the peer's forwards, in this incarnation of it. */
-  received: { incarnation: string; number: number } | undefined
+  lastForward: { incarnation: string; number: number } | undefined
 
   /** What it passed on of users that it does not hold, since that was last logged. */
-  foreign: { messages: number; user: string } | undefined
+  foreignMessages: { messages: number; user: string } | undefined
   /** Users who left it lately, the oldest first, and until when messages of theirs may still come; monotonic ms. */
-  #departed = new Map<string, number>()
+  #departedUsers = new Map<string, number>()
 
   constructor(id: string, url: string | undefined, backoff: Backoff, now: number) {
     this.id = id
@@ -84,49 +84,49 @@ export class Peer {
   }
 
   /** Whether it was only heard of: no link, no users, nothing held for it. */
-  get idle(): boolean {
+  get isIdle(): boolean {
     const { configured, inbound, outbound, replica, held } = this
     return !configured && inbound === undefined && outbound.state === 'waiting' && replica.size + held.size === 0
   }
 
   /** When it is to be dialled, or its users leave the roster; monotonic ms. */
   get deadline(): number {
-    const { outbound, goneAt } = this
-    return outbound.state === 'waiting' ? Math.min(outbound.retryAt, goneAt) : goneAt
+    const { outbound, usersExpireAt } = this
+    return outbound.state === 'waiting' ? Math.min(outbound.retryAt, usersExpireAt) : usersExpireAt
   }
 
   /** Notes a change of a user's connections to it. */
-  changed(user: string, now: number): void {
-    this.#departed.delete(user)
-    if (this.replica.connections(user) > 0) return
-    this.#departed.set(user, now + FAREWELL_MS)
-    if (this.#departed.size > MOST_DEPARTED)
-      for (const oldest of this.#departed.keys()) return void this.#departed.delete(oldest)
+  recordUserChange(user: string, now: number): void {
+    this.#departedUsers.delete(user)
+    if (this.replica.connectionCount(user) > 0) return
+    this.#departedUsers.set(user, now + DEPARTED_USER_TTL_MS)
+    if (this.#departedUsers.size > MAX_DEPARTED_USERS)
+      for (const oldest of this.#departedUsers.keys()) return void this.#departedUsers.delete(oldest)
   }
 
   /** Whether it may pass on what this user says: it holds a connection of theirs, or did a moment ago. */
   speaksFor(user: string, now: number): boolean {
-    return this.replica.connections(user) > 0 || (this.#departed.get(user) ?? Number.NEGATIVE_INFINITY) > now
+    return this.replica.connectionCount(user) > 0 || (this.#departedUsers.get(user) ?? Number.NEGATIVE_INFINITY) > now
   }
 
   /** Forgets who left too long ago. */
   forgetDeparted(now: number): void {
-    for (const [user, until] of this.#departed) {
+    for (const [user, until] of this.#departedUsers) {
       if (until > now) return
-      this.#departed.delete(user)
+      this.#departedUsers.delete(user)
     }
   }
 
   /** Holds a message, and puts it into this turn's batch if the link is open. */
-  hold(frame: Forwarded, delivery: Delivery): void {
-    delivery.expect()
+  hold(frame: ForwardedMessage, delivery: Delivery): void {
+    delivery.expectAnswer()
     this.held.set(frame[0], { frame, delivery })
-    if (this.outbound.state === 'open') this.batch.push(frame)
+    if (this.outbound.state === 'open') this.pendingForwards.push(frame)
   }
 
   /** Notes a user who missed something, so that its clients compare histories when the peer is back. */
-  miss(...users: string[]): void {
-    for (const user of users) if (this.missed.size < 10_000) this.missed.add(user)
+  markMissed(...users: string[]): void {
+    for (const user of users) if (this.missedUsers.size < 10_000) this.missedUsers.add(user)
   }
 
   /** Drops what is held; its deliveries will not be confirmed. */
@@ -134,18 +134,18 @@ export class Peer {
     const deliveries: Delivery[] = []
     for (const { frame, delivery } of this.held.values()) {
       deliveries.push(delivery)
-      this.miss(frame[3], frame[4])
+      this.markMissed(frame[3], frame[4])
     }
     this.held.clear()
-    this.batch = []
+    this.pendingForwards = []
     return deliveries
   }
 
   /** Whether a forward with this number is new; the link may be another than that which carried the one before. */
-  accepts(incarnation: string, number: number): boolean {
-    if (this.received?.incarnation !== incarnation) this.received = { incarnation, number: 0 }
-    if (number <= this.received.number) return false
-    this.received.number = number
+  acceptForward(incarnation: string, number: number): boolean {
+    if (this.lastForward?.incarnation !== incarnation) this.lastForward = { incarnation, number: 0 }
+    if (number <= this.lastForward.number) return false
+    this.lastForward.number = number
     return true
   }
 }

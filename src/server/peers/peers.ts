@@ -1,62 +1,74 @@
 import type { ServerAddress } from '../../protocol/messages.ts'
-import { type Arrivals, type Context, type Departures, note, type Observer } from '../context.ts'
+import { type Context, log, type PeerMessageHandler, type PeerMessageSender, type StatusExchange } from '../context.ts'
 import type { LinkInput } from '../types.ts'
-import { Beats } from './heartbeats.ts'
-import { Incoming } from './inbound-frames.ts'
-import { Accepting } from './inbound-links.ts'
-import { Presence } from './inbound-presence.ts'
+import { Heartbeats } from './heartbeats.ts'
+import { InboundFrames } from './inbound-frames.ts'
+import { InboundLinks } from './inbound-links.ts'
+import { InboundPresence } from './inbound-presence.ts'
 import { Links } from './links.ts'
 import { Membership } from './membership.ts'
-import { Dialling } from './outbound-links.ts'
-import { Outgoing } from './outbound-messages.ts'
+import { OutboundLinks } from './outbound-links.ts'
+import { OutboundMessages } from './outbound-messages.ts'
 import type { Peer } from './peer.ts'
 
-const REMOVED = 'it is of this mesh no more'
+const REMOVED_REASON = 'it is of this mesh no more'
 
 /** The other servers, as this one deals with them: who they are, the links both ways, what crosses those. */
 export class Peers {
   readonly #context: Context
   readonly #membership: Membership
   readonly #links: Links
-  readonly #presence: Presence
-  readonly #outgoing: Outgoing
-  readonly #incoming: Incoming
-  readonly #dialling: Dialling
-  readonly #accepting: Accepting
-  readonly #beats: Beats
+  readonly #inboundPresence: InboundPresence
+  readonly #outboundMessages: OutboundMessages
+  readonly #inboundFrames: InboundFrames
+  readonly #outboundLinks: OutboundLinks
+  readonly #inboundLinks: InboundLinks
+  readonly #heartbeats: Heartbeats
 
-  /** @param touch marks a name whose connections changed somewhere */
-  constructor(context: Context, touch: (name: string) => void) {
+  /** @param onPresenceChange marks a name whose connections changed somewhere */
+  constructor(context: Context, onPresenceChange: (name: string) => void) {
     this.#context = context
     this.#membership = new Membership(context)
     this.#links = new Links(context)
-    this.#presence = new Presence(context, touch)
-    this.#outgoing = new Outgoing(context, this.#links, this.#membership.peers)
-    this.#incoming = new Incoming(context, this.#links, this.#membership, this.#presence, this.#outgoing)
-    this.#dialling = new Dialling(context, this.#links, this.#membership, this.#outgoing)
-    this.#accepting = new Accepting(context, this.#links, this.#membership)
-    this.#beats = new Beats(context, this.#links, this.#membership, this.#presence, this.#outgoing)
+    this.#inboundPresence = new InboundPresence(context, onPresenceChange)
+    this.#outboundMessages = new OutboundMessages(context, this.#links, this.#membership.peers)
+    this.#inboundFrames = new InboundFrames(
+      context,
+      this.#links,
+      this.#membership,
+      this.#inboundPresence,
+      this.#outboundMessages,
+    )
+    this.#outboundLinks = new OutboundLinks(context, this.#links, this.#membership, this.#outboundMessages)
+    this.#inboundLinks = new InboundLinks(context, this.#links, this.#membership)
+    this.#heartbeats = new Heartbeats(
+      context,
+      this.#links,
+      this.#membership,
+      this.#inboundPresence,
+      this.#outboundMessages,
+    )
   }
 
   /** The way out for messages. */
-  get departures(): Departures {
-    return this.#outgoing
+  get messageSender(): PeerMessageSender {
+    return this.#outboundMessages
   }
 
   /** Where messages from peers go. */
-  set arrivals(arrivals: Arrivals) {
-    this.#incoming.arrivals = arrivals
-    this.#outgoing.arrivals = arrivals
+  set messageHandler(handler: PeerMessageHandler) {
+    this.#inboundFrames.messageHandler = handler
+    this.#outboundMessages.messageHandler = handler
   }
 
   /** Who tells peers how this server stands, and hears it of them. */
-  set observer(observer: Observer) {
-    this.#incoming.observer = observer
+  set statusExchange(exchange: StatusExchange) {
+    this.#inboundFrames.statusExchange = exchange
   }
 
   /** All servers that this one knows as such. */
-  get each(): Peer[] {
-    return this.#membership.each
+  get distinctPeers(): Peer[] {
+    return this.#membership.distinctPeers
   }
 
   /** This server and all that it knows, for clients. */
@@ -65,17 +77,17 @@ export class Peers {
   }
 
   /** When the next beat is due. */
-  get beatAt(): number {
-    return this.#beats.beatAt
+  get nextHeartbeatAt(): number {
+    return this.#heartbeats.nextHeartbeatAt
   }
 
   get deadline(): number {
-    return Math.min(this.#beats.beatAt, this.#membership.deadline)
+    return Math.min(this.#heartbeats.nextHeartbeatAt, this.#membership.deadline)
   }
 
   start(): void {
-    this.#beats.start()
-    note(this.#context, { event: 'dialling-peers' })
+    this.#heartbeats.start()
+    log(this.#context, { event: 'dialling-peers' })
     for (const url of this.#context.options.seeds ?? []) this.#membership.addSeed(url)
     this.configure(this.#context.options.peers)
   }
@@ -83,9 +95,9 @@ export class Peers {
   /** The config's peers are these from now on: new ones are dialled, others dropped. */
   configure(configured: readonly ServerAddress[]): void {
     for (const peer of this.#membership.configure(configured)) {
-      note(this.#context, { event: 'peer-removed', peer: peer.id })
+      log(this.#context, { event: 'peer-removed', peer: peer.id })
       this.#sayGoodbye(peer)
-      this.#drop(peer)
+      this.#removePeer(peer)
     }
     this.tick()
   }
@@ -99,31 +111,31 @@ export class Peers {
   handle(input: LinkInput): void {
     switch (input.type) {
       case 'dialled':
-        return this.#dialling.dialled(input)
+        return this.#outboundLinks.handleDialled(input)
       case 'dial-failed':
-        return this.#dialling.failed(input.peer, input.reason, input.code)
+        return this.#outboundLinks.handleDialFailed(input.peer, input.reason, input.code)
       case 'accepted':
-        return this.#accepting.accept(input)
+        return this.#inboundLinks.accept(input)
       case 'frame':
-        return this.#incoming.frame(input.link, input.frame)
+        return this.#inboundFrames.handle(input.link, input.frame)
       case 'link-closed':
-        return this.#links.closed(input.link, input.reason)
+        return this.#links.handleClosed(input.link, input.reason)
     }
   }
 
   /** Sends what this turn gathered. */
   flush(): void {
-    this.#outgoing.flush()
+    this.#outboundMessages.flush()
   }
 
   tick(): void {
-    this.#beats.tick()
-    this.#dialling.tick()
+    this.#heartbeats.tick()
+    this.#outboundLinks.tick()
   }
 
   /** After a stall of this process. */
-  forgive(): void {
-    this.#beats.forgive()
+  resetTimeouts(): void {
+    this.#heartbeats.resetTimeouts()
   }
 
   goodbye(): void {
@@ -135,11 +147,11 @@ export class Peers {
   }
 
   /** Ends both links of a peer, takes its users out of the roster, and forgets it. */
-  #drop(peer: Peer): void {
-    if (peer.outbound.state === 'open') this.#links.cut(peer.outbound.link, REMOVED)
-    if (peer.inbound !== undefined) this.#links.cut(peer.inbound.link, REMOVED)
-    this.#presence.gone(peer)
-    this.#outgoing.giveUp(peer)
+  #removePeer(peer: Peer): void {
+    if (peer.outbound.state === 'open') this.#links.close(peer.outbound.link, REMOVED_REASON)
+    if (peer.inbound !== undefined) this.#links.close(peer.inbound.link, REMOVED_REASON)
+    this.#inboundPresence.removeUsers(peer)
+    this.#outboundMessages.abandonHeld(peer)
     this.#membership.forget(peer)
   }
 }

@@ -3,8 +3,8 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { TestMesh, until } from '../../support/programs/mesh-programs.ts'
 import { freePorts, Program, stopAll } from '../../support/programs/processes.ts'
+import { TestMesh, until } from '../../support/programs/test-mesh.ts'
 
 const mesh = new TestMesh()
 let homes = 0
@@ -17,7 +17,7 @@ beforeAll(async () => {
 
 afterAll(() => {
   stopAll()
-  mesh.end()
+  mesh.stop()
 })
 
 /** An environment in which nothing is known of earlier runs. */
@@ -135,8 +135,8 @@ describe('--json', () => {
     )
     await until(() => expect(tail.out).toMatch(/"type":"message","origin":"live".*"from":"Bob","to":"Uma","text":"hi"/))
     bob.child.stdin?.write('{"type": "close"}\n')
-    await bob.ended(15_000)
-    expect(bob.exit?.code).toBe(0)
+    await bob.waitForExit(15_000)
+    expect(bob.exitStatus?.code).toBe(0)
   })
 
   test('a bot in ten lines answers', async () => {

@@ -2,8 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { TestMesh, until } from '../../support/programs/mesh-programs.ts'
 import { freePorts } from '../../support/programs/processes.ts'
+import { TestMesh, until } from '../../support/programs/test-mesh.ts'
 import { Tmux, type Window } from '../../support/programs/tmux.ts'
 
 const mesh = new TestMesh()
@@ -23,7 +23,7 @@ function open(name: string, args: string, { folder = name, env = '', columns = 1
 
 /** What the window's shell runs. */
 function childrenOf(window: Window): number[] {
-  const pid = window.ask('pane_pid')
+  const pid = window.query('pane_pid')
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
   return children.trim().split(' ').map(Number)
 }
@@ -38,7 +38,7 @@ beforeAll(async () => {
 
 afterAll(() => {
   tmux.kill()
-  mesh.end()
+  mesh.stop()
 })
 
 test('what one client of Anna sends or receives, all show; text and Enter come in one chunk', async () => {
@@ -50,34 +50,34 @@ test('what one client of Anna sends or receives, all show; text and Enter come i
     await window.until(screen => expect(screen).toMatch(/Online 2 +│/))
     await window.until(screen => expect(screen).toMatch(/ Anna.*│[\s\S]* Billy.*│/))
   }
-  anna.keys('Hi Billy', 'Enter')
-  billy.keys('Hi Anna', 'Enter')
+  anna.sendKeys('Hi Billy', 'Enter')
+  billy.sendKeys('Hi Anna', 'Enter')
   for (const window of [anna, annaToo, billy]) {
     await window.until(screen => expect(screen).toMatch(/Anna +Hi Billy/))
     await window.until(screen => expect(screen).toMatch(/Billy +Hi Anna/))
   }
   await billy.until(screen => expect(screen).toMatch(/✓2 Billy +Hi Anna/))
   await billy.until(screen => expect(screen).toMatch(/^ Anna ×2 /m))
-  expect(anna.ask('alternate_on')).toBe('1')
+  expect(anna.query('alternate_on')).toBe('1')
 
   anna.paste('three\nlines\npasted')
-  anna.keys('Enter')
+  anna.sendKeys('Enter')
   await annaToo.until(screen => expect(screen).toMatch(/Anna +three\n.* lines\n.* pasted/))
 
   // Read on one of Anna's clients, it is unread on none.
-  anna.keys('/query Carla', 'Enter')
-  annaToo.keys('/query Carla', 'Enter')
+  anna.sendKeys('/query Carla', 'Enter')
+  annaToo.sendKeys('/query Carla', 'Enter')
   await annaToo.until(screen => expect(screen).toContain('│ Carla'))
-  billy.keys('read me', 'Enter')
+  billy.sendKeys('read me', 'Enter')
   await annaToo.until(screen => expect(screen).toContain('1 unread'))
   await anna.until(screen => expect(screen).toContain('1 unread'))
-  anna.keys('M-a')
+  anna.sendKeys('M-a')
   await anna.until(screen => expect(screen).toMatch(/── new ─[\s\S]*read me/))
   await annaToo.until(screen => expect(screen).not.toContain('unread'))
 
-  anna.keys('/quit', 'Enter')
+  anna.sendKeys('/quit', 'Enter')
   await anna.until(screen => expect(screen).toContain('exit code 0'))
-  expect(anna.ask('alternate_on')).toBe('0')
+  expect(anna.query('alternate_on')).toBe('0')
   expect(anna.screen()).toContain('\n60\n')
   // Opened anew it shows its history, in the thread that it had open.
   const again = open('anna-again', `--user Anna --port ${two}`, { folder: 'anna' })
@@ -89,8 +89,8 @@ test('what one client of Anna sends or receives, all show; text and Enter come i
 test('resizing redraws, and leaves the history of the terminal alone', async () => {
   const window = open('sizes', `--user Sizes --port ${mesh.ports[0]} --to Nobody`)
   await window.until(screen => expect(screen).toContain('Sizes (you)'))
-  const history = Number(window.ask('history_size'))
-  window.keys('a draft')
+  const history = Number(window.query('history_size'))
+  window.sendKeys('a draft')
   for (const [columns, rows] of [
     [40, 10],
     [120, 30],
@@ -104,22 +104,22 @@ test('resizing redraws, and leaves the history of the terminal alone', async () 
       expect(lines).toHaveLength(rows - 1)
       if (columns >= 40) expect(lines.at(-2)).toMatch(/^● server-\d/)
     })
-    expect([window.ask('cursor_x'), window.ask('cursor_y'), window.ask('cursor_flag')]).toEqual([
+    expect([window.query('cursor_x'), window.query('cursor_y'), window.query('cursor_flag')]).toEqual([
       '9',
       `${rows - 2}`,
       '1',
     ])
   }
-  window.keys('C-c', 'C-c', 'C-c')
+  window.sendKeys('C-c', 'C-c', 'C-c')
   await window.until(screen => expect(screen).toContain('exit code 0'))
   expect(window.screen('-S', '-')).toMatch(/^1\n2\n3\n[\s\S]*\n59\n60\n/)
-  expect(Number(window.ask('history_size'))).toBeGreaterThanOrEqual(history)
+  expect(Number(window.query('history_size'))).toBeGreaterThanOrEqual(history)
 }, 60_000)
 
 test('keys typed before the program is up are not lost, also under CI=true', async () => {
   const command = line(`${script('main.js')} --user Early --port ${mesh.ports[0]} --to Early`, 'early', 'CI=true')
   const window = tmux.open('early', `sleep 1; ${command}`)
-  window.keys('typed early', 'Enter')
+  window.sendKeys('typed early', 'Enter')
   await window.until(screen => expect(screen).toMatch(/✓ +Early +typed early/))
 }, 60_000)
 
@@ -135,7 +135,7 @@ test.each([
     await window.until(screen => expect(screen).toContain(`${signal} (you)`))
     for (const child of childrenOf(window)) process.kill(child, signal)
     await window.until(screen => expect(screen).toContain(`exit code ${code}`))
-    expect([window.ask('alternate_on'), window.ask('cursor_flag')]).toEqual(['0', '1'])
+    expect([window.query('alternate_on'), window.query('cursor_flag')]).toEqual(['0', '1'])
   },
   60_000,
 )
@@ -150,20 +150,20 @@ test('a crash restores the terminal, and says what happened', async () => {
   for (const child of childrenOf(window)) process.kill(child, 'SIGUSR2')
   await window.until(screen => expect(screen).toContain('exit code 70'))
   expect(window.screen()).toContain('Error: boom')
-  expect([window.ask('alternate_on'), window.ask('cursor_flag')]).toEqual(['0', '1'])
+  expect([window.query('alternate_on'), window.query('cursor_flag')]).toEqual(['0', '1'])
 }, 60_000)
 
 test('^Z gives the terminal back to the shell, and fg brings the chat back', async () => {
   const window = tmux.open('suspend', 'env PS1="shell> " bash --norc --noprofile -i')
   await window.until(screen => expect(screen).toContain('shell>'))
-  window.keys(line(`${script('main.js')} --user Zoe --port ${mesh.ports[0]} --to Zoe`, 'zoe'), 'Enter')
+  window.sendKeys(line(`${script('main.js')} --user Zoe --port ${mesh.ports[0]} --to Zoe`, 'zoe'), 'Enter')
   await window.until(screen => expect(screen).toContain('Zoe (you)'))
-  window.keys('C-z')
+  window.sendKeys('C-z')
   await window.until(screen => expect(screen).toContain('Stopped'))
-  expect(window.ask('alternate_on')).toBe('0')
-  window.keys('fg', 'Enter')
+  expect(window.query('alternate_on')).toBe('0')
+  window.sendKeys('fg', 'Enter')
   await window.until(screen => expect(screen).toContain('Zoe (you)'))
-  window.keys('back again', 'Enter')
+  window.sendKeys('back again', 'Enter')
   await window.until(screen => expect(screen).toMatch(/✓ +Zoe +back again/))
 }, 60_000)
 
@@ -176,27 +176,27 @@ test('its server killed, the client goes on at another; a killed pane leaves not
   await window.until(screen => expect(screen).toContain('● server-1'))
   first.child.kill('SIGKILL')
   await window.until(screen => expect(screen).toContain('● server-2'))
-  window.keys('still here', 'Enter')
+  window.sendKeys('still here', 'Enter')
   await window.until(screen => expect(screen).toMatch(/✓ +Mover +still here/))
-  const pid = Number(window.ask('pane_pid'))
+  const pid = Number(window.query('pane_pid'))
   window.close()
   await until(() => expect(() => process.kill(pid, 0)).toThrow())
-  four.end()
+  four.stop()
 }, 60_000)
 
 test('inline, what is said stays in the scrollback of the terminal', async () => {
   const window = open('inline', `--inline --user Ines --port ${mesh.ports[0]} --to Ines`, { rows: 12 })
   await window.until(screen => expect(screen).toContain('● server-1'))
-  for (let n = 1; n <= 15; n++) window.keys(`note ${n}`, 'Enter')
-  window.keys('a draft')
+  for (let n = 1; n <= 15; n++) window.sendKeys(`note ${n}`, 'Enter')
+  window.sendKeys('a draft')
   await window.until(screen => expect(screen).toMatch(/Ines → Ines +note 15\n● server-1.*\n› a draft/))
-  expect(window.ask('alternate_on')).toBe('0')
+  expect(window.query('alternate_on')).toBe('0')
   const all = window.screen('-S', '-')
   expect(all.match(/Ines → Ines +note \d+/g)).toHaveLength(15)
   expect(all.match(/● server-1/g)).toHaveLength(1)
   expect(all).toMatch(/\n59\n60\n/)
-  expect([window.ask('cursor_x'), window.ask('cursor_flag')]).toEqual(['9', '1'])
-  window.keys('C-u', 'C-d')
+  expect([window.query('cursor_x'), window.query('cursor_flag')]).toEqual(['9', '1'])
+  window.sendKeys('C-u', 'C-d')
   await window.until(screen => expect(screen).toContain('exit code 0'))
 }, 60_000)
 
@@ -205,7 +205,7 @@ test('no server at the port: one line, exit code 69, the terminal as it was', as
   const window = open('nobody', `--user Anna --port ${port}`)
   await window.until(screen => expect(screen).toContain('exit code 69'))
   expect(window.screen()).toMatch(/no server answers at http:\/\/127\.0\.0\.1:\d+ .*mesh-chatd/s)
-  expect(window.ask('alternate_on')).toBe('0')
+  expect(window.query('alternate_on')).toBe('0')
 }, 60_000)
 
 test('npm start opens a chat with an echo on another server, and leaving it stops the servers', async () => {
@@ -214,16 +214,16 @@ test('npm start opens a chat with an echo on another server, and leaving it stop
   const command = line(`${script('start.js')} --config ${own.config}`, 'start')
   const window = tmux.open('start', `${command}; echo "exit code $?"; exec sleep 600`)
   await window.until(screen => expect(screen).toContain('Echo  ● online'))
-  window.keys('hello', 'Enter')
+  window.sendKeys('hello', 'Enter')
   await window.until(screen => expect(screen).toContain('You said: hello'))
-  window.keys('C-d')
+  window.sendKeys('C-d')
   await window.until(screen => expect(screen).toContain('exit code 0'))
-  const { accepts } = await import('../../../cli/server-processes.ts')
+  const { isListening: accepts } = await import('../../../cli/server-processes.ts')
   for (const port of own.ports) {
     const deadline = Date.now() + 10_000
     while (await accepts({ id: '', ip: '127.0.0.1', port })) expect(Date.now()).toBeLessThan(deadline)
   }
-  own.end()
+  own.stop()
 }, 60_000)
 
 test('the lab opens clients side by side, and they stay in sync', async () => {
@@ -238,11 +238,11 @@ test('the lab opens clients side by side, and they stay in sync', async () => {
     const panes = [0, 1, 2].map(pane => inner.window(`lab:0.${pane}`))
     const [anna, annaToo, billy] = panes
     for (const pane of panes) await pane.until(screen => expect(screen).toMatch(/ 2 online/))
-    anna?.keys('in sync?', 'Enter')
+    anna?.sendKeys('in sync?', 'Enter')
     for (const pane of [anna, annaToo, billy]) await pane?.until(screen => expect(screen).toMatch(/Anna +in sync\?/))
     await inner.window('lab:0.3').until(screen => expect(screen).toContain('server-3: '))
   } finally {
     inner.kill()
   }
-  own.end()
+  own.stop()
 }, 60_000)

@@ -4,12 +4,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { surveySchema } from '../../../src/protocol/status.ts'
-import { surveyOf } from '../../support/cluster-statuses.ts'
-import { TestMesh, until } from '../../support/programs/mesh-programs.ts'
+import { clusterStatusSchema } from '../../../src/protocol/status.ts'
+import { clusterStatusOf } from '../../support/cluster-statuses.ts'
 import { freePorts } from '../../support/programs/processes.ts'
+import { TestMesh, until } from '../../support/programs/test-mesh.ts'
 import { Tmux, type Window } from '../../support/programs/tmux.ts'
-import { SurveyServer } from '../../support/status-server.ts'
+import { StatusServer } from '../../support/status-server.ts'
 
 const tmux = new Tmux()
 const mesh = new TestMesh()
@@ -26,7 +26,7 @@ beforeAll(async () => {
 
 afterAll(() => {
   tmux.kill()
-  mesh.end()
+  mesh.stop()
 })
 
 function open(args: string, { columns = 80, rows = 24, env = '' } = {}): Window {
@@ -59,7 +59,7 @@ describe('one reading', () => {
     const { status, stdout } = await run('--json', '--port', `${port(2)}`)
     expect(status).toBe(0)
     expect(stdout.trimEnd()).not.toContain('\n')
-    const survey = surveySchema.parse(JSON.parse(stdout))
+    const survey = clusterStatusSchema.parse(JSON.parse(stdout))
     expect(survey.server).toBe('server-2')
     expect(survey.servers.map(({ id, status }) => [id, status?.connections]).sort()).toEqual([
       ['server-1', 0],
@@ -81,7 +81,7 @@ describe('one reading', () => {
   test('of a server that refuses, or tells what nobody can read', async () => {
     const [free = 0] = await freePorts(1)
     const refusal = { ok: false, code: 'unauthorized', message: 'not you\u001b[2J' }
-    const server = await SurveyServer.start(free, () => refusal)
+    const server = await StatusServer.start(free, () => refusal)
     try {
       expect(await run('--json', '--server', server.url)).toMatchObject({
         status: 1,
@@ -93,7 +93,7 @@ describe('one reading', () => {
         stderr: expect.stringContaining('it does not tell'),
       })
       const status = () => ({ incarnation: '\u009b2J\u202e' })
-      server.answer = () => surveyOf(2, 1, { status })
+      server.answer = () => clusterStatusOf(2, 1, { status })
       const { stdout } = await run('--json', '--server', server.url)
       expect(stdout).toContain('\\u009b2J\\u202e')
     } finally {
@@ -103,7 +103,7 @@ describe('one reading', () => {
 })
 
 describe('the screen', () => {
-  let fake: SurveyServer | undefined
+  let fake: StatusServer | undefined
   afterEach(async () => {
     await fake?.close()
     fake = undefined
@@ -139,9 +139,9 @@ describe('the screen', () => {
     })
     servers[0] = mesh.start(1)
     await window.until(screen => expect(screen).toMatch(/servers 3\/3 {2}links 6\/6 /))
-    window.keys('q')
+    window.sendKeys('q')
     await window.until(screen => expect(screen).toContain('exit code 0'))
-    expect([window.ask('alternate_on'), window.ask('cursor_flag')]).toEqual(['0', '1'])
+    expect([window.query('alternate_on'), window.query('cursor_flag')]).toEqual(['0', '1'])
     expect(window.screen()).toContain('\n60\n')
   }, 90_000)
 
@@ -163,13 +163,13 @@ describe('the screen', () => {
         expect(screen.includes('row dials column')).toBe(rows >= 24)
       })
     }
-    window.keys('?')
+    window.sendKeys('?')
     await window.until(screen => expect(screen).toContain('PgUp PgDn scroll'))
-    window.keys('?', 's')
+    window.sendKeys('?', 's')
     await window.until(screen => expect(screen).toContain('sorted by users'))
-    window.keys('Space')
+    window.sendKeys('Space')
     await window.until(screen => expect(screen).toContain('paused'))
-    window.keys('Escape')
+    window.sendKeys('Escape')
     await window.until(screen => expect(screen).toContain('exit code 0'))
     expect(window.screen('-S', '-')).toMatch(/^1\n2\n3\n[\s\S]*\n59\n60\n/)
   }, 60_000)
@@ -182,12 +182,12 @@ describe('the screen', () => {
     async (signal, code) => {
       const window = open(`--port ${port(2)}`)
       await window.until(screen => expect(screen).toContain('servers 3/3'))
-      const pid = window.ask('pane_pid')
+      const pid = window.query('pane_pid')
       for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')) {
         process.kill(Number(child), signal)
       }
       await window.until(screen => expect(screen).toContain(`exit code ${code}`))
-      expect([window.ask('alternate_on'), window.ask('cursor_flag')]).toEqual(['0', '1'])
+      expect([window.query('alternate_on'), window.query('cursor_flag')]).toEqual(['0', '1'])
     },
     60_000,
   )
@@ -197,7 +197,7 @@ describe('the screen', () => {
     const nobody = open(`--port ${free}`)
     await nobody.until(screen => expect(screen).toContain('exit code 69'))
     expect(nobody.screen()).toMatch(/no server answers \(http/)
-    expect(nobody.ask('alternate_on')).toBe('0')
+    expect(nobody.query('alternate_on')).toBe('0')
     const dumb = open(`--port ${port(2)}`, { env: 'TERM=dumb' })
     await dumb.until(screen => expect(screen).toContain('exit code 2'))
     expect(dumb.screen()).toContain('--json')
@@ -205,13 +205,13 @@ describe('the screen', () => {
 
   test('a server that asks for patience is given it; one that shows out who is no user is asked again', async () => {
     const [one = 0, two = 0] = await freePorts(2)
-    const other = await SurveyServer.start(two, () => surveyOf(2, 9))
+    const other = await StatusServer.start(two, () => clusterStatusOf(2, 9))
     let seconds = 0
     const reading = () => {
-      const { servers, ...rest } = surveyOf(2, ++seconds)
+      const { servers, ...rest } = clusterStatusOf(2, ++seconds)
       return { ...rest, servers: servers.map(server => ({ ...server, url: other.url })) }
     }
-    const server = await SurveyServer.start(one, reading)
+    const server = await StatusServer.start(one, reading)
     fake = server
     const window = open(`--server ${server.url}`)
     await window.until(screen => expect(screen).toContain('servers 2/2'))
@@ -221,40 +221,40 @@ describe('the screen', () => {
       server.answer = reading
       return refusal
     }
-    const asked = server.asked
+    const asked = server.requestCount
     const screens: string[] = []
     await until(() => {
       screens.push(window.screen())
-      expect(server.asked).toBeGreaterThan(asked + 1)
+      expect(server.requestCount).toBeGreaterThan(asked + 1)
     })
     for (const screen of screens) expect(screen).toContain('● server-1 at')
     server.answer = () => refusal
     await window.until(screen => expect(screen).toMatch(/refuses: not so often +as it was \d+s ago/))
     server.answer = reading
     await window.until(screen => expect(screen).toContain('● server-1 at'))
-    const before = server.connections
-    server.showOut()
-    await until(() => expect(server.connections).toBe(before + 1))
+    const before = server.connectionCount
+    server.disconnectAll()
+    await until(() => expect(server.connectionCount).toBe(before + 1))
     await window.until(screen => expect(screen).toContain(`● server-1 at ${server.url}`))
-    expect(other.connections).toBe(0)
-    window.keys('C-c')
+    expect(other.connectionCount).toBe(0)
+    window.sendKeys('C-c')
     await window.until(screen => expect(screen).toContain('exit code 0'))
     await other.close()
   }, 60_000)
 
   test('a server that falls silent is left for one that the mesh told of', async () => {
     const [one = 0, two = 0] = await freePorts(2)
-    const other = await SurveyServer.start(two, () => ({ ...surveyOf(2, 9), server: 'server-2' }))
+    const other = await StatusServer.start(two, () => ({ ...clusterStatusOf(2, 9), server: 'server-2' }))
     fake = other
-    const told = surveyOf(2, 9)
+    const told = clusterStatusOf(2, 9)
     const servers = told.servers.map(server => ({ ...server, url: server.id === 'server-2' ? other.url : undefined }))
-    const first = await SurveyServer.start(one, () => ({ ...told, servers }))
+    const first = await StatusServer.start(one, () => ({ ...told, servers }))
     try {
       const window = open(`--server ${first.url}`)
       await window.until(screen => expect(screen).toContain(`● server-1 at ${first.url}`))
       first.answer = () => undefined
       await window.until(screen => expect(screen).toContain(`● server-2 at ${other.url}`))
-      window.keys('q')
+      window.sendKeys('q')
       await window.until(screen => expect(screen).toContain('exit code 0'))
     } finally {
       await first.close()

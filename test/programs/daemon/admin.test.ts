@@ -4,11 +4,18 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
 import { afterAll, expect, test } from 'vitest'
-import { Admin } from '../../../daemon/admin/admin-server.ts'
+import { AdminServer } from '../../../daemon/admin/admin-server.ts'
 import { createLog } from '../../../daemon/log/log.ts'
 import type { Limits } from '../../../src/protocol/limits.ts'
-import { Flood } from '../../support/attacks/flood.ts'
-import { freePorts, freeRow, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+import { FloodingClient } from '../../support/attacks/flooding-client.ts'
+import {
+  consecutiveFreePorts,
+  freePorts,
+  Program,
+  stopAll,
+  temporaryFolder,
+  until,
+} from '../../support/programs/processes.ts'
 import { RealClient } from '../../support/programs/real-client.ts'
 
 afterAll(stopAll)
@@ -68,7 +75,7 @@ const LABEL = '[a-zA-Z_]\\w*="(?:[^"\\\\\\n]|\\\\["\\\\n])*"'
 const SAMPLE = new RegExp(`^(\\w+)(?:\\{(${LABEL}(?:,${LABEL})*)\\})? (-?[\\d.e+-]+|NaN|[+-]Inf)$`)
 
 /** What is served: every metric with its type and the labels of its samples. Throws at a line that is no such thing. */
-function parse(text: string) {
+function parseMetrics(text: string) {
   const metrics = new Map<string, { type: string; help: string; labels: Set<string>; samples: number }>()
   let current = { type: '', help: '', labels: new Set<string>(), samples: 0 }
   let name = ''
@@ -95,7 +102,7 @@ function parse(text: string) {
 }
 
 /** The tables of docs/metrics.md. */
-function documented() {
+function documentedMetrics() {
   const rows = readFileSync('docs/metrics.md', 'utf8').matchAll(/^\| `(\w+)` +\| (\w+) +\| (.*?) *\| (.+?) *\|$/gm)
   return new Map(
     [...rows].map(([, name = '', type = '', labels = '', meaning = '']) => [
@@ -140,7 +147,7 @@ test('health, and metrics that change with what happens', { timeout: 60_000 }, a
   const anna = new RealClient('Anna', [one.url])
   const billy = new RealClient('Billy', [two.url])
   await until('both see both', () => [anna, billy].every(({ roster }) => roster.join() === 'Anna,Billy'))
-  for (let n = 0; n < 3; n++) anna.say('Billy', 'hi')
+  for (let n = 0; n < 3; n++) anna.send('Billy', 'hi')
   await until('all has come', () => billy.shown.length === 3 && anna.held.length === 0)
   const rude = io(one.url, { transports: ['websocket'], forceNew: true })
   for (let n = 0; n < 2; n++) rude.emit('im', { to: 5 })
@@ -177,8 +184,8 @@ test('what is served is what docs/metrics.md lists, and the dashboard shows noth
   const { at } = await start(2)
   const admin = at[0]?.admin ?? 0
   const { body } = await untilAnswer(admin, '/metrics', ({ body }) => /^mesh_chat_link_rtt_seconds\{/m.test(body))
-  const served = parse(body)
-  const listed = documented()
+  const served = parseMetrics(body)
+  const listed = documentedMetrics()
   expect([...served.keys()].sort()).toEqual([...listed.keys()].sort())
   for (const [name, { type, help, labels, samples }] of served) {
     expect(listed.get(name)?.type, name).toBe(type)
@@ -212,7 +219,7 @@ test('who is cut off is counted, and who confirms nothing is slow', { timeout: 6
   const { at } = await start(1, { bufferedBytes: 500_000, messagesPerSecond: 0, unconfirmedMessages: 0 })
   const [one] = at
   if (one === undefined) throw new Error('one')
-  const slow = new Flood(Number(new URL(one.url).port), 'Slow')
+  const slow = new FloodingClient(Number(new URL(one.url).port), 'Slow')
   await untilAnswer(one.admin, '/metrics', ({ body }) => sample(body, 'mesh_chat_users') === 1)
   slow.pause()
   const sender = io(one.url, { transports: ['websocket'], forceNew: true })
@@ -252,15 +259,15 @@ test('who drains is not ready, and alive', { timeout: 30_000 }, async () => {
   expect(unready).toMatchObject({ status: 503, body: 'draining: its clients move to other servers\n' })
   expect(await ask(one.admin, '/healthz')).toMatchObject({ status: 200 })
   expect(sample((await ask(one.admin, '/metrics')).body, 'mesh_chat_draining')).toBe(1)
-  await one.program.ended()
-  expect(one.program.exit).toEqual({ code: 0, signal: null })
+  await one.program.waitForExit()
+  expect(one.program.exitStatus).toEqual({ code: 0, signal: null })
   stubborn.disconnect()
 })
 
 test('before it listens, a server is alive and not ready', async () => {
   const [port = 0] = await freePorts(1)
   const log = createLog({ format: 'text', level: 'error', text: false }, 'server-1')
-  await Admin.open({ host: '127.0.0.1', port, version: '1.2.3', log })
+  await AdminServer.listen({ host: '127.0.0.1', port, version: '1.2.3', log })
   expect(await ask(port, '/healthz')).toMatchObject({ status: 200 })
   const starting = { status: 503, body: 'starting: it does not listen yet\n' }
   expect(await ask(port, '/readyz')).toMatchObject(starting)
@@ -268,7 +275,7 @@ test('before it listens, a server is alive and not ready', async () => {
 })
 
 test('each worker has the port after the one before, and is a peer of its own', { timeout: 60_000 }, async () => {
-  const first = await freeRow(3)
+  const first = await consecutiveFreePorts(3)
   const [admin = 0, ...ports] = await freePorts(3)
   const file = join(temporaryFolder(), 'config.json')
   const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
@@ -285,8 +292,8 @@ test('each worker has the port after the one before, and is a peer of its own', 
   // The address that they share is no server that could be down.
   expect(body).not.toContain('peer="server-1"')
   program.child.kill('SIGTERM')
-  await program.ended()
-  expect(program.exit).toEqual({ code: 0, signal: null })
+  await program.waitForExit()
+  expect(program.exitStatus).toEqual({ code: 0, signal: null })
 })
 
 test('workers on ports that are free each have one of their own', { timeout: 60_000 }, async () => {
@@ -303,7 +310,7 @@ test('workers on ports that are free each have one of their own', { timeout: 60_
     expect(body).toContain(`mesh_chat_server_info{server="server-1/${at + 1}",`)
   }
   program.child.kill('SIGTERM')
-  await program.ended()
+  await program.waitForExit()
 })
 
 test('what is wrong with the door is told in a line', { timeout: 30_000 }, async () => {
@@ -311,8 +318,8 @@ test('what is wrong with the door is told in a line', { timeout: 30_000 }, async
   const taken = at[0]?.admin ?? 0
   const run = async (...args: string[]) => {
     const program = new Program('daemon', ['--id', 'server-1', '--config', file, '--log-level', 'error', ...args])
-    await program.ended()
-    return `${program.exit?.code} ${program.out}`
+    await program.waitForExit()
+    return `${program.exitStatus?.code} ${program.out}`
   }
   expect(await run('--admin-port', `${taken}`)).toBe(
     `1 mesh-chatd: port ${taken} is in use; stop the other program, or give another with --admin-port\n`,

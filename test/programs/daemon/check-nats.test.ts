@@ -3,21 +3,21 @@ import { writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
-import { NatsServer, noNats } from '../../support/programs/nats-server.ts'
+import { NatsServer, natsMissingReason } from '../../support/programs/nats-server.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 
 const MESH_CHAT_SECRET = 'a secret of more than sixteen characters'
 const TLS = join(process.cwd(), 'test/support/tls')
-const ended: (() => void)[] = []
+const cleanups: (() => void)[] = []
 
 afterEach(() => {
-  for (const end of ended.splice(0)) end()
+  for (const end of cleanups.splice(0)) end()
 })
 afterAll(stopAll)
 
 async function startNats(...args: string[]): Promise<NatsServer> {
   const nats = await NatsServer.start(...args)
-  ended.push(() => nats.kill())
+  cleanups.push(() => nats.kill())
   return nats
 }
 
@@ -31,7 +31,7 @@ async function configure(count: number, more: object) {
   return { file, write }
 }
 
-const meshes = (program: Program) => program.count('Outbound connection to peer')
+const outboundLinkCount = (program: Program) => program.count('Outbound connection to peer')
 
 function start(n: number, file: string, env: NodeJS.ProcessEnv = {}, ...more: string[]): Program {
   const args = ['--id', `server-${n}`, '--config', file, '--log-format', 'text', ...more]
@@ -40,18 +40,18 @@ function start(n: number, file: string, env: NodeJS.ProcessEnv = {}, ...more: st
 
 async function check(file: string, ...more: string[]): Promise<{ status: number | null | undefined; lines: string[] }> {
   const program = new Program('daemon', ['check', '--config', file, ...more], { MESH_CHAT_SECRET })
-  await program.ended()
-  return { status: program.exit?.code, lines: program.out.trim().split('\n').slice(3) }
+  await program.waitForExit()
+  return { status: program.exitStatus?.code, lines: program.out.trim().split('\n').slice(3) }
 }
 
-describe.skipIf(noNats !== undefined)('check over a backbone', () => {
+describe.skipIf(natsMissingReason !== undefined)('check over a backbone', () => {
   test('all is well: NATS and each server say so, and the mesh has not heard of it', { timeout: 60_000 }, async () => {
     const nats = await startNats('--user', 'mesh', '--pass', 'p@ss')
     const { file } = await configure(2, { backbone: nats.url.replace('nats://', 'nats://mesh:p%40ss@') })
     const programs = [start(1, file, {}, '--workers', '2'), start(2, file)]
     const [first, second] = programs
     if (first === undefined || second === undefined) throw new Error('two servers')
-    await until('they meet', () => meshes(first) >= 4 && meshes(second) >= 2)
+    await until('they meet', () => outboundLinkCount(first) >= 4 && outboundLinkCount(second) >= 2)
     const before = programs.map(({ out }) => out.length)
     const { status, lines } = await check(file)
     expect(lines).toEqual([
@@ -101,7 +101,7 @@ describe.skipIf(noNats !== undefined)('check over a backbone', () => {
     const [closed, web] = await freePorts(2)
     const other: Server = createServer((_, response) => response.end('hello'))
     await new Promise<void>(resolve => other.listen(web, '127.0.0.1', resolve))
-    ended.push(() => other.close())
+    cleanups.push(() => other.close())
     const at = (port: number | undefined, scheme = 'nats') => `${scheme}://mesh:wrong-one@127.0.0.1:${port}`
     const urls = [
       at(closed),

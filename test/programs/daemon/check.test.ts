@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { prove } from '../../../daemon/links/handshake.ts'
+import { createProof } from '../../../daemon/links/handshake.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 import { RealClient } from '../../support/programs/real-client.ts'
 
@@ -173,7 +173,7 @@ test('a config that cannot be used: exit code 2, all that is wrong, and no serve
 test('that it only asks is part of the proof: who strips it proves nothing', () => {
   const party = { id: 'check', incarnation: 'i', protocol: 2, nonce: 'n'.repeat(22) }
   const acceptor = { ...party, id: 'server-1' }
-  expect(prove(SECRET, 'dialler', { ...party, probe: true }, acceptor)).not.toBe(
-    prove(SECRET, 'dialler', party, acceptor),
+  expect(createProof(SECRET, 'dialler', { ...party, probe: true }, acceptor)).not.toBe(
+    createProof(SECRET, 'dialler', party, acceptor),
   )
 })

@@ -100,6 +100,6 @@ test('every sentence of the original, and none of a message where stdout is no t
 test('the version is that of the package', async () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
   const program = new Program('daemon', ['--version'])
-  await program.ended()
+  await program.waitForExit()
   expect(program.out.trim()).toBe(version)
 })

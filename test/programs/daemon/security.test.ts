@@ -168,8 +168,8 @@ describe('TLS', () => {
     await until('it arrives', () => billy.out.includes('Anna: in secret'))
 
     const doubting = new Program('cli', ['--user', 'Carla', '--server', url(1)], env)
-    await doubting.ended(15_000)
-    expect(doubting.exit?.code).toBe(69)
+    await doubting.waitForExit(15_000)
+    expect(doubting.exitStatus?.code).toBe(69)
   })
 
   test('SIGHUP takes a renewed authority for links, too', async () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { io } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
-import { Desk } from '../../support/server-harness.ts'
+import { ServerHarness } from '../../support/server-harness.ts'
 
 const SECRET = 'the secret that signs what the operator says'
 
@@ -111,8 +111,8 @@ describe('with a secret (HS256)', () => {
     billy.child.stdin?.write('hello\n')
     await until('a message arrives', () => anna.out.includes('Billy: hello'))
     const carla = new Program('cli', args('Carla'), env)
-    await carla.ended()
-    expect(carla.exit?.code).toBe(1)
+    await carla.waitForExit()
+    expect(carla.exitStatus?.code).toBe(1)
     expect(carla.out).toBe('mesh-chat: this mesh knows its users by a token from its operator\n')
   })
 
@@ -168,27 +168,27 @@ test('with a pair of keys (EdDSA) the server has the public one, which makes no 
 })
 
 test('who came with a token goes when it expires, and is told so', () => {
-  const desk = new Desk({}, { auth: 'token' })
-  const connection = desk.connect()
-  const expires = desk.wall + desk.now + 60_000
-  const later = desk.connect()
-  desk.identify(connection, 'Anna', 2, { kind: 'token', user: 'Anna', expires })
-  desk.identify(later, 'Anna', 2, { kind: 'token', user: 'Anna', expires: expires + 5_000 })
-  desk.pass(59_000)
-  expect(desk.closed.size).toBe(0)
-  desk.pass(2_000)
-  expect([...desk.closed.keys()]).toEqual([connection])
-  expect(desk.refusals(connection)).toEqual(['unauthorized'])
-  desk.pass(5_000)
-  expect([...desk.closed.keys()]).toEqual([connection, later])
+  const harness = new ServerHarness({}, { auth: 'token' })
+  const connection = harness.connect()
+  const expires = harness.wallOffset + harness.now + 60_000
+  const later = harness.connect()
+  harness.identify(connection, 'Anna', 2, { kind: 'token', user: 'Anna', expires })
+  harness.identify(later, 'Anna', 2, { kind: 'token', user: 'Anna', expires: expires + 5_000 })
+  harness.advance(59_000)
+  expect(harness.closed.size).toBe(0)
+  harness.advance(2_000)
+  expect([...harness.closed.keys()]).toEqual([connection])
+  expect(harness.refusalCodes(connection)).toEqual(['unauthorized'])
+  harness.advance(5_000)
+  expect([...harness.closed.keys()]).toEqual([connection, later])
 })
 
 test('a server that knows its users in another way is no peer', () => {
-  const desk = new Desk({}, { auth: 'token' })
+  const harness = new ServerHarness({}, { auth: 'token' })
   for (const auth of [undefined, 'open', 'key'] as const) {
-    const link = desk.accept('server-2', auth)
-    expect(desk.effects).toContainEqual(expect.objectContaining({ type: 'refuse', link, code: 'other-auth' }))
+    const link = harness.acceptLink('server-2', auth)
+    expect(harness.effects).toContainEqual(expect.objectContaining({ type: 'refuse', link, code: 'other-auth' }))
   }
-  const link = desk.accept('server-2', 'token')
-  expect(desk.effects).toContainEqual(expect.objectContaining({ type: 'accept', link }))
+  const link = harness.acceptLink('server-2', 'token')
+  expect(harness.effects).toContainEqual(expect.objectContaining({ type: 'accept', link }))
 })

@@ -10,7 +10,7 @@ import { RealClient } from '../../support/programs/real-client.ts'
 afterAll(stopAll)
 
 /** Machines with so many workers each. */
-async function machines(...workers: (number | undefined)[]) {
+async function startMachines(...workers: (number | undefined)[]) {
   const folder = temporaryFolder()
   const ports = await freePorts(workers.length)
   const file = join(folder, 'config.json')
@@ -38,7 +38,7 @@ async function machines(...workers: (number | undefined)[]) {
 test('all workers of all machines are one mesh; who is killed is replaced, and nothing is lost', {
   timeout: 90_000,
 }, async () => {
-  const { programs, url, all, ports } = await machines(3, 2, undefined)
+  const { programs, url, all, ports } = await startMachines(3, 2, undefined)
   const clients = Array.from({ length: 12 }, (_, n) => new RealClient(`user ${n % 6}`, [url(1 + (n % 3))]))
   const users = Array.from({ length: 6 }, (_, n) => `user ${n}`).join()
   await until('one roster', () => clients.every(({ roster }) => roster.join() === users))
@@ -51,7 +51,7 @@ test('all workers of all machines are one mesh; who is killed is replaced, and n
   let number = 0
   const talking = setInterval(() => {
     const client = clients[number % clients.length]
-    client?.say(`user ${(number * 5 + 1) % 6}`, `message ${number++}`)
+    client?.send(`user ${(number * 5 + 1) % 6}`, `message ${number++}`)
   }, 20)
   const [first] = programs
   if (first === undefined) throw new Error('a program')
@@ -82,12 +82,12 @@ test('all workers of all machines are one mesh; who is killed is replaced, and n
   for (const client of clients) client.close()
 
   first.child.kill('SIGTERM')
-  await first.ended()
-  expect(first.exit).toEqual({ code: 0, signal: null })
+  await first.waitForExit()
+  expect(first.exitStatus).toEqual({ code: 0, signal: null })
 })
 
 test('long-polling clients, which come to another worker with each request', { timeout: 60_000 }, async () => {
-  const { url } = await machines(4)
+  const { url } = await startMachines(4)
   const sockets: { on: Socket['on']; emit: Socket['emit']; disconnect(): unknown }[] = []
   const got: string[] = []
   for (let n = 0; n < 8; n++) {
@@ -126,11 +126,11 @@ test('what is wrong is told once, with the exit code that one process would have
   const one = start('--log-format', 'text')
   await until('it listens', () => one.out.includes('Listening'))
   const taken = start('--workers', '3', '--log-format', 'text')
-  await taken.ended()
-  expect(taken.exit?.code).toBe(1)
+  await taken.waitForExit()
+  expect(taken.exitStatus?.code).toBe(1)
   expect(taken.count('is in use')).toBe(1)
   const nonsense = start('--workers', 'many')
-  await nonsense.ended()
-  expect(nonsense.exit?.code).toBe(2)
+  await nonsense.waitForExit()
+  expect(nonsense.exitStatus?.code).toBe(2)
   expect(nonsense.out).toBe('mesh-chatd: --workers many: give a number from 1 to 512, or auto\n')
 })

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect, type Msg } from '@nats-io/transport-node'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
-import { NatsServer, noNats } from '../../support/programs/nats-server.ts'
+import { NatsServer, natsMissingReason } from '../../support/programs/nats-server.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 import { RealClient } from '../../support/programs/real-client.ts'
 import { RealMesh } from '../../support/programs/real-mesh.ts'
@@ -22,7 +22,7 @@ async function startNats(...args: string[]): Promise<NatsServer> {
   return nats
 }
 
-describe.skipIf(noNats !== undefined)('a mesh on a backbone', () => {
+describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
   test('what is said arrives everywhere, though a server and NATS itself are killed', {
     timeout: 120_000,
   }, async () => {
@@ -32,8 +32,8 @@ describe.skipIf(noNats !== undefined)('a mesh on a backbone', () => {
       mesh.join(user, at + 1)
       mesh.join(user, ((at + 1) % 3) + 1)
     })
-    await mesh.roster(USERS)
-    const stop = mesh.chat(USERS)
+    await mesh.waitForRoster(USERS)
+    const stop = mesh.startChatting(USERS)
     const said = () => mesh.clients.reduce((sum, { composed }) => sum + composed.length, 0)
     await until('they talk', () => said() > 100)
     mesh.server(2).program.child.kill('SIGKILL')
@@ -41,17 +41,17 @@ describe.skipIf(noNats !== undefined)('a mesh on a backbone', () => {
       mesh.clients.every(({ server }) => server !== undefined && server !== 'server-2'),
     )
     mesh.restart(mesh.server(2))
-    await until('it is back', () => mesh.links(mesh.server(2)) === 2)
+    await until('it is back', () => mesh.outboundLinkCount(mesh.server(2)) === 2)
     nats.kill()
     await until('all noticed', () => mesh.servers.every(({ program }) => program.out.includes('Backbone at: ')))
-    const before = mesh.servers.map(server => mesh.links(server))
+    const before = mesh.servers.map(server => mesh.outboundLinkCount(server))
     await nats.start()
     await until('all have met again', () =>
-      mesh.servers.every((server, at) => mesh.links(server) >= (before[at] ?? 0) + 2),
+      mesh.servers.every((server, at) => mesh.outboundLinkCount(server) >= (before[at] ?? 0) + 2),
     )
     await until('they talked on', () => said() > 500)
     stop()
-    await mesh.settled(USERS)
+    await mesh.expectConverged(USERS)
     await mesh.close()
   })
 
@@ -59,14 +59,14 @@ describe.skipIf(noNats !== undefined)('a mesh on a backbone', () => {
     const nats = await startNats()
     const mesh = await RealMesh.start(2, { backbone: nats.url })
     mesh.join('Anna', 1)
-    mesh.mortal('Zoe', 2)
-    await mesh.roster(['Anna', 'Zoe'])
+    mesh.joinWithoutReconnect('Zoe', 2)
+    await mesh.waitForRoster(['Anna', 'Zoe'])
     const { program } = mesh.server(2)
     program.child.kill('SIGTERM')
-    await program.ended()
-    expect(program.exit).toEqual({ code: 0, signal: null })
+    await program.waitForExit()
+    expect(program.exitStatus).toEqual({ code: 0, signal: null })
     // Sooner than the grace of 5 s would end.
-    expect(await mesh.roster(['Anna'])).toBeLessThan(2_500)
+    expect(await mesh.waitForRoster(['Anna'])).toBeLessThan(2_500)
     await until('it said so', () => mesh.server(1).program.out.includes('Peer: server-2 said goodbye.'))
     await mesh.close()
   })
@@ -88,7 +88,7 @@ describe.skipIf(noNats !== undefined)('a mesh on a backbone', () => {
     if (anna === undefined || billy === undefined) throw new Error('two clients')
     const see = (users: string) => until(users, () => anna.roster.join() === users && billy.roster.join() === users)
     await see('Anna,Billy')
-    for (let n = 0; n < 20; n++) anna.say('Billy', `message ${n}`)
+    for (let n = 0; n < 20; n++) anna.send('Billy', `message ${n}`)
     await until('all arrived', () => billy.shown.length === 20 && anna.held.length === 0)
 
     // Whatever was said is said again; then with a byte changed; then without a signature.
@@ -128,7 +128,7 @@ describe.skipIf(noNats !== undefined)('a mesh on a backbone', () => {
     )
 
     // All goes on as before, on the same links.
-    anna.say('Billy', 'the last')
+    anna.send('Billy', 'the last')
     await until('it arrived', () => billy.shown.length === 21)
     expect(billy.shown.map(({ text }) => text)).toEqual([
       ...Array.from({ length: 20 }, (_, n) => `message ${n}`),
@@ -171,7 +171,7 @@ describe.skipIf(noNats !== undefined)('a mesh on a backbone', () => {
     )
     const all = Array.from({ length: 6 }, (_, n) => `user ${n}`).join()
     await until('one roster', () => clients.every(({ roster }) => roster.join() === all))
-    for (const [n, client] of clients.entries()) client.say(`user ${(n + 1) % 6}`, 'hi')
+    for (const [n, client] of clients.entries()) client.send(`user ${(n + 1) % 6}`, 'hi')
     await until('each has both', () => clients.every(({ shown }) => shown.length === 2))
     // No password stands in a log.
     expect(programs.some(({ out }) => out.includes('p%40ss') || out.includes('p@ss'))).toBe(false)
@@ -198,8 +198,8 @@ test('what is wrong with a backbone is told in a line', { timeout: 30_000 }, asy
   ]
   for (const [args, said] of cases) {
     const program = new Program('daemon', ['--id', 'server-1', ...args])
-    await program.ended()
-    expect(program.exit?.code).toBe(2)
+    await program.waitForExit()
+    expect(program.exitStatus?.code).toBe(2)
     expect(program.out).toContain(said)
     expect(program.out.trim().split('\n')).toHaveLength(1)
   }

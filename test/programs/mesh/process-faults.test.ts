@@ -8,7 +8,7 @@ const USERS = ['Anna', 'Billy', 'Carla']
 /** A client is on another server within this time of noticing the loss, ms. */
 const FAIL_OVER_MS = 3_000
 /** The least time after which a silent server's client can notice: Socket.IO's ping interval and its patience, ms. */
-const NOTICE_MS = 10_000
+const DETECTION_MS = 10_000
 /** The users of a lost server leave the roster after the grace period; of a silent one, after its link was found dead. */
 const GRACE_MS = 5_000
 const LINK_DEAD_MS = 6_000
@@ -18,7 +18,7 @@ const DRAIN_MS = 5_000
 const SLACK_MS = 6_000
 
 const rounds = Number(process.env.MESH_CHAT_ROUNDS ?? 1)
-const measured: { fault: string; messages: number; [what: string]: number | string }[] = []
+const measured: { faultTest: string; messages: number; [what: string]: number | string }[] = []
 
 /** Three servers, Anna twice, Billy and Carla once each; while `fault` happens, all send to all. */
 function fault(name: string, options: { proxied?: boolean }, run: (mesh: RealMesh) => Promise<Record<string, number>>) {
@@ -33,11 +33,11 @@ function fault(name: string, options: { proxied?: boolean }, run: (mesh: RealMes
           ['Anna', 2],
         ] as const)
           mesh.join(user, n)
-        await mesh.roster(USERS)
-        const stop = mesh.chat(USERS)
+        await mesh.waitForRoster(USERS)
+        const stop = mesh.startChatting(USERS)
         const times = await run(mesh).finally(stop)
-        await mesh.settled(USERS)
-        measured.push({ fault: name, messages: stop(), ...times })
+        await mesh.expectConverged(USERS)
+        measured.push({ faultTest: name, messages: stop(), ...times })
       } finally {
         await mesh.close()
       }
@@ -47,13 +47,14 @@ function fault(name: string, options: { proxied?: boolean }, run: (mesh: RealMes
 
 afterAll(() => {
   stopAll()
-  if (process.env.MESH_CHAT_ROUNDS !== undefined) console.table(measured.sort((a, b) => (a.fault < b.fault ? -1 : 1)))
+  if (process.env.MESH_CHAT_ROUNDS !== undefined)
+    console.table(measured.sort((a, b) => (a.faultTest < b.faultTest ? -1 : 1)))
 })
 
 /** Names that were seen to leave, but those whose own client moved: while it is on its way, it is nowhere. */
-function flickers(mesh: RealMesh): string[] {
-  const moved = new Set(mesh.clients.flatMap(client => (client.lostAt > 0 ? [client.user] : [])))
-  return mesh.clients.flatMap(client => client.left.map(({ name }) => name)).filter(name => !moved.has(name))
+function usersThatFlickered(mesh: RealMesh): string[] {
+  const moved = new Set(mesh.clients.flatMap(client => (client.disconnectedAt > 0 ? [client.user] : [])))
+  return mesh.clients.flatMap(client => client.departures.map(({ name }) => name)).filter(name => !moved.has(name))
 }
 
 /** How long the clients that a server lost took to be elsewhere, ms: from the fault, and from when they noticed. */
@@ -63,7 +64,7 @@ async function failOver(mesh: RealMesh, lost: string, within: number): Promise<R
   const before = new Map(clients.map(client => [client, client.onlineAt]))
   const elsewhere = () => clients.every(client => client.server !== undefined && client.onlineAt !== before.get(client))
   await until(`the clients of ${lost} are elsewhere`, elsewhere, within)
-  const noticed = Math.max(...clients.map(client => client.onlineAt - client.lostAt))
+  const noticed = Math.max(...clients.map(client => client.onlineAt - client.disconnectedAt))
   expect(noticed).toBeLessThan(FAIL_OVER_MS + SLACK_MS)
   const moved = Math.max(...clients.map(client => client.onlineAt)) - since
   return { 'client moved': Math.round(moved), 'of it after noticing': Math.round(noticed) }
@@ -71,34 +72,34 @@ async function failOver(mesh: RealMesh, lost: string, within: number): Promise<R
 
 fault('kill -9 of a server', {}, async mesh => {
   const two = mesh.server(2)
-  mesh.mortal('Olga', 2)
-  await mesh.roster([...USERS, 'Olga'])
+  mesh.joinWithoutReconnect('Olga', 2)
+  await mesh.waitForRoster([...USERS, 'Olga'])
   two.program.child.kill('SIGKILL')
-  const [moved, gone] = await Promise.all([failOver(mesh, two.id, 20_000), mesh.roster(USERS)])
+  const [moved, gone] = await Promise.all([failOver(mesh, two.id, 20_000), mesh.waitForRoster(USERS)])
   expect(gone).toBeLessThan(GRACE_MS + FAIL_OVER_MS + SLACK_MS)
   mesh.restart(two)
-  const back = await until('it is back', () => mesh.links(two) === 2)
+  const back = await until('it is back', () => mesh.outboundLinkCount(two) === 2)
   return { ...moved, 'roster right': gone, 'links back': back }
 })
 
 fault('SIGSTOP of a server, for good', {}, async mesh => {
   const two = mesh.server(2)
-  mesh.mortal('Olga', 2)
-  await mesh.roster([...USERS, 'Olga'])
+  mesh.joinWithoutReconnect('Olga', 2)
+  await mesh.waitForRoster([...USERS, 'Olga'])
   two.program.child.kill('SIGSTOP')
-  const [moved, gone] = await Promise.all([failOver(mesh, two.id, 40_000), mesh.roster(USERS)])
-  expect(moved['client moved']).toBeLessThan(NOTICE_MS + FAIL_OVER_MS + SLACK_MS)
-  expect(gone).toBeLessThan(NOTICE_MS + FAIL_OVER_MS + LINK_DEAD_MS + GRACE_MS + SLACK_MS)
+  const [moved, gone] = await Promise.all([failOver(mesh, two.id, 40_000), mesh.waitForRoster(USERS)])
+  expect(moved['client moved']).toBeLessThan(DETECTION_MS + FAIL_OVER_MS + SLACK_MS)
+  expect(gone).toBeLessThan(DETECTION_MS + FAIL_OVER_MS + LINK_DEAD_MS + GRACE_MS + SLACK_MS)
   two.program.child.kill('SIGCONT')
-  const before = mesh.links(mesh.server(1))
-  const back = await until('it is back', () => mesh.links(mesh.server(1)) > before)
+  const before = mesh.outboundLinkCount(mesh.server(1))
+  const back = await until('it is back', () => mesh.outboundLinkCount(mesh.server(1)) > before)
   return { ...moved, 'roster right': gone, 'links back': back }
 })
 
 fault('SIGSTOP of a server for 8 s', {}, async mesh => {
   const two = mesh.server(2)
-  mesh.mortal('Olga', 3)
-  await mesh.roster([...USERS, 'Olga'])
+  mesh.joinWithoutReconnect('Olga', 3)
+  await mesh.waitForRoster([...USERS, 'Olga'])
   const since = performance.now()
   two.program.child.kill('SIGSTOP')
   await until('8 s have passed', () => performance.now() - since > 8_000)
@@ -106,43 +107,43 @@ fault('SIGSTOP of a server for 8 s', {}, async mesh => {
   await until('it noticed', () => two.program.out.includes('This process stood still for'))
   // Those who watch it, and those whom it watches: nobody left a roster, then or in the next grace period.
   await until('the next grace period', () => performance.now() - since > 8_000 + GRACE_MS + 2_000)
-  expect(flickers(mesh)).toEqual([])
-  await mesh.roster([...USERS, 'Olga'])
-  mesh.leave()
+  expect(usersThatFlickered(mesh)).toEqual([])
+  await mesh.waitForRoster([...USERS, 'Olga'])
+  mesh.disconnectSockets()
   return {}
 })
 
 fault('SIGTERM of a server', {}, async mesh => {
   const two = mesh.server(2)
-  mesh.mortal('Olga', 2)
-  await mesh.roster([...USERS, 'Olga'])
+  mesh.joinWithoutReconnect('Olga', 2)
+  await mesh.waitForRoster([...USERS, 'Olga'])
   // Somebody who holds a connection open, and says nothing, does not keep it from ending.
   const idle = connect(two.port, '127.0.0.1').on('error', () => {})
   await until('it is connected', () => idle.readyState === 'open')
   two.program.child.kill('SIGTERM')
   const [moved, gone, ended] = await Promise.all([
     failOver(mesh, two.id, 20_000),
-    mesh.roster(USERS),
-    two.program.ended(),
+    mesh.waitForRoster(USERS),
+    two.program.waitForExit(),
   ])
-  expect(two.program.exit).toEqual({ code: 0, signal: null })
+  expect(two.program.exitStatus).toEqual({ code: 0, signal: null })
   expect(ended).toBeLessThan(DRAIN_MS + SLACK_MS)
   mesh.restart(two)
-  const back = await until('it is back', () => mesh.links(two) === 2)
+  const back = await until('it is back', () => mesh.outboundLinkCount(two) === 2)
   return { ...moved, 'roster right': gone, 'exit 0': ended, 'links back': back }
 })
 
 fault('a cut of 2 s between servers', { proxied: true }, async mesh => {
   const since = performance.now()
-  for (const proxy of mesh.around(2)) proxy.cut()
+  for (const proxy of mesh.proxiesOf(2)) proxy.cut()
   await until('2 s have passed', () => performance.now() - since > 2_000)
-  const before = mesh.servers.map(server => mesh.links(server))
-  for (const proxy of mesh.around(2)) proxy.heal()
+  const before = mesh.servers.map(server => mesh.outboundLinkCount(server))
+  for (const proxy of mesh.proxiesOf(2)) proxy.heal()
   const back = await until('the links are back', () =>
-    mesh.servers.every((server, at) => mesh.links(server) >= (before[at] ?? 0) + (at === 1 ? 2 : 1)),
+    mesh.servers.every((server, at) => mesh.outboundLinkCount(server) >= (before[at] ?? 0) + (at === 1 ? 2 : 1)),
   )
   await until('the next grace period', () => performance.now() - since > 2_000 + GRACE_MS)
-  expect(flickers(mesh)).toEqual([])
+  expect(usersThatFlickered(mesh)).toEqual([])
   return { 'links back': back }
 })
 
@@ -150,21 +151,23 @@ for (const kind of ['cut', 'freeze'] as const) {
   const name = kind === 'cut' ? 'a partition (connections reset)' : 'a partition (half-open, nothing passes)'
   fault(name, { proxied: true }, async mesh => {
     const carla = mesh.clients[2]
-    for (const proxy of mesh.around(3)) proxy[kind]()
+    for (const proxy of mesh.proxiesOf(3)) proxy[kind]()
     const alone = await until("Carla's side sees Carla alone", () => carla?.roster.join() === 'Carla', 40_000)
     expect(alone).toBeLessThan(LINK_DEAD_MS + GRACE_MS + SLACK_MS)
-    const before = mesh.servers.map(server => mesh.links(server))
-    for (const proxy of mesh.around(3)) proxy.heal()
+    const before = mesh.servers.map(server => mesh.outboundLinkCount(server))
+    for (const proxy of mesh.proxiesOf(3)) proxy.heal()
     const [right, back] = await Promise.all([
-      mesh.roster(USERS),
-      until('the links are back', () => mesh.servers.every((server, at) => mesh.links(server) > (before[at] ?? 0))),
+      mesh.waitForRoster(USERS),
+      until('the links are back', () =>
+        mesh.servers.every((server, at) => mesh.outboundLinkCount(server) > (before[at] ?? 0)),
+      ),
     ])
     return { 'loss seen': alone, 'roster right': right, 'links back': back }
   })
 }
 
 fault('slow links: 300 ms late, 40 KB/s', { proxied: true }, async mesh => {
-  const proxies = [1, 2, 3].flatMap(n => mesh.around(n))
+  const proxies = [1, 2, 3].flatMap(n => mesh.proxiesOf(n))
   for (const proxy of proxies) {
     proxy.delayMs = 300
     proxy.bytesPerSecond = 40_000
@@ -172,7 +175,7 @@ fault('slow links: 300 ms late, 40 KB/s', { proxied: true }, async mesh => {
   const since = performance.now()
   await until('8 s have passed', () => performance.now() - since > 8_000)
   for (const proxy of proxies) proxy.heal()
-  expect(flickers(mesh)).toEqual([])
+  expect(usersThatFlickered(mesh)).toEqual([])
   return {}
 })
 
@@ -183,15 +186,15 @@ fault('one after the other', { proxied: true }, async mesh => {
   }
   for (const n of [1, 2, 3]) {
     const server = mesh.server(n)
-    for (const proxy of mesh.around(n)) n === 2 ? proxy.freeze() : proxy.cut()
+    for (const proxy of mesh.proxiesOf(n)) n === 2 ? proxy.freeze() : proxy.cut()
     await pause(700)
     server.program.child.kill(n === 3 ? 'SIGTERM' : 'SIGKILL')
-    for (const proxy of mesh.around(n)) proxy.heal()
-    await server.program.ended()
+    for (const proxy of mesh.proxiesOf(n)) proxy.heal()
+    await server.program.waitForExit()
     mesh.restart(server)
     await pause(1_500)
   }
-  return { 'roster right': await mesh.roster(USERS, 60_000) }
+  return { 'roster right': await mesh.waitForRoster(USERS, 60_000) }
 })
 
 test.concurrent('two terminals and a killed server: every line once, in order', { timeout: 90_000 }, async () => {

@@ -157,7 +157,7 @@ describe('createServer and connect', () => {
     const secret = 'a key of thirty-two characters!!'
     const byToken = await start({ id: 'one', auth: 'token', tokenKey: secret })
     await expect(connect({ user: 'Anna', servers: byToken.url })).rejects.toThrow(/token/)
-    const { sign } = parseTokenKey(secret, 'here')
+    const { signKey: sign } = parseTokenKey(secret, 'here')
     if (sign === undefined) throw new Error('a secret signs')
     const token = await makeToken(sign, 'HS256', 'Anna', '1h')
     expect((await enter('Anna', byToken.url, { token })).connection).toMatchObject({ server: 'one' })

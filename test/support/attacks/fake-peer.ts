@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
 import { Server } from 'socket.io'
 import { io } from 'socket.io-client'
-import { prove } from '../../../daemon/links/handshake.ts'
+import { createProof } from '../../../daemon/links/handshake.ts'
 
 export class FakePeer {
   readonly #id: string
@@ -14,9 +14,9 @@ export class FakePeer {
   #accepted: { pause(): void } | undefined
   readonly #sockets = new Set<Socket>()
   /** What it answers when the server asks how it stands; undefined: nothing, as one that knows no such question. */
-  surveyed: ((question: { number: number }) => unknown) | undefined
+  answerSurvey: ((question: { number: number }) => unknown) | undefined
   /** Whether the server has its link to this peer. */
-  linked = false
+  isLinked = false
 
   constructor(id: string) {
     this.#id = id
@@ -35,15 +35,15 @@ export class FakePeer {
       const dialler = socket.handshake.auth as typeof self
       socket.emit('challenge', self)
       socket.on('prove', (_, answer) => {
-        answer({ ok: true, proof: prove('', 'acceptor', dialler, self), holds: { seq: 0, forwards: 0 } })
+        answer({ ok: true, proof: createProof('', 'acceptor', dialler, self), holds: { seq: 0, forwards: 0 } })
         this.#accepted = (socket.conn.transport as unknown as { socket: { pause(): void } }).socket
-        this.linked = true
+        this.isLinked = true
       })
       socket.on('survey', question => {
-        if (this.surveyed !== undefined) socket.emit('status', this.surveyed(question))
+        if (this.answerSurvey !== undefined) socket.emit('status', this.answerSurvey(question))
       })
       socket.on('disconnect', () => {
-        this.linked = false
+        this.isLinked = false
       })
     })
     await new Promise<void>(resolve => this.#http.listen(port, '127.0.0.1', resolve))
@@ -51,12 +51,12 @@ export class FakePeer {
     const socket = io(`${server}/mesh`, { transports: ['websocket'], reconnection: false, forceNew: true, auth: self })
     this.#dialled = socket
     await new Promise(resolve => {
-      socket.once('challenge', acceptor => socket.emit('prove', prove('', 'dialler', self, acceptor), resolve))
+      socket.once('challenge', acceptor => socket.emit('prove', createProof('', 'dialler', self, acceptor), resolve))
     })
   }
 
   /** Tells the server something over the link that this peer dialled. */
-  tell(event: string, payload: unknown): void {
+  send(event: string, payload: unknown): void {
     this.#dialled?.emit(event, payload)
   }
 

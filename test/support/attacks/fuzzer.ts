@@ -2,12 +2,12 @@
 import { randomBytes } from 'node:crypto'
 import { connect as dial } from 'node:net'
 import { io } from 'socket.io-client'
-import { prove } from '../../../daemon/links/handshake.ts'
+import { createProof } from '../../../daemon/links/handshake.ts'
 import type { Random } from '../random.ts'
 import { clientEvent, mutate, peerFrame, rawPacket } from './mutate.ts'
 
 /** A connection that sends one packet at each call; false once it is of no more use. */
-export interface Hostile {
+export interface HostileConnection {
   send(): boolean
   close(): void
 }
@@ -17,7 +17,7 @@ interface RawEngine {
   transport: { ws?: { send(data: string | Buffer): void } }
 }
 
-const CONNECTIONS = 40
+const OPEN_CONNECTIONS = 40
 const KINDS = ['stranger', 'stranger', 'user', 'user', 'unproven', 'peer', 'peer', 'raw', 'tcp'] as const
 
 export class Fuzzer {
@@ -26,9 +26,9 @@ export class Fuzzer {
   readonly #secret: string
   /** Packets sent, by the kind of connection. */
   readonly sent = new Map<string, number>()
-  #hostiles: { kind: string; hostile: Hostile; left: number }[] = []
-  readonly #making = new Set<Promise<void>>()
-  #made = 0
+  #connections: { kind: string; hostile: HostileConnection; left: number }[] = []
+  readonly #opening = new Set<Promise<void>>()
+  #openedCount = 0
 
   constructor(random: Random, ports: readonly number[], secret: string) {
     this.#random = random
@@ -40,45 +40,45 @@ export class Fuzzer {
   async burst(packets: number): Promise<void> {
     const random = this.#random
     for (let n = 0; n < packets; ) {
-      while (this.#making.size + this.#hostiles.length < CONNECTIONS) this.#replenish()
-      if (this.#hostiles.length < CONNECTIONS / 2) await Promise.race(this.#making)
-      const at = random.below(this.#hostiles.length)
-      const one = this.#hostiles[at]
+      while (this.#opening.size + this.#connections.length < OPEN_CONNECTIONS) this.#replenish()
+      if (this.#connections.length < OPEN_CONNECTIONS / 2) await Promise.race(this.#opening)
+      const at = random.below(this.#connections.length)
+      const one = this.#connections[at]
       if (one === undefined) continue
       if (--one.left > 0 && one.hostile.send()) {
         this.sent.set(one.kind, (this.sent.get(one.kind) ?? 0) + 1)
         n++
       } else {
         one.hostile.close()
-        this.#hostiles.splice(at, 1)
+        this.#connections.splice(at, 1)
       }
     }
   }
 
   #replenish(): void {
-    const making = this.#make().then(made => {
-      this.#making.delete(making)
-      this.#hostiles.push(made)
+    const making = this.#open().then(made => {
+      this.#opening.delete(making)
+      this.#connections.push(made)
     })
-    this.#making.add(making)
+    this.#opening.add(making)
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#making)
-    for (const { hostile } of this.#hostiles.splice(0)) hostile.close()
+    await Promise.all(this.#opening)
+    for (const { hostile } of this.#connections.splice(0)) hostile.close()
   }
 
-  async #make() {
+  async #open() {
     const kind = this.#random.pick(KINDS)
     const port = this.#random.pick(this.#ports)
-    const hostile = kind === 'tcp' ? tcp(port, this.#random) : await this.#socket(kind, port)
+    const hostile = kind === 'tcp' ? openTcp(port, this.#random) : await this.#openSocket(kind, port)
     return { kind, hostile, left: 20 + this.#random.below(500) }
   }
 
-  async #socket(kind: (typeof KINDS)[number], port: number): Promise<Hostile> {
+  async #openSocket(kind: (typeof KINDS)[number], port: number): Promise<HostileConnection> {
     const random = this.#random
     const mesh = kind === 'unproven' || kind === 'peer'
-    const n = ++this.#made
+    const n = ++this.#openedCount
     const id = random.chance(0.9) ? `fuzz-${n % 8}` : `fuzz-${n}`
     const self = { id, incarnation: `${id}.${n}`, protocol: 2, nonce: randomBytes(16).toString('base64url') }
     const auth = mesh ? (kind === 'unproven' ? mutate(self, random, 0.1) : self) : {}
@@ -101,7 +101,7 @@ export class Fuzzer {
       setTimeout(ready, 2_000)
       if (kind === 'peer') {
         socket.once('challenge', acceptor => {
-          socket.emit('prove', prove(this.#secret, 'dialler', self, acceptor), ready)
+          socket.emit('prove', createProof(this.#secret, 'dialler', self, acceptor), ready)
         })
       } else socket.once('connect', ready)
     })
@@ -111,7 +111,7 @@ export class Fuzzer {
       if (!open || !socket.connected) return false
       const frame = kind === 'peer' || (mesh && random.chance(0.5))
       const [event, ...payload] = frame ? peerFrame(random, self.incarnation) : clientEvent(random)
-      if (kind === 'raw' || random.chance(0.05)) below(engine, random)
+      if (kind === 'raw' || random.chance(0.05)) sendRaw(engine, random)
       else {
         const args = random.chance(0.3) ? payload : payload.map(one => mutate(one, random, random.pick([0.02, 0.2])))
         if (random.chance(0.05)) args.push(...args)
@@ -125,7 +125,7 @@ export class Fuzzer {
 }
 
 /** One packet below the client of Socket.IO, or below engine.io, or binary. */
-function below(engine: RawEngine, random: Random): void {
+function sendRaw(engine: RawEngine, random: Random): void {
   const { ws } = engine.transport
   const packet = rawPacket(random)
   if (random.chance(0.7) || ws === undefined) engine.write(random.chance(0.9) ? packet : Buffer.from(packet))
@@ -134,7 +134,7 @@ function below(engine: RawEngine, random: Random): void {
 }
 
 /** Garbage to the port itself: no HTTP, half of it, polls of unknown sessions, WebSocket frames of chance. */
-function tcp(port: number, random: Random): Hostile {
+function openTcp(port: number, random: Random): HostileConnection {
   const socket = dial(port, '127.0.0.1')
   let open = true
   socket.on('error', () => {})

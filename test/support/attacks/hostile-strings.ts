@@ -6,7 +6,7 @@ const ST = `${ESC}\\`
 const BEL = '\u0007'
 
 /** No program of ours sends any of these: whoever finds one in an output has found a hole. */
-export const SEQUENCES: readonly string[] = [
+export const ESCAPE_SEQUENCES: readonly string[] = [
   // Colours, and text that is not seen.
   ...['38;5;201', '48;2;9;9;9', '8', '5', '30;40', '1;31;5', '10;11', '58:2::1:2:3'].map(it => `${CSI}${it}mhue`),
   // Moving, deleting, scrolling, inserting.
@@ -54,7 +54,7 @@ export const SEQUENCES: readonly string[] = [
 ].map(it => (it.startsWith(ESC) ? it : `${CSI}${it}`))
 
 // biome-ignore format: a list
-const OPERATING: readonly string[] = [
+const OSC_COMMANDS: readonly string[] = [
   '0;owned', '1;icon', '2;title', '3;X=1', '4;1;rgb:ff/00/00', '4;1;?', '7;file:///etc/passwd', '8;;https://evil.example',
   '8;id=1;file:///etc', '9;notify', '9;4;3', '10;?', '11;?', '12;#ff0000', '50;?', '52;c;ZXZpbA==', '52;p;?', '52;;!',
   '104', '110', '111', '133;A', '133;C', '555;x', '633;E;rm', '697;x', '777;notify;a;b', '1337;File=inline=1:AAAA',
@@ -62,7 +62,7 @@ const OPERATING: readonly string[] = [
 ]
 
 // biome-ignore format: a list
-const CODES = {
+const HOSTILE_CODE_POINTS = {
   controls: [...range(0x01, 0x08), 0x0b, 0x0c, 0x0d, ...range(0x0e, 0x1f), ...range(0x7f, 0x9f)],
   bidi: [0x061c, 0x200e, 0x200f, ...range(0x202a, 0x202e), ...range(0x2066, 0x2069)],
   unseen: [
@@ -74,9 +74,9 @@ const CODES = {
 // biome-ignore format: a list
 /** More than two hundred, all different. */
 export const HOSTILE_STRINGS: readonly string[] = [
-  ...SEQUENCES,
-  ...OPERATING.map(it => `${ESC}]${it}${BEL}`),
-  ...OPERATING.slice(0, 8).map(it => `${ESC}]${it}${ST}`),
+  ...ESCAPE_SEQUENCES,
+  ...OSC_COMMANDS.map(it => `${ESC}]${it}${BEL}`),
+  ...OSC_COMMANDS.slice(0, 8).map(it => `${ESC}]${it}${ST}`),
   // The same in eight bits (C1), and other strings that swallow what follows until their end, or for ever.
   ...['\u009b31;5m', '\u009b2J', '\u009d52;c;ZXZpbA==\u009c', '\u009d0;title\u0007', '\u0090+q544e\u009c', '\u009e^pm\u009c'],
   ...['P$qm', 'P+q544e', 'P1000p', 'Ptmux;', 'Pq#0;2;0;0;0~', '_Gf=24,a=T;AAAA', '^secret', 'Xsos', 'k title'].flatMap(it => [
@@ -86,7 +86,7 @@ export const HOSTILE_STRINGS: readonly string[] = [
   ...['c', '7', '8', 'D', 'E', 'H', 'M', 'N', 'O', 'Z', '=', '>', '#8', '#3', '(0', ')B', '%G', '%@', ' F', 'l', 'n', '|', '~'].map(
     it => `${ESC}${it}`,
   ),
-  ...Object.values(CODES).flatMap(codes => codes.map(code => `a${String.fromCodePoint(code)}b`)),
+  ...Object.values(HOSTILE_CODE_POINTS).flatMap(codes => codes.map(code => `a${String.fromCodePoint(code)}b`)),
   // What is cut off, doubled, or wrapped in itself.
   ...[ESC, `${ESC}${ESC}[5m`, CSI, `${CSI}${CSI}`, `${CSI}31`, `${ESC}]8;;`, `x${ESC}`, `${ESC}${BEL}`, '\u009b', '\u009d'],
   `${CSI}${'9'.repeat(2_000)}m`,

@@ -5,7 +5,7 @@ const NASTY_TEXTS = ['', ' ', '__proto__', 'constructor', 'toString', 'hasOwnPro
 const MORE_TEXTS = ['\ud800', 'e\u0301', '🦀'.repeat(64), 'x'.repeat(65), '{"a":1}', '\\u0001', '-0', 'NaN']
 const NASTY_NUMBERS = [0, -0, -1, 1.5, 2 ** 31, 2 ** 53, -(2 ** 53), 1e308, Number.NaN, Number.POSITIVE_INFINITY]
 
-function nasty(random: Random): unknown {
+function hostileValue(random: Random): unknown {
   const kind = random.below(100)
   if (kind < 30) return random.pick([...NASTY_TEXTS, ...MORE_TEXTS])
   if (kind < 55) return random.pick(NASTY_NUMBERS)
@@ -21,16 +21,16 @@ function nasty(random: Random): unknown {
 /** Changes a value here and there; addresses stay as they are, so that nobody is dialled but loopback. */
 export function mutate(value: unknown, random: Random, probability: number): unknown {
   if (typeof value === 'string' && value.startsWith('http')) return value
-  if (random.chance(probability)) return nasty(random)
+  if (random.chance(probability)) return hostileValue(random)
   if (Array.isArray(value)) {
     const list = value.map(one => mutate(one, random, probability))
-    if (random.chance(probability)) list.splice(random.below(list.length + 1), random.below(2), nasty(random))
+    if (random.chance(probability)) list.splice(random.below(list.length + 1), random.below(2), hostileValue(random))
     return list
   }
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value
   const entries = Object.entries(value).map(([key, one]): [string, unknown] => [key, mutate(one, random, probability)])
   if (random.chance(probability)) entries.splice(random.below(entries.length), 1)
-  if (random.chance(probability)) entries.push([random.pick(NASTY_TEXTS), nasty(random)])
+  if (random.chance(probability)) entries.push([random.pick(NASTY_TEXTS), hostileValue(random)])
   return Object.fromEntries(entries)
 }
 

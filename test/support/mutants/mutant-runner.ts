@@ -3,34 +3,34 @@ import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Found } from './search-schedules.ts'
+import type { SearchResult } from './search-schedules.ts'
 
 /** A change of one place in the core, as text. */
-export interface Change {
+export interface Mutant {
   name: string
   file: string
   from: string
   to: string
 }
 
-export interface Workshop {
+export interface VariantBuild {
   /** The folder of a variant's compiled code; without a name, of the core as it is. */
-  variant: (name?: string) => string
-  clear: () => void
+  codeFolder: (name?: string) => string
+  remove: () => void
 }
 
 const ROOT = new URL('../../..', import.meta.url).pathname
 
 /** Compiles the core and the simulation once as they are, and once with each change. */
-export function workshop(changes: readonly Change[] = []): Workshop {
+export function buildVariants(changes: readonly Mutant[] = []): VariantBuild {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-workshop-'))
-  const place = (name: string) => name.replaceAll(/\W+/g, '-')
+  const folderName = (name: string) => name.replaceAll(/\W+/g, '-')
   for (const name of ['as-it-is', ...changes.map(change => change.name)]) {
     for (const part of ['src', 'test/support'])
-      cpSync(join(ROOT, part), join(folder, place(name), part), { recursive: true })
+      cpSync(join(ROOT, part), join(folder, folderName(name), part), { recursive: true })
   }
   for (const { name, file, from, to } of changes) {
-    const path = join(folder, place(name), file)
+    const path = join(folder, folderName(name), file)
     const text = readFileSync(path, 'utf8')
     const places = text.split(from).length - 1
     if (places !== 1)
@@ -47,35 +47,42 @@ export function workshop(changes: readonly Change[] = []): Workshop {
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
   execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder])
   return {
-    variant: (name = 'as-it-is') => join(folder, 'out', place(name)),
-    clear: () => rmSync(folder, { recursive: true, force: true }),
+    codeFolder: (name = 'as-it-is') => join(folder, 'out', folderName(name)),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
   }
 }
 
-export interface Hunt {
+export interface SearchOptions {
   /** Folder of the compiled code. */
   code: string
   first: number
   step: number
   count: number
   /** After this long, ms, the hunt counts as hung. */
-  patience?: number
-  progress?: (played: number) => void
+  timeoutMs?: number
+  onProgress?: (played: number) => void
 }
 
 /** Hunts in a process of its own; answers with what it told last. A hang or a crash of the process is a find, too. */
-export function hunt({ code, first, step, count, patience, progress }: Hunt): Promise<Found> {
+export function searchSchedules({
+  code,
+  first,
+  step,
+  count,
+  timeoutMs,
+  onProgress,
+}: SearchOptions): Promise<SearchResult> {
   return new Promise(resolve => {
     const program = join(code, 'test/support/mutants/search-schedules.js')
     const child: ChildProcess = fork(program, [first, step, count].map(String), { stdio: 'inherit' })
-    let last: Found = { played: 0 }
-    const hung = patience === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), patience)
-    child.on('message', (found: Found) => {
-      last = found
-      progress?.(found.played)
+    let last: SearchResult = { played: 0 }
+    const timeout = timeoutMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), timeoutMs)
+    child.on('message', (result: SearchResult) => {
+      last = result
+      onProgress?.(result.played)
     })
     child.on('exit', (code, signal) => {
-      clearTimeout(hung)
+      clearTimeout(timeout)
       if (code === 0) return resolve(last)
       const seed = first + step * last.played
       const problem = signal === 'SIGKILL' ? 'a schedule does not end' : `the process ended with ${signal ?? code}`

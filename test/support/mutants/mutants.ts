@@ -1,7 +1,7 @@
-import type { Change } from './mutant-runner.ts'
+import type { Mutant } from './mutant-runner.ts'
 
 /** Faults put into the core on purpose, one line each: what the simulation must catch to be worth anything. */
-export const MUTANTS: readonly Change[] = [
+export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no gap check: a delta applies on top of any other',
     file: 'src/presence/replica.ts',
@@ -35,73 +35,73 @@ export const MUTANTS: readonly Change[] = [
   {
     name: 'a gap that a beat shows is not mended',
     file: 'src/server/peers/inbound-frames.ts',
-    from: 'if (peer.replica.isBehind(inbound.incarnation, frame.payload.seq)) this.#resync(peer, inbound)',
+    from: 'if (peer.replica.isBehind(inbound.incarnation, frame.payload.seq)) this.#requestResync(peer, inbound)',
     to: '',
   },
   {
     name: 'users are told gone with the first of their connections',
     file: 'src/server/clients/clients.ts',
-    from: 'this.#changed(connection.user, left)',
-    to: 'this.#changed(connection.user, 0)',
+    from: 'this.#recordPresenceChange(connection.user, left)',
+    to: 'this.#recordPresenceChange(connection.user, 0)',
   },
   {
     name: 'no grace: a blip of a link takes its users away',
     file: 'src/server/peers/links.ts',
-    from: 'peer.goneAt = now + options.graceMs\n    } else',
-    to: 'peer.goneAt = now\n    } else',
+    from: 'peer.usersExpireAt = now + options.graceMs\n    } else',
+    to: 'peer.usersExpireAt = now\n    } else',
   },
   {
     name: 'grace never ends: the users of a dead server stay',
     file: 'src/server/peers/links.ts',
-    from: 'if (peer.replica.incarnation !== undefined) peer.goneAt = now + options.graceMs',
+    from: 'if (peer.replica.incarnation !== undefined) peer.usersExpireAt = now + options.graceMs',
     to: '',
   },
   {
     name: 'a half-open inbound link is never found',
     file: 'src/server/peers/heartbeats.ts',
-    from: 'if (inbound !== undefined && now - inbound.heardAt > LINK_DEAD_MS) this.#links.cut(inbound.link, SILENT)',
+    from: 'if (inbound !== undefined && now - inbound.heardAt > LINK_TIMEOUT_MS) this.#links.close(inbound.link, TIMED_OUT)',
     to: '',
   },
   {
     name: 'a half-open outbound link is never found',
     file: 'src/server/peers/heartbeats.ts',
-    from: 'if (now - outbound.heardAt > LINK_DEAD_MS) this.#links.cut(outbound.link, SILENT)\n      else this',
+    from: 'if (now - outbound.heardAt > LINK_TIMEOUT_MS) this.#links.close(outbound.link, TIMED_OUT)\n      else this',
     to: 'this',
   },
   {
     name: 'a stall of one server is not forgiven to its peers',
     file: 'src/server/server.ts',
-    from: 'this.#peers.forgive()',
+    from: 'this.#peers.resetTimeouts()',
     to: '',
   },
   {
     name: 'held forwards are dropped when the link is back',
     file: 'src/server/peers/outbound-messages.ts',
-    from: 'peer.batch.push(frame)\n',
+    from: 'peer.pendingForwards.push(frame)\n',
     to: '\n',
   },
   {
     name: 'no dedupe of forwards',
     file: 'src/server/peers/peer.ts',
-    from: 'if (number <= this.received.number) return false',
+    from: 'if (number <= this.lastForward.number) return false',
     to: '',
   },
   {
     name: 'the forwards of a new life of a server pass for repeats of the old',
     file: 'src/server/peers/peer.ts',
-    from: 'if (this.received?.incarnation !== incarnation) this.received =',
-    to: 'this.received ??=',
+    from: 'if (this.lastForward?.incarnation !== incarnation) this.lastForward =',
+    to: 'this.lastForward ??=',
   },
   {
     name: 'a server is told the fate of what its life before forwarded',
     file: 'src/server/peers/outbound-messages.ts',
-    from: 'if (peer?.inbound?.incarnation !== incarnation) return\n    peer.fates',
-    to: 'if (peer === undefined) return\n    peer.fates',
+    from: 'if (peer?.inbound?.incarnation !== incarnation) return\n    peer.pendingFates',
+    to: 'if (peer === undefined) return\n    peer.pendingFates',
   },
   {
     name: 'a message goes to where its recipient was when it was last looked up',
     file: 'src/server/clients/clients.ts',
-    from: 'this.#context.directory.moved(name)',
+    from: 'this.#context.directory.invalidateHolders(name)',
     to: '',
   },
   {
@@ -113,25 +113,25 @@ export const MUTANTS: readonly Change[] = [
   {
     name: 'a message to oneself goes out twice',
     file: 'src/server/router.ts',
-    from: "message.from === message.to ? [] : this.#readers(message.from, message, 'from')",
-    to: "this.#readers(message.from, message, 'from')",
+    from: "message.from === message.to ? [] : this.#eligibleConnections(message.from, message, 'from')",
+    to: "this.#eligibleConnections(message.from, message, 'from')",
   },
   {
     name: 'fate told too early: written counts as confirmed',
     file: 'src/server/router.ts',
-    from: 'delivery?.expect()',
+    from: 'delivery?.expectAnswer()',
     to: 'if (delivery !== undefined) delivery.delivered++',
   },
   {
     name: 'fate told before everyone has answered',
     file: 'src/server/router.ts',
-    from: 'if (delivery.settled || !delivery.done) return',
-    to: 'if (delivery.settled) return',
+    from: 'if (delivery.isSettled || !delivery.isDone) return',
+    to: 'if (delivery.isSettled) return',
   },
   {
     name: 'confirmations are not counted',
     file: 'src/server/server.ts',
-    from: 'if (connection !== undefined) this.#router.got(connection, input.count)',
+    from: 'if (connection !== undefined) this.#router.handleConfirmation(connection, input.count)',
     to: '',
   },
   {
@@ -142,7 +142,7 @@ export const MUTANTS: readonly Change[] = [
   },
   {
     name: 'a client goes on counting on a new connection',
-    file: 'src/client/receiving.ts',
+    file: 'src/client/message-receiver.ts',
     from: 'this.#confirmations = new Confirmations()\n  }',
     to: '}',
   },
@@ -161,7 +161,7 @@ export const MUTANTS: readonly Change[] = [
   {
     name: 'the clock is not merged: an answer sorts before its question',
     file: 'src/common/hybrid-clock.ts',
-    from: 'if (at > this.#last && at <= wall + MAX_AHEAD) this.#last = Math.ceil(at * 1024) / 1024',
+    from: 'if (at > this.#last && at <= wall + MAX_CLOCK_AHEAD_MS) this.#last = Math.ceil(at * 1024) / 1024',
     to: '',
   },
   {
@@ -172,19 +172,19 @@ export const MUTANTS: readonly Change[] = [
   },
   {
     name: 'what was under way is forgotten on fail-over',
-    file: 'src/client/sending.ts',
+    file: 'src/client/message-sender.ts',
     from: "for (const message of this.#outbox.recall()) this.#progress(message, { state: 'waiting', reason: 'offline' })",
     to: '',
   },
   {
     name: 'what is held is not on disk',
-    file: 'src/client/sending.ts',
+    file: 'src/client/message-sender.ts',
     from: "effects.push({ type: 'hold', message })",
     to: '',
   },
   {
     name: 'what was held and not stored is missing from the history',
-    file: 'src/client/sending.ts',
+    file: 'src/client/message-sender.ts',
     from: "this.#receiving.learn(message, 'history')",
     to: "if (this.#context.log.add(message)) tell(this.#context, { type: 'message', message, origin: 'history' })",
   },
@@ -221,8 +221,8 @@ export const MUTANTS: readonly Change[] = [
   {
     name: 'siblings on other servers are not asked',
     file: 'src/server/router.ts',
-    from: 'if (server === undefined || server === peer) this.#departures',
-    to: 'if (server === peer) this.#departures',
+    from: 'if (server === undefined || server === peer) this.#peerSender',
+    to: 'if (server === peer) this.#peerSender',
   },
   {
     name: 'the oldest part of a long history is not compared',

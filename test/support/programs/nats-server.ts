@@ -4,12 +4,12 @@ import { connect } from 'node:net'
 import { freePorts } from './processes.ts'
 
 /** Why the backbone cannot be tested here; undefined: it can. */
-export const noNats =
+export const natsMissingReason =
   spawnSync('nats-server', ['--version']).status === 0
     ? undefined
     : 'there is no nats-server (apt-get install -y nats-server)'
 
-if (noNats !== undefined) console.log(`Skipped: the tests of the backbone; ${noNats}.`)
+if (natsMissingReason !== undefined) console.log(`Skipped: the tests of the backbone; ${natsMissingReason}.`)
 
 export class NatsServer {
   readonly port: number

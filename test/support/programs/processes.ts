@@ -21,20 +21,20 @@ export function temporaryFolder(): string {
 }
 
 /** Below the ports that systems give to outgoing connections: one of those could take a port before its server does. */
-const PORTS = { from: 10_000, to: 32_000 }
+const PORT_RANGE = { from: 10_000, to: 32_000 }
 
 /** Ports on which nobody listens. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>()
   while (ports.size < count) {
-    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from))
+    const port = PORT_RANGE.from + Math.floor(Math.random() * (PORT_RANGE.to - PORT_RANGE.from))
     if (await isFree(port)) ports.add(port)
   }
   return [...ports]
 }
 
 /** The first of so many ports in a row on which nobody listens. */
-export async function freeRow(count: number): Promise<number> {
+export async function consecutiveFreePorts(count: number): Promise<number> {
   for (;;) {
     const [first = 0] = await freePorts(1)
     const rest = await Promise.all(Array.from({ length: count - 1 }, (_, at) => isFree(first + 1 + at)))
@@ -64,7 +64,7 @@ export async function until(what: string, check: () => boolean, within = 30_000)
 export class Program {
   readonly child: ChildProcess
   out = ''
-  exit: { code: number | null; signal: NodeJS.Signals | null } | undefined
+  exitStatus: { code: number | null; signal: NodeJS.Signals | null } | undefined
 
   constructor(program: 'daemon' | 'cli', args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     this.child = spawn(process.execPath, [`dist/${program}/main.js`, ...args], { env: { ...process.env, ...env } })
@@ -76,7 +76,7 @@ export class Program {
     }
     this.child.on('exit', (code, signal) => {
       running.delete(this.child)
-      this.exit = { code, signal }
+      this.exitStatus = { code, signal }
     })
   }
 
@@ -85,7 +85,7 @@ export class Program {
     return this.out.split(text).length - 1
   }
 
-  async ended(within = 15_000): Promise<number> {
-    return until('the end of a process', () => this.exit !== undefined, within)
+  async waitForExit(within = 15_000): Promise<number> {
+    return until('the end of a process', () => this.exitStatus !== undefined, within)
   }
 }

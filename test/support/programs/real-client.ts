@@ -1,5 +1,5 @@
 /** The product's own session on real sockets, with a history in memory, and what it told its screen. */
-import { connect } from '../../../cli/session/connection.ts'
+import { openSession } from '../../../cli/session/connection.ts'
 import type { SessionEvent } from '../../../src/client/events.ts'
 import { compareMessages } from '../../../src/common/hybrid-clock.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
@@ -16,13 +16,13 @@ export class RealClient {
   readonly composed: Message[] = []
   roster: readonly string[] = []
   /** Names that were seen to leave, with the time. */
-  readonly left: { name: string; at: number }[] = []
+  readonly departures: { name: string; at: number }[] = []
   /** The server it is online at, if it is. */
   server: string | undefined
   /** When its connection was last lost, and when it was last online again, ms. */
-  lostAt = 0
+  disconnectedAt = 0
   onlineAt = 0
-  readonly #request: ReturnType<typeof connect>
+  readonly #request: ReturnType<typeof openSession>
 
   constructor(user: string, servers: readonly string[]) {
     this.user = user
@@ -37,7 +37,7 @@ export class RealClient {
       release: (id: string) => void held.delete(id),
     }
     const options = { user, client: 'test/1', instance, servers, random: Math.random }
-    this.#request = connect(options, disk, event => this.#take(event))
+    this.#request = openSession(options, disk, event => this.#handleEvent(event))
   }
 
   get held(): Message[] {
@@ -45,11 +45,11 @@ export class RealClient {
   }
 
   /** The messages in the order of every thread. */
-  get thread(): string[] {
+  get orderedIds(): string[] {
     return [...this.shown].sort(compareMessages).map(({ id }) => id)
   }
 
-  say(to: string, text: string): void {
+  send(to: string, text: string): void {
     this.#request({ type: 'compose', to, text })
   }
 
@@ -57,11 +57,11 @@ export class RealClient {
     this.#request({ type: 'close' })
   }
 
-  #take(event: SessionEvent): void {
+  #handleEvent(event: SessionEvent): void {
     const now = performance.now()
     if (event.type === 'roster') {
       this.roster = [...event.users]
-      for (const name of event.left) this.left.push({ name, at: now })
+      for (const name of event.left) this.departures.push({ name, at: now })
     } else if (event.type === 'message') {
       this.shown.push(event.message)
       if (event.origin === 'composed') this.composed.push(event.message)
@@ -71,7 +71,7 @@ export class RealClient {
         this.server = state.server
         this.onlineAt = now
       } else {
-        if (this.server !== undefined) this.lostAt = now
+        if (this.server !== undefined) this.disconnectedAt = now
         this.server = undefined
       }
     }

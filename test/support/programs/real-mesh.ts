@@ -5,8 +5,8 @@ import { io } from 'socket.io-client'
 import { expect } from 'vitest'
 import type { Limits } from '../../../src/protocol/limits.ts'
 import { freePorts, Program, temporaryFolder, until } from './processes.ts'
-import { TcpProxy } from './proxy.ts'
 import { RealClient } from './real-client.ts'
+import { TcpProxy } from './tcp-proxy.ts'
 
 interface RealServer {
   id: string
@@ -44,20 +44,24 @@ export class RealMesh {
       }
       const config = join(mesh.folder, `${id}.json`)
       writeFileSync(config, JSON.stringify({ servers, limits: options.limits ?? {}, backbone: options.backbone }))
-      const program = mesh.#boot(id, config)
+      const program = mesh.#spawn(id, config)
       mesh.servers.push({ id, port, url: `http://127.0.0.1:${port}`, config, program })
     }
     await until('all listen', () => mesh.servers.every(({ program }) => program.out.includes('Listening for')), 60_000)
-    await until('a mesh of all with all', () => mesh.servers.every(server => mesh.links(server) >= count - 1), 60_000)
+    await until(
+      'a mesh of all with all',
+      () => mesh.servers.every(server => mesh.outboundLinkCount(server) >= count - 1),
+      60_000,
+    )
     return mesh
   }
 
-  #boot(id: string, config: string): Program {
+  #spawn(id: string, config: string): Program {
     return new Program('daemon', ['--id', id, '--config', config, '--log-format', 'text'])
   }
 
   restart(server: RealServer): void {
-    server.program = this.#boot(server.id, server.config)
+    server.program = this.#spawn(server.id, server.config)
   }
 
   server(n: number): RealServer {
@@ -67,12 +71,12 @@ export class RealMesh {
   }
 
   /** How many links a server has dialled so far. */
-  links(server: RealServer): number {
+  outboundLinkCount(server: RealServer): number {
     return server.program.count('Outbound connection to peer')
   }
 
   /** The proxies between a server and all others, both ways. */
-  around(n: number): TcpProxy[] {
+  proxiesOf(n: number): TcpProxy[] {
     const { id } = this.server(n)
     return [...this.#proxies].flatMap(([way, proxy]) => (way.split(' ').includes(id) ? [proxy] : []))
   }
@@ -85,14 +89,14 @@ export class RealMesh {
   }
 
   /** An original client that does not come back: its user lives and dies with its server. */
-  mortal(user: string, n: number): void {
+  joinWithoutReconnect(user: string, n: number): void {
     const socket = io(this.server(n).url, { transports: ['websocket'], reconnection: false, forceNew: true })
     socket.on('connect', () => socket.emit('identify', user))
     this.#sockets.push(socket)
   }
 
   /** An identified connection, to write to below Socket.IO's client. */
-  async raw(user: string, n: number): Promise<{ write(packet: string): unknown; received(): number }> {
+  async connectRaw(user: string, n: number): Promise<{ write(packet: string): unknown; received(): number }> {
     const socket = io(this.server(n).url, { transports: ['websocket'], reconnection: false, forceNew: true })
     this.#sockets.push(socket)
     await new Promise(resolve => {
@@ -105,27 +109,27 @@ export class RealMesh {
   }
 
   /** All but the sessions go. */
-  leave(): void {
+  disconnectSockets(): void {
     for (const socket of this.#sockets.splice(0)) socket.disconnect()
   }
 
   /** Everyone sees exactly these users. */
-  async roster(users: readonly string[], within = 30_000): Promise<number> {
-    const truth = [...users].sort().join()
-    const wrong = () => this.clients.filter(client => client.roster.join() !== truth)
-    return until(`everyone sees ${truth}`, () => wrong().length === 0, within).catch(error => {
+  async waitForRoster(users: readonly string[], within = 30_000): Promise<number> {
+    const expected = [...users].sort().join()
+    const wrong = () => this.clients.filter(client => client.roster.join() !== expected)
+    return until(`everyone sees ${expected}`, () => wrong().length === 0, within).catch(error => {
       const seen = wrong().map(client => `${client.user} at ${client.server}: ${client.roster.join()}`)
       throw new Error(`${error.message}; ${seen.join('; ')}`)
     })
   }
 
   /** Every client sends to every user, again and again, until stopped. */
-  chat(users: readonly string[], everyMs = 25): () => number {
+  startChatting(users: readonly string[], everyMs = 25): () => number {
     let turn = 0
     const timer = setInterval(() => {
       const sender = this.clients[turn % this.clients.length]
       const to = users[Math.floor(turn / this.clients.length) % users.length]
-      if (sender !== undefined && to !== undefined) sender.say(to, `message ${turn}`)
+      if (sender !== undefined && to !== undefined) sender.send(to, `message ${turn}`)
       turn++
     }, everyMs)
     return () => {
@@ -138,14 +142,14 @@ export class RealMesh {
    * What must hold once all is healed and quiet. Everyone is online by then, so no message is held any more: each was
    * confirmed by a client of its recipient.
    */
-  async settled(users: readonly string[]): Promise<void> {
+  async expectConverged(users: readonly string[]): Promise<void> {
     for (const [at, server] of this.servers.entries()) {
-      if (server.program.exit === undefined) this.join(users[at % users.length] ?? 'Anna', at + 1)
+      if (server.program.exitStatus === undefined) this.join(users[at % users.length] ?? 'Anna', at + 1)
     }
-    await this.roster(users, 60_000)
+    await this.waitForRoster(users, 60_000)
     const held = () => this.clients.flatMap(client => client.held)
     await until('no message is held', () => held().length === 0, 60_000)
-    const alike = (client: RealClient, other: RealClient) => client.thread.join() === other.thread.join()
+    const alike = (client: RealClient, other: RealClient) => client.orderedIds.join() === other.orderedIds.join()
     const pairs = this.clients.flatMap(one => this.clients.map(other => [one, other] as const))
     const different = () => pairs.filter(([one, other]) => one.user === other.user && !alike(one, other))
     await until("a user's clients hold the same", () => different().length === 0, 60_000).catch(error => {
@@ -166,15 +170,15 @@ export class RealMesh {
     }
     // Two who hold the same two messages hold them in the same order.
     for (const [one, other] of pairs) {
-      const theirs = new Set(other.thread)
-      const both = one.thread.filter(id => theirs.has(id))
-      expect(other.thread.filter(id => both.includes(id))).toEqual(both)
+      const theirs = new Set(other.orderedIds)
+      const both = one.orderedIds.filter(id => theirs.has(id))
+      expect(other.orderedIds.filter(id => both.includes(id))).toEqual(both)
     }
   }
 
   async close(): Promise<void> {
     for (const client of this.clients) client.close()
-    this.leave()
+    this.disconnectSockets()
     for (const { program } of this.servers) program.child.kill('SIGKILL')
     await Promise.all([...this.#proxies.values()].map(proxy => proxy.close()))
   }

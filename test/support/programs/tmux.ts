@@ -44,7 +44,7 @@ export class Window {
     this.#name = name
   }
 
-  keys(...keys: string[]): void {
+  sendKeys(...keys: string[]): void {
     this.#tmux.run('send-keys', '-t', this.#name, ...keys)
   }
 
@@ -64,7 +64,7 @@ export class Window {
   }
 
   /** What tmux knows of the window, such as `alternate_on` or `pane_pid`. */
-  ask(variable: string): string {
+  query(variable: string): string {
     return this.#tmux.run('display-message', '-p', '-t', this.#name, `#{${variable}}`).trim()
   }
 

@@ -1,14 +1,14 @@
 import { between, pick } from '../random.ts'
-import type { Mesh, SimClient } from './mesh.ts'
-import type { Death } from './network.ts'
+import type { TerminationMode } from './network.ts'
+import type { SimClient, SimMesh } from './sim-mesh.ts'
 
 /** A mesh with what the actions of a schedule need to know of it. */
-export interface Stage {
-  mesh: Mesh
+export interface Scenario {
+  mesh: SimMesh
   users: readonly string[]
-  mostClients: number
+  maxClients: number
   /** The most that a clock of a server or of a client may be wrong, ms. */
-  skew: { server: number; client: number }
+  maxSkew: { server: number; client: number }
   /** Whether servers may still be down at the end. */
   mayStayDown: boolean
 }
@@ -16,73 +16,77 @@ export interface Stage {
 /** What may happen in a schedule: how often beside the others, and what it does; answers with a line of transcript. */
 interface Action {
   weight: number
-  run: (stage: Stage) => string | undefined
+  run: (stage: Scenario) => string | undefined
 }
 
-const running = <T extends { running: boolean; frozen: boolean }>(of: readonly T[]) =>
+const responsive = <T extends { running: boolean; frozen: boolean }>(of: readonly T[]) =>
   of.filter(one => one.running && !one.frozen)
 
-function some<T>({ mesh }: Stage, of: readonly T[]): T | undefined {
+function pickOne<T>({ mesh }: Scenario, of: readonly T[]): T | undefined {
   return of.length === 0 ? undefined : pick(mesh.random, of)
 }
 
-function say(client: SimClient | undefined, to: string, times = 1): string | undefined {
+function sendHello(client: SimClient | undefined, to: string, times = 1): string | undefined {
   if (client === undefined) return undefined
-  for (let n = 0; n < times; n++) client.say(to, 'hello')
+  for (let n = 0; n < times; n++) client.send(to, 'hello')
   return ''
 }
 
-const deaths: readonly Death[] = ['orderly', 'reset', 'silent']
+const TERMINATION_MODES: readonly TerminationMode[] = ['orderly', 'reset', 'silent']
 
 export const ACTIONS: Readonly<Record<string, Action>> = {
   say: {
     weight: 10,
-    run: stage => say(some(stage, running(stage.mesh.clients)), pick(stage.mesh.random, stage.users)),
+    run: stage => sendHello(pickOne(stage, responsive(stage.mesh.clients)), pick(stage.mesh.random, stage.users)),
   },
   sayToSelf: {
     weight: 1,
     run: stage => {
-      const client = some(stage, running(stage.mesh.clients))
-      return say(client, client?.user ?? '')
+      const client = pickOne(stage, responsive(stage.mesh.clients))
+      return sendHello(client, client?.user ?? '')
     },
   },
   saySeveral: {
     weight: 2,
     run: stage => {
       const { random } = stage.mesh
-      return say(some(stage, running(stage.mesh.clients)), pick(random, stage.users), between(random, 2, 6))
+      return sendHello(pickOne(stage, responsive(stage.mesh.clients)), pick(random, stage.users), between(random, 2, 6))
     },
   },
   flood: {
     weight: 0.5,
     run: stage => {
       const { random } = stage.mesh
-      return say(some(stage, running(stage.mesh.clients)), pick(random, stage.users), pick(random, [12, 25, 60, 120]))
+      return sendHello(
+        pickOne(stage, responsive(stage.mesh.clients)),
+        pick(random, stage.users),
+        pick(random, [12, 25, 60, 120]),
+      )
     },
   },
   sayAllAtOnce: {
     weight: 1,
     run: stage => {
       const to = pick(stage.mesh.random, stage.users)
-      for (const client of running(stage.mesh.clients)) client.say(to, 'hello')
+      for (const client of responsive(stage.mesh.clients)) client.send(to, 'hello')
       return ''
     },
   },
   join: {
     weight: 3,
     run: stage => {
-      const { mesh, users, mostClients } = stage
-      if (mesh.clients.length >= mostClients) return undefined
+      const { mesh, users, maxClients } = stage
+      if (mesh.clients.length >= maxClients) return undefined
       const user = pick(mesh.random, users)
       const client = mesh.join(`${user}-${mesh.clients.length}`, user, pick(mesh.random, mesh.servers))
-      client.skew = (mesh.random() * 2 - 1) * stage.skew.client
+      client.skew = (mesh.random() * 2 - 1) * stage.maxSkew.client
       return `${client.name} joins`
     },
   },
   quit: {
     weight: 1,
     run: stage => {
-      const client = some(stage, running(stage.mesh.clients))
+      const client = pickOne(stage, responsive(stage.mesh.clients))
       client?.quit()
       return client && `${client.name} quits`
     },
@@ -90,16 +94,16 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   killClient: {
     weight: 1,
     run: stage => {
-      const client = some(stage, running(stage.mesh.clients))
-      client?.killAfter(between(stage.mesh.random, 0, 12))
+      const client = pickOne(stage, responsive(stage.mesh.clients))
+      client?.killAfterEffects(between(stage.mesh.random, 0, 12))
       return client && `${client.name} is about to be killed`
     },
   },
   unplugClient: {
     weight: 0.5,
     run: stage => {
-      const client = some(stage, running(stage.mesh.clients))
-      client?.kill(pick(stage.mesh.random, deaths))
+      const client = pickOne(stage, responsive(stage.mesh.clients))
+      client?.kill(pick(stage.mesh.random, TERMINATION_MODES))
       return client && `${client.name} is killed`
     },
   },
@@ -107,11 +111,11 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     weight: 4,
     run: stage => {
       const { mesh } = stage
-      const client = some(
+      const client = pickOne(
         stage,
         mesh.clients.filter(one => !one.running),
       )
-      client?.open(pick(mesh.random, mesh.servers))
+      client?.start(pick(mesh.random, mesh.servers))
       return client && `${client.name} is opened again`
     },
   },
@@ -119,19 +123,19 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     weight: 2,
     run: stage => {
       const { mesh } = stage
-      const server = some(stage, running(mesh.servers))
+      const server = pickOne(stage, responsive(mesh.servers))
       if (server === undefined) return undefined
-      const death = pick(mesh.random, deaths)
-      mesh.crash(server, death)
-      return `${server.id} is killed, ${death}`
+      const mode = pick(mesh.random, TERMINATION_MODES)
+      mesh.crash(server, mode)
+      return `${server.id} is killed, ${mode}`
     },
   },
   restart: {
     weight: 1,
     run: stage => {
-      const server = some(stage, running(stage.mesh.servers))
+      const server = pickOne(stage, responsive(stage.mesh.servers))
       if (server === undefined) return undefined
-      stage.mesh.crash(server, pick(stage.mesh.random, deaths))
+      stage.mesh.crash(server, pick(stage.mesh.random, TERMINATION_MODES))
       server.boot()
       return `${server.id} is killed and started again`
     },
@@ -139,13 +143,13 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   reboot: {
     weight: 1,
     run: stage => {
-      const server = some(stage, running(stage.mesh.servers))
+      const server = pickOne(stage, responsive(stage.mesh.servers))
       if (server === undefined) return undefined
       const here = stage.mesh.clients.filter(({ connection }) => connection?.server === server)
-      stage.mesh.crash(server, pick(stage.mesh.random, deaths))
+      stage.mesh.crash(server, pick(stage.mesh.random, TERMINATION_MODES))
       for (const client of here) client.kill('orderly')
       server.boot()
-      for (const client of here) client.open(server)
+      for (const client of here) client.start(server)
       return `the machine of ${server.id} and its clients is started again`
     },
   },
@@ -154,33 +158,33 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     run: stage => {
       const { mesh, users } = stage
       const { random, network } = mesh
-      const client = some(
+      const client = pickOne(
         stage,
-        running(mesh.clients).filter(({ connection }) => connection !== undefined),
+        responsive(mesh.clients).filter(({ connection }) => connection !== undefined),
       )
       const server = client?.connection?.server
       if (client === undefined || server === undefined || server.frozen) return undefined
       const to = pick(random, users)
-      network.reroute(
-        ({ ends }) => ends[0].process.name.startsWith(to),
+      network.changeLatency(
+        ({ endpoints }) => endpoints[0].process.name.startsWith(to),
         () => [700, 300],
       )
-      client.say(to, 'before')
-      mesh.run(random() * 120)
+      client.send(to, 'before')
+      mesh.advance(random() * 120)
       if (!client.running) return ''
       mesh.crash(server, 'reset')
       server.boot()
       client.kill('orderly')
-      client.open(server)
-      mesh.run(random() * 500)
-      client.say(to, 'after')
+      client.start(server)
+      mesh.advance(random() * 500)
+      client.send(to, 'after')
       return `${server.id} is started again while ${client.name} talks to ${to}, who is slow`
     },
   },
   boot: {
     weight: 3,
     run: stage => {
-      const server = some(
+      const server = pickOne(
         stage,
         stage.mesh.servers.filter(one => !one.running),
       )
@@ -191,13 +195,13 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   drain: {
     weight: 1,
     run: stage => {
-      const server = some(stage, running(stage.mesh.servers))
-      server?.input({ type: 'drain' })
+      const server = pickOne(stage, responsive(stage.mesh.servers))
+      server?.step({ type: 'drain' })
       return server && `${server.id} gets SIGTERM`
     },
   },
-  freezeServer: { weight: 1, run: stage => freeze(stage, some(stage, running(stage.mesh.servers))) },
-  freezeClient: { weight: 1, run: stage => freeze(stage, some(stage, running(stage.mesh.clients))) },
+  freezeServer: { weight: 1, run: stage => freeze(stage, pickOne(stage, responsive(stage.mesh.servers))) },
+  freezeClient: { weight: 1, run: stage => freeze(stage, pickOne(stage, responsive(stage.mesh.clients))) },
   cutServers: {
     weight: 1.5,
     run: stage => {
@@ -231,7 +235,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   cutClient: {
     weight: 1.5,
     run: stage => {
-      const client = some(stage, running(stage.mesh.clients))
+      const client = pickOne(stage, responsive(stage.mesh.clients))
       const server = client?.connection?.server
       if (client === undefined || server === undefined) return undefined
       const way = stage.mesh.random()
@@ -250,7 +254,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   reroute: {
     weight: 1,
     run: ({ mesh }) => {
-      mesh.network.reroute(() => mesh.random() < 0.5)
+      mesh.network.changeLatency(() => mesh.random() < 0.5)
       return 'delays change'
     },
   },
@@ -267,7 +271,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     weight: 1,
     run: stage => {
       const { mesh } = stage
-      const server = some(stage, running(mesh.servers))
+      const server = pickOne(stage, responsive(mesh.servers))
       const peer = pick(mesh.random, mesh.servers)
       if (server === undefined || server === peer) return undefined
       server.dial(peer.id)
@@ -277,23 +281,23 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   jumpClock: {
     weight: 1,
     run: stage => {
-      const { mesh, skew } = stage
+      const { mesh, maxSkew } = stage
       const ofServer = mesh.random() < 0.5
       const process = ofServer ? pick(mesh.random, mesh.servers) : pick(mesh.random, mesh.clients)
-      process.skew = (mesh.random() * 2 - 1) * (ofServer ? skew.server : skew.client)
-      mesh.ledger.slowest = Math.min(mesh.ledger.slowest, ...mesh.servers.map(server => server.skew))
+      process.skew = (mesh.random() * 2 - 1) * (ofServer ? maxSkew.server : maxSkew.client)
+      mesh.recorder.minServerSkew = Math.min(mesh.recorder.minServerSkew, ...mesh.servers.map(server => server.skew))
       return `the clock of ${process.name} jumps to ${Math.round(process.skew)} ms ahead`
     },
   },
 }
 
-function freeze({ mesh }: Stage, process: SimClient | Mesh['servers'][number] | undefined): string | undefined {
+function freeze({ mesh }: Scenario, process: SimClient | SimMesh['servers'][number] | undefined): string | undefined {
   if (process === undefined) return undefined
   const ms = pick(mesh.random, [300, 2_000, 6_000, 15_000]) * (0.5 + mesh.random())
-  const { life } = process
+  const { generation } = process
   mesh.freeze(process)
   mesh.timeline.after(ms, () => {
-    if (process.life === life) mesh.thaw(process)
+    if (process.generation === generation) mesh.thaw(process)
   })
   return `${process.name} is frozen for ${Math.round(ms)} ms`
 }

@@ -1,48 +1,48 @@
-import type { Process } from './sim-process.ts'
+import type { SimProcess } from './sim-process.ts'
 import type { Timeline } from './timeline.ts'
 
 /** One side of a socket: its program, and what that is told when the socket ends without its doing. */
-export interface End {
-  process: Process
-  closed: (reason: string) => void
+export interface Endpoint {
+  process: SimProcess
+  onClose: (reason: string) => void
 }
 /** The side that dialled, the side that accepted. */
 export type Side = 0 | 1
 
 /** How a socket ends when its program does: what was sent still arrives; it is lost; nobody even hears of the end. */
-export type Death = 'orderly' | 'reset' | 'silent'
+export type TerminationMode = 'orderly' | 'reset' | 'silent'
 
 /** What travels: a frame, that a lossy cut swallows; anything else; the end of the socket, that always arrives. */
-type Kind = 'frame' | 'data' | 'end'
+type PacketKind = 'frame' | 'data' | 'end'
 
 /** After so long without a sign of life, and at most twice that, either side gives a socket up, ms. */
-const PING_MS = 5_000
+const PING_TIMEOUT_MS = 5_000
 
-const other = (side: Side): Side => (side === 0 ? 1 : 0)
+const oppositeSide = (side: Side): Side => (side === 0 ? 1 : 0)
 
 /** Ordered and reliable as TCP is, within itself; different sockets overtake each other. */
-export class Socket {
-  readonly ends: readonly [End, End]
+export class SimSocket {
+  readonly endpoints: readonly [Endpoint, Endpoint]
   readonly open: [boolean, boolean] = [true, true]
   /** Time on the way: at least, and by chance on top, ms. */
   latency: number
   jitter: number
   /** When the last thing sent by each side arrives. */
-  readonly arrives: [number, number] = [0, 0]
+  readonly lastArrivalAt: [number, number] = [0, 0]
   /** What has come as far as a cut or a frozen program, by the side that sent it. */
-  readonly waiting: [(() => void)[], (() => void)[]] = [[], []]
+  readonly undelivered: [(() => void)[], (() => void)[]] = [[], []]
   /** Whether what a side sent before it died is lost. */
-  readonly lost: [boolean, boolean] = [false, false]
+  readonly losesSent: [boolean, boolean] = [false, false]
   /** A side that is gone and nobody told. */
-  silent = false
+  hasSilentSide = false
   /** Whether the programs' pings find a dead socket; where they don't, the core must. */
-  readonly pings: boolean
+  readonly hasPings: boolean
   /** Marks one time without signs of life. */
-  obstructed: number | undefined
+  obstruction: number | undefined
 
-  constructor(ends: readonly [End, End], pings: boolean, latency: number, jitter: number) {
-    this.ends = ends
-    this.pings = pings
+  constructor(ends: readonly [Endpoint, Endpoint], pings: boolean, latency: number, jitter: number) {
+    this.endpoints = ends
+    this.hasPings = pings
     this.latency = latency
     this.jitter = jitter
   }
@@ -51,69 +51,69 @@ export class Socket {
 /** All sockets, and what stands between the programs. */
 export class Network {
   /** Latency and jitter of the next socket, ms. */
-  paths: () => [number, number]
+  nextLatency: () => [number, number]
   /** Whether frames between servers are lost, all in a cut and some at any time: more than TCP does, less than a bug. */
-  lossy = false
+  isLossy = false
   readonly #timeline: Timeline
   readonly #random: () => number
-  readonly #sockets = new Set<Socket>()
+  readonly #sockets = new Set<SimSocket>()
   readonly #cuts = new Set<string>()
   #obstructions = 0
 
   constructor(timeline: Timeline, random: () => number) {
     this.#timeline = timeline
     this.#random = random
-    this.paths = () => [1, 30]
+    this.nextLatency = () => [1, 30]
   }
 
-  open(dialler: End, acceptor: End, pings: boolean): Socket {
-    const socket = new Socket([dialler, acceptor], pings, ...this.paths())
+  open(dialler: Endpoint, acceptor: Endpoint, pings: boolean): SimSocket {
+    const socket = new SimSocket([dialler, acceptor], pings, ...this.nextLatency())
     this.#sockets.add(socket)
-    this.#review(socket)
+    this.#updateSocket(socket)
     return socket
   }
 
   /** Sends from a side of a socket. */
-  send(socket: Socket, side: Side, deliver: () => void, kind: Kind = 'data'): void {
-    if (socket.open[side]) this.#post(socket, side, deliver, kind)
+  send(socket: SimSocket, side: Side, deliver: () => void, kind: PacketKind = 'data'): void {
+    if (socket.open[side]) this.#transmit(socket, side, deliver, kind)
   }
 
   /** A program closes its side; the other side hears of it in order. */
-  hangUp(socket: Socket, side: Side, reason: string): void {
+  hangUp(socket: SimSocket, side: Side, reason: string): void {
     if (!socket.open[side]) return
     socket.open[side] = false
-    socket.waiting[other(side)].length = 0
-    this.#post(socket, side, () => this.#ended(socket, other(side), reason), 'end')
-    this.#forget(socket)
+    socket.undelivered[oppositeSide(side)].length = 0
+    this.#transmit(socket, side, () => this.#closeSide(socket, oppositeSide(side), reason), 'end')
+    this.#removeIfClosed(socket)
   }
 
   /** A program is no more. */
-  die(process: Process, death: Death): void {
+  terminate(process: SimProcess, mode: TerminationMode): void {
     for (const socket of [...this.#sockets]) {
       for (const side of [0, 1] as const) {
-        if (socket.ends[side].process !== process || !socket.open[side]) continue
-        if (death === 'reset') {
-          socket.lost[side] = true
-          socket.waiting[side].length = 0
+        if (socket.endpoints[side].process !== process || !socket.open[side]) continue
+        if (mode === 'reset') {
+          socket.losesSent[side] = true
+          socket.undelivered[side].length = 0
         }
-        if (death === 'silent') {
+        if (mode === 'silent') {
           socket.open[side] = false
-          socket.silent = true
-          this.#review(socket)
-          this.#forget(socket)
+          socket.hasSilentSide = true
+          this.#updateSocket(socket)
+          this.#removeIfClosed(socket)
         } else this.hangUp(socket, side, 'connection reset')
       }
     }
   }
 
   /** A socket that one dialled to the other breaks; both sides hear of it, and what is on its way is lost. */
-  break(dialler: Process, acceptor: Process): void {
+  break(dialler: SimProcess, acceptor: SimProcess): void {
     for (const socket of this.#sockets) {
-      if (socket.ends[0].process !== dialler || socket.ends[1].process !== acceptor) continue
+      if (socket.endpoints[0].process !== dialler || socket.endpoints[1].process !== acceptor) continue
       for (const side of [0, 1] as const) {
-        socket.lost[side] = true
-        socket.waiting[side].length = 0
-        this.#post(socket, side, () => this.#ended(socket, side === 0 ? 1 : 0, 'connection reset'), 'end')
+        socket.losesSent[side] = true
+        socket.undelivered[side].length = 0
+        this.#transmit(socket, side, () => this.#closeSide(socket, side === 0 ? 1 : 0, 'connection reset'), 'end')
       }
       return
     }
@@ -123,12 +123,13 @@ export class Network {
    * A machine that went silent is up again: it knows nothing of old sockets, and says so to whoever asks; if no
    * gateway in between swallows that.
    */
-  deny(process: Process): void {
+  resetStaleSockets(process: SimProcess): void {
     for (const socket of this.#sockets) {
-      if (!socket.silent || !socket.ends.some(end => end.process === process) || this.#random() < 0.5) continue
-      const side = socket.ends[0].process === process ? 0 : 1
-      this.#timeline.after(this.#random() * PING_MS, () => {
-        this.#post(socket, side, () => this.#ended(socket, other(side), 'connection reset'), 'end')
+      if (!socket.hasSilentSide || !socket.endpoints.some(end => end.process === process) || this.#random() < 0.5)
+        continue
+      const side = socket.endpoints[0].process === process ? 0 : 1
+      this.#timeline.after(this.#random() * PING_TIMEOUT_MS, () => {
+        this.#transmit(socket, side, () => this.#closeSide(socket, oppositeSide(side), 'connection reset'), 'end')
       })
     }
   }
@@ -136,12 +137,12 @@ export class Network {
   /** Nothing gets from one program to another any more. */
   cut(from: string, to: string): void {
     this.#cuts.add(`${from} ${to}`)
-    this.#reviewAll()
+    this.#updateSockets()
   }
 
   heal(): void {
     this.#cuts.clear()
-    this.#reviewAll()
+    this.#updateSockets()
   }
 
   isCut(from: string, to: string): boolean {
@@ -149,92 +150,94 @@ export class Network {
   }
 
   /** To be called when a program froze. */
-  froze(): void {
-    this.#reviewAll()
+  handleFreeze(): void {
+    this.#updateSockets()
   }
 
   /** To be called when a program continues after `ms`; its own pings may find first that too much time has passed. */
-  thawed(process: Process, ms: number): void {
+  handleThaw(process: SimProcess, ms: number): void {
     for (const socket of [...this.#sockets]) {
       for (const side of [0, 1] as const) {
-        if (socket.ends[side].process === process && ms > 2 * PING_MS && this.#random() < 0.5)
-          this.#giveUp(socket, side)
+        if (socket.endpoints[side].process === process && ms > 2 * PING_TIMEOUT_MS && this.#random() < 0.5)
+          this.#timeOut(socket, side)
       }
     }
-    this.#reviewAll()
+    this.#updateSockets()
   }
 
   /** Chooses the time on the way anew for every socket with which `chosen` agrees. */
-  reroute(chosen: (socket: Socket) => boolean, paths = this.paths): void {
-    for (const socket of this.#sockets) if (chosen(socket)) [socket.latency, socket.jitter] = paths()
+  changeLatency(chosen: (socket: SimSocket) => boolean, nextLatency = this.nextLatency): void {
+    for (const socket of this.#sockets) if (chosen(socket)) [socket.latency, socket.jitter] = nextLatency()
   }
 
-  #post(socket: Socket, side: Side, deliver: () => void, kind: Kind): void {
+  #transmit(socket: SimSocket, side: Side, deliver: () => void, kind: PacketKind): void {
     const at = this.#timeline.now + socket.latency + this.#random() * socket.jitter
-    socket.arrives[side] = Math.max(socket.arrives[side], at)
-    this.#timeline.at(socket.arrives[side], () => this.#arrive(socket, side, deliver, kind))
+    socket.lastArrivalAt[side] = Math.max(socket.lastArrivalAt[side], at)
+    this.#timeline.at(socket.lastArrivalAt[side], () => this.#arrive(socket, side, deliver, kind))
   }
 
-  #arrive(socket: Socket, side: Side, deliver: () => void, kind: Kind): void {
-    const far = other(side)
+  #arrive(socket: SimSocket, side: Side, deliver: () => void, kind: PacketKind): void {
+    const far = oppositeSide(side)
     if (!socket.open[far]) return
-    if (socket.lost[side] && kind !== 'end') return
-    const cut = this.isCut(socket.ends[side].process.name, socket.ends[far].process.name)
-    if (this.lossy && kind === 'frame' && (cut || this.#random() < 0.05)) return
-    if (cut || socket.ends[far].process.frozen || socket.waiting[side].length > 0) socket.waiting[side].push(deliver)
+    if (socket.losesSent[side] && kind !== 'end') return
+    const cut = this.isCut(socket.endpoints[side].process.name, socket.endpoints[far].process.name)
+    if (this.isLossy && kind === 'frame' && (cut || this.#random() < 0.05)) return
+    if (cut || socket.endpoints[far].process.frozen || socket.undelivered[side].length > 0)
+      socket.undelivered[side].push(deliver)
     else deliver()
   }
 
-  #release(socket: Socket, side: Side): void {
-    const far = other(side)
-    const { process } = socket.ends[far]
-    while (socket.open[far] && !process.frozen && !this.isCut(socket.ends[side].process.name, process.name)) {
-      const deliver = socket.waiting[side].shift()
+  #deliverWaiting(socket: SimSocket, side: Side): void {
+    const far = oppositeSide(side)
+    const { process } = socket.endpoints[far]
+    while (socket.open[far] && !process.frozen && !this.isCut(socket.endpoints[side].process.name, process.name)) {
+      const deliver = socket.undelivered[side].shift()
       if (deliver === undefined) return
       deliver()
     }
   }
 
-  #ended(socket: Socket, side: Side, reason: string): void {
+  #closeSide(socket: SimSocket, side: Side, reason: string): void {
     if (!socket.open[side]) return
     socket.open[side] = false
-    this.#forget(socket)
-    socket.ends[side].closed(reason)
+    this.#removeIfClosed(socket)
+    socket.endpoints[side].onClose(reason)
   }
 
-  #giveUp(socket: Socket, side: Side): void {
+  #timeOut(socket: SimSocket, side: Side): void {
     if (!socket.open[side]) return
     this.hangUp(socket, side, 'ping timeout')
-    socket.ends[side].closed('ping timeout')
+    socket.endpoints[side].onClose('ping timeout')
   }
 
-  #forget(socket: Socket): void {
+  #removeIfClosed(socket: SimSocket): void {
     if (!socket.open[0] && !socket.open[1]) this.#sockets.delete(socket)
   }
 
-  #reviewAll(): void {
-    for (const socket of this.#sockets) this.#review(socket)
+  #updateSockets(): void {
+    for (const socket of this.#sockets) this.#updateSocket(socket)
   }
 
   /** Starts or stops the wait for a sign of life, and lets go of what nothing holds up any more. */
-  #review(socket: Socket): void {
-    const [one, two] = [socket.ends[0].process, socket.ends[1].process]
+  #updateSocket(socket: SimSocket): void {
+    const [one, two] = [socket.endpoints[0].process, socket.endpoints[1].process]
     const cut = this.isCut(one.name, two.name) || this.isCut(two.name, one.name)
     for (const side of [0, 1] as const) {
-      if (socket.waiting[side].length > 0) this.#timeline.after(this.#random() * 200, () => this.#release(socket, side))
+      if (socket.undelivered[side].length > 0)
+        this.#timeline.after(this.#random() * 200, () => this.#deliverWaiting(socket, side))
     }
-    if (!cut && !one.frozen && !two.frozen && !socket.silent) {
-      socket.obstructed = undefined
+    if (!cut && !one.frozen && !two.frozen && !socket.hasSilentSide) {
+      socket.obstruction = undefined
       return
     }
-    if (socket.obstructed !== undefined || !socket.pings) return
+    if (socket.obstruction !== undefined || !socket.hasPings) return
     const obstruction = ++this.#obstructions
-    socket.obstructed = obstruction
-    const look = () => {
-      if (socket.obstructed !== obstruction) return
-      for (const side of [0, 1] as const) if (!socket.ends[side].process.frozen) this.#giveUp(socket, side)
-      if (socket.open[0] || socket.open[1]) this.#timeline.after(1_000, look)
+    socket.obstruction = obstruction
+    const check = () => {
+      if (socket.obstruction !== obstruction) return
+      for (const side of [0, 1] as const) if (!socket.endpoints[side].process.frozen) this.#timeOut(socket, side)
+      if (socket.open[0] || socket.open[1]) this.#timeline.after(1_000, check)
     }
-    this.#timeline.after(PING_MS * (1 + this.#random()), look)
+    this.#timeline.after(PING_TIMEOUT_MS * (1 + this.#random()), check)
   }
 }

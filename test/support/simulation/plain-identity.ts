@@ -1,5 +1,5 @@
-import type { Identity } from '../../../src/client/keys/message-sealing.ts'
-import { readSealed, sealedText } from '../../../src/protocol/credentials.ts'
+import type { Identity } from '../../../src/client/keys/keyring.ts'
+import { formatSealedText, parseSealedText } from '../../../src/protocol/credentials.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 
 /** A key as the core sees it, without any cryptography: what is sealed stands there for all to read. */
@@ -15,11 +15,11 @@ export class PlainIdentity implements Identity {
   }
 
   seal({ id, text }: Message, to: string): string {
-    return sealedText(this.key, to, `${id} ${text}`)
+    return formatSealedText(this.key, to, `${id} ${text}`)
   }
 
   open({ id, text }: Message): string | undefined {
-    const seal = readSealed(text)
+    const seal = parseSealedText(text)
     if (seal === undefined || (seal.from !== this.key && seal.to !== this.key)) return undefined
     return seal.body.startsWith(`${id} `) ? seal.body.slice(id.length + 1) : undefined
   }

@@ -1,22 +1,22 @@
 import type { SessionEvent } from '../../../src/client/events.ts'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput } from '../../../src/client/types.ts'
-import type { Fate, Identified, Message, RosterSnapshot } from '../../../src/protocol/messages.ts'
+import type { Fate, IdentifyResponse, Message, RosterSnapshot } from '../../../src/protocol/messages.ts'
 import type { Input } from '../../../src/server/types.ts'
-import { name, SANE_SKEW_MS, shown } from './ledger.ts'
-import type { Death, Socket } from './network.ts'
+import type { SimSocket, TerminationMode } from './network.ts'
 import { PlainIdentity } from './plain-identity.ts'
-import { Process, WALL } from './sim-process.ts'
-import type { Accepted, SimServer, World } from './sim-server.ts'
+import { describeEvent, describeMessage, MAX_SANE_SKEW_MS } from './recorder.ts'
+import { SIMULATION_EPOCH_MS, SimProcess } from './sim-process.ts'
+import type { ClientConnection, SimServer, SimulationContext } from './sim-server.ts'
 
 /** A client's program on the simulated network, with its disk: performs the effects of its session. */
-export class SimClient extends Process {
-  readonly #world: World
+export class SimClient extends SimProcess {
+  readonly #context: SimulationContext
   readonly user: string
   session: Session | undefined
   /** The connection that stands. */
   connection: { server: SimServer; connection: number } | undefined
-  #socket: Socket | undefined
+  #socket: SimSocket | undefined
   /** Messages that came over it. */
   #received = 0
   /** What the screen was told, and shows, in this run. */
@@ -30,47 +30,47 @@ export class SimClient extends Process {
   readonly keys = new Map<string, string>()
   readonly #identity: PlainIdentity
   /** Whether the screen's events are kept; long schedules do without. */
-  readonly #keeps: boolean
+  readonly #keepsEvents: boolean
   /** After so many more effects it is killed. */
   #effectsLeft = Number.POSITIVE_INFINITY
   /** The latest time seen while online that an answer must sort behind. */
-  #behind = 0
+  #latestSeenAt = 0
 
-  constructor(name: string, user: string, world: World, keeps: boolean, key: string) {
-    super(name, world.timeline)
+  constructor(name: string, user: string, context: SimulationContext, keepsEvents: boolean, key: string) {
+    super(name, context.timeline)
     this.#identity = new PlainIdentity(key)
     this.user = user
-    this.#world = world
-    this.#keeps = keeps
-    world.ledger.keepers.push(this)
+    this.#context = context
+    this.#keepsEvents = keepsEvents
+    context.recorder.clients.push(this)
   }
 
   protected get deadline(): number {
     return this.session?.deadline ?? Number.POSITIVE_INFINITY
   }
 
-  protected get gathered(): boolean {
-    return this.session?.gathered ?? false
+  protected get needsFlush(): boolean {
+    return this.session?.needsFlush ?? false
   }
 
-  protected beat(type: 'tick' | 'flush'): void {
-    this.tell({ type })
+  protected stepCore(type: 'tick' | 'flush'): void {
+    this.step({ type })
   }
 
   /** Starts the program on what its disk holds. */
-  open(server: SimServer): void {
-    this.begin()
+  start(server: SimServer): void {
+    this.markStarted()
     const { user } = this
-    const instance = `${this.name}~${this.life}`
-    const { random, wellKnown } = this.#world
-    const servers = [server, ...(wellKnown ? this.#world.servers : [])].map(({ url }) => url)
+    const instance = `${this.name}~${this.generation}`
+    const { random, clientsKnowAllServers } = this.#context
+    const servers = [server, ...(clientsKnowAllServers ? this.#context.servers : [])].map(({ url }) => url)
     this.session = new Session({ user, client: 'sim/1', instance, servers, random })
     this.shown.length = 0
     this.#shownIds.clear()
     this.#roster.clear()
-    this.#behind = 0
+    this.#latestSeenAt = 0
     this.#effectsLeft = Number.POSITIVE_INFINITY
-    this.tell({
+    this.step({
       type: 'start',
       history: [...this.history.values()],
       outbox: [...this.outbox.values()],
@@ -79,44 +79,44 @@ export class SimClient extends Process {
   }
 
   quit(): void {
-    this.tell({ type: 'request', request: { type: 'close' } })
+    this.step({ type: 'request', request: { type: 'close' } })
     this.kill('orderly')
   }
 
-  kill(death: Death): void {
-    this.end()
+  kill(mode: TerminationMode): void {
+    this.markStopped()
     this.session = undefined
     this.connection = undefined
     this.#socket = undefined
-    this.#world.network.die(this, death)
+    this.#context.network.terminate(this, mode)
   }
 
   /** kill -9, between two effects of some step to come. */
-  killAfter(effects: number): void {
+  killAfterEffects(effects: number): void {
     this.#effectsLeft = effects
   }
 
-  say(to: string, text: string): void {
-    this.tell({ type: 'request', request: { type: 'compose', to, text } })
+  send(to: string, text: string): void {
+    this.step({ type: 'request', request: { type: 'compose', to, text } })
   }
 
-  tell(input: SessionInput): void {
+  step(input: SessionInput): void {
     const { session } = this
     if (session === undefined) return
     if (input.type === 'im') this.#received++
     for (const effect of session.step(input, this.timeline.now, this.wall)) {
       if (--this.#effectsLeft < 0) {
-        this.#world.ledger.note(this.name, 'is killed')
+        this.#context.recorder.log(this.name, 'is killed')
         this.kill('orderly')
       }
       if (this.session !== session) return
-      this.#act(effect)
+      this.#perform(effect)
     }
-    this.stepped()
+    this.scheduleTickAndFlush()
   }
 
-  #act(effect: SessionEffect): void {
-    const { network, ledger } = this.#world
+  #perform(effect: SessionEffect): void {
+    const { network, recorder } = this.#context
     switch (effect.type) {
       case 'dial':
         return this.#dial(effect.dial, effect.url)
@@ -127,13 +127,13 @@ export class SimClient extends Process {
         return
       case 'identify': {
         const { key } = effect.hello
-        if (key === undefined && this.#world.auth === 'key') {
+        if (key === undefined && this.#context.auth === 'key') {
           // What the gate would answer.
           const challenge = { server: '', connection: '', nonce: '' }
-          return this.tell({ type: 'identity', dial: effect.dial, identity: this.#identity, challenge })
+          return this.step({ type: 'identity', dial: effect.dial, identity: this.#identity, challenge })
         }
         return this.#call(
-          (dial, answer) => ({ type: 'identified', dial, answer: answer as Identified }),
+          (dial, answer) => ({ type: 'identified', dial, answer: answer as IdentifyResponse }),
           (connection, call) => ({
             type: 'identify',
             connection,
@@ -159,14 +159,14 @@ export class SimClient extends Process {
         return
       case 'im': {
         const { id } = effect.message
-        ledger.sent(id)
+        recorder.recordSend(id)
         return this.#call(
           (dial, fate) => ({ type: 'fate', dial, id, fate: fate as Fate }),
           (connection, call) => ({ type: 'im', connection, message: effect.message, call }),
         )
       }
       case 'got':
-        if (effect.count > this.#received) ledger.problem(`${this.name} confirms more than it received`)
+        if (effect.count > this.#received) recorder.addProblem(`${this.name} confirms more than it received`)
         return this.#emit(connection => ({ type: 'got', connection, count: effect.count }))
       case 'ask-roster':
         return this.#call(
@@ -179,44 +179,44 @@ export class SimClient extends Process {
       }
       case 'store':
         this.history.set(effect.message.id, effect.message)
-        return this.#composed(effect.message)
+        return this.#recordComposed(effect.message)
       case 'hold':
         this.outbox.set(effect.message.id, effect.message)
-        return this.#composed(effect.message)
+        return this.#recordComposed(effect.message)
       case 'release':
         this.outbox.delete(effect.id)
         return
       case 'tell':
-        return this.#show(effect.event)
+        return this.#handleEvent(effect.event)
     }
   }
 
   #dial(dial: number, url: string): void {
-    const { network, servers } = this.#world
+    const { network, servers } = this.#context
     const server = servers.find(one => one.url === url)
     if (server === undefined) return
     let connection = 0
     const socket = network.open(
       {
         process: this,
-        closed: reason => {
+        onClose: reason => {
           if (this.#socket === socket) this.connection = undefined
-          this.tell({ type: 'closed', dial, reason })
+          this.step({ type: 'closed', dial, reason })
         },
       },
-      { process: server, closed: () => server.disconnected(connection) },
+      { process: server, onClose: () => server.handleDisconnect(connection) },
       true,
     )
     this.#socket = socket
     this.#received = 0
     network.send(socket, 0, () => {
       if (!server.running) return network.hangUp(socket, 1, 'refused')
-      const tell = (input: SessionInput) => this.tell(input)
-      const accepted: Accepted = { socket, dial, client: this.name, tell, written: new Map() }
-      connection = server.accept(accepted)
+      const tell = (input: SessionInput) => this.step(input)
+      const accepted: ClientConnection = { socket, dial, client: this.name, deliver: tell, writeCounts: new Map() }
+      connection = server.acceptClient(accepted)
       network.send(socket, 1, () => {
         if (this.#socket === socket) this.connection = { server, connection }
-        this.tell({ type: 'opened', dial })
+        this.step({ type: 'opened', dial })
       })
     })
   }
@@ -224,7 +224,7 @@ export class SimClient extends Process {
   #emit(input: (connection: number) => Input): void {
     const { connection } = this
     if (connection === undefined || this.#socket === undefined) return
-    this.#world.network.send(this.#socket, 0, () => connection.server.input(input(connection.connection)))
+    this.#context.network.send(this.#socket, 0, () => connection.server.step(input(connection.connection)))
   }
 
   #call(
@@ -232,41 +232,49 @@ export class SimClient extends Process {
     input: (connection: number, call: number) => Input,
   ): void {
     const server = this.connection?.server
-    if (server !== undefined) this.#emit(connection => input(connection, server.call(answer)))
+    if (server !== undefined) this.#emit(connection => input(connection, server.registerCall(answer)))
   }
 
   /** The screen: keeps what it is told, and looks whether it may be true. */
-  #show(event: SessionEvent): void {
-    const { ledger } = this.#world
-    if (this.#keeps) this.events.push(event)
-    const line = ledger.lines === undefined ? undefined : shown(event)
-    if (line !== undefined) ledger.note(this.name, line)
+  #handleEvent(event: SessionEvent): void {
+    const { recorder } = this.#context
+    if (this.#keepsEvents) this.events.push(event)
+    const line = recorder.lines === undefined ? undefined : describeEvent(event)
+    if (line !== undefined) recorder.log(this.name, line)
     if (event.type === 'message') {
       const { message, origin } = event
-      if (this.#shownIds.has(message.id)) ledger.problem(`${this.name} shows ${name(message)} twice`)
+      if (this.#shownIds.has(message.id)) recorder.addProblem(`${this.name} shows ${describeMessage(message)} twice`)
       this.#shownIds.add(message.id)
       this.shown.push(message)
       const heard = origin !== 'composed' && this.connection !== undefined
-      if (heard && ledger.followed(message)) this.#behind = Math.max(this.#behind, message.at)
+      if (heard && recorder.repliesMustSortAfter(message)) this.#latestSeenAt = Math.max(this.#latestSeenAt, message.at)
     } else if (event.type === 'progress' && event.progress.state === 'delivered') {
-      ledger.told(this.name, event.id)
+      recorder.checkDelivered(this.name, event.id)
     } else if (event.type === 'roster') {
-      if (ledger.gentle && event.left.length > 0) ledger.problem(`${this.name} sees ${event.left.join(', ')} flicker`)
+      if (recorder.expectsNoDisruption && event.left.length > 0)
+        recorder.addProblem(`${this.name} sees ${event.left.join(', ')} flicker`)
       for (const user of event.left) this.#roster.delete(user)
       for (const user of event.joined) this.#roster.add(user)
       if (this.#roster.size !== event.users.size || [...event.users].some(user => !this.#roster.has(user))) {
-        ledger.problem(`${this.name}: the roster is not what it was with those who joined and without those who left`)
+        recorder.addProblem(
+          `${this.name}: the roster is not what it was with those who joined and without those who left`,
+        )
       }
     }
   }
 
-  #composed(message: Message): void {
-    const { ledger } = this.#world
-    if (message.from !== this.user || ledger.composed.has(message.id)) return
-    ledger.composed.set(message.id, { message, at: this.timeline.now })
-    ledger.note(this.name, `composes ${name(message)} at ${((message.at - WALL) / 1000).toFixed(3)}`)
-    if (message.at <= this.#behind) ledger.problem(`${this.name}: ${name(message)} sorts before what it answers`)
-    const ahead = message.at - WALL - this.timeline.now
-    if (this.connection !== undefined && ahead <= SANE_SKEW_MS) this.#behind = Math.max(this.#behind, message.at)
+  #recordComposed(message: Message): void {
+    const { recorder } = this.#context
+    if (message.from !== this.user || recorder.composed.has(message.id)) return
+    recorder.composed.set(message.id, { message, at: this.timeline.now })
+    recorder.log(
+      this.name,
+      `composes ${describeMessage(message)} at ${((message.at - SIMULATION_EPOCH_MS) / 1000).toFixed(3)}`,
+    )
+    if (message.at <= this.#latestSeenAt)
+      recorder.addProblem(`${this.name}: ${describeMessage(message)} sorts before what it answers`)
+    const ahead = message.at - SIMULATION_EPOCH_MS - this.timeline.now
+    if (this.connection !== undefined && ahead <= MAX_SANE_SKEW_MS)
+      this.#latestSeenAt = Math.max(this.#latestSeenAt, message.at)
   }
 }

@@ -1,21 +1,21 @@
 import type { Timeline } from './timeline.ts'
 
 /** When the simulation begins, ms since 1970. */
-export const WALL = 1_700_000_000_000
+export const SIMULATION_EPOCH_MS = 1_700_000_000_000
 
 /** A simulated program with its own wall clock. It may be killed, and frozen: then its timers and inputs wait. */
-export abstract class Process {
+export abstract class SimProcess {
   readonly name: string
   protected readonly timeline: Timeline
   /** Counts the runs of the program. */
-  life = 0
+  generation = 0
   running = false
   frozenAt: number | undefined
   /** What its wall clock is ahead of the truth, ms. */
   skew = 0
-  #missed: (() => void)[] = []
-  #wakeAt = Number.POSITIVE_INFINITY
-  #flushing = false
+  #missedTimers: (() => void)[] = []
+  #tickAt = Number.POSITIVE_INFINITY
+  #isFlushScheduled = false
 
   constructor(name: string, timeline: Timeline) {
     this.name = name
@@ -24,27 +24,27 @@ export abstract class Process {
 
   /** When its core wants a tick. */
   protected abstract get deadline(): number
-  protected abstract get gathered(): boolean
-  protected abstract beat(type: 'tick' | 'flush'): void
+  protected abstract get needsFlush(): boolean
+  protected abstract stepCore(type: 'tick' | 'flush'): void
 
   get frozen(): boolean {
     return this.frozenAt !== undefined
   }
 
   get wall(): number {
-    return WALL + this.timeline.now + this.skew
+    return SIMULATION_EPOCH_MS + this.timeline.now + this.skew
   }
 
-  begin(): void {
-    this.life++
+  markStarted(): void {
+    this.generation++
     this.running = true
     this.frozenAt = undefined
-    this.#missed = []
-    this.#wakeAt = Number.POSITIVE_INFINITY
-    this.#flushing = false
+    this.#missedTimers = []
+    this.#tickAt = Number.POSITIVE_INFINITY
+    this.#isFlushScheduled = false
   }
 
-  end(): void {
+  markStopped(): void {
     this.running = false
     this.frozenAt = undefined
   }
@@ -60,47 +60,47 @@ export abstract class Process {
   }
 
   /** After SIGCONT: the timers that were due meanwhile. */
-  catchUp(): void {
-    const missed = this.#missed
-    this.#missed = []
+  runMissedTimers(): void {
+    const missed = this.#missedTimers
+    this.#missedTimers = []
     for (const run of missed) run()
   }
 
   /** Runs something of this life of the program later; not before it continues when it is frozen then. */
-  timer(ms: number, run: () => void): void {
-    this.#timerAt(this.timeline.now + ms, run)
+  setTimer(ms: number, run: () => void): void {
+    this.#setTimerAt(this.timeline.now + ms, run)
   }
 
-  #timerAt(at: number, run: () => void): void {
-    const { life } = this
+  #setTimerAt(at: number, run: () => void): void {
+    const { generation } = this
     const due = () => {
-      if (!this.running || this.life !== life) return
-      if (this.frozen) this.#missed.push(due)
+      if (!this.running || this.generation !== generation) return
+      if (this.frozen) this.#missedTimers.push(due)
       else run()
     }
     this.timeline.at(at, due)
   }
 
   /** To be called after each step of the core: asks for its next tick, and for the end of its turn. */
-  protected stepped(): void {
-    this.#wake(this.deadline)
-    if (!this.gathered || this.#flushing) return
-    this.#flushing = true
-    this.timer(0.1, () => {
-      this.#flushing = false
-      this.beat('flush')
+  protected scheduleTickAndFlush(): void {
+    this.#scheduleTick(this.deadline)
+    if (!this.needsFlush || this.#isFlushScheduled) return
+    this.#isFlushScheduled = true
+    this.setTimer(0.1, () => {
+      this.#isFlushScheduled = false
+      this.stepCore('flush')
     })
   }
 
-  #wake(deadline: number): void {
-    if (deadline >= this.#wakeAt) return
-    this.#wakeAt = deadline
+  #scheduleTick(deadline: number): void {
+    if (deadline >= this.#tickAt) return
+    this.#tickAt = deadline
     // A timer takes a millisecond at least.
-    this.#timerAt(Math.max(deadline, this.timeline.now + 1), () => {
-      if (this.#wakeAt !== deadline) return
-      this.#wakeAt = Number.POSITIVE_INFINITY
-      if (this.deadline <= this.timeline.now) this.beat('tick')
-      else this.#wake(this.deadline)
+    this.#setTimerAt(Math.max(deadline, this.timeline.now + 1), () => {
+      if (this.#tickAt !== deadline) return
+      this.#tickAt = Number.POSITIVE_INFINITY
+      if (this.deadline <= this.timeline.now) this.stepCore('tick')
+      else this.#scheduleTick(this.deadline)
     })
   }
 }

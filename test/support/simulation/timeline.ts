@@ -1,10 +1,10 @@
-interface Entry {
+interface ScheduledEvent {
   at: number
   order: number
   run: () => void
 }
 
-function before(one: Entry, other: Entry): boolean {
+function before(one: ScheduledEvent, other: ScheduledEvent): boolean {
   return one.at < other.at || (one.at === other.at && one.order < other.order)
 }
 
@@ -12,7 +12,7 @@ function before(one: Entry, other: Entry): boolean {
 export class Timeline {
   /** Monotonic time, ms. */
   now = 0
-  #heap: Entry[] = []
+  #heap: ScheduledEvent[] = []
   #order = 0
 
   after(ms: number, run: () => void): void {
@@ -34,16 +34,16 @@ export class Timeline {
   }
 
   /** Lets time pass until `until`. */
-  run(until: number): void {
-    for (let next = this.#heap[0]; next !== undefined && next.at <= until; next = this.#heap[0]) {
-      this.#drop()
+  runUntil(end: number): void {
+    for (let next = this.#heap[0]; next !== undefined && next.at <= end; next = this.#heap[0]) {
+      this.#removeFirst()
       this.now = next.at
       next.run()
     }
-    this.now = until
+    this.now = end
   }
 
-  #drop(): void {
+  #removeFirst(): void {
     const heap = this.#heap
     const last = heap.pop()
     if (last === undefined || heap.length === 0) return

@@ -1,12 +1,12 @@
-import type { Outcome } from './schedule.ts'
+import type { ScheduleResult } from './schedule.ts'
 
 /** The one command that plays a seed again. */
-function command(seed: number): string {
+function replayCommand(seed: number): string {
   return `SEED=${seed} npx vitest run --config .config/vitest.config.ts test/simulation/schedules.test.ts`
 }
 
 /** A table of what happened: time in seconds, who, what. */
-export function transcript({ seed, lines, problems }: Outcome): string {
+export function formatTranscript({ seed, lines, problems }: ScheduleResult): string {
   const width = Math.max(8, ...lines.map(({ who }) => who.length))
   return [
     `Schedule ${seed}`,
@@ -16,6 +16,6 @@ export function transcript({ seed, lines, problems }: Outcome): string {
     '',
     ...(problems.length === 0 ? ['All is as it must be.'] : problems.map(problem => `PROBLEM: ${problem}`)),
     '',
-    `Play it again: ${command(seed)}`,
+    `Play it again: ${replayCommand(seed)}`,
   ].join('\n')
 }

@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest'
-import { type Edit, Editor } from '../../../cli/chat/model/editor.ts'
+import { type EditAction, Editor } from '../../../cli/chat/model/editor.ts'
 
 /** What stands there after some edits, the cursor as a bar. */
-function edited(text: string, ...edits: (Edit | `+${string}`)[]): string {
+function edited(text: string, ...edits: (EditAction | `+${string}`)[]): string {
   const editor = new Editor()
   editor.insert(text)
   for (const edit of edits) {
     if (edit.startsWith('+')) editor.insert(edit.slice(1))
-    else editor.edit(edit as Edit)
+    else editor.apply(edit as EditAction)
   }
   return `${editor.text.slice(0, editor.cursor)}|${editor.text.slice(editor.cursor)}`
 }
 
 describe('the line editor', () => {
-  const table: [text: string, edits: (Edit | `+${string}`)[], result: string][] = [
+  const table: [text: string, edits: (EditAction | `+${string}`)[], result: string][] = [
     ['hello', ['line-start', '+oh '], 'oh |hello'],
     ['one two', ['word-left', 'word-left', 'word-right'], 'one| two'],
     ['one two-three', ['cut-white-left'], 'one |'],

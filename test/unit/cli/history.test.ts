@@ -3,18 +3,24 @@ import { execFileSync, spawn } from 'node:child_process'
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
-import { searchThread, turnTo } from '../../../cli/chat/history-pages.ts'
-import { press } from '../../../cli/chat/model/handle-key.ts'
+import { loadPage, searchThread } from '../../../cli/chat/history-pages.ts'
+import { handleKey } from '../../../cli/chat/model/handle-key.ts'
 import { Model } from '../../../cli/chat/model/model.ts'
 import { update } from '../../../cli/chat/model/update.ts'
-import { picture } from '../../../cli/chat/views/render.ts'
+import { renderScreen } from '../../../cli/chat/views/render.ts'
 import { rowText } from '../../../cli/chat/views/row.ts'
-import { type Columns, type Entry, NO_ENTRIES, placeOf, withEntries } from '../../../cli/history/columns.ts'
 import { History } from '../../../cli/history/history.ts'
+import {
+  EMPTY_COLUMNS,
+  type IndexColumns,
+  type IndexEntry,
+  indexOfEntry,
+  mergeEntries,
+} from '../../../cli/history/index-columns.ts'
 import { KeyDecoder } from '../../../cli/terminal/key-decoder.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
-import { TestMesh, until } from '../../support/programs/mesh-programs.ts'
 import { stopAll, temporaryFolder } from '../../support/programs/processes.ts'
+import { TestMesh, until } from '../../support/programs/test-mesh.ts'
 import { Tmux } from '../../support/programs/tmux.ts'
 import { Random } from '../../support/random.ts'
 
@@ -50,19 +56,19 @@ const texts = (messages: Iterable<Message>) => [...messages].map(({ text }) => t
 
 test('columns hold each entry once, in the order of time, as a plain model does', () => {
   const random = new Random(7)
-  let columns: Columns = NO_ENTRIES
-  const model = new Map<string, Entry>()
+  let columns: IndexColumns = EMPTY_COLUMNS
+  const model = new Map<string, IndexEntry>()
   for (let round = 0; round < 300; round++) {
-    const added = Array.from({ length: random.below(6) }, (): Entry => {
+    const added = Array.from({ length: random.below(6) }, (): IndexEntry => {
       const [at, a, b] = [random.below(40), random.below(3), random.below(3)]
       return { at, a, b, peer: a, offset: at * 100 + a * 10 + b, length: at }
     })
     // Twins are one entry, whichever of them: here they are alike but for nothing.
     for (const entry of added) model.set(`${entry.at} ${entry.a} ${entry.b}`, entry)
-    columns = withEntries(columns, added)
+    columns = mergeEntries(columns, added)
     expect([...columns.at]).toEqual([...model.values()].map(({ at }) => at).sort((one, other) => one - other))
-    for (const entry of model.values()) expect(columns.offset[placeOf(columns, entry)]).toBe(entry.offset)
-    expect(placeOf(columns, { at: random.below(40), a: 5, b: 5 })).toBe(-1)
+    for (const entry of model.values()) expect(columns.offset[indexOfEntry(columns, entry)]).toBe(entry.offset)
+    expect(indexOfEntry(columns, { at: random.below(40), a: 5, b: 5 })).toBe(-1)
   }
 })
 
@@ -139,9 +145,9 @@ describe('the history on disk', () => {
     expect(back).toEqual(all)
     const forth: string[] = []
     for (
-      let page = history.page('Billy', 70, { behind: { at: -1, id: '' } });
+      let page = history.page('Billy', 70, { after: { at: -1, id: '' } });
       page.length > 0;
-      page = history.page('Billy', 70, { behind: page.at(-1) ?? message(0) })
+      page = history.page('Billy', 70, { after: page.at(-1) ?? message(0) })
     ) {
       forth.push(...texts(page))
     }
@@ -211,26 +217,26 @@ describe('a thread with a long history', () => {
     const model = new Model('Anna')
     Object.assign(model, { columns: 50, rows: 10 })
     model.hasHistory = true
-    for (const { name, lastAt } of history.threads()) model.thread(name).stored(lastAt)
-    model.open('Billy')
-    const perform = (requests: ReturnType<typeof press>) => {
+    for (const { name, lastAt } of history.threads()) model.ensureThread(name).markStored(lastAt)
+    model.openThread('Billy')
+    const perform = (requests: ReturnType<typeof handleKey>) => {
       for (const request of requests) {
-        if (request.type === 'page') turnTo(model, history, request.way)
+        if (request.type === 'page') loadPage(model, history, request.part)
         if (request.type === 'search' && model.current !== undefined) {
           for (const _ of searchThread(model, model.current, history, request.text, request.older));
         }
       }
     }
     const type = (text: string) => {
-      for (const key of new KeyDecoder().feed(text)) perform(press(model, key))
+      for (const key of new KeyDecoder().feed(text)) perform(handleKey(model, key))
     }
-    perform([{ type: 'page', way: 'latest' }])
+    perform([{ type: 'page', part: 'latest' }])
     const say = (text: string) => {
       const composed = message(5_001, { id: text, from: 'Anna', to: 'Billy', text })
       history.store(composed)
       perform(update(model, { type: 'message', message: composed, origin: 'composed' }, DAY))
     }
-    const screen = () => picture(model, DAY).rows.map(rowText).join('\n')
+    const screen = () => renderScreen(model, DAY).rows.map(rowText).join('\n')
     return { model, type, say, screen }
   }
 
@@ -262,7 +268,7 @@ describe('a thread with a long history', () => {
     const { model, type, screen } = opened(5_000, n => (n % 2_000 === 3 ? { text: `the Needle of ${n}` } : {}))
     type('\u0013nee')
     expect(screen()).toContain('the Needle of 4003')
-    const marked = picture(model, DAY)
+    const marked = renderScreen(model, DAY)
       .rows.flat()
       .filter(segment => segment.inverse && segment.text === 'Nee')
     expect(marked).toHaveLength(1)
@@ -297,16 +303,16 @@ test('in a terminal: 100,000 messages on disk, the end at once, pages back, a se
       `${env} ${process.execPath} ${program} --user Anna --to Billy --port ${mesh.ports[0]}`,
     )
     await window.until(screen => expect(screen).toContain('message 99999'))
-    window.keys('PPage', 'PPage')
+    window.sendKeys('PPage', 'PPage')
     await window.until(screen => expect(screen).toMatch(/message 999[0-5]\d\n[\s\S]*↓/))
-    window.keys('C-s')
-    window.keys('XYZZY')
+    window.sendKeys('C-s')
+    window.sendKeys('XYZZY')
     await window.until(screen => expect(screen).toContain('long ago: xyzzy'))
     expect(window.screen('-e')).toMatch(/long ago: .*\u001b\[7mxyzzy/)
-    window.keys('Escape')
+    window.sendKeys('Escape')
     await window.until(screen => expect(screen).toContain('message 99999'))
   } finally {
     tmux.kill()
-    mesh.end()
+    mesh.stop()
   }
 }, 60_000)

@@ -56,7 +56,7 @@ test('a key is made for its owner only, and nothing else is left', () => {
   expect(mode('Anna.key')).toBe(0o600)
   expect(readdirSync(folder)).toEqual(['Anna.key'])
   expect(new KeyFiles('Anna').load().export({ format: 'jwk' })).toEqual(key.export({ format: 'jwk' }))
-  chmodSync(files.file, 0o640)
+  chmodSync(files.keyFile, 0o640)
   expect(() => files.load()).toThrow(/chmod 600/)
 })
 
@@ -116,7 +116,7 @@ test('what was torn, or is no key, is passed over; what comes behind it is not',
   files.pin('Carla', keyNamed('Carla'))
   files.pin('__proto__', keyNamed('proto'))
   files.pin('Billy', keyNamed('a new one'))
-  expect([...new KeyFiles('Anna').known()]).toEqual([
+  expect([...new KeyFiles('Anna').knownKeys()]).toEqual([
     ['Billy', keyNamed('a new one')],
     ['Carla', keyNamed('Carla')],
     ['__proto__', keyNamed('proto')],

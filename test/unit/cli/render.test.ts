@@ -1,10 +1,10 @@
 /** The screen, drawn. */
 import { beforeEach, describe, expect, test } from 'vitest'
-import { press } from '../../../cli/chat/model/handle-key.ts'
+import { handleKey } from '../../../cli/chat/model/handle-key.ts'
 import { Model, type ScreenRequest } from '../../../cli/chat/model/model.ts'
 import { DEFAULT_PREFERENCES } from '../../../cli/chat/model/preferences.ts'
 import { update } from '../../../cli/chat/model/update.ts'
-import { picture } from '../../../cli/chat/views/render.ts'
+import { renderScreen } from '../../../cli/chat/views/render.ts'
 import { rowText } from '../../../cli/chat/views/row.ts'
 import { KeyDecoder } from '../../../cli/terminal/key-decoder.ts'
 import { width, wrap } from '../../../cli/terminal/width.ts'
@@ -23,7 +23,7 @@ beforeEach(() => {
 })
 
 const tell = (event: SessionEvent) => update(model, event, DAY)
-const type = (text: string): ScreenRequest[] => new KeyDecoder().feed(text).flatMap(key => press(model, key))
+const type = (text: string): ScreenRequest[] => new KeyDecoder().feed(text).flatMap(key => handleKey(model, key))
 function names(of: readonly string[]) {
   const sorted = new SortedNames()
   sorted.reset(of)
@@ -46,7 +46,7 @@ function message(
 }
 
 function screen(): string {
-  return `\n${picture(model, DAY)
+  return `\n${renderScreen(model, DAY)
     .rows.map(row => rowText(row).trimEnd())
     .join('\n')}\n`
 }
@@ -55,7 +55,7 @@ describe('the screen', () => {
   test('threads, roster, messages with their fates, status, composer', () => {
     online()
     roster(['Anna', 'Billy', 'Carla'])
-    model.open('Billy')
+    model.openThread('Billy')
     const id = message('Anna', 'Billy', 'Hi Billy', 'composed')
     tell({ type: 'progress', id, to: 'Billy', progress: { state: 'delivered', connections: 2 } })
     message('Billy', 'Anna', 'Hi Anna, here is a text that is too long for one row of this screen')
@@ -81,7 +81,7 @@ describe('the screen', () => {
   test('narrow, the sidebar folds away; tiny, nothing breaks', () => {
     online()
     roster(['Anna', 'Billy'])
-    model.open('Billy')
+    model.openThread('Billy')
     message('Billy', 'Anna', 'hello there, Anna')
     Object.assign(model, { columns: 40, rows: 8 })
     expect(screen()).toMatchInlineSnapshot(`
@@ -107,16 +107,16 @@ describe('the screen', () => {
     for (let columns = 1; columns < 90; columns += 7) {
       for (let rows = 1; rows < 12; rows++) {
         Object.assign(model, { columns, rows })
-        expect(picture(model, DAY).rows.length).toBeLessThanOrEqual(Math.max(1, rows - 1))
+        expect(renderScreen(model, DAY).rows.length).toBeLessThanOrEqual(Math.max(1, rows - 1))
         if (columns >= 20)
-          for (const row of picture(model, DAY).rows) expect(width(rowText(row))).toBeLessThanOrEqual(columns)
+          for (const row of renderScreen(model, DAY).rows) expect(width(rowText(row))).toBeLessThanOrEqual(columns)
       }
     }
   })
 
   test('a refused message says why; a waiting one is marked; hostile text is shown, not obeyed', () => {
     model.columns = 50
-    model.open('Billy')
+    model.openThread('Billy')
     const refused = message('Anna', 'Billy', 'too much', 'composed')
     const progress = { state: 'refused', code: 'text-too-long', message: 'a text has at most 16384 bytes' } as const
     tell({ type: 'progress', id: refused, to: 'Billy', progress })
@@ -141,14 +141,14 @@ describe('the screen', () => {
 
   test('a line stands before what is new, and stays while one reads', () => {
     Object.assign(model, { columns: 50, rows: 14 })
-    model.open('Carla')
+    model.openThread('Carla')
     message('Billy', 'Anna', 'old')
     type('/query Billy\r/query Carla\r')
     message('Billy', 'Anna', 'first unread')
     message('Billy', 'Anna', 'second unread')
-    expect(model.unread).toBe(2)
+    expect(model.unreadCount).toBe(2)
     type('\u001ba')
-    expect(model.unread).toBe(0)
+    expect(model.unreadCount).toBe(0)
     message('Billy', 'Anna', 'came while reading')
     expect(screen()).toMatchInlineSnapshot(`
       "
@@ -171,7 +171,7 @@ describe('the screen', () => {
 
   test('scrolled up, the view stays, and says how many are new below', () => {
     Object.assign(model, { columns: 50, rows: 8 })
-    model.open('Billy')
+    model.openThread('Billy')
     for (let n = 1; n <= 20; n++) message('Billy', 'Anna', `message ${n}`)
     type('\u001b[5~\u001b[5~')
     const before = screen()
@@ -225,13 +225,13 @@ describe('hands', () => {
   })
 
   test('a paste of several lines stays one message', () => {
-    model.open('Billy')
+    model.openThread('Billy')
     expect(type('\u001b[200~one\r\ntwo\u001b[201~')).toEqual([])
     expect(type('\r')).toEqual([{ type: 'send', to: 'Billy', text: 'one\ntwo' }])
   })
 
   test('Tab completes names and commands, and goes on to the next', () => {
-    model.open('Billy')
+    model.openThread('Billy')
     type('ask c\t')
     expect(model.current?.editor.text).toBe('ask Carla ')
     type('\u0015/q\t\t')
@@ -239,7 +239,7 @@ describe('hands', () => {
   })
 
   test('drafts are kept per thread; ^N goes through threads and people', () => {
-    model.open('Billy')
+    model.openThread('Billy')
     type('a draft')
     type('\u000e')
     expect(model.current?.name).toBe('Carla')
@@ -248,7 +248,7 @@ describe('hands', () => {
   })
 
   test('^C clears, then asks, then leaves; ^D leaves on an empty line only', () => {
-    model.open('Billy')
+    model.openThread('Billy')
     type('text')
     expect(type('\u0004')).toEqual([])
     expect(type('\u0003')).toEqual([])
@@ -260,7 +260,7 @@ describe('hands', () => {
   })
 
   test('up brings back what was entered', () => {
-    model.open('Billy')
+    model.openThread('Billy')
     type('one\rtwo\r')
     type('\u001b[A\u001b[A')
     expect(model.current?.editor.text).toBe('one')
@@ -291,11 +291,11 @@ describe('choices', () => {
     expect(tell({ type: 'read', thread: 'Billy', at: 0 })).toEqual([])
     message('Billy', 'Anna', 'one')
     message('Billy', 'Anna', 'two')
-    expect(model.unread).toBe(2)
+    expect(model.unreadCount).toBe(2)
     tell({ type: 'read', thread: 'Billy', at: DAY + 60_000 })
-    expect(model.unread).toBe(1)
+    expect(model.unreadCount).toBe(1)
     expect(type('/query Billy\r')).toContainEqual({ type: 'read', thread: 'Billy', at: DAY + 120_000 })
-    expect(model.unread).toBe(0)
+    expect(model.unreadCount).toBe(0)
   })
 
   test('the bell rings for a thread that is not open, unless muted; an ignored name is not shown', () => {
@@ -333,7 +333,7 @@ describe('choices', () => {
   })
 
   test('a long paste is asked about', () => {
-    model.open('Billy')
+    model.openThread('Billy')
     const lines = Array.from({ length: 40 }, (_, n) => `line ${n}`).join('\r')
     type(`\u001b[200~${lines}\u001b[201~`)
     expect(model.notice?.text).toContain('40 lines')

@@ -3,14 +3,14 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { rowText } from '../../../cli/chat/views/row.ts'
 import { KeyDecoder } from '../../../cli/terminal/key-decoder.ts'
 import { width } from '../../../cli/terminal/width.ts'
-import { press, type TopRequest } from '../../../cli/top/handle-key.ts'
+import { handleKey, type TopRequest } from '../../../cli/top/handle-key.ts'
 import { TopModel } from '../../../cli/top/model.ts'
 import { Series } from '../../../cli/top/rates.ts'
-import { count, millis, rate, span, sparkline } from '../../../cli/top/views/format.ts'
-import { layout } from '../../../cli/top/views/layout.ts'
-import { topPicture } from '../../../cli/top/views/render.ts'
-import type { Survey } from '../../../src/protocol/status.ts'
-import { surveyOf } from '../../support/cluster-statuses.ts'
+import { formatCount, formatDuration, formatMs, formatRate, sparkline } from '../../../cli/top/views/format.ts'
+import { computeLayout } from '../../../cli/top/views/layout.ts'
+import { renderTop } from '../../../cli/top/views/render.ts'
+import type { ClusterStatus } from '../../../src/protocol/status.ts'
+import { clusterStatusOf } from '../../support/cluster-statuses.ts'
 
 const URL = 'http://127.0.0.1:3001'
 let model: TopModel
@@ -19,28 +19,29 @@ beforeEach(() => {
   model = new TopModel()
 })
 
-const read = (survey: Survey, seconds: number) => model.take({ type: 'reading', url: URL, survey }, seconds * 1_000)
+const read = (survey: ClusterStatus, seconds: number) =>
+  model.handleEvent({ type: 'reading', url: URL, clusterStatus: survey }, seconds * 1_000)
 const server = (n: number) => model.mesh.servers.get(`server-${n}`)
-const type = (text: string): TopRequest[] => new KeyDecoder().feed(text).map(key => press(model, key))
+const type = (text: string): TopRequest[] => new KeyDecoder().feed(text).map(key => handleKey(model, key))
 const shown = () => Array.from(screen(0).matchAll(/^[●◌✗] (server-\d+)/gm), ([, id]) => id)
 
 /** Reads a mesh that runs evenly, each second from the first to the last. */
-function run(size: number, seconds: number, wrong: Parameters<typeof surveyOf>[2] = {}): void {
-  for (let second = 1; second <= seconds; second++) read(surveyOf(size, second, wrong), second)
+function run(size: number, seconds: number, wrong: Parameters<typeof clusterStatusOf>[2] = {}): void {
+  for (let second = 1; second <= seconds; second++) read(clusterStatusOf(size, second, wrong), second)
 }
 
 function screen(seconds: number): string {
-  return `\n${topPicture(model, seconds * 1_000)
+  return `\n${renderTop(model, seconds * 1_000)
     .map(row => rowText(row).trimEnd())
     .join('\n')}\n`
 }
 
 describe('readings', () => {
   test('two of them make a rate, by the clock of the server', () => {
-    read(surveyOf(2, 10), 10)
+    read(clusterStatusOf(2, 10), 10)
     expect(server(2)?.rates).toBeUndefined()
     // The answer was long on its way: 3 s by this clock, 2 s by the server's.
-    read(surveyOf(2, 12), 13)
+    read(clusterStatusOf(2, 12), 13)
     expect(server(2)?.rates).toEqual({ accepted: 2, refused: 0, forwarded: 2, delivered: 6 })
     expect(server(2)?.rate).toBe(4)
     expect(model.mesh.accepted.last).toBe(3)
@@ -49,45 +50,45 @@ describe('readings', () => {
 
   test('told the same twice, the rate stays; so it does when a reading is missed', () => {
     run(1, 3)
-    read(surveyOf(1, 3), 4)
+    read(clusterStatusOf(1, 3), 4)
     expect(server(1)?.rates?.accepted).toBe(1)
-    read(surveyOf(1, 8), 8)
+    read(clusterStatusOf(1, 8), 8)
     expect(server(1)?.rates?.accepted).toBe(1)
   })
 
   test('a restart counts from nothing: no rate until there are two readings of the new life', () => {
     run(1, 100)
-    const again = (seconds: number) => surveyOf(1, seconds, { status: () => ({ incarnation: 'second' }) })
+    const again = (seconds: number) => clusterStatusOf(1, seconds, { status: () => ({ incarnation: 'second' }) })
     read(again(1), 101)
     expect(server(1)?.rates).toBeUndefined()
     read(again(3), 103)
     expect(server(1)?.rates?.accepted).toBe(1)
     // Also when it has counted further by now than the old one ever did.
-    read(surveyOf(1, 1_000), 200)
+    read(clusterStatusOf(1, 1_000), 200)
     expect(server(1)?.rates).toBeUndefined()
     read(again(1_003), 201)
     read(again(1_004), 202)
     // Counters that go back within one life are a lie, or a defect.
-    read(surveyOf(1, 1_005, { status: () => ({ incarnation: 'second', accepted: 0 }) }), 203)
+    read(clusterStatusOf(1, 1_005, { status: () => ({ incarnation: 'second', accepted: 0 }) }), 203)
     expect(server(1)?.rates).toBeUndefined()
   })
 
   test('who does not answer leaves a gap, and is not summed up', () => {
     run(3, 3)
     expect(model.mesh.totals()).toMatchObject({ answering: 3, open: 6, links: 6, connections: 72 })
-    read(surveyOf(3, 4, { silent: [2] }), 4)
+    read(clusterStatusOf(3, 4, { unresponsive: [2] }), 4)
     expect(server(2)?.history.tail(3)).toEqual([4, 4, undefined])
     expect(model.mesh.accepted.last).toBe(4)
     expect(model.mesh.totals()).toMatchObject({ answering: 2, open: 2, links: 6, connections: 48 })
-    read(surveyOf(3, 6), 6)
+    read(clusterStatusOf(3, 6), 6)
     expect(server(2)?.history.tail(3)).toEqual([4, undefined, 4])
     // Who is forgotten by the mesh is forgotten here.
-    read(surveyOf(2, 7), 7)
+    read(clusterStatusOf(2, 7), 7)
     expect([...model.mesh.servers.keys()]).toEqual(['server-1', 'server-2'])
   })
 
   test('a status under the name of another server is none; a name that stands twice counts once', () => {
-    const survey = surveyOf(2, 1, { status: n => (n === 2 ? { server: 'server-1' } : {}) })
+    const survey = clusterStatusOf(2, 1, { status: n => (n === 2 ? { server: 'server-1' } : {}) })
     read({ ...survey, servers: [...survey.servers, ...survey.servers] }, 1)
     expect(model.mesh.totals()).toMatchObject({ answering: 1, links: 2 })
     read({ ...survey, servers: [...survey.servers, ...survey.servers] }, 2)
@@ -97,8 +98,8 @@ describe('readings', () => {
   test('a link is what both ends say; what one end cannot say, the other may', () => {
     const state = (from: number, to: number) => model.mesh.link(`server-${from}`, `server-${to}`).state
     read(
-      surveyOf(4, 1, {
-        silent: [4],
+      clusterStatusOf(4, 1, {
+        unresponsive: [4],
         link: (from, to) => {
           if (from === 1 && to === 2) return { outbound: 'dialling', inbound: true, held: 7 }
           if (from === 2 && to === 1) return { inbound: false }
@@ -116,26 +117,32 @@ describe('readings', () => {
     expect(state(4, 1)).toBe('waiting')
     expect(state(4, 3)).toBe('open')
     expect(state(4, 5)).toBe('unknown')
-    expect(model.mesh.unreached('server-1')).toEqual(['server-2', 'server-3', 'server-4'])
+    expect(model.mesh.unreachablePeers('server-1')).toEqual(['server-2', 'server-3', 'server-4'])
     expect(model.mesh.totals()).toMatchObject({ open: 5, links: 12, held: 7 })
   })
 
   test('no more is kept than a wide screen shows', () => {
     const series = new Series()
     for (let n = 0; n < 10_000; n++) series.push(n)
-    expect(series.tail(1_000_000)).toHaveLength(Series.KEPT)
+    expect(series.tail(1_000_000)).toHaveLength(Series.MAX_VALUES)
     expect(series.tail(2)).toEqual([9_998, 9_999])
     expect(series.tail(0)).toEqual([])
   })
 })
 
 test('numbers stay short, whatever a server tells', () => {
-  expect([0, 999, 99_999, 123_456, 1_200_000].map(count)).toEqual(['0', '999', '99999', '123k', '1M'])
-  expect([undefined, 0, 0.25, 9.94, 9.96, 1_234].map(rate)).toEqual(['-', '0', '0.3', '9.9', '10', '1234'])
-  expect([undefined, 0.04, 12.3, 45_000].map(millis)).toEqual(['-', '0.0', '12', '45s'])
-  expect([999, 61_000, 3_661_000, 40 * 3_600_000, 49 * 3_600_000].map(span)).toEqual(['0s', '1m', '1h01', '40h', '2d'])
+  expect([0, 999, 99_999, 123_456, 1_200_000].map(formatCount)).toEqual(['0', '999', '99999', '123k', '1M'])
+  expect([undefined, 0, 0.25, 9.94, 9.96, 1_234].map(formatRate)).toEqual(['-', '0', '0.3', '9.9', '10', '1234'])
+  expect([undefined, 0.04, 12.3, 45_000].map(formatMs)).toEqual(['-', '0.0', '12', '45s'])
+  expect([999, 61_000, 3_661_000, 40 * 3_600_000, 49 * 3_600_000].map(formatDuration)).toEqual([
+    '0s',
+    '1m',
+    '1h01',
+    '40h',
+    '2d',
+  ])
   for (const value of [Number.MAX_SAFE_INTEGER, 1e300, Number.MAX_VALUE]) {
-    for (const text of [count(value), rate(value), millis(value), span(value)]) {
+    for (const text of [formatCount(value), formatRate(value), formatMs(value), formatDuration(value)]) {
       expect(text.length, text).toBeLessThanOrEqual(6)
     }
   }
@@ -180,7 +187,7 @@ describe('the screen', () => {
     run(4, 5)
     for (let second = 6; second <= 12; second++) {
       const status = (n: number) => (n === 2 ? { draining: true } : n === 4 ? { slow: 3, refused: second * 5 } : {})
-      read(surveyOf(4, second, { silent: [3], link, status }), second)
+      read(clusterStatusOf(4, second, { unresponsive: [3], link, status }), second)
     }
     expect(screen(12)).toMatchInlineSnapshot(`
       "
@@ -255,7 +262,7 @@ describe('the screen', () => {
     expect(shown().slice(0, 2)).toEqual(['server-1', 'server-2'])
     // Fewer servers than were scrolled past: the last ones stay in sight.
     type('\u001b[F')
-    read(surveyOf(12, 4), 4)
+    read(clusterStatusOf(12, 4), 4)
     expect(shown().at(-1)).toBe('server-12')
   })
 
@@ -263,9 +270,9 @@ describe('the screen', () => {
     expect(screen(0)).toContain('asking')
     run(2, 3)
     expect(screen(3)).toContain('● server-1 at http://127.0.0.1:3001')
-    model.take({ type: 'lost', url: URL, reason: 'gone\u001b[2J' }, 4_000)
+    model.handleEvent({ type: 'lost', url: URL, reason: 'gone\u001b[2J' }, 4_000)
     expect(screen(12)).toContain('○ http://127.0.0.1:3001: gone\\u{1b}[2J  as it was 9s ago')
-    model.take(
+    model.handleEvent(
       { type: 'refused', url: URL, refusal: { ok: false, code: 'rate-limited', message: 'not so often' } },
       5_000,
     )
@@ -277,26 +284,27 @@ describe('the screen', () => {
     type(' ')
     const before = screen(3)
     expect(before).toContain('paused')
-    read(surveyOf(2, 9), 9)
+    read(clusterStatusOf(2, 9), 9)
     expect(screen(3)).toBe(before)
     type(' ?')
-    read(surveyOf(2, 10), 10)
+    read(clusterStatusOf(2, 10), 10)
     expect(screen(3)).not.toContain('paused')
     expect(screen(3)).toContain('PgUp PgDn')
     expect(server(1)?.rates?.accepted).toBe(1)
     for (const key of ['q', '\u0003', '\u0004']) expect(type(key)).toEqual(['quit'])
-    expect(press(model, { type: 'key', name: 'escape' })).toBe('quit')
+    expect(handleKey(model, { type: 'key', name: 'escape' })).toBe('quit')
     expect(type('\u000c\u001a')).toEqual(['redraw', 'suspend'])
   })
 
   test('every size holds it: no row too wide, none too many', () => {
     for (const size of [0, 1, 4, 20, 60]) {
       model = new TopModel()
-      if (size > 0) for (const second of [1, 2]) read(surveyOf(size, second, { silent: size > 3 ? [3] : [] }), second)
+      if (size > 0)
+        for (const second of [1, 2]) read(clusterStatusOf(size, second, { unresponsive: size > 3 ? [3] : [] }), second)
       for (const columns of [1, 8, 20, 40, 60, 80, 120, 200]) {
         for (const rows of [1, 2, 3, 5, 8, 12, 24, 40]) {
           Object.assign(model, { columns, rows })
-          const picture = topPicture(model, 3_000)
+          const picture = renderTop(model, 3_000)
           expect(picture).toHaveLength(rows)
           for (const row of picture) expect(width(rowText(row))).toBeLessThanOrEqual(columns)
         }
@@ -308,8 +316,8 @@ describe('the screen', () => {
     const form = (size: number, columns: number, rows: number) => {
       model = new TopModel()
       Object.assign(model, { columns, rows })
-      read(surveyOf(size, 1), 1)
-      return layout(model).matrix
+      read(clusterStatusOf(size, 1), 1)
+      return computeLayout(model).matrix
     }
     expect(form(1, 80, 24)).toBeUndefined()
     expect(form(4, 80, 24)).toMatchObject({ ids: true, rtt: true })

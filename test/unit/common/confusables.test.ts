@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { Model } from '../../../cli/chat/model/model.ts'
 import { update } from '../../../cli/chat/model/update.ts'
-import { picture } from '../../../cli/chat/views/render.ts'
+import { renderScreen } from '../../../cli/chat/views/render.ts'
 import { ConfusableNames } from '../../../src/common/confusables.ts'
 import { SortedNames } from '../../../src/common/sorted-names.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 import { seeded } from '../../support/random.ts'
-import { Desk } from '../../support/server-harness.ts'
+import { ServerHarness } from '../../support/server-harness.ts'
 import { keyNamed } from '../../support/simulation/plain-identity.ts'
 
 afterAll(stopAll)
@@ -31,15 +31,16 @@ test('look-alikes are found, and nobody else', () => {
   for (const [name, alike] of ALIKE) {
     const names = new ConfusableNames()
     names.update([name, 'somebody else'], [])
-    expect(names.of(alike), alike).toBe(name)
-    expect(names.of(name)).toBeUndefined()
+    expect(names.find(alike), alike).toBe(name)
+    expect(names.find(name)).toBeUndefined()
     names.update([alike], [])
-    expect(names.of(name)).toBe(alike)
+    expect(names.find(name)).toBe(alike)
     names.update([], [name])
-    expect(names.of(alike)).toBeUndefined()
+    expect(names.find(alike)).toBeUndefined()
     all.update([name, alike], [])
   }
-  for (const name of ['Anne', 'anna', 'Bill', 'Дмитрий', '山田', 'é', '__proto__']) expect(all.of(name)).toBeUndefined()
+  for (const name of ['Anne', 'anna', 'Bill', 'Дмитрий', '山田', 'é', '__proto__'])
+    expect(all.find(name)).toBeUndefined()
 })
 
 test('comings and goings in any order leave what comparing all names would find', () => {
@@ -59,17 +60,17 @@ test('comings and goings in any order leave what comparing all names would find'
     for (const one of names) {
       const alone = new ConfusableNames()
       alone.update(online, [])
-      const others = [...online].filter(other => other !== one && alone.of(one) !== undefined)
-      expect(lookAlikes.of(one) === undefined).toBe(others.length === 0 || alone.of(one) === undefined)
+      const others = [...online].filter(other => other !== one && alone.find(one) !== undefined)
+      expect(lookAlikes.find(one) === undefined).toBe(others.length === 0 || alone.find(one) === undefined)
     }
   }
 })
 
 test('where users have keys, a name that looks like one that is online is refused, here and elsewhere', () => {
-  const desk = new Desk({}, { auth: 'key' })
+  const harness = new ServerHarness({}, { auth: 'key' })
   const join = (user: string) => {
-    const connection = desk.connect()
-    return { connection, answer: desk.identify(connection, user, 2, { kind: 'key', key: keyNamed(user) }) }
+    const connection = harness.connect()
+    return { connection, answer: harness.identify(connection, user, 2, { kind: 'key', key: keyNamed(user) }) }
   }
   const { connection } = join('Anna')
   expect(join('Аnna').answer).toMatchObject({
@@ -77,14 +78,14 @@ test('where users have keys, a name that looks like one that is online is refuse
     code: 'look-alike',
     message: expect.stringContaining('like Anna'),
   })
-  const link = desk.accept('server-2', 'key')
+  const link = harness.acceptLink('server-2', 'key')
   const incarnation = 'server-2#1'
   const users: [string, number, string, number][] = [['Billy', 1, keyNamed('Billy'), 1]]
   const snapshot = { type: 'snapshot' as const, incarnation, seq: 1, users, more: false }
-  desk.step({ type: 'frame', link, frame: { event: 'presence', payload: snapshot } })
+  harness.step({ type: 'frame', link, frame: { event: 'presence', payload: snapshot } })
   expect(join('Bi11y').answer).toMatchObject({ ok: false, code: 'look-alike' })
   expect(join('Billy').answer).toMatchObject({ ok: true })
-  desk.step({ type: 'disconnected', connection })
+  harness.step({ type: 'disconnected', connection })
   expect(join('Аnna').answer).toMatchObject({ ok: true })
   expect(join('Anna').answer).toMatchObject({ ok: false, code: 'look-alike' })
 })
@@ -99,8 +100,8 @@ test('the screen marks both, and says so in the thread', () => {
   update(model, { type: 'roster', users, joined: [...users], left: [] }, 0)
   const message = { id: 'm', at: 1_000, from: 'Аnna', to: 'Billy', text: 'it is me' }
   update(model, { type: 'message', message, origin: 'live' }, 1_000)
-  model.open('Аnna')
-  const shown = picture(model, 2_000)
+  model.openThread('Аnna')
+  const shown = renderScreen(model, 2_000)
     .rows.map(row => row.map(({ text }) => text).join(''))
     .join('\n')
   expect(shown).toMatch(/Anna ≈/)
@@ -128,6 +129,6 @@ test('line mode, JSON and `who` say so', { timeout: 30_000 }, async () => {
   await until('it is told', () => lines.out.includes('Аnna (who looks like Anna): send me the key'))
   await until('programs are told', () => json.out.includes('"looksLike":"Anna"'))
   const who = new Program('cli', ['who', '--port', `${port}`], env)
-  await who.ended()
+  await who.waitForExit()
   expect(who.out).toBe('Anna  (looks like Аnna)\nBilly\nАnna  (looks like Anna)\n')
 })

@@ -1,7 +1,7 @@
 /** Packets read and written by hand, for speed, against JSON, which says what they mean. */
 import { expect, test } from 'vitest'
 import { fatePacket, forwardPacket, imPacket, readIm } from '../../../daemon/transport/im-packets.ts'
-import type { Forwarded } from '../../../src/protocol/frames.ts'
+import type { ForwardedMessage } from '../../../src/protocol/frames.ts'
 import { seeded } from '../../support/random.ts'
 
 const random = seeded(8)
@@ -41,7 +41,7 @@ test('fates', () => {
 
 test('forwards', () => {
   for (let n = 0; n < 2_000; n++) {
-    const one = (): Forwarded => [n, any(), pick(TIMES), any(), any(), any()]
+    const one = (): ForwardedMessage => [n, any(), pick(TIMES), any(), any(), any()]
     const batch = Array.from({ length: pick([0, 1, 3]) }, one)
     expect(forwardPacket(batch)).toBe(`2/mesh,${JSON.stringify(['forward', batch])}`)
   }

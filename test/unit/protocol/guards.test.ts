@@ -1,8 +1,8 @@
 /** What is checked by hand, for speed, against the schemas that say what it means. */
 import { describe, expect, test } from 'vitest'
 import { fatesSchema, forwardSchema } from '../../../src/protocol/frames.ts'
-import { isFates, isForwardBatch, readComposed } from '../../../src/protocol/guards.ts'
-import { composedSchema } from '../../../src/protocol/messages.ts'
+import { isFateBatch, isForwardBatch, parseComposedMessage } from '../../../src/protocol/guards.ts'
+import { composedMessageSchema } from '../../../src/protocol/messages.ts'
 import { seeded } from '../../support/random.ts'
 
 const random = seeded(7)
@@ -22,7 +22,7 @@ describe('guards and schemas agree on random input', () => {
     for (let n = 0; n < 20_000; n++) {
       const right = { id: mostly(text), at: mostly(() => pick(NUMBERS)), to: mostly(text), text: mostly(text) }
       const payload = mostly(() => (random() < 0.1 ? { ...right, more: 1 } : right))
-      expect(readComposed(payload)).toEqual(composedSchema.safeParse(payload).data)
+      expect(parseComposedMessage(payload)).toEqual(composedMessageSchema.safeParse(payload).data)
     }
   })
 
@@ -44,7 +44,7 @@ describe('guards and schemas agree on random input', () => {
       const right = Array.from({ length }, () => [1, 0, true] as unknown)
       if (length > 0 && length < 4) right[length - 1] = mostly(() => (random() < 0.1 ? one().slice(1) : one()))
       const payload = mostly(() => right)
-      expect(isFates(payload)).toBe(fatesSchema.safeParse(payload).success)
+      expect(isFateBatch(payload)).toBe(fatesSchema.safeParse(payload).success)
     }
   })
 })

@@ -2,18 +2,18 @@
 import { expect, test } from 'vitest'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect } from '../../../src/client/types.ts'
-import { Desk } from '../../support/server-harness.ts'
+import { ServerHarness } from '../../support/server-harness.ts'
 
 const HOUR = 3_600_000
 
 test("the server's wall clock jumps back: original clients' messages keep their order", () => {
-  const desk = new Desk({})
-  const billy = desk.join('Billy', 1)
-  desk.join('Anna')
-  for (const text of ['one', 'two']) desk.step({ type: 'im', connection: billy, message: { to: 'Anna', text } })
-  desk.wall -= HOUR
-  for (const text of ['three', 'four']) desk.step({ type: 'im', connection: billy, message: { to: 'Anna', text } })
-  const told = desk.effects.flatMap(effect =>
+  const harness = new ServerHarness({})
+  const billy = harness.join('Billy', 1)
+  harness.join('Anna')
+  for (const text of ['one', 'two']) harness.step({ type: 'im', connection: billy, message: { to: 'Anna', text } })
+  harness.wallOffset -= HOUR
+  for (const text of ['three', 'four']) harness.step({ type: 'im', connection: billy, message: { to: 'Anna', text } })
+  const told = harness.effects.flatMap(effect =>
     effect.type === 'emit' && effect.message.event === 'im' ? [effect.message.payload] : [],
   )
   expect([...told].sort((a, b) => a.at - b.at).map(({ text }) => text)).toEqual(['one', 'two', 'three', 'four'])
@@ -21,18 +21,18 @@ test("the server's wall clock jumps back: original clients' messages keep their 
 })
 
 test.each([-365 * 24 * HOUR, 365 * 24 * HOUR])("a server's patience does not follow its wall clock: %d ms", jump => {
-  const desk = new Desk({})
-  const link = desk.accept('server-2')
+  const harness = new ServerHarness({})
+  const link = harness.acceptLink('server-2')
   const users: [string, number][] = [['Faye', 1]]
   const payload = { type: 'snapshot', incarnation: 'server-2#1', seq: 1, users, more: false } as const
-  desk.step({ type: 'frame', link, frame: { event: 'presence', payload } })
-  desk.pass(1_000)
-  desk.step({ type: 'link-closed', link, reason: 'cut' })
-  desk.wall += jump
-  desk.pass(4_900)
-  expect(desk.server.roster).toEqual(['Faye'])
-  desk.pass(1_000)
-  expect(desk.server.roster).toEqual([])
+  harness.step({ type: 'frame', link, frame: { event: 'presence', payload } })
+  harness.advance(1_000)
+  harness.step({ type: 'link-closed', link, reason: 'cut' })
+  harness.wallOffset += jump
+  harness.advance(4_900)
+  expect(harness.server.roster).toEqual(['Faye'])
+  harness.advance(1_000)
+  expect(harness.server.roster).toEqual([])
 })
 
 test.each([-24 * HOUR, 24 * HOUR])(

@@ -2,14 +2,14 @@
 import { describe, expect, test } from 'vitest'
 import { Session } from '../../../src/client/session.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
-import { Desk } from '../../support/server-harness.ts'
+import { ServerHarness } from '../../support/server-harness.ts'
 
 interface Row {
   limit: keyof Limits
   value: number
   others?: Partial<Limits>
   /** Brings it to `amount`; whether all of it was let through. */
-  reach: (desk: Desk, amount: number) => boolean
+  fillTo: (harness: ServerHarness, amount: number) => boolean
 }
 
 const times = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at))
@@ -20,53 +20,53 @@ const ROWS: Row[] = [
     limit: 'burst',
     value: 5,
     others: { messagesPerSecond: 1 },
-    reach: (desk, amount) => {
-      const anna = desk.join('Anna')
-      return times(amount, () => desk.im(anna, 'Billy')).every(fate => fate?.ok === true)
+    fillTo: (harness, amount) => {
+      const anna = harness.join('Anna')
+      return times(amount, () => harness.im(anna, 'Billy')).every(fate => fate?.ok === true)
     },
   },
   {
     limit: 'textBytes',
     value: 9,
     // Three bytes each, and one for the rest.
-    reach: (desk, amount) => {
+    fillTo: (harness, amount) => {
       const text = '中'.repeat(Math.floor(amount / 3)) + 'x'.repeat(amount % 3)
-      return desk.im(desk.join('Anna'), 'Billy', text)?.ok === true
+      return harness.im(harness.join('Anna'), 'Billy', text)?.ok === true
     },
   },
   {
     limit: 'connections',
     value: 3,
-    reach: (desk, amount) =>
-      times(amount, at => (at % 2 ? desk.connect() : desk.join('Anna'))) && desk.closed.size === 0,
+    fillTo: (harness, amount) =>
+      times(amount, at => (at % 2 ? harness.connect() : harness.join('Anna'))) && harness.closed.size === 0,
   },
   {
     limit: 'connectionsPerUser',
     value: 3,
-    reach: (desk, amount) => times(amount, () => desk.identify(desk.connect(), 'Anna')).every(({ ok }) => ok),
+    fillTo: (harness, amount) => times(amount, () => harness.identify(harness.connect(), 'Anna')).every(({ ok }) => ok),
   },
   {
     limit: 'connectionsPerAddress',
     value: 3,
     // One that has left, those of other addresses and those of this machine do not count.
-    reach: (desk, amount) => {
-      desk.step({ type: 'disconnected', connection: desk.connect('192.0.2.1') })
-      for (const own of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) times(5, () => desk.connect(own))
-      times(2, () => desk.connect('192.0.2.2'))
-      return times(amount, () => desk.connect('192.0.2.1')) && desk.closed.size === 0
+    fillTo: (harness, amount) => {
+      harness.step({ type: 'disconnected', connection: harness.connect('192.0.2.1') })
+      for (const own of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) times(5, () => harness.connect(own))
+      times(2, () => harness.connect('192.0.2.2'))
+      return times(amount, () => harness.connect('192.0.2.1')) && harness.closed.size === 0
     },
   },
   {
     limit: 'unconfirmedMessages',
     value: 4,
     others: { messagesPerSecond: 0 },
-    reach: (desk, amount) => {
-      const [anna] = [desk.join('Anna'), desk.join('Billy')]
+    fillTo: (harness, amount) => {
+      const [anna] = [harness.join('Anna'), harness.join('Billy')]
       for (let n = 0; n < amount; n++) {
-        desk.im(anna, 'Billy')
-        desk.step({ type: 'got', connection: anna, count: n + 1 })
+        harness.im(anna, 'Billy')
+        harness.step({ type: 'got', connection: anna, count: n + 1 })
       }
-      return desk.closed.size === 0
+      return harness.closed.size === 0
     },
   },
   {
@@ -74,114 +74,114 @@ const ROWS: Row[] = [
     value: 4,
     others: { messagesPerSecond: 0 },
     // Billy is on a peer whom this server does not reach: what is held has no fate yet.
-    reach: (desk, amount) => {
-      const link = desk.accept('server-2')
+    fillTo: (harness, amount) => {
+      const link = harness.acceptLink('server-2')
       const payload = { type: 'snapshot', incarnation: 'server-2#1', seq: 1, users: users(1), more: false } as const
-      desk.step({ type: 'frame', link, frame: { event: 'presence', payload } })
-      const anna = desk.join('Anna')
-      return times(amount, () => desk.im(anna, 'user 0')).every(fate => fate === undefined)
+      harness.step({ type: 'frame', link, frame: { event: 'presence', payload } })
+      const anna = harness.join('Anna')
+      return times(amount, () => harness.im(anna, 'user 0')).every(fate => fate === undefined)
     },
   },
   {
     limit: 'identifyMs',
     value: 1_000,
-    reach: (desk, amount) => {
-      const stranger = desk.connect()
-      desk.pass(amount - 1)
-      return !desk.closed.has(stranger)
+    fillTo: (harness, amount) => {
+      const stranger = harness.connect()
+      harness.advance(amount - 1)
+      return !harness.closed.has(stranger)
     },
   },
   {
     limit: 'peers',
     value: 3,
-    reach: (desk, amount) => {
-      const link = desk.accept('server-2')
+    fillTo: (harness, amount) => {
+      const link = harness.acceptLink('server-2')
       const payload = times(amount, at => ({ id: `server-${at + 2}`, url: `http://127.0.0.1:${at + 2}` }))
-      desk.step({ type: 'frame', link, frame: { event: 'members', payload } })
-      const known = desk.identify(desk.connect(), 'Anna')
+      harness.step({ type: 'frame', link, frame: { event: 'members', payload } })
+      const known = harness.identify(harness.connect(), 'Anna')
       return known.ok && known.servers.length === amount + 1
     },
   },
   {
     limit: 'usersPerPeer',
     value: 10,
-    reach: (desk, amount) => {
-      const link = desk.accept('server-2')
+    fillTo: (harness, amount) => {
+      const link = harness.acceptLink('server-2')
       const frame = { type: 'snapshot', incarnation: 'server-2#1', seq: 1, more: true } as const
       for (let at = 0; at < amount; at += 5) {
         const some = users(amount).slice(at, at + 5)
-        desk.step({ type: 'frame', link, frame: { event: 'presence', payload: { ...frame, users: some } } })
+        harness.step({ type: 'frame', link, frame: { event: 'presence', payload: { ...frame, users: some } } })
       }
-      return !desk.closed.has(link)
+      return !harness.closed.has(link)
     },
   },
 ]
 
 describe('a limit at its edge', () => {
-  test.each(ROWS)('$limit: $value', ({ limit, value, others, reach }) => {
-    const set = (bound: number) => new Desk({ ...others, [limit]: bound })
+  test.each(ROWS)('$limit: $value', ({ limit, value, others, fillTo: reach }) => {
+    const set = (bound: number) => new ServerHarness({ ...others, [limit]: bound })
     expect(reach(set(value), value), 'as much as it allows').toBe(true)
     expect(reach(set(value), value + 1), 'one more').toBe(false)
     expect(reach(set(0), value * 100), 'off').toBe(true)
   })
 
   test('messagesPerSecond: refused with the time to wait, and let through when it has passed', () => {
-    const desk = new Desk({ messagesPerSecond: 4, burst: 2 })
-    const [anna, billy] = [desk.join('Anna'), desk.join('Billy')]
-    for (let n = 0; n < 2; n++) expect(desk.im(anna, 'Carla')).toEqual({ ok: true, delivered: 0 })
-    expect(desk.im(anna, 'Carla')).toMatchObject({ ok: false, code: 'rate-limited', retryAfter: 250 })
-    expect(desk.im(billy, 'Carla'), 'everyone else').toMatchObject({ ok: true })
-    desk.pass(125)
-    expect(desk.im(anna, 'Carla')).toMatchObject({ ok: false, retryAfter: 125 })
-    desk.pass(125)
-    expect(desk.im(anna, 'Carla')).toEqual({ ok: true, delivered: 0 })
-    const off = new Desk({ messagesPerSecond: 0 })
+    const harness = new ServerHarness({ messagesPerSecond: 4, burst: 2 })
+    const [anna, billy] = [harness.join('Anna'), harness.join('Billy')]
+    for (let n = 0; n < 2; n++) expect(harness.im(anna, 'Carla')).toEqual({ ok: true, delivered: 0 })
+    expect(harness.im(anna, 'Carla')).toMatchObject({ ok: false, code: 'rate-limited', retryAfter: 250 })
+    expect(harness.im(billy, 'Carla'), 'everyone else').toMatchObject({ ok: true })
+    harness.advance(125)
+    expect(harness.im(anna, 'Carla')).toMatchObject({ ok: false, retryAfter: 125 })
+    harness.advance(125)
+    expect(harness.im(anna, 'Carla')).toEqual({ ok: true, delivered: 0 })
+    const off = new ServerHarness({ messagesPerSecond: 0 })
     const carla = off.join('Carla')
     expect(times(5_000, () => off.im(carla, 'Anna')).every(fate => fate?.ok === true)).toBe(true)
   })
 
   test('the whole roster, and who one is, are asked for at the pace of messages too', () => {
-    const desk = new Desk({ messagesPerSecond: 4, burst: 2 })
-    const anna = desk.join('Anna')
-    expect(desk.identify(anna, 'Anna')).toMatchObject({ ok: true })
-    desk.step({ type: 'roster', connection: anna, call: 1_000 })
-    expect(desk.answers.get(1_000)).toMatchObject({ users: [] })
-    desk.step({ type: 'roster', connection: anna, call: 1_001 })
-    expect(desk.answers.get(1_001)).toMatchObject({ code: 'rate-limited' })
-    expect(desk.identify(anna, 'Anna')).toMatchObject({ code: 'rate-limited' })
+    const harness = new ServerHarness({ messagesPerSecond: 4, burst: 2 })
+    const anna = harness.join('Anna')
+    expect(harness.identify(anna, 'Anna')).toMatchObject({ ok: true })
+    harness.step({ type: 'roster', connection: anna, call: 1_000 })
+    expect(harness.answers.get(1_000)).toMatchObject({ users: [] })
+    harness.step({ type: 'roster', connection: anna, call: 1_001 })
+    expect(harness.answers.get(1_001)).toMatchObject({ code: 'rate-limited' })
+    expect(harness.identify(anna, 'Anna')).toMatchObject({ code: 'rate-limited' })
     // One who has not said who it is may look once.
-    const stranger = desk.connect()
-    desk.step({ type: 'roster', connection: stranger, call: 1_002 })
-    expect(desk.answers.get(1_002)).toMatchObject({ users: [] })
-    desk.step({ type: 'roster', connection: stranger, call: 1_003 })
-    expect(desk.answers.get(1_003)).toMatchObject({ code: 'not-identified' })
+    const stranger = harness.connect()
+    harness.step({ type: 'roster', connection: stranger, call: 1_002 })
+    expect(harness.answers.get(1_002)).toMatchObject({ users: [] })
+    harness.step({ type: 'roster', connection: stranger, call: 1_003 })
+    expect(harness.answers.get(1_003)).toMatchObject({ code: 'not-identified' })
   })
 
   test('so are words to siblings, and whose a name is', () => {
-    const desk = new Desk({ messagesPerSecond: 4, burst: 2 })
-    const [anna] = [desk.join('Anna'), desk.join('Anna')]
+    const harness = new ServerHarness({ messagesPerSecond: 4, burst: 2 })
+    const [anna] = [harness.join('Anna'), harness.join('Anna')]
     const relays = () =>
-      desk.effects.splice(0).filter(one => one.type === 'emit' && one.message.event === 'relay').length
+      harness.effects.splice(0).filter(one => one.type === 'emit' && one.message.event === 'relay').length
     relays()
-    for (let n = 0; n < 5; n++) desk.step({ type: 'relay', connection: anna, to: undefined, body: '1' })
+    for (let n = 0; n < 5; n++) harness.step({ type: 'relay', connection: anna, to: undefined, body: '1' })
     expect(relays()).toBe(2)
-    const billy = desk.join('Billy')
-    for (let n = 0; n < 3; n++) desk.step({ type: 'key', connection: billy, user: 'Anna', call: 2_000 + n })
-    expect(desk.answers.get(2_001)).toEqual({ ok: true })
-    expect(desk.answers.get(2_002)).toMatchObject({ ok: false, code: 'rate-limited', retryAfter: 250 })
-    const stranger = desk.connect()
-    desk.step({ type: 'key', connection: stranger, user: 'Anna', call: 2_010 })
-    expect(desk.answers.get(2_010)).toMatchObject({ code: 'not-identified' })
+    const billy = harness.join('Billy')
+    for (let n = 0; n < 3; n++) harness.step({ type: 'key', connection: billy, user: 'Anna', call: 2_000 + n })
+    expect(harness.answers.get(2_001)).toEqual({ ok: true })
+    expect(harness.answers.get(2_002)).toMatchObject({ ok: false, code: 'rate-limited', retryAfter: 250 })
+    const stranger = harness.connect()
+    harness.step({ type: 'key', connection: stranger, user: 'Anna', call: 2_010 })
+    expect(harness.answers.get(2_010)).toMatchObject({ code: 'not-identified' })
   })
 
   test('a live server takes the room of a learned one that is out of reach, and of no other', () => {
-    const desk = new Desk({ peers: 2 })
-    const refusals = () => desk.effects.flatMap(effect => (effect.type === 'refuse' ? [effect.code] : []))
-    const link = desk.accept('once-here')
-    desk.step({ type: 'link-closed', link, reason: 'gone' })
-    desk.accept('newcomer')
+    const harness = new ServerHarness({ peers: 2 })
+    const refusals = () => harness.effects.flatMap(effect => (effect.type === 'refuse' ? [effect.code] : []))
+    const link = harness.acceptLink('once-here')
+    harness.step({ type: 'link-closed', link, reason: 'gone' })
+    harness.acceptLink('newcomer')
     expect(refusals()).toEqual([])
-    desk.accept('another')
+    harness.acceptLink('another')
     expect(refusals()).toEqual(['too-many-peers'])
   })
 
@@ -194,12 +194,12 @@ describe('a limit at its edge', () => {
   })
 
   test('a stranger may be refused ten times', () => {
-    const desk = new Desk({})
-    const stranger = desk.connect()
-    for (let n = 0; n < 9; n++) desk.identify(stranger, ' ')
-    expect(desk.closed.has(stranger)).toBe(false)
-    desk.identify(stranger, ' ')
-    expect(desk.closed.has(stranger)).toBe(true)
+    const harness = new ServerHarness({})
+    const stranger = harness.connect()
+    for (let n = 0; n < 9; n++) harness.identify(stranger, ' ')
+    expect(harness.closed.has(stranger)).toBe(false)
+    harness.identify(stranger, ' ')
+    expect(harness.closed.has(stranger)).toBe(true)
   })
 })
 
@@ -213,19 +213,19 @@ test('every limit has its test', () => {
 describe('the roster under churn', () => {
   /** Versions that a crowd of so many is told in a second, while someone comes or goes every 10 ms. */
   const versions = (crowd: number, seconds: number): number[] => {
-    const desk = new Desk({ connections: 0 })
-    for (let n = 0; n < crowd; n++) desk.join(`user ${n}`)
-    desk.pass(10_000)
-    let visitor = desk.join('visitor')
+    const harness = new ServerHarness({ connections: 0 })
+    for (let n = 0; n < crowd; n++) harness.join(`user ${n}`)
+    harness.advance(10_000)
+    let visitor = harness.join('visitor')
     return times(seconds, () => {
-      desk.effects.length = 0
+      harness.effects.length = 0
       for (let n = 0; n < 100; n++) {
-        const next = desk.join(`visitor ${desk.now}`)
-        desk.step({ type: 'disconnected', connection: visitor })
+        const next = harness.join(`visitor ${harness.now}`)
+        harness.step({ type: 'disconnected', connection: visitor })
         visitor = next
-        desk.pass(10)
+        harness.advance(10)
       }
-      return desk.effects.filter(effect => effect.type === 'emit' && effect.message.event === 'roster').length
+      return harness.effects.filter(effect => effect.type === 'emit' && effect.message.event === 'roster').length
     })
   }
 

@@ -9,11 +9,11 @@ function versions(clients: number, everyMs: number, forMs: number): number[] {
   let due: number | undefined
   for (let now = 10_000; now < 10_000 + forMs; now += everyMs) {
     if (due !== undefined && due <= now) {
-      pace.went(due, clients)
+      pace.recordPublish(due, clients)
       went.push(due)
       due = undefined
     }
-    due ??= pace.due(now, clients)
+    due ??= pace.nextPublishAt(now, clients)
   }
   return went
 }
@@ -52,9 +52,9 @@ test('after calm all is as in the beginning', () => {
   const pace = new PublishSchedule()
   let now = 0
   for (let version = 0; version < 50; version++) {
-    now = pace.due(now, 5_000)
-    pace.went(now, 5_000)
+    now = pace.nextPublishAt(now, 5_000)
+    pace.recordPublish(now, 5_000)
   }
-  expect(pace.due(now, 5_000) - now).toBe(1_000)
-  expect(pace.due(now + 750, 5_000) - now - 750).toBe(75)
+  expect(pace.nextPublishAt(now, 5_000) - now).toBe(1_000)
+  expect(pace.nextPublishAt(now + 750, 5_000) - now - 750).toBe(75)
 })

@@ -1,9 +1,9 @@
 /** Between servers and a NATS: loses what a test chooses of what they publish, or brings it twice. */
 import { createServer, connect as dial, type Server, type Socket } from 'node:net'
 
-const END = Buffer.from('\r\n')
+const CRLF = Buffer.from('\r\n')
 
-export class NatsTap {
+export class NatsProxy {
   readonly url: string
   /** What becomes of something published. The payload begins with its signature, 32 bytes. */
   decide: (subject: string, payload: Buffer) => 'pass' | 'lose' | 'twice' = () => 'pass'
@@ -14,13 +14,13 @@ export class NatsTap {
     this.#server = server
     const address = server.address()
     this.url = `nats://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
-    server.on('connection', near => this.#join(near, dial(target, '127.0.0.1')))
+    server.on('connection', near => this.#connect(near, dial(target, '127.0.0.1')))
   }
 
-  static async to(target: number): Promise<NatsTap> {
+  static async to(target: number): Promise<NatsProxy> {
     const server = createServer()
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-    return new NatsTap(server, target)
+    return new NatsProxy(server, target)
   }
 
   kill(): void {
@@ -28,7 +28,7 @@ export class NatsTap {
     for (const socket of this.#sockets) socket.destroy()
   }
 
-  #join(near: Socket, far: Socket): void {
+  #connect(near: Socket, far: Socket): void {
     for (const [one, other] of [
       [near, far],
       [far, near],
@@ -44,7 +44,7 @@ export class NatsTap {
     let rest = Buffer.alloc(0)
     near.on('data', chunk => {
       rest = Buffer.concat([rest, chunk])
-      for (let next = this.#take(rest); next !== undefined; next = this.#take(rest)) {
+      for (let next = this.#parseCommand(rest); next !== undefined; next = this.#parseCommand(rest)) {
         far.write(next.out)
         rest = rest.subarray(next.length)
       }
@@ -52,15 +52,15 @@ export class NatsTap {
   }
 
   /** The first command of what came, and what of it goes on; undefined: it is not whole yet. */
-  #take(bytes: Buffer): { length: number; out: Buffer } | undefined {
-    const end = bytes.indexOf(END)
+  #parseCommand(bytes: Buffer): { length: number; out: Buffer } | undefined {
+    const end = bytes.indexOf(CRLF)
     if (end < 0) return undefined
     const [verb = '', subject = '', ...more] = bytes.subarray(0, end).toString().split(' ')
-    const at = end + END.length
-    const size = verb === 'PUB' ? Number(more.at(-1)) + END.length : 0
+    const at = end + CRLF.length
+    const size = verb === 'PUB' ? Number(more.at(-1)) + CRLF.length : 0
     if (bytes.length < at + size) return undefined
     const command = bytes.subarray(0, at + size)
-    const fate = verb === 'PUB' ? this.decide(subject, bytes.subarray(at, at + size - END.length)) : 'pass'
+    const fate = verb === 'PUB' ? this.decide(subject, bytes.subarray(at, at + size - CRLF.length)) : 'pass'
     const out = { pass: command, lose: Buffer.alloc(0), twice: Buffer.concat([command, command]) }[fate]
     return { length: command.length, out }
   }

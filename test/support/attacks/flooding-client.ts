@@ -1,7 +1,7 @@
 /** A client made of bytes: it writes as fast as the server reads, and reads only when told to. */
 import { connect, type Socket } from 'node:net'
 
-const FRAMES_AT_ONCE = 1_000
+const FRAMES_PER_WRITE = 1_000
 
 /** A WebSocket frame of a client (RFC 6455), masked with zeros. */
 function frame(text: string, opcode = 1): Buffer {
@@ -13,14 +13,14 @@ function frame(text: string, opcode = 1): Buffer {
   return Buffer.concat([Buffer.from([0x80 | opcode]), length, Buffer.alloc(4), payload])
 }
 
-export class Flood {
+export class FloodingClient {
   readonly #socket: Socket
   /** What the server said, the latest part. */
-  heard = ''
+  received = ''
   /** How often it was told to wait. */
-  refused = 0
+  rateLimitedCount = 0
   open = true
-  #flooding = false
+  #isFlooding = false
 
   /** Begins to connect as a user; protocol 2, that confirms nothing. */
   constructor(port: number, user: string) {
@@ -34,10 +34,10 @@ export class Flood {
     const steps = [['0{"sid"', '40'] as const, ['40{"sid"', `42${hello}`] as const]
     this.#socket.on('data', chunk => {
       const text = chunk.toString('latin1')
-      this.refused += text.split('"rate-limited"').length - 1
-      this.heard = (this.heard + text).slice(-4_000)
+      this.rateLimitedCount += text.split('"rate-limited"').length - 1
+      this.received = (this.received + text).slice(-4_000)
       const [step] = steps
-      if (step === undefined || !this.heard.includes(step[0])) return
+      if (step === undefined || !this.received.includes(step[0])) return
       steps.shift()
       this.#socket.write(frame(step[1]))
     })
@@ -49,26 +49,26 @@ export class Flood {
 
   /** Sends this event without end, once it is identified. */
   start(event: unknown): void {
-    this.#write(frame(`42${JSON.stringify(event)}`))
+    this.#flood(frame(`42${JSON.stringify(event)}`))
   }
 
   /** Sends WebSocket's own pings (opcode 9) or pongs (10) without end. */
-  control(opcode: 9 | 10): void {
-    this.#write(frame('x'.repeat(125), opcode))
+  startControlFrames(opcode: 9 | 10): void {
+    this.#flood(frame('x'.repeat(125), opcode))
   }
 
-  #write(one: Buffer): void {
-    const packets = Buffer.concat(Array.from({ length: FRAMES_AT_ONCE }, () => one))
-    this.#flooding = true
+  #flood(one: Buffer): void {
+    const packets = Buffer.concat(Array.from({ length: FRAMES_PER_WRITE }, () => one))
+    this.#isFlooding = true
     const write = () => {
-      while (this.#flooding && this.open) if (!this.#socket.write(packets)) return
+      while (this.#isFlooding && this.open) if (!this.#socket.write(packets)) return
     }
     this.#socket.on('drain', write)
     write()
   }
 
   stop(): void {
-    this.#flooding = false
+    this.#isFlooding = false
   }
 
   /** Reads no more. */

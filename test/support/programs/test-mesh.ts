@@ -35,7 +35,7 @@ export class TestMesh {
     return output
   }
 
-  end(): void {
+  stop(): void {
     for (const child of this.#children) child.kill('SIGKILL')
     rmSync(this.folder, { recursive: true, force: true })
   }

@@ -5,28 +5,28 @@ import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import { Backoff } from '../../../src/common/backoff.ts'
 import { exceeds } from '../../../src/protocol/limits.ts'
 import type { Log } from '../../log/log.ts'
-import { Wire } from '../../transport/backpressure.ts'
-import { greets } from './await-greeting.ts'
+import { Backpressure } from '../../transport/backpressure.ts'
+import { awaitGreeting } from './await-greeting.ts'
 
 /** How long connecting may take, ms. */
-const CONNECT_MS = 4_000
+const CONNECT_TIMEOUT_MS = 4_000
 /** A server that does not answer so many pings, so long apart (ms), is gone. */
-const PING = { interval: 2_000, atMost: 2 }
+const PING = { intervalMs: 2_000, maxOutstanding: 2 }
 /** Last words have so long to leave, ms. */
-const LAST_WORDS_MS = 400
+const CLOSE_FLUSH_MS = 400
 const DEFAULT_PORT = '4222'
 
 /** Less than this, bytes, is no use: handshakes and pieces of frames must fit. */
-const LEAST_PAYLOAD = 16 * 1024
+const MIN_PAYLOAD_BYTES = 16 * 1024
 /** Errors of one connection that are told; a client without permissions has one with each word. */
-const ERRORS_TOLD = 10
+const MAX_LOGGED_ERRORS = 10
 
 /** What the package gives no other way to: the socket. */
 interface InnerConnection {
   protocol: { transport: { socket?: Socket } }
 }
 
-export interface NatsOptions {
+export interface NatsClientOptions {
   /** nats://[USER:PASSWORD@]HOST[:PORT], or tls://…; one of them is used at a time. */
   urls: readonly string[]
   /** How this client is called in the server's own lists. */
@@ -35,31 +35,31 @@ export interface NatsOptions {
   ca: () => string | undefined
   log: Log
   /** Most bytes that may wait unsent for a NATS that does not read; past it the connection is cut. 0: no bound. */
-  mostWaiting: () => number
+  maxBufferedBytes: () => number
   /** Connected: subscribes to all that it wants. */
-  up: (nats: NatsConnection) => void
+  onConnect: (nats: NatsConnection) => void
   /** It has subscribed. */
-  ready: () => void
+  onReady: () => void
   /** The connection is gone, and its subscriptions with it. */
-  down: () => void
+  onDisconnect: () => void
 }
 
 /**
  * A connection to NATS that is made again when it is gone, each time from nothing: nothing is buffered in between, for
  * the core holds what was not confirmed.
  */
-export class Nats {
-  readonly #options: NatsOptions
+export class NatsClient {
+  readonly #options: NatsClientOptions
   readonly #backoff = new Backoff(Math.random)
   #connection: NatsConnection | undefined
   #closing = false
   /** Which URL is next. Where each server begins by chance, they spread. */
-  #at: number
+  #nextUrl: number
   #timer: NodeJS.Timeout | undefined
 
-  constructor(options: NatsOptions) {
+  constructor(options: NatsClientOptions) {
     this.#options = options
-    this.#at = randomInt(options.urls.length)
+    this.#nextUrl = randomInt(options.urls.length)
     void this.#connect()
   }
 
@@ -79,18 +79,18 @@ export class Nats {
     if (connection === undefined || connection.isClosed()) return
     connection.publish(subject, payload)
     const socket = (connection as unknown as InnerConnection).protocol.transport.socket
-    if (!exceeds(socket?.writableLength ?? 0, this.#options.mostWaiting())) return
-    Wire.cutOff.peer++
+    if (!exceeds(socket?.writableLength ?? 0, this.#options.maxBufferedBytes())) return
+    Backpressure.cutOffCounts.peer++
     socket?.destroy(new Error('cut off: it does not read'))
   }
 
-  subscribe(subject: string, take: (message: Msg) => void, queue?: string): { unsubscribe(): void } {
+  subscribe(subject: string, handler: (message: Msg) => void, queue?: string): { unsubscribe(): void } {
     const connection = this.#connection
     if (connection === undefined || connection.isClosed()) return { unsubscribe: () => {} }
     return connection.subscribe(subject, {
       ...(queue === undefined ? {} : { queue }),
       callback: (error, message) => {
-        if (error === null && connection === this.#connection) take(message)
+        if (error === null && connection === this.#connection) handler(message)
       },
     })
   }
@@ -101,54 +101,54 @@ export class Nats {
     const connection = this.#connection
     this.#connection = undefined
     if (connection === undefined) return
-    const late = new Promise<void>(resolve => setTimeout(resolve, LAST_WORDS_MS).unref())
-    await Promise.race([connection.flush(), late]).catch(() => {})
+    const timeout = new Promise<void>(resolve => setTimeout(resolve, CLOSE_FLUSH_MS).unref())
+    await Promise.race([connection.flush(), timeout]).catch(() => {})
     await connection.close()
   }
 
   async #connect(): Promise<void> {
-    const { urls, name, ca, log, up, ready, down } = this.#options
-    const url = new URL(urls[this.#at++ % urls.length] ?? '')
-    const since = performance.now()
+    const { urls, name, ca, log, onConnect, onReady, onDisconnect } = this.#options
+    const url = new URL(urls[this.#nextUrl++ % urls.length] ?? '')
+    const startedAt = performance.now()
     let reason = 'the connection closed'
     try {
-      const connection = await connectTo(url, { name, ca: ca(), withinMs: CONNECT_MS })
+      const connection = await connectTo(url, { name, ca: ca(), withinMs: CONNECT_TIMEOUT_MS })
       if (this.#closing) return await connection.close()
-      const most = connection.info?.max_payload ?? LEAST_PAYLOAD
-      if (most < LEAST_PAYLOAD) {
+      const maxPayload = connection.info?.max_payload ?? MIN_PAYLOAD_BYTES
+      if (maxPayload < MIN_PAYLOAD_BYTES) {
         await connection.close()
-        throw new Error(`its max_payload is ${most} bytes; set it to ${LEAST_PAYLOAD} or more`)
+        throw new Error(`its max_payload is ${maxPayload} bytes; set it to ${MIN_PAYLOAD_BYTES} or more`)
       }
-      void this.#tellErrors(connection, url)
+      void this.#logErrors(connection, url)
       this.#connection = connection
-      up(connection)
-      log.say('info', `Connected to the backbone at: ${url.host}`)
+      onConnect(connection)
+      log.write('info', `Connected to the backbone at: ${url.host}`)
       connection.flush().then(
         () => {
-          if (connection === this.#connection) ready()
+          if (connection === this.#connection) onReady()
         },
         () => {},
       )
       reason = `${(await connection.closed())?.message ?? reason}`
       if (!this.#closing) {
         this.#connection = undefined
-        down()
+        onDisconnect()
       }
-      this.#backoff.ended(performance.now() - since)
+      this.#backoff.connectionEnded(performance.now() - startedAt)
     } catch (error) {
       reason = (error as Error).message
     }
     if (this.#closing) return
-    log.say('warn', `Backbone at: ${url.host} not reached: ${reason}. Will retry automatically.`)
-    this.#timer = setTimeout(() => void this.#connect(), this.#backoff.next())
+    log.write('warn', `Backbone at: ${url.host} not reached: ${reason}. Will retry automatically.`)
+    this.#timer = setTimeout(() => void this.#connect(), this.#backoff.nextDelay())
   }
 
   /** What NATS does not permit goes to nobody: somebody has to hear of it. */
-  async #tellErrors(connection: NatsConnection, { host }: URL): Promise<void> {
-    let told = 0
+  async #logErrors(connection: NatsConnection, { host }: URL): Promise<void> {
+    let logged = 0
     for await (const status of connection.status()) {
-      if (status.type !== 'error' || ++told > ERRORS_TOLD) continue
-      this.#options.log.say('warn', `Backbone at: ${host} says: ${status.error.message}`)
+      if (status.type !== 'error' || ++logged > MAX_LOGGED_ERRORS) continue
+      this.#options.log.write('warn', `Backbone at: ${host} says: ${status.error.message}`)
     }
   }
 }
@@ -168,7 +168,7 @@ export async function connectTo(
     ...(ca === undefined ? {} : { ca }),
     checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate),
   }
-  await greets(host, Number(port || DEFAULT_PORT), withinMs)
+  await awaitGreeting(host, Number(port || DEFAULT_PORT), withinMs)
   return await connect({
     servers: `${hostname}:${port || DEFAULT_PORT}`,
     ...(pass !== '' ? { user, pass } : user === '' ? {} : { token: user }),
@@ -178,7 +178,7 @@ export async function connectTo(
     ignoreClusterUpdates: true,
     noEcho: true,
     timeout: withinMs,
-    pingInterval: PING.interval,
-    maxPingOut: PING.atMost,
+    pingInterval: PING.intervalMs,
+    maxPingOut: PING.maxOutstanding,
   })
 }

@@ -1,94 +1,94 @@
 import type { SessionEvent } from '../../../src/client/events.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
-import { WALL } from './sim-process.ts'
+import { SIMULATION_EPOCH_MS } from './sim-process.ts'
 import type { Timeline } from './timeline.ts'
 
 /** One line of a transcript: when, who, what. */
-export interface Line {
+export interface TranscriptLine {
   at: number
   who: string
   what: string
 }
 
 /** A user's program, as far as the truth cares. */
-interface Keeper {
+interface RecordedClient {
   readonly user: string
   readonly history: ReadonlyMap<string, Message>
 }
 
 /** Server clocks are this far apart at most where an answer must sort behind its question, ms. */
-export const SANE_SKEW_MS = 10_000
+export const MAX_SANE_SKEW_MS = 10_000
 /** … and then no message this far ahead of the truth is taken for a broken clock's, ms. */
-const SURELY_FOLLOWED_MS = 35_000
+const MAX_MERGED_AHEAD_MS = 35_000
 
 /** What really happened in a mesh, and what should not have. */
-export class Ledger {
+export class Recorder {
   readonly #timeline: Timeline
   /** Lines of a transcript, if one is wanted. */
-  lines: Line[] | undefined
+  lines: TranscriptLine[] | undefined
   readonly problems: string[] = []
   /** Every message composed, with the true time at which it was. */
   readonly composed = new Map<string, { message: Message; at: number }>()
   /** How often each message was given to a server by a client. */
-  readonly sends = new Map<string, number>()
-  readonly keepers: Keeper[] = []
+  readonly sendCounts = new Map<string, number>()
+  readonly clients: RecordedClient[] = []
   /** Whether the servers' clocks are near enough for an answer to sort behind its question. */
-  sane = true
+  areClocksSane = true
   /** Whether nothing happens that anybody should notice. */
-  gentle = false
+  expectsNoDisruption = false
   /** The most that a server's clock was behind the truth, ms, negative. */
-  slowest = 0
+  minServerSkew = 0
 
   constructor(timeline: Timeline) {
     this.#timeline = timeline
   }
 
-  note(who: string, what: string): void {
+  log(who: string, what: string): void {
     this.lines?.push({ at: this.#timeline.now, who, what })
   }
 
-  problem(what: string): void {
+  addProblem(what: string): void {
     if (this.problems.length < 20) this.problems.push(what)
-    this.note('PROBLEM', what)
+    this.log('PROBLEM', what)
   }
 
-  sent(id: string): void {
-    this.sends.set(id, (this.sends.get(id) ?? 0) + 1)
+  recordSend(id: string): void {
+    this.sendCounts.set(id, (this.sendCounts.get(id) ?? 0) + 1)
   }
 
   /** A server writes a message to a connection, `times` by now: never more often than it was sent. */
-  written(who: string, message: Message, times: number): void {
-    if (times > (this.sends.get(message.id) ?? 0)) {
-      this.problem(`${who} writes ${name(message)} more often to one connection than it was sent`)
+  checkWrite(who: string, message: Message, times: number): void {
+    if (times > (this.sendCounts.get(message.id) ?? 0)) {
+      this.addProblem(`${who} writes ${describeMessage(message)} more often to one connection than it was sent`)
     }
   }
 
   /** A sender is told that a message was confirmed: then a client of its recipient has it on disk. */
-  told(who: string, id: string): void {
+  checkDelivered(who: string, id: string): void {
     const to = this.composed.get(id)?.message.to
-    if (!this.keepers.some(({ user, history }) => user === to && history.has(id))) {
-      this.problem(`${who} is told that ${id} was delivered, and no client of ${to} has it`)
+    if (!this.clients.some(({ user, history }) => user === to && history.has(id))) {
+      this.addProblem(`${who} is told that ${id} was delivered, and no client of ${to} has it`)
     }
   }
 
   /** Whether a message seen now must be followed by what its reader composes later. */
-  followed(message: Message): boolean {
-    return this.sane && message.at <= WALL + this.#timeline.now + SURELY_FOLLOWED_MS
+  repliesMustSortAfter(message: Message): boolean {
+    return this.areClocksSane && message.at <= SIMULATION_EPOCH_MS + this.#timeline.now + MAX_MERGED_AHEAD_MS
   }
 
   /** Whether a server may have refused the message as ahead of its clock: its sender then holds it for long. */
-  ahead(id: string): boolean {
+  mayBeRefusedAsAhead(id: string): boolean {
     const known = this.composed.get(id)
-    return known !== undefined && known.message.at > WALL + known.at + this.slowest + 55_000
+    return known !== undefined && known.message.at > SIMULATION_EPOCH_MS + known.at + this.minServerSkew + 55_000
   }
 }
 
-export function name(message: Message): string {
+export function describeMessage(message: Message): string {
   return `${message.id} from ${message.from} to ${message.to}`
 }
 
 /** What a screen shows of an event, for a transcript; undefined for what says nothing new. */
-export function shown(event: SessionEvent): string | undefined {
+export function describeEvent(event: SessionEvent): string | undefined {
   switch (event.type) {
     case 'connection': {
       const { state } = event
@@ -99,7 +99,7 @@ export function shown(event: SessionEvent): string | undefined {
     case 'roster':
       return `roster: ${[...event.users].join(', ')}`
     case 'message':
-      return event.origin === 'composed' ? undefined : `shows ${name(event.message)} (${event.origin})`
+      return event.origin === 'composed' ? undefined : `shows ${describeMessage(event.message)} (${event.origin})`
     case 'progress': {
       const { progress, id } = event
       if (progress.state === 'sent') return undefined

@@ -3,17 +3,17 @@ import type { AuthMode } from '../../../src/protocol/credentials.ts'
 import type { ServerAddress } from '../../../src/protocol/messages.ts'
 import type { Input } from '../../../src/server/types.ts'
 import { seeded } from '../random.ts'
-import { Ledger } from './ledger.ts'
-import { type Death, Network } from './network.ts'
+import { Network, type TerminationMode } from './network.ts'
+import { Recorder } from './recorder.ts'
 import { SimClient } from './sim-client.ts'
-import type { Process } from './sim-process.ts'
-import { SimServer, type World } from './sim-server.ts'
+import type { SimProcess } from './sim-process.ts'
+import { SimServer, type SimulationContext } from './sim-server.ts'
 import { Timeline } from './timeline.ts'
 
 export { SimClient } from './sim-client.ts'
 export { SimServer } from './sim-server.ts'
 
-export interface MeshOptions {
+export interface SimMeshOptions {
   /** Whether a transcript is written. */
   transcript?: boolean
   /** Whether clients keep the events of their screens. */
@@ -21,32 +21,32 @@ export interface MeshOptions {
   /** How servers know their users; default: open. */
   auth?: AuthMode
   /** Which servers one knows when it starts; default: all others. */
-  knows?: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
+  initialPeers?: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether clients are given the addresses of all servers. */
-  wellKnown?: boolean
+  clientsKnowAllServers?: boolean
 }
 
-export class Mesh implements World {
+export class SimMesh implements SimulationContext {
   readonly random: () => number
   readonly timeline = new Timeline()
   readonly network: Network
-  readonly ledger = new Ledger(this.timeline)
+  readonly recorder = new Recorder(this.timeline)
   readonly servers: SimServer[] = []
   readonly clients: SimClient[] = []
-  readonly wellKnown: boolean
+  readonly clientsKnowAllServers: boolean
   readonly auth: AuthMode
-  readonly knows: NonNullable<MeshOptions['knows']>
-  readonly #keeps: boolean
+  readonly initialPeers: NonNullable<SimMeshOptions['initialPeers']>
+  readonly #keepsEvents: boolean
 
-  constructor(seed: number, servers: number, options: MeshOptions = {}) {
+  constructor(seed: number, servers: number, options: SimMeshOptions = {}) {
     this.random = seeded(seed)
     this.network = new Network(this.timeline, this.random)
-    this.#keeps = options.events ?? true
-    this.wellKnown = options.wellKnown ?? false
+    this.#keepsEvents = options.events ?? true
+    this.clientsKnowAllServers = options.clientsKnowAllServers ?? false
     this.auth = options.auth ?? 'open'
     const others = (server: SimServer) => this.servers.filter(one => one !== server).map(({ id, url }) => ({ id, url }))
-    this.knows = options.knows ?? (server => ({ peers: others(server), seeds: [] }))
-    if (options.transcript === true) this.ledger.lines = []
+    this.initialPeers = options.initialPeers ?? (server => ({ peers: others(server), seeds: [] }))
+    if (options.transcript === true) this.recorder.lines = []
     for (let n = 1; n <= servers; n++) this.servers.push(new SimServer(`server-${n}`, this))
     for (const server of this.servers) server.boot()
   }
@@ -61,32 +61,32 @@ export class Mesh implements World {
   }
 
   /** kill -9, or the machine under it dies: 'silent'. */
-  crash(server: SimServer, death: Death = 'reset'): void {
-    server.kill(death)
+  crash(server: SimServer, mode: TerminationMode = 'reset'): void {
+    server.kill(mode)
   }
 
   /** @param key the user's own unless another is named */
   join(name: string, user: string, server: SimServer, key = user): SimClient {
-    const client = new SimClient(name, user, this, this.#keeps, key)
+    const client = new SimClient(name, user, this, this.#keepsEvents, key)
     this.clients.push(client)
-    client.open(server)
+    client.start(server)
     return client
   }
 
-  open(client: SimClient, server: SimServer): void {
-    client.open(server)
+  startClient(client: SimClient, server: SimServer): void {
+    client.start(server)
   }
 
   quit(client: SimClient): void {
     client.quit()
   }
 
-  say(client: SimClient, to: string, text: string): void {
-    client.say(to, text)
+  send(client: SimClient, to: string, text: string): void {
+    client.send(to, text)
   }
 
-  input(server: SimServer, input: Input): void {
-    server.input(input)
+  step(server: SimServer, input: Input): void {
+    server.step(input)
   }
 
   /** Nothing passes between the two any more; sockets stay half-open until somebody notices. */
@@ -99,24 +99,24 @@ export class Mesh implements World {
     this.network.heal()
   }
 
-  freeze(process: Process): void {
+  freeze(process: SimProcess): void {
     if (!process.running || process.frozen) return
     process.freeze()
-    this.network.froze()
+    this.network.handleFreeze()
   }
 
   /** Continues; whether what it missed of time or of the network comes first is chance. */
-  thaw(process: Process): void {
+  thaw(process: SimProcess): void {
     if (process.frozenAt === undefined) return
     const ms = this.now - process.frozenAt
     process.thaw()
-    if (this.random() < 0.5) process.catchUp()
-    else this.timeline.after(this.random() * 300, () => process.catchUp())
-    this.network.thawed(process, ms)
+    if (this.random() < 0.5) process.runMissedTimers()
+    else this.timeline.after(this.random() * 300, () => process.runMissedTimers())
+    this.network.handleThaw(process, ms)
   }
 
   /** Lets `ms` pass. */
-  run(ms: number): void {
-    this.timeline.run(this.now + ms)
+  advance(ms: number): void {
+    this.timeline.runUntil(this.now + ms)
   }
 }

@@ -1,5 +1,5 @@
 /** Messages that servers carry and cannot read: who holds which key, and what that means for a message. */
-import { type Challenge, identificationText, readSealed } from '../../protocol/credentials.ts'
+import { type Challenge, identificationText, parseSealedText } from '../../protocol/credentials.ts'
 import type { Message } from '../../protocol/messages.ts'
 
 /** A user's key at work. The edge makes it: it has the key, the randomness and the cryptography. */
@@ -15,7 +15,7 @@ export interface Identity {
 }
 
 /** What came of a message that was received. */
-export type Opened =
+export type OpenedMessage =
   | { state: 'genuine'; text: string; key: string }
   /** Genuine, but of another key than its sender had. */
   | { state: 'changed'; text: string; key: string }
@@ -26,17 +26,17 @@ export type Opened =
  * What a meeting with a user's key says: it is as it was, or the first, or the known one after another had been met, or
  * another than the known one, for the first time or again.
  */
-type Met = 'known' | 'new' | 'back' | 'changed' | 'changed-before'
+type KeyObservation = 'known' | 'new' | 'back' | 'changed' | 'changed-before'
 
 /** Whose key is whose: remembered from the first time on, as ssh does. */
-export class Seals {
+export class Keyring {
   readonly identity: Identity
   readonly #user: string
   readonly known: Map<string, string>
   /** Keys other than the known ones, of users whose key has changed; nobody has accepted them. */
-  #changed = new Map<string, string>()
+  #changedKeys = new Map<string, string>()
   /** Users whose key was asked for and not told yet. */
-  #asked = new Set<string>()
+  #requested = new Set<string>()
 
   constructor(user: string, identity: Identity, known: Map<string, string>) {
     this.#user = user
@@ -45,7 +45,7 @@ export class Seals {
   }
 
   /** What identifies this client: the answer to a server's challenge. */
-  prove(challenge: Challenge): { key: string; proof: string } {
+  signChallenge(challenge: Challenge): { key: string; proof: string } {
     const { identity } = this
     return { key: identity.key, proof: identity.sign(identificationText(this.#user, challenge)) }
   }
@@ -53,54 +53,54 @@ export class Seals {
   /** A message's text as it goes out; else why it has to wait. */
   seal(message: Message): { text: string } | { waits: 'for-key' | 'key-changed' } {
     const { to } = message
-    if (this.#changed.has(to)) return { waits: 'key-changed' }
+    if (this.#changedKeys.has(to)) return { waits: 'key-changed' }
     const key = to === this.#user ? this.identity.key : this.known.get(to)
     return key === undefined ? { waits: 'for-key' } : { text: this.identity.seal(message, key) }
   }
 
   /** Whether a user's key is to be asked for now; notes that it is. */
-  asks(user: string): boolean {
-    if (this.#asked.has(user)) return false
-    this.#asked.add(user)
+  startRequest(user: string): boolean {
+    if (this.#requested.has(user)) return false
+    this.#requested.add(user)
     return true
   }
 
   /** The connection is another: what was asked is not answered. */
-  forgetAsked(): void {
-    this.#asked.clear()
+  clearRequests(): void {
+    this.#requested.clear()
   }
 
-  answered(user: string): void {
-    this.#asked.delete(user)
+  finishRequest(user: string): void {
+    this.#requested.delete(user)
   }
 
   /** A user was met with a key. */
-  meet(user: string, key: string): Met {
+  observeKey(user: string, key: string): KeyObservation {
     // One's own can be no other: the server asks for it.
     if (user === this.#user) return 'known'
     const known = this.known.get(user)
-    if (known === key) return this.#changed.delete(user) ? 'back' : 'known'
+    if (known === key) return this.#changedKeys.delete(user) ? 'back' : 'known'
     if (known === undefined) {
       this.known.set(user, key)
       return 'new'
     }
-    if (this.#changed.get(user) === key) return 'changed-before'
-    this.#changed.set(user, key)
+    if (this.#changedKeys.get(user) === key) return 'changed-before'
+    this.#changedKeys.set(user, key)
     return 'changed'
   }
 
   /** The person accepts a user's new key; undefined: there is none. */
   trust(user: string): string | undefined {
-    const key = this.#changed.get(user)
+    const key = this.#changedKeys.get(user)
     if (key === undefined) return undefined
-    this.#changed.delete(user)
+    this.#changedKeys.delete(user)
     this.known.set(user, key)
     return key
   }
 
   /** Opens what came. */
-  open(message: Message): Opened {
-    const seal = readSealed(message.text)
+  open(message: Message): OpenedMessage {
+    const seal = parseSealedText(message.text)
     const text = seal === undefined ? undefined : this.identity.open(message)
     if (seal === undefined || text === undefined) return { state: 'forged' }
     // One's own comes back from one's other clients: they have this very key.

@@ -7,7 +7,7 @@ class Pipe {
   readonly #from: Socket
   readonly #to: Socket
   #queue: { at: number; chunk: Buffer }[] = []
-  #freeAt = 0
+  #nextSendAt = 0
   #timer: NodeJS.Timeout | undefined
   /** Nothing passes any more, and no end of one side reaches the other. */
   #abandoned = false
@@ -16,31 +16,31 @@ class Pipe {
     this.#proxy = proxy
     this.#from = from
     this.#to = to
-    from.on('data', chunk => this.#take(chunk))
+    from.on('data', chunk => this.#enqueue(chunk))
     from.on('error', () => {})
     from.on('close', () => {
       clearTimeout(this.#timer)
       if (!this.#abandoned) to.destroy()
     })
-    this.flow()
+    this.updateFlow()
   }
 
   abandon(): void {
     this.#abandoned = true
-    this.flow()
+    this.updateFlow()
   }
 
   /** Reads on, or holds still, as the proxy says. */
-  flow(): void {
+  updateFlow(): void {
     if (this.#proxy.frozen || this.#abandoned) this.#from.pause()
     else this.#from.resume()
     this.#pump()
   }
 
-  #take(chunk: Buffer): void {
+  #enqueue(chunk: Buffer): void {
     const { delayMs, bytesPerSecond } = this.#proxy
-    this.#freeAt = Math.max(this.#freeAt, performance.now()) + (chunk.length * 1000) / bytesPerSecond
-    this.#queue.push({ at: this.#freeAt + delayMs, chunk })
+    this.#nextSendAt = Math.max(this.#nextSendAt, performance.now()) + (chunk.length * 1000) / bytesPerSecond
+    this.#queue.push({ at: this.#nextSendAt + delayMs, chunk })
     // What is slow on the way is slow for the sender too.
     if (bytesPerSecond < Number.POSITIVE_INFINITY) this.#from.pause()
     this.#pump()
@@ -101,11 +101,11 @@ export class TcpProxy {
   /** Half-opens: connections stay and are accepted, and nothing passes. */
   freeze(): void {
     this.#mode = 'frozen'
-    for (const pipe of this.#pipes) pipe.flow()
+    for (const pipe of this.#pipes) pipe.updateFlow()
   }
 
   /** Leaves the connections of now half-open for ever; new ones pass. */
-  abandon(): void {
+  halfOpenExisting(): void {
     for (const pipe of this.#pipes) pipe.abandon()
   }
 
@@ -113,7 +113,7 @@ export class TcpProxy {
     this.#mode = 'open'
     this.delayMs = 0
     this.bytesPerSecond = Number.POSITIVE_INFINITY
-    for (const pipe of this.#pipes) pipe.flow()
+    for (const pipe of this.#pipes) pipe.updateFlow()
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 import { lowerBound } from '../../src/client/history/message-log.ts'
 
 /** One message as the index knows it: its time, its hash, its correspondent's, and where its line stands. */
-export interface Entry {
+export interface IndexEntry {
   at: number
   a: number
   b: number
@@ -11,7 +11,7 @@ export interface Entry {
 }
 
 /** Columns of entries in the order of `at`, each message once. Arrays are replaced, never changed: who holds them may keep them. */
-export interface Columns {
+export interface IndexColumns {
   readonly at: Float64Array
   readonly hashA: Int32Array
   readonly hashB: Int32Array
@@ -22,9 +22,9 @@ export interface Columns {
 
 const BYTES_PER_ENTRY = 8 + 4 + 4 + 4 + 8 + 4
 
-export const NO_ENTRIES: Columns = columnsOf(0)
+export const EMPTY_COLUMNS: IndexColumns = allocateColumns(0)
 
-function columnsOf(size: number): Columns {
+function allocateColumns(size: number): IndexColumns {
   return {
     at: new Float64Array(size),
     hashA: new Int32Array(size),
@@ -36,7 +36,7 @@ function columnsOf(size: number): Columns {
 }
 
 /** The place of an entry with this time and hash; -1 where there is none. */
-export function placeOf({ at, hashA, hashB }: Columns, entry: { at: number; a: number; b: number }): number {
+export function indexOfEntry({ at, hashA, hashB }: IndexColumns, entry: { at: number; a: number; b: number }): number {
   const first = lowerBound(at.length, place => (at[place] ?? 0) < entry.at)
   for (let place = first; at[place] === entry.at; place++) {
     if (hashA[place] === entry.a && hashB[place] === entry.b) return place
@@ -45,21 +45,26 @@ export function placeOf({ at, hashA, hashB }: Columns, entry: { at: number; a: n
 }
 
 /** The columns with entries added that they do not have. Costs a sort of the added ones and a copy of all. */
-export function withEntries(columns: Columns, added: Entry[]): Columns {
+export function mergeEntries(columns: IndexColumns, added: IndexEntry[]): IndexColumns {
   added.sort((one, other) => one.at - other.at)
-  const news: Entry[] = []
+  const newEntries: IndexEntry[] = []
   for (const entry of added) {
-    if (placeOf(columns, entry) >= 0) continue
-    let twin = news.length - 1
-    while (twin >= 0 && news[twin]?.at === entry.at && (news[twin]?.a !== entry.a || news[twin]?.b !== entry.b)) twin--
-    if (twin < 0 || news[twin]?.at !== entry.at) news.push(entry)
+    if (indexOfEntry(columns, entry) >= 0) continue
+    let duplicate = newEntries.length - 1
+    while (
+      duplicate >= 0 &&
+      newEntries[duplicate]?.at === entry.at &&
+      (newEntries[duplicate]?.a !== entry.a || newEntries[duplicate]?.b !== entry.b)
+    )
+      duplicate--
+    if (duplicate < 0 || newEntries[duplicate]?.at !== entry.at) newEntries.push(entry)
   }
-  if (news.length === 0) return columns
+  if (newEntries.length === 0) return columns
   const { length: size } = columns.at
-  const merged = columnsOf(size + news.length)
+  const merged = allocateColumns(size + newEntries.length)
   let from = 0
   let to = 0
-  for (const entry of news) {
+  for (const entry of newEntries) {
     const place = lowerBound(size, one => (columns.at[one] ?? 0) <= entry.at)
     copy(columns, from, place, merged, to)
     to += place - from
@@ -76,7 +81,7 @@ export function withEntries(columns: Columns, added: Entry[]): Columns {
   return merged
 }
 
-function copy(source: Columns, from: number, end: number, target: Columns, to: number): void {
+function copy(source: IndexColumns, from: number, end: number, target: IndexColumns, to: number): void {
   if (from === end) return
   target.at.set(source.at.subarray(from, end), to)
   target.hashA.set(source.hashA.subarray(from, end), to)
@@ -87,14 +92,14 @@ function copy(source: Columns, from: number, end: number, target: Columns, to: n
 }
 
 /** The columns as bytes, the wide ones first so that each is aligned. */
-export function packColumns({ at, offset, hashA, hashB, peer, length }: Columns): Buffer[] {
+export function packColumns({ at, offset, hashA, hashB, peer, length }: IndexColumns): Buffer[] {
   return [at, offset, hashA, hashB, peer, length].map(column =>
     Buffer.from(column.buffer, column.byteOffset, column.byteLength),
   )
 }
 
 /** The columns of bytes; undefined where they are not of a whole number of entries. */
-export function unpackColumns(bytes: ArrayBuffer, start: number): Columns | undefined {
+export function unpackColumns(bytes: ArrayBuffer, start: number): IndexColumns | undefined {
   const size = (bytes.byteLength - start) / BYTES_PER_ENTRY
   if (!Number.isInteger(size)) return undefined
   let next = start
