@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as z from 'zod'
+import { relativeLinks } from '../../support/markdown.ts'
 import { stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 
 type Package = typeof import('../../../.config/index.ts')
@@ -55,15 +56,32 @@ function compile(source: string): void {
   }
 }
 
-test('holds the two programs, the library with its types, and nothing else', () => {
+test('holds the two programs, the library with its types, the documentation, and nothing else', () => {
   const rest = files.filter(
     path =>
-      !/^dist\/.*\.js$|^dist\/(.config\/index|src\/.*|cli\/session\/(library|chat-client)|daemon\/library)\.d\.ts$/.test(
+      !/^dist\/.*\.js$|^dist\/(.config\/index|src\/.*|cli\/session\/(library|chat-client)|daemon\/library)\.d\.ts$|^docs\//.test(
         path,
       ),
   )
-  expect(rest.sort()).toEqual(['LICENSE', 'README.md', 'config.json', 'package.json'])
+  expect(rest.sort()).toEqual([
+    '.github/SECURITY.md',
+    'CHANGELOG.md',
+    'CONTRIBUTING.md',
+    'LICENSE',
+    'README.md',
+    'config.json',
+    'package.json',
+  ])
+  const docs = files.filter(path => path.startsWith('docs/'))
+  const others = docs.filter(path => !/^docs\/(decisions\/)?[\w-]+\.md$/.test(path))
+  expect(others.sort()).toEqual(['docs/grafana-dashboard.json', 'docs/scale.svg', 'docs/screens/lab.svg'])
   expect(files).toEqual(expect.arrayContaining(['dist/cli/main.js', 'dist/daemon/main.js', 'dist/.config/index.js']))
+})
+
+test('holds every file that the README links to', () => {
+  const targets = relativeLinks('README.md').map(({ path }) => path)
+  expect(targets.length).toBeGreaterThan(10)
+  for (const path of targets) expect(files).toContain(path)
 })
 
 describe('by its name', () => {
