@@ -115,8 +115,14 @@ export function searchSchedules(options: SearchOptions): Promise<SearchResult> {
       if (exitCode === 0) return resolve({ outcome: 'passed', played })
       const seed = first + step * played
       const where = `at schedule ${seed} or one of the next`
-      if (stalled) return resolve({ outcome: 'hung', played, seed, problem: `no progress for ${stallTimeoutMs} ms ${where}` })
-      resolve({ outcome: 'crashed', played, seed, problem: `the search ended with ${signal ?? exitCode} ${where}\n${output}` })
+      if (stalled)
+        return resolve({ outcome: 'hung', played, seed, problem: `no progress for ${stallTimeoutMs} ms ${where}` })
+      resolve({
+        outcome: 'crashed',
+        played,
+        seed,
+        problem: `the search ended with ${signal ?? exitCode} ${where}\n${output}`,
+      })
     })
   })
 }
