@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { type ClusterStatus, clusterStatusSchema } from '../../src/protocol/status.ts'
 import { type SimClient, SimMesh, type SimServer } from '../support/simulation/sim-mesh.ts'
 
-/** Asks at the client's server; the answers come with time. */
+/** Requests the cluster status at the client's server. Returns the list that the answers are added to. */
 function ask(client: SimClient): unknown[] {
   const answers: unknown[] = []
   if (client.connection === undefined) throw new Error(`${client.name} is not connected`)
@@ -16,11 +16,11 @@ function ask(client: SimClient): unknown[] {
   return answers
 }
 
-/** A mesh of three, with Anna twice and Billy, who chat. */
-function three() {
+/** A mesh of three servers with two clients of Anna and one of Billy. */
+function startMesh() {
   const mesh = new SimMesh(7, 3)
   const [one, two, other] = mesh.servers
-  if (one === undefined || two === undefined || other === undefined) throw new Error('three')
+  if (one === undefined || two === undefined || other === undefined) throw new Error('expected three servers')
   const anna = mesh.join('anna', 'Anna', one)
   mesh.join('anna again', 'Anna', one)
   const billy = mesh.join('billy', 'Billy', two)
@@ -28,31 +28,33 @@ function three() {
   return { mesh, one, two, three: other, anna, billy }
 }
 
-function survey(answers: readonly unknown[]): ClusterStatus {
+/** The one answer so far. */
+function onlyAnswer(answers: readonly unknown[]): ClusterStatus {
   expect(answers).toHaveLength(1)
   return clusterStatusSchema.parse(answers[0])
 }
-const statusOf = (told: ClusterStatus, { id }: SimServer) => told.servers.find(one => one.id === id)?.status
+const statusOf = (clusterStatus: ClusterStatus, { id }: SimServer) =>
+  clusterStatus.servers.find(one => one.id === id)?.status
 
-test('who asks one server is told of all, from each what it knows itself', () => {
-  const { mesh, one, two, three: other, anna } = three()
+test('one server answers with the status of all servers, each counted by that server itself', () => {
+  const { mesh, one, two, three: other, anna } = startMesh()
   mesh.send(anna, 'Billy', 'hi')
   mesh.send(anna, 'Billy', 'are you there?')
   mesh.advance(2_000)
   const answers = ask(anna)
   mesh.advance(500)
-  const told = survey(answers)
-  expect(told.server).toBe('server-1')
-  expect(told.servers.map(({ id, url }) => [id, url])).toEqual(mesh.servers.map(({ id, url }) => [id, url]))
+  const answer = onlyAnswer(answers)
+  expect(answer.server).toBe('server-1')
+  expect(answer.servers.map(({ id, url }) => [id, url])).toEqual(mesh.servers.map(({ id, url }) => [id, url]))
   const rest = { online: 2, draining: false, slow: 0, refused: 0 }
-  // Anna sees her own on both of her connections.
-  expect(statusOf(told, one)).toMatchObject({ ...rest, users: 1, connections: 2, accepted: 2, forwarded: 0 })
-  expect(statusOf(told, one)?.delivered).toBe(4)
-  expect(statusOf(told, two)).toMatchObject({ ...rest, users: 1, connections: 1, accepted: 0, forwarded: 2 })
-  expect(statusOf(told, two)?.delivered).toBe(2)
-  expect(statusOf(told, other)).toMatchObject({ ...rest, users: 0, connections: 0, delivered: 0, forwarded: 0 })
+  // Each message is also echoed to both of Anna's connections.
+  expect(statusOf(answer, one)).toMatchObject({ ...rest, users: 1, connections: 2, accepted: 2, forwarded: 0 })
+  expect(statusOf(answer, one)?.delivered).toBe(4)
+  expect(statusOf(answer, two)).toMatchObject({ ...rest, users: 1, connections: 1, accepted: 0, forwarded: 2 })
+  expect(statusOf(answer, two)?.delivered).toBe(2)
+  expect(statusOf(answer, other)).toMatchObject({ ...rest, users: 0, connections: 0, delivered: 0, forwarded: 0 })
   for (const server of mesh.servers) {
-    const status = statusOf(told, server)
+    const status = statusOf(answer, server)
     expect(status?.uptime).toBeGreaterThan(11_000)
     expect(status?.uptime).toBeLessThan(12_600)
     expect(status?.links.map(({ peer }) => peer)).toEqual(
@@ -61,53 +63,53 @@ test('who asks one server is told of all, from each what it knows itself', () =>
     for (const link of status?.links ?? []) {
       expect(link).toMatchObject({ outbound: 'open', inbound: true, held: 0 })
       expect(link.users).toBe(link.peer === 'server-3' ? 0 : 1)
-      // There and back, 1 to 31 ms each.
+      // One way takes 1 to 31 ms.
       expect(link.rtt).toBeGreaterThan(2)
       expect(link.rtt).toBeLessThan(70)
     }
   }
 })
 
-test('who does not answer in a second has no status, and the others are told all the same', () => {
-  const { mesh, two, three: other, anna } = three()
+test('a server that does not answer within a second has no status, and the others have theirs', () => {
+  const { mesh, two, three: other, anna } = startMesh()
   const before = ask(anna)
   mesh.advance(1_000)
-  expect(statusOf(survey(before), two)).toBeDefined()
+  expect(statusOf(onlyAnswer(before), two)).toBeDefined()
   mesh.freeze(two)
   const answers = ask(anna)
   mesh.advance(900)
   expect(answers).toEqual([])
   mesh.advance(200)
-  const told = survey(answers)
-  expect(told.servers.map(({ id }) => id)).toEqual(['server-1', 'server-2', 'server-3'])
-  expect(statusOf(told, two)).toBeUndefined()
-  expect(statusOf(told, other)).toBeDefined()
-  // What it says too late, is no answer to the next question.
+  const answer = onlyAnswer(answers)
+  expect(answer.servers.map(({ id }) => id)).toEqual(['server-1', 'server-2', 'server-3'])
+  expect(statusOf(answer, two)).toBeUndefined()
+  expect(statusOf(answer, other)).toBeDefined()
+  // The late answer does not count for the next request.
   mesh.thaw(two)
   mesh.advance(3_000)
   const again = ask(anna)
   mesh.advance(1_100)
-  expect(statusOf(survey(again), two)?.server).toBe('server-2')
+  expect(statusOf(onlyAnswer(again), two)?.server).toBe('server-2')
 })
 
-test('a server that is gone is told of by its links; nobody waits for it', () => {
-  const { mesh, one, two, anna } = three()
+test('a dead server is listed through the links to it, and the answer does not wait for it', () => {
+  const { mesh, one, two, anna } = startMesh()
   mesh.crash(two)
   mesh.advance(1_000)
   mesh.send(anna, 'Billy', 'are you there?')
   mesh.advance(100)
   const answers = ask(anna)
   mesh.advance(200)
-  const told = survey(answers)
-  expect(statusOf(told, two)).toBeUndefined()
-  const link = statusOf(told, one)?.links.find(({ peer }) => peer === 'server-2')
+  const answer = onlyAnswer(answers)
+  expect(statusOf(answer, two)).toBeUndefined()
+  const link = statusOf(answer, one)?.links.find(({ peer }) => peer === 'server-2')
   expect(link).toMatchObject({ inbound: false, users: 1, held: 1 })
   expect(link?.outbound).not.toBe('open')
   expect(link).not.toHaveProperty('rtt')
 })
 
-test('who asks within half a second of another shares the survey', () => {
-  const { mesh, one, anna } = three()
+test('a request within half a second of another gets the same answer', () => {
+  const { mesh, one, anna } = startMesh()
   const dora = mesh.join('dora', 'Dora', one)
   mesh.advance(1_000)
   const first = ask(anna)
@@ -118,5 +120,5 @@ test('who asks within half a second of another shares the survey', () => {
   mesh.advance(1_000)
   const third = ask(dora)
   mesh.advance(300)
-  expect(survey(third)).not.toEqual(first[0])
+  expect(onlyAnswer(third)).not.toEqual(first[0])
 })

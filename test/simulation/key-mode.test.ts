@@ -7,18 +7,18 @@ import { SimMesh } from '../support/simulation/sim-mesh.ts'
 
 const ANNA = keyNamed('Anna')
 
-function three() {
+function startMesh() {
   const mesh = new SimMesh(7, 3, { auth: 'key' })
   const [one, two, last] = mesh.servers
-  if (one === undefined || two === undefined || last === undefined) throw new Error('a mesh of three')
+  if (one === undefined || two === undefined || last === undefined) throw new Error('expected three servers')
   return { mesh, one, two, last }
 }
 const texts = (client: { shown: readonly Message[] }) => client.shown.map(({ text }) => text)
 const phase = (client: { events: readonly { type: string }[] }) =>
   (client.events.filter(event => event.type === 'connection').at(-1) as unknown as { state: { phase: string } }).state
 
-test('whoever steals a name during a partition loses it when it heals, on all servers, and reads nothing', () => {
-  const { mesh, one, two, last } = three()
+test('a name stolen during a partition returns to its key when the partition heals, and the thief reads nothing', () => {
+  const { mesh, one, two, last } = startMesh()
   const anna = mesh.join('a', 'Anna', one)
   const billy = mesh.join('b', 'Billy', last)
   mesh.advance(3_000)
@@ -29,7 +29,7 @@ test('whoever steals a name during a partition loses it when it heals, on all se
   mesh.advance(15_000)
   const thief = mesh.join('m', 'Anna', two, 'Mallory')
   mesh.advance(3_000)
-  // Billy knows Anna's key: what he writes waits for her.
+  // Billy knows Anna's key: his message is held until she is reachable.
   mesh.send(billy, 'Anna', 'for Anna only')
   mesh.send(thief, 'Billy', 'it is me, Anna')
   mesh.advance(3_000)
@@ -45,8 +45,8 @@ test('whoever steals a name during a partition loses it when it heals, on all se
   expect(billy.session?.pendingMessages).toEqual([])
 })
 
-test('a key that has changed is not written to until the person trusts it', () => {
-  const { mesh, one, last } = three()
+test('messages to a user whose key has changed are held until the new key is trusted', () => {
+  const { mesh, one, last } = startMesh()
   const anna = mesh.join('a', 'Anna', one)
   const billy = mesh.join('b', 'Billy', last)
   mesh.advance(3_000)
@@ -68,8 +68,8 @@ test('a key that has changed is not written to until the person trusts it', () =
   expect(billy.keys.get('Anna')).toBe(keyNamed('a new laptop'))
 })
 
-test("a message that its sender's key did not seal is dropped, and said to be", () => {
-  const { mesh, one } = three()
+test("a message that is not sealed with its sender's key is dropped and reported", () => {
+  const { mesh, one } = startMesh()
   const anna = mesh.join('a', 'Anna', one)
   mesh.advance(3_000)
   const forge = (text: string) =>
@@ -84,8 +84,8 @@ test("a message that its sender's key did not seal is dropped, and said to be", 
   expect(anna.events.filter(event => event.type === 'forged')).toHaveLength(2)
 })
 
-test('a server that does without keys is left alone by who has one', () => {
-  const { mesh, one } = three()
+test('a client with a key refuses a server that does not ask for one', () => {
+  const { mesh, one } = startMesh()
   const anna = mesh.join('a', 'Anna', one)
   mesh.advance(3_000)
   const { session } = anna

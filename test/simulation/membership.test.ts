@@ -5,9 +5,9 @@ import { SimMesh, type SimServer } from '../support/simulation/sim-mesh.ts'
 const HOUR = 3_600_000
 const roster = (server: SimServer | undefined) => server?.core?.roster
 
-test('one address is enough to meet everyone, and everyone meets the newcomer', () => {
+test('a server that knows one address finds all servers, and all servers find it', () => {
   for (let seed = 1; seed <= 30; seed++) {
-    // The first knows nobody; each other knows one, by its address only.
+    // server-1 knows no other server; each of the others knows the address of one.
     const mesh = new SimMesh(seed, 5, {
       initialPeers: ({ id }) => {
         const n = Number(id.slice(-1))
@@ -22,12 +22,12 @@ test('one address is enough to meet everyone, and everyone meets the newcomer', 
   }
 })
 
-test('an address whose server is not there yet is asked again', () => {
+test('a seed address whose server is down is retried', () => {
   const mesh = new SimMesh(3, 2, {
     initialPeers: ({ id }) => ({ peers: [], seeds: id === 'server-2' ? ['http://server-1:1'] : [] }),
   })
   const [one, two] = mesh.servers
-  if (one === undefined || two === undefined) throw new Error('two')
+  if (one === undefined || two === undefined) throw new Error('expected two servers')
   mesh.crash(one)
   mesh.advance(20_000)
   mesh.join('b', 'Billy', two)
@@ -36,9 +36,9 @@ test('an address whose server is not there yet is asked again', () => {
   expect(roster(one)).toEqual(['Billy'])
 })
 
-test('a learned peer that is gone for an hour is forgotten by all, and not taught anew; a configured one never is', () => {
+test('all servers forget a discovered peer after an hour without it, but never a configured one', () => {
   const mesh = new SimMesh(5, 4, {
-    // 4 joins; the others have each other in their configs.
+    // server-4 joins by an address; the others have each other in their configs.
     initialPeers: ({ id }) => {
       const others = ['server-1', 'server-2', 'server-3'].filter(one => one !== id)
       const peers = others.map(id => ({ id, url: `http://${id}:1` }))
@@ -47,7 +47,7 @@ test('a learned peer that is gone for an hour is forgotten by all, and not taugh
   })
   mesh.advance(20_000)
   const [, two, three, four] = mesh.servers
-  if (two === undefined || three === undefined || four === undefined) throw new Error('four')
+  if (two === undefined || three === undefined || four === undefined) throw new Error('expected four servers')
   const anna = mesh.join('a', 'Anna', three)
   mesh.advance(5_000)
   const known = () =>
@@ -66,7 +66,7 @@ test('a learned peer that is gone for an hour is forgotten by all, and not taugh
   mesh.crash(four)
   mesh.crash(two)
   mesh.advance(HOUR / 2)
-  // One that comes back meanwhile is not told of who is gone.
+  // A server that restarts meanwhile does not learn of the dead one again.
   mesh.boot(two)
   mesh.advance(HOUR / 2 - 60_000)
   reconnect()

@@ -12,7 +12,7 @@ afterAll(stopAll)
 
 const sealer = () => new Sealer(generateKeyPairSync('ed25519').privateKey)
 
-async function mesh() {
+async function startMesh() {
   const folder = temporaryFolder()
   const ports = await freePorts(2)
   const file = join(folder, 'config.json')
@@ -29,32 +29,32 @@ async function mesh() {
   return { folder, ports, logs, client, identity, home }
 }
 
-test('messages reach all clients of both, and no server can read one', { timeout: 60_000 }, async () => {
-  const { folder, client, identity, logs } = await mesh()
+test('messages reach all clients of both users, and no server log contains a text', { timeout: 60_000 }, async () => {
+  const { folder, client, identity, logs } = await startMesh()
   const anna = client('Anna', 0, 'Anna', '--to', 'Billy')
   const billy = client('Billy', 1, 'Billy', '--to', 'Anna')
   await until(
     'both are online',
     () => anna.out.includes('online: Anna, Billy') && billy.out.includes('online: Anna, Billy'),
   )
-  // The same key on a second machine.
+  // Copies the key to a second machine.
   const exported = identity('Anna', 'export', '--user', 'Anna')
   await exported.waitForExit()
   writeFileSync(join(folder, 'anna.pem'), exported.out)
   const imported = identity('laptop', 'import', join(folder, 'anna.pem'), '--user', 'Anna')
   await imported.waitForExit()
   billy.child.stdin?.write('/key\n/key Carla\n')
-  await until('the words are shown', () => /\* the key of Billy: [a-z]+( [a-z]+){8}\n/.test(billy.out))
-  await until('and that there are none', () => billy.out.includes('* the key of Carla: not met yet'))
+  await until('the fingerprint is shown', () => /\* the key of Billy: [a-z]+( [a-z]+){8}\n/.test(billy.out))
+  await until('an unknown key is reported', () => billy.out.includes('* the key of Carla: not met yet'))
   const shown = identity('Anna', 'show', '--user', 'Anna')
   await shown.waitForExit()
   expect(imported.out).toBe(shown.out)
   expect(shown.out).toMatch(/^Anna\n[a-z]+( [a-z]+){8}\n[A-Za-z0-9_-]{43}\n$/)
   const laptop = client('Anna', 1, 'laptop')
-  await until('it is online', () => laptop.out.includes('online at'))
+  await until('the laptop is online', () => laptop.out.includes('online at'))
   anna.child.stdin?.write('a secret of ours\n')
   billy.child.stdin?.write('I keep it\n')
-  await until('all have all', () =>
+  await until('all clients show both messages', () =>
     [anna, billy, laptop].every(one => one.out.includes('a secret of ours') && one.out.includes('I keep it')),
   )
   for (const { out } of logs) {
@@ -64,10 +64,10 @@ test('messages reach all clients of both, and no server can read one', { timeout
   expect(readFileSync(join(folder, 'Anna/mesh-chat/Anna.known-keys'), 'utf8')).toContain('"user":"Billy"')
 })
 
-test('a thief of a name is turned away, and an import never takes the place of a key unasked', async () => {
-  const { client, identity, folder } = await mesh()
+test('another key cannot use a name that is online, and an import does not replace a key without --replace', async () => {
+  const { client, identity, folder } = await startMesh()
   const anna = client('Anna', 0)
-  await until('she is online', () => anna.out.includes('online at'))
+  await until('Anna is online', () => anna.out.includes('online at'))
   const thief = client('Anna', 1, 'thief')
   await thief.waitForExit()
   expect(thief.exitStatus?.code).toBe(1)
@@ -81,11 +81,11 @@ test('a thief of a name is turned away, and an import never takes the place of a
   expect(imported.out).toContain('--replace')
 })
 
-test('a proof is of use for its key, its name, its server and its connection, once', async () => {
-  const { ports } = await mesh()
+test('a proof is valid once, for its key, its name, its server and its connection', async () => {
+  const { ports } = await startMesh()
   const pair = generateKeyPairSync('ed25519')
   const me = new Sealer(pair.privateKey)
-  const hello = (socket: Socket, more: object = {}, user = 'Anna') =>
+  const identify = (socket: Socket, more: object = {}, user = 'Anna') =>
     socket.timeout(5_000).emitWithAck('identify', { user, client: 'test/1', protocol: 2, ...more })
   const connect = (n: number) =>
     io(`http://127.0.0.1:${ports[n]}`, { transports: ['websocket'], forceNew: true, reconnection: false })
@@ -94,12 +94,12 @@ test('a proof is of use for its key, its name, its server and its connection, on
     proof: key.sign(identificationText(user, challenge)),
   })
   const [one, other, elsewhere] = [connect(0), connect(0), connect(1)]
-  const { challenge } = await hello(one)
+  const { challenge } = await identify(one)
   expect(challenge).toMatchObject({ server: 'server-1' })
   const proven = prove(challenge)
   for (const socket of [other, elsewhere]) {
-    await hello(socket)
-    expect(await hello(socket, proven)).toMatchObject({ ok: false, code: 'unauthorized' })
+    await identify(socket)
+    expect(await identify(socket, proven)).toMatchObject({ ok: false, code: 'unauthorized' })
   }
   const wrong = [
     { key: sealer().key, proof: proven.proof },
@@ -108,14 +108,14 @@ test('a proof is of use for its key, its name, its server and its connection, on
     prove(challenge, 'Billy'),
   ]
   for (const shown of wrong) {
-    const { challenge: fresh } = await hello(one)
+    const { challenge: fresh } = await identify(one)
     expect(fresh.nonce).not.toBe(challenge.nonce)
-    expect(await hello(one, shown)).toMatchObject({ ok: false, code: 'unauthorized' })
+    expect(await identify(one, shown)).toMatchObject({ ok: false, code: 'unauthorized' })
   }
-  // Its time has passed: others were given since.
-  expect(await hello(one, proven)).toMatchObject({ ok: false, code: 'unauthorized' })
-  const { challenge: last } = await hello(one)
-  expect(await hello(one, prove(last))).toMatchObject({ ok: true, auth: 'key' })
+  // Newer challenges have replaced this one.
+  expect(await identify(one, proven)).toMatchObject({ ok: false, code: 'unauthorized' })
+  const { challenge: last } = await identify(one)
+  expect(await identify(one, prove(last))).toMatchObject({ ok: true, auth: 'key' })
   expect(createPublicKey(pair.privateKey as KeyObject).export({ format: 'jwk' }).x).toBe(me.key)
   for (const socket of [one, other, elsewhere]) socket.disconnect()
 })

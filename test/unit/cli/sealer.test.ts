@@ -12,7 +12,7 @@ const [anna, billy, mallory] = [sealer(), sealer(), sealer()]
 const plain: Message = { id: 'm1', at: 1_700_000_000_000.5, from: 'Anna', to: 'Billy', text: 'Grüße 👋\nof mine' }
 const sealed = { ...plain, text: anna.seal(plain, billy.key) }
 
-test('opens with the keys of its sender and its recipient, and with no other', () => {
+test('a sealed message opens with the keys of its sender and its recipient, and with no other', () => {
   expect(billy.open(sealed)).toBe(plain.text)
   expect(anna.open(sealed)).toBe(plain.text)
   expect(mallory.open(sealed)).toBeUndefined()
@@ -23,12 +23,12 @@ test('opens with the keys of its sender and its recipient, and with no other', (
   expect(billy.open({ ...empty, text: anna.seal(empty, billy.key) })).toBe('')
 })
 
-test('opens also where its text is not whole Unicode', () => {
+test('a text with an unpaired surrogate opens with the replacement character in its place', () => {
   const odd = { ...plain, text: 'half \ud83d of an emoji' }
   expect(billy.open({ ...odd, text: anna.seal(odd, billy.key) })).toBe('half \ufffd of an emoji')
 })
 
-test('altered in any way, it does not open', () => {
+test('a sealed message that was altered in any way does not open', () => {
   const { id, at, from, to } = plain
   for (const other of [{ id: 'm2' }, { at: at + 1 }, { from: 'Carla' }, { to: 'Carla' }]) {
     expect(billy.open({ ...sealed, ...other }), JSON.stringify(other)).toBeUndefined()
@@ -59,27 +59,27 @@ test('altered in any way, it does not open', () => {
   }
 })
 
-test('its recipient, who shares the secret, cannot write in the name of its sender', () => {
-  // What Billy seals is signed by Billy, whatever key he puts in front.
+test('its recipient, who shares the secret, cannot forge a message from its sender', () => {
+  // Billy's seal carries Billy's signature, whatever key is named in front of it.
   const forged = billy.seal({ ...plain, text: 'I owe Billy 1,000' }, anna.key)
   const body = parseSealedText(forged)?.body ?? ''
   expect(anna.open({ ...plain, text: formatSealedText(anna.key, billy.key, body) })).toBeUndefined()
 })
 
-test('a key taken over to the curve of agreement is a pair there', () => {
+test('an Ed25519 key pair converted to X25519 is a pair there, too', () => {
   const seed = Buffer.alloc(32, 7)
   const montgomery = ed25519.utils.toMontgomery(ed25519.getPublicKey(seed))
   expect(x25519.getPublicKey(ed25519.utils.toMontgomerySecret(seed))).toEqual(montgomery)
 })
 
-test("what siblings tell each other opens with the user's own key only", () => {
+test("a sealed frame between siblings opens with the user's own key only", () => {
   const body = anna.sealForSiblings('{"type":"compare"}')
   expect(anna.openFromSibling(body)).toBe('{"type":"compare"}')
   expect(billy.openFromSibling(body)).toBeUndefined()
   expect(anna.openFromSibling('{"type":"compare"}')).toBeUndefined()
 })
 
-test('a key in words: nine of them, the same everywhere', () => {
+test('a fingerprint is nine words, the same for the same key', () => {
   expect(fingerprint('A'.repeat(43))).toMatch(/^[a-z]+( [a-z]+){8}$/)
   expect(fingerprint('A'.repeat(43))).toBe(fingerprint('A'.repeat(43)))
   expect(fingerprint(anna.key)).not.toBe(fingerprint(billy.key))

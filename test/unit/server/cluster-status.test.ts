@@ -5,9 +5,9 @@ import type { Refusal } from '../../../src/protocol/messages.ts'
 import { type ClusterStatus, clusterStatusSchema, type ServerStatus } from '../../../src/protocol/status.ts'
 import { ServerHarness } from '../../support/server-harness.ts'
 
-/** A server with an open link to server-2. */
-function linked(more: ConstructorParameters<typeof ServerHarness>[1] = {}) {
-  const harness = new ServerHarness({}, more)
+/** A server with an open link to server-2, numbered 900. */
+function setUp(options: ConstructorParameters<typeof ServerHarness>[1] = {}) {
+  const harness = new ServerHarness({}, options)
   const introduction = { id: 'server-2', incarnation: 'server-2#1', protocol: 2 }
   harness.step({ type: 'dialled', peer: 'server-2', link: 900, introduction, holds: { seq: 0 } })
   let calls = 1_000
@@ -18,8 +18,8 @@ function linked(more: ConstructorParameters<typeof ServerHarness>[1] = {}) {
       harness.step({ type: 'survey', connection, call })
       return () => harness.answers.get(call) as ClusterStatus | Refusal | undefined
     },
-    /** The numbers of the surveys that the peer was asked for. */
-    asked: () =>
+    /** The numbers of the requests sent to the peer. */
+    requested: () =>
       harness.effects.flatMap(one =>
         one.type === 'send' && one.frame.event === 'survey' && one.link === 900 ? [one.frame.payload.number] : [],
       ),
@@ -44,37 +44,37 @@ const status: ServerStatus = {
 }
 const code = (answer: ClusterStatus | Refusal | undefined) => (answer?.ok === false ? answer.code : undefined)
 
-test('a peer speaks for itself only, for this life of it, to this question, and once', () => {
-  const { harness, ask, asked, answer } = linked()
+test('an answer counts once, for the peer of the link it came over, its current incarnation, and the current request', () => {
+  const { harness, ask, requested, answer } = setUp()
   const introduction = { id: 'server-3', incarnation: 'server-3#1', protocol: 2 }
   harness.step({ type: 'learn', member: { id: 'server-3', url: 'http://127.0.0.1:3' } })
   harness.step({ type: 'dialled', peer: 'server-3', link: 901, introduction, holds: { seq: 0 } })
-  const told = ask(harness.join('Anna'))
-  const [number = 0] = asked()
+  const result = ask(harness.join('Anna'))
+  const [number = 0] = requested()
   answer({ number, status: { ...status, server: 'server-1' } })
   answer({ number, status: { ...status, server: 'server-3', incarnation: 'server-3#1' } })
   answer({ number, status: { ...status, incarnation: 'server-2#0' } })
   answer({ number: number + 1, status })
-  // On the link that it dialled itself, a peer answers nothing.
+  // Answers come over the link that this server dialled only.
   answer({ number, status }, harness.acceptLink('server-2'))
   answer({ number, status: { ...status, users: 3 } })
   answer({ number, status: { ...status, users: 4 } })
-  expect(told()).toBeUndefined()
+  expect(result()).toBeUndefined()
   answer({ number, status: { ...status, server: 'server-3', incarnation: 'server-3#1', users: 5 } }, 901)
-  const survey = clusterStatusSchema.parse(told())
-  expect(survey.servers.map(one => [one.id, one.status?.users])).toEqual([
+  const clusterStatus = clusterStatusSchema.parse(result())
+  expect(clusterStatus.servers.map(one => [one.id, one.status?.users])).toEqual([
     ['server-1', 1],
     ['server-2', 3],
     ['server-3', 5],
   ])
 })
 
-test('who asks while others wait, waits with them', () => {
-  const { harness, ask, asked } = linked()
+test('a request made while another is open gets the same answer', () => {
+  const { harness, ask, requested } = setUp()
   const first = ask(harness.join('Anna'))
   harness.advance(700)
   const second = ask(harness.join('Billy'))
-  expect(asked()).toEqual([1])
+  expect(requested()).toEqual([1])
   harness.advance(299)
   expect(first() ?? second()).toBeUndefined()
   harness.advance(1)
@@ -82,44 +82,44 @@ test('who asks while others wait, waits with them', () => {
   expect(second()).toBe(first())
 })
 
-test('a connection asks once a second; a known one and, where names are open, a stranger', () => {
-  const { harness, ask, asked } = linked()
+test('a connection may request the status once a second, with `auth: open` before it identifies, too', () => {
+  const { harness, ask, requested } = setUp()
   for (const connection of [harness.join('Anna'), harness.connect()]) {
-    const told = ask(connection)
+    const result = ask(connection)
     harness.advance(999)
     expect(code(ask(connection)())).toBe('rate-limited')
     harness.advance(1)
-    expect(told()?.ok).toBe(true)
+    expect(result()?.ok).toBe(true)
     expect(code(ask(connection)())).toBeUndefined()
     harness.advance(1_000)
   }
-  expect(asked()).toEqual([1, 2, 3, 4])
+  expect(requested()).toEqual([1, 2, 3, 4])
   expect(code(ask(12_345)())).toBe('not-identified')
 })
 
-test('where names have to be proven, a stranger is told on the machine itself only', () => {
-  const { harness, ask } = linked({ auth: 'token' })
+test('where users must authenticate, an unidentified connection gets the status from loopback only', () => {
+  const { harness, ask } = setUp({ auth: 'token' })
   expect(code(ask(harness.connect('192.0.2.1'))())).toBe('unauthorized')
   expect(code(ask(harness.connect())())).toBe('unauthorized')
   for (const address of ['127.0.0.1', '::ffff:127.0.0.1', '::1']) {
-    const told = ask(harness.connect(address))
+    const result = ask(harness.connect(address))
     harness.advance(1_000)
-    expect(told()?.ok, address).toBe(true)
+    expect(result()?.ok, address).toBe(true)
   }
-  const known = harness.connect('192.0.2.1')
-  harness.identify(known, 'Anna', 2, { kind: 'token', user: 'Anna', expires: Number.MAX_SAFE_INTEGER })
-  const told = ask(known)
+  const identified = harness.connect('192.0.2.1')
+  harness.identify(identified, 'Anna', 2, { kind: 'token', user: 'Anna', expires: Number.MAX_SAFE_INTEGER })
+  const result = ask(identified)
   harness.advance(1_000)
-  expect(told()?.ok).toBe(true)
+  expect(result()?.ok).toBe(true)
 })
 
-test('what is refused is counted, and who confirms nothing is slow', () => {
-  const { harness } = linked()
+test('rejected messages and slow consumers are counted', () => {
+  const { harness } = setUp()
   const anna = harness.join('Anna')
   const billy = harness.join('Billy')
   harness.im(anna, '')
   for (let n = 0; n < 101; n++) harness.im(anna, 'Billy')
-  // Each of them is behind: Anna with what she sees of her own.
+  // Both have unconfirmed messages: Anna gets an echo of her own.
   harness.step({ type: 'got', connection: anna, count: 1 })
   const began = harness.now
   harness.advance(2_000)
@@ -136,8 +136,8 @@ test('what is refused is counted, and who confirms nothing is slow', () => {
   expect(harness.server.status.draining).toBe(true)
 })
 
-test('what a peer passes on is counted by the message, what it may not pass on is not', () => {
-  const { harness } = linked()
+test('each forwarded message is counted, but not one whose sender is not a user of the peer', () => {
+  const { harness } = setUp()
   const link = harness.acceptLink('server-2')
   harness.join('Anna')
   const incarnation = 'server-2#1'
@@ -151,28 +151,28 @@ test('what a peer passes on is counted by the message, what it may not pass on i
   expect(harness.server.status).toMatchObject({ forwarded: 2, delivered: 2, accepted: 0 })
 })
 
-test('of a mesh so large that all links would be too much, the first tell theirs', () => {
+test('in a mesh with too many links for one answer, only the first servers list their links', () => {
   const ids = Array.from({ length: 30 }, (_, at) => `peer-${at}`)
-  const { harness, ask } = linked({ peers: ids.map(id => ({ id, url: 'http://127.0.0.1:2' })) })
+  const { harness, ask } = setUp({ peers: ids.map(id => ({ id, url: 'http://127.0.0.1:2' })) })
   for (const [at, id] of ids.entries()) {
     const introduction = { id, incarnation: `${id}#1`, protocol: 2 }
     harness.step({ type: 'dialled', peer: id, link: 100 + at, introduction, holds: { seq: 0 } })
   }
-  const told = ask(harness.join('Anna'))
+  const result = ask(harness.join('Anna'))
   const link = { outbound: 'open' as const, inbound: true, users: 0, held: 0 }
   const links = Array.from({ length: 1_000 }, (_, at) => ({ ...link, peer: `peer-${at}` }))
   for (const [at, id] of ids.entries()) {
     const payload = { number: 1, status: { ...status, server: id, incarnation: `${id}#1`, users: at, links } }
     harness.step({ type: 'frame', link: 100 + at, frame: { event: 'status', payload } })
   }
-  const { servers } = clusterStatusSchema.parse(told())
+  const { servers } = clusterStatusSchema.parse(result())
   expect(servers.slice(1).map(({ status }) => status?.users)).toEqual(ids.map((_, at) => at))
   const counts = servers.map(({ status }) => status?.links.length)
   expect(counts).toEqual([30, ...Array(19).fill(1_000), ...Array(11).fill(0)])
 })
 
-test('an echo that tells no time, or one that is yet to come, says nothing of the way', () => {
-  const { harness } = linked()
+test('a heartbeat echo without a time, or with one in the future, gives no round-trip time', () => {
+  const { harness } = setUp()
   const echo = (at?: number) => {
     const payload = { incarnation: 'first', seq: 0, ...(at === undefined ? {} : { at }) }
     harness.step({ type: 'frame', link: 900, frame: { event: 'beat', payload } })

@@ -12,8 +12,8 @@ function setUp() {
   const harness = new ServerHarness({}, { auth: 'key' })
   const link = harness.acceptLink('server-2', 'key')
   let seq = 0
-  /** What a peer tells of its users. */
-  const told = (...changes: PresenceEntry[]) => {
+  /** The peer announces its users: a snapshot first, then deltas. */
+  const announce = (...changes: PresenceEntry[]) => {
     const incarnation = 'server-2#1'
     const payload =
       seq === 0
@@ -25,16 +25,16 @@ function setUp() {
     const connection = harness.connect()
     return { connection, answer: harness.identify(connection, user, 2, keyed(key)) }
   }
-  return { harness, told, join, link }
+  return { harness, announce, join, link }
 }
 
-test('gives a name that is online to its key only, here and on peers', () => {
-  const { harness, told, join } = setUp()
+test('a name that is online here or on a peer is given to its key only', () => {
+  const { harness, announce, join } = setUp()
   const anna = join('Anna', ANNA)
   expect(anna.answer).toMatchObject({ ok: true, auth: 'key' })
   expect(join('Anna', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
   expect(join('Anna', ANNA).answer).toMatchObject({ ok: true })
-  told(['Billy', 1, keyNamed('Billy'), 1])
+  announce(['Billy', 1, keyNamed('Billy'), 1])
   expect(join('Billy', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
   expect(join('Billy', keyNamed('Billy')).answer).toMatchObject({ ok: true })
   const stranger = harness.connect()
@@ -42,19 +42,19 @@ test('gives a name that is online to its key only, here and on peers', () => {
   expect(harness.identify(stranger, 'Carla', 1)).toMatchObject({ ok: false, code: 'unauthorized' })
 })
 
-test('frees it when its last connection is gone', () => {
-  const { harness, told, join } = setUp()
+test('a name is free again after its last connection is gone', () => {
+  const { harness, announce, join } = setUp()
   const { connection } = join('Anna', ANNA)
   harness.step({ type: 'disconnected', connection })
   expect(join('Anna', MALLORY).answer).toMatchObject({ ok: true })
-  told(['Billy', 1, keyNamed('Billy'), 1])
-  told(['Billy', 0])
+  announce(['Billy', 1, keyNamed('Billy'), 1])
+  announce(['Billy', 0])
   expect(join('Billy', MALLORY).answer).toMatchObject({ ok: true })
 })
 
-test('holds a name through the grace period of a peer that is out of sight', () => {
-  const { harness, told, join, link } = setUp()
-  told(['Billy', 1, keyNamed('Billy'), 1])
+test('a name stays claimed through the grace period of an unreachable peer', () => {
+  const { harness, announce, join, link } = setUp()
+  announce(['Billy', 1, keyNamed('Billy'), 1])
   harness.step({ type: 'link-closed', link, reason: 'cut' })
   harness.advance(4_000)
   expect(join('Billy', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
@@ -62,54 +62,54 @@ test('holds a name through the grace period of a peer that is out of sight', () 
   expect(join('Billy', MALLORY).answer).toMatchObject({ ok: true })
 })
 
-test('settles two holders by the older claim, and tells the younger why', () => {
-  const { harness, told, join } = setUp()
+test('the older of two claims wins, and the connection with the younger one is refused with a reason', () => {
+  const { harness, announce, join } = setUp()
   const { connection } = join('Anna', MALLORY)
-  told(['Anna', 1, ANNA, harness.wallOffset + harness.now + 1_000])
+  announce(['Anna', 1, ANNA, harness.wallOffset + harness.now + 1_000])
   expect(harness.closed.size).toBe(0)
-  told(['Anna', 1, ANNA, harness.wallOffset])
+  announce(['Anna', 1, ANNA, harness.wallOffset])
   expect([...harness.closed.keys()]).toEqual([connection])
   expect(harness.refusalCodes(connection)).toEqual(['name-taken'])
 })
 
-test('takes over no time that a peer invents for a key: who holds the name here is not younger for it', () => {
-  const { harness, told, join } = setUp()
-  told(['Anna', 1, ANNA, Number.MAX_SAFE_INTEGER])
+test('a claim time invented by a peer does not make the claim of the same key here younger', () => {
+  const { harness, announce, join } = setUp()
+  announce(['Anna', 1, ANNA, Number.MAX_SAFE_INTEGER])
   const { connection } = join('Anna', ANNA)
-  // The peer goes on, and a thief takes the name there, a little later than she did here.
-  told(['Anna', 1, MALLORY, harness.wallOffset + harness.now + 1_000])
+  // At the peer, another key claims the name a little later than Anna did here.
+  announce(['Anna', 1, MALLORY, harness.wallOffset + harness.now + 1_000])
   expect(harness.closed.has(connection)).toBe(false)
   expect(join('Anna', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
 })
 
-test('a name that passes to another key in one turn of its server has passed here, too', () => {
-  const { harness, told, join } = setUp()
+test('a name that changes its key within one event-loop turn of its server changes here, too', () => {
+  const { harness, announce, join } = setUp()
   const asker = join('Billy', keyNamed('Billy')).connection
   const holder = () => {
     harness.step({ type: 'key', connection: asker, user: 'Anna', call: 900 })
     return harness.answers.get(900)
   }
-  told(['Anna', 1, ANNA, 1])
+  announce(['Anna', 1, ANNA, 1])
   expect(holder()).toEqual({ ok: true, key: ANNA })
-  told(['Anna', 1, MALLORY, 2])
+  announce(['Anna', 1, MALLORY, 2])
   expect(holder()).toEqual({ ok: true, key: MALLORY })
-  told(['Anna', 0])
+  announce(['Anna', 0])
   expect(holder()).toEqual({ ok: true })
 })
 
-test('takes only what its sender has sealed, and gives it only to the key for which it is', () => {
+test('only messages sealed by their sender are accepted, and only the key they are sealed for receives them', () => {
   const { harness, join } = setUp()
   const anna = join('Anna', ANNA).connection
   const billy = join('Billy', keyNamed('Billy')).connection
   const message = (to: string) =>
     new PlainIdentity('Anna').seal({ id: 'x', at: 1, from: 'Anna', to: 'Billy', text: 'hi' }, to)
-  const told = () =>
+  const recipients = () =>
     harness.effects.splice(0).flatMap(one => (one.type === 'emit' && one.message.event === 'im' ? [...one.to] : []))
   expect(harness.im(anna, 'Billy', 'hi')).toMatchObject({ ok: false, code: 'not-sealed' })
   expect(harness.im(billy, 'Anna', message(ANNA))).toMatchObject({ ok: false, code: 'not-sealed' })
-  told()
+  recipients()
   expect(harness.im(anna, 'Billy', message(MALLORY))).toEqual({ ok: true, delivered: 0 })
-  expect(told()).toEqual([anna])
+  expect(recipients()).toEqual([anna])
   harness.im(anna, 'Billy', message(keyNamed('Billy')))
-  expect(told()).toEqual([billy, anna])
+  expect(recipients()).toEqual([billy, anna])
 })

@@ -4,7 +4,7 @@ import { ServerHarness } from '../../support/server-harness.ts'
 
 const address = (n: number) => ({ id: `server-${n}`, url: `http://127.0.0.1:${n}` })
 
-test('new peers are dialled, removed ones dropped and refused, and the others keep their links', () => {
+test('new peers are dialled, removed ones are disconnected and refused, and the others keep their links', () => {
   const harness = new ServerHarness({})
   const [two, three] = [harness.acceptLink('server-2'), harness.acceptLink('server-3')]
   const snapshot = (incarnation: string, user: string) => {
@@ -27,7 +27,7 @@ test('new peers are dialled, removed ones dropped and refused, and the others ke
   expect(harness.effects).toContainEqual(expect.objectContaining({ type: 'dial', peer: 'server-4' }))
   const again = harness.acceptLink('server-2')
   expect(harness.effects).toContainEqual(expect.objectContaining({ type: 'refuse', link: again, code: 'removed' }))
-  // Not by hearsay either.
+  // Gossip does not bring a removed peer back.
   harness.effects.length = 0
   harness.step({ type: 'frame', link: three, frame: { event: 'members', payload: [address(2)] } })
   harness.advance(5_000)
