@@ -9,7 +9,7 @@ import { sleep, startMesh } from './support/servers.ts'
 import { Terminal } from './support/terminal.ts'
 
 const BUILD = fileURLToPath(new URL('..', import.meta.url))
-/** The client as it is shipped. */
+/** The bundled client, as shipped in the package. */
 const CLIENT = packageFile('dist/cli/main.js')
 const SIZES = [
   { columns: 80, rows: 24, keyLimit: 16 },
@@ -17,7 +17,7 @@ const SIZES = [
 ]
 const YARDSTICK_NAME = 'bare Ink'
 
-/** A state folder in which Anna has so many messages with Billy. */
+/** Creates a state folder with this number of messages between Anna and Billy. */
 function writeHistory(messages: number): string {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-bench-'))
   mkdirSync(join(folder, 'mesh-chat'))
@@ -48,7 +48,8 @@ async function measureKeyLatency(terminal: Terminal, count: number): Promise<num
 
 export const screen: Benchmark = {
   name: 'screen',
-  about: 'the client in a terminal, 100,000 messages on disk, beside a bare Ink program that redraws as many cells',
+  about:
+    'the client in a terminal with 100,000 messages on disk, compared to a bare Ink program that draws as many cells',
   async run(small) {
     const [rounds, count, seconds] = small ? [1, 5, 1] : [5, 60, 5]
     const mesh = await startMesh(1)
@@ -64,7 +65,7 @@ export const screen: Benchmark = {
       })
     const measures: Measure[] = []
     try {
-      // The index is made once.
+      // The first start builds the history index; it is not measured.
       const first = client(full, 80, 24)
       await first.waitForText('write to Billy')
       first.stop()
@@ -130,7 +131,7 @@ export const screen: Benchmark = {
             name: `memory, ${at}`,
             unit: 'MB',
             samples: rss,
-            yardstick: { name: 'nothing on disk', samples: emptyRss },
+            yardstick: { name: 'empty history', samples: emptyRss },
             aim: { atMost: 1.3 },
           },
         )

@@ -142,9 +142,7 @@ describe('a rogue peer', () => {
         answer({ ok: true, proof, holds: { seq: 0 } })
       })
     })
-    await until('the server detects the other id', () =>
-      /Peer: server-2 .*server-9/.test(server.out),
-    )
+    await until('the server detects the other id', () => /Peer: server-2 .*server-9/.test(server.out))
     expect(server.out).not.toContain('Outbound connection to peer: server-2')
     await listening.close()
   })
