@@ -123,7 +123,7 @@ class CountedMesh {
     return node
   }
 
-  /** Runs until no packet is on its way. Each input is an event-loop turn of its own. */
+  /** Runs until no packet is on its way. Each input is a separate event-loop turn. */
   #drainQueue(): void {
     for (let at = 0; at < this.#queue.length; at++) {
       const [node, input] = this.#queue[at] as [MeshNode, Input]

@@ -23,7 +23,8 @@ async function tryMutant(mutant: Mutant, code: string): Promise<{ caught: boolea
   const { outcome, played } = result
   const problem = 'problem' in result ? `: ${result.problem}` : ''
   const caught = outcome === 'violated' || (outcome === 'hung' && mutant.hangs !== undefined)
-  return { caught, line: `${mutant.name}: ${outcome} after ${played} schedules${problem}` }
+  const verdict = outcome === 'passed' ? 'survived' : outcome
+  return { caught, line: `${mutant.name}: ${verdict} after ${played} schedules${problem}` }
 }
 
 test(`the simulation catches all ${MUTANTS.length} mutants of the core`, { timeout: 0 }, async () => {

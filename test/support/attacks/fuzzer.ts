@@ -18,10 +18,10 @@ interface RawEngine {
 }
 
 const OPEN_CONNECTIONS = 40
-/** Opening a connection may take this long before it is used as it is, ms. */
+/** A connection is used after this long even if its handshake has not ended, ms. */
 const OPEN_TIMEOUT_MS = 2_000
 /** Kinds of connections; a kind listed twice is opened twice as often. */
-const KINDS = ['stranger', 'stranger', 'user', 'user', 'unproven', 'peer', 'peer', 'raw', 'tcp'] as const
+const KINDS = ['unidentified', 'unidentified', 'user', 'user', 'unproven', 'peer', 'peer', 'raw', 'tcp'] as const
 
 export class Fuzzer {
   readonly #random: Random

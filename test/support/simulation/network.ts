@@ -37,7 +37,7 @@ export class SimSocket {
   readonly undelivered: [(() => void)[], (() => void)[]] = [[], []]
   /** Whether the packets that a side sent before it was killed are lost. */
   readonly losesSent: [boolean, boolean] = [false, false]
-  /** Whether one side is gone without the other being told. */
+  /** Whether one side is gone without the other having been notified. */
   hasSilentSide = false
   /** Whether transport pings detect a dead socket; without them, the core's heartbeats must. */
   readonly hasPings: boolean
@@ -57,8 +57,8 @@ export class Network {
   /** Chooses latency and jitter for a new socket, ms. */
   nextLatency: () => [number, number]
   /**
-   * Whether frames between servers are lost: all of them in a cut, 5 % at any other time. TCP never does this; it
-   * stands for bugs of a transport.
+   * Whether frames between servers are lost: all of them in a cut, 5 % at any other time. TCP never loses data
+   * like this; it simulates bugs of a transport.
    */
   isLossy = false
   readonly #timeline: Timeline
@@ -85,7 +85,7 @@ export class Network {
     if (socket.open[side]) this.#transmit(socket, side, deliver, kind)
   }
 
-  /** A process closes its side; the other side is told after all packets sent before. */
+  /** A process closes its side; the other side is notified after it has received all packets sent before. */
   hangUp(socket: SimSocket, side: Side, reason: string): void {
     if (!socket.open[side]) return
     socket.open[side] = false

@@ -59,7 +59,7 @@ export class Recorder {
   }
 
   /**
-   * A server writes a message to one connection no more often than clients sent it.
+   * Checks that a server writes a message to one connection at most as often as clients sent it.
    * @param times how often it wrote it so far, this time included
    */
   checkWrite(writer: string, message: Message, times: number): void {
@@ -68,11 +68,11 @@ export class Recorder {
     }
   }
 
-  /** When a sender is told that a message was delivered, a client of its recipient has it on disk. */
+  /** Checks that a message reported to its sender as delivered is on the disk of a client of its recipient. */
   checkDelivered(sender: string, id: string): void {
     const to = this.composed.get(id)?.message.to
     if (!this.clients.some(({ user, history }) => user === to && history.has(id))) {
-      this.addProblem(`${sender} is told that ${id} was delivered, but no client of ${to} has it`)
+      this.addProblem(`${sender} shows ${id} as delivered, but no client of ${to} has it`)
     }
   }
 

@@ -37,7 +37,7 @@ export class Timeline {
     heap[place] = entry
   }
 
-  /** Runs the events until `end`, ms. Throws when so many events fall on one moment that time cannot pass. */
+  /** Runs the events until `end`, ms. Throws when events of one moment create further ones endlessly. */
   runUntil(end: number): void {
     for (let next = this.#heap[0]; next !== undefined && next.at <= end; next = this.#heap[0]) {
       this.#removeFirst()

@@ -37,9 +37,9 @@ test('a name that is online here or on a peer is given to its key only', () => {
   announce(['Billy', 1, keyNamed('Billy'), 1])
   expect(join('Billy', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
   expect(join('Billy', keyNamed('Billy')).answer).toMatchObject({ ok: true })
-  const stranger = harness.connect()
-  expect(harness.identify(stranger, 'Carla')).toMatchObject({ ok: false, code: 'unauthorized' })
-  expect(harness.identify(stranger, 'Carla', 1)).toMatchObject({ ok: false, code: 'unauthorized' })
+  const unidentified = harness.connect()
+  expect(harness.identify(unidentified, 'Carla')).toMatchObject({ ok: false, code: 'unauthorized' })
+  expect(harness.identify(unidentified, 'Carla', 1)).toMatchObject({ ok: false, code: 'unauthorized' })
 })
 
 test('a name is free again after its last connection is gone', () => {
