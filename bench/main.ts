@@ -28,7 +28,7 @@ if (unknown !== undefined) program.error(`unknown benchmark: ${unknown}; run wit
 const all: Record<string, Result[]> = {}
 for (const benchmark of benchmarks) {
   if (program.args.length > 0 && !program.args.includes(benchmark.name)) continue
-  console.log(`\n${benchmark.name}: ${benchmark.about}\n`)
+  console.log(`\n${benchmark.name}${small ? ' (small load)' : ''}: ${benchmark.about}\n`)
   const results = (await benchmark.run(small)).map(evaluate)
   if (small) for (const result of results) delete result.met
   console.log(table(results))

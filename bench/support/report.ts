@@ -53,6 +53,7 @@ export function evaluate(measure: Measure): Result {
 
 function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return '-'
+  if (value === 0) return '0'
   const size = Math.abs(value)
   return size >= 1_000
     ? Math.round(value).toLocaleString('en')
@@ -63,6 +64,13 @@ function formatNumber(value: number): string {
         : size >= 1
           ? value.toFixed(2)
           : value.toFixed(3)
+}
+
+/** The median, with the range of several different samples. */
+function formatSamples(samples: readonly number[]): string {
+  const [least, most] = [Math.min(...samples), Math.max(...samples)]
+  const middle = formatNumber(median(samples))
+  return least === most ? middle : `${middle} (${formatNumber(least)} to ${formatNumber(most)})`
 }
 
 function describeTarget({ aim, limit, yardstick }: Measure): string {
@@ -78,17 +86,12 @@ function describeTarget({ aim, limit, yardstick }: Measure): string {
 export function table(results: readonly Result[]): string {
   const rows = [['measure', 'unit', 'mesh-chat', 'yardstick', 'ratio', 'target', '']]
   for (const result of results) {
-    const { yardstick, spread, ratio, met } = result
-    const other = yardstick?.samples ?? []
+    const { yardstick, ratio, met } = result
     rows.push([
       result.name,
       result.unit,
-      spread[0] === spread[1]
-        ? formatNumber(result.median)
-        : `${formatNumber(result.median)} (${formatNumber(spread[0])} to ${formatNumber(spread[1])})`,
-      yardstick === undefined
-        ? ''
-        : `${yardstick.name}: ${formatNumber(median(other))} (${formatNumber(Math.min(...other))} to ${formatNumber(Math.max(...other))})`,
+      formatSamples(result.samples),
+      yardstick === undefined ? '' : `${yardstick.name}: ${formatSamples(yardstick.samples)}`,
       ratio === undefined ? '' : formatNumber(ratio),
       describeTarget(result),
       met === undefined ? '' : met ? '✓' : '✗',
