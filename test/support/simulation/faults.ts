@@ -17,7 +17,7 @@ export interface Scenario {
 interface Action {
   /** How often it is chosen, relative to the other actions. */
   weight: number
-  /** Returns a line for the transcript; undefined or empty: none. */
+  /** Returns a line for the transcript; undefined: none. */
   run: (scenario: Scenario) => string | undefined
 }
 
@@ -28,28 +28,29 @@ function pickOne<T>({ mesh }: Scenario, from: readonly T[]): T | undefined {
   return from.length === 0 ? undefined : pick(mesh.random, from)
 }
 
-function sendHello(client: SimClient | undefined, to: string, times = 1): string | undefined {
-  if (client === undefined) return undefined
-  for (let n = 0; n < times; n++) client.send(to, 'hello')
-  return ''
+/** Sends messages, if there is a client. The recorder writes the lines of the transcript. */
+function sendHello(client: SimClient | undefined, to: string, times = 1): undefined {
+  for (let n = 0; n < times; n++) client?.send(to, 'hello')
+  return undefined
 }
 
 const TERMINATION_MODES: readonly TerminationMode[] = ['orderly', 'reset', 'silent']
 
-export const ACTIONS: Readonly<Record<string, Action>> = {
-  say: {
+/** Everything that can happen in a schedule. */
+export const ACTIONS = {
+  send: {
     weight: 10,
     run: scenario =>
       sendHello(pickOne(scenario, responsive(scenario.mesh.clients)), pick(scenario.mesh.random, scenario.users)),
   },
-  sayToSelf: {
+  sendToSelf: {
     weight: 1,
     run: scenario => {
       const client = pickOne(scenario, responsive(scenario.mesh.clients))
       return sendHello(client, client?.user ?? '')
     },
   },
-  saySeveral: {
+  sendSeveral: {
     weight: 2,
     run: scenario => {
       const { random } = scenario.mesh
@@ -71,12 +72,12 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       )
     },
   },
-  sayAllAtOnce: {
+  sendFromAll: {
     weight: 1,
     run: scenario => {
       const to = pick(scenario.mesh.random, scenario.users)
       for (const client of responsive(scenario.mesh.clients)) client.send(to, 'hello')
-      return ''
+      return undefined
     },
   },
   join: {
@@ -98,7 +99,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       return client && `${client.name} quits`
     },
   },
-  killClient: {
+  killClientBetweenEffects: {
     weight: 1,
     run: scenario => {
       const client = pickOne(scenario, responsive(scenario.mesh.clients))
@@ -106,7 +107,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       return client && `${client.name} is killed after its next few effects`
     },
   },
-  unplugClient: {
+  killClientAtOnce: {
     weight: 0.5,
     run: scenario => {
       const client = pickOne(scenario, responsive(scenario.mesh.clients))
@@ -160,7 +161,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       return `the machine of ${server.id} and its clients reboots`
     },
   },
-  talkOverReboot: {
+  sendAcrossReboot: {
     weight: 0.7,
     run: scenario => {
       const { mesh, users } = scenario
@@ -178,7 +179,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       )
       client.send(to, 'before')
       mesh.advance(random() * 120)
-      if (!client.running) return ''
+      if (!client.running) return undefined
       mesh.crash(server, 'reset')
       server.boot()
       client.kill('orderly')
@@ -297,7 +298,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       return `the clock of ${process.name} jumps to ${Math.round(process.skew)} ms ahead of the true time`
     },
   },
-}
+} satisfies Readonly<Record<string, Action>>
 
 function freeze({ mesh }: Scenario, process: SimClient | SimMesh['servers'][number] | undefined): string | undefined {
   if (process === undefined) return undefined

@@ -85,7 +85,7 @@ function setUp(seed: number, transcript: boolean): Scenario {
   network.isLossy = random() < 0.3
   const scenario = { mesh, users, maxClients: large ? 20 : medium ? 8 : 4, maxSkew: { server, client }, mayStayDown }
   const first = large ? between(random, 4, 16) : seed % GENTLE_EVERY === 0 ? 4 : between(random, 1, 3)
-  for (let n = 0; n < first; n++) ACTIONS.join?.run(scenario)
+  for (let n = 0; n < first; n++) ACTIONS.join.run(scenario)
   return scenario
 }
 
@@ -96,9 +96,9 @@ function setUp(seed: number, transcript: boolean): Scenario {
 function runActions(scenario: Scenario): void {
   const { mesh } = scenario
   const { random, recorder } = mesh
-  const weights = Object.entries(ACTIONS).map(([name, { weight }]) => {
-    const preference = name === 'say' ? 1 : pick(random, [0, 0.5, 1, 3])
-    return { name, weight: weight * preference }
+  const weights = Object.entries(ACTIONS).map(([name, action]) => {
+    const preference = name === 'send' ? 1 : pick(random, [0, 0.5, 1, 3])
+    return { action, weight: action.weight * preference }
   })
   const total = weights.reduce((sum, { weight }) => sum + weight, 0)
   const pace = pick(random, [30, 300, 1_500, 4_000])
@@ -111,8 +111,8 @@ function runActions(scenario: Scenario): void {
       remaining -= weight
       return remaining < 0
     })
-    const line = chosen && ACTIONS[chosen.name]?.run(scenario)
-    if (line) recorder.log('*', line)
+    const line = chosen?.action.run(scenario)
+    if (line !== undefined) recorder.log('*', line)
     // Mixed paces: some actions happen almost at once, some far apart.
     mesh.advance(random() < 0.15 ? random() * 6_000 : random() * pace)
   }
@@ -137,9 +137,9 @@ function runGentleActions(scenario: Scenario): void {
     recorder.log('*', `the link from ${one.id} to ${other.id} breaks`)
     const stalls = random() < 0.4
     if (stalls) stallServer(mesh, one, other)
-    for (const action of ['say', 'saySeveral', 'say', 'sayToSelf', 'say']) {
+    for (const name of ['send', 'sendSeveral', 'send', 'sendToSelf', 'send'] as const) {
       mesh.advance(random() * 150)
-      ACTIONS[action]?.run(scenario)
+      ACTIONS[name].run(scenario)
     }
     // If only a link broke, this is before the senders' first retry: the server must have forwarded the messages.
     mesh.advance(stalls ? 13_000 : 4_500)
