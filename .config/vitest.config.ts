@@ -6,7 +6,7 @@ export default defineConfig({
     include: ['test/**/*.test.{ts,tsx}'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // The suites start real servers and terminals: two files at a time is what two cores carry.
+    // The suites start real servers and terminals; more than two files at a time overload two cores.
     maxWorkers: 2,
   },
 })

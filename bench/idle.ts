@@ -1,36 +1,36 @@
 import { RawClient } from './support/raw-client.ts'
 import type { Benchmark, Measure } from './support/report.ts'
-import { hasRedis, type System, sleep, startMesh, startRedisChat, until } from './support/servers.ts'
+import { hasRedis, NO_REDIS, type System, sleep, startMesh, startRedisChat, until } from './support/servers.ts'
 
 const USERS = 10_000
-/** Users connect in groups of so many. */
+/** Number of users that connect at the same time. */
 const BATCH_SIZE = 200
 
 interface IdleSample {
-  /** Bytes per user, of heap and outside it. */
+  /** Bytes per user, on the heap and outside it. */
   bytes: number
-  /** CPU of the server while they connect, s. */
+  /** CPU time of the server while they connect, s. */
   cpu: number
   seconds: number
 }
 
-async function measureCrowd(system: System, users: number): Promise<IdleSample> {
+async function measureIdleUsers(system: System, users: number): Promise<IdleSample> {
   const [port = 0] = system.ports
   const own = system.name === 'mesh-chat'
   const clients: RawClient[] = []
   const identify = async (n: number) => {
     const user = `user-${n.toString().padStart(5, '0')}`
-    let known: () => void = () => {}
+    let onIdentified: () => void = () => {}
     const identified = new Promise<void>(resolve => {
-      known = resolve
+      onIdentified = resolve
     })
-    // The acknowledgement of the yardstick, or the event with which mesh-chat answers.
+    // mesh-chat answers with an event, the yardstick with an acknowledgement.
     const start = own ? '2["identified"' : '3'
     const take = (packet: Buffer) => {
-      if (packet.subarray(0, start.length).toString() === start) known()
+      if (packet.subarray(0, start.length).toString() === start) onIdentified()
       return true
     }
-    // As the product's own client does it: who one is goes with the first packet.
+    // Like the product's own client, identifies with the first packet.
     const hello = JSON.stringify({ identify: { user, client: 'bench/1', protocol: 2, packed: true } })
     const client = await RawClient.open(port, own ? hello : '', take)
     clients.push(client)
@@ -38,7 +38,7 @@ async function measureCrowd(system: System, users: number): Promise<IdleSample> 
     await identified
   }
   try {
-    // Code that has never run is compiled first, and is no user's memory.
+    // Warm-up: code compiled on the first run must not count as memory of users.
     await Promise.all(Array.from({ length: 50 }, (_, n) => identify(users + n)))
     for (const client of clients.splice(0)) client.close()
     await sleep(1_000)
@@ -50,10 +50,10 @@ async function measureCrowd(system: System, users: number): Promise<IdleSample> 
     }
     const seconds = (performance.now() - since) / 1_000
     const spent = (await system.cpu()) - cpu
-    // The last of them are told to everybody.
+    // Until everyone has the last roster delta.
     await sleep(2_000)
     const after = await system.memory()
-    await until('nobody was cut off', () => clients.every(client => !client.closed), 1_000)
+    await until('no client was disconnected', () => clients.every(client => !client.closed), 1_000)
     return { bytes: ((after.heap ?? 0) - (before.heap ?? 0)) / users, cpu: spent / 1_000, seconds }
   } finally {
     for (const client of clients) client.close()
@@ -63,16 +63,16 @@ async function measureCrowd(system: System, users: number): Promise<IdleSample> 
 
 export const idle: Benchmark = {
   name: 'idle',
-  about: `${USERS.toLocaleString('en')} identified users who say nothing, on one server; mesh-chat tells each of them who is online`,
+  about: `${USERS.toLocaleString('en')} identified users that send nothing, on one server; mesh-chat also sends each of them the roster`,
   async run(small) {
     const [rounds, users] = small ? [1, 300] : [5, USERS]
     const redis = hasRedis()
-    if (!redis) console.log('Skipped: the Redis yardstick; there is no redis-server (apt-get install -y redis-server).')
+    if (!redis) console.log(NO_REDIS)
     const own: IdleSample[] = []
     const other: IdleSample[] = []
     for (let round = 0; round < rounds; round++) {
-      own.push(await measureCrowd(await startMesh(1), users))
-      if (redis) other.push(await measureCrowd(await startRedisChat(1), users))
+      own.push(await measureIdleUsers(await startMesh(1), users))
+      if (redis) other.push(await measureIdleUsers(await startRedisChat(1), users))
     }
     const measure = (name: string, unit: string, value: (found: IdleSample) => number, limit?: number): Measure => ({
       name,

@@ -9,7 +9,7 @@ const SNAPSHOT_CHUNK = 4_096
 
 const nameOf = (n: number) => `user-${((n * 7_919) % 999_983).toString().padStart(6, '0')}`
 
-/** A server's core with one client and one peer that holds so many users. */
+/** A server's core with one client and one peer with `known` users. */
 class WatchingServer {
   readonly #server: MeshServer
   #now = 0
@@ -43,7 +43,7 @@ class WatchingServer {
     this.#advance()
   }
 
-  /** A user joins at the peer and leaves again; the client here is told of both. */
+  /** A user joins at the peer and leaves again; the local client gets both roster deltas. */
   joinAndLeave(user: string): void {
     for (const connections of [1, 0]) {
       const changes: [string, number][] = [[user, connections]]
@@ -53,7 +53,7 @@ class WatchingServer {
     }
   }
 
-  /** A client joins here, is told the whole roster, and leaves. */
+  /** A client connects here, gets the whole roster, and leaves. */
   joinLocally(user: string): void {
     const connection = ++this.#connections
     this.#step({ type: 'connected', connection })
@@ -64,7 +64,7 @@ class WatchingServer {
     this.#advance()
   }
 
-  /** Time for the roster's gathering to end. The link's beats come from elsewhere. */
+  /** Lets time pass until the roster is published, with a heartbeat to keep the link open. */
   #advance(): void {
     this.#now += 100
     const payload = { incarnation: INCARNATION, seq: this.#seq }
@@ -78,7 +78,7 @@ class WatchingServer {
   }
 }
 
-/** The yardstick: the names in one sorted array, into which each change is spliced. */
+/** The yardstick: all names in one sorted array, changed with `splice`. */
 class SplicedArray {
   readonly #names: string[]
 
@@ -103,7 +103,7 @@ class SplicedArray {
   }
 }
 
-/** µs for one of many. */
+/** CPU time of one operation, µs, as the mean of `times`. */
 function cpuPerOperation(operation: (user: string) => void, times: number): number {
   const { user, system } = process.cpuUsage()
   for (let n = 0; n < times; n++) operation(`user-${((n * 104_729) % 999_983).toString().padStart(6, '0')}x`)
@@ -113,14 +113,14 @@ function cpuPerOperation(operation: (user: string) => void, times: number): numb
 
 export const join: Benchmark = {
   name: 'join',
-  about: 'a join and a leave at a peer, in the core of a server that tells its client, by the number of users known',
+  about: 'one join and one leave at a peer, in the core of a server with one client, by the number of known users',
   async run(small) {
     const [rounds, times] = small ? [1, 200] : [5, 4_000]
     const found = KNOWN_USERS.map(known => ({
       known,
       own: [] as number[],
       spliced: [] as number[],
-      welcome: [] as number[],
+      snapshot: [] as number[],
       server: new WatchingServer(known),
       yardstick: new SplicedArray(known),
     }))
@@ -129,29 +129,30 @@ export const join: Benchmark = {
       for (const one of found) {
         one.own.push(cpuPerOperation(user => one.server.joinAndLeave(user), times))
         one.spliced.push(cpuPerOperation(user => one.yardstick.joinAndLeave(user), times))
-        one.welcome.push(cpuPerOperation(user => one.server.joinLocally(user), 20))
+        one.snapshot.push(cpuPerOperation(user => one.server.joinLocally(user), 20))
       }
     }
     const measures: Measure[] = found.map(({ known, own, spliced }) => ({
       name: `join and leave, ${known.toLocaleString('en')} known`,
       unit: 'µs',
       samples: own,
-      yardstick: { name: 'sorted array, splice alone', samples: spliced },
+      yardstick: { name: 'sorted array (splice only)', samples: spliced },
     }))
-    const [, middle, most] = found
-    if (middle === undefined || most === undefined) throw new Error('no sizes')
-    const growth = (of: 'own' | 'spliced') => most[of].map((value, round) => value / (middle[of][round] ?? Number.NaN))
+    const [, medium, largest] = found
+    if (medium === undefined || largest === undefined) throw new Error('expected three sizes')
+    const growth = (of: 'own' | 'spliced') =>
+      largest[of].map((value, round) => value / (medium[of][round] ?? Number.NaN))
     measures.push({
       name: 'growth from 10,000 to 100,000',
-      unit: `times (sorted array: ${median(growth('spliced')).toFixed(1)})`,
+      unit: `factor (sorted array: ${median(growth('spliced')).toFixed(1)})`,
       samples: growth('own'),
       aim: { atMost: 2 },
     })
-    for (const { known, welcome } of found) {
+    for (const { known, snapshot } of found) {
       measures.push({
-        name: `the whole roster for a newcomer, ${known.toLocaleString('en')}`,
+        name: `roster snapshot for a new client, ${known.toLocaleString('en')} known`,
         unit: 'µs',
-        samples: welcome,
+        samples: snapshot,
       })
     }
     return measures

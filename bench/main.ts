@@ -1,4 +1,4 @@
-/** `npm run bench -- [NAME …] [--small] [--out FILE]`: measures, prints tables, writes JSON. */
+/** `npm run bench -- [NAME …] [--small] [--out FILE]`: runs benchmarks, prints tables, writes JSON. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { dirname } from 'node:path'
@@ -17,18 +17,18 @@ import { workers } from './workers.ts'
 const benchmarks: readonly Benchmark[] = [im, workers, presence, users, join, idle, screen, scale]
 
 const program = new Command('bench')
-  .argument('[names...]', `which: ${benchmarks.map(({ name }) => name).join(', ')} (default: all)`)
-  .option('--small', 'each once in a small size, to see that it works; judges nothing')
-  .option('--out <file>', 'where the JSON goes (default: bench/results/NAME.json)')
+  .argument('[names...]', `benchmarks to run: ${benchmarks.map(({ name }) => name).join(', ')} (default: all)`)
+  .option('--small', 'run each once with a small load, to check that it works; targets are not evaluated')
+  .option('--out <file>', 'write all results as JSON to this file (default: bench/results/NAME.json)')
   .parse()
 const { small = false, out } = program.opts<{ small?: boolean; out?: string }>()
 const unknown = program.args.find(name => !benchmarks.some(benchmark => benchmark.name === name))
-if (unknown !== undefined) program.error(`there is no benchmark ${unknown}`)
+if (unknown !== undefined) program.error(`unknown benchmark: ${unknown}; run with --help for a list`)
 
 const all: Record<string, Result[]> = {}
 for (const benchmark of benchmarks) {
   if (program.args.length > 0 && !program.args.includes(benchmark.name)) continue
-  console.log(`\n${benchmark.name}: ${benchmark.about}\n`)
+  console.log(`\n${benchmark.name}${small ? ' (small load)' : ''}: ${benchmark.about}\n`)
   const results = (await benchmark.run(small)).map(evaluate)
   if (small) for (const result of results) delete result.met
   console.log(table(results))
@@ -36,7 +36,7 @@ for (const benchmark of benchmarks) {
   if (out === undefined) write(`bench/results/${benchmark.name}.json`, { [benchmark.name]: results })
 }
 if (out !== undefined) write(out, all)
-// A server that writes its profile ends by itself, and takes a while.
+// The servers write their CPU profiles when they exit, which takes a while.
 if (process.env.BENCH_CPU_PROF !== undefined) await sleep(5_000)
 process.exit(0)
 

@@ -2,9 +2,9 @@ import { RawClient } from './support/raw-client.ts'
 import { type Benchmark, type Measure, median } from './support/report.ts'
 import { type System, sleep, startFullList, startMesh, until } from './support/servers.ts'
 
-/** Users who join together, and then leave together. */
+/** Users that join together, and then leave together: the storm. */
 const STORM_USERS = 100
-/** Watchers connect in groups of so many. */
+/** Number of watchers that connect at the same time. */
 const BATCH_SIZE = 100
 
 interface Delta {
@@ -13,9 +13,10 @@ interface Delta {
   left: string[]
 }
 
-/** What a watcher shows of the storm's users. */
+/** A client that follows the roster. */
 interface Watcher {
   client: RawClient
+  /** Number of the storm's users in its roster. */
   shown: number
 }
 
@@ -25,7 +26,7 @@ const isStorm = (name: string) => name.startsWith('storm-')
 const identify = (user: string, protocol: Protocol) =>
   protocol === 1 ? `2["identify","${user}"]` : `20["identify",{"user":"${user}","client":"bench/1","protocol":2}]`
 
-/** Frames alike for many watchers are parsed once. */
+/** Parses a packet; one that equals the last is not parsed again, as many watchers get the same. */
 let lastPacket = Buffer.alloc(0)
 let lastParsed: unknown
 function parse(packet: Buffer): unknown {
@@ -44,7 +45,7 @@ function startWatching(client: RawClient): Watcher {
     if (event === 'roster') {
       watcher.shown += payload.joined.filter(isStorm).length - payload.left.filter(isStorm).length
     } else if (event === 'update_client') {
-      // The very list that another watcher was told was counted then.
+      // A list that another watcher got was counted then.
       if (payload !== last) watcher.shown = countStorm(payload.list)
       last = payload
     }
@@ -64,12 +65,15 @@ function countStorm(list: string[]): number {
 }
 
 interface StormSample {
+  /** CPU time of all servers, s. */
   cpu: number
+  /** Until every watcher's roster is right again, s. */
   seconds: number
+  /** Sent to all watchers, MB. */
   bytes: number
 }
 
-/** The storm in front of so many watchers, each of another name. */
+/** Runs the storm with this number of watchers, each a different user. */
 async function runStorm(system: System, watchers: number, protocol: Protocol, rounds: number): Promise<StormSample[]> {
   const all: Watcher[] = []
   const port = (n: number) => system.ports[n % system.ports.length] ?? 0
@@ -90,9 +94,9 @@ async function runStorm(system: System, watchers: number, protocol: Protocol, ro
     const cpu = await system.cpu()
     const since = performance.now()
     for (const [n, user] of users.entries()) user.send(identify(`storm-${round}-${n}`, protocol))
-    await until('all have joined', () => all.every(({ shown }) => shown === STORM_USERS), 300_000)
+    await until('every roster lists the whole storm', () => all.every(({ shown }) => shown === STORM_USERS), 300_000)
     for (const user of users) user.close()
-    await until('all have left', () => all.every(({ shown }) => shown === 0), 300_000)
+    await until('no roster lists the storm', () => all.every(({ shown }) => shown === 0), 300_000)
     const seconds = (performance.now() - since) / 1000
     const spent = (await system.cpu()) - cpu
     await waitUntilQuiet(all)
@@ -123,41 +127,44 @@ async function run(small: boolean): Promise<Measure[]> {
   let plain: StormSample[] = []
   let broadcast: StormSample[] = []
   for (const size of sizes) {
-    const alone = async (start: () => Promise<System>, protocol: Protocol, times: number) => {
+    const measure = async (start: () => Promise<System>, protocol: Protocol, times: number) => {
       const system = await start()
       const result = await runStorm(system, size, protocol, times)
       system.stop()
       return result
     }
-    // The first rounds warm up, and are not counted.
-    found.set(size, (await alone(() => startMesh(2), 2, rounds + (small ? 0 : 2))).slice(-rounds))
+    // The first two rounds are a warm-up, not counted.
+    found.set(size, (await measure(() => startMesh(2), 2, rounds + (small ? 0 : 2))).slice(-rounds))
     if (size === least) {
-      plain = await alone(() => startFullList('each'), 1, rounds)
-      broadcast = await alone(() => startFullList('broadcast'), 1, rounds)
+      plain = await measure(() => startFullList('each'), 1, rounds)
+      broadcast = await measure(() => startFullList('broadcast'), 1, rounds)
     }
-    if (size === least || size === most) lists.set(size, await alone(() => startMesh(2), 1, rounds))
+    if (size === least || size === most) lists.set(size, await measure(() => startMesh(2), 1, rounds))
   }
   const of = (size: number, key: keyof StormSample, from = found) => (from.get(size) ?? []).map(one => one[key])
   const exponent = (key: keyof StormSample) =>
     Math.log(median(of(most, key)) / median(of(least, key))) / Math.log(most / least)
   const measures: Measure[] = []
   for (const size of sizes) {
-    const yardstick = (key: keyof StormSample) => ({ name: 'full list', samples: plain.map(one => one[key]) })
+    const yardstick = (key: keyof StormSample) => ({
+      name: 'full list (one emit per client)',
+      samples: plain.map(one => one[key]),
+    })
     measures.push(
       {
-        name: `CPU, ${size} watch`,
+        name: `CPU, ${size} watchers`,
         unit: 's',
         samples: of(size, 'cpu'),
         ...(size === least ? { yardstick: yardstick('cpu'), aim: { atMost: 1 / 50 } } : {}),
       },
       {
-        name: `all right, ${size} watch`,
+        name: `until all rosters are right, ${size} watchers`,
         unit: 's',
         samples: of(size, 'seconds'),
         ...(size === most ? { aim: { atMost: 0.5 } } : size === least ? { yardstick: yardstick('seconds') } : {}),
       },
       {
-        name: `sent, ${size} watch`,
+        name: `sent to clients, ${size} watchers`,
         unit: 'MB',
         samples: of(size, 'bytes'),
         ...(size === most ? { aim: { atMost: 25 } } : size === least ? { yardstick: yardstick('bytes') } : {}),
@@ -165,18 +172,28 @@ async function run(small: boolean): Promise<Measure[]> {
     )
   }
   measures.push({
-    name: `CPU, ${least} watch, again`,
+    name: `CPU, ${least} watchers`,
     unit: 's',
     samples: of(least, 'cpu'),
-    yardstick: { name: 'full list, broadcast', samples: broadcast.map(({ cpu }) => cpu) },
+    yardstick: { name: 'full list (broadcast)', samples: broadcast.map(({ cpu }) => cpu) },
   })
   measures.push(
-    { name: `exponent of CPU, ${least} to ${most}`, unit: '', samples: [exponent('cpu')], aim: { atMost: 0.5 } },
-    { name: `exponent of bytes, ${least} to ${most}`, unit: '', samples: [exponent('bytes')], aim: { atMost: 1.05 } },
+    {
+      name: `growth exponent of CPU, ${least} to ${most} watchers`,
+      unit: '',
+      samples: [exponent('cpu')],
+      aim: { atMost: 0.5 },
+    },
+    {
+      name: `growth exponent of bytes, ${least} to ${most} watchers`,
+      unit: '',
+      samples: [exponent('bytes')],
+      aim: { atMost: 1.05 },
+    },
   )
   for (const size of [least, most]) {
     measures.push({
-      name: `all right, ${size} original clients`,
+      name: `until all rosters are right, ${size} original clients`,
       unit: 's',
       samples: of(size, 'seconds', lists),
       ...(size === most ? { aim: { atMost: 0.7 } } : {}),
@@ -187,6 +204,6 @@ async function run(small: boolean): Promise<Measure[]> {
 
 export const presence: Benchmark = {
   name: 'presence',
-  about: `${STORM_USERS} users join, and leave, while others watch on two servers, until every list is right`,
+  about: `${STORM_USERS} users join and then leave, with watchers on two servers, until every watcher's roster is right`,
   run,
 }

@@ -10,8 +10,8 @@ import type { Benchmark, Measure } from './support/report.ts'
 const TICK_MS = 50
 const USERS = 100_000
 /**
- * The largest meshes are simulated with fewer users, for the sake of time: what start and clients cost is a sum over
- * the users, and is multiplied; nothing else depends on them.
+ * The largest meshes are simulated with fewer users, to save time. Traffic at start and to clients is proportional to
+ * the number of users and is scaled up; no other figure depends on it.
  */
 const SIMULATED_USERS = new Map([
   [50, 20_000],
@@ -21,28 +21,28 @@ const SIMULATED_USERS = new Map([
 const PLOT_FILE = 'docs/scale.svg'
 const MESSAGE_TEXT = 'x'.repeat(100)
 
-/** Packets and bytes, over all links or to all clients. */
+/** Packets and bytes sent over all links, or to all clients. */
 interface Traffic {
   packets: number
   bytes: number
 }
 
 interface TrafficCounts {
-  /** Beats excluded. */
+  /** All frames except heartbeats. */
   links: Traffic
-  /** Those of the links that tell who is online. */
+  /** The presence frames among them. */
   presence: Traffic
-  /** Those that say no more than where a stream stands. */
-  beats: Traffic
+  /** Heartbeats. */
+  heartbeats: Traffic
   clients: Traffic
 }
 
 function emptyCounts(): TrafficCounts {
   const noTraffic = () => ({ packets: 0, bytes: 0 })
-  return { links: noTraffic(), presence: noTraffic(), beats: noTraffic(), clients: noTraffic() }
+  return { links: noTraffic(), presence: noTraffic(), heartbeats: noTraffic(), clients: noTraffic() }
 }
 
-/** One server, and what its links lead to. */
+/** One server, and the other ends of its links. */
 interface MeshNode {
   introduction: PeerIdentity
   core: MeshServer
@@ -50,7 +50,7 @@ interface MeshNode {
   lastNumber: number
 }
 
-/** A whole mesh of cores on a network that takes no time; counts what goes over it. */
+/** A mesh of server cores on a network without latency, which counts all traffic. */
 class CountedMesh {
   readonly nodes: MeshNode[]
   #counts = emptyCounts()
@@ -81,7 +81,7 @@ class CountedMesh {
   }
 
   start(): void {
-    // A server dials once all of them listen.
+    // Performs the effects, such as dials, after all servers have started.
     const effects = this.nodes.map(({ core }) => core.step({ type: 'start' }, this.#now, this.#now))
     for (const [at, node] of this.nodes.entries()) for (const effect of effects[at] ?? []) this.#perform(node, effect)
     this.#drainQueue()
@@ -110,7 +110,7 @@ class CountedMesh {
     }
   }
 
-  /** What `action` sends. */
+  /** Counts the traffic that `action` causes. */
   count(action: () => void): TrafficCounts {
     this.#counts = emptyCounts()
     action()
@@ -119,11 +119,11 @@ class CountedMesh {
 
   #node(at: number): MeshNode {
     const node = this.nodes[at % this.nodes.length]
-    if (node === undefined) throw new Error('no server')
+    if (node === undefined) throw new Error('the mesh has no server')
     return node
   }
 
-  /** Until nothing is on its way; a turn of a server's event loop is one of its inputs. */
+  /** Runs until no packet is on its way. Each input is a separate event-loop turn. */
   #drainQueue(): void {
     for (let at = 0; at < this.#queue.length; at++) {
       const [node, input] = this.#queue[at] as [MeshNode, Input]
@@ -140,14 +140,14 @@ class CountedMesh {
       if (to === undefined) return
       const { event, payload } = effect.frame
       const packet = `/mesh,${JSON.stringify([event, payload])}`
-      countPacket(event === 'beat' ? this.#counts.beats : this.#counts.links, packet, 1)
+      countPacket(event === 'beat' ? this.#counts.heartbeats : this.#counts.links, packet, 1)
       if (event === 'presence') countPacket(this.#counts.presence, packet, 1)
       this.#queue.push([to.node, { type: 'frame', link: to.link, frame: effect.frame }])
     } else if (effect.type === 'emit') {
       const { event, payload } = effect.message
       countPacket(this.#counts.clients, JSON.stringify([event, payload]), effect.to.length)
       if (event !== 'im') return
-      // More than it can have been sent: all of it is confirmed.
+      // A count above all messages sent confirms everything.
       for (const connection of effect.to) this.#queue.push([node, { type: 'got', connection, count: 1_000_000 }])
     } else if (effect.type === 'answer') countPacket(this.#counts.clients, JSON.stringify([effect.payload]), 1)
   }
@@ -170,7 +170,7 @@ class CountedMesh {
   }
 }
 
-/** A packet as engine.io sends it: its type and Socket.IO's before it, and the head of a WebSocket frame. */
+/** Counts a packet as sent: with its Engine.IO and Socket.IO types and the header of the WebSocket frame. */
 function countPacket(sent: Traffic, packet: string, times: number): void {
   const bytes = 2 + Buffer.byteLength(packet)
   sent.packets += times
@@ -180,7 +180,7 @@ function countPacket(sent: Traffic, packet: string, times: number): void {
 interface Cost {
   servers: number
   start: Traffic
-  /** A second of it. */
+  /** Per second. */
   idle: Traffic
   join: TrafficCounts
   message: TrafficCounts
@@ -191,11 +191,11 @@ function measureCost(servers: number, users: number, simulated: number, times: n
   const name = (n: number) => `user-${n.toString().padStart(6, '0')}`
   const connections = Array.from({ length: simulated }, (_, n) => mesh.join(n, name(n)))
   const start = mesh.count(() => mesh.start())
-  /** Users that were left out, for each that was not. */
+  /** Number of users left out per simulated user. */
   const omittedRatio = users / simulated - 1
   mesh.advance(3_000)
   const seconds = 5
-  const { beats } = mesh.count(() => mesh.advance(seconds * 1_000))
+  const { heartbeats } = mesh.count(() => mesh.advance(seconds * 1_000))
   const each = (action: (n: number) => void): TrafficCounts => {
     const found = mesh.count(() => {
       for (let n = 0; n < times; n++) {
@@ -203,11 +203,11 @@ function measureCost(servers: number, users: number, simulated: number, times: n
         mesh.advance(2_000)
       }
     })
-    const { links, presence, beats, clients } = found
+    const { links, presence, heartbeats, clients } = found
     return {
       links: divide(links, times),
       presence: divide(presence, times),
-      beats: divide(beats, times),
+      heartbeats: divide(heartbeats, times),
       clients: divide(clients, times),
     }
   }
@@ -219,7 +219,7 @@ function measureCost(servers: number, users: number, simulated: number, times: n
       packets: start.links.packets + start.presence.packets * omittedRatio,
       bytes: start.links.bytes + start.presence.bytes * omittedRatio,
     },
-    idle: divide(beats, seconds),
+    idle: divide(heartbeats, seconds),
     join: { ...join, clients: divide(join.clients, simulated / users) },
     message,
   }
@@ -231,12 +231,12 @@ function divide({ packets, bytes }: Traffic, parts: number): Traffic {
 
 export const scale: Benchmark = {
   name: 'scale',
-  about: 'what a full mesh sends in all, in the simulation: links only, unless clients are named',
+  about: 'traffic of a full mesh, counted in simulation: over all links, or to all clients where the row says so',
   async run(small) {
     const [sizes, users, times] = small ? [[2, 5, 10], 1_000, 3] : [[2, 5, 10, 20, 50, 100, 200], USERS, 3]
     const costs = sizes.map(servers => {
       const cost = measureCost(servers, users, small ? users : (SIMULATED_USERS.get(servers) ?? users), times)
-      if (!small) console.log(`${servers} servers counted`)
+      if (!small) console.log(`counted: ${servers} servers`)
       return cost
     })
     if (!small) {
@@ -246,13 +246,13 @@ export const scale: Benchmark = {
       })
       const title = `Bytes over all links of a full mesh with ${users.toLocaleString('en')} users`
       const lines = [
-        line('idle, a second', ({ idle }) => idle.bytes),
-        line('a join', ({ join }) => join.links.bytes),
-        line('a message', ({ message }) => message.links.bytes),
+        line('idle, per second', ({ idle }) => idle.bytes),
+        line('one join', ({ join }) => join.links.bytes),
+        line('one message', ({ message }) => message.links.bytes),
         line('start of all servers', ({ start }) => start.bytes),
       ]
       writeFileSync(PLOT_FILE, plot(title, 'servers', lines))
-      console.log(`Drawn: ${PLOT_FILE}`)
+      console.log(`wrote ${PLOT_FILE}`)
     }
     const measures: Measure[] = []
     for (const { servers, start, idle, join, message } of costs) {
@@ -261,12 +261,12 @@ export const scale: Benchmark = {
       row('links', '', servers * (servers - 1))
       row('idle', 'packets/s', idle.packets)
       row('idle', 'kB/s', idle.bytes / 1e3)
-      row('a join', 'packets', join.links.packets)
-      row('a join', 'kB', join.links.bytes / 1e3)
-      row('a join, to all clients', 'kB', join.clients.bytes / 1e3)
-      row('a message', 'packets', message.links.packets)
-      row('a message', 'kB', message.links.bytes / 1e3)
-      row('a message, to clients', 'kB', message.clients.bytes / 1e3)
+      row('one join', 'packets', join.links.packets)
+      row('one join', 'kB', join.links.bytes / 1e3)
+      row('one join, to all clients', 'kB', join.clients.bytes / 1e3)
+      row('one message', 'packets', message.links.packets)
+      row('one message', 'kB', message.links.bytes / 1e3)
+      row('one message, to clients', 'kB', message.clients.bytes / 1e3)
       row('start', 'MB', start.bytes / 1e6)
     }
     return measures

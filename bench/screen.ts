@@ -9,15 +9,17 @@ import { sleep, startMesh } from './support/servers.ts'
 import { Terminal } from './support/terminal.ts'
 
 const BUILD = fileURLToPath(new URL('..', import.meta.url))
-/** The client as it is shipped. */
+/** The bundled client, as shipped in the package. */
 const CLIENT = packageFile('dist/cli/main.js')
 const SIZES = [
   { columns: 80, rows: 24, keyLimit: 16 },
   { columns: 200, rows: 50, keyLimit: 30 },
 ]
 const YARDSTICK_NAME = 'bare Ink'
+/** End of the placeholder of the empty input line, which the first frame shows. */
+const FIRST_FRAME_TEXT = 'to Billy'
 
-/** A state folder in which Anna has so many messages with Billy. */
+/** Creates a state folder with this number of messages between Anna and Billy. */
 function writeHistory(messages: number): string {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-bench-'))
   mkdirSync(join(folder, 'mesh-chat'))
@@ -48,7 +50,8 @@ async function measureKeyLatency(terminal: Terminal, count: number): Promise<num
 
 export const screen: Benchmark = {
   name: 'screen',
-  about: 'the client in a terminal, 100,000 messages on disk, beside a bare Ink program that redraws as many cells',
+  about:
+    'the client in a terminal with 100,000 messages on disk, compared to a bare Ink program that draws as many cells',
   async run(small) {
     const [rounds, count, seconds] = small ? [1, 5, 1] : [5, 60, 5]
     const mesh = await startMesh(1)
@@ -64,9 +67,9 @@ export const screen: Benchmark = {
       })
     const measures: Measure[] = []
     try {
-      // The index is made once.
+      // The first start builds the history index; it is not measured.
       const first = client(full, 80, 24)
-      await first.waitForText('write to Billy')
+      await first.waitForText(FIRST_FRAME_TEXT)
       first.stop()
       for (const { columns, rows, keyLimit } of SIZES) {
         const at = `${columns}×${rows}`
@@ -88,7 +91,7 @@ export const screen: Benchmark = {
           bare.stop()
           since = performance.now()
           const anna = client(full, columns, rows)
-          await anna.waitForText('write to Billy')
+          await anna.waitForText(FIRST_FRAME_TEXT)
           start.push(performance.now() - since)
           await anna.waitForText('2 online')
           key.push(await measureKeyLatency(anna, count))
@@ -130,7 +133,7 @@ export const screen: Benchmark = {
             name: `memory, ${at}`,
             unit: 'MB',
             samples: rss,
-            yardstick: { name: 'nothing on disk', samples: emptyRss },
+            yardstick: { name: 'empty history', samples: emptyRss },
             aim: { atMost: 1.3 },
           },
         )

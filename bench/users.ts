@@ -6,7 +6,7 @@ import type { StoreReading } from './yardsticks/name-stores.ts'
 const STORES = fileURLToPath(new URL('yardsticks/name-stores.js', import.meta.url))
 const NAMES = 100_000
 
-/** Each in a process of its own, so that nothing of another is counted. */
+/** Each store runs in a new process, so that the measurements do not affect each other. */
 function measureStore(kind: 'compact' | 'map' | 'array', names: number, round: number): StoreReading {
   const args = ['--expose-gc', STORES, kind, `${names}`, `${round + 1}`]
   return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as StoreReading
@@ -14,7 +14,7 @@ function measureStore(kind: 'compact' | 'map' | 'array', names: number, round: n
 
 export const users: Benchmark = {
   name: 'users',
-  about: `what a server holds of a peer with ${NAMES.toLocaleString('en')} users of 9 characters`,
+  about: `a server's copy of the roster of a peer with ${NAMES.toLocaleString('en')} users, names of 9 characters`,
   async run(small) {
     const [rounds, names] = small ? [1, 5_000] : [5, NAMES]
     const readings = Array.from({ length: rounds }, (_, round) => ({
@@ -47,8 +47,8 @@ export const users: Benchmark = {
         limit: 1,
       },
       operation('add a user', 'add'),
-      operation('look a user up', 'get'),
-      operation('change a count', 'count'),
+      operation('look up a user', 'get'),
+      operation('change a connection count', 'count'),
       operation('remove a user', 'remove'),
     ]
   },

@@ -5,36 +5,36 @@ import { RawClient } from './support/raw-client.ts'
 import type { Benchmark, Measure } from './support/report.ts'
 import { type System, sleep, startWorkers, until } from './support/servers.ts'
 
-/** How many share the port. */
+/** Numbers of workers that share the port. */
 const WORKER_COUNTS = [1, 2, 4]
 const CORES = availableParallelism()
-/** Connections that are opened for one to come to the worker wanted. */
+/** Connections opened until one reaches the chosen worker. */
 const MAX_CONNECT_TRIES = 200
 
 interface WorkerSample {
-  /** CPU of all the server's processes, s per 100,000 messages. */
+  /** CPU time of all processes of the server, s per 100,000 messages. */
   cpu: number
   /** Messages a second. */
   rate: number
-  /** Cores that were busy with it, the load's own among them. */
+  /** Busy cores, including those of the load generator. */
   cores: number
 }
 
-/** The workers, from 1, of a pair's users: of any two of so many there are as many pairs. */
+/** The workers, counted from 1, of a pair's users. Every combination of two workers occurs equally often. */
 function workersOfPair(pair: number, workers: number): [sender: number, recipient: number] {
   return [(pair % workers) + 1, (Math.floor(pair / workers) % workers) + 1]
 }
 
-/** The share of the pairs whose users are at two workers. */
+/** Share of the pairs whose users are connected to different workers. */
 function crossWorkerShare(workers: number): number {
-  const places = Array.from({ length: PAIRS }, (_, pair) => workersOfPair(pair, workers))
-  return places.filter(([sender, recipient]) => sender !== recipient).length / PAIRS
+  const assignments = Array.from({ length: PAIRS }, (_, pair) => workersOfPair(pair, workers))
+  return assignments.filter(([sender, recipient]) => sender !== recipient).length / PAIRS
 }
 
-/** Waits until so many servers have links from each to each, and each knows so many users. */
+/** Waits until this number of servers are fully linked and each knows this number of users. */
 async function waitForMesh(system: System, servers: number, users: number): Promise<void> {
   await until(`a mesh of ${servers} that knows ${users} users`, async () => {
-    // A question is a connection of its own.
+    // Each poll opens a new connection.
     await sleep(100)
     const survey = await pollOnce(`http://127.0.0.1:${system.ports[0]}`, undefined)
     if (typeof survey === 'string' || !survey.ok || survey.servers.length !== servers) return false
@@ -45,14 +45,14 @@ async function waitForMesh(system: System, servers: number, users: number): Prom
   })
 }
 
-/** Connects again until it is to this worker, which a session's id begins with. */
+/** Connects until the session's id, which begins with the worker's number, shows the chosen worker. */
 async function openAtWorker(port: number, worker: number): Promise<RawClient> {
   for (let tries = 0; tries < MAX_CONNECT_TRIES; tries++) {
     const client = await RawClient.open(port)
     if (client.sessionId.startsWith(`${worker}.`)) return client
     client.close()
   }
-  throw new Error(`no connection came to worker ${worker}`)
+  throw new Error(`none of ${MAX_CONNECT_TRIES} connections reached worker ${worker}`)
 }
 
 async function connectAll(system: System, workers: number | undefined): Promise<Load> {
@@ -61,7 +61,7 @@ async function connectAll(system: System, workers: number | undefined): Promise<
   const load = await connectPairs(system, async pair => {
     if (workers === undefined) return [await RawClient.open(port), await RawClient.open(port)]
     const [sender, recipient] = workersOfPair(pair, workers)
-    // One after the other: two that take turns could miss their workers for good.
+    // One after the other: two in parallel could alternate between the workers and never reach theirs.
     return [await openAtWorker(port, sender), await openAtWorker(port, recipient)]
   })
   await waitForMesh(system, workers ?? 1, 2 * PAIRS)
@@ -87,7 +87,7 @@ async function run(small: boolean): Promise<Measure[]> {
     systems.push(system)
     loads.push(await connectAll(system, workers))
   }
-  // Warms up, and is not counted.
+  // Warm-up, not counted.
   for (const load of loads) await saturate(load, small ? 1_000 : 40_000)
   const found = loads.map((): WorkerSample[] => [])
   for (let round = 0; round < rounds; round++) {
@@ -105,21 +105,22 @@ async function run(small: boolean): Promise<Measure[]> {
     return [
       measure('CPU of all processes', 's/100,000', 'cpu'),
       measure('rate', '/s', 'rate'),
-      measure('cores in use, with the load', '', 'cores'),
+      measure('busy cores, load generator included', '', 'cores'),
     ]
   })
 }
 
 const percent = (workers: number) => `${Math.round(crossWorkerShare(workers) * 100)} %`
-/** What the load leaves. */
+/** Number of cores that the load generator leaves free. */
 const usefulWorkers = Math.max(1, CORES - 1)
 
 export const workers: Benchmark = {
   name: 'workers',
   about:
-    `messages of 100 bytes from ${PAIRS} senders to ${PAIRS} recipients on one port, as fast as they go, with ` +
-    `${WORKER_COUNTS.join(', ')} workers and with one process without --workers. Here are ${CORES} cores, of which the load ` +
-    `takes one: past ${usefulWorkers} ${usefulWorkers === 1 ? 'worker' : 'workers'} the rate cannot be expected to rise, and what ` +
-    `goes between two workers costs a link (${WORKER_COUNTS.map(percent).join(', ')} of the messages)`,
+    `messages of 100 bytes from ${PAIRS} senders to ${PAIRS} recipients on one port at full speed, with ` +
+    `${WORKER_COUNTS.join(', ')} workers, compared to one process without --workers. This machine has ${CORES} cores, and the ` +
+    `load generator uses one: the rate cannot rise with more than ${usefulWorkers} ` +
+    `${usefulWorkers === 1 ? 'worker' : 'workers'}. Messages between two workers also cross a link ` +
+    `(${WORKER_COUNTS.map(percent).join(', ')} of them)`,
   run,
 }

@@ -1,12 +1,12 @@
-/** Pairs of users who write to each other: the load of the benchmarks that send messages. */
+/** The load generator of the benchmarks that send messages: pairs of a sender and a recipient. */
 import { Confirmations } from '../../src/client/confirmations.ts'
 import type { RawClient } from './raw-client.ts'
 import { type System, until } from './servers.ts'
 
 export const PAIRS = 50
-/** Messages of a pair on their way at once, when saturated. */
+/** Messages of a pair in flight at the same time, at full speed. */
 const IN_FLIGHT_PER_PAIR = 40
-/** Fills the text up to 100 bytes; in front of it stands which message it is. */
+/** Fills the text up to 100 bytes, after the number of the message. */
 const FILLER = 'x'.repeat(80)
 
 export interface Pair {
@@ -16,7 +16,7 @@ export interface Pair {
   delivered: number
   echoed: number
   acknowledged: number
-  /** When messages that have not arrived were sent, oldest first. */
+  /** Send times of the messages that are not delivered yet, oldest first. */
   sentAt: number[]
 }
 
@@ -28,7 +28,7 @@ export interface Load {
   onDelivered: (pair: Pair) => void
 }
 
-/** How often `needle` stands in `text`. */
+/** Number of occurrences of `needle` in `text`. */
 function countOccurrences(text: string, needle: string): number {
   let found = 0
   for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + needle.length)) found++
@@ -36,7 +36,7 @@ function countOccurrences(text: string, needle: string): number {
 }
 
 /**
- * Connects everyone, one client per user, and answers when each is identified.
+ * Connects one client per user. Resolves when all are identified.
  * @param open connects the sender and the recipient of a pair
  */
 export async function connectPairs(
@@ -53,7 +53,7 @@ export async function connectPairs(
       [sender, `sender-${n}`],
       [recipient, `recipient-${n}`],
     ] as const) {
-      // As the product's client does.
+      // Confirms like the product's own client.
       const confirmations = new Confirmations()
       let confirming: NodeJS.Timeout | undefined
       let confirmingAt = Number.POSITIVE_INFINITY
@@ -93,7 +93,7 @@ export async function connectPairs(
       }
       client.send(`20["identify",${JSON.stringify(protocol2 ? { user, client: 'bench/1', protocol: 2 } : user)}]`)
     }
-    await until('identification', () => identified === 2)
+    await until('both users are identified', () => identified === 2)
     load.pairs.push(pair)
   }
   return load
@@ -111,7 +111,7 @@ export function send(pair: Pair, n: number, protocol2: boolean): void {
   pair.sender.send(`2${number}["im",{"id":"bench-run-of-today.${number.toString(36)}","at":${Date.now()},${message}}]`)
 }
 
-/** So many messages as fast as they go; answers with CPU s of all servers per 100,000, and the rate per second. */
+/** Sends messages at full speed. Returns the CPU time of all servers, s per 100,000 messages, and the rate per second. */
 export async function saturate(load: Load, messages: number): Promise<{ cpu: number; rate: number }> {
   const { system, pairs } = load
   const protocol2 = system.name === 'mesh-chat'
@@ -126,16 +126,16 @@ export async function saturate(load: Load, messages: number): Promise<{ cpu: num
   const since = performance.now()
   for (const [n, pair] of pairs.entries())
     for (let w = 0; w < Math.min(IN_FLIGHT_PER_PAIR, target); w++) send(pair, n, protocol2)
-  await until('all messages', () => pairs.every(pair => pair.delivered === pair.sent), 120_000)
+  await until('all messages are delivered', () => pairs.every(pair => pair.delivered === pair.sent), 120_000)
   const seconds = (performance.now() - since) / 1000
   await waitUntilSettled(load)
   const spent = (await system.cpu()) - cpu
   return { cpu: (spent / 1000 / (target * PAIRS)) * 100_000, rate: (target * PAIRS) / seconds }
 }
 
-/** Every message delivered once and echoed once, and in this product confirmed. */
+/** Waits until every message is delivered once and echoed once, and with mesh-chat also acknowledged. */
 export async function waitUntilSettled({ pairs, system }: Load): Promise<void> {
-  const whole = ({ sent, delivered, echoed, acknowledged }: Pair) =>
+  const isComplete = ({ sent, delivered, echoed, acknowledged }: Pair) =>
     delivered === sent && echoed === sent && (system.name !== 'mesh-chat' || acknowledged === sent)
-  await until(`every message at ${system.name}`, () => pairs.every(whole), 10_000)
+  await until(`all messages of ${system.name} are settled`, () => pairs.every(isComplete), 10_000)
 }

@@ -1,8 +1,8 @@
-/** Loaded into each measured Node process (`--import`): tells CPU and memory when asked over IPC, and costs nothing else. */
+/** Loaded into each measured Node.js process with `--import`: reports CPU and memory when asked over IPC. */
 export interface ProcessUsage {
-  /** CPU time so far, of all threads, ms. */
+  /** CPU time of all threads so far, ms. */
   cpu: number
-  /** Bytes after a collection: JavaScript's heap and what it holds outside. */
+  /** JavaScript heap and external memory after a garbage collection, bytes. */
   heap?: number
   rss: number
 }
@@ -19,5 +19,5 @@ process.on('message', (question: string) => {
   }
   process.send?.(reading)
 })
-// What listens for questions must not keep a process alive that wants to end.
+// Listening for requests must not keep the process alive.
 process.channel?.unref()

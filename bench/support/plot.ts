@@ -1,4 +1,4 @@
-/** A line of a plot: its name, and its points. */
+/** One line of a plot. */
 export interface Series {
   name: string
   points: readonly (readonly [x: number, y: number])[]
@@ -10,10 +10,10 @@ const LEFT = 70
 const RIGHT = 210
 const TOP = 40
 const BOTTOM = 50
-/** Distinct on a light and on a dark ground. */
+/** Distinct on a light and on a dark background. */
 const COLOURS = ['#2f81f7', '#d29922', '#2da44e', '#cf4a9e', '#8250df']
 
-/** A plot with a logarithmic scale on both axes, as an SVG that reads on a light and on a dark ground. */
+/** Draws a plot with logarithmic axes as an SVG that is readable on a light and on a dark background. */
 export function plot(title: string, xName: string, lines: readonly Series[]): string {
   const points = lines.flatMap(line => line.points)
   const xs = points.map(([x]) => x)
@@ -38,18 +38,18 @@ export function plot(title: string, xName: string, lines: readonly Series[]): st
     )
   }
   parts.push(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, xName, 'text-anchor="middle"'))
-  // Names that would lie on one another make room.
-  let below = Number.NEGATIVE_INFINITY
+  // Moves labels down that would overlap.
+  let labelY = Number.NEGATIVE_INFINITY
   const ends = lines.map(({ points }, at) => ({ at, y: toY(points.at(-1)?.[1] ?? 1) })).sort((a, b) => a.y - b.y)
   for (const { at, y } of ends) {
     const { name, points } = lines[at] ?? { name: '', points: [] }
     const colour = COLOURS[at % COLOURS.length]
     const path = points.map(([x, y]) => `${toX(x).toFixed(1)},${toY(y).toFixed(1)}`).join(' ')
-    below = Math.max(y + 4, below + 16)
+    labelY = Math.max(y + 4, labelY + 16)
     parts.push(`<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>`)
     for (const [x, y] of points)
       parts.push(`<circle cx="${toX(x).toFixed(1)}" cy="${toY(y).toFixed(1)}" r="3" fill="${colour}"/>`)
-    parts.push(`<text x="${WIDTH - RIGHT + 10}" y="${below.toFixed(1)}" fill="${colour}">${name}</text>`)
+    parts.push(`<text x="${WIDTH - RIGHT + 10}" y="${labelY.toFixed(1)}" fill="${colour}">${name}</text>`)
   }
   const style = 'font-family="ui-sans-serif, system-ui, sans-serif" font-size="12"'
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" ${style} role="img">\n<title>${title}</title>\n${parts.join('\n')}\n</svg>\n`
@@ -60,11 +60,11 @@ function gridLine(x1: number, y1: number, x2: number, y2: number): string {
   return `<line x1="${ends[0]}" y1="${ends[1]}" x2="${ends[2]}" y2="${ends[3]}" stroke="#888" stroke-opacity="0.3"/>`
 }
 
-function text(x: number, y: number, words: string, how: string): string {
-  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" fill="#888" ${how}>${words}</text>`
+function text(x: number, y: number, content: string, attributes: string): string {
+  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" fill="#888" ${attributes}>${content}</text>`
 }
 
-/** 10,000,000 as 10 M. */
+/** Formats 10,000,000 as `10 M`. */
 function formatAmount(value: number): string {
   if (value >= 1e9) return `${value / 1e9} G`
   if (value >= 1e6) return `${value / 1e6} M`

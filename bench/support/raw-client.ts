@@ -1,24 +1,24 @@
 /**
- * A Socket.IO client that costs next to nothing, so that the load does not take the time of what is measured: text
- * frames of one connection over `node:net`, all that a turn sends in one write.
+ * A minimal Socket.IO client over `node:net`, so that the load generator takes little CPU from the measured servers. It
+ * handles text frames of one connection, and writes all frames of an event-loop turn at once.
  */
 import { connect, type Socket } from 'node:net'
 
 const ZERO_KEY = Buffer.alloc(4)
-/** All connections are read into this one, one after the other: a long list needs no memory of its own. */
+/** Shared by all connections: each chunk is handled before the next is read into it. */
 const READ_BUFFER = Buffer.alloc(256 * 1024)
-/** engine.io's type of a message: '4'. */
+/** Engine.IO's packet type of a message: '4'. */
 const MESSAGE_TYPE = 0x34
 
 export class RawClient {
-  /** Takes each Socket.IO packet, without engine.io's type before it: `2["im",…]`. */
+  /** Called with each Socket.IO packet, without the Engine.IO type in front of it: `2["im",…]`. */
   onPacket: (packet: string) => void = () => {}
-  /** Takes the bytes of a packet first, which are its only meanwhile; true: it is not wanted as a text. */
+  /** Called first with the bytes of a packet, valid only during the call. Returns true to skip `onPacket`. */
   onBytes: ((bytes: Buffer) => boolean) | undefined
-  /** Bytes of the frames that brought packets; pings are not counted. */
+  /** Bytes received in frames with packets, without pings. */
   bytes = 0
   closed = false
-  /** The id that engine.io gave the connection. */
+  /** The Engine.IO session id. */
   sessionId = ''
   readonly #socket: Socket
   #rest: Buffer | undefined
@@ -41,8 +41,8 @@ export class RawClient {
 
   /**
    * Connects, and joins the default namespace.
-   * @param auth what goes with that, as JSON
-   * @param onBytes takes packets from the first on
+   * @param auth payload of the connect packet, as JSON
+   * @param onBytes set before the first packet arrives
    */
   static open(port: number, auth = '', onBytes?: (bytes: Buffer) => boolean): Promise<RawClient> {
     const client = new RawClient(port)
@@ -58,7 +58,7 @@ export class RawClient {
     })
   }
 
-  /** Sends a Socket.IO packet at the end of this turn. */
+  /** Sends a Socket.IO packet at the end of this event-loop turn. */
   send(packet: string): void {
     this.#write(`4${packet}`)
   }
@@ -85,7 +85,7 @@ export class RawClient {
     this.#parseFrames(chunk.subarray(end + 4))
   }
 
-  /** @param chunk is another's afterwards */
+  /** @param chunk reused after the call */
   #parseFrames(chunk: Buffer): void {
     const data = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk])
     let at = 0
@@ -107,7 +107,7 @@ export class RawClient {
 
   #handleFrame(frame: Buffer): void {
     switch (frame[0]) {
-      case 0x30: // engine.io is open
+      case 0x30: // open
         this.sessionId = /"sid":"([^"]*)"/.exec(frame.toString())?.[1] ?? ''
         return this.#write(`40${this.#auth}`)
       case 0x32: // ping
@@ -121,7 +121,7 @@ export class RawClient {
   }
 }
 
-/** WebSocket text frames (RFC 6455), masked with the key 0, which leaves the bytes as they are. */
+/** WebSocket text frames (RFC 6455), masked with the key 0, which leaves the bytes unchanged. */
 function encodeFrames(texts: readonly string[]): Buffer {
   const parts: Buffer[] = []
   for (const text of texts) {

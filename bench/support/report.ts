@@ -1,19 +1,19 @@
-/** What a benchmark found: samples of each round, those of a yardstick beside them, and the aim. */
+/** One measured quantity: a sample per round, optionally with those of a yardstick and with targets. */
 export interface Measure {
   name: string
   unit: string
   samples: number[]
-  /** The same rounds of a yardstick. */
+  /** The system that mesh-chat is compared to, measured in the same rounds. */
   yardstick?: { name: string; samples: number[] }
-  /** Bounds of the ratio to the yardstick, or of the value itself where there is none. */
+  /** Target for the ratio to the yardstick, or for the value itself without a yardstick. */
   aim?: { atMost: number } | { atLeast: number }
-  /** A bound of the value itself, beside the ratio. */
+  /** Upper limit of the value itself, in addition to the target for the ratio. */
   limit?: number
 }
 
 export interface Benchmark {
   name: string
-  /** What is measured, in a sentence. */
+  /** What is measured, in one phrase. */
   about: string
   run(small: boolean): Promise<Measure[]>
 }
@@ -21,7 +21,7 @@ export interface Benchmark {
 export interface Result extends Measure {
   median: number
   spread: [number, number]
-  /** Median of the rounds' ratios. */
+  /** Median of the ratios to the yardstick, round by round. */
   ratio?: number
   met?: boolean
 }
@@ -33,7 +33,7 @@ export function median(samples: readonly number[]): number {
   return sorted.length % 2 === 1 ? high : ((sorted[middle - 1] ?? Number.NaN) + high) / 2
 }
 
-/** The value below which `share` of the samples lie. */
+/** The value below which this share of the samples lies. */
 export function quantile(samples: readonly number[], share: number): number {
   const sorted = [...samples].sort((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
@@ -53,6 +53,7 @@ export function evaluate(measure: Measure): Result {
 
 function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return '-'
+  if (value === 0) return '0'
   const size = Math.abs(value)
   return size >= 1_000
     ? Math.round(value).toLocaleString('en')
@@ -65,30 +66,32 @@ function formatNumber(value: number): string {
           : value.toFixed(3)
 }
 
+/** The median, with the range of several different samples. */
+function formatSamples(samples: readonly number[]): string {
+  const [least, most] = [Math.min(...samples), Math.max(...samples)]
+  const middle = formatNumber(median(samples))
+  return least === most ? middle : `${middle} (${formatNumber(least)} to ${formatNumber(most)})`
+}
+
 function describeTarget({ aim, limit, yardstick }: Measure): string {
   const parts: string[] = []
   if (aim !== undefined)
     parts.push('atMost' in aim ? `≤ ${formatNumber(aim.atMost)}` : `≥ ${formatNumber(aim.atLeast)}`)
-  if (parts.length > 0 && yardstick !== undefined) parts[0] += ' of it'
+  if (parts.length > 0 && yardstick !== undefined) parts[0] += ' of yardstick'
   if (limit !== undefined) parts.push(`≤ ${formatNumber(limit)}`)
   return parts.join(', ')
 }
 
-/** A Markdown table: median (least to most of the rounds), the yardstick's, the ratio, the aim and whether it is met. */
+/** A Markdown table: the median (with the range over all rounds), the yardstick, the ratio, the target, and whether it is met. */
 export function table(results: readonly Result[]): string {
-  const rows = [['measure', 'unit', 'mesh-chat', 'yardstick', 'ratio', 'aim', '']]
+  const rows = [['measure', 'unit', 'mesh-chat', 'yardstick', 'ratio', 'target', '']]
   for (const result of results) {
-    const { yardstick, spread, ratio, met } = result
-    const other = yardstick?.samples ?? []
+    const { yardstick, ratio, met } = result
     rows.push([
       result.name,
       result.unit,
-      spread[0] === spread[1]
-        ? formatNumber(result.median)
-        : `${formatNumber(result.median)} (${formatNumber(spread[0])} to ${formatNumber(spread[1])})`,
-      yardstick === undefined
-        ? ''
-        : `${yardstick.name}: ${formatNumber(median(other))} (${formatNumber(Math.min(...other))} to ${formatNumber(Math.max(...other))})`,
+      formatSamples(result.samples),
+      yardstick === undefined ? '' : `${yardstick.name}: ${formatSamples(yardstick.samples)}`,
       ratio === undefined ? '' : formatNumber(ratio),
       describeTarget(result),
       met === undefined ? '' : met ? '✓' : '✗',

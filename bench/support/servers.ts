@@ -1,4 +1,4 @@
-/** The processes that are measured: servers of the product, of a yardstick, and Redis. */
+/** The measured processes: servers of mesh-chat, servers of the yardsticks, and Redis. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -13,11 +13,11 @@ const TICK_MS = 10
 
 export interface System {
   name: string
-  /** Ports for clients; users are spread over them. */
+  /** Ports for clients. */
   ports: number[]
   /** CPU time of all processes so far, ms. */
   cpu(): Promise<number>
-  /** What the first server says. */
+  /** Memory of the first server. */
   memory(): Promise<ProcessUsage>
   stop(): void
 }
@@ -33,7 +33,7 @@ async function freePort(): Promise<number> {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
   await new Promise(resolve => server.close(resolve))
-  if (typeof address !== 'object' || address === null) throw new Error('no port')
+  if (typeof address !== 'object' || address === null) throw new Error('the system assigned no port')
   return address.port
 }
 
@@ -41,11 +41,11 @@ export function sleep(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms))
 }
 
-/** Waits until `check` holds. */
+/** Waits until `check` returns true. Throws after `within` ms. */
 export async function until(what: string, check: () => boolean | Promise<boolean>, within = 60_000): Promise<void> {
   const since = performance.now()
   while (!(await check())) {
-    if (performance.now() - since > within) throw new Error(`not within ${within} ms: ${what}`)
+    if (performance.now() - since > within) throw new Error(`timed out after ${within} ms, waiting for: ${what}`)
     await sleep(2)
   }
 }
@@ -70,7 +70,7 @@ function start(command: string, args: readonly string[], ipc: boolean, env: Node
   return child
 }
 
-/** A Node process that answers the meter. `script` lies in the build. */
+/** Starts a Node.js process with the meter loaded. @param script path in the build folder */
 function startNode(script: string, args: readonly string[]): ChildProcess {
   const profile = process.env.BENCH_CPU_PROF
   const options = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
@@ -84,7 +84,10 @@ function readUsage(child: ChildProcess, question: 'now' | 'collected' = 'now'): 
   })
 }
 
-/** @param others are measured, and ended, with the processes that they started */
+/**
+ * @param nodes Node.js processes with the meter
+ * @param others other processes, measured and killed together with their children
+ */
 function createSystem(
   name: string,
   ports: number[],
@@ -103,11 +106,11 @@ function createSystem(
     },
     memory: () => {
       const [first] = nodes
-      if (first === undefined) throw new Error('no server')
+      if (first === undefined) throw new Error('the system has no server with a meter')
       return readUsage(first, 'collected')
     },
     stop: () => {
-      // With a profile wanted, Node has to end by itself.
+      // Node.js writes a CPU profile only when it exits by itself.
       for (const child of nodes) child.kill(process.env.BENCH_CPU_PROF === undefined ? 'SIGKILL' : 'SIGTERM')
       for (const pid of others.flatMap(processTree)) process.kill(pid, 'SIGKILL')
       clean()
@@ -115,7 +118,7 @@ function createSystem(
   }
 }
 
-/** A process, and those that it started; none when it has ended. */
+/** The ids of a process and its children; none when it has ended. */
 function processTree(child: ChildProcess): number[] {
   const { pid } = child
   if (pid === undefined || !running.has(child)) return []
@@ -130,7 +133,7 @@ function cpuTimeMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS
 }
 
-/** A config of so many servers, in a folder of its own. Its limits stand, but for how much one client may send. */
+/** Writes a config with this number of servers to a temporary folder. Limits are the defaults, except the message rate. */
 async function writeMeshConfig(servers: number) {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-bench-'))
   const ports: number[] = []
@@ -144,8 +147,8 @@ async function writeMeshConfig(servers: number) {
 }
 
 /**
- * So many servers of this product, as a user would start them.
- * @param settle time for them to find each other, ms
+ * Starts this number of servers of mesh-chat, as a user would.
+ * @param settle time for them to link up, ms
  */
 export async function startMesh(servers: number, settle = 1_500): Promise<System> {
   const { ports, ids, args, clean } = await writeMeshConfig(servers)
@@ -156,25 +159,29 @@ export async function startMesh(servers: number, settle = 1_500): Promise<System
 }
 
 /**
- * One server of this product, whose port so many workers share; undefined: none, the server is a single process. The
- * workers may not have met yet. The meter is not there: workers would load it, too, and answer where nobody asks.
+ * Starts one server of mesh-chat with this number of workers; undefined: a single process without `--workers`. The
+ * workers may not be linked yet. It runs without the meter: the workers would load it, too, and answer its requests.
  */
 export async function startWorkers(workers: number | undefined): Promise<System> {
   const { folder, ports, args, clean } = await writeMeshConfig(1)
   const shared = workers === undefined ? [] : ['--workers', `${workers}`]
   const command = [join(BUILD, 'daemon/main.js'), '--id', 'server-1', ...args, ...shared]
-  // What is left of a primary that is killed goes with the folder.
+  // `clean` removes this folder, and with it the sockets that a killed primary leaves.
   const primary = start(process.execPath, command, false, { TMPDIR: folder })
   await Promise.all(ports.map(waitForPort))
   return createSystem('mesh-chat', ports, [], [primary], clean)
 }
 
-/** Whether Redis can be started here. */
+/** Whether redis-server is installed. */
 export function hasRedis(): boolean {
   return spawnSync('redis-server', ['--version']).status === 0
 }
 
-/** So many servers of Socket.IO 4.8 with the Redis adapter, and their Redis. */
+/** Printed when redis-server is not installed. */
+export const NO_REDIS =
+  'Skipping the yardstick "Redis adapter": redis-server is not installed; run apt-get install -y redis-server.'
+
+/** Starts this number of Socket.IO 4.8 servers with the Redis adapter, and a Redis. */
 export async function startRedisChat(servers: number): Promise<System> {
   const redisPort = await freePort()
   const redis = start(
@@ -191,7 +198,7 @@ export async function startRedisChat(servers: number): Promise<System> {
   return createSystem('Socket.IO + Redis', ports, nodes, [redis])
 }
 
-/** One server of Socket.IO 4.8 that pushes the full list at each change. */
+/** Starts one Socket.IO 4.8 server that sends the full user list at each change. */
 export async function startFullList(mode: 'each' | 'broadcast'): Promise<System> {
   const port = await freePort()
   const node = startNode('bench/yardsticks/full-list.js', [`${port}`, mode])

@@ -1,4 +1,4 @@
-/** A program in a terminal of its own: `script` of util-linux gives the pseudo-terminal. */
+/** A program in a new pseudo-terminal, made by `script` of util-linux. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { sleep } from './servers.ts'
@@ -8,7 +8,7 @@ const TICK_MS = 10
 export class Terminal {
   readonly #script: ChildProcess
   #onOutput: (() => void) | undefined
-  /** All that it has written so far; counted, not kept. */
+  /** Bytes written so far. */
   written = 0
   #recentOutput = ''
 
@@ -26,16 +26,16 @@ export class Terminal {
     })
   }
 
-  /** Waits until it has written this text. */
+  /** Waits until the program has written this text. */
   async waitForText(text: string): Promise<void> {
     const until = performance.now() + 20_000
     while (!this.#recentOutput.includes(text)) {
-      if (performance.now() > until) throw new Error(`the terminal never showed ${text}`)
+      if (performance.now() > until) throw new Error(`timed out, waiting for the terminal to show: ${text}`)
       await sleep(1)
     }
   }
 
-  /** From a key to what is written of it, ms. */
+  /** Time from a key press to the next output, ms. */
   async keyLatency(key: string): Promise<number> {
     const since = performance.now()
     const heard = new Promise<void>(resolve => {
@@ -47,7 +47,7 @@ export class Terminal {
     return performance.now() - since
   }
 
-  /** CPU time so far, ms, and resident memory, bytes, of the program inside. */
+  /** CPU time so far, ms, and resident memory, bytes, of the program in the terminal. */
   usage(): { cpu: number; rss: number } {
     const { pid } = this.#script
     const [child = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')

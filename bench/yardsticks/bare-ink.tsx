@@ -1,4 +1,4 @@
-/** Ink as it comes: redraws as many cells as the client's screen has, the last row with what was typed. */
+/** Plain Ink: redraws as many cells as the client's screen has, with the typed text in the last row. */
 import { Box, render, Text } from 'ink'
 
 const { columns = 80, rows = 24 } = process.stdout
@@ -9,7 +9,7 @@ function Screen({ text }: { text: string }) {
   return (
     <Box flexDirection="column">
       {Array.from({ length: rows - 2 }, (_, row) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place.
+        // biome-ignore lint/suspicious/noArrayIndexKey: a row is identified by its position.
         <Text key={row}>{line}</Text>
       ))}
       <Text>{text || ' '}</Text>

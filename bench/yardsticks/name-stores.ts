@@ -1,10 +1,10 @@
 /**
- * A process that keeps 100,000 names with their counts in one of several ways, and prints what it costs:
+ * Program: keeps names with their connection counts in one of several stores, and prints memory and time as JSON:
  * `node --expose-gc name-stores.js compact|map|array NAMES SEED`.
  */
 import { CompactNames } from '../../src/presence/compact-names.ts'
 
-/** Bytes held, of heap and outside it, and µs for each operation. */
+/** Memory on the heap and outside it, bytes, and the time of each operation, µs. */
 export interface StoreReading {
   bytes: number
   add: number
@@ -31,7 +31,7 @@ class MapStore implements Store {
   }
 }
 
-/** As the original: an array of objects, looked through from its start. */
+/** Like the original chat server: an array of objects, searched from its start. */
 class ArrayStore implements Store {
   #users: { user: string; count: number }[] = []
 
@@ -46,7 +46,7 @@ class ArrayStore implements Store {
     return this.#users.find(({ user }) => user === name)?.count ?? 0
   }
 
-  /** What `set` would do for new names, without looking for each. */
+  /** Adds new names without the search that `set` does. */
   fill(names: Iterable<string>): void {
     for (const user of names) this.#users.push({ user, count: 1 })
   }
@@ -54,11 +54,11 @@ class ArrayStore implements Store {
 
 const [, , kind, size = '0', seed = '1'] = process.argv
 const names = Number(size)
-/** Distinct names of 9 characters in no order: multiples of a prime, modulo a prime. */
+/** Distinct names of 9 characters in no particular order: multiples of a prime, modulo a prime. */
 const name = (n: number) => `u${(((n + 1) * 7_368_787 * Number(seed)) % 99_999_989).toString().padStart(8, '0')}`
 
 const store = kind === 'compact' ? new CompactNames() : kind === 'map' ? new MapStore() : new ArrayStore()
-/** The array takes ms an operation: so few of them tell. */
+/** An operation on the array takes milliseconds, so a few are enough. */
 const tries = kind === 'array' ? 300 : names
 
 function heapBytes(): number {
@@ -68,7 +68,7 @@ function heapBytes(): number {
   return heapUsed + external
 }
 
-/** µs for one of `tries` operations on names spread over all. */
+/** Mean time of `tries` operations on names spread over the whole store, µs. */
 function timePerOperation(operation: (name: string) => void): number {
   const some = Array.from({ length: tries }, (_, n) => name(Math.floor((n * names) / tries)))
   const since = performance.now()
@@ -77,7 +77,7 @@ function timePerOperation(operation: (name: string) => void): number {
 }
 
 function* allNames(): Generator<string> {
-  // Made anew, as a frame from the wire makes them: nobody else holds them.
+  // New strings, as when a frame is parsed: nothing else references them.
   for (let n = 0; n < names; n++) yield name(n)
 }
 

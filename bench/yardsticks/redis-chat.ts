@@ -1,4 +1,4 @@
-/** The yardstick that a Node developer would pick: Socket.IO 4.8 with the Redis adapter, a room per user. */
+/** The usual way to build this with Socket.IO 4.8: the Redis adapter, with `socket.join(user)` to address users. */
 import { createAdapter } from '@socket.io/redis-adapter'
 import { createClient } from 'redis'
 import { Server } from 'socket.io'

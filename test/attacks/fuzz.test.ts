@@ -1,4 +1,4 @@
-/** Random and mutated packets at every gate: the servers live on, stay small, and everyone else chats meanwhile. */
+/** Random and mutated packets to every port: servers stay up, memory stays bounded, and other users chat undisturbed. */
 import { readFileSync } from 'node:fs'
 import { afterAll, expect, test } from 'vitest'
 import { MAX_PACKET_BYTES } from '../../src/protocol/messages.ts'
@@ -19,8 +19,8 @@ function rssMb(pid: number | undefined): number {
 
 afterAll(stopAll)
 
-test(`${PACKETS} hostile packets, seed ${SEED}`, { timeout: 120_000 + PACKETS * 2 }, async () => {
-  // The pace of the default limits would only make the fuzzer wait.
+test(`servers survive ${PACKETS} hostile packets (seed ${SEED})`, { timeout: 120_000 + PACKETS * 2 }, async () => {
+  // With the default limits the fuzzer would only wait.
   const limits = { messagesPerSecond: 5_000, burst: 5_000, peers: 50 }
   const mesh = await RealMesh.start(2, { limits })
   const fuzzer = new Fuzzer(
@@ -29,7 +29,7 @@ test(`${PACKETS} hostile packets, seed ${SEED}`, { timeout: 120_000 + PACKETS * 
     '',
   )
   const latencies: number[] = []
-  let most = 0
+  let maxRssMb = 0
   try {
     const anna = mesh.join('Anna', 1)
     const billy = mesh.join('Billy', 2)
@@ -41,8 +41,8 @@ test(`${PACKETS} hostile packets, seed ${SEED}`, { timeout: 120_000 + PACKETS * 
     }
     const check = () => {
       for (const { id, program } of mesh.servers) {
-        expect(program.exitStatus, `${id} lives (seed ${SEED}):\n${program.out.slice(-2_000)}`).toBeUndefined()
-        most = Math.max(most, rssMb(program.child.pid))
+        expect(program.exitStatus, `${id} is up (seed ${SEED}):\n${program.out.slice(-2_000)}`).toBeUndefined()
+        maxRssMb = Math.max(maxRssMb, rssMb(program.child.pid))
         program.out = ''
       }
     }
@@ -51,12 +51,12 @@ test(`${PACKETS} hostile packets, seed ${SEED}`, { timeout: 120_000 + PACKETS * 
       await checkDelivery(`after ${sent}, seed ${SEED}`).finally(check)
       billy.shown.length = 0
       anna.shown.length = 0
-      if (sent % 50_000 === 0 && sent > 0) console.log(`${sent} packets, RSS at most ${Math.round(most)} MB`)
+      if (sent % 50_000 === 0 && sent > 0) console.log(`${sent} packets, RSS at most ${Math.round(maxRssMb)} MB`)
     }
-    expect(most).toBeLessThan(MAX_RSS_MB)
+    expect(maxRssMb).toBeLessThan(MAX_RSS_MB)
     await fuzzer.close()
-    await checkDelivery('afterwards')
-    // Whom the fuzzer made up is gone again.
+    await checkDelivery('after the fuzzer')
+    // The fuzzer's users have left.
     await mesh.waitForRoster(['Anna', 'Billy'])
     check()
     const after = Math.max(...mesh.servers.map(({ program }) => rssMb(program.child.pid)))
@@ -65,7 +65,7 @@ test(`${PACKETS} hostile packets, seed ${SEED}`, { timeout: 120_000 + PACKETS * 
     if (PACKETS > 20_000) {
       console.log({
         packets: Object.fromEntries(fuzzer.sent),
-        rssMb: { most, after },
+        rssMb: { max: maxRssMb, after },
         p50Ms: latencies[latencies.length >> 1],
         p99Ms: p99,
         seed: SEED,
@@ -77,7 +77,9 @@ test(`${PACKETS} hostile packets, seed ${SEED}`, { timeout: 120_000 + PACKETS * 
   }
 })
 
-test('packets made to break what passes them on', { timeout: 60_000 }, async () => {
+test('packets that are hard to encode again are forwarded or dropped without breaking a link', {
+  timeout: 60_000,
+}, async () => {
   const mesh = await RealMesh.start(2)
   try {
     const links = () => mesh.servers.map(server => mesh.outboundLinkCount(server)).join()
@@ -85,14 +87,14 @@ test('packets made to break what passes them on', { timeout: 60_000 }, async () 
     const [anna, billy] = [mesh.join('Anna', 1), mesh.join('Billy', 2)]
     const hostile = (await Promise.all([1, 2].map(n => mesh.connectRaw('Mallory', n))))[0]
     await mesh.waitForRoster(['Anna', 'Billy', 'Mallory'])
-    // Deeper than a recursive encoder can go; as long as a packet may be, so that the next hop's would be longer;
-    // texts that grow sixfold as JSON.
+    // Nested deeper than a recursive encoder can go; as long as a packet may be, so that the forwarded one would be
+    // longer; texts that grow sixfold as JSON.
     const deep = '['.repeat(100_000) + ']'.repeat(100_000)
     hostile?.write(`2["relay",{"body":${deep}}]`)
     hostile?.write(`2["relay",{"body":"${'x'.repeat(MAX_PACKET_BYTES - 30)}"}]`)
     hostile?.write(`2["relay",{"body":"${'\\u0001'.repeat(330_000)}"}]`)
     for (let n = 0; n < 64; n++) anna.send('Billy', '\u0001'.repeat(16 * 1024))
-    await until('all of them are there', () => billy.shown.length === 64)
+    await until('all messages are delivered', () => billy.shown.length === 64)
     expect(links()).toBe(before)
     expect(mesh.servers.map(({ program }) => program.exitStatus)).toEqual([undefined, undefined])
     mesh.disconnectSockets()

@@ -1,4 +1,4 @@
-/** Hostile texts and names, pushed through all that shows them: the log, line mode, JSON lines, and the full screen. */
+/** Hostile texts and names in every output: the log, line mode, JSON lines, and the full screen. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
@@ -15,24 +15,24 @@ afterAll(() => {
   stopAll()
 })
 
-/** Whatever moves a cursor or hides, but for the end of a line. */
+/** Control, format and unassigned characters; line ends are removed before the search. */
 const CONTROL_CHARACTERS = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u
 const findControlCharacter = (text: string) => CONTROL_CHARACTERS.exec(text.replaceAll('\n', ''))
-/** All escape sequences that the full screen sends: colours, moves, modes, the title, and one frame at a time. */
+/** All escape sequences that the full screen uses: colours, cursor moves, modes, title, synchronized updates. */
 const EXPECTED_SEQUENCES =
   /\u001b\[(?:\d{0,3}(?:;\d{1,3})?[ABCDGHJK]|(?:0|1|2|3|4|7|22|23|24|27|39|49|3[1-7]|9\d)?m|\?(?:25|1049|2004|2026)[hl])|\u001b\]2;[^\p{C}]*\u0007/gu
 
-test('there are more than two hundred, all different', () => {
+test('there are more than 200 hostile strings, all different', () => {
   expect(new Set(HOSTILE_STRINGS).size).toBe(HOSTILE_STRINGS.length)
   expect(HOSTILE_STRINGS.length).toBeGreaterThan(200)
 })
 
-test('as a name each is refused, or has a form in which nothing hides', () => {
+test('each hostile string is refused as a name, or normalized to a form without hidden characters', () => {
   for (const text of HOSTILE_STRINGS) {
     const name = parseUserName(text)
     if (name.ok) expect(findControlCharacter(name.value), name.value).toBe(null)
     if (name.ok) expect(name.value).not.toMatch(/\p{Default_Ignorable_Code_Point}|^\p{M}|[^\S ]/u)
-    // What another program claims to be a name is looked at, too.
+    // Names from other programs are validated, too.
     expect(nameSchema.safeParse(text).success).toBe(isUserName(text))
     if (isUserName(text)) expect(text).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u)
     expect(findControlCharacter(urlSchema.safeParse(`http://host/${text}`).data ?? '')).toBe(null)
@@ -41,7 +41,7 @@ test('as a name each is refused, or has a form in which nothing hides', () => {
   expect(isUserName('')).toBe(false)
 })
 
-test('not one escape byte of theirs arrives anywhere', { timeout: 90_000 }, async () => {
+test('no escape sequence in a name or text reaches a log or a terminal', { timeout: 90_000 }, async () => {
   const folder = temporaryFolder()
   const file = join(folder, 'config.json')
   const ports = await freePorts(2)
@@ -56,20 +56,24 @@ test('not one escape byte of theirs arrives anywhere', { timeout: 90_000 }, asyn
         ...['--log-format', format, '--log-level', 'debug', '--log-text'],
       ]),
   )
-  await until('the servers meet', () => log.every(one => one.out.includes('Inbound connection from peer')))
+  await until('the servers are linked', () => log.every(one => one.out.includes('Inbound connection from peer')))
 
   const here = { XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder }
   const anna = (port: number | undefined) => ['--user', 'Anna', '--port', `${port}`, '--no-history']
-  const lines = new Program('cli', [...anna(ports[1]), '--plain'], here)
-  const json = new Program('cli', [...anna(ports[1]), '--json'], here)
+  const lineMode = new Program('cli', [...anna(ports[1]), '--plain'], here)
+  const jsonMode = new Program('cli', [...anna(ports[1]), '--json'], here)
   const bytes = join(folder, 'screen.bytes')
   const command = `XDG_STATE_HOME=${folder} XDG_CONFIG_HOME=${folder} exec ${process.execPath} dist/cli/main.js`
-  const window = tmux.open('anna', `sleep 0.3; ${command} ${anna(ports[0]).join(' ')} --to Mallory`, 200, 100)
+  // The client starts when the pipe that records its output is in place.
+  const ready = join(folder, 'ready')
+  const waitForPipe = `until [ -e ${ready} ]; do sleep 0.05; done`
+  const window = tmux.open('anna', `${waitForPipe}; ${command} ${anna(ports[0]).join(' ')} --to Mallory`, 200, 100)
   tmux.run('pipe-pane', '-t', 'anna', `cat > ${bytes}`)
+  writeFileSync(ready, '')
   await until('all clients are online', () => log.some(one => one.out.includes('User: Anna connected 2 times')))
   await window.until(screen => expect(screen).toContain('Anna'))
 
-  // As names.
+  // As user names.
   for (let at = 0; at < HOSTILE_STRINGS.length; at += 60) {
     const sockets = HOSTILE_STRINGS.slice(at, at + 60).map((name, n) => {
       const socket = io(`http://127.0.0.1:${ports[n % 2]}`, { transports: ['websocket'], forceNew: true })
@@ -81,10 +85,10 @@ test('not one escape byte of theirs arrives anywhere', { timeout: 90_000 }, asyn
       })
       return socket
     })
-    await until('the names were tried', () => sockets.every(socket => !socket.active))
+    await until('all names were tried', () => sockets.every(socket => !socket.active))
   }
 
-  // As texts, a screenful at a time, so that each one is shown.
+  // As texts, a screenful at a time, so that each is drawn.
   const mallory = io(`http://127.0.0.1:${ports[0]}`, { transports: ['websocket'], forceNew: true })
   mallory.emit('identify', 'Mallory')
   const screenful = 20
@@ -97,11 +101,13 @@ test('not one escape byte of theirs arrives anywhere', { timeout: 90_000 }, asyn
   }
   mallory.disconnect()
   const last = `<${HOSTILE_STRINGS.length - 1}>`
-  await until('all were printed', () => [lines, json, ...log].every(one => one.out.includes(last)))
+  await until('all outputs contain the last text', () =>
+    [lineMode, jsonMode, ...log].every(one => one.out.includes(last)),
+  )
 
-  for (const { out } of [lines, ...log, json]) expect(findControlCharacter(out)).toBe(null)
-  // What programs read is whole.
-  const texts = json.out
+  for (const { out } of [lineMode, ...log, jsonMode]) expect(findControlCharacter(out)).toBe(null)
+  // The JSON lines contain the texts unchanged.
+  const texts = jsonMode.out
     .split('\n')
     .filter(line => line.includes('"type":"message"'))
     .map(line => (JSON.parse(line) as { text: string }).text)

@@ -1,4 +1,4 @@
-/** A client that knows the protocol and lies, and a server that lies to its clients: in simulation. */
+/** In simulation: a client that knows the protocol and lies, and a server that lies to its clients. */
 import { describe, expect, test } from 'vitest'
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect } from '../../src/client/types.ts'
@@ -10,11 +10,11 @@ import { type SimClient, SimMesh } from '../support/simulation/sim-mesh.ts'
 
 const texts = (client: SimClient) => client.shown.map(({ text }) => text)
 
-describe('a client that uses the id of a message that somebody else is about to send', () => {
-  test('hides it from nobody: not from its recipient, nor from a client of theirs that catches up', () => {
+describe("a client that uses the id of another user's next message", () => {
+  test('does not hide that message from its recipient, nor from a client of the recipient that catches up', () => {
     const mesh = new SimMesh(11, 2)
     const [one, two] = mesh.servers
-    if (one === undefined || two === undefined) throw new Error('a mesh of two')
+    if (one === undefined || two === undefined) throw new Error('expected two servers')
     const [anna, billy, mallory] = [
       mesh.join('a', 'Anna', one),
       mesh.join('b', 'Billy', two),
@@ -40,29 +40,29 @@ describe('a client that uses the id of a message that somebody else is about to 
     expect(billy.session?.pendingMessages).toEqual([])
   })
 
-  test('nor from an original client', () => {
+  test('does not hide that message from an original client', () => {
     const harness = new ServerHarness({})
     const [anna, mallory] = [harness.join('Anna'), harness.join('Mallory')]
-    const old = harness.join('Billy', 1)
-    const told = (connection: number, id: string) => {
+    const original = harness.join('Billy', 1)
+    const isDelivered = (connection: number, id: string) => {
       harness.effects.length = 0
       harness.step({
         type: 'im',
         connection,
         message: { id, at: harness.wallOffset + harness.now, to: 'Billy', text: 'x' },
       })
-      return harness.effects.some(one => one.type === 'emit' && one.message.event === 'im' && one.to.includes(old))
+      return harness.effects.some(one => one.type === 'emit' && one.message.event === 'im' && one.to.includes(original))
     }
-    expect(told(mallory, 'next')).toBe(true)
-    expect(told(anna, 'next')).toBe(true)
-    // Sent again by its sender, it is the same.
-    expect(told(anna, 'next')).toBe(false)
+    expect(isDelivered(mallory, 'next')).toBe(true)
+    expect(isDelivered(anna, 'next')).toBe(true)
+    // A repeat by the same sender is a duplicate.
+    expect(isDelivered(anna, 'next')).toBe(false)
   })
 })
 
-describe('a server that says it knows its users by keys', () => {
+describe('a server that claims `auth: key`', () => {
   const roster = { version: 1, users: ['Anna'] }
-  const known: IdentifyResponse = {
+  const accepted: IdentifyResponse = {
     ok: true,
     server: 'evil',
     incarnation: 'i',
@@ -73,8 +73,12 @@ describe('a server that says it knows its users by keys', () => {
     servers: [],
   }
 
-  /** What a client with a message for Billy does, when the server lets it in at once or asks for its key first. */
-  function meets(auth: 'key' | undefined, asks: boolean): SessionEffect[] {
+  /**
+   * The effects of a client with a message for Billy, when it connects to that server.
+   * @param auth the mode that the client expects
+   * @param challenges whether the server asks for a proof of the key first
+   */
+  function connect(auth: 'key' | undefined, challenges: boolean): SessionEffect[] {
     const session = new Session({
       user: 'Anna',
       client: 'x/1',
@@ -89,29 +93,32 @@ describe('a server that says it knows its users by keys', () => {
     step({ type: 'request', request: { type: 'compose', to: 'Billy', text: 'for Billy only' } })
     step({ type: 'opened', dial: 1 })
     const challenge = { server: 'evil', connection: 'evil:1', nonce: 'n' }
-    if (asks) step({ type: 'identity', dial: 1, identity: new PlainIdentity('Anna'), challenge })
-    step({ type: 'identified', dial: 1, answer: known })
+    if (challenges) step({ type: 'identity', dial: 1, identity: new PlainIdentity('Anna'), challenge })
+    step({ type: 'identified', dial: 1, answer: accepted })
     return effects
   }
   const sent = (effects: SessionEffect[]) => effects.flatMap(one => (one.type === 'im' ? [one.message.text] : []))
   const isRefused = (effects: SessionEffect[]) =>
     effects.some(one => one.type === 'tell' && one.event.type === 'connection' && one.event.state.phase === 'refused')
 
-  test('and asks for none, is told nothing in the clear', () => {
+  test('but does not ask for a key gets no message in plain text', () => {
     for (const auth of ['key', undefined] as const) {
-      const effects = meets(auth, false)
+      const effects = connect(auth, false)
       expect(isRefused(effects)).toBe(true)
       expect(sent(effects)).toEqual([])
     }
-    const effects = meets('key', true)
+    const effects = connect('key', true)
     expect(isRefused(effects)).toBe(false)
     expect(sent(effects)).toEqual([expect.stringMatching(/^sealed1\./)])
   })
 })
 
-describe('the servers that a server tells of', () => {
-  /** The addresses that a client tries, when each that it reaches tells of these and hangs up. */
-  function tries(given: string, told: string[], tries: number): string[] {
+describe('the addresses that a server announces to a client', () => {
+  /**
+   * The addresses that a client dials, when each server announces `announced` and closes the connection.
+   * @param announced may contain `N`, which becomes another number each time
+   */
+  function dialled(given: string, announced: string[], tries: number): string[] {
     const random = seeded(3)
     const options = { user: 'Anna', client: 'x/1', instance: 'x', servers: [given], random }
     const session = new Session(options)
@@ -127,7 +134,10 @@ describe('the servers that a server tells of', () => {
     }
     step({ type: 'start', history: [], outbox: [] })
     for (let n = 0; n < tries; n++) {
-      const servers = told.map((url, at) => ({ id: `s${at}`, url: url.replace('N', `${n * told.length + at}`) }))
+      const servers = announced.map((url, at) => ({
+        id: `s${at}`,
+        url: url.replace('N', `${n * announced.length + at}`),
+      }))
       const roster = { version: 1, users: [] }
       const answer = { ok: true as const, server: 's', incarnation: 'i', connection: 's:1', roster, time: now, servers }
       step({ type: 'opened', dial })
@@ -139,15 +149,15 @@ describe('the servers that a server tells of', () => {
     return urls
   }
 
-  test('take no client from an encrypted connection to an open one', () => {
-    const told = ['http://evil:1', 'https://other:1']
-    expect(new Set(tries('https://own:1', told, 20))).toEqual(new Set(['https://own:1', 'https://other:1']))
-    expect(new Set(tries('http://own:1', told, 20))).toEqual(new Set(['http://own:1', ...told]))
+  test('do not move a client from an encrypted connection to an unencrypted one', () => {
+    const announced = ['http://evil:1', 'https://other:1']
+    expect(new Set(dialled('https://own:1', announced, 20))).toEqual(new Set(['https://own:1', 'https://other:1']))
+    expect(new Set(dialled('http://own:1', announced, 20))).toEqual(new Set(['http://own:1', ...announced]))
   })
 
-  test('are kept in a bounded number, the latest', () => {
-    const told = Array.from({ length: 500 }, () => 'http://host-N:1')
-    const numbers = tries('http://own:1', told, 50).map(url => Number(/host-(\d+)/.exec(url)?.[1] ?? Number.NaN))
+  test('are limited in number: a client keeps the latest', () => {
+    const announced = Array.from({ length: 500 }, () => 'http://host-N:1')
+    const numbers = dialled('http://own:1', announced, 50).map(url => Number(/host-(\d+)/.exec(url)?.[1] ?? Number.NaN))
     numbers.forEach((number, round) => {
       if (!Number.isNaN(number)) expect(number).toBeGreaterThanOrEqual((round - 2) * 500)
     })
@@ -155,10 +165,10 @@ describe('the servers that a server tells of', () => {
   })
 })
 
-test("a sibling's word is of this user's messages only", () => {
+test("a sibling can only add messages of this user's own threads", () => {
   const mesh = new SimMesh(4, 1)
   const [one] = mesh.servers
-  if (one === undefined) throw new Error('one')
+  if (one === undefined) throw new Error('expected one server')
   const anna = mesh.join('a', 'Anna', one)
   mesh.advance(3_000)
   const message = (from: string, to: string) => ({ id: `${from} ${to}`, at: 1, from, to, text: `${from} to ${to}` })

@@ -1,11 +1,11 @@
-/** A peer that holds the mesh's secret, and lies: it may speak for its own users, and for nobody else. */
+/** A peer that has the mesh's secret and lies: it can only act for its own users. */
 import { expect, test } from 'vitest'
 import type { DiallerFrame } from '../../src/protocol/frames.ts'
 import { ServerHarness } from '../support/server-harness.ts'
 
 const INCARNATION = 'server-2#1'
 
-/** A server with Billy and Carla, and a link that server-2 dialled, which holds Anna. */
+/** A server with Billy and Carla, and a link dialled by server-2, on which Anna is connected. */
 function setUp() {
   const harness = new ServerHarness({})
   const billy = harness.join('Billy')
@@ -27,25 +27,25 @@ function setUp() {
       }
       send({ event: 'presence', payload })
     },
-    /** Lets time pass on a link that lives. */
+    /** Lets time pass with heartbeats on the link. */
     pass: (ms: number) => {
       for (let passed = 0; passed < ms; passed += 1_000) {
         harness.advance(1_000)
         send({ event: 'beat', payload: { incarnation: INCARNATION, seq } })
       }
     },
-    /** What becomes of a message that the peer forwards: who is told of it, and its fate. */
+    /** The peer forwards a message to Billy. Returns the connections that receive it, and its delivery result. */
     forwards: (from: string) => {
       harness.effects.length = 0
       send({ event: 'forward', payload: [[++number, `forged-${number}`, harness.now, from, 'Billy', 'hi']] })
-      const told = harness.effects.flatMap(one =>
+      const recipients = harness.effects.flatMap(one =>
         one.type === 'emit' && one.message.event === 'im' ? [...one.to] : [],
       )
       harness.step({ type: 'got', connection: billy, count: 100 })
       const fates = harness.effects.flatMap(one =>
         one.type === 'send' && one.frame.event === 'fates' ? one.frame.payload : [],
       )
-      return { told, fates: fates.map(([, delivered, unconfirmed]) => ({ delivered, unconfirmed })) }
+      return { recipients, fates: fates.map(([, delivered, unconfirmed]) => ({ delivered, unconfirmed })) }
     },
     relays: (user: string, from = 'server-2:1') => {
       harness.effects.length = 0
@@ -57,34 +57,34 @@ function setUp() {
   }
 }
 
-test('a message from its own user arrives; one from a user of another, or of nobody, does not, and is logged', () => {
+test("a message from the peer's own user is delivered; one from any other name is rejected and logged", () => {
   const { forwards, logged, pass, billy } = setUp()
-  expect(forwards('Anna')).toEqual({ told: [billy], fates: [{ delivered: 1, unconfirmed: false }] })
+  expect(forwards('Anna')).toEqual({ recipients: [billy], fates: [{ delivered: 1, unconfirmed: false }] })
   for (const victim of ['Carla', 'Nobody', '__proto__']) {
-    expect(forwards(victim)).toEqual({ told: [], fates: [{ delivered: 0, unconfirmed: true }] })
+    expect(forwards(victim)).toEqual({ recipients: [], fates: [{ delivered: 0, unconfirmed: true }] })
   }
   pass(1_000)
   expect(logged().filter(event => event === 'foreign-sender')).toHaveLength(1)
-  expect(forwards('Anna').told).toEqual([billy])
+  expect(forwards('Anna').recipients).toEqual([billy])
 })
 
-test('what a user said before leaving may come after they have left, for a while', () => {
+test('messages of a user that has just left are still accepted for ten seconds', () => {
   const { forwards, leaves, pass, billy } = setUp()
   leaves('Anna')
-  expect(forwards('Anna').told).toEqual([billy])
+  expect(forwards('Anna').recipients).toEqual([billy])
   pass(9_000)
-  expect(forwards('Anna').told).toEqual([billy])
+  expect(forwards('Anna').recipients).toEqual([billy])
   pass(2_000)
-  expect(forwards('Anna').told).toEqual([])
+  expect(forwards('Anna').recipients).toEqual([])
 })
 
-test('who comes, speaks and goes before the peer tells of it, is heard', () => {
+test('a message is accepted from a user that joined and left before the peer announced either', () => {
   const { forwards, leaves, billy } = setUp()
   leaves('Dora')
-  expect(forwards('Dora').told).toEqual([billy])
+  expect(forwards('Dora').recipients).toEqual([billy])
 })
 
-test("it does not speak to clients in the name of one of them that is not its own user's", () => {
+test("a peer cannot relay a sibling's frame in the name of a connection that is not its own user's", () => {
   const { harness, relays } = setUp()
   harness.join('Anna')
   expect(relays('Carla')).toBe(false)
@@ -92,9 +92,9 @@ test("it does not speak to clients in the name of one of them that is not its ow
   for (const from of ['server-1:1', 'server-3:1', 'server-2', '']) expect(relays('Anna', from)).toBe(false)
 })
 
-test('it tells neither clients nor peers where another server is that is linked, or in the config', () => {
+test('a peer cannot change the address of a server that is linked or in the config', () => {
   const harness = new ServerHarness({})
-  const told = () => {
+  const announced = () => {
     const answer = harness.identify(harness.connect(), 'Anna')
     return answer.ok ? answer.servers.filter(({ id }) => id !== 'server-1') : []
   }
@@ -105,21 +105,21 @@ test('it tells neither clients nor peers where another server is that is linked,
     const payload = [{ id, url, ...(clients === undefined ? {} : { clients }) }]
     harness.step({ type: 'frame', link, frame: { event: 'members', payload } })
   }
-  const before = told()
+  const before = announced()
   for (const id of ['server-2', 'server-3']) {
     members(id, 'http://evil:1')
     members(id, 'http://evil:1', 'http://evil:2')
   }
-  expect(told()).toEqual(before)
-  // One that is not linked may have moved; what was said of it is forgotten when it says itself where it is.
+  expect(announced()).toEqual(before)
+  // A server that is not linked may have moved; its own introduction replaces what others said.
   members('server-5', 'http://evil:1', 'http://evil:2')
-  expect(told()).toContainEqual({ id: 'server-5', url: 'http://evil:2' })
+  expect(announced()).toContainEqual({ id: 'server-5', url: 'http://evil:2' })
   const five = { id: 'server-5', incarnation: 'server-5#1', protocol: 2, url: 'http://five:1' }
   harness.step({ type: 'accepted', link: 1_001, introduction: five })
-  expect(told()).toContainEqual({ id: 'server-5', url: 'http://five:1' })
+  expect(announced()).toContainEqual({ id: 'server-5', url: 'http://five:1' })
 })
 
-test('it brings no server of an encrypted mesh to dial without encryption', () => {
+test('a peer cannot make a server of an encrypted mesh dial without encryption', () => {
   const harness = new ServerHarness({}, { url: 'https://one:1', peers: [] })
   const dialled = () => harness.effects.flatMap(one => (one.type === 'dial' ? [one.url] : []))
   const introduce = (id: string, url: string, link: number) =>
@@ -136,7 +136,7 @@ test('it brings no server of an encrypted mesh to dial without encryption', () =
   expect(new Set(dialled())).toEqual(new Set(['https://three:1', 'https://five:1']))
 })
 
-test('the servers that it tells of are bounded in number, and each is dialled at a bounded pace', () => {
+test('the servers that a peer announces are limited in number, and each is dialled at a limited rate', () => {
   const harness = new ServerHarness({ peers: 50 }, { peers: [] })
   const link = harness.acceptLink('server-4')
   for (let from = 0; from < 5_000; from += 1_000) {
@@ -151,7 +151,7 @@ test('the servers that it tells of are bounded in number, and each is dialled at
     for (const one of harness.effects.splice(0)) {
       if (one.type !== 'dial') continue
       dials.set(one.url, (dials.get(one.url) ?? 0) + 1)
-      harness.step({ type: 'dial-failed', peer: one.peer, reason: 'nobody there' })
+      harness.step({ type: 'dial-failed', peer: one.peer, reason: 'unreachable' })
     }
     harness.advance(1_000)
     harness.step({ type: 'frame', link, frame: { event: 'beat', payload: { incarnation: 'server-4#1', seq: 0 } } })
@@ -160,7 +160,7 @@ test('the servers that it tells of are bounded in number, and each is dialled at
   expect(Math.max(...dials.values())).toBeLessThan(40)
 })
 
-test('its stream speaks for the life that the handshake proved, and for no other', () => {
+test('presence frames with another incarnation than the one of the handshake are ignored', () => {
   const { harness } = setUp()
   const link = harness.acceptLink('server-3')
   const users: [string, number][] = [['Ghost', 1]]
@@ -172,7 +172,7 @@ test('its stream speaks for the life that the handshake proved, and for no other
   expect(harness.server.roster).toEqual(['Anna', 'Billy', 'Carla'])
 })
 
-test('it cannot be the very server that it dials', () => {
+test('a peer with the id of the server that it dials is refused', () => {
   const harness = new ServerHarness({})
   const refusals = () => harness.effects.splice(0).flatMap(one => (one.type === 'refuse' ? [one.code] : []))
   const introduce = (incarnation: string, link: number) =>

@@ -1,19 +1,20 @@
+/** Short scenarios in a simulated mesh of three servers. */
 import { describe, expect, test } from 'vitest'
 import { type SimClient, SimMesh } from '../support/simulation/sim-mesh.ts'
 
 const texts = (client: SimClient) => (client.session?.messages ?? []).map(message => message.text)
 const roster = (client: SimClient) => client.session?.roster
 
-function three(seed = 1) {
+function startMesh(seed = 1) {
   const mesh = new SimMesh(seed, 3)
   const [one, two, three] = mesh.servers
-  if (one === undefined || two === undefined || three === undefined) throw new Error('a mesh of three')
+  if (one === undefined || two === undefined || three === undefined) throw new Error('expected three servers')
   return { mesh, one, two, three }
 }
 
 describe('a mesh of three', () => {
-  test('everyone sees the sorted roster of the whole mesh, each name once', () => {
-    const { mesh, one, two, three: last } = three()
+  test('every client has the sorted roster of the whole mesh, with each name once', () => {
+    const { mesh, one, two, three: last } = startMesh()
     const clients = [
       mesh.join('b', 'Billy', last),
       mesh.join('a1', 'Anna', one),
@@ -25,8 +26,8 @@ describe('a mesh of three', () => {
     for (const server of mesh.servers) expect(server.core?.roster).toEqual(['Anna', 'Billy', '__proto__'])
   })
 
-  test('all clients of the recipient and of the sender show a message once, in one order', () => {
-    const { mesh, one, two, three: last } = three()
+  test('all clients of the recipient and of the sender show a message once, in the same order', () => {
+    const { mesh, one, two, three: last } = startMesh()
     const anna = mesh.join('a1', 'Anna', one)
     const annaToo = mesh.join('a2', 'Anna', two)
     const billy = mesh.join('b', 'Billy', last)
@@ -47,8 +48,8 @@ describe('a mesh of three', () => {
     expect(progress).toMatchObject({ progress: { state: 'delivered', connections: 2 } })
   })
 
-  test('a message to someone offline is held by its sender, and arrives when they come', () => {
-    const { mesh, one, two } = three()
+  test('a message to an offline user is held by its sender and delivered when they connect', () => {
+    const { mesh, one, two } = startMesh()
     const anna = mesh.join('a', 'Anna', one)
     mesh.advance(2_000)
     mesh.send(anna, 'Billy', 'are you there?')
@@ -60,8 +61,8 @@ describe('a mesh of three', () => {
     expect(anna.session?.pendingMessages).toEqual([])
   })
 
-  test('a killed server: its clients are elsewhere within seconds, and nobody is a ghost when it is back', () => {
-    const { mesh, one, two } = three()
+  test('the clients of a killed server reconnect elsewhere within seconds, and its restart brings back no stale user', () => {
+    const { mesh, one, two } = startMesh()
     const anna = mesh.join('a', 'Anna', one)
     const billy = mesh.join('b', 'Billy', two)
     mesh.advance(3_000)
@@ -77,8 +78,8 @@ describe('a mesh of three', () => {
     expect(anna.session?.pendingMessages).toEqual([])
   })
 
-  test('a partition: both sides chat on; healed, one roster, and a second client catches up', () => {
-    const { mesh, one, two, three: last } = three()
+  test('both sides of a partition keep chatting; after it heals they have one roster, and siblings catch up', () => {
+    const { mesh, one, two, three: last } = startMesh()
     const anna = mesh.join('a1', 'Anna', one)
     const annaToo = mesh.join('a2', 'Anna', last)
     const billy = mesh.join('b', 'Billy', one)
@@ -97,8 +98,8 @@ describe('a mesh of three', () => {
     expect(texts(annaToo)).toEqual(['you missed this'])
   })
 
-  test('a change lost in a short cut is noticed with the next one', () => {
-    const { mesh, one, two } = three()
+  test('a roster change lost in a short cut is recovered with the next one', () => {
+    const { mesh, one, two } = startMesh()
     mesh.advance(2_000)
     mesh.cut('server-1', 'server-2')
     mesh.join('a', 'Anna', one)
@@ -109,8 +110,8 @@ describe('a mesh of three', () => {
     expect(two.core?.roster).toEqual(['Anna', 'Billy'])
   })
 
-  test('a second terminal shows what the first one has', () => {
-    const { mesh, one, two } = three()
+  test("a user's second client catches up with the first", () => {
+    const { mesh, one, two } = startMesh()
     const anna = mesh.join('a1', 'Anna', one)
     const billy = mesh.join('b', 'Billy', two)
     mesh.advance(2_000)

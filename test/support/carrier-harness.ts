@@ -1,4 +1,4 @@
-/** A carrier with a core made by hand: what it is told is kept, and it does what a test says. */
+/** A link carrier without a core: records every input, and performs the effects that a test chooses. */
 import { createServer } from 'node:http'
 import { Server } from 'socket.io'
 import type { LinkCarrier } from '../../daemon/links/carrier.ts'
@@ -16,7 +16,7 @@ export interface CarrierHarnessOptions {
   incarnation?: string
   limits?: Partial<Limits>
   log?: Log
-  /** What the core says to who wants in; default: come in. */
+  /** The answer to a peer that has proven the secret. Default: accept. */
   decide?: (input: Extract<Input, { type: 'accepted' }>) => Effect
 }
 
@@ -67,7 +67,7 @@ export class CarrierHarness {
     return harness
   }
 
-  /** Whether a peer has told that a user is there. */
+  /** Whether a delta from a peer has announced this user. */
   peerHasUser(peer: string, user: string): boolean {
     const links = this.inputsOfType('accepted').flatMap(({ link, introduction }) =>
       introduction.id === peer ? [link] : [],
@@ -82,12 +82,12 @@ export class CarrierHarness {
     return this.inputs.filter((input): input is Extract<Input, { type: Type }> => input.type === type)
   }
 
-  /** The frames that came over a link. */
+  /** The frames received over a link. */
   framesFrom(link: number): (DiallerFrame | AcceptorFrame)[] {
     return this.inputsOfType('frame').flatMap(input => (input.link === link ? [input.frame] : []))
   }
 
-  /** Dials, until a link stands or a reason is told; the number of what came of it in `inputs`. */
+  /** Dials, and waits for the outcome: `dialled` or `dial-failed`. */
   async dial(other: CarrierHarness, id: string | undefined = other.id): Promise<Input> {
     const before = this.inputs.length
     this.carrier.perform({ type: 'dial', peer: other.id, url: other.url, id })
@@ -98,10 +98,10 @@ export class CarrierHarness {
     return found
   }
 
-  /** A link to another: its number here, and there. */
+  /** Opens a link to another harness. Returns the link's number at each end. */
   async link(other: CarrierHarness): Promise<{ out: number; in: number }> {
     let dialled = await this.dial(other)
-    // A backbone may need a moment to be there.
+    // The NATS backbone may not be connected yet.
     for (let tries = 0; dialled.type !== 'dialled' && tries < 100; tries++) dialled = await this.dial(other)
     if (dialled.type !== 'dialled') throw new Error(`${this.id} cannot dial ${other.id}`)
     return { out: dialled.link, in: other.inputsOfType('accepted').at(-1)?.link ?? 0 }

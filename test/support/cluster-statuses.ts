@@ -1,4 +1,4 @@
-/** Readings of a mesh that is not there: servers that count evenly, and what is wrong with some of them. */
+/** Made-up cluster statuses, in which every counter grows evenly, with chosen deviations. */
 import {
   type ClusterStatus,
   clusterStatusSchema,
@@ -7,15 +7,18 @@ import {
 } from '../../src/protocol/status.ts'
 
 interface Deviations {
-  /** Servers that do not answer. */
+  /** Numbers of the servers that do not answer. */
   unresponsive?: readonly number[]
-  /** How each server's status differs from the usual. */
+  /** Fields of server n's status that differ from the default. */
   status?: (n: number) => Partial<ServerStatus>
-  /** How a link differs from the usual, as the dialler (outbound) or the acceptor (inbound) tells it. */
+  /** Fields of a link's status that differ from the default, as reported by server `from`. */
   link?: (from: number, to: number) => Partial<ServerStatus['links'][number]>
 }
 
-/** Of servers 1 … size, so many seconds after their start. Server n takes n messages a second. */
+/**
+ * The status of servers 1 to `size`. Server n accepts n messages per second.
+ * @param seconds since the servers started
+ */
 export function clusterStatusOf(
   size: number,
   seconds: number,

@@ -1,4 +1,4 @@
-/** mulberry32: a small seeded generator of numbers in [0, 1). */
+/** mulberry32, a small seeded generator of numbers in [0, 1). */
 export function seeded(seed: number): () => number {
   let state = seed
   return () => {
@@ -9,17 +9,18 @@ export function seeded(seed: number): () => number {
   }
 }
 
-export function pick<T>(random: () => number, of: readonly T[]): T {
-  if (of.length === 0) throw new Error('nothing to pick from')
-  return of[Math.floor(random() * of.length)] as T
+/** One element at random. Throws when there is none. */
+export function pick<T>(random: () => number, from: readonly T[]): T {
+  if (from.length === 0) throw new Error('cannot pick from an empty list')
+  return from[Math.floor(random() * from.length)] as T
 }
 
-/** A whole number from `least` to `most`, both in the range. */
+/** An integer from `least` to `most`, both included. */
 export function between(random: () => number, least: number, most: number): number {
   return least + Math.floor(random() * (most - least + 1))
 }
 
-/** The same choices with the generator inside. */
+/** The same choices as methods of a generator. */
 export class Random {
   readonly next: () => number
 
@@ -36,7 +37,7 @@ export class Random {
     return this.next() < probability
   }
 
-  pick<T>(of: readonly T[]): T {
-    return pick(this.next, of)
+  pick<T>(from: readonly T[]): T {
+    return pick(this.next, from)
   }
 }

@@ -1,4 +1,4 @@
-/** A server's core on a table: one hand plays its clients, the other its peers and the clock. */
+/** A server's core without a network: a test plays its clients, its peers and its clock. */
 import type { AuthMode, Credential } from '../../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
 import type { Fate, IdentifyResponse } from '../../src/protocol/messages.ts'
@@ -9,12 +9,15 @@ const WALL_CLOCK_OFFSET_MS = 1_700_000_000_000
 
 export class ServerHarness {
   readonly server: MeshServer
+  /** Monotonic time, ms. */
   now = 1_000
-  /** What the wall clock is ahead of the monotonic one. */
+  /** How far the wall clock is ahead of the monotonic clock, ms. */
   wallOffset = WALL_CLOCK_OFFSET_MS
+  /** Payloads of `answer` effects, by call. */
   readonly answers = new Map<number, unknown>()
-  /** Connections and links that were closed, with why. */
+  /** Reasons of closed connections and links, by number. */
   readonly closed = new Map<number, string>()
+  /** All effects so far; tests may empty it. */
   readonly effects: Effect[] = []
   #lastNumber = 0
 
@@ -34,6 +37,7 @@ export class ServerHarness {
     this.step({ type: 'start' })
   }
 
+  /** Steps the core, and flushes it when it asks for that. Returns the effects of the input itself. */
   step(input: Input): Effect[] {
     const effects = this.server.step(input, this.now, this.wallOffset + this.now)
     for (const effect of effects) {
@@ -46,7 +50,7 @@ export class ServerHarness {
     return effects
   }
 
-  /** Lets time pass, tick by tick. */
+  /** Lets time pass, with a tick at each deadline of the core. */
   advance(ms: number): void {
     const until = this.now + ms
     while (this.server.deadline <= until) {
@@ -56,6 +60,7 @@ export class ServerHarness {
     this.now = until
   }
 
+  /** Opens a connection. Returns its number. */
   connect(address?: string): number {
     const connection = ++this.#lastNumber
     this.step({ type: 'connected', connection, ...(address === undefined ? {} : { address }) })
@@ -64,18 +69,19 @@ export class ServerHarness {
 
   identify(connection: number, user: string, protocol: 1 | 2 = 2, credential?: Credential): IdentifyResponse {
     const call = ++this.#lastNumber
-    const shown = credential === undefined ? {} : { credential }
-    this.step({ type: 'identify', connection, user, protocol, call, ...shown })
+    const optional = credential === undefined ? {} : { credential }
+    this.step({ type: 'identify', connection, user, protocol, call, ...optional })
     return this.answers.get(call) as IdentifyResponse
   }
 
+  /** Connects and identifies. Returns the number of the connection. */
   join(user: string, protocol: 1 | 2 = 2): number {
     const connection = this.connect()
     this.identify(connection, user, protocol)
     return connection
   }
 
-  /** The codes of what a connection was refused without having asked. */
+  /** The codes of all `refused` events sent to a connection. */
   refusalCodes(connection: number): string[] {
     return this.effects.flatMap(one =>
       one.type === 'emit' && one.to.includes(connection) && one.message.event === 'refused'
@@ -84,7 +90,7 @@ export class ServerHarness {
     )
   }
 
-  /** Undefined while the fate is open. */
+  /** Sends a message. Returns its delivery result; undefined: not acknowledged yet. */
   im(connection: number, to: string, text = 'hi'): Fate | undefined {
     const call = ++this.#lastNumber
     const message = { id: `m${call}`, at: this.wallOffset + this.now, to, text }
@@ -92,11 +98,11 @@ export class ServerHarness {
     return this.answers.get(call) as Fate | undefined
   }
 
-  /** A link that a peer dials. */
+  /** Accepts a link that a peer dials. Returns its number. */
   acceptLink(id: string, auth?: AuthMode): number {
     const link = ++this.#lastNumber
-    const told = auth === undefined ? {} : { auth }
-    this.step({ type: 'accepted', link, introduction: { id, incarnation: `${id}#1`, protocol: 2, ...told } })
+    const optional = auth === undefined ? {} : { auth }
+    this.step({ type: 'accepted', link, introduction: { id, incarnation: `${id}#1`, protocol: 2, ...optional } })
     return link
   }
 }

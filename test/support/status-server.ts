@@ -1,11 +1,11 @@
-/** A server of which nothing is real but its sockets: it answers `survey` as it is told. */
+/** A fake server on a real port that only answers `survey`, with what a test chooses. */
 import { createServer, type Server as HttpServer } from 'node:http'
 import { Server } from 'socket.io'
 
 export class StatusServer {
-  /** Called for each question; undefined: it is not answered. */
+  /** Makes the answer to each request; undefined: no answer. */
   answer: () => unknown
-  /** Questions and connections so far. */
+  /** Number of requests and of connections so far. */
   requestCount = 0
   connectionCount = 0
   readonly port: number
@@ -38,12 +38,12 @@ export class StatusServer {
     return `http://127.0.0.1:${this.port}`
   }
 
-  /** Ends all connections, as a server does with those who do not say who they are. */
+  /** Closes all connections, as a server does with clients that do not identify. */
   disconnectAll(): void {
     this.#io.disconnectSockets(true)
   }
 
-  /** Cuts all connections, and listens no more. */
+  /** Closes all connections and stops listening. */
   async close(): Promise<void> {
     await this.#io.close()
     this.#http.closeAllConnections()

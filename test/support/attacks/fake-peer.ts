@@ -1,4 +1,4 @@
-/** A peer that holds the mesh's secret: it dials and is dialled, tells what it is told to, and may stop reading. */
+/** A peer with the mesh's secret (here empty) that opens links in both directions, sends any frame, and can stop reading. */
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
@@ -13,9 +13,9 @@ export class FakePeer {
   #dialled: ReturnType<typeof io> | undefined
   #accepted: { pause(): void } | undefined
   readonly #sockets = new Set<Socket>()
-  /** What it answers when the server asks how it stands; undefined: nothing, as one that knows no such question. */
+  /** Makes the answer to a `survey` frame; undefined: none, like a peer of an older version that does not know the frame. */
   answerSurvey: ((question: { number: number }) => unknown) | undefined
-  /** Whether the server has its link to this peer. */
+  /** Whether the server's link to this peer is open. */
   isLinked = false
 
   constructor(id: string) {
@@ -27,7 +27,7 @@ export class FakePeer {
     return { id: this.#id, incarnation: `${this.#id}#1`, protocol: 2, nonce }
   }
 
-  /** Listens for the server, and dials it. */
+  /** Listens for the server's link, and opens the link to the server. */
   async start(port: number, server: string): Promise<void> {
     this.#http.on('connection', socket => this.#sockets.add(socket))
     this.#io.of('/mesh').on('connection', socket => {
@@ -55,12 +55,12 @@ export class FakePeer {
     })
   }
 
-  /** Tells the server something over the link that this peer dialled. */
+  /** Sends a frame to the server over the link that this peer dialled. */
   send(event: string, payload: unknown): void {
     this.#dialled?.emit(event, payload)
   }
 
-  /** Reads nothing more of what the server tells over its link. */
+  /** Stops reading from the server's link. */
   pause(): void {
     this.#accepted?.pause()
   }

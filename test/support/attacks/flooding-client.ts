@@ -1,10 +1,10 @@
-/** A client made of bytes: it writes as fast as the server reads, and reads only when told to. */
+/** A client on a plain TCP socket that writes as fast as the server reads, and can stop reading. */
 import { connect, type Socket } from 'node:net'
 
 const FRAMES_PER_WRITE = 1_000
 
-/** A WebSocket frame of a client (RFC 6455), masked with zeros. */
-function frame(text: string, opcode = 1): Buffer {
+/** A WebSocket frame of a client (RFC 6455), masked with the key 0, which leaves the bytes unchanged. */
+function encodeFrame(text: string, opcode = 1): Buffer {
   const payload = Buffer.from(text)
   const length =
     payload.length < 126
@@ -15,14 +15,14 @@ function frame(text: string, opcode = 1): Buffer {
 
 export class FloodingClient {
   readonly #socket: Socket
-  /** What the server said, the latest part. */
+  /** The last bytes received from the server, as text. */
   received = ''
-  /** How often it was told to wait. */
+  /** Number of `rate-limited` answers. */
   rateLimitedCount = 0
   open = true
   #isFlooding = false
 
-  /** Begins to connect as a user; protocol 2, that confirms nothing. */
+  /** Connects and identifies as a user with protocol 2, and never confirms a message. */
   constructor(port: number, user: string) {
     this.#socket = connect(port, '127.0.0.1')
     this.#socket.write(
@@ -30,7 +30,7 @@ export class FloodingClient {
         'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
     )
     const hello = JSON.stringify(['identify', { user, client: 'flood/1', protocol: 2 }])
-    // What is to be heard, and what to say then: engine.io's handshake, and Socket.IO's.
+    // Text to wait for and the answer to it: first the Engine.IO handshake, then the Socket.IO one.
     const steps = [['0{"sid"', '40'] as const, ['40{"sid"', `42${hello}`] as const]
     this.#socket.on('data', chunk => {
       const text = chunk.toString('latin1')
@@ -39,7 +39,7 @@ export class FloodingClient {
       const [step] = steps
       if (step === undefined || !this.received.includes(step[0])) return
       steps.shift()
-      this.#socket.write(frame(step[1]))
+      this.#socket.write(encodeFrame(step[1]))
     })
     this.#socket.on('error', () => {})
     this.#socket.on('close', () => {
@@ -47,21 +47,21 @@ export class FloodingClient {
     })
   }
 
-  /** Sends this event without end, once it is identified. */
+  /** Sends this event again and again. */
   start(event: unknown): void {
-    this.#flood(frame(`42${JSON.stringify(event)}`))
+    this.#flood(encodeFrame(`42${JSON.stringify(event)}`))
   }
 
-  /** Sends WebSocket's own pings (opcode 9) or pongs (10) without end. */
+  /** Sends WebSocket pings (opcode 9) or pongs (10) again and again. */
   startControlFrames(opcode: 9 | 10): void {
-    this.#flood(frame('x'.repeat(125), opcode))
+    this.#flood(encodeFrame('x'.repeat(125), opcode))
   }
 
-  #flood(one: Buffer): void {
-    const packets = Buffer.concat(Array.from({ length: FRAMES_PER_WRITE }, () => one))
+  #flood(frame: Buffer): void {
+    const frames = Buffer.concat(Array.from({ length: FRAMES_PER_WRITE }, () => frame))
     this.#isFlooding = true
     const write = () => {
-      while (this.#isFlooding && this.open) if (!this.#socket.write(packets)) return
+      while (this.#isFlooding && this.open) if (!this.#socket.write(frames)) return
     }
     this.#socket.on('drain', write)
     write()
@@ -71,7 +71,7 @@ export class FloodingClient {
     this.#isFlooding = false
   }
 
-  /** Reads no more. */
+  /** Stops reading. */
   pause(): void {
     this.#socket.pause()
   }

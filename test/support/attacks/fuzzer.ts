@@ -1,4 +1,4 @@
-/** Hostile connections of every kind to the servers at some ports. */
+/** Opens hostile connections of several kinds to some ports, and sends random and mutated packets over them. */
 import { randomBytes } from 'node:crypto'
 import { connect as dial } from 'node:net'
 import { io } from 'socket.io-client'
@@ -6,8 +6,8 @@ import { createProof } from '../../../daemon/links/handshake.ts'
 import type { Random } from '../random.ts'
 import { clientEvent, mutate, peerFrame, rawPacket } from './mutate.ts'
 
-/** A connection that sends one packet at each call; false once it is of no more use. */
 export interface HostileConnection {
+  /** Sends one packet. Returns false once the connection is closed. */
   send(): boolean
   close(): void
 }
@@ -18,13 +18,16 @@ interface RawEngine {
 }
 
 const OPEN_CONNECTIONS = 40
-const KINDS = ['stranger', 'stranger', 'user', 'user', 'unproven', 'peer', 'peer', 'raw', 'tcp'] as const
+/** A connection is used after this long even if its handshake has not ended, ms. */
+const OPEN_TIMEOUT_MS = 2_000
+/** Kinds of connections; a kind listed twice is opened twice as often. */
+const KINDS = ['unidentified', 'unidentified', 'user', 'user', 'unproven', 'peer', 'peer', 'raw', 'tcp'] as const
 
 export class Fuzzer {
   readonly #random: Random
   readonly #ports: readonly number[]
   readonly #secret: string
-  /** Packets sent, by the kind of connection. */
+  /** Number of packets sent, by kind of connection. */
   readonly sent = new Map<string, number>()
   #connections: { kind: string; hostile: HostileConnection; left: number }[] = []
   readonly #opening = new Set<Promise<void>>()
@@ -36,7 +39,7 @@ export class Fuzzer {
     this.#secret = secret
   }
 
-  /** Sends so many packets over a changing set of connections. */
+  /** Sends this number of packets over a changing set of connections. */
   async burst(packets: number): Promise<void> {
     const random = this.#random
     for (let n = 0; n < packets; ) {
@@ -98,7 +101,7 @@ export class Fuzzer {
         open = false
         ready()
       })
-      setTimeout(ready, 2_000)
+      setTimeout(ready, OPEN_TIMEOUT_MS)
       if (kind === 'peer') {
         socket.once('challenge', acceptor => {
           socket.emit('prove', createProof(this.#secret, 'dialler', self, acceptor), ready)
@@ -124,7 +127,7 @@ export class Fuzzer {
   }
 }
 
-/** One packet below the client of Socket.IO, or below engine.io, or binary. */
+/** Sends one packet that bypasses the Socket.IO encoder or the Engine.IO encoder, as text or binary. */
 function sendRaw(engine: RawEngine, random: Random): void {
   const { ws } = engine.transport
   const packet = rawPacket(random)
@@ -133,7 +136,7 @@ function sendRaw(engine: RawEngine, random: Random): void {
   else ws.send(Buffer.from(packet))
 }
 
-/** Garbage to the port itself: no HTTP, half of it, polls of unknown sessions, WebSocket frames of chance. */
+/** Sends garbage to the port itself: no HTTP, partial HTTP, polls of unknown sessions, random WebSocket frames. */
 function openTcp(port: number, random: Random): HostileConnection {
   const socket = dial(port, '127.0.0.1')
   let open = true

@@ -1,14 +1,24 @@
-/** Payloads as they should be, and what becomes of them in hostile hands. */
+/** Valid payloads of clients and peers, and random mutations of them. */
 import type { Random } from '../random.ts'
 
-const NASTY_TEXTS = ['', ' ', '__proto__', 'constructor', 'toString', 'hasOwnProperty', '\u0000', '\u001b[2J', '\u202e']
-const MORE_TEXTS = ['\ud800', 'e\u0301', '🦀'.repeat(64), 'x'.repeat(65), '{"a":1}', '\\u0001', '-0', 'NaN']
-const NASTY_NUMBERS = [0, -0, -1, 1.5, 2 ** 31, 2 ** 53, -(2 ** 53), 1e308, Number.NaN, Number.POSITIVE_INFINITY]
+const HOSTILE_TEXTS = [
+  '',
+  ' ',
+  '__proto__',
+  'constructor',
+  'toString',
+  'hasOwnProperty',
+  '\u0000',
+  '\u001b[2J',
+  '\u202e',
+]
+const MALFORMED_TEXTS = ['\ud800', 'e\u0301', '🦀'.repeat(64), 'x'.repeat(65), '{"a":1}', '\\u0001', '-0', 'NaN']
+const HOSTILE_NUMBERS = [0, -0, -1, 1.5, 2 ** 31, 2 ** 53, -(2 ** 53), 1e308, Number.NaN, Number.POSITIVE_INFINITY]
 
 function hostileValue(random: Random): unknown {
   const kind = random.below(100)
-  if (kind < 30) return random.pick([...NASTY_TEXTS, ...MORE_TEXTS])
-  if (kind < 55) return random.pick(NASTY_NUMBERS)
+  if (kind < 30) return random.pick([...HOSTILE_TEXTS, ...MALFORMED_TEXTS])
+  if (kind < 55) return random.pick(HOSTILE_NUMBERS)
   if (kind < 70) return random.pick([null, undefined, true, false])
   if (kind < 78) return random.pick([[], {}, [[]], [null], [[[[[[]]]]]]])
   if (kind < 84) return JSON.parse('{"__proto__":{"ok":true},"constructor":{"prototype":1}}')
@@ -18,7 +28,7 @@ function hostileValue(random: Random): unknown {
   return random.pick(['x', '\u0001', '中', '🦀']).repeat(random.below(40_000))
 }
 
-/** Changes a value here and there; addresses stay as they are, so that nobody is dialled but loopback. */
+/** Changes parts of a value, each with this probability. URLs are kept, so that the servers dial only loopback addresses. */
 export function mutate(value: unknown, random: Random, probability: number): unknown {
   if (typeof value === 'string' && value.startsWith('http')) return value
   if (random.chance(probability)) return hostileValue(random)
@@ -30,13 +40,13 @@ export function mutate(value: unknown, random: Random, probability: number): unk
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value
   const entries = Object.entries(value).map(([key, one]): [string, unknown] => [key, mutate(one, random, probability)])
   if (random.chance(probability)) entries.splice(random.below(entries.length), 1)
-  if (random.chance(probability)) entries.push([random.pick(NASTY_TEXTS), hostileValue(random)])
+  if (random.chance(probability)) entries.push([random.pick(HOSTILE_TEXTS), hostileValue(random)])
   return Object.fromEntries(entries)
 }
 
-/** Whom the hostile call themselves, … */
+/** Names that hostile connections identify with. */
 const NAMES = ['Mallory', 'Mallory 1', '__proto__', 'constructor', 'Zoë']
-/** … and to whom they write: to those too who only want to chat. */
+/** Recipients of hostile messages; Anna and Billy are the users whose chat must not be disturbed. */
 const RECIPIENTS = ['Anna', 'Billy', ...NAMES]
 const EVENTS = [
   'error',
@@ -50,7 +60,7 @@ const EVENTS = [
   '',
 ]
 
-/** An event of a client, as it should be. */
+/** A valid event of a client. */
 export function clientEvent(random: Random): [string, ...unknown[]] {
   const name = random.pick(NAMES)
   const to = random.pick(RECIPIENTS)
@@ -70,7 +80,7 @@ export function clientEvent(random: Random): [string, ...unknown[]] {
   ])
 }
 
-/** A frame of a peer with this incarnation, as it should be. */
+/** A valid frame of a peer with this incarnation. */
 export function peerFrame(random: Random, incarnation: string): [string, ...unknown[]] {
   const seq = random.below(5)
   const users = NAMES.map((name, at) => [name, at + 1])
@@ -93,7 +103,7 @@ export function peerFrame(random: Random, incarnation: string): [string, ...unkn
   ])
 }
 
-/** A packet of Socket.IO, below its client: what the parser meets. */
+/** A packet for the Socket.IO parser, valid or not. */
 export function rawPacket(random: Random): string {
   const event = JSON.stringify(clientEvent(random))
   const depth = random.chance(0.02) ? 50_000 : random.below(200)

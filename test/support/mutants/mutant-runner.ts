@@ -1,40 +1,55 @@
-/** Builds the core and its simulation aside, whole or with a fault put in, and hunts there for a schedule that fails. */
+/** Compiles the core and the simulation into a temporary folder, unchanged or mutated, and searches for a failing schedule there. */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { SearchResult } from './search-schedules.ts'
+import type { SearchReport } from './search-schedules.ts'
 
-/** A change of one place in the core, as text. */
+/** A fault in the core: one place in one source file, changed as text. */
 export interface Mutant {
   name: string
   file: string
   from: string
   to: string
+  /** Why this fault can only show as a search that hangs; absent: it must violate an invariant. */
+  hangs?: string
 }
 
 export interface VariantBuild {
-  /** The folder of a variant's compiled code; without a name, of the core as it is. */
+  /** The folder of a mutant's compiled code; without a name, of the unchanged core. */
   codeFolder: (name?: string) => string
   remove: () => void
 }
 
-const ROOT = new URL('../../..', import.meta.url).pathname
+/**
+ * How a search ended. `passed`: no schedule failed. `violated`: a schedule violates an invariant. `hung`: no progress for
+ * the stall timeout. `crashed`: the process ended by itself.
+ */
+export type SearchResult =
+  | { outcome: 'passed'; played: number }
+  | { outcome: 'violated'; played: number; seed: number; problem: string; transcript: string }
+  | { outcome: 'hung' | 'crashed'; played: number; seed: number; problem: string }
 
-/** Compiles the core and the simulation once as they are, and once with each change. */
-export function buildVariants(changes: readonly Mutant[] = []): VariantBuild {
-  const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-workshop-'))
+const ROOT = new URL('../../..', import.meta.url).pathname
+/** Characters of a search's own output that a report of a crash quotes. */
+const OUTPUT_TAIL = 2_000
+
+/** Compiles the core and the simulation once unchanged, and once with each mutant. */
+export function buildVariants(mutants: readonly Mutant[] = []): VariantBuild {
+  const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-mutants-'))
   const folderName = (name: string) => name.replaceAll(/\W+/g, '-')
-  for (const name of ['as-it-is', ...changes.map(change => change.name)]) {
+  for (const name of ['unchanged', ...mutants.map(mutant => mutant.name)]) {
     for (const part of ['src', 'test/support'])
       cpSync(join(ROOT, part), join(folder, folderName(name), part), { recursive: true })
   }
-  for (const { name, file, from, to } of changes) {
+  for (const { name, file, from, to } of mutants) {
     const path = join(folder, folderName(name), file)
     const text = readFileSync(path, 'utf8')
     const places = text.split(from).length - 1
-    if (places !== 1)
-      throw new Error(`mutant "${name}": its text stands ${places} times in ${file}, not once:\n${from}`)
+    if (places !== 1) {
+      const fix = 'update its `from` in test/support/mutants/mutants.ts'
+      throw new Error(`mutant "${name}": its text is found ${places} times in ${file}, not once; ${fix}:\n${from}`)
+    }
     writeFileSync(
       path,
       text.replace(from, () => to),
@@ -47,7 +62,7 @@ export function buildVariants(changes: readonly Mutant[] = []): VariantBuild {
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
   execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder])
   return {
-    codeFolder: (name = 'as-it-is') => join(folder, 'out', folderName(name)),
+    codeFolder: (name = 'unchanged') => join(folder, 'out', folderName(name)),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
 }
@@ -55,38 +70,59 @@ export function buildVariants(changes: readonly Mutant[] = []): VariantBuild {
 export interface SearchOptions {
   /** Folder of the compiled code. */
   code: string
+  /** Plays the schedules `first`, `first + step`, …: `count` of them. */
   first: number
   step: number
   count: number
-  /** After this long, ms, the hunt counts as hung. */
-  timeoutMs?: number
+  /** The search counts as hung after this long without progress, ms; absent: never. */
+  stallTimeoutMs?: number
   onProgress?: (played: number) => void
 }
 
-/** Hunts in a process of its own; answers with what it told last. A hang or a crash of the process is a find, too. */
-export function searchSchedules({
-  code,
-  first,
-  step,
-  count,
-  timeoutMs,
-  onProgress,
-}: SearchOptions): Promise<SearchResult> {
+/** Searches in a child process, whose own output is not shown. */
+export function searchSchedules(options: SearchOptions): Promise<SearchResult> {
+  const { code, first, step, count, stallTimeoutMs, onProgress } = options
   return new Promise(resolve => {
     const program = join(code, 'test/support/mutants/search-schedules.js')
-    const child: ChildProcess = fork(program, [first, step, count].map(String), { stdio: 'inherit' })
-    let last: SearchResult = { played: 0 }
-    const timeout = timeoutMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), timeoutMs)
-    child.on('message', (result: SearchResult) => {
-      last = result
-      onProgress?.(result.played)
+    const child: ChildProcess = fork(program, [first, step, count].map(String), {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
-    child.on('exit', (code, signal) => {
-      clearTimeout(timeout)
-      if (code === 0) return resolve(last)
-      const seed = first + step * last.played
-      const problem = signal === 'SIGKILL' ? 'a schedule does not end' : `the process ended with ${signal ?? code}`
-      resolve({ played: last.played, seed, problem, transcript: `${problem}, at or after schedule ${seed}` })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        output = (output + chunk).slice(-OUTPUT_TAIL)
+      })
+    }
+    let last: SearchReport = { played: 0 }
+    let stalled = false
+    const stallTimer =
+      stallTimeoutMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            stalled = true
+            child.kill('SIGKILL')
+          }, stallTimeoutMs)
+    child.on('message', (report: SearchReport) => {
+      last = report
+      stallTimer?.refresh()
+      onProgress?.(report.played)
+    })
+    // 'close' comes after the last output and the last message, 'exit' may come before them.
+    child.on('close', (exitCode, signal) => {
+      clearTimeout(stallTimer)
+      const { played } = last
+      if ('seed' in last) return resolve({ outcome: 'violated', ...last })
+      if (exitCode === 0) return resolve({ outcome: 'passed', played })
+      const seed = first + step * played
+      const where = `at schedule ${seed} or one of the next`
+      if (stalled)
+        return resolve({ outcome: 'hung', played, seed, problem: `no progress for ${stallTimeoutMs} ms ${where}` })
+      resolve({
+        outcome: 'crashed',
+        played,
+        seed,
+        problem: `the search ended with ${signal ?? exitCode} ${where}\n${output}`,
+      })
     })
   })
 }

@@ -1,11 +1,11 @@
-/** Between servers and a NATS: loses what a test chooses of what they publish, or brings it twice. */
+/** A proxy between servers and NATS that loses or duplicates published messages, as a test chooses. */
 import { createServer, connect as dial, type Server, type Socket } from 'node:net'
 
 const CRLF = Buffer.from('\r\n')
 
 export class NatsProxy {
   readonly url: string
-  /** What becomes of something published. The payload begins with its signature, 32 bytes. */
+  /** Called for each published message. The payload begins with its signature, 32 bytes. */
   decide: (subject: string, payload: Buffer) => 'pass' | 'lose' | 'twice' = () => 'pass'
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
@@ -51,7 +51,7 @@ export class NatsProxy {
     })
   }
 
-  /** The first command of what came, and what of it goes on; undefined: it is not whole yet. */
+  /** The first command in `bytes`: its length, and the bytes to forward; undefined: it is not complete yet. */
   #parseCommand(bytes: Buffer): { length: number; out: Buffer } | undefined {
     const end = bytes.indexOf(CRLF)
     if (end < 0) return undefined
@@ -60,8 +60,8 @@ export class NatsProxy {
     const size = verb === 'PUB' ? Number(more.at(-1)) + CRLF.length : 0
     if (bytes.length < at + size) return undefined
     const command = bytes.subarray(0, at + size)
-    const fate = verb === 'PUB' ? this.decide(subject, bytes.subarray(at, at + size - CRLF.length)) : 'pass'
-    const out = { pass: command, lose: Buffer.alloc(0), twice: Buffer.concat([command, command]) }[fate]
+    const decision = verb === 'PUB' ? this.decide(subject, bytes.subarray(at, at + size - CRLF.length)) : 'pass'
+    const out = { pass: command, lose: Buffer.alloc(0), twice: Buffer.concat([command, command]) }[decision]
     return { length: command.length, out }
   }
 }

@@ -1,15 +1,15 @@
-/** Debian's nats-server, for tests of the backbone. */
+/** The nats-server of the machine, for tests of the NATS backbone. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { connect } from 'node:net'
 import { freePorts } from './processes.ts'
 
-/** Why the backbone cannot be tested here; undefined: it can. */
+/** Why the tests of the NATS backbone are skipped; undefined: they run. */
 export const natsMissingReason =
   spawnSync('nats-server', ['--version']).status === 0
     ? undefined
-    : 'there is no nats-server (apt-get install -y nats-server)'
+    : 'nats-server is not installed; run apt-get install -y nats-server'
 
-if (natsMissingReason !== undefined) console.log(`Skipped: the tests of the backbone; ${natsMissingReason}.`)
+if (natsMissingReason !== undefined) console.log(`Skipping the tests of the NATS backbone: ${natsMissingReason}`)
 
 export class NatsServer {
   readonly port: number
@@ -30,7 +30,7 @@ export class NatsServer {
     return server
   }
 
-  /** Starts it, once more if it was killed. */
+  /** Starts the process, also after a kill, and waits until its port is open. */
   async start(): Promise<void> {
     this.#child = spawn('nats-server', this.#args, { stdio: 'ignore' })
     for (let tries = 0; tries < 500; tries++) {
@@ -41,7 +41,7 @@ export class NatsServer {
       if (open) return
       await new Promise(resolve => setTimeout(resolve, 20))
     }
-    throw new Error('nats-server does not listen')
+    throw new Error(`nats-server does not listen on port ${this.port}`)
   }
 
   kill(signal: NodeJS.Signals = 'SIGKILL'): void {

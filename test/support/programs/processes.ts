@@ -1,4 +1,4 @@
-/** Programs as processes, free ports, and waiting for what is to come. */
+/** Child processes, temporary folders, free ports, and waiting for conditions. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -8,7 +8,7 @@ import { join } from 'node:path'
 const running = new Set<ChildProcess>()
 const folders: string[] = []
 
-/** Ends what this file started. */
+/** Kills the processes and removes the folders that this module created. */
 export function stopAll(): void {
   for (const child of running) child.kill('SIGKILL')
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
@@ -20,10 +20,10 @@ export function temporaryFolder(): string {
   return folder
 }
 
-/** Below the ports that systems give to outgoing connections: one of those could take a port before its server does. */
+/** Below the ephemeral ports: an outgoing connection could take one of those before the server binds it. */
 const PORT_RANGE = { from: 10_000, to: 32_000 }
 
-/** Ports on which nobody listens. */
+/** Finds unused ports. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>()
   while (ports.size < count) {
@@ -33,7 +33,7 @@ export async function freePorts(count: number): Promise<number[]> {
   return [...ports]
 }
 
-/** The first of so many ports in a row on which nobody listens. */
+/** Finds a run of unused ports. Returns the first. */
 export async function consecutiveFreePorts(count: number): Promise<number> {
   for (;;) {
     const [first = 0] = await freePorts(1)
@@ -50,19 +50,24 @@ function isFree(port: number): Promise<boolean> {
   })
 }
 
-/** Waits until `check` holds, at most `within` ms; answers with how long it took, ms. */
+/**
+ * Waits until `check` returns true. Throws after `within` ms.
+ * @param what the condition in words, for the error
+ * @returns how long it took, ms
+ */
 export async function until(what: string, check: () => boolean, within = 30_000): Promise<number> {
   const since = performance.now()
   while (!check()) {
-    if (performance.now() - since > within) throw new Error(`not within ${within} ms: ${what}`)
+    if (performance.now() - since > within) throw new Error(`timed out after ${within} ms, waiting for: ${what}`)
     await new Promise(resolve => setTimeout(resolve, 10))
   }
   return Math.round(performance.now() - since)
 }
 
-/** A program of this package, with all that it printed. */
+/** A process of this package's build, with all of its output. */
 export class Program {
   readonly child: ChildProcess
+  /** Everything printed so far, to both streams. */
   out = ''
   exitStatus: { code: number | null; signal: NodeJS.Signals | null } | undefined
 
@@ -80,12 +85,12 @@ export class Program {
     })
   }
 
-  /** How often a text was printed. */
+  /** Number of times that a text was printed. */
   count(text: string): number {
     return this.out.split(text).length - 1
   }
 
   async waitForExit(within = 15_000): Promise<number> {
-    return until('the end of a process', () => this.exitStatus !== undefined, within)
+    return until('the process ends', () => this.exitStatus !== undefined, within)
   }
 }

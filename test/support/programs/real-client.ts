@@ -1,4 +1,4 @@
-/** The product's own session on real sockets, with a history in memory, and what it told its screen. */
+/** The product's own client session on real sockets, with its outbox in memory and a record of its events. */
 import { openSession } from '../../../cli/session/connection.ts'
 import type { SessionEvent } from '../../../src/client/events.ts'
 import { compareMessages } from '../../../src/common/hybrid-clock.ts'
@@ -8,16 +8,16 @@ let instances = 0
 
 export class RealClient {
   readonly user: string
-  /** What its disk holds. */
+  /** The outbox: held messages by id. */
   readonly #held = new Map<string, Message>()
-  /** Messages in the order in which they were shown. */
+  /** Messages in the order in which they appeared. */
   readonly shown: Message[] = []
   /** Messages that this client composed. */
   readonly composed: Message[] = []
   roster: readonly string[] = []
-  /** Names that were seen to leave, with the time. */
+  /** Users that left, with the time of the event, ms. */
   readonly departures: { name: string; at: number }[] = []
-  /** The server it is online at, if it is. */
+  /** The server that it is online at; undefined: offline. */
   server: string | undefined
   /** When its connection was last lost, and when it was last online again, ms. */
   disconnectedAt = 0
@@ -44,7 +44,7 @@ export class RealClient {
     return [...this.#held.values()]
   }
 
-  /** The messages in the order of every thread. */
+  /** Ids of all messages in thread order. */
   get orderedIds(): string[] {
     return [...this.shown].sort(compareMessages).map(({ id }) => id)
   }

@@ -1,4 +1,4 @@
-/** A mesh of real processes on loopback, with a proxy on the way from each server to each other, if wanted. */
+/** A mesh of real server processes on loopback, optionally with a TCP proxy on every link. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
@@ -47,9 +47,13 @@ export class RealMesh {
       const program = mesh.#spawn(id, config)
       mesh.servers.push({ id, port, url: `http://127.0.0.1:${port}`, config, program })
     }
-    await until('all listen', () => mesh.servers.every(({ program }) => program.out.includes('Listening for')), 60_000)
     await until(
-      'a mesh of all with all',
+      'all servers listen',
+      () => mesh.servers.every(({ program }) => program.out.includes('Listening for')),
+      60_000,
+    )
+    await until(
+      'every server has links to all others',
       () => mesh.servers.every(server => mesh.outboundLinkCount(server) >= count - 1),
       60_000,
     )
@@ -70,15 +74,15 @@ export class RealMesh {
     return server
   }
 
-  /** How many links a server has dialled so far. */
+  /** Number of links that a server has opened so far. */
   outboundLinkCount(server: RealServer): number {
     return server.program.count('Outbound connection to peer')
   }
 
-  /** The proxies between a server and all others, both ways. */
+  /** The proxies between a server and all others, in both directions. */
   proxiesOf(n: number): TcpProxy[] {
     const { id } = this.server(n)
-    return [...this.#proxies].flatMap(([way, proxy]) => (way.split(' ').includes(id) ? [proxy] : []))
+    return [...this.#proxies].flatMap(([link, proxy]) => (link.split(' ').includes(id) ? [proxy] : []))
   }
 
   join(user: string, n: number): RealClient {
@@ -88,14 +92,14 @@ export class RealMesh {
     return client
   }
 
-  /** An original client that does not come back: its user lives and dies with its server. */
+  /** An original client that does not reconnect: its user leaves when its server dies. */
   joinWithoutReconnect(user: string, n: number): void {
     const socket = io(this.server(n).url, { transports: ['websocket'], reconnection: false, forceNew: true })
     socket.on('connect', () => socket.emit('identify', user))
     this.#sockets.push(socket)
   }
 
-  /** An identified connection, to write to below Socket.IO's client. */
+  /** Opens an identified connection that can write packets past the Socket.IO encoder. */
   async connectRaw(user: string, n: number): Promise<{ write(packet: string): unknown; received(): number }> {
     const socket = io(this.server(n).url, { transports: ['websocket'], reconnection: false, forceNew: true })
     this.#sockets.push(socket)
@@ -108,39 +112,39 @@ export class RealMesh {
     return { write: packet => engine.write(packet), received: () => received }
   }
 
-  /** All but the sessions go. */
+  /** Closes the connections that are not client sessions. */
   disconnectSockets(): void {
     for (const socket of this.#sockets.splice(0)) socket.disconnect()
   }
 
-  /** Everyone sees exactly these users. */
+  /** Waits until every client's roster is exactly this list. */
   async waitForRoster(users: readonly string[], within = 30_000): Promise<number> {
     const expected = [...users].sort().join()
     const wrong = () => this.clients.filter(client => client.roster.join() !== expected)
-    return until(`everyone sees ${expected}`, () => wrong().length === 0, within).catch(error => {
+    return until(`every client has the roster ${expected}`, () => wrong().length === 0, within).catch(error => {
       const seen = wrong().map(client => `${client.user} at ${client.server}: ${client.roster.join()}`)
       throw new Error(`${error.message}; ${seen.join('; ')}`)
     })
   }
 
-  /** Every client sends to every user, again and again, until stopped. */
+  /** Every client sends to every user in turn. Returns a function that stops it and returns the number of messages. */
   startChatting(users: readonly string[], everyMs = 25): () => number {
-    let turn = 0
+    let sent = 0
     const timer = setInterval(() => {
-      const sender = this.clients[turn % this.clients.length]
-      const to = users[Math.floor(turn / this.clients.length) % users.length]
-      if (sender !== undefined && to !== undefined) sender.send(to, `message ${turn}`)
-      turn++
+      const sender = this.clients[sent % this.clients.length]
+      const to = users[Math.floor(sent / this.clients.length) % users.length]
+      if (sender !== undefined && to !== undefined) sender.send(to, `message ${sent}`)
+      sent++
     }, everyMs)
     return () => {
       clearInterval(timer)
-      return turn
+      return sent
     }
   }
 
   /**
-   * What must hold once all is healed and quiet. Everyone is online by then, so no message is held any more: each was
-   * confirmed by a client of its recipient.
+   * Checks what must hold once all faults are healed: one roster, no held message (all users are online, so a client of
+   * the recipient has confirmed each one), identical threads on all clients of a user, nothing lost, one order.
    */
   async expectConverged(users: readonly string[]): Promise<void> {
     for (const [at, server] of this.servers.entries()) {
@@ -149,15 +153,17 @@ export class RealMesh {
     await this.waitForRoster(users, 60_000)
     const held = () => this.clients.flatMap(client => client.held)
     await until('no message is held', () => held().length === 0, 60_000)
-    const alike = (client: RealClient, other: RealClient) => client.orderedIds.join() === other.orderedIds.join()
+    const areAlike = (client: RealClient, other: RealClient) => client.orderedIds.join() === other.orderedIds.join()
     const pairs = this.clients.flatMap(one => this.clients.map(other => [one, other] as const))
-    const different = () => pairs.filter(([one, other]) => one.user === other.user && !alike(one, other))
-    await until("a user's clients hold the same", () => different().length === 0, 60_000).catch(error => {
+    const different = () => pairs.filter(([one, other]) => one.user === other.user && !areAlike(one, other))
+    await until('all clients of a user have the same messages', () => different().length === 0, 60_000).catch(error => {
       const counts = different().map(([one, other]) => `${one.user}: ${one.shown.length} and ${other.shown.length}`)
       throw new Error(`${error.message}; ${counts.join('; ')}`)
     })
     for (const client of this.clients) {
-      expect(new Set(client.shown.map(({ id }) => id)).size, `${client.user} shows each once`).toBe(client.shown.length)
+      expect(new Set(client.shown.map(({ id }) => id)).size, `${client.user} shows each message once`).toBe(
+        client.shown.length,
+      )
     }
     for (const sender of this.clients) {
       for (const message of sender.composed) {
@@ -168,10 +174,10 @@ export class RealMesh {
         ).toBe(true)
       }
     }
-    // Two who hold the same two messages hold them in the same order.
+    // Any two clients have the messages that both know in the same order.
     for (const [one, other] of pairs) {
-      const theirs = new Set(other.orderedIds)
-      const both = one.orderedIds.filter(id => theirs.has(id))
+      const otherIds = new Set(other.orderedIds)
+      const both = one.orderedIds.filter(id => otherIds.has(id))
       expect(other.orderedIds.filter(id => both.includes(id))).toEqual(both)
     }
   }

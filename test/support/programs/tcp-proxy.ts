@@ -1,7 +1,7 @@
-/** A TCP proxy on loopback that cuts, delays, throttles and half-opens what passes through it. */
+/** A TCP proxy on loopback that cuts, delays, throttles and half-opens connections. */
 import { createServer, connect as dial, type Server, type Socket } from 'node:net'
 
-/** One direction of a proxied connection: chunks in order, each at its time. */
+/** One direction of a proxied connection: forwards chunks in order, each when it is due. */
 class Pipe {
   readonly #proxy: TcpProxy
   readonly #from: Socket
@@ -9,7 +9,7 @@ class Pipe {
   #queue: { at: number; chunk: Buffer }[] = []
   #nextSendAt = 0
   #timer: NodeJS.Timeout | undefined
-  /** Nothing passes any more, and no end of one side reaches the other. */
+  /** Whether it forwards neither data nor the end of the connection any more. */
   #abandoned = false
 
   constructor(proxy: TcpProxy, from: Socket, to: Socket) {
@@ -30,7 +30,7 @@ class Pipe {
     this.updateFlow()
   }
 
-  /** Reads on, or holds still, as the proxy says. */
+  /** Pauses or resumes, according to the state of the proxy. */
   updateFlow(): void {
     if (this.#proxy.frozen || this.#abandoned) this.#from.pause()
     else this.#from.resume()
@@ -41,7 +41,7 @@ class Pipe {
     const { delayMs, bytesPerSecond } = this.#proxy
     this.#nextSendAt = Math.max(this.#nextSendAt, performance.now()) + (chunk.length * 1000) / bytesPerSecond
     this.#queue.push({ at: this.#nextSendAt + delayMs, chunk })
-    // What is slow on the way is slow for the sender too.
+    // Throttling must slow the sender down, too.
     if (bytesPerSecond < Number.POSITIVE_INFINITY) this.#from.pause()
     this.#pump()
   }
@@ -92,19 +92,19 @@ export class TcpProxy {
     return this.#mode === 'frozen'
   }
 
-  /** Resets all connections, and every new one. */
+  /** Resets all connections, and every new one until `heal`. */
   cut(): void {
     this.#mode = 'cut'
     for (const socket of this.#sockets) socket.resetAndDestroy()
   }
 
-  /** Half-opens: connections stay and are accepted, and nothing passes. */
+  /** Half-opens all connections: they stay open and new ones are accepted, but no data passes until `heal`. */
   freeze(): void {
     this.#mode = 'frozen'
     for (const pipe of this.#pipes) pipe.updateFlow()
   }
 
-  /** Leaves the connections of now half-open for ever; new ones pass. */
+  /** Half-opens the existing connections for good; new ones work. */
   halfOpenExisting(): void {
     for (const pipe of this.#pipes) pipe.abandon()
   }

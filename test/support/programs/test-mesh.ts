@@ -1,4 +1,4 @@
-/** Real servers on free ports of this machine, in a folder of their own. */
+/** Real server processes on free ports, with their config in a temporary folder. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,14 +14,14 @@ export class TestMesh {
   ports: number[] = []
   readonly #children: ChildProcess[] = []
 
-  /** Writes the config of so many servers. */
+  /** Writes a config with this number of servers. */
   async configure(servers: number): Promise<void> {
     this.ports = await freePorts(servers)
     const list = this.ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
     writeFileSync(this.config, JSON.stringify({ servers: list }))
   }
 
-  /** Starts server n, from 1, and gathers what it says. */
+  /** Starts server n, counted from 1. Its output is collected in `out`. */
   start(n: number) {
     const args = ['dist/daemon/main.js', '--id', `server-${n}`, '--config', this.config, '--log-format', 'text']
     const child = spawn(process.execPath, args)

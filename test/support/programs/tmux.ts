@@ -1,4 +1,4 @@
-/** A real terminal for a program under test: tmux, on a socket of its own. */
+/** A real terminal for a program under test: a tmux server with its own socket. */
 import { execFileSync } from 'node:child_process'
 import { vi } from 'vitest'
 
@@ -14,14 +14,14 @@ export class Tmux {
     return execFileSync('tmux', ['-L', this.socket, '-f', '/dev/null', ...args], { encoding: 'utf8', env })
   }
 
-  /** Runs a command in a window of its own; answers with the window's name. */
+  /** Runs a command in a new window. */
   open(name: string, command: string, columns = 100, rows = 30): Window {
     const size = ['-x', `${columns}`, '-y', `${rows}`]
     this.run('new-session', '-d', '-s', name, ...size, command)
     return new Window(this, name)
   }
 
-  /** A window, or a pane of one, that is there already. */
+  /** An existing window or pane, by name. */
   window(name: string): Window {
     return new Window(this, name)
   }
@@ -30,7 +30,7 @@ export class Tmux {
     try {
       this.run('kill-server')
     } catch {
-      // No window was left, so there was no server.
+      // The tmux server ends with its last window.
     }
   }
 }
@@ -48,7 +48,7 @@ export class Window {
     this.#tmux.run('send-keys', '-t', this.#name, ...keys)
   }
 
-  /** Pastes as a person does, in brackets where the program asked for them. */
+  /** Pastes a text, as a bracketed paste if the program has enabled that. */
   paste(text: string): void {
     this.#tmux.run('set-buffer', text)
     this.#tmux.run('paste-buffer', '-p', '-t', this.#name)
@@ -58,17 +58,17 @@ export class Window {
     this.#tmux.run('resize-window', '-t', this.#name, '-x', `${columns}`, '-y', `${rows}`)
   }
 
-  /** What stands on the screen, or with the history above it. */
+  /** The text on the screen. @param more options of `capture-pane`, such as `-S -` for the scrollback */
   screen(...more: string[]): string {
     return this.#tmux.run('capture-pane', '-p', '-t', this.#name, ...more)
   }
 
-  /** What tmux knows of the window, such as `alternate_on` or `pane_pid`. */
+  /** A tmux variable of the window, such as `alternate_on` or `pane_pid`. */
   query(variable: string): string {
     return this.#tmux.run('display-message', '-p', '-t', this.#name, `#{${variable}}`).trim()
   }
 
-  /** Waits until the screen is as the check wants it. */
+  /** Waits until `check` accepts the screen without throwing. */
   until(check: (screen: string) => void): Promise<void> {
     return vi.waitFor(() => check(this.screen()), { timeout: 20_000, interval: 50 })
   }

@@ -2,164 +2,172 @@ import { between, pick } from '../random.ts'
 import type { TerminationMode } from './network.ts'
 import type { SimClient, SimMesh } from './sim-mesh.ts'
 
-/** A mesh with what the actions of a schedule need to know of it. */
+/** A mesh, and the bounds that the actions of a schedule keep to. */
 export interface Scenario {
   mesh: SimMesh
   users: readonly string[]
   maxClients: number
-  /** The most that a clock of a server or of a client may be wrong, ms. */
+  /** Largest error of a server's and of a client's wall clock, ms. */
   maxSkew: { server: number; client: number }
-  /** Whether servers may still be down at the end. */
+  /** Whether servers may be down when the schedule ends. */
   mayStayDown: boolean
 }
 
-/** What may happen in a schedule: how often beside the others, and what it does; answers with a line of transcript. */
+/** One kind of event in a schedule. */
 interface Action {
+  /** How often it is chosen, relative to the other actions. */
   weight: number
-  run: (stage: Scenario) => string | undefined
+  /** Returns a line for the transcript; undefined: none. */
+  run: (scenario: Scenario) => string | undefined
 }
 
-const responsive = <T extends { running: boolean; frozen: boolean }>(of: readonly T[]) =>
-  of.filter(one => one.running && !one.frozen)
+const responsive = <T extends { running: boolean; frozen: boolean }>(processes: readonly T[]) =>
+  processes.filter(({ running, frozen }) => running && !frozen)
 
-function pickOne<T>({ mesh }: Scenario, of: readonly T[]): T | undefined {
-  return of.length === 0 ? undefined : pick(mesh.random, of)
+function pickOne<T>({ mesh }: Scenario, from: readonly T[]): T | undefined {
+  return from.length === 0 ? undefined : pick(mesh.random, from)
 }
 
-function sendHello(client: SimClient | undefined, to: string, times = 1): string | undefined {
-  if (client === undefined) return undefined
-  for (let n = 0; n < times; n++) client.send(to, 'hello')
-  return ''
+/** Sends messages, if there is a client. The recorder writes the lines of the transcript. */
+function sendHello(client: SimClient | undefined, to: string, times = 1): undefined {
+  for (let n = 0; n < times; n++) client?.send(to, 'hello')
+  return undefined
 }
 
 const TERMINATION_MODES: readonly TerminationMode[] = ['orderly', 'reset', 'silent']
 
-export const ACTIONS: Readonly<Record<string, Action>> = {
-  say: {
+/** Everything that can happen in a schedule. */
+export const ACTIONS = {
+  send: {
     weight: 10,
-    run: stage => sendHello(pickOne(stage, responsive(stage.mesh.clients)), pick(stage.mesh.random, stage.users)),
+    run: scenario =>
+      sendHello(pickOne(scenario, responsive(scenario.mesh.clients)), pick(scenario.mesh.random, scenario.users)),
   },
-  sayToSelf: {
+  sendToSelf: {
     weight: 1,
-    run: stage => {
-      const client = pickOne(stage, responsive(stage.mesh.clients))
+    run: scenario => {
+      const client = pickOne(scenario, responsive(scenario.mesh.clients))
       return sendHello(client, client?.user ?? '')
     },
   },
-  saySeveral: {
+  sendSeveral: {
     weight: 2,
-    run: stage => {
-      const { random } = stage.mesh
-      return sendHello(pickOne(stage, responsive(stage.mesh.clients)), pick(random, stage.users), between(random, 2, 6))
+    run: scenario => {
+      const { random } = scenario.mesh
+      return sendHello(
+        pickOne(scenario, responsive(scenario.mesh.clients)),
+        pick(random, scenario.users),
+        between(random, 2, 6),
+      )
     },
   },
   flood: {
     weight: 0.5,
-    run: stage => {
-      const { random } = stage.mesh
+    run: scenario => {
+      const { random } = scenario.mesh
       return sendHello(
-        pickOne(stage, responsive(stage.mesh.clients)),
-        pick(random, stage.users),
+        pickOne(scenario, responsive(scenario.mesh.clients)),
+        pick(random, scenario.users),
         pick(random, [12, 25, 60, 120]),
       )
     },
   },
-  sayAllAtOnce: {
+  sendFromAll: {
     weight: 1,
-    run: stage => {
-      const to = pick(stage.mesh.random, stage.users)
-      for (const client of responsive(stage.mesh.clients)) client.send(to, 'hello')
-      return ''
+    run: scenario => {
+      const to = pick(scenario.mesh.random, scenario.users)
+      for (const client of responsive(scenario.mesh.clients)) client.send(to, 'hello')
+      return undefined
     },
   },
   join: {
     weight: 3,
-    run: stage => {
-      const { mesh, users, maxClients } = stage
+    run: scenario => {
+      const { mesh, users, maxClients } = scenario
       if (mesh.clients.length >= maxClients) return undefined
       const user = pick(mesh.random, users)
       const client = mesh.join(`${user}-${mesh.clients.length}`, user, pick(mesh.random, mesh.servers))
-      client.skew = (mesh.random() * 2 - 1) * stage.maxSkew.client
+      client.skew = (mesh.random() * 2 - 1) * scenario.maxSkew.client
       return `${client.name} joins`
     },
   },
   quit: {
     weight: 1,
-    run: stage => {
-      const client = pickOne(stage, responsive(stage.mesh.clients))
+    run: scenario => {
+      const client = pickOne(scenario, responsive(scenario.mesh.clients))
       client?.quit()
       return client && `${client.name} quits`
     },
   },
-  killClient: {
+  killClientBetweenEffects: {
     weight: 1,
-    run: stage => {
-      const client = pickOne(stage, responsive(stage.mesh.clients))
-      client?.killAfterEffects(between(stage.mesh.random, 0, 12))
-      return client && `${client.name} is about to be killed`
+    run: scenario => {
+      const client = pickOne(scenario, responsive(scenario.mesh.clients))
+      client?.killAfterEffects(between(scenario.mesh.random, 0, 12))
+      return client && `${client.name} is killed after its next few effects`
     },
   },
-  unplugClient: {
+  killClientAtOnce: {
     weight: 0.5,
-    run: stage => {
-      const client = pickOne(stage, responsive(stage.mesh.clients))
-      client?.kill(pick(stage.mesh.random, TERMINATION_MODES))
+    run: scenario => {
+      const client = pickOne(scenario, responsive(scenario.mesh.clients))
+      client?.kill(pick(scenario.mesh.random, TERMINATION_MODES))
       return client && `${client.name} is killed`
     },
   },
   reopen: {
     weight: 4,
-    run: stage => {
-      const { mesh } = stage
+    run: scenario => {
+      const { mesh } = scenario
       const client = pickOne(
-        stage,
+        scenario,
         mesh.clients.filter(one => !one.running),
       )
       client?.start(pick(mesh.random, mesh.servers))
-      return client && `${client.name} is opened again`
+      return client && `${client.name} starts again`
     },
   },
   crash: {
     weight: 2,
-    run: stage => {
-      const { mesh } = stage
-      const server = pickOne(stage, responsive(mesh.servers))
+    run: scenario => {
+      const { mesh } = scenario
+      const server = pickOne(scenario, responsive(mesh.servers))
       if (server === undefined) return undefined
       const mode = pick(mesh.random, TERMINATION_MODES)
       mesh.crash(server, mode)
-      return `${server.id} is killed, ${mode}`
+      return `${server.id} is killed (${mode})`
     },
   },
   restart: {
     weight: 1,
-    run: stage => {
-      const server = pickOne(stage, responsive(stage.mesh.servers))
+    run: scenario => {
+      const server = pickOne(scenario, responsive(scenario.mesh.servers))
       if (server === undefined) return undefined
-      stage.mesh.crash(server, pick(stage.mesh.random, TERMINATION_MODES))
+      scenario.mesh.crash(server, pick(scenario.mesh.random, TERMINATION_MODES))
       server.boot()
-      return `${server.id} is killed and started again`
+      return `${server.id} is killed and starts again`
     },
   },
   reboot: {
     weight: 1,
-    run: stage => {
-      const server = pickOne(stage, responsive(stage.mesh.servers))
+    run: scenario => {
+      const server = pickOne(scenario, responsive(scenario.mesh.servers))
       if (server === undefined) return undefined
-      const here = stage.mesh.clients.filter(({ connection }) => connection?.server === server)
-      stage.mesh.crash(server, pick(stage.mesh.random, TERMINATION_MODES))
+      const here = scenario.mesh.clients.filter(({ connection }) => connection?.server === server)
+      scenario.mesh.crash(server, pick(scenario.mesh.random, TERMINATION_MODES))
       for (const client of here) client.kill('orderly')
       server.boot()
       for (const client of here) client.start(server)
-      return `the machine of ${server.id} and its clients is started again`
+      return `the machine of ${server.id} and its clients reboots`
     },
   },
-  talkOverReboot: {
+  sendAcrossReboot: {
     weight: 0.7,
-    run: stage => {
-      const { mesh, users } = stage
+    run: scenario => {
+      const { mesh, users } = scenario
       const { random, network } = mesh
       const client = pickOne(
-        stage,
+        scenario,
         responsive(mesh.clients).filter(({ connection }) => connection !== undefined),
       )
       const server = client?.connection?.server
@@ -171,57 +179,57 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       )
       client.send(to, 'before')
       mesh.advance(random() * 120)
-      if (!client.running) return ''
+      if (!client.running) return undefined
       mesh.crash(server, 'reset')
       server.boot()
       client.kill('orderly')
       client.start(server)
       mesh.advance(random() * 500)
       client.send(to, 'after')
-      return `${server.id} is started again while ${client.name} talks to ${to}, who is slow`
+      return `${server.id} starts again while ${client.name} talks to ${to} over a slow connection`
     },
   },
   boot: {
     weight: 3,
-    run: stage => {
+    run: scenario => {
       const server = pickOne(
-        stage,
-        stage.mesh.servers.filter(one => !one.running),
+        scenario,
+        scenario.mesh.servers.filter(one => !one.running),
       )
       server?.boot()
-      return server && `${server.id} is started`
+      return server && `${server.id} starts`
     },
   },
   drain: {
     weight: 1,
-    run: stage => {
-      const server = pickOne(stage, responsive(stage.mesh.servers))
+    run: scenario => {
+      const server = pickOne(scenario, responsive(scenario.mesh.servers))
       server?.step({ type: 'drain' })
       return server && `${server.id} gets SIGTERM`
     },
   },
-  freezeServer: { weight: 1, run: stage => freeze(stage, pickOne(stage, responsive(stage.mesh.servers))) },
-  freezeClient: { weight: 1, run: stage => freeze(stage, pickOne(stage, responsive(stage.mesh.clients))) },
+  freezeServer: { weight: 1, run: scenario => freeze(scenario, pickOne(scenario, responsive(scenario.mesh.servers))) },
+  freezeClient: { weight: 1, run: scenario => freeze(scenario, pickOne(scenario, responsive(scenario.mesh.clients))) },
   cutServers: {
     weight: 1.5,
-    run: stage => {
-      const { mesh } = stage
+    run: scenario => {
+      const { mesh } = scenario
       const [one, other] = [pick(mesh.random, mesh.servers).id, pick(mesh.random, mesh.servers).id]
       if (one === other) return undefined
       if (mesh.random() < 0.6) mesh.cut(one, other)
       else {
         mesh.network.cut(one, other)
-        return `nothing passes from ${one} to ${other}`
+        return `traffic from ${one} to ${other} is cut`
       }
-      return `nothing passes between ${one} and ${other}`
+      return `traffic between ${one} and ${other} is cut`
     },
   },
   isolate: {
     weight: 0.7,
     run: ({ mesh }) => {
-      const alone = pick(mesh.random, mesh.servers).id
-      for (const { id } of mesh.servers) if (id !== alone) mesh.cut(alone, id)
-      return `${alone} is cut off from all servers`
+      const isolated = pick(mesh.random, mesh.servers).id
+      for (const { id } of mesh.servers) if (id !== isolated) mesh.cut(isolated, id)
+      return `${isolated} is cut off from all servers`
     },
   },
   split: {
@@ -229,19 +237,20 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     run: ({ mesh }) => {
       const left = mesh.servers.filter(() => mesh.random() < 0.5)
       for (const one of left) for (const other of mesh.servers) if (!left.includes(other)) mesh.cut(one.id, other.id)
-      return `a partition: ${left.map(({ id }) => id).join(', ')} against the others`
+      return `a partition separates ${left.map(({ id }) => id).join(', ')} from the others`
     },
   },
   cutClient: {
     weight: 1.5,
-    run: stage => {
-      const client = pickOne(stage, responsive(stage.mesh.clients))
+    run: scenario => {
+      const client = pickOne(scenario, responsive(scenario.mesh.clients))
       const server = client?.connection?.server
       if (client === undefined || server === undefined) return undefined
-      const way = stage.mesh.random()
-      if (way < 0.7) stage.mesh.network.cut(client.name, server.id)
-      if (way > 0.3) stage.mesh.network.cut(server.id, client.name)
-      return `${client.name} is cut off from ${server.id}${way < 0.3 ? ', one way' : way > 0.7 ? ', the other way' : ''}`
+      const direction = scenario.mesh.random()
+      if (direction < 0.7) scenario.mesh.network.cut(client.name, server.id)
+      if (direction > 0.3) scenario.mesh.network.cut(server.id, client.name)
+      const which = direction < 0.3 ? ', outgoing only' : direction > 0.7 ? ', incoming only' : ''
+      return `${client.name} is cut off from ${server.id}${which}`
     },
   },
   heal: {
@@ -255,7 +264,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     weight: 1,
     run: ({ mesh }) => {
       mesh.network.changeLatency(() => mesh.random() < 0.5)
-      return 'delays change'
+      return 'latencies change'
     },
   },
   breakLink: {
@@ -264,32 +273,32 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       const [one, other] = [pick(mesh.random, mesh.servers), pick(mesh.random, mesh.servers)]
       if (one === other) return undefined
       mesh.network.break(one, other)
-      return `the link of ${one.id} to ${other.id} breaks`
+      return `the link from ${one.id} to ${other.id} breaks`
     },
   },
   dialTwice: {
     weight: 1,
-    run: stage => {
-      const { mesh } = stage
-      const server = pickOne(stage, responsive(mesh.servers))
+    run: scenario => {
+      const { mesh } = scenario
+      const server = pickOne(scenario, responsive(mesh.servers))
       const peer = pick(mesh.random, mesh.servers)
       if (server === undefined || server === peer) return undefined
       server.dial(peer.id)
-      return `${server.id} dials ${peer.id} once more`
+      return `${server.id} dials ${peer.id} again`
     },
   },
   jumpClock: {
     weight: 1,
-    run: stage => {
-      const { mesh, maxSkew } = stage
-      const ofServer = mesh.random() < 0.5
-      const process = ofServer ? pick(mesh.random, mesh.servers) : pick(mesh.random, mesh.clients)
-      process.skew = (mesh.random() * 2 - 1) * (ofServer ? maxSkew.server : maxSkew.client)
+    run: scenario => {
+      const { mesh, maxSkew } = scenario
+      const isServer = mesh.random() < 0.5
+      const process = isServer ? pick(mesh.random, mesh.servers) : pick(mesh.random, mesh.clients)
+      process.skew = (mesh.random() * 2 - 1) * (isServer ? maxSkew.server : maxSkew.client)
       mesh.recorder.minServerSkew = Math.min(mesh.recorder.minServerSkew, ...mesh.servers.map(server => server.skew))
-      return `the clock of ${process.name} jumps to ${Math.round(process.skew)} ms ahead`
+      return `the clock of ${process.name} jumps to ${Math.round(process.skew)} ms ahead of the true time`
     },
   },
-}
+} satisfies Readonly<Record<string, Action>>
 
 function freeze({ mesh }: Scenario, process: SimClient | SimMesh['servers'][number] | undefined): string | undefined {
   if (process === undefined) return undefined

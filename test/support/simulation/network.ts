@@ -1,58 +1,65 @@
 import type { SimProcess } from './sim-process.ts'
 import type { Timeline } from './timeline.ts'
 
-/** One side of a socket: its program, and what that is told when the socket ends without its doing. */
+/** One side of a socket. */
 export interface Endpoint {
   process: SimProcess
+  /** Called when the socket closes for any reason other than this side's `hangUp`. */
   onClose: (reason: string) => void
 }
-/** The side that dialled, the side that accepted. */
+/** 0: the side that dialled; 1: the side that accepted. */
 export type Side = 0 | 1
 
-/** How a socket ends when its program does: what was sent still arrives; it is lost; nobody even hears of the end. */
+/**
+ * How the sockets of a killed process end. `orderly`: data already sent still arrives, then the end. `reset`: that data
+ * is lost, the other side sees a reset. `silent`: the other side sees nothing, as when a machine loses power.
+ */
 export type TerminationMode = 'orderly' | 'reset' | 'silent'
 
-/** What travels: a frame, that a lossy cut swallows; anything else; the end of the socket, that always arrives. */
+/** `frame`: between servers, lost in a lossy network. `data`: anything else. `end`: the close of a socket, never lost. */
 type PacketKind = 'frame' | 'data' | 'end'
 
-/** After so long without a sign of life, and at most twice that, either side gives a socket up, ms. */
+/** A side closes a socket after this long without traffic from the other, and after twice this at the latest, ms. */
 const PING_TIMEOUT_MS = 5_000
 
 const oppositeSide = (side: Side): Side => (side === 0 ? 1 : 0)
 
-/** Ordered and reliable as TCP is, within itself; different sockets overtake each other. */
+/** A TCP connection: ordered and reliable in itself, without order between sockets. */
 export class SimSocket {
   readonly endpoints: readonly [Endpoint, Endpoint]
   readonly open: [boolean, boolean] = [true, true]
-  /** Time on the way: at least, and by chance on top, ms. */
+  /** Minimum one-way delay, and the most that is added at random, ms. */
   latency: number
   jitter: number
-  /** When the last thing sent by each side arrives. */
+  /** When the last packet sent by each side arrives. */
   readonly lastArrivalAt: [number, number] = [0, 0]
-  /** What has come as far as a cut or a frozen program, by the side that sent it. */
+  /** Packets held up by a cut or a frozen receiver, by the side that sent them. */
   readonly undelivered: [(() => void)[], (() => void)[]] = [[], []]
-  /** Whether what a side sent before it died is lost. */
+  /** Whether the packets that a side sent before it was killed are lost. */
   readonly losesSent: [boolean, boolean] = [false, false]
-  /** A side that is gone and nobody told. */
+  /** Whether one side is gone without the other having been notified. */
   hasSilentSide = false
-  /** Whether the programs' pings find a dead socket; where they don't, the core must. */
+  /** Whether transport pings detect a dead socket; without them, the core's heartbeats must. */
   readonly hasPings: boolean
-  /** Marks one time without signs of life. */
+  /** Number of the current period without traffic; undefined: traffic flows. */
   obstruction: number | undefined
 
-  constructor(ends: readonly [Endpoint, Endpoint], pings: boolean, latency: number, jitter: number) {
-    this.endpoints = ends
-    this.hasPings = pings
+  constructor(endpoints: readonly [Endpoint, Endpoint], hasPings: boolean, latency: number, jitter: number) {
+    this.endpoints = endpoints
+    this.hasPings = hasPings
     this.latency = latency
     this.jitter = jitter
   }
 }
 
-/** All sockets, and what stands between the programs. */
+/** All sockets between simulated processes, and the cuts between them. */
 export class Network {
-  /** Latency and jitter of the next socket, ms. */
+  /** Chooses latency and jitter for a new socket, ms. */
   nextLatency: () => [number, number]
-  /** Whether frames between servers are lost, all in a cut and some at any time: more than TCP does, less than a bug. */
+  /**
+   * Whether frames between servers are lost: all of them in a cut, 5 % at any other time. TCP never loses data
+   * like this; it simulates bugs of a transport.
+   */
   isLossy = false
   readonly #timeline: Timeline
   readonly #random: () => number
@@ -66,19 +73,19 @@ export class Network {
     this.nextLatency = () => [1, 30]
   }
 
-  open(dialler: Endpoint, acceptor: Endpoint, pings: boolean): SimSocket {
-    const socket = new SimSocket([dialler, acceptor], pings, ...this.nextLatency())
+  open(dialler: Endpoint, acceptor: Endpoint, hasPings: boolean): SimSocket {
+    const socket = new SimSocket([dialler, acceptor], hasPings, ...this.nextLatency())
     this.#sockets.add(socket)
     this.#updateSocket(socket)
     return socket
   }
 
-  /** Sends from a side of a socket. */
+  /** @param deliver runs when the packet arrives at the other side */
   send(socket: SimSocket, side: Side, deliver: () => void, kind: PacketKind = 'data'): void {
     if (socket.open[side]) this.#transmit(socket, side, deliver, kind)
   }
 
-  /** A program closes its side; the other side hears of it in order. */
+  /** A process closes its side; the other side is notified after it has received all packets sent before. */
   hangUp(socket: SimSocket, side: Side, reason: string): void {
     if (!socket.open[side]) return
     socket.open[side] = false
@@ -87,7 +94,7 @@ export class Network {
     this.#removeIfClosed(socket)
   }
 
-  /** A program is no more. */
+  /** Ends all sockets of a killed process. */
   terminate(process: SimProcess, mode: TerminationMode): void {
     for (const socket of [...this.#sockets]) {
       for (const side of [0, 1] as const) {
@@ -106,7 +113,7 @@ export class Network {
     }
   }
 
-  /** A socket that one dialled to the other breaks; both sides hear of it, and what is on its way is lost. */
+  /** Breaks one socket between two processes: both sides see a reset, and packets on their way are lost. */
   break(dialler: SimProcess, acceptor: SimProcess): void {
     for (const socket of this.#sockets) {
       if (socket.endpoints[0].process !== dialler || socket.endpoints[1].process !== acceptor) continue
@@ -120,8 +127,8 @@ export class Network {
   }
 
   /**
-   * A machine that went silent is up again: it knows nothing of old sockets, and says so to whoever asks; if no
-   * gateway in between swallows that.
+   * A machine that went silent is up again. It answers packets on its old sockets with a reset; half of the time a
+   * gateway in between drops that reset.
    */
   resetStaleSockets(process: SimProcess): void {
     for (const socket of this.#sockets) {
@@ -134,7 +141,7 @@ export class Network {
     }
   }
 
-  /** Nothing gets from one program to another any more. */
+  /** Stops all traffic from one process to another, until `heal`. */
   cut(from: string, to: string): void {
     this.#cuts.add(`${from} ${to}`)
     this.#updateSockets()
@@ -149,12 +156,12 @@ export class Network {
     return this.#cuts.size > 0 && this.#cuts.has(`${from} ${to}`)
   }
 
-  /** To be called when a program froze. */
+  /** Call this after a process froze. */
   handleFreeze(): void {
     this.#updateSockets()
   }
 
-  /** To be called when a program continues after `ms`; its own pings may find first that too much time has passed. */
+  /** Call this after a process continued; after a long freeze of `ms`, its own pings may time out before it reads. */
   handleThaw(process: SimProcess, ms: number): void {
     for (const socket of [...this.#sockets]) {
       for (const side of [0, 1] as const) {
@@ -165,9 +172,9 @@ export class Network {
     this.#updateSockets()
   }
 
-  /** Chooses the time on the way anew for every socket with which `chosen` agrees. */
-  changeLatency(chosen: (socket: SimSocket) => boolean, nextLatency = this.nextLatency): void {
-    for (const socket of this.#sockets) if (chosen(socket)) [socket.latency, socket.jitter] = nextLatency()
+  /** Chooses new latencies for the sockets that `isChosen` accepts. */
+  changeLatency(isChosen: (socket: SimSocket) => boolean, nextLatency = this.nextLatency): void {
+    for (const socket of this.#sockets) if (isChosen(socket)) [socket.latency, socket.jitter] = nextLatency()
   }
 
   #transmit(socket: SimSocket, side: Side, deliver: () => void, kind: PacketKind): void {
@@ -187,7 +194,7 @@ export class Network {
     else deliver()
   }
 
-  #deliverWaiting(socket: SimSocket, side: Side): void {
+  #deliverHeldUp(socket: SimSocket, side: Side): void {
     const far = oppositeSide(side)
     const { process } = socket.endpoints[far]
     while (socket.open[far] && !process.frozen && !this.isCut(socket.endpoints[side].process.name, process.name)) {
@@ -218,13 +225,13 @@ export class Network {
     for (const socket of this.#sockets) this.#updateSocket(socket)
   }
 
-  /** Starts or stops the wait for a sign of life, and lets go of what nothing holds up any more. */
+  /** Starts or stops the ping timeout of a socket, and delivers the packets that are no longer held up. */
   #updateSocket(socket: SimSocket): void {
     const [one, two] = [socket.endpoints[0].process, socket.endpoints[1].process]
     const cut = this.isCut(one.name, two.name) || this.isCut(two.name, one.name)
     for (const side of [0, 1] as const) {
       if (socket.undelivered[side].length > 0)
-        this.#timeline.after(this.#random() * 200, () => this.#deliverWaiting(socket, side))
+        this.#timeline.after(this.#random() * 200, () => this.#deliverHeldUp(socket, side))
     }
     if (!cut && !one.frozen && !two.frozen && !socket.hasSilentSide) {
       socket.obstruction = undefined

@@ -2,7 +2,7 @@ import type { Identity } from '../../../src/client/keys/keyring.ts'
 import { formatSealedText, parseSealedText } from '../../../src/protocol/credentials.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 
-/** A key as the core sees it, without any cryptography: what is sealed stands there for all to read. */
+/** An identity without cryptography: a sealed text contains the plain text, and `open` only compares keys. */
 export class PlainIdentity implements Identity {
   readonly key: string
 
@@ -25,7 +25,7 @@ export class PlainIdentity implements Identity {
   }
 }
 
-/** A public key that tells whose it is. */
+/** A public key that contains a name, so that a failed assertion shows whose key it is. */
 export function keyNamed(name: string): string {
   const key = Buffer.alloc(32, '.')
   key.write(name)

@@ -3,40 +3,42 @@ import type { Message } from '../../../src/protocol/messages.ts'
 import { SIMULATION_EPOCH_MS } from './sim-process.ts'
 import type { Timeline } from './timeline.ts'
 
-/** One line of a transcript: when, who, what. */
+/** One line of a transcript: the simulated time, ms, the process, and the event. */
 export interface TranscriptLine {
   at: number
   who: string
   what: string
 }
 
-/** A user's program, as far as the truth cares. */
+/** The part of a client that the recorder checks. */
 interface RecordedClient {
   readonly user: string
   readonly history: ReadonlyMap<string, Message>
 }
 
-/** Server clocks are this far apart at most where an answer must sort behind its question, ms. */
+/** An answer must sort after its question where server clocks are wrong by at most this much, ms. */
 export const MAX_SANE_SKEW_MS = 10_000
-/** … and then no message this far ahead of the truth is taken for a broken clock's, ms. */
+/** Problems kept of one simulation. */
+const MAX_PROBLEMS = 20
+/** With such clocks, no message up to this far ahead of the true time is rejected as from a broken clock, ms. */
 const MAX_MERGED_AHEAD_MS = 35_000
 
-/** What really happened in a mesh, and what should not have. */
+/** Records every composed message, and the problems found while a simulation runs. */
 export class Recorder {
   readonly #timeline: Timeline
-  /** Lines of a transcript, if one is wanted. */
+  /** Lines of the transcript; undefined: none is kept. */
   lines: TranscriptLine[] | undefined
   readonly problems: string[] = []
-  /** Every message composed, with the true time at which it was. */
+  /** Every message composed, with the true time of its composition, ms. */
   readonly composed = new Map<string, { message: Message; at: number }>()
-  /** How often each message was given to a server by a client. */
+  /** How often clients sent each message to a server. */
   readonly sendCounts = new Map<string, number>()
   readonly clients: RecordedClient[] = []
-  /** Whether the servers' clocks are near enough for an answer to sort behind its question. */
+  /** Whether the servers' clocks are near enough for an answer to sort after its question. */
   areClocksSane = true
-  /** Whether nothing happens that anybody should notice. */
+  /** Whether every fault is too short to be noticed: no user may disappear from a roster. */
   expectsNoDisruption = false
-  /** The most that a server's clock was behind the truth, ms, negative. */
+  /** The lowest skew that a server's clock has had, ms; negative or 0. */
   minServerSkew = 0
 
   constructor(timeline: Timeline) {
@@ -47,36 +49,39 @@ export class Recorder {
     this.lines?.push({ at: this.#timeline.now, who, what })
   }
 
-  addProblem(what: string): void {
-    if (this.problems.length < 20) this.problems.push(what)
-    this.log('PROBLEM', what)
+  addProblem(problem: string): void {
+    if (this.problems.length < MAX_PROBLEMS) this.problems.push(problem)
+    this.log('PROBLEM', problem)
   }
 
   recordSend(id: string): void {
     this.sendCounts.set(id, (this.sendCounts.get(id) ?? 0) + 1)
   }
 
-  /** A server writes a message to a connection, `times` by now: never more often than it was sent. */
-  checkWrite(who: string, message: Message, times: number): void {
+  /**
+   * Checks that a server writes a message to one connection at most as often as clients sent it.
+   * @param times how often it wrote it so far, this time included
+   */
+  checkWrite(writer: string, message: Message, times: number): void {
     if (times > (this.sendCounts.get(message.id) ?? 0)) {
-      this.addProblem(`${who} writes ${describeMessage(message)} more often to one connection than it was sent`)
+      this.addProblem(`${writer} writes ${describeMessage(message)} more often to one connection than it was sent`)
     }
   }
 
-  /** A sender is told that a message was confirmed: then a client of its recipient has it on disk. */
-  checkDelivered(who: string, id: string): void {
+  /** Checks that a message reported to its sender as delivered is on the disk of a client of its recipient. */
+  checkDelivered(sender: string, id: string): void {
     const to = this.composed.get(id)?.message.to
     if (!this.clients.some(({ user, history }) => user === to && history.has(id))) {
-      this.addProblem(`${who} is told that ${id} was delivered, and no client of ${to} has it`)
+      this.addProblem(`${sender} shows ${id} as delivered, but no client of ${to} has it`)
     }
   }
 
-  /** Whether a message seen now must be followed by what its reader composes later. */
+  /** Whether the messages that a reader of this one composes later must sort after it. */
   repliesMustSortAfter(message: Message): boolean {
     return this.areClocksSane && message.at <= SIMULATION_EPOCH_MS + this.#timeline.now + MAX_MERGED_AHEAD_MS
   }
 
-  /** Whether a server may have refused the message as ahead of its clock: its sender then holds it for long. */
+  /** Whether a server may have rejected the message as ahead of its clock; its sender then holds it for a long time. */
   mayBeRefusedAsAhead(id: string): boolean {
     const known = this.composed.get(id)
     return known !== undefined && known.message.at > SIMULATION_EPOCH_MS + known.at + this.minServerSkew + 55_000
@@ -87,12 +92,12 @@ export function describeMessage(message: Message): string {
   return `${message.id} from ${message.from} to ${message.to}`
 }
 
-/** What a screen shows of an event, for a transcript; undefined for what says nothing new. */
+/** A session's event as a line of the transcript; undefined: it adds nothing to the lines before. */
 export function describeEvent(event: SessionEvent): string | undefined {
   switch (event.type) {
     case 'connection': {
       const { state } = event
-      if (state.phase === 'waiting') return `waits: ${state.reason}`
+      if (state.phase === 'waiting') return `waits to reconnect: ${state.reason}`
       if (state.phase === 'connecting') return `dials ${state.server}`
       return state.phase === 'online' ? `is online at ${state.server}` : state.phase
     }

@@ -1,5 +1,7 @@
-/** Random schedules: a mesh, what happens to it, and what must hold when it is healed and quiet. */
-
+/**
+ * Random schedules: a seed chooses a mesh, its users and a sequence of faults; then all faults are healed, and the
+ * invariants must hold.
+ */
 import { between, pick } from '../random.ts'
 import { ACTIONS, type Scenario } from './faults.ts'
 import { findLateDeliveries, findViolations } from './invariants.ts'
@@ -9,33 +11,37 @@ import { SimMesh, type SimServer } from './sim-mesh.ts'
 export interface ScheduleResult {
   seed: number
   problems: readonly string[]
-  /** What happened, if it was asked for. */
+  /** Empty unless a transcript was requested. */
   lines: readonly TranscriptLine[]
 }
 
 const USERS = ['Anna', 'Billy', 'Carla', '__proto__', 'Dörte', 'Emil']
 const HOUR_MS = 3_600_000
-/** Quiet before the first look: longer than a grace period after the death of a link, ms. */
+/** Quiet time before the first check: longer than a link timeout plus a grace period, ms. */
 const QUIET_MS = 13_000
-/** Between two looks, and until everything must be well, ms. Lost words between siblings are mended within a minute. */
+/** Time between two checks, ms. */
 const CHECK_INTERVAL_MS = 4_000
+/** The invariants must hold this long after the faults, ms. Siblings repair lost packets within a minute. */
 const SETTLE_TIMEOUT_MS = 180_000
-/** One schedule of so many goes on for long after all was well, and must stay well. */
+/** Every 16th schedule continues for a long time after the invariants hold, and they must still hold at its end. */
 const LONG_RUN_EVERY = 16
-/** One of so many is gentle: links break for a moment, and nobody may notice. */
+/** Every 12th schedule has only faults so short that no user may notice one. */
 const GENTLE_EVERY = 12
-/** One of so many is of a mesh that knows its users by keys. */
+/** Every 8th schedule is a mesh with `auth: key`. */
 const KEY_MODE_EVERY = 8
 
-/** Plays the schedule of a seed. */
+/**
+ * Plays the schedule of a seed.
+ * @param transcript whether `lines` are recorded
+ */
 export function runSchedule(seed: number, transcript = false): ScheduleResult {
-  const stage = setUp(seed, transcript)
-  const { mesh } = stage
+  const scenario = setUp(seed, transcript)
+  const { mesh } = scenario
   const { recorder } = mesh
   try {
-    if (seed % GENTLE_EVERY === 0) runGentleActions(stage)
-    else runActions(stage)
-    healAll(stage)
+    if (seed % GENTLE_EVERY === 0) runGentleActions(scenario)
+    else runActions(scenario)
+    healAll(scenario)
     const end = mesh.now + SETTLE_TIMEOUT_MS
     mesh.advance(QUIET_MS)
     let violations = findViolations(mesh)
@@ -54,17 +60,17 @@ export function runSchedule(seed: number, transcript = false): ScheduleResult {
   return { seed, problems: recorder.problems, lines: recorder.lines ?? [] }
 }
 
-/** Most schedules are small, so that many are played and a failure is short to read; some are as large as they get. */
+/** Most schedules are small: many can be played, and a failure is short to read. Every 5th is larger, every 40th largest. */
 function setUp(seed: number, transcript: boolean): Scenario {
   const large = seed % 40 === 0
-  const middle = seed % 5 === 0
-  const servers = large ? 2 + ((seed / 40) % 7) : middle ? 2 + ((seed / 5) % 4) : 2 + (seed % 2)
+  const medium = seed % 5 === 0
+  const servers = large ? 2 + ((seed / 40) % 7) : medium ? 2 + ((seed / 5) % 4) : 2 + (seed % 2)
   const mayStayDown = seed % 3 === 0
   const auth = seed % KEY_MODE_EVERY === 3 ? 'key' : 'open'
   const mesh = new SimMesh(seed, servers, { transcript, events: false, clientsKnowAllServers: mayStayDown, auth })
   const { random, network, recorder } = mesh
   const users = USERS.slice(0, large ? between(random, 2, 6) : between(random, 1, 3))
-  // How wrong clocks are: not at all, a little, the clients' only, everyone's.
+  // Clock errors: none, small, large on clients only, large everywhere.
   const [server, client] = pick(random, [
     [0, 0],
     [MAX_SANE_SKEW_MS, MAX_SANE_SKEW_MS],
@@ -77,41 +83,44 @@ function setUp(seed: number, transcript: boolean): Scenario {
   const slow = pick(random, [20, 30, 300, 1_500])
   network.nextLatency = () => (random() < 0.2 ? [slow * random(), slow] : [1, 25])
   network.isLossy = random() < 0.3
-  const stage = { mesh, users, maxClients: large ? 20 : middle ? 8 : 4, maxSkew: { server, client }, mayStayDown }
+  const scenario = { mesh, users, maxClients: large ? 20 : medium ? 8 : 4, maxSkew: { server, client }, mayStayDown }
   const first = large ? between(random, 4, 16) : seed % GENTLE_EVERY === 0 ? 4 : between(random, 1, 3)
-  for (let n = 0; n < first; n++) ACTIONS.join?.run(stage)
-  return stage
+  for (let n = 0; n < first; n++) ACTIONS.join.run(scenario)
+  return scenario
 }
 
-/** Each schedule leaves some kinds of action out and likes others, which finds more than all at once (Groce 2012). */
-function runActions(stage: Scenario): void {
-  const { mesh } = stage
+/**
+ * Swarm testing: each schedule leaves some kinds of action out and prefers others, which finds more faults than using
+ * all of them at once (Groce et al., ISSTA 2012).
+ */
+function runActions(scenario: Scenario): void {
+  const { mesh } = scenario
   const { random, recorder } = mesh
-  const weights = Object.entries(ACTIONS).map(([name, { weight }]) => {
-    const preference = name === 'say' ? 1 : pick(random, [0, 0.5, 1, 3])
-    return { name, weight: weight * preference }
+  const weights = Object.entries(ACTIONS).map(([name, action]) => {
+    const preference = name === 'send' ? 1 : pick(random, [0, 0.5, 1, 3])
+    return { action, weight: action.weight * preference }
   })
   const total = weights.reduce((sum, { weight }) => sum + weight, 0)
   const pace = pick(random, [30, 300, 1_500, 4_000])
   const steps = mesh.servers.length > 3 || random() < 0.2 ? between(random, 15, 40) : between(random, 4, 12)
-  // Some schedules begin in a mesh that has found itself.
+  // Most schedules begin with a connected mesh.
   if (random() < 0.7) mesh.advance(2_000)
   for (let step = 0; step < steps && recorder.problems.length === 0; step++) {
-    let chance = random() * total
+    let remaining = random() * total
     const chosen = weights.find(({ weight }) => {
-      chance -= weight
-      return chance < 0
+      remaining -= weight
+      return remaining < 0
     })
-    const line = chosen && ACTIONS[chosen.name]?.run(stage)
-    if (line) recorder.log('*', line)
-    // A mixture of paces: some things fall into one moment, some far apart.
+    const line = chosen?.action.run(scenario)
+    if (line !== undefined) recorder.log('*', line)
+    // Mixed paces: some actions happen almost at once, some far apart.
     mesh.advance(random() < 0.15 ? random() * 6_000 : random() * pace)
   }
 }
 
-/** Everyone finds each other in peace; then links break for a moment, or a server stands still. Nobody may notice. */
-function runGentleActions(stage: Scenario): void {
-  const { mesh } = stage
+/** A connected mesh in which links break briefly, or a server stalls. No user may notice. */
+function runGentleActions(scenario: Scenario): void {
+  const { mesh } = scenario
   const { recorder, network, random } = mesh
   network.nextLatency = () => [1, 25]
   network.changeLatency(() => true)
@@ -125,14 +134,14 @@ function runGentleActions(stage: Scenario): void {
       mesh.servers.filter(server => server !== other),
     )
     network.break(one, other)
-    recorder.log('*', `the link of ${one.id} to ${other.id} breaks`)
+    recorder.log('*', `the link from ${one.id} to ${other.id} breaks`)
     const stalls = random() < 0.4
     if (stalls) stallServer(mesh, one, other)
-    for (const action of ['say', 'saySeveral', 'say', 'sayToSelf', 'say']) {
+    for (const name of ['send', 'sendSeveral', 'send', 'sendToSelf', 'send'] as const) {
       mesh.advance(random() * 150)
-      ACTIONS[action]?.run(stage)
+      ACTIONS[name].run(scenario)
     }
-    // Before any message could go out again, if nothing but a link broke.
+    // If only a link broke, this is before the senders' first retry: the server must have forwarded the messages.
     mesh.advance(stalls ? 13_000 : 4_500)
     for (const problem of findLateDeliveries(mesh)) recorder.addProblem(problem)
     mesh.advance(8_000)
@@ -141,22 +150,22 @@ function runGentleActions(stage: Scenario): void {
 }
 
 /**
- * A server stands still until the grace period of a peer, whose link is cut, has passed; but not as long as its own
- * peers and clients wait for it.
+ * Stalls a server until the grace period for a peer, whose link is cut, has passed, but not as long as the timeouts of
+ * its own peers and clients.
  */
 function stallServer(mesh: SimMesh, peer: SimServer, server: SimServer): void {
   mesh.network.cut(peer.id, server.id)
   mesh.advance(1_400)
   mesh.freeze(server)
-  mesh.recorder.log('*', `${server.id} stands still for a while`)
+  mesh.recorder.log('*', `${server.id} stalls`)
   mesh.timeline.after(3_000, () => mesh.heal())
   mesh.timeline.after(4_500 + mesh.random() * 300, () => mesh.thaw(server))
 }
 
-/** All is healed: what is down comes up, what is frozen continues, and the network is quick. */
+/** Ends all faults: servers that are down start, frozen processes continue, and the network is fast. */
 function healAll({ mesh, mayStayDown }: Scenario): void {
   const { network, recorder, random } = mesh
-  recorder.log('*', 'all is healed')
+  recorder.log('*', 'all faults end')
   mesh.heal()
   network.nextLatency = () => [1, 25]
   network.changeLatency(() => true)
@@ -170,7 +179,7 @@ function healAll({ mesh, mayStayDown }: Scenario): void {
     }
   }
   boot()
-  // Some may drain still.
+  // Some servers may still be draining.
   mesh.advance(5_000)
   boot()
   const up = mesh.servers.filter(({ running }) => running)

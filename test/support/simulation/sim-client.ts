@@ -9,31 +9,32 @@ import { describeEvent, describeMessage, MAX_SANE_SKEW_MS } from './recorder.ts'
 import { SIMULATION_EPOCH_MS, SimProcess } from './sim-process.ts'
 import type { ClientConnection, SimServer, SimulationContext } from './sim-server.ts'
 
-/** A client's program on the simulated network, with its disk: performs the effects of its session. */
+/** A client on the simulated network, with its disk: performs the effects of its session. */
 export class SimClient extends SimProcess {
   readonly #context: SimulationContext
   readonly user: string
   session: Session | undefined
-  /** The connection that stands. */
+  /** The open connection, if there is one. */
   connection: { server: SimServer; connection: number } | undefined
   #socket: SimSocket | undefined
-  /** Messages that came over it. */
+  /** Messages received over it. */
   #received = 0
-  /** What the screen was told, and shows, in this run. */
+  /** The session's events in this run. */
   events: SessionEvent[] = []
+  /** Messages shown on the screen in this run, in the order in which they appeared. */
   readonly shown: Message[] = []
   #shownIds = new Set<string>()
   #roster = new Set<string>()
-  /** The disk: it outlives the program. */
+  /** The disk: kept when the process is killed. */
   readonly history = new Map<string, Message>()
   readonly outbox = new Map<string, Message>()
   readonly keys = new Map<string, string>()
   readonly #identity: PlainIdentity
-  /** Whether the screen's events are kept; long schedules do without. */
+  /** Whether `events` are kept; long schedules do without. */
   readonly #keepsEvents: boolean
-  /** After so many more effects it is killed. */
+  /** Number of effects that it still performs before it is killed. */
   #effectsLeft = Number.POSITIVE_INFINITY
-  /** The latest time seen while online that an answer must sort behind. */
+  /** Latest message time seen while online; a message composed now must sort after it. */
   #latestSeenAt = 0
 
   constructor(name: string, user: string, context: SimulationContext, keepsEvents: boolean, key: string) {
@@ -57,7 +58,7 @@ export class SimClient extends SimProcess {
     this.step({ type })
   }
 
-  /** Starts the program on what its disk holds. */
+  /** Starts the process with the contents of its disk. */
   start(server: SimServer): void {
     this.markStarted()
     const { user } = this
@@ -91,9 +92,9 @@ export class SimClient extends SimProcess {
     this.#context.network.terminate(this, mode)
   }
 
-  /** kill -9, between two effects of some step to come. */
-  killAfterEffects(effects: number): void {
-    this.#effectsLeft = effects
+  /** kill -9 between two effects of a coming step. */
+  killAfterEffects(count: number): void {
+    this.#effectsLeft = count
   }
 
   send(to: string, text: string): void {
@@ -128,7 +129,7 @@ export class SimClient extends SimProcess {
       case 'identify': {
         const { key } = effect.hello
         if (key === undefined && this.#context.auth === 'key') {
-          // What the gate would answer.
+          // The client's transport signs the server's challenge; here the identity is known at once.
           const challenge = { server: '', connection: '', nonce: '' }
           return this.step({ type: 'identity', dial: effect.dial, identity: this.#identity, challenge })
         }
@@ -211,8 +212,8 @@ export class SimClient extends SimProcess {
     this.#received = 0
     network.send(socket, 0, () => {
       if (!server.running) return network.hangUp(socket, 1, 'refused')
-      const tell = (input: SessionInput) => this.step(input)
-      const accepted: ClientConnection = { socket, dial, client: this.name, deliver: tell, writeCounts: new Map() }
+      const deliver = (input: SessionInput) => this.step(input)
+      const accepted: ClientConnection = { socket, dial, client: this.name, deliver, writeCounts: new Map() }
       connection = server.acceptClient(accepted)
       network.send(socket, 1, () => {
         if (this.#socket === socket) this.connection = { server, connection }
@@ -235,7 +236,7 @@ export class SimClient extends SimProcess {
     if (server !== undefined) this.#emit(connection => input(connection, server.registerCall(answer)))
   }
 
-  /** The screen: keeps what it is told, and looks whether it may be true. */
+  /** The screen: keeps the events, and checks the invariants that must hold at any time. */
   #handleEvent(event: SessionEvent): void {
     const { recorder } = this.#context
     if (this.#keepsEvents) this.events.push(event)
@@ -246,8 +247,9 @@ export class SimClient extends SimProcess {
       if (this.#shownIds.has(message.id)) recorder.addProblem(`${this.name} shows ${describeMessage(message)} twice`)
       this.#shownIds.add(message.id)
       this.shown.push(message)
-      const heard = origin !== 'composed' && this.connection !== undefined
-      if (heard && recorder.repliesMustSortAfter(message)) this.#latestSeenAt = Math.max(this.#latestSeenAt, message.at)
+      const isReceivedOnline = origin !== 'composed' && this.connection !== undefined
+      if (isReceivedOnline && recorder.repliesMustSortAfter(message))
+        this.#latestSeenAt = Math.max(this.#latestSeenAt, message.at)
     } else if (event.type === 'progress' && event.progress.state === 'delivered') {
       recorder.checkDelivered(this.name, event.id)
     } else if (event.type === 'roster') {
@@ -257,7 +259,7 @@ export class SimClient extends SimProcess {
       for (const user of event.joined) this.#roster.add(user)
       if (this.#roster.size !== event.users.size || [...event.users].some(user => !this.#roster.has(user))) {
         recorder.addProblem(
-          `${this.name}: the roster is not what it was with those who joined and without those who left`,
+          `${this.name}: the roster is not the previous one plus the users that joined minus those that left`,
         )
       }
     }
@@ -272,7 +274,7 @@ export class SimClient extends SimProcess {
       `composes ${describeMessage(message)} at ${((message.at - SIMULATION_EPOCH_MS) / 1000).toFixed(3)}`,
     )
     if (message.at <= this.#latestSeenAt)
-      recorder.addProblem(`${this.name}: ${describeMessage(message)} sorts before what it answers`)
+      recorder.addProblem(`${this.name}: ${describeMessage(message)} sorts before a message seen earlier`)
     const ahead = message.at - SIMULATION_EPOCH_MS - this.timeline.now
     if (this.connection !== undefined && ahead <= MAX_SANE_SKEW_MS)
       this.#latestSeenAt = Math.max(this.#latestSeenAt, message.at)

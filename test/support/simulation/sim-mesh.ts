@@ -1,4 +1,4 @@
-/** A whole mesh in one process: servers, client sessions, and a network whose delays and losses a seed chooses. */
+/** A whole mesh in one process: servers, clients, and a network. A seed determines all delays, losses and choices. */
 import type { AuthMode } from '../../../src/protocol/credentials.ts'
 import type { ServerAddress } from '../../../src/protocol/messages.ts'
 import type { Input } from '../../../src/server/types.ts'
@@ -14,15 +14,15 @@ export { SimClient } from './sim-client.ts'
 export { SimServer } from './sim-server.ts'
 
 export interface SimMeshOptions {
-  /** Whether a transcript is written. */
+  /** Whether a transcript is recorded. Default: false. */
   transcript?: boolean
-  /** Whether clients keep the events of their screens. */
+  /** Whether clients keep their sessions' events. Default: true. */
   events?: boolean
-  /** How servers know their users; default: open. */
+  /** Authentication mode of the servers. Default: open. */
   auth?: AuthMode
-  /** Which servers one knows when it starts; default: all others. */
+  /** The servers that one knows when it starts. Default: all others. */
   initialPeers?: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
-  /** Whether clients are given the addresses of all servers. */
+  /** Whether clients start with the addresses of all servers. Default: false, only of the one that they dial. */
   clientsKnowAllServers?: boolean
 }
 
@@ -60,12 +60,15 @@ export class SimMesh implements SimulationContext {
     server.boot()
   }
 
-  /** kill -9, or the machine under it dies: 'silent'. */
+  /** kill -9; with 'silent', its machine loses power. */
   crash(server: SimServer, mode: TerminationMode = 'reset'): void {
     server.kill(mode)
   }
 
-  /** @param key the user's own unless another is named */
+  /**
+   * Starts a new client.
+   * @param key name of its key; default: the user's own
+   */
   join(name: string, user: string, server: SimServer, key = user): SimClient {
     const client = new SimClient(name, user, this, this.#keepsEvents, key)
     this.clients.push(client)
@@ -89,7 +92,7 @@ export class SimMesh implements SimulationContext {
     server.step(input)
   }
 
-  /** Nothing passes between the two any more; sockets stay half-open until somebody notices. */
+  /** Cuts two processes off from each other; their sockets stay half-open until a timeout. */
   cut(one: string, other: string): void {
     this.network.cut(one, other)
     this.network.cut(other, one)
@@ -105,7 +108,7 @@ export class SimMesh implements SimulationContext {
     this.network.handleFreeze()
   }
 
-  /** Continues; whether what it missed of time or of the network comes first is chance. */
+  /** SIGCONT. Timers that came due and packets that arrived meanwhile are handled in random order. */
   thaw(process: SimProcess): void {
     if (process.frozenAt === undefined) return
     const ms = this.now - process.frozenAt

@@ -1,17 +1,17 @@
 import type { Timeline } from './timeline.ts'
 
-/** When the simulation begins, ms since 1970. */
+/** Wall-clock time at which every simulation begins, ms since 1970. */
 export const SIMULATION_EPOCH_MS = 1_700_000_000_000
 
-/** A simulated program with its own wall clock. It may be killed, and frozen: then its timers and inputs wait. */
+/** A simulated process with its own wall clock. It can be killed, and frozen; timers and packets wait while it is frozen. */
 export abstract class SimProcess {
   readonly name: string
   protected readonly timeline: Timeline
-  /** Counts the runs of the program. */
+  /** Number of times it has started. */
   generation = 0
   running = false
   frozenAt: number | undefined
-  /** What its wall clock is ahead of the truth, ms. */
+  /** How far its wall clock is ahead of the true time, ms. */
   skew = 0
   #missedTimers: (() => void)[] = []
   #tickAt = Number.POSITIVE_INFINITY
@@ -22,7 +22,7 @@ export abstract class SimProcess {
     this.timeline = timeline
   }
 
-  /** When its core wants a tick. */
+  /** When its core needs its next tick, monotonic ms. */
   protected abstract get deadline(): number
   protected abstract get needsFlush(): boolean
   protected abstract stepCore(type: 'tick' | 'flush'): void
@@ -59,14 +59,14 @@ export abstract class SimProcess {
     this.frozenAt = undefined
   }
 
-  /** After SIGCONT: the timers that were due meanwhile. */
+  /** After SIGCONT: runs the timers that came due while it was frozen. */
   runMissedTimers(): void {
     const missed = this.#missedTimers
     this.#missedTimers = []
     for (const run of missed) run()
   }
 
-  /** Runs something of this life of the program later; not before it continues when it is frozen then. */
+  /** A timer of this run of the process: cancelled when it is killed, delayed while it is frozen. */
   setTimer(ms: number, run: () => void): void {
     this.#setTimerAt(this.timeline.now + ms, run)
   }
@@ -81,7 +81,7 @@ export abstract class SimProcess {
     this.timeline.at(at, due)
   }
 
-  /** To be called after each step of the core: asks for its next tick, and for the end of its turn. */
+  /** Call this after each step of the core: schedules its next tick, and the flush at the end of the event-loop turn. */
   protected scheduleTickAndFlush(): void {
     this.#scheduleTick(this.deadline)
     if (!this.needsFlush || this.#isFlushScheduled) return
@@ -95,7 +95,7 @@ export abstract class SimProcess {
   #scheduleTick(deadline: number): void {
     if (deadline >= this.#tickAt) return
     this.#tickAt = deadline
-    // A timer takes a millisecond at least.
+    // Node's timers take at least a millisecond.
     this.#setTimerAt(Math.max(deadline, this.timeline.now + 1), () => {
       if (this.#tickAt !== deadline) return
       this.#tickAt = Number.POSITIVE_INFINITY

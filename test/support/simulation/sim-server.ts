@@ -10,34 +10,34 @@ import { SimProcess } from './sim-process.ts'
 import type { Timeline } from './timeline.ts'
 
 const GRACE_MS = 5_000
-/** How long a dial of a peer and its handshake may take, ms. */
+/** Time limit for dialling a peer, including the handshake, ms. */
 const HANDSHAKE_TIMEOUT_MS = 4_000
 
-/** What a simulation shares. */
+/** The parts of a simulation that its processes share. */
 export interface SimulationContext {
   readonly timeline: Timeline
   readonly network: Network
   readonly recorder: Recorder
   readonly random: () => number
   readonly servers: readonly SimServer[]
-  /** How servers know their users. */
+  /** Authentication mode of the servers. */
   readonly auth: AuthMode
-  /** Which servers one knows when it starts. */
+  /** The servers that one knows when it starts. */
   readonly initialPeers: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
-  /** Whether clients are given the addresses of all servers, or learn them from the one that they dial. */
+  /** Whether clients start with the addresses of all servers, or learn them from the one that they dial. */
   readonly clientsKnowAllServers: boolean
 }
 
 type SessionInputHandler = (input: SessionInput) => void
 type ToSessionInput = (dial: number, payload: unknown) => SessionInput
 
-/** What a client's program has of a server: its side of a connection. */
+/** A server's view of a connected client. */
 export interface ClientConnection {
   socket: SimSocket
   dial: number
   client: string
   deliver: SessionInputHandler
-  /** How often each message was written to it. */
+  /** How often each message was written to the connection, by message id. */
   writeCounts: Map<string, number>
 }
 
@@ -51,9 +51,9 @@ export class SimServer extends SimProcess {
   #pendingHandshakes = new Map<number, (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void>()
   #lastNumber = 0
 
-  constructor(id: string, world: SimulationContext) {
-    super(id, world.timeline)
-    this.#context = world
+  constructor(id: string, context: SimulationContext) {
+    super(id, context.timeline)
+    this.#context = context
   }
 
   get id(): string {
@@ -124,7 +124,7 @@ export class SimServer extends SimProcess {
     if (this.running) this.scheduleTickAndFlush()
   }
 
-  /** A client's program has reached this one; answers with the number of the connection. */
+  /** A client has connected. Returns the number of its connection. */
   acceptClient(accepted: ClientConnection): number {
     const connection = ++this.#lastNumber
     this.#connections.set(connection, accepted)
@@ -136,13 +136,13 @@ export class SimServer extends SimProcess {
     if (this.#connections.delete(connection)) this.step({ type: 'disconnected', connection })
   }
 
-  /** Keeps how a call of a client is to be answered. */
+  /** Registers a client's call. Returns its number; the core's answer to it goes through `answer`. */
   registerCall(answer: ToSessionInput): number {
     this.#calls.set(++this.#lastNumber, answer)
     return this.#lastNumber
   }
 
-  /** Dials a peer; called once more than the core wants, it makes a duplicate handshake. */
+  /** Dials a peer. A call that the core did not request makes a duplicate handshake. */
   dial(peer: string): void {
     const { network, servers } = this.#context
     const to = servers.find(({ id, url }) => id === peer || url === peer)
@@ -171,7 +171,7 @@ export class SimServer extends SimProcess {
       },
       false,
     )
-    this.setTimer(HANDSHAKE_TIMEOUT_MS, () => fail('no answer to the handshake'))
+    this.setTimer(HANDSHAKE_TIMEOUT_MS, () => fail('handshake timeout'))
     const introduction = this.#introduction
     network.send(socket, 0, () => {
       if (!to.running) return network.hangUp(socket, 1, 'refused')
@@ -242,7 +242,7 @@ export class SimServer extends SimProcess {
       }
       case 'exit':
         recorder.log(this.id, `exits: ${effect.reason}`)
-        if (effect.code !== 0) recorder.addProblem(`${this.id} ended by itself: ${effect.reason}`)
+        if (effect.code !== 0) recorder.addProblem(`${this.id} exits with code ${effect.code}: ${effect.reason}`)
         return this.setTimer(0, () => this.kill('orderly'))
       case 'log': {
         if (recorder.lines === undefined) return
@@ -255,7 +255,7 @@ export class SimServer extends SimProcess {
   #emit(connection: number, message: Extract<Effect, { type: 'emit' }>['message']): void {
     const accepted = this.#connections.get(connection)
     if (accepted === undefined) return
-    // A lost change of the roster shows with the next one.
+    // The client detects a lost delta when the next one arrives.
     if (message.event === 'roster' && this.#context.network.isLossy && this.#context.random() < 0.1) return
     if (message.event === 'im') this.#countWrite(accepted, message.payload)
     const input = toSessionInput(message, accepted.dial)
@@ -269,7 +269,7 @@ export class SimServer extends SimProcess {
   }
 }
 
-/** What a client's session is told of an event from its server. */
+/** The input that a client's session gets for an event from its server; undefined: none. */
 function toSessionInput(message: Extract<Effect, { type: 'emit' }>['message'], dial: number): SessionInput | undefined {
   switch (message.event) {
     case 'im':

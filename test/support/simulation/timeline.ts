@@ -8,12 +8,16 @@ function before(one: ScheduledEvent, other: ScheduledEvent): boolean {
   return one.at < other.at || (one.at === other.at && one.order < other.order)
 }
 
-/** Simulated time: what is to happen, in a binary heap. What falls on one moment happens in the order it was planned. */
+/** Events at one moment after which the simulation is in an endless loop. Schedules have a few hundred at most. */
+const MAX_EVENTS_AT_ONCE = 100_000
+
+/** Simulated time: scheduled events in a binary heap. Events of the same moment run in the order of scheduling. */
 export class Timeline {
   /** Monotonic time, ms. */
   now = 0
   #heap: ScheduledEvent[] = []
   #order = 0
+  #eventsAtOnce = 0
 
   after(ms: number, run: () => void): void {
     this.at(this.now + ms, run)
@@ -33,10 +37,12 @@ export class Timeline {
     heap[place] = entry
   }
 
-  /** Lets time pass until `until`. */
+  /** Runs the events until `end`, ms. Throws when events of one moment create further ones endlessly. */
   runUntil(end: number): void {
     for (let next = this.#heap[0]; next !== undefined && next.at <= end; next = this.#heap[0]) {
       this.#removeFirst()
+      this.#eventsAtOnce = next.at === this.now ? this.#eventsAtOnce + 1 : 0
+      if (this.#eventsAtOnce > MAX_EVENTS_AT_ONCE) throw new Error(`endless loop of events at ${this.now} ms`)
       this.now = next.at
       next.run()
     }

@@ -1,21 +1,21 @@
 import type { ScheduleResult } from './schedule.ts'
 
-/** The one command that plays a seed again. */
+/** The command that replays a seed. */
 function replayCommand(seed: number): string {
   return `SEED=${seed} npx vitest run --config .config/vitest.config.ts test/simulation/schedules.test.ts`
 }
 
-/** A table of what happened: time in seconds, who, what. */
+/** Formats a transcript as a table: seconds, process, event. */
 export function formatTranscript({ seed, lines, problems }: ScheduleResult): string {
   const width = Math.max(8, ...lines.map(({ who }) => who.length))
   return [
     `Schedule ${seed}`,
     '',
-    `${'seconds'.padStart(9)}  ${'who'.padEnd(width)}  what`,
+    `${'seconds'.padStart(9)}  ${'process'.padEnd(width)}  event`,
     ...lines.map(({ at, who, what }) => `${(at / 1000).toFixed(3).padStart(9)}  ${who.padEnd(width)}  ${what}`),
     '',
-    ...(problems.length === 0 ? ['All is as it must be.'] : problems.map(problem => `PROBLEM: ${problem}`)),
+    ...(problems.length === 0 ? ['All invariants hold.'] : problems.map(problem => `PROBLEM: ${problem}`)),
     '',
-    `Play it again: ${replayCommand(seed)}`,
+    `Replay: ${replayCommand(seed)}`,
   ].join('\n')
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the certificates of the tests anew: an authority, two certificates of it for 127.0.0.1, and one of nobody's.
+# Recreates the test certificates: an authority, two certificates that it signs for 127.0.0.1, and a self-signed one.
 set -e
 cd "$(dirname "$0")"
 days=36500

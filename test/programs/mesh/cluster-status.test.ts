@@ -1,0 +1,56 @@
+/** The cluster status of real processes, with peers that do not answer or answer nonsense. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { io } from 'socket.io-client'
+import { afterAll, expect, test } from 'vitest'
+import type { Refusal } from '../../../src/protocol/messages.ts'
+import { type ClusterStatus, clusterStatusSchema } from '../../../src/protocol/status.ts'
+import { FakePeer } from '../../support/attacks/fake-peer.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+
+afterAll(stopAll)
+
+test('a peer of an older version that does not answer, and one that answers nonsense, only lack a status', {
+  timeout: 60_000,
+}, async () => {
+  const ports = await freePorts(4)
+  const file = join(temporaryFolder(), 'config.json')
+  const ids = ['server-1', 'server-2', 'older', 'invalid']
+  const servers = ids.map((id, at) => ({ id, ip: '127.0.0.1', port: ports[at] ?? 0 }))
+  writeFileSync(file, JSON.stringify({ servers }))
+  const url = `http://127.0.0.1:${ports[0]}`
+  const args = ['--config', file, '--log-format', 'text']
+  const programs = ['server-1', 'server-2'].map(id => new Program('daemon', ['--id', id, ...args]))
+  await until('both servers listen', () => programs.every(({ out }) => out.includes('Listening')))
+  const older = new FakePeer('older')
+  const invalidPeer = new FakePeer('invalid')
+  const invalid: unknown[] = [null, 5, {}, { status: { server: 'invalid' } }, { server: 'server-2', links: [{}] }]
+  invalidPeer.answerSurvey = ({ number }) => ({ number, status: invalid[number % invalid.length] })
+  await older.start(ports[2] ?? 0, url)
+  await invalidPeer.start(ports[3] ?? 0, url)
+  const out = () => programs[0]?.out ?? ''
+  await until('server-1 has links to all others', () =>
+    ids.slice(1).every(id => out().includes(`Outbound connection to peer: ${id}\n`)),
+  )
+
+  const client = io(url, { transports: ['websocket'], forceNew: true })
+  const requestStatus = async (): Promise<ClusterStatus> => {
+    const answer: ClusterStatus | Refusal = await client.timeout(5_000).emitWithAck('survey')
+    if (answer.ok) return clusterStatusSchema.parse(answer)
+    // Rate-limited: the answer says when to retry.
+    await new Promise(resolve => setTimeout(resolve, answer.retryAfter))
+    return requestStatus()
+  }
+  for (let n = 0; n < invalid.length; n++) {
+    const status = await requestStatus()
+    expect(status.servers.map(({ id }) => id)).toEqual(ids)
+    expect(status.servers.flatMap(({ status }) => (status === undefined ? [] : [status.server]))).toEqual(
+      ids.slice(0, 2),
+    )
+    expect(status.servers[1]?.url).toBe(`http://127.0.0.1:${ports[1]}`)
+  }
+  expect(out()).toContain('Dropped a malformed status from peer: invalid')
+  client.disconnect()
+  await older.close()
+  await invalidPeer.close()
+})

@@ -1,0 +1,56 @@
+/** The search for failing schedules in a child process: how it reports an end that is not the end of all schedules. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { searchSchedules } from '../support/mutants/mutant-runner.ts'
+import { stopAll, temporaryFolder } from '../support/programs/processes.ts'
+
+afterAll(stopAll)
+
+const STALL_TIMEOUT_MS = 3_000
+
+/** Runs a search whose program is this text. */
+function search(program: string) {
+  const code = temporaryFolder()
+  const folder = join(code, 'test/support/mutants')
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(code, 'package.json'), '{"type":"commonjs"}')
+  writeFileSync(join(folder, 'search-schedules.js'), program)
+  return searchSchedules({ code, first: 5, step: 2, count: 10, stallTimeoutMs: STALL_TIMEOUT_MS })
+}
+
+test('a search that plays all its schedules passes', async () => {
+  expect(await search('process.send({ played: 10 }, () => process.disconnect())')).toEqual({
+    outcome: 'passed',
+    played: 10,
+  })
+})
+
+test('a search that finds a failing schedule returns it', async () => {
+  const found = { played: 3, seed: 9, problem: 'a message is lost', transcript: 'Schedule 9' }
+  const result = await search(`process.send(${JSON.stringify(found)}, () => process.exit(0))`)
+  expect(result).toEqual({ outcome: 'violated', ...found })
+})
+
+test('a search without progress is killed and counts as hung', async () => {
+  const result = await search('process.send({ played: 3 }, () => { for (;;); })')
+  expect(result).toMatchObject({
+    outcome: 'hung',
+    played: 3,
+    seed: 11,
+    problem: expect.stringContaining('no progress'),
+  })
+})
+
+test('progress restarts the stall timeout', async () => {
+  // Twice the timeout in all, a twentieth of it between two reports.
+  const result = await search(`
+    let played = 0
+    setInterval(() => process.send({ played: ++played }, () => played === 40 && process.exit(0)), ${STALL_TIMEOUT_MS / 20})`)
+  expect(result).toEqual({ outcome: 'passed', played: 40 })
+})
+
+test('a search that crashes is not a caught mutant: its last output tells why', async () => {
+  const result = await search('throw new Error("out of luck")')
+  expect(result).toMatchObject({ outcome: 'crashed', played: 0, problem: expect.stringContaining('out of luck') })
+})

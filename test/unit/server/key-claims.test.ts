@@ -1,0 +1,115 @@
+/** `auth: key` on one server's core: which key may use a name, and which sealed messages pass. */
+import { expect, test } from 'vitest'
+import type { PresenceEntry } from '../../../src/protocol/frames.ts'
+import { ServerHarness } from '../../support/server-harness.ts'
+import { keyNamed, PlainIdentity } from '../../support/simulation/plain-identity.ts'
+
+const ANNA = keyNamed('Anna')
+const MALLORY = keyNamed('Mallory')
+const keyed = (key: string) => ({ kind: 'key' as const, key })
+
+function setUp() {
+  const harness = new ServerHarness({}, { auth: 'key' })
+  const link = harness.acceptLink('server-2', 'key')
+  let seq = 0
+  /** The peer announces its users: a snapshot first, then deltas. */
+  const announce = (...changes: PresenceEntry[]) => {
+    const incarnation = 'server-2#1'
+    const payload =
+      seq === 0
+        ? { type: 'snapshot' as const, incarnation, seq: ++seq, users: changes, more: false }
+        : { type: 'delta' as const, incarnation, seq: ++seq, changes }
+    harness.step({ type: 'frame', link, frame: { event: 'presence', payload } })
+  }
+  const join = (user: string, key: string) => {
+    const connection = harness.connect()
+    return { connection, answer: harness.identify(connection, user, 2, keyed(key)) }
+  }
+  return { harness, announce, join, link }
+}
+
+test('a name that is online here or on a peer is given to its key only', () => {
+  const { harness, announce, join } = setUp()
+  const anna = join('Anna', ANNA)
+  expect(anna.answer).toMatchObject({ ok: true, auth: 'key' })
+  expect(join('Anna', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
+  expect(join('Anna', ANNA).answer).toMatchObject({ ok: true })
+  announce(['Billy', 1, keyNamed('Billy'), 1])
+  expect(join('Billy', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
+  expect(join('Billy', keyNamed('Billy')).answer).toMatchObject({ ok: true })
+  const unidentified = harness.connect()
+  expect(harness.identify(unidentified, 'Carla')).toMatchObject({ ok: false, code: 'unauthorized' })
+  expect(harness.identify(unidentified, 'Carla', 1)).toMatchObject({ ok: false, code: 'unauthorized' })
+})
+
+test('a name is free again after its last connection is gone', () => {
+  const { harness, announce, join } = setUp()
+  const { connection } = join('Anna', ANNA)
+  harness.step({ type: 'disconnected', connection })
+  expect(join('Anna', MALLORY).answer).toMatchObject({ ok: true })
+  announce(['Billy', 1, keyNamed('Billy'), 1])
+  announce(['Billy', 0])
+  expect(join('Billy', MALLORY).answer).toMatchObject({ ok: true })
+})
+
+test('a name stays claimed through the grace period of an unreachable peer', () => {
+  const { harness, announce, join, link } = setUp()
+  announce(['Billy', 1, keyNamed('Billy'), 1])
+  harness.step({ type: 'link-closed', link, reason: 'cut' })
+  harness.advance(4_000)
+  expect(join('Billy', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
+  harness.advance(2_000)
+  expect(join('Billy', MALLORY).answer).toMatchObject({ ok: true })
+})
+
+test('the older of two claims wins, and the connection with the younger one is refused with a reason', () => {
+  const { harness, announce, join } = setUp()
+  const { connection } = join('Anna', MALLORY)
+  announce(['Anna', 1, ANNA, harness.wallOffset + harness.now + 1_000])
+  expect(harness.closed.size).toBe(0)
+  announce(['Anna', 1, ANNA, harness.wallOffset])
+  expect([...harness.closed.keys()]).toEqual([connection])
+  expect(harness.refusalCodes(connection)).toEqual(['name-taken'])
+})
+
+test('a claim time invented by a peer does not make the claim of the same key here younger', () => {
+  const { harness, announce, join } = setUp()
+  announce(['Anna', 1, ANNA, Number.MAX_SAFE_INTEGER])
+  const { connection } = join('Anna', ANNA)
+  // At the peer, another key claims the name a little later than Anna did here.
+  announce(['Anna', 1, MALLORY, harness.wallOffset + harness.now + 1_000])
+  expect(harness.closed.has(connection)).toBe(false)
+  expect(join('Anna', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
+})
+
+test('a name that changes its key within one event-loop turn of its server changes here, too', () => {
+  const { harness, announce, join } = setUp()
+  const asker = join('Billy', keyNamed('Billy')).connection
+  const holder = () => {
+    harness.step({ type: 'key', connection: asker, user: 'Anna', call: 900 })
+    return harness.answers.get(900)
+  }
+  announce(['Anna', 1, ANNA, 1])
+  expect(holder()).toEqual({ ok: true, key: ANNA })
+  announce(['Anna', 1, MALLORY, 2])
+  expect(holder()).toEqual({ ok: true, key: MALLORY })
+  announce(['Anna', 0])
+  expect(holder()).toEqual({ ok: true })
+})
+
+test('only messages sealed by their sender are accepted, and only the key they are sealed for receives them', () => {
+  const { harness, join } = setUp()
+  const anna = join('Anna', ANNA).connection
+  const billy = join('Billy', keyNamed('Billy')).connection
+  const message = (to: string) =>
+    new PlainIdentity('Anna').seal({ id: 'x', at: 1, from: 'Anna', to: 'Billy', text: 'hi' }, to)
+  const recipients = () =>
+    harness.effects.splice(0).flatMap(one => (one.type === 'emit' && one.message.event === 'im' ? [...one.to] : []))
+  expect(harness.im(anna, 'Billy', 'hi')).toMatchObject({ ok: false, code: 'not-sealed' })
+  expect(harness.im(billy, 'Anna', message(ANNA))).toMatchObject({ ok: false, code: 'not-sealed' })
+  recipients()
+  expect(harness.im(anna, 'Billy', message(MALLORY))).toEqual({ ok: true, delivered: 0 })
+  expect(recipients()).toEqual([anna])
+  harness.im(anna, 'Billy', message(keyNamed('Billy')))
+  expect(recipients()).toEqual([billy, anna])
+})
