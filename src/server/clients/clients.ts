@@ -1,10 +1,11 @@
+import { isLoopbackAddress } from '../../common/loopback.ts'
 import { ConnectionCounts } from '../../presence/connection-counts.ts'
 import { exceeds } from '../../protocol/limits.ts'
 import type { ErrorCode, KeyHolder, Refusal, RosterSnapshot, ServerAddress } from '../../protocol/messages.ts'
 import { parseUserName } from '../../protocol/names.ts'
 import { type Context, log } from '../context.ts'
 import type { ClientEvent, ClientInput } from '../types.ts'
-import { AddressCounts, isLoopback } from './address-counts.ts'
+import { AddressCounts } from './address-counts.ts'
 import { Admission, type Denial } from './admission.ts'
 import { Connection } from './connection.ts'
 import { PublishSchedule } from './publish-schedule.ts'
@@ -69,7 +70,7 @@ export class Clients {
       deadline: identifyMs > 0 ? now + identifyMs : Number.POSITIVE_INFINITY,
       refusals: 0,
       askedRoster: false,
-      isLoopback: address !== undefined && isLoopback(address),
+      isLoopback: address !== undefined && isLoopbackAddress(address),
     })
   }
 
