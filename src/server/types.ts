@@ -110,7 +110,8 @@ export type ClientEvent =
   | { event: 'move'; payload: { servers: ServerAddress[] } }
   | { event: 'refused'; payload: Refusal & { event: string } }
 
-export type Effect =
+/** Effects on client connections. */
+export type ClientEffect =
   | { type: 'emit'; to: readonly number[]; message: ClientEvent }
   | {
       type: 'answer'
@@ -119,11 +120,19 @@ export type Effect =
       payload: IdentifyResponse | Fate | RosterSnapshot | KeyHolder | ClusterStatus
     }
   | { type: 'close'; connection: number; reason: string }
+
+/** Effects on links to peers. */
+export type LinkEffect =
   | { type: 'dial'; peer: string; url: string; id: string | undefined }
   | { type: 'accept'; link: number; holds: StreamPosition }
   | { type: 'refuse'; link: number; code: LinkRefusal; message: string }
   | { type: 'send'; link: number; frame: DiallerFrame | AcceptorFrame }
   | { type: 'hang-up'; link: number; reason: string }
+
+/** What the edge does after a step, in order. */
+export type Effect =
+  | ClientEffect
+  | LinkEffect
   | { type: 'log'; entry: LogEntry }
   | { type: 'exit'; code: number; reason: string }
 
