@@ -12,7 +12,7 @@ import { Peers } from '../../src/server/peers/peers.ts'
 import type { Effect } from '../../src/server/types.ts'
 import { advance, createContext, peerIdentity, takeEffects } from './server-context.ts'
 
-const OWN_STATUS: ServerStatus = {
+export const OWN_STATUS: ServerStatus = {
   server: 'server-1',
   incarnation: 'server-1#1',
   uptime: 0,
