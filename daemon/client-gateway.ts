@@ -9,7 +9,7 @@ import {
   receivedCountSchema,
   relayRequestSchema,
 } from '../src/protocol/messages.ts'
-import type { Effect, Input } from '../src/server/types.ts'
+import type { ClientEffect, Input } from '../src/server/types.ts'
 import { checkProof, makeChallenge } from './auth/challenge.ts'
 import { checkToken, type TokenKey } from './auth/tokens.ts'
 import type { Log } from './log/log.ts'
@@ -93,7 +93,7 @@ export class ClientGateway {
     for (const batch of batches) batch.flush()
   }
 
-  perform(effect: Effect): void {
+  perform(effect: ClientEffect): void {
     if (effect.type === 'answer') {
       const client = this.#clients.get(effect.connection)
       if (client !== undefined) sendAnswer(client, effect.call, effect.payload)
@@ -264,7 +264,7 @@ export class ClientGateway {
   ])
 }
 
-type Answer = Extract<Effect, { type: 'answer' }>['payload']
+type Answer = Extract<ClientEffect, { type: 'answer' }>['payload']
 
 function sendAnswer({ batch, pendingCalls, acceptsPacked }: Client, call: number, payload: Answer): void {
   if (call < CONNECT_CALL) {

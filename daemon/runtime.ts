@@ -188,28 +188,42 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
     NatsLinks === undefined
       ? new SocketLinks(socketServers, { ...options, self, step })
       : new NatsLinks({ ...options, self, step, urls: backbone, holds })
-  const perform = (effect: Effect) => {
-    if (effect.type === 'log') options.log.note(effect.entry)
-    else if (effect.type === 'exit') {
-      const finish = () => {
-        if (ended) return
-        ended = true
-        clearTimeout(shutdownTimer)
-        deadlineTimer.stop()
-        for (const wire of connections) wire.cut()
-        options.exit(effect.code, effect.reason)
-      }
-      // One turn for the goodbyes to leave; who does not read them, or holds a connection open, is not waited for.
-      let connections: Backpressure[] = []
-      setImmediate(() => {
-        connections = socketServers.flatMap(connectionsOf)
-        void Promise.all([links.close(), ...socketServers.map(io => io.close())]).then(finish)
-      })
-      const shutdownTimer = setTimeout(finish, SHUTDOWN_FLUSH_MS)
-    } else {
-      clients.perform(effect)
-      links.perform(effect)
+  const perform = (effect: Effect): void => {
+    switch (effect.type) {
+      case 'emit':
+      case 'answer':
+      case 'close':
+        return clients.perform(effect)
+      case 'dial':
+      case 'accept':
+      case 'refuse':
+      case 'send':
+      case 'hang-up':
+        return links.perform(effect)
+      case 'log':
+        return options.log.note(effect.entry)
+      case 'exit':
+        return end(effect.code, effect.reason)
+      default:
+        effect satisfies never
     }
+  }
+  const end = (code: number, reason: string) => {
+    const finish = () => {
+      if (ended) return
+      ended = true
+      clearTimeout(shutdownTimer)
+      deadlineTimer.stop()
+      for (const wire of connections) wire.cut()
+      options.exit(code, reason)
+    }
+    // One turn for the goodbyes to leave; who does not read them, or holds a connection open, is not waited for.
+    let connections: Backpressure[] = []
+    setImmediate(() => {
+      connections = socketServers.flatMap(connectionsOf)
+      void Promise.all([links.close(), ...socketServers.map(io => io.close())]).then(finish)
+    })
+    const shutdownTimer = setTimeout(finish, SHUTDOWN_FLUSH_MS)
   }
   options.log.write('info', `Listening for connections on port: ${port}`)
   step({ type: 'start' })

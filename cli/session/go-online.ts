@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
+import { isLoopbackUrl } from '../../src/common/loopback.ts'
 import { EXIT } from '../../src/programs/fail.ts'
 import { VERSION } from '../../src/programs/package.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
@@ -19,11 +20,6 @@ export interface ConnectionTarget {
   insecure?: boolean | undefined
 }
 
-/** Whether a URL is of this machine. */
-function isLoopback(url: string): boolean {
-  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname)
-}
-
 /**
  * Connects as a user, and stays connected. What makes that hopeless ends it: a refusal, or no server at all at first.
  * @param end called with the exit code and one line that says what is wrong
@@ -37,7 +33,7 @@ export function goOnline(
   const { user, servers, ca, token, insecure } = target
   const keys = new KeyFiles(user)
   // Who has a key is not to be talked out of it, but by this very machine.
-  const auth = keys.hasKey && !insecure && !servers.every(isLoopback) ? 'key' : undefined
+  const auth = keys.hasKey && !insecure && !servers.every(isLoopbackUrl) ? 'key' : undefined
   const instance = randomBytes(12).toString('base64url')
   let wasOnline = false
   let failures = 0

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { isLoopbackHost } from '../../src/common/loopback.ts'
 import { toServerAddress } from '../../src/programs/config.ts'
 import type { Log } from '../log/log.ts'
 import type { RunningServer } from '../runtime.ts'
-import { isLoopback } from '../settings/secret.ts'
 import { Backpressure } from '../transport/backpressure.ts'
 import { Metrics } from './metrics.ts'
 
@@ -54,7 +54,7 @@ export class AdminServer {
     const address = http.address()
     const boundPort = typeof address === 'object' && address !== null ? address.port : port
     log.write('info', `Serving health and metrics at: ${toServerAddress({ id: '', ip: host, port: boundPort }).url}`)
-    if (!isLoopback(host)) log.write('warn', `Whoever reaches ${host} sees this server's health and metrics.`)
+    if (!isLoopbackHost(host)) log.write('warn', `Whoever reaches ${host} sees this server's health and metrics.`)
     return admin
   }
 

@@ -1,6 +1,6 @@
 import type { PeerIdentity } from '../../src/protocol/frames.ts'
 import type { Limits } from '../../src/protocol/limits.ts'
-import type { Effect, Input } from '../../src/server/types.ts'
+import type { Input, LinkEffect } from '../../src/server/types.ts'
 import type { Log } from '../log/log.ts'
 import type { TlsMaterial } from '../settings/tls.ts'
 
@@ -10,8 +10,7 @@ import type { TlsMaterial } from '../settings/tls.ts'
  * more of it than these effects and inputs: test/contract/link-carriers.test.ts holds what every carrier has to do.
  */
 export interface LinkCarrier {
-  /** Does what concerns links; other effects are no business of it. */
-  perform(effect: Effect): void
+  perform(effect: LinkEffect): void
   /** How often something came in that is not what it must be. */
   readonly malformed: number
   /** Who vouches for the certificates of others from now on. */

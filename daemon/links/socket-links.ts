@@ -2,7 +2,7 @@ import type { Server, Socket } from 'socket.io'
 import { type Socket as DialledSocket, io as dial } from 'socket.io-client'
 import type { ForwardedMessage, LinkRefusal } from '../../src/protocol/frames.ts'
 import { exceeds } from '../../src/protocol/limits.ts'
-import type { Effect } from '../../src/server/types.ts'
+import type { LinkEffect } from '../../src/server/types.ts'
 import { MalformedPayloads } from '../log/malformed-payloads.ts'
 import { Backpressure } from '../transport/backpressure.ts'
 import { forwardPacket } from '../transport/im-packets.ts'
@@ -40,7 +40,7 @@ export class SocketLinks implements LinkCarrier {
   #ca: string | undefined
   readonly #malformed: MalformedPayloads
   #links = new Map<number, Link>()
-  #pendingDecisions = new Map<number, (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void>()
+  #pendingDecisions = new Map<number, (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void>()
   #lastNumber = 0
   /** Who has dialled and not yet proven anything, the oldest first: how each is turned away. */
   #pendingHandshakes = new Set<() => void>()
@@ -72,7 +72,7 @@ export class SocketLinks implements LinkCarrier {
     for (const link of links) link.cut()
   }
 
-  perform(effect: Effect): void {
+  perform(effect: LinkEffect): void {
     if (effect.type === 'send') this.#links.get(effect.link)?.emit(effect.frame.event, effect.frame.payload)
     else if (effect.type === 'dial') this.#dial(effect)
     else if (effect.type === 'accept' || effect.type === 'refuse') this.#pendingDecisions.get(effect.link)?.(effect)
@@ -144,7 +144,7 @@ export class SocketLinks implements LinkCarrier {
     })
   }
 
-  #dial({ peer, url, id }: Extract<Effect, { type: 'dial' }>): void {
+  #dial({ peer, url, id }: Extract<LinkEffect, { type: 'dial' }>): void {
     const dialler = newParty(this.#options.self)
     const socket = dial(`${url}/mesh`, {
       auth: dialler,

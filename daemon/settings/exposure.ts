@@ -1,6 +1,7 @@
+import { isLoopbackHost, isLoopbackUrl } from '../../src/common/loopback.ts'
 import { ConfigError } from '../../src/programs/config.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
-import { isLoopback, isWildcard } from './secret.ts'
+import { isWildcard } from './secret.ts'
 
 /** A server's doors, as its config, its command line or its program has them. */
 export interface Exposure {
@@ -34,19 +35,19 @@ export function checkExposure(exposure: Exposure, hints: FixHints): AuthMode {
   if (isWildcard(host) && !hasAddress) {
     throw new ConfigError(`${host} stands for all addresses of this machine: say how others reach it${hints.address}`)
   }
-  if (secret === '' && !isLoopback(host) && !insecure) {
+  if (secret === '' && !isLoopbackHost(host) && !insecure) {
     throw new ConfigError(`${host} can be reached from elsewhere, and the mesh has no secret: ${hints.secret}`)
   }
-  const remoteBackbone = backbone.map(url => new URL(url)).find(({ hostname }) => !isLoopback(hostname))
+  const remoteBackbone = backbone.find(url => !isLoopbackUrl(url))
   if (secret === '' && remoteBackbone !== undefined && !insecure) {
     throw new ConfigError(
-      `others can be at the backbone ${remoteBackbone.host}, and the mesh has no secret: ${hints.secret}`,
+      `others can be at the backbone ${new URL(remoteBackbone).host}, and the mesh has no secret: ${hints.secret}`,
     )
   }
   if (auth === 'token' && !hasTokenKey) {
     throw new ConfigError(`auth: token needs the key that checks tokens: ${hints.tokenKey}`)
   }
-  if (auth !== undefined || isLoopback(host) || insecure) return auth ?? 'open'
+  if (auth !== undefined || isLoopbackHost(host) || insecure) return auth ?? 'open'
   const choice = 'key (each user has one), token (you sign who they are) or open (anybody can be anybody)'
   throw new ConfigError(
     `${host} can be reached from elsewhere: say how users prove their names${hints.auth}: ${choice}`,
@@ -67,10 +68,10 @@ export function configFixHints(file: string, port: number): FixHints {
 export function exposureWarnings(host: string, secret: string, auth: AuthMode): string[] {
   const warnings: string[] = []
   if (secret === '') {
-    const open = isLoopback(host) ? 'any program of this machine' : 'anybody who reaches this server'
+    const open = isLoopbackHost(host) ? 'any program of this machine' : 'anybody who reaches this server'
     warnings.push(`No secret is set: ${open} can be a peer.`)
   }
-  if (auth === 'open' && !isLoopback(host)) {
+  if (auth === 'open' && !isLoopbackHost(host)) {
     warnings.push('Names are taken on trust: whoever reaches this server can be anybody.')
   }
   return warnings

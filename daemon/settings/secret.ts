@@ -47,8 +47,3 @@ export function checkSecretLength(secret: string, where: string): string {
 export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::'
 }
-
-/** Whether only this machine reaches an address. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
-}

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { AddressCounts, isLoopback } from '../../src/server/clients/address-counts.ts'
+import { isLoopbackAddress } from '../../src/common/loopback.ts'
+import { AddressCounts } from '../../src/server/clients/address-counts.ts'
 
 /** A client that polls has two TCP connections at times. */
 const TCP_CONNECTIONS_PER_CLIENT = 2
@@ -15,7 +16,7 @@ export function limitConnectionsPerAddress(http: Server, perAddress: number): vo
   let lastNumber = 0
   http.prependListener('connection', (socket: Socket) => {
     const { remoteAddress = '' } = socket
-    if (isLoopback(remoteAddress)) return
+    if (isLoopbackAddress(remoteAddress)) return
     const number = ++lastNumber
     if (!addresses.tryAdd(number, remoteAddress, perAddress * TCP_CONNECTIONS_PER_CLIENT)) return void socket.destroy()
     socket.once('close', () => addresses.remove(number))

@@ -1,45 +1,44 @@
 import unhomoglyph from 'unhomoglyph'
 
-/** What a name looks like: names of one skeleton are easily taken for each other (UTS #39, section 4). */
+/** The skeleton of a name: confusable names have the same one (UTS #39, section 4). */
 function skeleton(name: string): string {
   return unhomoglyph(name.normalize('NFD')).normalize('NFD')
 }
 
-/** Which of the names that are online look like each other. */
+/** Finds confusable names among those that are online. */
 export class ConfusableNames {
-  /** By their skeleton; nearly always one. */
+  /** Names by skeleton; nearly always one. */
   #names = new Map<string, Set<string> | string>()
 
-  /** Takes in who came and who went. */
   update(joined: Iterable<string>, left: Iterable<string>): void {
     for (const name of left) this.#delete(name)
     for (const name of joined) this.#add(name)
   }
 
-  /** Another name that looks like this one and is online; undefined: there is none. */
+  /** Returns another name that is online and confusable with this one, or undefined. */
   find(name: string): string | undefined {
-    const alike = this.#names.get(skeleton(name))
-    if (alike === undefined || typeof alike === 'string') return alike === name ? undefined : alike
-    for (const other of alike) if (other !== name) return other
+    const confusable = this.#names.get(skeleton(name))
+    if (confusable === undefined || typeof confusable === 'string') return confusable === name ? undefined : confusable
+    for (const other of confusable) if (other !== name) return other
     return undefined
   }
 
   #add(name: string): void {
-    const look = skeleton(name)
-    const alike = this.#names.get(look)
-    if (alike === undefined) this.#names.set(look, name)
-    else if (typeof alike !== 'string') alike.add(name)
-    else if (alike !== name) this.#names.set(look, new Set([alike, name]))
+    const key = skeleton(name)
+    const names = this.#names.get(key)
+    if (names === undefined) this.#names.set(key, name)
+    else if (typeof names !== 'string') names.add(name)
+    else if (names !== name) this.#names.set(key, new Set([names, name]))
   }
 
   #delete(name: string): void {
-    const look = skeleton(name)
-    const alike = this.#names.get(look)
-    if (alike === name) this.#names.delete(look)
-    else if (alike instanceof Set) {
-      alike.delete(name)
-      const [last] = alike
-      if (alike.size === 1 && last !== undefined) this.#names.set(look, last)
+    const key = skeleton(name)
+    const names = this.#names.get(key)
+    if (names === name) this.#names.delete(key)
+    else if (names instanceof Set) {
+      names.delete(name)
+      const [last] = names
+      if (names.size === 1 && last !== undefined) this.#names.set(key, last)
     }
   }
 }

@@ -1,19 +1,19 @@
 import { compareNames } from '../protocol/names.ts'
 
-/** A block is split in two when it grows past this many names, and dropped when it empties. */
+/** A block with more names is split in two; an empty block is removed. */
 const MAX_BLOCK_NAMES = 512
 
-/** Sorted names to look at. It may change under the hands of who keeps it. */
+/** A read-only view of sorted names. It may change over time. */
 export interface NameList extends Iterable<string> {
   readonly size: number
   has(name: string): boolean
-  /** The names from place `start`, before `end`. Costs no more than what it answers, and the number of blocks. */
+  /** The names from index `start` up to, not including, `end`. O(names returned + blocks). */
   slice(start: number, end: number): string[]
 }
 
 /**
- * A sorted set of names. Adding and removing cost O(log n) comparisons and the move of at most one block, so that
- * 100,000 names cost what 1,000 do; a plain sorted array would move all behind the place.
+ * A sorted set of names. Adding and deleting take O(log n) comparisons and move at most one block, so they cost the same
+ * with 100,000 names as with 1,000; a plain sorted array would move all names after the index.
  */
 export class SortedNames implements NameList {
   #blocks: string[][] = []
@@ -28,7 +28,7 @@ export class SortedNames implements NameList {
     return block !== undefined && block[lowerBound(block, name)] === name
   }
 
-  /** Whether the name was new. */
+  /** Returns whether the name was new. */
   add(name: string): boolean {
     const index = Math.min(this.#blockOf(name), this.#blocks.length - 1)
     const block = this.#blocks[index]
@@ -45,7 +45,7 @@ export class SortedNames implements NameList {
     return true
   }
 
-  /** Whether the name was there. */
+  /** Returns whether the name was in the set. */
   delete(name: string): boolean {
     const index = this.#blockOf(name)
     const block = this.#blocks[index]
@@ -77,7 +77,7 @@ export class SortedNames implements NameList {
     return this.#blocks.flat()
   }
 
-  /** Replaces all names by `sorted`, which must be sorted and unique. O(n). */
+  /** Replaces all names with `sorted`, which must be sorted and unique. O(n). */
   reset(sorted: readonly string[]): void {
     this.#blocks = []
     for (let at = 0; at < sorted.length; at += MAX_BLOCK_NAMES / 2)
@@ -85,7 +85,7 @@ export class SortedNames implements NameList {
     this.#size = sorted.length
   }
 
-  /** The first block whose last name is not before `name`; the number of blocks when there is none. */
+  /** Index of the first block whose last name is not before `name`; the number of blocks if there is none. */
   #blockOf(name: string): number {
     let low = 0
     let high = this.#blocks.length
@@ -99,14 +99,14 @@ export class SortedNames implements NameList {
   }
 }
 
-/** Where `name` stands or would stand in a sorted array. */
+/** Index of the first name that is not before `name`. */
 function lowerBound(sorted: readonly string[], name: string): number {
   let low = 0
   let high = sorted.length
   while (low < high) {
     const middle = (low + high) >> 1
-    const there = sorted[middle]
-    if (there !== undefined && compareNames(there, name) < 0) low = middle + 1
+    const candidate = sorted[middle]
+    if (candidate !== undefined && compareNames(candidate, name) < 0) low = middle + 1
     else high = middle
   }
   return low

@@ -1,4 +1,4 @@
-/** A token bucket: `burst` at once, then `perSecond` on average. Either at 0: no limit. */
+/** A token bucket: allows `burst` events at once, then `perSecond` on average. 0 in either turns the limit off. */
 export class TokenBucket {
   readonly #perSecond: number
   readonly #burst: number
@@ -12,7 +12,7 @@ export class TokenBucket {
     this.#filledAt = now
   }
 
-  /** Takes a token: 0 when there was one, else the ms until there is. */
+  /** Takes a token. Returns 0, or the time until one is available, ms, if there is none. `now`: monotonic ms. */
   take(now: number): number {
     if (this.#perSecond <= 0 || this.#burst <= 0) return 0
     this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#filledAt) * this.#perSecond) / 1000)

@@ -1,19 +1,22 @@
 import type { Connections } from '../protocol/messages.ts'
 
 /**
- * Who is connected more than once, as last told to clients. One connection is what everybody online has unless told,
- * so that a crowd of single connections costs nothing.
+ * Users with more than one connection, as last published to clients. A user who is online and not listed has one, so
+ * users with a single connection cost nothing.
  */
 export class ConnectionCounts {
   #changedNames = new Set<string>()
   #published = new Map<string, number>()
 
-  /** Marks a name whose number of connections may have changed. */
+  /** Marks a user whose number of connections may have changed. */
   markChanged(name: string): void {
     this.#changedNames.add(name)
   }
 
-  /** Looks at the touched names anew: those whose number is not what was told, with 1 or 0 where they are none any more. */
+  /**
+   * Publishes the counts of the marked users.
+   * @returns those that differ from what was published; 1 or 0 for users who are no longer listed
+   */
   publish(connections: (name: string) => number): Connections {
     const changes: Connections = []
     for (const name of this.#changedNames) {
@@ -27,7 +30,7 @@ export class ConnectionCounts {
     return changes
   }
 
-  /** All that was told, for one who comes anew. */
+  /** Everything published so far, for a client that connects. */
   snapshot(): Connections {
     return [...this.#published]
   }

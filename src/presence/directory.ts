@@ -2,22 +2,22 @@ import type { Claim } from '../protocol/credentials.ts'
 import type { PresenceEntry } from '../protocol/frames.ts'
 import type { Replica } from './replica.ts'
 
-/** A connection of a user to this server, as far as presence cares. */
+/** The part of a connection that presence needs. */
 interface UserConnection {
   readonly user: string
 }
 
 const NONE: readonly never[] = []
-/** Of so many names is remembered which peers hold them. */
+/** Users whose holders are cached. */
 const MAX_CACHED_NAMES = 10_000
 
-/** Who is online, and where: this server's own users with their connections, and a replica of each peer. */
+/** Who is online, and on which server: this server's own users with their connections, and a replica of each peer. */
 export class Directory<Connection extends UserConnection> {
   #connectionsByUser = new Map<string, Connection[]>()
   #replicas = new Map<string, Replica>()
-  /** Which peers hold a name, as it was last looked up. */
+  /** The peers that a user is connected to, from the last look-up. */
   #holdersCache = new Map<string, readonly string[]>()
-  /** Whose the names with rooms here are, where they are known by keys. */
+  /** Claims on the names of own users, with `auth: key`. */
   #claims = new Map<string, Claim>()
 
   /** A user's connections to this server. */
@@ -25,33 +25,33 @@ export class Directory<Connection extends UserConnection> {
     return this.#connectionsByUser.get(name) ?? NONE
   }
 
-  /** How many users this server has. */
+  /** Number of this server's own users. */
   get userCount(): number {
     return this.#connectionsByUser.size
   }
 
-  /** This server's own users, each with the number of its connections. */
+  /** This server's own users as presence entries. */
   *ownUsers(): Generator<PresenceEntry> {
     for (const [name, connections] of this.#connectionsByUser) yield this.entry(name, connections.length)
   }
 
-  /** What peers are told of a user of this server. */
+  /** The presence entry of an own user. */
   entry(name: string, connections: number): PresenceEntry {
     const claim = connections > 0 ? this.#claims.get(name) : undefined
     return claim === undefined ? [name, connections] : [name, connections, claim.key, claim.at]
   }
 
-  /** Whose a name is that has connections here. */
+  /** The claim on an own user's name. */
   ownClaim(name: string): Claim | undefined {
     return this.#claims.get(name)
   }
 
-  /** Holds until the last connection of the name here is gone. */
+  /** Sets the claim on a name, until the user's last connection to this server closes. */
   setClaim(name: string, claim: Claim): void {
     this.#claims.set(name, claim)
   }
 
-  /** All claims on a name, here and on peers. */
+  /** All claims on a name, from this server and its peers. */
   *claims(name: string): Generator<Claim> {
     const own = this.#claims.get(name)
     if (own !== undefined) yield own
@@ -61,7 +61,7 @@ export class Directory<Connection extends UserConnection> {
     }
   }
 
-  /** Puts a connection into its user's room; answers with how many there are now. */
+  /** Adds a connection. Returns the user's number of connections to this server. */
   addConnection(connection: Connection): number {
     const connections = this.#connectionsByUser.get(connection.user)
     if (connections === undefined) this.#connectionsByUser.set(connection.user, [connection])
@@ -69,7 +69,7 @@ export class Directory<Connection extends UserConnection> {
     return connections?.length ?? 1
   }
 
-  /** Takes a connection out of its user's room; answers with how many are left. */
+  /** Removes a connection. Returns how many the user still has to this server. */
   removeConnection(connection: Connection): number {
     const connections = this.#connectionsByUser.get(connection.user)
     if (connections === undefined) return 0
@@ -86,7 +86,7 @@ export class Directory<Connection extends UserConnection> {
     this.#replicas.set(peer, replica)
   }
 
-  /** Forgets a peer that holds nobody. */
+  /** Removes the replica of a peer. It must be empty. */
   removeReplica(peer: string): void {
     this.#replicas.delete(peer)
   }
@@ -97,7 +97,7 @@ export class Directory<Connection extends UserConnection> {
     return false
   }
 
-  /** A user's connections in the whole mesh. */
+  /** A user's number of connections in the whole mesh. */
   connectionCount(name: string): number {
     let sum = this.connectionsOf(name).length
     for (const replica of this.#replicas.values()) sum += replica.connectionCount(name)
@@ -108,7 +108,7 @@ export class Directory<Connection extends UserConnection> {
     return (this.#replicas.get(peer)?.connectionCount(name) ?? 0) > 0
   }
 
-  /** The peers that hold a connection of either user. */
+  /** The peers that one of two users is connected to. */
   peersHolding(one: string, other: string): readonly string[] {
     const ones = this.#holders(one)
     if (one === other) return ones
@@ -117,15 +117,15 @@ export class Directory<Connection extends UserConnection> {
     return ones.length === 0 ? others : [...ones, ...others.filter(peer => !ones.includes(peer))]
   }
 
-  /** A name's connections to some peer have changed. */
+  /** Drops the cached holders of a user whose connections to peers changed. */
   invalidateHolders(name: string): void {
     this.#holdersCache.delete(name)
   }
 
-  /** Remembered, for it is asked with each message: so that it costs the same among 3 peers and among 200. */
+  /** Cached because it is read for each message: the cost is the same with 3 peers as with 200. */
   #holders(name: string): readonly string[] {
-    const remembered = this.#holdersCache.get(name)
-    if (remembered !== undefined) return remembered
+    const cached = this.#holdersCache.get(name)
+    if (cached !== undefined) return cached
     const peers: string[] = []
     for (const [peer, replica] of this.#replicas) if (replica.connectionCount(name) > 0) peers.push(peer)
     if (this.#holdersCache.size >= MAX_CACHED_NAMES) this.#holdersCache.clear()

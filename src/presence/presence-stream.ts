@@ -6,17 +6,17 @@ import {
   type StreamPosition,
 } from '../protocol/frames.ts'
 
-/** Changes of names kept to mend a short cut with deltas; past that a snapshot is sent. */
+/** Changes kept in the log, to catch up a peer with deltas after a short disconnect; past that it gets a snapshot. */
 const MAX_LOGGED_CHANGES = 4_096
 
 /**
- * This server's own users as a stream for its peers: numbered deltas on top of a snapshot. One stream serves all
- * links: a seq is given once, and handed to all of them in one synchronous turn.
+ * This server's own users as a stream for its peers: a snapshot, followed by numbered deltas. All links share one stream,
+ * and get each delta in the same event-loop turn.
  */
 export class PresenceStream {
   readonly incarnation: string
   #seq = 0
-  /** What changed since the last delta: name → connections now. */
+  /** Connections by user, for users who changed since the last delta. */
   #pendingChanges = new Map<string, number>()
   /** The latest deltas, oldest first. */
   #log: PresenceDelta[] = []
@@ -30,14 +30,14 @@ export class PresenceStream {
     return this.#seq
   }
 
-  /** Notes how many connections a user has now; 0 when it left. */
+  /** Records a user's current number of connections; 0 if the user left. */
   recordChange(name: string, connections: number): void {
     this.#pendingChanges.set(name, connections)
   }
 
   /**
-   * Gathers the changes into the next deltas, almost always one.
-   * @param entry makes what is told of a user
+   * Turns the recorded changes into the next deltas, almost always one.
+   * @param entry returns a user's entry, with the claim on the name if there is one
    */
   takeDeltas(entry: (name: string, connections: number) => PresenceEntry): PresenceDelta[] {
     const deltas: PresenceDelta[] = []
@@ -54,7 +54,7 @@ export class PresenceStream {
     return deltas
   }
 
-  /** What a peer that holds this much lacks: nothing, deltas, or the whole as a snapshot of `users`. */
+  /** The frames that a peer at position `holds` is missing: none, deltas, or a snapshot of `users`. */
   catchUp(holds: StreamPosition, users: Iterable<PresenceEntry>): (PresenceSnapshot | PresenceDelta)[] {
     if (holds.incarnation === this.incarnation && holds.seq <= this.#seq) {
       const missing = this.#log.filter(delta => delta.seq > holds.seq)
@@ -63,7 +63,7 @@ export class PresenceStream {
     return this.snapshot(users)
   }
 
-  /** The whole, in chunks; one empty chunk when nobody is here, for an empty list must replace too. */
+  /** A snapshot of `users` in chunks. Without users, one empty chunk: it must replace the peer's list, too. */
   snapshot(users: Iterable<PresenceEntry>): PresenceSnapshot[] {
     const list = [...users]
     const chunks: PresenceSnapshot[] = []

@@ -2,14 +2,15 @@ import type { Claim } from '../protocol/credentials.ts'
 import type { PresenceDelta, PresenceEntry, PresenceSnapshot } from '../protocol/frames.ts'
 import { CompactNames } from './compact-names.ts'
 
-/** How a presence frame met the replica. `changes`: names with their connections `before` and `now`. */
+/** The result of applying a presence frame. `replaced`: it was a snapshot. */
 export type ApplyResult =
   | { outcome: 'applied'; replaced: boolean; changes: UserChange[] }
-  /** A frame before this one is missing: ask for a snapshot. */
+  /** An earlier frame is missing: request a snapshot. */
   | { outcome: 'gap' }
-  /** Told already, or a chunk with more to come. */
+  /** A repeated frame, or a chunk of an incomplete snapshot. */
   | { outcome: 'nothing-new' }
 
+/** A user's number of connections `before` and `now`. */
 export interface UserChange {
   name: string
   before: number
@@ -17,16 +18,16 @@ export interface UserChange {
 }
 
 /**
- * What this server holds of one peer's users: a copy of the peer's stream. Only the peer writes it, so a place in the
- * stream is (incarnation, seq), and there is nothing to merge.
+ * A copy of one peer's users. Only the peer writes its stream, so a position in it is (incarnation, seq), and there is
+ * nothing to merge.
  */
 export class Replica {
   #incarnation: string | undefined
   #seq = 0
   #users = new CompactNames()
-  /** Whose the names are, where they are known by keys. */
+  /** Claims on the names, with `auth: key`. */
   #claims = new Map<string, Claim>()
-  /** Chunks of a snapshot that is not complete yet. */
+  /** The chunks so far of an incomplete snapshot. */
   #partial: { incarnation: string; seq: number; users: CompactNames; claims: Map<string, Claim> } | undefined
 
   get incarnation(): string | undefined {
@@ -37,22 +38,22 @@ export class Replica {
     return this.#seq
   }
 
-  /** Users held; while a snapshot is on its way, its users if they are more. */
+  /** Number of users; while a snapshot is incomplete, its number of users if that is larger. */
   get size(): number {
     return Math.max(this.#users.size, this.#partial?.users.size ?? 0)
   }
 
-  /** Connections of a user at this peer; 0 when there are none. */
+  /** A user's number of connections to the peer. */
   connectionCount(name: string): number {
     return this.#users.get(name)
   }
 
-  /** Whose a name of this peer is. */
+  /** The peer's claim on a name. */
   claim(name: string): Claim | undefined {
     return this.#claims.get(name)
   }
 
-  /** Whether a beat with this place in the stream shows that something was missed. */
+  /** Whether the replica misses frames up to this position, as a heartbeat reports it. */
   isBehind(incarnation: string, seq: number): boolean {
     return incarnation !== this.#incarnation || seq > this.#seq
   }
@@ -61,7 +62,7 @@ export class Replica {
     return frame.type === 'snapshot' ? this.#applySnapshot(frame) : this.#applyDelta(frame)
   }
 
-  /** Forgets everything; answers with who went. */
+  /** Forgets all users. Returns them as changes. */
   clear(): UserChange[] {
     const changes: UserChange[] = []
     for (const [name, before] of this.#users) changes.push({ name, before, now: 0 })
@@ -122,7 +123,7 @@ export class Replica {
     return { outcome: 'applied', replaced: false, changes }
   }
 
-  /** Notes whose a name is now; whether that is another's than before. */
+  /** Updates the claim on a name. Returns whether it changed. */
   #updateClaim(entry: PresenceEntry): boolean {
     const before = this.#claims.get(entry[0])
     if (entry.length > 2 && entry[1] > 0) this.#claims.set(entry[0], claimOf(entry))

@@ -2,8 +2,8 @@ import { SortedNames } from '../common/sorted-names.ts'
 import type { RosterDelta, RosterSnapshot } from '../protocol/messages.ts'
 
 /**
- * The sorted names of all users online in the mesh, at a version. Changes are marked with `touch` and become visible
- * together with `publish`, which answers with the difference: a join and a leave in between cancel.
+ * The sorted names of all users online in the mesh, at a version. `markChanged` marks changes, and `publish` makes them
+ * visible together: a join and a leave in between cancel out.
  */
 export class Roster {
   #names = new SortedNames()
@@ -15,17 +15,12 @@ export class Roster {
     return this.#names.size
   }
 
-  /** Whether something may have changed since the last version. */
-  get stale(): boolean {
-    return this.#changedNames.size > 0
-  }
-
-  /** Marks a name whose being online may have changed. */
+  /** Marks a user who may have come online or gone offline. */
   markChanged(name: string): void {
     this.#changedNames.add(name)
   }
 
-  /** Looks at the touched names anew. Undefined when nothing has changed after all. */
+  /** Updates the marked names. Returns the delta to the next version, or undefined if nothing changed. */
   publish(isOnline: (name: string) => boolean): RosterDelta | undefined {
     const joined: string[] = []
     const left: string[] = []
@@ -40,7 +35,7 @@ export class Roster {
     return { version: ++this.#version, joined, left }
   }
 
-  /** The whole at its last version; the same object until the next, so that it can be encoded once for many. */
+  /** All names at the current version. Returns the same object until the next version, so that it is encoded once. */
   snapshot(): RosterSnapshot {
     this.#snapshot ??= { version: this.#version, users: this.#names.toArray() }
     return this.#snapshot

@@ -3,16 +3,16 @@ import type { Refusal } from '../protocol/messages.ts'
 import { type ClusterStatus, MAX_CLUSTER_SERVERS, type ServerStatus } from '../protocol/status.ts'
 import type { Clients } from './clients/clients.ts'
 import type { Context, StatusExchange } from './context.ts'
-import type { Peers } from './peers/peers.ts'
+import type { Membership } from './peers/membership.ts'
 import { statusOf } from './server-status.ts'
 
-/** How long peers are waited for, ms. */
+/** How long to wait for peers, ms. */
 const ANSWER_TIMEOUT_MS = 1_000
-/** Who asks so soon after a survey began, ms, is told the same; and so long is what a peer is told good. */
+/** How long a cluster status, and the status that peers get, is reused, ms. */
 const CACHE_MS = 500
-/** How often one connection may ask, ms. */
+/** Minimum time between two requests of one connection, ms. */
 const MIN_REQUEST_INTERVAL_MS = 1_000
-/** Most links that one survey tells of: n servers have n(n−1) of them. Past that, servers tell of none. */
+/** Most links in one cluster status: n servers have n(n−1). Servers past this limit are reported without links. */
 const MAX_REPORTED_LINKS = 20_000
 
 interface PendingRequest {
@@ -20,30 +20,29 @@ interface PendingRequest {
   call: number
 }
 
-/** How all servers of the mesh stand: asks the peers, and gathers what they tell. One survey at a time. */
+/** Collects the status of all servers of the mesh. Requests that arrive during a collection share its result. */
 export class ClusterStatusCollector implements StatusExchange {
   readonly #context: Context
   readonly #clients: Clients
-  readonly #peers: Peers
-  /** Number and beginning of the last survey. */
+  readonly #membership: Membership
+  /** Number and start of the last collection. */
   #number = 0
   #startedAt = Number.NEGATIVE_INFINITY
-  /** Who waits for it, and the peers that have not answered it. */
   #pendingRequests: PendingRequest[] = []
   #pendingPeers = new Set<string>()
   #peerStatuses = new Map<string, ServerStatus>()
   #lastResult: ClusterStatus | undefined
-  /** When connections asked that did so lately; the first of them first. */
+  /** Time of each connection's last request, oldest first. */
   #lastRequestAt = new Map<number, number>()
   #cachedOwnStatus: { at: number; status: ServerStatus } | undefined
 
-  constructor(context: Context, clients: Clients, peers: Peers) {
+  constructor(context: Context, clients: Clients, membership: Membership) {
     this.#context = context
     this.#clients = clients
-    this.#peers = peers
+    this.#membership = membership
   }
 
-  /** When those who wait are answered, whoever is missing; Infinity when nobody waits. */
+  /** When to answer without the peers that are missing; Infinity without pending requests. */
   get deadline(): number {
     return this.#pendingRequests.length > 0 ? this.#startedAt + ANSWER_TIMEOUT_MS : Number.POSITIVE_INFINITY
   }
@@ -51,12 +50,12 @@ export class ClusterStatusCollector implements StatusExchange {
   get ownStatus(): ServerStatus {
     const { now } = this.#context
     if (this.#cachedOwnStatus === undefined || now - this.#cachedOwnStatus.at >= CACHE_MS) {
-      this.#cachedOwnStatus = { at: now, status: statusOf(this.#context, this.#clients, this.#peers.distinctPeers) }
+      const status = statusOf(this.#context, this.#clients.connections, this.#membership.distinctPeers)
+      this.#cachedOwnStatus = { at: now, status }
     }
     return this.#cachedOwnStatus.status
   }
 
-  /** A connection asks how the mesh stands. */
   handleRequest(connection: number, call: number): void {
     const { effects, now } = this.#context
     const refusal = this.#refusal(connection)
@@ -68,7 +67,7 @@ export class ClusterStatusCollector implements StatusExchange {
     if (this.#pendingPeers.size === 0) this.#finish()
   }
 
-  /** A peer speaks for itself only, and once. */
+  /** Accepts one status per peer and collection, about the peer itself only. */
   handleStatus(peer: string, incarnation: string, { number, status }: StatusResponse): void {
     if (number !== this.#number || status.server !== peer || status.incarnation !== incarnation) return
     if (!this.#pendingPeers.delete(peer)) return
@@ -84,14 +83,14 @@ export class ClusterStatusCollector implements StatusExchange {
     const { now } = this.#context
     const denied = this.#clients.checkStatusAccess(connection)
     if (denied !== undefined) return { ok: false, ...denied }
-    for (const [asker, at] of this.#lastRequestAt) {
+    for (const [requester, at] of this.#lastRequestAt) {
       if (now - at < MIN_REQUEST_INTERVAL_MS) break
-      this.#lastRequestAt.delete(asker)
+      this.#lastRequestAt.delete(requester)
     }
     const at = this.#lastRequestAt.get(connection)
     if (at === undefined) return undefined
     const retryAfter = Math.ceil(at + MIN_REQUEST_INTERVAL_MS - now)
-    return { ok: false, code: 'rate-limited', message: `asked too often; wait ${retryAfter} ms`, retryAfter }
+    return { ok: false, code: 'rate-limited', message: `too many requests; retry in ${retryAfter} ms`, retryAfter }
   }
 
   #start(): void {
@@ -100,19 +99,19 @@ export class ClusterStatusCollector implements StatusExchange {
     this.#lastResult = undefined
     this.#peerStatuses.clear()
     const payload = { number: ++this.#number }
-    for (const { id, outbound } of this.#peers.distinctPeers) {
+    for (const { id, outbound } of this.#membership.distinctPeers) {
       if (outbound.state !== 'open') continue
       this.#pendingPeers.add(id)
       effects.push({ type: 'send', link: outbound.link, frame: { event: 'survey', payload } })
     }
   }
 
-  /** Tells those who wait. */
+  /** Answers all pending requests. */
   #finish(): void {
     this.#pendingPeers.clear()
     this.#lastResult ??= this.#buildResult()
-    for (const asker of this.#pendingRequests.splice(0)) {
-      this.#context.effects.push({ type: 'answer', ...asker, payload: this.#lastResult })
+    for (const request of this.#pendingRequests.splice(0)) {
+      this.#context.effects.push({ type: 'answer', ...request, payload: this.#lastResult })
     }
   }
 
@@ -120,10 +119,10 @@ export class ClusterStatusCollector implements StatusExchange {
     const { id, url, clients = url } = this.#context.options
     const servers: ClusterStatus['servers'] = [{ id, url: clients, status: this.ownStatus }]
     let links = this.ownStatus.links.length
-    for (const { id, url, clients = url } of this.#peers.distinctPeers.slice(0, MAX_CLUSTER_SERVERS - 1)) {
-      const told = this.#peerStatuses.get(id)
-      links += told?.links.length ?? 0
-      const status = told !== undefined && links > MAX_REPORTED_LINKS ? { ...told, links: [] } : told
+    for (const { id, url, clients = url } of this.#membership.distinctPeers.slice(0, MAX_CLUSTER_SERVERS - 1)) {
+      const reported = this.#peerStatuses.get(id)
+      links += reported?.links.length ?? 0
+      const status = reported !== undefined && links > MAX_REPORTED_LINKS ? { ...reported, links: [] } : reported
       servers.push({
         id,
         ...(clients === undefined ? {} : { url: clients }),

@@ -2,28 +2,25 @@ import type { HybridClock } from '../common/hybrid-clock.ts'
 import type { Directory } from '../presence/directory.ts'
 import type { PresenceStream } from '../presence/presence-stream.ts'
 import type { Roster } from '../presence/roster.ts'
-import type { ForwardedMessage, PresenceEntry, Relay, StatusResponse } from '../protocol/frames.ts'
+import type { ForwardedMessage, Relay, StatusResponse } from '../protocol/frames.ts'
 import type { Message } from '../protocol/messages.ts'
 import type { ServerStatus } from '../protocol/status.ts'
 import type { Connection } from './clients/connection.ts'
 import type { Delivery } from './delivery.ts'
-import type { Effect, LogEntry, ServerOptions } from './types.ts'
+import type { ClientEvent, Effect, LogEntry, ServerOptions } from './types.ts'
 
 type MessageCounts = Pick<ServerStatus, 'accepted' | 'refused' | 'forwarded' | 'delivered'>
 
-/** What the parts of a server share during a step. */
+/** State that the modules of one server share. */
 export interface Context {
   readonly options: ServerOptions
   readonly directory: Directory<Connection>
   readonly roster: Roster
+  /** Presence of this server's own users. */
   readonly stream: PresenceStream
-  /** What peers are told of a user of this server. */
-  readonly ownEntry: (name: string, connections: number) => PresenceEntry
-  /** Gives the times of what happens here: above all that was heard of, though the wall clock jumps back. */
+  /** Gives times later than all times seen before, even if the wall clock jumps back. */
   readonly clock: HybridClock
-  /** Names whose connections changed somewhere, to be told to their clients here at the end of the turn. */
-  readonly siblingsToNotify: Set<string>
-  /** Messages since the start, as `ServerStatus` has them. */
+  /** Message counters since the start, as in `ServerStatus`. */
   readonly messageCounts: MessageCounts
   /** Monotonic time of the start, ms. */
   startedAt: number
@@ -32,36 +29,50 @@ export interface Context {
   /** Wall clock of this step, ms since 1970. */
   wall: number
   draining: boolean
-  /** Whether something waits for the end of this turn. */
+  /** Whether something is batched until the end of this event-loop turn. */
   needsFlush: boolean
+  /** Effects of this step. */
   effects: Effect[]
 }
 
-/** How messages leave for peers; the router knows no more of links than this. */
+/** Sends messages to peers. */
 export interface PeerMessageSender {
-  /** Sends or holds a message for peers, each of which then confirms the delivery; false when one is out of reach. */
+  /** Sends or holds a message for peers; each then answers the delivery. Returns false if a peer is unreachable. */
   forward(peers: readonly string[], message: Message, delivery: Delivery): boolean
-  /** Answers a peer's forward with its fate. */
+  /** Answers a forward of a peer with the delivery result. */
   sendFate(peer: string, incarnation: string, number: number, delivered: number, unconfirmed: boolean): void
-  /** Passes a client's words to its user's clients on a peer, if its link is up. */
+  /** Sends a client's relay to a peer, if the link to it is open. */
   relay(peer: string, relay: Relay): void
 }
 
-/** How messages arrive from peers. */
+/** Handles messages from peers. */
 export interface PeerMessageHandler {
   handleForwarded(peer: string, incarnation: string, batch: readonly ForwardedMessage[]): void
   deliverRelay(relay: Relay): void
-  settle(delivery: Delivery): void
 }
 
-/** How servers tell each other how they stand. */
+/** Handles news about users from peers. */
+export interface UserObserver {
+  /** The number of a user's connections changed, here or on a peer. */
+  handlePresenceChange(name: string): void
+  /** At the end of this turn, asks the user's clients on this server to compare histories. */
+  notifySiblings(name: string): void
+}
+
+/** Exchanges status with peers. */
 export interface StatusExchange {
-  /** How this server stands, as it tells a peer. */
   readonly ownStatus: ServerStatus
-  /** A peer has answered; `incarnation`: which life of it. */
+  /** @param incarnation of the peer that answered */
   handleStatus(peer: string, incarnation: string, answer: StatusResponse): void
 }
 
 export function log(context: Context, entry: LogEntry): void {
   context.effects.push({ type: 'log', entry })
+}
+
+/** Emits an event to those of the connections that speak protocol 2. */
+export function emitToProtocol2(context: Context, connections: Iterable<Connection>, message: ClientEvent): void {
+  const to: number[] = []
+  for (const connection of connections) if (connection.protocol === 2) to.push(connection.id)
+  if (to.length > 0) context.effects.push({ type: 'emit', to, message })
 }

@@ -1,76 +1,121 @@
 import type { Fate } from '../protocol/messages.ts'
 
-/** Where the fate of a message is told: the acknowledgement of a client, or the peer that forwarded it. */
+/** Who gets the delivery result: the client that sent the message, or the peer that forwarded it. */
 export type DeliveryOrigin =
   | { kind: 'client'; connection: number; call: number | undefined }
   | { kind: 'peer'; peer: string; incarnation: string; number: number }
 
-/** One message on its way: counts who confirmed it until nobody is waited for. */
+/** One message in delivery: collects the answers of its receivers, and reports the result once. */
 export class Delivery {
   readonly origin: DeliveryOrigin
-  /** When waiting ends, on the monotonic clock, ms. */
+  /** When to stop waiting for answers; monotonic ms. */
   readonly deadline: number
-  delivered = 0
-  unconfirmed = false
-  /** Whether its fate was told. */
-  isSettled = false
+  readonly #onSettled: (delivery: Delivery) => void
+  #delivered = 0
+  #isUnconfirmed = false
   #pendingAnswers = 0
+  #isSettled = false
 
-  constructor(origin: DeliveryOrigin, deadline: number) {
+  /** @param onSettled called once, with the final result */
+  constructor(origin: DeliveryOrigin, deadline: number, onSettled: (delivery: Delivery) => void) {
     this.origin = origin
     this.deadline = deadline
+    this.#onSettled = onSettled
   }
 
-  get isDone(): boolean {
-    return this.#pendingAnswers === 0
+  /** Whether the result was reported. */
+  get isSettled(): boolean {
+    return this.#isSettled
   }
 
-  /** One more connection or peer is to answer. */
+  /** Connections of the recipient that have the message. */
+  get delivered(): number {
+    return this.#delivered
+  }
+
+  /** Whether some receiver has not confirmed the message. */
+  get isUnconfirmed(): boolean {
+    return this.#isUnconfirmed || this.#pendingAnswers > 0
+  }
+
+  get result(): Fate {
+    return this.isUnconfirmed
+      ? { ok: true, delivered: this.#delivered, unconfirmed: true }
+      : { ok: true, delivered: this.#delivered }
+  }
+
+  /** Adds a connection or peer that will answer. */
   expectAnswer(): void {
     this.#pendingAnswers++
   }
 
-  /** A connection, or a peer for so many of its connections, has answered. */
-  recordAnswer(delivered: number, unconfirmed = false): void {
-    this.#pendingAnswers--
-    this.delivered += delivered
-    this.unconfirmed ||= unconfirmed
+  /** Counts a connection that never confirms: a written message counts as delivered. */
+  countDelivered(): void {
+    this.#delivered++
   }
 
-  get fate(): Fate {
-    return this.unconfirmed || this.#pendingAnswers > 0
-      ? { ok: true, delivered: this.delivered, unconfirmed: true }
-      : { ok: true, delivered: this.delivered }
+  /** A receiver is unreachable and will not answer. */
+  markUnconfirmed(): void {
+    this.#isUnconfirmed = true
+  }
+
+  /** Records the answer of a connection, or of a peer for `delivered` connections. Settles after the last one. */
+  recordAnswer(delivered: number, unconfirmed = false): void {
+    this.#pendingAnswers--
+    this.#delivered += delivered
+    this.#isUnconfirmed ||= unconfirmed
+    this.settleIfComplete()
+  }
+
+  /** Reports the result unless answers are pending. */
+  settleIfComplete(): void {
+    if (this.#pendingAnswers > 0) return
+    this.settle()
+  }
+
+  /** Reports the result now; pending answers count as unconfirmed. */
+  settle(): void {
+    if (this.#isSettled) return
+    this.#isSettled = true
+    this.#onSettled(this)
   }
 }
 
-/** Deliveries that wait, in the order of their deadlines, which all lie the same time ahead. */
+/** Pending deliveries, ordered by deadline. All deliveries in one queue have the same timeout. */
 export class DeadlineQueue {
   #queue: Delivery[] = []
   #head = 0
+
+  /** Deliveries in the queue; settled ones are dropped when they reach its head. */
+  get size(): number {
+    return this.#queue.length - this.#head
+  }
+
+  /** The next deadline; Infinity if no delivery is pending. */
+  get deadline(): number {
+    this.#dropSettled()
+    return this.#queue[this.#head]?.deadline ?? Number.POSITIVE_INFINITY
+  }
 
   push(delivery: Delivery): void {
     this.#queue.push(delivery)
   }
 
-  /** The next deadline; Infinity when nothing waits. */
-  get deadline(): number {
-    this.#skipSettled()
-    return this.#queue[this.#head]?.deadline ?? Number.POSITIVE_INFINITY
-  }
-
-  /** Takes out a delivery that is due. */
+  /** Removes and returns the first delivery that is due. */
   takeDue(now: number): Delivery | undefined {
-    this.#skipSettled()
+    this.#dropSettled()
     const first = this.#queue[this.#head]
     if (first === undefined || first.deadline > now) return undefined
     this.#head++
     return first
   }
 
-  #skipSettled(): void {
+  #dropSettled(): void {
     while (this.#queue[this.#head]?.isSettled) this.#head++
-    if (this.#head > 1_024 && this.#head * 2 > this.#queue.length) {
+    if (this.#head === this.#queue.length) {
+      this.#queue.length = 0
+      this.#head = 0
+    } else if (this.#head > 1_024 && this.#head * 2 > this.#queue.length) {
       this.#queue = this.#queue.slice(this.#head)
       this.#head = 0
     }

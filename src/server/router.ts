@@ -5,28 +5,30 @@ import { exceeds } from '../protocol/limits.ts'
 import type { DeliveredMessage, ErrorCode, Message, Refusal } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
 import { exceedsUtf8Length } from '../protocol/text.ts'
-import type { Clients } from './clients/clients.ts'
 import type { Connection } from './clients/connection.ts'
-import { type Context, log, type PeerMessageHandler, type PeerMessageSender } from './context.ts'
+import { type Context, emitToProtocol2, log, type PeerMessageHandler, type PeerMessageSender } from './context.ts'
 import { DeadlineQueue, Delivery, type DeliveryOrigin } from './delivery.ts'
 import type { ClientInput } from './types.ts'
 
 /** How long a server waits for all answers to a message of its own client, ms. */
 const DELIVERY_TIMEOUT_MS = 5_000
-/** How long it waits for its clients to confirm a forwarded message; less, so that its answer is still in time. */
+/** How long it waits for its clients to confirm a forwarded message; shorter, so that its answer is still in time. */
 const FORWARDED_DELIVERY_TIMEOUT_MS = 3_000
 
-/** The way of a message through this server: check, deliver here, pass on, count who confirmed it. */
+type ImInput = Extract<ClientInput, { type: 'im' }>
+
+/** Routes messages: validates them, delivers them to local connections, forwards them, and reports delivery results. */
 export class Router implements PeerMessageHandler {
   readonly #context: Context
-  readonly #clients: Clients
+  readonly #connections: ReadonlyMap<number, Connection>
   readonly #peerSender: PeerMessageSender
   readonly #pendingDeliveries = { client: new DeadlineQueue(), peer: new DeadlineQueue() }
   #generatedIds = 0
 
-  constructor(context: Context, clients: Clients, peerSender: PeerMessageSender) {
+  /** @param connections the identified connections */
+  constructor(context: Context, connections: ReadonlyMap<number, Connection>, peerSender: PeerMessageSender) {
     this.#context = context
-    this.#clients = clients
+    this.#connections = connections
     this.#peerSender = peerSender
   }
 
@@ -34,10 +36,10 @@ export class Router implements PeerMessageHandler {
     return Math.min(this.#pendingDeliveries.client.deadline, this.#pendingDeliveries.peer.deadline)
   }
 
-  /** A message from a client of this server. */
-  handleIm(input: Extract<ClientInput, { type: 'im' }>): void {
+  /** Handles a message from a client of this server. */
+  handleIm(input: ImInput): void {
     const context = this.#context
-    const sender = this.#clients.get(input.connection)
+    const sender = this.#connections.get(input.connection)
     if (sender === undefined) return this.#refuse(input, 'not-identified', 'identify first')
     const message = this.#validate(input, sender)
     if (message === undefined) return
@@ -45,15 +47,15 @@ export class Router implements PeerMessageHandler {
     if (context.options.narrateMessages) log(context, { event: 'im', ...message, forwarded: false })
 
     const origin: DeliveryOrigin = { kind: 'client', connection: input.connection, call: input.call }
-    const delivery = new Delivery(origin, context.now + DELIVERY_TIMEOUT_MS)
+    const delivery = new Delivery(origin, context.now + DELIVERY_TIMEOUT_MS, this.#reportResult)
     this.#deliver(message, delivery, false)
     const peers = context.directory.peersHolding(message.to, message.from)
     if (context.options.narrateMessages) for (const peer of peers) log(context, { event: 'forwarding', peer })
-    if (peers.length > 0 && !this.#peerSender.forward(peers, message, delivery)) delivery.unconfirmed = true
+    if (peers.length > 0 && !this.#peerSender.forward(peers, message, delivery)) delivery.markUnconfirmed()
     this.#track(delivery)
   }
 
-  /** Messages that a peer passed on: for this server's clients only, never for another peer. */
+  /** Delivers messages that a peer forwarded to local connections. They are never forwarded again. */
   handleForwarded(peer: string, incarnation: string, batch: readonly ForwardedMessage[]): void {
     const context = this.#context
     context.messageCounts.forwarded += batch.length
@@ -62,32 +64,29 @@ export class Router implements PeerMessageHandler {
       context.clock.observe(at, context.wall)
       if (context.options.narrateMessages) log(context, { event: 'im', ...message, forwarded: true })
       const origin: DeliveryOrigin = { kind: 'peer', peer, incarnation, number }
-      const delivery = new Delivery(origin, context.now + FORWARDED_DELIVERY_TIMEOUT_MS)
+      const delivery = new Delivery(origin, context.now + FORWARDED_DELIVERY_TIMEOUT_MS, this.#reportResult)
       this.#deliver(message, delivery, true)
       this.#track(delivery)
     }
   }
 
-  /** A connection says how many messages it has received. */
+  /** @param count messages that the connection has received in total */
   handleConfirmation(connection: Connection, count: number): void {
-    for (const delivery of connection.confirm(count)) {
-      delivery.recordAnswer(1)
-      this.settle(delivery)
-    }
+    for (const delivery of connection.confirm(count)) delivery.recordAnswer(1)
   }
 
-  /** What a connection that is gone had not confirmed, it never will. */
+  /** Settles the deliveries that a closed connection has not confirmed. */
   handleDisconnected(connection: Connection): void {
-    for (const delivery of connection.takeUnconfirmed()) {
-      delivery.recordAnswer(0, true)
-      this.settle(delivery)
-    }
+    for (const delivery of connection.takeUnconfirmed()) delivery.recordAnswer(0, true)
   }
 
-  /** A client's words to its user's other clients, or to the one at an address. Best effort: askers ask again. */
+  /**
+   * Relays a client's payload to all siblings, or to the sibling at address `to`. Best effort: the client repeats a
+   * request that is not answered.
+   */
   handleRelay(input: Extract<ClientInput, { type: 'relay' }>): void {
     const { options, directory, now } = this.#context
-    const sender = this.#clients.get(input.connection)
+    const sender = this.#connections.get(input.connection)
     if (sender === undefined || sender.rateLimiter.take(now) > 0) return
     const relay: Relay = { user: sender.user, from: `${options.id}:${sender.id}`, body: input.body }
     if (input.to !== undefined) relay.to = input.to
@@ -105,44 +104,33 @@ export class Router implements PeerMessageHandler {
       const address = `${options.id}:${id}`
       return relay.to === undefined ? address !== relay.from : address === relay.to
     })
-    this.#clients.emitToProtocol2(receivers, { event: 'relay', payload: relay })
+    emitToProtocol2(this.#context, receivers, { event: 'relay', payload: relay })
   }
 
-  /** Tells a delivery's fate once nobody is waited for. */
-  settle(delivery: Delivery): void {
-    if (delivery.isSettled || !delivery.isDone) return
-    this.#reportFate(delivery)
-  }
-
+  /** Settles the deliveries whose deadline has passed. */
   tick(): void {
     const { now } = this.#context
     for (const queue of [this.#pendingDeliveries.client, this.#pendingDeliveries.peer]) {
-      for (let due = queue.takeDue(now); due !== undefined; due = queue.takeDue(now)) this.#reportFate(due)
+      for (let due = queue.takeDue(now); due !== undefined; due = queue.takeDue(now)) due.settle()
     }
   }
 
+  /** All receivers are known: settles the delivery, or waits for their answers. */
   #track(delivery: Delivery): void {
-    this.settle(delivery)
+    delivery.settleIfComplete()
     if (!delivery.isSettled) this.#pendingDeliveries[delivery.origin.kind].push(delivery)
   }
 
-  #reportFate(delivery: Delivery): void {
-    delivery.isSettled = true
-    const { origin, fate } = delivery
+  #reportResult = ({ origin, result, delivered, isUnconfirmed }: Delivery): void => {
     if (origin.kind === 'peer') {
-      const unconfirmed = fate.ok && fate.unconfirmed === true
-      this.#peerSender.sendFate(origin.peer, origin.incarnation, origin.number, delivery.delivered, unconfirmed)
+      this.#peerSender.sendFate(origin.peer, origin.incarnation, origin.number, delivered, isUnconfirmed)
     } else if (origin.call !== undefined) {
-      this.#context.effects.push({
-        type: 'answer',
-        connection: origin.connection,
-        call: origin.call,
-        payload: fate,
-      })
+      const { connection, call } = origin
+      this.#context.effects.push({ type: 'answer', connection, call, payload: result })
     }
   }
 
-  /** To the rooms of the recipient and of the sender on this server, once to each connection. */
+  /** Sends a message to the local connections of recipient and sender, once to each. */
   #deliver(message: Message, delivery: Delivery, forwarded: boolean): void {
     const { effects, options, messageCounts } = this.#context
     const recipients = this.#eligibleConnections(message.to, message, 'to')
@@ -155,13 +143,14 @@ export class Router implements PeerMessageHandler {
     for (const connection of recipients) {
       if (this.#recordSend(connection, message, delivery)) receivers.push(connection.id)
     }
-    for (const connection of senders)
+    for (const connection of senders) {
       if (this.#recordSend(connection, message, undefined)) receivers.push(connection.id)
+    }
     messageCounts.delivered += receivers.length
     if (receivers.length > 0) effects.push({ type: 'emit', to: receivers, message: { event: 'im', payload } })
   }
 
-  /** A user's connections here: where names are known by keys, none but those of the key for which it is sealed. */
+  /** A user's local connections. With `auth: key`, none unless they hold the key for which the text is sealed. */
   #eligibleConnections(name: string, { text }: Message, role: 'to' | 'from'): readonly Connection[] {
     const { directory, options } = this.#context
     const connections = directory.connectionsOf(name)
@@ -169,24 +158,23 @@ export class Router implements PeerMessageHandler {
     return parseSealedText(text)?.[role] === directory.ownClaim(name)?.key ? connections : []
   }
 
-  /** Counts a message as sent to a connection; whether it is to be emitted. */
+  /** Counts a message as sent to a connection. Returns false if an original client already has it. */
   #recordSend(connection: Connection, message: Message, delivery: Delivery | undefined): boolean {
     const { effects, options } = this.#context
     if (connection.protocol === 1) {
-      // An original client confirms nothing: written counts as received.
-      if (delivery !== undefined) delivery.delivered++
+      delivery?.countDelivered()
       return !connection.isDuplicate(`${message.from}\n${message.id}`)
     }
     delivery?.expectAnswer()
     connection.trackSent(delivery)
     if (exceeds(connection.unconfirmedCount, options.limits.unconfirmedMessages)) {
-      effects.push({ type: 'close', connection: connection.id, reason: 'it confirms nothing of what it is sent' })
+      effects.push({ type: 'close', connection: connection.id, reason: 'too many unconfirmed messages' })
     }
     return true
   }
 
-  /** The message as it goes on, or undefined after a refusal. Its sender is who this connection identified as. */
-  #validate(input: Extract<ClientInput, { type: 'im' }>, sender: Connection): Message | undefined {
+  /** Returns the message to route, or undefined after a refusal. Its sender is the user of the connection. */
+  #validate(input: ImInput, sender: Connection): Message | undefined {
     const { options, now, wall, clock } = this.#context
     const { limits } = options
     const to = parseUserName(input.message.to)
@@ -194,13 +182,14 @@ export class Router implements PeerMessageHandler {
     const { text } = input.message
     const keyed = options.auth === 'key'
     if (keyed && parseSealedText(text)?.from !== this.#context.directory.ownClaim(sender.user)?.key) {
-      return this.#refuse(input, 'not-sealed', 'here a message is sealed with the keys of its sender and its recipient')
+      const message = 'this mesh requires sealed texts; seal the text with the keys of sender and recipient'
+      return this.#refuse(input, 'not-sealed', message)
     }
     if (limits.textBytes > 0 && exceedsUtf8Length(text, keyed ? sealedLength(limits.textBytes) : limits.textBytes)) {
-      return this.#refuse(input, 'text-too-long', `a text has at most ${limits.textBytes} bytes`)
+      return this.#refuse(input, 'text-too-long', `the text is longer than ${limits.textBytes} bytes; shorten it`)
     }
     const wait = sender.rateLimiter.take(now)
-    if (wait > 0) return this.#refuse(input, 'rate-limited', `too many messages; wait ${wait} ms`, wait)
+    if (wait > 0) return this.#refuse(input, 'rate-limited', `too many messages; retry in ${wait} ms`, wait)
     if (!('id' in input.message)) {
       const id = `${options.incarnation}.${(++this.#generatedIds).toString(36)}`
       return { id, at: clock.tick(wall), from: sender.user, to: to.value, text }
@@ -208,20 +197,15 @@ export class Router implements PeerMessageHandler {
     const { id, at } = input.message
     const ahead = at - wall - MAX_CLOCK_AHEAD_MS
     if (ahead > 0) {
-      return this.#refuse(input, 'clock-ahead', 'the time of this message is too far ahead', Math.ceil(ahead))
+      const message = 'the time of the message is too far in the future; check the clock'
+      return this.#refuse(input, 'clock-ahead', message, Math.ceil(ahead))
     }
     clock.observe(at, wall)
     return { id, at, from: sender.user, to: to.value, text }
   }
 
-  #refuse(
-    input: Extract<ClientInput, { type: 'im' }>,
-    code: ErrorCode,
-    message: string,
-    retryAfter?: number,
-  ): undefined {
+  #refuse({ connection, call }: ImInput, code: ErrorCode, message: string, retryAfter?: number): undefined {
     const { effects, messageCounts } = this.#context
-    const { connection, call } = input
     messageCounts.refused++
     const payload: Refusal =
       retryAfter === undefined ? { ok: false, code, message } : { ok: false, code, message, retryAfter }

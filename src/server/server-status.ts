@@ -1,13 +1,17 @@
 import { type LinkStatus, MAX_LINKS, type ServerStatus } from '../protocol/status.ts'
-import type { Clients } from './clients/clients.ts'
+import type { Connection } from './clients/connection.ts'
 import type { Context } from './context.ts'
 import type { Peer } from './peers/peer.ts'
 
-/** A connection with more messages than this that it has not confirmed is slow. */
+/** A connection with more unconfirmed messages than this is a slow consumer. */
 const SLOW_UNCONFIRMED = 100
 
-/** How this server stands. What is counted is at hand; only the slow connections are looked for, one by one. */
-export function statusOf(context: Context, clients: Clients, peers: readonly Peer[]): ServerStatus {
+/** The status of this server. O(connections), because it counts the slow consumers. */
+export function statusOf(
+  context: Context,
+  connections: ReadonlyMap<number, Connection>,
+  peers: readonly Peer[],
+): ServerStatus {
   const { options, directory, roster, messageCounts, draining, now, startedAt } = context
   return {
     server: options.id,
@@ -15,12 +19,18 @@ export function statusOf(context: Context, clients: Clients, peers: readonly Pee
     uptime: now - startedAt,
     draining,
     users: directory.userCount,
-    connections: clients.size,
+    connections: connections.size,
     online: roster.size,
-    slow: clients.countSlow(SLOW_UNCONFIRMED),
+    slow: countSlow(connections.values()),
     ...messageCounts,
     links: peers.slice(0, MAX_LINKS).map(linkStatus),
   }
+}
+
+function countSlow(connections: Iterable<Connection>): number {
+  let slow = 0
+  for (const { unconfirmedCount } of connections) if (unconfirmedCount > SLOW_UNCONFIRMED) slow++
+  return slow
 }
 
 function linkStatus({ id, outbound, inbound, replica, held }: Peer): LinkStatus {

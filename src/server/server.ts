@@ -4,42 +4,43 @@ import { PresenceStream } from '../presence/presence-stream.ts'
 import { Roster } from '../presence/roster.ts'
 import type { ServerStatus } from '../protocol/status.ts'
 import { Clients } from './clients/clients.ts'
-import type { Connection } from './clients/connection.ts'
 import { ClusterStatusCollector } from './cluster-status.ts'
 import { type Context, log } from './context.ts'
+import { Links } from './peers/links.ts'
+import { Membership } from './peers/membership.ts'
+import { OutboundMessages } from './peers/outbound-messages.ts'
 import { Peers } from './peers/peers.ts'
 import { Router } from './router.ts'
 import { statusOf } from './server-status.ts'
 import type { Effect, Input, ServerOptions } from './types.ts'
 
-/** A beat overslept by more than this, ms, means that this process stood still, not everyone else. */
+/** A heartbeat that is late by more than this, ms, means that this process stalled. */
 const STALL_THRESHOLD_MS = 1_000
-/** How long a draining server waits for its clients to go, ms. */
+/** How long a draining server waits for its clients to disconnect, ms. */
 const DRAIN_TIMEOUT_MS = 3_000
 
 /**
- * One server of the mesh as a state machine: `step` takes what happened and the time, and answers with what is to be
- * done. It has no clock, socket or timer; the edge calls `tick` when `deadline` has come, and `flush` once at the end
- * of a turn of the event loop in which `gathered` became true.
+ * One server of the mesh as a state machine: `step` takes an input and the time, and returns effects. It has no clock,
+ * socket or timer. The edge steps `tick` when `deadline` has passed, and `flush` at the end of each event-loop turn in
+ * which `needsFlush` became true.
  */
 export class MeshServer {
   readonly #context: Context
+  readonly #membership: Membership
+  readonly #links: Links
   readonly #clients: Clients
-  readonly #peers: Peers
   readonly #router: Router
   readonly #clusterStatus: ClusterStatusCollector
+  readonly #peers: Peers
   #drainDeadline = Number.POSITIVE_INFINITY
 
   constructor(options: ServerOptions) {
-    const directory = new Directory<Connection>()
-    this.#context = {
+    const context: Context = {
       options,
-      directory,
+      directory: new Directory(),
       roster: new Roster(),
       stream: new PresenceStream(options.incarnation),
-      ownEntry: (name, connections) => directory.entry(name, connections),
       clock: new HybridClock(),
-      siblingsToNotify: new Set(),
       messageCounts: { accepted: 0, refused: 0, forwarded: 0, delivered: 0 },
       startedAt: 0,
       now: 0,
@@ -48,36 +49,50 @@ export class MeshServer {
       needsFlush: false,
       effects: [],
     }
-    this.#peers = new Peers(this.#context, name => this.#clients.handlePresenceChange(name))
-    this.#clients = new Clients(this.#context, this.#peers.servers)
-    this.#router = new Router(this.#context, this.#clients, this.#peers.messageSender)
-    this.#peers.messageHandler = this.#router
-    this.#clusterStatus = new ClusterStatusCollector(this.#context, this.#clients, this.#peers)
-    this.#peers.statusExchange = this.#clusterStatus
+    const membership = new Membership(context)
+    const links = new Links(context)
+    const outboundMessages = new OutboundMessages(context, links, membership.peers)
+    const clients = new Clients(context, membership.servers)
+    const router = new Router(context, clients.connections, outboundMessages)
+    const clusterStatus = new ClusterStatusCollector(context, clients, membership)
+    this.#context = context
+    this.#membership = membership
+    this.#links = links
+    this.#clients = clients
+    this.#router = router
+    this.#clusterStatus = clusterStatus
+    this.#peers = new Peers(context, {
+      membership,
+      links,
+      outboundMessages,
+      users: clients,
+      messages: router,
+      statuses: clusterStatus,
+    })
   }
 
-  /** When `tick` is due, on the monotonic clock, ms; Infinity when nothing waits. */
+  /** When `tick` is due; monotonic ms, Infinity if nothing is pending. */
   get deadline(): number {
     const { deadline } = this.#clusterStatus
     return Math.min(this.#clients.deadline, this.#peers.deadline, this.#router.deadline, deadline, this.#drainDeadline)
   }
 
-  /** Whether something waits for the end of this turn of the event loop. */
+  /** Whether to step `flush` at the end of this event-loop turn. */
   get needsFlush(): boolean {
     return this.#context.needsFlush
   }
 
-  /** The names online in the whole mesh, sorted, as last told to clients. */
+  /** The users online in the whole mesh, sorted, as last published to clients. */
   get roster(): readonly string[] {
     return this.#context.roster.snapshot().users
   }
 
-  /** How this server stands. Looks at every connection: not for each message. */
+  /** The status of this server. O(connections): do not read it per message. */
   get status(): ServerStatus {
-    return statusOf(this.#context, this.#clients, this.#peers.distinctPeers)
+    return statusOf(this.#context, this.#clients.connections, this.#membership.distinctPeers)
   }
 
-  /** Whether a peer holds a connection of a user, as far as this server knows. */
+  /** Whether a user is connected to a peer, as far as this server knows. */
   isUserOnPeer(peer: string, user: string): boolean {
     return this.#context.directory.isUserOnPeer(peer, user)
   }
@@ -91,7 +106,7 @@ export class MeshServer {
     context.now = now
     context.wall = wall
     context.effects = []
-    // What waited in the sockets meanwhile may come before any timer.
+    // After a stall, inputs that waited in sockets may arrive before any timer fires.
     const lateBy = now - this.#peers.nextHeartbeatAt
     if (lateBy > STALL_THRESHOLD_MS) {
       log(context, { event: 'stalled', ms: Math.round(lateBy) })
@@ -107,9 +122,7 @@ export class MeshServer {
         this.#context.startedAt = this.#context.now
         return this.#peers.start()
       case 'flush':
-        this.#context.needsFlush = false
-        this.#clients.flush()
-        return this.#peers.flush()
+        return this.#flush()
       case 'tick':
         return this.#tick()
       case 'drain':
@@ -127,7 +140,7 @@ export class MeshServer {
       case 'relay':
         return this.#router.handleRelay(input)
       case 'got': {
-        const connection = this.#clients.get(input.connection)
+        const connection = this.#clients.connections.get(input.connection)
         if (connection !== undefined) this.#router.handleConfirmation(connection, input.count)
         return
       }
@@ -140,12 +153,28 @@ export class MeshServer {
       case 'disconnected': {
         const connection = this.#clients.handleDisconnected(input.connection)
         if (connection !== undefined) this.#router.handleDisconnected(connection)
-        if (this.#context.draining && this.#clients.size === 0) this.#finishDrain()
+        if (this.#context.draining && this.#clients.connections.size === 0) this.#finishDrain()
         return
       }
+      case 'dialled':
+        return this.#peers.outboundLinks.handleDialled(input)
+      case 'dial-failed':
+        return this.#peers.outboundLinks.handleDialFailed(input)
+      case 'accepted':
+        return this.#peers.inboundLinks.handleAccepted(input)
+      case 'frame':
+        return this.#peers.inboundFrames.handle(input.link, input.frame)
+      case 'link-closed':
+        return this.#links.handleClosed(input.link, input.reason)
       default:
-        return this.#peers.handle(input)
+        input satisfies never
     }
+  }
+
+  #flush(): void {
+    this.#context.needsFlush = false
+    this.#clients.flush()
+    this.#peers.flush()
   }
 
   #tick(): void {
@@ -158,14 +187,15 @@ export class MeshServer {
 
   #drain(): void {
     if (this.#context.draining) return
+    const clients = this.#clients.connections.size
     this.#context.draining = true
     this.#drainDeadline = this.#context.now + DRAIN_TIMEOUT_MS
-    log(this.#context, { event: 'draining', clients: this.#clients.size })
+    log(this.#context, { event: 'draining', clients })
     this.#clients.askToMove()
-    if (this.#clients.size === 0) this.#finishDrain()
+    if (clients === 0) this.#finishDrain()
   }
 
-  /** Says goodbye to the peers, and ends. */
+  /** Closes the remaining connections, says goodbye to the peers, and exits. */
   #finishDrain(): void {
     if (this.#drainDeadline === Number.POSITIVE_INFINITY) return
     this.#drainDeadline = Number.POSITIVE_INFINITY

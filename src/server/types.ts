@@ -1,6 +1,6 @@
 /**
- * The server as a state machine: what comes in, what goes out. Connections and links are numbers that the edge gives;
- * every payload was parsed at the gate.
+ * Inputs and effects of the server's state machine. The edge numbers connections and links, and has parsed every
+ * payload.
  */
 import type { AuthMode, Credential } from '../protocol/credentials.ts'
 import type {
@@ -29,30 +29,30 @@ import type { ClusterStatus } from '../protocol/status.ts'
 
 export interface ServerOptions {
   id: string
-  /** 128 random bits, made at the start of the process. */
+  /** 128 random bits, generated when the process starts. */
   incarnation: string
-  /** Where clients and peers reach this server. */
+  /** URL for clients and peers. */
   url: string
-  /** Where clients reach it, if that is elsewhere. */
+  /** URL for clients, if different. */
   clients?: string
-  /** Addresses where some server of the mesh is to be met, while there is no link to any. */
+  /** URLs to dial while there is no link to any peer; any server of the mesh may answer there. */
   seeds?: readonly string[]
-  /** The configured peers, this server excluded. */
+  /** The configured peers, without this server. */
   peers: readonly ServerAddress[]
   limits: Limits
   /** How users prove their names. */
   auth: AuthMode
-  /** How long the users of a silent peer stay in the roster, ms. */
+  /** Grace period: how long the users of an unreachable peer stay online, and messages for it are held, ms. */
   graceMs: number
   /** Random numbers in [0, 1). */
   random: () => number
-  /** Whether to narrate every message; off it costs nothing. */
+  /** Whether to log every message. */
   narrateMessages: boolean
 }
 
-/** `call` names an event that wants an acknowledgement; the edge gives the number and keeps what it stands for. */
+/** Inputs from clients. `call` is the edge's number for an event that expects an acknowledgement. */
 export type ClientInput =
-  /** `address`: the network address it comes from, where that is known. */
+  /** `address`: remote network address, if known. */
   | { type: 'connected'; connection: number; address?: string }
   | {
       type: 'identify'
@@ -66,18 +66,19 @@ export type ClientInput =
   | { type: 'im'; connection: number; message: ComposedMessage | LegacyMessage; call?: number }
   | { type: 'got'; connection: number; count: number }
   | { type: 'roster'; connection: number; call: number }
-  /** Who holds a name? */
+  /** Asks which key holds a user name. */
   | { type: 'key'; connection: number; user: unknown; call: number }
   | { type: 'relay'; connection: number; to: string | undefined; body: unknown }
-  /** How do the servers of the mesh stand? */
+  /** Asks for the cluster status. */
   | { type: 'survey'; connection: number; call: number }
   | { type: 'disconnected'; connection: number }
 
+/** Inputs from links to peers. */
 export type LinkInput =
-  /** A dial ended in a proven link. */
+  /** A dial succeeded; the peer is authenticated. `holds`: its position in this server's presence stream. */
   | { type: 'dialled'; peer: string; link: number; introduction: PeerIdentity; holds: StreamPosition }
   | { type: 'dial-failed'; peer: string; reason: string; code?: LinkRefusal }
-  /** A dialler has proven itself: answer with `accept` or `refuse`. */
+  /** An authenticated peer dialled in; answer with `accept` or `refuse`. */
   | { type: 'accepted'; link: number; introduction: PeerIdentity }
   | { type: 'frame'; link: number; frame: DiallerFrame | AcceptorFrame }
   | { type: 'link-closed'; link: number; reason: string }
@@ -86,31 +87,32 @@ export type Input =
   | ClientInput
   | LinkInput
   | { type: 'start' }
-  /** Ends a turn of the event loop: what was gathered goes out. */
+  /** The event-loop turn ends: send the frames batched in it. */
   | { type: 'flush' }
-  /** The deadline has come. */
+  /** `deadline` has passed. */
   | { type: 'tick' }
-  /** The config's peers are others now. */
+  /** The configured peers changed. */
   | { type: 'configure'; peers: readonly ServerAddress[] }
-  /** Another server of this machine is there. */
+  /** The edge discovered another server: a worker of this machine, or one on the NATS backbone. */
   | { type: 'learn'; member: ServerAddress }
-  /** Leave the mesh in good order. */
+  /** Shut down gracefully. */
   | { type: 'drain' }
 
-/** What a client is told. One effect may have many receivers: encode once. */
+/** An event for clients. An `emit` effect may have many receivers: encode the event once. */
 export type ClientEvent =
   | { event: 'im'; payload: DeliveredMessage }
   | { event: 'update_client'; payload: { list: string[] } }
   | { event: 'roster'; payload: RosterDelta }
-  /** For those who asked for it: names whose number of connections is not what they know. */
+  /** Changed connection counts, for clients that subscribed to them. */
   | { event: 'connections'; payload: Connections }
   | { event: 'relay'; payload: Relay }
-  /** Some connection of the user came or went elsewhere: compare histories. */
+  /** A sibling connected, disconnected or missed messages: compare histories. */
   | { event: 'siblings'; payload: { connections: number } }
   | { event: 'move'; payload: { servers: ServerAddress[] } }
   | { event: 'refused'; payload: Refusal & { event: string } }
 
-export type Effect =
+/** Effects on client connections. */
+export type ClientEffect =
   | { type: 'emit'; to: readonly number[]; message: ClientEvent }
   | {
       type: 'answer'
@@ -119,15 +121,23 @@ export type Effect =
       payload: IdentifyResponse | Fate | RosterSnapshot | KeyHolder | ClusterStatus
     }
   | { type: 'close'; connection: number; reason: string }
+
+/** Effects on links to peers. */
+export type LinkEffect =
   | { type: 'dial'; peer: string; url: string; id: string | undefined }
   | { type: 'accept'; link: number; holds: StreamPosition }
   | { type: 'refuse'; link: number; code: LinkRefusal; message: string }
   | { type: 'send'; link: number; frame: DiallerFrame | AcceptorFrame }
   | { type: 'hang-up'; link: number; reason: string }
+
+/** What the edge does after a step, in order. */
+export type Effect =
+  | ClientEffect
+  | LinkEffect
   | { type: 'log'; entry: LogEntry }
   | { type: 'exit'; code: number; reason: string }
 
-/** What the log tells; the words are found at the edge. */
+/** A log entry; the edge words it. */
 export type LogEntry =
   | { event: 'dialling-peers' }
   | { event: 'dialling'; peer: string; url: string }
@@ -142,7 +152,7 @@ export type LogEntry =
   | { event: 'resync'; peer: string }
   | { event: 'peer-gone'; peer: string; users: number }
   | { event: 'peer-goodbye'; peer: string }
-  /** A peer passed on so many messages of users that it does not hold; told once a second at most. */
+  /** A peer forwarded messages from users that are not connected to it; at most one entry per second. */
   | { event: 'foreign-sender'; peer: string; user: string; messages: number }
   | { event: 'peer-learned'; peer: string; url: string }
   | { event: 'joining'; url: string }

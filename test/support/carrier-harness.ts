@@ -8,7 +8,7 @@ import type { Log } from '../../daemon/log/log.ts'
 import { Backpressure } from '../../daemon/transport/backpressure.ts'
 import type { AcceptorFrame, DiallerFrame } from '../../src/protocol/frames.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
-import type { Effect, Input } from '../../src/server/types.ts'
+import type { Input, LinkEffect } from '../../src/server/types.ts'
 import { freePorts, until } from './programs/processes.ts'
 
 export interface CarrierHarnessOptions {
@@ -17,7 +17,7 @@ export interface CarrierHarnessOptions {
   limits?: Partial<Limits>
   log?: Log
   /** The answer to a peer that has proven the secret. Default: accept. */
-  decide?: (input: Extract<Input, { type: 'accepted' }>) => Effect
+  decide?: (input: Extract<Input, { type: 'accepted' }>) => LinkEffect
 }
 
 const nullLog = { write: () => {}, note: () => {} }

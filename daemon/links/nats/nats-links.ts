@@ -1,6 +1,6 @@
 import type { Msg } from '@nats-io/transport-node'
 import { type AcceptorFrame, type DiallerFrame, peerIdentitySchema } from '../../../src/protocol/frames.ts'
-import type { Effect } from '../../../src/server/types.ts'
+import type { LinkEffect } from '../../../src/server/types.ts'
 import { MalformedPayloads } from '../../log/malformed-payloads.ts'
 import type { CarrierOptions, LinkCarrier } from '../carrier.ts'
 import type { Party } from '../handshake.ts'
@@ -48,7 +48,7 @@ export class NatsLinks implements LinkCarrier {
   #ca: string | undefined
   #links = new Map<number, NatsLink>()
   #linksByName = new Map<string, NatsLink>()
-  #pendingDecisions = new Map<number, (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void>()
+  #pendingDecisions = new Map<number, (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void>()
   #lastNumber = 0
 
   constructor(options: NatsLinksOptions) {
@@ -82,7 +82,7 @@ export class NatsLinks implements LinkCarrier {
     this.#ca = ca
   }
 
-  perform(effect: Effect): void {
+  perform(effect: LinkEffect): void {
     if (effect.type === 'send') this.#send(effect.link, effect.frame)
     else if (effect.type === 'dial') void this.#dial(effect)
     else if (effect.type === 'accept' || effect.type === 'refuse') this.#pendingDecisions.get(effect.link)?.(effect)
@@ -117,7 +117,7 @@ export class NatsLinks implements LinkCarrier {
     for (const link of [...this.#links.values()]) this.#onLinkClosed(link, 'the backbone is gone')
   }
 
-  async #dial({ peer, id = peer }: Extract<Effect, { type: 'dial' }>): Promise<void> {
+  async #dial({ peer, id = peer }: Extract<LinkEffect, { type: 'dial' }>): Promise<void> {
     const { step } = this.#options
     const { connection } = this.#nats
     const dialled = await this.#handshakes.dial(id)
@@ -138,7 +138,7 @@ export class NatsLinks implements LinkCarrier {
   #onProven(
     { nonce: _, ...introduction }: Party,
     name: string,
-    answer: (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void,
+    answer: (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void,
   ): void {
     const number = ++this.#lastNumber
     this.#pendingDecisions.set(number, effect => {

@@ -1,31 +1,30 @@
+import { isLoopbackAddress } from '../../common/loopback.ts'
 import { exceeds } from '../../protocol/limits.ts'
 
-/** This machine itself: IPv4's loopback, also as IPv6 writes it, and IPv6's. */
-const LOOPBACK = /^(?:::ffff:)?127\.|^::1$/
-
-export function isLoopback(address: string): boolean {
-  return LOOPBACK.test(address)
-}
-
-/** How many connections come from each network address; loopback is not counted. */
+/** Connections per network address. Loopback addresses are not counted. */
 export class AddressCounts {
-  #byConnection = new Map<number, string>()
+  #addressByConnection = new Map<number, string>()
   #counts = new Map<string, number>()
 
-  /** Counts a connection; false, and it is not counted, when its address has `limit` of them already. */
+  /** Connections that are counted now, from all addresses. */
+  get size(): number {
+    return this.#addressByConnection.size
+  }
+
+  /** Counts a connection. Returns false, without counting it, if its address already has `limit` connections. */
   tryAdd(connection: number, address: string, limit: number): boolean {
-    if (isLoopback(address)) return true
+    if (isLoopbackAddress(address)) return true
     const count = (this.#counts.get(address) ?? 0) + 1
     if (exceeds(count, limit)) return false
     this.#counts.set(address, count)
-    this.#byConnection.set(connection, address)
+    this.#addressByConnection.set(connection, address)
     return true
   }
 
   remove(connection: number): void {
-    const address = this.#byConnection.get(connection)
+    const address = this.#addressByConnection.get(connection)
     if (address === undefined) return
-    this.#byConnection.delete(connection)
+    this.#addressByConnection.delete(connection)
     const left = (this.#counts.get(address) ?? 1) - 1
     if (left > 0) this.#counts.set(address, left)
     else this.#counts.delete(address)

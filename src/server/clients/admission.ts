@@ -3,60 +3,64 @@ import { type Claim, type Credential, compareClaims } from '../../protocol/crede
 import type { ErrorCode } from '../../protocol/messages.ts'
 import type { Context } from '../context.ts'
 
-/** Why a name is not given to a connection. */
+/** Minimum time between two scans for expired tokens, ms. */
+const EXPIRY_SCAN_INTERVAL_MS = 1_000
+
+/** Why a request of a connection is denied. */
 export interface Denial {
   code: ErrorCode
   message: string
 }
 
-/** Decides who may have a name, by what was proven: `auth` in the config. */
+/** Decides which connections may use a user name, by the `auth` mode and the credential that they have proven. */
 export class Admission {
   readonly #context: Context
-  /** When connections that came with a token have to go, in the order in which they came; monotonic ms. */
+  /** When the tokens of connections expire; monotonic ms. */
   #tokenExpiries = new Map<number, number>()
   #nextExpiryAt = Number.POSITIVE_INFINITY
-  /** Of the names that are online, where they are known by keys. */
+  /** The names that are online; filled with `auth: key` only. */
   readonly #confusables = new ConfusableNames()
 
   constructor(context: Context) {
     this.#context = context
   }
 
-  /** When the next token expires, monotonic ms. */
+  /** When to call `takeExpired`; monotonic ms, Infinity without tokens. */
   get deadline(): number {
     return this.#nextExpiryAt
   }
 
-  /** Whether a connection may have the name, by what it has shown; undefined: it may. */
+  /** Returns why a connection may not use a name, or undefined if it may. */
   check(name: string, credential: Credential | undefined): Denial | undefined {
     const { auth } = this.#context.options
     if (auth === 'open') return undefined
     if (credential?.kind === 'invalid') return { code: 'unauthorized', message: credential.reason }
     if (credential?.kind !== auth) {
-      const requirement = auth === 'key' ? 'a key, which mesh-chat makes by itself' : 'a token from its operator'
-      return { code: 'unauthorized', message: `this mesh knows its users by ${requirement}` }
+      const requirement = auth === 'key' ? 'a key, which mesh-chat creates by itself' : 'a token from its operator'
+      return { code: 'unauthorized', message: `this mesh requires ${requirement}` }
     }
     if (credential.kind === 'token') {
       if (credential.user === name) return undefined
-      return { code: 'unauthorized', message: `the token is of ${credential.user}, not of ${name}` }
+      return { code: 'unauthorized', message: `the token is for ${credential.user}, not for ${name}` }
     }
     const claim = this.oldestClaim(name)
     const confusable = claim === undefined ? this.#confusables.find(name) : undefined
-    if (confusable !== undefined)
+    if (confusable !== undefined) {
       return { code: 'look-alike', message: `${name} looks like ${confusable}, who is online; choose another name` }
+    }
     if (claim === undefined || claim.key === credential.key) return undefined
     return { code: 'name-taken', message: `${name} is online with another key; choose another name` }
   }
 
-  /** A connection has been given the name. */
+  /** Records that a connection uses the name. */
   admit(connection: number, name: string, credential: Credential | undefined): void {
     const { directory, now, wall, clock } = this.#context
     if (credential?.kind === 'token') {
-      const until = now + credential.expires - wall
-      this.#tokenExpiries.set(connection, until)
-      this.#nextExpiryAt = Math.min(this.#nextExpiryAt, until)
+      const expiresAt = now + credential.expires - wall
+      this.#tokenExpiries.set(connection, expiresAt)
+      this.#nextExpiryAt = Math.min(this.#nextExpiryAt, expiresAt)
     } else if (credential?.kind === 'key') {
-      // Whoever adds a connection to a name holds it as long as it was held before; from a peer's future, since now.
+      // A further connection inherits the time of the oldest claim, unless a peer's clock put that into the future.
       const at = Math.min(this.oldestClaim(name)?.at ?? Number.POSITIVE_INFINITY, clock.tick(wall))
       if (directory.ownClaim(name) === undefined) directory.setClaim(name, { key: credential.key, at })
     }
@@ -66,7 +70,7 @@ export class Admission {
     this.#tokenExpiries.delete(connection)
   }
 
-  /** Whose the name is: of the claims that this server and its peers hold, the oldest. */
+  /** The oldest claim on a name, from this server and all peers: its key owns the name. */
   oldestClaim(name: string): Claim | undefined {
     let oldest: Claim | undefined
     for (const claim of this.#context.directory.claims(name)) {
@@ -75,7 +79,7 @@ export class Admission {
     return oldest
   }
 
-  /** A name's connections changed, here or on a peer. */
+  /** The number of a user's connections changed, here or on a peer. */
   handlePresenceChange(name: string): void {
     const { options, directory } = this.#context
     if (options.auth !== 'key') return
@@ -83,24 +87,23 @@ export class Admission {
     else this.#confusables.update([], [name])
   }
 
-  /** Whether this server's own connections of a name have to go, for an older claim of another key has shown up. */
+  /** Whether a peer has an older claim on a local user's name, with another key. */
   hasLostName(name: string): boolean {
     const own = this.#context.directory.ownClaim(name)
     return own !== undefined && this.oldestClaim(name)?.key !== own.key
   }
 
-  /** The connections whose tokens have expired. */
+  /** Removes and returns the connections whose tokens have expired. Scans at most once per second. */
   takeExpired(): number[] {
     const { now } = this.#context
     if (now < this.#nextExpiryAt) return []
     const expired: number[] = []
     let next = Number.POSITIVE_INFINITY
-    for (const [connection, until] of this.#tokenExpiries) {
-      if (until <= now) expired.push(connection)
-      else next = Math.min(next, until)
+    for (const [connection, expiresAt] of this.#tokenExpiries) {
+      if (expiresAt <= now) expired.push(connection)
+      else next = Math.min(next, expiresAt)
     }
-    // Looked through once a second at most, however many expire one after another.
-    this.#nextExpiryAt = Math.max(next, now + 1_000)
+    this.#nextExpiryAt = Math.max(next, now + EXPIRY_SCAN_INTERVAL_MS)
     if (next === Number.POSITIVE_INFINITY) this.#nextExpiryAt = next
     for (const connection of expired) this.#tokenExpiries.delete(connection)
     return expired

@@ -1,108 +1,108 @@
-import { ConnectionCounts } from '../../presence/connection-counts.ts'
+import { isLoopbackAddress } from '../../common/loopback.ts'
 import { exceeds } from '../../protocol/limits.ts'
 import type { ErrorCode, KeyHolder, Refusal, RosterSnapshot, ServerAddress } from '../../protocol/messages.ts'
 import { parseUserName } from '../../protocol/names.ts'
-import { type Context, log } from '../context.ts'
+import { type Context, emitToProtocol2, log, type UserObserver } from '../context.ts'
 import type { ClientEvent, ClientInput } from '../types.ts'
-import { AddressCounts, isLoopback } from './address-counts.ts'
+import { AddressCounts } from './address-counts.ts'
 import { Admission, type Denial } from './admission.ts'
 import { Connection } from './connection.ts'
-import { PublishSchedule } from './publish-schedule.ts'
+import { RosterPublisher } from './roster-publisher.ts'
 
-/** A connection whose identification is refused so often is closed. */
+/** Refused identifications before the server closes the connection. */
 const MAX_REFUSALS = 10
 
-/** This server's connections: who they are, and what they are told of the roster. */
-export class Clients {
+type IdentifyInput = Extract<ClientInput, { type: 'identify' }>
+
+interface UnidentifiedConnection {
+  /** When the server closes it; monotonic ms. */
+  deadline: number
+  refusals: number
+  askedRoster: boolean
+  isLoopback: boolean
+}
+
+/** The connections of clients: admission, identification, requests, and notifications about their users. */
+export class Clients implements UserObserver {
   readonly #context: Context
   readonly #servers: () => ServerAddress[]
-  #connections = new Map<number, Connection>()
-  /** Connections that have not said who they are, with the time when patience ends; oldest first. */
-  #unidentified = new Map<number, { deadline: number; refusals: number; askedRoster: boolean; isLoopback: boolean }>()
+  readonly #connections = new Map<number, Connection>()
+  /** Connections that have not identified yet, oldest first. */
+  #unidentified = new Map<number, UnidentifiedConnection>()
   readonly #addressCounts = new AddressCounts()
   readonly #admission: Admission
-  /** Original clients, which want the list when they identify even if it did not change. */
-  #awaitingList = new Set<number>()
-  readonly #connectionCounts = new ConnectionCounts()
-  #publishAt = Number.POSITIVE_INFINITY
-  readonly #publishSchedule = new PublishSchedule()
+  readonly #rosterPublisher: RosterPublisher
+  /** Users whose clients are told at the end of the turn to compare histories. */
+  #siblingsToNotify = new Set<string>()
 
+  /** @param servers returns the servers that clients may connect to */
   constructor(context: Context, servers: () => ServerAddress[]) {
     this.#context = context
     this.#servers = servers
     this.#admission = new Admission(context)
+    this.#rosterPublisher = new RosterPublisher(context, this.#connections)
   }
 
-  get size(): number {
-    return this.#connections.size
-  }
-
-  /** Connections with more than so many messages that they have not confirmed. */
-  countSlow(unconfirmed: number): number {
-    let slow = 0
-    for (const connection of this.#connections.values()) if (connection.unconfirmedCount > unconfirmed) slow++
-    return slow
+  /** The identified connections. */
+  get connections(): ReadonlyMap<number, Connection> {
+    return this.#connections
   }
 
   get deadline(): number {
-    const deadline = Math.min(this.#publishAt, this.#admission.deadline)
-    for (const { deadline: until } of this.#unidentified.values()) return Math.min(until, deadline)
+    const deadline = Math.min(this.#rosterPublisher.deadline, this.#admission.deadline)
+    for (const unidentified of this.#unidentified.values()) return Math.min(unidentified.deadline, deadline)
     return deadline
   }
 
-  get(connection: number): Connection | undefined {
-    return this.#connections.get(connection)
-  }
-
-  /** @param address where it comes from, if that is known */
+  /** @param address remote network address, if known */
   handleConnected(id: number, address?: string): void {
     const { now, options, draining } = this.#context
     const { connections, connectionsPerAddress, identifyMs } = options.limits
     if (draining) return this.#close(id, 'draining')
     if (exceeds(this.#connections.size + this.#unidentified.size + 1, connections)) {
-      return this.#refuseConnection(id, 'the server is full')
+      return this.#refuseConnection(id, 'too many connections to this server')
     }
     if (address !== undefined && !this.#addressCounts.tryAdd(id, address, connectionsPerAddress)) {
-      return this.#refuseConnection(id, `too many come from ${address}`)
+      return this.#refuseConnection(id, `too many connections from ${address}`)
     }
     this.#unidentified.set(id, {
       deadline: identifyMs > 0 ? now + identifyMs : Number.POSITIVE_INFINITY,
       refusals: 0,
       askedRoster: false,
-      isLoopback: address !== undefined && isLoopback(address),
+      isLoopback: address !== undefined && isLoopbackAddress(address),
     })
   }
 
-  handleIdentify(input: Extract<ClientInput, { type: 'identify' }>): void {
+  handleIdentify(input: IdentifyInput): void {
     const context = this.#context
     const { options, directory } = context
     const known = this.#connections.get(input.connection)
-    // It was closed already, for want of room or of patience; this came before it noticed.
+    // The server has already closed this connection, and the edge had the event in its queue.
     if (known === undefined && !this.#unidentified.has(input.connection)) return
     const name = parseUserName(input.user)
     if (!name.ok) return this.#refuseIdentify(input, 'bad-name', name.reason)
-    if (context.draining) return this.#refuseIdentify(input, 'draining', 'this server is shutting down; use another')
-    if (known !== undefined && known.user !== name.value) {
-      return this.#refuseIdentify(input, 'already-identified', 'this connection has identified as another user')
+    if (context.draining) {
+      return this.#refuseIdentify(input, 'draining', 'this server is shutting down; connect to another server')
     }
-    // Each answer holds the whole roster: a known connection pays for it as for a message.
+    if (known !== undefined && known.user !== name.value) {
+      return this.#refuseIdentify(input, 'already-identified', `this connection is already identified as ${known.user}`)
+    }
+    // Each answer contains the whole roster, so an identified connection pays for it as for a message.
     const wait = known?.rateLimiter.take(context.now) ?? 0
-    if (wait > 0) return this.#refuseIdentify(input, 'rate-limited', `too many events; wait ${wait} ms`)
+    if (wait > 0) return this.#refuseIdentify(input, 'rate-limited', `too many requests; retry in ${wait} ms`)
     if (known === undefined) {
       const denied = this.#admission.check(name.value, input.credential)
       if (denied !== undefined) return this.#refuseIdentify(input, denied.code, denied.message)
-      if (exceeds(directory.connectionsOf(name.value).length + 1, options.limits.connectionsPerUser)) {
-        const most = `a user may have ${options.limits.connectionsPerUser} connections to a server`
-        return this.#refuseIdentify(input, 'too-many-connections', most)
+      const { connectionsPerUser } = options.limits
+      if (exceeds(directory.connectionsOf(name.value).length + 1, connectionsPerUser)) {
+        const message = `${name.value} already has ${connectionsPerUser} connections to this server; close one first`
+        return this.#refuseIdentify(input, 'too-many-connections', message)
       }
       const { connection: id, protocol, connections = false } = input
       this.#admission.admit(id, name.value, input.credential)
       this.#addConnection(new Connection(id, name.value, protocol, connections, options.limits, context.now))
     }
-    if (input.protocol === 1) {
-      this.#awaitingList.add(input.connection)
-      this.#schedulePublish()
-    }
+    if (input.protocol === 1) this.#rosterPublisher.requestList(input.connection)
     if (input.call === undefined) return
     context.effects.push({
       type: 'answer',
@@ -114,7 +114,7 @@ export class Clients {
         incarnation: options.incarnation,
         connection: `${options.id}:${input.connection}`,
         roster: context.roster.snapshot(),
-        ...(input.connections === true ? { connections: this.#connectionCounts.snapshot() } : {}),
+        ...(input.connections === true ? { connections: this.#rosterPublisher.connectionCounts } : {}),
         ...(options.auth === 'open' ? {} : { auth: options.auth }),
         time: context.wall,
         servers: this.#servers(),
@@ -122,7 +122,7 @@ export class Clients {
     })
   }
 
-  /** A client asks for the whole roster; one that has not said who it is may ask once. */
+  /** Answers with the whole roster. With `auth: open`, an unidentified connection may ask once. */
   handleRosterRequest(id: number, call: number): void {
     const { effects, now, roster, options } = this.#context
     const answer = (payload: RosterSnapshot | Refusal) => {
@@ -135,26 +135,27 @@ export class Clients {
         return answer({ ok: false, code: 'not-identified', message: 'identify first' })
       }
       if (options.auth !== 'open') {
-        return answer({ ok: false, code: 'unauthorized', message: 'this mesh tells only its users who is online' })
+        return answer({ ok: false, code: 'unauthorized', message: 'only users of this mesh may list who is online' })
       }
       unidentified.askedRoster = true
       return answer(roster.snapshot())
     }
     const wait = connection.rateLimiter.take(now)
     if (wait === 0) return answer(roster.snapshot())
-    answer({ ok: false, code: 'rate-limited', message: `too many events; wait ${wait} ms`, retryAfter: wait })
+    answer({ ok: false, code: 'rate-limited', message: `too many requests; retry in ${wait} ms`, retryAfter: wait })
   }
 
-  /** Why a connection may not be told how the mesh stands; undefined: it may. */
+  /** Returns why a connection may not read the cluster status, or undefined if it may. */
   checkStatusAccess(id: number): Denial | undefined {
     if (this.#connections.has(id)) return undefined
     const unidentified = this.#unidentified.get(id)
     if (unidentified === undefined) return { code: 'not-identified', message: 'identify first' }
     if (unidentified.isLoopback || this.#context.options.auth === 'open') return undefined
-    return { code: 'unauthorized', message: 'this mesh tells only its users, and its own machines, how it stands' }
+    const message = 'only users of this mesh, and programs on the same machine, may read the cluster status'
+    return { code: 'unauthorized', message }
   }
 
-  /** A client asks which key holds a name. */
+  /** Answers with the key that holds a name. */
   handleKeyRequest({ connection: id, user, call }: Extract<ClientInput, { type: 'key' }>): void {
     const { effects, now } = this.#context
     const answer = (payload: KeyHolder) => void effects.push({ type: 'answer', connection: id, call, payload })
@@ -164,18 +165,19 @@ export class Clients {
     if (!name.ok) return answer({ ok: false, code: 'bad-name', message: name.reason })
     const wait = connection.rateLimiter.take(now)
     if (wait > 0) {
-      return answer({ ok: false, code: 'rate-limited', message: `too many events; wait ${wait} ms`, retryAfter: wait })
+      const message = `too many requests; retry in ${wait} ms`
+      return answer({ ok: false, code: 'rate-limited', message, retryAfter: wait })
     }
     const claim = this.#admission.oldestClaim(name.value)
     answer(claim === undefined ? { ok: true } : { ok: true, key: claim.key })
   }
 
-  /** The connection is gone; answers with what it was, for its deliveries. */
+  /** Forgets a closed connection. Returns it if it was identified. */
   handleDisconnected(id: number): Connection | undefined {
     this.#unidentified.delete(id)
     this.#addressCounts.remove(id)
     this.#admission.release(id)
-    this.#awaitingList.delete(id)
+    this.#rosterPublisher.handleDisconnected(id)
     const connection = this.#connections.get(id)
     if (connection === undefined) return undefined
     this.#connections.delete(id)
@@ -185,48 +187,48 @@ export class Clients {
     return connection
   }
 
-  /** Marks that a name's connections changed, here or on a peer. */
   handlePresenceChange(name: string): void {
     this.#context.directory.invalidateHolders(name)
-    this.#context.roster.markChanged(name)
-    this.#connectionCounts.markChanged(name)
-    this.#context.siblingsToNotify.add(name)
-    this.#context.needsFlush = true
-    this.#schedulePublish()
+    this.#rosterPublisher.markChanged(name)
+    this.notifySiblings(name)
     this.#admission.handlePresenceChange(name)
     if (this.#admission.hasLostName(name)) this.#releaseName(name)
   }
 
-  /** Tells the clients of users whose connections changed in this turn that there are others to compare with. */
+  notifySiblings(name: string): void {
+    this.#siblingsToNotify.add(name)
+    this.#context.needsFlush = true
+  }
+
+  /** Sends the sibling notifications of this turn. */
   flush(): void {
-    const { siblingsToNotify, directory } = this.#context
-    for (const name of siblingsToNotify) {
+    const { directory } = this.#context
+    for (const name of this.#siblingsToNotify) {
       const connections = directory.connectionsOf(name)
-      if (connections.length > 0) {
-        const payload = { connections: directory.connectionCount(name) }
-        this.emitToProtocol2(connections, { event: 'siblings', payload })
-      }
+      if (connections.length === 0) continue
+      const payload = { connections: directory.connectionCount(name) }
+      emitToProtocol2(this.#context, connections, { event: 'siblings', payload })
     }
-    siblingsToNotify.clear()
+    this.#siblingsToNotify.clear()
   }
 
   tick(): void {
     const { now } = this.#context
-    if (this.#publishAt <= now) this.#publishRoster()
+    this.#rosterPublisher.tick()
     for (const id of this.#admission.takeExpired()) {
       this.#evict(id, 'unauthorized', 'the token has expired; get a new one')
     }
     for (const [id, { deadline }] of this.#unidentified) {
       if (deadline > now) break
       this.#unidentified.delete(id)
-      this.#close(id, 'it did not identify itself in time')
+      this.#close(id, 'not identified in time')
     }
   }
 
-  /** Asks every client to go to another server. */
+  /** Asks all clients to connect to another server. */
   askToMove(): void {
     const servers = this.#servers().filter(server => server.id !== this.#context.options.id)
-    this.emitToProtocol2([...this.#connections.values()], { event: 'move', payload: { servers } })
+    emitToProtocol2(this.#context, this.#connections.values(), { event: 'move', payload: { servers } })
     for (const id of this.#unidentified.keys()) this.#close(id, 'draining')
   }
 
@@ -234,20 +236,13 @@ export class Clients {
     for (const id of [...this.#connections.keys(), ...this.#unidentified.keys()]) this.#close(id, reason)
   }
 
-  /** Emits to those of the connections that speak protocol 2. */
-  emitToProtocol2(connections: readonly Connection[], message: ClientEvent): void {
-    const to: number[] = []
-    for (const connection of connections) if (connection.protocol === 2) to.push(connection.id)
-    if (to.length > 0) this.#context.effects.push({ type: 'emit', to, message })
-  }
-
-  /** Two held a name in two parts of the mesh that did not see each other: the claim here is the younger. */
+  /** Evicts the local connections of a name: an older claim with another key appeared when a partition healed. */
   #releaseName(name: string): void {
-    const why = `${name} was taken with another key before you took it, in a part of the mesh that was out of sight`
-    for (const { id } of [...this.#context.directory.connectionsOf(name)]) this.#evict(id, 'name-taken', why)
+    const message = `${name} was claimed earlier with another key, in a part of the mesh that was unreachable`
+    for (const { id } of [...this.#context.directory.connectionsOf(name)]) this.#evict(id, 'name-taken', message)
   }
 
-  /** Tells a connection why it may not be who it said any more, and closes it. */
+  /** Withdraws a connection's identity: tells it why, and closes it. */
   #evict(id: number, code: ErrorCode, message: string): void {
     const refused: ClientEvent = { event: 'refused', payload: { ok: false, code, message, event: 'identify' } }
     this.#context.effects.push({ type: 'emit', to: [id], message: refused })
@@ -256,14 +251,15 @@ export class Clients {
   }
 
   #addConnection(connection: Connection): void {
-    this.#unidentified.delete(connection.id)
-    this.#connections.set(connection.id, connection)
-    const connections = this.#context.directory.addConnection(connection)
-    log(this.#context, { event: 'user-connected', user: connection.user, connections })
-    this.#recordPresenceChange(connection.user, connections)
-    // Who is alone need not be told so: a client that has just come takes itself for that.
-    const { directory, siblingsToNotify } = this.#context
-    if (connections === 1 && directory.connectionCount(connection.user) === 1) siblingsToNotify.delete(connection.user)
+    const { directory } = this.#context
+    const { id, user } = connection
+    this.#unidentified.delete(id)
+    this.#connections.set(id, connection)
+    const connections = directory.addConnection(connection)
+    log(this.#context, { event: 'user-connected', user, connections })
+    this.#recordPresenceChange(user, connections)
+    // A client assumes that it has no siblings until it is told otherwise.
+    if (connections === 1 && directory.connectionCount(user) === 1) this.#siblingsToNotify.delete(user)
   }
 
   #recordPresenceChange(user: string, connections: number): void {
@@ -272,52 +268,16 @@ export class Clients {
     log(this.#context, { event: 'updating-peers', user })
   }
 
-  #schedulePublish(): void {
-    if (this.#publishAt < Number.POSITIVE_INFINITY) return
-    this.#publishAt = this.#publishSchedule.nextPublishAt(this.#context.now, this.#connections.size)
-  }
-
-  /** Gives the roster's changes to every client: once, and the same object to all of a kind. */
-  #publishRoster(): void {
-    const { roster, directory, effects } = this.#context
-    this.#publishAt = Number.POSITIVE_INFINITY
-    const delta = roster.publish(directory.isOnline)
-    this.#publishConnectionCounts()
-    const lists: number[] = []
-    const deltas: number[] = []
-    if (delta === undefined) lists.push(...this.#awaitingList)
-    else for (const { id, protocol } of this.#connections.values()) (protocol === 1 ? lists : deltas).push(id)
-    this.#awaitingList.clear()
-    if (lists.length + deltas.length === 0) return
-    this.#publishSchedule.recordPublish(this.#context.now, this.#connections.size)
-    log(this.#context, { event: 'updating-clients', clients: lists.length + deltas.length, online: roster.size })
-    if (delta !== undefined && deltas.length > 0) {
-      effects.push({ type: 'emit', to: deltas, message: { event: 'roster', payload: delta } })
-    }
-    if (lists.length > 0) {
-      const list = roster.snapshot().users
-      effects.push({ type: 'emit', to: lists, message: { event: 'update_client', payload: { list } } })
-    }
-  }
-
-  /** Gives the changed numbers of connections to those who asked for them. */
-  #publishConnectionCounts(): void {
-    const changes = this.#connectionCounts.publish(name => this.#context.directory.connectionCount(name))
-    if (changes.length === 0) return
-    const subscribers = [...this.#connections.values()].filter(connection => connection.wantsConnectionCounts)
-    this.emitToProtocol2(subscribers, { event: 'connections', payload: changes })
-  }
-
   #refuseConnection(id: number, reason: string): void {
     log(this.#context, { event: 'connection-refused', code: 'too-many-connections', reason })
     this.#close(id, reason)
   }
 
-  #refuseIdentify(input: Extract<ClientInput, { type: 'identify' }>, code: ErrorCode, message: string): void {
+  #refuseIdentify(input: IdentifyInput, code: ErrorCode, message: string): void {
     const { effects } = this.#context
     const payload: Refusal = { ok: false, code, message }
     const unidentified = this.#unidentified.get(input.connection)
-    // What a known connection asks for in vain is its own affair, and no news for the log.
+    // Log only connections that never identified: a known user's failed request is not an incident.
     if (unidentified !== undefined) log(this.#context, { event: 'connection-refused', code, reason: message })
     if (unidentified !== undefined && ++unidentified.refusals >= MAX_REFUSALS) this.#close(input.connection, message)
     if (input.call !== undefined) {

@@ -2,72 +2,76 @@ import { TokenBucket } from '../../common/token-bucket.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import type { Delivery } from '../delivery.ts'
 
-/** Messages that an original client was sent lately: it knows no ids, so the server keeps a resent message from it. */
+/** Recent messages remembered per original client. It ignores ids, so the server drops messages that are sent again. */
 const MAX_RECENT_MESSAGES = 256
 
 /** One identified connection of a user to this server. */
 export class Connection {
   readonly id: number
   readonly user: string
-  /** 1: an original client; 2: one that confirms what it received. */
+  /** 1: an original client, which confirms nothing; 2: a client that confirms received messages. */
   readonly protocol: 1 | 2
-  /** Whether it asked to be told how many connections everybody has. */
+  /** Whether the client subscribed to connection counts. */
   readonly wantsConnectionCounts: boolean
   readonly rateLimiter: TokenBucket
-  /** Messages sent and not confirmed, oldest first; undefined where nobody waits for the confirmation. */
-  #awaiting: (Delivery | undefined)[] = []
+  /** Messages sent and not confirmed, oldest first; undefined for a message that has no delivery to answer. */
+  #unconfirmed: (Delivery | undefined)[] = []
   #head = 0
-  #confirmed = 0
-  /** Made for original clients only. */
+  #confirmedCount = 0
+  /** Created for original clients only. */
   #recent: Set<string> | undefined
 
-  constructor(id: number, user: string, protocol: 1 | 2, wantsConnections: boolean, limits: Limits, now: number) {
+  constructor(id: number, user: string, protocol: 1 | 2, wantsConnectionCounts: boolean, limits: Limits, now: number) {
     this.id = id
     this.user = user
     this.protocol = protocol
-    this.wantsConnectionCounts = wantsConnections
+    this.wantsConnectionCounts = wantsConnectionCounts
     this.rateLimiter = new TokenBucket(limits.messagesPerSecond, limits.burst, now)
   }
 
-  /** Messages sent to this connection that it has not confirmed. */
+  /** Messages sent to this connection and not confirmed. */
   get unconfirmedCount(): number {
-    return this.#awaiting.length - this.#head
+    return this.#unconfirmed.length - this.#head
   }
 
-  /** Notes that a message went out; `delivery` is told when it is confirmed. */
+  /** Records a sent message; `confirm` returns its delivery later. */
   trackSent(delivery: Delivery | undefined): void {
-    this.#awaiting.push(delivery)
+    this.#unconfirmed.push(delivery)
   }
 
-  /** The client has received `count` messages in all: the deliveries confirmed by that. */
+  /**
+   * Confirms messages up to a total.
+   * @param count messages that the client has received since it identified
+   * @returns the deliveries that this confirms
+   */
   confirm(count: number): Delivery[] {
     const deliveries: Delivery[] = []
-    while (this.#confirmed < count && this.#head < this.#awaiting.length) {
-      const delivery = this.#awaiting[this.#head]
-      this.#awaiting[this.#head++] = undefined
-      this.#confirmed++
+    while (this.#confirmedCount < count && this.#head < this.#unconfirmed.length) {
+      const delivery = this.#unconfirmed[this.#head]
+      this.#unconfirmed[this.#head++] = undefined
+      this.#confirmedCount++
       if (delivery !== undefined) deliveries.push(delivery)
     }
-    if (this.#head === this.#awaiting.length) {
-      this.#awaiting = []
+    if (this.#head === this.#unconfirmed.length) {
+      this.#unconfirmed = []
       this.#head = 0
     } else if (this.#head > 1_024) {
-      this.#awaiting = this.#awaiting.slice(this.#head)
+      this.#unconfirmed = this.#unconfirmed.slice(this.#head)
       this.#head = 0
     }
     return deliveries
   }
 
-  /** The connection is gone: the deliveries that it will never confirm. */
+  /** Removes and returns the unconfirmed deliveries of a closed connection. */
   takeUnconfirmed(): Delivery[] {
     const deliveries: Delivery[] = []
-    for (const delivery of this.#awaiting.slice(this.#head)) if (delivery !== undefined) deliveries.push(delivery)
-    this.#awaiting = []
+    for (const delivery of this.#unconfirmed.slice(this.#head)) if (delivery !== undefined) deliveries.push(delivery)
+    this.#unconfirmed = []
     this.#head = 0
     return deliveries
   }
 
-  /** Whether an original client was sent this message already, by its sender and id; notes that it is now. */
+  /** Whether an original client was already sent this message; remembers it. `message`: its sender and id. */
   isDuplicate(message: string): boolean {
     this.#recent ??= new Set()
     if (this.#recent.has(message)) return true

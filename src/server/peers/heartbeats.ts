@@ -6,13 +6,13 @@ import type { Membership } from './membership.ts'
 import type { OutboundMessages } from './outbound-messages.ts'
 import type { Peer } from './peer.ts'
 
-/** A beat goes out on each link every so often, ms. */
+/** Time between heartbeats on a link, ms. */
 export const HEARTBEAT_INTERVAL_MS = 1_000
-/** A link without a beat for this long is dead, ms. */
+/** A link without a frame for this long is dead, ms. */
 export const LINK_TIMEOUT_MS = 5_000
-const TIMED_OUT = 'no sign of life'
+const TIMED_OUT = `no heartbeat for ${LINK_TIMEOUT_MS / 1_000} s`
 
-/** Signs of life: this server's to its peers, and what follows when a peer gives none. */
+/** Sends heartbeats, closes links that have timed out, and runs the periodic clean-up of peers. */
 export class Heartbeats {
   readonly #context: Context
   readonly #links: Links
@@ -35,7 +35,7 @@ export class Heartbeats {
     this.#outboundMessages = outboundMessages
   }
 
-  /** When the next beat is due. */
+  /** When the next heartbeat is due; monotonic ms. */
   get nextHeartbeatAt(): number {
     return this.#nextHeartbeatAt
   }
@@ -57,7 +57,7 @@ export class Heartbeats {
     if (isDue) this.#membership.forgetExpired()
   }
 
-  /** After a stall of this process: silence proves nothing, everyone gets a fresh period. */
+  /** After this process stalled, silence of the peers proves nothing: restarts all timeouts. */
   resetTimeouts(): void {
     const { now, options } = this.#context
     this.#nextHeartbeatAt = now
@@ -70,7 +70,6 @@ export class Heartbeats {
     }
   }
 
-  /** One beat: let go of what was held for too long, say where the stream stands, find links without life. */
   #heartbeat(peer: Peer, payload: Heartbeat): void {
     const { now } = this.#context
     peer.forgetDeparted(now)

@@ -8,11 +8,11 @@ import type { Membership } from './membership.ts'
 import type { Peer } from './peer.ts'
 
 /**
- * The other server with an id lives, if it is heard of this long, ms, after one that wants in: longer than what it had
- * sent before its death can lie in buffers unread, on a network and in a process whose links are not found dead.
+ * A frame that arrives this long, ms, after another incarnation with the same id dialled in proves that the connected
+ * one is alive. Frames sent before its death may wait in buffers for as long as it takes to detect a dead link.
  */
 const ID_CONFLICT_MS = LINK_TIMEOUT_MS + HEARTBEAT_INTERVAL_MS
-/** A peer that dialled in is dialled back within this long, ms. */
+/** A peer that dialled in is dialled back within this time, ms. */
 const MAX_DIAL_BACK_DELAY_MS = 200
 
 interface LinkDenial {
@@ -20,7 +20,7 @@ interface LinkDenial {
   message: string
 }
 
-/** The links that peers dial: who is let in, and who of two servers with one id. */
+/** The links that peers dial: accepts or refuses them, and resolves conflicts between servers with the same id. */
 export class InboundLinks {
   readonly #context: Context
   readonly #links: Links
@@ -32,7 +32,7 @@ export class InboundLinks {
     this.#membership = membership
   }
 
-  accept({ link, introduction }: Extract<LinkInput, { type: 'accepted' }>): void {
+  handleAccepted({ link, introduction }: Extract<LinkInput, { type: 'accepted' }>): void {
     const result = this.#check(introduction) ?? this.#registerPeer(introduction)
     if ('code' in result) this.#context.effects.push({ type: 'refuse', link, ...result })
     else this.#open(link, result, introduction.incarnation)
@@ -45,12 +45,12 @@ export class InboundLinks {
     peer.challenger = undefined
     peer.usersExpireAt = Number.POSITIVE_INFINITY
     this.#links.add(link, peer, 'inbound')
-    effects.push({ type: 'accept', link, holds: holdsOf(peer, incarnation) })
+    effects.push({ type: 'accept', link, holds: streamPosition(peer, incarnation) })
     log(this.#context, { event: 'inbound', peer: peer.id })
     this.#dialBack(peer)
   }
 
-  /** Why a server may not be a peer of this one; undefined: it may. */
+  /** Returns why a server cannot be a peer of this one, or undefined if it can. */
   #check({ id, incarnation, protocol, auth, url }: PeerIdentity): LinkDenial | undefined {
     const { options, draining } = this.#context
     if (draining) return { code: 'draining', message: 'this server is shutting down' }
@@ -58,38 +58,38 @@ export class InboundLinks {
       return { code: 'bad-handshake', message: `this server speaks protocol ${PROTOCOL_VERSION}, not ${protocol}` }
     }
     if ((auth ?? 'open') !== options.auth) {
-      const message = `this mesh knows its users by auth: ${options.auth}, not ${auth ?? 'open'}`
+      const message = `this mesh uses auth: ${options.auth}, not auth: ${auth ?? 'open'}; use the same on all servers`
       return { code: 'other-auth', message }
     }
     if (id === options.id) {
-      if (incarnation === options.incarnation) return { code: 'own-id', message: 'this is the dialling server itself' }
-      return { code: 'id-held', message: `this server has the id ${id} itself` }
+      if (incarnation === options.incarnation) return { code: 'own-id', message: 'the server dialled itself' }
+      return { code: 'id-held', message: `this server has the same id, ${id}` }
     }
     if (!this.#membership.isAllowedUrl(url)) {
-      return { code: 'bad-handshake', message: 'this mesh is encrypted, and the address that you tell is not' }
+      return { code: 'bad-handshake', message: 'this mesh uses TLS; advertise an https URL' }
     }
     if (!this.#membership.isRemoved(id)) return undefined
-    return { code: 'removed', message: 'this server was told that you left the mesh' }
+    return { code: 'removed', message: `${id} was removed from the config of this server` }
   }
 
-  /** The peer, if there is room to know it and no other server has its id. */
+  /** Returns the peer, unless there is no room for it or another server uses its id. */
   #registerPeer(introduction: PeerIdentity): Peer | LinkDenial {
     const { options, now } = this.#context
     const { id, incarnation } = introduction
     const peer = this.#membership.register(introduction)
     if (peer === undefined) {
-      return { code: 'too-many-peers', message: `this server knows ${options.limits.peers} peers already` }
+      return { code: 'too-many-peers', message: `this server already knows ${options.limits.peers} peers` }
     }
     const { inbound } = peer
     if (inbound === undefined || inbound.incarnation === incarnation) return peer
-    // Its life before, whose link is not known to be dead; or another server. Who lives is heard of.
+    // The old link may belong to a previous incarnation whose death is not detected yet, or to another server.
     if (peer.challenger?.incarnation !== incarnation) peer.challenger = { incarnation, since: now }
     return inbound.heardAt - peer.challenger.since >= ID_CONFLICT_MS
       ? { code: 'id-in-use', message: `another server with the id ${id} is connected` }
       : { code: 'id-held', message: `another server with the id ${id} was connected a moment ago` }
   }
 
-  /** It is evidently up: no reason to wait out a long back-off. */
+  /** The peer is up: do not wait for a long back-off. */
   #dialBack({ outbound, url }: Peer): void {
     const { now, options } = this.#context
     if (outbound.state !== 'waiting' || url === undefined) return
@@ -97,7 +97,7 @@ export class InboundLinks {
   }
 }
 
-/** What this server has of the stream of a peer in this life of it. */
-function holdsOf({ replica }: Peer, incarnation: string): StreamPosition {
+/** This server's position in the presence stream of an incarnation of a peer. */
+function streamPosition({ replica }: Peer, incarnation: string): StreamPosition {
   return replica.incarnation === incarnation ? { incarnation, seq: replica.seq } : { seq: 0 }
 }

@@ -1,35 +1,55 @@
-import type { PresenceDelta, PresenceSnapshot } from '../../protocol/frames.ts'
-import { type Context, log } from '../context.ts'
-import type { Peer } from './peer.ts'
+import type { Heartbeat, PresenceDelta, PresenceSnapshot } from '../../protocol/frames.ts'
+import { exceeds } from '../../protocol/limits.ts'
+import { type Context, log, type UserObserver } from '../context.ts'
+import type { Links } from './links.ts'
+import type { InboundLink, Peer } from './peer.ts'
 
-/** Who is online at the peers, as they tell it: into their replicas, and out of them. */
+/** Minimum time between two resync requests to one peer, ms. */
+const RESYNC_INTERVAL_MS = 1_000
+
+/** Presence from peers: applies their streams to the replicas, and requests a snapshot after a gap. */
 export class InboundPresence {
   readonly #context: Context
-  readonly #onPresenceChange: (name: string) => void
+  readonly #links: Links
+  readonly #users: UserObserver
 
-  /** @param onPresenceChange marks a name whose connections changed somewhere */
-  constructor(context: Context, onPresenceChange: (name: string) => void) {
+  constructor(context: Context, links: Links, users: UserObserver) {
     this.#context = context
-    this.#onPresenceChange = onPresenceChange
+    this.#links = links
+    this.#users = users
   }
 
-  /** Brings a presence frame of a peer into its replica; false when a frame before it is missing. */
-  apply(peer: Peer, frame: PresenceSnapshot | PresenceDelta): boolean {
+  handlePresence(peer: Peer, inbound: InboundLink, frame: PresenceSnapshot | PresenceDelta): void {
+    // Accept only the incarnation that the handshake proved.
+    if (frame.incarnation !== inbound.incarnation) return
+    if (!this.#apply(peer, frame)) this.#requestResync(peer, inbound)
+    if (!exceeds(peer.replica.size, this.#context.options.limits.usersPerPeer)) return
+    this.removeUsers(peer)
+    this.#links.close(inbound.link, 'more users than usersPerPeer allows')
+  }
+
+  /** Compares the peer's position in its stream with the replica's. */
+  handleHeartbeat(peer: Peer, inbound: InboundLink, { seq }: Heartbeat): void {
+    if (peer.replica.isBehind(inbound.incarnation, seq)) this.#requestResync(peer, inbound)
+  }
+
+  /** Removes a peer's users from the roster. */
+  removeUsers(peer: Peer): void {
+    peer.usersExpireAt = Number.POSITIVE_INFINITY
+    log(this.#context, { event: 'peer-gone', peer: peer.id, users: peer.replica.size })
+    for (const { name } of peer.replica.clear()) this.#handleUserChange(peer, name)
+  }
+
+  /** Returns false if an earlier frame is missing. */
+  #apply(peer: Peer, frame: PresenceSnapshot | PresenceDelta): boolean {
     const isComplete = this.#applyToReplica(peer, frame)
-    // Who came and went within one turn of the peer, is told as gone only, and may have spoken.
+    // A user who joined and left in one turn of the peer appears only here, and may have sent messages.
     if (frame.type === 'delta') {
       for (const [user, connections] of frame.changes) {
         if (connections === 0) peer.recordUserChange(user, this.#context.now)
       }
     }
     return isComplete
-  }
-
-  /** The peer's users leave the roster. */
-  removeUsers(peer: Peer): void {
-    peer.usersExpireAt = Number.POSITIVE_INFINITY
-    log(this.#context, { event: 'peer-gone', peer: peer.id, users: peer.replica.size })
-    for (const { name } of peer.replica.clear()) this.#handleUserChange(peer, name)
   }
 
   #applyToReplica(peer: Peer, frame: PresenceSnapshot | PresenceDelta): boolean {
@@ -42,7 +62,7 @@ export class InboundPresence {
     if (applied.replaced) log(context, { event: 'replacing-list', peer: id, users: replica.size })
     for (const { name, before, now } of applied.changes) {
       const claim = replica.claim(name)
-      // What is claimed from now on is younger.
+      // Later claims of this server get a later time.
       if (claim !== undefined) context.clock.observe(claim.at, context.wall)
       this.#handleUserChange(peer, name)
       if (applied.replaced) continue
@@ -52,9 +72,16 @@ export class InboundPresence {
     return true
   }
 
-  /** A name's connections to the peer are others now. */
   #handleUserChange(peer: Peer, name: string): void {
     peer.recordUserChange(name, this.#context.now)
-    this.#onPresenceChange(name)
+    this.#users.handlePresenceChange(name)
+  }
+
+  #requestResync(peer: Peer, { link }: InboundLink): void {
+    const { now } = this.#context
+    if (now - peer.resyncRequestedAt < RESYNC_INTERVAL_MS) return
+    peer.resyncRequestedAt = now
+    log(this.#context, { event: 'resync', peer: peer.id })
+    this.#links.send(link, { event: 'resync', payload: null })
   }
 }

@@ -2,13 +2,13 @@ import type { AcceptorFrame, DiallerFrame } from '../../protocol/frames.ts'
 import { type Context, log } from '../context.ts'
 import type { Peer } from './peer.ts'
 
-/** Whose a link is. `outbound`: this server dialled it. */
 interface Link {
   readonly peer: Peer
+  /** `outbound`: this server dialled it. */
   readonly direction: 'outbound' | 'inbound'
 }
 
-/** The links that are open: whose each is, how a frame goes out on it, and what its end means. */
+/** The open links: their peers, sending, and closing. */
 export class Links {
   readonly #context: Context
   readonly #open = new Map<number, Link>()
@@ -21,7 +21,7 @@ export class Links {
     return this.#open.get(link)
   }
 
-  /** A link has been proven. */
+  /** Registers a link whose handshake has succeeded. */
   add(link: number, peer: Peer, direction: Link['direction']): void {
     this.#open.set(link, { peer, direction })
   }
@@ -30,19 +30,19 @@ export class Links {
     this.#context.effects.push({ type: 'send', link, frame })
   }
 
-  /** Ends a link that is nobody's, or nobody's any more: its peer loses nothing. */
+  /** Closes a link that is not, or no longer, the link of a peer. The peer's state stays as it is. */
   discard(link: number, reason: string): void {
     this.#open.delete(link)
     this.#context.effects.push({ type: 'hang-up', link, reason })
   }
 
-  /** Ends a peer's link. */
+  /** Closes a peer's link. */
   close(link: number, reason: string): void {
     this.#context.effects.push({ type: 'hang-up', link, reason })
     this.handleClosed(link, reason)
   }
 
-  /** A link has ended: what the peer's users and messages have to wait for begins. */
+  /** A link closed: starts the grace period of the peer's users, or schedules the next dial. */
   handleClosed(link: number, reason: string): void {
     const known = this.#open.get(link)
     if (known === undefined) return

@@ -5,23 +5,23 @@ import type { ServerAddress } from '../../protocol/messages.ts'
 import { type Context, log } from '../context.ts'
 import { Peer } from './peer.ts'
 
-/** A peer that was only heard of, and is out of reach for so long, ms, is forgotten. */
+/** A learned peer that is idle for this long is forgotten, ms. */
 const FORGET_AFTER_MS = 3_600_000
 
-/** An address where some server of the mesh is to be met, whichever. */
+/** A URL at which any server of the mesh may answer. */
 export interface Seed {
   readonly url: string
   readonly backoff: Backoff
-  /** When to dial it, if this server is alone then; Infinity while it is dialled. */
+  /** When to dial it if this server is isolated; monotonic ms, Infinity while it is dialled. */
   dialAt: number
 }
 
-/** Which servers this one knows: those of its config, those that it was told of, and where to begin. */
+/** The servers that this one knows: configured peers, peers learned from others, and seeds. */
 export class Membership {
   readonly #context: Context
   readonly peers = new Map<string, Peer>()
   readonly seeds = new Map<string, Seed>()
-  /** Peers that the config had, and has no more: they are not to come back by hearsay. */
+  /** Peers that were removed from the config: other servers cannot bring them back. */
   #removedIds = new Set<string>()
 
   constructor(context: Context) {
@@ -33,13 +33,13 @@ export class Membership {
     return exceeds(this.peers.size + 1, this.#context.options.limits.peers)
   }
 
-  /** Whether this server has a link to nobody. */
+  /** Whether this server has no outbound link. */
   get isIsolated(): boolean {
     for (const { outbound } of this.peers.values()) if (outbound.state === 'open') return false
     return true
   }
 
-  /** When a peer is due, or a seed while this server has a link to nobody; monotonic ms. Asked after every step. */
+  /** When a peer is due, or a seed while this server is isolated; monotonic ms. Read after every step. */
   get deadline(): number {
     let deadline = Number.POSITIVE_INFINITY
     for (const peer of this.peers.values()) deadline = Math.min(deadline, peer.deadline)
@@ -48,12 +48,12 @@ export class Membership {
     return deadline
   }
 
-  /** All peers, but addresses that stand for workers which are peers themselves. */
+  /** All peers, without shared addresses whose workers are peers themselves. */
   get distinctPeers(): Peer[] {
     return [...this.peers.values()].filter(peer => !(peer.isSharedAddress && this.hasWorkers(peer.id)))
   }
 
-  /** Whether there is a link to a worker of the machine that this id stands for. */
+  /** Whether there is a link to a worker of the machine with this id. */
   hasWorkers(id: string): boolean {
     for (const peer of this.peers.values()) {
       if (peer.outbound.state === 'open' && peer.id.startsWith(`${id}/`)) return true
@@ -61,7 +61,7 @@ export class Membership {
     return false
   }
 
-  /** This server and all that it knows, where clients reach them. */
+  /** This server and all known servers, with their URLs for clients. */
   servers = (): ServerAddress[] => {
     const { id, url, clients = url } = this.#context.options
     const servers: ServerAddress[] = [{ id, url: clients }]
@@ -72,8 +72,8 @@ export class Membership {
   }
 
   /**
-   * What a peer is told: this server, and those to which it has a link. Who is gone is taught to nobody, so that what
-   * one server forgets does not come back from another.
+   * The members to announce to peers: this server, and the peers that it has a link to. Servers without a link are not
+   * announced, so that a server that one peer has forgotten does not come back from another.
    */
   members(): ServerAddress[] {
     const { id, url, clients } = this.#context.options
@@ -85,7 +85,7 @@ export class Membership {
     return members
   }
 
-  /** Takes what the config says; answers with the peers that it has no more. */
+  /** Replaces the configured peers. Returns the peers that are no longer configured. */
   configure(configured: readonly ServerAddress[]): Peer[] {
     const ids = new Set(configured.map(({ id }) => id))
     const removed = [...this.peers.values()].filter(peer => peer.configured && !ids.has(peer.id))
@@ -104,30 +104,30 @@ export class Membership {
     if (!this.seeds.has(url)) this.seeds.set(url, { url, backoff: new Backoff(options.random), dialAt: now })
   }
 
-  /** Whether a peer of this id is not to be known, whoever speaks of it. */
+  /** Whether a peer was removed from the config. */
   isRemoved(id: string): boolean {
     return this.#removedIds.has(id)
   }
 
-  /** Whether a server may be dialled at this address: where this one is encrypted, so are all. */
+  /** Whether a peer may use this URL: with TLS on this server, only https. */
   isAllowedUrl(url: string | undefined): boolean {
     return url === undefined || url.startsWith('https:') || !this.#context.options.url.startsWith('https:')
   }
 
-  /** A server was heard of. */
+  /** Learns a server that a peer or the edge has announced. */
   learn({ id, url, clients }: ServerAddress): void {
     if (id === this.#context.options.id || this.#removedIds.has(id) || !this.isAllowedUrl(url)) return
     const known = this.peers.get(id)
     if (known === undefined && this.isFull) return
     const peer = known ?? this.#add(id, url)
-    // A server that was replaced may have moved; where one is that is linked, for peers and for clients, it says itself.
+    // A server that was replaced may have moved. A connected server announces its URLs itself.
     if (peer.configured || peer.inbound !== undefined || peer.outbound.state === 'open') return
     peer.clients = clients
     if (known !== undefined) return this.#updateUrl(peer, url)
     log(this.#context, { event: 'peer-learned', peer: id, url })
   }
 
-  /** A server has proven who it is; undefined: there is no room to know it. */
+  /** Registers an authenticated server. Returns undefined if there is no room for another peer. */
   register({ id, url, clients }: PeerIdentity): Peer | undefined {
     let peer = this.peers.get(id)
     if (peer === undefined) {
@@ -145,7 +145,7 @@ export class Membership {
     this.peers.delete(peer.id)
   }
 
-  /** Forgets who was only heard of and is gone for too long. */
+  /** Forgets learned peers that have been idle for too long. */
   forgetExpired(): void {
     const { now } = this.#context
     for (const peer of [...this.peers.values()]) {
@@ -169,7 +169,7 @@ export class Membership {
     return peer
   }
 
-  /** Makes room for a server that is evidently alive: the learned one that was out of reach longest is forgotten. */
+  /** Makes room for a live server: forgets the idle peer that has been unreachable longest. False if there is none. */
   #evictOldest(): boolean {
     let oldest: Peer | undefined
     for (const peer of this.peers.values()) {

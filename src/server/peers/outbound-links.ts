@@ -1,33 +1,43 @@
-import { type LinkRefusal, MAX_MEMBERS } from '../../protocol/frames.ts'
+import { MAX_MEMBERS } from '../../protocol/frames.ts'
 import { type Context, log } from '../context.ts'
 import type { LinkInput } from '../types.ts'
 import type { Links } from './links.ts'
 import type { Membership } from './membership.ts'
 import type { OutboundMessages } from './outbound-messages.ts'
+import type { OutboundPresence } from './outbound-presence.ts'
 import type { Peer } from './peer.ts'
 
-/** A server whose id is held tries again this soon, ms: its own life before is about to be found dead. */
+/** Maximum delay before dialling again after `id-held`, ms: the peer is about to detect that the old link is dead. */
 const ID_HELD_RETRY_MS = 1_000
-/** The address that a machine's workers share is looked at again after this long, ms. */
+/** Time between dials of a URL that workers share, ms. */
 const SHARED_ADDRESS_RETRY_MS = 5_000
 
 type DialledInput = Extract<LinkInput, { type: 'dialled' }>
+type DialFailedInput = Extract<LinkInput, { type: 'dial-failed' }>
 
-/** The links that this server dials: whom and when, what the peer is told first, what a failure means. */
+/** The links that this server dials: schedules dials, opens links, and handles failures. */
 export class OutboundLinks {
   readonly #context: Context
   readonly #links: Links
   readonly #membership: Membership
+  readonly #outboundPresence: OutboundPresence
   readonly #outboundMessages: OutboundMessages
 
-  constructor(context: Context, links: Links, membership: Membership, outboundMessages: OutboundMessages) {
+  constructor(
+    context: Context,
+    links: Links,
+    membership: Membership,
+    outboundPresence: OutboundPresence,
+    outboundMessages: OutboundMessages,
+  ) {
     this.#context = context
     this.#links = links
     this.#membership = membership
+    this.#outboundPresence = outboundPresence
     this.#outboundMessages = outboundMessages
   }
 
-  /** Dials those whose time has come. */
+  /** Dials the peers and seeds that are due. */
   tick(): void {
     const { now } = this.#context
     for (const peer of this.#membership.peers.values()) {
@@ -40,26 +50,25 @@ export class OutboundLinks {
     const context = this.#context
     const peer = this.#membership.peers.get(input.peer)
     if (peer === undefined || input.introduction.id !== peer.id) return this.#handleDiscovered(input, peer)
-    if (peer.outbound.state !== 'dialling') return this.#links.discard(input.link, `${peer.id} is dialled no more`)
-    const { now, stream, directory } = context
+    if (peer.outbound.state !== 'dialling') {
+      return this.#links.discard(input.link, `the dial of ${peer.id} was cancelled`)
+    }
+    const { now } = context
     const { incarnation } = input.introduction
     peer.outbound = { state: 'open', link: input.link, openedAt: now, heardAt: now, incarnation, rtt: undefined }
     this.#links.add(input.link, peer, 'outbound')
     log(context, { event: 'outbound', peer: peer.id })
-
-    for (const payload of stream.catchUp(input.holds, directory.ownUsers())) {
-      this.#links.send(input.link, { event: 'presence', payload })
-    }
+    this.#outboundPresence.sendCatchUp(input.link, input.holds)
     this.#links.send(input.link, { event: 'members', payload: this.#membership.members().slice(0, MAX_MEMBERS) })
     this.#outboundMessages.resendHeld(peer, input.link)
   }
 
-  /** @param id of the peer, or the address of a seed */
-  handleDialFailed(id: string, reason: string, code: LinkRefusal | undefined): void {
+  /** Schedules the next dial. `peer` is the id of a peer, or the URL of a seed. */
+  handleDialFailed({ peer: id, reason, code }: DialFailedInput): void {
     const seed = this.#membership.seeds.get(id)
     if (seed !== undefined) {
       log(this.#context, { event: 'dial-failed', peer: seed.url, reason, failures: seed.backoff.failures + 1 })
-      // This server itself: somebody else is to be met elsewhere.
+      // Also with the code `own-id`: a seed may be the URL of this server itself.
       seed.dialAt = this.#context.now + seed.backoff.nextDelay()
       return
     }
@@ -67,13 +76,13 @@ export class OutboundLinks {
     if (peer?.outbound.state !== 'dialling') return
     if (code !== undefined) log(this.#context, { event: 'link-refused', peer: id, code })
     else log(this.#context, { event: 'dial-failed', peer: id, reason, failures: peer.backoff.failures + 1 })
-    const wait = peer.backoff.nextDelay()
-    const most = code === 'id-held' ? ID_HELD_RETRY_MS : Number.POSITIVE_INFINITY
-    peer.outbound = { state: 'waiting', retryAt: this.#context.now + Math.min(wait, most) }
+    const delay = peer.backoff.nextDelay()
+    const maxDelay = code === 'id-held' ? ID_HELD_RETRY_MS : Number.POSITIVE_INFINITY
+    peer.outbound = { state: 'waiting', retryAt: this.#context.now + Math.min(delay, maxDelay) }
     if (code !== 'id-in-use') return
     const { effects, options } = this.#context
-    const text = `another server with the id ${options.id} is in the mesh (so says ${id}); give this one an id of its own`
-    effects.push({ type: 'exit', code: 1, reason: text })
+    const conflict = `another server with the id ${options.id} is in the mesh (reported by ${id})`
+    effects.push({ type: 'exit', code: 1, reason: `${conflict}; give this server a different id` })
   }
 
   #dial(peer: Peer): void {
@@ -81,7 +90,7 @@ export class OutboundLinks {
       peer.outbound = { state: 'waiting', retryAt: Number.POSITIVE_INFINITY }
       return
     }
-    // Its workers have links of their own: the address that they share is asked only while there are none.
+    // Each worker has its own link. Dial the shared URL only while there is none.
     if (peer.isSharedAddress && this.#membership.hasWorkers(peer.id)) {
       peer.outbound = { state: 'waiting', retryAt: this.#context.now + SHARED_ADDRESS_RETRY_MS }
       return
@@ -102,9 +111,9 @@ export class OutboundLinks {
     }
   }
 
-  /** At an address where some server of the mesh was to be met, this one was. It is dialled as itself. */
+  /** A server answered at the URL of a seed or of several workers. Closes the link, and dials the server by its id. */
   #handleDiscovered({ link, peer, introduction }: DialledInput, sharedAddress: Peer | undefined): void {
-    this.#links.discard(link, 'it is known now')
+    this.#links.discard(link, 'discovered; dialled again by id')
     const seed = this.#membership.seeds.get(peer)
     if (seed !== undefined) seed.dialAt = this.#context.now + seed.backoff.nextDelay()
     if (sharedAddress !== undefined) {

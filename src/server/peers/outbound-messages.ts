@@ -9,18 +9,17 @@ import {
 } from '../../protocol/frames.ts'
 import { exceeds } from '../../protocol/limits.ts'
 import type { Message } from '../../protocol/messages.ts'
-import type { Context, PeerMessageHandler, PeerMessageSender } from '../context.ts'
+import type { Context, PeerMessageSender } from '../context.ts'
 import type { Delivery } from '../delivery.ts'
 import type { Links } from './links.ts'
 import type { Peer } from './peer.ts'
 
-/** What goes to peers: messages, held until their fates are known, answers to theirs, and presence, a turn at a time. */
+/** Messages for peers: forwards, held until the peer answers them, and delivery results of the peers' own forwards. */
 export class OutboundMessages implements PeerMessageSender {
   readonly #context: Context
   readonly #links: Links
   readonly #peers: ReadonlyMap<string, Peer>
-  #messageHandler: PeerMessageHandler | undefined
-  /** Forwards so far, to whichever peers. */
+  /** Shared by all peers, so that one frame serves all of them. */
   #lastForwardNumber = 0
 
   constructor(context: Context, links: Links, peers: ReadonlyMap<string, Peer>) {
@@ -29,14 +28,9 @@ export class OutboundMessages implements PeerMessageSender {
     this.#peers = peers
   }
 
-  /** Who is told the fates of what went out. */
-  set messageHandler(handler: PeerMessageHandler) {
-    this.#messageHandler = handler
-  }
-
   forward(ids: readonly string[], message: Message, delivery: Delivery): boolean {
     const { id, at, from, to, text } = message
-    // One frame for all of them: a carrier may send it to all at once.
+    // Carriers rely on all peers getting the same object.
     const frame: ForwardedMessage = [++this.#lastForwardNumber, id, at, from, to, text]
     let reached = true
     for (const peer of ids) if (!this.#forwardTo(this.#peers.get(peer), frame, delivery)) reached = false
@@ -55,34 +49,36 @@ export class OutboundMessages implements PeerMessageSender {
     if (outbound?.state === 'open') this.#links.send(outbound.link, { event: 'relay', payload: relay })
   }
 
-  /** Sends what this turn gathered: presence, messages, answers. */
+  /** Sends this turn's forwards and delivery results. */
   flush(): void {
-    const deltas = this.#context.stream.takeDeltas(this.#context.ownEntry)
     for (const peer of this.#peers.values()) {
-      const { outbound, inbound } = peer
-      if (outbound.state === 'open') {
-        for (const delta of deltas) this.#links.send(outbound.link, { event: 'presence', payload: delta })
-        for (const payload of splitIntoFrames(peer.pendingForwards))
-          this.#links.send(outbound.link, { event: 'forward', payload })
+      const { outbound, inbound, pendingForwards, pendingFates } = peer
+      if (pendingForwards.length > 0) {
+        peer.pendingForwards = []
+        if (outbound.state === 'open') {
+          for (const payload of splitIntoFrames(pendingForwards)) {
+            this.#links.send(outbound.link, { event: 'forward', payload })
+          }
+        }
       }
-      if (inbound !== undefined && peer.pendingFates.length > 0) {
-        for (const payload of chunks(peer.pendingFates, MAX_FATES_PER_FRAME)) {
+      if (pendingFates.length > 0) {
+        peer.pendingFates = []
+        if (inbound === undefined) continue
+        for (const payload of chunks(pendingFates, MAX_FATES_PER_FRAME)) {
           this.#links.send(inbound.link, { event: 'fates', payload })
         }
       }
-      if (peer.pendingForwards.length > 0) peer.pendingForwards = []
-      if (peer.pendingFates.length > 0) peer.pendingFates = []
     }
   }
 
-  /** A peer's link is back: who missed something is told, and what was held goes out again. */
+  /** A peer is reachable again: reports the users who missed messages, and sends the held messages again. */
   resendHeld(peer: Peer, link: number): void {
     for (const payload of chunks([...peer.missedUsers], MAX_NAMES_PER_FRAME)) {
       this.#links.send(link, { event: 'missed', payload })
     }
     peer.missedUsers.clear()
     peer.pendingForwards = []
-    // The peer drops what it received before.
+    // The peer drops the forwards that it has received before.
     for (const [number, { frame, delivery }] of peer.held) {
       peer.pendingForwards.push(frame)
       if (delivery.isSettled) peer.held.delete(number)
@@ -90,18 +86,17 @@ export class OutboundMessages implements PeerMessageSender {
     if (peer.pendingForwards.length > 0) this.#context.needsFlush = true
   }
 
-  /** A peer tells what became of messages. */
+  /** Records a peer's delivery results. */
   handleFates(peer: Peer, fates: readonly ForwardFate[]): void {
     for (const [number, delivered, unconfirmed] of fates) {
       const held = peer.held.get(number)
       if (held === undefined) continue
       peer.held.delete(number)
       held.delivery.recordAnswer(delivered, unconfirmed)
-      this.#messageHandler?.settle(held.delivery)
     }
   }
 
-  /** Lets go of what nobody waits for any more, and of all once a peer is out of reach for too long. */
+  /** Releases messages whose delivery is settled, and all messages of a peer past its grace period. */
   releaseSettled(peer: Peer): void {
     if (peer.outbound.state === 'open') {
       for (const [number, { delivery }] of peer.held) {
@@ -111,12 +106,9 @@ export class OutboundMessages implements PeerMessageSender {
     } else if (peer.held.size > 0 && this.#isUnreachable(peer)) this.abandonHeld(peer)
   }
 
-  /** What is held for a peer will not be confirmed. */
+  /** Drops all messages held for a peer; their deliveries stay unconfirmed. */
   abandonHeld(peer: Peer): void {
-    for (const delivery of peer.dropHeld()) {
-      delivery.recordAnswer(0, true)
-      this.#messageHandler?.settle(delivery)
-    }
+    for (const delivery of peer.dropHeld()) delivery.recordAnswer(0, true)
   }
 
   #forwardTo(peer: Peer | undefined, frame: ForwardedMessage, delivery: Delivery): boolean {
@@ -131,7 +123,7 @@ export class OutboundMessages implements PeerMessageSender {
     return true
   }
 
-  /** Whether a peer is out of reach for longer than its messages wait. */
+  /** Whether a peer has been disconnected for longer than the grace period. */
   #isUnreachable({ outbound, outboundLostAt }: Peer): boolean {
     const { now, options } = this.#context
     return outbound.state !== 'open' && now - outboundLostAt >= options.graceMs
@@ -142,7 +134,7 @@ function* chunks<T>(all: readonly T[], size: number): Generator<T[]> {
   for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size)
 }
 
-/** Cuts a batch into frames that stay under the packet size. */
+/** Splits a batch into frames that fit a packet. */
 function* splitIntoFrames(batch: readonly ForwardedMessage[]): Generator<ForwardedMessage[]> {
   let frame: ForwardedMessage[] = []
   let characters = 0

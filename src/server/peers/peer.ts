@@ -3,10 +3,10 @@ import { Replica } from '../../presence/replica.ts'
 import type { ForwardedMessage, ForwardFate } from '../../protocol/frames.ts'
 import type { Delivery } from '../delivery.ts'
 
-/** Messages of a user who has left the peer may still come for so long, ms: they were held while the link was down. */
+/** How long a peer may still forward messages of a user who left it, ms: they were held while the link was down. */
 const DEPARTED_USER_TTL_MS = 10_000
-/** Of so many at most. */
 const MAX_DEPARTED_USERS = 100_000
+const MAX_MISSED_USERS = 10_000
 
 /** The link that this server dials. */
 export type OutboundLink =
@@ -16,63 +16,65 @@ export type OutboundLink =
       state: 'open'
       link: number
       openedAt: number
+      /** When the last frame arrived; monotonic ms. */
       heardAt: number
       incarnation: string
-      /** From the last beat to its echo, ms; undefined before the first. */
+      /** Round-trip time of the last heartbeat, ms; undefined before the first. */
       rtt: number | undefined
     }
 
 /** The link that the peer dials. */
 export interface InboundLink {
   link: number
+  /** When the last frame arrived; monotonic ms. */
   heardAt: number
   incarnation: string
 }
 
-/** A message held until the peer tells its fate. */
+/** A message that is kept until the peer answers with its delivery result. */
 interface HeldMessage {
   frame: ForwardedMessage
   delivery: Delivery
 }
 
-/** What this server knows of one peer. */
+/** What this server knows about one peer. */
 export class Peer {
   readonly id: string
-  /** Where to dial it; undefined for one that dials in and never told. */
+  /** URL to dial; undefined for a peer that dialled in without one. */
   url: string | undefined
-  /** Where clients reach it, if that is elsewhere. */
+  /** URL for clients, if different. */
   clients: string | undefined
-  /** Whether the config names it. */
+  /** Whether the config lists it. */
   configured = false
-  /** Whether its address is one that the workers of a machine share: who answers there has an id of its own. */
+  /** Whether its URL is shared by the workers of one machine: the worker that answers has its own id. */
   isSharedAddress = false
   readonly backoff: Backoff
   readonly replica = new Replica()
   outbound: OutboundLink
   inbound: InboundLink | undefined
-  /** Since when there is no outbound link, monotonic ms. */
+  /** When the outbound link was lost; monotonic ms. */
   outboundLostAt: number
-  /** When its users leave the roster unless it comes back; Infinity while its link is up. */
+  /** When its users leave the roster unless it reconnects; monotonic ms, Infinity while its link is open. */
   usersExpireAt = Number.POSITIVE_INFINITY
-  /** When a snapshot was last asked for: one request at a time. */
+  /** When the last resync was requested; monotonic ms. */
   resyncRequestedAt = Number.NEGATIVE_INFINITY
-  /** Another incarnation with its id that wants in while its link is not known to be dead, since when; monotonic ms. */
+  /** Another incarnation with the same id that dials in while the inbound link may be alive; `since`: monotonic ms. */
   challenger: { incarnation: string; since: number } | undefined
 
-  /** Messages not answered yet, by number, oldest first. */
+  /** Messages that the peer has not answered, by number, oldest first. */
   readonly held = new Map<number, HeldMessage>()
-  /** Users who missed a message because the peer was out of reach for too long. */
+  /** Users who missed a message because the peer was unreachable for too long. */
   readonly missedUsers = new Set<string>()
-  /** Messages of this turn. */
+  /** Forwards batched in this turn. */
   pendingForwards: ForwardedMessage[] = []
-  /** Answers of this turn. */
+  /** Delivery results batched in this turn. */
   pendingFates: ForwardFate[] = []
-  /** Highest number received of the peer's forwards, in this incarnation of it. */
+  /** Highest forward number received from an incarnation of the peer. */
   lastForward: { incarnation: string; number: number } | undefined
 
-  /** What it passed on of users that it does not hold, since that was last logged. */
+  /** Messages that it forwarded from users that are not connected to it, since the last log entry about them. */
   foreignMessages: { messages: number; user: string } | undefined
-  /** Users who left it lately, the oldest first, and until when messages of theirs may still come; monotonic ms. */
+  /** Users who left it, oldest first, and until when it may forward their messages; monotonic ms. */
   #departedUsers = new Map<string, number>()
 
   constructor(id: string, url: string | undefined, backoff: Backoff, now: number) {
@@ -83,19 +85,24 @@ export class Peer {
     this.outboundLostAt = now
   }
 
-  /** Whether it was only heard of: no link, no users, nothing held for it. */
+  /** Whether it is known by hearsay only: not configured, no link, no users, no held messages. */
   get isIdle(): boolean {
     const { configured, inbound, outbound, replica, held } = this
     return !configured && inbound === undefined && outbound.state === 'waiting' && replica.size + held.size === 0
   }
 
-  /** When it is to be dialled, or its users leave the roster; monotonic ms. */
+  /** When to dial it, or to remove its users; monotonic ms. */
   get deadline(): number {
     const { outbound, usersExpireAt } = this
     return outbound.state === 'waiting' ? Math.min(outbound.retryAt, usersExpireAt) : usersExpireAt
   }
 
-  /** Notes a change of a user's connections to it. */
+  /** Number of departed users that are remembered. */
+  get departedCount(): number {
+    return this.#departedUsers.size
+  }
+
+  /** Records that the number of a user's connections to the peer changed. */
   recordUserChange(user: string, now: number): void {
     this.#departedUsers.delete(user)
     if (this.replica.connectionCount(user) > 0) return
@@ -104,32 +111,32 @@ export class Peer {
       for (const oldest of this.#departedUsers.keys()) return void this.#departedUsers.delete(oldest)
   }
 
-  /** Whether it may pass on what this user says: it holds a connection of theirs, or did a moment ago. */
+  /** Whether it may forward messages of a user: the user is connected to it, or left it a moment ago. */
   speaksFor(user: string, now: number): boolean {
     return this.replica.connectionCount(user) > 0 || (this.#departedUsers.get(user) ?? Number.NEGATIVE_INFINITY) > now
   }
 
-  /** Forgets who left too long ago. */
+  /** Forgets departed users after their time to live. */
   forgetDeparted(now: number): void {
-    for (const [user, until] of this.#departedUsers) {
-      if (until > now) return
+    for (const [user, expiresAt] of this.#departedUsers) {
+      if (expiresAt > now) return
       this.#departedUsers.delete(user)
     }
   }
 
-  /** Holds a message, and puts it into this turn's batch if the link is open. */
+  /** Holds a message, and adds it to this turn's batch if the link is open. */
   hold(frame: ForwardedMessage, delivery: Delivery): void {
     delivery.expectAnswer()
     this.held.set(frame[0], { frame, delivery })
     if (this.outbound.state === 'open') this.pendingForwards.push(frame)
   }
 
-  /** Notes a user who missed something, so that its clients compare histories when the peer is back. */
+  /** Records users who missed a message: their clients compare histories when the peer is reachable again. */
   markMissed(...users: string[]): void {
-    for (const user of users) if (this.missedUsers.size < 10_000) this.missedUsers.add(user)
+    for (const user of users) if (this.missedUsers.size < MAX_MISSED_USERS) this.missedUsers.add(user)
   }
 
-  /** Drops what is held; its deliveries will not be confirmed. */
+  /** Drops all held messages. Returns their deliveries, which the peer will not answer. */
   dropHeld(): Delivery[] {
     const deliveries: Delivery[] = []
     for (const { frame, delivery } of this.held.values()) {
@@ -141,7 +148,7 @@ export class Peer {
     return deliveries
   }
 
-  /** Whether a forward with this number is new; the link may be another than that which carried the one before. */
+  /** Whether a forward is new. Numbers grow within an incarnation, across its links. */
   acceptForward(incarnation: string, number: number): boolean {
     if (this.lastForward?.incarnation !== incarnation) this.lastForward = { incarnation, number: 0 }
     if (number <= this.lastForward.number) return false

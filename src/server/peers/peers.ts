@@ -1,82 +1,65 @@
 import type { ServerAddress } from '../../protocol/messages.ts'
-import { type Context, log, type PeerMessageHandler, type PeerMessageSender, type StatusExchange } from '../context.ts'
-import type { LinkInput } from '../types.ts'
+import { type Context, log, type PeerMessageHandler, type StatusExchange, type UserObserver } from '../context.ts'
 import { Heartbeats } from './heartbeats.ts'
 import { InboundFrames } from './inbound-frames.ts'
 import { InboundLinks } from './inbound-links.ts'
 import { InboundPresence } from './inbound-presence.ts'
-import { Links } from './links.ts'
-import { Membership } from './membership.ts'
+import type { Links } from './links.ts'
+import type { Membership } from './membership.ts'
 import { OutboundLinks } from './outbound-links.ts'
-import { OutboundMessages } from './outbound-messages.ts'
+import type { OutboundMessages } from './outbound-messages.ts'
+import { OutboundPresence } from './outbound-presence.ts'
 import type { Peer } from './peer.ts'
 
-const REMOVED_REASON = 'it is of this mesh no more'
+const REMOVED_REASON = 'removed from the mesh'
 
-/** The other servers, as this one deals with them: who they are, the links both ways, what crosses those. */
+export interface PeersDependencies {
+  membership: Membership
+  links: Links
+  outboundMessages: OutboundMessages
+  users: UserObserver
+  messages: PeerMessageHandler
+  statuses: StatusExchange
+}
+
+/** The other servers of the mesh: membership, links in both directions, and the frames on them. */
 export class Peers {
   readonly #context: Context
   readonly #membership: Membership
   readonly #links: Links
   readonly #inboundPresence: InboundPresence
+  readonly #outboundPresence: OutboundPresence
   readonly #outboundMessages: OutboundMessages
-  readonly #inboundFrames: InboundFrames
-  readonly #outboundLinks: OutboundLinks
-  readonly #inboundLinks: InboundLinks
   readonly #heartbeats: Heartbeats
+  readonly outboundLinks: OutboundLinks
+  readonly inboundLinks: InboundLinks
+  readonly inboundFrames: InboundFrames
 
-  /** @param onPresenceChange marks a name whose connections changed somewhere */
-  constructor(context: Context, onPresenceChange: (name: string) => void) {
+  constructor(context: Context, { membership, links, outboundMessages, users, messages, statuses }: PeersDependencies) {
+    const inboundPresence = new InboundPresence(context, links, users)
+    const outboundPresence = new OutboundPresence(context, links, membership.peers)
     this.#context = context
-    this.#membership = new Membership(context)
-    this.#links = new Links(context)
-    this.#inboundPresence = new InboundPresence(context, onPresenceChange)
-    this.#outboundMessages = new OutboundMessages(context, this.#links, this.#membership.peers)
-    this.#inboundFrames = new InboundFrames(
-      context,
-      this.#links,
-      this.#membership,
-      this.#inboundPresence,
-      this.#outboundMessages,
-    )
-    this.#outboundLinks = new OutboundLinks(context, this.#links, this.#membership, this.#outboundMessages)
-    this.#inboundLinks = new InboundLinks(context, this.#links, this.#membership)
-    this.#heartbeats = new Heartbeats(
-      context,
-      this.#links,
-      this.#membership,
-      this.#inboundPresence,
-      this.#outboundMessages,
-    )
+    this.#membership = membership
+    this.#links = links
+    this.#inboundPresence = inboundPresence
+    this.#outboundPresence = outboundPresence
+    this.#outboundMessages = outboundMessages
+    this.#heartbeats = new Heartbeats(context, links, membership, inboundPresence, outboundMessages)
+    this.outboundLinks = new OutboundLinks(context, links, membership, outboundPresence, outboundMessages)
+    this.inboundLinks = new InboundLinks(context, links, membership)
+    this.inboundFrames = new InboundFrames(context, {
+      links,
+      membership,
+      inboundPresence,
+      outboundPresence,
+      outboundMessages,
+      users,
+      messages,
+      statuses,
+    })
   }
 
-  /** The way out for messages. */
-  get messageSender(): PeerMessageSender {
-    return this.#outboundMessages
-  }
-
-  /** Where messages from peers go. */
-  set messageHandler(handler: PeerMessageHandler) {
-    this.#inboundFrames.messageHandler = handler
-    this.#outboundMessages.messageHandler = handler
-  }
-
-  /** Who tells peers how this server stands, and hears it of them. */
-  set statusExchange(exchange: StatusExchange) {
-    this.#inboundFrames.statusExchange = exchange
-  }
-
-  /** All servers that this one knows as such. */
-  get distinctPeers(): Peer[] {
-    return this.#membership.distinctPeers
-  }
-
-  /** This server and all that it knows, for clients. */
-  get servers(): () => ServerAddress[] {
-    return this.#membership.servers
-  }
-
-  /** When the next beat is due. */
+  /** When the next heartbeat is due; monotonic ms. */
   get nextHeartbeatAt(): number {
     return this.#heartbeats.nextHeartbeatAt
   }
@@ -92,61 +75,48 @@ export class Peers {
     this.configure(this.#context.options.peers)
   }
 
-  /** The config's peers are these from now on: new ones are dialled, others dropped. */
+  /** Replaces the configured peers: dials new ones, and removes those that are no longer configured. */
   configure(configured: readonly ServerAddress[]): void {
     for (const peer of this.#membership.configure(configured)) {
       log(this.#context, { event: 'peer-removed', peer: peer.id })
-      this.#sayGoodbye(peer)
+      this.#sendGoodbye(peer)
       this.#removePeer(peer)
     }
     this.tick()
   }
 
-  /** Another server, of which this machine knows. */
+  /** Learns a server that the edge has discovered, and dials it. */
   learn(member: ServerAddress): void {
     this.#membership.learn(member)
     this.tick()
   }
 
-  handle(input: LinkInput): void {
-    switch (input.type) {
-      case 'dialled':
-        return this.#outboundLinks.handleDialled(input)
-      case 'dial-failed':
-        return this.#outboundLinks.handleDialFailed(input.peer, input.reason, input.code)
-      case 'accepted':
-        return this.#inboundLinks.accept(input)
-      case 'frame':
-        return this.#inboundFrames.handle(input.link, input.frame)
-      case 'link-closed':
-        return this.#links.handleClosed(input.link, input.reason)
-    }
-  }
-
-  /** Sends what this turn gathered. */
+  /** Sends the frames batched in this turn. Presence goes first: a sender must be known before its messages. */
   flush(): void {
+    this.#outboundPresence.flush()
     this.#outboundMessages.flush()
   }
 
   tick(): void {
     this.#heartbeats.tick()
-    this.#outboundLinks.tick()
+    this.outboundLinks.tick()
   }
 
-  /** After a stall of this process. */
+  /** Restarts all timeouts after a stall of this process. */
   resetTimeouts(): void {
     this.#heartbeats.resetTimeouts()
   }
 
+  /** Tells all peers that this server leaves. */
   goodbye(): void {
-    for (const peer of this.#membership.peers.values()) this.#sayGoodbye(peer)
+    for (const peer of this.#membership.peers.values()) this.#sendGoodbye(peer)
   }
 
-  #sayGoodbye({ outbound }: Peer): void {
+  #sendGoodbye({ outbound }: Peer): void {
     if (outbound.state === 'open') this.#links.send(outbound.link, { event: 'goodbye', payload: null })
   }
 
-  /** Ends both links of a peer, takes its users out of the roster, and forgets it. */
+  /** Closes both links of a peer, removes its users from the roster, and forgets it. */
   #removePeer(peer: Peer): void {
     if (peer.outbound.state === 'open') this.#links.close(peer.outbound.link, REMOVED_REASON)
     if (peer.inbound !== undefined) this.#links.close(peer.inbound.link, REMOVED_REASON)

@@ -60,7 +60,7 @@ describe('with a secret (HS256)', () => {
     const token = make('--user', 'Anna').stdout.trim()
     expect(await hello({ token })).toMatchObject({ ok: true, auth: 'token' })
     const other = await hello({ token }, 'Billy')
-    expect(other).toEqual({ ok: false, code: 'unauthorized', message: 'the token is of Anna, not of Billy' })
+    expect(other).toEqual({ ok: false, code: 'unauthorized', message: 'the token is for Anna, not for Billy' })
   })
 
   test('what the operator did not sign does not', async () => {
@@ -113,7 +113,7 @@ describe('with a secret (HS256)', () => {
     const carla = new Program('cli', args('Carla'), env)
     await carla.waitForExit()
     expect(carla.exitStatus?.code).toBe(1)
-    expect(carla.out).toBe('mesh-chat: this mesh knows its users by a token from its operator\n')
+    expect(carla.out).toBe('mesh-chat: this mesh requires a token from its operator\n')
   })
 
   test('a key that can be guessed, or that others can read, is none', () => {

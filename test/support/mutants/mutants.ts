@@ -34,8 +34,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a gap that a heartbeat reveals is not repaired',
-    file: 'src/server/peers/inbound-frames.ts',
-    from: 'if (peer.replica.isBehind(inbound.incarnation, frame.payload.seq)) this.#requestResync(peer, inbound)',
+    file: 'src/server/peers/inbound-presence.ts',
+    from: 'if (peer.replica.isBehind(inbound.incarnation, seq)) this.#requestResync(peer, inbound)',
     to: '',
   },
   {
@@ -120,13 +120,13 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'acknowledged too early: a written message counts as confirmed',
     file: 'src/server/router.ts',
     from: 'delivery?.expectAnswer()',
-    to: 'if (delivery !== undefined) delivery.delivered++',
+    to: 'delivery?.countDelivered()',
   },
   {
     name: 'acknowledged before every connection has answered',
-    file: 'src/server/router.ts',
-    from: 'if (delivery.isSettled || !delivery.isDone) return',
-    to: 'if (delivery.isSettled) return',
+    file: 'src/server/delivery.ts',
+    from: 'if (this.#pendingAnswers > 0) return\n',
+    to: '',
   },
   {
     name: 'confirmations are not counted',
@@ -137,8 +137,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'one message more than confirmed counts as confirmed',
     file: 'src/server/clients/connection.ts',
-    from: 'while (this.#confirmed < count &&',
-    to: 'while (this.#confirmed <= count &&',
+    from: 'while (this.#confirmedCount < count &&',
+    to: 'while (this.#confirmedCount <= count &&',
   },
   {
     name: 'a client continues its count of received messages on a new connection',

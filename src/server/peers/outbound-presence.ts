@@ -1,0 +1,42 @@
+import type { StreamPosition } from '../../protocol/frames.ts'
+import type { Context } from '../context.ts'
+import type { Links } from './links.ts'
+import type { Peer } from './peer.ts'
+
+/** Presence for peers: sends the stream of this server's own users on the links that it dialled. */
+export class OutboundPresence {
+  readonly #context: Context
+  readonly #links: Links
+  readonly #peers: ReadonlyMap<string, Peer>
+
+  constructor(context: Context, links: Links, peers: ReadonlyMap<string, Peer>) {
+    this.#context = context
+    this.#links = links
+    this.#peers = peers
+  }
+
+  /** Sends a new link what the peer is missing: nothing, the missed deltas, or a snapshot. */
+  sendCatchUp(link: number, holds: StreamPosition): void {
+    const { stream, directory } = this.#context
+    for (const payload of stream.catchUp(holds, directory.ownUsers())) {
+      this.#links.send(link, { event: 'presence', payload })
+    }
+  }
+
+  /** Answers a resync request. */
+  sendSnapshot(link: number): void {
+    const { stream, directory } = this.#context
+    for (const payload of stream.snapshot(directory.ownUsers())) this.#links.send(link, { event: 'presence', payload })
+  }
+
+  /** Sends this turn's changes to all peers. Carriers rely on all links getting the same object. */
+  flush(): void {
+    const { stream, directory } = this.#context
+    const deltas = stream.takeDeltas((name, connections) => directory.entry(name, connections))
+    if (deltas.length === 0) return
+    for (const { outbound } of this.#peers.values()) {
+      if (outbound.state !== 'open') continue
+      for (const payload of deltas) this.#links.send(outbound.link, { event: 'presence', payload })
+    }
+  }
+}

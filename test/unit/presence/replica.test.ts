@@ -1,0 +1,166 @@
+/** The copy of a peer's users. */
+import { expect, test } from 'vitest'
+import { Replica } from '../../../src/presence/replica.ts'
+import type { PresenceDelta, PresenceEntry, PresenceSnapshot } from '../../../src/protocol/frames.ts'
+
+const KEY = 'k'.repeat(43)
+const OTHER_KEY = 'o'.repeat(43)
+
+function snapshot(seq: number, users: PresenceEntry[], more = false, incarnation = 'a'): PresenceSnapshot {
+  return { type: 'snapshot', incarnation, seq, users, more }
+}
+
+function delta(seq: number, changes: PresenceEntry[], incarnation = 'a'): PresenceDelta {
+  return { type: 'delta', incarnation, seq, changes }
+}
+
+function replicaWith(...users: PresenceEntry[]): Replica {
+  const replica = new Replica()
+  replica.apply(snapshot(5, users))
+  return replica
+}
+
+test('a snapshot sets the position and reports the users as changes', () => {
+  const replica = new Replica()
+  expect(replica.apply(snapshot(5, [['Anna', 2]]))).toEqual({
+    outcome: 'applied',
+    replaced: true,
+    changes: [{ name: 'Anna', before: 0, now: 2 }],
+  })
+  expect([replica.incarnation, replica.seq, replica.size]).toEqual(['a', 5, 1])
+  expect(replica.connectionCount('Anna')).toBe(2)
+  expect(replica.connectionCount('Billy')).toBe(0)
+})
+
+test('a snapshot replaces the users, and reports only the difference', () => {
+  const replica = replicaWith(['Anna', 1], ['Billy', 1], ['Carla', 1])
+  const result = replica.apply(
+    snapshot(9, [
+      ['Billy', 2],
+      ['Carla', 1],
+      ['Dora', 1],
+    ]),
+  )
+  expect(result).toMatchObject({
+    changes: [
+      { name: 'Anna', before: 1, now: 0 },
+      { name: 'Billy', before: 1, now: 2 },
+      { name: 'Dora', before: 0, now: 1 },
+    ],
+  })
+  expect(replica.size).toBe(3)
+})
+
+test('an empty snapshot removes all users', () => {
+  const replica = replicaWith(['Anna', 1])
+  expect(replica.apply(snapshot(6, []))).toMatchObject({ changes: [{ name: 'Anna', before: 1, now: 0 }] })
+  expect(replica.size).toBe(0)
+})
+
+test('the next delta applies; 0 connections remove a user', () => {
+  const replica = replicaWith(['Anna', 1])
+  const result = replica.apply(
+    delta(6, [
+      ['Anna', 0],
+      ['Billy', 3],
+    ]),
+  )
+  expect(result).toEqual({
+    outcome: 'applied',
+    replaced: false,
+    changes: [
+      { name: 'Anna', before: 1, now: 0 },
+      { name: 'Billy', before: 0, now: 3 },
+    ],
+  })
+  expect([replica.seq, replica.size]).toEqual([6, 1])
+})
+
+test('a delta without effect is applied without changes', () => {
+  const replica = replicaWith(['Anna', 1])
+  expect(replica.apply(delta(6, [['Anna', 1]]))).toEqual({ outcome: 'applied', replaced: false, changes: [] })
+  expect(replica.seq).toBe(6)
+})
+
+test('a repeated delta changes nothing', () => {
+  const replica = replicaWith(['Anna', 1])
+  expect(replica.apply(delta(5, [['Anna', 7]]))).toEqual({ outcome: 'nothing-new' })
+  expect(replica.connectionCount('Anna')).toBe(1)
+})
+
+test.each([
+  ['after a missing one', delta(7, [['Anna', 0]])],
+  ['of another incarnation', delta(6, [['Anna', 0]], 'b')],
+])('a delta %s is a gap and changes nothing', (_, frame) => {
+  const replica = replicaWith(['Anna', 1])
+  expect(replica.apply(frame)).toEqual({ outcome: 'gap' })
+  expect([replica.seq, replica.connectionCount('Anna')]).toEqual([5, 1])
+})
+
+test('a delta before any snapshot is a gap', () => {
+  expect(new Replica().apply(delta(1, []))).toEqual({ outcome: 'gap' })
+})
+
+test('a snapshot in chunks applies with the last chunk', () => {
+  const replica = replicaWith(['Zoe', 1])
+  expect(replica.apply(snapshot(9, [['Anna', 1]], true))).toEqual({ outcome: 'nothing-new' })
+  expect([replica.seq, replica.connectionCount('Anna'), replica.connectionCount('Zoe')]).toEqual([5, 0, 1])
+  expect(replica.apply(snapshot(9, [['Billy', 1]]))).toMatchObject({ replaced: true })
+  expect([replica.seq, replica.connectionCount('Anna'), replica.connectionCount('Zoe')]).toEqual([9, 1, 0])
+})
+
+test('chunks of another snapshot replace an incomplete one', () => {
+  const replica = new Replica()
+  replica.apply(snapshot(9, [['Anna', 1]], true))
+  replica.apply(snapshot(10, [['Billy', 1]], true))
+  replica.apply(snapshot(10, [['Carla', 1]]))
+  expect([replica.size, replica.connectionCount('Anna'), replica.connectionCount('Billy')]).toEqual([2, 0, 1])
+})
+
+test('the size counts an incomplete snapshot, so that a limit stops it early', () => {
+  const replica = replicaWith(['Zoe', 1])
+  replica.apply(
+    snapshot(
+      9,
+      [
+        ['Anna', 1],
+        ['Billy', 1],
+      ],
+      true,
+    ),
+  )
+  expect(replica.size).toBe(2)
+})
+
+test('a heartbeat shows a gap by incarnation or position', () => {
+  const replica = replicaWith()
+  expect(replica.isBehind('a', 5)).toBe(false)
+  expect(replica.isBehind('a', 4)).toBe(false)
+  expect(replica.isBehind('a', 6)).toBe(true)
+  expect(replica.isBehind('b', 5)).toBe(true)
+  expect(new Replica().isBehind('a', 0)).toBe(true)
+})
+
+test('clear removes everything, reports the users, and forgets the position', () => {
+  const replica = replicaWith(['Anna', 2, KEY, 7])
+  replica.apply(snapshot(9, [['Billy', 1]], true))
+  expect(replica.clear()).toEqual([{ name: 'Anna', before: 2, now: 0 }])
+  expect([replica.size, replica.incarnation, replica.seq, replica.claim('Anna')]).toEqual([0, undefined, 0, undefined])
+  expect(replica.clear()).toEqual([])
+})
+
+test('a claim is set, changed and removed with its user', () => {
+  const replica = replicaWith(['Anna', 1, KEY, 7])
+  expect(replica.claim('Anna')).toEqual({ key: KEY, at: 7 })
+  expect(replica.apply(delta(6, [['Anna', 1, OTHER_KEY, 8]]))).toMatchObject({ changes: [{ name: 'Anna' }] })
+  expect(replica.claim('Anna')).toEqual({ key: OTHER_KEY, at: 8 })
+  replica.apply(delta(7, [['Anna', 0]]))
+  expect(replica.claim('Anna')).toBeUndefined()
+})
+
+test('a snapshot that only changes the key of a claim reports a change', () => {
+  const replica = replicaWith(['Anna', 1, KEY, 7])
+  expect(replica.apply(snapshot(9, [['Anna', 1, OTHER_KEY, 8]]))).toMatchObject({
+    changes: [{ name: 'Anna', before: 1, now: 1 }],
+  })
+})

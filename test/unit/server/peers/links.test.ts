@@ -1,0 +1,224 @@
+/** Links in both directions: handshakes, refusals, dials, and the frames that arrive. */
+import { describe, expect, test } from 'vitest'
+import type { ForwardedMessage } from '../../../../src/protocol/frames.ts'
+import { OWN_STATUS, RecordedPeers } from '../../../support/recorded-peers.ts'
+import { peerIdentity } from '../../../support/server-context.ts'
+
+function refusals(mesh: RecordedPeers): string[] {
+  return mesh.takeEffects().flatMap(one => (one.type === 'refuse' ? [one.code] : []))
+}
+
+describe('a peer that dials in', () => {
+  test('is accepted, and dialled back soon', () => {
+    const mesh = new RecordedPeers()
+    const link = mesh.acceptLink('two')
+    expect(mesh.takeEffects()).toEqual([{ type: 'accept', link, holds: { seq: 0 } }])
+    expect(mesh.membership.deadline).toBeLessThanOrEqual(mesh.context.now + 200)
+    mesh.advance(200)
+    expect(mesh.takeEffects()).toContainEqual({ type: 'dial', peer: 'two', url: 'http://two:1', id: 'two' })
+  })
+
+  test('replaces its own older link', () => {
+    const mesh = new RecordedPeers()
+    const [old, link] = [mesh.acceptLink('two'), mesh.acceptLink('two')]
+    expect(mesh.takeEffects()).toContainEqual(expect.objectContaining({ type: 'hang-up', link: old }))
+    expect([mesh.peer('two').inbound?.link, mesh.links.get(old)]).toEqual([link, undefined])
+  })
+
+  test.each([
+    ['another protocol', { protocol: 9 }, 'bad-handshake'],
+    ['another auth mode', { auth: 'key' as const }, 'other-auth'],
+    ['the id of this server', { id: 'server-1' }, 'id-held'],
+    ['the identity of this server', { id: 'server-1', incarnation: 'server-1#1' }, 'own-id'],
+  ])('with %s is refused', (_, more, code) => {
+    const mesh = new RecordedPeers()
+    const introduction = { ...peerIdentity('two'), ...more }
+    mesh.peers.inboundLinks.handleAccepted({ type: 'accepted', link: 1, introduction })
+    expect(refusals(mesh)).toEqual([code])
+  })
+
+  test('is refused while this server drains, or after its removal', () => {
+    const mesh = new RecordedPeers()
+    mesh.peers.configure([{ id: 'two', url: 'http://two:1' }])
+    mesh.peers.configure([])
+    mesh.acceptLink('two')
+    mesh.context.draining = true
+    mesh.acceptLink('three')
+    expect(refusals(mesh)).toEqual(['removed', 'draining'])
+  })
+})
+
+describe('a server with the id of a connected one', () => {
+  test('is refused as held, and accepted when the old link closes', () => {
+    const mesh = new RecordedPeers()
+    const link = mesh.acceptLink('two')
+    mesh.acceptLink('two', 'two#2')
+    expect(refusals(mesh)).toEqual(['id-held'])
+    mesh.links.handleClosed(link, 'cut')
+    mesh.acceptLink('two', 'two#2')
+    expect(refusals(mesh)).toEqual([])
+    expect(mesh.peer('two').inbound?.incarnation).toBe('two#2')
+  })
+
+  test('is refused as in use when the old one sends a frame 6 s later', () => {
+    const mesh = new RecordedPeers()
+    const link = mesh.acceptLink('two')
+    mesh.acceptLink('two', 'two#2')
+    mesh.context.now += 5_999
+    mesh.frame(link, { event: 'members', payload: [] })
+    mesh.acceptLink('two', 'two#2')
+    mesh.context.now += 1
+    mesh.frame(link, { event: 'members', payload: [] })
+    mesh.acceptLink('two', 'two#2')
+    expect(refusals(mesh)).toEqual(['id-held', 'id-held', 'id-in-use'])
+  })
+})
+
+describe('a dial', () => {
+  const failed = (peer: string, code?: 'id-in-use' | 'id-held') =>
+    ({ type: 'dial-failed', peer, reason: 'refused', ...(code === undefined ? {} : { code }) }) as const
+
+  test('that fails is repeated after a growing delay', () => {
+    const mesh = new RecordedPeers()
+    const delays: number[] = []
+    mesh.peers.configure([{ id: 'two', url: 'http://two:1' }])
+    for (let n = 0; n < 3; n++) {
+      expect(mesh.takeEffects()).toMatchObject([{ type: 'dial', peer: 'two' }])
+      mesh.peers.outboundLinks.handleDialFailed(failed('two'))
+      delays.push(mesh.peer('two').deadline - mesh.context.now)
+      mesh.advance(delays[n] ?? 0)
+    }
+    expect(delays).toEqual([175, 300, 550])
+  })
+
+  test('refused as held is repeated within a second', () => {
+    const mesh = new RecordedPeers()
+    mesh.peers.configure([{ id: 'two', url: 'http://two:1' }])
+    for (let n = 0; n < 6; n++) {
+      mesh.peers.outboundLinks.handleDialFailed(failed('two', 'id-held'))
+      const delay = mesh.peer('two').deadline - mesh.context.now
+      expect(delay).toBeLessThanOrEqual(1_000)
+      mesh.advance(delay)
+    }
+  })
+
+  test('refused as in use ends this server', () => {
+    const mesh = new RecordedPeers()
+    mesh.peers.configure([{ id: 'two', url: 'http://two:1' }])
+    mesh.peers.outboundLinks.handleDialFailed(failed('two', 'id-in-use'))
+    expect(mesh.takeEffects()).toContainEqual({
+      type: 'exit',
+      code: 1,
+      reason: expect.stringContaining('give this server a different id'),
+    })
+  })
+
+  test('that arrives at another server is closed, and that server is dialled by its id', () => {
+    const mesh = new RecordedPeers()
+    mesh.membership.addSeed('http://seed:1')
+    mesh.peers.tick()
+    expect(mesh.takeEffects()).toMatchObject([{ type: 'dial', peer: 'http://seed:1', id: undefined }])
+    const input = { type: 'dialled', peer: 'http://seed:1', link: 5, holds: { seq: 0 } } as const
+    mesh.peers.outboundLinks.handleDialled({ ...input, introduction: peerIdentity('two') })
+    expect(mesh.takeEffects()).toMatchObject([
+      { type: 'hang-up', link: 5 },
+      { type: 'dial', peer: 'two' },
+    ])
+  })
+
+  test('that was cancelled is closed when it succeeds', () => {
+    const mesh = new RecordedPeers()
+    const link = mesh.dialLink('two')
+    mesh.takeEffects()
+    const input = { type: 'dialled', peer: 'two', link: link + 1, holds: { seq: 0 } } as const
+    mesh.peers.outboundLinks.handleDialled({ ...input, introduction: peerIdentity('two') })
+    expect(mesh.takeEffects()).toMatchObject([{ type: 'hang-up', link: link + 1 }])
+  })
+
+  test('of a peer without a URL, or while this server drains, is not started', () => {
+    const mesh = new RecordedPeers()
+    mesh.membership.register({ id: 'two', incarnation: 'x', protocol: 2 })
+    mesh.membership.learn({ id: 'three', url: 'http://three:1' })
+    mesh.context.draining = true
+    mesh.advance(60_000)
+    expect(mesh.takeEffects()).toEqual([])
+  })
+})
+
+describe('a frame', () => {
+  test('on a link that is closed is ignored', () => {
+    const mesh = new RecordedPeers()
+    const link = mesh.acceptLink('two')
+    mesh.links.handleClosed(link, 'cut')
+    mesh.frame(link, { event: 'missed', payload: ['Anna'] })
+    expect(mesh.notifiedSiblings).toEqual([])
+  })
+
+  test('of an acceptor is ignored on a link that the peer dialled, and the other way round', () => {
+    const mesh = new RecordedPeers()
+    mesh.frame(mesh.acceptLink('two'), { event: 'status', payload: { number: 1, status: OWN_STATUS } })
+    mesh.frame(mesh.dialLink('two'), { event: 'missed', payload: ['Anna'] })
+    expect([mesh.statuses, mesh.notifiedSiblings]).toEqual([[], []])
+  })
+
+  test('with messages is delivered once per number, for users of the peer only', () => {
+    const mesh = new RecordedPeers()
+    const link = mesh.acceptLink('two')
+    mesh.snapshot(link, 1, [['Anna', 1]])
+    mesh.takeEffects()
+    const forward = (number: number, from: string): ForwardedMessage => [number, `m${number}`, 1, from, 'Billy', '']
+    mesh.frame(link, { event: 'forward', payload: [forward(1, 'Anna'), forward(2, 'Zoe')] })
+    mesh.frame(link, { event: 'forward', payload: [forward(1, 'Anna'), forward(3, 'Anna')] })
+    expect(mesh.forwarded.map(([number]) => number)).toEqual([1, 3])
+    mesh.peers.flush()
+    expect(mesh.takeSent(link)).toEqual([['fates', [[2, 0, true]]]])
+  })
+
+  test('with a relay is delivered if it comes from a user of the peer', () => {
+    const mesh = new RecordedPeers()
+    const link = mesh.acceptLink('two')
+    mesh.snapshot(link, 1, [['Anna', 1]])
+    const relay = (user: string, from: string) => ({ event: 'relay', payload: { user, from, body: 'x' } }) as const
+    mesh.frame(link, relay('Anna', 'two:1'))
+    mesh.frame(link, relay('Anna', 'three:1'))
+    mesh.frame(link, relay('Zoe', 'two:1'))
+    expect(mesh.relays).toEqual([{ user: 'Anna', from: 'two:1', body: 'x' }])
+  })
+
+  test('with users who missed messages notifies their siblings', () => {
+    const mesh = new RecordedPeers()
+    mesh.frame(mesh.acceptLink('two'), { event: 'missed', payload: ['Anna', 'Billy'] })
+    expect(mesh.notifiedSiblings).toEqual(['Anna', 'Billy'])
+  })
+
+  test('with members teaches them', () => {
+    const mesh = new RecordedPeers()
+    mesh.frame(mesh.acceptLink('two'), { event: 'members', payload: [{ id: 'three', url: 'http://three:1' }] })
+    expect([...mesh.membership.peers.keys()]).toEqual(['two', 'three'])
+  })
+
+  test('that asks for the status is answered, and an answer is passed on with its incarnation', () => {
+    const mesh = new RecordedPeers()
+    const inbound = mesh.acceptLink('two')
+    const outbound = mesh.dialLink('two')
+    mesh.takeEffects()
+    mesh.frame(inbound, { event: 'survey', payload: { number: 4 } })
+    const answer = { number: 4, status: OWN_STATUS }
+    expect(mesh.takeSent(inbound)).toEqual([['status', answer]])
+    mesh.frame(outbound, { event: 'status', payload: answer })
+    expect(mesh.statuses).toEqual([['two', 'two#1', answer]])
+  })
+})
+
+test('a link that was stable resets the back-off when it closes', () => {
+  const mesh = new RecordedPeers()
+  mesh.peers.configure([{ id: 'two', url: 'http://two:1' }])
+  const { backoff } = mesh.peer('two')
+  for (let n = 0; n < 4; n++) backoff.nextDelay()
+  mesh.links.handleClosed(mesh.dialLink('two'), 'cut')
+  expect(backoff.failures).toBe(5)
+  const link = mesh.dialLink('two')
+  mesh.context.now += 10_000
+  mesh.links.handleClosed(link, 'cut')
+  expect(backoff.failures).toBe(1)
+})

@@ -1,0 +1,135 @@
+/** What a server knows about one peer. */
+import { describe, expect, test } from 'vitest'
+import { Backoff } from '../../../../src/common/backoff.ts'
+import type { ForwardedMessage } from '../../../../src/protocol/frames.ts'
+import { Delivery } from '../../../../src/server/delivery.ts'
+import { Peer } from '../../../../src/server/peers/peer.ts'
+
+const peer = (url: string | undefined = 'http://two:1') => new Peer('two', url, new Backoff(() => 0), 1_000)
+const delivery = () => new Delivery({ kind: 'client', connection: 1, call: undefined }, 0, () => {})
+const frame = (number: number, from = 'Anna', to = 'Billy'): ForwardedMessage => [number, `m${number}`, 1, from, to, '']
+
+function setUsers(two: Peer, ...users: [string, number][]): void {
+  two.replica.apply({ type: 'snapshot', incarnation: 'x', seq: 1, users, more: false })
+}
+
+function open(two: Peer): void {
+  two.outbound = { state: 'open', link: 1, openedAt: 0, heardAt: 0, incarnation: 'x', rtt: undefined }
+}
+
+describe('speaks for', () => {
+  test('users that are connected to it, and no others', () => {
+    const two = peer()
+    setUsers(two, ['Anna', 1])
+    expect([two.speaksFor('Anna', 1_000), two.speaksFor('Billy', 1_000)]).toEqual([true, false])
+  })
+
+  test('users who left it for 10 s, and forgets them then', () => {
+    const two = peer()
+    two.recordUserChange('Anna', 1_000)
+    two.recordUserChange('Billy', 2_000)
+    expect(two.departedCount).toBe(2)
+    expect([two.speaksFor('Anna', 10_999), two.speaksFor('Anna', 11_000)]).toEqual([true, false])
+    two.forgetDeparted(10_999)
+    expect(two.departedCount).toBe(2)
+    two.forgetDeparted(11_000)
+    expect(two.departedCount).toBe(1)
+    two.forgetDeparted(12_000)
+    expect(two.departedCount).toBe(0)
+  })
+
+  test('a user who comes back, without counting as departed', () => {
+    const two = peer()
+    two.recordUserChange('Anna', 1_000)
+    setUsers(two, ['Anna', 1])
+    two.recordUserChange('Anna', 2_000)
+    expect([two.departedCount, two.speaksFor('Anna', 60_000)]).toEqual([0, true])
+  })
+
+  test('a limited number of departed users: the oldest is dropped', () => {
+    const two = peer()
+    for (let n = 0; n <= 100_000; n++) two.recordUserChange(`user ${n}`, 1_000)
+    expect(two.departedCount).toBe(100_000)
+    expect([two.speaksFor('user 0', 1_000), two.speaksFor('user 1', 1_000)]).toEqual([false, true])
+  })
+})
+
+describe('held messages', () => {
+  test('are batched if the link is open, and only held if it is not', () => {
+    const two = peer()
+    two.hold(frame(1), delivery())
+    expect([two.held.size, two.pendingForwards]).toEqual([1, []])
+    open(two)
+    two.hold(frame(2), delivery())
+    expect([two.held.size, two.pendingForwards]).toEqual([2, [frame(2)]])
+  })
+
+  test('make their deliveries wait for an answer', () => {
+    const one = delivery()
+    peer().hold(frame(1), one)
+    one.settleIfComplete()
+    expect(one.isSettled).toBe(false)
+  })
+
+  test('are dropped together; their users have missed a message', () => {
+    const two = peer()
+    open(two)
+    const [one, other] = [delivery(), delivery()]
+    two.hold(frame(1, 'Anna', 'Billy'), one)
+    two.hold(frame(2, 'Anna', 'Carla'), other)
+    expect(two.dropHeld()).toEqual([one, other])
+    expect([two.held.size, two.pendingForwards]).toEqual([0, []])
+    expect([...two.missedUsers]).toEqual(['Anna', 'Billy', 'Carla'])
+    expect(two.dropHeld()).toEqual([])
+  })
+
+  test('leave a limited number of users who missed one', () => {
+    const two = peer()
+    for (let n = 0; n < 10_001; n++) two.markMissed(`user ${n}`)
+    expect(two.missedUsers.size).toBe(10_000)
+  })
+})
+
+test('a forward is accepted once per incarnation', () => {
+  const two = peer()
+  expect([1, 2, 2, 1, 5].map(number => two.acceptForward('a', number))).toEqual([true, true, false, false, true])
+  expect([1, 1].map(number => two.acceptForward('b', number))).toEqual([true, false])
+})
+
+test('a peer without a URL is never due for a dial', () => {
+  expect(peer().deadline).toBe(1_000)
+  expect(new Peer('two', undefined, new Backoff(() => 0), 1_000).deadline).toBe(Number.POSITIVE_INFINITY)
+})
+
+test('the end of the grace period is a deadline, too', () => {
+  const two = peer()
+  two.usersExpireAt = 500
+  expect(two.deadline).toBe(500)
+  open(two)
+  expect(two.deadline).toBe(500)
+  two.usersExpireAt = Number.POSITIVE_INFINITY
+  expect(two.deadline).toBe(Number.POSITIVE_INFINITY)
+})
+
+test.each<[string, (two: Peer) => void]>([
+  [
+    'is configured',
+    two => {
+      two.configured = true
+    },
+  ],
+  [
+    'has an inbound link',
+    two => {
+      two.inbound = { link: 1, heardAt: 0, incarnation: 'x' }
+    },
+  ],
+  ['has an outbound link', open],
+  ['has users', two => setUsers(two, ['Anna', 1])],
+  ['has held messages', two => two.hold(frame(1), delivery())],
+])('a peer that %s is not idle', (_, change) => {
+  const two = peer()
+  expect(two.isIdle).toBe(true)
+  change(two)
+  expect(two.isIdle).toBe(false)
+})

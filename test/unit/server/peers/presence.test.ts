@@ -1,0 +1,199 @@
+/** Presence from peers into the replicas, and this server's presence to its peers. */
+import { describe, expect, test } from 'vitest'
+import { Delivery } from '../../../../src/server/delivery.ts'
+import { RecordedPeers } from '../../../support/recorded-peers.ts'
+import { addConnection } from '../../../support/server-context.ts'
+
+const resyncs = (sent: [string, unknown][]) => sent.filter(([event]) => event === 'resync').length
+const presence = (sent: [string, unknown][]) => sent.filter(([event]) => event === 'presence').map(([, frame]) => frame)
+
+describe('inbound', () => {
+  function setUp(limits = {}) {
+    const mesh = new RecordedPeers(limits)
+    const link = mesh.acceptLink('two')
+    mesh.takeEffects()
+    return { mesh, link, two: mesh.peer('two') }
+  }
+
+  test('each change of a user is reported', () => {
+    const { mesh, link } = setUp()
+    mesh.snapshot(link, 1, [
+      ['Anna', 1],
+      ['Billy', 1],
+    ])
+    mesh.delta(link, 2, [['Anna', 2]])
+    mesh.delta(link, 3, [['Anna', 0]])
+    expect(mesh.changedUsers).toEqual(['Anna', 'Billy', 'Anna', 'Anna'])
+    expect(mesh.context.directory.isOnline('Anna')).toBe(false)
+  })
+
+  test('presence of another incarnation than the link proved is ignored', () => {
+    const { mesh, link, two } = setUp()
+    mesh.snapshot(link, 1, [['Anna', 1]], 'two#2')
+    expect([two.replica.size, mesh.takeSent(link)]).toEqual([0, []])
+  })
+
+  test('after a gap, a resync is requested once per second', () => {
+    const { mesh, link } = setUp()
+    mesh.snapshot(link, 1, [])
+    mesh.delta(link, 3, [['Anna', 1]])
+    mesh.delta(link, 4, [['Anna', 1]])
+    expect(resyncs(mesh.takeSent(link))).toBe(1)
+    mesh.context.now += 1_000
+    mesh.delta(link, 5, [['Anna', 1]])
+    expect(resyncs(mesh.takeSent(link))).toBe(1)
+    mesh.snapshot(link, 5, [['Anna', 1]])
+    mesh.context.now += 1_000
+    mesh.delta(link, 6, [])
+    expect(resyncs(mesh.takeSent(link))).toBe(0)
+  })
+
+  test('a heartbeat that is ahead of the replica requests a resync', () => {
+    const { mesh, link } = setUp()
+    const beat = (seq: number) => mesh.frame(link, { event: 'beat', payload: { incarnation: 'two#1', seq } })
+    mesh.snapshot(link, 1, [])
+    beat(1)
+    expect(resyncs(mesh.takeSent(link))).toBe(0)
+    beat(2)
+    expect(resyncs(mesh.takeSent(link))).toBe(1)
+  })
+
+  test('more users than the limit close the link and leave none', () => {
+    const { mesh, link, two } = setUp({ usersPerPeer: 2 })
+    mesh.snapshot(link, 1, [
+      ['Anna', 1],
+      ['Billy', 1],
+    ])
+    expect(mesh.takeEffects()).toEqual([])
+    mesh.delta(link, 2, [['Carla', 1]])
+    expect(mesh.takeEffects()).toMatchObject([{ type: 'hang-up', link }])
+    expect([two.replica.size, two.inbound, mesh.links.get(link)]).toEqual([0, undefined, undefined])
+  })
+
+  test('a user who joined and left in one turn may have sent messages', () => {
+    const { mesh, link, two } = setUp()
+    mesh.snapshot(link, 1, [])
+    mesh.delta(link, 2, [['Anna', 0]])
+    expect(two.speaksFor('Anna', mesh.context.now)).toBe(true)
+    expect(mesh.changedUsers).toEqual([])
+  })
+
+  test('a goodbye removes the users at once', () => {
+    const { mesh, link, two } = setUp()
+    mesh.snapshot(link, 1, [['Anna', 1]])
+    mesh.frame(link, { event: 'goodbye', payload: null })
+    expect([two.replica.size, mesh.changedUsers]).toEqual([0, ['Anna', 'Anna']])
+  })
+
+  test('the claims of peers advance the clock', () => {
+    const { mesh, link } = setUp()
+    const at = mesh.context.wall + 500
+    mesh.snapshot(link, 1, [['Anna', 1, 'k'.repeat(43), at]])
+    expect(mesh.context.clock.tick(mesh.context.wall)).toBeGreaterThan(at)
+  })
+
+  test('a reconnecting peer learns the position of its stream', () => {
+    const { mesh, link } = setUp()
+    mesh.snapshot(link, 7, [['Anna', 1]])
+    mesh.acceptLink('two')
+    expect(mesh.takeEffects()).toContainEqual(
+      expect.objectContaining({ type: 'accept', holds: { incarnation: 'two#1', seq: 7 } }),
+    )
+  })
+
+  test('a new incarnation of a peer starts from nothing', () => {
+    const { mesh, link } = setUp()
+    mesh.snapshot(link, 7, [['Anna', 1]])
+    mesh.links.handleClosed(link, 'cut')
+    mesh.acceptLink('two', 'two#2')
+    expect(mesh.takeEffects()).toContainEqual(expect.objectContaining({ type: 'accept', holds: { seq: 0 } }))
+  })
+})
+
+describe('outbound', () => {
+  function setUp() {
+    const mesh = new RecordedPeers()
+    const join = (user: string) => {
+      addConnection(mesh.context, new Map(), 0, user)
+      mesh.context.stream.recordChange(user, mesh.context.directory.connectionsOf(user).length)
+    }
+    return { mesh, join }
+  }
+
+  const snapshot = (seq: number, users: unknown[]) => {
+    return { type: 'snapshot', incarnation: 'server-1#1', seq, users, more: false }
+  }
+  const delta = (seq: number, changes: unknown[]) => ({ type: 'delta', incarnation: 'server-1#1', seq, changes })
+
+  test('a new link gets a snapshot', () => {
+    const { mesh, join } = setUp()
+    join('Anna')
+    mesh.peers.flush()
+    const link = mesh.dialLink('two')
+    expect(presence(mesh.takeSent(link))).toEqual([snapshot(1, [['Anna', 1]])])
+  })
+
+  test('a new link to a peer that has an older position gets the deltas after it', () => {
+    const { mesh, join } = setUp()
+    for (const user of ['Anna', 'Billy']) {
+      join(user)
+      mesh.peers.flush()
+    }
+    const link = mesh.dialLink('two', { incarnation: 'server-1#1', seq: 1 })
+    expect(presence(mesh.takeSent(link))).toEqual([delta(2, [['Billy', 1]])])
+  })
+
+  test('the changes of a turn go to all links as one object', () => {
+    const { mesh, join } = setUp()
+    const links = [mesh.dialLink('two'), mesh.dialLink('three')]
+    mesh.takeEffects()
+    join('Anna')
+    join('Anna')
+    mesh.peers.flush()
+    const sent = mesh.takeEffects().filter(one => one.type === 'send')
+    expect(sent.map(({ link }) => link)).toEqual(links)
+    const [one, other] = sent.map(({ frame }) => frame.payload)
+    expect(one).toEqual(delta(1, [['Anna', 2]]))
+    expect(other).toBe(one)
+  })
+
+  test('without changes nothing is sent', () => {
+    const { mesh } = setUp()
+    const link = mesh.dialLink('two')
+    mesh.takeEffects()
+    mesh.peers.flush()
+    expect(mesh.takeSent(link)).toEqual([])
+  })
+
+  test('changes while no link is open are not lost', () => {
+    const { mesh, join } = setUp()
+    join('Anna')
+    mesh.peers.flush()
+    join('Billy')
+    const link = mesh.dialLink('two', { incarnation: 'server-1#1', seq: 0 })
+    mesh.peers.flush()
+    expect(presence(mesh.takeSent(link))).toEqual([delta(1, [['Anna', 1]]), delta(2, [['Billy', 1]])])
+  })
+
+  test('a resync request is answered with a snapshot', () => {
+    const { mesh, join } = setUp()
+    const link = mesh.dialLink('two')
+    join('Anna')
+    mesh.peers.flush()
+    mesh.takeEffects()
+    mesh.frame(link, { event: 'resync', payload: null })
+    expect(presence(mesh.takeSent(link))).toEqual([snapshot(1, [['Anna', 1]])])
+  })
+
+  test('a user is known before its message', () => {
+    const { mesh, join } = setUp()
+    const message = { id: 'm', at: 1, from: 'Anna', to: 'Billy', text: '' }
+    const origin = { kind: 'client', connection: 0, call: undefined } as const
+    const link = mesh.dialLink('two')
+    mesh.takeEffects()
+    mesh.outboundMessages.forward(['two'], message, new Delivery(origin, 0, () => {}))
+    join('Anna')
+    mesh.peers.flush()
+    expect(mesh.takeSent(link).map(([event]) => event)).toEqual(['presence', 'forward'])
+  })
+})
