@@ -7,6 +7,7 @@ import { seeded } from '../support/random.ts'
 import { ServerHarness } from '../support/server-harness.ts'
 import { PlainIdentity } from '../support/simulation/plain-identity.ts'
 import { type SimClient, SimMesh } from '../support/simulation/sim-mesh.ts'
+import { storedState } from '../support/stored-state.ts'
 
 const texts = (client: SimClient) => client.shown.map(({ text }) => text)
 
@@ -75,17 +76,20 @@ describe('a server that says it knows its users by keys', () => {
 
   /** What a client with a message for Billy does, when the server lets it in at once or asks for its key first. */
   function meets(auth: 'key' | undefined, asks: boolean): SessionEffect[] {
-    const session = new Session({
-      user: 'Anna',
-      client: 'x/1',
-      instance: 'x',
-      servers: ['https://evil'],
-      auth,
-      random: () => 0,
-    })
+    const session = new Session(
+      {
+        user: 'Anna',
+        client: 'x/1',
+        instance: 'x',
+        servers: ['https://evil'],
+        auth,
+        random: () => 0,
+      },
+      storedState({ keys: new Map([['Billy', new PlainIdentity('Billy').key]]) }),
+    )
     const effects: SessionEffect[] = []
     const step = (input: Parameters<Session['step']>[0]) => void effects.push(...session.step(input, 1_000, 1_000))
-    step({ type: 'start', history: [], outbox: [], keys: new Map([['Billy', new PlainIdentity('Billy').key]]) })
+    step({ type: 'start' })
     step({ type: 'request', request: { type: 'compose', to: 'Billy', text: 'for Billy only' } })
     step({ type: 'opened', dial: 1 })
     const challenge = { server: 'evil', connection: 'evil:1', nonce: 'n' }
@@ -95,7 +99,7 @@ describe('a server that says it knows its users by keys', () => {
   }
   const sent = (effects: SessionEffect[]) => effects.flatMap(one => (one.type === 'im' ? [one.message.text] : []))
   const isRefused = (effects: SessionEffect[]) =>
-    effects.some(one => one.type === 'tell' && one.event.type === 'connection' && one.event.state.phase === 'refused')
+    effects.some(one => one.type === 'event' && one.event.type === 'connection' && one.event.state.phase === 'refused')
 
   test('and asks for none, is told nothing in the clear', () => {
     for (const auth of ['key', undefined] as const) {
@@ -114,7 +118,7 @@ describe('the servers that a server tells of', () => {
   function tries(given: string, told: string[], tries: number): string[] {
     const random = seeded(3)
     const options = { user: 'Anna', client: 'x/1', instance: 'x', servers: [given], random }
-    const session = new Session(options)
+    const session = new Session(options, storedState())
     const urls: string[] = []
     let dial = 0
     let now = 1_000
@@ -125,7 +129,7 @@ describe('the servers that a server tells of', () => {
         dial = effect.dial
       }
     }
-    step({ type: 'start', history: [], outbox: [] })
+    step({ type: 'start' })
     for (let n = 0; n < tries; n++) {
       const servers = told.map((url, at) => ({ id: `s${at}`, url: url.replace('N', `${n * told.length + at}`) }))
       const roster = { version: 1, users: [] }

@@ -149,7 +149,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no dedupe in the client',
     file: 'src/client/history/message-log.ts',
-    from: 'if (this.#known.has(key) || this.#isArchived(message)) return false',
+    from: 'if (this.#recentKeys.has(key) || this.#isArchived(message)) return false',
     to: '',
   },
   {
@@ -167,43 +167,43 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a client's own clock is trusted once it was corrected",
     file: 'src/client/context.ts',
-    from: 'offset === undefined ? wall : now + offset',
+    from: 'clockOffset === undefined ? wall : now + clockOffset',
     to: 'wall',
   },
   {
     name: 'what was under way is forgotten on fail-over',
     file: 'src/client/message-sender.ts',
-    from: "for (const message of this.#outbox.recall()) this.#progress(message, { state: 'waiting', reason: 'offline' })",
+    from: "for (const message of this.#outbox.requeueInFlight())\n      this.#emitProgress(message, { state: 'waiting', reason: 'offline' })",
     to: '',
   },
   {
     name: 'what is held is not on disk',
     file: 'src/client/message-sender.ts',
-    from: "effects.push({ type: 'hold', message })",
+    from: "effects.push({ type: 'store-pending', message })",
     to: '',
   },
   {
     name: 'what was held and not stored is missing from the history',
     file: 'src/client/message-sender.ts',
-    from: "this.#receiving.learn(message, 'history')",
-    to: "if (this.#context.log.add(message)) tell(this.#context, { type: 'message', message, origin: 'history' })",
+    from: "this.#store.add(message, 'history')",
+    to: "if (this.#store.log.add(message)) emit(this.#context, { type: 'message', message, origin: 'history' })",
   },
   {
     name: 'a message is let go though its recipient was offline',
     file: 'src/client/outbox.ts',
-    from: 'if (fate.unconfirmed !== true && fate.delivered > 0) {',
-    to: 'if (fate.unconfirmed !== true) {',
+    from: 'if (!isUnconfirmed && fate.delivered > 0) {',
+    to: 'if (!isUnconfirmed) {',
   },
   {
     name: 'what waits for a recipient does not go out when they come',
     file: 'src/client/outbox.ts',
-    from: 'if (entry.message.to === user) entry.goesAt = at',
+    from: 'if (entry.message.to === user) entry.nextAttemptAt = at',
     to: 'void user, entry',
   },
   {
     name: 'a client dials the same dead server for ever',
     file: 'src/client/connection.ts',
-    from: 'url: this.#other(phase.url), retryAt',
+    from: 'url: this.#pickOtherServer(phase.url), retryAt',
     to: 'url: phase.url, retryAt',
   },
   {
@@ -215,7 +215,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'siblings are never compared',
     file: 'src/client/history/siblings.ts',
-    from: 'if (connections > 1) this.#compareSoon(COMPARE_SPREAD_MS)',
+    from: 'if (connections > 1) this.#scheduleCompare(COMPARE_SPREAD_MS)',
     to: '',
   },
   {
