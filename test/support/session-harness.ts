@@ -99,6 +99,11 @@ export class SessionHarness {
     answer: Partial<Extract<IdentifyResponse, { ok: true }>> = {},
   ): SessionEffect[] {
     this.step({ type: 'opened', dial: this.dial })
+    return this.accept(users, answer)
+  }
+
+  /** The server's answer to the identification. */
+  accept(users: readonly string[], answer: Partial<Extract<IdentifyResponse, { ok: true }>> = {}): SessionEffect[] {
     return this.step({
       type: 'identified',
       dial: this.dial,
