@@ -124,7 +124,7 @@ function parseConfig(file: string, text: string): Config {
   const ids = servers.map(server => server.id)
   const duplicate = ids.find((id, at) => ids.indexOf(id) !== at)
   if (duplicate !== undefined)
-    throw new ConfigError(`${file}: servers: the id ${duplicate} is used twice; give each server its own id`)
+    throw new ConfigError(`${file}: servers: id ${duplicate} is used twice; give each server its own id`)
   return {
     file,
     servers,
