@@ -17,7 +17,7 @@ const CONNECT_TIMEOUT_MS = 3_000
 /** Most server URLs kept: the configured ones and the latest announced ones. */
 const MAX_SERVERS = 1_000
 
-/** `openedAt`: when the identification was sent, for the round-trip time. All times are monotonic ms. */
+/** `openedAt`: when the connection was opened, for the round-trip time. All times are monotonic ms. */
 type Phase =
   | { name: 'idle' | 'closed' | 'refused' }
   | { name: 'connecting'; dial: number; url: string; deadline: number; openedAt: number }
@@ -27,7 +27,7 @@ type Phase =
 /** The answer to a successful identification. */
 type IdentifySuccess = Extract<IdentifyResponse, { ok: true }>
 
-/** Called when a connection is identified, and when it is lost. */
+/** Called when a connection is identified, and when one is lost or could not be made. */
 interface ConnectionHooks {
   onOnline(answer: IdentifySuccess): void
   onLost(): void

@@ -49,7 +49,7 @@ export interface StoredState {
 }
 
 /** Inputs that concern one connection, `dial`. A session drops those of an earlier connection. */
-export type ConnectionInput =
+type ConnectionInput =
   | { type: 'opened'; dial: number }
   | { type: 'closed'; dial: number; reason: string }
   | { type: 'identified'; dial: number; answer: IdentifyResponse }

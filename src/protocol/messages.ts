@@ -190,7 +190,7 @@ export const relayBodySchema = z.unknown().refine(body => typeof body === 'strin
 export const relayRequestSchema = z.object({ to: connectionAddressSchema.optional(), body: relayBodySchema })
 
 function fitsPacket(body: string): boolean {
-  // A UTF-16 unit takes at most three bytes, six if it is escaped: only a long body has to be measured.
+  // A UTF-16 unit takes at most three bytes, six if it is escaped: measure long bodies only.
   return body.length * 6 < MAX_PACKET_BYTES || utf8Length(JSON.stringify(body)) < MAX_PACKET_BYTES - 10_000
 }
 

@@ -35,7 +35,7 @@ export class KnownKeys {
     return this.#keyring.signChallenge(challenge)
   }
 
-  /** The text of a message as it is sent, or why the message has to wait. */
+  /** The text to send for a message, or why the message has to wait. */
   seal(message: Message): SealResult {
     return this.#keyring === undefined ? { text: message.text } : this.#keyring.seal(message)
   }

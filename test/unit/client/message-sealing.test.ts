@@ -23,7 +23,7 @@ describe('sealing', () => {
     expect('text' in sealed ? parseSealedText(sealed.text) : undefined).toMatchObject({ from: anna.key, to: billy.key })
   })
 
-  test("a message to oneself is sealed with one's own key", () => {
+  test("a message to this user is sealed with this user's key", () => {
     const sealed = keyringOf().seal(messageOf({ from: 'Anna', to: 'Anna' }))
     expect('text' in sealed ? parseSealedText(sealed.text)?.to : undefined).toBe(anna.key)
   })

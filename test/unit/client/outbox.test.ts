@@ -136,6 +136,13 @@ test('C8: after a disconnect everything is due at once, and the messages in flig
   expect(idsOf(outbox.takeDue(20))).toEqual(['1', '2'])
 })
 
+test('C9: after a disconnect, 64 messages can be in flight again', () => {
+  const outbox = outboxWith(...Array.from({ length: 100 }, (_, at) => `${at}`))
+  outbox.takeDue(0)
+  outbox.requeueInFlight()
+  expect(outbox.takeDue(0)).toHaveLength(64)
+})
+
 test('a disconnect ends the pause of a rate limit', () => {
   const outbox = outboxWith('1')
   outbox.takeDue(0)
