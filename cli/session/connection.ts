@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { io, type Socket } from 'socket.io-client'
 import * as z from 'zod'
 import type { SessionEvent } from '../../src/client/events.ts'
-import type { Archive } from '../../src/client/history/message-log.ts'
+import { type Archive, NO_ARCHIVE } from '../../src/client/history/message-log.ts'
 import { siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
@@ -75,8 +75,13 @@ export function openSession(
   storage: MessageStorage,
   listener: (event: SessionEvent) => void,
 ): (input: Extract<SessionInput, { type: 'request' }>['request']) => void {
-  const session = new Session(options)
   const { keys } = options
+  const session = new Session(options, {
+    history: [],
+    archive: storage.archive ?? NO_ARCHIVE,
+    outbox: storage.held,
+    keys: keys?.knownKeys() ?? new Map(),
+  })
   /** The user's key, once a server has asked for it. */
   let sealer: Sealer | undefined
   let socket: Socket | undefined
@@ -166,10 +171,10 @@ export function openSession(
       step({ type: 'identified', dial, answer })
     })
 
-  const identify = ({ dial, hello }: Extract<SessionEffect, { type: 'identify' }>) => {
-    const emit = () => void socket?.emit('identify', { ...hello, packed: true }, handleIdentified(dial))
+  const identify = ({ dial, request }: Extract<SessionEffect, { type: 'identify' }>) => {
+    const emit = () => void socket?.emit('identify', { ...request, packed: true }, handleIdentified(dial))
     if (sendAuth === undefined) return emit()
-    sendAuth({ identify: { ...hello, packed: true } })
+    sendAuth({ identify: { ...request, packed: true } })
     sendAuth = undefined
     socket?.once('connect', () => {
       fallbackTimer = setTimeout(emit, IDENTIFY_FALLBACK_MS)
@@ -226,17 +231,17 @@ export function openSession(
       }
       case 'store':
         return storage.store(effect.message)
-      case 'hold':
+      case 'store-pending':
         return storage.hold(effect.message)
-      case 'release':
+      case 'remove-pending':
         return storage.release(effect.id)
-      case 'tell':
-        listener(effect.event)
+      case 'event':
+        return listener(effect.event)
+      default:
+        effect satisfies never
     }
   }
 
-  const { archive, held } = storage
-  const known = keys === undefined ? {} : { keys: keys.knownKeys() }
-  step({ type: 'start', history: [], ...(archive === undefined ? {} : { archive }), outbox: held, ...known })
+  step({ type: 'start' })
   return request => step({ type: 'request', request })
 }

@@ -12,27 +12,28 @@ import type { ConnectionState } from './events.ts'
 import type { Identity } from './keys/keyring.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
 
-/** How long a dial and the identification may take before the next server is tried, ms. */
+/** Time limit for connecting and identifying before the next server is tried, ms. */
 const CONNECT_TIMEOUT_MS = 3_000
-/** Servers that are known at most: of those that were told, the latest. */
+/** Most server URLs kept: the configured ones and the latest announced ones. */
 const MAX_SERVERS = 1_000
 
+/** `openedAt`: when the connection was opened, for the round-trip time. All times are monotonic ms. */
 type Phase =
   | { name: 'idle' | 'closed' | 'refused' }
   | { name: 'connecting'; dial: number; url: string; deadline: number; openedAt: number }
   | { name: 'online'; dial: number; url: string; since: number }
   | { name: 'waiting'; url: string; retryAt: number }
 
-/** A server's answer to one whom it takes. */
+/** The answer to a successful identification. */
 type IdentifySuccess = Extract<IdentifyResponse, { ok: true }>
 
-/** What begins and ends with a connection. */
+/** Called when a connection is identified, and when one is lost or could not be made. */
 interface ConnectionHooks {
   onOnline(answer: IdentifySuccess): void
   onLost(): void
 }
 
-/** The one connection of this client: dialled, identified, lost, and then dialled to another server. */
+/** The one connection of this client: it is dialled, identified, lost, and then dialled to another server. */
 export class Connection {
   readonly #context: Context
   readonly #keys: KnownKeys
@@ -51,7 +52,7 @@ export class Connection {
     this.#backoff = new Backoff(random, 400, 5_000)
   }
 
-  /** The number of the connection that there is, or that is being made. */
+  /** The number of the current connection, dialling or online. */
   get dial(): number | undefined {
     return this.#phase.name === 'connecting' || this.#phase.name === 'online' ? this.#phase.dial : undefined
   }
@@ -88,17 +89,17 @@ export class Connection {
       effects.push({ type: 'prove', dial: phase.dial, challenge })
       return
     }
-    // A mesh that asked for a key once does not do without.
+    // Once a server of the mesh has asked for a key, the others must require keys too.
     const auth = this.#keys.isEnabled ? 'key' : options.auth
     if (auth !== undefined && (answer.auth ?? 'open') !== auth) {
-      const why = `${phase.url} does not know its users by keys, and ${options.user} has one: it could read and forge messages`
-      return this.handleRefused('unauthorized', `${why}; if that is as it should be, give --insecure`)
+      const why = `${phase.url} does not use keys but ${options.user} has one: this server could read and forge messages`
+      return this.handleRefused('unauthorized', `${why}; to connect anyway, use --insecure`)
     }
-    // Without this user's key nothing would be sealed, and what comes would be taken as it is.
+    // Without this user's key, messages would be sent unsealed and accepted unverified.
     if (answer.auth === 'key' && !this.#keys.isEnabled) {
-      return this.handleRefused('unauthorized', `${phase.url} says that it knows its users by keys, and asked for none`)
+      return this.handleRefused('unauthorized', `${phase.url} is in key mode but asked for no key; use another server`)
     }
-    // The server's clock as of now: half of the round trip has passed since it told it.
+    // `time` is half of a round trip old.
     this.#context.clockOffset = answer.time + (now - phase.openedAt) / 2 - now
     this.#setPhase({ name: 'online', dial: phase.dial, url: phase.url, since: now })
     this.#addServers(answer.servers)
@@ -106,19 +107,19 @@ export class Connection {
     this.#hooks.onOnline(answer)
   }
 
-  /** Identifies with this user's key. */
+  /** Identifies with this user's key, in answer to a challenge. */
   identifyWithKey(identity: Identity, challenge: Challenge): void {
     this.#identify(this.#keys.signChallenge(identity, challenge))
   }
 
-  /** No server will take this user. */
+  /** Ends the session: no server would accept this user. */
   handleRefused(code: ErrorCode, message: string): void {
     this.#hangUp()
     this.#setPhase({ name: 'refused' })
     this.#emitState({ phase: 'refused', code, message })
   }
 
-  /** The connection is no more, or was never made: on to another server. */
+  /** The connection is lost or could not be made: schedules an attempt at another server. */
   failover(reason: string): void {
     const phase = this.#phase
     if (phase.name !== 'connecting' && phase.name !== 'online') return
@@ -131,7 +132,7 @@ export class Connection {
     this.#emitState({ phase: 'waiting', reason, retryAt: wall + retryAt - now, attempt: this.#backoff.failures })
   }
 
-  /** The server shuts down, and names others. */
+  /** The server drains and names others. */
   handleMove(servers: readonly ServerAddress[]): void {
     this.#addServers(servers)
     this.failover('the server is shutting down')
@@ -164,7 +165,7 @@ export class Connection {
     this.#context.effects.push({
       type: 'identify',
       dial: this.#phase.dial,
-      hello: {
+      request: {
         user,
         client,
         protocol: PROTOCOL_VERSION,
@@ -175,7 +176,7 @@ export class Connection {
     })
   }
 
-  /** A server other than that at `url`, by chance, so that a dead server's clients spread. */
+  /** A random server other than `url`, so that the clients of a dead server spread. */
   #pickOtherServer(url: string): string {
     const others = this.#urls.filter(other => other !== url)
     return others[Math.floor(this.#context.options.random() * others.length)] ?? url
@@ -183,7 +184,7 @@ export class Connection {
 
   #addServers(servers: readonly ServerAddress[]): void {
     const configured = this.#context.options.servers
-    // Nobody who was given encrypted servers only goes to others because a server says so.
+    // A server must not be able to downgrade a client whose configured servers are all encrypted.
     const encrypted = configured.every(isEncrypted)
     const announced = servers.map(server => server.url).filter(url => !encrypted || isEncrypted(url))
     this.#urls = [...new Set([...configured, ...announced, ...this.#urls])].slice(0, MAX_SERVERS)

@@ -1,56 +1,50 @@
 import type { Message } from '../protocol/messages.ts'
 import { Confirmations } from './confirmations.ts'
-import { type Context, emit, serverTime } from './context.ts'
-import { type Archive, MessageLog } from './history/message-log.ts'
+import { type Context, emit } from './context.ts'
+import type { MessageStore } from './history/message-store.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
+import type { MessageSender } from './message-sender.ts'
 
-/** Stands before a message of a user whose key is not the one that was known, also when that is long ago. */
+/** Prefix of a message that is signed with a key other than the known key of its sender. It stays in the history. */
 const CHANGED_KEY_PREFIX = '[signed with another key than before] '
 
-/** The way of messages to this client: confirmed, opened where they are sealed, and each taken in once. */
+/** Receives messages from the server: confirms them, opens sealed ones, and stores each once. */
 export class MessageReceiver {
   readonly #context: Context
   readonly #keys: KnownKeys
+  readonly #sender: MessageSender
+  readonly #store: MessageStore
   #confirmations = new Confirmations()
 
-  constructor(context: Context, keys: KnownKeys) {
+  constructor(context: Context, keys: KnownKeys, sender: MessageSender, store: MessageStore) {
     this.#context = context
     this.#keys = keys
+    this.#sender = sender
+    this.#store = store
   }
 
-  /** When `confirm` is due, monotonic ms. */
+  /** When `sendConfirmation` is due, monotonic ms. */
   get deadline(): number {
     return this.#confirmations.deadline
   }
 
-  /** @param history is told; `archive` is not */
-  start(history: readonly Message[], archive: Archive | undefined): void {
-    const context = this.#context
-    context.log = new MessageLog(archive)
-    context.clock.observe(context.log.lastAt, context.wall)
-    for (const message of history) {
-      context.clock.observe(message.at, context.wall)
-      if (context.log.add(message)) emit(context, { type: 'message', message, origin: 'history' })
-    }
-  }
-
-  /** A connection begins: messages are counted anew. */
+  /** Messages are counted per connection. */
   onConnected(): void {
     this.#confirmations = new Confirmations()
   }
 
-  /** A message from a server. */
   handleMessage(message: Message): void {
+    const { from } = message
     this.#confirmations.receive(this.#isOwnCopy(message), this.#context.now)
     const opened = this.#keys.open(message)
-    if (opened === undefined) return void this.addMessage(message, 'live')
-    if (opened.state === 'forged') return emit(this.#context, { type: 'forged', from: message.from })
-    this.#keys.observeKey(message.from, opened.key)
+    if (opened.state === 'forged') return emit(this.#context, { type: 'forged', from })
+    if (opened.state === 'plain') return void this.#store.add(message, 'live')
+    if (this.#keys.observeKey(from, opened.key)) this.#sender.sendWaiting(from)
     const prefix = opened.state === 'changed' ? CHANGED_KEY_PREFIX : ''
-    this.addMessage({ ...message, text: `${prefix}${opened.text}` }, 'live')
+    this.#store.add({ ...message, text: `${prefix}${opened.text}` }, 'live')
   }
 
-  /** Confirms what was received, if that is due. */
+  /** Confirms the received messages, if that is due. */
   sendConfirmation(): void {
     const { onlineConnection, effects, now } = this.#context
     if (onlineConnection === undefined) return
@@ -58,19 +52,7 @@ export class MessageReceiver {
     if (count !== undefined) effects.push({ type: 'got', dial: onlineConnection, count })
   }
 
-  /** Takes in a message, once per id: stores and tells it. Whether it is new. */
-  addMessage(message: Message, origin: 'composed' | 'live' | 'history'): boolean {
-    const { clock, log, effects } = this.#context
-    const { id, at, from, to, text } = message
-    clock.observe(at, serverTime(this.#context))
-    const plain: Message = { id, at, from, to, text }
-    if (!log.add(plain)) return false
-    effects.push({ type: 'store', message: plain })
-    emit(this.#context, { type: 'message', message: plain, origin })
-    return true
-  }
-
-  /** Whether a message is this user's own, come back for this connection to show. */
+  /** Whether a message is the copy of an own message, sent from another of the user's connections or returned to this one. */
   #isOwnCopy({ from, to }: Message): boolean {
     const { user } = this.#context.options
     return from === user && to !== user

@@ -2,53 +2,55 @@ import type { Fate, Message } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
 import { type Context, emit, serverTime } from './context.ts'
 import type { Progress } from './events.ts'
+import type { MessageStore } from './history/message-store.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
-import type { MessageReceiver } from './message-receiver.ts'
-import { Outbox } from './outbox.ts'
+import { MAX_PENDING_MESSAGES, Outbox } from './outbox.ts'
 import type { RosterCopy } from './roster-copy.ts'
 
-/** A key that a server did not tell is asked for again after this long, ms. */
+/** Delay before messages to an online user are retried when no key holds the name, ms. */
 const KEY_RETRY_MS = 1_000
-/** Whose a name is, is asked again after this long, ms, while something waits for another key. */
+/** Interval of key requests while a message waits for its recipient's key, ms. */
 const CHANGED_KEY_RECHECK_MS = 10_000
 
-/** The way of this client's own messages: composed, held, sent, and let go once their fates are known. */
+const OUTBOX_FULL = `${MAX_PENDING_MESSAGES} messages are waiting to be delivered; try again when some are`
+
+/** Sends this client's own messages and holds each until it is confirmed or rejected. */
 export class MessageSender {
   readonly #context: Context
   readonly #keys: KnownKeys
   readonly #roster: RosterCopy
-  readonly #receiver: MessageReceiver
+  readonly #store: MessageStore
   readonly #outbox = new Outbox()
   #composedCount = 0
 
-  constructor(context: Context, keys: KnownKeys, roster: RosterCopy, receiver: MessageReceiver) {
+  constructor(context: Context, keys: KnownKeys, roster: RosterCopy, store: MessageStore) {
     this.#context = context
     this.#keys = keys
     this.#roster = roster
-    this.#receiver = receiver
+    this.#store = store
   }
 
-  /** When `send` has something, or the server's answer is overdue; monotonic ms. */
+  /** When `send` has something to send or `hasOverdue` becomes true, monotonic ms. */
   get deadline(): number {
     return this.#outbox.deadline
   }
 
-  /** Whether the server left a message without an answer for too long. */
+  /** Whether the server has not answered a message in time. */
   get hasOverdue(): boolean {
     return this.#outbox.hasOverdue(this.#context.now)
   }
 
-  /** The messages that wait for their recipients. */
+  /** The messages that are not confirmed yet. */
   get pendingMessages(): Message[] {
     return this.#outbox.messages()
   }
 
-  /** @param held by an earlier run of the program */
-  start(held: readonly Message[]): void {
-    for (const message of held) {
+  /** Takes over the unconfirmed messages of earlier runs. */
+  start(pending: readonly Message[]): void {
+    for (const message of pending) {
       this.#outbox.add(message)
-      // New where the program died after it held the message and before it stored it.
-      this.#receiver.addMessage(message, 'history')
+      // It is new if the program was killed between `store-pending` and `store`.
+      this.#store.add(message, 'history')
       this.#emitProgress(message, { state: 'waiting', reason: 'offline' })
     }
   }
@@ -60,18 +62,16 @@ export class MessageSender {
     const id = `${options.instance}.${(++this.#composedCount).toString(36)}`
     const at = clock.tick(serverTime(this.#context))
     const message: Message = { id, at, from: options.user, to: name.value, text }
-    if (this.#outbox.isFull) {
-      const why = 'too many messages wait for their recipients; this one is not sent'
-      return this.#emitProgress(message, { state: 'refused', code: 'outbox-full', message: why })
-    }
+    if (this.#outbox.isFull)
+      return this.#emitProgress(message, { state: 'refused', code: 'outbox-full', message: OUTBOX_FULL })
     this.#outbox.add(message)
-    effects.push({ type: 'hold', message })
-    this.#receiver.addMessage(message, 'composed')
+    effects.push({ type: 'store-pending', message })
+    this.#store.add(message, 'composed')
     this.#emitProgress(message, { state: 'waiting', reason: 'offline' })
     this.send()
   }
 
-  /** Sends what is due. */
+  /** Sends the messages that are due. */
   send(): void {
     const { onlineConnection, effects, now } = this.#context
     if (onlineConnection === undefined) return
@@ -86,54 +86,62 @@ export class MessageSender {
     }
   }
 
-  /** A server tells what became of a message. */
+  /** Handles the delivery result of a message. */
   handleFate(id: string, fate: Fate): void {
     const { effects, now } = this.#context
     const to = this.#outbox.get(id)?.to
     if (to === undefined) return
-    const answered = this.#outbox.handleFate(id, fate, this.#roster.has(to), now)
-    if (answered === undefined) return
-    if (answered.done) effects.push({ type: 'release', id })
-    emit(this.#context, { type: 'progress', id, to, progress: answered.progress })
-    // Online, and nobody there could read it: the name may have passed to another key.
-    if (fate.ok && fate.delivered === 0 && this.#roster.has(to)) this.#keys.requestKey(to)
+    const result = this.#outbox.handleFate(id, fate, this.#roster.has(to), now)
+    if (result === undefined) return
+    if (result.done) effects.push({ type: 'remove-pending', id })
+    emit(this.#context, { type: 'progress', id, to, progress: result.progress })
+    // The recipient is online but no connection could read it: another key may hold the name now.
+    if (fate.ok && fate.delivered === 0 && this.#roster.has(to)) this.#requestKey(to)
     this.send()
   }
 
-  /** A server says which key holds a recipient's name; undefined: none does. */
+  /** Handles the answer to a key request; undefined: no key holds the name. */
   handleKeyHolder(user: string, key: string | undefined): void {
     this.#keys.finishRequest(user)
-    if (key !== undefined) return this.#keys.observeKey(user, key)
-    // Nobody does: what is for them goes out when they come online, should that not be just now.
+    if (key !== undefined) {
+      if (this.#keys.observeKey(user, key)) this.sendWaiting(user)
+      return
+    }
+    // Offline: messages to the user are sent when the user comes online. Online: the user may have just connected.
     if (this.#roster.has(user)) this.#outbox.reschedule(user, this.#context.now + KEY_RETRY_MS)
   }
 
-  /** What waits for a user can go out. */
+  /** Sends the messages that wait for a user's key. */
   sendWaiting(user: string): void {
     this.#outbox.reschedule(user)
     this.send()
   }
 
-  /** Users came online. */
+  /** Sends the messages that wait for users who came online. */
   handleJoined(users: readonly string[]): void {
     for (const user of users) this.#outbox.reschedule(user)
     if (users.length > 0) this.send()
   }
 
-  /** The connection is gone: what was under way waits again. */
   onDisconnected(): void {
     for (const message of this.#outbox.requeueInFlight())
       this.#emitProgress(message, { state: 'waiting', reason: 'offline' })
   }
 
-  /** A message waits for its recipient's key, or for the person to trust another. */
+  /** Holds a message until its recipient's key is known, or a changed key is trusted. */
   #defer(message: Message, waits: 'for-key' | 'key-changed'): void {
     const isOnline = this.#roster.has(message.to)
-    // A name that stays online may pass back to the key that was known.
+    // The known key may hold the name again while the name stays online.
     this.#outbox.defer(message.id, isOnline ? this.#context.now + CHANGED_KEY_RECHECK_MS : Number.POSITIVE_INFINITY)
     const reason = waits === 'key-changed' ? waits : isOnline ? 'unconfirmed' : 'recipient-offline'
     this.#emitProgress(message, { state: 'waiting', reason })
-    if (isOnline) this.#keys.requestKey(message.to)
+    if (isOnline) this.#requestKey(message.to)
+  }
+
+  #requestKey(user: string): void {
+    const { onlineConnection, effects } = this.#context
+    if (onlineConnection !== undefined && this.#keys.startRequest(user))
+      effects.push({ type: 'ask-key', dial: onlineConnection, user })
   }
 
   #emitProgress({ id, to }: Message, progress: Progress): void {

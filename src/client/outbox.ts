@@ -2,34 +2,34 @@ import { compareMessages } from '../common/hybrid-clock.ts'
 import type { Fate, Message } from '../protocol/messages.ts'
 import type { Progress } from './events.ts'
 
-/** First wait before a message without a clean answer goes out again, ms; doubles up to the cap. */
+/** First delay before an unconfirmed message is sent again, ms; it doubles up to the maximum. */
 const RETRY_BASE_MS = 1_000
 const RETRY_MAX_MS = 60_000
-/** A server that has not told a message's fate after this long, ms, does not live: its own patience is shorter. */
+/** A server that has not answered a message after this time, ms, is dead: a server answers within 5 s. */
 const RESPONSE_TIMEOUT_MS = 8_000
-/** Messages under way at once: the rest wait their turn here instead of in a socket's buffer. */
+/** Messages in flight at once: the rest wait in the outbox instead of in a socket's buffer. */
 const MAX_IN_FLIGHT = 64
 
-/** Messages held at most: past it a new one is refused to its composer. */
-const MAX_PENDING_MESSAGES = 10_000
+/** Most messages in the outbox. A further one is rejected with `outbox-full`. */
+export const MAX_PENDING_MESSAGES = 10_000
 
 interface Entry {
   message: Message
-  /** Under way since, monotonic ms; undefined while it waits. */
+  /** Sent at, monotonic ms; undefined while it is not in flight. */
   sentAt: number | undefined
-  /** When it may go out; Infinity: when its recipient comes online. */
+  /** When it may be sent; Infinity: when its recipient comes online. */
   nextAttemptAt: number
   attempts: number
 }
 
 /**
- * The messages that this client holds until a client of their recipient has confirmed them. Each goes out again, with
- * the same id, when the server is back, when its recipient comes online, or after a doubling wait.
+ * The messages that a client of their recipient has not confirmed yet. Each is sent again, with the same id, when the
+ * client is online again, when its recipient comes online, or after a doubling delay.
  */
 export class Outbox {
   #entries = new Map<string, Entry>()
   #inFlight = 0
-  /** Nothing goes out before: the server asked to wait. */
+  /** Nothing is sent before this time: the server asked to slow down. */
   #pausedUntil = 0
 
   messages(): Message[] {
@@ -48,7 +48,7 @@ export class Outbox {
     this.#entries.set(message.id, { message, sentAt: undefined, nextAttemptAt: 0, attempts: 0 })
   }
 
-  /** When `take` or `overdue` may have something, monotonic ms. */
+  /** When `takeDue` or `hasOverdue` may have a result, monotonic ms. */
   get deadline(): number {
     let deadline = Number.POSITIVE_INFINITY
     for (const { sentAt, nextAttemptAt } of this.#entries.values()) {
@@ -58,7 +58,7 @@ export class Outbox {
     return deadline
   }
 
-  /** The messages that are due now; they count as under way. */
+  /** Returns the messages to send now and marks them as in flight. */
   takeDue(now: number): Message[] {
     const due: Message[] = []
     if (now < this.#pausedUntil) return due
@@ -73,14 +73,14 @@ export class Outbox {
     return due
   }
 
-  /** Whether a server left a message without an answer for too long. */
+  /** Whether a server has not answered a message in time. */
   hasOverdue(now: number): boolean {
     for (const { sentAt } of this.#entries.values())
       if (sentAt !== undefined && now - sentAt >= RESPONSE_TIMEOUT_MS) return true
     return false
   }
 
-  /** The connection is gone: everything under way waits again. Answers with what did. */
+  /** Marks everything in flight as not sent, after a disconnect. Returns those messages. */
   requeueInFlight(): Message[] {
     const requeued: Message[] = []
     for (const entry of this.#entries.values()) {
@@ -93,7 +93,7 @@ export class Outbox {
     return requeued
   }
 
-  /** A message that was taken cannot go out now: it waits, until a time unless something wakes it before. */
+  /** Takes back a message that `takeDue` returned and that cannot be sent before `until`, unless it is rescheduled. */
   defer(id: string, until: number): void {
     const entry = this.#entries.get(id)
     if (entry?.sentAt === undefined) return
@@ -103,12 +103,12 @@ export class Outbox {
     this.#inFlight--
   }
 
-  /** A user came online: what waits for it goes out, now or at a later time. */
+  /** Makes the messages to a user due at a time, monotonic ms. */
   reschedule(user: string, at = 0): void {
     for (const entry of this.#entries.values()) if (entry.message.to === user) entry.nextAttemptAt = at
   }
 
-  /** Takes the answer to a message. Undefined for one that is not under way. */
+  /** Applies a delivery result. Returns undefined for a message that is not in flight. */
   handleFate(
     id: string,
     fate: Fate,
@@ -119,7 +119,6 @@ export class Outbox {
     if (entry?.sentAt === undefined) return undefined
     entry.sentAt = undefined
     this.#inFlight--
-    const retryAt = now + Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** Math.min(entry.attempts - 1, 10))
     if (!fate.ok) {
       const { code, message, retryAfter } = fate
       if (retryAfter !== undefined || code === 'draining' || code === 'not-identified') {
@@ -130,14 +129,16 @@ export class Outbox {
       this.#entries.delete(id)
       return { done: true, progress: { state: 'refused', code, message } }
     }
-    if (fate.unconfirmed !== true && fate.delivered > 0) {
+    const isUnconfirmed = fate.unconfirmed === true
+    if (!isUnconfirmed && fate.delivered > 0) {
       this.#entries.delete(id)
       return { done: true, progress: { state: 'delivered', connections: fate.delivered } }
     }
-    // Somebody did not answer, or the recipient came online just now: again later. Else when it comes online.
-    entry.nextAttemptAt = fate.unconfirmed === true || isRecipientOnline ? retryAt : Number.POSITIVE_INFINITY
+    // Retry if a connection did not confirm or the recipient has just come online; else wait until it comes online.
+    const retryAt = now + Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** Math.min(entry.attempts - 1, 10))
+    entry.nextAttemptAt = isUnconfirmed || isRecipientOnline ? retryAt : Number.POSITIVE_INFINITY
     if (fate.delivered > 0) return { done: false, progress: { state: 'delivered', connections: fate.delivered } }
-    const reason = isRecipientOnline || fate.unconfirmed === true ? 'unconfirmed' : 'recipient-offline'
+    const reason = isRecipientOnline || isUnconfirmed ? 'unconfirmed' : 'recipient-offline'
     return { done: false, progress: { state: 'waiting', reason } }
   }
 }

@@ -2,21 +2,18 @@ import { SortedNames } from '../common/sorted-names.ts'
 import type { Connections, RosterDelta, RosterSnapshot } from '../protocol/messages.ts'
 import { type Context, emit } from './context.ts'
 
-/** The roster as a server tells it, whole and then by its changes: who is online, and how often. */
+/** The client's copy of the roster and of the connection counts. */
 export class RosterCopy {
   readonly #context: Context
-  readonly #onJoined: (users: readonly string[]) => void
   readonly #names = new SortedNames()
-  /** Names with another number of connections than one. */
+  /** Users with more than one connection. */
   readonly connectionCounts = new Map<string, number>()
   #version = 0
-  /** Whether the whole was asked for and has not come yet. */
+  /** Whether a snapshot was requested and has not arrived yet. */
   #snapshotRequested = false
 
-  /** @param onJoined hears who came online */
-  constructor(context: Context, onJoined: (users: readonly string[]) => void) {
+  constructor(context: Context) {
     this.#context = context
-    this.#onJoined = onJoined
   }
 
   /** The names online in the whole mesh, sorted. */
@@ -28,48 +25,47 @@ export class RosterCopy {
     return this.#names.has(user)
   }
 
-  /** A connection begins. */
-  onConnected(snapshot: RosterSnapshot, connections: Connections): void {
-    this.applySnapshot(snapshot)
+  /** Applies the first snapshot of a connection. Returns who came online. */
+  onConnected(snapshot: RosterSnapshot, connections: Connections): string[] {
+    const joined = this.applySnapshot(snapshot)
     this.connectionCounts.clear()
     this.applyConnectionCounts(connections)
+    return joined
   }
 
-  applyDelta({ version, joined, left }: RosterDelta): void {
+  /** Applies a delta; requests a snapshot if one before it is missing. Returns who came online. */
+  applyDelta({ version, joined, left }: RosterDelta): string[] {
     const { onlineConnection, effects } = this.#context
-    if (onlineConnection === undefined || version <= this.#version) return
+    if (onlineConnection === undefined || version <= this.#version) return []
     if (version > this.#version + 1) {
       if (!this.#snapshotRequested) effects.push({ type: 'ask-roster', dial: onlineConnection })
       this.#snapshotRequested = true
-      return
+      return []
     }
     this.#version = version
-    const came = joined.filter(name => this.#names.add(name))
-    const went = left.filter(name => this.#names.delete(name))
-    this.#emitChange(came, went)
+    const added = joined.filter(name => this.#names.add(name))
+    const removed = left.filter(name => this.#names.delete(name))
+    emit(this.#context, { type: 'roster', users: this.#names, joined: added, left: removed })
+    return added
   }
 
-  applySnapshot({ version, users }: RosterSnapshot): void {
+  /** Replaces the roster. Returns who came online. */
+  applySnapshot({ version, users }: RosterSnapshot): string[] {
     this.#snapshotRequested = false
     this.#version = version
     const joined = users.filter(name => !this.#names.has(name))
-    const now = new Set(users)
-    const left = this.#names.toArray().filter(name => !now.has(name))
+    const current = new Set(users)
+    const left = this.#names.toArray().filter(name => !current.has(name))
     this.#names.reset(users)
-    this.#emitChange(joined, left)
+    emit(this.#context, { type: 'roster', users: this.#names, joined, left })
+    return joined
   }
 
-  /** How many connections names have now. */
   applyConnectionCounts(changes: Connections): void {
     for (const [name, connections] of changes) {
       if (connections > 1) this.connectionCounts.set(name, connections)
       else this.connectionCounts.delete(name)
     }
     emit(this.#context, { type: 'connections', connections: this.connectionCounts })
-  }
-
-  #emitChange(joined: string[], left: string[]): void {
-    emit(this.#context, { type: 'roster', users: this.#names, joined, left })
-    this.#onJoined(joined)
   }
 }

@@ -3,48 +3,51 @@ import type { Message } from '../protocol/messages.ts'
 import { Connection } from './connection.ts'
 import type { Context } from './context.ts'
 import type { SessionRequest } from './events.ts'
-import { MessageLog } from './history/message-log.ts'
+import { MessageStore } from './history/message-store.ts'
 import { Siblings } from './history/siblings.ts'
 import { KnownKeys } from './keys/known-keys.ts'
 import { MessageReceiver } from './message-receiver.ts'
 import { MessageSender } from './message-sender.ts'
 import { RosterCopy } from './roster-copy.ts'
-import type { SessionEffect, SessionInput, SessionOptions } from './types.ts'
+import type { SessionEffect, SessionInput, SessionOptions, StoredState } from './types.ts'
 
 /**
- * A client's side of the mesh as a state machine: one connection at a time to one of the servers, an outbox, the
- * roster, and all messages once. `step` takes what happened and the time, and answers with what is to be done.
+ * A client session as a state machine: one connection at a time to one of the servers, an outbox, the roster, and each
+ * message once. `step` takes an input and the time, and returns the effects to perform, in order.
  */
 export class Session {
   readonly #context: Context
+  readonly #stored: StoredState
+  readonly #store: MessageStore
   readonly #roster: RosterCopy
   readonly #keys: KnownKeys
-  readonly #receiver: MessageReceiver
   readonly #sender: MessageSender
+  readonly #receiver: MessageReceiver
   readonly #siblings: Siblings
   readonly #connection: Connection
 
-  constructor(options: SessionOptions) {
+  constructor(options: SessionOptions, stored: StoredState) {
     this.#context = {
       options,
       clock: new HybridClock(),
-      log: new MessageLog(),
       onlineConnection: undefined,
       clockOffset: undefined,
       now: 0,
       wall: 0,
       effects: [],
     }
-    this.#roster = new RosterCopy(this.#context, users => this.#sender.handleJoined(users))
-    this.#keys = new KnownKeys(this.#context, user => this.#sender.sendWaiting(user))
-    this.#receiver = new MessageReceiver(this.#context, this.#keys)
-    this.#sender = new MessageSender(this.#context, this.#keys, this.#roster, this.#receiver)
-    this.#siblings = new Siblings(this.#context, this.#receiver)
+    this.#stored = stored
+    this.#store = new MessageStore(this.#context, stored.archive)
+    this.#roster = new RosterCopy(this.#context)
+    this.#keys = new KnownKeys(this.#context, stored.keys)
+    this.#sender = new MessageSender(this.#context, this.#keys, this.#roster, this.#store)
+    this.#receiver = new MessageReceiver(this.#context, this.#keys, this.#sender, this.#store)
+    this.#siblings = new Siblings(this.#context, this.#store)
     this.#connection = new Connection(this.#context, this.#keys, {
       onOnline: ({ roster, connections = [] }) => {
         this.#receiver.onConnected()
         this.#siblings.onConnected()
-        this.#roster.onConnected(roster, connections)
+        this.#sender.handleJoined(this.#roster.onConnected(roster, connections))
         this.#sender.send()
       },
       onLost: () => {
@@ -60,17 +63,17 @@ export class Session {
     return Math.min(this.#receiver.deadline, this.#sender.deadline, this.#siblings.deadline)
   }
 
-  /** Whether something waits for the end of this turn. */
+  /** Whether the caller must step `flush` at the end of this event-loop turn. */
   get needsFlush(): boolean {
     return this.#context.onlineConnection !== undefined && this.#receiver.deadline <= this.#context.now
   }
 
-  /** All messages that this client holds, in order. */
+  /** All messages of this client, in order. */
   get messages(): Message[] {
-    return this.#context.log.between(0)
+    return this.#store.log.between(0)
   }
 
-  /** The messages that wait for their recipients. */
+  /** The messages that are not confirmed yet. */
   get pendingMessages(): Message[] {
     return this.#sender.pendingMessages
   }
@@ -80,7 +83,7 @@ export class Session {
     return this.#roster.names
   }
 
-  /** Names with another number of connections than one. */
+  /** Users with more than one connection. */
   get connectionCounts(): ReadonlyMap<string, number> {
     return this.#roster.connectionCounts
   }
@@ -99,10 +102,11 @@ export class Session {
   }
 
   #handle(input: SessionInput): void {
+    // Inputs of an earlier connection arrive late; drop them.
     if ('dial' in input && input.dial !== this.#connection.dial) return
     switch (input.type) {
       case 'start':
-        return this.#start(input)
+        return this.#start()
       case 'request':
         return this.#handleRequest(input.request)
       case 'opened':
@@ -124,9 +128,9 @@ export class Session {
       case 'key':
         return this.#sender.handleKeyHolder(input.user, input.key)
       case 'roster':
-        return this.#roster.applyDelta(input.delta)
+        return this.#sender.handleJoined(this.#roster.applyDelta(input.delta))
       case 'roster-snapshot':
-        return this.#roster.applySnapshot(input.snapshot)
+        return this.#sender.handleJoined(this.#roster.applySnapshot(input.snapshot))
       case 'connections':
         return this.#roster.applyConnectionCounts(input.changes)
       case 'siblings':
@@ -137,13 +141,14 @@ export class Session {
         return this.#receiver.sendConfirmation()
       case 'tick':
         return this.#tick()
+      default:
+        input satisfies never
     }
   }
 
-  #start({ history, archive, outbox, keys }: Extract<SessionInput, { type: 'start' }>): void {
-    if (keys !== undefined) this.#keys.load(keys)
-    this.#receiver.start(history, archive)
-    this.#sender.start(outbox)
+  #start(): void {
+    this.#store.load(this.#stored.history)
+    this.#sender.start(this.#stored.outbox)
     this.#connection.start()
   }
 
@@ -155,9 +160,12 @@ export class Session {
       case 'read':
         return this.#siblings.markRead(request.thread, request.at)
       case 'trust':
-        return this.#keys.trust(request.user)
+        if (this.#keys.trust(request.user)) this.#sender.sendWaiting(request.user)
+        return
       case 'close':
         return this.#connection.close()
+      default:
+        request satisfies never
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * A client's session as a state machine: what comes in, what goes out. The edge numbers connections; every payload was
- * parsed there.
+ * Inputs and effects of a client session. The caller numbers connections (`dial`) and parses every payload before it
+ * becomes an input.
  */
 import type { AuthMode, Challenge } from '../protocol/credentials.ts'
 import type {
@@ -24,37 +24,40 @@ export interface SessionOptions {
   user: string
   /** Name and version of the program. */
   client: string
-  /** Random, unique to this run of the program: its messages' ids begin with it. */
+  /** Random, unique to this run of the program: the prefix of its message ids. */
   instance: string
-  /** URLs of servers, in the order in which to try them first. */
+  /** Server URLs, in the order to try them first. */
   servers: readonly string[]
-  /** What the mesh's operator has signed, if that is how it knows its users. */
+  /** The JWT for servers with `auth: token`. */
   token?: string | undefined
-  /** How the server has to know its users; undefined: as it likes. */
+  /** The auth mode that a server must have; undefined: any. */
   auth?: AuthMode | undefined
   /** Random numbers in [0, 1). */
   random: () => number
 }
 
-/** `dial` numbers a connection: what comes late from an old one is told apart. */
-export type SessionInput =
-  /** What the disk has: messages that are told, an archive that is not, what waits, and the keys of users. */
-  | {
-      type: 'start'
-      history: readonly Message[]
-      archive?: Archive
-      outbox: readonly Message[]
-      keys?: ReadonlyMap<string, string>
-    }
-  | { type: 'request'; request: SessionRequest }
+/** What earlier runs of the program left on disk. */
+export interface StoredState {
+  /** Messages to emit as `message` events at the start. */
+  readonly history: readonly Message[]
+  /** Stored messages that are not emitted, read on demand. */
+  readonly archive: Archive
+  /** Messages that are not confirmed yet. */
+  readonly outbox: readonly Message[]
+  /** Public keys of other users, by name. */
+  readonly keys: ReadonlyMap<string, string>
+}
+
+/** Inputs that concern one connection, `dial`. A session drops those of an earlier connection. */
+type ConnectionInput =
   | { type: 'opened'; dial: number }
   | { type: 'closed'; dial: number; reason: string }
   | { type: 'identified'; dial: number; answer: IdentifyResponse }
-  /** This user's key, asked for by `prove`. */
+  /** This user's key, in answer to the effect `prove`. */
   | { type: 'identity'; dial: number; identity: Identity; challenge: Challenge }
-  /** There is none, and none can be made. */
+  /** The user's key cannot be loaded or created. */
   | { type: 'no-identity'; dial: number; reason: string }
-  /** The key that holds a name now; undefined: none does. */
+  /** The key that currently holds a name; undefined: none. */
   | { type: 'key'; dial: number; user: string; key: string | undefined }
   | { type: 'im'; dial: number; message: DeliveredMessage }
   | { type: 'fate'; dial: number; id: string; fate: Fate }
@@ -64,26 +67,33 @@ export type SessionInput =
   | { type: 'siblings'; dial: number; connections: number }
   | { type: 'relay'; dial: number; from: string; frame: SiblingFrame }
   | { type: 'move'; dial: number; servers: readonly ServerAddress[] }
-  /** Ends a turn of the event loop in which `gathered` became true. */
+
+export type SessionInput =
+  | { type: 'start' }
+  | { type: 'request'; request: SessionRequest }
+  | ConnectionInput
+  /** The end of an event-loop turn in which `needsFlush` became true. */
   | { type: 'flush' }
   | { type: 'tick' }
 
 export type SessionEffect =
   | { type: 'dial'; dial: number; url: string }
   | { type: 'hang-up'; dial: number }
-  | { type: 'identify'; dial: number; hello: IdentifyRequest }
-  /** Load this user's key, or make it. */
+  | { type: 'identify'; dial: number; request: IdentifyRequest }
+  /** Load or create this user's key, then answer with `identity` or `no-identity`. */
   | { type: 'prove'; dial: number; challenge: Challenge }
   | { type: 'ask-key'; dial: number; user: string }
   | { type: 'im'; dial: number; message: ComposedMessage }
   | { type: 'got'; dial: number; count: number }
   | { type: 'ask-roster'; dial: number }
   | { type: 'relay'; dial: number; to: string | undefined; frame: SiblingFrame }
-  /** Keep on disk, before anything after this effect is done: a message for the history, … */
+  // The next four must be on disk before any later effect is performed.
+  /** Add a message to the history. */
   | { type: 'store'; message: Message }
-  /** … a message of one's own that is held, and that it is not any more. */
-  | { type: 'hold'; message: Message }
-  | { type: 'release'; id: string }
-  /** … whose a key is, from now on. */
+  /** Keep an own message until it is confirmed or rejected. */
+  | { type: 'store-pending'; message: Message }
+  /** The message is confirmed or rejected. */
+  | { type: 'remove-pending'; id: string }
+  /** Remember a user's public key. */
   | { type: 'pin'; user: string; key: string }
-  | { type: 'tell'; event: SessionEvent }
+  | { type: 'event'; event: SessionEvent }

@@ -1,20 +1,20 @@
 /**
- * Completion in bash, zsh and fish, from a program's own commands and options. Both programs print theirs; nothing runs
- * when somebody presses Tab, so it is as fast as the shell.
+ * Shell completion for bash, zsh and fish, generated from a program's commands and options. Both programs print a
+ * script; Tab does not start the program, so completion is as fast as the shell.
  */
 
-/** An option as the programs' library for command lines has it. */
+/** An option, as declared with Commander. */
 interface DeclaredOption {
   readonly flags: string
   readonly short?: string | undefined
   readonly long?: string | undefined
   readonly description: string
-  /** Whether a value has to follow. */
+  /** Whether it requires a value. */
   readonly required: boolean
   readonly argChoices?: readonly string[] | undefined
 }
 
-/** A command likewise. */
+/** A command, as declared with Commander. */
 export interface DeclaredCommand {
   name(): string
   description(): string
@@ -26,27 +26,27 @@ export interface DeclaredCommand {
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 export type Shell = (typeof SHELLS)[number]
 
-/** A word that may stand somewhere, and what it means. */
+/** A candidate word and its description. */
 interface Word {
   text: string
-  means: string
+  description: string
 }
 
-/** What an option wants behind it: one of some words, a file, or what nobody can know here. */
+/** Completion of an option's value: one of some words, a file, or nothing to suggest. */
 type ValueCompletion = readonly string[] | 'file' | 'anything'
 
-/** A place on the command line: behind the program's name and these commands. */
+/** A position on the command line: after the program's name and the commands of `path`. */
 interface CommandNode {
-  /** Commands, joined by blanks; empty for the program itself. */
+  /** Commands, separated by spaces; empty for the program itself. */
   path: string
   commands: Word[]
   words: Word[]
   options: Word[]
-  /** Flag → what is to follow it. */
+  /** Flag → completion of its value. */
   values: Map<string, ValueCompletion>
 }
 
-/** The script that teaches a shell to complete a program's command line. */
+/** The completion script of a program for a shell. */
 export function completionScript(shell: Shell, program: DeclaredCommand): string {
   const name = program.name()
   const nodes = collectNodes(program, [])
@@ -60,13 +60,13 @@ function collectNodes(command: DeclaredCommand, path: readonly string[]): Comman
   for (const option of [...command.options, help]) {
     for (const text of [option.long, option.short]) {
       if (text === undefined) continue
-      options.push({ text, means: option.description })
+      options.push({ text, description: option.description })
       if (option.required) values.set(text, valueCompletion(option))
     }
   }
-  const commands = command.commands.map(one => ({ text: one.name(), means: one.description() }))
+  const commands = command.commands.map(one => ({ text: one.name(), description: one.description() }))
   const words = command.registeredArguments.flatMap(({ argChoices = [] }) =>
-    argChoices.map(text => ({ text, means: '' })),
+    argChoices.map(text => ({ text, description: '' })),
   )
   const here = { path: path.join(' '), commands, words, options, values }
   return [here, ...command.commands.flatMap(one => collectNodes(one, [...path, one.name()]))]
@@ -77,11 +77,11 @@ function valueCompletion({ flags, argChoices }: DeclaredOption): ValueCompletion
   return /<file>/.test(flags) ? 'file' : 'anything'
 }
 
-/** For bash and zsh alike: quotes a text, and the patterns of a `case`. */
+/** Quotes a text for bash and zsh. */
 const shellQuote = (text: string) => `'${text.replaceAll("'", String.raw`'\''`)}'`
 const casePattern = ({ path }: CommandNode, word: string) => shellQuote(`${path}:${word}`)
 
-/** Which words lead deeper, and behind which flags a value stands that leads nowhere. */
+/** A loop that finds the current command: it skips the values of options and follows subcommands. */
 function walkScript(nodes: readonly CommandNode[], wordList: string): string[] {
   const lines = nodes.flatMap(node => [
     ...[...node.values.keys()].map(flag => `      ${casePattern(node, flag)}) skip=1 ;;`),
@@ -120,7 +120,7 @@ function bash(name: string, identifier: string, nodes: readonly CommandNode[]): 
     `_${identifier}() {`,
     `  local IFS=$' \\t\\n' cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD - 1]}`,
     "  local at='' skip='' word options='' words=''",
-    '  # What stands behind --option= is a word of its own here.',
+    '  # Bash splits --option=value into three words.',
     `  if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=\${COMP_WORDS[COMP_CWORD - 2]}; fi`,
     ...walkScript(nodes, `"\${COMP_WORDS[@]:1:COMP_CWORD-1}"`),
     '  case "$at:$prev" in',
@@ -137,9 +137,9 @@ function bash(name: string, identifier: string, nodes: readonly CommandNode[]): 
 }
 
 function zsh(name: string, identifier: string, nodes: readonly CommandNode[]): string {
-  // In a word, a colon ends it and begins what it means.
-  const described = ({ text, means }: Word) =>
-    shellQuote(`${text.replaceAll(':', String.raw`\:`)}${means === '' ? '' : `:${means}`}`)
+  // `_describe` separates word and description by a colon.
+  const described = ({ text, description }: Word) =>
+    shellQuote(`${text.replaceAll(':', String.raw`\:`)}${description === '' ? '' : `:${description}`}`)
   const values = nodes.flatMap(node =>
     [...node.values].map(([flag, value]) => {
       const words =
@@ -153,7 +153,7 @@ function zsh(name: string, identifier: string, nodes: readonly CommandNode[]): s
   })
   return [
     `#compdef ${name}`,
-    `# Completion of ${name} for zsh. Load it in ~/.zshrc, behind compinit, with:  source <(${name} completion zsh)`,
+    `# Completion of ${name} for zsh. Load it in ~/.zshrc, after compinit, with:  source <(${name} completion zsh)`,
     `_${identifier}() {`,
     '  local at= skip= word',
     '  local -a options commands',
@@ -174,7 +174,7 @@ function fish(name: string, identifier: string, nodes: readonly CommandNode[]): 
   const fishQuote = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
   const lines = nodes.flatMap(node => {
     const here = `complete -c ${name} -n ${fishQuote(`test (__${identifier}_at) = "${node.path}"`)}`
-    const options = node.options.map(({ text, means }) => {
+    const options = node.options.map(({ text, description }) => {
       const value = node.values.get(text)
       const follows =
         value === undefined
@@ -185,10 +185,11 @@ function fish(name: string, identifier: string, nodes: readonly CommandNode[]): 
               ? ' -x'
               : ` -x -a ${fishQuote(value.join(' '))}`
       const flag = text.startsWith('--') ? `-l ${text.slice(2)}` : `-s ${text.slice(1)}`
-      return `${here} ${flag} -d ${fishQuote(means)}${follows}`
+      return `${here} ${flag} -d ${fishQuote(description)}${follows}`
     })
     const words = [...node.commands, ...node.words].map(
-      ({ text, means }) => `${here} -a ${fishQuote(text)}${means === '' ? '' : ` -d ${fishQuote(means)}`}`,
+      ({ text, description }) =>
+        `${here} -a ${fishQuote(text)}${description === '' ? '' : ` -d ${fishQuote(description)}`}`,
     )
     return [...options, ...words]
   })

@@ -1,4 +1,4 @@
-/** `config.json`: the mesh's servers, and the bounds of each. Both programs read it. */
+/** `config.json`: the servers of the mesh and their settings. Both programs read it. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import * as z from 'zod'
@@ -8,7 +8,7 @@ import type { ServerAddress } from '../protocol/messages.ts'
 import { parseServerId } from '../protocol/names.ts'
 import { packageFile } from './package.ts'
 
-/** A config that cannot be used; the message names the file, the field and the mend. */
+/** An invalid or unreadable config; the message names the file, the field and the fix. */
 export class ConfigError extends Error {}
 
 const limitSchema = z.number().min(0)
@@ -17,22 +17,22 @@ const serverSchema = z.object({
   ip: z.string().min(1),
   port: z.int().min(1).max(65_535),
 })
-/** Where a NATS server is. */
+/** The URL of a NATS server. */
 export const backboneUrlSchema = z
   .url({ protocol: /^(nats|tls)$/, error: 'must be nats://HOST:PORT or tls://HOST:PORT' })
   .max(300)
 
 const configSchema = z.object({
   servers: z.array(serverSchema).min(1),
-  /** A file with the secret that all servers of the mesh share. */
+  /** File with the secret that all servers of the mesh share. */
   secretFile: z.string().min(1).optional(),
   /** How users prove their names. */
   auth: z.enum(AUTH_MODES).optional(),
-  /** With `auth: token`: a file with the key that checks tokens. */
+  /** With `auth: token`: file with the key that verifies tokens. */
   tokenKeyFile: z.string().min(1).optional(),
-  /** Files with certificate, key and authority, as PEM: clients and links are encrypted. */
+  /** PEM files with certificate, key and CA; encrypts clients and links. */
   tls: z.object({ cert: z.string().min(1), key: z.string().min(1), ca: z.string().min(1).optional() }).optional(),
-  /** NATS servers that carry the links, instead of connections from each server to each. */
+  /** NATS servers that carry the links, instead of a connection between each pair of servers. */
   backbone: z.preprocess(one => (typeof one === 'string' ? [one] : one), z.array(backboneUrlSchema).min(1).optional()),
   limits: z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]), limitSchema).optional(),
 })
@@ -49,9 +49,9 @@ export interface Config {
   file: string
   servers: ConfiguredServer[]
   limits: Limits
-  /** Paths as they stand in the file: relative ones are meant from its folder. */
+  /** Absolute paths; relative ones in the file start at the file's folder. */
   secretFile: string | undefined
-  /** Undefined where the file says nothing of it. */
+  /** Undefined if the file does not set it. */
   auth: AuthMode | undefined
   tokenKeyFile: string | undefined
   tls: TlsFiles | undefined
@@ -59,8 +59,7 @@ export interface Config {
 }
 
 /**
- * Reads the config `named`, else `config.json` in the working folder, else the one that the package ships. Paths in the
- * result are absolute: relative ones in the file start at the file's folder.
+ * Reads `explicitFile` if given, else `config.json` in the working folder, else the config that the package ships.
  * @throws ConfigError
  */
 export function readConfig(explicitFile: string | undefined): Config {
@@ -70,7 +69,7 @@ export function readConfig(explicitFile: string | undefined): Config {
   )
 }
 
-/** The config in the working folder; undefined if there is none, or if it is invalid. */
+/** The config in the working folder; undefined if it is missing or invalid. */
 export function readLocalConfig(): Config | undefined {
   try {
     return readFirst([resolve('config.json')], undefined)
@@ -86,11 +85,11 @@ function readFirst(candidates: readonly string[], explicitFile: string | undefin
     try {
       text = readFileSync(file, 'utf8')
     } catch (error) {
-      throw new ConfigError(`cannot read ${file}: ${(error as Error).message}; name another with --config FILE`)
+      throw new ConfigError(`cannot read ${file}: ${(error as Error).message}; choose another with --config FILE`)
     }
     return withAbsolutePaths(parseConfig(file, text))
   }
-  throw new ConfigError(`there is no ${candidates.join(' or ')}; name a config with --config FILE`)
+  throw new ConfigError(`found no config (looked for ${candidates.join(' and ')}); choose one with --config FILE`)
 }
 
 function withAbsolutePaths(config: Config): Config {
@@ -114,18 +113,18 @@ function parseConfig(file: string, text: string): Config {
   try {
     raw = JSON.parse(text)
   } catch (error) {
-    throw new ConfigError(`${file} is not JSON: ${(error as Error).message}; correct it there`)
+    throw new ConfigError(`${file} is not JSON: ${(error as Error).message}; fix the syntax`)
   }
   const parsed = configSchema.safeParse(raw)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
-    throw new ConfigError(`${file}: ${issue?.path.join('.') || 'the whole'}: ${issue?.message}; correct this field`)
+    throw new ConfigError(`${file}: ${issue?.path.join('.') || 'the file'}: ${issue?.message}; correct this field`)
   }
   const { servers, limits, secretFile, auth, tokenKeyFile, tls, backbone } = parsed.data
   const ids = servers.map(server => server.id)
   const duplicate = ids.find((id, at) => ids.indexOf(id) !== at)
   if (duplicate !== undefined)
-    throw new ConfigError(`${file}: servers: the id ${duplicate} stands twice; give each its own`)
+    throw new ConfigError(`${file}: servers: id ${duplicate} is used twice; give each server its own id`)
   return {
     file,
     servers,
@@ -138,7 +137,7 @@ function parseConfig(file: string, text: string): Config {
   }
 }
 
-/** Where a server is reached. An IPv6 address stands in brackets (RFC 3986). */
+/** A server's id and URL. An IPv6 address is put in brackets (RFC 3986). */
 export function toServerAddress({ id, ip, port }: ConfiguredServer, secure = false): ServerAddress {
   return { id, url: `${secure ? 'https' : 'http'}://${ip.includes(':') ? `[${ip}]` : ip}:${port}` }
 }

@@ -1,10 +1,10 @@
-/** What stands below the options in a program's `--help`: titled lists of a term and what it means. */
+/** The sections after the options in a program's `--help`: a title, and rows of a term and its meaning. */
 export type HelpSections = Readonly<Record<string, readonly (readonly [term: string, means: string])[]>>
 
-/** A longer term, in characters, does not make its column wider, but has a line of its own. */
+/** A term longer than this, in characters, gets its own line instead of a wider column. */
 const MAX_TERM_WIDTH = 34
 
-/** The sections as text, the second column of each in line. */
+/** Formats sections as text, with the meanings aligned in each. */
 export function helpText(sections: HelpSections): string {
   const texts = Object.entries(sections).map(([title, rows]) => {
     const width = Math.max(...rows.map(([term]) => (term.length > MAX_TERM_WIDTH ? 0 : term.length)))

@@ -1,9 +1,9 @@
-/** How the names of users are proven, and what of it crosses the wire. */
+/** How users prove their names: the parts of authentication that cross the wire. */
 import * as z from 'zod'
 
 /**
- * `open`: names are taken on trust. `key`: a name that is online belongs to whoever holds its key. `token`: the
- * operator's word, signed, says who somebody is.
+ * `open`: names are not verified. `key`: a name belongs to the key that claimed it, while it is online. `token`: the
+ * operator signs a token for each user.
  */
 export const AUTH_MODES = ['open', 'key', 'token'] as const
 export type AuthMode = (typeof AUTH_MODES)[number]
@@ -14,9 +14,9 @@ export const MAX_TOKEN_LENGTH = 8_192
 /** Characters of 32 bytes in base64url (RFC 4648, without padding). */
 const KEY_CHARACTERS = 43
 /** A user's public key: 32 bytes of Ed25519 (RFC 8032) in base64url. */
-export const keySchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'is no public key')
+export const keySchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'is not a public key')
 
-/** What a key signs to prove that its holder is here: fresh for each connection, and of use on no other. */
+/** The challenge that a key signs. It is fresh and bound to one connection, so a signature cannot be replayed. */
 export const challengeSchema = z.object({
   server: z.string().max(64),
   connection: z.string().max(200),
@@ -24,45 +24,42 @@ export const challengeSchema = z.object({
 })
 export type Challenge = z.infer<typeof challengeSchema>
 
-/** The text that the proof of an identification signs. */
+/** The text that is signed to prove an identification. */
 export function identificationText(user: string, { server, connection, nonce }: Challenge): string {
   return JSON.stringify(['mesh-chat identify 1', user, server, connection, nonce])
 }
 
-/** What the gate found proven of one who identifies. */
+/** The verified credential of an identification. */
 export type Credential =
-  /** The operator says that this is `user`, until `expires`, ms since 1970. */
+  /** The operator vouches for `user` until `expires`, ms since 1970. */
   | { kind: 'token'; user: string; expires: number }
-  /** The connection is one of the holder of this key. */
+  /** The client holds this key. */
   | { kind: 'key'; key: string }
-  /** Something was shown that proves nothing. */
+  /** A credential that failed verification. */
   | { kind: 'invalid'; reason: string }
 
-/** Whose a name is while it is online: the key that took it, and when by the mesh's hybrid clock. */
+/** A claim on a name that is online: the key that took it, and when, by the mesh's hybrid clock. */
 export interface Claim {
   key: string
   at: number
 }
 
-/** The order of claims on one name: the older wins; of two of one time, the same everywhere. */
+/** Orders claims on one name: the oldest wins; ties are broken by key, the same way on every server. */
 export function compareClaims(a: Claim, b: Claim): number {
   return a.at - b.at || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)
 }
 
 const SEALED_PREFIX = 'sealed1.'
 const SEALED_BODY_OFFSET = SEALED_PREFIX.length + 2 * (KEY_CHARACTERS + 1)
-/** Bytes that sealing adds to a text: salt, tag and signature. */
+/** Bytes that sealing adds to a text: salt, authentication tag and signature. */
 const SEAL_OVERHEAD_BYTES = 24 + 16 + 64
 
-/**
- * A text that only two keys can read, as it stands in a message: both keys, so that servers can tell for whom it is,
- * and the rest.
- */
+/** Formats a sealed text: both keys, so that servers can route it, then the encrypted body. */
 export function formatSealedText(from: string, to: string, body: string): string {
   return `${SEALED_PREFIX}${from}.${to}.${body}`
 }
 
-/** Takes a sealed text apart; undefined for any other. */
+/** Parses a sealed text; undefined for any other text. */
 export function parseSealedText(text: string): { from: string; to: string; body: string } | undefined {
   if (!text.startsWith(SEALED_PREFIX) || text.length < SEALED_BODY_OFFSET || text[SEALED_BODY_OFFSET - 1] !== '.')
     return undefined
@@ -72,7 +69,7 @@ export function parseSealedText(text: string): { from: string; to: string; body:
   return { from, to, body: text.slice(SEALED_BODY_OFFSET) }
 }
 
-/** The length of a sealed text whose plain one has so many bytes. */
+/** The length of a sealed text whose plain text has `bytes` bytes. */
 export function sealedLength(bytes: number): number {
   return SEALED_BODY_OFFSET + Math.ceil(((bytes + SEAL_OVERHEAD_BYTES) * 4) / 3)
 }

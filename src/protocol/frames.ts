@@ -1,6 +1,6 @@
 /**
- * The frames of a link, in the namespace `/mesh`. What a server has to tell a peer it tells over the link that it
- * dialled; what comes back on that link are answers only.
+ * The frames of a link, in the namespace `/mesh`. A server sends presence and messages on the links that it dialled;
+ * the acceptor of a link only sends answers on it.
  */
 import * as z from 'zod'
 import { AUTH_MODES, keySchema } from './credentials.ts'
@@ -19,21 +19,21 @@ import {
 } from './messages.ts'
 import { serverStatusSchema } from './status.ts'
 
-// Every frame must fit a packet (`PACKET_BYTES`), whatever the names and texts in it: 266 bytes for a name with its
-// count, six bytes for a unit of text as JSON.
+// Every frame must fit a packet (`MAX_PACKET_BYTES`), whatever its names and texts: 266 bytes for a name with its count,
+// six bytes for a UTF-16 unit of text as JSON.
 /** Most names in one presence frame. */
 export const MAX_NAMES_PER_FRAME = 4_096
 /** Most messages in one forward frame. */
 export const MAX_MESSAGES_PER_FRAME = 256
-/** Most UTF-16 units of text in one forward frame; one message alone always fits. */
+/** Most UTF-16 units of text in one forward frame; a single message always fits. */
 export const MAX_TEXT_PER_FRAME = MAX_TEXT_LENGTH
-/** Most answers in one frame of fates. */
+/** Most delivery results in one `fates` frame. */
 export const MAX_FATES_PER_FRAME = 10_000
 /** Most servers in one `members` frame. */
 export const MAX_MEMBERS = 1_000
 
 const seq = countSchema
-/** `[name, connections]`; where names are known by keys, with the key that holds it and since when. */
+/** `[name, connections]`; in key mode also the claim: the key that holds the name, and since when. */
 const entrySchema = (min: number) => {
   const connections = z.int().min(min)
   return z.union([z.tuple([name, connections]), z.tuple([name, connections, keySchema, hybridTimeSchema])])
@@ -42,33 +42,33 @@ const users = z.array(entrySchema(1)).max(MAX_NAMES_PER_FRAME)
 const changes = z.array(entrySchema(0)).max(MAX_NAMES_PER_FRAME)
 export type PresenceEntry = z.infer<ReturnType<typeof entrySchema>>
 
-/** The dialler's whole list of own users at `seq`, in chunks; `more` tells that a chunk follows. */
+/** All users of the dialler at `seq`, in chunks; with `more`, another chunk follows. */
 const snapshotSchema = z.object({ type: z.literal('snapshot'), incarnation: id, seq, users, more: z.boolean() })
-/** What changed from `seq - 1` to `seq`; 0 connections removes the name. */
+/** The changes from `seq - 1` to `seq`; 0 connections removes the name. */
 const deltaSchema = z.object({ type: z.literal('delta'), incarnation: id, seq, changes })
 export const presenceSchema = z.discriminatedUnion('type', [snapshotSchema, deltaSchema])
 export type PresenceSnapshot = z.infer<typeof snapshotSchema>
 export type PresenceDelta = z.infer<typeof deltaSchema>
 
-/** `[number, id, at, from, to, text]`. Numbers grow in an incarnation of the dialler, whichever links carry them. */
+/** `[number, id, at, from, to, text]`. Numbers increase within an incarnation of the dialler, across its links. */
 const forwardedSchema = z.tuple([z.int().min(1), id, hybridTimeSchema, name, name, textSchema])
-/** A batch of messages for users of the acceptor. */
+/** A batch of messages for connections of the acceptor. */
 export const forwardSchema = z.array(forwardedSchema).max(MAX_MESSAGES_PER_FRAME)
 export type ForwardedMessage = z.infer<typeof forwardedSchema>
 
 /**
- * Every second: where the dialler's stream stands. Shows a gap, and that the dialler lives. `at` is the dialler's own
- * monotonic clock, ms: it comes back with the echo, and tells how long that took.
+ * Sent every second with the position of the dialler's presence stream: it reveals a gap and shows that the dialler is
+ * alive. `at` is the dialler's monotonic clock, ms; the echo returns it, which gives the round-trip time.
  */
 export const heartbeatSchema = z.object({ incarnation: id, seq, at: z.number().min(0).optional() })
 export type Heartbeat = z.infer<typeof heartbeatSchema>
 
 export const membersSchema = z.array(serverAddressSchema).max(MAX_MEMBERS)
 
-/** Users who missed a message while the acceptor was out of reach: their clients there compare histories. */
+/** Users who missed a message while the acceptor was unreachable: their clients there compare histories. */
 export const missedSchema = z.array(name).max(MAX_NAMES_PER_FRAME)
 
-/** From one client of a user to the user's other clients, or to the one at address `to`; servers read only the envelope. */
+/** From one client of a user to the user's other clients, or to the one at address `to`. Servers do not read `body`. */
 export const relaySchema = z.object({
   user: name,
   from: connectionAddressSchema,
@@ -77,44 +77,44 @@ export const relaySchema = z.object({
 })
 export type Relay = z.infer<typeof relaySchema>
 
-/** How do you stand? The answer bears the same number. */
+/** Requests the acceptor's status; the answer has the same number. */
 export const statusRequestSchema = z.object({ number: z.int().min(1) })
 
-/** The acceptor's answer: how it stands itself. */
+/** The acceptor's own status. */
 export const statusResponseSchema = z.object({ number: z.int().min(1), status: serverStatusSchema })
 export type StatusResponse = z.infer<typeof statusResponseSchema>
 
-/** Answers of the acceptor: what became of forwards, `[number, delivered, unconfirmed]`. */
+/** Delivery results of forwards: `[number, delivered, unconfirmed]`. */
 export const fatesSchema = z.array(z.tuple([z.int().min(1), z.int().min(0), z.boolean()])).max(MAX_FATES_PER_FRAME)
 export type ForwardFate = z.infer<typeof fatesSchema>[number]
 
-/** What an acceptor holds of the dialler's stream, told at the end of the handshake. */
+/** The acceptor's position in the dialler's presence stream, sent at the end of the handshake. */
 export const streamPositionSchema = z.object({
-  /** The incarnation whose users are held, at `seq`; absent when none are. */
+  /** The incarnation of the replica, which is at `seq`; absent without a replica. */
   incarnation: id.optional(),
   seq,
 })
 export type StreamPosition = z.infer<typeof streamPositionSchema>
 
-/** Who speaks on a link, proven by the handshake. */
+/** The identity of one side of a link, proven by the handshake. */
 export const peerIdentitySchema = z.object({
   id: serverIdSchema,
   incarnation: id,
   protocol: z.int(),
   url: urlSchema.optional(),
-  /** Where clients reach it, if that is elsewhere. */
+  /** Its URL for clients, if different. */
   clients: urlSchema.optional(),
-  /** How it knows its users; absent: by their word. */
+  /** Its auth mode; absent: `open`. */
   auth: z.enum(AUTH_MODES).optional(),
-  /** It only asks whether it would be known, and comes no further: see `probedSchema`. */
+  /** Only checks the secret and opens no link; answered with `probeResponseSchema`. */
   probe: z.literal(true).optional(),
 })
 export type PeerIdentity = z.infer<typeof peerIdentitySchema>
 
-/** What a probe that holds the secret is told: that the acceptor does, too, and what its clock shows, ms since 1970. */
+/** The answer to a probe with a valid proof: the acceptor's proof, and its clock, ms since 1970. */
 export const probeResponseSchema = z.object({ ok: z.literal(true), proof: z.string(), time: z.number() })
 
-/** What a server sends: on links it dialled … */
+/** Frames that the dialler of a link sends. */
 export type DiallerFrame =
   | { event: 'presence'; payload: PresenceSnapshot | PresenceDelta }
   | { event: 'forward'; payload: ForwardedMessage[] }
@@ -124,27 +124,27 @@ export type DiallerFrame =
   | { event: 'missed'; payload: string[] }
   | { event: 'survey'; payload: z.infer<typeof statusRequestSchema> }
   | { event: 'goodbye'; payload: null }
-/** … and on links it accepted. */
+/** Frames that the acceptor of a link sends. */
 export type AcceptorFrame =
   | { event: 'fates'; payload: ForwardFate[] }
   | { event: 'resync'; payload: null }
   | { event: 'status'; payload: StatusResponse }
   | { event: 'beat'; payload: Heartbeat }
 
-/** Why an acceptor turns a dialler away. */
+/** Why an acceptor rejects a dialler. */
 export const linkRefusalSchema = z.enum([
-  // Another server with the id is alive, …
+  // Another server with the id is alive.
   'id-in-use',
-  // … or may be: its link is not known to be dead yet.
+  // Another server with the id may be alive: its link is not known to be dead yet.
   'id-held',
   'own-id',
   'wrong-secret',
   'bad-handshake',
   'draining',
   'too-many-peers',
-  // It knows its users in another way: one mesh has one.
+  // The dialler has another auth mode.
   'other-auth',
-  // Its config does not name the dialler any more.
+  // The acceptor's config does not list the dialler any more.
   'removed',
 ])
 export type LinkRefusal = z.infer<typeof linkRefusalSchema>

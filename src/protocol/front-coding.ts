@@ -1,9 +1,9 @@
-/** Most units of a name that are taken from the one before: what one digit of base 36 says. */
+/** Most UTF-16 units shared with the previous name: the largest base-36 digit. */
 const MAX_SHARED_UNITS = 35
 
 /**
- * Sorted names, each without what it shares with the one before: how many UTF-16 units that is, as a digit of base 36,
- * and the rest. Other orders do no harm, and gain nothing.
+ * Front coding of sorted names. Each name becomes the number of UTF-16 units that it shares with the previous name, as a
+ * base-36 digit, and its other units. Names in another order are coded correctly, but not shortened.
  */
 export function frontEncode(names: readonly string[]): string[] {
   let previous = ''
@@ -15,12 +15,15 @@ export function frontEncode(names: readonly string[]): string[] {
   })
 }
 
-/** The names that were coded. What no coder makes gives some names or other, or throws. */
+/**
+ * Decodes front-coded names.
+ * @throws Error if a name shares more units than the previous one has
+ */
 export function frontDecode(coded: readonly string[]): string[] {
   let previous = ''
   return coded.map(one => {
     const shared = Number.parseInt(one.charAt(0), 36)
-    if (Number.isNaN(shared) || shared > previous.length) throw new Error('no front coding')
+    if (Number.isNaN(shared) || shared > previous.length) throw new Error('invalid front coding')
     previous = previous.slice(0, shared) + one.slice(1)
     return previous
   })

@@ -1,32 +1,32 @@
-/** The bounds of a server, settable in the config under `limits`. 0 turns a bound off. */
+/** The limits of a server, set in the config under `limits`. 0 turns a limit off. */
 export interface Limits {
-  /** Messages a second that a connection may send on average. */
+  /** Average number of messages per second that a connection may send. */
   messagesPerSecond: number
-  /** Messages that a connection may send at once before the average counts. */
+  /** Messages that a connection may send in a burst. */
   burst: number
   /** Longest text of a message, in bytes of UTF-8. */
   textBytes: number
-  /** Most that may wait unsent for a connection that does not read, in bytes; past it the connection is closed. */
+  /** Most unsent bytes buffered for a slow consumer; a connection with more is closed. */
   bufferedBytes: number
-  /** Most messages sent to a protocol 2 connection that it has not confirmed; past it the connection is closed. */
+  /** Most unconfirmed messages of a protocol 2 connection; a connection with more is closed. */
   unconfirmedMessages: number
-  /** Connections of clients to this server, identified or not. */
+  /** Client connections to this server, identified or not. */
   connections: number
   /** Connections of one user to this server. */
   connectionsPerUser: number
-  /** Connections of clients from one address to this server; those from this machine itself are not counted. */
+  /** Client connections from one address to this server; loopback addresses are not counted. */
   connectionsPerAddress: number
-  /** Handshakes of peers under way: who has not yet proven that it holds the mesh's secret. */
+  /** Handshakes under way: peers that have not proven the mesh's secret yet. */
   handshakes: number
   /** Messages held for one peer while its link is down. */
   heldPerPeer: number
-  /** Most that may wait unsent on a link whose peer does not read, in bytes; past it the link is closed. */
+  /** Most unsent bytes buffered on a link; a link with more is closed. */
   linkBufferedBytes: number
-  /** Servers that are known, the configured ones and those learned from peers. */
+  /** Known peers, configured or learned. */
   peers: number
-  /** Users that are held of one peer; a link that brings more is closed. */
+  /** Users in the replica of one peer; the link of a peer with more is closed. */
   usersPerPeer: number
-  /** Time for a new connection to identify itself, in ms. */
+  /** Time for a new connection to identify, in ms. */
   identifyMs: number
 }
 
@@ -47,7 +47,7 @@ export const DEFAULT_LIMITS: Limits = {
   identifyMs: 10_000,
 }
 
-/** A bound of 0 is no bound. */
+/** Whether a value exceeds a limit; a limit of 0 is off. */
 export function exceeds(value: number, limit: number): boolean {
   return limit > 0 && value > limit
 }

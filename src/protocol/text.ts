@@ -1,17 +1,17 @@
-/** The bytes of a text in UTF-8, without encoding it. A lone surrogate counts as U+FFFD does: three. */
+/** The length of a text in bytes of UTF-8, computed without encoding it. A lone surrogate has three, like U+FFFD. */
 export function utf8Length(text: string): number {
   let bytes = text.length
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at)
     if (unit < 0x80) continue
     bytes += unit < 0x800 ? 1 : 2
-    // The second half of a pair was counted with the first: four bytes for two units.
+    // A surrogate pair has four bytes: skip its second half.
     if (unit >= 0xd800 && unit < 0xdc00 && isLowSurrogate(text.charCodeAt(at + 1))) at++
   }
   return bytes
 }
 
-/** Whether a text is longer than so many bytes of UTF-8; most are told by their length alone. */
+/** Whether a text has more than `bytes` bytes of UTF-8. Usually its length alone decides. */
 export function exceedsUtf8Length(text: string, bytes: number): boolean {
   return text.length * 3 > bytes && utf8Length(text) > bytes
 }
@@ -20,9 +20,9 @@ function isLowSurrogate(unit: number): boolean {
   return unit >= 0xdc00 && unit < 0xe000
 }
 
-/** Controls, formats such as bidi overrides and zero-width characters, unassigned, private, separators of lines. */
+/** Controls, formats such as bidi overrides and zero-width characters, unassigned, private, line separators. */
 const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}]/u
-/** The same, but for what a person's text needs: line breaks, and the joiner inside an emoji or a ligature. */
+/** The same except for what texts need: line breaks, and the joiner inside an emoji or a ligature. */
 const INVISIBLE_IN_TEXT =
   /(?<![\p{Extended_Pictographic}\p{Emoji_Modifier}\p{M}])\u200d|[^\P{C}\n\u200d]|[\p{Zl}\p{Zp}]/gu
 const ALL_INVISIBLE = new RegExp(INVISIBLE, 'gu')
@@ -31,7 +31,7 @@ function escapeCodePoint(character: string): string {
   return `\\u{${character.codePointAt(0)?.toString(16)}}`
 }
 
-/** JSON in which nothing hides and nothing moves a cursor: every unseen character is escaped, so that no value changes. */
+/** JSON that is safe to print to a terminal: invisible characters are escaped, which changes no value. */
 export function sanitizedJson(value: unknown): string {
   const json = JSON.stringify(value)
   return INVISIBLE.test(json) ? json.replace(ALL_INVISIBLE, escapeUtf16Units) : json
@@ -44,12 +44,12 @@ function escapeUtf16Units(character: string): string {
     .join('')
 }
 
-/** One line in which nothing hides and nothing moves a cursor: every unseen character stands there by its code. */
+/** A line that is safe to print to a terminal: invisible characters are replaced by `\u{…}`. */
 export function sanitizeLine(text: string): string {
   return INVISIBLE.test(text) ? text.replace(ALL_INVISIBLE, escapeCodePoint) : text
 }
 
-/** The same for a text of many lines; its line breaks stay, and a tab becomes spaces. */
+/** The same for a text of many lines: line breaks are kept, and a tab becomes four spaces. */
 export function sanitizeText(text: string): string {
   return INVISIBLE.test(text) ? text.replaceAll('\t', '    ').replace(INVISIBLE_IN_TEXT, escapeCodePoint) : text
 }

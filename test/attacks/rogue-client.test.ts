@@ -7,6 +7,7 @@ import { seeded } from '../support/random.ts'
 import { ServerHarness } from '../support/server-harness.ts'
 import { PlainIdentity } from '../support/simulation/plain-identity.ts'
 import { type SimClient, SimMesh } from '../support/simulation/sim-mesh.ts'
+import { storedState } from '../support/stored-state.ts'
 
 const texts = (client: SimClient) => client.shown.map(({ text }) => text)
 
@@ -79,17 +80,20 @@ describe('a server that claims `auth: key`', () => {
    * @param challenges whether the server asks for a proof of the key first
    */
   function connect(auth: 'key' | undefined, challenges: boolean): SessionEffect[] {
-    const session = new Session({
-      user: 'Anna',
-      client: 'x/1',
-      instance: 'x',
-      servers: ['https://evil'],
-      auth,
-      random: () => 0,
-    })
+    const session = new Session(
+      {
+        user: 'Anna',
+        client: 'x/1',
+        instance: 'x',
+        servers: ['https://evil'],
+        auth,
+        random: () => 0,
+      },
+      storedState({ keys: new Map([['Billy', new PlainIdentity('Billy').key]]) }),
+    )
     const effects: SessionEffect[] = []
     const step = (input: Parameters<Session['step']>[0]) => void effects.push(...session.step(input, 1_000, 1_000))
-    step({ type: 'start', history: [], outbox: [], keys: new Map([['Billy', new PlainIdentity('Billy').key]]) })
+    step({ type: 'start' })
     step({ type: 'request', request: { type: 'compose', to: 'Billy', text: 'for Billy only' } })
     step({ type: 'opened', dial: 1 })
     const challenge = { server: 'evil', connection: 'evil:1', nonce: 'n' }
@@ -99,7 +103,7 @@ describe('a server that claims `auth: key`', () => {
   }
   const sent = (effects: SessionEffect[]) => effects.flatMap(one => (one.type === 'im' ? [one.message.text] : []))
   const isRefused = (effects: SessionEffect[]) =>
-    effects.some(one => one.type === 'tell' && one.event.type === 'connection' && one.event.state.phase === 'refused')
+    effects.some(one => one.type === 'event' && one.event.type === 'connection' && one.event.state.phase === 'refused')
 
   test('but does not ask for a key gets no message in plain text', () => {
     for (const auth of ['key', undefined] as const) {
@@ -121,7 +125,7 @@ describe('the addresses that a server announces to a client', () => {
   function dialled(given: string, announced: string[], tries: number): string[] {
     const random = seeded(3)
     const options = { user: 'Anna', client: 'x/1', instance: 'x', servers: [given], random }
-    const session = new Session(options)
+    const session = new Session(options, storedState())
     const urls: string[] = []
     let dial = 0
     let now = 1_000
@@ -132,7 +136,7 @@ describe('the addresses that a server announces to a client', () => {
         dial = effect.dial
       }
     }
-    step({ type: 'start', history: [], outbox: [] })
+    step({ type: 'start' })
     for (let n = 0; n < tries; n++) {
       const servers = announced.map((url, at) => ({
         id: `s${at}`,

@@ -1,43 +1,40 @@
 import { compareMessages } from '../../common/hybrid-clock.ts'
 import type { Message } from '../../protocol/messages.ts'
 
-/** How many messages lie in a range of time, and a hash of their ids that does not depend on their order. */
+/** The number of messages in a time range, and a hash of their ids that does not depend on their order. */
 export interface Fingerprint {
-  /** Hybrid times: `from` is in the range, `to` is not; absent, the range has no end. */
+  /** Hybrid times: `from` is inclusive, `to` exclusive; without `to`, the range has no end. */
   from: number
   to?: number
   count: number
   hash: string
 }
 
-/**
- * The messages of earlier runs, as columns in the order of `at`, each id once. Their texts stay where they are until
- * they are asked for.
- */
+/** The messages of earlier runs as columns, ordered by `at`, each id once. Texts are read on demand. */
 export interface Archive {
   /** Hybrid times, ascending. */
   readonly at: Float64Array
   /** The two halves of each message's hash, `messageHash` with seed A and B. */
   readonly hashA: Int32Array
   readonly hashB: Int32Array
-  /** The message at a place; undefined where it cannot be read any more. */
+  /** The message at an index; undefined if it cannot be read any more. */
   read(index: number): Message | undefined
-  /** A message of this run that was stored. */
+  /** Finds a message that was stored in this run. */
   find(message: MessageRef): Message | undefined
 }
 
 /**
- * What tells a message from all others. Its id alone does not: whoever guesses the id of somebody's next message could
- * use it first, and that message would be taken for shown.
+ * Identifies a message. The id alone is not enough: an attacker who guesses the id of another user's next message could
+ * use it first, and the real message would be dropped as a duplicate.
  */
 type MessageRef = Pick<Message, 'id' | 'at' | 'from'>
 
 const SEED_A = 0x811c9dc5
 const SEED_B = 0x01000193
-/** Messages of this run whose texts are kept where an archive has them, too. */
+/** Messages of this run whose texts stay in memory although the archive has them too. */
 const CACHED_MESSAGES = 20_000
 
-const NO_ARCHIVE: Archive = {
+export const NO_ARCHIVE: Archive = {
   at: new Float64Array(),
   hashA: new Int32Array(),
   hashB: new Int32Array(),
@@ -49,18 +46,18 @@ interface RecentMessage extends MessageRef {
   message: Message | undefined
 }
 
-/** All messages that a client knows, once per sender and id, in the order (`at`, `id`): an archive, and what came since. */
+/** All messages of a client, once per sender and id, ordered by (`at`, `id`): an archive and the messages since. */
 export class MessageLog {
   readonly #archive: Archive
-  /** The archive's hashes, xored from its beginning up to each place. */
+  /** The archive's hashes, xored from its start up to each index. */
   readonly #xorA: Int32Array
   readonly #xorB: Int32Array
   #recent: RecentMessage[] = []
   #recentKeys = new Set<string>()
-  /** Those of `#recent` that have their text in memory, in the order in which they came. */
+  /** Entries of `#recent` with their text in memory, in order of arrival. */
   #cachedMessages: RecentMessage[] = []
 
-  constructor(archive: Archive = NO_ARCHIVE) {
+  constructor(archive: Archive) {
     this.#archive = archive
     this.#xorA = prefixXors(archive.hashA)
     this.#xorB = prefixXors(archive.hashB)
@@ -75,7 +72,7 @@ export class MessageLog {
     return Math.max(this.#archive.at.at(-1) ?? 0, this.#recent.at(-1)?.at ?? 0)
   }
 
-  /** Whether the message was new. A message that is the newest, as most are, costs O(1). */
+  /** Adds a message; returns whether it is new. Costs O(1) for the newest message, the usual case. */
   add(message: Message): boolean {
     const key = messageKey(message)
     if (this.#recentKeys.has(key) || this.#isArchived(message)) return false
@@ -93,7 +90,7 @@ export class MessageLog {
     return true
   }
 
-  /** The messages with `from` <= at < `to`, in order. Reads their texts: for ranges known to be small. */
+  /** The messages with `from` <= at < `to`, in order. Reads their texts from disk: use it for small ranges only. */
   between(from: number, to = Number.POSITIVE_INFINITY): Message[] {
     const messages: Message[] = []
     const [first, end] = this.#archiveRange(from, to)
@@ -126,7 +123,7 @@ export class MessageLog {
     return to === undefined ? { from, count, hash } : { from, to, count, hash }
   }
 
-  /** Cuts a range into at most `parts` of about as many messages each. Messages of one time stay together. */
+  /** Splits a range into at most `parts` parts of about equal size. Messages with the same time stay together. */
   split(from: number, to: number | undefined, parts: number): Fingerprint[] {
     const prints: Fingerprint[] = []
     let since = from
@@ -139,7 +136,7 @@ export class MessageLog {
     return prints
   }
 
-  /** Times that cut a range about evenly: by the archive or by what came since, whichever has more in it. */
+  /** Times that split a range about evenly: by the archive or by the messages since, whichever has more in the range. */
   #splitPoints(from: number, to: number | undefined, parts: number): number[] {
     const [first, end] = this.#archiveRange(from, to)
     const [start, stop] = this.#recentRange(from, to)
@@ -170,7 +167,7 @@ export class MessageLog {
     return false
   }
 
-  /** Places of the archive with `from` <= at < `to`. */
+  /** The archive's indexes with `from` <= at < `to`. */
   #archiveRange(from: number, to = Number.POSITIVE_INFINITY): [first: number, end: number] {
     const { at } = this.#archive
     return [lowerBound(at.length, one => (at[one] ?? 0) < from), lowerBound(at.length, one => (at[one] ?? 0) < to)]
@@ -189,7 +186,7 @@ export class MessageLog {
   }
 }
 
-/** The first place of `length` for which `isBefore` is false. */
+/** The first index below `length` for which `isBefore` is false; `length` if there is none (binary search). */
 export function lowerBound(length: number, isBefore: (index: number) => boolean): number {
   let low = 0
   let high = length
@@ -207,23 +204,23 @@ function prefixXors(hashes: Int32Array): Int32Array {
   return xors
 }
 
-/** A text for each message, the same wherever it is known. No name holds a line break. */
+/** A unique key of a message, the same on every client. Names contain no line breaks. */
 export function messageKey({ from, id }: Pick<Message, 'from' | 'id'>): string {
   return `${from}\n${id}`
 }
 
-/** 64 bits of what tells a message from others, as two signed halves. */
+/** A 64-bit hash of a message's key, as two signed halves. */
 export function messageHash(message: Pick<Message, 'from' | 'id'>): { a: number; b: number } {
   const key = messageKey(message)
   return { a: fnv1a(key, SEED_A), b: fnv1a(key, SEED_B) }
 }
 
-/** 32 bits of a name. */
+/** A 32-bit hash of a name. */
 export function nameHash(name: string): number {
   return fnv1a(name, SEED_A)
 }
 
-/** FNV-1a (Fowler, Noll, Vo), 32 bits, over UTF-16 units, finished by a multiply-xor so that an xor of many stays even. */
+/** 32-bit FNV-1a (Fowler, Noll, Vo) over UTF-16 units, with a final multiply-xor so that the xor of many hashes is uniform. */
 function fnv1a(text: string, seed: number): number {
   let hash = seed
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)

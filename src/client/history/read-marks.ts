@@ -1,14 +1,14 @@
-/** How soon the user's other clients are told that something was read, ms: many messages read at once cost one frame. */
+/** Delay before read marks are sent to the user's other clients, ms, so that many marks cost one frame. */
 const SEND_DELAY_MS = 300
 
-/** Up to where each thread was read, on any client of the user. */
+/** Read marks: the hybrid time up to which each thread was read, on any client of the user. */
 export class ReadMarks {
   #marks = new Map<string, number>()
-  /** Threads whose marks the other clients may not know yet. */
+  /** Threads whose marks the other clients may lack. */
   #unsent = new Set<string>()
   #sendAt = Number.POSITIVE_INFINITY
 
-  /** When `take` has something, monotonic ms. */
+  /** When `takeDue` has marks, monotonic ms. */
   get deadline(): number {
     return this.#sendAt
   }
@@ -20,20 +20,20 @@ export class ReadMarks {
     this.#sendAt = Math.min(this.#sendAt, now + SEND_DELAY_MS)
   }
 
-  /** Another client has; whether that was news. */
+  /** Raises a mark to `at`. Returns false if it was that far already. */
   update(thread: string, at: number): boolean {
     if (at <= (this.#marks.get(thread) ?? 0)) return false
     this.#marks.set(thread, at)
     return true
   }
 
-  /** A client came that knows none: it is told all. */
+  /** Queues all marks for sending: another client connected that may lack them. */
   queueAll(now: number): void {
     for (const thread of this.#marks.keys()) this.#unsent.add(thread)
     if (this.#unsent.size > 0) this.#sendAt = Math.min(this.#sendAt, now + SEND_DELAY_MS)
   }
 
-  /** The marks to be told now, at most so many; the rest soon after. */
+  /** Takes at most `limit` marks to send now; the rest are due after another delay. */
   takeDue(limit: number, now: number): [thread: string, at: number][] {
     if (now < this.#sendAt) return []
     const marks: [string, number][] = []

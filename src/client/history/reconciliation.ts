@@ -1,21 +1,21 @@
 /**
- * How the clients of one user come to hold the same messages: range-based set reconciliation (Meyer, "Range-Based Set
- * Reconciliation", 2022). A client tells its siblings the fingerprint of all that it holds; where fingerprints differ,
- * ranges are cut smaller until they are small enough to be told whole. Both sides end with the union. Every frame is
- * bounded, and any may be lost: the next comparison goes on from there.
+ * Catch-up between the clients of one user by range-based set reconciliation (Meyer, "Range-Based Set Reconciliation",
+ * 2022). A client sends the fingerprint of all messages that it holds. Ranges whose fingerprints differ are split until
+ * they are small enough to send their messages. Both sides end with the union. Every frame is bounded, and any frame
+ * may be lost: the next comparison continues from there.
  */
 import * as z from 'zod'
 import { hybridTimeSchema, type Message, messageSchema, nameSchema } from '../../protocol/messages.ts'
 import { type MessageLog, messageKey } from './message-log.ts'
 
-/** A range of at most so many messages is told whole. */
+/** A range of at most this number of messages is sent inline instead of split. */
 const MAX_INLINE_MESSAGES = 50
-/** So many are not read from disk to see which of them a sibling lacks. */
+/** Most messages read from disk to find those that a sibling lacks. */
 const MAX_MESSAGES_TO_DIFF = 1_000
-/** A longer one is cut into so many. */
+/** Parts into which a longer range is split. */
 const SPLIT_PARTS = 8
 
-/** Most characters of text in one frame, to stay under the packet size. */
+/** Most UTF-16 units of text in one frame, so that it fits a packet. */
 const MAX_FRAME_TEXT_LENGTH = 200_000
 
 function fitsFrame(messages: readonly Message[]): boolean {
@@ -33,20 +33,20 @@ const fingerprintSchema = z.object({
 })
 const messagesSchema = z.array(messageSchema).max(10_000)
 
-/** What siblings say to each other inside a `relay`. */
+/** A frame between siblings, the body of a `relay`. */
 export const siblingFrameSchema = z.discriminatedUnion('type', [
-  /** These are the fingerprints of what I hold. */
+  /** Fingerprints of the ranges that the sender holds. */
   z.object({ type: z.literal('compare'), ranges: z.array(fingerprintSchema).max(64) }),
-  /** This is all that I hold in this range: tell me what I lack. */
+  /** All messages that the sender holds in a range: the receiver answers with those that are missing. */
   z.object({
     type: z.literal('have'),
     from: z.number().min(0),
     to: z.number().min(0).optional(),
     messages: messagesSchema,
   }),
-  /** You lack these. */
+  /** Messages that the receiver lacks. */
   z.object({ type: z.literal('tell'), messages: messagesSchema }),
-  /** These threads were read up to these hybrid times. */
+  /** Read marks: threads and the hybrid times up to which they were read. */
   z.object({
     type: z.literal('read'),
     marks: z.array(z.tuple([nameSchema, hybridTimeSchema])).max(MAX_READ_MARKS_PER_FRAME),
@@ -54,12 +54,12 @@ export const siblingFrameSchema = z.discriminatedUnion('type', [
 ])
 export type SiblingFrame = z.infer<typeof siblingFrameSchema>
 
-/** What a client says first. */
+/** The frame that starts a comparison. */
 export function compareFrame(log: MessageLog): SiblingFrame {
   return { type: 'compare', ranges: [log.fingerprint(0)] }
 }
 
-/** Takes a sibling's frame: the messages that it brought, to be added by `learn`, and what to answer. */
+/** Handles a sibling's frame: passes its messages to `addMessages`, which adds them to the log, and returns the answers. */
 export function handleSiblingFrame(
   log: MessageLog,
   frame: SiblingFrame,
@@ -73,7 +73,7 @@ export function handleSiblingFrame(
       return []
     case 'have': {
       addMessages(frame.messages)
-      // Against a great many of one's own, what was told is little: cut smaller first.
+      // Reading a long range from disk to find the few missing messages costs too much: split it first.
       if (log.fingerprint(frame.from, frame.to).count > MAX_MESSAGES_TO_DIFF) {
         const ranges = log.split(frame.from, frame.to, SPLIT_PARTS)
         if (ranges.length > 1) return [{ type: 'compare', ranges }]
@@ -95,7 +95,7 @@ export function handleSiblingFrame(
           return [have]
         }
         const ranges = log.split(range.from, range.to, SPLIT_PARTS)
-        // Messages of one single time cannot be cut apart: told whole, however many.
+        // Messages with one and the same time cannot be split: send them all, whatever their number.
         if (ranges.length === 1) return [{ type: 'tell', messages: log.between(range.from, range.to) }]
         return [{ type: 'compare', ranges }]
       })

@@ -1,27 +1,27 @@
 import { type Context, emit } from '../context.ts'
-import type { MessageReceiver } from '../message-receiver.ts'
+import type { MessageStore } from './message-store.ts'
 import { ReadMarks } from './read-marks.ts'
 import { compareFrame, handleSiblingFrame, MAX_READ_MARKS_PER_FRAME, type SiblingFrame } from './reconciliation.ts'
 
-/** Siblings compare after a random time up to this, ms, so that not all begin at once. */
+/** Siblings start a comparison after a random delay of half of this to all of it, ms, so that not all start at once. */
 const COMPARE_SPREAD_MS = 500
-/** While siblings exist, they compare at least this often, ms. */
+/** Time between comparisons while the user has other clients, ms. */
 const COMPARE_INTERVAL_MS = 60_000
-/** After a frame that brought or gave something, a comparison checks that nothing is missing, ms. */
+/** Delay of the comparison that checks the result of an exchange, ms; random like `COMPARE_SPREAD_MS`. */
 const RECOMPARE_DELAY_MS = 2_000
 
-/** The other clients of this user: what they hold and have read, this one catches up with, and they with it. */
+/** Catch-up with siblings, the other clients of this user: exchanges messages and read marks. */
 export class Siblings {
   readonly #context: Context
-  readonly #receiver: MessageReceiver
+  readonly #store: MessageStore
   readonly #readMarks = new ReadMarks()
   /** Connections of this user, this one included. */
   #connections = 0
   #compareAt = Number.POSITIVE_INFINITY
 
-  constructor(context: Context, receiver: MessageReceiver) {
+  constructor(context: Context, store: MessageStore) {
     this.#context = context
-    this.#receiver = receiver
+    this.#store = store
   }
 
   /** When `tick` is due, monotonic ms. */
@@ -29,22 +29,20 @@ export class Siblings {
     return Math.min(this.#compareAt, this.#connections > 1 ? this.#readMarks.deadline : Number.POSITIVE_INFINITY)
   }
 
-  /** A connection begins: nobody else is known of. */
   onConnected(): void {
     this.#connections = 0
   }
 
-  /** The connection is gone. */
   onDisconnected(): void {
     this.#compareAt = Number.POSITIVE_INFINITY
   }
 
-  /** This client has read a thread up to a hybrid time. */
+  /** Notes that this client has read a thread up to a hybrid time. */
   markRead(thread: string, at: number): void {
     this.#readMarks.markRead(thread, at, this.#context.now)
   }
 
-  /** The user has so many connections now. */
+  /** Sets the number of this user's connections. */
   setConnections(connections: number): void {
     if (connections > this.#connections) this.#readMarks.queueAll(this.#context.now)
     this.#connections = connections
@@ -52,16 +50,16 @@ export class Siblings {
   }
 
   tick(): void {
-    const { now, log } = this.#context
+    const { now } = this.#context
     if (this.#connections > 1) this.#sendReadMarks()
     if (this.#compareAt > now) return
     this.#compareAt = this.#connections > 1 ? now + COMPARE_INTERVAL_MS : Number.POSITIVE_INFINITY
-    this.#relay(undefined, compareFrame(log))
+    this.#relay(undefined, compareFrame(this.#store.log))
   }
 
-  /** @param from the sibling's address */
+  /** @param from the sibling's connection address */
   handleFrame(from: string, frame: SiblingFrame): void {
-    const { onlineConnection, log, options } = this.#context
+    const { onlineConnection, options } = this.#context
     if (onlineConnection === undefined) return
     if (frame.type === 'read') {
       for (const [thread, at] of frame.marks) {
@@ -70,11 +68,11 @@ export class Siblings {
       return
     }
     let learned = false
-    const answers = handleSiblingFrame(log, frame, messages => {
+    const answers = handleSiblingFrame(this.#store.log, frame, messages => {
       for (const message of messages) {
-        // A sibling knows messages of this user only.
+        // Siblings hold only messages from or to this user; drop others.
         if (message.from !== options.user && message.to !== options.user) continue
-        learned = this.#receiver.addMessage(message, 'history') || learned
+        learned = this.#store.add(message, 'history') || learned
       }
     })
     for (const answer of answers) this.#relay(from, answer)
@@ -86,7 +84,7 @@ export class Siblings {
     if (marks.length > 0) this.#relay(undefined, { type: 'read', marks })
   }
 
-  /** @param to a sibling's address; undefined: all of them */
+  /** @param to a sibling's connection address; undefined: all siblings */
   #relay(to: string | undefined, frame: SiblingFrame): void {
     const { onlineConnection, effects } = this.#context
     if (onlineConnection !== undefined) effects.push({ type: 'relay', dial: onlineConnection, to, frame })

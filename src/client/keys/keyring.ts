@@ -1,41 +1,44 @@
-/** Messages that servers carry and cannot read: who holds which key, and what that means for a message. */
+/** End-to-end encryption of messages: which key belongs to which user, and what that means for a message. */
 import { type Challenge, identificationText, parseSealedText } from '../../protocol/credentials.ts'
 import type { Message } from '../../protocol/messages.ts'
 
-/** A user's key at work. The edge makes it: it has the key, the randomness and the cryptography. */
+/** A user's private key. Implemented outside of `src/`, which has no randomness and no cryptography. */
 export interface Identity {
   /** The public key. */
   readonly key: string
   /** Signs a text. */
   sign(text: string): string
-  /** The message's text, sealed: to be read with this key or with `to` only, and signed with this one. */
+  /** The message's text, signed with this key and encrypted: readable with this key or with `to`. */
   seal(message: Message, to: string): string
-  /** The plain text of a sealed message; undefined unless it was sealed and signed by the key that it names, as it is. */
+  /** Decrypts a sealed message and verifies its signature. Undefined if it was altered or sealed by another key. */
   open(message: Message): string | undefined
 }
 
-/** What came of a message that was received. */
+/** The result of opening a received message. */
 export type OpenedMessage =
   | { state: 'genuine'; text: string; key: string }
-  /** Genuine, but of another key than its sender had. */
+  /** Genuine, but signed with a key other than the sender's known key. */
   | { state: 'changed'; text: string; key: string }
-  /** Nobody knows who wrote it. */
+  /** The author is not proven. */
   | { state: 'forged' }
 
+/** The text to send, or why the message has to wait: for the recipient's key, or for the person to trust a changed key. */
+export type SealResult = { text: string } | { waits: 'for-key' | 'key-changed' }
+
 /**
- * What a meeting with a user's key says: it is as it was, or the first, or the known one after another had been met, or
- * another than the known one, for the first time or again.
+ * What seeing a user's key means. `known`: the known key. `new`: the first key of this user. `back`: the known key,
+ * after another one. `changed`: another key than the known one. `changed-before`: that same other key again.
  */
 type KeyObservation = 'known' | 'new' | 'back' | 'changed' | 'changed-before'
 
-/** Whose key is whose: remembered from the first time on, as ssh does. */
+/** Public keys by user, trusted on first use, like the known hosts of ssh. */
 export class Keyring {
   readonly identity: Identity
   readonly #user: string
   readonly known: Map<string, string>
-  /** Keys other than the known ones, of users whose key has changed; nobody has accepted them. */
+  /** Keys of users whose key differs from the known one and is not trusted yet. */
   #changedKeys = new Map<string, string>()
-  /** Users whose key was asked for and not told yet. */
+  /** Users whose key was requested from the server; no answer yet. */
   #requested = new Set<string>()
 
   constructor(user: string, identity: Identity, known: Map<string, string>) {
@@ -44,28 +47,27 @@ export class Keyring {
     this.known = known
   }
 
-  /** What identifies this client: the answer to a server's challenge. */
+  /** The credentials that answer a server's challenge. */
   signChallenge(challenge: Challenge): { key: string; proof: string } {
     const { identity } = this
     return { key: identity.key, proof: identity.sign(identificationText(this.#user, challenge)) }
   }
 
-  /** A message's text as it goes out; else why it has to wait. */
-  seal(message: Message): { text: string } | { waits: 'for-key' | 'key-changed' } {
+  seal(message: Message): SealResult {
     const { to } = message
     if (this.#changedKeys.has(to)) return { waits: 'key-changed' }
     const key = to === this.#user ? this.identity.key : this.known.get(to)
     return key === undefined ? { waits: 'for-key' } : { text: this.identity.seal(message, key) }
   }
 
-  /** Whether a user's key is to be asked for now; notes that it is. */
+  /** Notes a request for a user's key. Returns false if one is under way. */
   startRequest(user: string): boolean {
     if (this.#requested.has(user)) return false
     this.#requested.add(user)
     return true
   }
 
-  /** The connection is another: what was asked is not answered. */
+  /** Forgets all requests: the connection that they were sent on is closed. */
   clearRequests(): void {
     this.#requested.clear()
   }
@@ -74,9 +76,8 @@ export class Keyring {
     this.#requested.delete(user)
   }
 
-  /** A user was met with a key. */
   observeKey(user: string, key: string): KeyObservation {
-    // One's own can be no other: the server asks for it.
+    // The server has verified this client's own key.
     if (user === this.#user) return 'known'
     const known = this.known.get(user)
     if (known === key) return this.#changedKeys.delete(user) ? 'back' : 'known'
@@ -89,7 +90,7 @@ export class Keyring {
     return 'changed'
   }
 
-  /** The person accepts a user's new key; undefined: there is none. */
+  /** Makes a user's changed key the known one and returns it; undefined if the key has not changed. */
   trust(user: string): string | undefined {
     const key = this.#changedKeys.get(user)
     if (key === undefined) return undefined
@@ -98,12 +99,11 @@ export class Keyring {
     return key
   }
 
-  /** Opens what came. */
   open(message: Message): OpenedMessage {
     const seal = parseSealedText(message.text)
     const text = seal === undefined ? undefined : this.identity.open(message)
     if (seal === undefined || text === undefined) return { state: 'forged' }
-    // One's own comes back from one's other clients: they have this very key.
+    // All clients of a user share one key.
     if (message.from === this.#user) {
       return seal.from === this.identity.key ? { state: 'genuine', text, key: seal.from } : { state: 'forged' }
     }

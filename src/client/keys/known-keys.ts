@@ -2,21 +2,21 @@ import type { Challenge } from '../../protocol/credentials.ts'
 import type { Message } from '../../protocol/messages.ts'
 import { type Context, emit } from '../context.ts'
 import type { SessionEvent } from '../events.ts'
-import { type Identity, Keyring, type OpenedMessage } from './keyring.ts'
+import { type Identity, Keyring, type OpenedMessage, type SealResult } from './keyring.ts'
 
-/** Whose key is whose, where the mesh knows its users by keys: shown, asked for, met, trusted. */
+/**
+ * The keys of this session's users. It starts without keys, as in open and token mode, and changes to key mode when a
+ * server asks for this user's key.
+ */
 export class KnownKeys {
   readonly #context: Context
-  readonly #onKeyReady: (user: string) => void
-  /** From the disk. */
-  #storedKeys: ReadonlyMap<string, string> = new Map()
+  readonly #storedKeys: ReadonlyMap<string, string>
   /** Undefined until a server asks for this user's key. */
   #keyring: Keyring | undefined
 
-  /** @param onKeyReady hears that what waited for a user's key can go out */
-  constructor(context: Context, onKeyReady: (user: string) => void) {
+  constructor(context: Context, storedKeys: ReadonlyMap<string, string>) {
     this.#context = context
-    this.#onKeyReady = onKeyReady
+    this.#storedKeys = storedKeys
   }
 
   /** Whether a server has asked for this user's key. */
@@ -24,11 +24,7 @@ export class KnownKeys {
     return this.#keyring !== undefined
   }
 
-  load(keys: ReadonlyMap<string, string>): void {
-    this.#storedKeys = keys
-  }
-
-  /** What identifies this user: the answer of its key to a server's challenge. */
+  /** Signs a server's challenge; changes to key mode. */
   signChallenge(identity: Identity, challenge: Challenge): { key: string; proof: string } {
     const { user } = this.#context.options
     if (this.#keyring === undefined) {
@@ -39,44 +35,41 @@ export class KnownKeys {
     return this.#keyring.signChallenge(challenge)
   }
 
-  /** A message's text as it goes out; else why it has to wait. */
-  seal(message: Message): { text: string } | { waits: 'for-key' | 'key-changed' } {
-    return this.#keyring === undefined ? message : this.#keyring.seal(message)
+  /** The text to send for a message, or why the message has to wait. */
+  seal(message: Message): SealResult {
+    return this.#keyring === undefined ? { text: message.text } : this.#keyring.seal(message)
   }
 
-  /** What a message says; undefined where users are not known by keys. */
-  open(message: Message): OpenedMessage | undefined {
-    return this.#keyring?.open(message)
+  /** Opens a received message; `plain` where messages are not sealed. */
+  open(message: Message): OpenedMessage | { state: 'plain' } {
+    return this.#keyring === undefined ? { state: 'plain' } : this.#keyring.open(message)
   }
 
-  /** Asks a server for a user's key, unless it was asked already. */
-  requestKey(user: string): void {
-    const { onlineConnection, effects } = this.#context
-    if (onlineConnection === undefined || this.#keyring?.startRequest(user) !== true) return
-    effects.push({ type: 'ask-key', dial: onlineConnection, user })
+  /** Whether to request a user's key from the server now: not without keys, and not while a request is under way. */
+  startRequest(user: string): boolean {
+    return this.#keyring?.startRequest(user) ?? false
   }
 
-  /** A server has answered. */
   finishRequest(user: string): void {
     this.#keyring?.finishRequest(user)
   }
 
-  /** A user was met with a key. */
-  observeKey(user: string, key: string): void {
+  /** Notes that a user was seen with a key. Returns whether messages that wait for the user's key can be sent now. */
+  observeKey(user: string, key: string): boolean {
     const observation = this.#keyring?.observeKey(user, key)
     if (observation === 'new') this.#context.effects.push({ type: 'pin', user, key })
     if (observation === 'new' || observation === 'changed') this.#emitKey(user, key, observation)
     if (observation === 'back') this.#emitKey(user, key, 'trusted')
-    if (observation === 'new' || observation === 'back') this.#onKeyReady(user)
+    return observation === 'new' || observation === 'back'
   }
 
-  /** The person accepts the other key that a user has now. */
-  trust(user: string): void {
+  /** The person accepts a user's changed key. Returns whether there is one, and waiting messages can be sent now. */
+  trust(user: string): boolean {
     const key = this.#keyring?.trust(user)
-    if (key === undefined) return
+    if (key === undefined) return false
     this.#context.effects.push({ type: 'pin', user, key })
     this.#emitKey(user, key, 'trusted')
-    this.#onKeyReady(user)
+    return true
   }
 
   #emitKey(user: string, key: string, state: Extract<SessionEvent, { type: 'key' }>['state']): void {

@@ -179,20 +179,20 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a held message is not written to disk',
     file: 'src/client/message-sender.ts',
-    from: "effects.push({ type: 'hold', message })",
+    from: "effects.push({ type: 'store-pending', message })",
     to: '',
   },
   {
     name: 'a message that was held but not stored is missing from the history',
     file: 'src/client/message-sender.ts',
-    from: "this.#receiver.addMessage(message, 'history')",
-    to: "if (this.#context.log.add(message)) emit(this.#context, { type: 'message', message, origin: 'history' })",
+    from: "this.#store.add(message, 'history')",
+    to: "if (this.#store.log.add(message)) emit(this.#context, { type: 'message', message, origin: 'history' })",
   },
   {
     name: 'a message is released although its recipient was offline',
     file: 'src/client/outbox.ts',
-    from: 'if (fate.unconfirmed !== true && fate.delivered > 0) {',
-    to: 'if (fate.unconfirmed !== true) {',
+    from: 'if (!isUnconfirmed && fate.delivered > 0) {',
+    to: 'if (!isUnconfirmed) {',
   },
   {
     name: 'held messages are not sent when their recipient connects',

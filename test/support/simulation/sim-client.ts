@@ -3,6 +3,7 @@ import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput } from '../../../src/client/types.ts'
 import type { Fate, IdentifyResponse, Message, RosterSnapshot } from '../../../src/protocol/messages.ts'
 import type { Input } from '../../../src/server/types.ts'
+import { storedState } from '../stored-state.ts'
 import type { SimSocket, TerminationMode } from './network.ts'
 import { PlainIdentity } from './plain-identity.ts'
 import { describeEvent, describeMessage, MAX_SANE_SKEW_MS } from './recorder.ts'
@@ -65,18 +66,15 @@ export class SimClient extends SimProcess {
     const instance = `${this.name}~${this.generation}`
     const { random, clientsKnowAllServers } = this.#context
     const servers = [server, ...(clientsKnowAllServers ? this.#context.servers : [])].map(({ url }) => url)
-    this.session = new Session({ user, client: 'sim/1', instance, servers, random })
+    const options = { user, client: 'sim/1', instance, servers, random }
+    const stored = { history: [...this.history.values()], outbox: [...this.outbox.values()], keys: this.keys }
+    this.session = new Session(options, storedState(stored))
     this.shown.length = 0
     this.#shownIds.clear()
     this.#roster.clear()
     this.#latestSeenAt = 0
     this.#effectsLeft = Number.POSITIVE_INFINITY
-    this.step({
-      type: 'start',
-      history: [...this.history.values()],
-      outbox: [...this.outbox.values()],
-      keys: this.keys,
-    })
+    this.step({ type: 'start' })
   }
 
   quit(): void {
@@ -127,7 +125,7 @@ export class SimClient extends SimProcess {
         this.#socket = undefined
         return
       case 'identify': {
-        const { key } = effect.hello
+        const { key } = effect.request
         if (key === undefined && this.#context.auth === 'key') {
           // The client's transport signs the server's challenge; here the identity is known at once.
           const challenge = { server: '', connection: '', nonce: '' }
@@ -181,13 +179,13 @@ export class SimClient extends SimProcess {
       case 'store':
         this.history.set(effect.message.id, effect.message)
         return this.#recordComposed(effect.message)
-      case 'hold':
+      case 'store-pending':
         this.outbox.set(effect.message.id, effect.message)
         return this.#recordComposed(effect.message)
-      case 'release':
+      case 'remove-pending':
         this.outbox.delete(effect.id)
         return
-      case 'tell':
+      case 'event':
         return this.#handleEvent(effect.event)
     }
   }

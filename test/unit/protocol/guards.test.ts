@@ -1,4 +1,4 @@
-/** What is checked by hand, for speed, against the schemas that say what it means. */
+/** The hand-written guards accept exactly what the schemas accept. */
 import { describe, expect, test } from 'vitest'
 import { fatesSchema, forwardSchema } from '../../../src/protocol/frames.ts'
 import { isFateBatch, isForwardBatch, parseComposedMessage } from '../../../src/protocol/guards.ts'
@@ -12,38 +12,38 @@ const TEXTS = ['', 'Anna', 'Grüße', '🙂', '\ud83d', 'a"b', 'a\\b', 'a\nb', '
 const LONG = [64, 65, 200, 201, 256 * 1024, 256 * 1024 + 1].map(length => 'x'.repeat(length))
 const NUMBERS = [0, -0, 1, 2, -1, 1.5, 1_760_000_000_000.25, 2 ** 53 - 1, 2 ** 53, 1e300, Number.NaN]
 const anything = (): unknown => pick<unknown>([pick(TEXTS), pick(LONG), pick(NUMBERS), true, null, undefined, [], {}])
-/** Mostly what is right, so that deep checks are reached. */
-const mostly = (right: () => unknown): unknown => (random() < 0.9 ? right() : anything())
+/** A valid value in nine of ten cases, so that deep checks are reached. */
+const mostly = (valid: () => unknown): unknown => (random() < 0.9 ? valid() : anything())
 const text = () => pick([...TEXTS, 'x'.repeat(64)])
 const count = () => pick([0, 1, 2, 1_000])
 
 describe('guards and schemas agree on random input', () => {
   test('a composed message', () => {
     for (let n = 0; n < 20_000; n++) {
-      const right = { id: mostly(text), at: mostly(() => pick(NUMBERS)), to: mostly(text), text: mostly(text) }
-      const payload = mostly(() => (random() < 0.1 ? { ...right, more: 1 } : right))
+      const valid = { id: mostly(text), at: mostly(() => pick(NUMBERS)), to: mostly(text), text: mostly(text) }
+      const payload = mostly(() => (random() < 0.1 ? { ...valid, more: 1 } : valid))
       expect(parseComposedMessage(payload)).toEqual(composedMessageSchema.safeParse(payload).data)
     }
   })
 
   test('a batch of forwards', () => {
     for (let n = 0; n < 5_000; n++) {
-      const one = () => [count(), mostly(text), pick(NUMBERS), mostly(text), mostly(text), mostly(text)]
+      const itemOf = () => [count(), mostly(text), pick(NUMBERS), mostly(text), mostly(text), mostly(text)]
       const length = pick([0, 1, 2, 3, 256, 257])
-      const right = Array.from({ length }, () => [1, 'id', 5, 'Anna', 'Billy', 'Hi'] as unknown)
-      if (length > 0 && length < 4) right[length - 1] = mostly(() => (random() < 0.1 ? [...one(), 1] : one()))
-      const payload = mostly(() => right)
+      const valid = Array.from({ length }, () => [1, 'id', 5, 'Anna', 'Billy', 'Hi'] as unknown)
+      if (length > 0 && length < 4) valid[length - 1] = mostly(() => (random() < 0.1 ? [...itemOf(), 1] : itemOf()))
+      const payload = mostly(() => valid)
       expect(isForwardBatch(payload)).toBe(forwardSchema.safeParse(payload).success)
     }
   })
 
   test('fates', () => {
     for (let n = 0; n < 5_000; n++) {
-      const one = () => [mostly(count), mostly(count), mostly(() => random() < 0.5)]
+      const itemOf = () => [mostly(count), mostly(count), mostly(() => random() < 0.5)]
       const length = n % 500 === 0 ? pick([10_000, 10_001]) : pick([0, 1, 2, 3])
-      const right = Array.from({ length }, () => [1, 0, true] as unknown)
-      if (length > 0 && length < 4) right[length - 1] = mostly(() => (random() < 0.1 ? one().slice(1) : one()))
-      const payload = mostly(() => right)
+      const valid = Array.from({ length }, () => [1, 0, true] as unknown)
+      if (length > 0 && length < 4) valid[length - 1] = mostly(() => (random() < 0.1 ? itemOf().slice(1) : itemOf()))
+      const payload = mostly(() => valid)
       expect(isFateBatch(payload)).toBe(fatesSchema.safeParse(payload).success)
     }
   })

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect } from '../../../src/client/types.ts'
 import { ServerHarness } from '../../support/server-harness.ts'
+import { storedState } from '../../support/stored-state.ts'
 
 const HOUR = 3_600_000
 
@@ -39,13 +40,16 @@ test.each([-24 * HOUR, 24 * HOUR])(
   "a client's wall clock jumps by %d ms: what it composes is dated by its server",
   jump => {
     const server = 1_700_000_000_000
-    const session = new Session({
-      user: 'Anna',
-      client: 'x/1',
-      instance: 'x',
-      servers: ['http://a'],
-      random: () => 0.5,
-    })
+    const session = new Session(
+      {
+        user: 'Anna',
+        client: 'x/1',
+        instance: 'x',
+        servers: ['http://a'],
+        random: () => 0.5,
+      },
+      storedState(),
+    )
     let now = 0
     let wall = server + 5_000
     const step = (input: Parameters<Session['step']>[0]): SessionEffect[] => session.step(input, now, wall)
@@ -53,7 +57,7 @@ test.each([-24 * HOUR, 24 * HOUR])(
       const effects = step({ type: 'request', request: { type: 'compose', to: 'Billy', text: 'hi' } })
       return effects.flatMap(effect => (effect.type === 'im' ? [effect.message.at] : []))[0] ?? Number.NaN
     }
-    step({ type: 'start', history: [], outbox: [] })
+    step({ type: 'start' })
     step({ type: 'opened', dial: 1 })
     const roster = { version: 1, users: ['Anna', 'Billy'] }
     const answer = {

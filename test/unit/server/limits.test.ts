@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Session } from '../../../src/client/session.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
 import { ServerHarness } from '../../support/server-harness.ts'
+import { storedState } from '../../support/stored-state.ts'
 
 interface Row {
   limit: keyof Limits
@@ -186,11 +187,14 @@ describe('a limit at its edge', () => {
   })
 
   test('a client holds 10,000 messages, and says so to whom it composes one more', () => {
-    const session = new Session({ user: 'Anna', client: 'x/1', instance: 'x', servers: [], random: () => 0 })
+    const session = new Session(
+      { user: 'Anna', client: 'x/1', instance: 'x', servers: [], random: () => 0 },
+      storedState(),
+    )
     const compose = () => session.step({ type: 'request', request: { type: 'compose', to: 'Billy', text: '' } }, 0, 1)
-    for (let n = 0; n < 10_000; n++) expect(compose()[0]).toMatchObject({ type: 'hold' })
+    for (let n = 0; n < 10_000; n++) expect(compose()[0]).toMatchObject({ type: 'store-pending' })
     const refused = { type: 'progress', progress: { state: 'refused', code: 'outbox-full' } }
-    expect(compose()).toMatchObject([{ type: 'tell', event: refused }])
+    expect(compose()).toMatchObject([{ type: 'event', event: refused }])
   })
 
   test('a stranger may be refused ten times', () => {

@@ -1,0 +1,223 @@
+import { describe, expect, test } from 'vitest'
+import type { Progress } from '../../../src/client/events.ts'
+import type { SessionEffect, StoredState } from '../../../src/client/types.ts'
+import { EPOCH_MS, effectsOf, eventsOf, messageOf, SessionHarness } from '../../support/session-harness.ts'
+import { PlainIdentity } from '../../support/simulation/plain-identity.ts'
+
+function online(users = ['Anna', 'Billy'], stored: Partial<StoredState> = {}): SessionHarness {
+  const harness = new SessionHarness({}, stored)
+  harness.step({ type: 'start' })
+  harness.goOnline(users)
+  return harness
+}
+const progressOf = (effects: readonly SessionEffect[]): Progress[] =>
+  eventsOf(effects).flatMap(event => (event.type === 'progress' ? [event.progress] : []))
+const sent = (effects: readonly SessionEffect[]) => effectsOf(effects, 'im').map(({ message }) => message)
+
+describe('composing', () => {
+  test('a message is stored as pending, then in the history, shown, and sent', () => {
+    const message = messageOf({ id: 'run.1', from: 'Anna', to: 'Billy', at: EPOCH_MS })
+    const { from: _, ...composed } = message
+    const progress = (progress: Progress) => ({
+      type: 'event',
+      event: { type: 'progress', id: 'run.1', to: 'Billy', progress },
+    })
+    expect(online().compose('Billy')).toEqual([
+      { type: 'store-pending', message },
+      { type: 'store', message },
+      { type: 'event', event: { type: 'message', message, origin: 'composed' } },
+      progress({ state: 'waiting', reason: 'offline' }),
+      progress({ state: 'sent' }),
+      { type: 'im', dial: 1, message: composed },
+    ])
+  })
+
+  test('ids are unique in the run, and times increase', () => {
+    const harness = online()
+    const messages = [1, 2, 3].flatMap(() => sent(harness.compose('Billy')))
+    expect(messages.map(({ id }) => id)).toEqual(['run.1', 'run.2', 'run.3'])
+    expect(messages.map(({ at }) => at)).toEqual([EPOCH_MS, EPOCH_MS + 1 / 1024, EPOCH_MS + 2 / 1024])
+  })
+
+  test('M4: a message is later than every message received before', () => {
+    const harness = online()
+    harness.receive(messageOf({ at: EPOCH_MS + 30_000.5 }))
+    expect(sent(harness.compose('Billy'))[0]?.at).toBe(EPOCH_MS + 30_000.5 + 1 / 1024)
+  })
+
+  test('M4: a received time of more than 60 s ahead is not followed', () => {
+    const harness = online()
+    harness.receive(messageOf({ at: EPOCH_MS + 60_001 }))
+    expect(sent(harness.compose('Billy'))[0]?.at).toBe(EPOCH_MS)
+  })
+
+  test('the recipient is normalised, and an invalid one sends nothing', () => {
+    const harness = online()
+    expect(sent(harness.compose('  Billy '))[0]?.to).toBe('Billy')
+    expect(harness.compose('')).toEqual([])
+  })
+
+  test('a message is refused when the outbox is full', () => {
+    const outbox = Array.from({ length: 10_000 }, (_, at) => messageOf({ id: `${at}`, from: 'Anna', to: 'Zoe' }))
+    const effects = online(['Anna'], { outbox }).compose('Billy')
+    expect(effects).toHaveLength(1)
+    expect(progressOf(effects)).toMatchObject([{ state: 'refused', code: 'outbox-full' }])
+  })
+})
+
+describe('holding', () => {
+  test('C8: messages composed while offline are sent when the client is online', () => {
+    const harness = new SessionHarness()
+    harness.step({ type: 'start' })
+    expect(sent(harness.compose('Billy'))).toEqual([])
+    expect(sent(harness.goOnline()).map(({ id }) => id)).toEqual(['run.1'])
+  })
+
+  test('C8: pending messages of an earlier run are sent with their ids and times', () => {
+    const message = messageOf({ id: 'earlier.7', from: 'Anna', to: 'Billy', at: EPOCH_MS - 5_000 })
+    const harness = new SessionHarness({}, { outbox: [message], history: [message] })
+    const effects = harness.step({ type: 'start' })
+    expect(progressOf(effects)).toEqual([{ state: 'waiting', reason: 'offline' }])
+    expect(effectsOf(effects, 'store')).toEqual([])
+    expect(sent(harness.goOnline())).toEqual([{ id: 'earlier.7', at: EPOCH_MS - 5_000, to: 'Billy', text: 'Hi' }])
+  })
+
+  test('a pending message that is missing from the history is added to it', () => {
+    const message = messageOf({ id: 'earlier.7', from: 'Anna', to: 'Billy' })
+    const effects = new SessionHarness({}, { outbox: [message] }).step({ type: 'start' })
+    expect(effectsOf(effects, 'store')).toEqual([{ type: 'store', message }])
+  })
+
+  test('C8: a message to an offline user is sent when the user comes online', () => {
+    const harness = online(['Anna'])
+    harness.compose('Billy')
+    expect(progressOf(harness.answer('run.1', { ok: true, delivered: 0 }))).toEqual([
+      { state: 'waiting', reason: 'recipient-offline' },
+    ])
+    const join = (version: number, user: string) =>
+      sent(harness.step({ type: 'roster', dial: 1, delta: { version, joined: [user], left: [] } }))
+    expect(join(2, 'Carla')).toEqual([])
+    expect(join(3, 'Billy').map(({ id }) => id)).toEqual(['run.1'])
+  })
+
+  test('C8: a snapshot that shows the recipient online sends the message too', () => {
+    const harness = online(['Anna'])
+    harness.compose('Billy')
+    harness.answer('run.1', { ok: true, delivered: 0 })
+    const snapshot = { version: 9, users: ['Anna', 'Billy'] }
+    expect(sent(harness.step({ type: 'roster-snapshot', dial: 1, snapshot }))).toHaveLength(1)
+  })
+
+  test('C8: messages in flight wait again when the connection is lost, and are sent on the next', () => {
+    const harness = online()
+    harness.compose('Billy')
+    const effects = harness.step({ type: 'closed', dial: 1, reason: 'gone' })
+    expect(progressOf(effects)).toEqual([{ state: 'waiting', reason: 'offline' }])
+    harness.advance(harness.session.deadline - harness.now)
+    expect(sent(harness.goOnline(['Anna', 'Billy'])).map(({ id }) => id)).toEqual(['run.1'])
+  })
+
+  test('C7: a delivered or rejected message is removed from disk', () => {
+    const harness = online()
+    harness.compose('Billy')
+    harness.compose('Billy')
+    expect(harness.answer('run.1', { ok: true, delivered: 2 })).toEqual([
+      { type: 'remove-pending', id: 'run.1' },
+      {
+        type: 'event',
+        event: { type: 'progress', id: 'run.1', to: 'Billy', progress: { state: 'delivered', connections: 2 } },
+      },
+    ])
+    const rejection = { ok: false, code: 'text-too-long', message: 'long' } as const
+    expect(effectsOf(harness.answer('run.2', rejection), 'remove-pending')).toEqual([
+      { type: 'remove-pending', id: 'run.2' },
+    ])
+    expect(harness.session.pendingMessages).toEqual([])
+  })
+
+  test('C9: the next message is sent when one in flight is answered', () => {
+    const harness = online()
+    for (let n = 0; n < 64; n++) expect(sent(harness.compose('Billy'))).toHaveLength(1)
+    expect(sent(harness.compose('Billy'))).toEqual([])
+    expect(sent(harness.answer('run.1', { ok: true, delivered: 1 }))).toHaveLength(1)
+  })
+
+  test('a result for an unknown message changes nothing', () => {
+    expect(online().answer('unknown', { ok: true, delivered: 1 })).toEqual([])
+  })
+})
+
+describe('in key mode', () => {
+  const anna = new PlainIdentity('Anna')
+  const billy = new PlainIdentity('Billy')
+  const other = new PlainIdentity('Billy 2')
+  const challenge = { server: 'server-1', connection: 'server-1:1', nonce: 'n' }
+
+  function onlineWithKey(users: string[], known: Record<string, string> = {}): SessionHarness {
+    const harness = new SessionHarness({}, { keys: new Map(Object.entries(known)) })
+    harness.step({ type: 'start' })
+    harness.step({ type: 'opened', dial: 1 })
+    harness.step({ type: 'identity', dial: 1, identity: anna, challenge })
+    harness.goOnline(users, { auth: 'key' })
+    return harness
+  }
+  const holder = (harness: SessionHarness, user: string, key: string | undefined) =>
+    harness.step({ type: 'key', dial: 1, user, key })
+
+  test('K1: a message to a user with a known key is sent sealed', () => {
+    expect(sent(onlineWithKey(['Anna', 'Billy'], { Billy: billy.key }).compose('Billy'))[0]?.text).toMatch(/^sealed1\./)
+  })
+
+  test('the key of an online recipient is requested, and the message sent when it is known', () => {
+    const harness = onlineWithKey(['Anna', 'Billy'])
+    const effects = harness.compose('Billy')
+    expect(sent(effects)).toEqual([])
+    expect(effectsOf(effects, 'ask-key')).toEqual([{ type: 'ask-key', dial: 1, user: 'Billy' }])
+    expect(progressOf(effects).at(-1)).toEqual({ state: 'waiting', reason: 'unconfirmed' })
+    expect(effectsOf(harness.compose('Billy'), 'ask-key')).toEqual([])
+    expect(sent(holder(harness, 'Billy', billy.key))).toHaveLength(2)
+  })
+
+  test('the key of an offline recipient is requested when the recipient comes online', () => {
+    const harness = onlineWithKey(['Anna'])
+    const effects = harness.compose('Billy')
+    expect(effectsOf(effects, 'ask-key')).toEqual([])
+    expect(progressOf(effects).at(-1)).toEqual({ state: 'waiting', reason: 'recipient-offline' })
+    const joined = harness.step({ type: 'roster', dial: 1, delta: { version: 2, joined: ['Billy'], left: [] } })
+    expect(effectsOf(joined, 'ask-key')).toHaveLength(1)
+  })
+
+  test('an online recipient whose name no key holds is asked for again after 1 s', () => {
+    const harness = onlineWithKey(['Anna', 'Billy'])
+    harness.compose('Billy')
+    holder(harness, 'Billy', undefined)
+    expect(effectsOf(harness.advance(999), 'ask-key')).toEqual([])
+    expect(effectsOf(harness.advance(1), 'ask-key')).toHaveLength(1)
+  })
+
+  test('K8: a message to a changed key waits until the person trusts it', () => {
+    const harness = onlineWithKey(['Anna', 'Billy'], { Billy: billy.key })
+    holder(harness, 'Billy', other.key)
+    expect(progressOf(harness.compose('Billy')).at(-1)).toEqual({ state: 'waiting', reason: 'key-changed' })
+    const effects = harness.request({ type: 'trust', user: 'Billy' })
+    expect(effects[0]).toEqual({ type: 'pin', user: 'Billy', key: other.key })
+    expect(sent(effects)).toHaveLength(1)
+    expect(harness.request({ type: 'trust', user: 'Billy' })).toEqual([])
+  })
+
+  test('a name with a changed key is asked for again after 10 s, and may have its known key back', () => {
+    const harness = onlineWithKey(['Anna', 'Billy'], { Billy: billy.key })
+    holder(harness, 'Billy', other.key)
+    harness.compose('Billy')
+    holder(harness, 'Billy', other.key)
+    expect(effectsOf(harness.advance(9_999), 'ask-key')).toEqual([])
+    expect(effectsOf(harness.advance(1), 'ask-key')).toHaveLength(1)
+    expect(sent(holder(harness, 'Billy', billy.key))).toHaveLength(1)
+  })
+
+  test('D7: a result of 0 connections for an online recipient requests the key that holds the name now', () => {
+    const harness = onlineWithKey(['Anna', 'Billy'], { Billy: billy.key })
+    harness.compose('Billy')
+    expect(effectsOf(harness.answer('run.1', { ok: true, delivered: 0 }), 'ask-key')).toHaveLength(1)
+  })
+})

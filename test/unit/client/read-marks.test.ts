@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest'
+import { ReadMarks } from '../../../src/client/history/read-marks.ts'
+
+test('S12: a mark only advances', () => {
+  const marks = new ReadMarks()
+  expect(marks.update('Billy', 5)).toBe(true)
+  expect(marks.update('Billy', 5)).toBe(false)
+  expect(marks.update('Billy', 4)).toBe(false)
+  expect(marks.update('Billy', 6)).toBe(true)
+})
+
+test('S11: a mark of this client is sent 300 ms after the first of a batch', () => {
+  const marks = new ReadMarks()
+  marks.markRead('Billy', 5, 1_000)
+  marks.markRead('Billy', 7, 1_200)
+  marks.markRead('Carla', 3, 1_200)
+  expect(marks.deadline).toBe(1_300)
+  expect(marks.takeDue(500, 1_299)).toEqual([])
+  expect(marks.takeDue(500, 1_300)).toEqual([
+    ['Billy', 7],
+    ['Carla', 3],
+  ])
+  expect(marks.deadline).toBe(Number.POSITIVE_INFINITY)
+})
+
+test('a mark of another client is not sent back', () => {
+  const marks = new ReadMarks()
+  marks.update('Billy', 5)
+  expect(marks.deadline).toBe(Number.POSITIVE_INFINITY)
+})
+
+test('a mark that does not advance is not sent', () => {
+  const marks = new ReadMarks()
+  marks.update('Billy', 5)
+  marks.markRead('Billy', 5, 1_000)
+  expect(marks.deadline).toBe(Number.POSITIVE_INFINITY)
+})
+
+test('S11: a new sibling gets all marks', () => {
+  const marks = new ReadMarks()
+  marks.update('Billy', 5)
+  marks.update('Carla', 6)
+  marks.queueAll(1_000)
+  expect(marks.takeDue(500, 1_300)).toEqual([
+    ['Billy', 5],
+    ['Carla', 6],
+  ])
+})
+
+test('marks beyond the limit of a frame are sent after another 300 ms', () => {
+  const marks = new ReadMarks()
+  for (const thread of ['a', 'b', 'c']) marks.update(thread, 1)
+  marks.queueAll(1_000)
+  expect(marks.takeDue(2, 1_300).map(([thread]) => thread)).toEqual(['a', 'b'])
+  expect(marks.deadline).toBe(1_600)
+  expect(marks.takeDue(2, 1_600).map(([thread]) => thread)).toEqual(['c'])
+})

@@ -1,0 +1,127 @@
+import { expect, test } from 'vitest'
+import type { Context } from '../../../src/client/context.ts'
+import { NO_ARCHIVE } from '../../../src/client/history/message-log.ts'
+import { MessageStore } from '../../../src/client/history/message-store.ts'
+import { Siblings } from '../../../src/client/history/siblings.ts'
+import { clientContext, effectsOf, eventsOf, messageOf, takeEffects } from '../../support/session-harness.ts'
+
+const NEVER = Number.POSITIVE_INFINITY
+
+function build(): { context: Context; store: MessageStore; siblings: Siblings } {
+  // At random() = 0.5, a delay within 500 ms is 375 ms.
+  const context = clientContext()
+  const store = new MessageStore(context, NO_ARCHIVE)
+  return { context, store, siblings: new Siblings(context, store) }
+}
+function tick({ context, siblings }: ReturnType<typeof build>, now: number) {
+  context.now = now
+  siblings.tick()
+  return effectsOf(takeEffects(context), 'relay').map(({ to, frame }) => ({ to, frame }))
+}
+
+test('S3: a single client has nothing to compare', () => {
+  const { siblings } = build()
+  siblings.setConnections(1)
+  expect(siblings.deadline).toBe(NEVER)
+})
+
+test('S3: with another client, a comparison starts within 500 ms and is repeated every 60 s', () => {
+  const parts = build()
+  parts.siblings.setConnections(2)
+  expect(parts.siblings.deadline).toBe(375)
+  expect(tick(parts, 374)).toEqual([])
+  const compare = { to: undefined, frame: { type: 'compare', ranges: [parts.store.log.fingerprint(0)] } }
+  expect(tick(parts, 375)).toEqual([compare])
+  expect(parts.siblings.deadline).toBe(60_375)
+  expect(tick(parts, 60_375)).toEqual([compare])
+})
+
+test('S3: comparisons end when the other client is gone', () => {
+  const parts = build()
+  parts.siblings.setConnections(2)
+  tick(parts, 375)
+  parts.siblings.setConnections(1)
+  tick(parts, 60_375)
+  expect(parts.siblings.deadline).toBe(NEVER)
+})
+
+test('S3: a disconnect cancels the comparison', () => {
+  const { siblings } = build()
+  siblings.setConnections(2)
+  siblings.onDisconnected()
+  expect(siblings.deadline).toBe(NEVER)
+})
+
+test('S9: messages of other users are dropped', () => {
+  const { context, siblings, store } = build()
+  const foreign = messageOf({ id: '1', from: 'Billy', to: 'Carla' })
+  siblings.handleFrame('server-1:2', { type: 'tell', messages: [foreign] })
+  expect(store.log.size).toBe(0)
+  expect(takeEffects(context)).toEqual([])
+  expect(siblings.deadline).toBe(NEVER)
+})
+
+test('S10: after messages arrived, a comparison checks the result within 2 s', () => {
+  const { context, siblings } = build()
+  const message = messageOf()
+  siblings.handleFrame('server-1:2', { type: 'tell', messages: [message] })
+  expect(takeEffects(context)).toEqual([
+    { type: 'store', message },
+    { type: 'event', event: { type: 'message', message, origin: 'history' } },
+  ])
+  expect(siblings.deadline).toBe(1_500)
+})
+
+test('S10: known messages do not start another comparison', () => {
+  const { context, siblings, store } = build()
+  store.add(messageOf(), 'live')
+  takeEffects(context)
+  siblings.handleFrame('server-1:2', { type: 'tell', messages: [messageOf()] })
+  expect(siblings.deadline).toBe(NEVER)
+})
+
+test('answers go to the sibling that asked', () => {
+  const { context, siblings, store } = build()
+  store.add(messageOf(), 'live')
+  takeEffects(context)
+  siblings.handleFrame('server-1:2', { type: 'have', from: 0, messages: [] })
+  expect(takeEffects(context)).toEqual([
+    { type: 'relay', dial: 1, to: 'server-1:2', frame: { type: 'tell', messages: [messageOf()] } },
+  ])
+})
+
+test('S11: a read mark is sent to all siblings after 300 ms', () => {
+  const parts = build()
+  parts.siblings.setConnections(2)
+  parts.siblings.markRead('Billy', 5)
+  expect(parts.siblings.deadline).toBe(300)
+  expect(tick(parts, 300)).toEqual([{ to: undefined, frame: { type: 'read', marks: [['Billy', 5]] } }])
+})
+
+test('S11: a read mark without siblings is sent when one connects', () => {
+  const parts = build()
+  parts.siblings.setConnections(1)
+  parts.siblings.markRead('Billy', 5)
+  expect(parts.siblings.deadline).toBe(NEVER)
+  parts.context.now = 10_000
+  parts.siblings.setConnections(2)
+  expect(tick(parts, 10_300)).toEqual([{ to: undefined, frame: { type: 'read', marks: [['Billy', 5]] } }])
+})
+
+test("S12: a sibling's read mark is emitted once, if it advances", () => {
+  const { context, siblings } = build()
+  const read = (at: number) => {
+    siblings.handleFrame('server-1:2', { type: 'read', marks: [['Billy', at]] })
+    return eventsOf(takeEffects(context))
+  }
+  expect(read(5)).toEqual([{ type: 'read', thread: 'Billy', at: 5 }])
+  expect(read(5)).toEqual([])
+  expect(read(4)).toEqual([])
+})
+
+test('a frame that arrives while offline is dropped', () => {
+  const { context, siblings, store } = build()
+  context.onlineConnection = undefined
+  siblings.handleFrame('server-1:2', { type: 'tell', messages: [messageOf()] })
+  expect(store.log.size).toBe(0)
+})

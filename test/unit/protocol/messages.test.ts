@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import {
+  deliveredMessageSchema,
+  fateSchema,
+  identifyRequestSchema,
+  refusalSchema,
+  rosterSnapshotSchema,
+  serverAddressSchema,
+} from '../../../src/protocol/messages.ts'
+
+const accepts = (schema: { safeParse(value: unknown): { success: boolean } }, value: unknown) =>
+  schema.safeParse(value).success
+
+test('V4: an identification has protocol 2', () => {
+  const request = { user: 'Anna', client: 'x/1', protocol: 2 }
+  expect(accepts(identifyRequestSchema, request)).toBe(true)
+  expect(accepts(identifyRequestSchema, { ...request, protocol: 3 })).toBe(false)
+  expect(accepts(identifyRequestSchema, { ...request, client: 'x'.repeat(101) })).toBe(false)
+})
+
+test('V5: unknown fields are ignored', () => {
+  const message = { id: '1', at: 1, from: 'Billy', to: 'Anna', text: 'Hi', forwarded: false }
+  expect(deliveredMessageSchema.parse({ ...message, kind: 'new' })).toEqual(message)
+})
+
+test('N5: a roster must be sorted, each name once', () => {
+  expect(accepts(rosterSnapshotSchema, { version: 1, users: ['Anna', 'Billy'] })).toBe(true)
+  expect(accepts(rosterSnapshotSchema, { version: 1, users: ['Billy', 'Anna'] })).toBe(false)
+  expect(accepts(rosterSnapshotSchema, { version: 1, users: ['Anna', 'Anna'] })).toBe(false)
+})
+
+test('D1: a delivery result is a count, or a rejection', () => {
+  expect(accepts(fateSchema, { ok: true, delivered: 0 })).toBe(true)
+  expect(accepts(fateSchema, { ok: true, delivered: 2, unconfirmed: true })).toBe(true)
+  expect(accepts(fateSchema, { ok: true, delivered: 2, unconfirmed: false })).toBe(false)
+  expect(accepts(fateSchema, { ok: true, delivered: -1 })).toBe(false)
+  expect(accepts(fateSchema, { ok: false, code: 'rate-limited', message: 'wait', retryAfter: 5 })).toBe(true)
+})
+
+test('E1: the message of a rejection is safe to print', () => {
+  const refusal = { ok: false, code: 'bad-name', message: 'no\u001b[2J' }
+  expect(refusalSchema.parse(refusal).message).toBe('no\\u{1b}[2J')
+  expect(accepts(refusalSchema, { ...refusal, code: 'unheard-of' })).toBe(false)
+})
+
+test.each(['http://127.0.0.1:1', 'https://a.example'])('a server can have the URL %s', url => {
+  expect(accepts(serverAddressSchema, { id: 'server-1', url })).toBe(true)
+})
+
+test.each(['ftp://a', 'a:1', 'http://a b', 'http://a/\u202e', `http://a/${'x'.repeat(300)}`])(
+  'a server cannot have the URL %j',
+  url => {
+    expect(accepts(serverAddressSchema, { id: 'server-1', url })).toBe(false)
+  },
+)
