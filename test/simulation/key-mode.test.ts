@@ -355,7 +355,7 @@ describe('for real', () => {
     await imported.waitForExit()
     billy.child.stdin?.write('/key\n/key Carla\n')
     await until('the words are shown', () => /\* the key of Billy: [a-z]+( [a-z]+){8}\n/.test(billy.out))
-    await until('and that there are none', () => billy.out.includes('* the key of Carla: not met yet'))
+    await until('and that there are none', () => billy.out.includes('* the key of Carla: not known yet'))
     const shown = identity('Anna', 'show', '--user', 'Anna')
     await shown.waitForExit()
     expect(imported.out).toBe(shown.out)

@@ -1,86 +1,52 @@
-import { layout } from '../views/layout.ts'
-import { entryRows } from '../views/messages.ts'
+/** Scrolling of the open thread. */
+import { screenLayout } from './layout/screen-layout.ts'
+import { bottomPosition, movePosition, rowCounter } from './layout/viewport.ts'
 import type { Model, ScreenRequest } from './model.ts'
-import type { Thread } from './thread.ts'
 
-/** A place in the rows of a thread: an entry by its index, and one of its rows. */
-export interface RowPosition {
-  index: number
-  row: number
-}
-
-/** Rows of messages on the screen. */
-function bodyHeight(model: Model): number {
-  return layout(model, composerText(model)).body
-}
-
-/** What stands in the composer's place. */
-function composerText(model: Model): string {
-  return (model.search?.editor ?? model.finder?.editor ?? model.current?.editor ?? model.commandEditor).text
-}
-
-/** How far a page goes: a row of what was seen stays in view. */
-export function pageSize(model: Model): number {
-  return Math.max(1, bodyHeight(model) - 1)
-}
-
-/** The lowest row in view. */
-export function bottomPosition(thread: Thread, rowsOf: (index: number) => number): RowPosition {
-  const { anchor } = thread
-  const last = thread.entries.length - 1
-  if (anchor === undefined) return { index: last, row: rowsOf(last) - 1 }
-  const index = Math.min(last, thread.indexOf(anchor.entry))
-  return { index, row: Math.min(anchor.row, rowsOf(index) - 1) }
-}
-
-/** Entries left before the edge of what is read, when more is asked for. */
+/** When fewer entries than this are loaded beyond the visible rows, the next page of the history is requested. */
 const PREFETCH_ENTRIES = 30
 
-/** Moves the view of the open thread by so many rows; at its end it follows what comes. */
+/** Rows of a page: one less than visible, so that one row stays in view. */
+export function pageSize(model: Model): number {
+  return Math.max(1, screenLayout(model).body - 1)
+}
+
+/**
+ * Scrolls the open thread and requests the pages of the history that this needs. At the end of the thread, the view
+ * follows new messages.
+ * @param by rows, negative to scroll up; ±Infinity scrolls to the end or start
+ */
 export function scroll(model: Model, by: number): ScreenRequest[] {
   const thread = model.current
   if (thread === undefined || thread.entries.length === 0) return []
-  const { main, body } = layout(model, composerText(model))
-  const rowsOf = (index: number) => entryRows(thread, index, model.user, main).length
+  const { main, body } = screenLayout(model)
+  const rowsOf = rowCounter(thread, model.user, main)
   if (by === Number.POSITIVE_INFINITY && !thread.hasEnd) {
     thread.anchor = undefined
     return [{ type: 'page', part: 'latest' }]
   }
   if (by === Number.NEGATIVE_INFINITY && !thread.hasStart) return [{ type: 'page', part: 'first' }]
-  let place = bottomPosition(thread, rowsOf)
-  if (by === Number.POSITIVE_INFINITY) place = { index: thread.entries.length, row: 0 }
-  else if (by === Number.NEGATIVE_INFINITY) place = movePosition({ index: 0, row: 0 }, body - 1, thread, rowsOf)
+  const firstPage = () => movePosition({ index: 0, row: 0 }, body - 1, thread, rowsOf)
+  let bottom = bottomPosition(thread, rowsOf)
+  if (by === Number.POSITIVE_INFINITY) bottom = { index: thread.entries.length, row: 0 }
+  else if (by === Number.NEGATIVE_INFINITY) bottom = firstPage()
   else {
-    place = movePosition(place, by, thread, rowsOf)
-    // Where the beginning is in view, it stands at the top.
-    const top = movePosition(place, -(body - 1), thread, rowsOf)
-    if (top.index < 0) place = movePosition({ index: 0, row: 0 }, body - 1, thread, rowsOf)
+    bottom = movePosition(bottom, by, thread, rowsOf)
+    // Do not scroll past the start: the first row stays at the top.
+    const top = movePosition(bottom, -(body - 1), thread, rowsOf)
+    if (top.index < 0) bottom = firstPage()
   }
   const last = thread.entries.length - 1
-  const entry = thread.entries[place.index]
-  if (thread.hasEnd && (entry === undefined || (place.index === last && place.row >= rowsOf(last) - 1))) {
+  const entry = thread.entries[bottom.index]
+  if (thread.hasEnd && (entry === undefined || (bottom.index === last && bottom.row >= rowsOf(last) - 1))) {
     thread.anchor = undefined
     thread.newBelow = 0
   } else {
     const lowest = entry ?? thread.entries[last]
-    if (lowest !== undefined) thread.anchor = { entry: lowest, row: entry === undefined ? rowsOf(last) - 1 : place.row }
+    if (lowest !== undefined)
+      thread.anchor = { entry: lowest, row: entry === undefined ? rowsOf(last) - 1 : bottom.row }
   }
-  if (by < 0 && !thread.hasStart && place.index < PREFETCH_ENTRIES + body) return [{ type: 'page', part: 'before' }]
-  if (by > 0 && !thread.hasEnd && place.index > last - PREFETCH_ENTRIES) return [{ type: 'page', part: 'behind' }]
+  if (by < 0 && !thread.hasStart && bottom.index < PREFETCH_ENTRIES + body) return [{ type: 'page', part: 'before' }]
+  if (by > 0 && !thread.hasEnd && bottom.index > last - PREFETCH_ENTRIES) return [{ type: 'page', part: 'after' }]
   return []
-}
-
-/** Past the beginning the index is -1, past the end it is the number of entries. */
-function movePosition(from: RowPosition, by: number, thread: Thread, rowsOf: (index: number) => number): RowPosition {
-  let { index, row } = from
-  row += by
-  while (row < 0) {
-    if (--index < 0) return { index: -1, row: 0 }
-    row += rowsOf(index)
-  }
-  for (let rows = rowsOf(index); index < thread.entries.length && row >= rows; rows = rowsOf(index)) {
-    row -= rows
-    index++
-  }
-  return { index, row }
 }

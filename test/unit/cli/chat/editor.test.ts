@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type EditAction, Editor } from '../../../cli/chat/model/editor.ts'
+import { type EditAction, Editor } from '../../../../cli/chat/model/editing/editor.ts'
 
 /** What stands there after some edits, the cursor as a bar. */
 function edited(text: string, ...edits: (EditAction | `+${string}`)[]): string {
@@ -16,7 +16,7 @@ describe('the line editor', () => {
   const table: [text: string, edits: (EditAction | `+${string}`)[], result: string][] = [
     ['hello', ['line-start', '+oh '], 'oh |hello'],
     ['one two', ['word-left', 'word-left', 'word-right'], 'one| two'],
-    ['one two-three', ['cut-white-left'], 'one |'],
+    ['one two-three', ['cut-to-space'], 'one |'],
     ['one two-three', ['cut-word-left'], 'one two-|'],
     ['one two', ['cut-line-left', '+x', 'paste-cut'], 'xone two|'],
     ['one two', ['line-start', 'cut-word-right', 'cut-line-right', 'paste-cut'], ' two|'],

@@ -1,8 +1,8 @@
 /** The fast way to a text's width agrees with the general one. */
 import general from 'string-width'
 import { expect, test } from 'vitest'
-import stringWidth from '../../../cli/terminal/string-width.ts'
-import { seeded } from '../../support/random.ts'
+import stringWidth from '../../../../cli/terminal/string-width.ts'
+import { seeded } from '../../../support/random.ts'
 
 const PIECES = [
   ...'abc XYZ 09~!éßøÿĀžǅʰ…→›●○✓✗↓↑·▌│─└┐',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { KeyDecoder } from '../../../cli/terminal/key-decoder.ts'
+import { KeyDecoder } from '../../../../cli/terminal/key-decoder.ts'
 
 /** Keys as a line: text and pastes in quotes, keys by name. */
 function decode(...chunks: string[]): string {
