@@ -1,13 +1,11 @@
 /** Loads pages of the history on disk into the open thread, and searches it. These functions change the model. */
 import type { History, MessagePosition } from '../history/history.ts'
 import type { Model, ScreenRequest } from './model/model.ts'
-import { scroll } from './model/scroll.ts'
+import { scroll, scrollToEntry } from './model/scroll.ts'
 import type { Thread } from './model/thread.ts'
 
 /** Messages per page. */
 const PAGE_SIZE = 200
-/** Entries that stay visible below a search match. */
-const ENTRIES_BELOW_MATCH = 3
 
 /** Carries out a `page` request for the open thread. */
 export function loadPage(
@@ -55,9 +53,7 @@ export function* searchThread(
   if (match === undefined) return
   const { id } = match
   if (thread.entryById(id) === undefined && history !== undefined) loadPageAround(thread, history, match)
-  const index = thread.entries.findIndex(entry => entry.id === id)
-  const lowest = thread.entries[Math.min(thread.entries.length - 1, index + ENTRIES_BELOW_MATCH)]
-  if (lowest !== undefined) thread.anchor = { entry: lowest, row: Number.MAX_SAFE_INTEGER }
+  scrollToEntry(model, thread, id)
   thread.searchMatch = { id, text: text.toLowerCase() }
 }
 

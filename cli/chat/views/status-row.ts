@@ -3,7 +3,7 @@ import type { ReadonlyModel } from '../model/readonly-model.ts'
 import { type Row, type Segment, truncateRow } from './row.ts'
 
 const SEARCH_HINTS = {
-  idle: 'search: type to search this thread',
+  idle: 'search: type to search',
   searching: 'search: searching…',
   found: 'search: Ctrl+S older match, Enter stay here, Esc cancel',
   'not-found': 'search: nothing found',

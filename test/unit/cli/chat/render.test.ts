@@ -144,9 +144,9 @@ describe('the screen', () => {
     expect(before).toMatchInlineSnapshot(`
       "
       Billy
-      10:12    Billy  message 12
-      10:13    Billy  message 13
       10:14    Billy  message 14
+      10:15    Billy  message 15
+      10:16    Billy  message 16
       ↓ Esc to go to the end
       ◌ connecting…  Anna
       › message to Billy
