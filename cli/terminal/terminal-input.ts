@@ -8,7 +8,7 @@ const RESIZE_DEBOUNCE_MS = 30
 
 /** The parts of `process` that are used. */
 export interface TerminalStreams {
-  stdin: Pick<NodeJS.ReadStream, 'setEncoding'> & EventEmitter
+  stdin: EventEmitter & { setEncoding(encoding: BufferEncoding): unknown }
   stdout: EventEmitter
 }
 
