@@ -6,7 +6,7 @@ import { helpLines } from '../model/layout/help-lines.ts'
 import type { ReadonlyFinder, ReadonlyModel } from '../model/readonly-model.ts'
 import { type Row, truncateRow } from './row.ts'
 
-const HELP_LABEL_COLUMNS = 26
+const HELP_LABEL_COLUMNS = 28
 
 export function helpRows(model: ReadonlyModel, columns: number, height: number): Row[] {
   const lines = helpLines(model)

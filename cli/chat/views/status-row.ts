@@ -5,7 +5,7 @@ import { type Row, type Segment, truncateRow } from './row.ts'
 const SEARCH_HINTS = {
   idle: 'search: type to search',
   searching: 'search: searching…',
-  found: 'search: Ctrl+S older match, Enter stay here, Esc cancel',
+  found: 'search: Ctrl+S older match, Enter stay, Esc cancel',
   'not-found': 'search: nothing found',
 }
 const FINDER_HINT = 'type to filter, Enter select, Esc close'

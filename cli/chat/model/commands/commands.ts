@@ -113,7 +113,7 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'unignore',
     usage: '[NAME]',
-    help: 'stop ignoring NAME; without NAME, list ignored users',
+    help: 'stop ignoring NAME, or list ignored users',
     run: (model, args) => {
       const { ignored } = model.preferences
       if (args === '')
@@ -197,14 +197,11 @@ function runSetCommand(model: Model, args: string): ScreenRequest[] {
   const shown = (one: (typeof SETTINGS)[number]) => `${one.name} ${settingValue(model.preferences, one.name)}`
   if (name === '') return notify(model, SETTINGS.map(shown).join(', '))
   const setting = SETTINGS.find(one => one.name === name)
-  if (setting === undefined) {
-    const names = SETTINGS.map(one => one.name).join(', ')
-    return notify(model, `unknown setting ${name}; choose one of: ${names}`, 'error')
-  }
+  if (setting === undefined) return notify(model, `unknown setting ${name}; /set lists the settings`, 'error')
   const values = setting.values.join(', ')
   if (value === '') return notify(model, `${shown(setting)} (${values}): ${setting.help}`)
   const changed = withSetting(model.preferences, setting, value)
-  if (changed === undefined) return notify(model, `invalid value ${value}; choose one of: ${values}`, 'error')
+  if (changed === undefined) return notify(model, `${name} must be one of: ${values}`, 'error')
   model.preferences = changed
   notify(model, shown(setting))
   return [{ type: 'save' }]

@@ -6,7 +6,7 @@ export function runCommand(model: Model, line: string): ScreenRequest[] {
   const [, name = '', rest = ''] = /^(\S*)\s*([\s\S]*)$/.exec(line) ?? []
   const command = COMMANDS.find(one => one.name === name) ?? commandByPrefix(name)
   if (command === undefined) {
-    model.showNotice(`unknown command /${name}; see /help, or start the message with //`, 'error')
+    model.showNotice(`unknown command /${name}; see /help`, 'error')
     return []
   }
   if (rest === '' && command.usage !== '' && !command.usage.startsWith('[')) {

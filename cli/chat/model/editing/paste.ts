@@ -23,7 +23,7 @@ export function requestPasteConfirmation(model: Model, text: string): void {
   model.pendingPaste = sanitizeInput(text)
   const lines = model.pendingPaste.split('\n').length
   const size = lines > 1 ? `${lines} lines` : `${model.pendingPaste.length} characters`
-  model.showNotice(`paste ${size}? Enter to insert, any other key to cancel`)
+  model.showNotice(`paste ${size}? Enter to insert, other keys cancel`)
 }
 
 /** Inserts the pending paste on Enter or `y`, and drops it on any other key. */

@@ -54,7 +54,7 @@ describe('a paste', () => {
   ])('that is long waits for a confirmation; %s', (_, answer, lines) => {
     chat.model.openThread('Billy')
     chat.type(paste(long))
-    expect(chat.notice).toBe('paste 40 lines? Enter to insert, any other key to cancel')
+    expect(chat.notice).toBe('paste 40 lines? Enter to insert, other keys cancel')
     expect(chat.input).toBe('')
     chat.type(answer)
     expect(chat.input.split('\n')).toHaveLength(lines)
