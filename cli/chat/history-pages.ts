@@ -1,13 +1,13 @@
-/** Brings parts of the history on disk into the open thread. */
+/** Loads pages of the history on disk into the open thread, and searches it. These functions change the model. */
 import type { History, MessagePosition } from '../history/history.ts'
 import type { Model, ScreenRequest } from './model/model.ts'
-import { scroll } from './model/scroll.ts'
+import { scroll, scrollToEntry } from './model/scroll.ts'
 import type { Thread } from './model/thread.ts'
 
-/** Messages read at once. */
+/** Messages per page. */
 const PAGE_SIZE = 200
 
-/** Reads the part of the open thread that is asked for. */
+/** Carries out a `page` request for the open thread. */
 export function loadPage(
   model: Model,
   history: History | undefined,
@@ -25,13 +25,15 @@ export function loadPage(
     thread.replaceEntries(page, true, page.length < PAGE_SIZE)
     scroll(model, Number.NEGATIVE_INFINITY)
   } else {
-    const point = part === 'before' ? first : last
-    const page = history.page(thread.name, PAGE_SIZE, part === 'before' ? { before: point } : { after: point })
+    const page = history.page(thread.name, PAGE_SIZE, part === 'before' ? { before: first } : { after: last })
     thread.addPage(page, part, page.length < PAGE_SIZE)
   }
 }
 
-/** Searches a thread a step at a time, and shows what it finds; ends when it has, or has looked everywhere. */
+/**
+ * Carries out a `search` request in steps: yields now and then so that the caller can handle keys in between. Scrolls to
+ * the match, unless the user has changed the thread or the text in the meantime.
+ */
 export function* searchThread(
   model: Model,
   thread: Thread,
@@ -39,22 +41,20 @@ export function* searchThread(
   text: string,
   older: boolean,
 ): Generator<undefined, void> {
-  const marked = older ? thread.entryById(thread.searchMatch?.id ?? '') : undefined
-  const before: MessagePosition | undefined = marked && { at: marked.at, id: marked.id }
-  let found: MessagePosition | undefined
+  const current = older ? thread.entryById(thread.searchMatch?.id ?? '') : undefined
+  const before: MessagePosition | undefined = current && { at: current.at, id: current.id }
+  let match: MessagePosition | undefined
   for (const message of history?.search(thread.name, text, before) ?? searchInMemory(thread, text, before)) {
-    found = message
-    if (found === undefined) yield undefined
+    match = message
+    if (match === undefined) yield undefined
   }
   if (model.current !== thread || model.search?.editor.text !== text) return
-  model.search.state = found === undefined ? 'nothing' : 'found'
-  if (found === undefined) return
-  if (thread.entryById(found.id) === undefined && history !== undefined) loadPageAround(thread, history, found)
-  const index = thread.entries.findIndex(({ id }) => id === found.id)
-  // A few messages behind what was found stay in view.
-  const lowest = thread.entries[Math.min(thread.entries.length - 1, index + 3)]
-  if (lowest !== undefined) thread.anchor = { entry: lowest, row: Number.MAX_SAFE_INTEGER }
-  thread.searchMatch = { id: found.id, text: text.toLowerCase() }
+  model.search.state = match === undefined ? 'not-found' : 'found'
+  if (match === undefined) return
+  const { id } = match
+  if (thread.entryById(id) === undefined && history !== undefined) loadPageAround(thread, history, match)
+  scrollToEntry(model, thread, id)
+  thread.searchMatch = { id, text: text.toLowerCase() }
 }
 
 function* searchInMemory(
@@ -63,15 +63,16 @@ function* searchInMemory(
   before: MessagePosition | undefined,
 ): Generator<MessagePosition | undefined> {
   const end = before === undefined ? thread.entries.length : thread.entries.findIndex(({ id }) => id === before.id)
-  const found = thread.entries
+  const match = thread.entries
     .slice(0, end)
     .findLast(entry => entry.kind === 'message' && entry.text.toLowerCase().includes(text.toLowerCase()))
-  if (found !== undefined) yield found
+  if (match !== undefined) yield match
 }
 
+/** Replaces the entries with a page before and a page after a message, and the message itself. */
 function loadPageAround(thread: Thread, history: History, { at, id }: MessagePosition): void {
   const before = history.page(thread.name, PAGE_SIZE, { before: { at, id } })
-  // The message itself comes behind the last one before it.
+  // Starts after the last message before it, so that it includes the message itself.
   const after = history.page(thread.name, PAGE_SIZE, { after: before.at(-1) ?? { at: -1, id: '' } })
   thread.replaceEntries([...before, ...after], before.length < PAGE_SIZE, after.length < PAGE_SIZE)
 }

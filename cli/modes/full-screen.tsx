@@ -1,133 +1,79 @@
-import { type Instance, render } from 'ink'
+/** The chat on a terminal, on the whole screen or inline: connects model, session, history and terminal. */
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import { loadPage, searchThread } from '../chat/history-pages.ts'
 import { handleKey } from '../chat/model/handle-key.ts'
 import { Model, type ScreenRequest } from '../chat/model/model.ts'
 import type { Preferences } from '../chat/model/preferences.ts'
-import type { ThemeName } from '../chat/model/theme.ts'
-import type { Thread } from '../chat/model/thread.ts'
-import { pagesNeeded, update } from '../chat/model/update.ts'
-import { App } from '../chat/views/app.tsx'
-import { eventRows, openedThreadRows, rowToAnsi } from '../chat/views/inline.ts'
-import { renderInline, renderScreen } from '../chat/views/render.ts'
-import { type Row, rowsEqual } from '../chat/views/row.ts'
+import { requestInitialPage, update } from '../chat/model/update.ts'
+import { eventRows } from '../chat/views/inline.ts'
 import type { History } from '../history/history.ts'
 import type { TerminalGuard } from '../terminal/guard.ts'
-import type { Key } from '../terminal/key-decoder.ts'
-import { InlineOutput, ScreenOutput } from '../terminal/output.ts'
 import { listenToTerminalInput } from '../terminal/terminal-input.ts'
+import { ScreenPainter } from './screen-painter.tsx'
 
-/** What the network brings is gathered this long, ms; what hands do is shown at once. */
-const DRAW_DELAY_MS = 30
-/** … and this long while it brings one thing after another. */
-const BUSY_DRAW_DELAY_MS = 100
-/** So long, ms, may another client of the user take to tell that it has read a message, before the bell rings here. */
+/** Delay of the bell: another client of the user may read the message in this time, ms. */
 const BELL_DELAY_MS = 600
-/** Time that a search takes at once, ms. */
+/** Longest time that a search blocks keys, ms. */
 const SEARCH_SLICE_MS = 8
 
 export interface ScreenOptions {
   user: string
-  /** Whose thread is open at first. */
+  /** The thread to open first. */
   to: string | undefined
   preferences: Preferences
   colors: boolean
-  /** Print what is said for good, and leave the terminal its scrollback. */
+  /** Whether to draw below the terminal's scrollback instead of on the whole screen. */
   inline: boolean
   guard: TerminalGuard
   send: (request: SessionRequest) => void
-  /** What earlier runs said; absent where nothing is kept. */
+  /** The history on disk; undefined with --no-history. */
   history: History | undefined
-  /** What the session told before. */
+  /** Session events from before the screen was ready. */
   events: readonly SessionEvent[]
-  save: (kept: { preferences: Preferences; to: string | undefined }) => void
+  save: (state: { preferences: Preferences; to: string | undefined }) => void
   quit: () => void
 }
 
-/** Runs the screen, whole or inline, on this terminal; answers with where the session's events go. */
+/** Runs the chat on this terminal. Returns the listener for further session events. */
 export function runScreen(options: ScreenOptions): (event: SessionEvent) => void {
-  const { guard, send, save, quit } = options
+  const { guard, history, send, quit } = options
   const { stdout } = process
   const model = new Model(options.user, options.preferences)
-  const savePreferences = () => save({ preferences: model.preferences, to: model.current?.name })
+  model.isInline = options.inline
+  const save = () => options.save({ preferences: model.preferences, to: model.current?.name })
   if (options.to !== undefined) {
     model.openThread(options.to)
-    savePreferences()
+    save()
   }
-  const write = (text: string) => guard.write(text)
-  const output = options.inline ? new InlineOutput(write) : new ScreenOutput(write)
-  const inline = output instanceof InlineOutput ? output : undefined
-  const fullScreen = output instanceof ScreenOutput ? output : undefined
-  /** What the terminal shows; absent, it is to be drawn whole. */
-  let lastFrame: { rows: readonly Row[]; theme: ThemeName | undefined } | undefined
-  let ink: Instance | undefined
+  const painter = new ScreenPainter(model, options.colors, text => guard.write(text))
   let activeSearch: Generator | undefined
-  /** Counts the whole frames: Ink is to write each of them, also one that is as the last was. */
-  let repaintCount = 0
-  let drawTimer: NodeJS.Timeout | undefined
-  /** When something of the network was drawn last. */
-  let lastNetworkDrawAt = 0
-  let countdownTimer: NodeJS.Timeout | undefined
-  /** The thread whose end was printed last, in the inline mode. */
-  let printedThread: Thread | undefined
 
-  const print = (rows: readonly Row[]) => {
-    const theme = options.colors ? model.preferences.theme : undefined
-    inline?.print(rows.map(row => rowToAnsi(row, theme)))
-  }
-  const draw = () => {
-    clearTimeout(drawTimer)
-    drawTimer = undefined
-    if (model.current !== printedThread && model.current !== undefined) print(openedThreadRows(model, model.current))
-    printedThread = model.current
-    const { rows, cursor } = (inline === undefined ? renderScreen : renderInline)(model, Date.now())
-    const theme = options.colors ? model.preferences.theme : undefined
-    output.cursor = cursor
-    // Ink's cost is in the cells that it composes: it gets the rows that have changed, and no other.
-    const last = fullScreen !== undefined && lastFrame?.theme === theme ? lastFrame?.rows : undefined
-    const changed = rows.map((row, at) => (last !== undefined && rowsEqual(row, last[at]) ? undefined : row))
-    lastFrame = { rows, theme }
-    if (fullScreen !== undefined) fullScreen.isRowUnchanged = row => changed[row] === undefined
-    if (last?.length !== rows.length || changed.some(row => row !== undefined)) {
-      const node = <App key={repaintCount} rows={changed} theme={theme} />
-      if (ink !== undefined) ink.rerender(node)
-      else ink = render(node, { stdout: output.asStream(), debug: true, exitOnCtrlC: false, patchConsole: false })
-    }
-    output.placeCursor()
-    // The time until the next try counts down.
-    clearTimeout(countdownTimer)
-    if (model.connection.phase === 'waiting') countdownTimer = setTimeout(draw, 500)
-  }
-  /** Soon after the first of what the network brings; under load, so much later that hands and eyes keep up. */
-  const scheduleDraw = () => {
-    if (drawTimer !== undefined) return
-    const busy = performance.now() - lastNetworkDrawAt < 4 * BUSY_DRAW_DELAY_MS
-    drawTimer = setTimeout(
-      () => {
-        lastNetworkDrawAt = performance.now()
-        draw()
-      },
-      busy ? BUSY_DRAW_DELAY_MS : DRAW_DELAY_MS,
-    )
-  }
-  /** Forgets what stands on the terminal and draws all of it. */
-  const redraw = () => {
+  const repaint = () => {
     model.columns = Math.max(1, stdout.columns || 80)
     model.rows = Math.max(1, stdout.rows || 24)
-    output.repaint(model.columns, model.rows)
-    lastFrame = undefined
-    repaintCount++
-    draw()
+    painter.repaint()
   }
-
   const ringBell = (thread: string) => {
     if (!model.preferences.bell) return
-    // Silent where it was read on another client meanwhile.
     setTimeout(() => {
       if ((model.threads.get(thread)?.unreadCount ?? 0) > 0) guard.write('\u0007')
     }, BELL_DELAY_MS)
   }
-
+  /** Searches in slices so that keys are handled in between. A new search replaces the current one. */
+  const startSearch = (text: string, older: boolean) => {
+    activeSearch = undefined
+    const thread = model.current
+    if (thread === undefined) return
+    const search = searchThread(model, thread, history, text, older)
+    activeSearch = search
+    const runSlice = () => {
+      if (activeSearch !== search) return
+      const deadline = performance.now() + SEARCH_SLICE_MS
+      while (performance.now() < deadline) if (search.next().done) return painter.draw()
+      setImmediate(runSlice)
+    }
+    runSlice()
+  }
   const perform = (request: ScreenRequest) => {
     switch (request.type) {
       case 'send':
@@ -135,9 +81,9 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
       case 'quit':
         return quit()
       case 'suspend':
-        return guard.suspend(redraw)
+        return guard.suspend(repaint)
       case 'redraw':
-        return redraw()
+        return repaint()
       case 'bell':
         return ringBell(request.thread)
       case 'read':
@@ -145,44 +91,38 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
       case 'trust':
         return send({ type: 'trust', user: request.user })
       case 'page':
-        return loadPage(model, options.history, request.part)
+        return loadPage(model, history, request.part)
       case 'search':
         return startSearch(request.text, request.older)
       case 'save':
-        return savePreferences()
+        return save()
     }
   }
-  /** Looks through the history a little at a time, so that keys are never held up; a new search ends the one before. */
-  const startSearch = (text: string, older: boolean) => {
-    activeSearch = undefined
-    const thread = model.current
-    if (thread === undefined) return
-    const search = searchThread(model, thread, options.history, text, older)
-    activeSearch = search
-    const runSlice = () => {
-      if (activeSearch !== search) return
-      const until = performance.now() + SEARCH_SLICE_MS
-      while (performance.now() < until) if (search.next().done) return draw()
-      setImmediate(runSlice)
-    }
-    runSlice()
+  const applyEvent = (event: SessionEvent) => {
+    for (const request of update(model, event, Date.now())) perform(request)
   }
-  const handleKeys = (keys: readonly Key[]) => {
-    for (const key of keys) for (const request of handleKey(model, key)) perform(request)
-    if (keys.length > 0) draw()
+  const loadOpenThread = () => {
+    for (const request of requestInitialPage(model)) perform(request)
   }
 
-  for (const event of options.events) for (const request of update(model, event, Date.now())) perform(request)
-  model.hasHistory = options.history !== undefined
-  for (const { name, lastAt } of options.history?.threads() ?? []) model.ensureThread(name).markStored(lastAt)
-  for (const request of pagesNeeded(model)) perform(request)
+  for (const event of options.events) applyEvent(event)
+  model.hasHistory = history !== undefined
+  for (const { name, lastAt } of history?.threads() ?? []) model.ensureThread(name).markStored(lastAt)
+  loadOpenThread()
   guard.enter()
-  redraw()
-  listenToTerminalInput(handleKeys, redraw, quit)
+  repaint()
+  listenToTerminalInput(
+    keys => {
+      for (const key of keys) for (const request of handleKey(model, key)) perform(request)
+      if (keys.length > 0) painter.draw()
+    },
+    repaint,
+    quit,
+  )
   return event => {
-    for (const request of update(model, event, Date.now())) perform(request)
-    for (const request of pagesNeeded(model)) perform(request)
-    if (inline !== undefined) print(eventRows(model, event))
-    scheduleDraw()
+    applyEvent(event)
+    loadOpenThread()
+    if (model.isInline) painter.print(eventRows(model, event))
+    painter.scheduleDraw()
   }
 }

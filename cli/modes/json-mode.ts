@@ -1,118 +1,77 @@
-/** `--json`: events as JSON lines on stdout, requests as JSON lines on stdin. The README documents both. */
 import { createInterface } from 'node:readline'
-import * as z from 'zod'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
-import { parseUserName } from '../../src/protocol/names.ts'
 import { sanitizedJson } from '../../src/protocol/text.ts'
-import { fingerprint } from '../keys/fingerprint.ts'
 import { PendingMessages } from '../session/pending-messages.ts'
+import { eventToJson, parseRequest } from './json-format.ts'
 
-/** How long the end of stdin waits for what was sent, ms. */
+/** Longest wait for delivery results after the end of stdin, ms. */
 const DELIVERY_WAIT_MS = 10_000
 
-const requestSchema = z.union([
-  z.object({ type: z.literal('close') }),
-  z.object({ type: z.literal('trust'), user: z.string() }),
-  z.object({
-    to: z.string().refine(to => parseUserName(to).ok, 'is no user name'),
-    text: z.string().min(1),
-    /** Comes back with the events of this message. */
-    ref: z.union([z.string(), z.number()]).optional(),
-  }),
-])
-
+/** `--json`, for programs: events as JSON lines on stdout, requests as JSON lines on stdin. */
 export class JsonMode {
+  readonly #write: (line: string) => void
   readonly #pending = new PendingMessages()
   readonly #confusables = new ConfusableNames()
-  /** Message id → the `ref` that its request had. */
+  /** Message id → the `ref` of its request. */
   readonly #refs = new Map<string, string | number>()
+  /** The `ref` of the request that is being carried out. */
   #composingRef: string | number | undefined
+  /** Set by the first `connection` event: messages before it come from the history on disk. */
   #started = false
+
+  constructor(write: (line: string) => void = line => process.stdout.write(line)) {
+    this.#write = write
+  }
 
   handleEvent(event: SessionEvent): void {
     this.#pending.handleEvent(event)
     if (event.type === 'connection') this.#started = true
-    // The history that was on the disk is no news.
     if (!this.#started && (event.type === 'message' || event.type === 'progress')) return
-    if (this.#composingRef !== undefined) {
-      if (event.type === 'message' && event.origin === 'composed') this.#refs.set(event.message.id, this.#composingRef)
-      if (event.type === 'progress') this.#refs.set(event.id, this.#composingRef)
-    }
-    const json = this.#toJson(event)
-    if (json !== undefined) writeEvent(json)
+    if (event.type === 'roster') this.#confusables.update(event.joined, event.left)
+    const id = messageId(event)
+    const composed = event.type === 'progress' || (event.type === 'message' && event.origin === 'composed')
+    if (id !== undefined && composed && this.#composingRef !== undefined) this.#refs.set(id, this.#composingRef)
+    const json = eventToJson(event, this.#confusables)
+    const ref = id === undefined ? undefined : this.#refs.get(id)
+    if (json !== undefined) this.#writeEvent(ref === undefined ? json : { ...json, ref })
     if (event.type === 'progress' && (event.progress.state === 'delivered' || event.progress.state === 'refused')) {
       this.#refs.delete(event.id)
     }
   }
 
+  /** Reads stdin to its end; then waits for the delivery results of the messages sent, and calls `end`. */
   readStdin(send: (request: SessionRequest) => void, end: () => void): void {
     const input = createInterface({ input: process.stdin })
     input.on('line', line => {
-      if (line.trim() === '') return
-      const request = parseRequest(line)
-      if (typeof request === 'string') return writeEvent({ type: 'error', message: request, line: line.slice(0, 200) })
-      if ('type' in request) return request.type === 'close' ? input.close() : send(request)
-      this.#composingRef = request.ref
-      send({ type: 'compose', to: request.to, text: request.text })
-      this.#composingRef = undefined
+      if (this.handleLine(line, send) === 'close') input.close()
     })
     input.on('close', () => void this.#pending.waitUntilSettled(DELIVERY_WAIT_MS).then(end))
   }
 
-  #toJson(event: SessionEvent): object | undefined {
-    switch (event.type) {
-      case 'connection': {
-        const { phase, ...rest } = event.state
-        return { type: 'connection', state: phase, ...rest }
-      }
-      case 'roster':
-        this.#confusables.update(event.joined, event.left)
-        return { type: 'roster', users: [...event.users], joined: event.joined, left: event.left }
-      case 'message':
-        return {
-          type: 'message',
-          origin: event.origin,
-          ...event.message,
-          ...this.#looksLike(event.message.from),
-          ...this.#refOf(event.message.id),
-        }
-      case 'progress':
-        return { type: 'progress', id: event.id, to: event.to, ...event.progress, ...this.#refOf(event.id) }
-      case 'key':
-        return { type: 'key', user: event.user, key: event.key, words: fingerprint(event.key), state: event.state }
-      case 'forged':
-        return event
-      default:
-        return undefined
+  /** Carries out the request of a line. Returns `close` if the program is to end. */
+  handleLine(line: string, send: (request: SessionRequest) => void): 'close' | undefined {
+    if (line.trim() === '') return undefined
+    const request = parseRequest(line)
+    if (typeof request === 'string') {
+      this.#writeEvent({ type: 'error', message: request, line: line.slice(0, 200) })
+    } else if ('type' in request) {
+      if (request.type === 'close') return 'close'
+      send(request)
+    } else {
+      this.#composingRef = request.ref
+      send({ type: 'compose', to: request.to, text: request.text })
+      this.#composingRef = undefined
     }
+    return undefined
   }
 
-  #looksLike(name: string): { looksLike?: string } {
-    const looksLike = this.#confusables.find(name)
-    return looksLike === undefined ? {} : { looksLike }
-  }
-
-  #refOf(id: string): { ref?: string | number } {
-    const ref = this.#refs.get(id)
-    return ref === undefined ? {} : { ref }
+  #writeEvent(json: object): void {
+    this.#write(`${sanitizedJson(json)}\n`)
   }
 }
 
-/** The request of a line, or what is wrong with it. */
-function parseRequest(line: string): z.infer<typeof requestSchema> | string {
-  let raw: unknown
-  try {
-    raw = JSON.parse(line)
-  } catch {
-    return 'this line is not JSON'
-  }
-  const parsed = requestSchema.safeParse(raw)
-  return parsed.success
-    ? parsed.data
-    : 'give {"to": NAME, "text": TEXT}, {"type": "trust", "user": NAME} or {"type": "close"}'
-}
-
-function writeEvent(event: object): void {
-  process.stdout.write(`${sanitizedJson(event)}\n`)
+function messageId(event: SessionEvent): string | undefined {
+  if (event.type === 'message') return event.message.id
+  return event.type === 'progress' ? event.id : undefined
 }

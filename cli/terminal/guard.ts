@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs'
 
-/** Bracketed paste; for the whole screen also the alternate one, clean and at home. */
+/** Turn on bracketed paste; full screen: also switch to the alternate screen and clear it. */
 const ENTER_SEQUENCES = { screen: '\u001b[?1049h\u001b[?2004h\u001b[2J\u001b[H', inline: '\u001b[?2004h' }
-/** Everything that this program changed, put back; harmless when it was not. */
+/** Undo all terminal modes that the program may have set; harmless for those that it has not. */
 const LEAVE_SEQUENCES = {
   screen: '\u001b[?2026l\u001b[?2004l\u001b[0m\u001b[?25h\u001b[?1049l',
   inline: '\u001b[?2004l\u001b[0m\u001b[?25h\r\n',
@@ -10,12 +10,12 @@ const LEAVE_SEQUENCES = {
 
 const SIGNAL_EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
-/** Takes the terminal, whole or its end only, and gives it back whatever ends the program: exit, signal, crash, ^Z. */
+/** Sets up the terminal and restores it however the program ends: exit, signal, crash, or suspend (Ctrl+Z). */
 export class TerminalGuard {
   readonly #mode: 'screen' | 'inline'
   #isActive = false
 
-  /** @param beforeExit called before the program ends by a signal, for a last word to the network */
+  /** @param beforeExit called before a signal ends the program, for example to close the history */
   constructor(mode: 'screen' | 'inline', beforeExit: () => void) {
     this.#mode = mode
     process.on('exit', () => this.leave())
@@ -33,12 +33,12 @@ export class TerminalGuard {
     }
     process.on('uncaughtException', crash)
     process.on('unhandledRejection', crash)
-    // The terminal is gone: there is nothing to restore and nobody to tell.
+    // The terminal is gone: nothing can be restored or reported.
     process.stdout.on('error', () => process.exit(SIGNAL_EXIT_CODES.SIGHUP))
     process.stdin.on('error', () => process.exit(SIGNAL_EXIT_CODES.SIGHUP))
   }
 
-  /** Writes to the screen; what comes when the terminal was given back, as Ink's farewell does, goes nowhere. */
+  /** Writes to the terminal. Ignored after `leave`: Ink writes once more when the program exits. */
   write(text: string): void {
     if (this.#isActive) process.stdout.write(text)
   }
@@ -61,7 +61,7 @@ export class TerminalGuard {
     }
   }
 
-  /** Stops the program as ^Z does elsewhere; calls `resumed` when the shell brings it back. */
+  /** Suspends the process group like Ctrl+Z in other programs; calls `onResume` when the shell resumes it. */
   suspend(onResume: () => void): void {
     this.leave()
     process.once('SIGCONT', () => {

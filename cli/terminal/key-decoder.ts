@@ -1,16 +1,13 @@
-/**
- * What hands do, decoded from a terminal's bytes: text, a paste, or a key by its name as Emacs writes it (`C-a`,
- * `M-enter`, `S-tab`, `pageup`). Chunks may hold many keys (tmux sends a whole line at once), or a part of one.
- */
+/** Input from the terminal: typed text, a paste, or a key in Emacs notation (`C-a`, `M-enter`, `S-tab`, `pageup`). */
 export type Key = { type: 'text' | 'paste'; text: string } | { type: 'key'; name: string }
 
 const ESC = '\u001b'
 const PASTE_START = `${ESC}[200~`
 const PASTE_END = `${ESC}[201~`
 
-/** ECMA-48 control sequence: parameters, intermediates, final. */
+/** ECMA-48 control sequence: parameters, intermediate bytes, final byte. */
 const CONTROL_SEQUENCE = /^\u001b\[([0-9;:<=>?]*)([ -/]*)([@-~])/
-/** The function keys of the Linux console. */
+/** F1 to F5 on the Linux console. */
 const CONSOLE_FUNCTION_KEY = /^\u001b\[\[([A-E])/
 
 const KEYS_BY_FINAL_BYTE: Record<string, string> = {
@@ -51,12 +48,12 @@ const KEYS_BY_TILDE_NUMBER: Record<string, string> = {
 }
 const KEYS_BY_CODE_POINT: Record<number, string> = { 9: 'tab', 13: 'enter', 27: 'escape', 127: 'backspace' }
 
-/** Turns a terminal's input into keys, whatever the cuts between chunks. */
+/** Decodes terminal input. A chunk may hold many keys (tmux sends a whole line at once), or only a part of one. */
 export class KeyDecoder {
   #pending = ''
   #paste: string | undefined
 
-  /** Whether an Escape waits that may be a key of its own or the beginning of a longer one: `flush` decides. */
+  /** Whether an incomplete sequence is buffered. An Escape may be the key or the start of a sequence: see {@link flush}. */
   get hasPendingEscape(): boolean {
     return this.#pending !== '' && this.#paste === undefined
   }
@@ -74,17 +71,17 @@ export class KeyDecoder {
     return keys
   }
 
-  /** Nothing followed for a while: what waits is what was typed. */
+  /** Decodes the buffered input as complete. Call it when nothing has followed for a while. */
   flush(): Key[] {
     if (!this.hasPendingEscape) return []
     const pending = this.#pending
     this.#pending = ''
     if (pending === ESC) return [{ type: 'key', name: 'escape' }]
-    // The beginning of a sequence that never came: M-[ and M-O, typed by hand.
+    // `Esc [` and `Esc O` without the rest of a sequence are Alt+[ and Alt+O.
     return pending.length === 2 ? [{ type: 'key', name: `M-${pending[1]}` }] : []
   }
 
-  /** Takes one key off the beginning; 0 when more is needed. */
+  /** Decodes one key from the start of `rest`. Returns the number of characters used; 0: more input is needed. */
   #decodeKey(rest: string, keys: Key[]): number {
     const [first = ''] = rest
     if (first === ESC) return this.#decodeEscape(rest, keys)
@@ -120,11 +117,11 @@ export class KeyDecoder {
       return 3
     }
     if (rest[1] === ESC) {
-      // Some terminals send Meta with an arrow as Escape and the arrow's own sequence.
-      const after = new KeyDecoder().feed(rest.slice(1))[0]
-      if (after?.type === 'key' && /^\u001b\u001b[[O]/.test(rest)) {
+      // Some terminals send Alt with an arrow key as an Escape before the sequence of the arrow key.
+      const unmodified = new KeyDecoder().feed(rest.slice(1))[0]
+      if (unmodified?.type === 'key' && /^\u001b\u001b[[O]/.test(rest)) {
         const length = (/^\u001b(\[[0-9;]*[@-~]|O.)/.exec(rest.slice(1))?.[0].length ?? 0) + 1
-        keys.push({ type: 'key', name: `M-${after.name}` })
+        keys.push({ type: 'key', name: `M-${unmodified.name}` })
         return length
       }
       keys.push({ type: 'key', name: 'escape' })
@@ -142,7 +139,7 @@ export class KeyDecoder {
       this.#paste = undefined
       return end + PASTE_END.length
     }
-    // The end's own sequence may be cut: keep what could begin it.
+    // The end sequence may be split between chunks: keep the characters that may belong to it.
     const safe = rest.length - (PASTE_END.length - 1)
     if (safe <= 0) return 0
     this.#paste += rest.slice(0, safe)
@@ -150,7 +147,7 @@ export class KeyDecoder {
   }
 }
 
-/** Both CR and LF are Enter: keys typed before the terminal was raw come as LF. */
+/** Both CR and LF are Enter: keys typed before raw mode was set arrive with LF. */
 function controlKey(character: string): string | undefined {
   const code = character.codePointAt(0) ?? 0
   if (character === '\r' || character === '\n') return 'enter'

@@ -3,15 +3,15 @@ import { EventEmitter } from 'node:events'
 const ESC = '\u001b['
 
 /**
- * The stdout that Ink is given. Ink, told to debug, writes each frame whole; what becomes of it on the terminal is
- * decided here. So Ink's ways of finding its last frame again (which lose a row, or wipe the terminal's scrollback when
- * the window shrinks) are never used.
+ * The `stdout` that Ink writes to. With `debug: true`, Ink writes each frame as a whole, and this class decides how to
+ * update the terminal. Ink's own way, erasing the last frame, loses a row or clears the scrollback when the window
+ * shrinks. See docs/decisions/ink-writes-whole-frames.md.
  */
 abstract class InkOutput extends EventEmitter {
   readonly isTTY = true
   columns = 80
   rows = 24
-  /** Where the cursor belongs after the next frame; absent, it is hidden. */
+  /** Cursor position after the next frame; undefined: hidden. */
   cursor: { x: number; y: number } | undefined
   protected readonly writeRaw: (text: string) => void
 
@@ -20,24 +20,24 @@ abstract class InkOutput extends EventEmitter {
     this.writeRaw = writeRaw
   }
 
-  /** Takes a whole frame. */
+  /** Receives a frame from Ink. */
   abstract write(frame: string): boolean
 
-  /** Puts the cursor where it belongs: a frame in which only the cursor moved is none for Ink. */
+  /** Moves the cursor to `cursor`. Needed because Ink writes no frame if only the cursor has moved. */
   abstract placeCursor(): void
 
-  /** The terminal shows something else by now, or has another size: the next frame is to be a whole one. */
+  /** Discards the last frame because the terminal has another size or shows something else. */
   abstract repaint(columns: number, rows: number): void
 
-  /** What Ink's typings ask of a stdout, and Ink never uses. */
+  /** Ink's types require a full `WriteStream`, but Ink only uses what this class has. */
   asStream(): NodeJS.WriteStream {
     return this as unknown as NodeJS.WriteStream
   }
 }
 
-/** Frames on the whole screen: the rows that differ from the last frame are written, each at its own place. */
+/** Full screen: writes only the rows that differ from the last frame, each at its position. */
 export class ScreenOutput extends InkOutput {
-  /** Whether a row is left out of the next frame: it stays as it is. */
+  /** Whether a row was left blank in the next frame because it has not changed. */
   isRowUnchanged: (row: number) => boolean = () => false
   #lastLines: string[] = []
 
@@ -71,10 +71,10 @@ export class ScreenOutput extends InkOutput {
   }
 }
 
-/** Frames at the end of what the terminal shows: a block that moves down as lines are printed above it. */
+/** Inline: a block of rows below the scrollback, which moves down as lines are printed above it. */
 export class InlineOutput extends InkOutput {
   #lastLines: string[] = []
-  /** The row of the block in which the cursor stands. */
+  /** The row of the block that has the cursor. */
   #cursorRow = 0
 
   override write(frame: string): boolean {
@@ -83,7 +83,7 @@ export class InlineOutput extends InkOutput {
     return true
   }
 
-  /** Prints lines for good, above the block. */
+  /** Prints lines into the scrollback, above the block. */
   print(lines: readonly string[]): void {
     if (lines.length > 0) this.#paint(`${lines.join('\r\n')}\r\n`, this.#lastLines)
   }
@@ -95,7 +95,7 @@ export class InlineOutput extends InkOutput {
     this.#cursorRow = cursor.y
   }
 
-  /** The block stands where it stood, as far as a terminal that has wrapped its lines anew can tell. */
+  /** Draws the block again at its old position. If the terminal has re-wrapped its lines, that position can be off. */
   override repaint(columns: number, rows: number): void {
     this.columns = columns
     this.rows = rows

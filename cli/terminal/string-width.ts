@@ -3,13 +3,13 @@ import fullStringWidth from 'string-width'
 const ESCAPE = 0x1b
 const LEFT_BRACKET = 0x5b
 const LOWERCASE_M = 0x6d
-/** Beside ASCII and Latin: what the screen itself draws with. Each is one column wide. */
+/** Symbols of the screen; each is one column wide. */
 const NARROW_SYMBOLS = new Set(Array.from('…→›●○✓✗↓↑·▌', char => char.charCodeAt(0)))
 
 /**
- * `string-width` for those who ask it of every line of every frame: the bundle gives this to Ink in its place. Text of
- * Latin letters and of the screen's own signs, coloured or not, is as wide as it is long; all else is asked of the
- * general one, which cuts it into graphemes. A fifth of the time until the first frame was that.
+ * A faster replacement for the `string-width` package, which the bundle also gives to Ink. Ink measures every line of
+ * every frame, and the package segments text into graphemes; that was a fifth of the time until the first frame. Here,
+ * Latin letters, the symbols of the screen and ANSI styles are measured directly; other text goes to the package.
  */
 export default function stringWidth(text: string, options?: Parameters<typeof fullStringWidth>[1]): number {
   if (options !== undefined || typeof text !== 'string') return fullStringWidth(text, options)
@@ -27,13 +27,13 @@ export default function stringWidth(text: string, options?: Parameters<typeof fu
   return width
 }
 
-/** Latin-1 without its controls and its soft hyphen, Latin Extended, lines and boxes. */
+/** Latin-1 without controls, soft hyphen, © and ®; Latin Extended; box drawing; symbols of the screen. */
 function isNarrow(code: number): boolean {
   if (code >= 0xa1 && code <= 0x2ff) return code !== 0xad && code !== 0xa9 && code !== 0xae
   return (code >= 0x2500 && code <= 0x257f) || NARROW_SYMBOLS.has(code)
 }
 
-/** Where a colour or style (`ESC [ … m`) that begins here ends; -1: it is none. */
+/** The index of the end of a style sequence (`ESC [ … m`) that starts at `at`; -1 if there is none. */
 function endOfStyle(text: string, at: number): number {
   if (text.charCodeAt(at + 1) !== LEFT_BRACKET) return -1
   for (let end = at + 2; end < text.length; end++) {

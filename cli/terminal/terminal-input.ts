@@ -1,22 +1,29 @@
+import type { EventEmitter } from 'node:events'
 import { type Key, KeyDecoder } from './key-decoder.ts'
 
-/** An Escape that nothing follows within this time, ms, was the key. */
+/** Time after which an Escape that nothing follows is the Escape key, ms. */
 const ESCAPE_TIMEOUT_MS = 50
-/** A size that changes is being dragged: it is told when it has settled this long, ms. */
+/** Dragging a window sends many resize events: wait until the size has been stable for this time, ms. */
 const RESIZE_DEBOUNCE_MS = 30
 
+/** The parts of `process` that are used. */
+export interface TerminalStreams {
+  stdin: EventEmitter & { setEncoding(encoding: BufferEncoding): unknown }
+  stdout: EventEmitter
+}
+
 /**
- * What hands do to this terminal.
- * @param onKeys takes the keys, those of one read together
- * @param onResize called when the size has changed
- * @param onEnd called when nothing more can come
+ * Listens to the keyboard and to changes of the terminal's size.
+ * @param onKeys called with the keys of each chunk of input; the list may be empty
+ * @param onResize called when the size of the terminal has changed
+ * @param onEnd called when the input has ended
  */
 export function listenToTerminalInput(
   onKeys: (keys: readonly Key[]) => void,
   onResize: () => void,
   onEnd: () => void,
+  { stdin, stdout }: TerminalStreams = process,
 ): void {
-  const { stdin, stdout } = process
   const decoder = new KeyDecoder()
   let escapeTimer: NodeJS.Timeout | undefined
   let resizeTimer: NodeJS.Timeout | undefined

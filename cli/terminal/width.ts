@@ -1,34 +1,34 @@
 import width from './string-width.ts'
 
-/** Columns that a text takes in a terminal. */
+/** The width of a text in terminal columns. */
 export { width }
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
 
-/** The text in exactly so many columns: cut with an ellipsis, or filled with spaces. */
+/** Cuts a text (with an ellipsis) or pads it to exactly `columns`. */
 export function fitToColumns(text: string, columns: number): string {
-  const wide = width(text)
-  if (wide <= columns) return text + ' '.repeat(columns - wide)
+  const textWidth = width(text)
+  if (textWidth <= columns) return text + ' '.repeat(columns - textWidth)
   let kept = ''
   let used = 0
   for (const { segment } of graphemes.segment(text)) {
-    const more = width(segment)
-    if (used + more > columns - 1) break
+    const segmentWidth = width(segment)
+    if (used + segmentWidth > columns - 1) break
     kept += segment
-    used += more
+    used += segmentWidth
   }
   return columns < 1 ? '' : `${kept}…${' '.repeat(columns - 1 - used)}`
 }
 
-/** One row of a wrapped text: its place in the text, and what stands there. */
+/** One row of a wrapped text, and its start in the text, in UTF-16 code units. */
 export interface WrappedRow {
   start: number
   text: string
 }
 
 /**
- * Breaks a text into rows of at most so many columns: at line breaks, else after a space where there is one, else
- * between two graphemes. Every character is in exactly one row, but line breaks, which are in none.
+ * Wraps a text into rows of at most `columns`: at line breaks, else after the last space that fits, else between two
+ * graphemes. Every character except line breaks is in exactly one row.
  */
 export function wrap(text: string, columns: number): WrappedRow[] {
   const rows: WrappedRow[] = []
@@ -47,18 +47,18 @@ function wrapLine(line: string, offset: number, columns: number, rows: WrappedRo
   }
   let rowStart = 0
   let used = 0
-  /** After the last space of this row: its place, and the columns up to there. */
+  // The last place to break this row, after a space: its index, and the columns before it.
   let breakAt = 0
   let breakUsed = 0
   for (const { segment, index } of graphemes.segment(line)) {
-    const wide = width(segment)
-    while (used + wide > columns && index > rowStart) {
+    const segmentWidth = width(segment)
+    while (used + segmentWidth > columns && index > rowStart) {
       const at = breakAt > rowStart ? breakAt : index
       rows.push({ start: offset + rowStart, text: line.slice(rowStart, at) })
       used -= at === index ? used : breakUsed
       rowStart = at
     }
-    used += wide
+    used += segmentWidth
     if (segment === ' ') {
       breakAt = index + 1
       breakUsed = used

@@ -1,92 +1,128 @@
-import type { EditAction } from './editor.ts'
+import type { EditAction } from './editing/editor.ts'
 
-/** What a key can do. The meaning of each is in `actions.ts`. */
+/** What a key does. handle-key.ts implements each action. Users bind keys to these names in the settings file. */
 export type Action =
   | EditAction
   | 'send'
   | 'new-line'
-  | 'earlier'
-  | 'later'
+  | 'previous-input'
+  | 'next-input'
   | 'page-up'
   | 'page-down'
-  | 'top'
-  | 'bottom'
+  | 'scroll-to-start'
+  | 'scroll-to-end'
   | 'next-thread'
-  | 'last-thread'
+  | 'previous-thread'
   | 'unread-thread'
-  | 'find-people'
-  | 'find-entered'
+  | 'find-user'
+  | 'find-input'
   | 'search'
   | 'complete'
-  | 'complete-back'
+  | 'complete-previous'
   | 'redraw'
-  | 'sidebar'
+  | 'toggle-sidebar'
   | 'suspend'
   | 'help'
-  | 'escape'
-  | 'cancel'
-  | 'delete-or-leave'
+  | 'dismiss'
+  | 'clear-or-quit'
+  | 'delete-or-quit'
 
 interface Binding {
   keys: readonly string[]
   action: Action
-  /** For the help; absent for keys that every keyboard explains. */
+  /** Description in the help; absent for keys that need none, such as the arrows. */
   help?: string
 }
 
 export const KEYMAP: readonly Binding[] = [
-  { keys: ['enter'], action: 'send', help: 'send' },
-  { keys: ['M-enter'], action: 'new-line', help: 'break the line' },
-  { keys: ['tab'], action: 'complete', help: 'complete a name or a command' },
-  { keys: ['S-tab'], action: 'complete-back' },
-  { keys: ['C-n', 'M-down'], action: 'next-thread', help: 'the next thread, or person' },
-  { keys: ['C-p', 'M-up'], action: 'last-thread', help: 'the one before' },
-  { keys: ['C-o'], action: 'find-people', help: 'find someone online by typing' },
-  { keys: ['C-r'], action: 'find-entered', help: 'find what was entered before' },
-  { keys: ['C-s'], action: 'search', help: 'search this thread; again: further back' },
-  { keys: ['M-a'], action: 'unread-thread', help: 'the next thread with something unread' },
-  { keys: ['pageup', 'M-v'], action: 'page-up', help: 'back in the thread' },
-  { keys: ['pagedown', 'C-v'], action: 'page-down', help: 'forward' },
-  { keys: ['M-home', 'C-home', 'M-<'], action: 'top', help: 'to its beginning' },
-  { keys: ['M-end', 'C-end', 'M->'], action: 'bottom', help: 'to its end' },
-  { keys: ['up'], action: 'earlier', help: 'what was entered before' },
-  { keys: ['down'], action: 'later' },
-  { keys: ['C-a', 'home'], action: 'line-start', help: 'to the beginning of the line' },
-  { keys: ['C-e', 'end'], action: 'line-end', help: 'to its end' },
+  { keys: ['enter'], action: 'send', help: 'send the message' },
+  { keys: ['M-enter'], action: 'new-line', help: 'insert a line break' },
+  { keys: ['tab'], action: 'complete', help: 'complete a name or command; again: next match' },
+  { keys: ['S-tab'], action: 'complete-previous' },
+  { keys: ['C-n', 'M-down'], action: 'next-thread', help: 'next thread or online user' },
+  { keys: ['C-p', 'M-up'], action: 'previous-thread', help: 'previous thread or online user' },
+  { keys: ['M-a'], action: 'unread-thread', help: 'next unread thread' },
+  { keys: ['C-o'], action: 'find-user', help: 'find an online user' },
+  { keys: ['C-r'], action: 'find-input', help: 'find earlier input' },
+  { keys: ['C-s'], action: 'search', help: 'search this thread; again: older match' },
+  { keys: ['pageup', 'M-v'], action: 'page-up', help: 'scroll up' },
+  { keys: ['pagedown', 'C-v'], action: 'page-down', help: 'scroll down' },
+  { keys: ['M-home', 'C-home', 'M-<'], action: 'scroll-to-start', help: 'scroll to the start of the thread' },
+  { keys: ['M-end', 'C-end', 'M->'], action: 'scroll-to-end', help: 'scroll to the end of the thread' },
+  { keys: ['up'], action: 'previous-input', help: 'previous input' },
+  { keys: ['down'], action: 'next-input', help: 'next input' },
+  { keys: ['C-a', 'home'], action: 'line-start', help: 'go to the start of the line' },
+  { keys: ['C-e', 'end'], action: 'line-end', help: 'go to the end of the line' },
   { keys: ['C-b', 'left'], action: 'left' },
   { keys: ['C-f', 'right'], action: 'right' },
-  { keys: ['M-b', 'C-left', 'M-left'], action: 'word-left', help: 'a word back' },
-  { keys: ['M-f', 'C-right', 'M-right'], action: 'word-right', help: 'a word on' },
+  { keys: ['M-b', 'C-left', 'M-left'], action: 'word-left', help: 'go back one word' },
+  { keys: ['M-f', 'C-right', 'M-right'], action: 'word-right', help: 'go forward one word' },
   { keys: ['backspace'], action: 'delete-left' },
   { keys: ['delete'], action: 'delete-right' },
-  { keys: ['C-w'], action: 'cut-white-left', help: 'cut the word before the cursor' },
-  { keys: ['M-backspace'], action: 'cut-word-left' },
-  { keys: ['M-d'], action: 'cut-word-right', help: 'cut the word behind it' },
-  { keys: ['C-u'], action: 'cut-line-left', help: 'cut all before it' },
-  { keys: ['C-k'], action: 'cut-line-right', help: 'cut all behind it' },
-  { keys: ['C-y'], action: 'paste-cut', help: 'put back what was cut last' },
-  { keys: ['C-t'], action: 'transpose' },
+  { keys: ['C-w'], action: 'cut-to-space', help: 'cut back to the previous space' },
+  { keys: ['M-backspace'], action: 'cut-word-left', help: 'cut back to the start of the word' },
+  { keys: ['M-d'], action: 'cut-word-right', help: 'cut to the end of the word' },
+  { keys: ['C-u'], action: 'cut-line-left', help: 'cut to the start of the line' },
+  { keys: ['C-k'], action: 'cut-line-right', help: 'cut to the end of the line' },
+  { keys: ['C-y'], action: 'paste-cut', help: 'paste the last cut text' },
+  { keys: ['C-t'], action: 'transpose', help: 'swap the two characters before the cursor' },
   { keys: ['C-_'], action: 'undo', help: 'undo' },
-  { keys: ['f7'], action: 'sidebar', help: 'show or hide threads and roster' },
-  { keys: ['C-l'], action: 'redraw', help: 'draw the screen anew' },
-  { keys: ['C-z'], action: 'suspend', help: 'suspend; fg brings it back' },
-  { keys: ['f1'], action: 'help', help: 'this help; so does ? on an empty line' },
-  { keys: ['escape', 'C-g'], action: 'escape' },
-  { keys: ['C-c'], action: 'cancel', help: 'clear the line; twice on an empty one leaves' },
-  { keys: ['C-d'], action: 'delete-or-leave', help: 'leave, on an empty line' },
+  { keys: ['f7'], action: 'toggle-sidebar', help: 'show or hide the sidebar' },
+  { keys: ['C-l'], action: 'redraw', help: 'redraw the screen' },
+  { keys: ['C-z'], action: 'suspend', help: 'suspend; fg in the shell resumes' },
+  { keys: ['f1'], action: 'help', help: 'show this help; also ? on an empty line' },
+  { keys: ['escape', 'C-g'], action: 'dismiss', help: 'close a list or search, or scroll to the end' },
+  { keys: ['C-c'], action: 'clear-or-quit', help: 'clear the input; twice on an empty line, quit' },
+  { keys: ['C-d'], action: 'delete-or-quit', help: 'delete the next character; on an empty line, quit' },
 ]
 
-/** What each key does: the table, and over it a person's own bindings (key → action), but for unknown actions. */
+/** Action names of earlier versions, which settings files may still have. */
+const OLD_ACTION_NAMES: Readonly<Record<string, Action>> = {
+  earlier: 'previous-input',
+  later: 'next-input',
+  top: 'scroll-to-start',
+  bottom: 'scroll-to-end',
+  'last-thread': 'previous-thread',
+  'find-people': 'find-user',
+  'find-entered': 'find-input',
+  'complete-back': 'complete-previous',
+  sidebar: 'toggle-sidebar',
+  escape: 'dismiss',
+  cancel: 'clear-or-quit',
+  'delete-or-leave': 'delete-or-quit',
+  'cut-white-left': 'cut-to-space',
+}
+
+const ACTION_NAMES = new Map<string, Action>([
+  ...Object.entries(OLD_ACTION_NAMES),
+  ...KEYMAP.map(({ action }): [string, Action] => [action, action]),
+])
+
+/** The action with a name, also with a name of an earlier version. */
+export function actionByName(name: string): Action | undefined {
+  return ACTION_NAMES.get(name)
+}
+
+/** Merges the user's own bindings (key → action name) into the defaults. `unknown` lists names without an action. */
 export function resolveBindings(overrides: Readonly<Record<string, string>>): {
   bindings: Map<string, Action>
   unknown: string[]
 } {
   const bindings = new Map(KEYMAP.flatMap(({ keys, action }) => keys.map((key): [string, Action] => [key, action])))
-  const actions = new Set<string>(KEYMAP.map(({ action }) => action))
   const unknown: string[] = []
-  for (const [key, action] of Object.entries(overrides)) {
-    if (actions.has(action)) bindings.set(key, action as Action)
-    else unknown.push(action)
+  for (const [key, name] of Object.entries(overrides)) {
+    const action = actionByName(name)
+    if (action === undefined) unknown.push(name)
+    else bindings.set(key, action)
   }
   return { bindings, unknown }
+}
+
+const KEY_LABELS: Readonly<Record<string, string>> = { escape: 'Esc', pageup: 'PageUp', pagedown: 'PageDown' }
+
+/** A key as keyboards and manuals write it: `C-n` is `Ctrl+N`. */
+export function keyLabel(key: string): string {
+  const [, modifiers = '', name = key] = /^((?:[CMS]-)*)(.+)$/.exec(key) ?? []
+  const prefix = modifiers.replaceAll('C-', 'Ctrl+').replaceAll('M-', 'Alt+').replaceAll('S-', 'Shift+')
+  return prefix + (KEY_LABELS[name] ?? (name[0] ?? '').toUpperCase() + name.slice(1))
 }

@@ -1,90 +1,87 @@
 import type { ConnectionState } from '../../../src/client/events.ts'
 import { ConfusableNames } from '../../../src/common/confusables.ts'
 import { type NameList, SortedNames } from '../../../src/common/sorted-names.ts'
-import { Editor } from './editor.ts'
+import type { Completion } from './editing/completion.ts'
+import { Editor } from './editing/editor.ts'
 import type { Finder } from './finder.ts'
 import { type Action, resolveBindings } from './keymap.ts'
 import { DEFAULT_PREFERENCES, type Preferences } from './preferences.ts'
+import type { ReadonlyModel } from './readonly-model.ts'
+import type { Search } from './search.ts'
 import { Thread } from './thread.ts'
 
-/** What the screen asks of the world. */
+/** A side effect that the screen asks for; cli/modes/full-screen.tsx carries it out. */
 export type ScreenRequest =
   | { type: 'send'; to: string; text: string }
   | { type: 'quit' | 'suspend' | 'redraw' }
-  /** Ring, unless the thread was read elsewhere within a moment. */
+  /** Ring the bell after a short delay, unless another client of the user reads the thread in that time. */
   | { type: 'bell'; thread: string }
-  /** The thread was read up to a hybrid time. */
+  /** The thread was read up to the hybrid time `at`. */
   | { type: 'read'; thread: string; at: number }
-  /** Read a part of the open thread's history: the last, the one before or behind what is there, the first. */
-  | { type: 'page'; part: 'latest' | 'before' | 'behind' | 'first' }
-  /** Look for a text in the open thread, from its end or from what was found last. */
+  /** Load a page of the open thread's history: the newest, the one before or after the loaded entries, or the oldest. */
+  | { type: 'page'; part: 'latest' | 'before' | 'after' | 'first' }
+  /** Search the open thread backwards, from its end or (`older`) from the current match. */
   | { type: 'search'; text: string; older: boolean }
-  /** The person says that a user's new key is theirs. */
+  /** Accept the changed key of a user. */
   | { type: 'trust'; user: string }
-  /** A preference changed and is to be kept. */
+  /** Save the preferences and the name of the open thread. */
   | { type: 'save' }
 
-/** A line for the person, until the next key. */
+/** A line in the status row, shown until the next key. */
 export interface Notice {
   text: string
   tone: 'info' | 'error'
 }
 
-/** A search through the open thread: what is typed, and how it stands. */
-export interface Search {
-  editor: Editor
-  state: 'idle' | 'looking' | 'found' | 'nothing'
-}
-
-/** Names completed by Tab: where the word began, what it may become, which of these stands there now. */
-export interface Completion {
-  start: number
-  candidates: readonly string[]
-  index: number
-}
-
-/** All that the screen shows. Changed by `update.ts` (what the session tells) and `actions.ts` (what hands do) only. */
-export class Model {
+/**
+ * The state of the screen. Only the modules of cli/chat/model and cli/chat/history-pages.ts change it: update.ts for
+ * events of the session, handle-key.ts and what it calls for keys. Views get it as {@link ReadonlyModel}.
+ */
+export class Model implements ReadonlyModel {
   readonly user: string
   connection: ConnectionState = { phase: 'connecting', server: '', attempt: 1 }
-  /** The sorted names online in the whole mesh. */
+  /** All users online in the mesh, sorted. */
   online: NameList = new SortedNames()
-  /** Who has more than one connection. */
+  /** The number of connections of each user that has more than one. */
   connectionCounts: ReadonlyMap<string, number> = new Map()
-  /** Who of those looks like somebody else. */
+  /** The online names that look alike. */
   readonly confusables = new ConfusableNames()
-  /** Whether the roster was told since the connection stands: its first telling is no coming of anybody. */
+  /** False until the first roster of a connection: the users in it were online before and are not announced. */
   hasRoster = false
-  /** Whether there may be more of a thread on disk. */
+  /** Whether threads may have older messages on disk. */
   hasHistory = false
-  /** Whose key is whose, where the mesh knows its users by keys; who has another now, which nobody has trusted yet. */
+  /** The trusted key of each user, in a mesh that uses keys. */
   userKeys: ReadonlyMap<string, string> = new Map()
+  /** The new key of each user whose key has changed and is not trusted yet. */
   readonly changedKeys = new Map<string, string>()
   ownKey: string | undefined
   readonly threads = new Map<string, Thread>()
   current: Thread | undefined
-  /** The composer where no thread is open. */
+  /** The input line while no thread is open. */
   readonly commandEditor = new Editor()
   notice: Notice | undefined
   overlay: 'help' | undefined
-  /** Rows by which the overlay is scrolled. */
+  /** The first visible line of the overlay. */
   overlayTop = 0
   preferences: Preferences
-  /** What keys do: the table's bindings, and over them the person's own. */
+  /** Key → action: the defaults, overridden by the user's own bindings. */
   bindings: ReadonlyMap<string, Action>
   finder: Finder | undefined
   search: Search | undefined
-  /** A paste that waits for a yes. */
+  /** A long paste that waits for confirmation. */
   pendingPaste: string | undefined
-  /** Who wrote last. */
+  /** The user who sent the last live message. */
   lastSender: string | undefined
   columns = 80
   rows = 24
-  /** What was entered, oldest first, and which of it stands in the composer. */
+  /** Whether the program draws below the terminal's scrollback instead of on the whole screen. */
+  isInline = false
+  /** Lines entered before, oldest first. */
   inputHistory: string[] = []
+  /** Which of them the input line shows; undefined: none. */
   inputHistoryIndex: number | undefined
   completion: Completion | undefined
-  /** ^C was pressed on an empty line: the next one leaves. */
+  /** Set by Ctrl+C on an empty line: the next Ctrl+C quits. */
   quitArmed = false
 
   constructor(user: string, preferences: Preferences = DEFAULT_PREFERENCES) {
@@ -92,14 +89,21 @@ export class Model {
     this.preferences = preferences
     const { bindings, unknown } = resolveBindings(preferences.keys)
     this.bindings = bindings
-    if (unknown.length > 0) this.notice = { text: `no such action: ${unknown.join(', ')}`, tone: 'error' }
+    if (unknown.length > 0) {
+      this.notice = { text: `unknown key action in the settings file: ${unknown.join(', ')}`, tone: 'error' }
+    }
+  }
+
+  /** The editor that has the keyboard focus: of the search, the finder, the open thread, or the command line. */
+  get focusedEditor(): Editor {
+    return this.search?.editor ?? this.finder?.editor ?? this.current?.editor ?? this.commandEditor
   }
 
   isOnline(name: string): boolean {
     return this.online.has(name)
   }
 
-  /** The thread with a user, made when there is none. */
+  /** The thread with a user; creates it if there is none. */
   ensureThread(name: string): Thread {
     let thread = this.threads.get(name)
     if (thread === undefined) {
@@ -110,12 +114,12 @@ export class Model {
     return thread
   }
 
-  /** Threads in the order of last activity, those without a message last. */
+  /** The threads, most recent activity first, threads without messages last. */
   threadsByActivity(): Thread[] {
     return [...this.threads.values()].sort((a, b) => b.lastAt - a.lastAt || (a.name < b.name ? -1 : 1))
   }
 
-  /** Opens a thread; one that was left without a word is forgotten. */
+  /** Opens a thread. Removes the thread that was open before if it has neither entries nor a draft. */
   openThread(name: string): void {
     const last = this.current
     if (last?.name === name) return
@@ -135,17 +139,21 @@ export class Model {
     this.completion = undefined
   }
 
-  /** Says in a thread, once for each, that its name is easily taken for that of somebody else who is online. */
+  /** Adds a warning if the thread's name looks like another online name; once for each such name. */
   warnIfConfusable(thread: Thread): void {
-    const alike = this.confusables.find(thread.name)
-    if (alike === undefined || alike === thread.confusableWith) return
-    thread.confusableWith = alike
-    thread.addWarning(`${thread.name} looks like ${alike}, who is online, and is somebody else.`, 0)
+    const similarName = this.confusables.find(thread.name)
+    if (similarName === undefined || similarName === thread.confusableWith) return
+    thread.confusableWith = similarName
+    thread.addWarning(`${thread.name} looks like ${similarName}, who is online, but is a different user.`, 0)
   }
 
   get unreadCount(): number {
     let unread = 0
     for (const thread of this.threads.values()) unread += thread.unreadCount
     return unread
+  }
+
+  showNotice(text: string, tone: Notice['tone'] = 'info'): void {
+    this.notice = { text, tone }
   }
 }

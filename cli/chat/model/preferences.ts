@@ -1,16 +1,17 @@
 import * as z from 'zod'
 import { THEMES } from './theme.ts'
 
-/** What a person may choose, kept between runs. Each has a default; what cannot be read falls back to it. */
+/** The user's preferences, kept in the settings file. An invalid value falls back to its default. */
 export const preferencesSchema = z.object({
   sidebar: z.boolean().catch(true),
   bell: z.boolean().catch(true),
   notes: z.boolean().catch(true),
   theme: z.enum(Object.keys(THEMES) as [keyof typeof THEMES]).catch('calm'),
-  /** Names whose messages are not shown, and whose messages neither ring nor count as unread. */
+  /** Users whose messages are hidden. */
   ignored: z.array(z.string()).catch([]),
+  /** Users whose messages do not ring the bell. */
   muted: z.array(z.string()).catch([]),
-  /** Keys bound anew: a key's name → an action's. */
+  /** The user's own key bindings: key → action name, see keymap.ts. */
   keys: z.record(z.string(), z.string()).catch({}),
 })
 export type Preferences = z.infer<typeof preferencesSchema>
@@ -23,21 +24,21 @@ interface Setting {
   help: string
 }
 
-/** What `/set` changes. The help is made from this table. */
+/** The settings of `/set`, which the help lists. */
 export const SETTINGS: readonly Setting[] = [
-  { name: 'sidebar', values: ['on', 'off'], help: 'threads and roster at the left side' },
-  { name: 'bell', values: ['on', 'off'], help: 'ring when a message comes in a thread that is not open' },
-  { name: 'notes', values: ['on', 'off'], help: 'note in a thread when its correspondent comes or goes' },
-  { name: 'theme', values: Object.keys(THEMES), help: 'colours' },
+  { name: 'sidebar', values: ['on', 'off'], help: 'list threads and online users' },
+  { name: 'bell', values: ['on', 'off'], help: 'ring the bell for unread messages' },
+  { name: 'notes', values: ['on', 'off'], help: 'note when the other user comes or goes' },
+  { name: 'theme', values: Object.keys(THEMES), help: 'colors' },
 ]
 
-/** A setting as it is shown and typed. */
+/** The value of a setting as text. */
 export function settingValue(preferences: Preferences, name: Setting['name']): string {
   const value = preferences[name]
   return typeof value === 'boolean' ? (value ? 'on' : 'off') : value
 }
 
-/** The preferences with one setting changed; undefined for a value that it cannot have. */
+/** The preferences with one setting changed, or undefined if the value is invalid. */
 export function withSetting(preferences: Preferences, setting: Setting, value: string): Preferences | undefined {
   if (!setting.values.includes(value)) return undefined
   return preferencesSchema.parse({ ...preferences, [setting.name]: setting.name === 'theme' ? value : value === 'on' })

@@ -1,86 +1,81 @@
-import { layout } from '../views/layout.ts'
-import { entryRows } from '../views/messages.ts'
+/** Scrolling of the open thread. */
+import { screenLayout } from './layout/screen-layout.ts'
+import { bottomPosition, movePosition, type RowCounter, type RowPosition, rowCounter } from './layout/viewport.ts'
 import type { Model, ScreenRequest } from './model.ts'
 import type { Thread } from './thread.ts'
 
-/** A place in the rows of a thread: an entry by its index, and one of its rows. */
-export interface RowPosition {
-  index: number
-  row: number
-}
-
-/** Rows of messages on the screen. */
-function bodyHeight(model: Model): number {
-  return layout(model, composerText(model)).body
-}
-
-/** What stands in the composer's place. */
-function composerText(model: Model): string {
-  return (model.search?.editor ?? model.finder?.editor ?? model.current?.editor ?? model.commandEditor).text
-}
-
-/** How far a page goes: a row of what was seen stays in view. */
-export function pageSize(model: Model): number {
-  return Math.max(1, bodyHeight(model) - 1)
-}
-
-/** The lowest row in view. */
-export function bottomPosition(thread: Thread, rowsOf: (index: number) => number): RowPosition {
-  const { anchor } = thread
-  const last = thread.entries.length - 1
-  if (anchor === undefined) return { index: last, row: rowsOf(last) - 1 }
-  const index = Math.min(last, thread.indexOf(anchor.entry))
-  return { index, row: Math.min(anchor.row, rowsOf(index) - 1) }
-}
-
-/** Entries left before the edge of what is read, when more is asked for. */
+/** When fewer entries than this are loaded beyond the visible rows, the next page of the history is requested. */
 const PREFETCH_ENTRIES = 30
 
-/** Moves the view of the open thread by so many rows; at its end it follows what comes. */
+/** Rows of a thread that are visible away from its end: the last row of the body says that the end is further down. */
+function rowsWhenScrolledUp(body: number): number {
+  return Math.max(1, body - 1)
+}
+
+/** Rows of a page: one row less than visible, so that one row stays in view. */
+export function pageSize(model: Model): number {
+  return Math.max(1, rowsWhenScrolledUp(screenLayout(model).body) - 1)
+}
+
+/**
+ * Scrolls the open thread and requests the pages of the history that this needs. At the end of the thread, the view
+ * follows new messages.
+ * @param by rows, negative to scroll up; ±Infinity scrolls to the end or start
+ */
 export function scroll(model: Model, by: number): ScreenRequest[] {
   const thread = model.current
   if (thread === undefined || thread.entries.length === 0) return []
-  const { main, body } = layout(model, composerText(model))
-  const rowsOf = (index: number) => entryRows(thread, index, model.user, main).length
   if (by === Number.POSITIVE_INFINITY && !thread.hasEnd) {
     thread.anchor = undefined
     return [{ type: 'page', part: 'latest' }]
   }
   if (by === Number.NEGATIVE_INFINITY && !thread.hasStart) return [{ type: 'page', part: 'first' }]
-  let place = bottomPosition(thread, rowsOf)
-  if (by === Number.POSITIVE_INFINITY) place = { index: thread.entries.length, row: 0 }
-  else if (by === Number.NEGATIVE_INFINITY) place = movePosition({ index: 0, row: 0 }, body - 1, thread, rowsOf)
-  else {
-    place = movePosition(place, by, thread, rowsOf)
-    // Where the beginning is in view, it stands at the top.
-    const top = movePosition(place, -(body - 1), thread, rowsOf)
-    if (top.index < 0) place = movePosition({ index: 0, row: 0 }, body - 1, thread, rowsOf)
-  }
+  const { main, body } = screenLayout(model)
+  const rowsOf = rowCounter(thread, model.user, main)
+  const bottom = Number.isFinite(by)
+    ? movePosition(bottomPosition(thread, rowsOf), by, thread, rowsOf)
+    : { index: by < 0 ? -1 : thread.entries.length, row: 0 }
+  setBottom(thread, notAboveFirstPage(bottom, thread, body, rowsOf), rowsOf)
   const last = thread.entries.length - 1
-  const entry = thread.entries[place.index]
-  if (thread.hasEnd && (entry === undefined || (place.index === last && place.row >= rowsOf(last) - 1))) {
-    thread.anchor = undefined
-    thread.newBelow = 0
-  } else {
-    const lowest = entry ?? thread.entries[last]
-    if (lowest !== undefined) thread.anchor = { entry: lowest, row: entry === undefined ? rowsOf(last) - 1 : place.row }
-  }
-  if (by < 0 && !thread.hasStart && place.index < PREFETCH_ENTRIES + body) return [{ type: 'page', part: 'before' }]
-  if (by > 0 && !thread.hasEnd && place.index > last - PREFETCH_ENTRIES) return [{ type: 'page', part: 'behind' }]
+  if (by < 0 && !thread.hasStart && bottom.index < PREFETCH_ENTRIES + body) return [{ type: 'page', part: 'before' }]
+  if (by > 0 && !thread.hasEnd && bottom.index > last - PREFETCH_ENTRIES) return [{ type: 'page', part: 'after' }]
   return []
 }
 
-/** Past the beginning the index is -1, past the end it is the number of entries. */
-function movePosition(from: RowPosition, by: number, thread: Thread, rowsOf: (index: number) => number): RowPosition {
-  let { index, row } = from
-  row += by
-  while (row < 0) {
-    if (--index < 0) return { index: -1, row: 0 }
-    row += rowsOf(index)
+/** Scrolls the open thread so that an entry is in the middle of the view. */
+export function scrollToEntry(model: Model, thread: Thread, id: string): void {
+  const index = thread.entries.findIndex(entry => entry.id === id)
+  if (index < 0) return
+  const { main, body } = screenLayout(model)
+  const rowsOf = rowCounter(thread, model.user, main)
+  const visible = rowsWhenScrolledUp(body)
+  const rows = rowsOf(index)
+  // Show the start of an entry that is higher than the view.
+  const below = Math.max(0, Math.floor((visible - rows) / 2))
+  const bottom = movePosition({ index, row: Math.min(rows, visible) - 1 }, below, thread, rowsOf)
+  setBottom(thread, notAboveFirstPage(bottom, thread, body, rowsOf), rowsOf)
+}
+
+/** Moves a bottom position down if rows above the start of the thread would be visible: its first row is at the top. */
+function notAboveFirstPage(bottom: RowPosition, thread: Thread, body: number, rowsOf: RowCounter): RowPosition {
+  const start = { index: 0, row: 0 }
+  // A thread that fits on the screen has no other position than its end.
+  const end = movePosition(start, body, thread, rowsOf)
+  if (thread.hasEnd && end.index >= thread.entries.length) return end
+  const firstPage = movePosition(start, rowsWhenScrolledUp(body) - 1, thread, rowsOf)
+  const isAbove = bottom.index < firstPage.index || (bottom.index === firstPage.index && bottom.row < firstPage.row)
+  return isAbove ? firstPage : bottom
+}
+
+/** Sets the lowest visible row. At the end of the thread, the view follows new messages. */
+function setBottom(thread: Thread, bottom: RowPosition, rowsOf: RowCounter): void {
+  const last = thread.entries.length - 1
+  const isAtEnd = bottom.index > last || (bottom.index === last && bottom.row >= rowsOf(last) - 1)
+  if (isAtEnd && thread.hasEnd) {
+    thread.anchor = undefined
+    thread.newBelow = 0
+    return
   }
-  for (let rows = rowsOf(index); index < thread.entries.length && row >= rows; rows = rowsOf(index)) {
-    row -= rows
-    index++
-  }
-  return { index, row }
+  const entry = thread.entries[Math.min(bottom.index, last)]
+  if (entry !== undefined) thread.anchor = { entry, row: isAtEnd ? rowsOf(last) - 1 : bottom.row }
 }

@@ -1,9 +1,15 @@
-import { Editor, isEditAction } from './editor.ts'
+import { Editor, isEditAction } from './editing/editor.ts'
 import type { Action } from './keymap.ts'
-import type { Model, ScreenRequest, Search } from './model.ts'
+import type { Model, ScreenRequest } from './model.ts'
 import { scroll } from './scroll.ts'
 
-/** Opens the search of the open thread; with a text, it begins at once. */
+/** A text search in the open thread; it runs while the user types. */
+export interface Search {
+  editor: Editor
+  state: 'idle' | 'searching' | 'found' | 'not-found'
+}
+
+/** Opens the search of the open thread. With a text, the search starts at once. */
 export function openSearch(model: Model, text: string): ScreenRequest[] {
   const search: Search = { editor: new Editor(), state: 'idle' }
   search.editor.insert(text)
@@ -11,7 +17,7 @@ export function openSearch(model: Model, text: string): ScreenRequest[] {
   return text === '' ? [] : restartSearch(model, search)
 }
 
-/** What is looked for has changed: anew from the end of the thread. */
+/** The text has changed: searches again from the end of the thread. */
 export function restartSearch(model: Model, search: Search): ScreenRequest[] {
   const { text } = search.editor
   if (text === '') {
@@ -19,23 +25,24 @@ export function restartSearch(model: Model, search: Search): ScreenRequest[] {
     if (model.current !== undefined) model.current.searchMatch = undefined
     return []
   }
-  search.state = 'looking'
+  search.state = 'searching'
   return [{ type: 'search', text, older: false }]
 }
 
+/** Applies an action while the search is open. */
 export function handleSearchAction(model: Model, search: Search, action: Action): ScreenRequest[] {
   const { text } = search.editor
   switch (action) {
     case 'search':
-    case 'earlier':
-      if (text === '' || search.state === 'nothing') return []
-      search.state = 'looking'
+    case 'previous-input':
+      if (text === '' || search.state === 'not-found') return []
+      search.state = 'searching'
       return [{ type: 'search', text, older: true }]
     case 'send':
       model.search = undefined
       return []
-    case 'escape':
-    case 'cancel':
+    case 'dismiss':
+    case 'clear-or-quit':
       model.search = undefined
       if (model.current !== undefined) model.current.searchMatch = undefined
       return scroll(model, Number.POSITIVE_INFINITY)

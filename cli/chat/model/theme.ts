@@ -1,4 +1,4 @@
-/** What a part of the screen means; a theme gives it a colour. */
+/** The meaning of a text on the screen. A theme maps it to a color. */
 export type Tone = 'accent' | 'good' | 'warn' | 'bad' | 'name'
 
 type Color = 'cyan' | 'green' | 'yellow' | 'blue' | 'magenta' | 'red'
@@ -8,11 +8,11 @@ interface Theme {
   good?: Color
   warn?: Color
   bad?: Color
-  /** The colours of senders' names; one has the same everywhere. */
+  /** Colors of user names; each name always has the same one. */
   names: readonly Color[]
 }
 
-/** The terminal's own colours, so that they suit its background, dark or light. */
+/** Only the colors of the terminal's palette, which suit its background, dark or light. */
 export const THEMES = {
   calm: { accent: 'cyan', good: 'green', warn: 'yellow', bad: 'red', names: ['green', 'yellow', 'blue', 'magenta'] },
   blue: { accent: 'blue', good: 'green', warn: 'yellow', bad: 'red', names: ['cyan', 'magenta', 'green'] },
@@ -22,7 +22,7 @@ export const THEMES = {
 
 export type ThemeName = keyof typeof THEMES
 
-/** The colour of a tone; a name's is chosen by the name. */
+/** The color of a tone. The color of a name depends on its text. */
 export function toneColor(theme: ThemeName, tone: Tone, text: string): Color | undefined {
   const { names, ...tones }: Theme = THEMES[theme]
   if (tone !== 'name') return tones[tone]

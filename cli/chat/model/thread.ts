@@ -2,57 +2,58 @@ import type { Progress } from '../../../src/client/events.ts'
 import { compareMessages } from '../../../src/common/hybrid-clock.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import { sanitizeText } from '../../../src/protocol/text.ts'
-import { Editor } from './editor.ts'
+import { Editor } from './editing/editor.ts'
 
-/** Entries kept of a thread while one moves through its history. */
+/** Most entries in memory while the user pages through the history of a thread. */
 const MAX_ENTRIES = 2_000
-/** Fates remembered of a thread. */
+/** Most delivery states remembered per thread. */
 const MAX_PROGRESS_STATES = 2_000
 
-/** What stands in a thread: a message, or a note of its own such as a coming or going. Its text is safe to show. */
+/** A line of a thread: a message, or a note or warning from this program. `text` is sanitized for the terminal. */
 export interface Entry {
   kind: 'message' | 'note' | 'warning'
   at: number
   id: string
   from: string
   text: string
-  /** What became of it, of one's own messages composed here. */
+  /** Delivery state; only for messages composed by this client in this run. */
   progress?: Progress
 }
 
-/** A place in a thread's rows: an entry, and one of the rows that it takes on the screen. */
+/** A position in the rendered rows of a thread: an entry, and one of its rows. */
 export interface Anchor {
   entry: Entry
   row: number
 }
 
-/** The messages between the user and one other, in the order (`at`, `id`), and how they are looked at. */
+/** The conversation with one user: entries ordered by (`at`, `id`), the draft, and the scroll position. */
 export class Thread {
   readonly name: string
   readonly entries: Entry[] = []
+  /** Holds the draft of this thread. */
   readonly editor = new Editor()
   unreadCount = 0
-  /** Another name that it was said to look like. */
+  /** The online name that the last warning about confusable names mentioned. */
   confusableWith: string | undefined
-  /** Up to which hybrid time the thread was read, here or on another client of the user. */
+  /** Read mark: hybrid time up to which the thread was read, on this or on another client of the user. */
   readAt = 0
-  /** The newest message that the other wrote, by its hybrid time. */
+  /** Hybrid time of the newest message from the other user. */
   lastReceivedAt = 0
-  /** The id of the first entry that was not read when the thread was opened: a line stands before it while one reads. */
+  /** The first unread entry when the thread was opened; the "new" separator is drawn above it until the thread is left. */
   firstUnreadId: string | undefined
-  /** The lowest row in view; undefined: the end, whatever comes. */
+  /** The lowest visible row; undefined: the view follows the end of the thread. */
   anchor: Anchor | undefined
-  /** Messages that came while the view stood elsewhere. */
+  /** Messages that arrived below the visible rows. */
   newBelow = 0
-  /** Whether its beginning and its end are among the entries; the rest is in the history on disk. */
+  /** Whether `entries` includes the first and the last message; if not, the rest is in the history on disk. */
   hasStart = true
   hasEnd = true
-  /** Whether the entries were read from the history, if it has any. */
+  /** False until the newest page of the history has been read. */
   isLoaded = true
-  /** What a search has found. */
+  /** The current match of the search; `text` is in lower case. */
   searchMatch: { id: string; text: string } | undefined
   #lastStoredAt = 0
-  /** Fates of one's own messages of this run: they are not in the history. */
+  /** Delivery states by message id; the history does not store them. */
   #progressById = new Map<string, Progress>()
   #byId = new Map<string, Entry>()
   #noteCount = 0
@@ -61,18 +62,19 @@ export class Thread {
     this.name = name
   }
 
+  /** Time of the newest message, loaded or on disk; sorts the threads. */
   get lastAt(): number {
     return Math.max(this.#lastStoredAt, this.entries.at(-1)?.at ?? 0)
   }
 
-  /** The history has messages of this thread, the last of this time; they are read when it is opened. */
+  /** Marks that the history on disk has messages up to `lastAt`, which are loaded when the thread is opened. */
   markStored(lastAt: number): void {
     this.#lastStoredAt = lastAt
     this.hasStart = false
     this.isLoaded = false
   }
 
-  /** Takes a message in, unless it belongs to a part that is not among the entries. */
+  /** Adds a message, unless it belongs to a part of the history that is not loaded. */
   addMessage(message: Message): void {
     const { at, from } = message
     if (from === this.name) this.lastReceivedAt = Math.max(this.lastReceivedAt, at)
@@ -84,7 +86,7 @@ export class Thread {
     this.#insert(this.#toEntry(message))
   }
 
-  /** Replaces the entries by a part of the history. */
+  /** Replaces all entries with a page of the history. */
   replaceEntries(messages: readonly Message[], hasStart: boolean, hasEnd: boolean): void {
     this.entries.length = 0
     this.#byId.clear()
@@ -95,25 +97,28 @@ export class Thread {
     if (hasEnd) this.newBelow = 0
   }
 
-  /** Adds the part of the history before or behind the entries; far from it, as many are let go. */
-  addPage(messages: readonly Message[], side: 'before' | 'behind', reachesEdge: boolean): void {
+  /**
+   * Adds a page of the history before or after the entries, and drops entries at the other end beyond `MAX_ENTRIES`.
+   * @param reachesEdge whether the history has nothing further on that side
+   */
+  addPage(messages: readonly Message[], side: 'before' | 'after', reachesEdge: boolean): void {
     for (const message of messages) if (!this.#byId.has(message.id)) this.#insert(this.#toEntry(message))
     if (side === 'before') this.hasStart = reachesEdge
     else this.hasEnd = reachesEdge
-    const over = this.entries.length - MAX_ENTRIES
-    if (over <= 0) return
-    const gone = side === 'before' ? this.entries.splice(-over) : this.entries.splice(0, over)
-    for (const { id } of gone) this.#byId.delete(id)
+    const excess = this.entries.length - MAX_ENTRIES
+    if (excess <= 0) return
+    const dropped = side === 'before' ? this.entries.splice(-excess) : this.entries.splice(0, excess)
+    for (const { id } of dropped) this.#byId.delete(id)
     if (side === 'before') this.hasEnd = false
     else this.hasStart = false
   }
 
-  /** Adds a note at the end, whatever the clocks say. */
+  /** Adds a note after the last entry, even if that entry's time is ahead of `wall` (ms since 1970). */
   addNote(text: string, wall: number): void {
     this.#appendNote('note', text, wall)
   }
 
-  /** The same, loudly. */
+  /** Like {@link addNote}, but highlighted. */
   addWarning(text: string, wall: number): void {
     this.#appendNote('warning', text, wall)
   }
@@ -125,13 +130,15 @@ export class Thread {
   setProgress(id: string, progress: Progress): void {
     this.#progressById.delete(id)
     this.#progressById.set(id, progress)
-    if (this.#progressById.size > MAX_PROGRESS_STATES)
-      for (const oldest of this.#progressById.keys()) this.#evictProgress(oldest)
+    if (this.#progressById.size > MAX_PROGRESS_STATES) {
+      const [oldest] = this.#progressById.keys()
+      if (oldest !== undefined) this.#progressById.delete(oldest)
+    }
     const entry = this.#byId.get(id)
     if (entry !== undefined) entry.progress = progress
   }
 
-  /** The thread was read up to a hybrid time: counts anew what is not. */
+  /** Moves the read mark forward to the hybrid time `at`, and recounts the unread messages. */
   markRead(at: number): void {
     this.readAt = Math.max(this.readAt, at)
     this.unreadCount = 0
@@ -146,8 +153,8 @@ export class Thread {
     return this.#byId.get(id)
   }
 
-  /** Where an entry stands. */
-  indexOf(entry: Entry): number {
+  /** The index of an entry, or the index at which it would be inserted. */
+  indexOf(entry: Readonly<Entry>): number {
     let low = 0
     let high = this.entries.length
     while (low < high) {
@@ -167,10 +174,6 @@ export class Thread {
     this.newBelow = 0
     this.hasStart = true
     this.hasEnd = true
-  }
-
-  #evictProgress(id: string): void {
-    if (this.#progressById.size > MAX_PROGRESS_STATES) this.#progressById.delete(id)
   }
 
   #toEntry({ id, at, from, text }: Message): Entry {

@@ -1,10 +1,11 @@
+/** Applies events of the session to the model. */
 import type { SessionEvent } from '../../../src/client/events.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import { fingerprint } from '../../keys/fingerprint.ts'
 import type { Model, ScreenRequest } from './model.ts'
 
 /**
- * Brings what the session tells into the model.
+ * Applies an event to the model and returns the side effects to carry out.
  * @param wall ms since 1970
  */
 export function update(model: Model, event: SessionEvent, wall: number): ScreenRequest[] {
@@ -13,17 +14,9 @@ export function update(model: Model, event: SessionEvent, wall: number): ScreenR
       model.connection = event.state
       if (event.state.phase !== 'online') model.hasRoster = false
       return []
-    case 'roster': {
-      model.online = event.users
-      model.confusables.update(event.joined, event.left)
-      if (model.current !== undefined && event.joined.length > 0) model.warnIfConfusable(model.current)
-      if (model.hasRoster && model.preferences.notes) {
-        for (const name of event.joined) model.threads.get(name)?.addNote(`${name} is online`, wall)
-        for (const name of event.left) model.threads.get(name)?.addNote(`${name} went offline`, wall)
-      }
-      model.hasRoster = true
+    case 'roster':
+      handleRoster(model, event, wall)
       return []
-    }
     case 'connections':
       model.connectionCounts = event.connections
       return []
@@ -34,23 +27,37 @@ export function update(model: Model, event: SessionEvent, wall: number): ScreenR
       return []
     case 'progress': {
       const thread = model.threads.get(event.to)
-      const known = thread !== undefined
       thread?.setProgress(event.id, event.progress)
-      // Refused before it was a message: there is no place in a thread to say so.
-      if (!known && event.progress.state === 'refused') model.notice = { text: event.progress.message, tone: 'error' }
+      // A message that is rejected before it is composed has no thread that could show the reason.
+      if (thread === undefined && event.progress.state === 'refused') model.showNotice(event.progress.message, 'error')
       return []
     }
     case 'key':
       return handleUserKey(model, event, wall)
     case 'forged':
-      model.notice = { text: `a message that nobody can have written as ${event.from} was dropped`, tone: 'error' }
+      model.showNotice(`dropped a forged message in the name of ${event.from}`, 'error')
       return []
     case 'servers':
       return []
   }
 }
 
-/** Whose key is whose: a change is said loudly, for somebody else may have the name. */
+function handleRoster(
+  model: Model,
+  { users, joined, left }: Extract<SessionEvent, { type: 'roster' }>,
+  wall: number,
+): void {
+  model.online = users
+  model.confusables.update(joined, left)
+  if (model.current !== undefined && joined.length > 0) model.warnIfConfusable(model.current)
+  if (model.hasRoster && model.preferences.notes) {
+    for (const name of joined) model.threads.get(name)?.addNote(`${name} is online`, wall)
+    for (const name of left) model.threads.get(name)?.addNote(`${name} went offline`, wall)
+  }
+  model.hasRoster = true
+}
+
+/** Records the keys. A changed key is a security risk: it adds a warning to the thread, shows a notice and rings. */
 function handleUserKey(
   model: Model,
   { user, key, state, own, known }: Extract<SessionEvent, { type: 'key' }>,
@@ -62,12 +69,13 @@ function handleUserKey(
   if (state !== 'changed') return []
   model.changedKeys.set(user, key)
   const thread = model.ensureThread(user)
-  thread.addWarning(`WARNING: ${user} has another key than before: ${fingerprint(key)}.`, wall)
+  thread.addWarning(`WARNING: the key of ${user} has changed. The new key is: ${fingerprint(key)}.`, wall)
   thread.addWarning(
-    `Somebody else may have the name. Ask ${user} in another way; /trust ${user} takes the new key.`,
+    `Someone else may be using this name. Verify the new key with ${user} over another channel, ` +
+      `then accept it with /trust ${user}. Until then, your messages to ${user} are held.`,
     wall,
   )
-  model.notice = { text: `WARNING: ${user} has another key than before`, tone: 'error' }
+  model.showNotice(`WARNING: the key of ${user} has changed`, 'error')
   return [{ type: 'bell', thread: user }]
 }
 
@@ -81,29 +89,29 @@ function handleMessage(model: Model, message: Message, origin: 'composed' | 'liv
   thread.addMessage(message)
   if (origin === 'composed') {
     thread.anchor = undefined
-    // Written while one looked at what was said long ago: back to the end.
+    // The end of the thread may not be loaded: the user was reading old messages.
     if (!thread.hasEnd && thread === model.current) return [{ type: 'page', part: 'latest' }]
   }
   if (thread.anchor !== undefined && origin !== 'history') thread.newBelow++
   if (own || origin !== 'live') return markOpenThreadRead(model)
   model.lastSender = name
-  // Another client of this user may have read it before it came here.
+  // Another client of this user may have read the message already.
   if (message.at > thread.readAt) thread.unreadCount++
   const requests = markOpenThreadRead(model)
   if (thread.unreadCount > 0 && !muted.includes(name)) requests.push({ type: 'bell', thread: name })
   return requests
 }
 
-/** What the open thread has on disk is read when it is first looked at. */
-export function pagesNeeded(model: Model): ScreenRequest[] {
+/** Requests the newest page of the open thread's history, if it is not loaded yet. */
+export function requestInitialPage(model: Model): ScreenRequest[] {
   return model.current?.isLoaded === false ? [{ type: 'page', part: 'latest' }] : []
 }
 
-/** The open thread, its end in view, is read as it comes: the user's other clients are to know. */
+/** Marks the open thread as read while its end is visible. Advances the read mark that the user's clients share. */
 export function markOpenThreadRead(model: Model): ScreenRequest[] {
   const thread = model.current
   if (thread === undefined || thread.anchor !== undefined) return []
-  const known = thread.readAt
+  const previousReadAt = thread.readAt
   thread.markRead(thread.lastReceivedAt)
-  return thread.readAt > known ? [{ type: 'read', thread: thread.name, at: thread.readAt }] : []
+  return thread.readAt > previousReadAt ? [{ type: 'read', thread: thread.name, at: thread.readAt }] : []
 }

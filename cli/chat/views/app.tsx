@@ -3,12 +3,12 @@ import { memo } from 'react'
 import { type ThemeName, toneColor } from '../model/theme.ts'
 import { type Row, rowsEqual, type Segment } from './row.ts'
 
-/** Puts rows on the terminal, one `Text` a row; those left out stay as they are. Without a theme, no colour. */
+/** Draws one `Text` per row. An undefined row has not changed and is drawn blank. Without a theme, there are no colors. */
 export function App({ rows, theme }: { rows: readonly (Row | undefined)[]; theme: ThemeName | undefined }) {
   return (
     <Box flexDirection="column">
       {rows.map((row, at) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place on the screen.
+        // biome-ignore lint/suspicious/noArrayIndexKey: a row is identified by its position on the screen.
         <Line key={at} row={row} theme={theme} />
       ))}
     </Box>
@@ -21,7 +21,7 @@ const Line = memo(
       {row === undefined || row.length === 0
         ? ' '
         : row.map((segment, at) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: a segment is its place in the row.
+            // biome-ignore lint/suspicious/noArrayIndexKey: a segment is identified by its position in the row.
             <Text key={at} {...style(segment, theme)}>
               {segment.text}
             </Text>

@@ -1,19 +1,18 @@
-/** The inline mode: what is said is printed for good, and only status and composer are drawn again. */
+/** Inline mode: messages are printed into the terminal's scrollback; only status and input line are redrawn. */
 import { styleText } from 'node:util'
 import type { SessionEvent } from '../../../src/client/events.ts'
 import { sanitizeLine } from '../../../src/protocol/text.ts'
 import { wrap } from '../../terminal/width.ts'
-import type { Model } from '../model/model.ts'
+import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
 import { type ThemeName, toneColor } from '../model/theme.ts'
-import type { Entry, Thread } from '../model/thread.ts'
 import { formatTime } from './messages.ts'
 import type { Row, Segment } from './row.ts'
 
-/** Entries printed of a thread that is opened. */
+/** Messages printed when a thread is opened. */
 const MAX_OPENED_ENTRIES = 10
 
-/** What of an event is to be printed; it is in the model already. */
-export function eventRows(model: Model, event: SessionEvent): Row[] {
+/** The rows to print for an event that has been applied to the model. */
+export function eventRows(model: ReadonlyModel, event: SessionEvent): Row[] {
   if (event.type === 'message' && event.origin !== 'history') {
     const { from, to, id } = event.message
     const entry = model.threads.get(from === model.user ? to : from)?.entryById(id)
@@ -23,19 +22,20 @@ export function eventRows(model: Model, event: SessionEvent): Row[] {
     return [[{ text: `not sent to ${event.to}: ${sanitizeLine(event.progress.message)}`, tone: 'bad' }]]
   }
   if (event.type === 'key' && event.state === 'changed') {
+    // The two warnings that the model has just added.
     const warnings = model.threads.get(event.user)?.entries.filter(entry => entry.kind === 'warning') ?? []
     return warnings.slice(-2).map(({ text }): Row => [{ text, tone: 'bad', bold: true }])
   }
   if (event.type !== 'roster' || !model.preferences.notes) return []
-  const known = (name: string) => model.threads.has(name) && model.connection.phase === 'online'
+  const hasThread = (name: string) => model.threads.has(name) && model.connection.phase === 'online'
   return [
-    ...event.joined.filter(known).map((name): Row => [{ text: `${name} is online`, dim: true }]),
-    ...event.left.filter(known).map((name): Row => [{ text: `${name} went offline`, dim: true }]),
+    ...event.joined.filter(hasThread).map((name): Row => [{ text: `${name} is online`, dim: true }]),
+    ...event.left.filter(hasThread).map((name): Row => [{ text: `${name} went offline`, dim: true }]),
   ]
 }
 
-/** The end of a thread that was opened. */
-export function openedThreadRows(model: Model, thread: Thread): Row[] {
+/** The newest messages of a thread, to print when it is opened. */
+export function openedThreadRows(model: ReadonlyModel, thread: ReadonlyThread): Row[] {
   const entries = thread.entries.filter(entry => entry.kind === 'message').slice(-MAX_OPENED_ENTRIES)
   return [
     [{ text: `── ${thread.name} ──`, tone: 'accent' }],
@@ -43,7 +43,7 @@ export function openedThreadRows(model: Model, thread: Thread): Row[] {
   ]
 }
 
-function inlineEntryRows(model: Model, entry: Entry, to: string): Row[] {
+function inlineEntryRows(model: ReadonlyModel, entry: ReadonlyEntry, to: string): Row[] {
   const own = entry.from === model.user
   const head = own ? `${entry.from} → ${to}` : entry.from
   const name: Segment = own ? { text: head, bold: true } : { text: head, tone: 'name' }
@@ -55,7 +55,7 @@ function inlineEntryRows(model: Model, entry: Entry, to: string): Row[] {
   )
 }
 
-/** A row as a terminal takes it. Without a theme, no colour. */
+/** A row as text with ANSI escape sequences. Without a theme, there are no colors. */
 export function rowToAnsi(row: Row, theme: ThemeName | undefined): string {
   return row.map(segment => segmentToAnsi(segment, theme)).join('')
 }

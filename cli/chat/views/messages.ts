@@ -1,93 +1,70 @@
+/** The rows of an entry: separators, time, delivery mark, name and text. */
 import type { Progress } from '../../../src/client/events.ts'
-import { sanitizeLine } from '../../../src/protocol/text.ts'
-import { fitToColumns, width, wrap } from '../../terminal/width.ts'
-import type { Entry, Thread } from '../model/thread.ts'
+import { fitToColumns, width } from '../../terminal/width.ts'
+import { type EntryLayout, entryLayout } from '../model/layout/entry-layout.ts'
+import type { ReadonlyEntry, ReadonlyThread } from '../model/readonly-model.ts'
 import type { Row, Segment } from './row.ts'
 
-/** Widest column of names. */
-const MAX_NAME_COLUMNS = 16
-/** Wrapped entries kept, so that a frame wraps only what is new. */
-const MAX_CACHED_ENTRIES = 2_000
-
 const DAY_FORMAT = new Intl.DateTimeFormat('en-GB', { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' })
-const cache = new Map<Entry, { key: string; rows: Row[] }>()
 
-/** All rows of an entry: a line for a new day, the line before what is new, then the message itself. */
-export function entryRows(thread: Thread, index: number, user: string, columns: number): Row[] {
+/** All rows of the entry at `index`, with the separators above it. */
+export function entryRows(thread: ReadonlyThread, index: number, user: string, columns: number): Row[] {
   const entry = thread.entries[index]
-  if (entry === undefined) return []
-  const before = thread.entries[index - 1]
-  const newDay = day(entry.at) !== (before === undefined ? '' : day(before.at))
-  const isNew = thread.firstUnreadId === entry.id
-  const found = thread.searchMatch?.id === entry.id ? thread.searchMatch.text : ''
-  const names = Math.min(MAX_NAME_COLUMNS, Math.max(width(user), width(thread.name)), Math.max(4, columns >> 2))
-  const key = `${columns} ${names} ${newDay} ${isNew} ${entryMark(entry, user)} ${entry.progress?.state} ${found}`
-  const cached = cache.get(entry)
-  if (cached?.key === key) return cached.rows
+  const layout = entryLayout(thread, index, user, columns)
+  if (entry === undefined || layout === undefined) return []
   const rows: Row[] = []
-  if (newDay) rows.push(separatorRow(DAY_FORMAT.format(entry.at), columns, 'dim'))
-  if (isNew) rows.push(separatorRow('new', columns, 'accent'))
-  rows.push(...(entry.kind === 'message' ? messageRows(entry, user, names, columns, found) : noteRows(entry, columns)))
-  if (cache.size >= MAX_CACHED_ENTRIES) cache.clear()
-  cache.set(entry, { key, rows })
+  if (layout.hasDaySeparator) rows.push(separatorRow(DAY_FORMAT.format(entry.at), columns, 'dim'))
+  if (layout.hasUnreadSeparator) rows.push(separatorRow('new', columns, 'accent'))
+  const match = thread.searchMatch?.id === entry.id ? thread.searchMatch.text : ''
+  rows.push(...(entry.kind === 'message' ? messageRows(entry, user, layout, match) : noteRows(entry, layout)))
   return rows
 }
 
-function messageRows(entry: Entry, user: string, names: number, columns: number, found: string): Row[] {
+function messageRows(entry: ReadonlyEntry, user: string, layout: EntryLayout, match: string): Row[] {
   const own = entry.from === user
-  const time = columns >= 36 ? `${formatTime(entry.at)} ` : ''
-  const sign = `${entryMark(entry, user).padEnd(2)} `
-  const indent = time.length + sign.length + names + 2
-  const texts = wrap(entry.text, columns - indent)
-  const rows = texts.map(({ text }, row): Row => {
-    if (row > 0) return [{ text: ' '.repeat(indent) }, ...highlight(text, found)]
+  const rejected = entry.progress?.state === 'refused'
+  const mark = `${(own && entry.progress !== undefined ? progressMark(entry.progress) : '').padEnd(2)} `
+  const name = fitToColumns(entry.from, layout.nameColumns)
+  const indent: Segment = { text: ' '.repeat(layout.indent) }
+  const rows = layout.lines.map((text, line): Row => {
+    if (line > 0) return [indent, ...highlight(text, match)]
     return [
-      { text: time, dim: true },
-      entry.progress?.state === 'refused' ? { text: sign, tone: 'bad' } : { text: sign, dim: true },
-      own
-        ? { text: fitToColumns(entry.from, names), bold: true }
-        : { text: fitToColumns(entry.from, names), tone: 'name' },
+      { text: layout.showsTime ? `${formatTime(entry.at)} ` : '', dim: true },
+      rejected ? { text: mark, tone: 'bad' } : { text: mark, dim: true },
+      own ? { text: name, bold: true } : { text: name, tone: 'name' },
       { text: '  ' },
-      ...highlight(text, found),
+      ...highlight(text, match),
     ]
   })
-  if (entry.progress?.state === 'refused') {
-    const reason = `not sent: ${sanitizeLine(entry.progress.message)}`
-    for (const { text } of wrap(reason, columns - indent)) {
-      rows.push([{ text: ' '.repeat(indent) }, { text, tone: 'bad' }])
-    }
-  }
+  for (const text of layout.reasonLines) rows.push([indent, { text, tone: 'bad' }])
   return rows
 }
 
-/** A text with what was found in it marked. */
-function highlight(text: string, found: string): Segment[] {
+/** Splits a text so that each occurrence of `match` (in lower case) is inverse. */
+function highlight(text: string, match: string): Segment[] {
   const lower = text.toLowerCase()
   const segments: Segment[] = []
   let from = 0
-  if (found !== '' && lower.length === text.length) {
-    for (let at = lower.indexOf(found); at >= 0; at = lower.indexOf(found, from)) {
-      segments.push({ text: text.slice(from, at) }, { text: text.slice(at, at + found.length), inverse: true })
-      from = at + found.length
+  // Lower case can have another length ("İ"): then positions do not correspond, and nothing is marked.
+  if (match !== '' && lower.length === text.length) {
+    for (let at = lower.indexOf(match); at >= 0; at = lower.indexOf(match, from)) {
+      segments.push({ text: text.slice(from, at) }, { text: text.slice(at, at + match.length), inverse: true })
+      from = at + match.length
     }
   }
   segments.push({ text: text.slice(from) })
   return segments
 }
 
-function noteRows(entry: Entry, columns: number): Row[] {
-  const time = columns >= 36 ? `${formatTime(entry.at)} ` : ''
-  return wrap(entry.text, columns - time.length - 3).map(({ text }, row): Row => {
-    const line = `${row === 0 ? time : ' '.repeat(time.length)}   ${text}`
-    return [entry.kind === 'note' ? { text: line, dim: true } : { text: line, tone: 'bad', bold: true }]
+function noteRows(entry: ReadonlyEntry, { lines, showsTime, indent }: EntryLayout): Row[] {
+  return lines.map((text, line): Row => {
+    const start = line === 0 && showsTime ? formatTime(entry.at) : ''
+    const row = start.padEnd(indent) + text
+    return [entry.kind === 'note' ? { text: row, dim: true } : { text: row, tone: 'bad', bold: true }]
   })
 }
 
-/** The state of one's own message, in at most two columns. */
-function entryMark(entry: Entry, user: string): string {
-  return entry.from === user && entry.progress !== undefined ? progressMark(entry.progress) : ''
-}
-
+/** The delivery state in at most two columns. The help overlay explains these marks. */
 function progressMark(progress: Progress): string {
   switch (progress.state) {
     case 'waiting':
@@ -106,13 +83,8 @@ function separatorRow(label: string, columns: number, tone: 'dim' | 'accent'): R
   return [tone === 'dim' ? { text: line, dim: true } : { text: line, tone: 'accent' }]
 }
 
-/** The time of day. */
+/** The local time of day, HH:MM. */
 export function formatTime(at: number): string {
   const date = new Date(at)
   return `${`${date.getHours()}`.padStart(2, '0')}:${`${date.getMinutes()}`.padStart(2, '0')}`
-}
-
-function day(at: number): string {
-  const date = new Date(at)
-  return `${date.getFullYear()}-${date.getMonth()}-${date.getDate()}`
 }

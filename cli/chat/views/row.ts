@@ -17,7 +17,7 @@ export function rowText(row: Row): string {
   return row.map(segment => segment.text).join('')
 }
 
-/** A row of at most so many columns: what comes first stands whole if it can. */
+/** Cuts a row to at most `columns`, from its end. */
 export function truncateRow(segments: Row, columns: number): Row {
   const row: Segment[] = []
   let left = columns
@@ -30,7 +30,7 @@ export function truncateRow(segments: Row, columns: number): Row {
   return row
 }
 
-/** Whether two rows look alike. */
+/** Whether two rows have the same text and style. */
 export function rowsEqual(a: Row | undefined, b: Row | undefined): boolean {
   return (
     a === b ||

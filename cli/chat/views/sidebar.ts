@@ -1,27 +1,26 @@
 import { fitToColumns, width } from '../../terminal/width.ts'
-import type { Model } from '../model/model.ts'
-import type { Thread } from '../model/thread.ts'
+import type { ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
 import type { Row } from './row.ts'
 
-/** The threads in the order of last activity, and below them everyone online in the mesh. */
-export function sidebarRows(model: Model, columns: number, height: number): Row[] {
+/** The threads, most recent activity first, and below them all users online in the mesh. */
+export function sidebarRows(model: ReadonlyModel, columns: number, height: number): Row[] {
   const threads = model.threadsByActivity()
-  // The roster is what everyone asks for: threads take half at most, unless it needs less.
-  const online = model.online.size + 1
-  const forThreads = threads.length === 0 ? 0 : Math.min(threads.length + 2, Math.max(height >> 1, height - online))
+  // Threads get at most half of the rows, or more if the roster leaves rows free.
+  const rosterRows = model.online.size + 1
+  const forThreads = threads.length === 0 ? 0 : Math.min(threads.length + 2, Math.max(height >> 1, height - rosterRows))
   const rows: Row[] = []
   if (forThreads > 2) {
     rows.push(titleRow('Threads', columns))
-    const shown = threads.length + 2 > forThreads ? forThreads - 3 : threads.length
-    threads.slice(0, shown).forEach((thread, at) => {
+    const shownThreads = threads.length + 2 > forThreads ? forThreads - 3 : threads.length
+    threads.slice(0, shownThreads).forEach((thread, at) => {
       rows.push(threadRow(model, thread, at, columns))
     })
-    if (shown < threads.length) rows.push(moreRow(threads.length - shown, columns))
+    if (shownThreads < threads.length) rows.push(moreRow(threads.length - shownThreads, columns))
     rows.push([{ text: ' '.repeat(columns) }])
   }
   rows.push(titleRow(`Online ${model.online.size}`, columns))
-  const room = height - rows.length
-  const shown = model.online.size > room ? Math.max(0, room - 1) : model.online.size
+  const rowsLeft = height - rows.length
+  const shown = model.online.size > rowsLeft ? Math.max(0, rowsLeft - 1) : model.online.size
   for (const name of model.online.slice(0, shown)) {
     rows.push(onlineRow(model, name, columns))
   }
@@ -30,13 +29,13 @@ export function sidebarRows(model: Model, columns: number, height: number): Row[
   return rows.slice(0, height)
 }
 
-function onlineRow(model: Model, name: string, columns: number): Row {
+function onlineRow(model: ReadonlyModel, name: string, columns: number): Row {
   const you = name === model.user ? ' (you)' : ''
   const connections = model.connectionCounts.get(name)
   const confusableMark = model.confusables.find(name) === undefined ? '' : ' ≈'
   const suffix = `${confusableMark}${connections === undefined ? '' : ` ×${connections}`}`
-  const room = Math.max(1, columns - 1 - you.length - suffix.length)
-  const shown = width(name) > room ? fitToColumns(name, room) : name
+  const nameColumns = Math.max(1, columns - 1 - you.length - suffix.length)
+  const shown = width(name) > nameColumns ? fitToColumns(name, nameColumns) : name
   return [
     you === '' ? { text: ` ${shown}` } : { text: ` ${shown}${you}`, dim: true },
     { text: suffix, tone: 'accent' },
@@ -52,7 +51,7 @@ function moreRow(count: number, columns: number): Row {
   return [{ text: fitToColumns(` … ${count} more`, columns), dim: true }]
 }
 
-function threadRow(model: Model, thread: Thread, at: number, columns: number): Row {
+function threadRow(model: ReadonlyModel, thread: ReadonlyThread, at: number, columns: number): Row {
   const number = at < 9 ? `${at + 1}` : ' '
   const unread = thread.unreadCount > 0 ? ` ${thread.unreadCount > 999 ? '999+' : thread.unreadCount}` : ''
   const name = fitToColumns(thread.name, columns - 5 - width(unread))

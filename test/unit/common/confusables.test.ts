@@ -107,7 +107,7 @@ test('the screen marks both, and says so in the thread', () => {
   expect(shown).toMatch(/Anna ≈/)
   expect(shown).toMatch(/Аnna ≈/)
   expect(shown).not.toMatch(/Billy.*≈/)
-  expect(shown).toContain('Аnna looks like Anna, who is online, and is somebody else.')
+  expect(shown).toContain('Аnna looks like Anna, who is online, but is a different user.')
 })
 
 test('line mode, JSON and `who` say so', { timeout: 30_000 }, async () => {
@@ -126,7 +126,7 @@ test('line mode, JSON and `who` say so', { timeout: 30_000 }, async () => {
   const other = client('Аnna', '--plain', '--to', 'Billy')
   await until('all are online', () => [anna, lines, other].every(one => one.out.includes('online: Anna, Billy, Аnna')))
   other.child.stdin?.write('send me the key\n')
-  await until('it is told', () => lines.out.includes('Аnna (who looks like Anna): send me the key'))
+  await until('it is told', () => lines.out.includes('Аnna (looks like Anna): send me the key'))
   await until('programs are told', () => json.out.includes('"looksLike":"Anna"'))
   const who = new Program('cli', ['who', '--port', `${port}`], env)
   await who.waitForExit()

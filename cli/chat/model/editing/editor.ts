@@ -1,10 +1,10 @@
-/** A line editor as readline's, by grapheme: what is typed, where the cursor stands, what was cut, what can be undone. */
+/** A line editor with the actions of GNU Readline; the cursor moves by grapheme. */
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
-/** Steps that can be undone. */
+/** Most undo steps. */
 const MAX_UNDO_STEPS = 200
 
-/** A word's character, for moving and cutting by words. */
+/** Characters of a word, for actions that move or cut by words. */
 const WORD_CHARACTER = /[\p{L}\p{N}\p{M}_]/u
 
 const EDIT_ACTIONS = [
@@ -17,7 +17,7 @@ const EDIT_ACTIONS = [
   'delete-left',
   'delete-right',
   'cut-word-left',
-  'cut-white-left',
+  'cut-to-space',
   'cut-word-right',
   'cut-line-left',
   'cut-line-right',
@@ -37,19 +37,19 @@ export class Editor {
   #text = ''
   #cursor = 0
   #undoStack: { text: string; cursor: number }[] = []
-  /** What was cut last; shared by all editors, as one pair of hands is. */
+  /** The last cut text; shared by all editors, so that text can be moved between threads. */
   static #clipboard = ''
 
   get text(): string {
     return this.#text
   }
 
-  /** In UTF-16 units; always between two graphemes. */
+  /** Position in UTF-16 code units, always between two graphemes. */
   get cursor(): number {
     return this.#cursor
   }
 
-  /** Replaces everything; the cursor goes to the end. */
+  /** Replaces the text and puts the cursor at its end. */
   set(text: string): void {
     this.#change(text, text.length)
   }
@@ -58,7 +58,7 @@ export class Editor {
     this.#change(this.#text.slice(0, this.#cursor) + text + this.#text.slice(this.#cursor), this.#cursor + text.length)
   }
 
-  /** Takes the text out: what was composed is sent. */
+  /** Returns the text and clears the editor, undo steps included. */
   takeText(): string {
     const text = this.#text
     this.#change('', 0)
@@ -66,7 +66,7 @@ export class Editor {
     return text
   }
 
-  /** Replaces what lies between `start` and the cursor, as completion does. */
+  /** Replaces the text between `start` and the cursor, for completion. */
   replace(start: number, text: string): void {
     this.#change(this.#text.slice(0, start) + text + this.#text.slice(this.#cursor), start + text.length)
   }
@@ -99,7 +99,7 @@ export class Editor {
         return this.#remove(at, nextBoundary(text, at), false)
       case 'cut-word-left':
         return this.#remove(wordLeft(text, at), at, true)
-      case 'cut-white-left':
+      case 'cut-to-space':
         return this.#remove(at - (/\S*\s*$/.exec(text.slice(0, at))?.[0].length ?? 0), at, true)
       case 'cut-word-right':
         return this.#remove(at, wordRight(text, at), true)
@@ -145,7 +145,7 @@ export class Editor {
   }
 }
 
-/** The boundary before a place; looks at its own line only, so that a long text costs no more than its line. */
+/** The grapheme boundary before `at`. Segments only the current line, so that the cost does not grow with the text. */
 function previousBoundary(text: string, at: number): number {
   if (at === 0) return 0
   const start = lineStart(text, at)
@@ -170,15 +170,15 @@ function lineEnd(text: string, at: number): number {
 }
 
 function wordLeft(text: string, at: number): number {
-  let place = at
-  while (place > 0 && !WORD_CHARACTER.test(text[place - 1] ?? '')) place--
-  while (place > 0 && WORD_CHARACTER.test(text[place - 1] ?? '')) place--
-  return place
+  let position = at
+  while (position > 0 && !WORD_CHARACTER.test(text[position - 1] ?? '')) position--
+  while (position > 0 && WORD_CHARACTER.test(text[position - 1] ?? '')) position--
+  return position
 }
 
 function wordRight(text: string, at: number): number {
-  let place = at
-  while (place < text.length && !WORD_CHARACTER.test(text[place] ?? '')) place++
-  while (place < text.length && WORD_CHARACTER.test(text[place] ?? '')) place++
-  return place
+  let position = at
+  while (position < text.length && !WORD_CHARACTER.test(text[position] ?? '')) position++
+  while (position < text.length && WORD_CHARACTER.test(text[position] ?? '')) position++
+  return position
 }

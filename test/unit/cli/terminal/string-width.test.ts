@@ -1,8 +1,8 @@
-/** The fast way to a text's width agrees with the general one. */
+/** The fast `stringWidth` agrees with the `string-width` package. */
 import general from 'string-width'
 import { expect, test } from 'vitest'
-import stringWidth from '../../../cli/terminal/string-width.ts'
-import { seeded } from '../../support/random.ts'
+import stringWidth from '../../../../cli/terminal/string-width.ts'
+import { seeded } from '../../../support/random.ts'
 
 const PIECES = [
   ...'abc XYZ 09~!éßøÿĀžǅʰ…→›●○✓✗↓↑·▌│─└┐',
@@ -34,7 +34,7 @@ const PIECES = [
   '\u0085',
 ] as const
 
-test('each character, and each in front of and behind each other', () => {
+test('agrees for each character, and for each pair of pieces', () => {
   for (let code = 0; code <= 0xffff; code++) {
     const char = String.fromCharCode(code)
     expect(stringWidth(char), `U+${code.toString(16)}`).toBe(general(char))
@@ -44,7 +44,7 @@ test('each character, and each in front of and behind each other', () => {
   }
 })
 
-test('random texts', () => {
+test('agrees for random texts', () => {
   const random = seeded(7)
   for (let n = 0; n < 20_000; n++) {
     const length = Math.floor(random() * 12)

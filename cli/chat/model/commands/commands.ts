@@ -1,0 +1,208 @@
+/** The slash commands. Help, completion and usage errors come from this table. */
+import { parseUserName } from '../../../../src/protocol/names.ts'
+import { fingerprint } from '../../../keys/fingerprint.ts'
+import { openFinder } from '../finder.ts'
+import type { Model, Notice, ScreenRequest } from '../model.ts'
+import { type Preferences, SETTINGS, settingValue, withSetting } from '../preferences.ts'
+import { openSearch } from '../search.ts'
+
+export interface Command {
+  name: string
+  /** The arguments; those in brackets are optional. */
+  usage: string
+  help: string
+  /** Changes the model and returns the side effects to carry out. `args` is the trimmed text after the name. */
+  run: (model: Model, args: string) => ScreenRequest[]
+}
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: 'msg',
+    usage: 'NAME [TEXT]',
+    help: 'open the thread with NAME, and send TEXT',
+    run: (model, args) => {
+      const text = openThreadFromArgs(model, args)
+      return text ? [{ type: 'send', to: model.current?.name ?? '', text }, { type: 'save' }] : [{ type: 'save' }]
+    },
+  },
+  {
+    name: 'query',
+    usage: 'NAME',
+    help: 'open the thread with NAME',
+    run: (model, args) => {
+      openThreadFromArgs(model, args)
+      return [{ type: 'save' }]
+    },
+  },
+  {
+    name: 'reply',
+    usage: 'TEXT',
+    help: 'reply to the user who wrote to you last',
+    run: (model, args) => {
+      if (model.lastSender === undefined) return notify(model, 'no messages received yet', 'error')
+      model.openThread(model.lastSender)
+      return [{ type: 'send', to: model.lastSender, text: args }, { type: 'save' }]
+    },
+  },
+  {
+    name: 'who',
+    usage: '[PART]',
+    help: 'list online users whose name contains PART',
+    run: (model, args) => {
+      openFinder(model, 'users', args)
+      return []
+    },
+  },
+  {
+    name: 'search',
+    usage: 'TEXT',
+    help: 'search this thread for TEXT, newest messages first',
+    run: (model, args) => {
+      if (model.current === undefined) return notify(model, 'no thread is open', 'error')
+      return openSearch(model, args)
+    },
+  },
+  {
+    name: 'close',
+    usage: '',
+    help: 'close this thread; its history is kept',
+    run: model => {
+      const { current } = model
+      if (current === undefined) return notify(model, 'no thread is open', 'error')
+      model.current = undefined
+      model.threads.delete(current.name)
+      const next = model.threadsByActivity()[0]
+      if (next !== undefined) model.openThread(next.name)
+      return [{ type: 'save' }]
+    },
+  },
+  {
+    name: 'clear',
+    usage: '',
+    help: 'clear the view of this thread; its history is kept',
+    run: model => {
+      model.current?.clear()
+      return []
+    },
+  },
+  {
+    name: 'mute',
+    usage: '[NAME]',
+    help: 'turn the bell off or on for NAME (or this thread)',
+    run: (model, args) => {
+      const name = args || model.current?.name
+      if (name === undefined) return notify(model, 'usage: /mute NAME', 'error')
+      const { muted } = model.preferences
+      const isMuted = muted.includes(name)
+      changePreferences(model, { muted: isMuted ? muted.filter(one => one !== name) : [...muted, name] })
+      notify(model, isMuted ? `${name} is no longer muted` : `${name} is muted; /mute ${name} again to undo`)
+      return [{ type: 'save' }]
+    },
+  },
+  {
+    name: 'ignore',
+    usage: 'NAME',
+    help: 'hide new messages from NAME; the history keeps them',
+    run: (model, args) => {
+      const { ignored } = model.preferences
+      changePreferences(model, { ignored: [...ignored.filter(one => one !== args), args] })
+      notify(model, `${args} is ignored; /unignore ${args} to undo`)
+      return [{ type: 'save' }]
+    },
+  },
+  {
+    name: 'unignore',
+    usage: '[NAME]',
+    help: 'stop ignoring NAME, or list ignored users',
+    run: (model, args) => {
+      const { ignored } = model.preferences
+      if (args === '')
+        return notify(model, ignored.length === 0 ? 'no users are ignored' : `ignored: ${ignored.join(', ')}`)
+      if (!ignored.includes(args)) return notify(model, `${args} is not ignored`, 'error')
+      changePreferences(model, { ignored: ignored.filter(one => one !== args) })
+      notify(model, `${args} is no longer ignored`)
+      return [{ type: 'save' }]
+    },
+  },
+  {
+    name: 'key',
+    usage: '[NAME]',
+    help: 'show the key fingerprints of NAME and you',
+    run: (model, args) => {
+      const name = args || model.current?.name
+      if (model.ownKey === undefined) return notify(model, 'this mesh does not use user keys', 'error')
+      const own = `your key: ${fingerprint(model.ownKey)}`
+      if (name === undefined || name === model.user) return notify(model, own)
+      const theirs = model.userKeys.get(name)
+      const changed = model.changedKeys.get(name)
+      model.openThread(name)
+      model.current?.addNote(own, 0)
+      model.current?.addNote(`key of ${name}: ${theirs === undefined ? 'not known yet' : fingerprint(theirs)}`, 0)
+      if (changed !== undefined) model.current?.addWarning(`new key, not trusted: ${fingerprint(changed)}`, 0)
+      return []
+    },
+  },
+  {
+    name: 'trust',
+    usage: 'NAME',
+    help: 'accept the new key of NAME and send held messages',
+    run: (model, args) => {
+      if (!model.changedKeys.has(args)) return notify(model, `the key of ${args} has not changed`, 'error')
+      notify(model, `the new key of ${args} is trusted`)
+      return [{ type: 'trust', user: args }]
+    },
+  },
+  { name: 'set', usage: '[NAME [VALUE]]', help: 'show or change a setting', run: runSetCommand },
+  {
+    name: 'help',
+    usage: '',
+    help: 'show this help',
+    run: model => {
+      model.overlay = 'help'
+      model.overlayTop = 0
+      return []
+    },
+  },
+  { name: 'quit', usage: '', help: 'quit', run: () => [{ type: 'quit' }] },
+]
+
+function notify(model: Model, text: string, tone: Notice['tone'] = 'info'): ScreenRequest[] {
+  model.showNotice(text, tone)
+  return []
+}
+
+function changePreferences(model: Model, change: Partial<Preferences>): void {
+  model.preferences = { ...model.preferences, ...change }
+}
+
+/** Opens the thread with the user that `args` starts with; returns the text after the name, or undefined for an invalid name. */
+function openThreadFromArgs(model: Model, args: string): string | undefined {
+  // Names may contain spaces: prefer the longest known name that `args` starts with, else take the first word.
+  const known = [...model.threads.keys(), ...model.online].filter(
+    name => args === name || args.startsWith(`${name} `) || args.startsWith(`${name}\n`),
+  )
+  const longest = known.sort((a, b) => b.length - a.length)[0]
+  const [word = ''] = /^\S+/.exec(args) ?? []
+  const name = parseUserName(longest ?? word)
+  if (!name.ok) {
+    model.showNotice(name.reason, 'error')
+    return undefined
+  }
+  model.openThread(name.value)
+  return args.slice((longest ?? word).length).trim()
+}
+
+function runSetCommand(model: Model, args: string): ScreenRequest[] {
+  const [name = '', value = ''] = args.split(/\s+/)
+  const shown = (one: (typeof SETTINGS)[number]) => `${one.name} ${settingValue(model.preferences, one.name)}`
+  if (name === '') return notify(model, SETTINGS.map(shown).join(', '))
+  const setting = SETTINGS.find(one => one.name === name)
+  if (setting === undefined) return notify(model, `unknown setting ${name}; /set lists the settings`, 'error')
+  const values = setting.values.join(', ')
+  if (value === '') return notify(model, `${shown(setting)} (${values}): ${setting.help}`)
+  const changed = withSetting(model.preferences, setting, value)
+  if (changed === undefined) return notify(model, `${name} must be one of: ${values}`, 'error')
+  model.preferences = changed
+  notify(model, shown(setting))
+  return [{ type: 'save' }]
+}

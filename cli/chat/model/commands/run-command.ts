@@ -1,0 +1,22 @@
+import type { Model, ScreenRequest } from '../model.ts'
+import { COMMANDS, type Command } from './commands.ts'
+
+/** Runs a command line without its slash. A unique prefix of a command name is enough. */
+export function runCommand(model: Model, line: string): ScreenRequest[] {
+  const [, name = '', rest = ''] = /^(\S*)\s*([\s\S]*)$/.exec(line) ?? []
+  const command = COMMANDS.find(one => one.name === name) ?? commandByPrefix(name)
+  if (command === undefined) {
+    model.showNotice(`unknown command /${name}; see /help`, 'error')
+    return []
+  }
+  if (rest === '' && command.usage !== '' && !command.usage.startsWith('[')) {
+    model.showNotice(`usage: /${command.name} ${command.usage}`, 'error')
+    return []
+  }
+  return command.run(model, rest.trim())
+}
+
+function commandByPrefix(prefix: string): Command | undefined {
+  const matches = COMMANDS.filter(one => prefix !== '' && one.name.startsWith(prefix))
+  return matches.length === 1 ? matches[0] : undefined
+}

@@ -1,0 +1,61 @@
+/** The model as views see it: the compiler rejects a view that changes it. */
+import type { ConnectionState } from '../../../src/client/events.ts'
+import type { ConfusableNames } from '../../../src/common/confusables.ts'
+import type { NameList } from '../../../src/common/sorted-names.ts'
+import type { Editor } from './editing/editor.ts'
+import type { Finder } from './finder.ts'
+import type { Notice } from './model.ts'
+import type { Preferences } from './preferences.ts'
+import type { Search } from './search.ts'
+import type { Anchor, Entry, Thread } from './thread.ts'
+
+type ReadonlyEditor = Readonly<Pick<Editor, 'text' | 'cursor'>>
+
+export type ReadonlyEntry = Readonly<Entry>
+
+type ReadonlyThreadFields = Readonly<
+  Pick<Thread, 'name' | 'unreadCount' | 'lastAt' | 'firstUnreadId' | 'newBelow' | 'hasStart' | 'hasEnd'>
+>
+
+export interface ReadonlyThread extends ReadonlyThreadFields {
+  readonly entries: readonly ReadonlyEntry[]
+  readonly editor: ReadonlyEditor
+  readonly anchor: Readonly<Anchor> | undefined
+  readonly searchMatch: Readonly<{ id: string; text: string }> | undefined
+  entryById(id: string): ReadonlyEntry | undefined
+  indexOf(entry: ReadonlyEntry): number
+}
+
+export interface ReadonlyFinder extends Readonly<Pick<Finder, 'kind' | 'selectedIndex'>> {
+  readonly editor: ReadonlyEditor
+}
+
+interface ReadonlySearch extends Readonly<Pick<Search, 'state'>> {
+  readonly editor: ReadonlyEditor
+}
+
+type ReadonlyPreferences = { readonly [Name in keyof Preferences]: Readonly<Preferences[Name]> }
+
+export interface ReadonlyModel {
+  readonly user: string
+  readonly connection: Readonly<ConnectionState>
+  readonly online: NameList
+  readonly connectionCounts: ReadonlyMap<string, number>
+  readonly confusables: Pick<ConfusableNames, 'find'>
+  readonly threads: ReadonlyMap<string, ReadonlyThread>
+  readonly current: ReadonlyThread | undefined
+  readonly focusedEditor: ReadonlyEditor
+  readonly notice: Readonly<Notice> | undefined
+  readonly overlay: 'help' | undefined
+  readonly overlayTop: number
+  readonly preferences: ReadonlyPreferences
+  readonly finder: ReadonlyFinder | undefined
+  readonly search: ReadonlySearch | undefined
+  readonly columns: number
+  readonly rows: number
+  readonly isInline: boolean
+  readonly inputHistory: readonly string[]
+  readonly unreadCount: number
+  isOnline(name: string): boolean
+  threadsByActivity(): readonly ReadonlyThread[]
+}

@@ -1,0 +1,37 @@
+/** Key actions that open another thread. */
+import { compareNames } from '../../../src/protocol/names.ts'
+import type { Model, ScreenRequest } from './model.ts'
+
+export function openThread(model: Model, name: string): ScreenRequest[] {
+  model.openThread(name)
+  return [{ type: 'save' }]
+}
+
+/** Opens the thread with number `nth` in the sidebar, counted from 1. */
+export function openNthThread(model: Model, nth: number): ScreenRequest[] {
+  const thread = model.threadsByActivity()[nth - 1]
+  return thread === undefined ? [] : openThread(model, thread.name)
+}
+
+export function openUnreadThread(model: Model): ScreenRequest[] {
+  const unread = model.threadsByActivity().find(thread => thread.unreadCount > 0)
+  if (unread !== undefined) return openThread(model, unread.name)
+  model.showNotice('no unread messages')
+  return []
+}
+
+/** Opens the next or previous thread: first the threads with entries or a draft, then the other online users. */
+export function switchThread(model: Model, by: 1 | -1): ScreenRequest[] {
+  const activeThreads = model
+    .threadsByActivity()
+    .filter(thread => thread.entries.length > 0 || thread.editor.text !== '')
+  const names = activeThreads.map(thread => thread.name)
+  const listed = new Set(names).add(model.user)
+  const others = [...model.online].filter(name => !listed.has(name))
+  const current = model.current?.name
+  if (current !== undefined && !names.includes(current) && !others.includes(current)) others.push(current)
+  names.push(...others.sort(compareNames))
+  if (names.length === 0) return []
+  const at = current === undefined ? (by > 0 ? -1 : 0) : names.indexOf(current)
+  return openThread(model, names[(at + by + names.length) % names.length] ?? '')
+}

@@ -1,0 +1,31 @@
+/** The input line at the bottom of the screen. */
+import { fitToColumns, width } from '../../terminal/width.ts'
+import { composerRows, PROMPT_COLUMNS } from '../model/layout/screen-layout.ts'
+import type { ReadonlyModel } from '../model/readonly-model.ts'
+import type { Row, Segment } from './row.ts'
+
+const PROMPT = '› '
+
+/** The visible rows of the input, and the cursor position in them. */
+export function renderComposer(model: ReadonlyModel, height: number): { rows: Row[]; x: number; y: number } {
+  const { text, cursor } = model.focusedEditor
+  const rows = composerRows(text, model.columns)
+  let cursorRow = rows.length - 1
+  while (cursorRow > 0 && (rows[cursorRow]?.start ?? 0) > cursor) cursorRow--
+  const top = Math.max(0, Math.min(cursorRow - height + 1, rows.length - height))
+  const prompt = (isFirst: boolean): Segment => ({
+    text: isFirst ? PROMPT : ' '.repeat(PROMPT_COLUMNS),
+    tone: 'accent',
+  })
+  const visible = rows.slice(top, top + height).map((row, at): Row => [prompt(top + at === 0), { text: row.text }])
+  if (text === '' && model.overlay === undefined && model.finder === undefined && model.search === undefined) {
+    const placeholder =
+      model.current === undefined ? 'type a command, for example /msg NAME' : `message to ${model.current.name}`
+    visible[0] = [
+      prompt(true),
+      { text: fitToColumns(placeholder, Math.max(1, model.columns - 3)).trimEnd(), dim: true },
+    ]
+  }
+  const x = PROMPT_COLUMNS + width(text.slice(rows[cursorRow]?.start ?? 0, cursor))
+  return { rows: visible, x: Math.min(x, model.columns - 1), y: cursorRow - top }
+}

@@ -1,0 +1,45 @@
+/** The visible part of the open thread. */
+import { fitToColumns } from '../../terminal/width.ts'
+import { bottomPosition, rowCounter } from '../model/layout/viewport.ts'
+import type { ReadonlyModel } from '../model/readonly-model.ts'
+import { entryRows } from './messages.ts'
+import type { Row } from './row.ts'
+
+export function threadRows(model: ReadonlyModel, columns: number, height: number): Row[] {
+  const thread = model.current
+  if (thread === undefined || thread.entries.length === 0) return emptyRows(model, columns, height)
+  const isScrolledUp = thread.anchor !== undefined
+  const wanted = height - (isScrolledUp ? 1 : 0)
+  const bottom = bottomPosition(thread, rowCounter(thread, model.user, columns))
+  // From the lowest visible row up.
+  const rows: Row[] = []
+  for (let index = bottom.index; index >= 0 && rows.length < wanted; index--) {
+    const all = entryRows(thread, index, model.user, columns)
+    for (let row = index === bottom.index ? bottom.row : all.length - 1; row >= 0; row--) {
+      if (rows.length < wanted) rows.push(all[row] ?? [])
+    }
+  }
+  while (rows.length < wanted) rows.push([])
+  rows.reverse()
+  if (isScrolledUp) {
+    const arrived = thread.newBelow === 0 ? '' : `${thread.newBelow} new below · `
+    rows.push([{ text: fitToColumns(`↓ ${arrived}Esc to go to the end`, columns), tone: 'accent' }])
+  }
+  return rows
+}
+
+function emptyRows(model: ReadonlyModel, columns: number, height: number): Row[] {
+  const lines =
+    model.current === undefined
+      ? [
+          'No thread is open.',
+          '',
+          '/msg NAME   open a thread',
+          'Ctrl+N      go to the next online user',
+          '?           list all commands and keys',
+        ]
+      : [`No messages with ${model.current.name} yet.`]
+  const rows = lines.slice(0, height).map((line): Row => [{ text: fitToColumns(line, columns), dim: true }])
+  while (rows.length < height) rows.unshift([])
+  return rows
+}

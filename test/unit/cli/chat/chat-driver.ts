@@ -1,0 +1,100 @@
+import { handleKey } from '../../../../cli/chat/model/handle-key.ts'
+import { Model, type ScreenRequest } from '../../../../cli/chat/model/model.ts'
+import type { Preferences } from '../../../../cli/chat/model/preferences.ts'
+import { update } from '../../../../cli/chat/model/update.ts'
+import { renderScreen } from '../../../../cli/chat/views/render.ts'
+import { rowText } from '../../../../cli/chat/views/row.ts'
+import { KeyDecoder } from '../../../../cli/terminal/key-decoder.ts'
+import type { SessionEvent } from '../../../../src/client/events.ts'
+import { SortedNames } from '../../../../src/common/sorted-names.ts'
+
+/** The wall time of all events: 10:00 local time. */
+export const DAY = new Date(2026, 10, 24, 10, 0).getTime()
+
+/** What terminals send for keys. */
+export const KEYS = {
+  up: '\u001b[A',
+  down: '\u001b[B',
+  pageUp: '\u001b[5~',
+  pageDown: '\u001b[6~',
+  scrollToStart: '\u001b[1;3H',
+  scrollToEnd: '\u001b[1;3F',
+  shiftTab: '\u001b[Z',
+  dismiss: '\u0007',
+  enter: '\r',
+  tab: '\t',
+} as const
+
+/** Bytes of Ctrl with a letter. */
+export const ctrl = (letter: string) => String.fromCharCode(letter.toUpperCase().charCodeAt(0) - 64)
+
+export const paste = (text: string) => `\u001b[200~${text}\u001b[201~`
+
+/** Drives the model of Anna's chat with session events and keys, and reads the screen. */
+export class ChatDriver {
+  readonly model: Model
+  #messages = 0
+
+  constructor(preferences?: Preferences) {
+    this.model = new Model('Anna', preferences)
+    this.resize(64, 11)
+  }
+
+  resize(columns: number, rows: number): void {
+    Object.assign(this.model, { columns, rows })
+  }
+
+  tell(event: SessionEvent): ScreenRequest[] {
+    return update(this.model, event, DAY)
+  }
+
+  /** Types text as a terminal sends it: control characters and escape sequences are keys. */
+  type(text: string): ScreenRequest[] {
+    return new KeyDecoder().feed(text).flatMap(key => handleKey(this.model, key))
+  }
+
+  online(): void {
+    this.tell({ type: 'connection', state: { phase: 'online', server: 'server-2', url: 'http://x' } })
+  }
+
+  roster(users: readonly string[], joined: readonly string[] = [], left: readonly string[] = []): void {
+    const names = new SortedNames()
+    names.reset(users)
+    this.tell({ type: 'roster', users: names, joined, left })
+  }
+
+  /** Adds a message; each is a minute later than the one before. Returns its side effects. */
+  message(
+    from: string,
+    to: string,
+    text: string,
+    { origin = 'live' as 'live' | 'composed' | 'history', id = `${this.#messages + 1}` } = {},
+  ): ScreenRequest[] {
+    const at = DAY + ++this.#messages * 60_000
+    return this.tell({ type: 'message', message: { id, at, from, to, text }, origin })
+  }
+
+  /** Adds a message composed here, and returns its id. */
+  compose(to: string, text: string): string {
+    this.message('Anna', to, text, { origin: 'composed' })
+    return `${this.#messages}`
+  }
+
+  get input(): string {
+    return this.model.focusedEditor.text
+  }
+
+  get thread(): string | undefined {
+    return this.model.current?.name
+  }
+
+  get notice(): string | undefined {
+    return this.model.notice?.text
+  }
+
+  /** The rows of the screen, without trailing spaces. */
+  screen(): string {
+    const rows = renderScreen(this.model, DAY).rows.map(row => rowText(row).trimEnd())
+    return `\n${rows.join('\n')}\n`
+  }
+}

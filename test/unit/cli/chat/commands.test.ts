@@ -1,0 +1,226 @@
+/** Slash commands: how a line is parsed, and what each command does. */
+import { beforeEach, describe, expect, test } from 'vitest'
+import { COMMANDS } from '../../../../cli/chat/model/commands/commands.ts'
+import { runCommand } from '../../../../cli/chat/model/commands/run-command.ts'
+import type { ScreenRequest } from '../../../../cli/chat/model/model.ts'
+import { fingerprint } from '../../../../cli/keys/fingerprint.ts'
+import { ChatDriver } from './chat-driver.ts'
+
+const SAVE = { type: 'save' } as const
+const key = (letter: string) => Buffer.alloc(32, letter).toString('base64url')
+
+let chat: ChatDriver
+
+beforeEach(() => {
+  chat = new ChatDriver()
+  chat.online()
+  chat.roster(['Anna', 'Anna Bell', 'Billy', 'Carla'])
+})
+
+const run = (line: string): ScreenRequest[] => {
+  chat.model.notice = undefined
+  return runCommand(chat.model, line)
+}
+
+/** Tells the model about the keys of a mesh that uses them. */
+function tellKeys(state: 'new' | 'changed' = 'new', user = 'Billy'): void {
+  const known = new Map([['Billy', key('b')]])
+  chat.tell({ type: 'key', user, key: state === 'changed' ? key('x') : key('b'), state, own: key('a'), known })
+}
+
+describe('a command line', () => {
+  test.each([
+    ['unknown', 'nonsense', 'unknown command /nonsense; see /help'],
+    ['empty', '', 'unknown command /; see /help'],
+    ['ambiguous', 'q', 'unknown command /q; see /help'],
+    ['without a required argument', 'msg', undefined],
+  ])('that is %s gets an error', (_, line, error) => {
+    run(line)
+    if (error === undefined) expect(chat.model.notice).toEqual({ text: 'usage: /msg NAME [TEXT]', tone: 'error' })
+    else expect(chat.model.notice).toEqual({ text: error, tone: 'error' })
+  })
+
+  test('may shorten the name of a command to a unique prefix', () => {
+    expect(run('qui')).toEqual([{ type: 'quit' }])
+    expect(run('ms Billy hello')).toContainEqual({ type: 'send', to: 'Billy', text: 'hello' })
+  })
+
+  test('needs arguments exactly where the usage shows some without brackets', () => {
+    for (const { name, usage } of COMMANDS) {
+      run(name)
+      const needsArguments = usage !== '' && !usage.startsWith('[')
+      expect(chat.notice === `usage: /${name} ${usage}`, name).toBe(needsArguments)
+    }
+  })
+})
+
+describe('/msg', () => {
+  test('opens the thread and sends the text', () => {
+    expect(run('msg Billy Hi there')).toEqual([{ type: 'send', to: 'Billy', text: 'Hi there' }, SAVE])
+    expect(chat.thread).toBe('Billy')
+  })
+
+  test('without a text only opens the thread', () => {
+    expect(run('msg Billy')).toEqual([SAVE])
+    expect(chat.thread).toBe('Billy')
+  })
+
+  test.each([
+    ['msg Anna Bell hello', 'Anna Bell', 'hello'],
+    ['msg Anna Belle hello', 'Anna', 'Belle hello'],
+    ['msg Billy\nfirst\nsecond', 'Billy', 'first\nsecond'],
+    ['msg Zoe hello', 'Zoe', 'hello'],
+  ])('takes the longest known name: %j', (line, to, text) => {
+    expect(run(line)).toContainEqual({ type: 'send', to, text })
+  })
+
+  test('rejects an invalid name', () => {
+    run(`msg ${'x'.repeat(65)} hello`)
+    expect(chat.model.notice).toEqual({ text: 'a user name has at most 64 characters', tone: 'error' })
+    expect(chat.thread).toBeUndefined()
+  })
+})
+
+test('/query opens a thread', () => {
+  expect(run('query Carla')).toEqual([SAVE])
+  expect(chat.thread).toBe('Carla')
+})
+
+test('/reply sends to the user who wrote last', () => {
+  run('reply hello')
+  expect(chat.model.notice).toEqual({ text: 'no messages received yet', tone: 'error' })
+  chat.message('Billy', 'Anna', 'first')
+  chat.message('Carla', 'Anna', 'second')
+  expect(run('reply hello')).toEqual([{ type: 'send', to: 'Carla', text: 'hello' }, SAVE])
+  expect(chat.thread).toBe('Carla')
+})
+
+test('/who opens the list of online users, filtered', () => {
+  expect(run('who bil')).toEqual([])
+  expect(chat.model.finder?.kind).toBe('users')
+  expect(chat.input).toBe('bil')
+})
+
+test('/search starts a search of the open thread', () => {
+  run('search needle')
+  expect(chat.notice).toBe('no thread is open')
+  chat.model.openThread('Billy')
+  expect(run('search needle')).toEqual([{ type: 'search', text: 'needle', older: false }])
+  expect(chat.model.search?.state).toBe('searching')
+})
+
+test('/close closes the thread and opens the most recent other one', () => {
+  run('close')
+  expect(chat.notice).toBe('no thread is open')
+  chat.message('Carla', 'Anna', 'old')
+  chat.message('Billy', 'Anna', 'new')
+  run('query Zoe')
+  expect(run('close')).toEqual([SAVE])
+  expect(chat.thread).toBe('Billy')
+  run('close')
+  run('close')
+  expect(chat.thread).toBeUndefined()
+  expect(chat.model.threads.size).toBe(0)
+})
+
+test('/clear empties the view of the thread', () => {
+  chat.message('Billy', 'Anna', 'hello')
+  run('query Billy')
+  expect(run('clear')).toEqual([])
+  expect(chat.model.current?.entries).toEqual([])
+})
+
+test('/mute turns the bell of a user off, and on again', () => {
+  run('mute')
+  expect(chat.notice).toBe('usage: /mute NAME')
+  expect(run('mute Billy')).toEqual([SAVE])
+  expect(chat.model.preferences.muted).toEqual(['Billy'])
+  expect(chat.message('Billy', 'Anna', 'quiet')).toEqual([])
+  run('query Billy')
+  run('mute')
+  expect(chat.model.preferences.muted).toEqual([])
+  expect(chat.notice).toBe('Billy is no longer muted')
+})
+
+test('/ignore hides the messages of a user until /unignore', () => {
+  run('unignore')
+  expect(chat.notice).toBe('no users are ignored')
+  expect(run('ignore Carla')).toEqual([SAVE])
+  run('ignore Carla')
+  expect(chat.model.preferences.ignored).toEqual(['Carla'])
+  expect(chat.message('Carla', 'Anna', 'hidden')).toEqual([])
+  expect(chat.model.threads.has('Carla')).toBe(false)
+  run('unignore')
+  expect(chat.notice).toBe('ignored: Carla')
+  run('unignore Billy')
+  expect(chat.model.notice).toEqual({ text: 'Billy is not ignored', tone: 'error' })
+  expect(run('unignore Carla')).toEqual([SAVE])
+  expect(chat.message('Carla', 'Anna', 'shown')).toEqual([{ type: 'bell', thread: 'Carla' }])
+})
+
+describe('/key', () => {
+  test('needs a mesh that uses keys', () => {
+    run('key')
+    expect(chat.model.notice).toEqual({ text: 'this mesh does not use user keys', tone: 'error' })
+  })
+
+  test("shows one's own key while no thread is open", () => {
+    tellKeys()
+    run('key')
+    expect(chat.notice).toBe(`your key: ${fingerprint(key('a'))}`)
+  })
+
+  test('shows both keys in the thread, and a changed key as a warning', () => {
+    tellKeys('changed')
+    run('key Billy')
+    const texts = () => chat.model.current?.entries.slice(-3).map(({ kind, text }) => `${kind}: ${text}`)
+    expect(texts()).toEqual([
+      `note: your key: ${fingerprint(key('a'))}`,
+      `note: key of Billy: ${fingerprint(key('b'))}`,
+      `warning: new key, not trusted: ${fingerprint(key('x'))}`,
+    ])
+    run('key Carla')
+    expect(texts()?.at(-1)).toBe('note: key of Carla: not known yet')
+  })
+})
+
+test('/trust accepts a changed key', () => {
+  tellKeys()
+  run('trust Billy')
+  expect(chat.model.notice).toEqual({ text: 'the key of Billy has not changed', tone: 'error' })
+  tellKeys('changed')
+  expect(run('trust Billy')).toEqual([{ type: 'trust', user: 'Billy' }])
+})
+
+describe('/set', () => {
+  test.each([
+    ['set', 'sidebar on, bell on, notes on, theme calm'],
+    ['set bell', 'bell on (on, off): ring the bell for unread messages'],
+    ['set nonsense', 'unknown setting nonsense; /set lists the settings'],
+    ['set theme pink', 'theme must be one of: calm, blue, amber, mono'],
+  ])('/%s changes nothing', (line, notice) => {
+    const before = chat.model.preferences
+    expect(run(line)).toEqual([])
+    expect(chat.notice).toBe(notice)
+    expect(chat.model.preferences).toBe(before)
+  })
+
+  test.each([
+    ['set theme mono', { theme: 'mono' }],
+    ['set bell off', { bell: false }],
+    ['set sidebar off', { sidebar: false }],
+  ])('/%s changes a preference', (line, changed) => {
+    expect(run(line)).toEqual([SAVE])
+    expect(chat.model.preferences).toMatchObject(changed)
+  })
+})
+
+test('/help opens the help at its start', () => {
+  chat.model.overlayTop = 7
+  expect(run('help')).toEqual([])
+  expect([chat.model.overlay, chat.model.overlayTop]).toEqual(['help', 0])
+})
+
+test('/quit quits', () => {
+  expect(run('quit')).toEqual([{ type: 'quit' }])
+})

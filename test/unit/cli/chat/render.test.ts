@@ -1,0 +1,279 @@
+/** What the screen shows for a state of the model. */
+import { beforeEach, describe, expect, test } from 'vitest'
+import { COMMANDS } from '../../../../cli/chat/model/commands/commands.ts'
+import { helpLines } from '../../../../cli/chat/model/layout/help-lines.ts'
+import { DEFAULT_PREFERENCES } from '../../../../cli/chat/model/preferences.ts'
+import { renderInline, renderScreen } from '../../../../cli/chat/views/render.ts'
+import { rowText } from '../../../../cli/chat/views/row.ts'
+import { width } from '../../../../cli/terminal/width.ts'
+import { ChatDriver, ctrl, DAY, KEYS } from './chat-driver.ts'
+
+let chat: ChatDriver
+
+beforeEach(() => {
+  chat = new ChatDriver()
+})
+
+describe('the screen', () => {
+  test('shows threads, roster, messages with delivery marks, status and input line', () => {
+    chat.online()
+    chat.roster(['Anna', 'Billy', 'Carla'])
+    chat.model.openThread('Billy')
+    const id = chat.compose('Billy', 'Hi Billy')
+    chat.tell({ type: 'progress', id, to: 'Billy', progress: { state: 'delivered', connections: 2 } })
+    chat.message('Billy', 'Anna', 'Hi Anna, here is a text that is too long for one row of this screen')
+    chat.message('Carla', 'Anna', 'are you there?')
+    chat.roster(['Anna', 'Billy'], [], ['Carla'])
+    chat.type('well')
+    expect(chat.screen()).toMatchInlineSnapshot(`
+      "
+      Threads             │ Billy  ● online
+      1 ○ Carla         1 │
+      2 ● Billy           │
+                          │ ── Tuesday, 24 November 2026 ─────────────
+      Online 2            │ 10:01 ✓2 Anna   Hi Billy
+       Anna (you)         │ 10:02    Billy  Hi Anna, here is a text
+       Billy              │                 that is too long for one
+                          │                 row of this screen
+      ● server-2  Anna  2 online  1 unread  ? help
+      › well
+      "
+    `)
+  })
+
+  test('hides the sidebar when it is narrow, and never draws more rows or columns than it has', () => {
+    chat.online()
+    chat.roster(['Anna', 'Billy'])
+    chat.model.openThread('Billy')
+    chat.message('Billy', 'Anna', 'hello there, Anna')
+    chat.resize(40, 8)
+    expect(chat.screen()).toMatchInlineSnapshot(`
+      "
+      Billy  ● online
+
+
+      ── Tuesday, 24 November 2026 ───────────
+      10:01    Billy  hello there, Anna
+      ● server-2  Anna  2 online
+      › message to Billy
+      "
+    `)
+    chat.resize(20, 5)
+    expect(chat.screen()).toMatchInlineSnapshot(`
+      "
+      Billy  ● online
+                Anna
+      ● server-2  Anna  2…
+      › message to Billy
+      "
+    `)
+    for (const overlay of [undefined, 'help'] as const) {
+      chat.model.overlay = overlay
+      for (let columns = 1; columns < 90; columns += 7) {
+        for (let rows = 1; rows < 12; rows++) {
+          chat.resize(columns, rows)
+          const frame = renderScreen(chat.model, DAY)
+          expect(frame.rows.length).toBeLessThanOrEqual(Math.max(1, rows - 1))
+          if (columns >= 20) for (const row of frame.rows) expect(width(rowText(row))).toBeLessThanOrEqual(columns)
+        }
+      }
+    }
+  })
+
+  test('shows why a message was rejected, marks a waiting one, and escapes control characters', () => {
+    chat.resize(50, 11)
+    chat.model.openThread('Billy')
+    const rejected = chat.compose('Billy', 'too much')
+    const progress = { state: 'refused', code: 'text-too-long', message: 'a text has at most 16384 bytes' } as const
+    chat.tell({ type: 'progress', id: rejected, to: 'Billy', progress })
+    const waiting = chat.compose('Billy', 'later')
+    chat.tell({ type: 'progress', id: waiting, to: 'Billy', progress: { state: 'waiting', reason: 'offline' } })
+    chat.message('Billy', 'Anna', '\u001b[2J\u001b]52;c;aGk=\u0007\u202egnitset\ttab')
+    expect(chat.screen()).toMatchInlineSnapshot(`
+      "
+      Billy
+      ── Tuesday, 24 November 2026 ─────────────────────
+      10:01 ✗  Anna   too much
+                      not sent: a text has at most
+                      16384 bytes
+      10:02 …  Anna   later
+      10:03    Billy  \\u{1b}[2J\\u{1b}]52;c;aGk=\\u{7}\\u{2
+                      02e}gnitset    tab
+      ◌ connecting…  Anna
+      › message to Billy
+      "
+    `)
+  })
+
+  test('draws a separator above the first unread message, which stays while the thread is open', () => {
+    chat.resize(50, 14)
+    chat.model.openThread('Carla')
+    chat.message('Billy', 'Anna', 'old')
+    chat.type('/query Billy\r/query Carla\r')
+    chat.message('Billy', 'Anna', 'first unread')
+    chat.message('Billy', 'Anna', 'second unread')
+    expect(chat.model.unreadCount).toBe(2)
+    chat.type('\u001ba')
+    expect(chat.model.unreadCount).toBe(0)
+    chat.message('Billy', 'Anna', 'came while reading')
+    expect(chat.screen()).toMatchInlineSnapshot(`
+      "
+      Billy
+
+
+
+
+      ── Tuesday, 24 November 2026 ─────────────────────
+      10:01    Billy  old
+      ── new ───────────────────────────────────────────
+      10:02    Billy  first unread
+      10:03    Billy  second unread
+      10:04    Billy  came while reading
+      ◌ connecting…  Anna
+      › message to Billy
+      "
+    `)
+  })
+
+  test('does not move while scrolled up, and counts the new messages below', () => {
+    chat.resize(50, 8)
+    chat.model.openThread('Billy')
+    for (let n = 1; n <= 20; n++) chat.message('Billy', 'Anna', `message ${n}`)
+    chat.type(KEYS.pageUp + KEYS.pageUp)
+    const before = chat.screen()
+    expect(before).toMatchInlineSnapshot(`
+      "
+      Billy
+      10:14    Billy  message 14
+      10:15    Billy  message 15
+      10:16    Billy  message 16
+      ↓ Esc to go to the end
+      ◌ connecting…  Anna
+      › message to Billy
+      "
+    `)
+    for (let n = 21; n <= 23; n++) chat.message('Billy', 'Anna', `message ${n}`)
+    chat.tell({
+      type: 'message',
+      message: { id: 'older', at: DAY, from: 'Billy', to: 'Anna', text: 'sorts far above' },
+      origin: 'history',
+    })
+    expect(chat.screen()).toBe(before.replace('↓ ', '↓ 3 new below · ').replace('  Anna\n', '  Anna  3 unread\n'))
+  })
+
+  test('says what to do while no thread is open, and that an offline user gets messages later', () => {
+    chat.online()
+    chat.roster(['Anna'])
+    chat.resize(90, 11)
+    expect(chat.screen()).toMatchInlineSnapshot(`
+      "
+      Online 1            │ mesh-chat
+       Anna (you)         │
+                          │
+                          │ No thread is open.
+                          │
+                          │ /msg NAME   open a thread
+                          │ Ctrl+N      go to the next online user
+                          │ ?           list all commands and keys
+      ● server-2  Anna  1 online  ? help
+      › type a command, for example /msg NAME
+      "
+    `)
+    chat.model.openThread('Billy')
+    expect(chat.screen()).toMatchInlineSnapshot(`
+      "
+      Threads             │ Billy  ○ offline: messages are delivered when they connect
+      1 ○ Billy           │
+                          │
+      Online 1            │
+       Anna (you)         │
+                          │
+                          │
+                          │ No messages with Billy yet.
+      ● server-2  Anna  1 online  ? help
+      › message to Billy
+      "
+    `)
+  })
+
+  test('counts down to the next connection attempt', () => {
+    const state = { phase: 'waiting', reason: 'connection refused', retryAt: DAY + 2_500, attempt: 2 } as const
+    chat.tell({ type: 'connection', state })
+    expect(chat.screen()).toContain('○ not connected (connection refused), retrying in 3 s  Anna')
+    chat.tell({ type: 'connection', state: { ...state, retryAt: DAY + 500 } })
+    expect(chat.screen()).toContain('retrying now')
+  })
+})
+
+describe('the help', () => {
+  test('lists all commands and keys, also those of the settings file, and any other key closes it', () => {
+    chat = new ChatDriver({ ...DEFAULT_PREFERENCES, keys: { 'C-x': 'last-thread' } })
+    chat.resize(80, 90)
+    chat.type('?')
+    for (const { name } of COMMANDS) expect(chat.screen()).toContain(`/${name}`)
+    for (const part of ['Ctrl+N Alt+Down', 'Alt+Enter', '✓2', '/set theme']) expect(chat.screen()).toContain(part)
+    expect(chat.screen()).toMatch(/Ctrl\+X +previous-thread \(from your settings file\)/)
+    expect(chat.screen()).toContain('Esc closes the help')
+    chat.type(KEYS.enter)
+    expect(chat.screen()).not.toContain('/quit')
+  })
+
+  test('fits into 80 columns', () => {
+    chat.resize(80, 90)
+    chat.type('?')
+    for (const line of helpLines(chat.model)) {
+      if (line.type === 'item') expect(chat.screen()).toContain(`  ${line.label.padEnd(26)} ${line.text}\n`)
+      else expect(chat.screen()).toContain(`${line.text}\n`)
+    }
+  })
+
+  test('scrolls by line and page, and stops at both ends, also after the screen has grown', () => {
+    chat.resize(80, 13)
+    chat.type('?')
+    const lines = helpLines(chat.model).length
+    const first = () => chat.screen().split('\n')[2]
+    expect(first()).toBe('Commands')
+    chat.type(KEYS.up)
+    expect(first()).toBe('Commands')
+    chat.type(KEYS.down)
+    expect(first()).toContain('/msg')
+    for (let n = 0; n < 20; n++) chat.type(KEYS.pageDown)
+    expect(chat.model.overlayTop).toBe(lines - 9)
+    chat.type(KEYS.up)
+    expect(chat.model.overlayTop).toBe(lines - 10)
+    chat.resize(80, 23)
+    expect(chat.screen()).toContain('Esc followed by a key')
+    expect(chat.model.overlayTop).toBe(lines - 10)
+    chat.type(KEYS.up)
+    expect(chat.model.overlayTop).toBe(lines - 20)
+    chat.type(KEYS.scrollToEnd + KEYS.scrollToStart)
+    expect(chat.model.overlayTop).toBe(0)
+  })
+
+  test('takes at most 12 rows in inline mode, and scrolls to its last line there', () => {
+    chat.model.isInline = true
+    chat.resize(80, 40)
+    chat.type('?')
+    chat.type(KEYS.scrollToEnd)
+    const { rows, cursor } = renderInline(chat.model, DAY)
+    expect(rows).toHaveLength(14)
+    expect(cursor).toBeUndefined()
+    expect(rows.map(rowText).join('\n')).toContain('Esc followed by a key')
+  })
+})
+
+test('rendering does not change the model', () => {
+  chat.online()
+  chat.roster(['Anna', 'Billy'])
+  chat.model.openThread('Billy')
+  for (let n = 1; n <= 30; n++) chat.message('Billy', 'Anna', `message ${n}`)
+  for (const keys of ['', KEYS.pageUp, '?', KEYS.enter + ctrl('o'), KEYS.dismiss + ctrl('s')]) {
+    chat.type(keys)
+    chat.model.overlayTop = 1_000
+    const before = structuredClone({ ...chat.model, threads: [], current: chat.model.current?.anchor, online: [] })
+    renderScreen(chat.model, DAY)
+    renderInline(chat.model, DAY)
+    const after = structuredClone({ ...chat.model, threads: [], current: chat.model.current?.anchor, online: [] })
+    expect(after).toEqual(before)
+  }
+})

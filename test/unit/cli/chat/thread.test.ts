@@ -1,0 +1,80 @@
+import { describe, expect, test } from 'vitest'
+import { Thread } from '../../../../cli/chat/model/thread.ts'
+import type { Message } from '../../../../src/protocol/messages.ts'
+
+const message = (n: number, from = 'Billy'): Message => ({
+  id: `id-${`${n}`.padStart(4, '0')}`,
+  at: n,
+  from,
+  to: from === 'Billy' ? 'Anna' : 'Billy',
+  text: `message ${n}`,
+})
+const messages = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => message(from + n))
+const ids = (thread: Thread) => thread.entries.map(({ at }) => at)
+
+test('entries are ordered by time, then id, whatever the order of arrival', () => {
+  const thread = new Thread('Billy')
+  for (const n of [3, 1, 2]) thread.addMessage(message(n))
+  thread.addMessage({ ...message(2), id: 'id-0' })
+  expect(thread.entries.map(({ id }) => id)).toEqual(['id-0001', 'id-0', 'id-0002', 'id-0003'])
+  const entry = thread.entryById('id-0002')
+  expect(entry && thread.indexOf(entry)).toBe(2)
+})
+
+test('a note comes last, even if the last message has a later time', () => {
+  const thread = new Thread('Billy')
+  thread.addMessage(message(100))
+  thread.addNote('Billy went offline', 5)
+  thread.addWarning('WARNING', 6)
+  expect(thread.entries.map(({ kind }) => kind)).toEqual(['message', 'note', 'warning'])
+})
+
+test('the read mark only moves forward, and unread messages are those of the other user after it', () => {
+  const thread = new Thread('Billy')
+  for (const n of [1, 2, 4]) thread.addMessage(message(n))
+  thread.addMessage(message(3, 'Anna'))
+  thread.markRead(1)
+  expect(thread.unreadCount).toBe(2)
+  thread.markRead(0)
+  expect([thread.unreadCount, thread.readAt]).toEqual([2, 1])
+  thread.markRead(4)
+  expect(thread.unreadCount).toBe(0)
+})
+
+describe('pages of the history', () => {
+  test('a message outside of the loaded part is not added', () => {
+    const thread = new Thread('Billy')
+    thread.replaceEntries(messages(10, 20), false, false)
+    thread.addMessage(message(5))
+    thread.addMessage(message(25))
+    thread.addMessage({ ...message(15), id: 'inside' })
+    expect(ids(thread)).toEqual([10, 11, 12, 13, 14, 15, 15, 16, 17, 18, 19])
+  })
+
+  test('a page before drops entries at the end beyond 2000, a page after at the start', () => {
+    const thread = new Thread('Billy')
+    thread.replaceEntries(messages(1_000, 2_900), false, true)
+    thread.addPage(messages(800, 1_000), 'before', false)
+    expect([thread.entries.length, ids(thread)[0], ids(thread).at(-1)]).toEqual([2_000, 800, 2_799])
+    expect([thread.hasStart, thread.hasEnd]).toEqual([false, false])
+    expect(thread.entryById('id-2800')).toBeUndefined()
+    thread.addPage(messages(2_800, 2_900), 'after', true)
+    expect([thread.entries.length, ids(thread)[0], ids(thread).at(-1)]).toEqual([2_000, 900, 2_899])
+    expect([thread.hasStart, thread.hasEnd]).toEqual([false, true])
+  })
+
+  test('a page that overlaps adds each message once', () => {
+    const thread = new Thread('Billy')
+    thread.replaceEntries(messages(10, 20), false, true)
+    thread.addPage(messages(5, 12), 'before', true)
+    expect(ids(thread)).toEqual(messages(5, 20).map(({ at }) => at))
+    expect(thread.hasStart).toBe(true)
+  })
+})
+
+test('delivery states of at most 2000 messages are remembered', () => {
+  const thread = new Thread('Billy')
+  for (let n = 0; n < 2_001; n++) thread.setProgress(`id-${`${n}`.padStart(4, '0')}`, { state: 'sent' })
+  for (const n of [0, 1, 2_000]) thread.addMessage(message(n, 'Anna'))
+  expect(thread.entries.map(({ progress }) => progress?.state)).toEqual([undefined, 'sent', 'sent'])
+})

@@ -1,0 +1,132 @@
+/** The JSON mode: events as JSON, requests from JSON lines. */
+import { beforeEach, describe, expect, test } from 'vitest'
+import { fingerprint } from '../../../../cli/keys/fingerprint.ts'
+import { eventToJson, parseRequest } from '../../../../cli/modes/json-format.ts'
+import { JsonMode } from '../../../../cli/modes/json-mode.ts'
+import type { SessionEvent, SessionRequest } from '../../../../src/client/events.ts'
+import { ConfusableNames } from '../../../../src/common/confusables.ts'
+import { SortedNames } from '../../../../src/common/sorted-names.ts'
+
+const KEY = Buffer.alloc(32, 'k').toString('base64url')
+const online: SessionEvent = { type: 'connection', state: { phase: 'online', server: 'server-2', url: 'http://x' } }
+
+function roster(users: readonly string[]): SessionEvent {
+  const names = new SortedNames()
+  names.reset(users)
+  return { type: 'roster', users: names, joined: users, left: [] }
+}
+
+const message = (from: string, origin: 'composed' | 'live' | 'history', id = 'id'): SessionEvent => ({
+  type: 'message',
+  message: { id, at: 5, from, to: 'Anna', text: 'Hi' },
+  origin,
+})
+
+describe('the JSON of an event', () => {
+  test.each<[event: SessionEvent, json: object | undefined]>([
+    [online, { type: 'connection', state: 'online', server: 'server-2', url: 'http://x' }],
+    [roster(['Anna', 'Billy']), { type: 'roster', users: ['Anna', 'Billy'], joined: ['Anna', 'Billy'], left: [] }],
+    [message('Zoe', 'live'), { type: 'message', origin: 'live', id: 'id', at: 5, from: 'Zoe', to: 'Anna', text: 'Hi' }],
+    [message('Bi11y', 'history'), expect.objectContaining({ origin: 'history', looksLike: 'Billy' })],
+    [
+      { type: 'progress', id: 'id', to: 'Billy', progress: { state: 'delivered', connections: 2 } },
+      { type: 'progress', id: 'id', to: 'Billy', state: 'delivered', connections: 2 },
+    ],
+    [
+      { type: 'key', user: 'Billy', key: KEY, state: 'new', own: KEY, known: new Map() },
+      { type: 'key', user: 'Billy', key: KEY, words: fingerprint(KEY), state: 'new' },
+    ],
+    [
+      { type: 'forged', from: 'Billy' },
+      { type: 'forged', from: 'Billy' },
+    ],
+    [{ type: 'read', thread: 'Billy', at: 5 }, undefined],
+    [{ type: 'servers', servers: [] }, undefined],
+    [{ type: 'connections', connections: new Map() }, undefined],
+  ])('%j', (event, json) => {
+    const confusables = new ConfusableNames()
+    confusables.update(['Billy'], [])
+    expect(eventToJson(event, confusables)).toEqual(json)
+  })
+})
+
+describe('the request of a line', () => {
+  test.each([
+    ['{"to":"Billy","text":"Hi"}', { to: 'Billy', text: 'Hi' }],
+    ['{"to":"Billy","text":"Hi","ref":7}', { to: 'Billy', text: 'Hi', ref: 7 }],
+    ['{"type":"trust","user":"Billy"}', { type: 'trust', user: 'Billy' }],
+    ['{"type":"close"}', { type: 'close' }],
+    ['nonsense', 'the line is not JSON'],
+    ['{"to":"Billy","text":""}', expect.stringContaining('invalid request')],
+    ['{"to":"","text":"Hi"}', expect.stringContaining('invalid request')],
+    ['7', expect.stringContaining('invalid request')],
+  ])('%s', (line, request) => {
+    expect(parseRequest(line)).toEqual(request)
+  })
+})
+
+describe('JsonMode', () => {
+  let written: string[]
+  let sent: SessionRequest[]
+  let mode: JsonMode
+
+  beforeEach(() => {
+    written = []
+    sent = []
+    mode = new JsonMode(line => written.push(line))
+  })
+
+  const lines = () => written.splice(0).map(line => JSON.parse(line))
+
+  test('does not write the history on disk, which comes before the first connection event', () => {
+    mode.handleEvent(message('Billy', 'history'))
+    mode.handleEvent(online)
+    mode.handleEvent(message('Billy', 'history'))
+    expect(lines()).toEqual([
+      expect.objectContaining({ state: 'online' }),
+      expect.objectContaining({ origin: 'history' }),
+    ])
+  })
+
+  test('writes one line per event, with invisible characters escaped', () => {
+    mode.handleEvent(online)
+    mode.handleEvent({ ...message('Billy', 'live'), type: 'forged', from: 'a\u202eb\n' })
+    expect(written.at(-1)).toMatch(/^\{"type":"forged".*a\\u202eb\\n.*\}\n$/)
+  })
+
+  test('returns the ref of a request with the events of its message, up to the delivery result', () => {
+    mode.handleEvent(online)
+    lines()
+    const progress = (state: 'sent' | 'delivered'): SessionEvent => ({
+      type: 'progress',
+      id: 'id',
+      to: 'Billy',
+      progress: state === 'sent' ? { state } : { state, connections: 1 },
+    })
+    mode.handleLine('{"to":"Billy","text":"Hi","ref":"mine"}', request => {
+      sent.push(request)
+      mode.handleEvent(message('Anna', 'composed'))
+      mode.handleEvent(progress('sent'))
+    })
+    mode.handleEvent(message('Billy', 'live', 'other'))
+    mode.handleEvent(progress('delivered'))
+    mode.handleEvent(progress('delivered'))
+    expect(sent).toEqual([{ type: 'compose', to: 'Billy', text: 'Hi' }])
+    expect(lines().map(({ ref }) => ref)).toEqual(['mine', 'mine', undefined, 'mine', undefined])
+  })
+
+  test('answers an invalid line with an error event that quotes it, cut to 200 characters', () => {
+    expect(mode.handleLine('x'.repeat(300), request => sent.push(request))).toBeUndefined()
+    expect(lines()).toEqual([{ type: 'error', message: 'the line is not JSON', line: 'x'.repeat(200) }])
+    expect(sent).toEqual([])
+  })
+
+  test('passes trust on, ends on close, and ignores a blank line', () => {
+    const enter = (line: string) => mode.handleLine(line, request => sent.push(request))
+    expect(enter('{"type":"trust","user":"Billy"}')).toBeUndefined()
+    expect(enter('  ')).toBeUndefined()
+    expect(enter('{"type":"close"}')).toBe('close')
+    expect(sent).toEqual([{ type: 'trust', user: 'Billy' }])
+    expect(lines()).toEqual([])
+  })
+})

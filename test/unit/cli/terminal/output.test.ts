@@ -1,0 +1,84 @@
+/** What is written to the terminal for a frame. */
+import { beforeEach, describe, expect, test } from 'vitest'
+import { InlineOutput, ScreenOutput } from '../../../../cli/terminal/output.ts'
+
+let written: string
+
+beforeEach(() => {
+  written = ''
+})
+
+/** What was written since the last call, with `^[` for Escape. */
+function take(): string {
+  const text = written.replaceAll('\u001b', '^[')
+  written = ''
+  return text
+}
+
+const write = (text: string) => {
+  written += text
+}
+
+describe('the full screen', () => {
+  let output: ScreenOutput
+
+  beforeEach(() => {
+    output = new ScreenOutput(write)
+    output.write('one\ntwo\nthree')
+    take()
+  })
+
+  test('gets only the rows that have changed', () => {
+    output.write('one\nTWO\nthree')
+    expect(take()).toBe('^[[?2026h^[[?25l^[[2;1HTWO^[[0m^[[K^[[?25l^[[?2026l')
+  })
+
+  test('keeps a row that is marked as unchanged', () => {
+    output.isRowUnchanged = row => row === 1
+    output.write('ONE\n \nthree')
+    expect(take()).not.toContain('^[[2;1H')
+    output.isRowUnchanged = () => false
+    output.write('ONE\ntwo\nthree')
+    expect(take()).toBe('^[[?25l')
+  })
+
+  test('clears the rows below a shorter frame', () => {
+    output.write('one')
+    expect(take()).toContain('^[[2;1H^[[J')
+  })
+
+  test('gets every row after a repaint, and none below its height', () => {
+    output.repaint(10, 2)
+    expect(take()).toBe('^[[H^[[2J')
+    output.write('one\ntwo\nthree')
+    expect(take()).toMatch(/1;1Hone.*2;1Htwo/)
+    expect(written).not.toContain('three')
+  })
+
+  test('shows the cursor at its position', () => {
+    output.cursor = { x: 4, y: 1 }
+    output.placeCursor()
+    expect(take()).toBe('^[[2;5H^[[?25h')
+  })
+})
+
+describe('inline', () => {
+  test('prints lines above the block, and draws the block again below them', () => {
+    const output = new InlineOutput(write)
+    output.cursor = { x: 2, y: 1 }
+    output.write('status\n> ')
+    take()
+    output.print(['a message'])
+    expect(take()).toBe('^[[?25l^[[1A\r^[[Ja message\r\nstatus^[[0m\r\n> ^[[0m\r^[[2C^[[?25h')
+    output.print([])
+    expect(take()).toBe('')
+  })
+
+  test('draws nothing for an equal frame', () => {
+    const output = new InlineOutput(write)
+    output.write('status')
+    take()
+    output.write('status')
+    expect(take()).toBe('')
+  })
+})
