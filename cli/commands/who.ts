@@ -4,6 +4,7 @@ import { EXIT, fail } from '../../src/programs/fail.ts'
 import { rosterSnapshotSchema } from '../../src/protocol/messages.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { resolveServers, type ServerArguments } from '../options.ts'
+import { START_SERVER_HINT } from '../session/go-online.ts'
 import { SettingsFile } from '../settings.ts'
 
 /** How long to wait for a server's answer, ms. */
@@ -22,10 +23,7 @@ export async function who(args: ServerArguments & { json?: boolean }): Promise<v
     }
     reasons.push(`${server}: ${answer}`)
   }
-  fail(
-    EXIT.unavailable,
-    `no server answers (${sanitizeLine(reasons.join('; '))}); check the address, or start one with: mesh-chatd --id server-1`,
-  )
+  fail(EXIT.unavailable, `no server answers (${sanitizeLine(reasons.join('; '))}); ${START_SERVER_HINT}`)
 }
 
 /** Prints one name per line, with a note on names that look like another name. */

@@ -6,6 +6,9 @@ import { sanitizeLine } from '../../src/protocol/text.ts'
 import { KeyFiles } from '../keys/key-files.ts'
 import { type MessageStorage, openSession } from './connection.ts'
 
+/** What to do if no server is reachable. */
+export const START_SERVER_HINT = 'check the address, or start one with: mesh-chatd --id server-1'
+
 /** The user to connect as, and the servers. */
 export interface ConnectionTarget {
   user: string
@@ -53,8 +56,7 @@ export function goOnline(
       if (state.phase === 'refused') end(EXIT.general, sanitizeLine(state.message))
       if (state.phase === 'waiting' && !wasOnline && ++failures >= servers.length) {
         const reason = sanitizeLine(state.reason)
-        const hint = 'check the address, or start one with: mesh-chatd --id server-1'
-        end(EXIT.unavailable, `no server answers at ${servers.join(', ')} (${reason}); ${hint}`)
+        end(EXIT.unavailable, `no server answers at ${servers.join(', ')} (${reason}); ${START_SERVER_HINT}`)
       }
     },
   )
