@@ -34,6 +34,21 @@ export class SettingsFile {
     return this.#settings
   }
 
+  /** The thread that a user had open last. */
+  lastThread(user: string): string | undefined {
+    const { threads } = this.#settings
+    // A user may be named like a property that every object inherits.
+    return Object.hasOwn(threads, user) ? threads[user] : undefined
+  }
+
+  /** The threads to save when a user has opened a thread, or none. */
+  withLastThread(user: string, thread: string | undefined): Settings['threads'] {
+    const threads = new Map(Object.entries(this.#settings.threads))
+    if (thread === undefined) threads.delete(user)
+    else threads.set(user, thread)
+    return Object.fromEntries(threads)
+  }
+
   save(change: Partial<Settings>): void {
     this.#settings = { ...this.#settings, ...change }
     try {

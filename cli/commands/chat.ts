@@ -81,7 +81,7 @@ export async function chat(options: ChatOptions): Promise<void> {
   const { runScreen } = await import('../modes/full-screen.tsx')
   listener = runScreen({
     user,
-    to: options.to ?? settings.settings.threads[user],
+    to: options.to ?? settings.lastThread(user),
     preferences: settings.settings.preferences,
     colors: !process.env.NO_COLOR,
     inline: options.screen === 'inline',
@@ -90,10 +90,7 @@ export async function chat(options: ChatOptions): Promise<void> {
     history,
     events: earlyEvents,
     save: ({ preferences, to }) => {
-      const threads = { ...settings.settings.threads }
-      if (to === undefined) delete threads[user]
-      else threads[user] = to
-      settings.save({ preferences, threads })
+      settings.save({ preferences, threads: settings.withLastThread(user, to) })
     },
     quit: leave,
   })

@@ -179,7 +179,7 @@ export class History {
   refresh(progress: (share: number) => void = () => {}): void {
     const { size } = this.#lines
     if (size === undefined || size === this.#indexedBytes) return
-    // The file is shorter than before, so it was replaced: index it from the start.
+    // The file is shorter than before, so it was rewritten: index it from the start.
     if (size < this.#indexedBytes) {
       this.#columns = EMPTY_COLUMNS
       this.#indexedBytes = 0

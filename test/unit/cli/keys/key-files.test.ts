@@ -12,9 +12,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, expect, test, vi } from 'vitest'
-import { KeyError, KeyFiles } from '../../../cli/keys/key-files.ts'
-import { stopAll, temporaryFolder } from '../../support/programs/processes.ts'
-import { keyNamed } from '../../support/simulation/plain-identity.ts'
+import { KeyError, KeyFiles } from '../../../../cli/keys/key-files.ts'
+import { stopAll, temporaryFolder } from '../../../support/programs/processes.ts'
+import { keyNamed } from '../../../support/simulation/plain-identity.ts'
 
 /** Called once, between the creation of a file and the writing of its content. */
 const writing = vi.hoisted(() => ({ interrupt: undefined as (() => void) | undefined }))
