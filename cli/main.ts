@@ -27,19 +27,19 @@ interface ChatArguments extends ServerArguments {
 }
 
 const program = new Command('mesh-chat')
-  .description('Chats as a user of the mesh: full screen on a terminal, else line by line.')
+  .description('Chat with the users of a mesh: full screen on a terminal, line by line otherwise.')
   .version(VERSION)
   .enablePositionalOptions()
   .addHelpText('after', HELP)
   .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
 addUserOptions(program)
-  .option('--to <name>', 'whose thread to open')
-  .option('--inline', "print what is said into the terminal's own scrollback, and keep only the composer below")
-  .option('--plain', 'line by line, on a terminal too')
-  .option('--screen-reader', 'the same: plain lines, states as words, nothing drawn')
-  .option('--json', 'JSON lines both ways, for programs')
-  .option('--no-history', 'keep nothing on disk')
-  .option('--no-color', 'no colours; so does NO_COLOR in the environment')
+  .option('--to <name>', 'open the thread with this user')
+  .option('--inline', "print messages into the terminal's scrollback; draw only the input line below them")
+  .option('--plain', 'line by line, also on a terminal')
+  .option('--screen-reader', 'same as --plain: states are written as words, nothing is drawn')
+  .option('--json', 'read and write JSON lines, for programs')
+  .option('--no-history', 'store no messages on disk, and load none')
+  .option('--no-color', 'no colors (also: NO_COLOR in the environment)')
   .action(async (args: ChatArguments) => {
     const settings = new SettingsFile()
     const target = connectionTarget(args, settings)
@@ -51,72 +51,74 @@ addUserOptions(program)
     await chat({ ...target, to, settings, screen, history: args.history, json: args.json === true })
   })
 
-addUserOptions(program.command('send').description('Sends one message, and ends with what became of it.'))
-  .argument('<text>', 'the message; - reads it from stdin')
-  .requiredOption('--to <name>', 'to whom')
-  .option('--timeout <seconds>', 'how long the recipient may stay offline', '10')
-  .option('--keep', 'leave an undelivered message in the outbox, for your next client to send')
+addUserOptions(program.command('send').description('Send one message; the exit code tells if it was delivered.'))
+  .argument('<text>', 'text of the message; "-" reads it from stdin')
+  .requiredOption('--to <name>', 'recipient')
+  .option('--timeout <seconds>', 'how long to wait for the delivery', '10')
+  .option('--keep', 'after the timeout keep the message in your outbox: your next client sends it')
   .action(send)
 
-addUserOptions(program.command('tail').description('Prints messages as they come, until a signal.'))
-  .option('--with <name>', 'only those from and to NAME')
-  .option('--json', 'as JSON lines')
+addUserOptions(program.command('tail').description('Print messages as they arrive, until interrupted.'))
+  .option('--with <name>', 'only messages from and to this user')
+  .option('--json', 'print JSON lines')
   .action(tail)
 
 program
   .command('history')
-  .description('Prints what this machine keeps of your messages, the oldest first.')
-  .option('--user <name>', 'whose (default: who you were last)')
-  .option('--with <name>', 'only those from and to NAME')
-  .option('--json', 'as JSON lines')
+  .description('Print the messages stored on this machine, oldest first.')
+  .option('--user <name>', 'whose messages (default: the last user)')
+  .option('--with <name>', 'only messages from and to this user')
+  .option('--json', 'print JSON lines')
   .action(printHistory)
 
-const identities = program.command('identity').description('Shows or moves your key, where users are known by keys.')
-const userOption = ['--user <name>', 'whose (default: who you were last)'] as const
+const identities = program.command('identity').description('Show, export or import your key, for meshes in key mode.')
+const userOption = ['--user <name>', 'whose key (default: the last user)'] as const
 identities
   .command('show')
-  .description('Prints your name, the words of your key, and the public key itself.')
+  .description('Print your name, the fingerprint of your key in words, and the public key.')
   .option(...userOption)
   .action(args => identity('show', undefined, args))
 identities
   .command('export')
-  .description('Prints the private key: whoever has it is you.')
+  .description('Print the private key; anyone who has it can act as you.')
   .option(...userOption)
   .action(args => identity('export', undefined, args))
 identities
   .command('import')
-  .description('Takes a key that was exported on another machine.')
-  .argument('[file]', 'the key (default: stdin)')
+  .description('Import a key that was exported on another machine.')
+  .argument('[file]', 'file with the exported key (default: stdin)')
   .option(...userOption)
-  .option('--replace', 'in place of the one that is here')
+  .option('--replace', 'replace the key that is stored here')
   .action((file, args) => identity('import', file, args))
 
-addServerOptions(program.command('who').description('Prints who is online, one name a line.'))
-  .option('--json', 'as one JSON object')
+addServerOptions(program.command('who').description('Print the users online, one name per line.'))
+  .option('--json', 'print one JSON object')
   .action(who)
 
-addServerOptions(program.command('top').description('Shows the mesh live: servers, links, users, messages a second.'))
-  .option('--json', 'prints one reading, as one JSON object')
-  .option('--no-color', 'no colours; so does NO_COLOR in the environment')
-  // Nobody else is to wait until it is loaded.
+addServerOptions(
+  program.command('top').description('Monitor the mesh live: servers, links, users, messages per second.'),
+)
+  .option('--json', 'print one reading as a JSON object, and exit')
+  .option('--no-color', 'no colors (also: NO_COLOR in the environment)')
+  // Loaded on demand: other commands start faster without it.
   .action(async (args: TopArguments) => (await import('./top/top.ts')).top(args))
 
 program
   .command('lab')
-  .description('Starts the servers of a config, and clients side by side in tmux, to watch them stay in sync.')
+  .description('Start the servers of a config and clients side by side in tmux, to watch them stay in sync.')
   .argument(
     '[clients...]',
-    'who connects where, as NAME:PORT (default: Anna on the first two servers, Billy on the third)',
+    'clients to start, as NAME:PORT (default: Anna on the first two servers, Billy on the third)',
   )
-  .option('--config <file>', 'the mesh (default: config.json here, else the one shipped)')
-  .option('--detach', 'leave the tmux session running, and tell how to attach to it')
-  .option('--socket <name>', "the name of tmux's socket", 'mesh-chat')
+  .option('--config <file>', 'config of the mesh (default: ./config.json, else the one in the package)')
+  .option('--detach', 'start in the background, and print how to attach')
+  .option('--socket <name>', 'socket name of the tmux server, as in tmux -L', 'mesh-chat')
   .action(lab)
 
 program
   .command('completion')
-  .description('Prints the script that teaches a shell to complete mesh-chat; it says how to load it.')
-  .addArgument(new Argument('<shell>', 'which').choices(SHELLS))
+  .description('Print a completion script for a shell, with instructions to load it.')
+  .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
   .action((shell: Shell) => console.log(completionScript(shell, program)))
 
 program

@@ -6,7 +6,7 @@ import { parseUserName } from '../src/protocol/names.ts'
 import type { ConnectionTarget } from './session/go-online.ts'
 import type { SettingsFile } from './settings.ts'
 
-/** The options that say where to connect; all commands have them. */
+/** Options that select the server; every command that connects has them. */
 export interface ServerArguments {
   host?: string
   port?: string
@@ -18,23 +18,29 @@ export interface ServerArguments {
 
 export function addServerOptions(command: Command): Command {
   return command
-    .option('--port <port>', 'the port of the server to connect to (default: the last one, or one of config.json)')
-    .option('--host <address>', 'its address (default: 127.0.0.1)')
-    .option('--server <url...>', 'servers by URL, instead of --host and --port; tried in this order')
-    .option('--ca <file>', "who vouches for the server's certificate, as PEM (default: whom Node trusts)")
+    .option('--port <port>', 'port of the server (default: the last server used, else one of ./config.json)')
+    .option('--host <address>', 'address of the server (default: 127.0.0.1)')
+    .option('--server <url...>', 'server URLs, tried in this order; instead of --host and --port')
+    .option(
+      '--ca <file>',
+      'PEM file of the authority that signed the server certificate (default: those Node.js trusts)',
+    )
 }
 
-/** The options of commands that connect as a user. */
+/** Options of commands that connect as a user. */
 export function addUserOptions(command: Command): Command {
   return addServerOptions(command)
-    .option('--user <name>', 'who you are (default: who you were last)')
-    .option('--token-file <file>', 'holds what says so, where the mesh asks for a token (default: MESH_CHAT_TOKEN)')
-    .option('--insecure', 'trust servers with names and messages, though you have a key')
+    .option('--user <name>', 'your user name (default: the last user)')
+    .option('--token-file <file>', 'file with your token, for meshes that require one (default: MESH_CHAT_TOKEN)')
+    .option(
+      '--insecure',
+      'accept servers that do not check keys although you have one; they can read and forge messages',
+    )
 }
 
-/** As whom to connect, and where: as told, else as it was last time. */
+/** The user and servers of a command line; defaults are those of the last run. */
 export function connectionTarget(args: ServerArguments & { user?: string }, settings: SettingsFile): ConnectionTarget {
-  const given = args.user ?? settings.settings.user ?? fail(EXIT.usage, 'who are you? Say it with: --user NAME')
+  const given = args.user ?? settings.settings.user ?? fail(EXIT.usage, 'no user name given; add --user NAME')
   return {
     user: parseNameOption('--user', given),
     ...resolveServers(args, settings),
@@ -48,11 +54,11 @@ function readToken(file: string | undefined): string | undefined {
   try {
     return readFileSync(file, 'utf8').trim()
   } catch (error) {
-    return fail(EXIT.usage, `--token-file: ${(error as Error).message}`)
+    return fail(EXIT.usage, `--token-file: cannot read the token: ${(error as Error).message}; give a readable file`)
   }
 }
 
-/** A user's name as it was given with an option. */
+/** The normalized user name given with an option; an invalid one ends the process. */
 export function parseNameOption(option: string, given: string): string {
   const name = parseUserName(given)
   return name.ok ? name.value : fail(EXIT.usage, `${option}: ${name.reason}`)
@@ -72,20 +78,25 @@ function readCa(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    return fail(EXIT.usage, `--ca: ${(error as Error).message}`)
+    return fail(EXIT.usage, `--ca: cannot read the certificate: ${(error as Error).message}; give a readable PEM file`)
   }
 }
 
-/** The servers to try: as told, else the last one used, else any of the config here, else the usual place. */
+/**
+ * Server URLs in the order in which to try them: those given, else the last one used and those of `./config.json`
+ * (starting at a random one, to spread the load), else port 3001 of this machine.
+ */
 function chooseServers(args: ServerArguments, last: string | undefined): string[] {
   for (const url of args.server ?? []) {
-    if (!/^https?:\/\/[^/]+\/?$/.test(url)) fail(EXIT.usage, `--server ${url}: give http://host:port`)
+    if (!/^https?:\/\/[^/]+\/?$/.test(url)) {
+      fail(EXIT.usage, `--server ${url} is not a server URL; give http://HOST:PORT or https://HOST:PORT`)
+    }
   }
   if (args.server !== undefined) return args.server
   if (args.port !== undefined || args.host !== undefined) {
     const port = Number(args.port ?? '3001')
     if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-      fail(EXIT.usage, `--port ${args.port}: give a number from 1 to 65535`)
+      fail(EXIT.usage, `--port ${args.port} is not a port; give a number from 1 to 65535`)
     }
     return [toServerAddress({ id: '', ip: args.host ?? '127.0.0.1', port }).url]
   }

@@ -3,17 +3,20 @@ import * as z from 'zod'
 import { DEFAULT_PREFERENCES, preferencesSchema } from './chat/model/preferences.ts'
 
 const settingsSchema = z.object({
-  /** Who chatted last on this machine. */
+  /** The user who chatted last on this machine. */
   user: z.string().optional().catch(undefined),
-  /** The URL of the server that this machine was online at last. */
+  /** URL of the server used last. */
   server: z.string().optional().catch(undefined),
   preferences: preferencesSchema.catch(DEFAULT_PREFERENCES),
-  /** The thread that each user had open last. */
+  /** By user: the thread that was open last. */
   threads: z.record(z.string(), z.string()).catch({}),
 })
 export type Settings = z.infer<typeof settingsSchema>
 
-/** What is kept between runs, in the user's config folder. A file that cannot be read or written is done without. */
+/**
+ * Settings that persist between runs, in the user's config folder. If the file cannot be read, the defaults apply; if
+ * it cannot be written, changes last until the program exits.
+ */
 export class SettingsFile {
   #conf: Conf<Record<string, unknown>> | undefined
   #settings: Settings
@@ -31,12 +34,27 @@ export class SettingsFile {
     return this.#settings
   }
 
+  /** The thread that a user had open last. */
+  lastThread(user: string): string | undefined {
+    const { threads } = this.#settings
+    // A user may be named like a property that every object inherits.
+    return Object.hasOwn(threads, user) ? threads[user] : undefined
+  }
+
+  /** The threads to save when a user has opened a thread, or none. */
+  withLastThread(user: string, thread: string | undefined): Settings['threads'] {
+    const threads = new Map(Object.entries(this.#settings.threads))
+    if (thread === undefined) threads.delete(user)
+    else threads.set(user, thread)
+    return Object.fromEntries(threads)
+  }
+
   save(change: Partial<Settings>): void {
     this.#settings = { ...this.#settings, ...change }
     try {
       this.#conf?.set(JSON.parse(JSON.stringify(this.#settings)))
     } catch {
-      // A folder that cannot be written: the settings last as long as this run.
+      // The folder is not writable: keep the change in memory.
     }
   }
 }

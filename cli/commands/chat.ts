@@ -11,31 +11,30 @@ import { TerminalGuard } from '../terminal/guard.ts'
 export interface ChatOptions extends ConnectionTarget {
   to: string | undefined
   settings: SettingsFile
-  /** Whether to keep what is said on disk. */
+  /** Whether to store messages on disk. */
   history: boolean
-  /** Events and requests as JSON lines, instead of lines for people. */
+  /** Line mode with JSON lines, for programs. */
   json?: boolean
-  /** Whether to take the whole terminal, or its end only, keeping its scrollback; else line by line. */
+  /** `whole`: full screen. `inline`: below the terminal's scrollback. Undefined: line mode. */
   screen: 'whole' | 'inline' | undefined
-  /** Called once before the program ends, but by a crash. */
+  /** Called before the process exits, except on a crash. */
   onExit?: () => void
 }
 
-/** Shows how far the index of a long history is, where somebody looks. */
+/** @param share indexed part of the history, 0 to 1 */
 function showIndexingProgress(share: number): void {
-  if (process.stderr.isTTY) process.stderr.write(`\rReading the history: ${Math.round(share * 100)} % `)
+  if (process.stderr.isTTY) process.stderr.write(`\rIndexing the message history: ${Math.round(share * 100)} % `)
 }
 
-/** Chats until the user leaves: full screen or line by line. Ends the process. */
+/** Runs the chat until the user quits, then exits the process. */
 export async function chat(options: ChatOptions): Promise<void> {
   const { user, settings } = options
   settings.save({ user })
-  let listener: (event: SessionEvent) => void = () => {}
+  // Events that arrive before the screen or the line mode is ready.
   const earlyEvents: SessionEvent[] = []
-  const bufferEvent = (event: SessionEvent) => {
+  let listener = (event: SessionEvent): void => {
     earlyEvents.push(event)
   }
-  listener = bufferEvent
   const guard =
     options.screen === undefined
       ? undefined
@@ -68,20 +67,21 @@ export async function chat(options: ChatOptions): Promise<void> {
     const mode = options.json ? new JsonMode() : new LineMode(user)
     for (const event of earlyEvents) mode.handleEvent(event)
     listener = event => mode.handleEvent(event)
-    // Whoever read this has gone.
+    // The reader closed the pipe.
     process.stdout.on('error', () => end(0))
     if (mode instanceof JsonMode) mode.readStdin(request, leave)
     else mode.readStdin(options.to, request, leave)
     return
   }
-  // Ink shows nothing under CI, and React keeps timings of every frame outside production: both are decided on import.
+  // Ink draws nothing when CI is set, and React records timings of every frame unless NODE_ENV is production. Both read
+  // the environment on import.
   delete process.env.CI
   delete process.env.CONTINUOUS_INTEGRATION
   process.env.NODE_ENV = 'production'
   const { runScreen } = await import('../modes/full-screen.tsx')
   listener = runScreen({
     user,
-    to: options.to ?? settings.settings.threads[user],
+    to: options.to ?? settings.lastThread(user),
     preferences: settings.settings.preferences,
     colors: !process.env.NO_COLOR,
     inline: options.screen === 'inline',
@@ -90,10 +90,7 @@ export async function chat(options: ChatOptions): Promise<void> {
     history,
     events: earlyEvents,
     save: ({ preferences, to }) => {
-      const threads = { ...settings.settings.threads }
-      if (to === undefined) delete threads[user]
-      else threads[user] = to
-      settings.save({ preferences, threads })
+      settings.save({ preferences, threads: settings.withLastThread(user, to) })
     },
     quit: leave,
   })

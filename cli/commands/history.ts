@@ -10,13 +10,12 @@ interface HistoryArguments {
   json?: boolean
 }
 
-/** Prints what this machine keeps of a user's messages, the oldest first. */
+/** Prints a user's messages stored on this machine, oldest first. */
 export function printHistory(args: HistoryArguments): void {
-  const given =
-    args.user ?? new SettingsFile().settings.user ?? fail(EXIT.usage, 'whose history? Say it with: --user NAME')
+  const given = args.user ?? new SettingsFile().settings.user ?? fail(EXIT.usage, 'no user name given; add --user NAME')
   const user = parseNameOption('--user', given)
   const other = args.with === undefined ? undefined : parseNameOption('--with', args.with)
-  // Whoever read this has gone.
+  // The reader closed the pipe.
   process.stdout.on('error', () => process.exit(0))
   const history = new History(user)
   for (const message of history.all(other)) {

@@ -17,14 +17,14 @@ export function identity(
   file: string | undefined,
   args: IdentityArguments,
 ): void {
-  const given = args.user ?? new SettingsFile().settings.user ?? fail(EXIT.usage, 'whose key? Say it with: --user NAME')
+  const given = args.user ?? new SettingsFile().settings.user ?? fail(EXIT.usage, 'no user name given; add --user NAME')
   const user = parseNameOption('--user', given)
   const files = new KeyFiles(user)
   try {
     if (action !== 'import' && !files.hasKey) {
       fail(
         EXIT.general,
-        `${user} has no key here: one is made when they are first online where users are known by keys`,
+        `${user} has no key on this machine; connect to a mesh in key mode to create one, or use: mesh-chat identity import`,
       )
     }
     if (action === 'export') process.stdout.write(files.load().export({ format: 'pem', type: 'pkcs8' }))

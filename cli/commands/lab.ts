@@ -13,7 +13,7 @@ interface LabArguments {
 
 const SESSION_NAME = 'lab'
 
-/** Starts the servers and several clients in the panes of one tmux session. */
+/** Starts the servers and several clients, each in a pane of one tmux session. */
 export async function lab(clients: readonly string[], args: LabArguments): Promise<void> {
   const config = loadConfig(args.config)
   const panes = parseClients(clients, config)
@@ -23,8 +23,8 @@ export async function lab(clients: readonly string[], args: LabArguments): Promi
     fail(
       EXIT.general,
       [
-        'the lab needs tmux: apt install tmux, brew install tmux, or as your system has it.',
-        'Or type each of these in a terminal of its own:',
+        'tmux is not installed; install it (apt install tmux, brew install tmux),',
+        'or run each of these commands in a separate terminal:',
         ...config.servers.map(({ id }) => `    mesh-chatd --id ${id} --config ${shellQuote(config.file)}`),
         ...lines,
       ].join('\n'),
@@ -34,12 +34,15 @@ export async function lab(clients: readonly string[], args: LabArguments): Promi
   if (tmux('has-session', '-t', SESSION_NAME).status === 0) {
     fail(
       EXIT.general,
-      `a lab is running: look at it with \`${attach}\`, or end it with \`${killCommand(args.socket)}\``,
+      `the lab is already running; attach to it with \`${attach}\`, or stop it with \`${killCommand(args.socket)}\``,
     )
   }
   for (const server of config.servers) {
     if (await isListening(server))
-      fail(EXIT.general, `port ${server.port} of ${server.id} is in use; stop what listens there`)
+      fail(
+        EXIT.general,
+        `port ${server.port} is already in use; stop the program that uses it, or change the port of ${server.id} in ${config.file}`,
+      )
   }
 
   const nodeCommand = (file: string, ...rest: string[]) =>
@@ -55,7 +58,7 @@ export async function lab(clients: readonly string[], args: LabArguments): Promi
     tmux('kill-session', '-t', SESSION_NAME)
     fail(EXIT.general, (error as Error).message)
   }
-  // The log stands last: each client is put in front of it.
+  // The logs are in the last pane: each client's pane goes before it.
   const otherUser = (user: string) => panes.find(pane => pane.user !== user)?.user
   for (const { user, port } of panes) {
     const recipient = otherUser(user)
@@ -66,15 +69,15 @@ export async function lab(clients: readonly string[], args: LabArguments): Promi
   }
   requireSuccess(tmux('select-pane', '-t', `${SESSION_NAME}:0.0`))
   if (args.detach || !process.stdout.isTTY) {
-    console.log(`The lab runs in tmux. Look at it:  ${attach}`)
-    console.log(`End it:                            ${killCommand(args.socket)}`)
+    console.log(`The lab is running in tmux. Attach: ${attach}`)
+    console.log(`Stop it:                            ${killCommand(args.socket)}`)
     return
   }
   const { TMUX: _, ...env } = process.env
   spawnSync('tmux', ['-L', args.socket, 'attach', '-t', SESSION_NAME], { stdio: 'inherit', env })
   if (tmux('has-session', '-t', SESSION_NAME).status === 0) {
-    console.log(`The lab still runs. Look at it:  ${attach}`)
-    console.log(`End it:                          ${killCommand(args.socket)}`)
+    console.log(`The lab is still running. Attach: ${attach}`)
+    console.log(`Stop it:                          ${killCommand(args.socket)}`)
   }
 }
 
@@ -86,14 +89,16 @@ function loadConfig(file: string | undefined): Config {
   }
 }
 
-/** `NAME:PORT`; a name may hold colons. */
+/** Parses `NAME:PORT` arguments; a name may contain colons. */
 function parseClients(clients: readonly string[], { servers }: Config): { user: string; port: number }[] {
   const [first, second = first, third = second] = servers.map(server => server.port)
   const chosen = clients.length > 0 ? clients : [`Anna:${first}`, `Anna:${second}`, `Billy:${third}`]
   return chosen.map(client => {
     const [, raw, port] = /^(.*):(\d+)$/.exec(client) ?? []
     const name = parseUserName(raw ?? '')
-    if (raw === undefined || !name.ok) fail(EXIT.usage, `${client}: give clients as NAME:PORT, such as Anna:${first}`)
+    if (raw === undefined || !name.ok) {
+      fail(EXIT.usage, `${client} is not a client; give clients as NAME:PORT, such as Anna:${first}`)
+    }
     return { user: name.value, port: Number(port) }
   })
 }
@@ -103,7 +108,7 @@ function killCommand(socket: string): string {
 }
 
 function requireSuccess({ status, stderr }: { status: number | null; stderr: string }): void {
-  if (status !== 0) fail(EXIT.general, `tmux: ${stderr.trim()}`)
+  if (status !== 0) fail(EXIT.general, `tmux failed: ${stderr.trim()}`)
 }
 
 /** Quotes a word for sh. */

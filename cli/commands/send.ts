@@ -16,15 +16,15 @@ interface SendArguments extends ServerArguments {
 }
 
 /**
- * Sends one message and ends with what became of it. What was not delivered in time is dropped, so that a script that
- * tries again does not say it twice; `--keep` leaves it to the user's next client.
+ * Sends one message and exits with its delivery result. A message that is not delivered in time is dropped, so that a
+ * script can retry without sending it twice; with `--keep` the user's next client sends it.
  */
 export function send(textArgument: string, args: SendArguments): void {
   const timeout = Number(args.timeout)
-  if (!(timeout > 0)) fail(EXIT.usage, `--timeout ${args.timeout}: give a number of seconds`)
+  if (!(timeout > 0)) fail(EXIT.usage, `--timeout ${args.timeout} is not a duration; give a number of seconds above 0`)
   const to = parseNameOption('--to', args.to)
   const text = textArgument === '-' ? readFileSync(0, 'utf8').replace(/\n$/, '') : textArgument
-  if (text === '') fail(EXIT.usage, 'there is no text to send')
+  if (text === '') fail(EXIT.usage, 'the text is empty; give the text to send')
   const target = connectionTarget(args, new SettingsFile())
   const history = new History(target.user)
   let message: Message | undefined
@@ -36,7 +36,7 @@ export function send(textArgument: string, args: SendArguments): void {
   }
   const storage = {
     archive: history.archive,
-    // Others may wait in the outbox: they are not this command's business.
+    // Leave the other held messages to the user's next client.
     held: [],
     store: (stored: Message) => history.store(stored),
     hold: () => {},
@@ -51,20 +51,22 @@ export function send(textArgument: string, args: SendArguments): void {
       if (event.type === 'key' && event.state === 'changed' && event.user === to) {
         end(
           EXIT.general,
-          `${to} has another key than before: ${fingerprint(event.key)}; trust it in mesh-chat with: /trust ${to}`,
+          `the key of ${to} has changed to: ${fingerprint(event.key)}; check it with ${to}, then type /trust ${to} in mesh-chat`,
         )
       }
       if (event.type !== 'progress' || event.id !== message?.id) return
       const { progress } = event
       if (progress.state === 'delivered') end(0)
-      if (progress.state === 'refused') end(EXIT.general, `refused: ${sanitizeLine(progress.message)}`)
+      if (progress.state === 'refused') end(EXIT.general, `message rejected: ${sanitizeLine(progress.message)}`)
     },
     end,
   )
   request({ type: 'compose', to, text })
   setTimeout(() => {
-    const outcome = args.keep ? 'it waits for the next client' : 'nothing was sent'
-    if (!online) end(EXIT.unavailable, `no server was reached within ${timeout} s; ${outcome}`)
-    end(EXIT.offline, `${to} was not reached within ${timeout} s; ${args.keep ? outcome : 'the message was dropped'}`)
+    const outcome = args.keep
+      ? 'the message is kept; your next client sends it'
+      : 'the message is dropped; try again, or add --keep'
+    if (!online) end(EXIT.unavailable, `no server was reachable within ${timeout} s; ${outcome}`)
+    end(EXIT.offline, `not delivered to ${to} within ${timeout} s; ${outcome}`)
   }, timeout * 1_000)
 }

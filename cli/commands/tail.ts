@@ -13,7 +13,7 @@ interface TailArguments extends ServerArguments {
   json?: boolean
 }
 
-/** Prints a user's messages as they come, until a signal. */
+/** Prints a user's messages as they arrive, until a signal. */
 export function tail(args: TailArguments): void {
   const target = connectionTarget(args, new SettingsFile())
   const other = args.with === undefined ? undefined : parseNameOption('--with', args.with)

@@ -4,12 +4,13 @@ import { EXIT, fail } from '../../src/programs/fail.ts'
 import { rosterSnapshotSchema } from '../../src/protocol/messages.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { resolveServers, type ServerArguments } from '../options.ts'
+import { START_SERVER_HINT } from '../session/go-online.ts'
 import { SettingsFile } from '../settings.ts'
 
-/** How long a server may take to answer, ms. */
+/** How long to wait for a server's answer, ms. */
 const ANSWER_TIMEOUT_MS = 3_000
 
-/** Prints who is online in the mesh, without being online itself. */
+/** Prints the users online in the mesh, without going online. */
 export async function who(args: ServerArguments & { json?: boolean }): Promise<void> {
   const { servers, ca } = resolveServers(args, new SettingsFile())
   const reasons: string[] = []
@@ -22,23 +23,20 @@ export async function who(args: ServerArguments & { json?: boolean }): Promise<v
     }
     reasons.push(`${server}: ${answer}`)
   }
-  fail(
-    EXIT.unavailable,
-    `no server answers (${sanitizeLine(reasons.join('; '))}); start one with: mesh-chatd --id server-1`,
-  )
+  fail(EXIT.unavailable, `no server answers (${sanitizeLine(reasons.join('; '))}); ${START_SERVER_HINT}`)
 }
 
-/** One name a line; behind one that looks like another, that. */
+/** Prints one name per line, with a note on names that look like another name. */
 function printNames(names: readonly string[]): void {
   const confusables = new ConfusableNames()
   confusables.update(names, [])
   for (const name of names) {
-    const alike = confusables.find(name)
-    console.log(sanitizeLine(alike === undefined ? name : `${name}  (looks like ${alike})`))
+    const lookalike = confusables.find(name)
+    console.log(sanitizeLine(lookalike === undefined ? name : `${name}  (looks like ${lookalike})`))
   }
 }
 
-/** The names, or why there are none. */
+/** Asks one server for the names online; resolves with the reason if it gives none. */
 function fetchUsers(server: string, ca: string | undefined): Promise<string[] | string> {
   return new Promise(resolve => {
     const socket = io(server, {
@@ -56,7 +54,7 @@ function fetchUsers(server: string, ca: string | undefined): Promise<string[] | 
     socket.on('connect', () =>
       socket.emit('roster', (payload: unknown) => {
         const roster = rosterSnapshotSchema.safeParse(payload)
-        end(roster.success ? roster.data.users : 'it does not tell')
+        end(roster.success ? roster.data.users : 'invalid answer')
       }),
     )
   })

@@ -1,4 +1,4 @@
-import { appendFileSync, closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Archive, lowerBound, messageHash, nameHash } from '../../src/client/history/message-log.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
@@ -6,43 +6,42 @@ import { type Message, messageSchema } from '../../src/protocol/messages.ts'
 import { dataFolder } from '../data-folder.ts'
 import { EMPTY_COLUMNS, type IndexColumns, type IndexEntry, indexOfEntry, mergeEntries } from './index-columns.ts'
 import { readIndex, writeIndex } from './index-file.ts'
+import { LineFile } from './line-file.ts'
 import { OutboxFile } from './outbox-file.ts'
 
-/** Read at once while the index is brought up to date, bytes. */
+/** Bytes to read at once while indexing. */
 const CHUNK_BYTES = 1 << 20
-/** An index that lacks no more than this, bytes, is good enough to be left as it is. */
+/** Rewrite the index file once it lacks more bytes of history than this. */
 const MAX_UNSAVED_BYTES = 1 << 18
-/** Bytes read around a message: its neighbours are asked for next. */
-const BLOCK_BYTES = 1 << 16
-const MAX_CACHED_BLOCKS = 16
 const NEWLINE = 10
 
-/** Messages beyond this, bytes of history, take a moment to index: worth a sign of progress. */
+/** Report progress if more bytes of history than this have to be indexed. */
 const MIN_PROGRESS_BYTES = 32 << 20
 
 /**
- * A user's messages on disk: one file of JSON lines, only ever appended to, by any number of programs at once; beside it
- * an index that can be made anew from it. Nothing of it is held in memory but the index.
+ * A user's messages on disk: an append-only file of JSON lines, which several processes may write at once, and an index
+ * file that can be rebuilt from it. Only the index is kept in memory.
  */
 export class History {
   readonly #user: string
   readonly #file: string
   readonly #indexFile: string
+  readonly #lines: LineFile
   readonly #outbox: OutboxFile
   #columns: IndexColumns = EMPTY_COLUMNS
-  /** Bytes of the file that the columns cover; up to the end of a whole line. */
+  /** Bytes of the file that the columns cover, up to the end of a complete line. */
   #indexedBytes = 0
+  /** Bytes of the file that the index file covers. */
   #savedBytes = 0
-  #descriptor: number | undefined
-  #blocks = new Map<number, Buffer>()
 
-  /** @param progress called now and then with the share that is indexed, where there is much to index */
+  /** @param progress called repeatedly with the indexed part (0 to 1) while a large file is indexed */
   constructor(user: string, progress: (share: number) => void = () => {}) {
     this.#user = user
     const folder = dataFolder()
     const name = encodeURIComponent(user)
     this.#file = join(folder, `${name}.jsonl`)
     this.#indexFile = join(folder, `${name}.index`)
+    this.#lines = new LineFile(this.#file)
     this.#outbox = new OutboxFile(folder, name)
     const saved = readIndex(this.#indexFile)
     if (saved !== undefined && this.#isIndexValid(saved.indexedBytes, saved.columns)) {
@@ -54,7 +53,7 @@ export class History {
     this.#save()
   }
 
-  /** All messages as they are now; what comes later is not in it. */
+  /** A snapshot of all messages; later ones are not part of it. */
   get archive(): Archive {
     const columns = this.#columns
     const { at, hashA, hashB } = columns
@@ -62,7 +61,7 @@ export class History {
       at,
       hashA,
       hashB,
-      read: place => this.#read(columns, place),
+      read: row => this.#read(columns, row),
       find: message => this.#find(message),
     }
   }
@@ -80,29 +79,29 @@ export class History {
   }
 
   store(message: Message): void {
-    // A line torn by a crash may stand at the end: this one must not be glued to it.
-    const separator = this.#hasTornEnd() ? '\n' : ''
+    // A crash may have left an incomplete last line: do not append to it.
+    const separator = this.#lines.hasIncompleteEnd() ? '\n' : ''
     appendFileSync(this.#file, `${separator}${JSON.stringify({ message })}\n`, { mode: 0o600 })
   }
 
-  /** Correspondents with the time of the last message, the latest first. */
+  /** Correspondents with the hybrid time of their last message, latest first. */
   threads(): { name: string; lastAt: number }[] {
     const { peer, at } = this.#columns
     const seen = new Set<number>()
     const threads: { name: string; lastAt: number }[] = []
-    for (let place = peer.length - 1; place >= 0; place--) {
-      const hash = peer[place] ?? 0
+    for (let row = peer.length - 1; row >= 0; row--) {
+      const hash = peer[row] ?? 0
       if (seen.has(hash)) continue
       seen.add(hash)
-      const message = this.#read(this.#columns, place)
-      if (message !== undefined) threads.push({ name: this.#correspondent(message), lastAt: at[place] ?? 0 })
+      const message = this.#read(this.#columns, row)
+      if (message !== undefined) threads.push({ name: this.#correspondent(message), lastAt: at[row] ?? 0 })
     }
     return threads
   }
 
   /**
-   * At most `count` messages of a thread, in order: those before a message, those behind it, or, without one, the last.
-   * Fewer than `count` only where there are no more.
+   * Up to `count` messages of a thread, in order: those right before or after a position, or the last ones. Returns
+   * fewer than `count` only if there are no more.
    */
   page(
     thread: string,
@@ -116,16 +115,16 @@ export class History {
     const point = from === undefined ? undefined : 'before' in from ? from.before : from.after
     const messages: Message[] = []
     const end = at.length
-    // From the whole of its time on: those of the same time are told apart by their ids.
-    let place =
+    // Include all messages with the same time as the position: the ids decide below.
+    let row =
       point === undefined
         ? end - 1
         : isBackward
           ? lowerBound(end, one => (at[one] ?? 0) <= point.at) - 1
           : lowerBound(end, one => (at[one] ?? 0) < point.at)
-    for (; place >= 0 && place < end && messages.length < count; place += isBackward ? -1 : 1) {
-      if (peer[place] !== threadHash) continue
-      const message = this.#read(this.#columns, place)
+    for (; row >= 0 && row < end && messages.length < count; row += isBackward ? -1 : 1) {
+      if (peer[row] !== threadHash) continue
+      const message = this.#read(this.#columns, row)
       if (message === undefined || this.#correspondent(message) !== thread) continue
       if (
         point !== undefined &&
@@ -137,20 +136,20 @@ export class History {
     return messages.sort(compareMessages)
   }
 
-  /** Messages in order, of one thread or of all; read as they are asked for. */
+  /** Messages of one thread or of all, in order; read on demand. */
   *all(thread?: string): Generator<Message> {
     const columns = this.#columns
     const threadHash = thread === undefined ? undefined : nameHash(thread)
-    for (let place = 0; place < columns.at.length; place++) {
-      if (threadHash !== undefined && columns.peer[place] !== threadHash) continue
-      const message = this.#read(columns, place)
+    for (let row = 0; row < columns.at.length; row++) {
+      if (threadHash !== undefined && columns.peer[row] !== threadHash) continue
+      const message = this.#read(columns, row)
       if (message !== undefined && (thread === undefined || this.#correspondent(message) === thread)) yield message
     }
   }
 
   /**
-   * Looks for a text in a thread, from a message backwards, whatever its case. Yields `undefined` now and then, so that
-   * the caller can do other things in between; ends after the first find.
+   * Searches a thread backwards from a position, ignoring case. Yields the first match and ends. Before that, yields
+   * `undefined` every 2,000 messages, so that the caller can do other work.
    */
   *search(
     thread: string,
@@ -161,13 +160,13 @@ export class History {
     const columns = this.#columns
     const threadHash = nameHash(thread)
     const needle = text.toLowerCase()
-    // As it stands inside a line, to pass over lines without parsing them.
+    // The text as escaped in a JSON line: skips most lines without parsing them.
     const escapedNeedle = JSON.stringify(needle).slice(1, -1)
-    let place = lowerBound(columns.at.length, one => (columns.at[one] ?? 0) <= before.at) - 1
-    for (let looked = 0; place >= 0; place--) {
-      if (columns.peer[place] !== threadHash) continue
+    let row = lowerBound(columns.at.length, one => (columns.at[one] ?? 0) <= before.at) - 1
+    for (let looked = 0; row >= 0; row--) {
+      if (columns.peer[row] !== threadHash) continue
       if (++looked % 2_000 === 0) yield undefined
-      const line = this.#line(columns, place)
+      const line = this.#line(columns, row)
       if (line === undefined || !line.toLowerCase().includes(escapedNeedle)) continue
       const message = parseLine(line)
       if (message === undefined || compareMessages(message, before) >= 0 || this.#correspondent(message) !== thread)
@@ -176,26 +175,24 @@ export class History {
     }
   }
 
-  /** Reads what this program and others have appended since. */
+  /** Indexes the lines that this process and others have appended since the last call. */
   refresh(progress: (share: number) => void = () => {}): void {
-    const file = this.#open()
-    if (file === undefined) return
-    const { size } = fstatSync(file)
-    if (size === this.#indexedBytes) return
-    // Shorter than it was: another file by now.
+    const { size } = this.#lines
+    if (size === undefined || size === this.#indexedBytes) return
+    // The file is shorter than before, so it was rewritten: index it from the start.
     if (size < this.#indexedBytes) {
       this.#columns = EMPTY_COLUMNS
       this.#indexedBytes = 0
       this.#savedBytes = 0
     }
-    this.#blocks.clear()
+    this.#lines.clearCache()
     const added: IndexEntry[] = []
-    const long = size - this.#indexedBytes > MIN_PROGRESS_BYTES
+    const isLarge = size - this.#indexedBytes > MIN_PROGRESS_BYTES
     const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
     let rest = Buffer.alloc(0)
     let start = this.#indexedBytes
     while (start + rest.length < size) {
-      const read = readSync(file, buffer, 0, CHUNK_BYTES, start + rest.length)
+      const read = this.#lines.read(buffer, start + rest.length)
       if (read === 0) break
       const bytes = Buffer.concat([rest, buffer.subarray(0, read)])
       let from = 0
@@ -210,18 +207,17 @@ export class History {
       }
       start += from
       rest = bytes.subarray(from)
-      if (long) progress(start / size)
+      if (isLarge) progress(start / size)
     }
     this.#indexedBytes = start
     this.#columns = mergeEntries(this.#columns, added)
   }
 
-  /** Ends the work with it: the next start is to be quick. */
+  /** Saves the index and closes the file. */
   close(): void {
     this.refresh()
     this.#save()
-    if (this.#descriptor !== undefined) closeSync(this.#descriptor)
-    this.#descriptor = undefined
+    this.#lines.close()
   }
 
   #save(): void {
@@ -230,10 +226,10 @@ export class History {
     this.#savedBytes = this.#indexedBytes
   }
 
-  /** Whether an index is of this file: its last entry stands where it says. */
+  /** Whether a saved index belongs to this file: its last entry must match the line at its offset. */
   #isIndexValid(indexedBytes: number, columns: IndexColumns): boolean {
-    const file = this.#open()
-    if (file === undefined || fstatSync(file).size < indexedBytes) return false
+    const { size } = this.#lines
+    if (size === undefined || size < indexedBytes) return false
     const last = columns.at.length - 1
     if (last < 0) return true
     const message = this.#read(columns, last)
@@ -242,68 +238,18 @@ export class History {
 
   #find(message: Parameters<Archive['find']>[0]): Message | undefined {
     this.refresh()
-    const place = indexOfEntry(this.#columns, { at: message.at, ...messageHash(message) })
-    return place < 0 ? undefined : this.#read(this.#columns, place)
+    const row = indexOfEntry(this.#columns, { at: message.at, ...messageHash(message) })
+    return row < 0 ? undefined : this.#read(this.#columns, row)
   }
 
-  #read(columns: IndexColumns, place: number): Message | undefined {
-    const line = this.#line(columns, place)
+  #read(columns: IndexColumns, row: number): Message | undefined {
+    const line = this.#line(columns, row)
     return line === undefined ? undefined : parseLine(line)
   }
 
-  #line({ offset, length }: IndexColumns, place: number): string | undefined {
-    const start = offset[place]
-    const bytes = length[place]
-    if (start === undefined || bytes === undefined) return undefined
-    const first = start - (start % BLOCK_BYTES)
-    const block = this.#block(first)
-    if (block !== undefined && start + bytes <= first + block.length) {
-      return block.toString('utf8', start - first, start - first + bytes)
-    }
-    const file = this.#open()
-    if (file === undefined) return undefined
-    const line = Buffer.allocUnsafe(bytes)
-    return readSync(file, line, 0, bytes, start) === bytes ? line.toString('utf8') : undefined
-  }
-
-  #block(first: number): Buffer | undefined {
-    const known = this.#blocks.get(first)
-    if (known !== undefined) return known
-    const file = this.#open()
-    if (file === undefined) return undefined
-    const buffer = Buffer.allocUnsafe(BLOCK_BYTES)
-    const block = buffer.subarray(0, readSync(file, buffer, 0, BLOCK_BYTES, first))
-    // A block that is not full yet may grow.
-    if (block.length < BLOCK_BYTES) return block
-    this.#blocks.set(first, block)
-    if (this.#blocks.size > MAX_CACHED_BLOCKS)
-      for (const oldest of this.#blocks.keys()) return this.#drop(oldest, block)
-    return block
-  }
-
-  #drop(oldest: number, block: Buffer): Buffer {
-    this.#blocks.delete(oldest)
-    return block
-  }
-
-  #hasTornEnd(): boolean {
-    const file = this.#open()
-    if (file === undefined) return false
-    const { size } = fstatSync(file)
-    if (size === 0) return false
-    const last = Buffer.alloc(1)
-    readSync(file, last, 0, 1, size - 1)
-    return last[0] !== NEWLINE
-  }
-
-  /** The file for reading; undefined while there is none. */
-  #open(): number | undefined {
-    try {
-      this.#descriptor ??= openSync(this.#file, 'r')
-    } catch {
-      return undefined
-    }
-    return this.#descriptor
+  #line({ offset, length }: IndexColumns, row: number): string | undefined {
+    const [start, bytes] = [offset[row], length[row]]
+    return start === undefined || bytes === undefined ? undefined : this.#lines.text(start, bytes)
   }
 
   #correspondent({ from, to }: Message): string {
@@ -311,13 +257,13 @@ export class History {
   }
 }
 
-/** A place in the order of messages. */
+/** A position in the order of messages. */
 export interface MessagePosition {
   at: number
   id: string
 }
 
-/** The message of a line; undefined for what is torn, or something else. */
+/** Parses a line; undefined if it is incomplete or not a message. */
 function parseLine(line: string): Message | undefined {
   if (!line.startsWith('{"message":')) return undefined
   try {

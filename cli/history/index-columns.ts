@@ -1,16 +1,20 @@
 import { lowerBound } from '../../src/client/history/message-log.ts'
 
-/** One message as the index knows it: its time, its hash, its correspondent's, and where its line stands. */
+/** The index entry of one message. */
 export interface IndexEntry {
+  /** Hybrid time. */
   at: number
+  /** The two halves of the message's hash. */
   a: number
   b: number
+  /** Hash of the correspondent's name. */
   peer: number
+  /** Position and length of the message's line in the history file, bytes. */
   offset: number
   length: number
 }
 
-/** Columns of entries in the order of `at`, each message once. Arrays are replaced, never changed: who holds them may keep them. */
+/** Index entries as columns, sorted by `at`, each message once. The arrays are immutable: an update makes new ones. */
 export interface IndexColumns {
   readonly at: Float64Array
   readonly hashA: Int32Array
@@ -35,16 +39,16 @@ function allocateColumns(size: number): IndexColumns {
   }
 }
 
-/** The place of an entry with this time and hash; -1 where there is none. */
+/** The row with this time and hash; -1 if there is none. */
 export function indexOfEntry({ at, hashA, hashB }: IndexColumns, entry: { at: number; a: number; b: number }): number {
-  const first = lowerBound(at.length, place => (at[place] ?? 0) < entry.at)
-  for (let place = first; at[place] === entry.at; place++) {
-    if (hashA[place] === entry.a && hashB[place] === entry.b) return place
+  const first = lowerBound(at.length, row => (at[row] ?? 0) < entry.at)
+  for (let row = first; at[row] === entry.at; row++) {
+    if (hashA[row] === entry.a && hashB[row] === entry.b) return row
   }
   return -1
 }
 
-/** The columns with entries added that they do not have. Costs a sort of the added ones and a copy of all. */
+/** Adds the entries that are missing. Cost: a sort of the added entries and a copy of all columns. */
 export function mergeEntries(columns: IndexColumns, added: IndexEntry[]): IndexColumns {
   added.sort((one, other) => one.at - other.at)
   const newEntries: IndexEntry[] = []
@@ -65,10 +69,10 @@ export function mergeEntries(columns: IndexColumns, added: IndexEntry[]): IndexC
   let from = 0
   let to = 0
   for (const entry of newEntries) {
-    const place = lowerBound(size, one => (columns.at[one] ?? 0) <= entry.at)
-    copy(columns, from, place, merged, to)
-    to += place - from
-    from = place
+    const row = lowerBound(size, one => (columns.at[one] ?? 0) <= entry.at)
+    copy(columns, from, row, merged, to)
+    to += row - from
+    from = row
     merged.at[to] = entry.at
     merged.hashA[to] = entry.a
     merged.hashB[to] = entry.b
@@ -91,22 +95,22 @@ function copy(source: IndexColumns, from: number, end: number, target: IndexColu
   target.length.set(source.length.subarray(from, end), to)
 }
 
-/** The columns as bytes, the wide ones first so that each is aligned. */
+/** The columns as bytes. The 8-byte columns come first, so that every column is aligned. */
 export function packColumns({ at, offset, hashA, hashB, peer, length }: IndexColumns): Buffer[] {
   return [at, offset, hashA, hashB, peer, length].map(column =>
     Buffer.from(column.buffer, column.byteOffset, column.byteLength),
   )
 }
 
-/** The columns of bytes; undefined where they are not of a whole number of entries. */
-export function unpackColumns(bytes: ArrayBuffer, start: number): IndexColumns | undefined {
-  const size = (bytes.byteLength - start) / BYTES_PER_ENTRY
+/** Reads columns from bytes; undefined if the length is not a whole number of entries. */
+export function unpackColumns(bytes: ArrayBuffer, offset: number): IndexColumns | undefined {
+  const size = (bytes.byteLength - offset) / BYTES_PER_ENTRY
   if (!Number.isInteger(size)) return undefined
-  let next = start
+  let next = offset
   const take = (width: number) => {
-    const place = next
+    const start = next
     next += size * width
-    return place
+    return start
   }
   return {
     at: new Float64Array(bytes, take(8), size),

@@ -1,18 +1,18 @@
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { type IndexColumns, packColumns, unpackColumns } from './index-columns.ts'
 
-/** Names the layout; another layout has another name, and is made anew. */
+/** Identifies the layout. An index with another one is ignored and rebuilt. */
 const MAGIC = 'mesh-chat index 2'
-/** Magic, and the bytes of the history that it covers. A multiple of eight. */
+/** The magic, and the number of indexed bytes of the history (float64). A multiple of 8 for alignment. */
 const HEADER_BYTES = 32
 
-/** What an index holds: the entries of the first `covered` bytes of a history. */
+/** The entries of the first `indexedBytes` bytes of a history file. */
 export interface SavedIndex {
   indexedBytes: number
   columns: IndexColumns
 }
 
-/** The index in a file; undefined where there is none, or none that can be used. */
+/** Reads an index file; undefined if it is missing or unusable. */
 export function readIndex(file: string): SavedIndex | undefined {
   let bytes: Buffer
   try {
@@ -21,13 +21,14 @@ export function readIndex(file: string): SavedIndex | undefined {
     return undefined
   }
   if (bytes.length < HEADER_BYTES || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined
-  const covered = bytes.readDoubleLE(HEADER_BYTES - 8)
-  const own = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
-  const columns = unpackColumns(own, HEADER_BYTES)
-  return columns === undefined ? undefined : { indexedBytes: covered, columns }
+  const indexedBytes = bytes.readDoubleLE(HEADER_BYTES - 8)
+  // A copy starts at an aligned address, which the view of a pooled buffer may not.
+  const aligned = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
+  const columns = unpackColumns(aligned, HEADER_BYTES)
+  return columns === undefined ? undefined : { indexedBytes, columns }
 }
 
-/** Writes an index so that a reader sees the old one or this one, never a part. What cannot be written is done without. */
+/** Replaces an index file atomically. Errors are ignored: the index can be rebuilt. */
 export function writeIndex(file: string, { indexedBytes, columns }: SavedIndex): void {
   const temporary = `${file}.${process.pid}`
   try {

@@ -6,8 +6,8 @@ import { type Message, messageSchema } from '../../src/protocol/messages.ts'
 const lineSchema = z.union([z.object({ held: messageSchema }), z.object({ released: z.string() })])
 
 /**
- * The messages of one's own that nobody has confirmed yet, on disk. Each program has a file of its own, named by its
- * process; what a program that is no more has left behind is taken over by the next one that starts, and by one only.
+ * The user's unconfirmed messages, on disk. Each process writes its own file, named by its process id. A process that
+ * starts takes over the files of processes that have ended; exactly one process gets each file.
  */
 export class OutboxFile {
   readonly #file: string
@@ -16,10 +16,10 @@ export class OutboxFile {
   constructor(folder: string, name: string) {
     const prefix = `${name}.outbox-`
     this.#file = join(folder, `${prefix}${process.pid}.jsonl`)
-    for (const left of readdirSync(folder).filter(one => one.startsWith(prefix) && one.endsWith('.jsonl'))) {
-      const pid = Number(left.slice(prefix.length, -'.jsonl'.length))
+    for (const name of readdirSync(folder).filter(one => one.startsWith(prefix) && one.endsWith('.jsonl'))) {
+      const pid = Number(name.slice(prefix.length, -'.jsonl'.length))
       if (pid === process.pid) this.#load(this.#file)
-      else if (!isAlive(pid)) this.#takeOver(join(folder, left))
+      else if (!isAlive(pid)) this.#takeOver(join(folder, name))
     }
   }
 
@@ -34,12 +34,12 @@ export class OutboxFile {
 
   release(id: string): void {
     if (!this.#held.delete(id)) return
-    // With nothing held there is nothing to remember.
+    // An empty outbox needs no file.
     if (this.#held.size === 0) rmSync(this.#file, { force: true })
     else this.#append({ released: id })
   }
 
-  /** Renaming is the claim: of two that start at once, one gets the file. */
+  /** Claims a file by renaming it: if two processes try at once, one fails. */
   #takeOver(file: string): void {
     const claimed = `${this.#file}.adopted`
     try {

@@ -17,10 +17,10 @@ import { dataFolder } from '../data-folder.ts'
 
 const knownSchema = z.object({ user: nameSchema, key: keySchema })
 
-/** A key file that cannot be used; the message says how to mend it. */
+/** A key file cannot be used; the message says how to fix it. */
 export class KeyError extends Error {}
 
-/** A user's own key, and the keys of the users that they have met, in the data folder. */
+/** A user's private key and the known public keys of others, as files in the data folder. */
 export class KeyFiles {
   readonly #user: string
   /** The user's private key, as PEM. */
@@ -41,33 +41,36 @@ export class KeyFiles {
   }
 
   /**
-   * The user's private key, made when there is none.
-   * @throws KeyError
+   * The user's private key; creates it if there is none.
+   * @throws KeyError if the file is invalid, or readable by other users
    */
   load(): KeyObject {
     if (!this.hasKey) this.#write(generateKeyPairSync('ed25519').privateKey, linkSync)
     if ((statSync(this.keyFile).mode & 0o077) !== 0) {
       throw new KeyError(
-        `${this.keyFile}: others can read the key of ${this.#user}; mend it with: chmod 600 ${this.keyFile}`,
+        `other users of this machine can read the key of ${this.#user}; fix it with: chmod 600 ${this.keyFile}`,
       )
     }
     return parseKey(readFileSync(this.keyFile, 'utf8'), this.keyFile)
   }
 
   /**
-   * Takes a key from another machine.
-   * @throws KeyError where there is another already, unless it is to be replaced
+   * Stores a key from another machine.
+   * @param replace overwrite a different key that is already stored
+   * @throws KeyError if the PEM is invalid, or if a different key is stored and `replace` is false
    */
   import(pem: string, replace: boolean): KeyObject {
-    const key = parseKey(pem, 'what was given')
+    const key = parseKey(pem, 'the imported key')
     if (this.hasKey && !replace && this.load().export({ format: 'jwk' }).x !== key.export({ format: 'jwk' }).x) {
-      throw new KeyError(`${this.#user} has another key here already; --replace takes its place, for good`)
+      throw new KeyError(
+        `${this.#user} already has a different key on this machine; export it, then import again with --replace`,
+      )
     }
     this.#write(key, renameSync)
     return key
   }
 
-  /** Whose key is whose, as far as this user has met them; the last word counts. */
+  /** The known public keys by user name; the last entry of a user counts. */
   knownKeys(): Map<string, string> {
     const known = new Map<string, string>()
     if (!existsSync(this.#knownKeysFile)) return known
@@ -76,21 +79,22 @@ export class KeyFiles {
         const { user, key } = knownSchema.parse(JSON.parse(line))
         known.set(user, key)
       } catch {
-        // An empty line, or one that a crash has torn.
+        // An empty line, or one cut off by a crash.
       }
     }
     return known
   }
 
+  /** Records the public key of a user. */
   pin(user: string, key: string): void {
     const line = JSON.stringify({ user, key, since: new Date().toISOString() })
-    // A line that a crash has torn may stand before: it must not take this one with it.
+    // A crash may have left an incomplete last line: start a new one.
     appendFileSync(this.#knownKeysFile, `\n${line}\n`, { mode: 0o600 })
   }
 
   /**
-   * Writes the key whole, for its owner only, wherever the name pointed before.
-   * @param place gives the written file its name: `linkSync` where there is none, `renameSync` in place of another
+   * Writes the key atomically, readable by its owner only. Does not follow a symbolic link at the file's name.
+   * @param place moves the written file to its name: `linkSync` keeps an existing file, `renameSync` replaces it
    */
   #write(key: KeyObject, place: (from: string, to: string) => void): void {
     const temporary = `${this.keyFile}.${randomBytes(8).toString('hex')}`
@@ -98,7 +102,7 @@ export class KeyFiles {
       writeFileSync(temporary, key.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag: 'wx' })
       place(temporary, this.keyFile)
     } catch (error) {
-      // Another program of this user made it a moment ago.
+      // Another process of this user has just created the key.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     } finally {
       rmSync(temporary, { force: true })
@@ -111,7 +115,7 @@ function parseKey(pem: string, where: string): KeyObject {
     const key = createPrivateKey(pem)
     if (key.asymmetricKeyType === 'ed25519') return key
   } catch {
-    // Said below.
+    // Reported below.
   }
-  throw new KeyError(`${where} is no Ed25519 private key in PEM`)
+  throw new KeyError(`${where} is not an Ed25519 private key in PEM; use the output of: mesh-chat identity export`)
 }

@@ -19,16 +19,18 @@ const TAG_BYTES = 16
 const SIGNATURE_BYTES = 64
 
 /**
- * A user's Ed25519 key at work (RFC 8032). Two keys agree on a secret by X25519 (RFC 7748), each key taken over to that
- * curve; HKDF-SHA-256 (RFC 5869) makes of it, with a fresh salt, the key and nonce of one message, which
- * ChaCha20-Poly1305 (RFC 8439) encrypts. Inside, the sender has signed all that the message says, for whom included:
- * the agreed secret alone would let the recipient write in the sender's name.
+ * Encrypts and signs messages with a user's Ed25519 key (RFC 8032).
+ *
+ * Both keys are converted to Curve25519, and X25519 (RFC 7748) derives a shared secret. HKDF-SHA-256 (RFC 5869) derives
+ * from it, with a random salt, the key and nonce of one message. ChaCha20-Poly1305 (RFC 8439) encrypts the message. The
+ * plaintext contains the sender's signature of all fields, including the recipient: with the shared secret alone the
+ * recipient could forge messages of the sender.
  */
 export class Sealer implements Identity {
   readonly key: string
   readonly #private: KeyObject
   readonly #x25519Secret: Uint8Array
-  /** What was agreed with each other key. */
+  /** By public key of the other user: the X25519 shared secret. */
   #sharedSecrets = new Map<string, Uint8Array>()
 
   /** @param key an Ed25519 private key */
@@ -45,7 +47,7 @@ export class Sealer implements Identity {
 
   seal(message: Message, to: string): string {
     const bytes = Buffer.from(message.text)
-    // As its reader decodes it: half of a surrogate pair has no bytes of its own.
+    // Sign the text as the reader decodes it: UTF-8 replaces a lone surrogate.
     const signature = sign(null, signedBytes(message, this.key, to, bytes.toString()), this.#private)
     const plain = Buffer.concat([signature, bytes])
     return formatSealedText(this.key, to, this.#encrypt(to, plain, associatedData(message, this.key, to)))
@@ -62,12 +64,12 @@ export class Sealer implements Identity {
     return verify(null, signed, publicKey(seal.from), plain.subarray(0, SIGNATURE_BYTES)) ? text : undefined
   }
 
-  /** Seals what only this user's other clients are to read. */
+  /** Encrypts a text for this user's other clients. */
   sealForSiblings(text: string): string {
     return this.#encrypt(this.key, Buffer.from(text), SIBLINGS_AAD)
   }
 
-  /** Undefined for what no client of this user has sealed. */
+  /** Decrypts a text from another client of this user; undefined if it is not from one. */
   openFromSibling(body: string): string | undefined {
     return this.#decrypt(this.key, body, SIBLINGS_AAD)?.toString()
   }
@@ -91,7 +93,7 @@ export class Sealer implements Identity {
       decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
       return Buffer.concat([decipher.update(sealed), decipher.final()])
     } catch {
-      // Not sealed with these keys, or altered since; or the other key is no point of the curve.
+      // Encrypted with other keys, or altered, or the other key is not a point on the curve.
       return undefined
     }
   }
@@ -109,7 +111,7 @@ export class Sealer implements Identity {
 
 const SIBLINGS_AAD = Buffer.from('mesh-chat siblings 1')
 
-/** What a sealed text is bound to: it opens in this message only. */
+/** Binds a sealed text to its message: it cannot be moved into another one. */
 function associatedData({ id, at, from, to }: Message, fromKey: string, toKey: string): Buffer {
   return Buffer.from(JSON.stringify(['mesh-chat seal 1', id, at, from, to, fromKey, toKey]))
 }

@@ -6,29 +6,29 @@ import { parseUserName } from '../../src/protocol/names.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 
 /**
- * What became of a message, as far as it is known. `delivered`: confirmed by so many of the recipient's connections.
- * `waiting`: for a recipient who is offline, or has another key than before: held here, and sent again by itself while
- * this client lives; `offline`: it lived no longer. `refused`: it will not be sent again.
+ * The delivery result of a message. `delivered`: confirmed by `connections` connections of the recipient. `waiting`:
+ * the recipient is offline or their key has changed; the client holds the message and retries until it is closed
+ * (reason `offline`: it was closed before). `refused`: rejected, and not retried.
  */
 export type Fate = { id: string } & Exclude<Progress, { state: 'sent' }>
 
-/** What a {@link ChatClient} tells. */
+/** The events of a {@link ChatClient}. */
 export interface ChatEvents {
-  /** Somebody wrote to this user. `at`: ms since 1970. */
+  /** A message for this user. `at`: ms since 1970. */
   message: [message: Message]
-  /** Who came online and who left, anywhere in the mesh, since this was last told. */
+  /** Users that came online or went offline, anywhere in the mesh, since the last event. */
   roster: [change: { joined: readonly string[]; left: readonly string[] }]
-  /** Where the connection stands. It is made anew by itself, until `close` or a refusal. */
+  /** The connection changed its state. The client reconnects until it is closed or refused. */
   connection: [state: ConnectionState]
-  /** What became of a message that this client sent, also after `send` has told its first fate. */
+  /** A message that this client sent changed its state, also after `send` has resolved. */
   progress: [progress: { id: string; to: string } & Progress]
-  /** Where users are known by keys: whose key was met, or is another than before; see {@link ChatClient.trust}. */
+  /** In key mode: the key of a user is new, has changed, or is trusted; see {@link ChatClient.trust}. */
   key: [key: { user: string; key: string; state: 'own' | 'new' | 'changed' | 'trusted' }]
-  /** The client has ended: by `close`, or because it was refused. */
+  /** The client has ended: `close` was called, or the server refused the user. */
   close: []
 }
 
-/** Whether a message has come to rest; one that waits for a server, a key or an answer is on its way. */
+/** Whether the state is a delivery result. A message that waits for a server or a confirmation is still in progress. */
 function isSettled(progress: Progress): progress is Exclude<Progress, { state: 'sent' }> {
   if (progress.state !== 'waiting') return progress.state !== 'sent'
   return progress.reason === 'recipient-offline' || progress.reason === 'key-changed'
@@ -36,17 +36,17 @@ function isSettled(progress: Progress): progress is Exclude<Progress, { state: '
 
 type SendRequest = (request: SessionRequest) => void
 
-/** A user's connection to the mesh. It moves to another server by itself when its own dies. */
+/** A user's connection to the mesh. If its server fails, it connects to another one. */
 export class ChatClient extends EventEmitter<ChatEvents> {
   readonly user: string
   #sendRequest: SendRequest = () => {}
   #roster: NameList | undefined
   #connection: ConnectionState = { phase: 'closed' }
-  /** Messages that came before anybody could listen. */
+  /** Messages received before the program could add a listener; undefined once they are emitted. */
   #bufferedMessages: Message[] | undefined = []
-  /** Who waits for the first fate of a message, by its id. */
+  /** By message id: resolves the promise of `send`. */
   readonly #pendingSends = new Map<string, (fate: Fate) => void>()
-  /** Set while a message is composed, to be told its id. */
+  /** Set while `send` composes a message, until the message has an id. */
   #resolveComposed: ((fate: Fate) => void) | undefined
 
   /** @internal */
@@ -56,38 +56,39 @@ export class ChatClient extends EventEmitter<ChatEvents> {
     this.#sendRequest = open(event => this.#handleEvent(event))
   }
 
-  /** @internal Who was to listen does. */
+  /** @internal Emits the messages received so far; call it once listeners can be in place. */
   flushBuffered(): void {
     const messages = this.#bufferedMessages ?? []
     this.#bufferedMessages = undefined
     for (const message of messages) this.emit('message', message)
   }
 
-  /** The names online in the whole mesh, sorted: a copy, as of now. */
+  /** The users online in the whole mesh, sorted. A copy; it does not change later. */
   get users(): string[] {
     return [...(this.#roster ?? [])]
   }
 
-  /** Whether a user is online, anywhere in the mesh. */
+  /** Whether a user is online anywhere in the mesh. */
   isOnline(user: string): boolean {
     return this.#roster?.has(user) ?? false
   }
 
-  /** Where the connection stands. */
+  /** The current state of the connection. */
   get connection(): ConnectionState {
     return this.#connection
   }
 
   /**
-   * Sends a message. Resolves with its first fate: within a moment where a server is reached, else when one is.
-   * @throws RangeError (rejects) for a name that nobody can have, or an empty text
+   * Sends a message. Resolves with its first delivery result. While no server is reachable, the promise stays pending.
+   * @throws RangeError (rejects) for an invalid recipient name or an empty text
+   * @throws Error (rejects) after the client has ended
    */
   async send(to: string, text: string): Promise<Fate> {
     const name = parseUserName(to)
     if (!name.ok) throw new RangeError(`to: ${name.reason}`)
-    if (text === '') throw new RangeError('text: it is empty')
+    if (text === '') throw new RangeError('text: must not be empty')
     const { phase } = this.#connection
-    if (phase === 'closed' || phase === 'refused') throw new Error('this client has ended')
+    if (phase === 'closed' || phase === 'refused') throw new Error('this client has ended; connect again')
     return new Promise(resolve => {
       this.#resolveComposed = resolve
       this.#sendRequest({ type: 'compose', to: name.value, text })
@@ -95,17 +96,17 @@ export class ChatClient extends EventEmitter<ChatEvents> {
     })
   }
 
-  /** The key that a user has now is theirs: what waits for them goes out. */
+  /** Accepts the changed key of a user, and sends the messages held for them. */
   trust(user: string): void {
     this.#sendRequest({ type: 'trust', user })
   }
 
-  /** Leaves the mesh. What is not delivered yet is dropped, unless a history keeps it. */
+  /** Leaves the mesh. Undelivered messages are dropped, unless the history stores them. */
   close(): void {
     this.#sendRequest({ type: 'close' })
   }
 
-  /** The messages from now on, until the client ends; one that was refused throws. */
+  /** Iterates over the messages from now on, until the client ends. Throws if the server refuses the user. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void> {
     if (this.#hasEnded) return
     for await (const [message] of on(this, 'message', { close: ['close'] })) yield message as Message
@@ -152,11 +153,11 @@ export class ChatClient extends EventEmitter<ChatEvents> {
     this.#connection = state
     this.emit('connection', state)
     if (!this.#hasEnded) return
-    const last =
+    const result =
       state.phase === 'refused'
         ? { state: state.phase, code: state.code, message: state.message }
         : { state: 'waiting' as const, reason: 'offline' as const }
-    for (const [id, tell] of this.#pendingSends) tell({ id, ...last })
+    for (const [id, resolve] of this.#pendingSends) resolve({ id, ...result })
     this.#pendingSends.clear()
     this.emit('close')
   }

@@ -25,7 +25,7 @@ import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { Sealer } from '../keys/sealer.ts'
 import { unpackRoster } from './unpack-roster.ts'
 
-/** What a sibling said: a text of JSON, opaque to the servers that passed it on; sealed where users have keys. */
+/** A frame from a sibling: JSON text that servers relay unread; encrypted in key mode. */
 const relayedSchema = z.object({ from: connectionAddressSchema, body: z.string().max(MAX_PACKET_BYTES) })
 const frameSchema = z
   .string()
@@ -39,15 +39,15 @@ const frameSchema = z
   })
   .pipe(siblingFrameSchema)
 
-/** An answer to `identify` with its roster unpacked. */
+/** The answer to `identify`, with its roster unpacked. */
 function withUnpackedRoster(answer: unknown): unknown {
   if (typeof answer !== 'object' || answer === null || !('roster' in answer)) return answer
   return { ...answer, roster: unpackRoster(answer.roster) }
 }
 
-/** Where a session keeps its messages, and those that it holds. */
+/** Storage for a session's messages and for the messages it holds. */
 export interface MessageStorage {
-  /** What earlier runs stored; it need not be told. */
+  /** Messages of earlier runs; the session emits no events for them. */
   readonly archive?: Archive
   readonly held: readonly Message[]
   store(message: Message): void
@@ -55,21 +55,24 @@ export interface MessageStorage {
   release(id: string): void
 }
 
-/** Where a user's key is kept, and the keys of those whom they have met. */
+/** Storage for a user's private key and the known public keys of others. */
 export interface KeyStore {
-  /** Makes it when there is none; throws where it cannot be used. */
+  /** The private key; a store may create it. Throws if the key cannot be used. */
   load(): KeyObject
   knownKeys(): ReadonlyMap<string, string>
   pin(user: string, key: string): void
 }
 
-/** A server that knows only the event `identify` is told by it so long, ms, after it has let the client in. */
+/**
+ * How long after `connect` to wait for an answer to the `identify` in the handshake, ms. A server that only knows the
+ * event `identify` is sent the event then.
+ */
 const IDENTIFY_FALLBACK_MS = 250
 
-/** Keeps nothing: what is said is gone with the program. */
+/** Stores nothing: messages exist in memory only. */
 export const NO_STORAGE: MessageStorage = { held: [], store: () => {}, hold: () => {}, release: () => {} }
 
-/** Runs a session on a real socket, clock and disk; answers with the way to ask something of it. */
+/** Runs a session with a real socket, clock and storage. Returns the function that passes requests to the session. */
 export function openSession(
   options: SessionOptions & { ca?: string | undefined; keys?: KeyStore | undefined },
   storage: MessageStorage,
@@ -87,9 +90,9 @@ export function openSession(
   let socket: Socket | undefined
   let timer: NodeJS.Timeout | undefined
   let isFlushScheduled = false
-  /** Sends what a connection begins with, when the session has said it. */
+  /** Completes the Socket.IO handshake of a new connection with its `auth` payload. */
   let sendAuth: ((auth: { identify: object }) => void) | undefined
-  /** Identifies again, the older way. */
+  /** Sends `identify` as an event if the server ignored it in the handshake. */
   let fallbackTimer: NodeJS.Timeout | undefined
 
   const step = (input: SessionInput) => {
@@ -112,7 +115,7 @@ export function openSession(
       reconnection: false,
       forceNew: true,
       ...(options.ca === undefined ? {} : { ca: options.ca }),
-      // Who one is goes with the first packet: a way there and back less.
+      // Identify within the handshake: saves a round trip.
       auth: send => {
         sendAuth = send
         step({ type: 'opened', dial })
@@ -136,26 +139,26 @@ export function openSession(
       const frame = frameSchema.safeParse(sealer === undefined ? body : sealer.openFromSibling(body))
       if (frame.success) step({ type: 'relay', dial, from, frame: frame.data })
     })
-    // Messages are confirmed by count, so one that cannot be read must not be passed over.
+    // Messages are confirmed by count: skipping an invalid one would confirm it.
     newSocket.on(
       'im',
       requireValid(dial, deliveredMessageSchema, message => step({ type: 'im', dial, message })),
     )
   }
 
-  /** Takes what the session cannot do without: from a server that sends it malformed, the session moves on. */
+  /** For payloads that the session needs: if one is invalid, the session leaves this server. */
   const requireValid =
     <T>(dial: number, schema: z.ZodType<T>, handle: (payload: T) => void) =>
     (payload: unknown) => {
       const parsed = schema.safeParse(payload)
       if (parsed.success) handle(parsed.data)
-      else step({ type: 'closed', dial, reason: 'the server sent something malformed' })
+      else step({ type: 'closed', dial, reason: 'the server sent an invalid payload' })
     }
 
-  /** Loads the user's key and what works with it: most meshes ask for none. */
+  /** Loads the user's key, and the cryptography on demand: most meshes need neither. */
   const prove = async ({ dial, challenge }: Extract<SessionEffect, { type: 'prove' }>) => {
     try {
-      if (keys === undefined) throw new Error('this program has no keys')
+      if (keys === undefined) throw new Error('this program has no key for this user; give it one')
       const { Sealer } = await import('../keys/sealer.ts')
       sealer ??= new Sealer(keys.load())
       step({ type: 'identity', dial, identity: sealer, challenge })
@@ -164,7 +167,7 @@ export function openSession(
     }
   }
 
-  /** Takes the answer to who one is, whichever way it was said. */
+  /** Handles the answer to `identify`, sent in the handshake or as an event. */
   const handleIdentified = (dial: number) =>
     requireValid(dial, z.preprocess(withUnpackedRoster, identifyResponseSchema), answer => {
       clearTimeout(fallbackTimer)

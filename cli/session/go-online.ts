@@ -7,22 +7,26 @@ import { sanitizeLine } from '../../src/protocol/text.ts'
 import { KeyFiles } from '../keys/key-files.ts'
 import { type MessageStorage, openSession } from './connection.ts'
 
-/** As whom to connect, and where. */
+/** What to do if no server is reachable. */
+export const START_SERVER_HINT = 'check the address, or start one with: mesh-chatd --id server-1'
+
+/** The user to connect as, and the servers. */
 export interface ConnectionTarget {
   user: string
-  /** URLs of servers, in the order in which to try them. */
+  /** Server URLs in the order in which to try them. */
   servers: readonly string[]
-  /** Who vouches for the servers' certificates, as PEM; else those whom Node trusts. */
+  /** Certificate authority of the servers, as PEM; default: those that Node.js trusts. */
   ca?: string | undefined
-  /** What the mesh's operator has signed. */
+  /** The user's token, signed by the operator of the mesh. */
   token?: string | undefined
-  /** Whether a server may be trusted with names and messages, though this user has a key. */
+  /** Accept remote servers that do not check keys, although this user has one. */
   insecure?: boolean | undefined
 }
 
 /**
- * Connects as a user, and stays connected. What makes that hopeless ends it: a refusal, or no server at all at first.
- * @param end called with the exit code and one line that says what is wrong
+ * Connects as a user, and reconnects when a connection fails. Gives up if the server refuses the user, or if no server
+ * is reachable at start.
+ * @param end called on giving up, with the exit code and a one-line error
  */
 export function goOnline(
   target: ConnectionTarget,
@@ -32,7 +36,7 @@ export function goOnline(
 ): (request: SessionRequest) => void {
   const { user, servers, ca, token, insecure } = target
   const keys = new KeyFiles(user)
-  // Who has a key is not to be talked out of it, but by this very machine.
+  // A user with a key requires key mode of remote servers: otherwise a server could downgrade the client to open mode.
   const auth = keys.hasKey && !insecure && !servers.every(isLoopbackUrl) ? 'key' : undefined
   const instance = randomBytes(12).toString('base64url')
   let wasOnline = false
@@ -48,8 +52,7 @@ export function goOnline(
       if (state.phase === 'refused') end(EXIT.general, sanitizeLine(state.message))
       if (state.phase === 'waiting' && !wasOnline && ++failures >= servers.length) {
         const reason = sanitizeLine(state.reason)
-        const hint = 'start one with: mesh-chatd --id server-1'
-        end(EXIT.unavailable, `no server answers at ${servers.join(', ')} (${reason}); ${hint}`)
+        end(EXIT.unavailable, `no server answers at ${servers.join(', ')} (${reason}); ${START_SERVER_HINT}`)
       }
     },
   )

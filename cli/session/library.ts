@@ -10,19 +10,19 @@ import { type KeyStore, NO_STORAGE, openSession } from './connection.ts'
 
 /** How to connect; see {@link connect}. */
 export interface ConnectOptions {
-  /** As whom. */
+  /** The user name to connect as. */
   user: string
-  /** The URL of a server, or several, in the order in which to try them; the mesh's others are tried after these. */
+  /** One or more server URLs, tried in this order. The other servers of the mesh are tried after these. */
   servers: string | readonly string[]
-  /** What the mesh's operator has signed, where it knows its users by tokens. */
+  /** The user's token, signed by the operator; required in token mode. */
   token?: string
-  /** The user's Ed25519 private key as PEM (`mesh-chat identity export` prints one), where it knows them by keys. */
+  /** The user's Ed25519 private key as PEM; required in key mode. `mesh-chat identity export` prints one. */
   key?: string
-  /** Who vouches for the servers' certificates, as PEM; default: whom Node trusts. */
+  /** Certificate authority of the servers, as PEM; default: those that Node.js trusts. */
   ca?: string
   /**
-   * Whether to keep what is said, and what waits, where `mesh-chat` keeps it for this user; default: `false`, nothing is
-   * left on disk.
+   * Store messages and undelivered messages on disk, in the files that `mesh-chat` uses for this user. Default: `false`,
+   * memory only.
    */
   history?: boolean
 }
@@ -37,21 +37,21 @@ const optionsSchema = z.strictObject({
 })
 
 /**
- * Connects to the mesh as a user, for a bot or any other program.
+ * Connects to the mesh as a user, for bots and other programs.
  *
  * @example
  * ```ts
  * const bot = await connect({ user: 'Echo', servers: 'http://127.0.0.1:3001' })
  * for await (const { from, text } of bot) void bot.send(from, `You said: ${text}`)
  * ```
- * @returns the client, once it is online; whatever is awaited next, no message is missed before
- * @throws Error (rejects) for options that cannot be used, where the user is refused, or where none of `servers` answers
+ * @returns the client, once it is online. Messages are buffered until the awaiting code has run.
+ * @throws Error (rejects) if an option is invalid, a server refuses the user, or none of `servers` answers
  */
 export async function connect(options: ConnectOptions): Promise<ChatClient> {
   const parsed = optionsSchema.safeParse(options)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
-    throw new Error(`connect: ${issue?.path.join('.') || 'the options'}: ${issue?.message}`)
+    throw new Error(`connect: ${issue?.path.join('.') || 'options'}: ${issue?.message}`)
   }
   const { servers, token, ca, key, history } = parsed.data
   const name = parseUserName(parsed.data.user)
@@ -60,7 +60,7 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
   const keys = createKeyStore(key)
   const storage = history ? new History(user) : undefined
   const instance = randomBytes(12).toString('base64url')
-  // Who gives a key is not to be talked out of it.
+  // A program with a key requires key mode: otherwise a server could downgrade the client to open mode.
   const auth = key === undefined ? undefined : ('key' as const)
   const session = { user, client: 'mesh-chat-library', instance, servers, token, ca, auth, keys, random: Math.random }
   const client = new ChatClient(user, listener => openSession(session, storage ?? NO_STORAGE, listener))
@@ -73,7 +73,7 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
       client.off('connection', handleConnection)
       if (state.phase === 'online') {
         resolve(client)
-        // What comes in this very turn, the awaiting program is told when it has gone on.
+        // Let the awaiting code add its listeners before buffered messages are emitted.
         setImmediate(() => client.flushBuffered())
         return
       }
@@ -85,7 +85,7 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
   })
 }
 
-/** The user's own key, and those of others for as long as this client lives. */
+/** Keys in memory: the user's own, and those of others while this client lives. */
 function createKeyStore(pem: string | undefined): KeyStore {
   const known = new Map<string, string>()
   let own: KeyObject | undefined
@@ -93,14 +93,16 @@ function createKeyStore(pem: string | undefined): KeyStore {
     try {
       own = createPrivateKey(pem)
     } catch {
-      // Said below.
+      // Reported below.
     }
-    if (own?.asymmetricKeyType !== 'ed25519') throw new Error('connect: key: this is no Ed25519 private key in PEM')
+    if (own?.asymmetricKeyType !== 'ed25519') {
+      throw new Error('connect: key: not an Ed25519 private key in PEM; use the output of mesh-chat identity export')
+    }
   }
   return {
     load: () => {
       if (own !== undefined) return own
-      throw new Error("this mesh knows its users by their keys: give the user's with key")
+      throw new Error("this mesh requires a key; pass the user's private key as the option key")
     },
     knownKeys: () => known,
     pin: (user, key) => void known.set(user, key),

@@ -1,11 +1,11 @@
 import type { Key } from '../terminal/key-decoder.ts'
+import { computeLayout } from './layout.ts'
 import { SORT_KEYS, type TopModel } from './model.ts'
-import { computeLayout } from './views/layout.ts'
 
-/** What a key asks of the program; undefined: to show what has changed. */
+/** What the program has to do after a key; undefined: draw the changed model. */
 export type TopRequest = 'quit' | 'redraw' | 'suspend' | undefined
 
-/** Every key that the screen knows: a letter of a text, or a key's name. */
+/** Key bindings, by character or by key name. */
 const KEY_BINDINGS: Record<string, (model: TopModel) => TopRequest> = {
   q: () => 'quit',
   'C-c': () => 'quit',
@@ -30,22 +30,23 @@ const KEY_BINDINGS: Record<string, (model: TopModel) => TopRequest> = {
   k: model => scroll(model, -1),
   down: model => scroll(model, 1),
   j: model => scroll(model, 1),
-  pageup: model => scroll(model, -page(model)),
-  pagedown: model => scroll(model, page(model)),
+  pageup: model => scroll(model, -pageRows(model)),
+  pagedown: model => scroll(model, pageRows(model)),
   home: model => scroll(model, Number.NEGATIVE_INFINITY),
   end: model => scroll(model, Number.POSITIVE_INFINITY),
 }
 
+/** Applies a key to the model. */
 export function handleKey(model: TopModel, key: Key): TopRequest {
   if (key.type === 'key') return KEY_BINDINGS[key.name]?.(model)
   if (key.type === 'paste') return undefined
-  // Keys that are typed quickly come as one text.
+  // Keys typed in quick succession arrive as one text.
   let request: TopRequest
   for (const character of key.text) request = KEY_BINDINGS[character]?.(model) ?? request
   return request
 }
 
-function page(model: TopModel): number {
+function pageRows(model: TopModel): number {
   return Math.max(1, computeLayout(model).serverRows - 1)
 }
 

@@ -1,31 +1,32 @@
-/** What one reading after another tells of the mesh. */
+/** The state of the mesh, built from successive cluster status readings. */
 import type { ClusterStatus, LinkStatus, ServerStatus } from '../../src/protocol/status.ts'
-import { type Rates, ratesBetween, Series } from './rates.ts'
+import { type Rates, type ReadonlySeries, ratesBetween, Series } from './rates.ts'
 
-/** A link as both ends tell of it; `half`: only one of them holds it for open. */
+/** The state of a link, from the reports of both ends. `half`: open at one end only. */
 export type LinkState = 'open' | 'half' | 'dialling' | 'waiting' | 'unknown'
 
 export interface Link {
   state: LinkState
-  /** Round trip, ms; only of an open link. */
+  /** Round trip of an open link, ms. */
   rtt: number | undefined
+  /** Messages held for the peer. */
   held: number
 }
 
-/** One server, over all readings so far. */
+/** One server, over all readings. */
 export class MonitoredServer {
   readonly id: string
   url: string | undefined
-  /** Absent while it does not answer. */
+  /** Undefined while the server does not answer. */
   status: ServerStatus | undefined
   links: ReadonlyMap<string, LinkStatus> = new Map()
-  /** When it answered last. */
+  /** Time of the last answer, ms. */
   answeredAt: number | undefined
-  /** Absent until two readings of one life of it are there. */
+  /** Undefined until there are two readings of the same incarnation. */
   rates: Rates | undefined
-  /** Messages a second that came to it, from clients and from peers. */
+  /** Messages per second received from clients and peers, one value per reading. */
   readonly history = new Series()
-  #last: ServerStatus | undefined
+  #lastStatus: ServerStatus | undefined
 
   constructor(id: string) {
     this.id = id
@@ -36,20 +37,20 @@ export class MonitoredServer {
     this.links = new Map(status?.links.map(link => [link.peer, link]))
     if (status === undefined) this.rates = undefined
     else {
-      const rates = this.#last === undefined ? undefined : ratesBetween(this.#last, status)
+      const rates = this.#lastStatus === undefined ? undefined : ratesBetween(this.#lastStatus, status)
       if (rates !== 'same') this.rates = rates
-      this.#last = status
+      this.#lastStatus = status
       this.answeredAt = now
     }
     this.history.push(this.rate)
   }
 
-  /** Messages a second that come to it. */
+  /** Messages per second received from clients and peers. */
   get rate(): number | undefined {
     return this.rates === undefined ? undefined : this.rates.accepted + this.rates.forwarded
   }
 
-  /** The slowest round trip of its open links, ms. */
+  /** The slowest round trip of the server's open links, ms. */
   get worstRtt(): number | undefined {
     let worst: number | undefined
     for (const { outbound, rtt } of this.links.values()) {
@@ -58,11 +59,16 @@ export class MonitoredServer {
     return worst
   }
 
+  /** Messages held for all peers. */
   get held(): number {
     let held = 0
     for (const link of this.links.values()) held += link.held
     return held
   }
+}
+
+export type ReadonlyServer = Readonly<Omit<MonitoredServer, 'update' | 'history'>> & {
+  readonly history: ReadonlySeries
 }
 
 /** Sums over the servers that answer. */
@@ -71,18 +77,21 @@ export interface Totals {
   connections: number
   slow: number
   held: number
-  /** Links that are open, of all that there should be. */
+  /** Open links. */
   open: number
+  /** Links of a complete full mesh. */
   links: number
   refused: number
 }
 
 export class Mesh {
-  /** Which server was asked last, and when. */
+  /** Id of the server that gave the last reading. */
   askedServer: string | undefined
+  /** Time of the last reading, ms. */
   updatedAt: number | undefined
-  /** Messages a second, each counted once; and handed to connections. */
+  /** Messages per second accepted from clients in the whole mesh. */
   readonly accepted = new Series()
+  /** Messages per second sent to connections in the whole mesh. */
   readonly delivered = new Series()
   #servers = new Map<string, MonitoredServer>()
 
@@ -90,6 +99,7 @@ export class Mesh {
     return this.#servers
   }
 
+  /** @param now time of the reading, ms */
   update(clusterStatus: ClusterStatus, now: number): void {
     const servers = new Map<string, MonitoredServer>()
     for (const { id, url, status } of clusterStatus.servers) {
@@ -106,7 +116,7 @@ export class Mesh {
     this.delivered.push(this.#sum('delivered'))
   }
 
-  /** There was no reading when one was due. */
+  /** Records a missed reading in all series. */
   recordGap(): void {
     if (this.updatedAt === undefined) return
     this.accepted.push(undefined)
@@ -120,7 +130,7 @@ export class Mesh {
     return sum
   }
 
-  /** The link that one server dials to another, by what both say; where one is silent, by what the other says. */
+  /** The link that `from` dials to `to`, from the reports of both ends, or of one if the other does not answer. */
   link(from: string, to: string): Link {
     const dialler = this.#servers.get(from)?.links.get(to)
     const acceptor = this.#servers.get(to)?.links.get(from)
@@ -128,19 +138,19 @@ export class Mesh {
     return { state, rtt: state === 'open' ? dialler?.rtt : undefined, held: dialler?.held ?? 0 }
   }
 
-  /** To whom a server has no open link. */
+  /** Ids of servers to which `from` has no open link. */
   unreachablePeers(from: string): string[] {
     return [...this.#servers.keys()].filter(to => to !== from && this.link(from, to).state !== 'open')
   }
 
-  /** How many of its links are open. */
+  /** Number of open links dialled by a server. */
   openLinkCount(from: string): number {
     let open = 0
     for (const to of this.#servers.keys()) if (to !== from && this.link(from, to).state === 'open') open++
     return open
   }
 
-  /** Users online, as the server that was asked sees it. */
+  /** Users online, according to the server that gave the last reading. */
   get online(): number | undefined {
     const asked = this.askedServer === undefined ? undefined : this.#servers.get(this.askedServer)
     return asked?.status?.online
@@ -156,7 +166,7 @@ export class Mesh {
       totals.connections += status.connections
       totals.slow += status.slow
       totals.held += held
-      // Both links of a pair where this one can tell: a silent server's are told by its peers.
+      // Also count the links of a peer that does not answer, from this end's report.
       for (const peer of links.keys()) {
         const other = this.#servers.get(peer)
         if (other === undefined || peer === id) continue
@@ -166,6 +176,14 @@ export class Mesh {
     }
     return totals
   }
+}
+
+export type ReadonlyMesh = Readonly<
+  Pick<Mesh, 'askedServer' | 'updatedAt' | 'link' | 'unreachablePeers' | 'openLinkCount' | 'online' | 'totals'>
+> & {
+  readonly servers: ReadonlyMap<string, ReadonlyServer>
+  readonly accepted: ReadonlySeries
+  readonly delivered: ReadonlySeries
 }
 
 function linkState(outbound: LinkStatus['outbound'] | undefined, inbound: boolean | undefined): LinkState {

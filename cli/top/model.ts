@@ -1,14 +1,14 @@
-/** What `top` shows, and what hands do to it. */
-import { Mesh, type MonitoredServer } from './mesh.ts'
+/** The state of the `top` screen. It changes only in its own methods and in handle-key.ts. */
+import { Mesh, type MonitoredServer, type ReadonlyMesh, type ReadonlyServer } from './mesh.ts'
 import type { PollEvent } from './poller.ts'
 
 export const SORT_KEYS = ['id', 'users', 'rate', 'rtt'] as const
 export type SortKey = (typeof SORT_KEYS)[number]
 
-/** From where the readings come. */
+/** The server that gives the readings. */
 export type Source =
   | { phase: 'connecting' | 'live'; url: string }
-  /** It gives none, and says why; or went away. */
+  /** `refused`: the server rejected the request. `lost`: the connection failed. */
   | { phase: 'refused' | 'lost'; url: string; reason: string }
 
 const byId = new Intl.Collator('en', { numeric: true })
@@ -21,10 +21,20 @@ export class TopModel {
   sortKey: SortKey = 'id'
   isPaused = false
   isHelpOpen = false
-  /** The first server that is shown, where they do not all fit. */
+  /** Index of the first server shown. */
   scrollOffset = 0
 
-  /** Takes what the survey told; while paused, readings go by. */
+  resize(columns: number, rows: number): void {
+    this.columns = Math.max(1, columns)
+    this.rows = Math.max(1, rows)
+  }
+
+  /** Records that no reading came in time. */
+  recordGap(): void {
+    if (!this.isPaused) this.mesh.recordGap()
+  }
+
+  /** Handles an event of the poller. While paused, readings are dropped. */
   handleEvent(event: PollEvent, now: number): void {
     switch (event.type) {
       case 'connecting':
@@ -42,12 +52,20 @@ export class TopModel {
     }
   }
 
-  /** The servers in the order in which they are shown: those that give no number last. */
+  /** The servers in display order; servers without a value for the sort key come last. */
   sortedServers(): MonitoredServer[] {
     const servers = [...this.mesh.servers.values()]
     const rank = RANKS[this.sortKey]
     return servers.sort((a, b) => rank(b) - rank(a) || byId.compare(a.id, b.id))
   }
+}
+
+/** The model as views see it: the compiler rejects a view that changes it. */
+export type ReadonlyTopModel = Readonly<
+  Omit<TopModel, 'mesh' | 'handleEvent' | 'resize' | 'recordGap' | 'sortedServers'>
+> & {
+  readonly mesh: ReadonlyMesh
+  sortedServers(): readonly ReadonlyServer[]
 }
 
 const RANKS: Record<SortKey, (server: MonitoredServer) => number> = {

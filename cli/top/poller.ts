@@ -1,18 +1,18 @@
-/** Asks the mesh what it tells of itself, of one server at a time, without being online itself. */
+/** Requests the cluster status from one server at a time, without going online as a user. */
 import { io, type Socket } from 'socket.io-client'
 import * as z from 'zod'
 import { Backoff } from '../../src/common/backoff.ts'
 import { type Refusal, refusalSchema } from '../../src/protocol/messages.ts'
 import { type ClusterStatus, clusterStatusSchema } from '../../src/protocol/status.ts'
 
-/** How long a server may take to accept a connection, and to answer, ms. */
+/** How long to wait for a connection, and for an answer, ms. */
 const ANSWER_TIMEOUT_MS = 3_000
-/** From one question to the next, ms: a server answers one a second, and the way there is not always equally long. */
+/** Time between requests, ms. A server answers one request per second; the rest allows for network jitter. */
 const POLL_INTERVAL_MS = 1_050
-/** Longest that a server which asks for patience is given it, ms. */
+/** Upper limit of the `retryAfter` of a server, ms. */
 const MAX_RETRY_AFTER_MS = 60_000
 
-const CONNECTION_ENDED = 'the connection ended'
+const CONNECTION_ENDED = 'connection closed'
 
 const answerSchema = z.union([clusterStatusSchema, refusalSchema])
 
@@ -22,7 +22,7 @@ export type PollEvent =
   | { type: 'refused'; url: string; refusal: Refusal }
   | { type: 'lost'; url: string; reason: string }
 
-/** One answer, or why there is none. */
+/** Requests one reading. Resolves with a string if there is no valid answer: the reason. */
 export async function pollOnce(url: string, ca: string | undefined): Promise<ClusterStatus | Refusal | string> {
   const socket = dial(url, ca)
   const answer = (await waitForConnect(socket)) ?? (await requestStatus(socket))
@@ -31,8 +31,8 @@ export async function pollOnce(url: string, ca: string | undefined): Promise<Clu
 }
 
 /**
- * Asks once a second, for good. When its server is gone, or does not answer, it goes on with the next: of those given,
- * and of those that the mesh told of.
+ * Polls once per second, forever. If a server fails, continues with the next one: first of the given URLs, then of those
+ * that the readings list.
  */
 export async function pollMesh(
   servers: readonly string[],
@@ -42,13 +42,13 @@ export async function pollMesh(
   const backoff = new Backoff(Math.random)
   let urls = [...servers]
   let next = 0
-  /** Servers tried since the last reading. */
+  /** Servers that failed since the last reading. */
   let failures = 0
   for (;;) {
     const url = urls[next % urls.length] ?? ''
     onEvent({ type: 'connecting', url })
     let end = await pollServer(url, ca, handleEvent)
-    // Whoever is no user is shown out after a while: that is not the end of the server.
+    // A server closes connections that do not identify after a while: connect to the same server again.
     while (end.hadReading && end.reason === CONNECTION_ENDED) end = await pollServer(url, ca, handleEvent)
     if (end.reason !== undefined) onEvent({ type: 'lost', url, reason: end.reason })
     failures++
@@ -66,13 +66,13 @@ export async function pollMesh(
   }
 }
 
-/** How it came to an end with one server; without a reason it has refused, which was told. */
+/** Why polling a server ended; no reason: the server rejected the request, which was reported as an event. */
 interface PollEnd {
   hadReading: boolean
   reason?: string
 }
 
-/** Asks one server until it is gone. */
+/** Polls one server until it fails or rejects the request. */
 async function pollServer(url: string, ca: string | undefined, onEvent: (event: PollEvent) => void): Promise<PollEnd> {
   const socket = dial(url, ca)
   let hadReading = false
@@ -91,7 +91,7 @@ async function pollServer(url: string, ca: string | undefined, onEvent: (event: 
         onEvent({ type: 'reading', url, clusterStatus: answer })
       } else {
         const { retryAfter } = answer
-        // A question that came a little too soon is asked again, and nobody is to hear of it.
+        // Retry a request that came slightly too early, without reporting it.
         const isEarly = retryAfter !== undefined && retryAfter <= POLL_INTERVAL_MS && ++refusals === 1
         if (!isEarly) onEvent({ type: 'refused', url, refusal: answer })
         if (retryAfter === undefined) return { hadReading }
@@ -115,10 +115,10 @@ function dial(url: string, ca: string | undefined): Socket {
   })
 }
 
-/** Waits until the connection is open; answers with why it cannot be. */
+/** Waits until the socket is connected. Resolves with the reason if it cannot be. */
 function waitForConnect(socket: Socket): Promise<string | undefined> {
   return new Promise(resolve => {
-    // There are servers that take a connection and then say nothing.
+    // A server may accept the connection and then stay silent.
     const timer = setTimeout(() => resolve('no answer'), ANSWER_TIMEOUT_MS)
     const end = (reason?: string) => {
       clearTimeout(timer)
@@ -129,7 +129,7 @@ function waitForConnect(socket: Socket): Promise<string | undefined> {
   })
 }
 
-/** The answer, or why there is none that can be read. */
+/** Requests the cluster status. Resolves with a string if there is no valid answer: the reason. */
 async function requestStatus(socket: Socket): Promise<ClusterStatus | Refusal | string> {
   let payload: unknown
   try {
@@ -138,10 +138,10 @@ async function requestStatus(socket: Socket): Promise<ClusterStatus | Refusal | 
     return socket.connected ? 'no answer' : CONNECTION_ENDED
   }
   const answer = answerSchema.safeParse(payload)
-  return answer.success ? answer.data : 'it does not tell'
+  return answer.success ? answer.data : 'invalid answer'
 }
 
-/** Waits, but not longer than the connection holds, if one is given. */
+/** Waits for a time, or until the socket disconnects. */
 function pause(ms: number, socket?: Socket): Promise<void> {
   return new Promise(resolve => {
     const end = () => {

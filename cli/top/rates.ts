@@ -2,13 +2,13 @@ import type { ServerStatus } from '../../src/protocol/status.ts'
 
 const COUNTERS = ['accepted', 'refused', 'forwarded', 'delivered'] as const
 
-/** Messages a second, of each kind that a server counts. */
+/** Messages per second, by counter of the server. */
 export type Rates = Record<(typeof COUNTERS)[number], number>
 
 /**
- * How fast a server counted from one reading to the next, by its own clock, so that an answer that took its time, or is
- * told twice, shows no false peak. `same`: it has told nothing newer. Undefined: the two are not of one life, or make no
- * sense together.
+ * The rates of a server's counters between two readings. Time is the server's uptime, so that a delayed answer causes no
+ * peak. Returns `same` if both readings are from the same moment, undefined if the server restarted in between or a
+ * counter went backwards.
  */
 export function ratesBetween(before: ServerStatus, after: ServerStatus): Rates | 'same' | undefined {
   if (before.incarnation !== after.incarnation) return undefined
@@ -23,9 +23,9 @@ export function ratesBetween(before: ServerStatus, after: ServerStatus): Rates |
   return rates
 }
 
-/** The last values of something, one a reading; undefined where there was none. */
+/** The latest values of a metric, one per reading; undefined for a gap. */
 export class Series {
-  /** One for each column of a wide screen. */
+  /** Values kept: one per column of a wide screen. */
   static readonly MAX_VALUES = 200
   readonly #values: (number | undefined)[] = []
 
@@ -37,8 +37,10 @@ export class Series {
     return this.#values.at(-1)
   }
 
-  /** The last so many, the newest last. */
+  /** The last `count` values, newest last. */
   tail(count: number): readonly (number | undefined)[] {
     return count <= 0 ? [] : this.#values.slice(-count)
   }
 }
+
+export type ReadonlySeries = Pick<Series, 'last' | 'tail'>

@@ -9,17 +9,17 @@ import { TopModel } from './model.ts'
 import type { PollEvent } from './poller.ts'
 import { renderTop } from './views/render.ts'
 
-/** How often the age of what is shown is told anew, ms, while nothing new comes. */
+/** How often to redraw while there are no readings, to update their age, ms. */
 const STALE_REDRAW_MS = 1_000
 
 export interface TopScreenOptions {
-  /** Without one, no colour. */
+  /** Undefined: no colors. */
   theme: ThemeName | undefined
   guard: TerminalGuard
   quit: () => void
 }
 
-/** Runs the screen on this terminal; answers with where the readings go. */
+/** Runs the screen on this terminal. Returns the handler for the poller's events. */
 export function runTopScreen({ theme, guard, quit }: TopScreenOptions): (event: PollEvent) => void {
   const { stdout } = process
   const model = new TopModel()
@@ -32,19 +32,18 @@ export function runTopScreen({ theme, guard, quit }: TopScreenOptions): (event: 
     const frame = renderTop(model, performance.now())
       .map(row => rowToAnsi(row, theme))
       .join('\n')
-    // The output writes the rows that have changed, and no other.
+    // The output writes only the changed rows.
     if (frame !== lastFrame) output.write(frame)
     lastFrame = frame
     if (model.source?.phase !== 'live') {
       staleTimer = setTimeout(() => {
-        if (!model.isPaused) model.mesh.recordGap()
+        model.recordGap()
         draw()
       }, STALE_REDRAW_MS)
     }
   }
   const redraw = () => {
-    model.columns = Math.max(1, stdout.columns || 80)
-    model.rows = Math.max(1, stdout.rows || 24)
+    model.resize(stdout.columns || 80, stdout.rows || 24)
     output.repaint(model.columns, model.rows)
     lastFrame = undefined
     draw()

@@ -1,6 +1,7 @@
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { resolveServers, type ServerArguments } from '../options.ts'
+import { START_SERVER_HINT } from '../session/go-online.ts'
 import { SettingsFile } from '../settings.ts'
 import { TerminalGuard } from '../terminal/guard.ts'
 import { pollMesh, pollOnce } from './poller.ts'
@@ -11,32 +12,32 @@ export interface TopArguments extends ServerArguments {
   color: boolean
 }
 
-/** Shows the mesh on the whole screen until the user leaves, or prints one reading. Ends the process. */
+/** Shows the mesh full screen until the user quits, or prints one reading as JSON. Exits the process. */
 export async function top(args: TopArguments): Promise<void> {
-  const { settings } = new SettingsFile()
-  const { servers, ca } = resolveServers(args, new SettingsFile())
+  const settingsFile = new SettingsFile()
+  const { servers, ca } = resolveServers(args, settingsFile)
   if (args.json) return printReading(servers, ca)
   if (!process.stdin.isTTY || !process.stdout.isTTY || process.env.TERM === 'dumb') {
-    fail(EXIT.usage, 'top draws on a terminal that can be drawn on; for one reading as JSON: mesh-chat top --json')
+    fail(EXIT.usage, 'top needs a terminal with cursor control; for one reading as JSON use: mesh-chat top --json')
   }
   const guard = new TerminalGuard('screen', () => {})
   const colors = args.color && !process.env.NO_COLOR
-  const theme = colors ? settings.preferences.theme : undefined
+  const theme = colors ? settingsFile.settings.preferences.theme : undefined
   const quit = () => {
     guard.leave()
     process.exit(0)
   }
-  const show = runTopScreen({ theme, guard, quit })
-  /** Why there is no reading yet, of each server that was tried. */
+  const handleEvent = runTopScreen({ theme, guard, quit })
+  /** Failures before the first reading: one reason per server. */
   const reasons: string[] = []
   let refused = false
   let wasLive = false
   await pollMesh(servers, ca, event => {
     if (event.type === 'reading') wasLive = true
-    show(event)
+    handleEvent(event)
     if (wasLive) return
     if (event.type === 'lost') reasons.push(`${event.url}: ${event.reason}`)
-    // One that asks for patience is waited for.
+    // The poller retries a server that gives a `retryAfter`.
     if (event.type === 'refused' && event.refusal.retryAfter === undefined) {
       refused = true
       reasons.push(refusalText(event.url, event.refusal.message))
@@ -47,7 +48,7 @@ export async function top(args: TopArguments): Promise<void> {
   })
 }
 
-/** Prints one reading as JSON, of the first server that gives one. */
+/** Prints one reading as JSON, from the first server that gives one. */
 async function printReading(servers: readonly string[], ca: string | undefined): Promise<void> {
   const reasons: string[] = []
   let refused = false
@@ -66,11 +67,11 @@ async function printReading(servers: readonly string[], ca: string | undefined):
 }
 
 function refusalText(url: string, message: string): string {
-  return `${url} refuses: ${message}`
+  return `${url} rejected the request: ${message}`
 }
 
 function failUnavailable(reasons: readonly string[], refused: boolean): never {
   const why = sanitizeLine(reasons.join('; '))
   if (refused) fail(EXIT.general, why)
-  fail(EXIT.unavailable, `no server answers (${why}); start one with: mesh-chatd --id server-1`)
+  fail(EXIT.unavailable, `no server answers (${why}); ${START_SERVER_HINT}`)
 }

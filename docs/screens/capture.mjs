@@ -1,20 +1,45 @@
 #!/usr/bin/env node
 /**
- * Makes the pictures of the README: runs the lab in tmux, lets Anna and Billy chat, and draws what stands on the
- * terminal as SVG. Run by hand, after a build: node docs/screens/capture.mjs
+ * Draws the picture of the README: starts the lab in tmux, lets Anna and Billy chat, and writes the terminal as
+ * docs/screens/lab.svg. With Chromium installed, also writes lab.png.
+ *
+ * Usage, after a build: node docs/screens/capture.mjs
  */
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import width from 'string-width'
 
 const SOCKET = `mesh-chat-capture-${process.pid}`
-const COLUMNS = 150
-const ROWS = 36
-const CELL = { width: 8.4, height: 17 }
-const COLORS = ['#1c1f26', '#e06c75', '#98c379', '#e5c07b', '#61afef', '#c678dd', '#56b6c2', '#c8ccd4']
-const INK = '#c8ccd4'
+const COLUMNS = 142
+const ROWS = 34
+const CELL = { width: 8, height: 18 }
+const BASELINE = 13
+const PADDING = 12
+const FONT =
+  "ui-monospace, 'SF Mono', SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
+const BACKGROUND = '#1c1f26'
+const FOREGROUND = '#c8ccd4'
+const BORDER = '#4b5263'
+/** The colors 0 to 7 of the terminal. */
+const PALETTE = ['#1c1f26', '#e06c75', '#98c379', '#e5c07b', '#61afef', '#c678dd', '#56b6c2', '#c8ccd4']
+const PANES = ['Anna on server-1', 'Anna on server-2', 'Billy on server-3', 'Logs of the servers']
+/** Box drawing characters: the lines from the center of the cell, as left, right, up, down. */
+const BOXES = {
+  '─': 'lr',
+  '│': 'ud',
+  '┌': 'rd',
+  '┐': 'ld',
+  '└': 'ru',
+  '┘': 'lu',
+  '├': 'rud',
+  '┤': 'lud',
+  '┬': 'lrd',
+  '┴': 'lru',
+  '┼': 'lrud',
+}
 
 const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-'))
 const env = { ...process.env, XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder, TMUX: '' }
@@ -25,78 +50,118 @@ const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.
 const config = join(folder, 'config.json')
 writeFileSync(config, JSON.stringify({ servers }))
 try {
-  tmux('-f', '/dev/null', 'new-session', '-d', '-s', 'room', '-x', `${COLUMNS}`, '-y', `${ROWS}`, 'sleep 600')
+  // The first session starts the tmux server with default settings.
+  tmux('-f', '/dev/null', 'new-session', '-d', '-s', 'init', '-x', `${COLUMNS}`, '-y', `${ROWS}`, 'sleep 600')
   execFileSync('node', ['dist/cli/main.js', 'lab', '--detach', '--socket', SOCKET, '--config', config], { env })
   tmux('resize-window', '-t', 'lab', '-x', `${COLUMNS}`, '-y', `${ROWS}`)
-  for (const pane of [0, 1, 2]) await shows(pane, / 2 online/)
-  await say(2, 'Billy', 'Hi Anna, where are you connected?')
-  await say(0, 'Anna', 'on server-1 here, and on server-2 next door')
-  await say(1, 'Anna', 'and here is the other one: both show the same')
-  await say(2, 'Billy', '×2, as the roster says. One message, two confirmations: ✓2')
+  tmux('set-option', '-w', '-t', 'lab', 'pane-border-status', 'top')
+  tmux('select-layout', '-t', 'lab', 'tiled')
+  for (const pane of [0, 1, 2]) await waitFor(pane, / 2 online/)
+  await say(2, 'Billy', 'Hi Anna, is the release out?')
+  await say(0, 'Anna', 'Yes, since ten minutes ago')
+  await say(1, 'Anna', 'Now from my laptop: same thread')
+  await say(2, 'Billy', '✓2: both of your terminals have it')
+  // The confirmations and the logs follow the messages.
   await new Promise(resolve => setTimeout(resolve, 1_000))
-  draw('lab', 'docs/screens/lab.svg')
+  writeSvg('docs/screens/lab.svg')
+  writePng('docs/screens/lab.svg', 'docs/screens/lab.png')
 } finally {
   execFileSync('tmux', ['-L', SOCKET, 'kill-server'])
   rmSync(folder, { recursive: true, force: true })
 }
 
+/** Types a message in a pane, and waits until all clients show it. */
 async function say(pane, user, text) {
   tmux('send-keys', '-t', `lab:0.${pane}`, text, 'Enter')
-  for (const other of [0, 1, 2]) await shows(other, new RegExp(`${user} +${text.slice(0, 12)}`))
+  for (const other of [0, 1, 2]) await waitFor(other, new RegExp(`${user} +${text.slice(0, 12)}`))
 }
 
-/** Waits until a pane shows something. */
-async function shows(pane, pattern) {
+/** Waits until the screen of a pane matches. */
+async function waitFor(pane, pattern) {
   const deadline = Date.now() + 20_000
   while (!pattern.test(tmux('capture-pane', '-p', '-t', `lab:0.${pane}`))) {
-    if (Date.now() > deadline) throw new Error(`pane ${pane} never showed ${pattern}`)
+    if (Date.now() > deadline) throw new Error(`pane ${pane} does not show ${pattern}`)
     await new Promise(resolve => setTimeout(resolve, 100))
   }
 }
 
-/** Draws all panes of a window, with the borders between them. */
-function draw(window, file) {
-  const parts = [`<rect width="100%" height="100%" rx="6" fill="${COLORS[0]}"/>`]
-  const panes = tmux(
-    'list-panes',
-    '-t',
-    window,
-    '-F',
-    '#{pane_index} #{pane_left} #{pane_top} #{pane_width} #{pane_height}',
-  )
-  for (const line of panes.trim().split('\n')) {
-    const [index, left, top, width, height] = line.split(' ').map(Number)
-    tmux('capture-pane', '-e', '-p', '-t', `${window}:0.${index}`)
-      .split('\n')
-      .forEach((text, row) => {
-        for (const run of runs(text)) parts.push(cell(run, left + run.column, top + row))
-      })
-    if (left > 0) parts.push(border(left - 0.5, top, left - 0.5, top + height))
-    if (top > 0) parts.push(border(left, top - 0.5, left + width, top - 0.5))
+function writeSvg(file) {
+  const parts = []
+  const panes = tmux('list-panes', '-t', 'lab', '-F', '#{pane_index} #{pane_left} #{pane_top} #{pane_width}')
+  for (const pane of panes.trim().split('\n')) {
+    const [index, left, top, columns] = pane.split(' ').map(Number)
+    parts.push(...titleBar(PANES[index], left, top - 1, columns))
+    const lines = tmux('capture-pane', '-e', '-p', '-t', `lab:0.${index}`).trimEnd().split('\n')
+    if (left > 0)
+      parts.push(
+        line(
+          (left - 0.5) * CELL.width,
+          top * CELL.height,
+          (left - 0.5) * CELL.width,
+          (top + lines.length) * CELL.height,
+        ),
+      )
+    for (const [row, text] of lines.entries()) {
+      for (const run of runs(text)) parts.push(...drawRun(run, left + run.column, top + row))
+    }
   }
-  const size = `${Math.ceil(COLUMNS * CELL.width) + 16} ${Math.ceil(ROWS * CELL.height) + 16}`
-  const font = 'font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, monospace" font-size="14"'
+  const size = { width: COLUMNS * CELL.width + 2 * PADDING, height: ROWS * CELL.height + 2 * PADDING }
+  const box = `${-PADDING} ${-PADDING} ${size.width} ${size.height}`
+  const root = `xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${size.height}" viewBox="${box}"`
+  const background = `<rect x="${-PADDING}" y="${-PADDING}" width="${size.width}" height="${size.height}" rx="8" fill="${BACKGROUND}"/>`
   writeFileSync(
     file,
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-8 -8 ${size}" ${font} xml:space="preserve">\n<title>mesh-chat: two clients of Anna, one of Billy, and the log of their servers</title>\n${parts.join('\n')}\n</svg>\n`,
+    `${[
+      `<svg ${root} role="img" font-family="${FONT}" font-size="13">`,
+      '<title>mesh-chat: two terminals of Anna and one of Billy, each on another server, show the same thread</title>',
+      background,
+      ...parts,
+      '</svg>',
+    ].join('\n')}\n`,
   )
-  console.log(`${file}: ${readFileSync(file).length} bytes`)
+  console.log(`${file}: ${statSync(file).size} bytes`)
 }
 
-/** Parts of a line in one style, by tmux's SGR sequences. */
+/** Renders the SVG in headless Chromium, to check it and for viewers without SVG. */
+function writePng(svg, png) {
+  const size = `${COLUMNS * CELL.width + 2 * PADDING},${ROWS * CELL.height + 2 * PADDING}`
+  const flags = [
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--hide-scrollbars',
+    '--default-background-color=00000000',
+  ]
+  const { error } = spawnSync('chromium', [...flags, `--window-size=${size}`, `--screenshot=${png}`, svg])
+  console.log(error === undefined ? `${png}: ${statSync(png).size} bytes` : `${png}: not written: ${error.message}`)
+}
+
+function titleBar(title, left, row, columns) {
+  const y = (row + 0.5) * CELL.height
+  const from = left * CELL.width
+  const textFrom = from + 2 * CELL.width
+  const textEnd = textFrom + (title.length + 1) * CELL.width
+  return [
+    line(from, y, textFrom - CELL.width, y),
+    drawText(title, left + 2, row, { color: PALETTE[3], bold: true }),
+    line(textEnd, y, from + columns * CELL.width, y),
+  ]
+}
+
+/** The parts of a line with one style, from tmux's SGR sequences. */
 function* runs(line) {
   let style = {}
   let column = 0
   for (const [, codes, text] of line.matchAll(/(?:\u001b\[([0-9;]*)m)|([^\u001b]+)/g)) {
-    if (text === undefined) for (const code of (codes || '0').split(';').map(Number)) style = styled(style, code)
+    if (text === undefined) for (const code of (codes || '0').split(';').map(Number)) style = applySgr(style, code)
     else {
-      if (text.trim() !== '' || style.inverse) yield { text, column, style }
-      column += [...text].length
+      yield { text, column, style }
+      column += width(text)
     }
   }
 }
 
-function styled(style, code) {
+function applySgr(style, code) {
   if (code === 0) return {}
   if (code === 1) return { ...style, bold: true }
   if (code === 2) return { ...style, dim: true }
@@ -104,25 +169,54 @@ function styled(style, code) {
   if (code === 22) return { ...style, bold: false, dim: false }
   if (code === 27) return { ...style, inverse: false }
   if (code === 39) return { ...style, color: undefined }
-  if (code >= 30 && code <= 37) return { ...style, color: COLORS[code - 30] }
+  if (code >= 30 && code <= 37) return { ...style, color: PALETTE[code - 30] }
   return style
 }
 
-function cell({ text, style }, column, row) {
-  const x = column * CELL.width
-  const y = row * CELL.height
-  const width = [...text].length * CELL.width
-  const fill = style.inverse ? COLORS[0] : (style.color ?? INK)
-  const weight = style.bold ? ' font-weight="bold"' : ''
-  const opacity = style.dim ? ' opacity="0.55"' : ''
-  const back = style.inverse ? `<rect x="${x}" y="${y}" width="${width}" height="${CELL.height}" fill="${INK}"/>` : ''
-  const escaped = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
-  return `${back}<text x="${x}" y="${y + 13}" textLength="${width.toFixed(1)}" fill="${fill}"${weight}${opacity}>${escaped}</text>`
+/**
+ * Draws each word, or words with single spaces between them, as an own text at its column. A text with spaces at its
+ * ends or several inside would be collapsed by some viewers, which then stretch the rest.
+ */
+function* drawRun({ text, style }, column, row) {
+  if (style.inverse) {
+    const [x, y] = [column * CELL.width, row * CELL.height]
+    yield `<rect x="${x}" y="${y}" width="${width(text) * CELL.width}" height="${CELL.height}" fill="${FOREGROUND}"/>`
+  }
+  for (const { 0: part, index } of text.matchAll(/─+|[│┌┐└┘├┤┬┴┼]|[^\s─│┌┐└┘├┤┬┴┼]+(?: [^\s─│┌┐└┘├┤┬┴┼]+)*/g)) {
+    const at = column + width(text.slice(0, index))
+    if (part[0] in BOXES) yield* drawBox(part, at, row, style)
+    else yield drawText(part, at, row, style)
+  }
 }
 
-function border(x1, y1, x2, y2) {
-  const [a, b, c, d] = [x1 * CELL.width, y1 * CELL.height, x2 * CELL.width, y2 * CELL.height].map(n => n.toFixed(1))
-  return `<line x1="${a}" y1="${b}" x2="${c}" y2="${d}" stroke="#4b5263"/>`
+function drawText(text, column, row, style) {
+  const x = column * CELL.width
+  const y = row * CELL.height + BASELINE
+  const fill = style.inverse ? BACKGROUND : (style.color ?? FOREGROUND)
+  const weight = style.bold ? ' font-weight="bold"' : ''
+  const opacity = style.dim ? ' opacity="0.6"' : ''
+  const length = `textLength="${width(text) * CELL.width}" lengthAdjust="spacingAndGlyphs"`
+  const escaped = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+  return `<text x="${x}" y="${y}" ${length} fill="${fill}"${weight}${opacity}>${escaped}</text>`
+}
+
+/** Draws box characters as lines, so that those of adjacent cells connect. */
+function* drawBox(text, column, row, style) {
+  const top = row * CELL.height
+  const middle = top + CELL.height / 2
+  if (text[0] === '─')
+    return yield line(column * CELL.width, middle, (column + text.length) * CELL.width, middle, style)
+  const left = column * CELL.width
+  const center = left + CELL.width / 2
+  const arms = BOXES[text]
+  if (arms.includes('l')) yield line(left, middle, center, middle, style)
+  if (arms.includes('r')) yield line(center, middle, left + CELL.width, middle, style)
+  if (arms.includes('u')) yield line(center, top, center, middle, style)
+  if (arms.includes('d')) yield line(center, middle, center, top + CELL.height, style)
+}
+
+function line(x1, y1, x2, y2, { color = BORDER } = {}) {
+  return `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}" stroke="${color}"/>`
 }
 
 function freePort() {

@@ -1,15 +1,15 @@
 /** The whole screen of `top` as rows: a pure function of the model. */
 import { sanitizeLine } from '../../../src/protocol/text.ts'
 import { type Row, type Segment, truncateRow } from '../../chat/views/row.ts'
-import { SORT_KEYS, type TopModel } from '../model.ts'
+import { computeLayout } from '../layout.ts'
+import { type ReadonlyTopModel, SORT_KEYS } from '../model.ts'
 import { formatCount, formatDuration, formatRate, sparkline, sparklineMax } from './format.ts'
 import { graphRows } from './graph.ts'
-import { computeLayout } from './layout.ts'
 import { matrixRows } from './matrix.ts'
 import { tableRows } from './table.ts'
 
-/** @param now on the clock by which the mesh was told its readings, ms */
-export function renderTop(model: TopModel, now: number): Row[] {
+/** @param now the time, ms, by the same clock as the model's readings */
+export function renderTop(model: ReadonlyTopModel, now: number): Row[] {
   const layout = computeLayout(model)
   const rows: Row[] = [titleRow(model, now)]
   if (layout.summaryRows >= 5) rows.push(totalsRow(model, layout.columns), messagesRow(model, layout.columns), [])
@@ -20,68 +20,67 @@ export function renderTop(model: TopModel, now: number): Row[] {
   const body = Math.max(1, model.rows - layout.footerRows)
   rows.push(...graphRows(model, layout.columns, body - rows.length))
   while (rows.length < body) rows.push([])
-  if (layout.footerRows > 0) rows.push(footRow(model))
+  if (layout.footerRows > 0) rows.push(footerRow(model))
   return rows.map(row => truncateRow(row, layout.columns))
 }
 
-function titleRow(model: TopModel, now: number): Row {
+function titleRow(model: ReadonlyTopModel, now: number): Row {
   const { source, mesh } = model
   const row: Segment[] = [{ text: 'mesh-chat top', bold: true }, { text: '  ' }]
   if (model.isPaused) row.push({ text: 'paused', tone: 'warn', bold: true }, { text: '  ' })
   switch (source?.phase) {
     case undefined:
     case 'connecting':
-      row.push({ text: '◌ ', tone: 'warn' }, { text: `asking ${source?.url ?? ''}…` })
+      row.push({ text: '◌ ', tone: 'warn' }, { text: `connecting to ${source?.url ?? 'a server'}…` })
       break
     case 'live':
       row.push({ text: '● ', tone: 'good' }, { text: `${mesh.askedServer ?? ''} at ${source.url}` })
       break
     case 'refused':
-      row.push(
-        { text: '○ ', tone: 'bad' },
-        { text: `${source.url} refuses: ${sanitizeLine(source.reason)}`, tone: 'bad' },
-      )
-      break
     case 'lost':
-      row.push({ text: '○ ', tone: 'bad' }, { text: `${source.url}: ${sanitizeLine(source.reason)}`, tone: 'bad' })
+      row.push({ text: '○ ', tone: 'bad' }, { text: source.url, tone: 'bad' })
   }
-  // What is shown is old then.
   if (source?.phase !== 'live' && mesh.updatedAt !== undefined) {
-    row.push({ text: `  as it was ${formatDuration(now - mesh.updatedAt)} ago`, tone: 'warn' })
+    row.push({ text: `  data ${formatDuration(now - mesh.updatedAt)} old`, tone: 'warn' })
+  }
+  // The reason comes last: it may be longer than the row.
+  if (source?.phase === 'refused' || source?.phase === 'lost') {
+    const reason = sanitizeLine(source.reason)
+    row.push({ text: source.phase === 'refused' ? `  rejected: ${reason}` : `  ${reason}`, tone: 'bad' })
   }
   return row
 }
 
-function totalsRow(model: TopModel, columns: number): Row {
+function totalsRow(model: ReadonlyTopModel, columns: number): Row {
   const { mesh } = model
   if (mesh.updatedAt === undefined) return []
   const totals = mesh.totals()
   const size = mesh.servers.size
-  const whole = (part: number, all: number): Pick<Segment, 'tone'> => ({ tone: part < all ? 'bad' : 'good' })
-  const above = (value: number): Pick<Segment, 'tone'> => (value > 0 ? { tone: 'warn' } : {})
+  const badUnlessAll = (part: number, all: number): Pick<Segment, 'tone'> => ({ tone: part < all ? 'bad' : 'good' })
+  const warnUnlessZero = (value: number): Pick<Segment, 'tone'> => (value > 0 ? { tone: 'warn' } : {})
   const parts: [string, string, Pick<Segment, 'tone'>?][] = [
-    ['servers', `${totals.answering}/${size}`, whole(totals.answering, size)],
-    ['links', `${formatCount(totals.open)}/${formatCount(totals.links)}`, whole(totals.open, totals.links)],
+    ['servers', `${totals.answering}/${size}`, badUnlessAll(totals.answering, size)],
+    ['links', `${formatCount(totals.open)}/${formatCount(totals.links)}`, badUnlessAll(totals.open, totals.links)],
     ['online', mesh.online === undefined ? '-' : formatCount(mesh.online)],
     ['connections', formatCount(totals.connections)],
-    ['slow', formatCount(totals.slow), above(totals.slow)],
+    ['slow', formatCount(totals.slow), warnUnlessZero(totals.slow)],
     ['held', formatCount(totals.held)],
-    ['refused/s', formatRate(totals.refused), above(totals.refused)],
+    ['refused/s', formatRate(totals.refused), warnUnlessZero(totals.refused)],
   ]
   const row: Segment[] = []
   let used = 0
   for (const [label, value, style = {}] of parts) {
     const gap = row.length === 0 ? '' : '  '
     used += gap.length + label.length + 1 + value.length
-    // Half a number would be a wrong one.
+    // Omit a value that does not fit: a truncated number would be wrong.
     if (used > columns) break
     row.push({ text: `${gap}${label} `, dim: true }, { text: value, bold: true, ...style })
   }
   return row
 }
 
-/** Messages a second in the whole mesh, and what was handed to connections. */
-function messagesRow(model: TopModel, columns: number): Row {
+/** Messages per second in the whole mesh: accepted from clients, and sent to connections. */
+function messagesRow(model: ReadonlyTopModel, columns: number): Row {
   const { mesh } = model
   if (mesh.updatedAt === undefined) return []
   const both = columns >= 50
@@ -101,13 +100,13 @@ function messagesRow(model: TopModel, columns: number): Row {
   })
 }
 
-function footRow(model: TopModel): Row {
-  if (!model.isHelpOpen) return [{ text: `? keys  q leaves  sorted by ${model.sortKey}`, dim: true }]
+function footerRow(model: ReadonlyTopModel): Row {
+  if (!model.isHelpOpen) return [{ text: `? help  q quit  sorted by ${model.sortKey}`, dim: true }]
   const keys: [string, string][] = [
-    ['q', 'leave'],
+    ['q', 'quit'],
     ['s', `sort: ${SORT_KEYS.join(', ')}`],
     ['↑↓ jk PgUp PgDn', 'scroll'],
-    ['space', model.isPaused ? 'go on' : 'pause'],
+    ['space', model.isPaused ? 'resume' : 'pause'],
   ]
   return keys.flatMap(([key, help]): Segment[] => [{ text: `${key} `, tone: 'accent' }, { text: `${help}  ` }])
 }

@@ -1,21 +1,20 @@
-/** The servers, one a row. */
+/** The table of servers, one row each. */
 import type { Tone } from '../../chat/model/theme.ts'
 import { type Row, type Segment, truncateRow } from '../../chat/views/row.ts'
 import { fitToColumns } from '../../terminal/width.ts'
-import type { Mesh, MonitoredServer } from '../mesh.ts'
-import type { SortKey, TopModel } from '../model.ts'
+import type { TopLayout } from '../layout.ts'
+import type { ReadonlyMesh, ReadonlyServer } from '../mesh.ts'
+import type { ReadonlyTopModel, SortKey } from '../model.ts'
 import { formatCount, formatDuration, formatMs, formatRate, sparkline, sparklineMax } from './format.ts'
-import type { TopLayout } from './layout.ts'
 
 interface Column {
   title: string
   wide: number
-  text: (server: MonitoredServer, mesh: Mesh) => string
-  tone?: (server: MonitoredServer, mesh: Mesh) => Tone | undefined
+  text: (server: ReadonlyServer, mesh: ReadonlyMesh) => string
+  tone?: (server: ReadonlyServer, mesh: ReadonlyMesh) => Tone | undefined
   sortKey?: SortKey
-  /** Those of the lowest rank are left out first where there is no room for all. */
+  /** Columns with the lowest rank are omitted first on a narrow screen. */
   rank: number
-  /** Stands behind the sparkline. */
   isAfterSparkline?: true
 }
 
@@ -28,8 +27,8 @@ const COLUMNS: readonly Column[] = [
   { title: 'out/s', wide: 7, rank: 3, text: ({ rates }) => formatRate(rates?.delivered) },
   { title: 'msg/s', wide: 7, rank: 8, sortKey: 'rate', text: server => formatRate(server.rate) },
   {
-    title: 'refd/s',
-    wide: 8,
+    title: 'refused/s',
+    wide: 11,
     rank: 1,
     isAfterSparkline: true,
     text: ({ rates }) => formatRate(rates?.refused),
@@ -63,53 +62,57 @@ const COLUMNS: readonly Column[] = [
   { title: 'up', wide: 7, rank: 4, isAfterSparkline: true, text: ({ status }) => formatDuration(status?.uptime ?? 0) },
 ]
 
-/** Columns of a sparkline: at least, so many before what few look for has room, at most. And of the names of those whom a server does not reach. */
+/** Width of a sparkline, columns; rarely needed table columns are shown only if it keeps the preferred width. */
 const SPARKLINE_COLUMNS = { min: 8, preferred: 20, max: 60 }
-/** Ranks up to this are of what few look for. */
+/** Table columns up to this rank are rarely needed. */
 const MAX_RARE_RANK = 1
+/** Least width for the names of unreachable peers, columns, and least width of the table to show them. */
 const MIN_UNREACHABLE_COLUMNS = 16
-/** Columns beside the ids without which there is no room for those names. */
 const MIN_ROOM_FOR_UNREACHABLE = 48
 
 interface Widths {
   columns: readonly Column[]
-  spark: number
-  tail: number
+  sparkline: number
+  /** Width of the names of unreachable peers; 0 if they are not shown. */
+  unreachable: number
 }
 
-/** The row of heads, and so many rows of servers as the layout has room for. */
-export function tableRows(model: TopModel, layout: TopLayout, now: number): { head: Row; rows: Row[] } {
+/** The header row, and the rows of the servers that the layout has room for. */
+export function tableRows(model: ReadonlyTopModel, layout: TopLayout, now: number): { head: Row; rows: Row[] } {
   const widths = fitColumns(layout, model.mesh.servers.size)
   const servers = model.sortedServers()
   const scrollOffset = Math.max(0, Math.min(model.scrollOffset, servers.length - layout.serverRows))
   const shown = servers.slice(scrollOffset, scrollOffset + layout.serverRows)
-  const max = sparklineMax(shown.map(({ history }) => history.tail(widths.spark)))
+  const max = sparklineMax(shown.map(({ history }) => history.tail(widths.sparkline)))
   const rows = shown.map(server => truncateRow(serverRow(model, server, layout, widths, max, now), layout.columns))
   const range =
     servers.length > layout.serverRows
       ? `${scrollOffset + 1}-${scrollOffset + shown.length}/${servers.length}`
       : 'server'
-  return { head: truncateRow(headRow(model, layout, widths, range), layout.columns), rows }
+  return { head: truncateRow(headerRow(model, layout, widths, range), layout.columns), rows }
 }
 
-/** Leaves out columns until a sparkline fits, and with it the names of the unreached where no matrix tells them. */
+/** Omits table columns until a sparkline fits and, if there is no matrix, the names of unreachable peers. */
 function fitColumns(layout: TopLayout, size: number): Widths {
   const room = layout.columns - 2 - layout.idColumns
-  const tail = layout.matrix === undefined && size > 1 && room >= MIN_ROOM_FOR_UNREACHABLE ? MIN_UNREACHABLE_COLUMNS : 0
+  const hasUnreachable = layout.matrix === undefined && size > 1 && room >= MIN_ROOM_FOR_UNREACHABLE
+  const minUnreachable = hasUnreachable ? MIN_UNREACHABLE_COLUMNS : 0
   let columns = COLUMNS
   const used = () => columns.reduce((sum, { wide }) => sum + wide, 0)
   while (columns.length > 0) {
     const lowest = Math.min(...columns.map(({ rank }) => rank))
-    if (used() + 2 + (lowest <= MAX_RARE_RANK ? SPARKLINE_COLUMNS.preferred : SPARKLINE_COLUMNS.min) + tail <= room)
-      break
+    const minSparkline = lowest <= MAX_RARE_RANK ? SPARKLINE_COLUMNS.preferred : SPARKLINE_COLUMNS.min
+    if (used() + 2 + minSparkline + minUnreachable <= room) break
     columns = columns.filter(({ rank }) => rank > lowest)
   }
   const left = Math.max(0, room - used() - 2)
-  const spark = Math.min(SPARKLINE_COLUMNS.max, tail > 0 ? Math.max(SPARKLINE_COLUMNS.min, left >> 1) : left)
-  return { columns, spark, tail: tail > 0 ? Math.max(0, left - spark - 2) : 0 }
+  const sparklineRoom = hasUnreachable ? Math.max(SPARKLINE_COLUMNS.min, left >> 1) : left
+  const sparkline = Math.min(SPARKLINE_COLUMNS.max, sparklineRoom)
+  return { columns, sparkline, unreachable: hasUnreachable ? Math.max(0, left - sparkline - 2) : 0 }
 }
 
-function headRow(model: TopModel, layout: TopLayout, { columns, spark, tail }: Widths, range: string): Row {
+function headerRow(model: ReadonlyTopModel, layout: TopLayout, widths: Widths, range: string): Row {
+  const { columns } = widths
   const title = ({ title, wide, sortKey }: Column): Segment =>
     sortKey === model.sortKey
       ? { text: title.padStart(wide), tone: 'accent', bold: true }
@@ -117,16 +120,16 @@ function headRow(model: TopModel, layout: TopLayout, { columns, spark, tail }: W
   const ids = fitToColumns(range, layout.idColumns + 2)
   return [
     model.sortKey === 'id' ? { text: ids, tone: 'accent', bold: true } : { text: ids, dim: true },
-    ...columns.filter(({ isAfterSparkline: behind }) => !behind).map(title),
-    { text: ' '.repeat(spark + 2) },
-    ...columns.filter(({ isAfterSparkline: behind }) => behind).map(title),
-    ...(tail > 0 ? [{ text: '  unreached', dim: true } as const] : []),
+    ...columns.filter(({ isAfterSparkline }) => !isAfterSparkline).map(title),
+    { text: ' '.repeat(widths.sparkline + 2) },
+    ...columns.filter(({ isAfterSparkline }) => isAfterSparkline).map(title),
+    ...(widths.unreachable > 0 ? [{ text: '  unreachable', dim: true } as const] : []),
   ]
 }
 
 function serverRow(
-  model: TopModel,
-  server: MonitoredServer,
+  model: ReadonlyTopModel,
+  server: ReadonlyServer,
   layout: TopLayout,
   widths: Widths,
   max: number,
@@ -140,7 +143,7 @@ function serverRow(
     return [
       { text: '✗ ', tone: 'bad' },
       id,
-      { text: `  does not answer${since}${reachText(mesh, server.id)}`, tone: 'bad' },
+      { text: `  no answer${since}${reachableText(mesh, server.id)}`, tone: 'bad' },
     ]
   }
   const cell = ({ text, wide, tone: toneOf }: Column): Segment => {
@@ -148,28 +151,28 @@ function serverRow(
     const padded = text(server, mesh).padStart(wide)
     return tone === undefined ? { text: padded } : { text: padded, tone }
   }
-  const { columns, spark, tail } = widths
+  const { columns, sparkline: sparklineColumns, unreachable } = widths
   return [
     status.draining ? { text: '◌ ', tone: 'warn' } : { text: '● ', tone: 'good' },
     id,
-    ...columns.filter(({ isAfterSparkline: behind }) => !behind).map(cell),
+    ...columns.filter(({ isAfterSparkline }) => !isAfterSparkline).map(cell),
     status.draining
-      ? { text: `  ${fitToColumns('shuts down', spark)}`, tone: 'warn' }
-      : { text: `  ${sparkline(server.history.tail(spark), spark, max)}`, tone: 'accent' },
-    ...columns.filter(({ isAfterSparkline: behind }) => behind).map(cell),
-    ...(tail > 0 ? [{ text: `  ${unreachableText(mesh, server.id, tail)}`, tone: 'bad' } as const] : []),
+      ? { text: `  ${fitToColumns('draining', sparklineColumns)}`, tone: 'warn' }
+      : { text: `  ${sparkline(server.history.tail(sparklineColumns), sparklineColumns, max)}`, tone: 'accent' },
+    ...columns.filter(({ isAfterSparkline }) => isAfterSparkline).map(cell),
+    ...(unreachable > 0 ? [{ text: `  ${unreachableText(mesh, server.id, unreachable)}`, tone: 'bad' } as const] : []),
   ]
 }
 
-/** How many hold a link to a server that says nothing itself. */
-function reachText(mesh: Mesh, id: string): string {
+/** How many peers report an open link to a server that does not answer. */
+function reachableText(mesh: ReadonlyMesh, id: string): string {
   const others = [...mesh.servers.keys()].filter(from => from !== id)
-  const reach = others.filter(from => mesh.link(from, id).state === 'open')
-  return others.length === 0 ? '' : `; ${reach.length}/${others.length} reach it`
+  const reachable = others.filter(from => mesh.link(from, id).state === 'open')
+  return others.length === 0 ? '' : `; reachable from ${reachable.length}/${others.length}`
 }
 
-/** As many names as there is room for, and how many more there are. */
-function unreachableText(mesh: Mesh, id: string, columns: number): string {
+/** The names of unreachable peers that fit, and the number of the others. */
+function unreachableText(mesh: ReadonlyMesh, id: string, columns: number): string {
   const names = mesh.unreachablePeers(id)
   let text = ''
   for (const [at, name] of names.entries()) {

@@ -1,4 +1,4 @@
-/** The client for scripts: real servers, real processes, exit codes, JSON lines. */
+/** Commands for scripts, as real processes against real servers: exit codes, output, JSON lines. */
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,12 +20,12 @@ afterAll(() => {
   mesh.stop()
 })
 
-/** An environment in which nothing is known of earlier runs. */
+/** An environment with empty state and config folders. */
 function env(home = join(mesh.folder, `home-${++homes}`)): NodeJS.ProcessEnv {
   return { ...process.env, XDG_STATE_HOME: home, XDG_CONFIG_HOME: home }
 }
 
-/** Runs the client to its end. */
+/** Runs the client until it exits. */
 function run(args: string[], { input = '', home }: { input?: string; home?: string } = {}) {
   return new Promise<{ status: number | null; stdout: string; stderr: string }>(resolve => {
     const child = spawn(process.execPath, ['dist/cli/main.js', ...args], { env: env(home) })
@@ -45,7 +45,7 @@ const at = (n: number) => ['--port', `${mesh.ports[n - 1]}`]
 const start = (...args: string[]) => new Program('cli', args, env())
 
 describe('send', () => {
-  test('exits 0 when a client of the recipient has it, 3 when nobody came, 1 when refused', async () => {
+  test('exits with 0 after delivery, 3 if the recipient stays offline, 1 if the message is rejected', async () => {
     const tail = start('tail', '--user', 'Anna', ...at(1))
     await until(() => expect(tail.out).toContain('online at server-1'))
     expect(await run(['send', '--user', 'Bot', ...at(2), '--to', 'Anna', 'done: 42'])).toMatchObject({ status: 0 })
@@ -54,13 +54,16 @@ describe('send', () => {
     expect(piped.status).toBe(0)
     await until(() => expect(tail.out).toContain('Bot: from\nstdin'))
 
-    const nobody = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Nobody', '--timeout', '1', 'x'])
-    expect(nobody).toMatchObject({ status: 3, stderr: expect.stringContaining('Nobody was not reached within 1 s') })
+    const offline = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Absent', '--timeout', '1', 'x'])
+    expect(offline).toMatchObject({
+      status: 3,
+      stderr: 'mesh-chat: not delivered to Absent within 1 s; the message is dropped; try again, or add --keep\n',
+    })
     const long = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Anna', '-'], { input: 'x'.repeat(20_000) })
     expect(long).toMatchObject({ status: 1, stderr: expect.stringContaining('16384 bytes') })
   })
 
-  test('--keep leaves it to the next client; without it nothing is sent later', async () => {
+  test('with --keep the next client sends an undelivered message; without, the message is dropped', async () => {
     const home = join(mesh.folder, 'keeper')
     const send = (...more: string[]) =>
       run(['send', '--user', 'Kim', ...at(1), '--to', 'Late', '--timeout', '1', ...more], { home })
@@ -77,13 +80,13 @@ describe('send', () => {
     kim.child.kill()
   })
 
-  test('wrong use is told in a line: exit code 2; no server: 69', async () => {
+  test('invalid arguments exit with 2, an unreachable server with 69, each with a one-line error', async () => {
     const [port] = await freePorts(1)
     for (const [args, status, line] of [
       [['send', '--user', 'Bot', 'text'], 2, /--to/],
-      [['send', '--to', 'Anna', 'text'], 2, /who are you.*--user NAME/],
-      [['send', '--user', 'Bot', '--to', 'Anna', ''], 2, /no text/],
-      [['send', '--user', 'Bot', '--to', 'Anna', '--timeout', 'soon', 'x'], 2, /--timeout soon/],
+      [['send', '--to', 'Anna', 'text'], 2, /no user name given; add --user NAME/],
+      [['send', '--user', 'Bot', '--to', 'Anna', ''], 2, /the text is empty/],
+      [['send', '--user', 'Bot', '--to', 'Anna', '--timeout', 'soon', 'x'], 2, /--timeout soon is not a duration/],
       [['send', '--user', 'Bot', '--to', 'Anna', '--port', `${port}`, 'x'], 69, /no server answers/],
       [['who', '--port', `${port}`], 69, /no server answers/],
     ] as const) {
@@ -94,7 +97,7 @@ describe('send', () => {
   })
 })
 
-test('who prints who is online, sorted, and is not online itself', async () => {
+test('who prints the users online in order, and does not go online itself', async () => {
   const zoe = start('tail', '--user', 'Zoe', ...at(1))
   const ann = start('tail', '--user', 'Ann', ...at(2))
   for (const one of [zoe, ann]) await until(() => expect(one.out).toContain('Ann, '))
@@ -109,7 +112,7 @@ test('who prints who is online, sorted, and is not online itself', async () => {
 })
 
 describe('--json', () => {
-  test('speaks JSON lines both ways; a malformed line is an error event, and no end', async () => {
+  test('reads and writes JSON lines; a malformed line gives an error event and does not end the program', async () => {
     const tail = start('tail', '--user', 'Uma', '--json', '--with', 'Bob', ...at(2))
     await until(() => expect(tail.out).toContain('"state":"online"'))
     const bob = new Program('cli', ['--json', '--user', 'Bob', ...at(1)], env())
@@ -139,7 +142,7 @@ describe('--json', () => {
     expect(bob.exitStatus?.code).toBe(0)
   })
 
-  test('a bot in ten lines answers', async () => {
+  test('the example bot answers messages', async () => {
     const bin = join(mesh.folder, 'bin')
     mkdirSync(bin)
     const main = join(process.cwd(), 'dist/cli/main.js')
@@ -156,8 +159,8 @@ describe('--json', () => {
   })
 })
 
-describe('lines', () => {
-  test('what a pipe says is delivered before the end, or said to wait', async () => {
+describe('line mode', () => {
+  test('piped messages are delivered before the program exits; an offline recipient is reported', async () => {
     const tail = start('tail', '--user', 'Ida', ...at(1))
     await until(() => expect(tail.out).toContain('online at'))
     const piped = await run(['--user', 'Bot', ...at(2), '--to', 'Ida'], { input: 'one\ntwo\n/to Absent\nthree\n' })
@@ -166,7 +169,7 @@ describe('lines', () => {
     expect(piped.stderr).toContain('Absent is offline')
   })
 
-  test('a reader that goes away ends it quietly', () => {
+  test('exits without an error when the reader of its output closes the pipe', () => {
     const command = `${process.execPath} dist/cli/main.js --json --user Pat --port ${mesh.ports[0]} | head -1`
     const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
       encoding: 'utf8',

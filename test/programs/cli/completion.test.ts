@@ -1,4 +1,4 @@
-/** Completion as the shells do it, from what the programs print. */
+/** The completion scripts that the programs print, run by real shells. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ afterAll(stopAll)
 const here = (shell: string) => spawnSync(shell, ['-c', ':']).error === undefined
 const quoted = (word: string) => `'${word.replaceAll("'", "'\\''")}'`
 
-/** The script that a program prints for a shell, as a file. */
+/** The completion script of a program for a shell, as a file. */
 function script(program: 'mesh-chat' | 'mesh-chatd', shell: string): string {
   const main = program === 'mesh-chat' ? 'dist/cli/main.js' : 'dist/daemon/main.js'
   const file = join(folder, `${program}.${shell}`)
@@ -29,10 +29,10 @@ const lines = (text: string) =>
     .filter(line => line !== '')
     .sort()
 
-/** What each shell offers for the last of these words, behind the program's name. */
+/** The completions that each shell offers for the last word after the program's name. */
 const shells = {
   bash: (program: 'mesh-chat' | 'mesh-chatd', words: string[]) => {
-    // As bash itself does: by the function that `complete` has been given.
+    // Call the function registered with `complete`, as bash does.
     const commands = [
       `source ${quoted(script(program, 'bash'))}`,
       `f=$(complete -p ${program} | sed 's/.*-F \\([^ ]*\\) .*/\\1/')`,
@@ -47,7 +47,7 @@ const shells = {
     expect(stderr).toBe('')
     return lines(stdout)
   },
-  // Where completion is none of zsh's own, it is asked what it would show.
+  // Stubs of zsh's completion functions print what zsh would show.
   zsh: (program: 'mesh-chat' | 'mesh-chatd', words: string[]) => {
     const commands = [
       'compdef() { completer=$1 }',
@@ -80,7 +80,7 @@ const shells = {
 describe.each(['bash', 'zsh', 'fish'] as const)('%s', shell => {
   const offers = shells[shell]
 
-  test.skipIf(!here(shell))('commands, options, choices and files, each in its place', () => {
+  test.skipIf(!here(shell))('completes commands, options, choices and file names', () => {
     expect(offers('mesh-chatd', [''])).toEqual(expect.arrayContaining(['check', 'completion', 'token']))
     expect(offers('mesh-chatd', ['--log-f'])).toEqual(['--log-format'])
     expect(offers('mesh-chatd', ['--log-format', 't'])).toEqual(['text'])
@@ -91,22 +91,22 @@ describe.each(['bash', 'zsh', 'fish'] as const)('%s', shell => {
     expect(offers('mesh-chat', ['identity', ''])).toEqual(expect.arrayContaining(['export', 'import', 'show']))
     expect(offers('mesh-chat', ['identity', 'import', '--re'])).toEqual(['--replace'])
     expect(offers('mesh-chat', ['send', '--to', 'Billy', '--ke'])).toEqual(['--keep'])
-    // What stands behind an option is no command, though it is called like one.
+    // The value of an option is not a command, even if it has the same name.
     expect(offers('mesh-chat', ['--user', 'send', '--inl'])).toEqual(['--inline'])
-    // What only another command has, is not offered.
+    // Options of other commands are not offered.
     expect(offers('mesh-chat', ['who', '--kee'])).toEqual([])
-    // A value that nobody can know.
+    // Free-form values have no completions.
     expect(offers('mesh-chatd', ['--port', ''])).toEqual([])
   })
 })
 
-test.skipIf(!here('bash'))('bash: a value behind = is one, too', () => {
+test.skipIf(!here('bash'))('bash completes the value after --option=', () => {
   expect(shells.bash('mesh-chatd', ['--log-format', '=', 'j'])).toEqual(['json'])
   expect(shells.bash('mesh-chatd', ['--log-format', '='])).toEqual(['json', 'text'])
   expect(shells.bash('mesh-chat', ['--user', '=', 'send', '--inl'])).toEqual(['--inline'])
 })
 
-test('another shell is refused in a line', () => {
+test('an unknown shell gives a one-line error and exit code 2', () => {
   const { status, stderr } = spawnSync(process.execPath, ['dist/daemon/main.js', 'completion', 'tcsh'], {
     encoding: 'utf8',
   })

@@ -1,4 +1,4 @@
-/** `--help` is the manual: what it says of the world around the programs is true, and whole. */
+/** `--help` is checked against the code: environment variables, exit codes, files, examples. */
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -29,7 +29,7 @@ const files = (folder: string, end: RegExp) =>
     .map(name => readFileSync(join(folder, name), 'utf8'))
     .join('\n')
 
-/** What a program's own sources read of its environment; not what they only set or hand on. */
+/** Environment variables that a program's sources read; not those that they only set or delete. */
 function variables(folder: string): Set<string> {
   const source = files(folder, /\.tsx?$/).replace(/delete process\.env\.\w+|process\.env\.\w+ = .*/g, '')
   return new Set([...source.matchAll(/\benv\.([A-Z_]+)/g)].map(([, name = '']) => name))
@@ -38,52 +38,50 @@ function variables(folder: string): Set<string> {
 describe('mesh-chat --help', () => {
   const text = help('cli')
 
-  test('each variable that is read is told, and each that is told is read', () => {
-    const told = terms(text, 'Environment')
-    expect(told).toEqual(expect.arrayContaining([...variables('cli')]))
-    // Settings are read by a library: what is bundled counts.
+  test('lists every environment variable that the program reads, and no other', () => {
+    const listed = terms(text, 'Environment')
+    expect(listed).toEqual(expect.arrayContaining([...variables('cli')]))
+    // A library reads the settings folder: search the bundle.
     const program = files('dist/cli', /\.js$/)
-    for (const name of told) expect(program, name).toContain(name)
+    for (const name of listed) expect(program, name).toContain(name)
   })
 
-  test('exit codes are those that there are', () => {
-    const told = terms(text, 'Exit codes').flatMap(row => row.split(', ').map(Number))
+  test('lists the exit codes that the program uses, and no other', () => {
+    const listed = terms(text, 'Exit codes').flatMap(row => row.split(', ').map(Number))
     const guard = readFileSync('cli/terminal/guard.ts', 'utf8')
-    const others = told.filter(code => code !== 0 && !Object.values<number>(EXIT).includes(code))
+    const others = listed.filter(code => code !== 0 && !Object.values<number>(EXIT).includes(code))
     for (const code of others) expect(guard).toMatch(new RegExp(`\\b${code}\\b`))
-    expect(told).toEqual(expect.arrayContaining(Object.values(EXIT)))
+    expect(listed).toEqual(expect.arrayContaining(Object.values(EXIT)))
   })
 })
 
 describe('mesh-chatd --help', () => {
   const text = help('daemon')
 
-  test('each variable that is read is told, and each that is told is read', () => {
+  test('lists every environment variable that the program reads, and no other', () => {
     expect(terms(text, 'Environment')).toEqual([...variables('daemon')])
   })
 
-  test('exit codes are those that there are', () => {
+  test('lists every exit code that the program uses', () => {
     const source = files('daemon', /\.ts$/)
     const codes = [...source.matchAll(/(?:fail|exit)\((\d+)/g)].map(([, code]) => Number(code))
-    const told = terms(text, 'Exit codes').map(Number)
-    expect([...new Set(codes)].sort().filter(code => !told.includes(code))).toEqual([])
+    const listed = terms(text, 'Exit codes').map(Number)
+    expect([...new Set(codes)].sort().filter(code => !listed.includes(code))).toEqual([])
     expect(terms(help('daemon', 'check'), 'Exit codes').map(Number)).toEqual([0, 1, 2])
   })
 
-  test('the fields of the config that name files are all told', () => {
-    const told = terms(text, 'Files').join()
-    for (const field of ['secretFile', 'tokenKeyFile', 'tls.cert', 'tls.key', 'tls.ca'])
-      expect(text + told).toContain(field)
+  test('names every config field that is a file name', () => {
+    for (const field of ['secretFile', 'tokenKeyFile', 'tls.cert', 'tls.key', 'tls.ca']) expect(text).toContain(field)
   })
 })
 
-test('it fits 80 columns', () => {
+test('the help fits 80 columns', () => {
   for (const text of [help('cli'), help('daemon'), help('daemon', 'check')]) {
     expect(text.split('\n').filter(line => line.length > 80)).toEqual([])
   }
 })
 
-test('each example is a command that the program takes, but for what it does', () => {
+test('every example uses an existing command and existing options', () => {
   for (const [program, name] of [
     ['cli', 'mesh-chat'],
     ['daemon', 'mesh-chatd'],
@@ -92,7 +90,7 @@ test('each example is a command that the program takes, but for what it does', (
     expect(examples.length).toBeGreaterThan(3)
     for (const example of examples) {
       const words = /\bmesh-chatd? ?([^|)]*)/.exec(example)?.[1]?.replaceAll('"', '').split(' ').filter(Boolean) ?? []
-      // With --help behind, a command is looked up and nothing is done; options that are none are found in the text.
+      // The help of the command must list each option. Running the example itself would connect.
       const text = help(program, ...words.filter((word, at) => at === 0 && /^[a-z]+$/.test(word)))
       for (const option of words.filter(word => word.startsWith('--')))
         expect(text, `${name} ${example}`).toContain(option)

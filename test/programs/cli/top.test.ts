@@ -1,4 +1,4 @@
-/** `mesh-chat top` in a real terminal: before real servers, and before one that answers as it likes. */
+/** `mesh-chat top` in a real terminal, against real servers and a fake one. */
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -36,7 +36,7 @@ function open(args: string, { columns = 80, rows = 24, env = '' } = {}): Window 
   return tmux.open(name, `seq 1 60; ${command}; echo "exit code $?"; exec sleep 600`, columns, rows)
 }
 
-/** Runs `top` without a terminal, to its end. */
+/** Runs `top` without a terminal until it exits. */
 function run(...args: string[]) {
   return new Promise<{ status: number | null; stdout: string; stderr: string }>(resolve => {
     const env = { ...process.env, XDG_CONFIG_HOME: mesh.folder }
@@ -54,43 +54,45 @@ function run(...args: string[]) {
 
 const port = (n: number) => mesh.ports[n - 1]
 
-describe('one reading', () => {
-  test('is one line of JSON, of all servers, with nobody coming online', async () => {
+describe('top --json', () => {
+  test('prints all servers as one line of JSON, without going online', async () => {
     const { status, stdout } = await run('--json', '--port', `${port(2)}`)
     expect(status).toBe(0)
     expect(stdout.trimEnd()).not.toContain('\n')
-    const survey = clusterStatusSchema.parse(JSON.parse(stdout))
-    expect(survey.server).toBe('server-2')
-    expect(survey.servers.map(({ id, status }) => [id, status?.connections]).sort()).toEqual([
+    const clusterStatus = clusterStatusSchema.parse(JSON.parse(stdout))
+    expect(clusterStatus.server).toBe('server-2')
+    expect(clusterStatus.servers.map(({ id, status }) => [id, status?.connections]).sort()).toEqual([
       ['server-1', 0],
       ['server-2', 0],
       ['server-3', 0],
     ])
   })
 
-  test('without a server: one line that says so, exit code 69; without a terminal: a hint, exit code 2', async () => {
+  test('exits with 69 and one line if no server answers, and with 2 and a hint if there is no terminal', async () => {
     const [free] = await freePorts(1)
     expect(await run('--json', '--port', `${free}`)).toMatchObject({
       status: 69,
       stdout: '',
-      stderr: expect.stringMatching(/^mesh-chat: no server answers \(http:.*\); start one with: mesh-chatd.*\n$/),
+      stderr: expect.stringMatching(
+        /^mesh-chat: no server answers \(http:.*\); check the address, or start one with: mesh-chatd.*\n$/,
+      ),
     })
     expect(await run('--port', `${port(1)}`)).toMatchObject({ status: 2, stderr: expect.stringContaining('--json') })
   })
 
-  test('of a server that refuses, or tells what nobody can read', async () => {
+  test('reports a server that rejects the request or gives an invalid answer, and escapes control characters', async () => {
     const [free = 0] = await freePorts(1)
     const refusal = { ok: false, code: 'unauthorized', message: 'not you\u001b[2J' }
     const server = await StatusServer.start(free, () => refusal)
     try {
       expect(await run('--json', '--server', server.url)).toMatchObject({
         status: 1,
-        stderr: expect.stringContaining('refuses: not you\\u{1b}[2J'),
+        stderr: expect.stringContaining('rejected the request: not you\\u{1b}[2J'),
       })
       server.answer = () => ({ ok: true, server: 'server-1', servers: [{ id: '\u001b[2J' }] })
       expect(await run('--json', '--server', server.url)).toMatchObject({
         status: 69,
-        stderr: expect.stringContaining('it does not tell'),
+        stderr: expect.stringContaining('invalid answer'),
       })
       const status = () => ({ incarnation: '\u009b2J\u202e' })
       server.answer = () => clusterStatusOf(2, 1, { status })
@@ -109,23 +111,23 @@ describe('the screen', () => {
     fake = undefined
   })
 
-  test('shows the mesh at work; a killed server, a restarted one, and its own server gone', async () => {
+  test('shows traffic, a killed and restarted server, and switches servers when its own is killed', async () => {
     const window = open(`--port ${port(1)}`)
     await window.until(screen => expect(screen).toMatch(/● server-1 at [\s\S]*servers 3\/3 {2}links 6\/6 /))
     await window.until(screen => expect(screen.match(/● \d+(\.\d)?( |$)/gm)).toHaveLength(6))
-    // Anna talks to herself.
+    // Anna sends messages to herself.
     const anna = io(`http://127.0.0.1:${port(3)}`, { transports: ['websocket'], forceNew: true })
     anna.on('connect', () => anna.emit('identify', 'Anna'))
     const talk = setInterval(() => anna.emit('im', { from: 'Anna', to: 'Anna', text: 'hi', forwarded: false }), 50)
     await window.until(screen => expect(screen).toMatch(/● server-3 +1 +1 +(1\d|2\d) +(1\d|2\d) .*▇/))
     await window.until(screen => expect(screen).toMatch(/online 1 {2}connections 1 /))
-    await window.until(screen => expect(screen).toMatch(/messages\/s, at most (1\d|2\d), in \d+ s\n[\s\S]*█/))
+    await window.until(screen => expect(screen).toMatch(/messages\/s {2}max (1\d|2\d), last \d+ s\n[\s\S]*█/))
     clearInterval(talk)
     anna.disconnect()
 
     servers[2]?.child.kill('SIGKILL')
     await window.until(screen => {
-      expect(screen).toMatch(/✗ server-3 +does not answer for \d+s; 0\/2 reach it/)
+      expect(screen).toMatch(/✗ server-3 +no answer for \d+s; reachable from 0\/2/)
       expect(screen).toMatch(/servers 2\/3 {2}links 2\/6 /)
       expect(screen).toMatch(/server-3 +[○?] +[○?] +·/)
     })
@@ -135,7 +137,7 @@ describe('the screen', () => {
     servers[0]?.child.kill('SIGKILL')
     await window.until(screen => {
       expect(screen).toMatch(/● server-[23] at http/)
-      expect(screen).toMatch(/✗ server-1 +does not answer/)
+      expect(screen).toMatch(/✗ server-1 +no answer/)
     })
     servers[0] = mesh.start(1)
     await window.until(screen => expect(screen).toMatch(/servers 3\/3 {2}links 6\/6 /))
@@ -145,7 +147,7 @@ describe('the screen', () => {
     expect(window.screen()).toContain('\n60\n')
   }, 90_000)
 
-  test('every size is drawn anew, and the history of the terminal left alone', async () => {
+  test('redraws at every size, and leaves the scrollback of the terminal unchanged', async () => {
     const window = open(`--port ${port(2)}`)
     await window.until(screen => expect(screen).toContain('servers 3/3'))
     for (const [columns, rows] of [
@@ -158,9 +160,9 @@ describe('the screen', () => {
       await window.until(screen => {
         const lines = screen.trimEnd().split('\n')
         expect(lines).toHaveLength(rows)
-        expect(lines.at(-1)).toContain('? keys')
-        expect(screen.includes('refd/s')).toBe(columns >= 120)
-        expect(screen.includes('row dials column')).toBe(rows >= 24)
+        expect(lines.at(-1)).toContain('? help')
+        expect(screen.includes('refused/s  ')).toBe(columns >= 120)
+        expect(screen.includes('link row → column')).toBe(rows >= 24)
       })
     }
     window.sendKeys('?')
@@ -178,7 +180,7 @@ describe('the screen', () => {
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ] as const)(
-    '%s restores the terminal',
+    '%s restores the terminal and its exit code says so',
     async (signal, code) => {
       const window = open(`--port ${port(2)}`)
       await window.until(screen => expect(screen).toContain('servers 3/3'))
@@ -192,18 +194,18 @@ describe('the screen', () => {
     60_000,
   )
 
-  test('no server at all: one line, exit code 69, the terminal as it was; nor is a dumb one drawn on', async () => {
+  test('exits with 69 and restores the terminal if no server answers; does not draw on a dumb terminal', async () => {
     const [free] = await freePorts(1)
-    const nobody = open(`--port ${free}`)
-    await nobody.until(screen => expect(screen).toContain('exit code 69'))
-    expect(nobody.screen()).toMatch(/no server answers \(http/)
-    expect(nobody.query('alternate_on')).toBe('0')
+    const offline = open(`--port ${free}`)
+    await offline.until(screen => expect(screen).toContain('exit code 69'))
+    expect(offline.screen()).toMatch(/no server answers \(http/)
+    expect(offline.query('alternate_on')).toBe('0')
     const dumb = open(`--port ${port(2)}`, { env: 'TERM=dumb' })
     await dumb.until(screen => expect(screen).toContain('exit code 2'))
     expect(dumb.screen()).toContain('--json')
   }, 60_000)
 
-  test('a server that asks for patience is given it; one that shows out who is no user is asked again', async () => {
+  test('waits for retryAfter, and reconnects to a server that closes unidentified connections', async () => {
     const [one = 0, two = 0] = await freePorts(2)
     const other = await StatusServer.start(two, () => clusterStatusOf(2, 9))
     let seconds = 0
@@ -215,8 +217,8 @@ describe('the screen', () => {
     fake = server
     const window = open(`--server ${server.url}`)
     await window.until(screen => expect(screen).toContain('servers 2/2'))
-    const refusal = { ok: false, code: 'rate-limited', message: 'not so often', retryAfter: 1_000 }
-    // Too soon once is nothing to tell of; again and again, it is.
+    const refusal = { ok: false, code: 'rate-limited', message: 'too many requests', retryAfter: 1_000 }
+    // One early request is not reported; repeated rejections are.
     server.answer = () => {
       server.answer = reading
       return refusal
@@ -229,7 +231,7 @@ describe('the screen', () => {
     })
     for (const screen of screens) expect(screen).toContain('● server-1 at')
     server.answer = () => refusal
-    await window.until(screen => expect(screen).toMatch(/refuses: not so often +as it was \d+s ago/))
+    await window.until(screen => expect(screen).toMatch(/data \d+s old +rejected: too many/))
     server.answer = reading
     await window.until(screen => expect(screen).toContain('● server-1 at'))
     const before = server.connectionCount
@@ -242,13 +244,16 @@ describe('the screen', () => {
     await other.close()
   }, 60_000)
 
-  test('a server that falls silent is left for one that the mesh told of', async () => {
+  test('switches from a silent server to one that the mesh listed', async () => {
     const [one = 0, two = 0] = await freePorts(2)
     const other = await StatusServer.start(two, () => ({ ...clusterStatusOf(2, 9), server: 'server-2' }))
     fake = other
-    const told = clusterStatusOf(2, 9)
-    const servers = told.servers.map(server => ({ ...server, url: server.id === 'server-2' ? other.url : undefined }))
-    const first = await StatusServer.start(one, () => ({ ...told, servers }))
+    const reading = clusterStatusOf(2, 9)
+    const servers = reading.servers.map(server => ({
+      ...server,
+      url: server.id === 'server-2' ? other.url : undefined,
+    }))
+    const first = await StatusServer.start(one, () => ({ ...reading, servers }))
     try {
       const window = open(`--server ${first.url}`)
       await window.until(screen => expect(screen).toContain(`● server-1 at ${first.url}`))

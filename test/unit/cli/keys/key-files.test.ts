@@ -1,5 +1,4 @@
-/** Whose key is whose, on disk: for its owner only, whole or not at all, whoever else writes at the same time. */
-
+/** Key files: permissions, atomic writes, concurrent processes, invalid content. */
 import { generateKeyPairSync } from 'node:crypto'
 import {
   appendFileSync,
@@ -13,11 +12,11 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, expect, test, vi } from 'vitest'
-import { KeyError, KeyFiles } from '../../../cli/keys/key-files.ts'
-import { stopAll, temporaryFolder } from '../../support/programs/processes.ts'
-import { keyNamed } from '../../support/simulation/plain-identity.ts'
+import { KeyError, KeyFiles } from '../../../../cli/keys/key-files.ts'
+import { stopAll, temporaryFolder } from '../../../support/programs/processes.ts'
+import { keyNamed } from '../../../support/simulation/plain-identity.ts'
 
-/** Called once, when a file is there and what is to be in it is not. */
+/** Called once, between the creation of a file and the writing of its content. */
 const writing = vi.hoisted(() => ({ interrupt: undefined as (() => void) | undefined }))
 vi.mock('node:fs', async original => {
   const fs = await original<typeof import('node:fs')>()
@@ -50,7 +49,7 @@ afterAll(() => {
 const pem = () => generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
 const mode = (file: string) => statSync(join(folder, file)).mode & 0o777
 
-test('a key is made for its owner only, and nothing else is left', () => {
+test('a new key is readable by its owner only, and leaves no temporary file', () => {
   const files = new KeyFiles('Anna')
   const key = files.load()
   expect(mode('Anna.key')).toBe(0o600)
@@ -60,7 +59,7 @@ test('a key is made for its owner only, and nothing else is left', () => {
   expect(() => files.load()).toThrow(/chmod 600/)
 })
 
-test('two programs that start at once come to one key, wherever one interrupts the other', () => {
+test('two processes that start at the same time load the same key', () => {
   const one = new KeyFiles('Anna')
   const other = new KeyFiles('Anna')
   let loaded: unknown
@@ -72,7 +71,7 @@ test('two programs that start at once come to one key, wherever one interrupts t
   expect(readdirSync(folder)).toEqual(['Anna.key'])
 })
 
-test('an import is readable by its owner only, whatever lay in its place', () => {
+test('an imported key is readable by its owner only, and replaces a symbolic link instead of following it', () => {
   mkdirSync(folder, { recursive: true })
   const elsewhere = join(folder, 'elsewhere')
   writeFileSync(elsewhere, 'not to be touched', { mode: 0o644 })
@@ -85,7 +84,7 @@ test('an import is readable by its owner only, whatever lay in its place', () =>
   expect(mode('Billy.key')).toBe(0o600)
 })
 
-test('garbage is imported as nothing, and says so', () => {
+test('importing anything but an Ed25519 private key fails and keeps the stored key', () => {
   const files = new KeyFiles('Anna')
   const { x } = files.load().export({ format: 'jwk' })
   const rsa = generateKeyPairSync('rsa', { modulusLength: 1_024 }).privateKey
@@ -102,12 +101,23 @@ test('garbage is imported as nothing, and says so', () => {
   ]
   for (const one of garbage) {
     expect(() => files.import(one, true)).toThrow(KeyError)
-    expect(() => files.import(one, true)).toThrow('what was given is no Ed25519 private key in PEM')
+    expect(() => files.import(one, true)).toThrow('the imported key is not an Ed25519 private key in PEM')
   }
   expect(files.load().export({ format: 'jwk' }).x).toBe(x)
 })
 
-test('what was torn, or is no key, is passed over; what comes behind it is not', () => {
+test('importing a different key needs --replace; importing the same key does not', () => {
+  const files = new KeyFiles('Anna')
+  const own = files.load().export({ format: 'pem', type: 'pkcs8' }).toString()
+  expect(files.import(own, false).export({ format: 'jwk' })).toEqual(files.load().export({ format: 'jwk' }))
+  expect(() => files.import(pem(), false)).toThrow('already has a different key')
+  expect(files.load().export({ format: 'pem', type: 'pkcs8' })).toBe(own)
+  const other = pem()
+  files.import(other, true)
+  expect(files.load().export({ format: 'pem', type: 'pkcs8' })).toBe(other)
+})
+
+test('incomplete and invalid lines of the known keys are skipped; the lines after them are read', () => {
   const files = new KeyFiles('Anna')
   files.pin('Billy', keyNamed('Billy'))
   const known = join(folder, 'Anna.known-keys')

@@ -1,11 +1,11 @@
-/** Two servers of one id: the newcomer gives up, and a server that comes back is no newcomer. */
+/** Two servers with the same id: the second one exits; a restarted server takes its place again. */
 import { afterAll, expect, test } from 'vitest'
 import { freePorts, Program, stopAll, until } from '../../support/programs/processes.ts'
 import { RealMesh } from '../../support/programs/real-mesh.ts'
 
 afterAll(stopAll)
 
-test.concurrent('a second server with the id of another is refused, says why in one line, and exits', async () => {
+test.concurrent('a second server with a used id is rejected, prints a one-line error, and exits', async () => {
   const mesh = await RealMesh.start(3)
   const anna = mesh.join('Anna', 1)
   mesh.join('Billy', 2)
@@ -23,7 +23,7 @@ test.concurrent('a second server with the id of another is refused, says why in 
   await mesh.close()
 })
 
-test.concurrent('a server killed behind dead cables comes back while its peers still hold its old links', async () => {
+test.concurrent('a killed server reconnects while its peers still hold half-open links to it', async () => {
   const mesh = await RealMesh.start(3, { proxied: true })
   for (const proxy of mesh.proxiesOf(2)) proxy.halfOpenExisting()
   const two = mesh.server(2)

@@ -1,0 +1,82 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+
+/** Bytes per cached block. Callers often read neighboring lines, so one block serves many reads. */
+const BLOCK_BYTES = 1 << 16
+const MAX_CACHED_BLOCKS = 16
+const NEWLINE = 10
+
+/** Random access to the lines of an append-only file, with a block cache. The file may not exist yet. */
+export class LineFile {
+  readonly #file: string
+  #descriptor: number | undefined
+  /** Full blocks by their position, oldest first. */
+  #blocks = new Map<number, Buffer>()
+
+  constructor(file: string) {
+    this.#file = file
+  }
+
+  /** Bytes of the file; undefined if it does not exist. */
+  get size(): number | undefined {
+    const descriptor = this.#open()
+    return descriptor === undefined ? undefined : fstatSync(descriptor).size
+  }
+
+  /** Whether the last line lacks its newline, because a process crashed while it wrote. */
+  hasIncompleteEnd(): boolean {
+    const size = this.size ?? 0
+    if (size === 0) return false
+    const last = Buffer.alloc(1)
+    this.read(last, size - 1)
+    return last[0] !== NEWLINE
+  }
+
+  /** Fills a buffer from a position. Returns the number of bytes read: 0 at the end of the file. */
+  read(buffer: Buffer, position: number): number {
+    const descriptor = this.#open()
+    return descriptor === undefined ? 0 : readSync(descriptor, buffer, 0, buffer.length, position)
+  }
+
+  /** The text of `length` bytes at a position; undefined if the file ends before. */
+  text(position: number, length: number): string | undefined {
+    const blockStart = position - (position % BLOCK_BYTES)
+    const block = this.#block(blockStart)
+    const start = position - blockStart
+    if (start + length <= block.length) return block.toString('utf8', start, start + length)
+    const bytes = Buffer.allocUnsafe(length)
+    return this.read(bytes, position) === length ? bytes.toString('utf8') : undefined
+  }
+
+  /** Empties the cache; call it when the file may have been replaced. */
+  clearCache(): void {
+    this.#blocks.clear()
+  }
+
+  close(): void {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor)
+    this.#descriptor = undefined
+    this.clearCache()
+  }
+
+  #block(position: number): Buffer {
+    const cached = this.#blocks.get(position)
+    if (cached !== undefined) return cached
+    const buffer = Buffer.allocUnsafe(BLOCK_BYTES)
+    const block = buffer.subarray(0, this.read(buffer, position))
+    // The last block may still grow: do not cache it.
+    if (block.length < BLOCK_BYTES) return block
+    this.#blocks.set(position, block)
+    const [oldest] = this.#blocks.keys()
+    if (this.#blocks.size > MAX_CACHED_BLOCKS && oldest !== undefined) this.#blocks.delete(oldest)
+    return block
+  }
+
+  #open(): number | undefined {
+    try {
+      this.#descriptor ??= openSync(this.#file, 'r')
+    } catch {
+      return undefined
+    }
+    return this.#descriptor
+  }
+}

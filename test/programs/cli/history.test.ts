@@ -1,0 +1,120 @@
+/** The history as several processes write and read it, and in a real terminal. */
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeEach, expect, test } from 'vitest'
+import { History } from '../../../cli/history/history.ts'
+import type { Message } from '../../../src/protocol/messages.ts'
+import { stopAll, temporaryFolder } from '../../support/programs/processes.ts'
+import { TestMesh, until } from '../../support/programs/test-mesh.ts'
+import { Tmux } from '../../support/programs/tmux.ts'
+
+const DAY = new Date(2026, 10, 24, 10, 0).getTime()
+const before = process.env.XDG_STATE_HOME
+let state = ''
+
+beforeEach(() => {
+  state = temporaryFolder()
+  process.env.XDG_STATE_HOME = state
+})
+
+afterAll(() => {
+  if (before === undefined) delete process.env.XDG_STATE_HOME
+  else process.env.XDG_STATE_HOME = before
+  stopAll()
+})
+
+function message(n: number, more: Partial<Message> = {}): Message {
+  return { id: `id-${n}`, at: DAY + n * 1_000, from: 'Billy', to: 'Anna', text: `message ${n}`, ...more }
+}
+
+/** Writes a history file with this many messages. */
+function write(count: number, more: (n: number) => Partial<Message> = () => ({})): void {
+  mkdirSync(join(state, 'mesh-chat'), { recursive: true })
+  const lines = Array.from({ length: count }, (_, n) => JSON.stringify({ message: message(n, more(n)) }))
+  writeFileSync(join(state, 'mesh-chat', 'Anna.jsonl'), `${lines.join('\n')}\n`)
+}
+
+test('several processes write at the same time, and each sees all messages', async () => {
+  const seen = new History('Anna')
+  const script = `
+    const { History } = await import(process.argv[1])
+    const history = new History('Anna')
+    for (let n = 0; n < 500; n++) history.store({ id: process.argv[2] + n, at: n, from: 'Billy', to: 'Anna', text: 'x'.repeat(n) })`
+  const program = join(process.cwd(), 'dist/cli/history/history.js')
+  const ended = ['a', 'b', 'c'].map(name => {
+    const writer = spawn(process.execPath, ['--input-type=module', '-e', script, program, name], { env: process.env })
+    return new Promise(resolve => writer.on('exit', resolve))
+  })
+  expect(await Promise.all(ended)).toEqual([0, 0, 0])
+  seen.refresh()
+  expect([...seen.all()]).toHaveLength(1_500)
+})
+
+test('the held messages of a dead process are taken over once, those of a running process never', () => {
+  const mine = new History('Anna')
+  mine.hold(message(1, { from: 'Anna', to: 'Billy' }))
+  const script = `
+    const { History } = await import(process.argv[1])
+    const history = new History('Anna')
+    if (history.held.length > 0) throw new Error('took over messages of a running process')
+    for (const id of ['two', 'three']) history.hold({ id, at: 1, from: 'Anna', to: 'Billy', text: id })
+    history.release('three')
+    process.kill(process.pid, 'SIGKILL')`
+  const program = join(process.cwd(), 'dist/cli/history/history.js')
+  const run = (text: string) =>
+    execFileSync(process.execPath, ['--input-type=module', '-e', text, program], { encoding: 'utf8', stdio: 'pipe' })
+  expect(() => run(script)).toThrow(/SIGKILL|Command failed/)
+  const successor = `
+    const { History } = await import(process.argv[1])
+    console.log(new History('Anna').held.map(message => message.id).join())
+    process.kill(process.pid, 'SIGKILL')`
+  try {
+    run(successor)
+  } catch (error) {
+    expect((error as { stdout: string }).stdout.trim()).toBe('two')
+  }
+  expect(readdirSync(join(state, 'mesh-chat')).filter(name => name.includes('outbox'))).toHaveLength(2)
+  expect(mine.held.map(({ id }) => id)).toEqual(['id-1'])
+  mine.release('id-1')
+  expect(readdirSync(join(state, 'mesh-chat')).filter(name => name.includes('outbox'))).toHaveLength(1)
+})
+
+test('mesh-chat history prints the messages as text or as JSON lines', () => {
+  write(3)
+  const print = (...more: string[]) =>
+    execFileSync(process.execPath, ['dist/cli/main.js', 'history', '--user', 'Anna', ...more], { encoding: 'utf8' })
+  expect(print().trim().split('\n')).toHaveLength(3)
+  expect(print('--with', 'Billy')).toMatch(/2026-11-24 \d\d:\d\d Billy → Anna: message 0\n/)
+  expect(print('--with', 'Carla')).toBe('')
+  expect(JSON.parse(print('--json').split('\n')[1] ?? '')).toEqual(message(1))
+})
+
+test('a history of 100,000 messages opens at its end, pages back and is searched', async () => {
+  write(100_000, n => (n === 20 ? { text: 'long ago: xyzzy' } : {}))
+  const mesh = new TestMesh()
+  const tmux = new Tmux()
+  try {
+    await mesh.configure(1)
+    const server = mesh.start(1)
+    await until(() => expect(server.out).toContain('Listening'))
+    const env = `env -u CI XDG_STATE_HOME=${state} XDG_CONFIG_HOME=${state}`
+    const program = join(process.cwd(), 'dist/cli/main.js')
+    const window = tmux.open(
+      'long',
+      `${env} ${process.execPath} ${program} --user Anna --to Billy --port ${mesh.ports[0]}`,
+    )
+    await window.until(screen => expect(screen).toContain('message 99999'))
+    window.sendKeys('PPage', 'PPage')
+    await window.until(screen => expect(screen).toMatch(/message 999[0-5]\d\n[\s\S]*↓/))
+    window.sendKeys('C-s')
+    window.sendKeys('XYZZY')
+    await window.until(screen => expect(screen).toContain('long ago: xyzzy'))
+    expect(window.screen('-e')).toMatch(/long ago: .*\u001b\[7mxyzzy/)
+    window.sendKeys('Escape')
+    await window.until(screen => expect(screen).toContain('message 99999'))
+  } finally {
+    tmux.kill()
+    mesh.stop()
+  }
+}, 60_000)

@@ -1,0 +1,105 @@
+/** A thread on the screen whose messages are read from the history page by page. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { expect, test } from 'vitest'
+import { loadPage, searchThread } from '../../../../cli/chat/history-pages.ts'
+import { handleKey } from '../../../../cli/chat/model/handle-key.ts'
+import { Model } from '../../../../cli/chat/model/model.ts'
+import { update } from '../../../../cli/chat/model/update.ts'
+import { renderScreen } from '../../../../cli/chat/views/render.ts'
+import { rowText } from '../../../../cli/chat/views/row.ts'
+import { History } from '../../../../cli/history/history.ts'
+import { KeyDecoder } from '../../../../cli/terminal/key-decoder.ts'
+import type { Message } from '../../../../src/protocol/messages.ts'
+import { stateFolderPerTest } from '../state-folder.ts'
+
+const DAY = new Date(2026, 10, 24, 10, 0).getTime()
+const file = stateFolderPerTest()
+
+function message(n: number, more: Partial<Message> = {}): Message {
+  return { id: `id-${n}`, at: DAY + n * 1_000, from: 'Billy', to: 'Anna', text: `message ${n}`, ...more }
+}
+
+/** Writes a history file with this many messages. */
+function write(count: number, more: (n: number) => Partial<Message> = () => ({})): void {
+  mkdirSync(dirname(file('Anna.jsonl')), { recursive: true })
+  const lines = Array.from({ length: count }, (_, n) => JSON.stringify({ message: message(n, more(n)) }))
+  writeFileSync(file('Anna.jsonl'), `${lines.join('\n')}\n`)
+}
+
+/** Opens the thread with Billy, with this many messages on disk. */
+function openThread(count: number, more: (n: number) => Partial<Message> = () => ({})) {
+  write(count, more)
+  const history = new History('Anna')
+  const model = new Model('Anna')
+  Object.assign(model, { columns: 50, rows: 10 })
+  model.hasHistory = true
+  for (const { name, lastAt } of history.threads()) model.ensureThread(name).markStored(lastAt)
+  model.openThread('Billy')
+  const perform = (requests: ReturnType<typeof handleKey>) => {
+    for (const request of requests) {
+      if (request.type === 'page') loadPage(model, history, request.part)
+      if (request.type === 'search' && model.current !== undefined) {
+        for (const _ of searchThread(model, model.current, history, request.text, request.older));
+      }
+    }
+  }
+  const type = (text: string) => {
+    for (const key of new KeyDecoder().feed(text)) perform(handleKey(model, key))
+  }
+  perform([{ type: 'page', part: 'latest' }])
+  const send = (text: string) => {
+    const composed = message(5_001, { id: text, from: 'Anna', to: 'Billy', text })
+    history.store(composed)
+    perform(update(model, { type: 'message', message: composed, origin: 'composed' }, DAY))
+  }
+  const screen = () => renderScreen(model, DAY).rows.map(rowText).join('\n')
+  return { model, type, send, screen }
+}
+
+test('a long thread shows its end, pages to its beginning and back, and keeps a limited number of entries in memory', () => {
+  const { model, type, send, screen } = openThread(5_000)
+  expect(screen()).toContain('message 4999')
+  const seen = new Set<string>()
+  for (let n = 0; n < 1_500; n++) {
+    for (const [text] of screen().matchAll(/message \d+/g)) seen.add(text)
+    type('\u001b[5~')
+  }
+  expect(seen.size).toBe(5_000)
+  expect(screen()).toContain('message 0\n')
+  expect(model.current?.entries.length).toBeLessThanOrEqual(2_000)
+  for (let n = 0; n < 1_500; n++) type('\u001b[6~')
+  expect(screen()).toMatch(/message 4999\n(?!↓)/)
+  type('\u001b[1;3H')
+  expect(screen()).toContain('message 0\n')
+  type('\u001b[1;3F')
+  expect(screen()).toContain('message 4999\n')
+  type('\u001b[1;3H')
+  send('written from long ago')
+  expect(screen()).toMatch(/message 4999\n.*written from long ago/)
+  type('/close\r/query Billy\r')
+  expect(screen()).toContain('written from long ago')
+})
+
+test('^S searches while the user types, again for older matches, and highlights the match', () => {
+  const { model, type, screen } = openThread(5_000, n => (n % 2_000 === 3 ? { text: `the Needle of ${n}` } : {}))
+  type('\u0013nee')
+  expect(screen()).toContain('the Needle of 4003')
+  const marked = renderScreen(model, DAY)
+    .rows.flat()
+    .filter(segment => segment.inverse && segment.text === 'Nee')
+  expect(marked).toHaveLength(1)
+  type('\u0013')
+  expect(screen()).toContain('the Needle of 2003')
+  type('\u0013\u0013')
+  expect(screen()).toContain('search: nothing found')
+  type('\u001b[A')
+  expect(screen()).toContain('the Needle of 3')
+  type('\u0007')
+  expect(screen()).toContain('message 4999')
+  type('/search needle of 2003\r')
+  expect(screen()).toContain('the Needle of 2003')
+  type('\r')
+  expect(model.search).toBeUndefined()
+  expect(screen()).toContain('the Needle of 2003')
+})

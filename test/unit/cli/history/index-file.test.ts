@@ -1,0 +1,61 @@
+/** The index file: round trip, damaged files, atomic replacement. */
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeEach, expect, test } from 'vitest'
+import { EMPTY_COLUMNS, mergeEntries } from '../../../../cli/history/index-columns.ts'
+import { readIndex, writeIndex } from '../../../../cli/history/index-file.ts'
+import { stopAll, temporaryFolder } from '../../../support/programs/processes.ts'
+
+const columns = mergeEntries(
+  EMPTY_COLUMNS,
+  [3, 1, 2].map(at => ({ at, a: at, b: -at, peer: 7, offset: at * 100, length: 99 })),
+)
+let folder = ''
+let file = ''
+
+beforeEach(() => {
+  folder = temporaryFolder()
+  file = join(folder, 'Anna.index')
+})
+afterAll(stopAll)
+
+test('a written index is read back, is private, and leaves no temporary file', () => {
+  writeIndex(file, { indexedBytes: 2 ** 40 + 1, columns })
+  expect(readIndex(file)).toEqual({ indexedBytes: 2 ** 40 + 1, columns })
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+  expect(readdirSync(folder)).toEqual(['Anna.index'])
+})
+
+test('an index replaces an older and longer one completely', () => {
+  writeIndex(file, { indexedBytes: 300, columns })
+  writeIndex(file, { indexedBytes: 0, columns: EMPTY_COLUMNS })
+  expect(readIndex(file)).toEqual({ indexedBytes: 0, columns: EMPTY_COLUMNS })
+})
+
+test('a missing index is undefined', () => {
+  expect(readIndex(file)).toBeUndefined()
+})
+
+test('a damaged index, or one with another layout, is undefined', () => {
+  writeIndex(file, { indexedBytes: 300, columns })
+  const bytes = readFileSync(file)
+  const damaged: Buffer[] = [
+    Buffer.alloc(0),
+    bytes.subarray(0, 20),
+    bytes.subarray(0, -1),
+    Buffer.concat([bytes, Buffer.alloc(5)]),
+    Buffer.concat([Buffer.from('mesh-chat index 1'), bytes.subarray(17)]),
+  ]
+  for (const content of damaged) {
+    writeFileSync(file, content)
+    expect(readIndex(file)).toBeUndefined()
+  }
+})
+
+test('an index that cannot be written changes nothing and does not throw', () => {
+  mkdirSync(file)
+  writeIndex(file, { indexedBytes: 300, columns })
+  writeIndex(join(folder, 'missing', 'Anna.index'), { indexedBytes: 300, columns })
+  expect(readdirSync(folder)).toEqual(['Anna.index'])
+  expect(readdirSync(file)).toEqual([])
+})

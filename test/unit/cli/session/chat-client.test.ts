@@ -1,0 +1,207 @@
+/** The library's client: its events, its promises, and how it ends. The session is a fake. */
+import { beforeEach, describe, expect, test } from 'vitest'
+import { ChatClient } from '../../../../cli/session/chat-client.ts'
+import type { ConnectionState, Progress, SessionEvent, SessionRequest } from '../../../../src/client/events.ts'
+import { SortedNames } from '../../../../src/common/sorted-names.ts'
+
+const ONLINE: ConnectionState = { phase: 'online', server: 'server-1', url: 'http://127.0.0.1:3001' }
+const REFUSED: ConnectionState = { phase: 'refused', code: 'name-taken', message: 'taken\u001b[2J' }
+const DELIVERED: Progress = { state: 'delivered', connections: 2 }
+
+let client: ChatClient
+let emit: (event: SessionEvent) => void
+let requests: SessionRequest[]
+let composed = 0
+
+beforeEach(() => {
+  requests = []
+  composed = 0
+  client = new ChatClient('Anna', listener => {
+    emit = listener
+    return request => {
+      requests.push(request)
+      if (request.type !== 'compose') return
+      const id = `id-${++composed}`
+      const message = { id, at: 1, from: 'Anna', to: request.to, text: request.text }
+      listener({ type: 'message', message, origin: 'composed' })
+      progress(id, { state: 'waiting', reason: 'offline' })
+    }
+  })
+})
+
+const connection = (state: ConnectionState) => emit({ type: 'connection', state })
+const progress = (id: string, state: Progress) => emit({ type: 'progress', id, to: 'Billy', progress: state })
+const receive = (text: string, from = 'Billy', origin: 'live' | 'history' = 'live') =>
+  emit({ type: 'message', message: { id: text, at: 1, from, to: 'Anna', text }, origin })
+
+/** The value of a promise if it has settled; undefined while it is pending. */
+async function settled<T>(promise: Promise<T>): Promise<T | undefined> {
+  return Promise.race([promise, new Promise<undefined>(resolve => setImmediate(() => resolve(undefined)))])
+}
+
+describe('send', () => {
+  beforeEach(() => connection(ONLINE))
+
+  test.each<[string, Exclude<Progress, { state: 'sent' }>]>([
+    ['delivered', { state: 'delivered', connections: 2 }],
+    ['refused', { state: 'refused', code: 'text-too-long', message: 'too long' }],
+    ['held for an offline recipient', { state: 'waiting', reason: 'recipient-offline' }],
+    ['held because of a changed key', { state: 'waiting', reason: 'key-changed' }],
+  ])('resolves when the message is %s', async (_, state) => {
+    const sent = client.send('Billy', 'hi')
+    expect(requests).toEqual([{ type: 'compose', to: 'Billy', text: 'hi' }])
+    progress('id-1', state)
+    expect(await settled(sent)).toEqual({ id: 'id-1', ...state })
+  })
+
+  test.each<[string, Progress]>([
+    ['is sent', { state: 'sent' }],
+    ['waits for a server', { state: 'waiting', reason: 'offline' }],
+    ['waits for a confirmation', { state: 'waiting', reason: 'unconfirmed' }],
+  ])('stays pending while the message %s', async (_, state) => {
+    const sent = client.send('Billy', 'hi')
+    progress('id-1', state)
+    expect(await settled(sent)).toBeUndefined()
+  })
+
+  test('resolves each promise with the result of its own message, once', async () => {
+    const one = client.send('Billy', 'one')
+    const two = client.send('Billy', 'two')
+    progress('id-2', DELIVERED)
+    expect(await settled(one)).toBeUndefined()
+    expect(await settled(two)).toMatchObject({ id: 'id-2' })
+    progress('id-1', { state: 'waiting', reason: 'recipient-offline' })
+    progress('id-1', DELIVERED)
+    expect(await settled(one)).toEqual({ id: 'id-1', state: 'waiting', reason: 'recipient-offline' })
+  })
+
+  test('normalizes the name, and rejects invalid names and empty texts', async () => {
+    void client.send('  Billy ', 'hi')
+    expect(requests).toEqual([{ type: 'compose', to: 'Billy', text: 'hi' }])
+    await expect(client.send('', 'hi')).rejects.toThrow(RangeError)
+    await expect(client.send('Billy', '')).rejects.toThrow('text: must not be empty')
+    expect(requests).toHaveLength(1)
+  })
+
+  test('is rejected after the client has ended', async () => {
+    connection({ phase: 'closed' })
+    await expect(client.send('Billy', 'hi')).rejects.toThrow('this client has ended')
+  })
+
+  test('resolves pending messages when the client ends', async () => {
+    const closed = client.send('Billy', 'hi')
+    connection({ phase: 'closed' })
+    expect(await closed).toEqual({ id: 'id-1', state: 'waiting', reason: 'offline' })
+  })
+
+  test('resolves pending messages as refused when the server refuses the user', async () => {
+    const refused = client.send('Billy', 'hi')
+    connection(REFUSED)
+    expect(await refused).toEqual({ id: 'id-1', state: 'refused', code: 'name-taken', message: 'taken\u001b[2J' })
+  })
+})
+
+describe('events', () => {
+  test('messages are buffered until flushBuffered, then emitted directly', () => {
+    const received: string[] = []
+    client.on('message', ({ text }) => received.push(text))
+    receive('one')
+    receive('two')
+    expect(received).toEqual([])
+    client.flushBuffered()
+    client.flushBuffered()
+    expect(received).toEqual(['one', 'two'])
+    receive('three')
+    expect(received).toEqual(['one', 'two', 'three'])
+  })
+
+  test('own messages and messages of the history are not emitted', () => {
+    const received: string[] = []
+    client.flushBuffered()
+    client.on('message', ({ text }) => received.push(text))
+    receive('own', 'Anna')
+    receive('old', 'Billy', 'history')
+    expect(received).toEqual([])
+  })
+
+  test('the roster is copied, and only changes are emitted', () => {
+    const changes: unknown[] = []
+    client.on('roster', change => changes.push(change))
+    const users = new SortedNames()
+    users.add('Billy')
+    emit({ type: 'roster', users, joined: [], left: [] })
+    expect(changes).toEqual([])
+    const copy = client.users
+    users.add('Anna')
+    emit({ type: 'roster', users, joined: ['Anna'], left: [] })
+    expect(changes).toEqual([{ joined: ['Anna'], left: [] }])
+    expect(copy).toEqual(['Billy'])
+    expect(client.users).toEqual(['Anna', 'Billy'])
+    expect([client.isOnline('Billy'), client.isOnline('Carla')]).toEqual([true, false])
+  })
+
+  test('before the first roster nobody is online', () => {
+    expect(client.users).toEqual([])
+    expect(client.isOnline('Billy')).toBe(false)
+  })
+
+  test('progress, connection and key events are passed on', () => {
+    const events: unknown[] = []
+    client.on('progress', event => events.push(event))
+    client.on('connection', event => events.push(event))
+    client.on('key', event => events.push(event))
+    connection(ONLINE)
+    progress('id-9', DELIVERED)
+    emit({ type: 'key', user: 'Billy', key: 'k', state: 'changed', own: 'o', known: new Map() })
+    expect(events).toEqual([
+      ONLINE,
+      { id: 'id-9', to: 'Billy', state: 'delivered', connections: 2 },
+      { user: 'Billy', key: 'k', state: 'changed' },
+    ])
+    expect(client.connection).toBe(ONLINE)
+  })
+
+  test('trust and close are requests to the session', () => {
+    client.trust('Billy')
+    client.close()
+    expect(requests).toEqual([{ type: 'trust', user: 'Billy' }, { type: 'close' }])
+  })
+
+  test('close is emitted once the client has ended, not on a reconnect', () => {
+    let closed = 0
+    client.on('close', () => closed++)
+    connection({ phase: 'waiting', reason: 'connection closed', retryAt: 1, attempt: 1 })
+    expect(closed).toBe(0)
+    connection({ phase: 'closed' })
+    expect(closed).toBe(1)
+  })
+})
+
+describe('iteration', () => {
+  beforeEach(() => {
+    connection(ONLINE)
+    client.flushBuffered()
+  })
+
+  test('yields messages until the client is closed', async () => {
+    const messages = client[Symbol.asyncIterator]()
+    const first = messages.next()
+    receive('one')
+    expect((await first).value).toMatchObject({ text: 'one' })
+    const second = messages.next()
+    connection({ phase: 'closed' })
+    expect((await second).done).toBe(true)
+    expect(client.listenerCount('message')).toBe(0)
+  })
+
+  test('throws if the server refuses the user, with control characters escaped', async () => {
+    const next = client[Symbol.asyncIterator]().next()
+    connection(REFUSED)
+    await expect(next).rejects.toThrow('taken\\u{1b}[2J')
+  })
+
+  test('ends at once if the client has ended already', async () => {
+    connection({ phase: 'closed' })
+    expect((await client[Symbol.asyncIterator]().next()).done).toBe(true)
+  })
+})

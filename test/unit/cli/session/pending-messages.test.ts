@@ -1,0 +1,70 @@
+/** Waiting for the delivery results of the messages composed in one run. */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { PendingMessages } from '../../../../cli/session/pending-messages.ts'
+import type { Progress, SessionEvent } from '../../../../src/client/events.ts'
+
+let pending: PendingMessages
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  pending = new PendingMessages()
+})
+afterEach(() => void vi.useRealTimers())
+
+const compose = (id: string, origin: 'composed' | 'live' = 'composed') => {
+  const message = { id, at: 1, from: 'Anna', to: 'Billy', text: id }
+  pending.handleEvent({ type: 'message', message, origin } satisfies SessionEvent)
+}
+const progress = (id: string, state: Progress) =>
+  pending.handleEvent({ type: 'progress', id, to: 'Billy', progress: state })
+
+const DELIVERED: Progress = { state: 'delivered', connections: 1 }
+
+test('without messages there is nothing to wait for', async () => {
+  expect(await pending.waitUntilSettled(1_000)).toBe(0)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test.each<[string, Progress]>([
+  ['delivered', DELIVERED],
+  ['refused', { state: 'refused', code: 'text-too-long', message: 'too long' }],
+  ['waiting for an offline recipient', { state: 'waiting', reason: 'recipient-offline' }],
+])('a message that is %s is settled', async (_, state) => {
+  compose('one')
+  progress('one', state)
+  expect(await pending.waitUntilSettled(1_000)).toBe(0)
+})
+
+test.each<[string, Progress]>([
+  ['sent', { state: 'sent' }],
+  ['waiting for a server', { state: 'waiting', reason: 'offline' }],
+  ['waiting for a confirmation', { state: 'waiting', reason: 'unconfirmed' }],
+])('a message that is %s is pending until the timeout', async (_, state) => {
+  compose('one')
+  progress('one', state)
+  const count = pending.waitUntilSettled(1_000)
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(await count).toBe(1)
+})
+
+test('the wait ends with the last result, and clears its timer', async () => {
+  compose('one')
+  compose('two')
+  let count: number | undefined
+  const wait = pending.waitUntilSettled(1_000).then(result => {
+    count = result
+  })
+  progress('one', DELIVERED)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(count).toBeUndefined()
+  progress('two', DELIVERED)
+  await wait
+  expect(count).toBe(0)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('messages of others and unknown ids do not count', async () => {
+  compose('from Billy', 'live')
+  progress('unknown', { state: 'sent' })
+  expect(await pending.waitUntilSettled(1_000)).toBe(0)
+})

@@ -1,0 +1,97 @@
+/** The settings file: defaults, invalid values, files that cannot be read or written. */
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeEach, expect, test } from 'vitest'
+import { DEFAULT_PREFERENCES } from '../../../cli/chat/model/preferences.ts'
+import { SettingsFile } from '../../../cli/settings.ts'
+import { stopAll, temporaryFolder } from '../../support/programs/processes.ts'
+
+const previous = process.env.XDG_CONFIG_HOME
+let folder = ''
+
+beforeEach(() => {
+  const home = temporaryFolder()
+  process.env.XDG_CONFIG_HOME = home
+  folder = join(home, 'mesh-chat')
+})
+afterAll(() => {
+  if (previous === undefined) delete process.env.XDG_CONFIG_HOME
+  else process.env.XDG_CONFIG_HOME = previous
+  stopAll()
+})
+
+const DEFAULTS = { preferences: DEFAULT_PREFERENCES, threads: {} }
+const file = () => join(folder, 'config.json')
+
+function write(content: string): void {
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(file(), content)
+}
+
+test('without a file the settings are the defaults', () => {
+  expect(new SettingsFile().settings).toEqual(DEFAULTS)
+})
+
+test('saved settings are read by the next run, and a change keeps the others', () => {
+  const first = new SettingsFile()
+  first.save({ user: 'Anna', threads: { Anna: 'Billy' } })
+  first.save({ server: 'http://127.0.0.1:3001' })
+  const saved = { ...DEFAULTS, user: 'Anna', server: 'http://127.0.0.1:3001', threads: { Anna: 'Billy' } }
+  expect(first.settings).toEqual(saved)
+  expect(new SettingsFile().settings).toEqual(saved)
+})
+
+test('the last thread is stored by user, and removed when no thread is open', () => {
+  const settings = new SettingsFile()
+  settings.save({ threads: settings.withLastThread('Anna', 'Billy') })
+  settings.save({ threads: settings.withLastThread('Carla', 'Dora') })
+  expect(new SettingsFile().lastThread('Anna')).toBe('Billy')
+  settings.save({ threads: settings.withLastThread('Anna', undefined) })
+  const next = new SettingsFile()
+  expect([next.lastThread('Anna'), next.lastThread('Carla')]).toEqual([undefined, 'Dora'])
+})
+
+test('a user named like a property of objects has no last thread until one is stored', () => {
+  const settings = new SettingsFile()
+  expect(['constructor', '__proto__', 'toString'].map(user => settings.lastThread(user))).toEqual(
+    Array(3).fill(undefined),
+  )
+  settings.save({ threads: settings.withLastThread('constructor', 'Billy') })
+  expect(new SettingsFile().lastThread('constructor')).toBe('Billy')
+})
+
+test('a field with an invalid value gets its default; the others are kept', () => {
+  const preferences = { ...DEFAULT_PREFERENCES, bell: 'loud', theme: 'blue' }
+  write(JSON.stringify({ user: 7, server: 'http://a:1', threads: [], preferences }))
+  expect(new SettingsFile().settings).toEqual({
+    ...DEFAULTS,
+    server: 'http://a:1',
+    preferences: { ...DEFAULT_PREFERENCES, theme: 'blue' },
+  })
+})
+
+test('a file that is not JSON is replaced by the defaults', () => {
+  write('{"user":"An')
+  const settings = new SettingsFile()
+  expect(settings.settings).toEqual(DEFAULTS)
+  settings.save({ user: 'Anna' })
+  expect(JSON.parse(readFileSync(file(), 'utf8'))).toMatchObject({ user: 'Anna' })
+})
+
+test('settings that cannot be written last until the program exits', () => {
+  // A folder in place of the file: works for root, too.
+  mkdirSync(file(), { recursive: true })
+  const settings = new SettingsFile()
+  settings.save({ user: 'Anna' })
+  expect(settings.settings.user).toBe('Anna')
+  expect(new SettingsFile().settings.user).toBeUndefined()
+})
+
+test.skipIf(process.getuid?.() === 0)('a folder without write permission is no error', () => {
+  write('{"user":"Anna"}')
+  chmodSync(folder, 0o500)
+  const settings = new SettingsFile()
+  settings.save({ user: 'Billy' })
+  expect([settings.settings.user, new SettingsFile().settings.user]).toEqual(['Billy', 'Anna'])
+  chmodSync(folder, 0o700)
+})
