@@ -10,7 +10,7 @@ export async function runCommand(work: Promise<void>): Promise<void> {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'EADDRINUSE') {
       const { port } = error as { port?: number }
-      fail(EXIT.general, `port ${port} is in use; stop the other program, or give another with --port`)
+      fail(EXIT.general, `port ${port} is already in use; choose another with --port`)
     }
     fail(EXIT.general, message)
   }
