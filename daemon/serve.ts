@@ -70,7 +70,10 @@ export async function serve(args: ServeArguments): Promise<void> {
 function onShutdownRequest({ exitWithStdin = false }: Pick<ServeArguments, 'exitWithStdin'>) {
   return (listener: () => void): void => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, listener)
-    if (exitWithStdin) process.stdin.on('end', listener).on('error', listener).resume()
+    if (!exitWithStdin) return
+    process.stdin.on('end', listener).on('error', listener).resume()
+    // When the launcher is killed, stdout is gone too; draining must not fail because its log lines cannot be written.
+    process.stdout.on('error', () => {})
   }
 }
 
