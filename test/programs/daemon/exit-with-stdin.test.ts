@@ -17,6 +17,8 @@ test.each([
   ['a server with workers', 2, ['--workers', '2']],
 ] as const)('%s drains when its stdin closes', { timeout: 30_000 }, async (_, processes, args) => {
   const program = await start(processes, ...args)
+  // Each worker has a link to the other, so all handle signals.
+  if (processes > 1) await until('the workers are linked', () => program.count('Outbound connection') === processes)
   // Input is ignored; only the end counts.
   program.child.stdin?.write('ignored\n')
   program.child.stdin?.end()
