@@ -16,14 +16,14 @@ export const HELP = helpText({
     ['2', 'invalid usage or config'],
   ],
   Signals: [
-    ['SIGTERM, SIGINT', 'drain and exit: clients move to other servers, peers are informed'],
+    ['SIGTERM, SIGINT', 'drain and exit: clients move to other servers'],
     ['SIGHUP', 'reload config and certificates; connections stay open'],
   ],
   Environment: [['MESH_CHAT_SECRET', 'shared secret of all servers, instead of secretFile']],
   Files: [
-    ['config.json', 'from the working folder, else from the package; it may name'],
-    ['  secretFile', 'the shared secret; readable by its owner only (chmod 600)'],
-    ['  tokenKeyFile', 'with auth: token, the key for tokens; readable by its owner only'],
+    ['config.json', 'in the working folder, else in the package; names:'],
+    ['  secretFile', 'the shared secret; private (chmod 600)'],
+    ['  tokenKeyFile', 'the key for tokens, with auth: token; private'],
     ['  tls.cert, tls.key, tls.ca', 'certificate, private key and CA, as PEM'],
   ],
 })
