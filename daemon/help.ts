@@ -21,7 +21,7 @@ export const HELP = helpText({
   ],
   Environment: [['MESH_CHAT_SECRET', 'shared secret of all servers, instead of secretFile']],
   Files: [
-    ['config.json', 'in the working folder, else in the package; names:'],
+    ['config.json', 'in the working folder, else in the package, with'],
     ['  secretFile', 'the shared secret; private (chmod 600)'],
     ['  tokenKeyFile', 'the key for tokens, with auth: token; private'],
     ['  tls.cert, tls.key, tls.ca', 'certificate, private key and CA, as PEM'],

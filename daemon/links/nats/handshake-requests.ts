@@ -21,7 +21,7 @@ export interface HandshakeRequestsOptions {
   self: PeerIdentity
   secret: string
   limits: Limits
-  nats: NatsClient
+  nats: Pick<NatsClient, 'connection'>
   /** Called for an authenticated dialler; call `answer` with the core's decision. */
   onProven: (
     dialler: Party,
@@ -34,6 +34,9 @@ export interface HandshakeRequestsOptions {
 export type DialResult =
   | { ok: true; link: string; acceptor: Party; holds: StreamPosition }
   | { ok: false; reason: string; code?: LinkRefusal }
+
+/** What is used of a NATS message. */
+type RequestMessage = Pick<Msg, 'data' | 'respond'>
 
 interface PendingHandshake {
   dialler: Party
@@ -74,7 +77,7 @@ export class HandshakeRequests {
   }
 
   /** Handles a handshake request. Invalid requests, and proofs for another instance of this id, get no response. */
-  handleRequest(message: Msg): void {
+  handleRequest(message: RequestMessage): void {
     const request = handshakeRequestSchema.safeParse(read(message))
     if (!request.success) return
     if ('dialler' in request.data) this.#sendChallenge(message, request.data.dialler)
@@ -86,7 +89,7 @@ export class HandshakeRequests {
     this.#pendingHandshakes.clear()
   }
 
-  #sendChallenge(message: Msg, dialler: Party): void {
+  #sendChallenge(message: RequestMessage, dialler: Party): void {
     const { self, limits } = this.#options
     // The oldest makes room, so silent diallers cannot block others.
     const [oldest] = this.#pendingHandshakes.keys()
@@ -105,7 +108,7 @@ export class HandshakeRequests {
     return pending
   }
 
-  #checkProof(message: Msg, link: string, proof: string): void {
+  #checkProof(message: RequestMessage, link: string, proof: string): void {
     const { secret, onProven } = this.#options
     const pending = this.#abandon(link)
     if (pending === undefined) return
@@ -146,11 +149,14 @@ export function isNoResponders(error: unknown): boolean {
   return error instanceof errors.RequestError && error.isNoResponders()
 }
 
-function respond(message: Msg, answer: Welcome | { acceptor: Party } | z.infer<typeof probeResponseSchema>): void {
+function respond(
+  message: RequestMessage,
+  answer: Welcome | { acceptor: Party } | z.infer<typeof probeResponseSchema>,
+): void {
   message.respond(JSON.stringify(answer))
 }
 
-function read({ data }: Msg): unknown {
+function read({ data }: Pick<Msg, 'data'>): unknown {
   return parseJson(Buffer.from(data).toString())
 }
 

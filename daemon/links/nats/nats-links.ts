@@ -78,6 +78,16 @@ export class NatsLinks implements LinkCarrier {
     return this.#malformed.total
   }
 
+  /** The number of open links and of handshakes under way. */
+  get counts(): { links: number; names: number; handshakes: number; decisions: number } {
+    return {
+      links: this.#links.size,
+      names: this.#linksByName.size,
+      handshakes: this.#handshakes.pending,
+      decisions: this.#pendingDecisions.size,
+    }
+  }
+
   setCa(ca: string | undefined): void {
     this.#ca = ca
   }

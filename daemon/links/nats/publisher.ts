@@ -14,14 +14,19 @@ const ENVELOPE_OVERHEAD_BYTES = 1_024
 
 /** Publishes on the backbone: to one peer, to all peers, or to the subscribers of a user. */
 export class Publisher {
-  readonly #nats: NatsClient
+  readonly #nats: Pick<NatsClient, 'maxPayload' | 'publish'>
   readonly #mac: EnvelopeMac
   readonly #incarnation: string
   readonly #holds: (peer: string, user: string) => boolean
   #broadcastCount = 0
 
   /** @param holds whether a peer has a connection of a user */
-  constructor(nats: NatsClient, mac: EnvelopeMac, incarnation: string, holds: (peer: string, user: string) => boolean) {
+  constructor(
+    nats: Pick<NatsClient, 'maxPayload' | 'publish'>,
+    mac: EnvelopeMac,
+    incarnation: string,
+    holds: (peer: string, user: string) => boolean,
+  ) {
     this.#nats = nats
     this.#mac = mac
     this.#incarnation = incarnation

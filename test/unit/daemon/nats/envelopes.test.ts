@@ -1,10 +1,10 @@
 /** Links over NATS: sequence numbers, signatures, batches and subscriptions. */
 import { expect, test, vi } from 'vitest'
-import { EnvelopeMac } from '../../../daemon/links/nats/envelope-mac.ts'
-import { NatsLink } from '../../../daemon/links/nats/nats-link.ts'
-import { OutboundBatch } from '../../../daemon/links/nats/outbound-batch.ts'
-import { UserSubscriptions } from '../../../daemon/links/nats/user-subscriptions.ts'
-import type { ForwardedMessage, PresenceDelta } from '../../../src/protocol/frames.ts'
+import { EnvelopeMac } from '../../../../daemon/links/nats/envelope-mac.ts'
+import { NatsLink } from '../../../../daemon/links/nats/nats-link.ts'
+import { OutboundBatch } from '../../../../daemon/links/nats/outbound-batch.ts'
+import { UserSubscriptions } from '../../../../daemon/links/nats/user-subscriptions.ts'
+import type { ForwardedMessage, PresenceDelta } from '../../../../src/protocol/frames.ts'
 
 const link = (n: number) => new NatsLink(n, `link ${n}`, { id: `server-${n}`, incarnation: `i${n}` }, 'acceptor')
 
