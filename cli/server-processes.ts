@@ -4,23 +4,24 @@ import { createInterface } from 'node:readline'
 import type { Config, ConfiguredServer } from '../src/programs/config.ts'
 import { packageFile } from '../src/programs/package.ts'
 
-/** How long a server may take to listen, ms. */
+/** How long a server may take to start listening, ms. */
 const START_TIMEOUT_MS = 10_000
 
-/** The servers of a config, each a process of its own. */
+/** Runs the servers of a config as child processes, which end when this process ends, even by SIGKILL. */
 export class ServerProcesses {
   readonly #children: ChildProcess[] = []
   #stopping = false
 
   /**
-   * @param onLine one line of a server's log
-   * @param onExit a server ended by itself, with this code
+   * @param onLine called with each line of a server's log
+   * @param onExit called with the exit code of a server that exits on its own
    */
   constructor(config: Config, onLine: (id: string, text: string) => void, onExit: (id: string, code: number) => void) {
     for (const { id } of config.servers) {
-      const args = [packageFile('dist/daemon/main.js'), '--id', id, '--config', config.file, '--log-format', 'text']
-      // A ^C reaches the whole process group; each server is to hear of the end from here only.
-      const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+      const options = ['--id', id, '--config', config.file, '--log-format', 'text', '--exit-with-stdin']
+      // Detached: Ctrl+C signals the whole process group, but only this process should stop the servers. The pipe to a
+      // server's stdin closes when this process ends, whatever ends it.
+      const child = spawn(process.execPath, [packageFile('dist/daemon/main.js'), ...options], { detached: true })
       for (const stream of [child.stdout, child.stderr]) {
         createInterface({ input: stream }).on('line', text => onLine(id, text))
       }
@@ -29,7 +30,6 @@ export class ServerProcesses {
       })
       this.#children.push(child)
     }
-    // Whatever ends this program takes its servers along.
     process.on('exit', () => this.stop())
   }
 
@@ -39,17 +39,19 @@ export class ServerProcesses {
   }
 }
 
-/** Waits until every server accepts connections; throws, naming the one that does not. */
+/** Waits until all servers accept connections; throws if one does not in time. */
 export async function waitUntilListening(servers: readonly ConfiguredServer[]): Promise<void> {
   const deadline = performance.now() + START_TIMEOUT_MS
   for (const server of servers) {
     while (!(await isListening(server))) {
-      if (performance.now() > deadline) throw new Error(`${server.id} does not listen on ${server.ip}:${server.port}`)
+      if (performance.now() > deadline)
+        throw new Error(`${server.id} does not listen on ${server.ip}:${server.port}; see its log`)
       await new Promise(resolve => setTimeout(resolve, 50))
     }
   }
 }
 
+/** Whether a program accepts connections on the server's port. */
 export function isListening({ ip, port }: ConfiguredServer): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(port, ip)

@@ -1,12 +1,12 @@
 /**
- * Calls when a time has come that is set anew after each step. A timer that is set too early stays: it looks again
- * when it fires. So a busy server, whose deadline moves with each message, arms no timer per message.
+ * Calls a function at a deadline that changes often. When the deadline moves later, the armed timer stays and re-arms
+ * itself when it fires, so a busy server, whose deadline moves with each message, does not arm a timer per message.
  */
 export class DeadlineTimer {
   readonly #onDeadline: () => void
   #deadline = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
-  /** The deadline that the timer was armed for. */
+  /** The deadline of the armed timer. */
   #armedFor = Number.POSITIVE_INFINITY
 
   constructor(onDeadline: () => void) {
@@ -21,7 +21,7 @@ export class DeadlineTimer {
     this.#arm(performance.now())
   }
 
-  /** Never rings again, unless a deadline is set. */
+  /** Clears the deadline. */
   stop(): void {
     clearTimeout(this.#timer)
     this.#deadline = Number.POSITIVE_INFINITY

@@ -1,44 +1,44 @@
 import { helpText } from '../src/programs/help.ts'
 
-/** What stands below the options of `mesh-chatd --help`; test/programs/cli/help.test.ts holds that it is true. */
+/** The text after the options of `mesh-chatd --help`; test/programs/cli/help.test.ts checks that it is true. */
 export const HELP = helpText({
   Examples: [
-    ['mesh-chatd --id server-1', 'runs server-1 of the config.json here'],
-    ['mesh-chatd --id server-1 --config /etc/mesh-chat/config.json', 'of another'],
-    ['mesh-chatd --id new --port 3005 --join http://127.0.0.1:3001', 'joins a mesh without a config'],
-    ['mesh-chatd check --id server-1', 'looks at the config, and at the other servers'],
-    ['mesh-chatd token --user Anna --expires 12h', 'prints a token for Anna'],
-    ['source <(mesh-chatd completion bash)', 'completion; zsh and fish, too'],
+    ['mesh-chatd --id server-1', 'run server-1 of ./config.json'],
+    ['mesh-chatd --id server-1 --config /etc/mesh-chat/config.json', 'use another config'],
+    ['mesh-chatd --id new --port 3005 --join http://127.0.0.1:3001', 'join a mesh without a config'],
+    ['mesh-chatd check --id server-1', 'check the config and the other servers'],
+    ['mesh-chatd token --user Anna --expires 12h', 'print a token for Anna'],
+    ['source <(mesh-chatd completion bash)', 'load completion; also for zsh and fish'],
   ],
   'Exit codes': [
-    ['0', 'drained, after SIGTERM or SIGINT'],
-    ['1', 'port or id in use, or another failure; check: something is wrong'],
-    ['2', 'wrong use, or a config that cannot be used'],
+    ['0', 'shut down after SIGTERM or SIGINT'],
+    ['1', 'port or id already in use, or another failure; check: a problem was found'],
+    ['2', 'invalid usage or config'],
   ],
   Signals: [
-    ['SIGTERM, SIGINT', 'drain: clients are asked to move, peers are told goodbye'],
-    ['SIGHUP', 'reads config and certificates again; nobody is dropped'],
+    ['SIGTERM, SIGINT', 'drain and exit: clients move to other servers'],
+    ['SIGHUP', 'reload config and certificates; connections stay open'],
   ],
-  Environment: [['MESH_CHAT_SECRET', 'what all servers know and nobody else, instead of secretFile']],
+  Environment: [['MESH_CHAT_SECRET', 'shared secret of all servers, instead of secretFile']],
   Files: [
-    ['config.json', 'here, else the one of the package; it may name'],
-    ['  secretFile', 'the secret; for its owner only (chmod 600)'],
-    ['  tokenKeyFile', 'with auth: token, the key of tokens; likewise'],
-    ['  tls.cert, tls.key, tls.ca', 'certificate, key and authority, as PEM'],
+    ['config.json', 'in the working folder, else in the package, with'],
+    ['  secretFile', 'the shared secret; private (chmod 600)'],
+    ['  tokenKeyFile', 'the key for tokens, with auth: token; private'],
+    ['  tls.cert, tls.key, tls.ca', 'certificate, private key and CA, as PEM'],
   ],
 })
 
-/** The same of `mesh-chatd check --help`. */
+/** The text after the options of `mesh-chatd check --help`. */
 export const CHECK_HELP = helpText({
-  'Looked at': [
-    ['config', 'its fields, and the files that it names; would servers start?'],
-    ['servers', 'each other one: does it answer, hold the secret, know users in the'],
-    ['', 'same way? is its certificate good? round trip, difference of clocks'],
-    ['backbone', 'if the config names one: whether NATS is reached'],
+  Checks: [
+    ['config', 'its fields and files, and whether its servers would start'],
+    ['servers', 'whether each other server answers, and has the same secret and auth;'],
+    ['', 'its certificate, round-trip time and clock'],
+    ['backbone', 'if the config names one: whether NATS is reachable'],
   ],
   'Exit codes': [
-    ['0', 'all is well'],
-    ['1', 'a server is out of reach, or something is wrong with it'],
-    ['2', 'the config cannot be used; no server was asked'],
+    ['0', 'no problems'],
+    ['1', 'a server is unreachable or has a problem'],
+    ['2', 'the config is invalid; no server was contacted'],
   ],
 })

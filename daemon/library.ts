@@ -18,57 +18,57 @@ export interface LogLine {
 
 /** How to start a server; see {@link createServer}. */
 export interface CreateServerOptions {
-  /** What the server is called in its mesh: 1 to 64 letters, digits or any of `. _ - /`. */
+  /** The id of the server in its mesh: 1 to 64 letters, digits or any of `. _ - /`. */
   id: string
-  /** The address to listen on; default: `127.0.0.1`, which only this machine reaches. */
+  /** The address to listen on; default: `127.0.0.1`, reachable from this machine only. */
   host?: string
-  /** The port to listen on; default: 0, any that is free. */
+  /** The port to listen on; default: 0, any free port. */
   port?: number
-  /** The URL at which others reach the server, where that is not `host` and `port`. */
+  /** The URL at which others reach the server, if it is not `host` and `port`. */
   advertise?: string
   /** The other servers of the mesh, by id and URL. */
   peers?: readonly { id: string; url: string }[]
-  /** URLs of servers to join, whoever they are; they tell of the others. */
+  /** URLs of servers to join; the other servers are discovered through them. */
   join?: readonly string[]
-  /** URLs of NATS servers that carry the links, instead of a link from each server to each: `nats://host:port`. */
+  /** URLs of NATS servers that carry the links, instead of direct links between servers: `nats://host:port`. */
   backbone?: readonly string[]
-  /** What all servers of the mesh know and nobody else: 16 characters or more. Needed where others reach `host`. */
+  /** The shared secret of the mesh's servers, at least 16 characters. Required unless `host` is loopback. */
   secret?: string
-  /** Certificate and key as PEM: clients and links are encrypted. `ca` vouches for peers; default: whom Node trusts. */
+  /** Certificate and key as PEM; encrypts clients and links. `ca` signs the peers' certificates; default: Node's CAs. */
   tls?: { cert: string; key: string; ca?: string }
-  /** How users prove their names, the same on all servers. Has to be said where others reach `host`; else `open`. */
+  /** How users prove their names, the same on all servers. Required unless `host` is loopback; default: `open`. */
   auth?: 'open' | 'token' | 'key'
-  /** With `auth: 'token'`, what checks tokens: a secret of 32 characters or more, or an Ed25519 key as PEM. */
+  /** With `auth: 'token'`, the key to verify tokens: a secret of at least 32 characters, or an Ed25519 key as PEM. */
   tokenKey?: string
-  /** Bounds other than the default ones; 0 turns one off. */
+  /** Limits that differ from the defaults; 0 turns a limit off. */
   limits?: Partial<Limits>
-  /** Whether strangers who reach `host` may be peers, and anybody may be anybody: no secret and no `auth` are needed. */
+  /** Allow a reachable `host` without `secret` and `auth`: anyone can join as a server and use any name. */
   insecure?: boolean
-  /** Takes the lines of the log; default: `false`, none. */
+  /** Receives each log line; default: `false`, no log. */
   log?: false | ((line: LogLine) => void)
 }
 
-/** A server at work in this program. */
+/** A running server in this program. */
 export interface ChatServer {
   readonly id: string
-  /** Where clients reach it. */
+  /** The URL for clients. */
   readonly url: string
-  /** The names online in the whole mesh, sorted. */
+  /** The users online in the whole mesh, sorted. */
   roster(): readonly string[]
   /**
-   * Drains: clients are asked to move, peers are told goodbye. Resolves when the port is free, a few seconds later at
-   * most; called again, it is the same end.
+   * Drains the server: asks clients to reconnect elsewhere and informs peers. Resolves when the port is free, within a
+   * few seconds. Further calls wait for the same shutdown.
    */
   close(): Promise<void>
   /**
-   * Resolves when the server has ended: with `undefined` after `close`, or with the reason why it had to end by itself
-   * (another server of the mesh has its id).
+   * Resolves when the server has stopped: with `undefined` after `close`, or with the error that stopped it (another
+   * server of the mesh has the same id).
    */
   readonly ended: Promise<Error | undefined>
 }
 
 const limitsSchema = z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]), z.number().min(0))
-/** Programs are not all typed: what is wrong is said before anything listens. */
+/** Validates the options at run time, for callers in plain JavaScript. */
 const optionsSchema = z.strictObject({
   id: serverIdSchema,
   host: z.string().min(1).default('127.0.0.1'),
@@ -86,27 +86,27 @@ const optionsSchema = z.strictObject({
   log: z.union([z.literal(false), z.custom<(line: LogLine) => void>(log => typeof log === 'function')]).default(false),
 })
 
-/** How what is missing is said here. */
+/** Error hints in terms of the library's options. */
 const FIX_HINTS = {
   address: ' with advertise',
-  secret: 'give it one with secret; or say insecure: true',
-  auth: ' with auth',
-  tokenKey: 'give it with tokenKey',
+  secret: 'set secret, or insecure: true',
+  auth: 'auth',
+  tokenKey: 'set tokenKey',
 }
 
 /**
- * Starts a server of the mesh in this program. It takes no signals and never ends the process: that is the program's.
+ * Starts a server of the mesh in this program. It installs no signal handlers and never exits the process.
  *
- * What `mesh-chatd` refuses is refused here, too: a server that others reach has a secret and says how users prove their
- * names, unless `insecure` says that neither is meant.
+ * The safety rules of `mesh-chatd` apply: a server that is reachable from other machines needs `secret` and `auth`,
+ * unless `insecure` is set.
  *
  * @example
  * ```ts
  * const server = await createServer({ id: 'server-1', port: 3001 })
- * console.log(`${server.id} takes clients at ${server.url}`)
+ * console.log(`${server.id} accepts clients at ${server.url}`)
  * ```
  * @returns the server, once it listens
- * @throws Error (rejects) for options that cannot be used, or a port that cannot be had
+ * @throws Error (rejects) if an option is invalid or the port is in use
  */
 export async function createServer(options: CreateServerOptions): Promise<ChatServer> {
   const { id, host, port, advertise, peers, join, secret, tls, tokenKey, limits, backbone, insecure, ...given } =
@@ -133,7 +133,7 @@ export async function createServer(options: CreateServerOptions): Promise<ChatSe
     publicHost: host,
     port,
     advertise,
-    // The list of all servers does as well.
+    // Callers may pass the list of all servers, this one included.
     peers: peers.filter(peer => peer.id !== id),
     seeds: join,
     backbone,

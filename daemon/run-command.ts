@@ -6,12 +6,6 @@ export async function runCommand(work: Promise<void>): Promise<void> {
   try {
     await work
   } catch (error) {
-    if (error instanceof ConfigError) fail(EXIT.usage, error.message)
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'EADDRINUSE') {
-      const { port } = error as { port?: number }
-      fail(EXIT.general, `port ${port} is in use; stop the other program, or give another with --port`)
-    }
-    fail(EXIT.general, message)
+    fail(error instanceof ConfigError ? EXIT.usage : EXIT.general, (error as Error).message)
   }
 }

@@ -21,21 +21,21 @@ import { readTls } from './settings/tls.ts'
 import { currentWorker, runWorkers } from './workers.ts'
 
 /**
- * Runs a server, or the workers that are one together, until a signal.
+ * Runs a server, or its workers, until it is asked to shut down.
  * @throws ConfigError
  */
 export async function serve(args: ServeArguments): Promise<void> {
   const settings = resolveSettings(args)
   const { id, config, self, host, port, linkPort, backbone, secret, auth, tokenKey, tls } = settings
   const format = args.logFormat ?? (process.stdout.isTTY ? 'text' : 'json')
-  // A line per message is for a person who watches; for a log collector it is too much.
+  // Lines about single messages are for a person at a terminal, too many for a log collector.
   const level = args.logLevel ?? (format === 'text' ? 'debug' : 'info')
   const workerInfo = currentWorker()
   const serverId = workerInfo === undefined ? id : `${id}/${workerInfo.number}`
   const prefix = workerInfo === undefined ? '' : `${serverId}: `
   const log = createLog({ format, level, text: args.logText === true, prefix }, serverId)
   if (args.workers !== undefined && workerInfo === undefined) {
-    const code = await runWorkers(parseWorkerCount(args.workers), log.write)
+    const code = await runWorkers(parseWorkerCount(args.workers), log.write, onShutdownRequest(args))
     process.exit(code)
   }
   logStartup(serverId, settings, workerInfo !== undefined, log)
@@ -43,7 +43,7 @@ export async function serve(args: ServeArguments): Promise<void> {
   const server = await startServer({
     id: serverId,
     host,
-    // An address that stands for all of a machine's is none to be reached at.
+    // A wildcard address is not reachable; the config's address is.
     publicHost: isWildcard(host) ? self.ip : host,
     port,
     advertise: args.advertise,
@@ -59,13 +59,46 @@ export async function serve(args: ServeArguments): Promise<void> {
     log,
     narrateMessages: level === 'debug',
     exit: (code, reason) => (code === 0 ? process.exit(0) : fail(code, reason)),
+  }).catch(error => {
+    throw explainListenError(error, host, port)
   })
   admin?.setServer(server)
   process.on('SIGHUP', () => reloadConfig(args, id, server, log))
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, server.drain)
+  // The primary process of workers watches stdin for them.
+  onShutdownRequest(workerInfo === undefined ? args : {})(server.drain)
 }
 
-/** The first lines of the log: which server this is, and what strangers may do there. */
+/** Returns a function that registers a listener for the shutdown signals and, with `--exit-with-stdin`, the end of stdin. */
+function onShutdownRequest({ exitWithStdin = false }: Pick<ServeArguments, 'exitWithStdin'>) {
+  return (listener: () => void): void => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, listener)
+    if (!exitWithStdin) return
+    process.stdin.on('end', listener).on('error', listener).resume()
+    // When the launcher is killed, stdout is gone too; draining must not fail because its log lines cannot be written.
+    process.stdout.on('error', () => {})
+  }
+}
+
+/**
+ * An error that says how to fix a failed listen; other errors as they are.
+ * @param port for clients; another port in the error is the one for links
+ */
+function explainListenError(error: NodeJS.ErrnoException & { port?: number }, host: string, port: number): Error {
+  const option = error.port === port ? '--port' : '--link-port'
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new Error(`port ${error.port} is already in use; choose another with ${option}`)
+    case 'EACCES':
+      return new Error(`no permission to listen on port ${error.port}; choose one above 1023 with ${option}`)
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new Error(`${host} is not an address of this machine; choose another with --host`)
+    default:
+      return error
+  }
+}
+
+/** Writes the first lines of the log: which server this is, and the warnings about its exposure. */
 function logStartup(serverId: string, { config, host, secret, auth }: Settings, isWorker: boolean, log: Log): void {
   if (config !== NO_CONFIG) {
     log.write('info', `Loading config from: ${config.file}`)
@@ -77,30 +110,30 @@ function logStartup(serverId: string, { config, host, secret, auth }: Settings, 
   if (auth !== 'open') log.write('info', `Users prove their names by: ${auth}`)
 }
 
-/** Opens the door for machines, where it is wanted. The next worker has the next port. */
+/** Opens the admin port if one is set; each worker uses the port after the one before. */
 async function openAdmin(args: ServeArguments, worker: number, log: Log): Promise<AdminServer | undefined> {
   const { adminPort, adminHost: host = '127.0.0.1' } = args
   if (adminPort === undefined) {
     if (args.adminHost === undefined) return undefined
-    throw new ConfigError(`--admin-host ${host}: on which --admin-port?`)
+    throw new ConfigError(`--admin-host ${host} needs a port; set it with --admin-port PORT`)
   }
   const port = parsePort('--admin-port', adminPort)
   const { AdminServer } = await import('./admin/admin-server.ts')
   return AdminServer.listen({ host, port: port === 0 ? 0 : port + worker - 1, version: VERSION, log })
 }
 
-/** Takes the config and its certificates as they are now; these are for new connections, and those that stand stay. */
+/** Reloads the config and the certificates, which apply to new connections only. */
 function reloadConfig(args: ServeArguments, id: string, server: RunningServer, log: Log): void {
   try {
     const config = loadConfig(args)
     findSelf(config, id, args)
     if (config.tls !== undefined) {
       server.renewCertificates(readTls(config.tls))
-      log.write('info', 'Certificates read again.')
+      log.write('info', 'Certificates reloaded.')
     }
     server.updatePeers(peersOf(config, id))
-    if (config !== NO_CONFIG) log.write('info', `Config read again from: ${config.file}`)
+    if (config !== NO_CONFIG) log.write('info', `Config reloaded from: ${config.file}`)
   } catch (error) {
-    log.write('error', `${(error as Error).message}; all stays as it was`)
+    log.write('error', `Could not reload the config: ${(error as Error).message}; keeping the current settings`)
   }
 }

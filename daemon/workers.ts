@@ -5,34 +5,34 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { serverAddressSchema } from '../src/protocol/messages.ts'
 
-/** A worker that dies sooner than this after its start, ms, is started again more and more slowly. */
+/** The restart delay doubles for a worker that exits sooner than this after its start, ms. */
 const MIN_UPTIME_MS = 10_000
 const RESTART_DELAY_MS = { initial: 500, max: 30_000 }
-/** A worker that has not drained after this long, ms, is killed. */
+/** How long a worker may take to drain before it is killed, ms. */
 const DRAIN_TIMEOUT_MS = 10_000
 
-/** What a worker is told of its place, in its environment. */
+/** The environment variable that passes `WorkerInfo` to a worker. */
 const WORKER_ENV = 'MESH_CHAT_WORKER'
 const workerInfoSchema = z.object({ number: z.int().min(1), folder: z.string() })
 
-/** One worker among those that share a port: its number from 1, and a folder where the others reach it. */
+/** One of the workers that share a port: its number, from 1, and the folder of the workers' Unix sockets. */
 export type WorkerInfo = z.infer<typeof workerInfoSchema>
 
-/** A worker's word to the primary, and the primary's to the other workers: this one is there. */
+/** A worker sends its address to the primary, which passes it on to the other workers. */
 const announcementSchema = z.object({ member: serverAddressSchema })
 
-/** This process's place; undefined for one that is no worker. */
+/** This worker; undefined in a process that is not a worker. */
 export function currentWorker(): WorkerInfo | undefined {
   const info = process.env[WORKER_ENV]
   return info === undefined || !cluster.isWorker ? undefined : workerInfoSchema.parse(JSON.parse(info))
 }
 
-/** Tells the other workers of this machine where this one is. */
+/** Announces this worker to the other workers of this machine. */
 export function announceWorker(member: z.infer<typeof serverAddressSchema>): void {
   process.send?.({ member })
 }
 
-/** Calls `take` with each other worker of this machine, now and whenever one comes. */
+/** Calls `listener` with each other worker of this machine: those that run already, and later ones. */
 export function onWorkerAnnounced(listener: (member: z.infer<typeof serverAddressSchema>) => void): void {
   process.on('message', (message: unknown) => {
     const announcement = announcementSchema.safeParse(message)
@@ -41,12 +41,16 @@ export function onWorkerAnnounced(listener: (member: z.infer<typeof serverAddres
 }
 
 /**
- * Runs so many workers, which share the port of the clients: each is a whole server of the mesh. The primary only starts
- * them, tells them of each other, starts one again that died, and passes signals on.
- * @param log tells the log
- * @returns the exit code, when all have ended
+ * Runs `count` workers that share the client port; each is a full server of the mesh. The primary process starts them,
+ * introduces them to each other, restarts those that die, and passes signals on.
+ * @param onShutdownRequest registers a listener for the request to shut down
+ * @returns the exit code, after all workers have exited
  */
-export function runWorkers(count: number, log: (level: 'info' | 'warn', message: string) => void): Promise<number> {
+export function runWorkers(
+  count: number,
+  log: (level: 'info' | 'warn', message: string) => void,
+  onShutdownRequest: (listener: () => void) => void,
+): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-chatd-'))
   const workers = new Map<number, Worker>()
   const announcements = new Map<number, z.infer<typeof announcementSchema>>()
@@ -66,20 +70,20 @@ export function runWorkers(count: number, log: (level: 'info' | 'warn', message:
         for (const [other, one] of workers) if (other !== number) one.send(announcement.data)
         for (const [other, known] of announcements) if (other !== number) worker.send(known)
         announcements.set(number, announcement.data)
-        // The first has the port: the others will.
+        // The first worker could bind the port, so the others can.
         if (number === 1 && workers.size === 1)
           for (let next = 2; next <= count; next++) start(next, RESTART_DELAY_MS.initial)
       })
       worker.on('exit', (code, signal) => {
         workers.delete(number)
         if (isStopping || (!announcements.has(1) && number === 1)) {
-          // What is wrong with the first at its start is wrong with all, and it has said so.
+          // A failed start of the first worker would fail for all; it has reported the error.
           if (workers.size === 0) finish(isStopping ? 0 : (code ?? 1))
           return
         }
         const endedEarly = Date.now() - startedAt < MIN_UPTIME_MS
         const delayMs = endedEarly ? restartDelayMs : RESTART_DELAY_MS.initial
-        log('warn', `Worker ${number} ended (${signal ?? code}); starting it again in ${delayMs} ms.`)
+        log('warn', `Worker ${number} exited (${signal ?? code}); restarting it in ${delayMs} ms.`)
         setTimeout(() => {
           if (!isStopping)
             start(number, endedEarly ? Math.min(RESTART_DELAY_MS.max, delayMs * 2) : RESTART_DELAY_MS.initial)
@@ -95,7 +99,7 @@ export function runWorkers(count: number, log: (level: 'info' | 'warn', message:
         for (const { process } of workers.values()) process.kill('SIGKILL')
       }, DRAIN_TIMEOUT_MS).unref()
     }
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
+    onShutdownRequest(stop)
     process.on('SIGHUP', () => {
       for (const { process } of workers.values()) process.kill('SIGHUP')
     })

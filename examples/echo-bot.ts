@@ -1,5 +1,5 @@
-// Answers every message, after `npm install mesh-chat`. Run it with:  node echo-bot.ts http://127.0.0.1:3001
-// (Node 22.18 or newer reads TypeScript as it is; for an older one compile it with tsc.)
+// Replies to each message. After `npm install mesh-chat`, run:  node echo-bot.ts http://127.0.0.1:3001
+// (Node.js 22.18 or newer runs TypeScript; compile it with tsc for older versions.)
 import { connect } from 'mesh-chat'
 
 const [servers = 'http://127.0.0.1:3001'] = process.argv.slice(2)

@@ -6,20 +6,20 @@ import type { RunningServer } from '../runtime.ts'
 import { Backpressure } from '../transport/backpressure.ts'
 import { Metrics } from './metrics.ts'
 
-/** Who is so slow with a request, ms, is not waited for. */
+/** How long a request may take to arrive, ms. */
 const REQUEST_TIMEOUT_MS = 10_000
-/** Most connections at once: a scraper, a probe, and a person or two. */
+/** Maximum number of connections: a scraper, a probe, and a few people. */
 const MAX_CONNECTIONS = 50
 
 interface AdminOptions {
   host: string
-  /** 0: any that is free. */
+  /** 0: any free port. */
   port: number
   version: string
   log: Log
 }
 
-/** The door for machines: whether this process works, whether it takes clients, and its metrics. Nothing is changed here. */
+/** Serves liveness, readiness and metrics on the admin port. Read-only. */
 export class AdminServer {
   readonly #metrics = new Metrics()
   readonly #version: string
@@ -29,7 +29,7 @@ export class AdminServer {
     this.#version = version
   }
 
-  /** Listens. Rejects when the port cannot be had. */
+  /** Starts listening. Rejects if the port is in use. */
   static async listen({ host, port, version, log }: AdminOptions): Promise<AdminServer> {
     const admin = new AdminServer(version)
     const http = createServer(
@@ -42,31 +42,32 @@ export class AdminServer {
       },
     )
     http.maxConnections = MAX_CONNECTIONS
-    // It keeps no process alive that has nothing else to do.
+    // Does not keep the process alive on its own.
     http.unref()
     await new Promise<void>((resolve, reject) => {
-      // Workers have ports of their own here, too.
+      // Exclusive: each worker has its own admin port.
       http.once('error', reject).listen({ port, host, exclusive: true }, resolve)
     }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EADDRINUSE') throw error
-      throw new Error(`port ${port} is in use; stop the other program, or give another with --admin-port`)
+      throw new Error(`port ${port} is already in use; choose another with --admin-port`)
     })
     const address = http.address()
     const boundPort = typeof address === 'object' && address !== null ? address.port : port
     log.write('info', `Serving health and metrics at: ${toServerAddress({ id: '', ip: host, port: boundPort }).url}`)
-    if (!isLoopbackHost(host)) log.write('warn', `Whoever reaches ${host} sees this server's health and metrics.`)
+    if (!isLoopbackHost(host))
+      log.write('warn', `Anyone who can reach ${host} can read this server's health and metrics.`)
     return admin
   }
 
-  /** The server listens for clients. */
+  /** Sets the server, once it listens for clients. */
   setServer(server: RunningServer): void {
     this.#server = server
   }
 
-  /** Why this server is not to be given clients; undefined: it is. */
+  /** Why this server does not accept clients; undefined if it does. */
   get #notReadyReason(): string | undefined {
-    if (this.#server === undefined) return 'starting: it does not listen yet'
-    return this.#server.status().draining ? 'draining: its clients move to other servers' : undefined
+    if (this.#server === undefined) return 'starting: not listening yet'
+    return this.#server.status().draining ? 'draining: clients are moving to other servers' : undefined
   }
 
   async #answer({ method, url = '' }: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,16 +1,16 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { LinkStatus, ServerStatus } from '../../src/protocol/status.ts'
 
-/** Who is at the other end of a connection. */
+/** A count for each kind of remote end. */
 type CountBySide = Record<'client' | 'peer', number>
 
-/** What the metrics are made of, read once for each scrape. */
+/** The values of all metrics, read once per scrape. */
 export interface MetricsInput {
   version: string
   status: ServerStatus
-  /** Connections that were cut off because they did not read. */
+  /** Slow consumers that were disconnected. */
   cutOff: CountBySide
-  /** Payloads that were not what they must be. */
+  /** Invalid payloads that were dropped. */
   malformed: CountBySide
 }
 
@@ -40,23 +40,23 @@ const linkSamples = (value: (link: LinkStatus) => number | undefined) => (readin
 const METRICS: readonly MetricDefinition[] = [
   {
     name: 'mesh_chat_server_info',
-    help: 'Always 1; the labels tell the id of this server and its version.',
+    help: 'Always 1; the labels give the id and the version of this server.',
     labels: ['server', 'version'],
     samples: ({ status, version }) => [[1, { server: status.server, version }]],
   },
   {
     name: 'mesh_chat_draining',
-    help: 'Whether this server is shutting down: 1 or 0.',
+    help: '1 while this server is shutting down, else 0.',
     samples: statusSample(({ draining }) => Number(draining)),
   },
   {
     name: 'mesh_chat_users',
-    help: 'Users with a connection to this server.',
+    help: 'Users connected to this server.',
     samples: statusSample(({ users }) => users),
   },
   {
     name: 'mesh_chat_connections',
-    help: 'Connections of users to this server.',
+    help: 'Client connections of identified users to this server.',
     samples: statusSample(({ connections }) => connections),
   },
   {
@@ -66,32 +66,32 @@ const METRICS: readonly MetricDefinition[] = [
   },
   {
     name: 'mesh_chat_slow_connections',
-    help: 'Connections that are more than 100 messages behind in confirming what they are sent.',
+    help: 'Slow consumers: connections with more than 100 unacknowledged messages.',
     samples: statusSample(({ slow }) => slow),
   },
   {
     name: 'mesh_chat_messages_accepted_total',
-    help: 'Messages taken from clients of this server.',
+    help: 'Messages accepted from clients of this server.',
     samples: statusSample(({ accepted }) => accepted),
   },
   {
     name: 'mesh_chat_messages_refused_total',
-    help: 'Messages of clients of this server that were refused.',
+    help: 'Messages from clients of this server that were rejected.',
     samples: statusSample(({ refused }) => refused),
   },
   {
     name: 'mesh_chat_messages_forwarded_total',
-    help: 'Messages that peers passed on to this server.',
+    help: 'Messages that peers forwarded to this server.',
     samples: statusSample(({ forwarded }) => forwarded),
   },
   {
     name: 'mesh_chat_messages_delivered_total',
-    help: 'Messages handed to connections, of recipients and of senders: one message counts for each.',
+    help: 'Messages sent to connections of recipients and senders; a message counts once per connection.',
     samples: statusSample(({ delivered }) => delivered),
   },
   {
     name: 'mesh_chat_link_up',
-    help: 'Whether a link is open, by who dials it: outbound, this server; inbound, the peer. 1 or 0.',
+    help: '1 if the link is open, else 0. This server dials outbound links, the peer dials inbound links.',
     labels: ['peer', 'direction'],
     samples: ({ status }) =>
       status.links.flatMap(({ peer, outbound, inbound }): Sample[] => [
@@ -101,37 +101,37 @@ const METRICS: readonly MetricDefinition[] = [
   },
   {
     name: 'mesh_chat_link_rtt_seconds',
-    help: 'From the last beat to a peer to its echo; missing while the link is down.',
+    help: 'Round-trip time of the last heartbeat to a peer; missing while the link is down.',
     labels: ['peer'],
     samples: linkSamples(({ rtt }) => (rtt === undefined ? undefined : rtt / 1_000)),
   },
   {
     name: 'mesh_chat_peer_users',
-    help: 'Users whom this server holds of a peer.',
+    help: 'Users connected to a peer, as this server sees it.',
     labels: ['peer'],
     samples: linkSamples(({ users }) => users),
   },
   {
     name: 'mesh_chat_held_messages',
-    help: 'Messages held until a peer tells their fates.',
+    help: 'Messages held until a peer reports their delivery result.',
     labels: ['peer'],
     samples: linkSamples(({ held }) => held),
   },
   {
     name: 'mesh_chat_connections_cut_off_total',
-    help: 'Connections that were cut off because they did not read, by who was at the other end.',
+    help: 'Slow consumers that were disconnected, by remote end.',
     labels: ['side'],
     samples: ({ cutOff }) => sideSamples(cutOff),
   },
   {
     name: 'mesh_chat_malformed_payloads_total',
-    help: 'Payloads that were dropped because they were not what they must be, by who sent them.',
+    help: 'Invalid payloads that were dropped, by sender.',
     labels: ['side'],
     samples: ({ malformed }) => sideSamples(malformed),
   },
 ]
 
-/** Sums of other metrics by prom-client, called counters by their names, which they are not. */
+/** Sums that prom-client names like counters although they are gauges; removed. */
 const MISNAMED_COUNTERS = [
   'nodejs_active_resources_total',
   'nodejs_active_handles_total',
@@ -139,8 +139,8 @@ const MISNAMED_COUNTERS = [
 ]
 
 /**
- * The metrics of this process, in a registry of their own. Nothing is counted for them: a scrape reads what the server
- * knows anyway, so a peer that is forgotten leaves no series behind.
+ * The metrics of this process, in a separate registry. A scrape reads the server's own state, so nothing is counted per
+ * message, and a peer that is forgotten leaves no stale series.
  */
 export class Metrics {
   readonly #registry = new Registry()
@@ -156,7 +156,7 @@ export class Metrics {
     return this.#registry.contentType
   }
 
-  /** As text, in Prometheus' exposition format. */
+  /** Returns the metrics in the Prometheus text exposition format. */
   scrape(reading: MetricsInput): Promise<string> {
     this.#input = reading
     return this.#registry.metrics()

@@ -10,21 +10,21 @@ export interface TokenArguments {
 }
 
 /**
- * Prints a token for a user, signed with the mesh's key.
+ * Prints a token for a user, signed with the key of the mesh.
  * @throws ConfigError
  */
 export async function printToken(args: TokenArguments): Promise<void> {
   const file = args.key ?? readConfig(args.config).tokenKeyFile
   if (file === undefined)
-    throw new ConfigError('which key signs it? Set tokenKeyFile in the config, or give --key FILE')
+    throw new ConfigError('no key to sign with is set; set tokenKeyFile in the config, or give --key FILE')
   const name = parseUserName(args.user)
   if (!name.ok) throw new ConfigError(`--user: ${name.reason}`)
   if (!/^\d+[smhdwy]$/.test(args.expires)) {
-    throw new ConfigError(`--expires ${args.expires}: give a time such as 12h or 30d`)
+    throw new ConfigError(`--expires ${args.expires} is not a duration; give one such as 12h or 30d`)
   }
   const { signKey, algorithm } = readTokenKey(file)
   if (signKey === undefined) {
-    throw new ConfigError(`${file} holds a public key, which only checks; give the private one with --key FILE`)
+    throw new ConfigError(`${file} is a public key, which cannot sign tokens; give the private key with --key FILE`)
   }
   console.log(await makeToken(signKey, algorithm, name.value, args.expires))
 }

@@ -4,31 +4,32 @@ import { ConfigError } from '../../src/programs/config.ts'
 import type { Credential } from '../../src/protocol/credentials.ts'
 import { readPrivateFile } from '../settings/secret.ts'
 
-/** A secret shorter than this, in bytes, is no key for HS256 (RFC 7518, section 3.2). */
+/** The shortest HS256 key, bytes (RFC 7518, section 3.2). */
 const MIN_SECRET_BYTES = 32
-/** Clocks of who signs and who checks may differ by this, s. */
+/** Accepted difference between the clocks of signer and server, s. */
 const CLOCK_TOLERANCE_S = 5
+const NEW_KEY_HINT = 'make one with: openssl genpkey -algorithm ed25519'
 
-/** The key of tokens: one secret that signs and checks (HS256), or an Ed25519 pair (EdDSA) or its public half. */
+/** A key for tokens: a shared secret (HS256), an Ed25519 key pair (EdDSA), or only its public key. */
 export interface TokenKey {
   algorithm: 'HS256' | 'EdDSA'
   verifyKey: KeyObject
-  /** Absent where the file holds a public key only. */
+  /** Undefined for a public key. */
   signKey: KeyObject | undefined
 }
 
 /**
- * Reads the key from a file: PEM for EdDSA, anything else is the secret itself.
- * @throws ConfigError for a key that others can read, is too short, or none
+ * Reads a key file: PEM is an EdDSA key, anything else is the HS256 secret itself.
+ * @throws ConfigError if the key is readable by other users, too short, or not a valid key
  */
 export function readTokenKey(file: string): TokenKey {
-  const text = readPrivateFile('tokenKeyFile', file, it => !isPublic(it))
+  const text = readPrivateFile('tokenKeyFile', file, text => !isPublicKey(text))
   return parseTokenKey(text.trim(), `tokenKeyFile: ${file}`)
 }
 
 /**
- * The key of a text: PEM for EdDSA, anything else is the secret itself.
- * @param where it stands, for the error
+ * Parses a key: PEM is an EdDSA key, anything else is the HS256 secret itself.
+ * @param where the key comes from, for the error
  * @throws ConfigError
  */
 export function parseTokenKey(text: string, where: string): TokenKey {
@@ -36,7 +37,7 @@ export function parseTokenKey(text: string, where: string): TokenKey {
     const secret = Buffer.from(text)
     if (secret.length < MIN_SECRET_BYTES) {
       const hint = 'make one with: openssl rand -base64 32'
-      throw new ConfigError(`${where}: a secret has ${MIN_SECRET_BYTES} characters or more; ${hint}`)
+      throw new ConfigError(`${where}: the secret has fewer than ${MIN_SECRET_BYTES} characters; ${hint}`)
     }
     const key = createSecretKey(secret)
     return { algorithm: 'HS256', verifyKey: key, signKey: key }
@@ -46,18 +47,17 @@ export function parseTokenKey(text: string, where: string): TokenKey {
     const verifyKey = createPublicKey(signKey ?? text)
     if (verifyKey.asymmetricKeyType === 'ed25519') return { algorithm: 'EdDSA', verifyKey, signKey }
   } catch (error) {
-    throw new ConfigError(`${where}: ${(error as Error).message}`)
+    throw new ConfigError(`${where} is not a valid key (${(error as Error).message}); ${NEW_KEY_HINT}`)
   }
-  const hint = 'make one with: openssl genpkey -algorithm ed25519'
-  throw new ConfigError(`${where} holds no Ed25519 key; ${hint}`)
+  throw new ConfigError(`${where} is not an Ed25519 key; ${NEW_KEY_HINT}`)
 }
 
-/** Whether a file holds nothing that is to be kept from others. */
-function isPublic(text: string): boolean {
+/** Whether a file contains only a public key, so that other users may read it. */
+function isPublicKey(text: string): boolean {
   return text.trimStart().startsWith('-----BEGIN PUBLIC KEY-----') && !text.includes('PRIVATE KEY')
 }
 
-/** What a token (JWT, RFC 7519) proves: `sub` is the user's name, `exp` when it ends. */
+/** Verifies a token (JWT, RFC 7519): `sub` is the user name, `exp` the expiry time. */
 export async function checkToken(key: TokenKey, token: string): Promise<Credential> {
   try {
     const { payload } = await jwtVerify(token, key.verifyKey, {
@@ -67,17 +67,17 @@ export async function checkToken(key: TokenKey, token: string): Promise<Credenti
     })
     return { kind: 'token', user: payload.sub ?? '', expires: (payload.exp ?? 0) * 1_000 }
   } catch (error) {
-    // The library's words name the claim that is wrong; why a signature fails is nobody's business.
+    // The library's message names the invalid claim. Why a signature is invalid is not disclosed.
     const { code, message } = error as { code?: string; message: string }
     const why =
       code === 'ERR_JWT_EXPIRED' ? 'it has expired' : code?.startsWith('ERR_JWT_CLAIM') ? message : 'it is not valid'
-    return { kind: 'invalid', reason: `the token is refused: ${why}; get a new one` }
+    return { kind: 'invalid', reason: `the token is rejected: ${why}; get a new one` }
   }
 }
 
 /**
- * Makes a token.
- * @param expires how long it is good for, as `30d`, `12h`, `15m`
+ * Signs a token.
+ * @param expires lifetime, such as `30d`, `12h` or `15m`
  */
 export function makeToken(
   key: KeyObject,

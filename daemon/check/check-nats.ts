@@ -5,7 +5,7 @@ import { connectTo } from '../links/nats/nats-client.ts'
 import { type CheckContext, type Finding, serverFindings } from './findings.ts'
 import { probeParty, startProbe, UNKNOWN_ANSWER } from './probe.ts'
 
-/** Each NATS server of a config, and each server of the mesh over the first of them that is reached. */
+/** Checks each NATS server of a config, and each mesh server through the first NATS server that answers. */
 export async function checkBackbone(
   urls: readonly string[],
   servers: readonly { id: string }[],
@@ -15,16 +15,16 @@ export async function checkBackbone(
   const findings = reached.map(({ finding }) => finding)
   const connection = reached.find(({ connection }) => connection !== undefined)?.connection
   if (connection === undefined) return findings
-  const looked = await Promise.all(servers.map(({ id }) => checkServer(id, connection, context)))
+  const serverResults = await Promise.all(servers.map(({ id }) => checkServer(id, connection, context)))
   await Promise.all(reached.map(({ connection }) => connection?.close()))
-  return [...findings, ...looked.flat()]
+  return [...findings, ...serverResults.flat()]
 }
 
 async function checkNatsServer(
   url: URL,
   { ca, file, withinMs }: CheckContext,
 ): Promise<{ connection?: NatsConnection; finding: Finding }> {
-  // User and password stand before the host.
+  // Leaves out the user and the password.
   const about = `backbone at ${url.protocol}//${url.host}`
   try {
     const connection = await connectTo(url, { name: 'mesh-chatd check', ca, withinMs })
@@ -35,7 +35,7 @@ async function checkNatsServer(
     return { connection, finding: { ok: true, about, text: `NATS ${version}, round trip ${rtt.toFixed(1)} ms` } }
   } catch (error) {
     const { message } = error as Error
-    return { finding: { ok: false, about, text: `not reached: ${message}; ${fixHint(error, url)} in ${file}` } }
+    return { finding: { ok: false, about, text: `unreachable: ${message}; ${fixHint(error, url)} in ${file}` } }
   }
 }
 
@@ -43,26 +43,30 @@ function fixHint(error: unknown, { protocol }: URL): string {
   const { message } = error as Error
   if (error instanceof URIError) return 'write % as %25 in the user and the password of backbone'
   if (error instanceof errors.AuthorizationError) return 'correct the user and the password in backbone'
-  if (/support 'tls'/.test(message)) return 'it has no TLS: give nats:// in backbone'
+  if (/support 'tls'/.test(message)) return 'it does not use TLS: change tls:// to nats:// in backbone'
   if (!/certificate|altnames/i.test(message)) return 'start it, or correct backbone'
-  return protocol === 'tls:' ? 'set tls.ca to who vouches for it' : 'it wants TLS: give tls:// in backbone, and tls.ca'
+  return protocol === 'tls:'
+    ? 'set tls.ca to the CA of its certificate'
+    : 'it requires TLS: change nats:// to tls:// in backbone, and set tls.ca'
 }
 
-/** Another server, over the backbone: what is wrong with it, or one line that says that all is well. */
+/** Checks a server over the backbone: its problems, or one line if there are none. */
 async function checkServer(id: string, connection: NatsConnection, context: CheckContext): Promise<Finding[]> {
   const { secret, auth, withinMs } = context
   const about = `${id} on the backbone`
   const dialler = probeParty(auth)
   try {
     const challenge = challengeSchema.safeParse(await requestHandshake(connection, id, { dialler }, withinMs))
-    if (!challenge.success) throw new Error('what answers there is no mesh-chat of this version')
+    if (!challenge.success) throw new Error('the program with this id is not this version of mesh-chat')
     const { acceptor } = challenge.data
-    const { proof, readAnswer: answered } = startProbe(secret, dialler, acceptor)
-    const probed = answered(await requestHandshake(connection, acceptor.id, { link: acceptor.nonce, proof }, withinMs))
+    const { proof, readAnswer } = startProbe(secret, dialler, acceptor)
+    const probed = readAnswer(
+      await requestHandshake(connection, acceptor.id, { link: acceptor.nonce, proof }, withinMs),
+    )
     if (probed === undefined) throw new Error(UNKNOWN_ANSWER)
     return serverFindings(id, about, probed, context)
   } catch (error) {
     const start = isNoResponders(error) ? `; start it with: mesh-chatd --id ${id}` : ''
-    return [{ ok: false, about, text: `not reached: ${reasonOf(error)}${start}` }]
+    return [{ ok: false, about, text: `unreachable: ${reasonOf(error)}${start}` }]
   }
 }

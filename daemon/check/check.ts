@@ -11,6 +11,7 @@ import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { readTokenKey } from '../auth/tokens.ts'
 import { checkExposure, configFixHints } from '../settings/exposure.ts'
 import { isWildcard, readSecret } from '../settings/secret.ts'
+import { unknownServer } from '../settings/settings.ts'
 import { readTls, type TlsMaterial } from '../settings/tls.ts'
 import { type CheckContext, type Finding, serverFindings } from './findings.ts'
 import { probe, reach } from './probe.ts'
@@ -24,24 +25,21 @@ export interface CheckArguments {
 }
 
 /**
- * Looks at a config, at the files that it names, and at each other server of it, by its address or over the backbone:
- * whether it answers, holds the secret, and knows users and the time in the same way. Nothing changes in the mesh.
- * @returns the exit code: 0, 1 where a server is out of reach or something is wrong, 2 where the config cannot be used
+ * Checks a config, its files, and each other server, directly or over the backbone: whether it answers, and has the same
+ * secret, auth and time. Nothing changes in the mesh.
+ * @returns the exit code: 0, 1 if a server is unreachable or has a problem, 2 if the config is invalid
  */
 export async function check(args: CheckArguments): Promise<number> {
   const withinMs = Number(args.timeout) * 1_000
-  if (!(withinMs > 0)) throw new ConfigError(`--timeout ${args.timeout}: give a number of seconds`)
+  if (!(withinMs > 0)) throw new ConfigError(`--timeout ${args.timeout} is not valid; give a number of seconds`)
   const print = ({ ok, about, text }: Finding) => {
     if (args.json) console.log(sanitizedJson({ ok, about, text }))
-    else console.log(sanitizeLine(`${ok ? 'ok   ' : 'wrong'}  ${about}: ${text}`))
+    else console.log(sanitizeLine(`${ok ? 'ok   ' : 'error'}  ${about}: ${text}`))
   }
   const config = readConfig(args.config)
   const { servers } = config
   const self = servers.find(({ id }) => id === args.id)
-  if (args.id !== undefined && self === undefined) {
-    const ids = servers.map(({ id }) => id).join(', ')
-    throw new ConfigError(`there is no server ${JSON.stringify(args.id)} in ${config.file}; it has ${ids}`)
-  }
+  if (args.id !== undefined && self === undefined) throw unknownServer(config, args.id)
   print({
     ok: true,
     about: 'config',
@@ -68,7 +66,7 @@ export async function check(args: CheckArguments): Promise<number> {
   return serverFindings.flat().every(({ ok }) => ok) ? 0 : 1
 }
 
-/** The files of a config: whether they can be read and used. */
+/** Checks that the files of a config can be read and used. */
 function checkFiles(config: Config): { findings: Finding[]; secret: string; tls: TlsMaterial | undefined } {
   const findings: Finding[] = []
   const checkFile = <T>(about: string, read: () => T, describe: (value: T) => string): T | undefined => {
@@ -85,7 +83,7 @@ function checkFiles(config: Config): { findings: Finding[]; secret: string; tls:
     'secret',
     () => readSecret(config.secretFile),
     secret => {
-      if (secret === '') return 'none; any program that reaches a server can be a peer'
+      if (secret === '') return 'none; any program that can reach a server can join the mesh'
       return process.env.MESH_CHAT_SECRET ? 'from MESH_CHAT_SECRET' : `from ${config.secretFile}`
     },
   )
@@ -95,7 +93,7 @@ function checkFiles(config: Config): { findings: Finding[]; secret: string; tls:
       'tokenKeyFile',
       () => readTokenKey(tokenKeyFile),
       ({ algorithm, signKey }) => {
-        const half = signKey === undefined ? ', a public key, which only checks' : ''
+        const half = signKey === undefined ? ' public key, verifies tokens only' : ''
         return `${tokenKeyFile}: ${algorithm}${half}`
       },
     )
@@ -110,7 +108,7 @@ function checkFiles(config: Config): { findings: Finding[]; secret: string; tls:
   return { findings, secret: secret ?? '', tls }
 }
 
-/** @throws ConfigError for a certificate that is not valid now */
+/** @throws ConfigError if the certificate is expired or not valid yet */
 function requireValidNow(tls: TlsMaterial, file: string): TlsMaterial {
   const { validFrom, validTo } = new X509Certificate(tls.cert)
   const now = Date.now()
@@ -118,7 +116,7 @@ function requireValidNow(tls: TlsMaterial, file: string): TlsMaterial {
   throw new ConfigError(`${file} is valid from ${day(validFrom)} until ${day(validTo)}; renew it`)
 }
 
-/** Whether the servers would start, as far as their config says: the same rules hold. */
+/** Checks the rules that a server applies to its settings when it starts. */
 function checkServerExposure(
   config: Config,
   servers: readonly ConfiguredServer[],
@@ -150,7 +148,7 @@ function checkServerExposure(
   return findings
 }
 
-/** Another server, from here, by its address: what is wrong with it, or one line that says that all is well. */
+/** Checks a server at its address: its problems, or one line if there are none. */
 async function checkServer({ id, url }: { id: string; url: string }, context: CheckContext): Promise<Finding[]> {
   const { secret, ca, auth, withinMs } = context
   const about = `${id} at ${url}`
@@ -158,21 +156,21 @@ async function checkServer({ id, url }: { id: string; url: string }, context: Ch
   try {
     const certificate = await reach(url, ca, withinMs)
     if (certificate?.fault !== undefined)
-      faults.push(`its certificate is refused: ${certificate.fault}; ${fixHint(certificate.fault)}`)
+      faults.push(`its certificate is not trusted: ${certificate.fault}; ${fixHint(certificate.fault)}`)
     const probed = await probe(url, secret, auth, withinMs)
-    const until = certificate === undefined ? [] : [`its certificate is ${validity(certificate.validTo)}`]
+    const until = certificate === undefined ? [] : [`certificate ${validity(certificate.validTo)}`]
     return serverFindings(id, about, probed, context, faults, until)
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException
     const start = code === 'ECONNREFUSED' ? `; start it with: mesh-chatd --id ${id}` : ''
-    return [...faults, `not reached: ${message}${start}`].map(text => ({ ok: false, about, text }))
+    return [...faults, `unreachable: ${message}${start}`].map(text => ({ ok: false, about, text }))
   }
 }
 
 function fixHint(fault: string): string {
-  if (/EXPIRED|NOT_YET/.test(fault)) return 'renew it, or set the clocks'
-  if (/ALTNAME/.test(fault)) return 'it has to name this address'
-  return 'tls.ca has to vouch for it'
+  if (/EXPIRED|NOT_YET/.test(fault)) return 'renew it, or correct the clocks'
+  if (/ALTNAME/.test(fault)) return 'issue one for this address'
+  return 'set tls.ca to its CA'
 }
 
 const day = (time: string | Date) => new Date(time).toISOString().slice(0, 10)

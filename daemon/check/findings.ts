@@ -3,18 +3,18 @@ import { PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
 import { isExpectedId } from '../links/handshake.ts'
 import type { ProbeResult } from './probe.ts'
 
-/** Clocks that differ by more, ms, are said to be wrong: tokens and the order of messages depend on them. */
+/** Maximum clock difference, ms. Token expiry and message order depend on the clocks. */
 const MAX_CLOCK_SKEW_MS = 5_000
 
-/** One thing that was looked at. `text` says what was found and, where that is wrong, how to mend it. */
+/** The result of one check. `text` says what was found and, if it is wrong, how to fix it. */
 export interface Finding {
   ok: boolean
-  /** The config, a field of it, or a server's id. */
+  /** The config, one of its fields, or a server. */
   about: string
   text: string
 }
 
-/** What a config says of all servers alike. */
+/** The settings of a config that apply to all servers. */
 export interface CheckContext {
   secret: string
   ca: string | undefined
@@ -24,9 +24,9 @@ export interface CheckContext {
 }
 
 /**
- * What is wrong with a server that has answered, or one line that says that all is well.
- * @param faults what was found wrong before
- * @param details what else is to be said where all is well
+ * The problems of a server that answered, or one line if there are none.
+ * @param faults problems that were found before
+ * @param details added to the line if there are no problems
  */
 export function serverFindings(
   id: string,
@@ -38,25 +38,23 @@ export function serverFindings(
 ): Finding[] {
   const problems = [...faults]
   if (!isExpectedId(id, probed.id)) {
-    problems.push(`another server answers there: ${probed.id}; correct ip and port of ${id} in ${file}`)
+    problems.push(`another server answers at its address: ${probed.id}; correct ip and port of ${id} in ${file}`)
   }
   if (probed.protocol !== PROTOCOL_VERSION) {
     problems.push(
-      `it speaks protocol ${probed.protocol}, this one ${PROTOCOL_VERSION}; give both the same version of mesh-chat`,
+      `it uses protocol ${probed.protocol}, this program ${PROTOCOL_VERSION}; install the same mesh-chat version on both`,
     )
   }
   if (!probed.sameSecret) {
-    problems.push('it has another secret; give all servers the same, with MESH_CHAT_SECRET or secretFile')
+    problems.push('it has another secret; set the same on all servers, with MESH_CHAT_SECRET or secretFile')
   }
   if (probed.auth !== auth) {
-    problems.push(
-      `it knows its users by auth: ${probed.auth}, this config says ${auth}; make it the same on all servers`,
-    )
+    problems.push(`its auth is ${probed.auth}, but this config has ${auth}; set the same on all servers`)
   }
   const { clockMs = 0, roundTripMs } = probed
-  const clock = `its clock is ${Math.abs(Math.round(clockMs))} ms ${clockMs < 0 ? 'behind' : 'ahead'}`
-  if (Math.abs(clockMs) > MAX_CLOCK_SKEW_MS) problems.push(`${clock}; set both by NTP`)
+  const clock = `clock ${Math.abs(Math.round(clockMs))} ms ${clockMs < 0 ? 'behind' : 'ahead'}`
+  if (Math.abs(clockMs) > MAX_CLOCK_SKEW_MS) problems.push(`${clock}; synchronize both machines with NTP`)
   if (problems.length > 0) return problems.map(text => ({ ok: false, about, text }))
-  const known = secret === '' ? 'it has no secret either' : 'it holds the secret'
+  const known = secret === '' ? 'no secret' : 'same secret'
   return [{ ok: true, about, text: [known, `round trip ${roundTripMs.toFixed(1)} ms`, clock, ...details].join(', ') }]
 }

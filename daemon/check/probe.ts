@@ -8,34 +8,34 @@ import { probeResponseSchema } from '../../src/protocol/frames.ts'
 import { PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
 import { createProof, isSameProof, type Party, partySchema } from '../links/handshake.ts'
 
-/** What a server's certificate is worth to who dials it. */
+/** The certificate of a server, as this machine sees it. */
 export interface Certificate {
-  /** The code of what is wrong with it, if something is. */
+  /** The error code of the verification; undefined if it is trusted. */
   fault: string | undefined
   validTo: Date
 }
 
-/** What a server says of itself, and how far away it is. */
+/** A server's identity, latency and clock. */
 export interface ProbeResult {
   id: string
   protocol: number
   auth: AuthMode
-  /** Whether each holds the other's secret. */
+  /** Whether both sides have the same secret. */
   sameSecret: boolean
-  /** Time from question to answer, ms. */
+  /** Time from request to response, ms. */
   roundTripMs: number
-  /** Its clock minus this machine's, ms; known where the secret is the same. */
+  /** Its clock minus this machine's, ms; undefined if the secret differs. */
   clockMs: number | undefined
 }
 
-/** Why an answer is none. */
-export const UNKNOWN_ANSWER = 'it answers what this version does not understand'
+/** The error for a response that does not parse. */
+export const UNKNOWN_ANSWER = 'it sent an unknown response; install the same mesh-chat version on both'
 
 const answerSchema = z.union([probeResponseSchema, z.object({ ok: z.literal(false), code: z.string() })])
 
 /**
- * Reaches a server's port; with TLS, looks at its certificate.
- * @throws Error where nothing answers within the time
+ * Connects to a server's port; returns its certificate with TLS.
+ * @throws Error if it does not answer in time
  */
 export function reach(url: string, ca: string | undefined, withinMs: number): Promise<Certificate | undefined> {
   const { protocol, hostname, port } = new URL(url)
@@ -66,13 +66,13 @@ export function reach(url: string, ca: string | undefined, withinMs: number): Pr
   })
 }
 
-/** Who only asks: the mesh does not hear of it. */
+/** The identity of a probe, which does not become a peer. */
 export function probeParty(auth: AuthMode): Party {
   const nonce = () => randomBytes(16).toString('base64url')
   return { id: 'check', incarnation: nonce(), protocol: PROTOCOL_VERSION, auth, probe: true, nonce: nonce() }
 }
 
-/** A proof to be sent now, and what the answer to it tells: undefined where this version does not understand it. */
+/** Creates the proof to send now, and a function that parses the response; undefined if it does not parse. */
 export function startProbe(
   secret: string,
   dialler: Party,
@@ -82,7 +82,7 @@ export function startProbe(
   const proof = createProof(secret, 'dialler', dialler, acceptor)
   const asked = performance.now()
   const at = Date.now()
-  const answered = (payload: unknown) => {
+  const readAnswer = (payload: unknown) => {
     const roundTripMs = performance.now() - asked
     const answer = answerSchema.safeParse(payload)
     if (!answer.success) return undefined
@@ -91,12 +91,12 @@ export function startProbe(
     const clockMs = data.ok && sameSecret ? data.time - (at + roundTripMs / 2) : undefined
     return { id, protocol, auth, sameSecret, roundTripMs, clockMs }
   }
-  return { proof, readAnswer: answered }
+  return { proof, readAnswer }
 }
 
 /**
- * Goes through the handshake of a peer, as one that only asks.
- * @throws Error for what is no server of mesh-chat
+ * Runs the handshake of a peer as a probe.
+ * @throws Error if the program at `url` is not a mesh-chat server
  */
 export function probe(url: string, secret: string, auth: AuthMode, withinMs: number): Promise<ProbeResult> {
   const dialler = probeParty(auth)
@@ -105,20 +105,20 @@ export function probe(url: string, secret: string, auth: AuthMode, withinMs: num
     transports: ['websocket'],
     reconnection: false,
     forceNew: true,
-    // What its certificate is worth is looked at by `reach`; nothing secret is told here.
+    // `reach` verifies the certificate; the probe sends nothing secret.
     rejectUnauthorized: false,
   })
   return new Promise<ProbeResult>((resolve, reject) => {
     const fail = (reason: string) => reject(new Error(reason))
     setTimeout(() => fail(`no answer within ${withinMs / 1_000} s`), withinMs).unref()
-    socket.on('connect_error', () => fail('what answers there is no mesh-chat'))
-    socket.on('disconnect', () => fail('it hung up; it may be busy, or is no mesh-chat of this version'))
+    socket.on('connect_error', () => fail('the program at this address is not mesh-chat'))
+    socket.on('disconnect', () => fail('it closed the connection; it may be busy, or another version of mesh-chat'))
     socket.once('challenge', (payload: unknown) => {
       const challenge = partySchema.safeParse(payload)
-      if (!challenge.success) return fail('what answers there is no mesh-chat of this version')
-      const { proof, readAnswer: answered } = startProbe(secret, dialler, challenge.data)
+      if (!challenge.success) return fail('the program at this address is not this version of mesh-chat')
+      const { proof, readAnswer } = startProbe(secret, dialler, challenge.data)
       socket.emit('prove', proof, (payload: unknown) => {
-        const probed = answered(payload)
+        const probed = readAnswer(payload)
         if (probed === undefined) return fail(UNKNOWN_ANSWER)
         resolve(probed)
       })

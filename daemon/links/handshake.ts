@@ -10,11 +10,11 @@ import {
 } from '../../src/protocol/frames.ts'
 import type { Effect } from '../../src/server/types.ts'
 
-/** One side of a handshake: who it is, and its nonce for this link. */
+/** One side of a handshake: its identity, and its nonce for this link. */
 export const partySchema = peerIdentitySchema.extend({ nonce: z.string().regex(/^[\w-]{16,64}$/) })
 export type Party = z.infer<typeof partySchema>
 
-/** The acceptor's last word: its own proof and what it holds of the dialler's stream, or why not. */
+/** The acceptor's response: its proof and its position in the dialler's presence stream, or a refusal. */
 const welcomeSchema = z.union([
   z.object({ ok: z.literal(true), proof: z.string(), holds: streamPositionSchema }),
   z.object({
@@ -27,14 +27,14 @@ const welcomeSchema = z.union([
 ])
 export type Welcome = z.infer<typeof welcomeSchema>
 
-/** A side of a handshake to come. */
+/** This server's side of a new handshake. */
 export function newParty(self: PeerIdentity): Party {
   return { ...self, nonce: randomBytes(16).toString('base64url') }
 }
 
 /**
- * The proof that `role` knows the mesh's secret: HMAC-SHA-256 (RFC 2104) over all that both sides say of themselves, nonces included, and the
- * role, so that a proof recorded on one link, or sent back by the other side, proves nothing.
+ * The proof that `role` knows the secret of the mesh: HMAC-SHA-256 (RFC 2104) over the role and the identities and
+ * nonces of both sides, so that a replayed or reflected proof is invalid.
  */
 export function createProof(secret: string, role: 'dialler' | 'acceptor', dialler: Party, acceptor: Party): string {
   const transcript = [dialler, acceptor].map(one => [
@@ -52,13 +52,13 @@ export function createProof(secret: string, role: 'dialler' | 'acceptor', dialle
     .digest('base64url')
 }
 
-/** The proof that a refusal comes from who knows the secret: a server ends when another has its id. */
+/** Proves that a refusal comes from a server with the secret: the refusal `id-in-use` shuts the dialler down. */
 function createRefusalProof(secret: string, code: LinkRefusal, dialler: Party, acceptor: Party): string {
   const proof = createProof(secret, 'acceptor', dialler, acceptor)
   return createHmac('sha256', secret).update(`${code} ${proof}`).digest('base64url')
 }
 
-/** What the acceptor answers to a dialler that has proven itself, by what the core decides. */
+/** The acceptor's response to an authenticated dialler, as the core decides. */
 export function createWelcome(
   effect: Extract<Effect, { type: 'accept' | 'refuse' }>,
   secret: string,
@@ -72,7 +72,7 @@ export function createWelcome(
   return { ok: false, code, message, proof: createRefusalProof(secret, code, dialler, acceptor) }
 }
 
-/** The acceptor's last word as the dialler reads it. */
+/** The dialler validates the acceptor's response. */
 export function readWelcome(
   secret: string,
   dialler: Party,
@@ -80,18 +80,18 @@ export function readWelcome(
   payload: unknown,
 ): { ok: true; holds: StreamPosition } | { ok: false; reason: string; code?: LinkRefusal } {
   const welcome = welcomeSchema.safeParse(payload)
-  if (!welcome.success) return { ok: false, reason: 'a malformed answer to the handshake' }
+  if (!welcome.success) return { ok: false, reason: 'invalid handshake response' }
   if (!welcome.data.ok) {
     const { code, message, proof } = welcome.data
-    // That the secrets differ needs no proof, and has none.
+    // `wrong-secret` has no proof: the two sides have no common secret to prove it with.
     if (code === 'wrong-secret' || isSameProof(createRefusalProof(secret, code, dialler, acceptor), proof)) {
       return { ok: false, reason: message, code }
     }
-    return { ok: false, reason: 'it is refused by somebody without the secret of this mesh' }
+    return { ok: false, reason: 'the refusal is not signed with the secret of this mesh' }
   }
   const { proof, holds } = welcome.data
   if (isSameProof(createProof(secret, 'acceptor', dialler, acceptor), proof)) return { ok: true, holds }
-  return { ok: false, reason: 'it does not hold the secret of this mesh', code: 'wrong-secret' }
+  return { ok: false, reason: 'the peer does not have the secret of this mesh', code: 'wrong-secret' }
 }
 
 /** Compares in constant time. */
@@ -101,7 +101,7 @@ export function isSameProof(expected: string, given: unknown): boolean {
   return one.length === other.length && timingSafeEqual(one, other)
 }
 
-/** Whether who answers to this id may be dialled by it: itself, or a worker that shares the address. */
+/** Whether `actualId` may answer a dial to `id`: the server itself, or a worker behind the same address. */
 export function isExpectedId(id: string | undefined, actualId: string): boolean {
   return id === undefined || actualId === id || actualId.startsWith(`${id}/`)
 }

@@ -16,7 +16,7 @@ import { isFateBatch, isForwardBatch } from '../../src/protocol/guards.ts'
 
 const emptySchema = z.unknown().transform(() => null)
 
-/** The frames of a link, by who sends them: each event with what its payload must be. */
+/** The frames of a link by sender: each event and the schema of its payload. */
 export const LINK_EVENTS = {
   dialler: new Map<string, z.ZodType>([
     ['presence', presenceSchema],
@@ -36,7 +36,7 @@ export const LINK_EVENTS = {
   ]),
 } as const
 
-/** The frame that a payload makes; undefined: it is not what it must be. */
+/** Parses a frame; undefined if the event or the payload is invalid. */
 export function readFrame(
   sender: keyof typeof LINK_EVENTS,
   event: string,

@@ -2,18 +2,19 @@ import { pino } from 'pino'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { LogEntry } from '../../src/server/types.ts'
 
-/** How the log looks and how much it tells: at `debug` with a line per message, at `info` without. */
+/** Format and level of the log. `debug` adds several lines per message. */
 export interface LogOptions {
   format: 'text' | 'json'
   level: 'debug' | 'info' | 'warn' | 'error'
+  /** Log the texts of messages, not only their lengths. */
   text: boolean
-  /** Stands before each line of text, where several processes write to one terminal. */
+  /** Start of each line in text format, where several processes write to one terminal. */
   prefix?: string
 }
 
 const plural = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`
 
-/** The sentence of a note. */
+/** The log line of an entry. Many sentences are those of the original chat server; test/programs/daemon/log.test.ts. */
 function formatNote(note: LogEntry, showText: boolean): string {
   switch (note.event) {
     case 'dialling-peers':
@@ -21,7 +22,7 @@ function formatNote(note: LogEntry, showText: boolean): string {
     case 'dialling':
       return `Attempt connection to peer: ${note.peer} at: ${note.url}`
     case 'dial-failed':
-      return `Peer: ${note.peer} not reached: ${note.reason}. Will retry automatically.`
+      return `Peer: ${note.peer} unreachable: ${note.reason}. Will retry automatically.`
     case 'outbound':
       return `Outbound connection to peer: ${note.peer}`
     case 'inbound':
@@ -43,21 +44,21 @@ function formatNote(note: LogEntry, showText: boolean): string {
     case 'removing-user':
       return `Removing user ${note.user} from list for peer: ${note.peer}`
     case 'resync':
-      return `Asking peer: ${note.peer} for its whole user list...`
+      return `Requesting the full user list of peer: ${note.peer}...`
     case 'peer-gone':
       return `Removing ${plural(note.users, 'user')} of peer: ${note.peer}`
     case 'foreign-sender':
-      return `Refused ${plural(note.messages, 'message')} from peer: ${note.peer}, which holds no such user, the last of ${note.user}.`
+      return `Rejected ${plural(note.messages, 'message')} from peer: ${note.peer}: the sender is not connected there (last: ${note.user}).`
     case 'peer-goodbye':
-      return `Peer: ${note.peer} said goodbye.`
+      return `Peer: ${note.peer} is shutting down.`
     case 'joining':
-      return `Asking at: ${note.url} who is in the mesh...`
+      return `Requesting the servers of the mesh from: ${note.url}...`
     case 'peer-removed':
-      return `Dropping peer: ${note.peer}, which the config does not name any more.`
+      return `Removing peer: ${note.peer}: no longer in the config.`
     case 'peer-forgotten':
-      return `Forgetting peer: ${note.peer}, which is gone for an hour.`
+      return `Forgetting peer: ${note.peer}: unreachable for an hour.`
     case 'peer-learned':
-      return `Learned of peer: ${note.peer} at: ${note.url}`
+      return `Discovered peer: ${note.peer} at: ${note.url}`
     case 'updating-clients':
       return 'Updating clients with new user list...'
     case 'updating-peers':
@@ -69,7 +70,7 @@ function formatNote(note: LogEntry, showText: boolean): string {
         ? `User ${note.user} disconnected.`
         : `User ${note.user} still has ${plural(note.connections, 'connection')}.`
     case 'connection-refused':
-      return `Refused a client (${note.code}): ${note.reason}`
+      return `Rejected a client (${note.code}): ${note.reason}`
     case 'im': {
       const text = showText ? note.text : `(${plural(note.text.length, 'character')})`
       return `Received ${note.forwarded ? 'forwarded ' : ''}IM from ${note.from} to ${note.to}: ${text}`
@@ -81,13 +82,13 @@ function formatNote(note: LogEntry, showText: boolean): string {
     case 'forwarding':
       return `Forwarding to peer: ${note.peer}...`
     case 'stalled':
-      return `This process stood still for ${note.ms} ms; peers get a fresh period.`
+      return `This process was paused for ${note.ms} ms; restarting the heartbeat timeouts of all peers.`
     case 'draining':
-      return `Draining: asking ${plural(note.clients, 'client')} to move...`
+      return `Draining: asking ${plural(note.clients, 'client')} to reconnect to another server...`
   }
 }
 
-/** How important a note is: what is said of each message is the least. */
+/** The level of an entry: `debug` for each entry about a single message. */
 function level(note: LogEntry): LogOptions['level'] {
   switch (note.event) {
     case 'im':
@@ -109,13 +110,13 @@ function level(note: LogEntry): LogOptions['level'] {
 
 const LEVELS = { debug: 20, info: 30, warn: 40, error: 50 }
 
-/** Where a server narrates. */
+/** The log of a server. */
 export interface Log {
   write: (level: LogOptions['level'], message: string) => void
   note: (note: LogEntry) => void
 }
 
-/** A log on stdout. */
+/** A log that writes to stdout. */
 export function createLog(options: LogOptions, server: string): Log {
   const json = pino({ level: options.level, base: { server } })
   return createCallbackLog(options, (level, line) => {
@@ -124,7 +125,7 @@ export function createLog(options: LogOptions, server: string): Log {
   })
 }
 
-/** A log whose lines a function takes. */
+/** A log that passes each line to a function. */
 export function createCallbackLog(
   options: Pick<LogOptions, 'level' | 'text'>,
   writeLine: (level: LogOptions['level'], line: string) => void,
@@ -134,12 +135,12 @@ export function createCallbackLog(
     write: (level, message) => {
       if (isEnabled(level)) writeLine(level, sanitizeLine(message))
     },
-    // The sentence is made only where somebody reads it.
+    // Formats only entries that are logged.
     note: note => {
       if (isEnabled(level(note))) writeLine(level(note), sanitizeLine(formatNote(note, options.text)))
     },
   }
 }
 
-/** Tells nobody anything. */
+/** A log that discards everything. */
 export const SILENT_LOG: Log = { write: () => {}, note: () => {} }

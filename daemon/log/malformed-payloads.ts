@@ -1,12 +1,12 @@
 import { TokenBucket } from '../../src/common/token-bucket.ts'
 import type { Log } from './log.ts'
 
-/** One connection is spoken of at most this often, ms. */
+/** Minimum time between log lines about one connection, ms. */
 const MIN_LOG_INTERVAL_MS = 5_000
-/** Lines about all connections together: a second, and at once. */
+/** Log lines about all connections together: lines per second, and burst. */
 const LOG_RATE = { perSecond: 1, burst: 20 }
 
-/** Counts what comes in that is not what it must be, and says so in the log, seldom. */
+/** Counts invalid payloads and logs them, rate-limited. */
 export class MalformedPayloads {
   readonly #log: Log
   readonly #logRateLimiter = new TokenBucket(LOG_RATE.perSecond, LOG_RATE.burst, performance.now())
@@ -20,7 +20,7 @@ export class MalformedPayloads {
     return this.#total
   }
 
-  /** The counter of one connection, which is called `who`. */
+  /** Returns the counter of one connection, which the log calls `source`. */
   counterFor(source: string): (event: string) => void {
     let count = 0
     let loggedAt = Number.NEGATIVE_INFINITY
@@ -30,7 +30,10 @@ export class MalformedPayloads {
       const now = performance.now()
       if (now - loggedAt < MIN_LOG_INTERVAL_MS || this.#logRateLimiter.take(now) > 0) return
       loggedAt = now
-      this.#log.write('warn', `Dropped a malformed ${event} from ${source} (${count} so far, ${this.#total} from all).`)
+      this.#log.write(
+        'warn',
+        `Dropped a malformed ${event} from ${source} (${count} from it, ${this.#total} in total).`,
+      )
     }
   }
 }

@@ -3,22 +3,22 @@ import { ConfigError } from '../../src/programs/config.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { isWildcard } from './secret.ts'
 
-/** A server's doors, as its config, its command line or its program has them. */
+/** How a server can be reached, and how it authenticates peers and users. */
 export interface Exposure {
   host: string
-  /** Whether others are told an address that is this server's own. */
+  /** Whether the address that is advertised to other servers is specific to this server. */
   hasAddress: boolean
   secret: string
-  /** Undefined: nothing was said. */
+  /** Undefined where it is not set. */
   auth: AuthMode | undefined
   hasTokenKey: boolean
-  /** URLs of the NATS servers that carry its links. */
+  /** URLs of the NATS servers that carry the links. */
   backbone: readonly string[]
-  /** Whether strangers may be peers, and anybody may be anybody. */
+  /** Accept any peer and any user name without proof. */
   insecure: boolean
 }
 
-/** How each fault is mended where these doors were described: a config, a command line, a program. */
+/** How to fix each problem, as the end of its error: config and library name their options differently. */
 export interface FixHints {
   address: string
   secret: string
@@ -27,52 +27,54 @@ export interface FixHints {
 }
 
 /**
- * How users prove their names to a server with these doors: as told; on loopback by their word.
- * @throws ConfigError where a stranger from elsewhere could be a peer, or anybody, and nobody said that this is meant
+ * Returns how users prove their names. The default is `open` on loopback; elsewhere `auth` must be set.
+ * @throws ConfigError if other machines could join as a peer or use any name, and `insecure` does not allow it
  */
 export function checkExposure(exposure: Exposure, hints: FixHints): AuthMode {
   const { host, hasAddress, secret, auth, hasTokenKey, backbone, insecure } = exposure
   if (isWildcard(host) && !hasAddress) {
-    throw new ConfigError(`${host} stands for all addresses of this machine: say how others reach it${hints.address}`)
+    throw new ConfigError(
+      `${host} means all addresses of this machine; set the URL at which others reach it${hints.address}`,
+    )
   }
   if (secret === '' && !isLoopbackHost(host) && !insecure) {
-    throw new ConfigError(`${host} can be reached from elsewhere, and the mesh has no secret: ${hints.secret}`)
+    throw new ConfigError(`${host} is reachable from other machines, but the mesh has no secret; ${hints.secret}`)
   }
   const remoteBackbone = backbone.find(url => !isLoopbackUrl(url))
   if (secret === '' && remoteBackbone !== undefined && !insecure) {
     throw new ConfigError(
-      `others can be at the backbone ${new URL(remoteBackbone).host}, and the mesh has no secret: ${hints.secret}`,
+      `the backbone ${new URL(remoteBackbone).host} is reachable from other machines, but the mesh has no secret; ${hints.secret}`,
     )
   }
   if (auth === 'token' && !hasTokenKey) {
-    throw new ConfigError(`auth: token needs the key that checks tokens: ${hints.tokenKey}`)
+    throw new ConfigError(`auth: token needs a key to verify tokens; ${hints.tokenKey}`)
   }
   if (auth !== undefined || isLoopbackHost(host) || insecure) return auth ?? 'open'
-  const choice = 'key (each user has one), token (you sign who they are) or open (anybody can be anybody)'
+  const choices = 'key (each user has a key pair), token (you sign a token for each user) or open (no proof)'
   throw new ConfigError(
-    `${host} can be reached from elsewhere: say how users prove their names${hints.auth}: ${choice}`,
+    `${host} is reachable from other machines, but auth is not set; set ${hints.auth} to ${choices}`,
   )
 }
 
-/** How the faults of a server of this config are mended. */
+/** The hints for a server that is started from a config. */
 export function configFixHints(file: string, port: number): FixHints {
   return {
-    address: ` with --advertise http://host:${port}`,
-    secret: `set MESH_CHAT_SECRET, or secretFile in ${file}; or give --insecure`,
-    auth: ` with auth in ${file}, or --auth`,
+    address: ` with --advertise http://HOST:${port}`,
+    secret: `set MESH_CHAT_SECRET or secretFile in ${file}, or give --insecure`,
+    auth: `auth in ${file} or --auth`,
     tokenKey: `set tokenKeyFile in ${file}`,
   }
 }
 
-/** What strangers may do there, for the log. */
+/** Log warnings about what unauthenticated peers and users can do. */
 export function exposureWarnings(host: string, secret: string, auth: AuthMode): string[] {
   const warnings: string[] = []
   if (secret === '') {
-    const open = isLoopbackHost(host) ? 'any program of this machine' : 'anybody who reaches this server'
-    warnings.push(`No secret is set: ${open} can be a peer.`)
+    const open = isLoopbackHost(host) ? 'any program on this machine' : 'anyone who can reach this server'
+    warnings.push(`No secret is set: ${open} can join the mesh as a server.`)
   }
   if (auth === 'open' && !isLoopbackHost(host)) {
-    warnings.push('Names are taken on trust: whoever reaches this server can be anybody.')
+    warnings.push('User names are not verified: anyone who can reach this server can use any name.')
   }
   return warnings
 }

@@ -17,10 +17,10 @@ import { checkExposure, configFixHints } from './exposure.ts'
 import { isWildcard, readSecret } from './secret.ts'
 import { readTls, type TlsMaterial } from './tls.ts'
 
-/** More than any machine has CPUs for. */
+/** More than any machine has CPUs. */
 const MAX_WORKERS = 512
 
-/** The command line of a server, as it was typed. */
+/** The command-line options of a server, unparsed. */
 export interface ServeArguments {
   id?: string
   config?: string
@@ -38,17 +38,18 @@ export interface ServeArguments {
   backbone?: string[]
   adminPort?: string
   adminHost?: string
+  exitWithStdin?: boolean
 }
 
-/** Which server this is to be: what the command line and the config say together, checked. */
+/** The validated settings of one server, from the command line and the config. */
 export interface Settings {
   id: string
   config: Config
-  /** Its place in the config, or what stands for one. */
+  /** This server's entry in the config; made from the options when there is no config. */
   self: ConfiguredServer
   host: string
   port: number
-  /** 0: any that is free. */
+  /** 0: any free port. */
   linkPort: number
   backbone: readonly string[]
   secret: string
@@ -57,7 +58,7 @@ export interface Settings {
   tls: TlsMaterial | undefined
 }
 
-/** What holds for a server that joins by an address, or by a backbone, alone. */
+/** Stands in for the config of a server that joins a mesh by a URL or a backbone only. */
 export const NO_CONFIG: Config = {
   file: 'the command line',
   servers: [],
@@ -69,15 +70,15 @@ export const NO_CONFIG: Config = {
   backbone: undefined,
 }
 
-/** @throws ConfigError that names the option or the field, and the mend */
+/** @throws ConfigError that names the option or field and how to fix it */
 export function resolveSettings(args: ServeArguments): Settings {
   const { id } = args
-  if (id === undefined) throw new ConfigError('which server is this? Say it with: --id ID')
+  if (id === undefined) throw new ConfigError('the server id is missing; set it with --id ID')
   checkUrls(args)
   const config = loadConfig(args)
   const backbone = args.backbone ?? config.backbone ?? []
   if (backbone.length > 0 && args.join !== undefined) {
-    throw new ConfigError('on a backbone everyone meets by themselves: give --backbone or --join, not both')
+    throw new ConfigError('servers on a backbone find each other without --join; give --backbone or --join, not both')
   }
   const self = findSelf(config, id, args)
   const host = args.host ?? self.ip
@@ -99,30 +100,35 @@ export function resolveSettings(args: ServeArguments): Settings {
   return { id, config, self, host, port, linkPort, backbone, secret, auth, tokenKey, tls }
 }
 
-/** The config as it is on disk now. Who joins by an address, or by a backbone and with a port of its own, needs none. */
+/** Reads the config. `--join`, or `--backbone` with `--port`, replaces it unless `--config` is given. */
 export function loadConfig(args: ServeArguments): Config {
   const needsNoConfig = args.join !== undefined || (args.backbone !== undefined && args.port !== undefined)
   return needsNoConfig && args.config === undefined ? NO_CONFIG : readConfig(args.config)
 }
 
 /**
- * This server's own place: in the config, or as told on the command line where it joins others.
+ * Returns this server's entry: from the config, else from the options where it joins others.
  * @throws ConfigError
  */
 export function findSelf(config: Config, id: string, args: ServeArguments): ConfiguredServer {
   const self = config.servers.find(server => server.id === id)
   if (self !== undefined) return self
   if (args.join === undefined && args.backbone === undefined) {
-    const ids = config.servers.map(server => server.id).join(', ')
-    throw new ConfigError(`there is no server ${JSON.stringify(id)} in ${config.file}; it has ${ids}`)
+    throw unknownServer(config, id)
   }
   const checked = parseServerId(id)
   if (!checked.ok) throw new ConfigError(`--id: ${checked.reason}`)
-  if (args.port === undefined) throw new ConfigError(`on which port? Say it with: --port PORT`)
+  if (args.port === undefined) throw new ConfigError(`the port of ${id} is missing; set it with --port PORT`)
   return { id, ip: args.host ?? '127.0.0.1', port: Number(args.port) }
 }
 
-/** The servers of the config but one. */
+/** The error for an id that is not in the config. */
+export function unknownServer({ file, servers }: Config, id: string): ConfigError {
+  const ids = servers.map(server => server.id).join(', ')
+  return new ConfigError(`${file} has no server ${JSON.stringify(id)}; choose one of: ${ids}`)
+}
+
+/** The servers of the config except `id`. */
 export function peersOf(config: Config, id: string): ServerAddress[] {
   return config.servers.filter(one => one.id !== id).map(one => toServerAddress(one, config.tls !== undefined))
 }
@@ -131,26 +137,26 @@ export function peersOf(config: Config, id: string): ServerAddress[] {
 export function parsePort(option: string, given: string): number {
   const port = Number(given)
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port
-  throw new ConfigError(`${option} ${given}: give a number from 0 to 65535`)
+  throw new ConfigError(`${option} ${given} is not a port; give a number from 0 to 65535`)
 }
 
 /**
- * How many workers there are to be.
+ * Parses `--workers`; `auto` means one for each CPU.
  * @throws ConfigError
  */
 export function parseWorkerCount(given: string): number {
   const count = given === 'auto' ? availableParallelism() : Number(given)
   if (Number.isInteger(count) && count >= 1 && count <= MAX_WORKERS) return count
-  throw new ConfigError(`--workers ${given}: give a number from 1 to ${MAX_WORKERS}, or auto`)
+  throw new ConfigError(`--workers ${given} is not valid; give a number from 1 to ${MAX_WORKERS}, or auto`)
 }
 
 function checkUrls({ join = [], advertise, backbone = [] }: ServeArguments): void {
   for (const url of [...join, ...(advertise === undefined ? [] : [advertise])]) {
     if (urlSchema.safeParse(url).success) continue
-    throw new ConfigError(`${url} is no address of a server; give http://host:port`)
+    throw new ConfigError(`${url} is not a server URL; give http://HOST:PORT or https://HOST:PORT`)
   }
   for (const url of backbone) {
     if (backboneUrlSchema.safeParse(url).success) continue
-    throw new ConfigError(`--backbone ${url}: give nats://host:port or tls://host:port`)
+    throw new ConfigError(`--backbone ${url} is not a NATS URL; give nats://HOST:PORT or tls://HOST:PORT`)
   }
 }

@@ -2,16 +2,16 @@ import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { ConfigError, type TlsFiles } from '../../src/programs/config.ts'
 
-/** What a TLS server and its links need, as PEM. */
+/** Certificate, key and CA of a TLS server and its links, as PEM. */
 export interface TlsMaterial {
   cert: string
   key: string
-  /** Who vouches for the peers; absent, those whom Node trusts. */
+  /** The CA that signs the peers' certificates; default: the CAs that Node trusts. */
   ca?: string
 }
 
 /**
- * Reads certificate, key and authority, and checks that they can be used.
+ * Reads certificate, key and CA, and checks that Node can use them.
  * @throws ConfigError
  */
 export function readTls(files: TlsFiles): TlsMaterial {
@@ -19,7 +19,9 @@ export function readTls(files: TlsFiles): TlsMaterial {
     try {
       return readFileSync(file, 'utf8')
     } catch (error) {
-      throw new ConfigError(`tls.${field}: cannot read ${file}: ${(error as Error).message}`)
+      throw new ConfigError(
+        `tls.${field}: cannot read ${file} (${(error as Error).message}); correct the path or the permissions`,
+      )
     }
   }
   const material: TlsMaterial = { cert: read('cert', files.cert), key: read('key', files.key) }
@@ -27,7 +29,8 @@ export function readTls(files: TlsFiles): TlsMaterial {
   try {
     createSecureContext(material)
   } catch (error) {
-    throw new ConfigError(`tls: ${files.cert} and ${files.key} cannot be used together: ${(error as Error).message}`)
+    const { message } = error as Error
+    throw new ConfigError(`tls: ${files.cert} and ${files.key} cannot be used (${message}); give a matching PEM pair`)
   }
   return material
 }

@@ -42,8 +42,8 @@ test('what is malformed is dropped, and said seldom', { timeout: 60_000 }, async
 
     const said = program.out.split('\n').filter(line => line.startsWith('Dropped a malformed'))
     expect(said).toHaveLength(2)
-    expect(said[0]).toMatch(/^Dropped a malformed im from connection \d+ \(1 so far, 1 from all\)\.$/)
-    expect(said[1]).toMatch(/^Dropped a malformed presence from peer: far \(1 so far, 1 from all\)\.$/)
+    expect(said[0]).toMatch(/^Dropped a malformed im from connection \d+ \(1 from it, 1 in total\)\.$/)
+    expect(said[1]).toMatch(/^Dropped a malformed presence from peer: far \(1 from it, 1 in total\)\.$/)
     expect(anna.departures).toEqual([])
   } finally {
     hostile.disconnect()

@@ -1,4 +1,4 @@
-/** Who one is may go with the first packet: the server answers with an event. */
+/** A client may identify in the Socket.IO CONNECT packet; the server responds with an event. */
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -25,7 +25,7 @@ afterAll(() => {
   stopAll()
 })
 
-/** What a connection is told that begins with this; nothing is sent afterwards. */
+/** Connects with this auth payload and collects all events; sends nothing else. */
 function begin(auth: object, transport = 'websocket') {
   const told: [event: string, payload: unknown][] = []
   const socket = io(url, { transports: [transport], forceNew: true, reconnection: false, auth })
@@ -34,23 +34,23 @@ function begin(auth: object, transport = 'websocket') {
   return { socket, told }
 }
 
-test.each(['websocket', 'polling'])('over %s it is as though `identify` had been called', async transport => {
+test.each(['websocket', 'polling'])('identify in the CONNECT packet works like `identify` over %s', async transport => {
   const user = `Anna by ${transport}`
   const { socket, told } = begin({ identify: { user, client: 'x/1', protocol: 2 } }, transport)
-  await until('it is answered', () => told.some(([event]) => event === 'identified'))
+  await until('the server responds', () => told.some(([event]) => event === 'identified'))
   expect(told[0]).toMatchObject(['identified', { ok: true, server: 'server-1', roster: { users: expect.any(Array) } }])
-  await until('it is told that it is online', () =>
+  await until('the user is in the roster', () =>
     told.some(([event, payload]) => event === 'roster' && (payload as { joined: string[] }).joined.includes(user)),
   )
-  // It may speak.
+  // It may send messages.
   const im = { id: `${user}.1`, at: Date.now(), to: 'Nobody', text: 'hi' }
   expect(await socket.timeout(5_000).emitWithAck('im', im)).toEqual({ ok: true, delivered: 0 })
-  // And identify once more, as it did not.
+  // A later `identify` call succeeds, too.
   const again = await socket.timeout(5_000).emitWithAck('identify', { user, client: 'x/1', protocol: 2 })
   expect(again).toMatchObject({ ok: true })
 })
 
-test('what is refused is refused by the same event', async () => {
+test('a refusal arrives as the same event', async () => {
   const wrong: [hello: unknown, code: string][] = [
     [{ user: 'x'.repeat(65), client: 'x/1', protocol: 2 }, 'bad-name'],
     [{ user: 'Anna', client: 'x/1', protocol: 3 }, 'bad-payload'],
@@ -66,9 +66,9 @@ test('what is refused is refused by the same event', async () => {
 })
 
 test.each([
-  ['a server of today', 0],
-  ['an older one, which knows the event only', 1],
-] as const)('the own client tells %s who it is, by %i events', async (_, events) => {
+  ['a current server', 0],
+  ['an older server, which knows the `identify` event only', 1],
+] as const)('mesh-chat identifies to %s with %i events', async (_, events) => {
   const http = createServer()
   const server = new Server(http)
   const answer = (user: string) => {
@@ -83,14 +83,14 @@ test.each([
       asked++
       reply(answer(hello.user))
     })
-    // What the client says once it is online.
+    // The client's messages once it is online.
     socket.on('im', (_, reply) => reply({ ok: true, delivered: 1 }))
   })
   await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
   const client = new RealClient('Billy', [`http://127.0.0.1:${(http.address() as AddressInfo).port}`])
-  await until('it is online', () => client.server === 's')
+  await until('the client is online', () => client.server === 's')
   client.send('Anna', 'hi')
-  await until('it is confirmed', () => client.composed.length === 1 && client.held.length === 0)
+  await until('the message is confirmed', () => client.composed.length === 1 && client.held.length === 0)
   expect(asked).toBe(events)
   client.close()
   await server.close()

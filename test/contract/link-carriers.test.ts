@@ -1,4 +1,4 @@
-/** What every carrier of links has to do, whichever it is: the core relies on it. */
+/** The contract of a link carrier, which the core relies on; holds for sockets and for NATS. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { ForwardedMessage, PresenceDelta } from '../../src/protocol/frames.ts'
 import { CarrierHarness, type CarrierHarnessOptions } from '../support/carrier-harness.ts'
@@ -22,14 +22,14 @@ const message = (number: number, text: string, to = 'Billy'): ForwardedMessage =
 ]
 
 let nats: NatsServer | undefined
-const desks: CarrierHarness[] = []
+const harnesses: CarrierHarness[] = []
 
 beforeAll(async () => {
   if (natsMissingReason === undefined) nats = await NatsServer.start()
 })
 afterAll(() => nats?.kill())
 afterEach(async () => {
-  await Promise.all(desks.splice(0).map(harness => harness.close()))
+  await Promise.all(harnesses.splice(0).map(harness => harness.close()))
 })
 
 const carriers = {
@@ -41,20 +41,20 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
   const contract = test.skipIf(kind === 'backbone' && natsMissingReason !== undefined)
   const start = async (id: string, options?: CarrierHarnessOptions) => {
     const harness = await carriers[kind](id, options)
-    desks.push(harness)
+    harnesses.push(harness)
     return harness
   }
-  /** Two with a link from the first to the second, and a user at the second of whom the first was told. */
+  /** Two carriers with links in both directions; the second has announced the user Billy. */
   const pair = async (first: CarrierHarnessOptions = {}, second: CarrierHarnessOptions = {}) => {
     const [one, other] = [await start('server-1', first), await start('server-2', second)]
     const link = await one.link(other)
     const back = await other.link(one)
     other.send(back.out, { event: 'presence', payload: delta('server-2#1', 1, 'Billy') })
-    await until('the first knows', () => one.framesFrom(back.in).length === 1)
+    await until('the first knows Billy', () => one.framesFrom(back.in).length === 1)
     return { one, other, link, back }
   }
 
-  contract('both sides are told who the other is, and what the acceptor holds', async () => {
+  contract('both sides learn the identity of the other, and the dialler its position in the acceptor', async () => {
     const decide: CarrierHarnessOptions['decide'] = ({ link }) => ({
       type: 'accept',
       link,
@@ -77,7 +77,7 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
       other.send(link.in, { event: 'fates', payload: [[n, 1, false]] })
     }
     await until(
-      'all have come',
+      'all frames have arrived',
       () => other.framesFrom(link.in).length >= 6_000 && one.framesFrom(link.out).length >= 3_000,
     )
     const frames = other.framesFrom(link.in)
@@ -89,16 +89,16 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     expect(fates.map(([number]) => number)).toEqual(numbers)
   })
 
-  contract('a user is told of before what they say, and a goodbye comes last', async () => {
+  contract('presence arrives before the messages of a user, and a goodbye last', async () => {
     const { one, other, link } = await pair()
     one.send(link.out, { event: 'presence', payload: delta('server-1#1', 1, 'Anna') })
     one.send(link.out, { event: 'forward', payload: [message(1, 'hi')] })
     one.send(link.out, { event: 'goodbye', payload: null })
-    await until('all have come', () => other.framesFrom(link.in).length === 3)
+    await until('all frames have arrived', () => other.framesFrom(link.in).length === 3)
     expect(other.framesFrom(link.in).map(({ event }) => event)).toEqual(['presence', 'forward', 'goodbye'])
   })
 
-  contract('whatever a frame holds arrives as it is, however long', { timeout: 60_000 }, async () => {
+  contract('frames of any length and content arrive unchanged', { timeout: 60_000 }, async () => {
     const { one, other, link } = await pair()
     const long = [
       'a'.repeat(256 * 1024),
@@ -112,7 +112,7 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     const snapshot = { type: 'snapshot' as const, incarnation: 'server-1#1', seq: 1, users, more: false }
     one.send(link.out, { event: 'presence', payload: snapshot })
     one.send(link.out, { event: 'presence', payload: { ...delta('server-1#1', 2), changes: users } })
-    await until('all have come', () => other.framesFrom(link.in).length === long.length + 2)
+    await until('all frames have arrived', () => other.framesFrom(link.in).length === long.length + 2)
     const frames = other.framesFrom(link.in)
     const texts = frames.flatMap(frame =>
       frame.event === 'forward' ? frame.payload.map(([, , , , , text]) => text) : [],
@@ -121,18 +121,18 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     expect(frames.flatMap(frame => (frame.event === 'presence' ? [frame.payload.seq] : []))).toEqual([1, 2])
   })
 
-  contract('what goes to all arrives on each link once, and a message where it is meant to', async () => {
+  contract('a broadcast arrives once on each link, and a message only on its links', async () => {
     const hub = await start('server-1')
     const others = [await start('server-2'), await start('server-3'), await start('server-4')]
     const links: { out: number; in: number }[] = []
     for (const other of others) links.push(await hub.link(other))
-    // They say for whom they listen before they are told of a message.
+    // They announce their users before messages are sent.
     for (const [at, user] of ['Billy', 'Anna', 'Carla'].entries()) {
       const back = await others[at]?.link(hub)
       const own = delta(`server-${at + 2}#1`, 1, user)
       others[at]?.send(back?.out ?? 0, { event: 'presence', payload: own })
     }
-    await until('the hub knows', () => hub.inputsOfType('frame').length === 3)
+    await until('the hub knows the users', () => hub.inputsOfType('frame').length === 3)
     const shared = delta('server-1#1', 1, 'Anna')
     const both = message(1, 'to the first two')
     const strange = message(2, 'to one who holds neither', 'Dora')
@@ -140,7 +140,7 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     for (const { out } of links.slice(0, 2)) hub.send(out, { event: 'forward', payload: [both] })
     hub.send(links[2]?.out ?? 0, { event: 'forward', payload: [strange] })
     for (const { out } of links) hub.send(out, { event: 'missed', payload: ['the end'] })
-    await until('all have come', () =>
+    await until('all frames have arrived', () =>
       others.every(
         other =>
           other.inputsOfType('frame').at(-1)?.frame.event === 'missed' || other.inputsOfType('frame').length >= 3,
@@ -161,30 +161,34 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     expect(texts).toEqual([['to the first two'], ['to the first two'], ['to one who holds neither']])
   })
 
-  contract('a link that is hung up ends on the other side, and what was sent before arrives', async () => {
+  contract('closing a link closes it on the other side, after earlier frames have arrived', async () => {
     const { one, other, link } = await pair()
     one.send(link.out, { event: 'missed', payload: ['Anna'] })
-    await until('it has come', () => other.framesFrom(link.in).length === 1)
+    await until('the frame has arrived', () => other.framesFrom(link.in).length === 1)
     one.carrier.perform({ type: 'hang-up', link: link.out, reason: 'a test' })
-    await until('the other side sees it', () => other.inputsOfType('link-closed').some(input => input.link === link.in))
-    // It is not told what it did itself.
+    await until('the other side has closed the link', () =>
+      other.inputsOfType('link-closed').some(input => input.link === link.in),
+    )
+    // The side that closes gets no `link-closed`.
     expect(one.inputsOfType('link-closed')).toEqual([])
     const again = await one.link(other)
     other.carrier.perform({ type: 'hang-up', link: again.in, reason: 'a test' })
-    await until('the dialler sees it', () => one.inputsOfType('link-closed').some(input => input.link === again.out))
-    // What comes for a link that is no more goes nowhere.
+    await until('the dialler has closed the link', () =>
+      one.inputsOfType('link-closed').some(input => input.link === again.out),
+    )
+    // Frames for a closed link are dropped.
     other.send(link.in, { event: 'resync', payload: null })
     one.send(link.out, { event: 'missed', payload: ['Anna'] })
     const third = await one.link(other)
     one.send(third.out, { event: 'missed', payload: ['Billy'] })
-    await until('the new one works', () => other.framesFrom(third.in).length === 1)
+    await until('the new link works', () => other.framesFrom(third.in).length === 1)
     expect(one.framesFrom(link.out)).toEqual([])
     expect(other.framesFrom(link.in)).toHaveLength(1)
   })
 
-  contract('who ends takes its links along', async () => {
+  contract('closing a carrier closes its links', async () => {
     const { one, other, link, back } = await pair()
-    desks.splice(desks.indexOf(one), 1)
+    harnesses.splice(harnesses.indexOf(one), 1)
     await one.close()
     const closed = () => other.inputsOfType('link-closed').map(input => input.link)
     await until('both are closed', () => closed().includes(link.in) && closed().includes(back.out))
@@ -192,7 +196,7 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     expect(failed.type).toBe('dial-failed')
   })
 
-  contract('the core may refuse, and says why', async () => {
+  contract('a refusal by the core reaches the dialler with its reason', async () => {
     const one = await start('server-1')
     const decide: CarrierHarnessOptions['decide'] = ({ link }) => ({
       type: 'refuse',
@@ -203,7 +207,7 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     const other = await start('server-2', { decide })
     let failed = await one.dial(other)
     await until(
-      'it is there',
+      'the other side has decided',
       () =>
         other.inputsOfType('accepted').length > 0 || void one.dial(other).then(last => (failed = last)) !== undefined,
     )
@@ -211,7 +215,7 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     expect(other.inputsOfType('link-closed')).toEqual([])
   })
 
-  contract('with another secret nobody comes in, and neither core hears of it as of a peer', async () => {
+  contract('a handshake with another secret fails, and neither core sees a peer', async () => {
     const [one, other] = [
       await start('server-1', { secret: SECRET }),
       await start('server-2', { secret: `${SECRET}!` }),
@@ -228,32 +232,32 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     expect([...one.inputs, ...other.inputs].filter(({ type }) => type === 'learn')).toEqual([])
   })
 
-  contract('a server of another id is no peer; a worker of that id is', async () => {
+  contract('a dial fails if another id answers, but a worker of that id may answer', async () => {
     const [one, other, worker] = [await start('server-1'), await start('server-2'), await start('server-3/2')]
     await one.link(other)
     one.carrier.perform({ type: 'dial', peer: 'server-9', url: other.url, id: 'server-9' })
-    await until('it fails', () => one.inputsOfType('dial-failed').some(({ peer }) => peer === 'server-9'))
+    await until('the dial fails', () => one.inputsOfType('dial-failed').some(({ peer }) => peer === 'server-9'))
     await one.link(worker)
     one.carrier.perform({ type: 'dial', peer: 'server-3', url: worker.url, id: 'server-3' })
     await until('the worker answers', () => one.inputsOfType('dialled').some(({ peer }) => peer === 'server-3'))
     expect(one.inputsOfType('dialled').at(-1)?.introduction.id).toBe('server-3/2')
   })
 
-  contract('what is malformed is dropped and counted, and the link goes on', async () => {
+  contract('invalid frames are dropped and counted, and the link stays open', async () => {
     const { one, other, link } = await pair()
     const wrong = [
       { event: 'presence', payload: { type: 'delta', incarnation: 'server-1#1', seq: -1, changes: [] } },
       { event: 'forward', payload: [message(1, 'to nobody', '')] },
       { event: 'beat', payload: null },
       { event: 'members', payload: [{ id: 'server-3', url: 'ftp://x' }] },
-      // An answer, from one who is to ask.
+      // An acceptor's frame, sent by the dialler.
       { event: 'fates', payload: [[1, 1, false]] },
     ]
     for (const frame of wrong) one.send(link.out, frame as never)
     one.send(link.out, { event: 'missed', payload: ['Anna'] })
-    await until('the last has come', () => other.framesFrom(link.in).length > 0)
+    await until('the last frame has arrived', () => other.framesFrom(link.in).length > 0)
     expect(other.framesFrom(link.in)).toEqual([{ event: 'missed', payload: ['Anna'] }])
-    // Sockets do not even listen for events of the other side.
+    // The socket carrier does not listen for events of the wrong side, so it does not count them.
     expect(other.carrier.malformed).toBeGreaterThanOrEqual(4)
     expect(other.inputsOfType('link-closed')).toEqual([])
   })

@@ -1,4 +1,4 @@
-/** Long rosters and deltas go packed to who takes them so, and as they are to everybody else. */
+/** Long rosters and deltas are sent packed to clients that accept it, and plain to all others. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
@@ -22,7 +22,7 @@ interface RosterPayload {
   packed?: string
 }
 
-/** A protocol 2 client of which the answers are kept as they came. */
+/** A protocol 2 client that keeps the raw responses. */
 class BareClient {
   readonly socket: Socket
   readonly deltas: RosterPayload[] = []
@@ -40,7 +40,7 @@ class BareClient {
   }
 }
 
-test('the same names, packed or not', { timeout: 60_000 }, async () => {
+test('packed and plain rosters and deltas contain the same names', { timeout: 60_000 }, async () => {
   const ports = await freePorts(2)
   const file = join(temporaryFolder(), 'config.json')
   const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
@@ -48,29 +48,32 @@ test('the same names, packed or not', { timeout: 60_000 }, async () => {
   const programs = servers.map(({ id }) => {
     return new Program('daemon', ['--id', id, '--config', file, '--log-format', 'text'])
   })
-  await until('they have met', () => programs.every(({ out }) => out.includes('Outbound connection')))
+  await until('the servers are linked', () => programs.every(({ out }) => out.includes('Outbound connection')))
   const [url = '', other = ''] = ports.map(port => `http://127.0.0.1:${port}`)
   const names = (start: string) => Array.from({ length: USERS }, (_, n) => `${start} ${1_000 + n}`)
 
-  // Who was there before is told of the crowd by deltas.
+  // Earlier clients learn the new users by deltas.
   const early = [new BareClient(url, 'a plain', false), new BareClient(url, 'a taker', true)]
   const shown = new RealClient('a client', [url])
-  await until('they are online', () => early.every(({ answer }) => answer !== undefined) && shown.roster.length === 3)
+  await until(
+    'the early clients are online',
+    () => early.every(({ answer }) => answer !== undefined) && shown.roster.length === 3,
+  )
   const crowd = names('user').map(user => new BareClient(other, user, false))
-  await until('all have come', () => shown.roster.length === USERS + 3)
+  await until('all users are online', () => shown.roster.length === USERS + 3)
   expect(shown.roster).toEqual(['a client', 'a plain', 'a taker', ...names('user')])
   const [plain, taker] = early
   const told = (bare: BareClient | undefined, how: 'joined' | 'left') =>
     bare?.deltas
       .flatMap(delta => (unpackRoster(delta) as RosterPayload)[how] ?? [])
       .filter(name => name.startsWith('user'))
-  await until('the others, too', () => [plain, taker].every(bare => told(bare, 'joined')?.length === USERS))
+  await until('the early clients know them', () => [plain, taker].every(bare => told(bare, 'joined')?.length === USERS))
   expect(told(plain, 'joined')?.sort()).toEqual(names('user'))
   expect(told(taker, 'joined')?.sort()).toEqual(names('user'))
 
-  // Who comes now is told the whole.
+  // Later clients get the whole roster.
   const late = [new BareClient(url, 'z plain', false), new BareClient(url, 'z taker', true)]
-  await until('they are online', () => shown.roster.length === USERS + 5)
+  await until('the late clients are online', () => shown.roster.length === USERS + 5)
   const [whole, packed] = late.map(({ answer }) => answer)
   expect(whole?.users?.slice(0, USERS + 3)).toEqual(shown.roster.slice(0, USERS + 3))
   expect(packed?.users).toBeUndefined()
@@ -79,17 +82,17 @@ test('the same names, packed or not', { timeout: 60_000 }, async () => {
   const again = await late[1]?.socket.timeout(5_000).emitWithAck('roster')
   expect((unpackRoster(again) as RosterPayload).users).toHaveLength(USERS + 5)
 
-  // With their server they all leave at once: more than enough names to pack.
+  // All users of the second server leave at once: enough names to pack.
   programs[1]?.child.kill('SIGTERM')
   await until('all have left', () => shown.roster.length === 5)
-  await until('the others, too', () => [plain, taker].every(bare => told(bare, 'left')?.length === USERS))
+  await until('the early clients know it', () => [plain, taker].every(bare => told(bare, 'left')?.length === USERS))
   expect(taker?.deltas.some(({ packed }) => packed !== undefined)).toBe(true)
   expect(plain?.deltas.some(({ packed }) => packed !== undefined)).toBe(false)
   for (const { socket } of [...early, ...late, ...crowd]) socket.disconnect()
   shown.close()
 })
 
-test('what cannot be unpacked stays as it is, for the schema to refuse', () => {
+test('an invalid packed roster is returned unchanged, for the schema to reject', () => {
   const pack = (text: string) => ({ version: 1, packed: deflateRawSync(text).toString('base64') })
   for (const wrong of [
     null,
@@ -105,14 +108,14 @@ test('what cannot be unpacked stays as it is, for the schema to refuse', () => {
     const { users, joined } = (unpackRoster(wrong) ?? {}) as RosterPayload
     expect([users, joined]).toEqual([undefined, undefined])
   }
-  // A kilobyte that would fill the memory.
+  // A decompression bomb: a kilobyte that expands to 101 MiB.
   const bomb = pack(`{"users":["0${'a'.repeat(101 * 1024 * 1024)}"]}`)
   expect(unpackRoster(bomb)).toBe(bomb)
-  // The version is the one that stands outside.
+  // The outer version wins.
   expect(unpackRoster(pack('{"version":7,"users":[]}'))).toEqual({ version: 1, users: [] })
 })
 
-test('names without what they share with the one before are the same names', () => {
+test('front coding is lossless', () => {
   const random = seeded(7)
   const letters = ['a', 'b', 'ß', '字', '👩', '\u{1f468}\u200d', ' ', '"', '\\', '\ud83d']
   const name = () =>

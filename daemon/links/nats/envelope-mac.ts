@@ -1,18 +1,18 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
-/** Bytes of HMAC-SHA-256 (RFC 2104), before each text. */
+/** Length of the HMAC-SHA-256 (RFC 2104) that precedes each text, bytes. */
 const MAC_BYTES = 32
 
-/** Signs what crosses the backbone with the mesh's secret, and reads nothing that is not so signed. */
+/** Signs and verifies the envelopes on the backbone with the secret of the mesh. */
 export class EnvelopeMac {
   readonly #key: Buffer
 
   constructor(secret: string) {
-    // A key of its own: what is signed here proves nothing in a handshake.
+    // A derived key: an envelope's MAC must not be usable as a handshake proof.
     this.#key = createHmac('sha256', secret).update('mesh-chat backbone').digest()
   }
 
-  /** A text as it is published under a subject: it is good for no other. */
+  /** Signs a text for one subject; it does not verify under another. */
   sign(subject: string, text: string): Buffer {
     const bytes = Buffer.allocUnsafe(MAC_BYTES + Buffer.byteLength(text))
     bytes.write(text, MAC_BYTES)
@@ -20,7 +20,7 @@ export class EnvelopeMac {
     return bytes
   }
 
-  /** The text that was signed; undefined: not with this secret, or not for this subject. */
+  /** The signed text; undefined if it was signed with another secret or for another subject. */
   verify(subject: string, data: Uint8Array): string | undefined {
     const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
     if (bytes.length < MAC_BYTES) return undefined
@@ -28,7 +28,7 @@ export class EnvelopeMac {
     return timingSafeEqual(this.#mac(subject, text), bytes.subarray(0, MAC_BYTES)) ? text.toString() : undefined
   }
 
-  /** What stands for a user in a subject: of no use to who does not hold the secret, and the same length for all. */
+  /** Stands for a user in a subject: hides the name from readers without the secret, and has a fixed length. */
   alias(user: string): string {
     return createHmac('sha256', this.#key).update(`user ${user}`).digest('base64url').slice(0, 22)
   }

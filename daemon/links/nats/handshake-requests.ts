@@ -21,8 +21,8 @@ export interface HandshakeRequestsOptions {
   self: PeerIdentity
   secret: string
   limits: Limits
-  nats: NatsClient
-  /** A dialler has proven itself: `answer` is to be called with what the core decides. */
+  nats: Pick<NatsClient, 'connection'>
+  /** Called for an authenticated dialler; call `answer` with the core's decision. */
   onProven: (
     dialler: Party,
     link: string,
@@ -30,19 +30,33 @@ export interface HandshakeRequestsOptions {
   ) => void
 }
 
-/** What a dial came to: a link of this name, or why not. */
+/** The result of a dial: the name of the link, or the reason for the failure. */
 export type DialResult =
   | { ok: true; link: string; acceptor: Party; holds: StreamPosition }
   | { ok: false; reason: string; code?: LinkRefusal }
 
-/** Handshakes over the backbone, as requests to the door of a server: the same proofs as over sockets. */
+/** What is used of a NATS message. */
+type RequestMessage = Pick<Msg, 'data' | 'respond'>
+
+interface PendingHandshake {
+  dialler: Party
+  acceptor: Party
+  timer: NodeJS.Timeout
+}
+
+/** Handshakes over the backbone, as NATS requests; the proofs are the same as over sockets. */
 export class HandshakeRequests {
   readonly #options: HandshakeRequestsOptions
-  /** Who has knocked and not yet proven anything, by the name of the link to come. */
-  #pendingHandshakes = new Map<string, { dialler: Party; acceptor: Party; timer: NodeJS.Timeout }>()
+  /** Challenged diallers that have not sent a proof yet, oldest first, by the name of the future link. */
+  #pendingHandshakes = new Map<string, PendingHandshake>()
 
   constructor(options: HandshakeRequestsOptions) {
     this.#options = options
+  }
+
+  /** The number of handshakes under way. */
+  get pending(): number {
+    return this.#pendingHandshakes.size
   }
 
   async dial(id: string): Promise<DialResult> {
@@ -50,9 +64,9 @@ export class HandshakeRequests {
     const dialler = newParty(self)
     try {
       const challenge = challengeSchema.safeParse(await this.#request(id, { dialler }))
-      if (!challenge.success) return { ok: false, reason: 'a malformed challenge' }
+      if (!challenge.success) return { ok: false, reason: 'invalid challenge' }
       const { acceptor } = challenge.data
-      if (!isExpectedId(id, acceptor.id)) return { ok: false, reason: `another server answers to it: ${acceptor.id}` }
+      if (!isExpectedId(id, acceptor.id)) return { ok: false, reason: `another server answers: ${acceptor.id}` }
       const link = acceptor.nonce
       const proof = createProof(secret, 'dialler', dialler, acceptor)
       const welcome = readWelcome(secret, dialler, acceptor, await this.#request(acceptor.id, { link, proof }))
@@ -62,8 +76,8 @@ export class HandshakeRequests {
     }
   }
 
-  /** Somebody asks at this server's door. What is not a knock, and what is for another of the same id, has no answer. */
-  handleRequest(message: Msg): void {
+  /** Handles a handshake request. Invalid requests, and proofs for another instance of this id, get no response. */
+  handleRequest(message: RequestMessage): void {
     const request = handshakeRequestSchema.safeParse(read(message))
     if (!request.success) return
     if ('dialler' in request.data) this.#sendChallenge(message, request.data.dialler)
@@ -75,30 +89,35 @@ export class HandshakeRequests {
     this.#pendingHandshakes.clear()
   }
 
-  #sendChallenge(message: Msg, dialler: Party): void {
+  #sendChallenge(message: RequestMessage, dialler: Party): void {
     const { self, limits } = this.#options
-    // Who says nothing more is not to keep the door shut: the oldest makes room.
+    // The oldest makes room, so silent diallers cannot block others.
     const [oldest] = this.#pendingHandshakes.keys()
-    if (oldest !== undefined && exceeds(this.#pendingHandshakes.size + 1, limits.handshakes))
-      this.#pendingHandshakes.delete(oldest)
+    if (oldest !== undefined && exceeds(this.#pendingHandshakes.size + 1, limits.handshakes)) this.#abandon(oldest)
     const acceptor = newParty(self)
     const timer = setTimeout(() => this.#pendingHandshakes.delete(acceptor.nonce), HANDSHAKE_TIMEOUT_MS)
     this.#pendingHandshakes.set(acceptor.nonce, { dialler, acceptor, timer })
     respond(message, { acceptor })
   }
 
-  #checkProof(message: Msg, link: string, proof: string): void {
-    const { secret, onProven } = this.#options
+  /** Removes a pending handshake and its timer. */
+  #abandon(link: string): PendingHandshake | undefined {
     const pending = this.#pendingHandshakes.get(link)
-    if (pending === undefined) return
-    const { dialler, acceptor, timer } = pending
+    clearTimeout(pending?.timer)
     this.#pendingHandshakes.delete(link)
-    clearTimeout(timer)
+    return pending
+  }
+
+  #checkProof(message: RequestMessage, link: string, proof: string): void {
+    const { secret, onProven } = this.#options
+    const pending = this.#abandon(link)
+    if (pending === undefined) return
+    const { dialler, acceptor } = pending
     const answer = (welcome: Welcome) => respond(message, welcome)
     if (!isSameProof(createProof(secret, 'dialler', dialler, acceptor), proof)) {
-      return answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
+      return answer({ ok: false, code: 'wrong-secret', message: 'the dialling server has another secret' })
     }
-    // The core never hears of it: nothing changes in the mesh.
+    // A probe of `mesh-chatd check` ends here: the core is not involved, nothing changes in the mesh.
     if (dialler.probe) {
       return respond(message, { ok: true, proof: createProof(secret, 'acceptor', dialler, acceptor), time: Date.now() })
     }
@@ -107,14 +126,14 @@ export class HandshakeRequests {
 
   async #request(id: string, payload: unknown): Promise<unknown> {
     const { connection } = this.#options.nats
-    if (connection === undefined) throw new Error('no connection to the backbone')
+    if (connection === undefined) throw new Error('not connected to the backbone')
     return requestHandshake(connection, id, payload, HANDSHAKE_TIMEOUT_MS)
   }
 }
 
 /**
- * Asks at the door of a server, and answers with what it said.
- * @throws Error where nobody answers within the time: see `reasonOf`
+ * Sends a handshake request to a server and returns its response.
+ * @throws Error if no response arrives in time; `reasonOf` describes it
  */
 export async function requestHandshake(
   connection: NatsConnection,
@@ -125,21 +144,25 @@ export async function requestHandshake(
   return read(await connection.request(SUBJECTS.handshake(id), JSON.stringify(payload), { timeout: withinMs }))
 }
 
-/** Whether nobody of this id listens. */
+/** Whether no server with this id is subscribed. */
 export function isNoResponders(error: unknown): boolean {
   return error instanceof errors.RequestError && error.isNoResponders()
 }
 
-function respond(message: Msg, answer: Welcome | { acceptor: Party } | z.infer<typeof probeResponseSchema>): void {
+function respond(
+  message: RequestMessage,
+  answer: Welcome | { acceptor: Party } | z.infer<typeof probeResponseSchema>,
+): void {
   message.respond(JSON.stringify(answer))
 }
 
-function read({ data }: Msg): unknown {
+function read({ data }: Pick<Msg, 'data'>): unknown {
   return parseJson(Buffer.from(data).toString())
 }
 
+/** Describes an error of `requestHandshake`. */
 export function reasonOf(error: unknown): string {
-  if (isNoResponders(error)) return 'nobody of this id is at the backbone'
-  if (error instanceof errors.TimeoutError) return 'no answer to the handshake'
+  if (isNoResponders(error)) return 'no server with this id is on the backbone'
+  if (error instanceof errors.TimeoutError) return 'no handshake response'
   return (error as Error).message
 }

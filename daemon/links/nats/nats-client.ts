@@ -10,18 +10,18 @@ import { awaitGreeting } from './await-greeting.ts'
 
 /** How long connecting may take, ms. */
 const CONNECT_TIMEOUT_MS = 4_000
-/** A server that does not answer so many pings, so long apart (ms), is gone. */
+/** A NATS server that misses this number of pings, sent at this interval (ms), is considered lost. */
 const PING = { intervalMs: 2_000, maxOutstanding: 2 }
-/** Last words have so long to leave, ms. */
+/** How long the final flush may take, ms. */
 const CLOSE_FLUSH_MS = 400
 const DEFAULT_PORT = '4222'
 
-/** Less than this, bytes, is no use: handshakes and pieces of frames must fit. */
+/** Minimum `max_payload` of the NATS server, bytes: handshakes and parts of frames must fit. */
 const MIN_PAYLOAD_BYTES = 16 * 1024
-/** Errors of one connection that are told; a client without permissions has one with each word. */
+/** Maximum number of logged errors per connection: missing permissions cause one with each publication. */
 const MAX_LOGGED_ERRORS = 10
 
-/** What the package gives no other way to: the socket. */
+/** The socket, which the package does not expose. */
 interface InnerConnection {
   protocol: { transport: { socket?: Socket } }
 }
@@ -29,31 +29,31 @@ interface InnerConnection {
 export interface NatsClientOptions {
   /** nats://[USER:PASSWORD@]HOST[:PORT], or tls://…; one of them is used at a time. */
   urls: readonly string[]
-  /** How this client is called in the server's own lists. */
+  /** The name of this client in the NATS server's connection list. */
   name: string
-  /** Who vouches for the certificate of a server at tls://; absent, those whom Node trusts. */
+  /** The CA of the certificates of tls:// servers; undefined: the CAs that Node trusts. */
   ca: () => string | undefined
   log: Log
-  /** Most bytes that may wait unsent for a NATS that does not read; past it the connection is cut. 0: no bound. */
+  /** Maximum number of unsent bytes; a slower NATS server is disconnected. 0: unlimited. */
   maxBufferedBytes: () => number
-  /** Connected: subscribes to all that it wants. */
+  /** Called on connect, to subscribe. */
   onConnect: (nats: NatsConnection) => void
-  /** It has subscribed. */
+  /** Called when the server has processed the subscriptions. */
   onReady: () => void
-  /** The connection is gone, and its subscriptions with it. */
+  /** Called when the connection, and its subscriptions with it, is lost. */
   onDisconnect: () => void
 }
 
 /**
- * A connection to NATS that is made again when it is gone, each time from nothing: nothing is buffered in between, for
- * the core holds what was not confirmed.
+ * A connection to NATS that reconnects, each time from scratch. Nothing is buffered while it is disconnected: the core
+ * holds all unacknowledged messages.
  */
 export class NatsClient {
   readonly #options: NatsClientOptions
   readonly #backoff = new Backoff(Math.random)
   #connection: NatsConnection | undefined
   #closing = false
-  /** Which URL is next. Where each server begins by chance, they spread. */
+  /** The next URL to try. A random start spreads the servers over the URLs. */
   #nextUrl: number
   #timer: NodeJS.Timeout | undefined
 
@@ -63,25 +63,25 @@ export class NatsClient {
     void this.#connect()
   }
 
-  /** While it is connected. */
+  /** Undefined while disconnected. */
   get connection(): NatsConnection | undefined {
     return this.#connection
   }
 
-  /** Most bytes of one message. */
+  /** Maximum size of one message, bytes. */
   get maxPayload(): number {
     return this.#connection?.info?.max_payload ?? 1024 * 1024
   }
 
   publish(subject: string, payload: Uint8Array): void {
     const connection = this.#connection
-    // It is closed a moment before this server hears of it.
+    // The connection may be closed a moment before `closed()` resolves.
     if (connection === undefined || connection.isClosed()) return
     connection.publish(subject, payload)
     const socket = (connection as unknown as InnerConnection).protocol.transport.socket
     if (!exceeds(socket?.writableLength ?? 0, this.#options.maxBufferedBytes())) return
     Backpressure.cutOffCounts.peer++
-    socket?.destroy(new Error('cut off: it does not read'))
+    socket?.destroy(new Error('slow consumer: NATS does not read'))
   }
 
   subscribe(subject: string, handler: (message: Msg) => void, queue?: string): { unsubscribe(): void } {
@@ -117,7 +117,7 @@ export class NatsClient {
       const maxPayload = connection.info?.max_payload ?? MIN_PAYLOAD_BYTES
       if (maxPayload < MIN_PAYLOAD_BYTES) {
         await connection.close()
-        throw new Error(`its max_payload is ${maxPayload} bytes; set it to ${MIN_PAYLOAD_BYTES} or more`)
+        throw new Error(`its max_payload is ${maxPayload} bytes; set it to at least ${MIN_PAYLOAD_BYTES}`)
       }
       void this.#logErrors(connection, url)
       this.#connection = connection
@@ -139,30 +139,30 @@ export class NatsClient {
       reason = (error as Error).message
     }
     if (this.#closing) return
-    log.write('warn', `Backbone at: ${url.host} not reached: ${reason}. Will retry automatically.`)
+    log.write('warn', `Backbone at: ${url.host} unreachable: ${reason}. Will retry automatically.`)
     this.#timer = setTimeout(() => void this.#connect(), this.#backoff.nextDelay())
   }
 
-  /** What NATS does not permit goes to nobody: somebody has to hear of it. */
+  /** Logs errors such as missing permissions: NATS drops such publications silently. */
   async #logErrors(connection: NatsConnection, { host }: URL): Promise<void> {
     let logged = 0
     for await (const status of connection.status()) {
       if (status.type !== 'error' || ++logged > MAX_LOGGED_ERRORS) continue
-      this.#options.log.write('warn', `Backbone at: ${host} says: ${status.error.message}`)
+      this.#options.log.write('warn', `Backbone at: ${host} reports an error: ${status.error.message}`)
     }
   }
 }
 
 /**
  * Connects to one NATS server, once.
- * @throws Error where it is not reached within the time, or does not let this client in
+ * @throws Error if it is not connected in time, or NATS rejects this client
  */
 export async function connectTo(
   { username, password, hostname, port, protocol }: URL,
   { name, ca, withinMs }: { name: string; ca: string | undefined; withinMs: number },
 ): Promise<NatsConnection> {
   const [user, pass] = [decodeURIComponent(username), decodeURIComponent(password)]
-  // The client would hold the certificate of an address against the name `localhost`.
+  // The package would verify the certificate of an IP address against the name `localhost`.
   const host = hostname.replace(/^\[|\]$/g, '')
   const tls = {
     ...(ca === undefined ? {} : { ca }),

@@ -1,20 +1,20 @@
-/** Most characters of a frame that comes in parts: more than any frame has. */
+/** Maximum length of a frame in parts, characters: more than any valid frame has. */
 const MAX_FRAME_CHARACTERS = 8_000_000
 
-/** How an envelope of a link met what came before it. */
+/** How the sequence number of an envelope follows the one before. */
 type SequenceResult = 'next' | 'repeated' | 'missing'
 
-/** One link over the backbone: its own numbers in both directions, on which its being whole and in order rests. */
+/** One link over the backbone. Sequence numbers in both directions detect loss and duplicates. */
 export class NatsLink {
   readonly number: number
-  /** What both sides call it. */
+  /** The name that both sides use. */
   readonly name: string
-  /** The peer's id, and its incarnation. */
+  /** The peer's id. */
   readonly peer: string
   readonly incarnation: string
-  /** Who the peer is on this link. */
+  /** The peer's role on this link. */
   readonly sender: 'dialler' | 'acceptor'
-  /** The number of the peer's last word to all that was heard; undefined before the peer has opened the link. */
+  /** The number of the peer's last broadcast that was received; undefined until the peer has opened the link. */
   lastBroadcast: number | undefined
   #sent = 0
   #received = 0
@@ -34,10 +34,10 @@ export class NatsLink {
     this.sender = sender
   }
 
-  /** The number of the next envelope to send. */
+  /** Returns the sequence number of the next envelope to send. */
   nextSequence = (): number => ++this.#sent
 
-  /** Takes the number of an envelope that came in. */
+  /** Checks the sequence number of a received envelope. */
   acceptSequence(n: number): SequenceResult {
     if (n <= this.#received) return 'repeated'
     if (n > this.#received + 1) return 'missing'
@@ -45,17 +45,17 @@ export class NatsLink {
     return 'next'
   }
 
-  /** Whether a word to all is news on this link. */
+  /** Whether a broadcast is new on this link. */
   acceptBroadcast(n: number): boolean {
     if (this.lastBroadcast === undefined || n <= this.lastBroadcast) return false
     this.lastBroadcast = n
     return true
   }
 
-  /** Takes a piece of a frame; answers with the whole text behind the last one. */
+  /** Adds a part of a frame; returns the whole text after the last part. */
   addPart(text: string, more: boolean): string | undefined {
     this.#characters += text.length
-    // What no honest peer sends is not kept; nor will it be a frame.
+    // Drops the excess of an oversized frame; the rest fails to parse.
     if (this.#characters <= MAX_FRAME_CHARACTERS) this.#parts.push(text)
     if (more) return undefined
     const whole = this.#parts.join('')

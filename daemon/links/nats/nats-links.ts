@@ -26,14 +26,14 @@ import { UserSubscriptions } from './user-subscriptions.ts'
 export interface NatsLinksOptions extends CarrierOptions {
   /** URLs of NATS servers. */
   urls: readonly string[]
-  /** Whether a peer holds a connection of a user. */
+  /** Whether a peer has a connection of a user. */
   holds: (peer: string, user: string) => boolean
 }
 
 /**
- * Links over NATS. Each begins with a handshake, and is then a numbered series of signed envelopes in each direction,
- * so that one that is lost ends the link, as over a socket. What a server tells all its peers alike is published once,
- * and a message once for the servers of its recipient and once for those of its sender: NATS brings it to who listens.
+ * Links over NATS. A link starts with a handshake; then each direction is a numbered series of signed envelopes, so a
+ * lost envelope closes the link, as on a socket. A frame for all peers is published once; a message is published once
+ * for the servers of its recipient and once for those of its sender, which subscribe to their users.
  */
 export class NatsLinks implements LinkCarrier {
   readonly #options: NatsLinksOptions
@@ -63,7 +63,7 @@ export class NatsLinks implements LinkCarrier {
       name: `mesh-chat ${self.id}`,
       ca: () => this.#ca,
       log,
-      // As much as may wait on so many sockets: all links share the one connection.
+      // The sum of the links' limits: all links share one connection.
       maxBufferedBytes: () => limits.linkBufferedBytes * Math.max(1, this.#links.size),
       onConnect: () => this.#subscribe(),
       onReady: () => this.#publisher.broadcast('here', self),
@@ -76,6 +76,16 @@ export class NatsLinks implements LinkCarrier {
 
   get malformed(): number {
     return this.#malformed.total
+  }
+
+  /** The number of open links and of handshakes under way. */
+  get counts(): { links: number; names: number; handshakes: number; decisions: number } {
+    return {
+      links: this.#links.size,
+      names: this.#linksByName.size,
+      handshakes: this.#handshakes.pending,
+      decisions: this.#pendingDecisions.size,
+    }
   }
 
   setCa(ca: string | undefined): void {
@@ -101,7 +111,7 @@ export class NatsLinks implements LinkCarrier {
     const nats = this.#nats
     const onHandshake = (message: Msg) => this.#handshakes.handleRequest(message)
     nats.subscribe(SUBJECTS.handshake(id), onHandshake)
-    // The workers of a machine answer in turn to the id that they share.
+    // The workers of a server share its id: one of them (a queue group) answers each request.
     const shared = id.slice(0, Math.max(0, id.lastIndexOf('/')))
     if (shared !== '') nats.subscribe(SUBJECTS.handshake(shared), onHandshake, 'workers')
     nats.subscribe(SUBJECTS.link(id), message => this.#onLinkEnvelope(message))
@@ -111,10 +121,10 @@ export class NatsLinks implements LinkCarrier {
     })
   }
 
-  /** The connection is gone, and every link with it. */
+  /** The connection is lost, and every link with it. */
   #onDisconnect(): void {
     this.#userSubscriptions.detach()
-    for (const link of [...this.#links.values()]) this.#onLinkClosed(link, 'the backbone is gone')
+    for (const link of [...this.#links.values()]) this.#onLinkClosed(link, 'the backbone disconnected')
   }
 
   async #dial({ peer, id = peer }: Extract<LinkEffect, { type: 'dial' }>): Promise<void> {
@@ -122,7 +132,7 @@ export class NatsLinks implements LinkCarrier {
     const { connection } = this.#nats
     const dialled = await this.#handshakes.dial(id)
     if (connection !== this.#nats.connection)
-      return step({ type: 'dial-failed', peer, reason: 'the backbone was lost' })
+      return step({ type: 'dial-failed', peer, reason: 'the backbone disconnected' })
     if (!dialled.ok) {
       const { reason, code } = dialled
       return step({ type: 'dial-failed', peer, reason, ...(code === undefined ? {} : { code }) })
@@ -134,7 +144,7 @@ export class NatsLinks implements LinkCarrier {
     step({ type: 'dialled', peer, link: link.number, introduction, holds })
   }
 
-  /** Somebody at the door holds the secret: what becomes of it is the core's to say. */
+  /** A dialler is authenticated: the core accepts or refuses it. */
   #onProven(
     { nonce: _, ...introduction }: Party,
     name: string,
@@ -161,7 +171,7 @@ export class NatsLinks implements LinkCarrier {
     return link
   }
 
-  /** The first envelope on a link, which the acceptor answers alike: before that it would meet a link unknown. */
+  /** Sends the first envelope of a link. The acceptor sends its own in response: earlier, the dialler would not know the link. */
   #sendOpened(link: NatsLink): void {
     this.#publisher.sendToLink(link, 'opened', { said: this.#publisher.broadcastCount })
   }
@@ -169,34 +179,34 @@ export class NatsLinks implements LinkCarrier {
   #send(number: number, frame: DiallerFrame | AcceptorFrame): void {
     const link = this.#links.get(number)
     if (link === undefined) return
-    // What this step sends goes out together, at its end.
+    // Everything that this step sends goes out together, after the step.
     if (this.#batch.isEmpty) queueMicrotask(() => this.#flush())
     this.#batch.add(link, frame)
   }
 
   #flush(): void {
     for (const out of this.#batch.drain()) {
-      // Listened for before it is told.
+      // Subscribe to users before announcing them.
       if (out.to !== 'users' && out.frame.event === 'presence')
         this.#userSubscriptions.handlePresence(out.frame.payload)
       this.#publisher.publish(out)
     }
   }
 
-  /** What was published, if it is signed and what it must be. */
+  /** Verifies and parses a publication; counts it as malformed if it is invalid. */
   #readEnvelope<T>(
     { subject, data }: Msg,
     schema: { safeParse(payload: unknown): { success: true; data: T } | { success: false } },
   ): T | undefined {
     const text = this.#mac.verify(subject, data)
-    if (text === undefined) return void this.#countMalformed('envelope: it is not signed with the secret of this mesh')
+    if (text === undefined) return void this.#countMalformed('envelope (not signed with the secret of this mesh)')
     const parsed = schema.safeParse(parseJson(text))
     if (parsed.success) return parsed.data
     this.#countMalformed('envelope')
     return undefined
   }
 
-  /** An envelope for one of this server's links. Those of links that are no more have nowhere to go. */
+  /** Handles an envelope of a link; envelopes of closed links are dropped. */
   #onLinkEnvelope(message: Msg): void {
     const envelope = this.#readEnvelope(message, linkEnvelopeSchema)
     const link = envelope && this.#linksByName.get(envelope.link)
@@ -206,7 +216,7 @@ export class NatsLinks implements LinkCarrier {
       const opened = openedSchema.safeParse(payload)
       if (opened.success) link.lastBroadcast = opened.data.said
       if (link.sender === 'dialler') this.#sendOpened(link)
-    } else if (event === 'closed') this.#onLinkClosed(link, 'the peer hung up')
+    } else if (event === 'closed') this.#onLinkClosed(link, 'the peer closed the link')
     else if (event === 'part') this.#handlePart(link, payload)
     else this.#handleFrame(link, event, payload)
   }
@@ -221,7 +231,7 @@ export class NatsLinks implements LinkCarrier {
     else this.#countMalformed('part')
   }
 
-  /** A word to all. */
+  /** Handles a broadcast. */
   #onBroadcast(message: Msg): void {
     const broadcast = this.#readEnvelope(message, broadcastSchema)
     if (broadcast === undefined) return
@@ -233,13 +243,13 @@ export class NatsLinks implements LinkCarrier {
     }
   }
 
-  /** A server has connected to the backbone: it is to be known; and if it was connected before, its links are gone. */
+  /** A server has connected to the backbone: learns its address, and closes links from before its reconnect. */
   #handleHere(incarnation: string, n: number, payload: unknown): void {
     const introduction = peerIdentitySchema.safeParse(payload)
-    if (!introduction.success || introduction.data.incarnation !== incarnation) return this.#countMalformed('word')
+    if (!introduction.success || introduction.data.incarnation !== incarnation) return this.#countMalformed('here')
     for (const link of [...this.#links.values()]) {
       if (link.incarnation === incarnation && link.acceptBroadcast(n))
-        this.#onLinkClosed(link, 'the peer had lost the backbone')
+        this.#onLinkClosed(link, 'the peer has reconnected to the backbone')
     }
     const { id, url, clients } = introduction.data
     if (url === undefined) return
@@ -247,7 +257,7 @@ export class NatsLinks implements LinkCarrier {
     this.#options.step({ type: 'learn', member })
   }
 
-  /** A message, on its way to one of this server's users. */
+  /** Handles a message to or from one of this server's users. */
   #onUserMessage(message: Msg): void {
     const envelope = this.#readEnvelope(message, messageSchema)
     for (const [name, n] of envelope?.links ?? []) {
@@ -256,12 +266,12 @@ export class NatsLinks implements LinkCarrier {
     }
   }
 
-  /** Whether an envelope comes next on its link. Where one is missing, the link is of no more use. */
+  /** Whether an envelope is the next on its link. Closes the link if one is missing. */
   #checkSequence(link: NatsLink, n: number): boolean {
     const arrival = link.acceptSequence(n)
     if (arrival === 'missing') {
       this.#hangUp(link.number)
-      this.#options.step({ type: 'link-closed', link: link.number, reason: 'something was lost on the backbone' })
+      this.#options.step({ type: 'link-closed', link: link.number, reason: 'an envelope was lost on the backbone' })
     }
     return arrival === 'next'
   }

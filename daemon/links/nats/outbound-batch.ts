@@ -3,14 +3,14 @@ import type { NatsLink } from './nats-link.ts'
 
 type Frame = AcceptorFrame | DiallerFrame
 
-/** What goes out of a turn, in this order. */
+/** A publication; a turn's publications are sent in order. */
 export type Outgoing =
   | { to: 'link'; link: NatsLink; frame: Frame }
   /** The same frame for every link that this server dialled. */
   | { to: 'all'; links: NatsLink[]; frame: Frame }
   | { to: 'users'; message: ForwardedMessage; links: NatsLink[] }
 
-/** The frames that the core sends in one turn, gathered, so that what goes to many is published once. */
+/** Collects the frames that the core sends in one event-loop turn, so that a frame for many links is published once. */
 export class OutboundBatch {
   #frames: { link: NatsLink; frame: Frame }[] = []
 
@@ -23,8 +23,8 @@ export class OutboundBatch {
   }
 
   /**
-   * Takes what was gathered. The core hands the same object to all links where it means the same; a message has one
-   * number for all, by which messages are brought into one order. A goodbye stays the last.
+   * Removes and returns the collected frames. The core passes the same object to all links for the same frame; a message
+   * has one number on all links, which gives the messages a common order. Goodbyes come last.
    */
   drain(): Outgoing[] {
     const frames = this.#frames
@@ -45,7 +45,7 @@ export class OutboundBatch {
   }
 }
 
-/** Adds a link to those of a key; whether it is the first. */
+/** Adds a link to a key; true if it is the first. */
 function addLink<Key>(links: Map<Key, NatsLink[]>, key: Key, link: NatsLink): boolean {
   const known = links.get(key)
   if (known === undefined) links.set(key, [link])
@@ -53,7 +53,7 @@ function addLink<Key>(links: Map<Key, NatsLink[]>, key: Key, link: NatsLink): bo
   return known === undefined
 }
 
-/** Whether a frame may be for all: what came is then told by the place in the stream that it bears. */
+/** Whether a frame may be broadcast: only frames that carry their own position in the stream. */
 function isBroadcast(frame: Frame): boolean {
   return frame.event === 'beat' || (frame.event === 'presence' && frame.payload.type === 'delta')
 }

@@ -5,30 +5,35 @@ import type { NatsClient } from './nats-client.ts'
 import type { NatsLink } from './nats-link.ts'
 import type { Outgoing } from './outbound-batch.ts'
 
-/** Most bytes that a UTF-16 unit takes in JSON that is escaped already. */
+/** Maximum number of bytes of a UTF-16 unit in escaped JSON. */
 const MAX_BYTES_PER_UTF16_UNIT = 3
-/** Most bytes of a link's name and number in a message. */
+/** Maximum number of bytes of a link's name and sequence number in a message. */
 const MAX_BYTES_PER_LINK = 90
-/** Room for what stands around a payload, bytes. */
+/** Room for the envelope around a payload, bytes. */
 const ENVELOPE_OVERHEAD_BYTES = 1_024
 
-/** Says what a server has to say on the backbone: to one peer, to all, or to whoever listens for a user. */
+/** Publishes on the backbone: to one peer, to all peers, or to the subscribers of a user. */
 export class Publisher {
-  readonly #nats: NatsClient
+  readonly #nats: Pick<NatsClient, 'maxPayload' | 'publish'>
   readonly #mac: EnvelopeMac
   readonly #incarnation: string
   readonly #holds: (peer: string, user: string) => boolean
   #broadcastCount = 0
 
-  /** @param holds whether a peer holds a connection of a user */
-  constructor(nats: NatsClient, mac: EnvelopeMac, incarnation: string, holds: (peer: string, user: string) => boolean) {
+  /** @param holds whether a peer has a connection of a user */
+  constructor(
+    nats: Pick<NatsClient, 'maxPayload' | 'publish'>,
+    mac: EnvelopeMac,
+    incarnation: string,
+    holds: (peer: string, user: string) => boolean,
+  ) {
     this.#nats = nats
     this.#mac = mac
     this.#incarnation = incarnation
     this.#holds = holds
   }
 
-  /** Words to all so far. */
+  /** The number of broadcasts so far. */
   get broadcastCount(): number {
     return this.#broadcastCount
   }
@@ -41,7 +46,7 @@ export class Publisher {
       for (const link of out.links) this.sendToLink(link, event, payload)
   }
 
-  /** A message to the peers that hold its recipient, then to those that hold its sender only. */
+  /** Publishes a message to the peers of its recipient, then to the remaining peers of its sender. */
   #publishToUsers(message: ForwardedMessage, links: readonly NatsLink[]): void {
     const [, , , from, to] = message
     const text = JSON.stringify(message)
@@ -59,11 +64,11 @@ export class Publisher {
       }
       if (holders.length > 0) remaining = remaining.filter(link => !holders.includes(link))
     }
-    // They held one of them a moment ago; or it is too long.
+    // Peers that have neither user any more, and messages that are too long for one envelope.
     for (const link of remaining) this.sendToLink(link, 'forward', [message])
   }
 
-  /** A word to all; false, and nothing is said, when it is too long. */
+  /** Publishes to all peers. Returns false and publishes nothing if the payload is too long. */
   broadcast(event: string, payload: unknown): boolean {
     const text = JSON.stringify({ incarnation: this.#incarnation, n: this.#broadcastCount + 1, event, payload })
     if (text.length > this.#maxTextLength) return false
@@ -72,7 +77,7 @@ export class Publisher {
     return true
   }
 
-  /** An envelope of one link; what is too long goes in parts. */
+  /** Publishes a frame of one link, in parts if it is too long. */
   sendToLink(link: NatsLink, event: string, payload: unknown): void {
     const text = JSON.stringify(payload)
     if (text.length <= this.#maxTextLength) return this.#sendEnvelope(link, event, text)
@@ -87,7 +92,7 @@ export class Publisher {
     this.#send(SUBJECTS.link(peer), `{"link":"${name}","n":${nextSequence()},"event":"${event}","payload":${payload}}`)
   }
 
-  /** Longest text that surely fits one message of the backbone, in UTF-16 units. */
+  /** The longest text that always fits one NATS message, UTF-16 units. */
   get #maxTextLength(): number {
     return Math.floor((this.#nats.maxPayload - ENVELOPE_OVERHEAD_BYTES) / MAX_BYTES_PER_UTF16_UNIT)
   }

@@ -1,6 +1,6 @@
 import type { PresenceDelta, PresenceSnapshot } from '../../../src/protocol/frames.ts'
 
-/** Messages to a user who has left are still listened for so long, ms: some are on their way. */
+/** How long the subscription of a user who has left stays, ms: messages may be in flight. */
 const UNSUBSCRIBE_DELAY_MS = 10_000
 
 interface Subscription {
@@ -8,31 +8,31 @@ interface Subscription {
 }
 
 /**
- * For which users this server listens: those whom its presence stream tells of, and, a while longer, those whom it told
- * to be gone. So whoever has heard that a user is here can reach them.
+ * Subscriptions to the messages of this server's users: every user that its presence stream has announced, and for a
+ * while those that it has announced as gone. So a peer can reach each user it has been told of.
  */
 export class UserSubscriptions {
   readonly #subscriptions = new Map<string, Subscription>()
-  /** Users who left, and when listening for them ends; the earliest first. */
+  /** Users who left, and when their subscription ends, earliest first. */
   readonly #expiring = new Map<string, number>()
-  /** Names of a snapshot of which more is to come. */
+  /** Users in the parts of an incomplete snapshot. */
   #snapshotUsers = new Set<string>()
   #timer: NodeJS.Timeout | undefined
-  /** Absent while there is no backbone. */
+  /** Undefined while the backbone is disconnected. */
   #subscribe: ((user: string) => Subscription) | undefined
 
-  /** The backbone is there: listens for all users anew. */
+  /** The backbone is connected: subscribes for all users again. */
   attach(subscribe: (user: string) => Subscription): void {
     this.#subscribe = subscribe
     for (const user of this.#subscriptions.keys()) this.#subscriptions.set(user, subscribe(user))
   }
 
-  /** The backbone is gone, and all subscriptions with it. */
+  /** The backbone is disconnected, and all subscriptions are gone. */
   detach(): void {
     this.#subscribe = undefined
   }
 
-  /** Takes what this server is about to tell of its users. */
+  /** Call with each presence frame before it is published. */
   handlePresence(frame: PresenceSnapshot | PresenceDelta): void {
     if (frame.type === 'delta') {
       for (const [user, connections] of frame.changes) {
@@ -57,7 +57,7 @@ export class UserSubscriptions {
   #addUser(user: string): void {
     this.#expiring.delete(user)
     if (this.#subscriptions.has(user)) return
-    // Without a backbone it is a place to fill later.
+    // While the backbone is disconnected, `attach` fills this in later.
     this.#subscriptions.set(user, this.#subscribe?.(user) ?? { unsubscribe: () => {} })
   }
 

@@ -1,4 +1,4 @@
-/** `--admin-port`: health and metrics, and that what is written of them is true. */
+/** `--admin-port`: health and metrics, and their documentation. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
@@ -39,7 +39,7 @@ function ask(port: number, path: string, method = 'GET'): Promise<Answer> {
   })
 }
 
-/** Waits until the answer is as wanted. */
+/** Waits until the response matches. */
 async function untilAnswer(port: number, path: string, wanted: (answer: Answer) => boolean): Promise<Answer> {
   const end = performance.now() + 20_000
   for (;;) {
@@ -50,7 +50,7 @@ async function untilAnswer(port: number, path: string, wanted: (answer: Answer) 
   }
 }
 
-/** Servers with a door for machines each. */
+/** Starts servers with an admin port each. */
 async function start(count: number, limits: Partial<Limits> = {}) {
   const ports = await freePorts(count * 2)
   const file = join(temporaryFolder(), 'config.json')
@@ -65,7 +65,7 @@ async function start(count: number, limits: Partial<Limits> = {}) {
   return { file, at }
 }
 
-/** One value, by its series as it is written: `name{label="value"}`. */
+/** The value of a series, written as `name{label="value"}`. */
 function sample(text: string, series: string): number | undefined {
   const line = text.split('\n').find(line => line.startsWith(`${series} `))
   return line === undefined ? undefined : Number(line.slice(series.length))
@@ -74,7 +74,7 @@ function sample(text: string, series: string): number | undefined {
 const LABEL = '[a-zA-Z_]\\w*="(?:[^"\\\\\\n]|\\\\["\\\\n])*"'
 const SAMPLE = new RegExp(`^(\\w+)(?:\\{(${LABEL}(?:,${LABEL})*)\\})? (-?[\\d.e+-]+|NaN|[+-]Inf)$`)
 
-/** What is served: every metric with its type and the labels of its samples. Throws at a line that is no such thing. */
+/** Parses the served text: each metric with its type and labels. Throws at an invalid line. */
 function parseMetrics(text: string) {
   const metrics = new Map<string, { type: string; help: string; labels: Set<string>; samples: number }>()
   let current = { type: '', help: '', labels: new Set<string>(), samples: 0 }
@@ -101,7 +101,7 @@ function parseMetrics(text: string) {
   return metrics
 }
 
-/** The tables of docs/metrics.md. */
+/** The metrics in the tables of docs/metrics.md. */
 function documentedMetrics() {
   const rows = readFileSync('docs/metrics.md', 'utf8').matchAll(/^\| `(\w+)` +\| (\w+) +\| (.*?) *\| (.+?) *\|$/gm)
   return new Map(
@@ -112,7 +112,7 @@ function documentedMetrics() {
   )
 }
 
-test('health, and metrics that change with what happens', { timeout: 60_000 }, async () => {
+test('health and metrics follow the state of the mesh', { timeout: 60_000 }, async () => {
   const { at } = await start(2)
   const [one, two] = at
   if (one === undefined || two === undefined) throw new Error('two')
@@ -127,10 +127,10 @@ test('health, and metrics that change with what happens', { timeout: 60_000 }, a
   const head = await ask(one.admin, '/metrics', 'HEAD')
   expect(head).toMatchObject({ status: 200, body: '' })
   expect(head.headers['content-type']).toMatch(/^text\/plain; version=0\.0\.4/)
-  // The clients' port knows nothing of it.
+  // The client port does not serve metrics.
   expect((await ask(Number(new URL(one.url).port), '/metrics')).status).toBe(404)
 
-  // Until the links are up in both directions, and a beat has come back.
+  // Wait until both links are up and the first heartbeat has returned.
   const linked = [
     'mesh_chat_link_up{peer="server-2",direction="outbound"}',
     'mesh_chat_link_up{peer="server-2",direction="inbound"}',
@@ -146,9 +146,9 @@ test('health, and metrics that change with what happens', { timeout: 60_000 }, a
 
   const anna = new RealClient('Anna', [one.url])
   const billy = new RealClient('Billy', [two.url])
-  await until('both see both', () => [anna, billy].every(({ roster }) => roster.join() === 'Anna,Billy'))
+  await until('both clients see both users', () => [anna, billy].every(({ roster }) => roster.join() === 'Anna,Billy'))
   for (let n = 0; n < 3; n++) anna.send('Billy', 'hi')
-  await until('all has come', () => billy.shown.length === 3 && anna.held.length === 0)
+  await until('all messages are confirmed', () => billy.shown.length === 3 && anna.held.length === 0)
   const rude = io(one.url, { transports: ['websocket'], forceNew: true })
   for (let n = 0; n < 2; n++) rude.emit('im', { to: 5 })
   await new Promise(resolve => rude.emit('im', { to: 'Anna', text: 'hi' }, resolve))
@@ -158,7 +158,7 @@ test('health, and metrics that change with what happens', { timeout: 60_000 }, a
   expect(after('mesh_chat_connections')).toBe(1)
   expect(after('mesh_chat_online_users')).toBe(2)
   expect(after('mesh_chat_messages_accepted_total')).toBe(3)
-  // Who has not identified.
+  // From the connection that has not identified.
   expect(after('mesh_chat_messages_refused_total')).toBe(1)
   expect(after('mesh_chat_messages_forwarded_total')).toBe(0)
   expect(after('mesh_chat_messages_delivered_total')).toBe(3)
@@ -171,14 +171,14 @@ test('health, and metrics that change with what happens', { timeout: 60_000 }, a
   expect(text).toMatch(/^mesh_chat_server_info\{server="server-1",version="\d+\.\d+\.\d+"\} 1$/m)
   expect(sample((await ask(two.admin, '/metrics')).body, 'mesh_chat_messages_forwarded_total')).toBe(3)
 
-  // What a link that is down says.
+  // The metrics of a link that is down.
   two.program.child.kill('SIGKILL')
   const alone = await untilAnswer(one.admin, '/metrics', ({ body }) => linked.every(one => sample(body, one) === 0))
   expect(sample(alone.body, rtt)).toBeUndefined()
   for (const socket of [anna, billy, rude]) socket.close()
 })
 
-test('what is served is what docs/metrics.md lists, and the dashboard shows nothing else', {
+test('docs/metrics.md lists exactly the served metrics, and the dashboard uses no others', {
   timeout: 60_000,
 }, async () => {
   const { at } = await start(2)
@@ -204,7 +204,7 @@ test('what is served is what docs/metrics.md lists, and the dashboard shows noth
   const expressions = panels.flatMap(({ targets }: { targets: { expr: string }[] }) => targets.map(({ expr }) => expr))
   const named = expressions.flatMap((expr: string) => expr.match(/\b(?:mesh_chat|process|nodejs)_\w+/g) ?? ['nothing'])
   expect(named.filter((name: string) => !listed.has(name))).toEqual([])
-  // All that the server itself tells is shown.
+  // The dashboard shows all metrics of the server itself.
   const own = [...listed.keys()].filter(name => name.startsWith('mesh_chat_'))
   expect(own.filter(name => !named.includes(name))).toEqual([])
   for (const { datasource, targets } of panels) {
@@ -215,7 +215,7 @@ test('what is served is what docs/metrics.md lists, and the dashboard shows noth
   expect(new Set(dashboard.panels.map(({ id }: { id: number }) => id)).size).toBe(dashboard.panels.length)
 })
 
-test('who is cut off is counted, and who confirms nothing is slow', { timeout: 60_000 }, async () => {
+test('slow consumers are counted, also when they are disconnected', { timeout: 60_000 }, async () => {
   const { at } = await start(1, { bufferedBytes: 500_000, messagesPerSecond: 0, unconfirmedMessages: 0 })
   const [one] = at
   if (one === undefined) throw new Error('one')
@@ -230,14 +230,14 @@ test('who is cut off is counted, and who confirms nothing is slow', { timeout: 6
     const before = came
     for (let n = 0; n < 101; n++) {
       sender.emit('im', { to: 'Slow', text: 'x'.repeat(16_000) })
-      // The sender is not to be cut off itself.
-      await until('it has read', () => came > before + n - 10)
+      // Keeps the sender itself from becoming a slow consumer.
+      await until('the sender has read its copies', () => came > before + n - 10)
     }
-    await until('the sender has them', () => came === before + 101)
+    await until('the sender has all copies', () => came === before + 101)
     return (await ask(one.admin, '/metrics')).body
   }
   expect(sample(await say(), 'mesh_chat_slow_connections')).toBe(1)
-  // Kernel buffers on loopback hold some megabytes by themselves.
+  // Kernel buffers on loopback hold some megabytes.
   const cut = 'mesh_chat_connections_cut_off_total{side="client"}'
   for (let n = 0; n < 20; n++) if (sample(await say(), cut) === 1) break
   const { body } = await untilAnswer(one.admin, '/metrics', ({ body }) => sample(body, 'mesh_chat_users') === 1)
@@ -247,16 +247,16 @@ test('who is cut off is counted, and who confirms nothing is slow', { timeout: 6
   sender.disconnect()
 })
 
-test('who drains is not ready, and alive', { timeout: 30_000 }, async () => {
+test('a draining server is alive but not ready', { timeout: 30_000 }, async () => {
   const { at } = await start(1)
   const [one] = at
   if (one === undefined) throw new Error('one')
-  // It is asked to move, and stays.
+  // This client ignores the request to move.
   const stubborn = io(one.url, { transports: ['websocket'], forceNew: true, reconnection: false })
   await new Promise(resolve => stubborn.emit('identify', { user: 'Anna', client: 'x/1', protocol: 2 }, resolve))
   one.program.child.kill('SIGTERM')
   const unready = await untilAnswer(one.admin, '/readyz', ({ status }) => status !== 200)
-  expect(unready).toMatchObject({ status: 503, body: 'draining: its clients move to other servers\n' })
+  expect(unready).toMatchObject({ status: 503, body: 'draining: clients are moving to other servers\n' })
   expect(await ask(one.admin, '/healthz')).toMatchObject({ status: 200 })
   expect(sample((await ask(one.admin, '/metrics')).body, 'mesh_chat_draining')).toBe(1)
   await one.program.waitForExit()
@@ -264,17 +264,17 @@ test('who drains is not ready, and alive', { timeout: 30_000 }, async () => {
   stubborn.disconnect()
 })
 
-test('before it listens, a server is alive and not ready', async () => {
+test('a starting server is alive but not ready', async () => {
   const [port = 0] = await freePorts(1)
   const log = createLog({ format: 'text', level: 'error', text: false }, 'server-1')
   await AdminServer.listen({ host: '127.0.0.1', port, version: '1.2.3', log })
   expect(await ask(port, '/healthz')).toMatchObject({ status: 200 })
-  const starting = { status: 503, body: 'starting: it does not listen yet\n' }
+  const starting = { status: 503, body: 'starting: not listening yet\n' }
   expect(await ask(port, '/readyz')).toMatchObject(starting)
   expect(await ask(port, '/metrics')).toMatchObject(starting)
 })
 
-test('each worker has the port after the one before, and is a peer of its own', { timeout: 60_000 }, async () => {
+test('workers use consecutive admin ports, and each is a separate peer', { timeout: 60_000 }, async () => {
   const first = await consecutiveFreePorts(3)
   const [admin = 0, ...ports] = await freePorts(3)
   const file = join(temporaryFolder(), 'config.json')
@@ -289,31 +289,32 @@ test('each worker has the port after the one before, and is a peer of its own', 
   run('server-2', '--admin-port', `${admin}`)
   const link = (n: number) => `mesh_chat_link_up{peer="server-1/${n}",direction="outbound"}`
   const { body } = await untilAnswer(admin, '/metrics', ({ body }) => [1, 2, 3].every(n => sample(body, link(n)) === 1))
-  // The address that they share is no server that could be down.
+  // The address that the workers share does not count as a peer.
   expect(body).not.toContain('peer="server-1"')
   program.child.kill('SIGTERM')
   await program.waitForExit()
   expect(program.exitStatus).toEqual({ code: 0, signal: null })
 })
 
-test('workers on ports that are free each have one of their own', { timeout: 60_000 }, async () => {
+test('with --admin-port 0 each worker has a different free port', { timeout: 60_000 }, async () => {
   const file = join(temporaryFolder(), 'config.json')
   const [port] = await freePorts(1)
   writeFileSync(file, JSON.stringify({ servers: [{ id: 'server-1', ip: '127.0.0.1', port }] }))
   const args = ['--id', 'server-1', '--config', file, '--log-format', 'text', '--workers', '2', '--admin-port', '0']
   const program = new Program('daemon', args)
-  const doors = () => [...program.out.matchAll(/metrics at: http:\/\/127\.0\.0\.1:(\d+)/g)].map(([, at]) => Number(at))
-  await until('both serve', () => doors().length === 2)
-  expect(new Set(doors()).size).toBe(2)
-  for (const [at, door] of doors().entries()) {
-    const { body } = await untilAnswer(door, '/metrics', ({ status }) => status === 200)
+  const adminPorts = () =>
+    [...program.out.matchAll(/metrics at: http:\/\/127\.0\.0\.1:(\d+)/g)].map(([, at]) => Number(at))
+  await until('both serve', () => adminPorts().length === 2)
+  expect(new Set(adminPorts()).size).toBe(2)
+  for (const [at, port] of adminPorts().entries()) {
+    const { body } = await untilAnswer(port, '/metrics', ({ status }) => status === 200)
     expect(body).toContain(`mesh_chat_server_info{server="server-1/${at + 1}",`)
   }
   program.child.kill('SIGTERM')
   await program.waitForExit()
 })
 
-test('what is wrong with the door is told in a line', { timeout: 30_000 }, async () => {
+test('admin port errors are one line that says how to fix them', { timeout: 30_000 }, async () => {
   const { file, at } = await start(1)
   const taken = at[0]?.admin ?? 0
   const run = async (...args: string[]) => {
@@ -322,8 +323,12 @@ test('what is wrong with the door is told in a line', { timeout: 30_000 }, async
     return `${program.exitStatus?.code} ${program.out}`
   }
   expect(await run('--admin-port', `${taken}`)).toBe(
-    `1 mesh-chatd: port ${taken} is in use; stop the other program, or give another with --admin-port\n`,
+    `1 mesh-chatd: port ${taken} is already in use; choose another with --admin-port\n`,
   )
-  expect(await run('--admin-port', 'many')).toBe('2 mesh-chatd: --admin-port many: give a number from 0 to 65535\n')
-  expect(await run('--admin-host', '::1')).toBe('2 mesh-chatd: --admin-host ::1: on which --admin-port?\n')
+  expect(await run('--admin-port', 'many')).toBe(
+    '2 mesh-chatd: --admin-port many is not a port; give a number from 0 to 65535\n',
+  )
+  expect(await run('--admin-host', '::1')).toBe(
+    '2 mesh-chatd: --admin-host ::1 needs a port; set it with --admin-port PORT\n',
+  )
 })

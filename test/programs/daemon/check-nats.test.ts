@@ -1,4 +1,4 @@
-/** `mesh-chatd check` where the config names a backbone: NATS itself, and the servers over it. */
+/** `mesh-chatd check` with a backbone: checks NATS, and the servers over it. */
 import { writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
@@ -45,13 +45,15 @@ async function check(file: string, ...more: string[]): Promise<{ status: number 
 }
 
 describe.skipIf(natsMissingReason !== undefined)('check over a backbone', () => {
-  test('all is well: NATS and each server say so, and the mesh has not heard of it', { timeout: 60_000 }, async () => {
+  test('a healthy backbone gives one ok line for NATS and each server, and the mesh does not notice', {
+    timeout: 60_000,
+  }, async () => {
     const nats = await startNats('--user', 'mesh', '--pass', 'p@ss')
     const { file } = await configure(2, { backbone: nats.url.replace('nats://', 'nats://mesh:p%40ss@') })
     const programs = [start(1, file, {}, '--workers', '2'), start(2, file)]
     const [first, second] = programs
     if (first === undefined || second === undefined) throw new Error('two servers')
-    await until('they meet', () => outboundLinkCount(first) >= 4 && outboundLinkCount(second) >= 2)
+    await until('the servers are linked', () => outboundLinkCount(first) >= 4 && outboundLinkCount(second) >= 2)
     const before = programs.map(({ out }) => out.length)
     const { status, lines } = await check(file)
     expect(lines).toEqual([
@@ -59,20 +61,20 @@ describe.skipIf(natsMissingReason !== undefined)('check over a backbone', () => 
       ...[1, 2].map(n =>
         expect.stringMatching(
           new RegExp(
-            `^ok {5}server-${n} on the backbone: it holds the secret, round trip [\\d.]+ ms, its clock is \\d+ ms (ahead|behind)$`,
+            `^ok {5}server-${n} on the backbone: same secret, round trip [\\d.]+ ms, clock \\d+ ms (ahead|behind)$`,
           ),
         ),
       ),
     ])
     expect(status).toBe(0)
-    // A later knock, which is answered, comes behind whatever the check had left.
+    // The response to a later request arrives after anything that the first check could have caused.
     expect((await check(file, '--id', 'server-1')).lines).toHaveLength(2)
     programs.forEach(({ out }, at) => {
       expect(out.slice(before[at])).not.toMatch(/check|peer: (?!server-[12])|refused|malformed/)
     })
   })
 
-  test('what is wrong with a server, and how to mend it', { timeout: 60_000 }, async () => {
+  test('the findings say what is wrong with each server and how to fix it', { timeout: 60_000 }, async () => {
     const nats = await startNats()
     const { file } = await configure(4, { backbone: nats.url })
     const programs = [
@@ -80,22 +82,24 @@ describe.skipIf(natsMissingReason !== undefined)('check over a backbone', () => 
       start(3, file, {}, '--auth', 'key'),
       start(4, file),
     ]
-    await until('all are there', () => programs.every(({ out }) => out.includes('Connected to the backbone')))
+    await until('all servers are connected', () =>
+      programs.every(({ out }) => out.includes('Connected to the backbone')),
+    )
     const { status, lines } = await check(file)
     expect(lines.slice(1)).toEqual([
-      expect.stringMatching(/^wrong {2}server-1 .*another secret.*MESH_CHAT_SECRET/),
-      expect.stringMatching(/^wrong {2}server-2 .*nobody of this id .*; start it with: mesh-chatd --id server-2/),
-      expect.stringMatching(/^wrong {2}server-3 .*by auth: key, this config says open/),
+      expect.stringMatching(/^error {2}server-1 .*another secret.*MESH_CHAT_SECRET/),
+      expect.stringMatching(/^error {2}server-2 .*no server with this id .*; start it with: mesh-chatd --id server-2/),
+      expect.stringMatching(/^error {2}server-3 .*its auth is key, but this config has open/),
       expect.stringMatching(/^ok {5}server-4 /),
     ])
     expect(status).toBe(1)
     programs[2]?.child.kill('SIGSTOP')
     const frozen = await check(file, '--timeout', '0.5')
     programs[2]?.child.kill('SIGCONT')
-    expect(frozen.lines.at(-1)).toMatch(/^wrong {2}server-4 .*not reached: no answer/)
+    expect(frozen.lines.at(-1)).toMatch(/^error {2}server-4 .*unreachable: no handshake response/)
   })
 
-  test('how NATS is not reached; no password is printed', { timeout: 60_000 }, async () => {
+  test('an unreachable NATS server is reported with a fix and without its password', { timeout: 60_000 }, async () => {
     const nats = await startNats('--user', 'mesh', '--pass', 'secret-one')
     const secure = await startNats('--tls', '--tlscert', join(TLS, 'one.pem'), '--tlskey', join(TLS, 'one-key.pem'))
     const [closed, web] = await freePorts(2)
@@ -115,26 +119,26 @@ describe.skipIf(natsMissingReason !== undefined)('check over a backbone', () => 
     const { file, write } = await configure(1, { backbone: urls })
     const { status, lines } = await check(file, '--timeout', '2')
     expect(lines).toEqual([
-      expect.stringMatching(new RegExp(`:${closed}: not reached: .*ECONNREFUSED.*; start it, or correct backbone`)),
+      expect.stringMatching(new RegExp(`:${closed}: unreachable: .*ECONNREFUSED.*; start it, or correct backbone`)),
       expect.stringMatching(/Authorization Violation.*; correct the user and the password in backbone/i),
-      expect.stringContaining('; it has no TLS: give nats:// in backbone'),
-      expect.stringContaining('; it wants TLS: give tls:// in backbone, and tls.ca'),
-      expect.stringContaining('; set tls.ca to who vouches for it'),
-      expect.stringMatching(/not reached: .*; start it, or correct backbone/),
+      expect.stringContaining('; it does not use TLS: change tls:// to nats:// in backbone'),
+      expect.stringContaining('; it requires TLS: change nats:// to tls:// in backbone, and set tls.ca'),
+      expect.stringContaining('; set tls.ca to the CA of its certificate'),
+      expect.stringMatching(/unreachable: .*; start it, or correct backbone/),
       expect.stringContaining('; write % as %25 in the user and the password of backbone'),
     ])
-    expect(lines.every(line => line.startsWith('wrong') && line.endsWith(` in ${file}`))).toBe(true)
+    expect(lines.every(line => line.startsWith('error') && line.endsWith(` in ${file}`))).toBe(true)
     expect(lines.join()).not.toContain('wrong-one')
     expect(status).toBe(1)
 
-    // One that is reached does for the servers; who vouches for its certificate stands in the config.
+    // One reachable NATS server is enough to check the mesh; the config sets the CA of its certificate.
     const [cert, key, ca] = ['one.pem', 'one-key.pem', 'ca.pem'].map(name => join(TLS, name))
     write({ backbone: [at(closed), at(secure.port, 'tls')], tls: { cert, key, ca } })
     const half = await check(file, '--timeout', '2')
     expect(half.lines.slice(1)).toEqual([
-      expect.stringMatching(/^wrong .*ECONNREFUSED/),
+      expect.stringMatching(/^error .*ECONNREFUSED/),
       expect.stringMatching(/^ok {5}backbone at tls:/),
-      expect.stringMatching(/^wrong {2}server-1 on the backbone: not reached: nobody/),
+      expect.stringMatching(/^error {2}server-1 on the backbone: unreachable: no server with this id/),
     ])
   })
 })

@@ -1,4 +1,4 @@
-/** `mesh-chatd check`: what it finds in a config and in the servers of it, and that nobody notices. */
+/** `mesh-chatd check`: findings about a config and its servers; the mesh does not notice the check. */
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
@@ -42,7 +42,7 @@ async function start(n: number, file: string, env: NodeJS.ProcessEnv = {}, ...mo
   return program
 }
 
-/** Not in this process's own turn: some of what is asked answers from here. */
+/** Asynchronous, because some of the checked servers run in this process. */
 function check(file: string, env: NodeJS.ProcessEnv = {}, ...more: string[]) {
   return new Promise<{ status: number | null; lines: string[]; stderr: string }>(resolve => {
     const command = ['dist/daemon/main.js', 'check', '--config', file, ...more]
@@ -57,11 +57,11 @@ function check(file: string, env: NodeJS.ProcessEnv = {}, ...more: string[]) {
   })
 }
 
-test('all is well: each server says so, and the mesh has not heard of it', async () => {
+test('a healthy mesh gives one ok line per server, and does not notice the check', async () => {
   const { file, folder, ports } = await configure(2, { secretFile: 'secret', auth: 'open' })
   writeFileSync(join(folder, 'secret'), SECRET, { mode: 0o600 })
   const programs = [await start(1, file), await start(2, file)]
-  await until('they meet', () =>
+  await until('the servers are linked', () =>
     programs.every(({ out }) => /Outbound.*\n(.*\n)*.*Inbound|Inbound.*\n(.*\n)*.*Outbound/.test(out)),
   )
   const before = programs.map(({ out }) => out)
@@ -73,18 +73,18 @@ test('all is well: each server says so, and the mesh has not heard of it', async
     ...ports.map((port, at) =>
       expect.stringMatching(
         new RegExp(
-          `^ok {5}server-${at + 1} at http://127.0.0.1:${port}: it holds the secret, round trip [\\d.]+ ms, its clock is \\d+ ms (ahead|behind)$`,
+          `^ok {5}server-${at + 1} at http://127.0.0.1:${port}: same secret, round trip [\\d.]+ ms, clock \\d+ ms (ahead|behind)$`,
         ),
       ),
     ),
   ])
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-  // A word between them comes later than whatever the check had left in their logs.
+  // Anna's presence arrives after anything that the check could have caused.
   const anna = new RealClient('Anna', [`http://127.0.0.1:${ports[0]}`])
-  await until('the other has heard of Anna', () => programs[1]?.out.includes('Adding user Anna') === true)
+  await until('the other server knows Anna', () => programs[1]?.out.includes('Adding user Anna') === true)
   anna.close()
   programs.forEach(({ out }, at) => {
-    expect(out.slice(before[at]?.length)).not.toMatch(/check|peer: (?!server-[12])|not reached|refused/)
+    expect(out.slice(before[at]?.length)).not.toMatch(/check|peer: (?!server-[12])|unreachable|refused/)
   })
   const json = await check(file, {}, '--json', '--id', 'server-1')
   expect(json.lines.map(line => JSON.parse(line)).map(({ ok, about }) => ({ ok, about }))).toEqual([
@@ -96,10 +96,10 @@ test('all is well: each server says so, and the mesh has not heard of it', async
   expect(json.status).toBe(0)
 })
 
-test('what is wrong with a server, and how to mend it', async () => {
+test('the findings say what is wrong with each server and how to fix it', async () => {
   const { file, ports, servers, write } = await configure(4)
   const [, second, third] = servers
-  // At the second's address answers the third; at the fourth's, something else.
+  // server-3 answers at the address of server-2, and a web server at the address of server-4.
   const swapped = write('swapped.json', { servers: [...servers.slice(0, 1), second, { ...third, port: 1 }] })
   const renamed = write('renamed.json', { servers: [{ id: 'server-3', ip: '127.0.0.1', port: ports[1] }] })
   await start(1, swapped, { MESH_CHAT_SECRET: 'another secret, long enough' })
@@ -110,15 +110,15 @@ test('what is wrong with a server, and how to mend it', async () => {
   const { status, lines } = await check(file, { MESH_CHAT_SECRET: SECRET })
   expect(status).toBe(1)
   expect(lines.slice(3)).toEqual([
-    expect.stringMatching(/^wrong {2}server-1 .*another secret.*MESH_CHAT_SECRET/),
-    expect.stringMatching(/^wrong {2}server-2 .*another server answers there: server-3; correct ip and port/),
-    expect.stringMatching(/^wrong {2}server-2 .*by auth: key, this config says open/),
-    expect.stringMatching(/^wrong {2}server-3 .*ECONNREFUSED.*mesh-chatd --id server-3/),
-    expect.stringMatching(/^wrong {2}server-4 .*no mesh-chat/),
+    expect.stringMatching(/^error {2}server-1 .*another secret.*MESH_CHAT_SECRET/),
+    expect.stringMatching(/^error {2}server-2 .*another server answers at its address: server-3; correct ip and port/),
+    expect.stringMatching(/^error {2}server-2 .*its auth is key, but this config has open/),
+    expect.stringMatching(/^error {2}server-3 .*ECONNREFUSED.*mesh-chatd --id server-3/),
+    expect.stringMatching(/^error {2}server-4 .*not mesh-chat/),
   ])
 })
 
-test('a server that takes the connection and says nothing is given up in time', async () => {
+test('a server that accepts the connection but stays silent times out', async () => {
   const { file, ports } = await configure(1)
   const mute = createServer(() => {})
   mute.on('upgrade', () => {})
@@ -127,10 +127,10 @@ test('a server that takes the connection and says nothing is given up in time', 
   const { status, lines } = await check(file, {}, '--timeout', '0.5')
   mute.closeAllConnections()
   expect(status).toBe(1)
-  expect(lines.at(-1)).toMatch(/not reached: no answer within 0\.5 s/)
+  expect(lines.at(-1)).toMatch(/unreachable: no answer within 0\.5 s/)
 })
 
-test('certificates: who vouches, and until when', async () => {
+test('certificates are checked for trust and expiry', async () => {
   const { file, write, servers, ports } = await configure(2, { tls: tls('one') })
   await start(1, file)
   const strange = write('strange.json', { servers, tls: tls('stranger') })
@@ -140,16 +140,14 @@ test('certificates: who vouches, and until when', async () => {
   expect(lines).toContainEqual(
     expect.stringMatching(/^ok {5}tls: .*one\.pem: valid until \d{4}-\d\d-\d\d \(\d+ days\)$/),
   )
-  expect(lines).toContainEqual(expect.stringMatching(/^ok {5}server-1 .*its certificate is valid until \d{4}-/))
-  expect(lines).toContainEqual(
-    expect.stringMatching(/^wrong {2}server-2 .*certificate is refused: .*tls\.ca has to vouch/),
-  )
-  // Plain servers where the config says TLS.
+  expect(lines).toContainEqual(expect.stringMatching(/^ok {5}server-1 .*certificate valid until \d{4}-/))
+  expect(lines).toContainEqual(expect.stringMatching(/^error {2}server-2 .*certificate is not trusted: .*set tls\.ca/))
+  // The server uses TLS, the config does not.
   const plain = write('plain.json', { servers: [{ id: 'server-1', ip: '127.0.0.1', port: ports[0] }] })
-  expect((await check(plain)).lines.at(-1)).toMatch(/^wrong {2}server-1 at http:.*no mesh-chat/)
+  expect((await check(plain)).lines.at(-1)).toMatch(/^error {2}server-1 at http:.*not mesh-chat/)
 })
 
-test('a config that cannot be used: exit code 2, all that is wrong, and no server is asked', async () => {
+test('an invalid config exits with 2, lists all problems, and contacts no server', async () => {
   const { write, servers, folder } = await configure(1)
   const [first] = servers
   const config = (more: object) => check(write('bad.json', { servers, ...more }))
@@ -157,20 +155,20 @@ test('a config that cannot be used: exit code 2, all that is wrong, and no serve
   const both = await config({ secretFile: 'open', auth: 'token', tokenKeyFile: 'none' })
   expect(both.status).toBe(2)
   expect(both.lines.slice(1)).toEqual([
-    expect.stringMatching(/^wrong {2}secret: .*chmod 600/),
-    expect.stringMatching(/^wrong {2}tokenKeyFile: .*cannot read/),
+    expect.stringMatching(/^error {2}secret: .*chmod 600/),
+    expect.stringMatching(/^error {2}tokenKeyFile: .*cannot read/),
     'ok     auth: token',
   ])
   const far = await config({ servers: [{ ...first, ip: '192.0.2.1' }] })
   expect(far).toMatchObject({ status: 2 })
-  expect(far.lines.at(-1)).toMatch(/^wrong {2}server-1: .*no secret: set MESH_CHAT_SECRET, or secretFile/)
+  expect(far.lines.at(-1)).toMatch(/^error {2}server-1: .*no secret; set MESH_CHAT_SECRET or secretFile/)
   expect(await check('/nowhere.json')).toMatchObject({ status: 2, stderr: expect.stringContaining('/nowhere.json') })
   const unknown = await check(write('good.json', { servers }), {}, '--id', 'server-9')
-  expect(unknown).toMatchObject({ status: 2, stderr: expect.stringContaining('it has server-1') })
+  expect(unknown).toMatchObject({ status: 2, stderr: expect.stringContaining('choose one of: server-1') })
   expect(await check(write('good.json', { servers }), {}, '--timeout', 'soon')).toMatchObject({ status: 2 })
 })
 
-test('that it only asks is part of the proof: who strips it proves nothing', () => {
+test('the handshake proof covers the probe flag, so removing the flag invalidates the proof', () => {
   const party = { id: 'check', incarnation: 'i', protocol: 2, nonce: 'n'.repeat(22) }
   const acceptor = { ...party, id: 'server-1' }
   expect(createProof(SECRET, 'dialler', { ...party, probe: true }, acceptor)).not.toBe(

@@ -1,4 +1,4 @@
-/** What a server says while the mesh works: the sentences of the original, and JSON lines where nobody watches. */
+/** The log of a server: the sentences of the original chat server, and JSON lines where stdout is not a terminal. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
@@ -12,7 +12,7 @@ afterAll(() => {
   stopAll()
 })
 
-test('every sentence of the original, and none of a message where stdout is no terminal', {
+test('the log has every sentence of the original, and as JSON none about single messages', {
   timeout: 60_000,
 }, async () => {
   const ports = await freePorts(3)
@@ -47,7 +47,7 @@ test('every sentence of the original, and none of a message where stdout is no t
     'Replacing user list for peer: server-2',
     'Replacing user list for peer: server-3',
   )
-  // In this order, as a person reads it.
+  // In this order.
   expect(one.out.indexOf('Listening for')).toBeLessThan(one.out.indexOf('Attempting to connect'))
   expect(one.out.indexOf('Attempting to connect')).toBeLessThan(one.out.indexOf('Attempt connection to peer'))
 
@@ -97,7 +97,7 @@ test('every sentence of the original, and none of a message where stdout is no t
   expect(messages.filter(message => /\bIM\b|Recipient|Sender|Forwarding/.test(message))).toEqual([])
 })
 
-test('the version is that of the package', async () => {
+test('--version prints the version of the package', async () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
   const program = new Program('daemon', ['--version'])
   await program.waitForExit()

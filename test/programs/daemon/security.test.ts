@@ -1,4 +1,4 @@
-/** Who belongs to the mesh: the secret, and TLS. */
+/** Membership of the mesh: the secret, connection limits, and TLS. */
 import { spawnSync } from 'node:child_process'
 import { appendFileSync, chmodSync, copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp, type Socket } from 'node:net'
@@ -37,18 +37,18 @@ function refused(file: string, env: NodeJS.ProcessEnv, ...args: string[]) {
 }
 
 describe('the secret', () => {
-  test('servers with the same one meet; one with another is told nothing, and stays out', async () => {
+  test('servers with the same secret connect; a server with another secret is rejected', async () => {
     const { file, folder } = await config(3, { secretFile: 'secret' })
     writeFileSync(join(folder, 'secret'), `${SECRET}\n`, { mode: 0o600 })
     const [one, two] = [server(1, file), server(2, file, { MESH_CHAT_SECRET: SECRET })]
-    const stranger = server(3, file, { MESH_CHAT_SECRET: 'another secret, long enough' })
-    await until('the two meet', () => one.out.includes('Outbound connection to peer: server-2'))
-    await until('the stranger is refused', () => stranger.out.includes('refused the connection: wrong-secret'))
+    const outsider = server(3, file, { MESH_CHAT_SECRET: 'another secret, long enough' })
+    await until('the two are linked', () => one.out.includes('Outbound connection to peer: server-2'))
+    await until('the outsider is refused', () => outsider.out.includes('refused the connection: wrong-secret'))
     expect(two.out).not.toContain('connection from peer: server-3')
     expect(one.out).not.toContain('No secret is set')
   })
 
-  test('a file that others can read, and a secret that can be guessed, are refused', async () => {
+  test('a secret file readable by others and a short secret are rejected', async () => {
     const { file, folder } = await config(1, { secretFile: 'secret' })
     writeFileSync(join(folder, 'secret'), SECRET)
     chmodSync(join(folder, 'secret'), 0o640)
@@ -59,26 +59,26 @@ describe('the secret', () => {
     })
   })
 
-  test('without one a server does not listen to the network, unless told to', async () => {
+  test('a server without a secret does not listen on the network unless --insecure is given', async () => {
     const { file } = await config(1)
     expect(refused(file, {}, '--host', '0.0.0.0')).toMatchObject({
       status: 2,
       stderr: expect.stringMatching(/MESH_CHAT_SECRET.*--insecure/),
     })
-    // With one, it has to be told how users prove their names.
+    // With a secret, auth must be set as well.
     expect(refused(file, { MESH_CHAT_SECRET: SECRET }, '--host', '0.0.0.0', '--advertise', 'http://x:1')).toMatchObject(
       {
         status: 2,
-        stderr: expect.stringMatching(/--auth: key .*token .*open/),
+        stderr: expect.stringMatching(/--auth to key .*token .*open/),
       },
     )
     const open = new Program('daemon', ['--id', 'server-1', '--config', file, '--host', '0.0.0.0', '--insecure'])
     await until('it listens', () => open.out.includes('Listening for connections'))
-    expect(open.out).toContain('No secret is set: anybody who reaches this server can be a peer.')
+    expect(open.out).toContain('No secret is set: anyone who can reach this server can join the mesh as a server.')
   })
 })
 
-test('so many handshakes may be under way; one more takes the place of the oldest, so that silence shuts no peer out', async () => {
+test('a handshake over the limit replaces the oldest, so that silent diallers cannot block a peer', async () => {
   const { file, ports } = await config(2, { limits: { handshakes: 3 } })
   const one = server(1, file)
   await until('it listens', () => one.out.includes('Listening'))
@@ -92,9 +92,9 @@ test('so many handshakes may be under way; one more takes the place of the oldes
   for (let n = 0; n < 3; n++) sockets.push(await silent(n))
   expect(sockets.map(({ connected }) => connected)).toEqual([true, true, true])
   sockets.push(await silent(3))
-  await until('the oldest is turned away', () => sockets[0]?.connected === false)
+  await until('the oldest is closed', () => sockets[0]?.connected === false)
   expect(sockets.slice(1).map(({ connected }) => connected)).toEqual([true, true, true])
-  // While others keep the room full, a peer gets in.
+  // A peer connects although other diallers keep the limit exhausted.
   let n = 4
   const crowding = setInterval(() => void silent(n++).then(socket => sockets.push(socket)), 100)
   const two = server(2, file)
@@ -103,40 +103,37 @@ test('so many handshakes may be under way; one more takes the place of the oldes
   for (const socket of sockets) socket.close()
 })
 
-/** An address of this machine that is not loopback: those are not counted. */
+/** An address of this machine other than loopback, which is exempt from the limit. */
 const outside = Object.values(networkInterfaces())
   .flatMap(one => one ?? [])
   .find(({ internal, family }) => !internal && family === 'IPv4')?.address
 
-test.skipIf(outside === undefined)(
-  'who only opens connections and says nothing is bounded by address, too',
-  async () => {
-    const { file, ports } = await config(1, { limits: { connectionsPerAddress: 5 }, auth: 'open' })
-    const one = new Program('daemon', ['--id', 'server-1', '--config', file, '--host', '0.0.0.0', '--insecure'])
-    await until('it listens', () => one.out.includes('Listening'))
-    const closed = new Set<number>()
-    const open = (n: number) =>
-      new Promise<Socket>(resolve => {
-        const socket = connectTcp(ports[0] ?? 0, outside, () => resolve(socket))
-        socket.on('error', () => {})
-        socket.on('close', () => closed.add(n))
-      })
-    const sockets: Socket[] = []
-    for (let n = 0; n < 10; n++) sockets.push(await open(n))
-    const late = await open(10)
-    await until('one more is closed', () => closed.size === 1)
-    expect([...closed]).toEqual([10])
-    // Each that goes makes room; the loopback of this machine is not counted.
-    sockets[0]?.destroy()
-    await until('it is gone', () => closed.has(0))
-    const local = io(`http://127.0.0.1:${ports[0]}`, { transports: ['websocket'], forceNew: true, reconnection: false })
-    await until('a client of this machine is let in', () => local.connected)
-    const again = io(`http://${outside}:${ports[0]}`, { transports: ['websocket'], forceNew: true })
-    await until('and one from there', () => again.connected)
-    for (const socket of [...sockets, late]) socket.destroy()
-    for (const socket of [local, again]) socket.close()
-  },
-)
+test.skipIf(outside === undefined)('silent connections count towards the limit per address', async () => {
+  const { file, ports } = await config(1, { limits: { connectionsPerAddress: 5 }, auth: 'open' })
+  const one = new Program('daemon', ['--id', 'server-1', '--config', file, '--host', '0.0.0.0', '--insecure'])
+  await until('it listens', () => one.out.includes('Listening'))
+  const closed = new Set<number>()
+  const open = (n: number) =>
+    new Promise<Socket>(resolve => {
+      const socket = connectTcp(ports[0] ?? 0, outside, () => resolve(socket))
+      socket.on('error', () => {})
+      socket.on('close', () => closed.add(n))
+    })
+  const sockets: Socket[] = []
+  for (let n = 0; n < 10; n++) sockets.push(await open(n))
+  const late = await open(10)
+  await until('the excess connection is closed', () => closed.size === 1)
+  expect([...closed]).toEqual([10])
+  // A closed connection makes room; loopback is exempt.
+  sockets[0]?.destroy()
+  await until('it is closed', () => closed.has(0))
+  const local = io(`http://127.0.0.1:${ports[0]}`, { transports: ['websocket'], forceNew: true, reconnection: false })
+  await until('a client on loopback connects', () => local.connected)
+  const again = io(`http://${outside}:${ports[0]}`, { transports: ['websocket'], forceNew: true })
+  await until('a client on the outside address connects', () => again.connected)
+  for (const socket of [...sockets, late]) socket.destroy()
+  for (const socket of [local, again]) socket.close()
+})
 
 describe('TLS', () => {
   const files = (name: string) => ({
@@ -145,15 +142,15 @@ describe('TLS', () => {
     ca: join(process.cwd(), TLS, 'ca.pem'),
   })
 
-  test('links and clients are encrypted; a certificate of nobody is not taken', async () => {
+  test('TLS encrypts links and clients, and rejects untrusted certificates', async () => {
     const { file, ports, folder } = await config(3, { tls: files('one') })
     const strange = join(folder, 'strange.json')
     const list = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
     writeFileSync(strange, JSON.stringify({ servers: list, tls: files('stranger') }))
     const [one, two, three] = [server(1, file), server(2, file), server(3, strange)]
-    await until('the two meet', () => one.out.includes('Outbound connection to peer: server-2'))
-    await until('the other way, too', () => two.out.includes('Outbound connection to peer: server-1'))
-    await until('the third is not trusted', () => /Peer: server-3 not reached/.test(one.out))
+    await until('one is linked to two', () => one.out.includes('Outbound connection to peer: server-2'))
+    await until('two is linked to one', () => two.out.includes('Outbound connection to peer: server-1'))
+    await until('the third is not trusted', () => /Peer: server-3 unreachable/.test(one.out))
     expect(one.out).not.toContain('Outbound connection to peer: server-3')
     expect(three.out).not.toContain('Attempt connection to peer: server-1 at: http:')
 
@@ -165,27 +162,27 @@ describe('TLS', () => {
     const billy = new Program('cli', ['--user', 'Billy', '--server', url(2), ...ca], { ...env, XDG_STATE_HOME: folder })
     await until('both are online', () => anna.out.includes('Billy') && billy.out.includes('online: Anna, Billy'))
     anna.child.stdin?.write('in secret\n')
-    await until('it arrives', () => billy.out.includes('Anna: in secret'))
+    await until('the message arrives', () => billy.out.includes('Anna: in secret'))
 
-    const doubting = new Program('cli', ['--user', 'Carla', '--server', url(1)], env)
-    await doubting.waitForExit(15_000)
-    expect(doubting.exitStatus?.code).toBe(69)
+    const withoutCa = new Program('cli', ['--user', 'Carla', '--server', url(1)], env)
+    await withoutCa.waitForExit(15_000)
+    expect(withoutCa.exitStatus?.code).toBe(69)
   })
 
-  test('SIGHUP takes a renewed authority for links, too', async () => {
+  test('SIGHUP reloads the CA for links', async () => {
     const { file, folder, ports } = await config(2, { tls: { ...files('one'), ca: 'ca.pem' } })
     copyFileSync(join(TLS, 'ca.pem'), join(folder, 'ca.pem'))
     const strange = join(folder, 'strange.json')
     const list = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
     writeFileSync(strange, JSON.stringify({ servers: list, tls: files('stranger') }))
     const [one] = [server(1, file), server(2, strange)]
-    await until('the second is not trusted', () => one.out.includes('Peer: server-2 not reached'))
+    await until('the second is not trusted', () => one.out.includes('Peer: server-2 unreachable'))
     appendFileSync(join(folder, 'ca.pem'), readFileSync(join(TLS, 'stranger.pem')))
     one.child.kill('SIGHUP')
-    await until('now it is', () => one.out.includes('Outbound connection to peer: server-2'))
+    await until('the second is trusted', () => one.out.includes('Outbound connection to peer: server-2'))
   })
 
-  test('SIGHUP takes renewed files, and drops nobody', async () => {
+  test('SIGHUP reloads certificates and closes no connection', async () => {
     const { folder } = await config(1)
     for (const part of ['', '-key']) copyFileSync(join(TLS, `one${part}.pem`), join(folder, `cert${part}.pem`))
     const { file, ports } = await config(1, {
@@ -198,13 +195,13 @@ describe('TLS', () => {
     expect(held.name).toBe('one')
     for (const part of ['', '-key']) copyFileSync(join(TLS, `two${part}.pem`), join(folder, `cert${part}.pem`))
     one.child.kill('SIGHUP')
-    await until('it says so', () => one.out.includes('Certificates read again.'))
+    await until('it has reloaded them', () => one.out.includes('Certificates reloaded.'))
     const renewed = await certificate(port)
     expect(renewed.name).toBe('two')
     expect(held.socket.destroyed).toBe(false)
     writeFileSync(join(folder, 'cert.pem'), 'nonsense')
     one.child.kill('SIGHUP')
-    await until('it keeps the old ones', () => one.out.includes('all stays as it was'))
+    await until('it keeps the old ones', () => one.out.includes('keeping the current settings'))
     for (const { socket } of [held, renewed]) socket.destroy()
   })
 })

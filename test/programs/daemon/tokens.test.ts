@@ -1,4 +1,4 @@
-/** `auth: token`: who somebody is, says the operator's signature and nothing else. */
+/** `auth: token`: users prove their names by a token that the operator signs. */
 import { spawnSync } from 'node:child_process'
 import { createHmac, generateKeyPairSync } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
@@ -8,12 +8,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 import { ServerHarness } from '../../support/server-harness.ts'
 
-const SECRET = 'the secret that signs what the operator says'
+const SECRET = 'the secret that the operator signs tokens with'
 
 afterAll(stopAll)
 
 const base64url = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-/** A token as RFC 7519 has it, made by hand. */
+/** A hand-made token (RFC 7519). */
 function forge(secret: string, claims: object, alg = 'HS256'): string {
   const signed = `${base64url({ alg })}.${base64url(claims)}`
   return `${signed}.${alg === 'none' ? '' : createHmac('sha256', secret).update(signed).digest('base64url')}`
@@ -46,7 +46,7 @@ describe('with a secret (HS256)', () => {
     make = made.make
   })
 
-  /** How the server answers to a hello. */
+  /** The server's response to `identify`. */
   async function hello(more: object, user = 'Anna'): Promise<{ ok: boolean; code?: string; message?: string }> {
     const socket = io(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true, reconnection: false })
     try {
@@ -56,14 +56,14 @@ describe('with a secret (HS256)', () => {
     }
   }
 
-  test('a token of the operator opens the door to its name, and to no other', async () => {
+  test('a token is valid for its own user name only', async () => {
     const token = make('--user', 'Anna').stdout.trim()
     expect(await hello({ token })).toMatchObject({ ok: true, auth: 'token' })
     const other = await hello({ token }, 'Billy')
     expect(other).toEqual({ ok: false, code: 'unauthorized', message: 'the token is for Anna, not for Billy' })
   })
 
-  test('what the operator did not sign does not', async () => {
+  test('forged, expired and malformed tokens are rejected', async () => {
     const valid = forge(SECRET, { sub: 'Anna', exp: soon() })
     expect(await hello({ token: valid })).toMatchObject({ ok: true })
     const [head, , signature] = valid.split('.')
@@ -84,10 +84,10 @@ describe('with a secret (HS256)', () => {
       expect(await hello(shown), what).toMatchObject({ ok: false, code: 'unauthorized' })
     }
     const expired = await hello(forged.expired)
-    expect(expired.message).toBe('the token is refused: it has expired; get a new one')
+    expect(expired.message).toBe('the token is rejected: it has expired; get a new one')
   })
 
-  test('an original client is told why it is refused', async () => {
+  test('an original client gets the reason of its refusal', async () => {
     const socket = io(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true })
     const refused = new Promise(resolve => socket.once('refused', resolve))
     socket.emit('identify', 'Anna')
@@ -97,7 +97,7 @@ describe('with a secret (HS256)', () => {
     socket.disconnect()
   })
 
-  test('mesh-chat takes it from the environment or a file, and says what is wrong', async () => {
+  test('mesh-chat reads the token from the environment or a file, and reports a missing one', async () => {
     const env = { XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder }
     const args = (user: string) => ['--user', user, '--port', `${port}`, '--plain', '--no-history']
     const anna = new Program('cli', args('Anna'), { ...env, MESH_CHAT_TOKEN: make('--user', 'Anna').stdout })
@@ -116,7 +116,7 @@ describe('with a secret (HS256)', () => {
     expect(carla.out).toBe('mesh-chat: this mesh requires a token from its operator\n')
   })
 
-  test('a key that can be guessed, or that others can read, is none', () => {
+  test('a short key and a private key readable by others are rejected', () => {
     const key = join(folder, 'bad.key')
     const made = (text: string, mode: number) => {
       rmSync(key, { force: true })
@@ -130,15 +130,15 @@ describe('with a secret (HS256)', () => {
       publicKeyEncoding: { type: 'spki', format: 'pem' },
       privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
     })
-    // A public key may stand beside it: that makes the private one no less secret.
+    // A file with both keys must stay private.
     expect(made(`${privateKey}${publicKey}`, 0o644)).toMatchObject({
       status: 2,
       stderr: expect.stringContaining('chmod'),
     })
-    expect(made(publicKey, 0o644)).toMatchObject({ status: 2, stderr: expect.stringContaining('only checks') })
+    expect(made(publicKey, 0o644)).toMatchObject({ status: 2, stderr: expect.stringContaining('cannot sign') })
   })
 
-  test('bad input to `token` is told in a line', () => {
+  test('invalid options of `token` are reported in one line', () => {
     expect(make('--user', ' ')).toMatchObject({
       status: 2,
       stderr: 'mesh-chatd: --user: a user name cannot be empty\n',
@@ -150,24 +150,24 @@ describe('with a secret (HS256)', () => {
   })
 })
 
-test('with a pair of keys (EdDSA) the server has the public one, which makes no token', async () => {
+test('with a key pair (EdDSA) the server needs the public key only, which cannot sign tokens', async () => {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519', {
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   })
   const { port, folder, make } = await mesh(publicKey, privateKey)
-  expect(make('--user', 'Anna')).toMatchObject({ status: 2, stderr: expect.stringContaining('only checks') })
+  expect(make('--user', 'Anna')).toMatchObject({ status: 2, stderr: expect.stringContaining('cannot sign') })
   const token = make('--user', 'Anna', '--key', join(folder, 'sign.key')).stdout.trim()
   const socket = io(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true })
   const hello = (token: string) =>
     socket.timeout(5_000).emitWithAck('identify', { user: 'Anna', client: 'test/1', protocol: 2, token })
-  // The public key, which anybody may know, taken for a secret.
+  // The public key used as an HS256 secret (algorithm confusion).
   expect(await hello(forge(publicKey, { sub: 'Anna', exp: soon() }))).toMatchObject({ ok: false, code: 'unauthorized' })
   expect(await hello(token)).toMatchObject({ ok: true })
   socket.disconnect()
 })
 
-test('who came with a token goes when it expires, and is told so', () => {
+test('a connection is closed with a reason when its token expires', () => {
   const harness = new ServerHarness({}, { auth: 'token' })
   const connection = harness.connect()
   const expires = harness.wallOffset + harness.now + 60_000
@@ -183,7 +183,7 @@ test('who came with a token goes when it expires, and is told so', () => {
   expect([...harness.closed.keys()]).toEqual([connection, later])
 })
 
-test('a server that knows its users in another way is no peer', () => {
+test('a peer with another auth mode is refused', () => {
   const harness = new ServerHarness({}, { auth: 'token' })
   for (const auth of [undefined, 'open', 'key'] as const) {
     const link = harness.acceptLink('server-2', auth)

@@ -1,4 +1,4 @@
-/** `--workers`: several processes on one port, each a whole server of the mesh. */
+/** `--workers`: several processes on one port, each a full server of the mesh. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { io, type Socket } from 'socket.io-client'
@@ -9,7 +9,7 @@ import { RealClient } from '../../support/programs/real-client.ts'
 
 afterAll(stopAll)
 
-/** Machines with so many workers each. */
+/** Starts machines with the given number of workers. */
 async function startMachines(...workers: (number | undefined)[]) {
   const folder = temporaryFolder()
   const ports = await freePorts(workers.length)
@@ -23,27 +23,27 @@ async function startMachines(...workers: (number | undefined)[]) {
   const all = workers.flatMap((count, at) =>
     count === undefined ? [`server-${at + 1}`] : Array.from({ length: count }, (_, n) => `server-${at + 1}/${n + 1}`),
   )
-  // Everyone has a link to everyone else.
+  // Every server has a link to every other.
   const met = (from: string, to: string) => {
     const [, at = '1'] = /^server-(\d)/.exec(from) ?? []
     const out = programs[Number(at) - 1]?.out ?? ''
     const prefix = from.includes('/') ? `${from}: ` : ''
     return out.includes(`${prefix}Outbound connection to peer: ${to}\n`)
   }
-  await until('all with all', () => all.every(one => all.every(other => one === other || met(one, other))))
+  await until('all are linked', () => all.every(one => all.every(other => one === other || met(one, other))))
   const url = (n: number) => `http://127.0.0.1:${ports[n - 1]}`
   return { file, ports, programs, url, all }
 }
 
-test('all workers of all machines are one mesh; who is killed is replaced, and nothing is lost', {
+test('workers on several machines form one mesh; a killed worker is replaced and no message is lost', {
   timeout: 90_000,
 }, async () => {
   const { programs, url, all, ports } = await startMachines(3, 2, undefined)
   const clients = Array.from({ length: 12 }, (_, n) => new RealClient(`user ${n % 6}`, [url(1 + (n % 3))]))
   const users = Array.from({ length: 6 }, (_, n) => `user ${n}`).join()
-  await until('one roster', () => clients.every(({ roster }) => roster.join() === users))
+  await until('all have the same roster', () => clients.every(({ roster }) => roster.join() === users))
   const at = new Set(clients.map(({ server }) => server))
-  // The workers share them.
+  // The clients are spread over the workers.
   expect([...at].filter(server => server?.startsWith('server-1/')).length).toBeGreaterThan(1)
   expect([...at].every(server => all.includes(server ?? ''))).toBe(true)
 
@@ -55,25 +55,25 @@ test('all workers of all machines are one mesh; who is killed is replaced, and n
   }, 20)
   const [first] = programs
   if (first === undefined) throw new Error('a program')
-  await until('some was said', () => number > 50)
+  await until('some messages are sent', () => number > 50)
   const victim = clients.find(({ server }) => server?.startsWith('server-1/'))
   const worker = victim?.server ?? ''
   const pids = first.out.match(new RegExp(`${worker}: Process: (\\d+)`))
   process.kill(Number(pids?.[1]), 'SIGKILL')
-  await until('it is replaced', () => first.out.includes(`Worker ${worker.slice(-1)} ended (SIGKILL)`))
+  await until('it is replaced', () => first.out.includes(`Worker ${worker.slice(-1)} exited (SIGKILL)`))
   await until('it is back', () => first.count(`${worker}: Listening for peers`) === 2)
   await until('all are online again', () => clients.every(({ server }) => server !== undefined))
-  await until('more was said', () => number > 300)
+  await until('more messages are sent', () => number > 300)
   clearInterval(talking)
-  await until('nothing waits', () => clients.every(({ held }) => held.length === 0))
-  await until('one roster again', () => clients.every(({ roster }) => roster.join() === users))
+  await until('nothing is held', () => clients.every(({ held }) => held.length === 0))
+  await until('all have the same roster again', () => clients.every(({ roster }) => roster.join() === users))
   for (const client of clients) {
     const due = said().filter(({ from, to }) => from === client.user || to === client.user)
-    await until(`${client.user} has all`, () => client.shown.length >= due.length)
+    await until(`${client.user} has all messages`, () => client.shown.length >= due.length)
     expect(new Set(client.shown.map(({ id }) => id))).toEqual(new Set(due.map(({ id }) => id)))
     expect(client.shown).toHaveLength(due.length)
   }
-  // Clients are sent to the shared ports only.
+  // Clients learn the shared ports only.
   const hello = io(url(2), { transports: ['websocket'], forceNew: true })
   const answer = await hello.timeout(5_000).emitWithAck('identify', { user: 'x', client: 'x/1', protocol: 2 })
   const told = answer.servers.map(({ url }: { url: string }) => Number(new URL(url).port))
@@ -86,12 +86,12 @@ test('all workers of all machines are one mesh; who is killed is replaced, and n
   expect(first.exitStatus).toEqual({ code: 0, signal: null })
 })
 
-test('long-polling clients, which come to another worker with each request', { timeout: 60_000 }, async () => {
+test('long-polling clients work although each request reaches another worker', { timeout: 60_000 }, async () => {
   const { url } = await startMachines(4)
   const sockets: { on: Socket['on']; emit: Socket['emit']; disconnect(): unknown }[] = []
   const got: string[] = []
   for (let n = 0; n < 8; n++) {
-    // Each request over a connection of its own; every other client goes over to a WebSocket, as original ones do.
+    // A new connection per request; every second client upgrades to a WebSocket, as original clients do.
     const transports = n % 2 === 0 ? ['polling'] : ['polling', 'websocket']
     const open = n % 4 < 2 ? io : (io2 as unknown as typeof io)
     const socket = open(url(1), { transports, forceNew: true, reconnection: false, agent: false } as object)
@@ -100,24 +100,24 @@ test('long-polling clients, which come to another worker with each request', { t
     socket.on('connect', () => socket.emit('identify', `user ${n}`))
     socket.on('disconnect', (reason: string) => got.push(`${n} lost: ${reason}`))
   }
-  // Original clients keep nothing: what is said before a worker knows where the recipient is, is lost.
+  // Original clients do not hold messages: all workers must know the recipients before messages are sent.
   const lists: string[][] = []
   sockets.forEach((socket, n) => {
     socket.on('update_client', ({ list }: { list: string[] }) => {
       lists[n] = list
     })
   })
-  await until('all see all', () => sockets.every((_, n) => lists[n]?.length === 8))
+  await until('all see all users', () => sockets.every((_, n) => lists[n]?.length === 8))
   for (let round = 0; round < 5; round++) {
     sockets.forEach((socket, n) => void socket.emit('im', { to: `user ${(n + 1) % 8}`, text: `${round}` }))
   }
-  // Each message comes to its recipient and back to its sender.
-  await until('all has come', () => got.length >= 8 * 5 * 2)
+  // Each message goes to its recipient and back to its sender.
+  await until('all messages have arrived', () => got.length >= 8 * 5 * 2)
   expect(got.filter(one => one.includes('lost'))).toEqual([])
   for (const socket of sockets) socket.disconnect()
 })
 
-test('what is wrong is told once, with the exit code that one process would have', { timeout: 30_000 }, async () => {
+test('a start failure is reported once, with the exit code of a single process', { timeout: 30_000 }, async () => {
   const folder = temporaryFolder()
   const [port = 0] = await freePorts(1)
   const file = join(folder, 'config.json')
@@ -128,9 +128,9 @@ test('what is wrong is told once, with the exit code that one process would have
   const taken = start('--workers', '3', '--log-format', 'text')
   await taken.waitForExit()
   expect(taken.exitStatus?.code).toBe(1)
-  expect(taken.count('is in use')).toBe(1)
+  expect(taken.count(`port ${port} is already in use; choose another with --port`)).toBe(1)
   const nonsense = start('--workers', 'many')
   await nonsense.waitForExit()
   expect(nonsense.exitStatus?.code).toBe(2)
-  expect(nonsense.out).toBe('mesh-chatd: --workers many: give a number from 1 to 512, or auto\n')
+  expect(nonsense.out).toBe('mesh-chatd: --workers many is not valid; give a number from 1 to 512, or auto\n')
 })

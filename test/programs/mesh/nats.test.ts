@@ -1,4 +1,4 @@
-/** A mesh whose links NATS carries: as processes, under faults, and with an attacker at the same NATS. */
+/** A mesh on a NATS backbone: real processes, faults, and an attacker on the same NATS. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect, type Msg } from '@nats-io/transport-node'
@@ -23,7 +23,7 @@ async function startNats(...args: string[]): Promise<NatsServer> {
 }
 
 describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
-  test('what is said arrives everywhere, though a server and NATS itself are killed', {
+  test('all messages are delivered although a server and NATS itself are killed', {
     timeout: 120_000,
   }, async () => {
     const nats = await startNats()
@@ -34,28 +34,30 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     })
     await mesh.waitForRoster(USERS)
     const stop = mesh.startChatting(USERS)
-    const said = () => mesh.clients.reduce((sum, { composed }) => sum + composed.length, 0)
-    await until('they talk', () => said() > 100)
+    const sentCount = () => mesh.clients.reduce((sum, { composed }) => sum + composed.length, 0)
+    await until('messages are sent', () => sentCount() > 100)
     mesh.server(2).program.child.kill('SIGKILL')
-    await until('its clients moved', () =>
+    await until('its clients have moved', () =>
       mesh.clients.every(({ server }) => server !== undefined && server !== 'server-2'),
     )
     mesh.restart(mesh.server(2))
     await until('it is back', () => mesh.outboundLinkCount(mesh.server(2)) === 2)
     nats.kill()
-    await until('all noticed', () => mesh.servers.every(({ program }) => program.out.includes('Backbone at: ')))
+    await until('all servers have noticed', () =>
+      mesh.servers.every(({ program }) => program.out.includes('Backbone at: ')),
+    )
     const before = mesh.servers.map(server => mesh.outboundLinkCount(server))
     await nats.start()
-    await until('all have met again', () =>
+    await until('all are linked again', () =>
       mesh.servers.every((server, at) => mesh.outboundLinkCount(server) >= (before[at] ?? 0) + 2),
     )
-    await until('they talked on', () => said() > 500)
+    await until('more messages are sent', () => sentCount() > 500)
     stop()
     await mesh.expectConverged(USERS)
     await mesh.close()
   })
 
-  test('SIGTERM says goodbye: the users are gone at once', { timeout: 60_000 }, async () => {
+  test('after SIGTERM the users of a server leave the roster at once', { timeout: 60_000 }, async () => {
     const nats = await startNats()
     const mesh = await RealMesh.start(2, { backbone: nats.url })
     mesh.join('Anna', 1)
@@ -65,13 +67,13 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     program.child.kill('SIGTERM')
     await program.waitForExit()
     expect(program.exitStatus).toEqual({ code: 0, signal: null })
-    // Sooner than the grace of 5 s would end.
+    // Sooner than the grace period of 5 s.
     expect(await mesh.waitForRoster(['Anna'])).toBeLessThan(2_500)
-    await until('it said so', () => mesh.server(1).program.out.includes('Peer: server-2 said goodbye.'))
+    await until('the peer logs it', () => mesh.server(1).program.out.includes('Peer: server-2 is shutting down.'))
     await mesh.close()
   })
 
-  test('an attacker at the same NATS reads who is there, and changes nothing', { timeout: 90_000 }, async () => {
+  test('an attacker on the same NATS can change nothing and sees no user names', { timeout: 90_000 }, async () => {
     const nats = await startNats()
     const secret = { MESH_CHAT_SECRET: 'a secret of sixteen or more' }
     const ports = await freePorts(2)
@@ -80,19 +82,19 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
       return new Program('daemon', args, secret)
     })
     const tap = await connect({ servers: nats.url.slice('nats://'.length) })
-    const heard: Msg[] = []
-    tap.subscribe('>', { callback: (_, message) => void heard.push(message) })
+    const published: Msg[] = []
+    tap.subscribe('>', { callback: (_, message) => void published.push(message) })
     const links = () => programs.map(one => one.count('Outbound connection to peer'))
-    await until('they met', () => links().join() === '1,1')
+    await until('the servers are linked', () => links().join() === '1,1')
     const [anna, billy] = ['Anna', 'Billy'].map((user, at) => new RealClient(user, [`http://127.0.0.1:${ports[at]}`]))
     if (anna === undefined || billy === undefined) throw new Error('two clients')
     const see = (users: string) => until(users, () => anna.roster.join() === users && billy.roster.join() === users)
     await see('Anna,Billy')
     for (let n = 0; n < 20; n++) anna.send('Billy', `message ${n}`)
-    await until('all arrived', () => billy.shown.length === 20 && anna.held.length === 0)
+    await until('all messages are confirmed', () => billy.shown.length === 20 && anna.held.length === 0)
 
-    // Whatever was said is said again; then with a byte changed; then without a signature.
-    const recorded = heard.filter(({ reply }) => reply === undefined || reply === '')
+    // Replays each envelope, then with one byte changed, then without a signature.
+    const recorded = published.filter(({ reply }) => reply === undefined || reply === '')
     expect(recorded.filter(({ subject }) => subject.startsWith('mesh-chat.user.')).length).toBeGreaterThanOrEqual(20)
     expect(recorded.some(({ subject }) => /Anna|Billy/.test(subject))).toBe(false)
     for (const { subject, data } of recorded) tap.publish(subject, data)
@@ -108,7 +110,7 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
       payload: { id: 'rogue', incarnation: 'x', protocol: 2, url: nats.url },
     }
     tap.publish('mesh-chat.all', JSON.stringify(forged))
-    // And a knock without the secret; one that is no knock.
+    // A handshake without the secret, and an invalid handshake request.
     const rogue = new Program('daemon', [
       '--id',
       'rogue',
@@ -119,17 +121,17 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
       '--log-format',
       'text',
     ])
-    await until('it hears nobody', () => rogue.out.includes('Connected to the backbone'))
+    await until('the rogue is connected', () => rogue.out.includes('Connected to the backbone'))
     for (const id of ['server-1', 'server-2'])
       tap.publish(`mesh-chat.door.${Buffer.from(id).toString('base64url')}`, '{"dialler":5}')
     await tap.flush()
-    await until('it was noticed', () =>
+    await until('the servers have noticed', () =>
       programs.every(({ out }) => out.includes('not signed with the secret of this mesh')),
     )
 
-    // All goes on as before, on the same links.
+    // The links stay open and work.
     anna.send('Billy', 'the last')
-    await until('it arrived', () => billy.shown.length === 21)
+    await until('the message has arrived', () => billy.shown.length === 21)
     expect(billy.shown.map(({ text }) => text)).toEqual([
       ...Array.from({ length: 20 }, (_, n) => `message ${n}`),
       'the last',
@@ -141,7 +143,7 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     await tap.close()
   })
 
-  test('workers, and a server that needs no config', { timeout: 60_000 }, async () => {
+  test('workers and a server without a config form a mesh', { timeout: 60_000 }, async () => {
     const nats = await startNats('--user', 'mesh', '--pass', 'p@ss')
     const url = nats.url.replace('nats://', 'nats://mesh:p%40ss@')
     const [first = 0, second = 0] = await freePorts(2)
@@ -160,7 +162,7 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
       new Program('daemon', args('server-2', second)),
     ]
     await until(
-      'all have met',
+      'all are linked',
       () =>
         programs[0]?.count('Outbound connection to peer') === 4 &&
         programs[1]?.count('Outbound connection to peer') === 2,
@@ -170,37 +172,40 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
       (_, n) => new RealClient(`user ${n}`, [`http://127.0.0.1:${n < 4 ? first : second}`]),
     )
     const all = Array.from({ length: 6 }, (_, n) => `user ${n}`).join()
-    await until('one roster', () => clients.every(({ roster }) => roster.join() === all))
+    await until('all have the same roster', () => clients.every(({ roster }) => roster.join() === all))
     for (const [n, client] of clients.entries()) client.send(`user ${(n + 1) % 6}`, 'hi')
-    await until('each has both', () => clients.every(({ shown }) => shown.length === 2))
-    // No password stands in a log.
+    await until('each client has both messages', () => clients.every(({ shown }) => shown.length === 2))
+    // The log contains no password.
     expect(programs.some(({ out }) => out.includes('p%40ss') || out.includes('p@ss'))).toBe(false)
     for (const client of clients) client.close()
   })
 })
 
-test('what is wrong with a backbone is told in a line', { timeout: 30_000 }, async () => {
+test('an invalid backbone option is reported in one line', { timeout: 30_000 }, async () => {
   const folder = temporaryFolder()
   const file = join(folder, 'config.json')
   const servers = [{ id: 'server-1', ip: '127.0.0.1', port: 3001 }]
   writeFileSync(file, JSON.stringify({ servers, backbone: 'http://127.0.0.1:4222' }))
-  const cases: [args: string[], said: string][] = [
+  const cases: [args: string[], message: string][] = [
     [['--config', file], 'backbone.0: must be nats://HOST:PORT or tls://HOST:PORT; correct this field'],
-    [['--port', '3001', '--backbone', 'localhost'], '--backbone localhost: give nats://host:port or tls://host:port'],
+    [
+      ['--port', '3001', '--backbone', 'localhost'],
+      '--backbone localhost is not a NATS URL; give nats://HOST:PORT or tls://HOST:PORT',
+    ],
     [
       ['--port', '3001', '--backbone', 'nats://10.1.2.3:4222'],
-      'others can be at the backbone 10.1.2.3:4222, and the mesh has no secret',
+      'the backbone 10.1.2.3:4222 is reachable from other machines, but the mesh has no secret',
     ],
     [
       ['--port', '3001', '--join', 'http://127.0.0.1:3002', '--backbone', 'nats://127.0.0.1:4222'],
       'give --backbone or --join, not both',
     ],
   ]
-  for (const [args, said] of cases) {
+  for (const [args, message] of cases) {
     const program = new Program('daemon', ['--id', 'server-1', ...args])
     await program.waitForExit()
     expect(program.exitStatus?.code).toBe(2)
-    expect(program.out).toContain(said)
+    expect(program.out).toContain(message)
     expect(program.out.trim().split('\n')).toHaveLength(1)
   }
 })

@@ -1,4 +1,4 @@
-/** The two programs as programs: real processes on loopback ports. */
+/** Original clients and mesh-chat on servers as real processes. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -63,7 +63,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-test('original clients of Socket.IO 1, 2 and 4 and mesh-chat chat over three servers', async () => {
+test('original clients of Socket.IO 1, 2 and 4 and mesh-chat exchange messages over three servers', async () => {
   const [one, two] = [server(1), server(2)]
   await until(() => expect(two.out).toContain('Outbound connection to peer: server-1'))
   const three = server(3)
@@ -93,7 +93,7 @@ test('original clients of Socket.IO 1, 2 and 4 and mesh-chat chat over three ser
   newest.socket.emit('im', { to: 'constructor', text: 'x' })
   await until(() => expect(newest.ims).toHaveLength(1))
 
-  // The server of Dora drains: she moves on, and nobody is lost.
+  // The server of Dora drains: her client moves to another server.
   two.child.kill('SIGTERM')
   await until(() => expect(two.child.exitCode).toBe(0))
   await until(() => expect(dora.out.match(/online at/g)).toHaveLength(2))
@@ -102,7 +102,7 @@ test('original clients of Socket.IO 1, 2 and 4 and mesh-chat chat over three ser
   await until(() => expect(dora.out).toContain('Anna: still there?'))
 }, 60_000)
 
-test('what is wrong on the command line is said in one line', () => {
+test('an invalid command line is reported in one line', () => {
   const run = (program: string, ...args: string[]) => {
     const { status, stderr } = spawnSync(process.execPath, [`dist/${program}/main.js`, ...args], { encoding: 'utf8' })
     return { status, lines: stderr.trim().split('\n') }

@@ -1,26 +1,26 @@
-/** Faults of real processes and sockets while everyone chats: nothing lost, nothing twice, no ghosts, one order. */
+/** Faults of real processes and sockets under load: no loss, no duplicates, no ghosts, one order. */
 import { connect } from 'node:net'
 import { afterAll, expect, test } from 'vitest'
 import { Program, stopAll, until } from '../../support/programs/processes.ts'
 import { RealMesh } from '../../support/programs/real-mesh.ts'
 
 const USERS = ['Anna', 'Billy', 'Carla']
-/** A client is on another server within this time of noticing the loss, ms. */
+/** A client is online at another server within this time after it notices the loss, ms. */
 const FAIL_OVER_MS = 3_000
-/** The least time after which a silent server's client can notice: Socket.IO's ping interval and its patience, ms. */
+/** How long a client needs to detect a silent server: Socket.IO's ping interval plus timeout, ms. */
 const DETECTION_MS = 10_000
-/** The users of a lost server leave the roster after the grace period; of a silent one, after its link was found dead. */
+/** The users of a lost server leave the roster after the grace period, those of a silent one after its link timed out, ms. */
 const GRACE_MS = 5_000
 const LINK_DEAD_MS = 6_000
-/** A server that is told to end has ended. */
+/** A server exits within this time after SIGTERM, ms. */
 const DRAIN_MS = 5_000
-/** For a machine that is busy with other things. */
+/** Allowance for a busy machine, ms. */
 const SLACK_MS = 6_000
 
 const rounds = Number(process.env.MESH_CHAT_ROUNDS ?? 1)
 const measured: { faultTest: string; messages: number; [what: string]: number | string }[] = []
 
-/** Three servers, Anna twice, Billy and Carla once each; while `fault` happens, all send to all. */
+/** Three servers; two clients of Anna, one each of Billy and Carla; all send to all while `run` causes the fault. */
 function fault(name: string, options: { proxied?: boolean }, run: (mesh: RealMesh) => Promise<Record<string, number>>) {
   for (let round = 1; round <= rounds; round++) {
     test.concurrent(`${name}${round > 1 ? `, round ${round}` : ''}`, { timeout: 240_000 }, async () => {
@@ -51,13 +51,13 @@ afterAll(() => {
     console.table(measured.sort((a, b) => (a.faultTest < b.faultTest ? -1 : 1)))
 })
 
-/** Names that were seen to leave, but those whose own client moved: while it is on its way, it is nowhere. */
+/** Users that left a roster, except those whose own client moved: they are offline while they reconnect. */
 function usersThatFlickered(mesh: RealMesh): string[] {
   const moved = new Set(mesh.clients.flatMap(client => (client.disconnectedAt > 0 ? [client.user] : [])))
   return mesh.clients.flatMap(client => client.departures.map(({ name }) => name)).filter(name => !moved.has(name))
 }
 
-/** How long the clients that a server lost took to be elsewhere, ms: from the fault, and from when they noticed. */
+/** How long the clients of a lost server took to be online elsewhere, ms: since the fault, and since they noticed it. */
 async function failOver(mesh: RealMesh, lost: string, within: number): Promise<Record<string, number>> {
   const since = performance.now()
   const clients = mesh.clients.filter(client => client.server === lost)
@@ -82,7 +82,7 @@ fault('kill -9 of a server', {}, async mesh => {
   return { ...moved, 'roster right': gone, 'links back': back }
 })
 
-fault('SIGSTOP of a server, for good', {}, async mesh => {
+fault('SIGSTOP of a server until it is lost', {}, async mesh => {
   const two = mesh.server(2)
   mesh.joinWithoutReconnect('Olga', 2)
   await mesh.waitForRoster([...USERS, 'Olga'])
@@ -104,8 +104,8 @@ fault('SIGSTOP of a server for 8 s', {}, async mesh => {
   two.program.child.kill('SIGSTOP')
   await until('8 s have passed', () => performance.now() - since > 8_000)
   two.program.child.kill('SIGCONT')
-  await until('it noticed', () => two.program.out.includes('This process stood still for'))
-  // Those who watch it, and those whom it watches: nobody left a roster, then or in the next grace period.
+  await until('it noticed', () => two.program.out.includes('This process was paused for'))
+  // No user left the roster of the paused server or of its peers, then or in the next grace period.
   await until('the next grace period', () => performance.now() - since > 8_000 + GRACE_MS + 2_000)
   expect(usersThatFlickered(mesh)).toEqual([])
   await mesh.waitForRoster([...USERS, 'Olga'])
@@ -117,7 +117,7 @@ fault('SIGTERM of a server', {}, async mesh => {
   const two = mesh.server(2)
   mesh.joinWithoutReconnect('Olga', 2)
   await mesh.waitForRoster([...USERS, 'Olga'])
-  // Somebody who holds a connection open, and says nothing, does not keep it from ending.
+  // An idle connection does not keep the server from exiting.
   const idle = connect(two.port, '127.0.0.1').on('error', () => {})
   await until('it is connected', () => idle.readyState === 'open')
   two.program.child.kill('SIGTERM')
@@ -179,7 +179,7 @@ fault('slow links: 300 ms late, 40 KB/s', { proxied: true }, async mesh => {
   return {}
 })
 
-fault('one after the other', { proxied: true }, async mesh => {
+fault('faults of all servers one after the other', { proxied: true }, async mesh => {
   const pause = async (ms: number) => {
     const since = performance.now()
     await until('a while', () => performance.now() - since > ms)
@@ -197,7 +197,9 @@ fault('one after the other', { proxied: true }, async mesh => {
   return { 'roster right': await mesh.waitForRoster(USERS, 60_000) }
 })
 
-test.concurrent('two terminals and a killed server: every line once, in order', { timeout: 90_000 }, async () => {
+test.concurrent('two line-mode clients get every line once although servers are killed', {
+  timeout: 90_000,
+}, async () => {
   const mesh = await RealMesh.start(3)
   try {
     const servers = mesh.servers.flatMap(server => ['--server', server.url])
@@ -212,11 +214,11 @@ test.concurrent('two terminals and a killed server: every line once, in order', 
       dora.child.stdin?.write(`line ${n}\n`)
       if (n === 130) mesh.server(2).program.child.kill('SIGKILL')
       if (n === 160) mesh.server(3).program.child.kill('SIGTERM')
-      await until('a line is written', () => dora.out.includes(`to Emil: line ${n}`))
+      await until('the line is sent', () => dora.out.includes(`to Emil: line ${n}`))
     }
-    await until('all lines are there', () => emil.out.includes('Dora: line 199'), 60_000)
+    await until('the last line has arrived', () => emil.out.includes('Dora: line 199'), 60_000)
     const lines = () => [...emil.out.matchAll(/Dora: line (\d+)/g)].map(match => Number(match[1]))
-    await until('each line is there', () => lines().length >= 100, 60_000)
+    await until('all lines have arrived', () => lines().length >= 100, 60_000)
     expect(lines().sort()).toEqual(Array.from({ length: 100 }, (_, n) => n + 100))
     for (const { child } of [dora, emil]) child.kill('SIGKILL')
   } finally {

@@ -44,7 +44,7 @@ const pem = () => generateKeyPairSync('ed25519').privateKey.export({ format: 'pe
 const online = (client: ChatClient, user: string) => until(`${user} is online`, () => client.isOnline(user))
 
 describe('createServer and connect', () => {
-  test('two servers in this program, a user on each; a message goes over, and its fate comes back', async () => {
+  test('users on two servers in one program exchange messages with delivery results', async () => {
     const one = await start({ id: 'one' })
     const two = await start({ id: 'two', join: [one.url] })
     expect(one.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
@@ -57,7 +57,7 @@ describe('createServer and connect', () => {
     billy.on('message', ({ from, to, text }) => heard.push(`${from} to ${to}: ${text}`))
     expect(await anna.send('Billy', 'Hi')).toMatchObject({ state: 'delivered', connections: 1 })
     expect(heard).toEqual(['Anna to Billy: Hi'])
-    // What one of her other clients says is none that came in.
+    // Messages from Anna's other client are not reported as incoming.
     const again = await enter('Anna', two.url)
     const own: string[] = []
     anna.on('message', ({ text }) => own.push(text))
@@ -66,7 +66,7 @@ describe('createServer and connect', () => {
     expect(own).toEqual(['Hi Anna'])
   })
 
-  test('a message for who is offline waits, and is told when it has arrived', async () => {
+  test('a message to an offline user is held, and its delivery is reported later', async () => {
     const { url } = await start({ id: 'one' })
     const anna = await enter('Anna', url)
     const progress: string[] = []
@@ -77,16 +77,16 @@ describe('createServer and connect', () => {
     const carla = await enter('Carla', url)
     const [first] = await messages(carla, 1)
     expect(first?.text).toBe('later')
-    await until('it is told', () => progress.includes('Carla delivered'))
+    await until('the delivery is reported', () => progress.includes('Carla delivered'))
     expect(joined).toContain('Carla')
   })
 
-  test('what comes in the turn in which the client is online is not missed', async () => {
+  test('a message in the same event-loop turn as the identify response is not missed', async () => {
     const http = createHttpServer()
     const eager = new Server(http)
     eager.on('connection', socket => {
       socket.on('identify', (_, answer) => {
-        // The answer and a message leave in one write, and are read in one turn.
+        // Response and message leave in one write, so the client reads them in one turn.
         const raw = (socket.conn.transport as unknown as { socket: { _socket: Socket } }).socket._socket
         raw.cork()
         const roster = { version: 1, users: ['Anna'] }
@@ -101,13 +101,13 @@ describe('createServer and connect', () => {
     expect(anna.users).toEqual(['Anna'])
     const heard: string[] = []
     anna.on('message', ({ text }) => heard.push(text))
-    await until('it is heard', () => heard.length > 0, 2_000)
+    await until('the message is reported', () => heard.length > 0, 2_000)
     expect(heard).toEqual(['early'])
     anna.close()
     await eager.close()
   })
 
-  test('a client moves on when its server closes, and its messages with it', async () => {
+  test('a client moves to another server when its server closes, and no message is lost', async () => {
     const one = await start({ id: 'one' })
     const two = await start({ id: 'two', join: [one.url] })
     const anna = await enter('Anna', [one.url, two.url])
@@ -120,13 +120,13 @@ describe('createServer and connect', () => {
     expect(anna.connection).toMatchObject({ phase: 'online', server: 'two' })
   })
 
-  test('close ends the iterator and tells what was not delivered; then nothing can be sent', async () => {
+  test('close ends the iterator, reports undelivered messages, and makes send reject', async () => {
     const one = await start({ id: 'one' })
     const anna = await enter('Anna', one.url)
     const all = messages(anna, 100)
     await one.close()
     let fate: Fate | undefined
-    void anna.send('Billy', 'nobody takes this').then(told => {
+    void anna.send('Billy', 'undeliverable').then(told => {
       fate = told
     })
     anna.close()
@@ -135,7 +135,7 @@ describe('createServer and connect', () => {
     await expect(anna.send('Billy', 'x')).rejects.toThrow('has ended')
   })
 
-  test('with history: true what is said is kept where mesh-chat keeps it; without, nothing is', async () => {
+  test('only with history: true are messages stored, in the files of mesh-chat', async () => {
     const folder = temporaryFolder()
     const before = process.env.XDG_STATE_HOME
     process.env.XDG_STATE_HOME = folder
@@ -153,7 +153,7 @@ describe('createServer and connect', () => {
     }
   })
 
-  test('users by token, and by key; who does not prove it is told so', async () => {
+  test('token and key authentication work, and missing credentials reject', async () => {
     const secret = 'a key of thirty-two characters!!'
     const byToken = await start({ id: 'one', auth: 'token', tokenKey: secret })
     await expect(connect({ user: 'Anna', servers: byToken.url })).rejects.toThrow(/token/)
@@ -170,33 +170,33 @@ describe('createServer and connect', () => {
     const heard = messages(billy, 1)
     expect(await anna.send('Billy', 'sealed')).toMatchObject({ state: 'delivered' })
     expect((await heard)[0]?.text).toBe('sealed')
-    // Who has a key is not to be talked out of it.
+    // A client with a key does not fall back to an open server.
     const open = await start({ id: 'three' })
     await expect(connect({ user: 'Anna', servers: open.url, key: pem() })).rejects.toThrow(/does not know its users by/)
   })
 })
 
-describe('what is wrong is said', () => {
-  test('a server that others reach has a secret, and says who is who', async () => {
+describe('invalid options', () => {
+  test('a server reachable from other machines needs a secret and auth', async () => {
     const refused = (options: Partial<CreateServerOptions>) => expect(createServer({ id: 'one', ...options })).rejects
-    await refused({ host: '0.0.0.0' }).toThrow(/say how others reach it with advertise/)
+    await refused({ host: '0.0.0.0' }).toThrow(/set the URL at which others reach it with advertise/)
     const host = { host: '0.0.0.0', advertise: 'http://localhost:1' }
-    await refused(host).toThrow(/the mesh has no secret: give it one with secret; or say insecure: true/)
+    await refused(host).toThrow(/the mesh has no secret; set secret, or insecure: true/)
     await refused({ ...host, secret: 'short' }).toThrow(/16 characters/)
     const secret = 'a secret that nobody guesses'
-    await refused({ ...host, secret }).toThrow(/say how users prove their names with auth/)
-    await refused({ auth: 'token' }).toThrow(/give it with tokenKey/)
+    await refused({ ...host, secret }).toThrow(/auth is not set; set auth to key/)
+    await refused({ auth: 'token' }).toThrow(/set tokenKey/)
     await start({ id: 'one', ...host, secret, auth: 'open' })
     const lines: LogLine[] = []
     await start({ id: 'two', ...host, insecure: true, log: line => lines.push(line) })
     expect(lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual([
-      'No secret is set: anybody who reaches this server can be a peer.',
-      'Names are taken on trust: whoever reaches this server can be anybody.',
+      'No secret is set: anyone who can reach this server can join the mesh as a server.',
+      'User names are not verified: anyone who can reach this server can use any name.',
     ])
     expect(lines.map(({ message }) => message)).toContain('Attempting to connect to peers...')
   })
 
-  test('options that are none, a port that is taken, a name that nobody can have', async () => {
+  test('invalid options, a port in use, and an invalid name reject', async () => {
     const loose = createServer as unknown as (options: object) => Promise<ChatServer>
     await expect(loose({})).rejects.toThrow(/createServer: id/)
     await expect(loose({ id: 'one', prot: 1 })).rejects.toThrow(/prot/)
@@ -220,8 +220,8 @@ describe('what is wrong is said', () => {
   })
 })
 
-describe('the end of a server', () => {
-  test('close drains, frees the port, is the same end again, and cuts off who does not go', async () => {
+describe('closing a server', () => {
+  test('close drains, frees the port, can be called twice, and disconnects remaining clients', async () => {
     const signals = process.listenerCount('SIGTERM') + process.listenerCount('SIGINT') + process.listenerCount('SIGHUP')
     const [port = 0] = await freePorts(1)
     const one = await start({ id: 'one', port })
@@ -240,14 +240,14 @@ describe('the end of a server', () => {
       signals,
     )
     await Promise.all([one.close(), one.close()])
-    await until('it is cut off', () => !stays.connected)
-    await until('its users are gone at once, for it said goodbye', () => !billy.isOnline('Stays'), 2_000)
+    await until('the client is disconnected', () => !stays.connected)
+    await until('its users leave the roster without a grace period', () => !billy.isOnline('Stays'), 2_000)
     expect(await one.ended).toBeUndefined()
     const again = await start({ id: 'one', port })
     expect(again.url).toBe(one.url)
   })
 
-  test('then nothing holds the program: no dial under way, no client that does not answer', async () => {
+  test('a closed server does not keep the program alive, despite a pending dial and a silent client', async () => {
     const mute = createTcpServer()
     const [port = 0] = await freePorts(1)
     await new Promise<void>(resolve => mute.listen(port, '127.0.0.1', resolve))
@@ -265,7 +265,7 @@ describe('the end of a server', () => {
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })
     const url = await new Promise<string>(resolve => child.once('message', resolve))
-    // Opens a WebSocket and says nothing more, not even that it has heard of the end.
+    // Opens a WebSocket and stays silent; it does not even answer the close frame.
     const raw = connectTcp(Number(new URL(url).port), '127.0.0.1')
     const upgrade = ['Host: x', 'Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13']
     raw.write(`GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n${upgrade.join('\r\n')}\r\n`)
@@ -284,7 +284,7 @@ describe('the end of a server', () => {
     mute.close()
   })
 
-  test('a second server with an id ends by itself, and says why; the program lives on', async () => {
+  test('a second server with the same id stops with an error, and the program continues', async () => {
     const [port = 0] = await freePorts(1)
     const hub = await start({ id: 'hub', port })
     await start({ id: 'twin', peers: [{ id: 'hub', url: hub.url }] })

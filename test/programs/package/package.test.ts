@@ -1,4 +1,4 @@
-/** What npm packs, installed elsewhere and used by its name. */
+/** The npm package, installed in another folder and imported by name. */
 import { execFileSync, spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -15,7 +15,7 @@ const folder = temporaryFolder()
 const modules = join(folder, 'node_modules')
 let files: string[] = []
 
-/** Puts a package of this checkout beside the packed one, as an installation would. */
+/** Links a package of this checkout next to the packed one, as an installation would. */
 function link(name: string): void {
   const place = join(modules, name)
   mkdirSync(dirname(place), { recursive: true })
@@ -37,14 +37,14 @@ beforeAll(() => {
   const { dependencies } = z
     .object({ dependencies: z.record(z.string(), z.string()) })
     .parse(JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')))
-  // What it says that it needs, and nothing else of what lies around here.
+  // Only the declared dependencies.
   for (const name of [...Object.keys(dependencies), '@types/node']) link(name)
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
 })
 
 afterAll(stopAll)
 
-/** Compiles a program that uses the package, its types checked to the last. */
+/** Compiles a program that uses the package, with strict type checks. */
 function compile(source: string): void {
   const options = ['--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023', '--types', 'node', '--strict']
   const more = ['--exactOptionalPropertyTypes', '--skipLibCheck', 'false', '--pretty', 'false']
@@ -56,7 +56,7 @@ function compile(source: string): void {
   }
 }
 
-test('holds the two programs, the library with its types, the documentation, and nothing else', () => {
+test('the package contains the two programs, the library with its types, the documentation, and nothing else', () => {
   const rest = files.filter(
     path =>
       !/^dist\/.*\.js$|^dist\/(.config\/index|src\/.*|cli\/session\/(library|chat-client)|daemon\/library)\.d\.ts$|^docs\//.test(
@@ -84,14 +84,14 @@ test('holds every file that the README links to', () => {
   for (const path of targets) expect(files).toContain(path)
 })
 
-describe('by its name', () => {
+describe('imported by name', () => 
   const imported = async (): Promise<Package> => {
     const file = createRequire(join(folder, 'here.js')).resolve('mesh-chat')
     expect(file).toBe(join(modules, 'mesh-chat/dist/.config/index.js'))
     return import(pathToFileURL(file).href)
   }
 
-  test('the echo bot is ten lines, and answers', async () => {
+  test('the echo bot has at most ten lines and replies', async () => {
     const lines = readFileSync('examples/echo-bot.ts', 'utf8').trim().split('\n')
     expect(lines.length).toBeLessThanOrEqual(10)
     copyFileSync('examples/echo-bot.ts', join(folder, 'echo-bot.ts'))
@@ -104,21 +104,21 @@ describe('by its name', () => {
     await until('the bot is online', () => anna.isOnline('Echo'))
     const heard: string[] = []
     anna.on('message', ({ from, text }) => heard.push(`${from}: ${text}`))
-    expect(await anna.send('Echo', 'anybody?')).toMatchObject({ state: 'delivered', connections: 1 })
-    await until('it answers', () => heard.length > 0)
-    expect(heard).toEqual(['Echo: You said: anybody?'])
+    expect(await anna.send('Echo', 'hello')).toMatchObject({ state: 'delivered', connections: 1 })
+    await until('the bot replies', () => heard.length > 0)
+    expect(heard).toEqual(['Echo: You said: hello'])
     bot.kill()
     anna.close()
     await Promise.all([server.close(), other.close()])
   }, 60_000)
 
-  test('the program of the README compiles', () => {
+  test('the program in the README compiles', () => {
     const [, program] = /```ts\n(.*?)```/s.exec(readFileSync('README.md', 'utf8')) ?? []
     writeFileSync(join(folder, 'readme.ts'), program ?? 'none')
     compile('readme.ts')
   })
 
-  test('the programs of the documentation compile, and do what it says', async () => {
+  test('the programs in docs/library.md compile and print what their comments say', async () => {
     const docs = readFileSync('docs/library.md', 'utf8')
     const programs = [...docs.matchAll(/```ts\n(.*?)```/gs)].map(([, program = '']) => program)
     expect(programs.length).toBeGreaterThan(1)
@@ -129,14 +129,14 @@ describe('by its name', () => {
         encoding: 'utf8',
         timeout: 20_000,
       })
-      // Each line that a program prints stands behind it as a comment.
+      // A comment `// →` gives each printed line.
       const told = [...program.matchAll(/\/\/ → (.*)$/gm)].map(([, line]) => line)
       expect(told.length).toBeGreaterThan(0)
       expect(output.trim().split('\n')).toEqual(told)
     }
   }, 90_000)
 
-  test('types say what is wrong', () => {
+  test('a missing option is a type error', () => {
     writeFileSync(join(folder, 'wrong.ts'), "import { connect } from 'mesh-chat'\nawait connect({ user: 'Anna' })\n")
     expect(() => compile('wrong.ts')).toThrow(/Property 'servers' is missing/)
   })

@@ -19,6 +19,6 @@ test.each([
   ['', '', 'http', false],
   ['http://undefined', undefined, 'http', false],
   ['http://', '', 'http', false],
-] as const)('a page of %s that asks %s by %s: %s', (origin, host, scheme, isOwn) => {
+] as const)('a page of origin %s that connects to %s over %s is allowed: %s', (origin, host, scheme, isOwn) => {
   expect(isOwnOrigin(origin, host, scheme, ['chat.example'])).toBe(isOwn)
 })

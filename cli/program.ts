@@ -1,0 +1,125 @@
+import { Argument, Command } from 'commander'
+import { completionScript, SHELLS, type Shell } from '../src/programs/completion.ts'
+import { EXIT, fail } from '../src/programs/fail.ts'
+import { VERSION } from '../src/programs/package.ts'
+import { chat } from './commands/chat.ts'
+import { printHistory } from './commands/history.ts'
+import { identity } from './commands/identity.ts'
+import { lab } from './commands/lab.ts'
+import { send } from './commands/send.ts'
+import { tail } from './commands/tail.ts'
+import { who } from './commands/who.ts'
+import { HELP } from './help.ts'
+import { addServerOptions, addUserOptions, connectionTarget, parseNameOption, type ServerArguments } from './options.ts'
+import { SettingsFile } from './settings.ts'
+import type { TopArguments } from './top/top.ts'
+
+interface ChatArguments extends ServerArguments {
+  user?: string
+  to?: string
+  history: boolean
+  json?: boolean
+  plain?: boolean
+  screenReader?: boolean
+  inline?: boolean
+  color: boolean
+}
+
+const program = new Command('mesh-chat')
+  .description('Chat with the users of a mesh: full screen on a terminal, line by line otherwise.')
+  .version(VERSION)
+  .enablePositionalOptions()
+  .addHelpText('after', HELP)
+  .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
+addUserOptions(program)
+  .option('--to <name>', 'open the thread with this user')
+  .option('--inline', "print messages into the terminal's scrollback; draw only the input line below them")
+  .option('--plain', 'line by line, also on a terminal')
+  .option('--screen-reader', 'same as --plain: states are written as words, nothing is drawn')
+  .option('--json', 'read and write JSON lines, for programs')
+  .option('--no-history', 'store no messages on disk, and load none')
+  .option('--no-color', 'no colors (also: NO_COLOR in the environment)')
+  .action(async (args: ChatArguments) => {
+    const settings = new SettingsFile()
+    const target = connectionTarget(args, settings)
+    const to = args.to === undefined ? undefined : parseNameOption('--to', args.to)
+    if (!args.color) process.env.NO_COLOR = '1'
+    const plain = args.plain || args.json || args.screenReader || process.env.INK_SCREEN_READER === 'true'
+    const terminal = process.stdin.isTTY && process.stdout.isTTY && !plain && process.env.TERM !== 'dumb'
+    const screen = terminal ? (args.inline ? 'inline' : 'whole') : undefined
+    await chat({ ...target, to, settings, screen, history: args.history, json: args.json === true })
+  })
+
+addUserOptions(program.command('send').description('Send one message; the exit code tells if it was delivered.'))
+  .argument('<text>', 'text of the message; "-" reads it from stdin')
+  .requiredOption('--to <name>', 'recipient')
+  .option('--timeout <seconds>', 'how long to wait for the delivery', '10')
+  .option('--keep', 'after the timeout keep the message in your outbox: your next client sends it')
+  .action(send)
+
+addUserOptions(program.command('tail').description('Print messages as they arrive, until interrupted.'))
+  .option('--with <name>', 'only messages from and to this user')
+  .option('--json', 'print JSON lines')
+  .action(tail)
+
+program
+  .command('history')
+  .description('Print the messages stored on this machine, oldest first.')
+  .option('--user <name>', 'whose messages (default: the last user)')
+  .option('--with <name>', 'only messages from and to this user')
+  .option('--json', 'print JSON lines')
+  .action(printHistory)
+
+const identities = program.command('identity').description('Show, export or import your key, for meshes in key mode.')
+const userOption = ['--user <name>', 'whose key (default: the last user)'] as const
+identities
+  .command('show')
+  .description('Print your name, the fingerprint of your key in words, and the public key.')
+  .option(...userOption)
+  .action(args => identity('show', undefined, args))
+identities
+  .command('export')
+  .description('Print the private key; anyone who has it can act as you.')
+  .option(...userOption)
+  .action(args => identity('export', undefined, args))
+identities
+  .command('import')
+  .description('Import a key that was exported on another machine.')
+  .argument('[file]', 'file with the exported key (default: stdin)')
+  .option(...userOption)
+  .option('--replace', 'replace the key that is stored here')
+  .action((file, args) => identity('import', file, args))
+
+addServerOptions(program.command('who').description('Print the users online, one name per line.'))
+  .option('--json', 'print one JSON object')
+  .action(who)
+
+addServerOptions(
+  program.command('top').description('Monitor the mesh live: servers, links, users, messages per second.'),
+)
+  .option('--json', 'print one reading as a JSON object, and exit')
+  .option('--no-color', 'no colors (also: NO_COLOR in the environment)')
+  // Loaded on demand: other commands start faster without it.
+  .action(async (args: TopArguments) => (await import('./top/top.ts')).top(args))
+
+program
+  .command('lab')
+  .description('Start the servers of a config and clients side by side in tmux, to watch them stay in sync.')
+  .argument(
+    '[clients...]',
+    'clients to start, as NAME:PORT (default: Anna on the first two servers, Billy on the third)',
+  )
+  .option('--config <file>', 'config of the mesh (default: ./config.json, else the one in the package)')
+  .option('--detach', 'start in the background, and print how to attach')
+  .option('--socket <name>', 'socket name of the tmux server, as in tmux -L', 'mesh-chat')
+  .action(lab)
+
+program
+  .command('completion')
+  .description('Print a completion script for a shell, with instructions to load it.')
+  .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
+  .action((shell: Shell) => console.log(completionScript(shell, program)))
+
+program
+  .parseAsync()
+  .catch((error: unknown) => fail(EXIT.general, error instanceof Error ? error.message : String(error)))

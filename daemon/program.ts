@@ -1,0 +1,73 @@
+import { Argument, Command, Option } from 'commander'
+import { completionScript, SHELLS, type Shell } from '../src/programs/completion.ts'
+import { setProgramName } from '../src/programs/fail.ts'
+import { VERSION } from '../src/programs/package.ts'
+import { AUTH_MODES } from '../src/protocol/credentials.ts'
+import { printToken, type TokenArguments } from './auth/print-token.ts'
+import { type CheckArguments, check } from './check/check.ts'
+import { CHECK_HELP, HELP } from './help.ts'
+import { runCommand } from './run-command.ts'
+import { serve } from './serve.ts'
+import type { ServeArguments } from './settings/settings.ts'
+
+setProgramName('mesh-chatd')
+const program = new Command('mesh-chatd')
+  .description('Runs one server of the mesh.')
+  .version(VERSION)
+  .enablePositionalOptions()
+  .option('--id <id>', 'id of this server in the config')
+  .option('--config <file>', 'config of the mesh (default: ./config.json, else the packaged one)')
+  .option('--host <address>', 'address to listen on (default: from the config)')
+  .option('--port <port>', 'port to listen on (default: from the config)')
+  .option('--join <url...>', 'join the mesh of this server; no config is needed')
+  .option('--advertise <url>', 'URL at which others reach this server (default: where it listens)')
+  .option('--backbone <url...>', 'NATS servers that carry the links, nats://HOST:PORT, instead of direct links')
+  .option('--workers <count>', 'number of worker processes on one port, or auto: one per CPU')
+  .option('--link-port <port>', 'port for links of the first worker; others follow (default: free ports)')
+  .option('--admin-port <port>', 'serve /healthz, /readyz and /metrics on this port; workers use the following ports')
+  .option('--admin-host <address>', 'address of the admin port (default: 127.0.0.1)')
+  .addOption(
+    new Option('--log-format <format>', 'format of the log (default: text on a terminal, else json)').choices([
+      'text',
+      'json',
+    ]),
+  )
+  .addOption(
+    new Option('--log-level <level>', 'minimum level to log (default: debug as text, info as json)').choices([
+      'debug',
+      'info',
+      'warn',
+      'error',
+    ]),
+  )
+  .addOption(new Option('--auth <mode>', 'how users prove their names (default: from the config)').choices(AUTH_MODES))
+  .option('--insecure', 'allow network access without secret and auth: anyone can join as a server')
+  .option('--log-text', 'log the texts of messages, not only their lengths')
+  .option('--exit-with-stdin', 'shut down when standard input closes; for programs that launch servers')
+  .addHelpText('after', HELP)
+  .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : 2))
+  .action((args: ServeArguments) => runCommand(serve(args)))
+program
+  .command('token')
+  .description('Prints a token for a user, for a mesh with auth: token.')
+  .requiredOption('--user <name>', 'name of the user')
+  .option('--expires <time>', 'lifetime of the token, such as 12h or 30d', '30d')
+  .option('--key <file>', 'key to sign with (default: tokenKeyFile in the config)')
+  .option('--config <file>', 'config of the mesh (default: ./config.json, else the packaged one)')
+  .action((args: TokenArguments) => runCommand(printToken(args)))
+program
+  .command('check')
+  .description('Checks a config, its files and its servers. Changes nothing in the mesh.')
+  .option('--config <file>', 'config of the mesh (default: ./config.json, else the packaged one)')
+  .option('--id <id>', 'the server to run on this machine; it is not contacted')
+  .option('--timeout <seconds>', 'how long to wait for a server', '5')
+  .option('--insecure', 'accept a config without secret and auth, as the server does')
+  .option('--json', 'print JSON lines')
+  .addHelpText('after', CHECK_HELP)
+  .action((args: CheckArguments) => runCommand(check(args).then(code => process.exit(code))))
+program
+  .command('completion')
+  .description('Prints a completion script for a shell, with instructions to load it.')
+  .addArgument(new Argument('<shell>', 'name of the shell').choices(SHELLS))
+  .action((shell: Shell) => console.log(completionScript(shell, program)))
+await program.parseAsync()

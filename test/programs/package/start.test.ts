@@ -1,0 +1,153 @@
+/** `npm start`: the servers of a config as child processes, and ports that are already in use. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { afterEach, expect, test, vi } from 'vitest'
+import { freePorts, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+
+const cleanups: (() => unknown)[] = []
+
+afterEach(() => {
+  for (const clean of cleanups.splice(0)) clean()
+  stopAll()
+})
+
+async function configure(count: number, more: object = {}) {
+  const ports = await freePorts(count)
+  const folder = temporaryFolder()
+  const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+  const write = (name: string, list: object[]) => {
+    const file = join(folder, name)
+    writeFileSync(file, JSON.stringify({ servers: list, ...more }))
+    return file
+  }
+  return { ports, servers, write, file: write('config.json', servers) }
+}
+
+/** Processes by parent. */
+function childrenOf(parent: number): number[] {
+  const rows = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n')
+  return rows.flatMap(row => {
+    const [pid = 0, ppid = 0] = row.trim().split(/\s+/).map(Number)
+    return ppid === parent ? [pid, ...childrenOf(pid)] : []
+  })
+}
+
+class Launcher {
+  readonly child: ChildProcess
+  out = ''
+  code: number | null | undefined
+
+  constructor(command: string, args: readonly string[]) {
+    this.child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.out += chunk
+      })
+    }
+    this.child.on('close', code => {
+      this.code = code
+    })
+    cleanups.push(() => this.child.kill('SIGKILL'))
+  }
+
+  static node(file: string, ...args: string[]): Launcher {
+    return new Launcher(process.execPath, ['dist/cli/start.js', '--config', file, ...args])
+  }
+
+  /** Waits until `count` servers listen. */
+  async listening(count: number): Promise<this> {
+    await until('all servers listen', () => this.out.split('Listening for connections').length - 1 === count)
+    for (const pid of childrenOf(this.child.pid ?? 0)) {
+      cleanups.push(() => {
+        try {
+          process.kill(pid, 'SIGKILL')
+        } catch {
+          // It has exited.
+        }
+      })
+    }
+    return this
+  }
+
+  async exit(): Promise<{ code: number | null | undefined; out: string }> {
+    await until('the launcher exits', () => this.code !== undefined)
+    return { code: this.code, out: this.out }
+  }
+}
+
+const accepts = (port: number) =>
+  new Promise<boolean>(resolve => {
+    const socket: Socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => resolve(socket.destroy() !== undefined))
+    socket.once('error', () => resolve(false))
+  })
+
+async function untilNoServerListens(ports: readonly number[]): Promise<void> {
+  const check = async () => expect(await Promise.all(ports.map(accepts))).toEqual(ports.map(() => false))
+  await vi.waitFor(check, { timeout: 20_000, interval: 50 })
+}
+
+test('SIGKILL of the launcher ends all servers', { timeout: 60_000 }, async () => {
+  const { ports, file } = await configure(3)
+  const launcher = await Launcher.node(file).listening(3)
+  // Idle servers: one that writes to the closed log pipe of the launcher would fail anyway.
+  await until('all links are up', () => launcher.out.split(/(?:Out|In)bound connection/).length - 1 === 12)
+  launcher.child.kill('SIGKILL')
+  await untilNoServerListens(ports)
+})
+
+test.each(['SIGTERM', 'SIGINT'] as const)('%s to npm ends all servers', { timeout: 60_000 }, async signal => {
+  const { ports, file } = await configure(2)
+  const launcher = await new Launcher('npm', ['start', '--silent', '--', '--config', file]).listening(2)
+  launcher.child.kill(signal)
+  await untilNoServerListens(ports)
+  await launcher.exit()
+})
+
+test('a second start reports the running servers, and how to join them', { timeout: 60_000 }, async () => {
+  const { ports, servers, file, write } = await configure(2)
+  await Launcher.node(file).listening(2)
+  expect(await Launcher.node(file).exit()).toEqual({
+    code: 1,
+    out: `mesh-chat: These servers are already running here. Join with: mesh-chat --user NAME --port ${ports[0]}; or stop them first\n`,
+  })
+  const [free = 0] = await freePorts(1)
+  const half = write('half.json', [{ id: 'server-0', ip: '127.0.0.1', port: free }, ...servers.slice(1)])
+  expect(await Launcher.node(half).exit()).toEqual({
+    code: 1,
+    out: `mesh-chat: Some of these servers are already running here (server-2); stop them first. Join with: mesh-chat --user NAME --port ${ports[1]}\n`,
+  })
+})
+
+test('a second start recognizes servers that require authentication', { timeout: 60_000 }, async () => {
+  const { ports, file } = await configure(1, { auth: 'key' })
+  await Launcher.node(file).listening(1)
+  const { out } = await Launcher.node(file).exit()
+  expect(out).toContain(`These servers are already running here. Join with: mesh-chat --user NAME --port ${ports[0]}`)
+})
+
+test.each(['a web server', 'a silent program', 'a server with another id'])(
+  'a port that %s uses is reported',
+  { timeout: 60_000 },
+  async program => {
+    const { ports, file, write } = await configure(1)
+    const [port = 0] = ports
+    if (program === 'a server with another id') {
+      await Launcher.node(write('other.json', [{ id: 'other', ip: '127.0.0.1', port }])).listening(1)
+    } else {
+      const server: Server = createServer(socket => {
+        cleanups.push(() => socket.destroy())
+        socket.on('error', () => {})
+        if (program === 'a web server') socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
+      })
+      await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
+      cleanups.push(() => server.close())
+    }
+    expect(await Launcher.node(file).exit()).toEqual({
+      code: 1,
+      out: `mesh-chat: port ${port} is already in use by another program; stop it, or change the port of server-1 in ${file}\n`,
+    })
+  },
+)

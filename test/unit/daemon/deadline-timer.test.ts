@@ -1,0 +1,60 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { DeadlineTimer } from '../../../daemon/deadline-timer.ts'
+
+let calls: number[] = []
+let timer: DeadlineTimer
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  calls = []
+  timer = new DeadlineTimer(() => calls.push(performance.now()))
+})
+afterEach(() => {
+  timer.stop()
+  vi.useRealTimers()
+})
+
+test('it calls once at the deadline', () => {
+  const start = performance.now()
+  timer.set(start + 100)
+  vi.advanceTimersByTime(99)
+  expect(calls).toEqual([])
+  vi.advanceTimersByTime(1_000)
+  expect(calls).toEqual([start + 100])
+})
+
+test('an earlier deadline replaces a later one', () => {
+  const start = performance.now()
+  timer.set(start + 100)
+  timer.set(start + 10)
+  vi.advanceTimersByTime(1_000)
+  expect(calls).toEqual([start + 10])
+})
+
+test('a deadline that moves later arms no further timer, and is kept', () => {
+  const start = performance.now()
+  for (let n = 1; n <= 1_000; n++) timer.set(start + 100 + n)
+  expect(vi.getTimerCount()).toBe(1)
+  vi.advanceTimersByTime(1_099)
+  expect(calls).toEqual([])
+  vi.advanceTimersByTime(1)
+  expect(calls).toEqual([start + 1_100])
+})
+
+test('a past deadline calls in the next millisecond, not at once', () => {
+  timer.set(performance.now() - 5)
+  expect(calls).toEqual([])
+  vi.advanceTimersByTime(1)
+  expect(calls).toHaveLength(1)
+})
+
+test('stop and an infinite deadline leave no timer behind', () => {
+  timer.set(performance.now() + 100)
+  timer.stop()
+  expect(vi.getTimerCount()).toBe(0)
+  timer.set(performance.now() + 100)
+  timer.set(Number.POSITIVE_INFINITY)
+  vi.advanceTimersByTime(1_000)
+  expect(vi.getTimerCount()).toBe(0)
+  expect(calls).toEqual([])
+})

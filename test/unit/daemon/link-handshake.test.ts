@@ -1,0 +1,90 @@
+/** The proofs of a link's handshake. */
+import { describe, expect, test } from 'vitest'
+import {
+  createProof,
+  createWelcome,
+  isExpectedId,
+  isSameProof,
+  newParty,
+  partySchema,
+  readWelcome,
+} from '../../../daemon/links/handshake.ts'
+
+const [dialler, acceptor] = ['server-1', 'server-2'].map(id =>
+  newParty({ id, incarnation: `${id}#1`, protocol: 2 }),
+) as [ReturnType<typeof newParty>, ReturnType<typeof newParty>]
+
+describe('createProof', () => {
+  const proof = createProof('secret', 'dialler', dialler, acceptor)
+
+  test('depends on the secret, the role and each field of both sides', () => {
+    const others = [
+      createProof('other', 'dialler', dialler, acceptor),
+      createProof('secret', 'acceptor', dialler, acceptor),
+      createProof('secret', 'dialler', acceptor, dialler),
+      ...(['id', 'incarnation', 'nonce', 'url', 'clients', 'auth'] as const).flatMap(field => [
+        createProof('secret', 'dialler', { ...dialler, [field]: 'key' }, acceptor),
+        createProof('secret', 'dialler', dialler, { ...acceptor, [field]: 'key' }),
+      ]),
+      createProof('secret', 'dialler', { ...dialler, protocol: 3 }, acceptor),
+      createProof('secret', 'dialler', { ...dialler, probe: true }, acceptor),
+    ]
+    expect(new Set([proof, ...others]).size).toBe(others.length + 1)
+  })
+
+  test('a missing auth means open', () => {
+    expect(createProof('secret', 'dialler', { ...dialler, auth: 'open' }, acceptor)).toBe(proof)
+  })
+})
+
+describe('the welcome', () => {
+  const holds = { incarnation: 'server-1#1', seq: 7 }
+  const accepted = createWelcome({ type: 'accept', link: 1, holds }, 'secret', dialler, acceptor)
+  const refused = createWelcome(
+    { type: 'refuse', link: 1, code: 'id-in-use', message: 'in use' },
+    'secret',
+    dialler,
+    acceptor,
+  )
+  const read = (welcome: unknown) => readWelcome('secret', dialler, acceptor, welcome)
+
+  test('an acceptance with a valid proof gives the stream position', () => {
+    expect(read(accepted)).toEqual({ ok: true, holds })
+  })
+
+  test('an acceptance with an invalid proof is a wrong secret', () => {
+    expect(read({ ...accepted, proof: 'x' })).toMatchObject({ ok: false, code: 'wrong-secret' })
+    const other = createWelcome({ type: 'accept', link: 1, holds }, 'other', dialler, acceptor)
+    expect(read(other)).toMatchObject({ ok: false, code: 'wrong-secret' })
+  })
+
+  test('a refusal has a code only with a valid proof for that code', () => {
+    expect(read(refused)).toEqual({ ok: false, reason: 'in use', code: 'id-in-use' })
+    const reason = 'the refusal is not signed with the secret of this mesh'
+    expect(read({ ...refused, code: 'draining' })).toEqual({ ok: false, reason })
+    expect(read({ ...refused, proof: undefined })).toEqual({ ok: false, reason })
+    expect(read({ ok: false, code: 'wrong-secret', message: 'no' })).toMatchObject({ code: 'wrong-secret' })
+  })
+
+  test.each([null, 5, {}, { ok: true }, { ok: false, code: 'unknown', message: '' }])('%o is invalid', payload => {
+    expect(read(payload)).toEqual({ ok: false, reason: 'invalid handshake response' })
+  })
+})
+
+test('each party has a new valid nonce', () => {
+  expect(partySchema.safeParse(dialler).success).toBe(true)
+  expect(dialler.nonce).not.toBe(acceptor.nonce)
+  for (const nonce of ['', 'short', 'x'.repeat(65), 'not a nonce at all'])
+    expect(partySchema.safeParse({ ...dialler, nonce }).success).toBe(false)
+})
+
+test('proofs are compared as a whole, whatever their type', () => {
+  expect(isSameProof('abc', 'abc')).toBe(true)
+  for (const given of ['abd', 'ab', 'abcd', '', undefined, null, 5, ['abc'], { length: 3 }])
+    expect(isSameProof('abc', given)).toBe(false)
+})
+
+test('a worker may answer for its server', () => {
+  expect([isExpectedId('a', 'a'), isExpectedId('a', 'a/2'), isExpectedId(undefined, 'x')]).toEqual([true, true, true])
+  expect([isExpectedId('a', 'b'), isExpectedId('a', 'ab'), isExpectedId('a/1', 'a/2')]).toEqual([false, false, false])
+})

@@ -1,0 +1,91 @@
+/** What is published on the backbone for a frame, within the maximum payload of NATS. */
+import { expect, test } from 'vitest'
+import { EnvelopeMac } from '../../../../daemon/links/nats/envelope-mac.ts'
+import { SUBJECTS } from '../../../../daemon/links/nats/envelopes.ts'
+import { NatsLink } from '../../../../daemon/links/nats/nats-link.ts'
+import { Publisher } from '../../../../daemon/links/nats/publisher.ts'
+import type { ForwardedMessage } from '../../../../src/protocol/frames.ts'
+
+const MAX_PAYLOAD = 16 * 1024
+const mac = new EnvelopeMac('a secret')
+const message = (text: string): ForwardedMessage => [1, 'm1', 1, 'Anna', 'Billy', text]
+
+/** A publisher that collects what it publishes, verified. */
+function collect(users: Record<string, string[]> = {}) {
+  const published: { subject: string; bytes: number; payload: Record<string, unknown> }[] = []
+  const nats = {
+    maxPayload: MAX_PAYLOAD,
+    publish: (subject: string, data: Uint8Array) =>
+      void published.push({ subject, bytes: data.length, payload: JSON.parse(mac.verify(subject, data) ?? '') }),
+  }
+  const publisher = new Publisher(nats, mac, 'i', (peer, user) => users[peer]?.includes(user) === true)
+  return { publisher, published }
+}
+
+const links = (count: number) =>
+  Array.from({ length: count }, (_, n) => new NatsLink(n, `link-${n}`, { id: `p${n}`, incarnation: 'i' }, 'acceptor'))
+
+test('a frame for one link is one numbered envelope on the subject of the peer', () => {
+  const { publisher, published } = collect()
+  const [link] = links(1)
+  if (link === undefined) throw new Error('a link')
+  for (const name of ['Anna', 'Billy'])
+    publisher.publish({ to: 'link', link, frame: { event: 'missed', payload: [name] } })
+  expect(published.map(({ subject, payload }) => [subject, payload])).toEqual([
+    [SUBJECTS.link('p0'), { link: 'link-0', n: 1, event: 'missed', payload: ['Anna'] }],
+    [SUBJECTS.link('p0'), { link: 'link-0', n: 2, event: 'missed', payload: ['Billy'] }],
+  ])
+})
+
+test('a frame for all links is one broadcast, and for a single link an envelope', () => {
+  const { publisher, published } = collect()
+  const frame = { event: 'missed' as const, payload: ['Anna'] }
+  publisher.publish({ to: 'all', links: links(3), frame })
+  publisher.publish({ to: 'all', links: links(1), frame })
+  expect(published.map(({ subject }) => subject)).toEqual([SUBJECTS.broadcast, SUBJECTS.link('p0')])
+  expect(published[0]?.payload).toMatchObject({ incarnation: 'i', n: 1, event: 'missed' })
+  expect(publisher.broadcastCount).toBe(1)
+})
+
+test('a frame that is too long for a broadcast goes to each link in parts that fit', () => {
+  const { publisher, published } = collect()
+  const payload = ['✓'.repeat(20_000)]
+  publisher.publish({ to: 'all', links: links(2), frame: { event: 'missed', payload } })
+  expect(publisher.broadcastCount).toBe(0)
+  expect(Math.max(...published.map(({ bytes }) => bytes))).toBeLessThanOrEqual(MAX_PAYLOAD)
+  for (const id of ['p0', 'p1']) {
+    const parts = published.filter(({ subject }) => subject === SUBJECTS.link(id)).map(({ payload }) => payload)
+    expect(parts.map(({ n }) => n)).toEqual(parts.map((_, at) => at + 1))
+    const texts = parts.map(part => part.payload as { text: string; more: boolean })
+    expect(texts.map(({ more }) => more)).toEqual(texts.map((_, at) => at < texts.length - 1))
+    expect(JSON.parse(texts.map(({ text }) => text).join(''))).toEqual({ event: 'missed', payload })
+  }
+})
+
+test('a message goes once to the subject of the recipient, of the sender, and to other links directly', () => {
+  const { publisher, published } = collect({ p0: ['Billy'], p1: ['Anna', 'Billy'], p2: ['Anna'] })
+  publisher.publish({ to: 'users', message: message('hi'), links: links(4) })
+  expect(published.map(({ subject, payload }) => [subject, payload.links ?? payload.link])).toEqual([
+    [
+      SUBJECTS.user(mac.alias('Billy')),
+      [
+        ['link-0', 1],
+        ['link-1', 1],
+      ],
+    ],
+    [SUBJECTS.user(mac.alias('Anna')), [['link-2', 1]]],
+    [SUBJECTS.link('p3'), 'link-3'],
+  ])
+})
+
+test('a message for many links is split into publications that fit', () => {
+  const count = 500
+  const users = Object.fromEntries(Array.from({ length: count }, (_, n) => [`p${n}`, ['Billy']]))
+  const { publisher, published } = collect(users)
+  publisher.publish({ to: 'users', message: message('✓'.repeat(4_000)), links: links(count) })
+  expect(published.length).toBeGreaterThan(1)
+  expect(Math.max(...published.map(({ bytes }) => bytes))).toBeLessThanOrEqual(MAX_PAYLOAD)
+  const names = published.flatMap(({ payload }) => (payload.links as [string, number][]).map(([name]) => name))
+  expect(new Set(names).size).toBe(count)
+  expect(names).toHaveLength(count)
+})
