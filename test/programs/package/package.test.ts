@@ -84,7 +84,7 @@ test('holds every file that the README links to', () => {
   for (const path of targets) expect(files).toContain(path)
 })
 
-describe('imported by name', () => 
+describe('imported by name', () => {
   const imported = async (): Promise<Package> => {
     const file = createRequire(join(folder, 'here.js')).resolve('mesh-chat')
     expect(file).toBe(join(modules, 'mesh-chat/dist/.config/index.js'))
