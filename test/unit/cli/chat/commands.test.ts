@@ -76,7 +76,7 @@ describe('/msg', () => {
 
   test('rejects an invalid name', () => {
     run(`msg ${'x'.repeat(65)} hello`)
-    expect(chat.model.notice).toEqual({ text: 'a user name has at most 64 characters', tone: 'error' })
+    expect(chat.model.notice).toEqual({ text: 'a user name can have at most 64 characters', tone: 'error' })
     expect(chat.thread).toBeUndefined()
   })
 })
