@@ -22,7 +22,7 @@ function startMesh() {
   const [one, two, other] = mesh.servers
   if (one === undefined || two === undefined || other === undefined) throw new Error('expected three servers')
   const anna = mesh.join('anna', 'Anna', one)
-  mesh.join('anna again', 'Anna', one)
+  mesh.join('anna-2', 'Anna', one)
   const billy = mesh.join('billy', 'Billy', two)
   mesh.advance(10_000)
   return { mesh, one, two, three: other, anna, billy }

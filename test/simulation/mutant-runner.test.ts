@@ -1,4 +1,4 @@
-/** The search for failing schedules in a child process: how it reports an end that is not the end of all schedules. */
+/** The search for failing schedules in a child process: its outcomes. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -50,7 +50,12 @@ test('progress restarts the stall timeout', async () => {
   expect(result).toEqual({ outcome: 'passed', played: 40 })
 })
 
-test('a search that crashes is not a caught mutant: its last output tells why', async () => {
+test('a search that ends before its last schedule does not pass', async () => {
+  const result = await search('process.send({ played: 9 }, () => process.disconnect())')
+  expect(result).toMatchObject({ outcome: 'crashed', played: 9 })
+})
+
+test('a search that throws counts as crashed, with its last output as the problem', async () => {
   const result = await search('throw new Error("out of luck")')
   expect(result).toMatchObject({ outcome: 'crashed', played: 0, problem: expect.stringContaining('out of luck') })
 })

@@ -8,6 +8,8 @@ const { SEED, SCHEDULES, FIRST = '1' } = process.env
 const total = Number(SCHEDULES ?? 10_000)
 const SEARCH_PROCESSES = 2
 const REPORT_INTERVAL_MS = 10_000
+/** A search without progress for this long hangs, ms. One schedule takes milliseconds. */
+const STALL_TIMEOUT_MS = 120_000
 
 test.runIf(SEED !== undefined)(`schedule ${SEED}`, { timeout: 0 }, () => {
   const result = runSchedule(Number(SEED), true)
@@ -34,6 +36,7 @@ test.runIf(SEED === undefined)(`the invariants hold after ${total} random schedu
         first: Number(FIRST) + index,
         step: SEARCH_PROCESSES,
         count: Math.ceil(total / SEARCH_PROCESSES),
+        stallTimeoutMs: STALL_TIMEOUT_MS,
         onProgress: count => {
           played[index] = count
         },

@@ -64,7 +64,9 @@ test('messages reach all clients of both users, and no server log contains a tex
   expect(readFileSync(join(folder, 'Anna/mesh-chat/Anna.known-keys'), 'utf8')).toContain('"user":"Billy"')
 })
 
-test('another key cannot use a name that is online, and an import does not replace a key without --replace', async () => {
+test('another key cannot use a name that is online, and an import does not replace a key without --replace', {
+  timeout: 60_000,
+}, async () => {
   const { client, identity, folder } = await startMesh()
   const anna = client('Anna', 0)
   await until('Anna is online', () => anna.out.includes('online at'))
@@ -81,7 +83,7 @@ test('another key cannot use a name that is online, and an import does not repla
   expect(imported.out).toContain('--replace')
 })
 
-test('a proof is valid once, for its key, its name, its server and its connection', async () => {
+test('a proof is valid once, for its key, its name, its server and its connection', { timeout: 60_000 }, async () => {
   const { ports } = await startMesh()
   const pair = generateKeyPairSync('ed25519')
   const me = new Sealer(pair.privateKey)

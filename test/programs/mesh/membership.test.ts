@@ -10,7 +10,7 @@ afterAll(stopAll)
 const waitUntilListening = (program: Program) =>
   until('the server listens', () => program.out.includes('Listening for connections'))
 
-test('two servers join a third by its address, without a config', async () => {
+test('two servers join a third by its address, without a config', { timeout: 60_000 }, async () => {
   const ports = await freePorts(3)
   const url = `http://127.0.0.1:${ports[0]}`
   const start = (n: number, ...more: string[]) =>
@@ -31,7 +31,7 @@ test('two servers join a third by its address, without a config', async () => {
   for (const client of clients) client.close()
 })
 
-test('SIGHUP reloads the config; an invalid one changes nothing', async () => {
+test('SIGHUP reloads the config; an invalid one changes nothing', { timeout: 60_000 }, async () => {
   const folder = temporaryFolder()
   const ports = await freePorts(3)
   const file = join(folder, 'config.json')
@@ -64,7 +64,9 @@ test('SIGHUP reloads the config; an invalid one changes nothing', async () => {
   other.close()
 })
 
-test('invalid --join, --port and --id end the server with code 2 and a message that names the option', async () => {
+test('invalid --join, --port and --id end the server with code 2 and a message that names the option', {
+  timeout: 60_000,
+}, async () => {
   const run = async (...args: string[]) => {
     const program = new Program('daemon', args)
     await program.waitForExit()

@@ -23,7 +23,7 @@ export interface VariantBuild {
 
 /**
  * How a search ended. `passed`: no schedule failed. `violated`: a schedule violates an invariant. `hung`: no progress for
- * the stall timeout. `crashed`: the process ended by itself.
+ * the stall timeout. `crashed`: the process ended before it had played all schedules.
  */
 export type SearchResult =
   | { outcome: 'passed'; played: number }
@@ -112,7 +112,7 @@ export function searchSchedules(options: SearchOptions): Promise<SearchResult> {
       clearTimeout(stallTimer)
       const { played } = last
       if ('seed' in last) return resolve({ outcome: 'violated', ...last })
-      if (exitCode === 0) return resolve({ outcome: 'passed', played })
+      if (exitCode === 0 && played >= count) return resolve({ outcome: 'passed', played })
       const seed = first + step * played
       const where = `at schedule ${seed} or one of the next`
       if (stalled)

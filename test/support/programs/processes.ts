@@ -90,7 +90,7 @@ export class Program {
     return this.out.split(text).length - 1
   }
 
-  async waitForExit(within = 15_000): Promise<number> {
+  async waitForExit(within = 30_000): Promise<number> {
     return until('the process ends', () => this.exitStatus !== undefined, within)
   }
 }

@@ -1,3 +1,4 @@
+/** The invariants of a mesh after all faults. Those that hold at any time are in recorder.ts and sim-client.ts. */
 import type { Message } from '../../../src/protocol/messages.ts'
 import { describeMessage } from './recorder.ts'
 import type { SimClient, SimMesh } from './sim-mesh.ts'

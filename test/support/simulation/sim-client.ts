@@ -252,7 +252,7 @@ export class SimClient extends SimProcess {
       recorder.checkDelivered(this.name, event.id)
     } else if (event.type === 'roster') {
       if (recorder.expectsNoDisruption && event.left.length > 0)
-        recorder.addProblem(`${this.name} sees ${event.left.join(', ')} flicker`)
+        recorder.addProblem(`${this.name} sees ${event.left.join(', ')} leave during a short fault`)
       for (const user of event.left) this.#roster.delete(user)
       for (const user of event.joined) this.#roster.add(user)
       if (this.#roster.size !== event.users.size || [...event.users].some(user => !this.#roster.has(user))) {
