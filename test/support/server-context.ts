@@ -10,7 +10,7 @@ import type { Context } from '../../src/server/context.ts'
 import type { Effect, ServerOptions } from '../../src/server/types.ts'
 
 /** Wall clock minus monotonic clock, ms. */
-export const WALL_OFFSET_MS = 1_700_000_000_000
+const WALL_OFFSET_MS = 1_700_000_000_000
 
 export function createContext(limits: Partial<Limits> = {}, options: Partial<ServerOptions> = {}): Context {
   const incarnation = 'server-1#1'

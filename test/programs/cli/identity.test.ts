@@ -16,7 +16,9 @@ test.concurrent('a second server with the id of another is refused, says why in 
   const took = await newcomer.waitForExit(25_000)
   expect(newcomer.exitStatus).toEqual({ code: 1, signal: null })
   const lines = newcomer.out.split('\n').filter(line => line.startsWith('mesh-chatd:'))
-  expect(lines).toEqual([expect.stringMatching(/another server with the id server-1 .*give this server a different id/)])
+  expect(lines).toEqual([
+    expect.stringMatching(/another server with the id server-1 .*give this server a different id/),
+  ])
   expect(took).toBeLessThan(20_000)
   expect(anna.departures).toEqual([])
   for (const server of mesh.servers) expect(mesh.outboundLinkCount(server)).toBe(2)
