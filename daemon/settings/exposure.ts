@@ -1,4 +1,4 @@
-import { isLoopbackHost, isLoopbackUrl } from '../../src/common/loopback.ts'
+import { isLoopbackHost } from '../../src/common/loopback.ts'
 import { ConfigError } from '../../src/programs/config.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { isWildcard } from './secret.ts'
@@ -38,10 +38,10 @@ export function checkExposure(exposure: Exposure, hints: FixHints): AuthMode {
   if (secret === '' && !isLoopbackHost(host) && !insecure) {
     throw new ConfigError(`${host} can be reached from elsewhere, and the mesh has no secret: ${hints.secret}`)
   }
-  const remoteBackbone = backbone.find(url => !isLoopbackUrl(url))
+  const remoteBackbone = backbone.map(url => new URL(url)).find(({ hostname }) => !isLoopbackHost(hostname))
   if (secret === '' && remoteBackbone !== undefined && !insecure) {
     throw new ConfigError(
-      `others can be at the backbone ${new URL(remoteBackbone).host}, and the mesh has no secret: ${hints.secret}`,
+      `others can be at the backbone ${remoteBackbone.host}, and the mesh has no secret: ${hints.secret}`,
     )
   }
   if (auth === 'token' && !hasTokenKey) {
