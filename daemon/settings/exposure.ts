@@ -1,4 +1,4 @@
-import { isLoopbackHost, isLoopbackUrl } from '../../src/common/loopback.ts'
+import { isLoopbackHost } from '../../src/common/loopback.ts'
 import { ConfigError } from '../../src/programs/config.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { isWildcard } from './secret.ts'
@@ -40,10 +40,10 @@ export function checkExposure(exposure: Exposure, hints: FixHints): AuthMode {
   if (secret === '' && !isLoopbackHost(host) && !insecure) {
     throw new ConfigError(`${host} is reachable from other machines, but the mesh has no secret; ${hints.secret}`)
   }
-  const remoteBackbone = backbone.find(url => !isLoopbackUrl(url))
+  const remoteBackbone = backbone.map(url => new URL(url)).find(({ hostname }) => !isLoopbackHost(hostname))
   if (secret === '' && remoteBackbone !== undefined && !insecure) {
     throw new ConfigError(
-      `the backbone ${new URL(remoteBackbone).host} is reachable from other machines, but the mesh has no secret; ${hints.secret}`,
+      `the backbone ${remoteBackbone.host} is reachable from other machines, but the mesh has no secret; ${hints.secret}`,
     )
   }
   if (auth === 'token' && !hasTokenKey) {

@@ -1,4 +1,4 @@
-/** Names that are easily taken for each other: refused where users have keys, marked where names are taken on trust. */
+/** Confusable names: refused where users have keys, marked where names are not proven. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -14,7 +14,7 @@ import { keyNamed } from '../../support/simulation/plain-identity.ts'
 
 afterAll(stopAll)
 
-/** Cyrillic А, and other letters that pass for Latin ones. */
+/** Pairs of confusable names: Cyrillic А, and other letters that look like Latin ones. */
 const ALIKE = [
   ['Anna', 'Аnna'],
   ['Anna', 'Αnna'],
@@ -26,7 +26,7 @@ const ALIKE = [
   ['ä', 'ӓ'],
 ] as const
 
-test('look-alikes are found, and nobody else', () => {
+test('confusable names are found, and no others', () => {
   const all = new ConfusableNames()
   for (const [name, alike] of ALIKE) {
     const names = new ConfusableNames()
@@ -43,30 +43,30 @@ test('look-alikes are found, and nobody else', () => {
     expect(all.find(name)).toBeUndefined()
 })
 
-test('comings and goings in any order leave what comparing all names would find', () => {
+test('joins and leaves in any order give the same result as comparing all names', () => {
   const random = seeded(5)
   const names = [...new Set(ALIKE.flat()), 'Carla']
   const online = new Set<string>()
-  const lookAlikes = new ConfusableNames()
+  const confusables = new ConfusableNames()
   for (let step = 0; step < 5_000; step++) {
     const name = names[Math.floor(random() * names.length)] ?? ''
     if (random() < 0.5) {
       online.add(name)
-      lookAlikes.update([name], [])
+      confusables.update([name], [])
     } else {
       online.delete(name)
-      lookAlikes.update([], [name])
+      confusables.update([], [name])
     }
     for (const one of names) {
       const alone = new ConfusableNames()
       alone.update(online, [])
       const others = [...online].filter(other => other !== one && alone.find(one) !== undefined)
-      expect(lookAlikes.find(one) === undefined).toBe(others.length === 0 || alone.find(one) === undefined)
+      expect(confusables.find(one) === undefined).toBe(others.length === 0 || alone.find(one) === undefined)
     }
   }
 })
 
-test('where users have keys, a name that looks like one that is online is refused, here and elsewhere', () => {
+test('with auth: key, a name that is confusable with one that is online is refused, on any server', () => {
   const harness = new ServerHarness({}, { auth: 'key' })
   const join = (user: string) => {
     const connection = harness.connect()
@@ -90,7 +90,7 @@ test('where users have keys, a name that looks like one that is online is refuse
   expect(join('Anna').answer).toMatchObject({ ok: false, code: 'look-alike' })
 })
 
-test('the screen marks both, and says so in the thread', () => {
+test('the screen marks both names, and warns in the thread', () => {
   const model = new Model('Billy')
   model.columns = 100
   model.rows = 16
@@ -110,7 +110,7 @@ test('the screen marks both, and says so in the thread', () => {
   expect(shown).toContain('Аnna looks like Anna, who is online, but is a different user.')
 })
 
-test('line mode, JSON and `who` say so', { timeout: 30_000 }, async () => {
+test('line mode, JSON mode and `who` mark confusable names', { timeout: 30_000 }, async () => {
   const folder = temporaryFolder()
   const [port = 0] = await freePorts(1)
   const config = join(folder, 'config.json')

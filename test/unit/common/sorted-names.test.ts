@@ -54,6 +54,16 @@ test('random changes leave what a sorted array would hold', () => {
   }
 })
 
+test('names after a block that became empty are still found', () => {
+  const names = new SortedNames()
+  const sorted = Array.from({ length: 2_000 }, (_, n) => String(n).padStart(4, '0'))
+  names.reset(sorted)
+  for (const name of sorted.slice(200, 1_500)) names.delete(name)
+  expect(sorted.slice(1_500).every(name => names.has(name))).toBe(true)
+  expect(names.add('0700')).toBe(true)
+  expect(names.toArray()).toEqual([...sorted.slice(0, 200), '0700', ...sorted.slice(1_500)])
+})
+
 test('slice returns the names from start up to end, across blocks', () => {
   const names = filled(2_000)
   const all = names.toArray()

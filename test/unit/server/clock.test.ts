@@ -1,4 +1,4 @@
-/** The wall clock may jump: order, patience and what clients compose do not follow it. */
+/** Jumps of the wall clock do not change the order of messages, timeouts, or the times of composed messages. */
 import { expect, test } from 'vitest'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect } from '../../../src/client/types.ts'
@@ -7,7 +7,7 @@ import { storedState } from '../../support/stored-state.ts'
 
 const HOUR = 3_600_000
 
-test("the server's wall clock jumps back: original clients' messages keep their order", () => {
+test('messages of original clients keep their order when the wall clock of the server jumps back', () => {
   const harness = new ServerHarness({})
   const billy = harness.join('Billy', 1)
   harness.join('Anna')
@@ -21,20 +21,23 @@ test("the server's wall clock jumps back: original clients' messages keep their 
   expect(new Set(told.map(({ at }) => at)).size).toBe(4)
 })
 
-test.each([-365 * 24 * HOUR, 365 * 24 * HOUR])("a server's patience does not follow its wall clock: %d ms", jump => {
-  const harness = new ServerHarness({})
-  const link = harness.acceptLink('server-2')
-  const users: [string, number][] = [['Faye', 1]]
-  const payload = { type: 'snapshot', incarnation: 'server-2#1', seq: 1, users, more: false } as const
-  harness.step({ type: 'frame', link, frame: { event: 'presence', payload } })
-  harness.advance(1_000)
-  harness.step({ type: 'link-closed', link, reason: 'cut' })
-  harness.wallOffset += jump
-  harness.advance(4_900)
-  expect(harness.server.roster).toEqual(['Faye'])
-  harness.advance(1_000)
-  expect(harness.server.roster).toEqual([])
-})
+test.each([-365 * 24 * HOUR, 365 * 24 * HOUR])(
+  'the grace period does not follow a jump of the wall clock by %d ms',
+  jump => {
+    const harness = new ServerHarness({})
+    const link = harness.acceptLink('server-2')
+    const users: [string, number][] = [['Faye', 1]]
+    const payload = { type: 'snapshot', incarnation: 'server-2#1', seq: 1, users, more: false } as const
+    harness.step({ type: 'frame', link, frame: { event: 'presence', payload } })
+    harness.advance(1_000)
+    harness.step({ type: 'link-closed', link, reason: 'cut' })
+    harness.wallOffset += jump
+    harness.advance(4_900)
+    expect(harness.server.roster).toEqual(['Faye'])
+    harness.advance(1_000)
+    expect(harness.server.roster).toEqual([])
+  },
+)
 
 test.each([-24 * HOUR, 24 * HOUR])(
   "a client's wall clock jumps by %d ms: what it composes is dated by its server",

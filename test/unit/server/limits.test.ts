@@ -1,4 +1,4 @@
-/** Every limit at its edge: what it allows goes through, one more does not, and 0 turns it off. */
+/** Each limit: the limit itself is allowed, one more is not, and 0 turns the limit off. */
 import { describe, expect, test } from 'vitest'
 import { Session } from '../../../src/client/session.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
@@ -9,7 +9,7 @@ interface Row {
   limit: keyof Limits
   value: number
   others?: Partial<Limits>
-  /** Brings it to `amount`; whether all of it was let through. */
+  /** Fills the limited resource up to `amount`. Returns whether all of it was allowed. */
   fillTo: (harness: ServerHarness, amount: number) => boolean
 }
 
@@ -29,7 +29,7 @@ const ROWS: Row[] = [
   {
     limit: 'textBytes',
     value: 9,
-    // Three bytes each, and one for the rest.
+    // Characters of three bytes, and of one byte for the rest.
     fillTo: (harness, amount) => {
       const text = '中'.repeat(Math.floor(amount / 3)) + 'x'.repeat(amount % 3)
       return harness.im(harness.join('Anna'), 'Billy', text)?.ok === true
@@ -49,7 +49,7 @@ const ROWS: Row[] = [
   {
     limit: 'connectionsPerAddress',
     value: 3,
-    // One that has left, those of other addresses and those of this machine do not count.
+    // Closed connections, and those from other addresses and from loopback, do not count.
     fillTo: (harness, amount) => {
       harness.step({ type: 'disconnected', connection: harness.connect('192.0.2.1') })
       for (const own of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) times(5, () => harness.connect(own))
@@ -74,7 +74,7 @@ const ROWS: Row[] = [
     limit: 'heldPerPeer',
     value: 4,
     others: { messagesPerSecond: 0 },
-    // Billy is on a peer whom this server does not reach: what is held has no fate yet.
+    // The peer of the recipient is unreachable: held messages have no delivery result yet.
     fillTo: (harness, amount) => {
       const link = harness.acceptLink('server-2')
       const payload = { type: 'snapshot', incarnation: 'server-2#1', seq: 1, users: users(1), more: false } as const
@@ -87,9 +87,9 @@ const ROWS: Row[] = [
     limit: 'identifyMs',
     value: 1_000,
     fillTo: (harness, amount) => {
-      const stranger = harness.connect()
+      const unidentified = harness.connect()
       harness.advance(amount - 1)
-      return !harness.closed.has(stranger)
+      return !harness.closed.has(unidentified)
     },
   },
   {
@@ -118,20 +118,20 @@ const ROWS: Row[] = [
   },
 ]
 
-describe('a limit at its edge', () => {
-  test.each(ROWS)('$limit: $value', ({ limit, value, others, fillTo: reach }) => {
-    const set = (bound: number) => new ServerHarness({ ...others, [limit]: bound })
-    expect(reach(set(value), value), 'as much as it allows').toBe(true)
-    expect(reach(set(value), value + 1), 'one more').toBe(false)
-    expect(reach(set(0), value * 100), 'off').toBe(true)
+describe('each limit', () => {
+  test.each(ROWS)('$limit: $value', ({ limit, value, others, fillTo }) => {
+    const harness = (bound: number) => new ServerHarness({ ...others, [limit]: bound })
+    expect(fillTo(harness(value), value), 'at the limit').toBe(true)
+    expect(fillTo(harness(value), value + 1), 'one more').toBe(false)
+    expect(fillTo(harness(0), value * 100), 'turned off').toBe(true)
   })
 
-  test('messagesPerSecond: refused with the time to wait, and let through when it has passed', () => {
+  test('messagesPerSecond: a message above it is refused with the time to retry, and accepted after that time', () => {
     const harness = new ServerHarness({ messagesPerSecond: 4, burst: 2 })
     const [anna, billy] = [harness.join('Anna'), harness.join('Billy')]
     for (let n = 0; n < 2; n++) expect(harness.im(anna, 'Carla')).toEqual({ ok: true, delivered: 0 })
     expect(harness.im(anna, 'Carla')).toMatchObject({ ok: false, code: 'rate-limited', retryAfter: 250 })
-    expect(harness.im(billy, 'Carla'), 'everyone else').toMatchObject({ ok: true })
+    expect(harness.im(billy, 'Carla'), 'another user').toMatchObject({ ok: true })
     harness.advance(125)
     expect(harness.im(anna, 'Carla')).toMatchObject({ ok: false, retryAfter: 125 })
     harness.advance(125)
@@ -141,7 +141,7 @@ describe('a limit at its edge', () => {
     expect(times(5_000, () => off.im(carla, 'Anna')).every(fate => fate?.ok === true)).toBe(true)
   })
 
-  test('the whole roster, and who one is, are asked for at the pace of messages too', () => {
+  test('requests for the roster and repeated identifications count as messages', () => {
     const harness = new ServerHarness({ messagesPerSecond: 4, burst: 2 })
     const anna = harness.join('Anna')
     expect(harness.identify(anna, 'Anna')).toMatchObject({ ok: true })
@@ -150,15 +150,15 @@ describe('a limit at its edge', () => {
     harness.step({ type: 'roster', connection: anna, call: 1_001 })
     expect(harness.answers.get(1_001)).toMatchObject({ code: 'rate-limited' })
     expect(harness.identify(anna, 'Anna')).toMatchObject({ code: 'rate-limited' })
-    // One who has not said who it is may look once.
-    const stranger = harness.connect()
-    harness.step({ type: 'roster', connection: stranger, call: 1_002 })
+    // An unidentified connection may ask once.
+    const unidentified = harness.connect()
+    harness.step({ type: 'roster', connection: unidentified, call: 1_002 })
     expect(harness.answers.get(1_002)).toMatchObject({ users: [] })
-    harness.step({ type: 'roster', connection: stranger, call: 1_003 })
+    harness.step({ type: 'roster', connection: unidentified, call: 1_003 })
     expect(harness.answers.get(1_003)).toMatchObject({ code: 'not-identified' })
   })
 
-  test('so are words to siblings, and whose a name is', () => {
+  test('relays and key requests count as messages', () => {
     const harness = new ServerHarness({ messagesPerSecond: 4, burst: 2 })
     const [anna] = [harness.join('Anna'), harness.join('Anna')]
     const relays = () =>
@@ -170,12 +170,12 @@ describe('a limit at its edge', () => {
     for (let n = 0; n < 3; n++) harness.step({ type: 'key', connection: billy, user: 'Anna', call: 2_000 + n })
     expect(harness.answers.get(2_001)).toEqual({ ok: true })
     expect(harness.answers.get(2_002)).toMatchObject({ ok: false, code: 'rate-limited', retryAfter: 250 })
-    const stranger = harness.connect()
-    harness.step({ type: 'key', connection: stranger, user: 'Anna', call: 2_010 })
+    const unidentified = harness.connect()
+    harness.step({ type: 'key', connection: unidentified, user: 'Anna', call: 2_010 })
     expect(harness.answers.get(2_010)).toMatchObject({ code: 'not-identified' })
   })
 
-  test('a live server takes the room of a learned one that is out of reach, and of no other', () => {
+  test('a server that dials in replaces an unreachable learned peer, and no other', () => {
     const harness = new ServerHarness({ peers: 2 })
     const refusals = () => harness.effects.flatMap(effect => (effect.type === 'refuse' ? [effect.code] : []))
     const link = harness.acceptLink('once-here')
@@ -197,28 +197,28 @@ describe('a limit at its edge', () => {
     expect(compose()).toMatchObject([{ type: 'event', event: refused }])
   })
 
-  test('a stranger may be refused ten times', () => {
+  test('the tenth refused identification closes the connection', () => {
     const harness = new ServerHarness({})
-    const stranger = harness.connect()
-    for (let n = 0; n < 9; n++) harness.identify(stranger, ' ')
-    expect(harness.closed.has(stranger)).toBe(false)
-    harness.identify(stranger, ' ')
-    expect(harness.closed.has(stranger)).toBe(true)
+    const unidentified = harness.connect()
+    for (let n = 0; n < 9; n++) harness.identify(unidentified, ' ')
+    expect(harness.closed.has(unidentified)).toBe(false)
+    harness.identify(unidentified, ' ')
+    expect(harness.closed.has(unidentified)).toBe(true)
   })
 })
 
-test('every limit has its test', () => {
-  // On real sockets: test/attacks/overload.test.ts and test/programs/daemon/security.test.ts.
+test('each limit has a test', () => {
+  // Tested on real sockets: test/attacks/overload.test.ts and test/programs/daemon/security.test.ts.
   const sockets = ['bufferedBytes', 'linkBufferedBytes', 'handshakes']
   const tested = [...ROWS.map(({ limit }) => limit), 'messagesPerSecond', ...sockets]
   expect(tested.sort()).toEqual(Object.keys(DEFAULT_LIMITS).sort())
 })
 
-describe('the roster under churn', () => {
-  /** Versions that a crowd of so many is told in a second, while someone comes or goes every 10 ms. */
-  const versions = (crowd: number, seconds: number): number[] => {
+describe('the roster under constant change', () => {
+  /** Versions per second that this number of clients gets, while a user joins and another leaves every 10 ms. */
+  const versions = (clients: number, seconds: number): number[] => {
     const harness = new ServerHarness({ connections: 0 })
-    for (let n = 0; n < crowd; n++) harness.join(`user ${n}`)
+    for (let n = 0; n < clients; n++) harness.join(`user ${n}`)
     harness.advance(10_000)
     let visitor = harness.join('visitor')
     return times(seconds, () => {
@@ -233,14 +233,14 @@ describe('the roster under churn', () => {
     })
   }
 
-  test('a few versions go out at once, then ever fewer the larger the crowd', () => {
+  test('many clients get the first versions soon, then one or two per second', () => {
     const [first = 0, , , last = 0] = versions(1_000, 4)
     expect(first).toBeGreaterThanOrEqual(8)
     expect(last).toBeLessThanOrEqual(2)
     expect(last).toBeGreaterThanOrEqual(1)
   })
 
-  test('a small crowd is told as it happens', () => {
+  test('few clients get ten or more versions per second', () => {
     const [, , , last = 0] = versions(20, 4)
     expect(last).toBeGreaterThanOrEqual(10)
   })

@@ -1,68 +1,14 @@
 /** Validation, local delivery, forwarding, and delivery results. */
 import { describe, expect, test } from 'vitest'
-import { Replica } from '../../../src/presence/replica.ts'
 import { formatSealedText } from '../../../src/protocol/credentials.ts'
-import type { Relay } from '../../../src/protocol/frames.ts'
-import type { Limits } from '../../../src/protocol/limits.ts'
-import type { Message } from '../../../src/protocol/messages.ts'
-import type { Connection } from '../../../src/server/clients/connection.ts'
-import type { PeerMessageSender } from '../../../src/server/context.ts'
-import type { Delivery } from '../../../src/server/delivery.ts'
-import { Router } from '../../../src/server/router.ts'
-import type { ServerOptions } from '../../../src/server/types.ts'
-import { addConnection, advance, createContext, takeEffects } from '../../support/server-context.ts'
-
-/** Records what the router sends to peers. */
-class RecordedPeers implements PeerMessageSender {
-  reachable = true
-  readonly forwards: { peers: readonly string[]; message: Message; delivery: Delivery }[] = []
-  readonly results: unknown[][] = []
-  readonly relays: { peer: string; relay: Relay }[] = []
-
-  forward(peers: readonly string[], message: Message, delivery: Delivery): boolean {
-    this.forwards.push({ peers, message, delivery })
-    if (this.reachable) for (const _ of peers) delivery.expectAnswer()
-    return this.reachable
-  }
-
-  sendFate(...result: unknown[]): void {
-    this.results.push(result)
-  }
-
-  relay(peer: string, relay: Relay): void {
-    this.relays.push({ peer, relay })
-  }
-}
-
-function setUp(limits: Partial<Limits> = {}, options: Partial<ServerOptions> = {}) {
-  const context = createContext(limits, options)
-  const connections = new Map<number, Connection>()
-  const peers = new RecordedPeers()
-  const router = new Router(context, connections, peers)
-  const join = (id: number, user: string, protocol: 1 | 2 = 2) =>
-    addConnection(context, connections, id, user, protocol)
-  const usersOnPeer = (peer: string, ...users: string[]) => {
-    const replica = new Replica()
-    const entries = users.map((user): [string, number] => [user, 1])
-    replica.apply({ type: 'snapshot', incarnation: 'x', seq: 1, users: entries, more: false })
-    context.directory.addReplica(peer, replica)
-  }
-  const im = (connection: number, to: string, more: Partial<Message> = {}) => {
-    const message = { id: 'm', at: context.wall, to, text: 'hi', ...more }
-    router.handleIm({ type: 'im', connection, message, call: 7 })
-  }
-  const forwarded = (number: number, from: string, to: string) => {
-    router.handleForwarded('server-2', 'server-2#1', [[number, `m${number}`, context.wall, from, to, 'hi']])
-  }
-  const confirm = (connection: Connection, count: number) => router.handleConfirmation(connection, count)
-  return { context, connections, peers, router, join, usersOnPeer, im, forwarded, confirm }
-}
+import { createRouter } from '../../support/router-harness.ts'
+import { advance, takeEffects } from '../../support/server-context.ts'
 
 const answer = (payload: unknown) => ({ type: 'answer', connection: 1, call: 7, payload })
 
 describe('a message of a client', () => {
   test('goes to all connections of recipient and sender, once to each', () => {
-    const { context, join, im } = setUp()
+    const { context, join, im } = createRouter()
     join(1, 'Anna')
     join(2, 'Anna')
     join(3, 'Billy')
@@ -74,7 +20,7 @@ describe('a message of a client', () => {
   })
 
   test('to oneself goes once to each connection', () => {
-    const { context, join, im } = setUp()
+    const { context, join, im } = createRouter()
     join(1, 'Anna')
     join(2, 'Anna')
     im(1, 'Anna')
@@ -82,7 +28,7 @@ describe('a message of a client', () => {
   })
 
   test('is answered when the last connection of the recipient has confirmed it', () => {
-    const { context, router, join, im, confirm } = setUp()
+    const { context, router, join, im, confirm } = createRouter()
     join(1, 'Anna')
     const [one, two] = [join(2, 'Billy'), join(3, 'Billy')]
     im(1, 'Billy')
@@ -95,14 +41,14 @@ describe('a message of a client', () => {
   })
 
   test('to a user who is offline is answered with 0 at once', () => {
-    const { context, join, im } = setUp()
+    const { context, join, im } = createRouter()
     join(1, 'Anna')
     im(1, 'Billy')
     expect(takeEffects(context)).toContainEqual(answer({ ok: true, delivered: 0 }))
   })
 
   test('counts as delivered when it is written to an original client', () => {
-    const { context, join, im } = setUp()
+    const { context, join, im } = createRouter()
     join(1, 'Anna')
     join(2, 'Billy', 1)
     im(1, 'Billy')
@@ -110,7 +56,7 @@ describe('a message of a client', () => {
   })
 
   test('that is sent again is not written again to an original client', () => {
-    const { context, join, im } = setUp()
+    const { context, join, im } = createRouter()
     join(1, 'Anna')
     join(2, 'Billy', 1)
     im(1, 'Billy')
@@ -120,7 +66,7 @@ describe('a message of a client', () => {
   })
 
   test('is unconfirmed if the connection closes before it confirms', () => {
-    const { context, router, join, im } = setUp()
+    const { context, router, join, im } = createRouter()
     join(1, 'Anna')
     const billy = join(2, 'Billy')
     im(1, 'Billy')
@@ -131,7 +77,7 @@ describe('a message of a client', () => {
   })
 
   test('is answered as unconfirmed after 5 s, and a later confirmation changes nothing', () => {
-    const { context, router, join, im, confirm } = setUp()
+    const { context, router, join, im, confirm } = createRouter()
     join(1, 'Anna')
     const billy = join(2, 'Billy')
     im(1, 'Billy')
@@ -149,7 +95,7 @@ describe('a message of a client', () => {
   })
 
   test('goes to the peers of recipient and sender, and is answered after them', () => {
-    const { context, peers, join, usersOnPeer, im } = setUp()
+    const { context, peers, join, usersOnPeer, im } = createRouter()
     join(1, 'Anna')
     usersOnPeer('server-2', 'Billy')
     usersOnPeer('server-3', 'Anna')
@@ -165,7 +111,7 @@ describe('a message of a client', () => {
   })
 
   test('is unconfirmed at once if a peer is unreachable', () => {
-    const { context, peers, join, usersOnPeer, im } = setUp()
+    const { context, peers, join, usersOnPeer, im } = createRouter()
     peers.reachable = false
     join(1, 'Anna')
     usersOnPeer('server-2', 'Billy')
@@ -174,7 +120,7 @@ describe('a message of a client', () => {
   })
 
   test('of an original client gets an id and a time', () => {
-    const { context, router, join } = setUp()
+    const { context, router, join } = createRouter()
     join(1, 'Anna', 1)
     join(2, 'Billy')
     for (const text of ['one', 'two']) router.handleIm({ type: 'im', connection: 1, message: { to: 'Billy', text } })
@@ -189,7 +135,7 @@ describe('a message of a client', () => {
 
 describe('a refused message', () => {
   test('from a connection that has not identified', () => {
-    const { context, im } = setUp()
+    const { context, im } = createRouter()
     im(1, 'Billy')
     expect(takeEffects(context)).toMatchObject([{ connection: 1, payload: { ok: false, code: 'not-identified' } }])
     expect(context.messageCounts).toMatchObject({ accepted: 0, refused: 1 })
@@ -199,7 +145,7 @@ describe('a refused message', () => {
     ['an invalid name', { to: ' ' }, 'bad-name'],
     ['a text that is too long', { text: '中中中中' }, 'text-too-long'],
   ])('because of %s is answered with the reason, and goes nowhere', (_, more, code) => {
-    const { context, peers, join, im } = setUp({ textBytes: 10 })
+    const { context, peers, join, im } = createRouter({ textBytes: 10 })
     join(1, 'Anna')
     im(1, 'Billy', more)
     expect(takeEffects(context)).toMatchObject([{ type: 'answer', payload: { ok: false, code } }])
@@ -207,7 +153,7 @@ describe('a refused message', () => {
   })
 
   test('because of the rate tells when to retry', () => {
-    const { context, join, im } = setUp({ messagesPerSecond: 4, burst: 1 })
+    const { context, join, im } = createRouter({ messagesPerSecond: 4, burst: 1 })
     join(1, 'Anna')
     im(1, 'Billy')
     takeEffects(context)
@@ -216,7 +162,7 @@ describe('a refused message', () => {
   })
 
   test('because its time is in the future tells by how much', () => {
-    const { context, join, im } = setUp()
+    const { context, join, im } = createRouter()
     join(1, 'Anna')
     im(1, 'Billy', { at: context.wall + 60_500 })
     expect(takeEffects(context)).toMatchObject([{ payload: { code: 'clock-ahead', retryAfter: 500 } }])
@@ -225,7 +171,7 @@ describe('a refused message', () => {
   })
 
   test('without a call is answered with an event', () => {
-    const { context, router } = setUp()
+    const { context, router } = createRouter()
     router.handleIm({ type: 'im', connection: 1, message: { to: 'Billy', text: 'hi' } })
     expect(takeEffects(context)).toMatchObject([
       { type: 'emit', to: [1], message: { event: 'refused', payload: { event: 'im', code: 'not-identified' } } },
@@ -235,7 +181,7 @@ describe('a refused message', () => {
 
 describe('a forwarded message', () => {
   test('goes to local connections, is never forwarded, and its result goes to the peer', () => {
-    const { context, peers, join, usersOnPeer, forwarded, confirm } = setUp()
+    const { context, peers, join, usersOnPeer, forwarded, confirm } = createRouter()
     const billy = join(1, 'Billy')
     usersOnPeer('server-3', 'Billy')
     forwarded(4, 'Anna', 'Billy')
@@ -247,7 +193,7 @@ describe('a forwarded message', () => {
   })
 
   test('is answered as unconfirmed after 3 s', () => {
-    const { context, peers, router, join, forwarded } = setUp()
+    const { context, peers, router, join, forwarded } = createRouter()
     join(1, 'Billy')
     forwarded(4, 'Anna', 'Billy')
     expect(router.deadline).toBe(context.now + 3_000)
@@ -258,14 +204,14 @@ describe('a forwarded message', () => {
   })
 
   test('advances the clock', () => {
-    const { context, router } = setUp()
+    const { context, router } = createRouter()
     router.handleForwarded('server-2', 'x', [[1, 'm', context.wall + 500, 'Anna', 'Billy', 'hi']])
     expect(context.clock.tick(context.wall)).toBeGreaterThan(context.wall + 500)
   })
 })
 
 test('a connection with too many unconfirmed messages is closed', () => {
-  const { context, join, im } = setUp({ unconfirmedMessages: 2 })
+  const { context, join, im } = createRouter({ unconfirmedMessages: 2 })
   join(1, 'Anna')
   const billy = join(2, 'Billy')
   const closed = () => takeEffects(context).flatMap(one => (one.type === 'close' ? [one.connection] : []))
@@ -279,7 +225,7 @@ describe('with auth: key', () => {
   const [ANNA, BILLY, OTHER] = ['a', 'b', 'o'].map(letter => letter.repeat(43)) as [string, string, string]
 
   function sealed(from: string, to: string) {
-    const all = setUp({}, { auth: 'key' })
+    const all = createRouter({}, { auth: 'key' })
     all.join(1, 'Anna')
     all.join(2, 'Billy')
     all.context.directory.setClaim('Anna', { key: ANNA, at: 1 })
@@ -308,7 +254,7 @@ describe('a relay', () => {
   const relay = (connection: number, to?: string) => ({ type: 'relay' as const, connection, to, body: 'x' })
 
   test('goes to all siblings, here and on peers', () => {
-    const { context, peers, router, join, usersOnPeer } = setUp()
+    const { context, peers, router, join, usersOnPeer } = createRouter()
     for (const id of [1, 2]) join(id, 'Anna')
     join(3, 'Anna', 1)
     join(4, 'Billy')
@@ -320,7 +266,7 @@ describe('a relay', () => {
   })
 
   test('with an address goes to that sibling only', () => {
-    const { context, peers, router, join, usersOnPeer } = setUp()
+    const { context, peers, router, join, usersOnPeer } = createRouter()
     for (const id of [1, 2, 3]) join(id, 'Anna')
     usersOnPeer('server-2', 'Anna')
     usersOnPeer('server-3', 'Anna')
@@ -333,7 +279,7 @@ describe('a relay', () => {
   })
 
   test('to an address of another user goes nowhere', () => {
-    const { context, router, join } = setUp()
+    const { context, router, join } = createRouter()
     join(1, 'Anna')
     join(2, 'Billy')
     router.handleRelay(relay(1, 'server-1:2'))
@@ -341,7 +287,7 @@ describe('a relay', () => {
   })
 
   test('is dropped above the rate, and from a connection that has not identified', () => {
-    const { context, router, join } = setUp({ messagesPerSecond: 1, burst: 1 })
+    const { context, router, join } = createRouter({ messagesPerSecond: 1, burst: 1 })
     for (const id of [1, 2]) join(id, 'Anna')
     router.handleRelay(relay(9))
     router.handleRelay(relay(1))
