@@ -172,7 +172,7 @@ describe('createServer and connect', () => {
     expect((await heard)[0]?.text).toBe('sealed')
     // A client with a key does not fall back to an open server.
     const open = await start({ id: 'three' })
-    await expect(connect({ user: 'Anna', servers: open.url, key: pem() })).rejects.toThrow(/does not know its users by/)
+    await expect(connect({ user: 'Anna', servers: open.url, key: pem() })).rejects.toThrow(/does not use keys but Anna has one/)
   })
 })
 
