@@ -144,7 +144,7 @@ export class Model implements ReadonlyModel {
     const similarName = this.confusables.find(thread.name)
     if (similarName === undefined || similarName === thread.confusableWith) return
     thread.confusableWith = similarName
-    thread.addWarning(`${thread.name} looks like ${similarName}, who is online, but is a different user.`, 0)
+    thread.addWarning(`${thread.name} looks like ${similarName}, another user who is online.`, 0)
   }
 
   get unreadCount(): number {
