@@ -137,6 +137,8 @@ describe('the screen', () => {
       › message to Billy
       "
     `)
+    chat.type('/query Carla\r/query Billy\r')
+    expect(chat.screen()).not.toContain('── new')
   })
 
   test('does not move while scrolled up, and counts the new messages below', () => {
