@@ -1,6 +1,6 @@
 /** The chat on a terminal, on the whole screen or inline: connects model, session, history and terminal. */
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
-import { loadPage, searchThread } from '../chat/history-pages.ts'
+import { addStoredThreads, loadPage, searchThread } from '../chat/history-pages.ts'
 import { handleKey } from '../chat/model/handle-key.ts'
 import { Model, type ScreenRequest } from '../chat/model/model.ts'
 import type { Preferences } from '../chat/model/preferences.ts'
@@ -38,8 +38,7 @@ export interface ScreenOptions {
 export function runScreen(options: ScreenOptions): (event: SessionEvent) => void {
   const { guard, history, send, quit } = options
   const { stdout } = process
-  const model = new Model(options.user, options.preferences)
-  model.isInline = options.inline
+  const model = new Model(options.user, options.preferences, options.inline)
   const save = () => options.save({ preferences: model.preferences, to: model.current?.name })
   if (options.to !== undefined) {
     model.openThread(options.to)
@@ -49,8 +48,7 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
   let activeSearch: Generator | undefined
 
   const repaint = () => {
-    model.columns = Math.max(1, stdout.columns || 80)
-    model.rows = Math.max(1, stdout.rows || 24)
+    model.resize(stdout.columns || 80, stdout.rows || 24)
     painter.repaint()
   }
   const ringBell = (thread: string) => {
@@ -106,8 +104,7 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
   }
 
   for (const event of options.events) applyEvent(event)
-  model.hasHistory = history !== undefined
-  for (const { name, lastAt } of history?.threads() ?? []) model.ensureThread(name).markStored(lastAt)
+  if (history !== undefined) addStoredThreads(model, history)
   loadOpenThread()
   guard.enter()
   repaint()

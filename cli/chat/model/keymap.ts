@@ -65,7 +65,7 @@ export const KEYMAP: readonly Binding[] = [
   { keys: ['C-u'], action: 'cut-line-left', help: 'cut to the start of the line' },
   { keys: ['C-k'], action: 'cut-line-right', help: 'cut to the end of the line' },
   { keys: ['C-y'], action: 'paste-cut', help: 'paste the last cut text' },
-  { keys: ['C-t'], action: 'transpose', help: 'swap the two characters before the cursor' },
+  { keys: ['C-t'], action: 'transpose', help: 'swap the characters around the cursor' },
   { keys: ['C-_'], action: 'undo', help: 'undo' },
   { keys: ['f7'], action: 'toggle-sidebar', help: 'show or hide the sidebar' },
   { keys: ['C-l'], action: 'redraw', help: 'redraw the screen' },

@@ -75,7 +75,7 @@ export class Model implements ReadonlyModel {
   columns = 80
   rows = 24
   /** Whether the program draws below the terminal's scrollback instead of on the whole screen. */
-  isInline = false
+  isInline: boolean
   /** Lines entered before, oldest first. */
   inputHistory: string[] = []
   /** Which of them the input line shows; undefined: none. */
@@ -84,8 +84,9 @@ export class Model implements ReadonlyModel {
   /** Set by Ctrl+C on an empty line: the next Ctrl+C quits. */
   quitArmed = false
 
-  constructor(user: string, preferences: Preferences = DEFAULT_PREFERENCES) {
+  constructor(user: string, preferences: Preferences = DEFAULT_PREFERENCES, isInline = false) {
     this.user = user
+    this.isInline = isInline
     this.preferences = preferences
     const { bindings, unknown } = resolveBindings(preferences.keys)
     this.bindings = bindings
@@ -97,6 +98,12 @@ export class Model implements ReadonlyModel {
   /** The editor that has the keyboard focus: of the search, the finder, the open thread, or the command line. */
   get focusedEditor(): Editor {
     return this.search?.editor ?? this.finder?.editor ?? this.current?.editor ?? this.commandEditor
+  }
+
+  /** The terminal has another size; at least one column and one row. */
+  resize(columns: number, rows: number): void {
+    this.columns = Math.max(1, columns)
+    this.rows = Math.max(1, rows)
   }
 
   isOnline(name: string): boolean {
@@ -144,7 +151,7 @@ export class Model implements ReadonlyModel {
     const similarName = this.confusables.find(thread.name)
     if (similarName === undefined || similarName === thread.confusableWith) return
     thread.confusableWith = similarName
-    thread.addWarning(`${thread.name} looks like ${similarName}, who is online, but is a different user.`, 0)
+    thread.addWarning(`${thread.name} looks like ${similarName}, another user who is online.`, 0)
   }
 
   get unreadCount(): number {

@@ -28,7 +28,7 @@ interface Setting {
 export const SETTINGS: readonly Setting[] = [
   { name: 'sidebar', values: ['on', 'off'], help: 'list threads and online users' },
   { name: 'bell', values: ['on', 'off'], help: 'ring the bell for unread messages' },
-  { name: 'notes', values: ['on', 'off'], help: 'note when the other user comes or goes' },
+  { name: 'notes', values: ['on', 'off'], help: 'show when a user goes online or offline' },
   { name: 'theme', values: Object.keys(THEMES), help: 'colors' },
 ]
 

@@ -3,7 +3,7 @@ import { memo } from 'react'
 import { type ThemeName, toneColor } from '../model/theme.ts'
 import { type Row, rowsEqual, type Segment } from './row.ts'
 
-/** Draws one `Text` per row. An undefined row has not changed and is drawn blank. Without a theme, there are no colors. */
+/** Draws one `Text` per row. An undefined row has not changed and is drawn blank. Without a theme, rows have no colors. */
 export function App({ rows, theme }: { rows: readonly (Row | undefined)[]; theme: ThemeName | undefined }) {
   return (
     <Box flexDirection="column">

@@ -55,7 +55,7 @@ function inlineEntryRows(model: ReadonlyModel, entry: ReadonlyEntry, to: string)
   )
 }
 
-/** A row as text with ANSI escape sequences. Without a theme, there are no colors. */
+/** A row as text with ANSI escape sequences. Without a theme, it has no colors. */
 export function rowToAnsi(row: Row, theme: ThemeName | undefined): string {
   return row.map(segment => segmentToAnsi(segment, theme)).join('')
 }

@@ -1,4 +1,4 @@
-/** The client in a real terminal: real servers, tmux, keys in and the screen read. */
+/** The client in a real terminal: real servers, keys typed into tmux, and the screen read back. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -10,7 +10,7 @@ const mesh = new TestMesh()
 const tmux = new Tmux()
 const script = (name: string) => `${process.execPath} ${join(process.cwd(), 'dist/cli', name)}`
 
-/** A shell's line that runs the program with folders of its own; what it leaves behind on the screen can be read. */
+/** A shell command that runs the program with its own state and config folders. */
 function line(command: string, folder: string, env = ''): string {
   const home = join(mesh.folder, folder)
   return `env -u CI -u NO_COLOR XDG_STATE_HOME=${home} XDG_CONFIG_HOME=${home} ${env} ${command}`
@@ -21,7 +21,7 @@ function open(name: string, args: string, { folder = name, env = '', columns = 1
   return tmux.open(name, `seq 1 60; ${command}; echo "exit code $?"; exec sleep 600`, columns, rows)
 }
 
-/** What the window's shell runs. */
+/** Process ids of the programs that the window's shell runs. */
 function childrenOf(window: Window): number[] {
   const pid = window.query('pane_pid')
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
@@ -41,7 +41,7 @@ afterAll(() => {
   mesh.stop()
 })
 
-test('what one client of Anna sends or receives, all show; text and Enter come in one chunk', async () => {
+test('all clients of a user show what one of them sends or receives', async () => {
   const [one, two, three] = mesh.ports
   const anna = open('anna', `--user Anna --port ${one} --to Billy`)
   const annaToo = open('anna-too', `--user Anna --port ${two} --to Billy`)
@@ -64,7 +64,7 @@ test('what one client of Anna sends or receives, all show; text and Enter come i
   anna.sendKeys('Enter')
   await annaToo.until(screen => expect(screen).toMatch(/Anna +three\n.* lines\n.* pasted/))
 
-  // Read on one of Anna's clients, it is unread on none.
+  // A message that is read on one of Anna's clients is read on all.
   anna.sendKeys('/query Carla', 'Enter')
   annaToo.sendKeys('/query Carla', 'Enter')
   await annaToo.until(screen => expect(screen).toContain('│ Carla'))
@@ -79,14 +79,14 @@ test('what one client of Anna sends or receives, all show; text and Enter come i
   await anna.until(screen => expect(screen).toContain('exit code 0'))
   expect(anna.query('alternate_on')).toBe('0')
   expect(anna.screen()).toContain('\n60\n')
-  // Opened anew it shows its history, in the thread that it had open.
+  // A new client shows the history of the thread that was open last.
   const again = open('anna-again', `--user Anna --port ${two}`, { folder: 'anna' })
   await again.until(screen => expect(screen).toMatch(/Billy +Hi Anna/))
   billy.close()
   await again.until(screen => expect(screen).toContain('Billy went offline'))
 }, 60_000)
 
-test('resizing redraws, and leaves the history of the terminal alone', async () => {
+test('resizing redraws the screen and keeps the scrollback of the terminal', async () => {
   const window = open('sizes', `--user Sizes --port ${mesh.ports[0]} --to Nobody`)
   await window.until(screen => expect(screen).toContain('Sizes (you)'))
   const history = Number(window.query('history_size'))
@@ -116,7 +116,7 @@ test('resizing redraws, and leaves the history of the terminal alone', async () 
   expect(Number(window.query('history_size'))).toBeGreaterThanOrEqual(history)
 }, 60_000)
 
-test('keys typed before the program is up are not lost, also under CI=true', async () => {
+test('keys typed before the program has started are not lost, also with CI=true', async () => {
   const command = line(`${script('main.js')} --user Early --port ${mesh.ports[0]} --to Early`, 'early', 'CI=true')
   const window = tmux.open('early', `sleep 1; ${command}`)
   window.sendKeys('typed early', 'Enter')
@@ -128,7 +128,7 @@ test.each([
   ['SIGHUP', 129],
   ['SIGINT', 130],
 ] as const)(
-  '%s restores the terminal',
+  '%s restores the terminal and sets the exit code',
   async (signal, code) => {
     const name = `ends-${signal}`
     const window = open(name, `--user ${signal} --port ${mesh.ports[1]} --to Nobody`)
@@ -140,7 +140,7 @@ test.each([
   60_000,
 )
 
-test('a crash restores the terminal, and says what happened', async () => {
+test('a crash restores the terminal and prints the error', async () => {
   const boom = join(mesh.folder, 'boom.mjs')
   writeFileSync(boom, 'process.on("SIGUSR2", () => { throw new Error("boom") })')
   const window = open('crash', `--user Crash --port ${mesh.ports[1]} --to Nobody`, {
@@ -153,7 +153,7 @@ test('a crash restores the terminal, and says what happened', async () => {
   expect([window.query('alternate_on'), window.query('cursor_flag')]).toEqual(['0', '1'])
 }, 60_000)
 
-test('^Z gives the terminal back to the shell, and fg brings the chat back', async () => {
+test('Ctrl+Z suspends to the shell, and fg resumes the chat', async () => {
   const window = tmux.open('suspend', 'env PS1="shell> " bash --norc --noprofile -i')
   await window.until(screen => expect(screen).toContain('shell>'))
   window.sendKeys(line(`${script('main.js')} --user Zoe --port ${mesh.ports[0]} --to Zoe`, 'zoe'), 'Enter')
@@ -167,7 +167,7 @@ test('^Z gives the terminal back to the shell, and fg brings the chat back', asy
   await window.until(screen => expect(screen).toMatch(/✓ +Zoe +back again/))
 }, 60_000)
 
-test('its server killed, the client goes on at another; a killed pane leaves nothing behind', async () => {
+test('the client moves to another server when its server is killed, and ends when its terminal is closed', async () => {
   const four = new TestMesh()
   await four.configure(2)
   const [first] = [four.start(1), four.start(2)]
@@ -184,7 +184,7 @@ test('its server killed, the client goes on at another; a killed pane leaves not
   four.stop()
 }, 60_000)
 
-test('inline, what is said stays in the scrollback of the terminal', async () => {
+test('inline mode prints messages into the scrollback of the terminal', async () => {
   const window = open('inline', `--inline --user Ines --port ${mesh.ports[0]} --to Ines`, { rows: 12 })
   await window.until(screen => expect(screen).toContain('● server-1'))
   for (let n = 1; n <= 15; n++) window.sendKeys(`note ${n}`, 'Enter')
@@ -200,7 +200,7 @@ test('inline, what is said stays in the scrollback of the terminal', async () =>
   await window.until(screen => expect(screen).toContain('exit code 0'))
 }, 60_000)
 
-test('no server at the port: one line, exit code 69, the terminal as it was', async () => {
+test('without a server at the port it prints one line, exits with 69 and does not touch the screen', async () => {
   const [port] = await freePorts(1)
   const window = open('nobody', `--user Anna --port ${port}`)
   await window.until(screen => expect(screen).toContain('exit code 69'))
@@ -208,7 +208,7 @@ test('no server at the port: one line, exit code 69, the terminal as it was', as
   expect(window.query('alternate_on')).toBe('0')
 }, 60_000)
 
-test('npm start opens a chat with an echo on another server, and leaving it stops the servers', async () => {
+test('npm start opens a chat with the echo bot on another server, and quitting stops the servers', async () => {
   const own = new TestMesh()
   await own.configure(3)
   const command = line(`${script('start.js')} --config ${own.config}`, 'start')
@@ -218,15 +218,15 @@ test('npm start opens a chat with an echo on another server, and leaving it stop
   await window.until(screen => expect(screen).toContain('You said: hello'))
   window.sendKeys('C-d')
   await window.until(screen => expect(screen).toContain('exit code 0'))
-  const { isListening: accepts } = await import('../../../cli/server-processes.ts')
+  const { isListening } = await import('../../../cli/server-processes.ts')
   for (const port of own.ports) {
     const deadline = Date.now() + 10_000
-    while (await accepts({ id: '', ip: '127.0.0.1', port })) expect(Date.now()).toBeLessThan(deadline)
+    while (await isListening({ id: '', ip: '127.0.0.1', port })) expect(Date.now()).toBeLessThan(deadline)
   }
   own.stop()
 }, 60_000)
 
-test('the lab opens clients side by side, and they stay in sync', async () => {
+test('the lab opens several clients side by side, and they stay in sync', async () => {
   const own = new TestMesh()
   await own.configure(3)
   const socket = `${tmux.socket}-lab`

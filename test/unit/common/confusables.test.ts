@@ -107,7 +107,7 @@ test('the screen marks both names, and warns in the thread', () => {
   expect(shown).toMatch(/Anna ≈/)
   expect(shown).toMatch(/Аnna ≈/)
   expect(shown).not.toMatch(/Billy.*≈/)
-  expect(shown).toContain('Аnna looks like Anna, who is online, but is a different user.')
+  expect(shown).toContain('Аnna looks like Anna, another user who is online.')
 })
 
 test('line mode, JSON mode and `who` mark confusable names', { timeout: 30_000 }, async () => {

@@ -41,7 +41,7 @@ export class ChatDriver {
   }
 
   resize(columns: number, rows: number): void {
-    Object.assign(this.model, { columns, rows })
+    this.model.resize(columns, rows)
   }
 
   tell(event: SessionEvent): ScreenRequest[] {

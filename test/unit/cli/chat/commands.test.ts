@@ -164,7 +164,7 @@ describe('/key', () => {
     expect(chat.model.notice).toEqual({ text: 'this mesh does not use user keys', tone: 'error' })
   })
 
-  test("shows one's own key while no thread is open", () => {
+  test("shows the user's own key while no thread is open", () => {
     tellKeys()
     run('key')
     expect(chat.notice).toBe(`your key: ${fingerprint(key('a'))}`)

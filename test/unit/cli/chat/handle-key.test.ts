@@ -90,6 +90,8 @@ describe('Tab', () => {
   test('starts a new completion after any other key', () => {
     chat.type('b\tc\t')
     expect(chat.input).toBe('Billy Carla ')
+    chat.type(`${ctrl('u')}/q\t${ctrl('h')}\t`)
+    expect(chat.input).toBe('/query ')
   })
 })
 
@@ -200,7 +202,8 @@ test('side effects of keys: redraw, suspend, sidebar', () => {
 
 test('? opens the help on an empty line only', () => {
   chat.model.openThread('Billy')
-  chat.type('why?')
+  chat.type('why')
+  chat.type('?')
   expect([chat.input, chat.model.overlay]).toEqual(['why?', undefined])
   chat.type(`${ctrl('u')}?`)
   expect(chat.model.overlay).toBe('help')

@@ -1,5 +1,22 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { actionByName, KEYMAP, keyLabel, resolveBindings } from '../../../../cli/chat/model/keymap.ts'
+
+const EARLIER_NAMES = [
+  ['earlier', 'previous-input'],
+  ['later', 'next-input'],
+  ['top', 'scroll-to-start'],
+  ['bottom', 'scroll-to-end'],
+  ['last-thread', 'previous-thread'],
+  ['find-people', 'find-user'],
+  ['find-entered', 'find-input'],
+  ['complete-back', 'complete-previous'],
+  ['sidebar', 'toggle-sidebar'],
+  ['escape', 'dismiss'],
+  ['cancel', 'clear-or-quit'],
+  ['delete-or-leave', 'delete-or-quit'],
+  ['cut-white-left', 'cut-to-space'],
+] as const
 
 test('no key is bound twice by default', () => {
   const keys = KEYMAP.flatMap(binding => binding.keys)
@@ -17,22 +34,17 @@ test('bindings of the settings file override the defaults; unknown actions are r
   expect(unknown).toEqual(['nonsense'])
 })
 
+test('docs/KEYS.md lists each action with its default keys, and each earlier name', () => {
+  const rows = readFileSync('docs/KEYS.md', 'utf8')
+    .split('\n')
+    .map(line => [...line.matchAll(/`([^`]+)`/g)].map(([, name]) => name))
+    .filter(row => row.length > 0)
+  for (const { action, keys } of KEYMAP) expect(rows).toContainEqual([action, ...keys])
+  for (const [old, action] of EARLIER_NAMES) expect(rows).toContainEqual([old, action])
+})
+
 describe('action names of earlier versions', () => {
-  test.each([
-    ['earlier', 'previous-input'],
-    ['later', 'next-input'],
-    ['top', 'scroll-to-start'],
-    ['bottom', 'scroll-to-end'],
-    ['last-thread', 'previous-thread'],
-    ['find-people', 'find-user'],
-    ['find-entered', 'find-input'],
-    ['complete-back', 'complete-previous'],
-    ['sidebar', 'toggle-sidebar'],
-    ['escape', 'dismiss'],
-    ['cancel', 'clear-or-quit'],
-    ['delete-or-leave', 'delete-or-quit'],
-    ['cut-white-left', 'cut-to-space'],
-  ])('%s means %s', (old, action) => {
+  test.each(EARLIER_NAMES)('%s means %s', (old, action) => {
     expect(actionByName(old)).toBe(action)
     expect(resolveBindings({ 'C-x': old })).toMatchObject({ unknown: [] })
     expect(resolveBindings({ 'C-x': old }).bindings.get('C-x')).toBe(action)

@@ -3,9 +3,13 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { COMMANDS } from '../../../../cli/chat/model/commands/commands.ts'
 import { helpLines } from '../../../../cli/chat/model/layout/help-lines.ts'
 import { DEFAULT_PREFERENCES } from '../../../../cli/chat/model/preferences.ts'
+import type { ReadonlyModel } from '../../../../cli/chat/model/readonly-model.ts'
+import { eventRows, openedThreadRows } from '../../../../cli/chat/views/inline.ts'
 import { renderInline, renderScreen } from '../../../../cli/chat/views/render.ts'
 import { rowText } from '../../../../cli/chat/views/row.ts'
 import { width } from '../../../../cli/terminal/width.ts'
+import type { SessionEvent } from '../../../../src/client/events.ts'
+import { SortedNames } from '../../../../src/common/sorted-names.ts'
 import { ChatDriver, ctrl, DAY, KEYS } from './chat-driver.ts'
 
 let chat: ChatDriver
@@ -133,6 +137,8 @@ describe('the screen', () => {
       › message to Billy
       "
     `)
+    chat.type('/query Carla\r/query Billy\r')
+    expect(chat.screen()).not.toContain('── new')
   })
 
   test('does not move while scrolled up, and counts the new messages below', () => {
@@ -242,7 +248,7 @@ describe('the help', () => {
     chat.type(KEYS.up)
     expect(chat.model.overlayTop).toBe(lines - 10)
     chat.resize(80, 23)
-    expect(chat.screen()).toContain('Esc followed by a key')
+    expect(chat.screen().split('\n').slice(2, 21).at(-1)).toContain('Esc followed by a key')
     expect(chat.model.overlayTop).toBe(lines - 10)
     chat.type(KEYS.up)
     expect(chat.model.overlayTop).toBe(lines - 20)
@@ -276,4 +282,68 @@ test('rendering does not change the model', () => {
     const after = structuredClone({ ...chat.model, threads: [], current: chat.model.current?.anchor, online: [] })
     expect(after).toEqual(before)
   }
+})
+
+test('views cannot change the model: the compiler rejects it', () => {
+  const view = (model: ReadonlyModel) => {
+    // @ts-expect-error a view must not write
+    model.overlayTop = 0
+    // @ts-expect-error a view must not open threads
+    model.openThread('Billy')
+    // @ts-expect-error a view must not add entries
+    model.current?.entries.push()
+    // @ts-expect-error a view must not edit
+    model.focusedEditor.insert('')
+    // @ts-expect-error a view must not change preferences
+    model.preferences.muted.push()
+  }
+  // Only the types matter.
+  expect(view).toBeTypeOf('function')
+})
+
+describe('inline mode prints', () => {
+  const printed = (event: SessionEvent) => {
+    chat.tell(event)
+    return eventRows(chat.model, event).map(rowText)
+  }
+  const message = (from: string, to: string, text: string, origin: 'live' | 'composed' | 'history'): SessionEvent => ({
+    type: 'message',
+    message: { id: text, at: DAY, from, to, text },
+    origin,
+  })
+
+  beforeEach(() => {
+    chat.model.isInline = true
+    chat.online()
+    chat.roster(['Anna', 'Billy'])
+  })
+
+  test('messages as they are sent and received, but not the history', () => {
+    expect(printed(message('Billy', 'Anna', 'Hi\nAnna', 'live'))).toEqual(['10:00 Billy  Hi', '      Anna'])
+    expect(printed(message('Anna', 'Billy', 'Hi', 'composed'))).toEqual(['10:00 Anna → Billy  Hi'])
+    expect(printed(message('Billy', 'Anna', 'old', 'history'))).toEqual([])
+  })
+
+  test('rejected messages, changed keys, and users who come and go', () => {
+    const progress = { state: 'refused', code: 'text-too-long', message: 'too long' } as const
+    expect(printed({ type: 'progress', id: 'x', to: 'Billy', progress })).toEqual(['not sent to Billy: too long'])
+    const key = { type: 'key', user: 'Billy', key: 'AAAA', state: 'changed', own: 'BBBB', known: new Map() } as const
+    expect(printed(key)).toEqual([
+      expect.stringContaining('WARNING: the key of Billy has changed.'),
+      expect.stringContaining('/trust Billy'),
+    ])
+    const users = new SortedNames()
+    expect(printed({ type: 'roster', users, joined: ['Zoe'], left: ['Billy'] })).toEqual(['Billy went offline'])
+    chat.model.preferences = { ...chat.model.preferences, notes: false }
+    expect(printed({ type: 'roster', users, joined: ['Billy'], left: [] })).toEqual([])
+  })
+
+  test('the last ten messages of a thread that is opened', () => {
+    for (let n = 1; n <= 12; n++) chat.message('Billy', 'Anna', `message ${n}`)
+    chat.model.openThread('Billy')
+    const thread = chat.model.current
+    const rows = thread === undefined ? [] : openedThreadRows(chat.model, thread).map(rowText)
+    expect(rows).toHaveLength(11)
+    expect([rows[0], rows[1], rows[10]]).toEqual(['── Billy ──', '10:03 Billy  message 3', '10:12 Billy  message 12'])
+  })
 })

@@ -47,7 +47,7 @@ describe('roster', () => {
     chat.model.openThread('Billy')
     chat.roster(['Anna', 'Bi11y', 'Billy'], ['Bi11y'])
     chat.roster(['Anna', 'Bi11y', 'Billy', 'Zoe'], ['Zoe'])
-    expect(texts('Billy')).toEqual(['Billy looks like Bi11y, who is online, but is a different user.'])
+    expect(texts('Billy')).toEqual(['Billy looks like Bi11y, another user who is online.'])
   })
 })
 

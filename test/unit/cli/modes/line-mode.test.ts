@@ -136,7 +136,7 @@ describe('LineMode', () => {
     expect(sent).toEqual([{ type: 'trust', user: 'Billy' }])
   })
 
-  test("/key shows a user's key, by default one's own", () => {
+  test("/key shows a user's key, by default their own", () => {
     enter('/key')
     mode.handleEvent(keyEvent('own'))
     enter('/key')

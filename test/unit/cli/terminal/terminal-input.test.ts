@@ -60,6 +60,14 @@ describe('an Escape', () => {
     expect(keys).toEqual([{ type: 'key', name: 'up' }])
   })
 
+  test('has 50 ms again after each part of a sequence', () => {
+    for (const part of ['\u001b', '[1;', '5D']) {
+      stdin.emit('data', part)
+      vi.advanceTimersByTime(49)
+    }
+    expect(keys).toEqual([{ type: 'key', name: 'C-left' }])
+  })
+
   test('in a paste is not a key', () => {
     stdin.emit('data', '\u001b[200~a\u001b')
     vi.advanceTimersByTime(100)
