@@ -2,9 +2,11 @@
 import { writeFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { connect } from '@nats-io/transport-node'
 import { afterEach, describe, expect, test } from 'vitest'
 import { NatsClient } from '../../../daemon/links/nats/nats-client.ts'
+import { NatsLinks } from '../../../daemon/links/nats/nats-links.ts'
 import type { ForwardedMessage } from '../../../src/protocol/frames.ts'
 import { CarrierHarness, type CarrierHarnessOptions } from '../../support/carrier-harness.ts'
 import { NatsProxy } from '../../support/programs/nats-proxy.ts'
@@ -323,6 +325,49 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
       })
     }
     expect(one.inputsOfType('dial-failed').every(({ code }) => code === undefined)).toBe(true)
+  })
+
+  test('the counts of links and handshakes return to 0', { timeout: 60_000 }, async () => {
+    const nats = await startNats()
+    const proxy = await TcpProxy.to(nats.port)
+    cleanups.push(() => proxy.close())
+    const url = `nats://127.0.0.1:${proxy.port}`
+    const secret = 'a secret of sixteen or more'
+    const refuse: CarrierHarnessOptions['decide'] = ({ link, introduction: { id } }) =>
+      id === 'refused'
+        ? { type: 'refuse', link, code: 'draining', message: 'not now' }
+        : { type: 'accept', link, holds: { seq: 0 } }
+    const one = await startHarness('server-1', url, { secret, decide: refuse })
+    const other = await startHarness('server-2', url, { secret })
+    const refused = await startHarness('refused', url, { secret })
+    const outsider = await startHarness('outsider', url, { secret: `${secret}!` })
+    const countsOf = ({ carrier }: CarrierHarness) => (carrier instanceof NatsLinks ? carrier.counts : undefined)
+    const idle = { links: 0, names: 0, handshakes: 0, decisions: 0 }
+    const allIdle = () => [one, other, refused, outsider].every(harness => isDeepStrictEqual(countsOf(harness), idle))
+
+    // Links that either side closes.
+    for (let round = 0; round < 5; round++) {
+      const [link, back] = [await one.link(other), await other.link(one)]
+      expect(countsOf(one)).toEqual({ ...idle, links: 2, names: 2 })
+      one.carrier.perform({ type: 'hang-up', link: link.out, reason: 'a test' })
+      one.carrier.perform({ type: 'hang-up', link: back.in, reason: 'a test' })
+      await until('all links are closed', allIdle)
+    }
+    // Dials that the core refuses, with another secret, and to a server that does not exist.
+    const codes = new Set<string | undefined>()
+    await until('the dials fail', () => {
+      for (const harness of [refused, outsider]) {
+        harness.carrier.perform({ type: 'dial', peer: 'server-1', url: one.url, id: 'server-1' })
+        for (const { code } of harness.inputsOfType('dial-failed')) codes.add(code)
+      }
+      return codes.has('draining') && codes.has('wrong-secret')
+    })
+    one.carrier.perform({ type: 'dial', peer: 'server-9', url: one.url, id: 'server-9' })
+    await until('no dial is pending', () => one.inputsOfType('dial-failed').length > 0 && allIdle())
+    // Links that end with the connection to NATS.
+    await one.link(other)
+    proxy.cut()
+    await until('the links are lost', allIdle)
   })
 
   test('a new link receives a snapshot of 100,000 users', { timeout: 60_000 }, async () => {
