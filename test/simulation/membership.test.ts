@@ -193,7 +193,7 @@ describe('for real', () => {
     const [port] = await freePorts(1)
     expect(await wrong('--id', 'x', '--join', 'here')).toMatchObject({
       code: 2,
-      out: expect.stringContaining('http://host:port'),
+      out: expect.stringContaining('http://HOST:PORT'),
     })
     expect(await wrong('--id', 'x', '--join', `http://127.0.0.1:${port}`)).toMatchObject({
       code: 2,
