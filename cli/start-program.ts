@@ -3,6 +3,7 @@
  * server, and leaving the chat stops the servers. Otherwise it prints the logs until a signal.
  */
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { Command } from 'commander'
 import type { SessionRequest } from '../src/client/events.ts'
@@ -63,6 +64,11 @@ function urlOf(server: ConfiguredServer): string {
   return toServerAddress(server, config.tls !== undefined).url
 }
 
+/** The CA of the servers' certificates; undefined: the CAs that Node trusts. */
+function readCa(): string | undefined {
+  return config.tls?.ca === undefined ? undefined : readFileSync(config.tls.ca, 'utf8')
+}
+
 function runWithLogs(): void {
   const servers = new ServerProcesses(
     config,
@@ -93,6 +99,7 @@ async function runWithChat(): Promise<void> {
     user: name.ok ? name.value : 'Anna',
     to: 'Echo',
     servers: [first],
+    ca: readCa(),
     settings,
     history: true,
     screen: 'whole',
@@ -103,7 +110,14 @@ async function runWithChat(): Promise<void> {
 /** A user that replies to each message, and stores nothing. */
 function runEchoBot(user: string, server: string): void {
   const instance = randomBytes(12).toString('base64url')
-  const options = { user, client: `mesh-chat-echo/${VERSION}`, instance, servers: [server], random: Math.random }
+  const options = {
+    user,
+    client: `mesh-chat-echo/${VERSION}`,
+    instance,
+    servers: [server],
+    random: Math.random,
+    ca: readCa(),
+  }
   const send: (request: SessionRequest) => void = openSession(options, NO_STORAGE, event => {
     if (event.type !== 'message' || event.origin !== 'live' || event.message.from === user) return
     const { from, text } = event.message

@@ -122,7 +122,7 @@ async function openAdmin(args: ServeArguments, worker: number, log: Log): Promis
   return AdminServer.listen({ host, port: port === 0 ? 0 : port + worker - 1, version: VERSION, log })
 }
 
-/** Reloads the config and the certificates, which apply to new connections only. */
+/** Reloads the config's peers, and the certificates for new connections. */
 function reloadConfig(args: ServeArguments, id: string, server: RunningServer, log: Log): void {
   try {
     const config = loadConfig(args)

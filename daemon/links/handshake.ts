@@ -101,7 +101,7 @@ export function isSameProof(expected: string, given: unknown): boolean {
   return one.length === other.length && timingSafeEqual(one, other)
 }
 
-/** Whether `actualId` may answer a dial to `id`: the server itself, or a worker behind the same address. */
+/** Whether `actualId` may answer a dial to `id`: the server itself, or a worker at the same address. */
 export function isExpectedId(id: string | undefined, actualId: string): boolean {
   return id === undefined || actualId === id || actualId.startsWith(`${id}/`)
 }

@@ -45,7 +45,7 @@ export interface ServeArguments {
 export interface Settings {
   id: string
   config: Config
-  /** This server's entry in the config; made from the options when there is no config. */
+  /** This server's entry in the config; without a config, made from the options. */
   self: ConfiguredServer
   host: string
   port: number

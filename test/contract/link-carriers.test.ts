@@ -54,19 +54,25 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     return { one, other, link, back }
   }
 
-  contract('both sides learn the identity of the other, and the dialler its position in the acceptor', async () => {
-    const decide: CarrierHarnessOptions['decide'] = ({ link }) => ({
-      type: 'accept',
-      link,
-      holds: { incarnation: 'server-1#1', seq: 7 },
-    })
-    const { one, other } = await pair({ secret: SECRET }, { secret: SECRET, decide })
-    const [dialled] = one.inputsOfType('dialled')
-    expect(dialled?.peer).toBe('server-2')
-    expect(dialled?.introduction).toMatchObject({ id: 'server-2', incarnation: 'server-2#1', url: other.url })
-    expect(dialled?.holds).toEqual({ incarnation: 'server-1#1', seq: 7 })
-    expect(other.inputsOfType('accepted')[0]?.introduction).toMatchObject({ id: 'server-1', incarnation: 'server-1#1' })
-  })
+  contract(
+    'both sides learn the identity of the other, and the dialler what the acceptor holds of its stream',
+    async () => {
+      const decide: CarrierHarnessOptions['decide'] = ({ link }) => ({
+        type: 'accept',
+        link,
+        holds: { incarnation: 'server-1#1', seq: 7 },
+      })
+      const { one, other } = await pair({ secret: SECRET }, { secret: SECRET, decide })
+      const [dialled] = one.inputsOfType('dialled')
+      expect(dialled?.peer).toBe('server-2')
+      expect(dialled?.introduction).toMatchObject({ id: 'server-2', incarnation: 'server-2#1', url: other.url })
+      expect(dialled?.holds).toEqual({ incarnation: 'server-1#1', seq: 7 })
+      expect(other.inputsOfType('accepted')[0]?.introduction).toMatchObject({
+        id: 'server-1',
+        incarnation: 'server-1#1',
+      })
+    },
+  )
 
   contract('frames arrive in order, each once, in both directions', async () => {
     const { one, other, link } = await pair()

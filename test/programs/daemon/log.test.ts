@@ -47,7 +47,6 @@ test('the log has every sentence of the original, and as JSON none about single 
     'Replacing user list for peer: server-2',
     'Replacing user list for peer: server-3',
   )
-  // In this order.
   expect(one.out.indexOf('Listening for')).toBeLessThan(one.out.indexOf('Attempting to connect'))
   expect(one.out.indexOf('Attempting to connect')).toBeLessThan(one.out.indexOf('Attempt connection to peer'))
 

@@ -70,10 +70,10 @@ describe('with a secret (HS256)', () => {
     const forged = {
       none: {},
       'of another secret': { token: forge('another secret, as long as the first is', { sub: 'Anna', exp: soon() }) },
-      'of nobody (alg: none)': { token: forge('', { sub: 'Anna', exp: soon() }, 'none') },
+      'unsigned (alg: none)': { token: forge('', { sub: 'Anna', exp: soon() }, 'none') },
       'another body': { token: `${head}.${base64url({ sub: 'Anna', exp: soon() + 1e6 })}.${signature}` },
       'without an end': { token: forge(SECRET, { sub: 'Anna' }) },
-      'of nobody': { token: forge(SECRET, { exp: soon() }) },
+      'without a user': { token: forge(SECRET, { exp: soon() }) },
       expired: { token: forge(SECRET, { sub: 'Anna', exp: soon() - 120 }) },
       'not yet': { token: forge(SECRET, { sub: 'Anna', exp: soon(), nbf: soon() }) },
       nonsense: { token: 'x.y.z' },

@@ -1,15 +1,15 @@
-/** A backbone with loss, duplicates, a slow NATS server, missing permissions, or no NATS server at all. */
+/** Links over a NATS backbone with loss, duplicates, slow connections, small payloads or missing permissions. */
 import { writeFileSync } from 'node:fs'
-import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { connect } from '@nats-io/transport-node'
 import { afterEach, describe, expect, test } from 'vitest'
-import { NatsClient } from '../../../daemon/links/nats/nats-client.ts'
+import { NatsLinks } from '../../../daemon/links/nats/nats-links.ts'
 import type { ForwardedMessage } from '../../../src/protocol/frames.ts'
 import { CarrierHarness, type CarrierHarnessOptions } from '../../support/carrier-harness.ts'
 import { NatsProxy } from '../../support/programs/nats-proxy.ts'
 import { NatsServer, natsMissingReason } from '../../support/programs/nats-server.ts'
-import { freePorts, temporaryFolder, until } from '../../support/programs/processes.ts'
+import { temporaryFolder, until } from '../../support/programs/processes.ts'
 import { RealMesh } from '../../support/programs/real-mesh.ts'
 import { TcpProxy } from '../../support/programs/tcp-proxy.ts'
 
@@ -43,44 +43,6 @@ function captureLog(): { lines: string[]; log: CarrierHarnessOptions['log'] & ob
   return { lines, log: { write: (_, line) => void lines.push(line), note: () => {} } }
 }
 
-/** A NATS server that completes as much of the connect as `greet` says, then stops reading. */
-async function startFakeNats(greet: { info?: object; hello?: string; pong: boolean }) {
-  const sockets = new Set<Socket>()
-  const server: Server = createServer(socket => {
-    sockets.add(socket)
-    socket.on('error', () => {})
-    socket.on('close', () => sockets.delete(socket))
-    if (greet.info !== undefined) socket.write(`INFO ${JSON.stringify(greet.info)}\r\n`)
-    if (greet.hello !== undefined) socket.write(greet.hello)
-    let pinged = false
-    socket.on('data', chunk => {
-      pinged ||= chunk.includes('PING\r\n')
-      if (!pinged || !greet.pong) return
-      socket.pause()
-      socket.write('PONG\r\nPONG\r\n')
-    })
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  const address = server.address()
-  return { sockets, url: `nats://127.0.0.1:${typeof address === 'object' ? address?.port : ''}` }
-}
-
-/** A NatsClient without links, and counts of its events. */
-function connectNats(urls: readonly string[], maxBufferedBytes = 0) {
-  const { lines, log } = captureLog()
-  const seen = { up: 0, down: 0 }
-  const count = (what: keyof typeof seen) => () => void seen[what]++
-  const base = { name: 'test', ca: () => undefined, log, maxBufferedBytes: () => maxBufferedBytes }
-  const nats = new NatsClient({ ...base, urls, onConnect: count('up'), onReady: () => {}, onDisconnect: count('down') })
-  cleanups.push(() => nats.close())
-  return { nats, lines, seen }
-}
-
-const INFO = { server_id: 'x', version: '2.9.10', proto: 1, max_payload: 1_048_576, headers: true }
 const message = (number: number, text = `text ${number}`): ForwardedMessage => [
   number,
   `m${number}`,
@@ -89,81 +51,6 @@ const message = (number: number, text = `text ${number}`): ForwardedMessage => [
   'Billy',
   text,
 ]
-
-describe('a faulty NATS server', () => {
-  test('a NATS server that does not read is disconnected at the limit, which is logged', {
-    timeout: 30_000,
-  }, async () => {
-    const deaf = await startFakeNats({ info: INFO, pong: true })
-    const { nats, lines, seen } = connectNats([deaf.url], 1_000_000)
-    await until('it is connected', () => seen.up === 1)
-    const payload = Buffer.alloc(100_000)
-    let published = 0
-    // Bytes in kernel buffers do not count.
-    await until('it is disconnected', () => {
-      for (let n = 0; n < 5 && seen.down === 0; n++) nats.publish('x', payload)
-      published += 5 * payload.length
-      return seen.down === 1
-    })
-    expect(published).toBeLessThan(50_000_000)
-    await until('it is logged', () => lines.some(line => /unreachable: slow consumer: NATS does not read/.test(line)))
-    nats.publish('x', payload)
-    expect(nats.subscribe('x', () => {}).unsubscribe()).toBeUndefined()
-  })
-
-  test('a frozen NATS server does not accumulate connections', { timeout: 40_000 }, async () => {
-    const mute = await startFakeNats({ pong: false })
-    const { lines } = connectNats([mute.url])
-    await until(
-      'the client tried twice',
-      () => lines.filter(line => line.includes('no answer within 4 s')).length === 2,
-    )
-    expect(mute.sockets.size).toBeLessThanOrEqual(1)
-    const other = await startFakeNats({ hello: 'HTTP/1.1 400 Bad Request\r\n\r\n', pong: false })
-    const web = connectNats([other.url])
-    await until('it is logged', () => web.lines.some(line => line.includes('is not NATS')))
-  })
-
-  test('publishing while the connection closes does not throw', { timeout: 30_000 }, async () => {
-    const deaf = await startFakeNats({ info: INFO, pong: true })
-    const { nats, seen } = connectNats([deaf.url])
-    await until('it is connected', () => seen.up === 1)
-    const { connection } = nats
-    void connection?.close()
-    // The connection is closed for a moment before `onDisconnect` is called.
-    let between = 0
-    while (seen.down === 0) {
-      if (connection?.isClosed() === true) between++
-      nats.publish('x', Buffer.from('hi'))
-      nats.subscribe('x', () => {})
-      await Promise.resolve()
-    }
-    expect(between).toBeGreaterThan(0)
-  })
-
-  test('a NATS server with a small max_payload is not used', { timeout: 30_000 }, async () => {
-    const small = await startFakeNats({ info: { ...INFO, max_payload: 1_000 }, pong: true })
-    const { lines, seen } = connectNats([small.url])
-    await until('it is logged', () =>
-      lines.some(line => /max_payload is 1000 bytes; set it to at least 16384/.test(line)),
-    )
-    expect(seen.up).toBe(0)
-  })
-
-  test.skipIf(natsMissingReason !== undefined)(
-    'the next of several NATS servers is tried',
-    { timeout: 30_000 },
-    async () => {
-      const nats = await startNats()
-      const down = (await freePorts(3)).map(port => `nats://127.0.0.1:${port}`)
-      // With random tries, six clients would hardly all find it this fast.
-      const six = Array.from({ length: 6 }, () => connectNats([...down, nats.url]))
-      await until('all are connected', () => six.every(({ seen }) => seen.up === 1))
-      const failures = six.map(({ lines }) => lines.filter(line => line.includes('unreachable')).length)
-      expect(Math.max(...failures)).toBeLessThanOrEqual(down.length)
-    },
-  )
-})
 
 describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
   test('a lost envelope closes the link on both sides, and a new link works', { timeout: 30_000 }, async () => {
@@ -323,6 +210,49 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
       })
     }
     expect(one.inputsOfType('dial-failed').every(({ code }) => code === undefined)).toBe(true)
+  })
+
+  test('the counts of links and handshakes return to 0', { timeout: 60_000 }, async () => {
+    const nats = await startNats()
+    const proxy = await TcpProxy.to(nats.port)
+    cleanups.push(() => proxy.close())
+    const url = `nats://127.0.0.1:${proxy.port}`
+    const secret = 'a secret of sixteen or more'
+    const refuse: CarrierHarnessOptions['decide'] = ({ link, introduction: { id } }) =>
+      id === 'refused'
+        ? { type: 'refuse', link, code: 'draining', message: 'not now' }
+        : { type: 'accept', link, holds: { seq: 0 } }
+    const one = await startHarness('server-1', url, { secret, decide: refuse })
+    const other = await startHarness('server-2', url, { secret })
+    const refused = await startHarness('refused', url, { secret })
+    const outsider = await startHarness('outsider', url, { secret: `${secret}!` })
+    const countsOf = ({ carrier }: CarrierHarness) => (carrier instanceof NatsLinks ? carrier.counts : undefined)
+    const idle = { links: 0, names: 0, handshakes: 0, decisions: 0 }
+    const allIdle = () => [one, other, refused, outsider].every(harness => isDeepStrictEqual(countsOf(harness), idle))
+
+    // Links that either side closes.
+    for (let round = 0; round < 5; round++) {
+      const [link, back] = [await one.link(other), await other.link(one)]
+      expect(countsOf(one)).toEqual({ ...idle, links: 2, names: 2 })
+      one.carrier.perform({ type: 'hang-up', link: link.out, reason: 'a test' })
+      one.carrier.perform({ type: 'hang-up', link: back.in, reason: 'a test' })
+      await until('all links are closed', allIdle)
+    }
+    // Dials that the core refuses, with another secret, and to a server that does not exist.
+    const codes = new Set<string | undefined>()
+    await until('the dials fail', () => {
+      for (const harness of [refused, outsider]) {
+        harness.carrier.perform({ type: 'dial', peer: 'server-1', url: one.url, id: 'server-1' })
+        for (const { code } of harness.inputsOfType('dial-failed')) codes.add(code)
+      }
+      return codes.has('draining') && codes.has('wrong-secret')
+    })
+    one.carrier.perform({ type: 'dial', peer: 'server-9', url: one.url, id: 'server-9' })
+    await until('no dial is pending', () => one.inputsOfType('dial-failed').length > 0 && allIdle())
+    // Links that end with the connection to NATS.
+    await one.link(other)
+    proxy.cut()
+    await until('the links are lost', allIdle)
   })
 
   test('a new link receives a snapshot of 100,000 users', { timeout: 60_000 }, async () => {
