@@ -96,8 +96,8 @@ describe('fail-over', () => {
   test('C4: a client with encrypted servers only does not follow to unencrypted ones', () => {
     const harness = start({ servers: ['https://a'] })
     const servers = [
-      { id: 'server-8', url: 'http://z' },
-      { id: 'server-9', url: 'https://y' },
+      { id: 'server-8', url: 'https://y' },
+      { id: 'server-9', url: 'http://z' },
     ]
     harness.goOnline(['Anna'], { servers })
     lose(harness)
