@@ -163,7 +163,7 @@ describe('createServer and connect', () => {
     expect((await enter('Anna', byToken.url, { token })).connection).toMatchObject({ server: 'one' })
 
     const byKey = await start({ id: 'two', auth: 'key' })
-    await expect(connect({ user: 'Anna', servers: byKey.url })).rejects.toThrow(/give the user's with key/)
+    await expect(connect({ user: 'Anna', servers: byKey.url })).rejects.toThrow(/this mesh requires a key/)
     const anna = await enter('Anna', byKey.url, { key: pem() })
     const billy = await enter('Billy', byKey.url, { key: pem() })
     await online(anna, 'Billy')
