@@ -36,6 +36,6 @@ export function identity(
     }
   } catch (error) {
     const { message } = error as Error
-    fail(EXIT.general, error instanceof KeyError ? message : `${action}: ${message}`)
+    fail(EXIT.general, error instanceof KeyError ? message : `cannot ${action} the key: ${message}`)
   }
 }

@@ -101,7 +101,7 @@ export class History {
 
   /**
    * Up to `count` messages of a thread, in order: those right before or after a position, or the last ones. Returns
-   * fewer than `count` only if there are no more.
+   * fewer than `count` only at the end of the thread.
    */
   page(
     thread: string,

@@ -101,7 +101,7 @@ export class ChatClient extends EventEmitter<ChatEvents> {
     this.#sendRequest({ type: 'trust', user })
   }
 
-  /** Leaves the mesh. Undelivered messages are dropped, unless the history stores them. */
+  /** Leaves the mesh. Undelivered messages are dropped, unless the option `history` is set. */
   close(): void {
     this.#sendRequest({ type: 'close' })
   }

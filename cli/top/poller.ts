@@ -22,7 +22,7 @@ export type PollEvent =
   | { type: 'refused'; url: string; refusal: Refusal }
   | { type: 'lost'; url: string; reason: string }
 
-/** Requests one reading. Resolves with a string if there is no valid answer: the reason. */
+/** Requests one reading. Resolves with a string, the reason, if the server gives no valid answer. */
 export async function pollOnce(url: string, ca: string | undefined): Promise<ClusterStatus | Refusal | string> {
   const socket = dial(url, ca)
   const answer = (await waitForConnect(socket)) ?? (await requestStatus(socket))
@@ -129,7 +129,7 @@ function waitForConnect(socket: Socket): Promise<string | undefined> {
   })
 }
 
-/** Requests the cluster status. Resolves with a string if there is no valid answer: the reason. */
+/** Requests the cluster status. Resolves with a string, the reason, if the server gives no valid answer. */
 async function requestStatus(socket: Socket): Promise<ClusterStatus | Refusal | string> {
   let payload: unknown
   try {

@@ -9,7 +9,7 @@ import { TopModel } from './model.ts'
 import type { PollEvent } from './poller.ts'
 import { renderTop } from './views/render.ts'
 
-/** How often to redraw while there are no readings, to update their age, ms. */
+/** How often to redraw without new readings, to update the age of the data, ms. */
 const STALE_REDRAW_MS = 1_000
 
 export interface TopScreenOptions {

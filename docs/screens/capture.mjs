@@ -60,7 +60,7 @@ try {
   await say(2, 'Billy', 'Hi Anna, is the release out?')
   await say(0, 'Anna', 'Yes, since ten minutes ago')
   await say(1, 'Anna', 'Now from my laptop: same thread')
-  await say(2, 'Billy', '✓2: both of your terminals have it')
+  await say(2, 'Billy', '✓2: both your terminals have it')
   // The confirmations and the logs follow the messages.
   await new Promise(resolve => setTimeout(resolve, 1_000))
   writeSvg('docs/screens/lab.svg')

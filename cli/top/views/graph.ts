@@ -2,7 +2,7 @@ import type { Row } from '../../chat/views/row.ts'
 import type { ReadonlyTopModel } from '../model.ts'
 import { BARS, formatRate, sparklineMax } from './format.ts'
 
-/** Height of the bars, rows: fewer show no more than a sparkline, more add no detail. */
+/** Height of the bars, rows: fewer show the same as a sparkline, more add no detail. */
 const MIN_ROWS = 3
 const MAX_ROWS = 10
 

@@ -92,7 +92,7 @@ export function tableRows(model: ReadonlyTopModel, layout: TopLayout, now: numbe
   return { head: truncateRow(headerRow(model, layout, widths, range), layout.columns), rows }
 }
 
-/** Omits table columns until a sparkline fits and, if there is no matrix, the names of unreachable peers. */
+/** Omits table columns until a sparkline fits and, without a matrix, the names of unreachable peers. */
 function fitColumns(layout: TopLayout, size: number): Widths {
   const room = layout.columns - 2 - layout.idColumns
   const hasUnreachable = layout.matrix === undefined && size > 1 && room >= MIN_ROOM_FOR_UNREACHABLE

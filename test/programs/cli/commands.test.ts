@@ -1,5 +1,6 @@
 /** Commands for scripts, as real processes against real servers: exit codes, output, JSON lines. */
 import { spawn, spawnSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -178,5 +179,48 @@ describe('line mode', () => {
       input: '{"to":"Pat","text":"x"}\n',
     })
     expect({ status, lines: stdout.trim().split('\n').length, stderr }).toEqual({ status: 0, lines: 1, stderr: '' })
+  })
+})
+
+describe('identity', () => {
+  test('a key is exported on one machine and imported on another', async () => {
+    const [one, other] = ['one', 'other'].map(name => join(mesh.folder, name))
+    const pem = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
+    const identity = (home: string | undefined, args: string[], input = '') =>
+      run(['identity', ...args, '--user', 'Anna'], { input, ...(home === undefined ? {} : { home }) })
+
+    const missing = await identity(one, ['show'])
+    expect(missing).toMatchObject({ status: 1, stdout: '', stderr: expect.stringMatching(/no key on this machine; /) })
+    const imported = await identity(one, ['import'], pem)
+    expect(imported).toMatchObject({ status: 0, stderr: '' })
+    const [name, words, key] = imported.stdout.trim().split('\n')
+    expect([name, words?.split(' ').length, key?.length]).toEqual(['Anna', 9, 43])
+    expect(await identity(one, ['show'])).toEqual(imported)
+    const exported = await identity(one, ['export'])
+    expect(exported.stdout).toBe(pem)
+
+    const file = join(mesh.folder, 'exported.pem')
+    writeFileSync(file, exported.stdout)
+    expect(await identity(other, ['import', file])).toEqual(imported)
+    const different = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
+    expect(await identity(other, ['import'], different)).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/already has a different key on this machine; .*--replace/),
+    })
+    expect(await identity(other, ['import', '--replace'], different)).toMatchObject({ status: 0 })
+    const unreadable = await identity(other, ['import', join(mesh.folder, 'missing.pem')])
+    expect(unreadable).toMatchObject({ status: 1, stderr: expect.stringMatching(/cannot import the key: ENOENT/) })
+  })
+})
+
+test('lab rejects invalid clients and ports in use, without starting anything', async () => {
+  const socket = ['--socket', `mesh-chat-test-${process.pid}`]
+  expect(await run(['lab', 'Anna', '--config', mesh.config, ...socket])).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/^mesh-chat: Anna is not a client; give clients as NAME:PORT, such as Anna:\d+\n$/),
+  })
+  expect(await run(['lab', '--config', mesh.config, ...socket])).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/^mesh-chat: port \d+ is already in use; .*server-1 in .*config\.json\n$/),
   })
 })

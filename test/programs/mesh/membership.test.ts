@@ -75,7 +75,7 @@ test('invalid --join, --port and --id end the server with code 2 and a message t
   const [port] = await freePorts(1)
   expect(await run('--id', 'x', '--join', 'here')).toMatchObject({
     code: 2,
-    out: expect.stringContaining('http://host:port'),
+    out: expect.stringContaining('http://HOST:PORT'),
   })
   expect(await run('--id', 'x', '--join', `http://127.0.0.1:${port}`)).toMatchObject({
     code: 2,

@@ -10,11 +10,13 @@ beforeEach(() => {
   model = new TopModel()
 })
 
-const read = (seconds: number, ...deviations: [Parameters<typeof clusterStatusOf>[2]?]) =>
-  model.handleEvent(
-    { type: 'reading', url: URL, clusterStatus: clusterStatusOf(12, seconds, ...deviations) },
-    seconds * 1_000,
-  )
+/** A reading that lists its servers in reverse order. */
+function read(seconds: number, deviations: Parameters<typeof clusterStatusOf>[2] = {}): void {
+  const clusterStatus = clusterStatusOf(12, seconds, deviations)
+  clusterStatus.servers.reverse()
+  model.handleEvent({ type: 'reading', url: URL, clusterStatus }, seconds * 1_000)
+}
+
 const order = () => model.sortedServers().map(({ id }) => Number(id.replace('server-', '')))
 
 test('the source follows the events of the poller', () => {
