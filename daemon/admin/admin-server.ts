@@ -3,7 +3,6 @@ import { toServerAddress } from '../../src/programs/config.ts'
 import type { Log } from '../log/log.ts'
 import type { RunningServer } from '../runtime.ts'
 import { isLoopback } from '../settings/secret.ts'
-import { Backpressure } from '../transport/backpressure.ts'
 import { Metrics } from './metrics.ts'
 
 /** Who is so slow with a request, ms, is not waited for. */
@@ -85,11 +84,11 @@ export class AdminServer {
     const notReadyReason = this.#notReadyReason
     if (path === '/readyz') return respond(notReadyReason === undefined ? 200 : 503, `${notReadyReason ?? 'ready'}\n`)
     if (this.#server === undefined) return respond(503, `${notReadyReason}\n`)
-    const { status, malformed } = this.#server
+    const { status, cutOff, malformed } = this.#server
     const text = await this.#metrics.scrape({
       version: this.#version,
       status: status(),
-      cutOff: Backpressure.cutOffCounts,
+      cutOff: cutOff(),
       malformed: malformed(),
     })
     respond(200, text, { 'content-type': this.#metrics.contentType })

@@ -142,7 +142,7 @@ describe('a rogue peer', () => {
         answer({ ok: true, proof, holds: { seq: 0 } })
       })
     })
-    await until('it is found out', () => /another server than server-2 answers at .*: server-9/.test(server.out))
+    await until('it is found out', () => /the server at .* is server-9, not server-2/.test(server.out))
     expect(server.out).not.toContain('Outbound connection to peer: server-2')
     await listening.close()
   })

@@ -64,6 +64,7 @@ export class NatsLinks implements LinkCarrier {
       ca: () => this.#ca,
       log,
       // As much as may wait on so many sockets: all links share the one connection.
+      cutOffCounts: options.cutOffCounts,
       maxBufferedBytes: () => limits.linkBufferedBytes * Math.max(1, this.#links.size),
       onConnect: () => this.#subscribe(),
       onReady: () => this.#publisher.broadcast('here', self),

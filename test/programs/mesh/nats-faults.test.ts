@@ -74,7 +74,13 @@ function connectNats(urls: readonly string[], mostWaiting = 0) {
   const { lines, log } = captureLog()
   const seen = { up: 0, down: 0 }
   const count = (what: keyof typeof seen) => () => void seen[what]++
-  const base = { name: 'test', ca: () => undefined, log, maxBufferedBytes: () => mostWaiting }
+  const base = {
+    name: 'test',
+    ca: () => undefined,
+    log,
+    maxBufferedBytes: () => mostWaiting,
+    cutOffCounts: { client: 0, peer: 0 },
+  }
   const nats = new NatsClient({ ...base, urls, onConnect: count('up'), onReady: () => {}, onDisconnect: count('down') })
   cleanups.push(() => nats.close())
   return { nats, lines, seen }
