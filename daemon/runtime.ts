@@ -57,7 +57,7 @@ export interface RunningServer {
   malformed: () => { client: number; peer: number }
   /** Connections disconnected so far because they did not read. */
   cutOff: () => Readonly<CutOffCounts>
-  /** What is open now; all are 0 when nobody is connected. */
+  /** Open connections and pending calls; all return to 0 when the last client disconnects. */
   counts: () => { tcp: number; engine: number; clients: number; pendingCalls: number }
   /** The URL for clients. */
   url: string

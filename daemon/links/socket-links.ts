@@ -5,7 +5,7 @@ import { exceeds } from '../../src/protocol/limits.ts'
 import type { Effect } from '../../src/server/types.ts'
 import { MalformedPayloads } from '../log/malformed-payloads.ts'
 import { Backpressure } from '../transport/backpressure.ts'
-import { cutDialledSocket, dialSocket, unsentBytesOf } from '../transport/dialled-socket.ts'
+import { cutDialledSocket, dialSocket, hasUnsentBytes, unsentBytesOf } from '../transport/dialled-socket.ts'
 import { type CarrierOptions, HANDSHAKE_TIMEOUT_MS, type LinkCarrier } from './carrier.ts'
 import {
   createProof,
@@ -178,6 +178,7 @@ export class SocketLinks implements LinkCarrier {
     socket.once('challenge', (payload: unknown) => {
       const acceptor = partySchema.safeParse(payload)
       if (!acceptor.success) return fail('malformed challenge')
+      if (!hasUnsentBytes(socket)) return fail('unknown version of socket.io-client: cannot limit unsent bytes')
       const actualId = acceptor.data.id
       if (!isExpectedId(id, actualId)) return fail(`the server at ${url} is ${actualId}, not ${id}`)
       const proof = createProof(this.#options.secret, 'dialler', dialler, acceptor.data)

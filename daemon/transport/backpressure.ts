@@ -66,7 +66,7 @@ function lengthOf(data: unknown): number {
 /**
  * Bounds both directions of one connection, below Socket.IO, which bounds neither. A slow consumer is disconnected when
  * more than the limit waits to be sent to it. A client is read at the pace that its limits allow, by pausing its socket:
- * a flood waits in the sender's own buffers and costs nobody else.
+ * a flood waits in the sender's own buffers and does not slow others down.
  */
 export class Backpressure {
   readonly #engine: Engine

@@ -22,9 +22,14 @@ export function dialSocket(url: string, options: Partial<ManagerOptions & Socket
   return io(url, { ...options, transports: [LinkTransport], reconnection: false, forceNew: true })
 }
 
+/** Whether the unsent bytes of a connected socket are known. If not, its link would have no limit. */
+export function hasUnsentBytes(socket: Socket): boolean {
+  return typeof webSocketOf(socket)?.bufferedAmount === 'number'
+}
+
 /** Bytes that wait to be sent on a socket of `dialSocket`. */
 export function unsentBytesOf(socket: Socket): number {
-  return webSocketOf(socket)?.bufferedAmount ?? 0
+  return webSocketOf(socket)?.bufferedAmount ?? Number.POSITIVE_INFINITY
 }
 
 /** Ends a socket of `dialSocket` now, without flushing. */

@@ -31,7 +31,7 @@ export interface WebSocketOfWs {
   readonly _closeTimeout?: number
 }
 
-/** A server of ws without a port of its own, as Engine.IO uses it: documented API. */
+/** A WebSocket server of ws that does not listen itself, as Engine.IO uses it: documented API. */
 interface WebSocketServerOfWs {
   handleUpgrade(
     request: unknown,

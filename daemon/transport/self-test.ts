@@ -16,7 +16,7 @@ export interface Features {
   readonly webSocket: boolean
   /** A WebSocket stops and resumes reading. */
   readonly pause: boolean
-  /** ws waits for the answer to a close frame only as long as it is told to. */
+  /** ws honours its option for how long to wait for the answer to a close frame. */
   readonly closeTimeout: boolean
   /** Engine.IO sends finished frames. */
   readonly preEncodedFrames: boolean
@@ -83,6 +83,7 @@ export async function runSelfTest(hidden: ReadonlySet<FeatureName> = new Set()):
 async function probe(): Promise<ReadonlySet<FeatureName>> {
   const found = new Set<FeatureName>()
   if (typeof NodeWebSocket?.prototype.createSocket === 'function') found.add('dialledWebSocket')
+  const server = new TestServer()
   const checks: Record<Exclude<FeatureName, 'dialledWebSocket'>, (connection: TestConnection) => Promise<boolean>> = {
     webSocket: hasWebSocket,
     closeTimeout: hasCloseTimeout,
@@ -95,7 +96,7 @@ async function probe(): Promise<ReadonlySet<FeatureName>> {
   }
   for (const [name, check] of Object.entries(checks)) {
     // A connection each: a check that fails may end its own.
-    const connection = await TestConnection.open()
+    const connection = await server.connect()
     if (connection === undefined) continue
     try {
       if (await check(connection)) found.add(name as FeatureName)
@@ -104,6 +105,7 @@ async function probe(): Promise<ReadonlySet<FeatureName>> {
     }
     connection.close()
   }
+  server.close()
   return found
 }
 
@@ -186,31 +188,17 @@ async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await nextTurn()
 }
 
-/** A WebSocket connection to a server that listens nowhere, over a pair of streams. */
-class TestConnection {
-  readonly #io: Server
-  readonly engine: Engine
-  /** The client's end. */
-  readonly client: Duplex
-  /** What the server sent. */
-  sent = ''
+/** A Socket.IO server that does not listen: its connections are pairs of streams. */
+class TestServer {
+  readonly #http = createServer()
+  readonly #io = new Server(this.#http, {
+    serveClient: false,
+    perMessageDeflate: false,
+    wsEngine: limitedWebSocketServer(),
+  })
 
-  private constructor(io: Server, engine: Engine, client: Duplex) {
-    this.#io = io
-    this.engine = engine
-    this.client = client
-    client.on('data', (chunk: Buffer) => {
-      this.sent += chunk.toString('latin1')
-    })
-  }
-
-  static async open(): Promise<TestConnection | undefined> {
-    const http = createServer()
-    const io = new Server(http, {
-      serveClient: false,
-      perMessageDeflate: false,
-      wsEngine: limitedWebSocketServer(),
-    })
+  /** Connects over WebSocket; undefined: the server does not accept the connection. */
+  async connect(): Promise<TestConnection | undefined> {
     const [client, server] = duplexPair()
     const request = new IncomingMessage(new TcpSocket())
     request.method = 'GET'
@@ -222,15 +210,36 @@ class TestConnection {
       'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
     }
     let engine: Engine | undefined
-    io.engine.on('connection', (connected: Engine) => {
+    this.#io.engine.once('connection', (connected: Engine) => {
       engine = connected
     })
-    http.emit('upgrade', request, server, Buffer.alloc(0))
+    this.#http.emit('upgrade', request, server, Buffer.alloc(0))
     for (let turn = 0; turn < 10 && engine === undefined; turn++) await nextTurn()
     if (engine === undefined) return undefined
-    const connection = new TestConnection(io, engine, client)
+    const connection = new TestConnection(engine, client)
     await turns(2)
     return connection
+  }
+
+  close(): void {
+    this.#io.engine.close()
+    void this.#io.close()
+  }
+}
+
+class TestConnection {
+  readonly engine: Engine
+  /** The client's end. */
+  readonly client: Duplex
+  /** Bytes that the server sent, as Latin-1. */
+  sent = ''
+
+  constructor(engine: Engine, client: Duplex) {
+    this.engine = engine
+    this.client = client
+    client.on('data', (chunk: Buffer) => {
+      this.sent += chunk.toString('latin1')
+    })
   }
 
   /** Sends a frame; resolves with the number of packets that Engine.IO then reports. */
@@ -247,7 +256,5 @@ class TestConnection {
   close(): void {
     this.engine.close(true)
     this.client.destroy()
-    this.#io.engine.close()
-    void this.#io.close()
   }
 }

@@ -23,7 +23,7 @@ export interface SocketServerOptions extends TransportContext {
 
 const notFound = (_: unknown, response: ServerResponse) => response.writeHead(404).end()
 
-/** A Socket.IO server on a port of its own, with bounds on what each connection may cost. */
+/** An HTTP server and its Socket.IO server, with limits on what each connection may cost. */
 export class SocketServer {
   readonly http: HttpServer
   readonly io: Server

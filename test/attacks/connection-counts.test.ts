@@ -1,4 +1,4 @@
-/** Whatever the server counts up when somebody connects, it counts down again: no client can use up a limit for good. */
+/** Every counter of connections goes back to 0: no client can use up a limit for good. */
 import { connect, type Socket as TcpSocket } from 'node:net'
 import { io, type Socket } from 'socket.io-client'
 import { afterEach, describe, expect, test } from 'vitest'

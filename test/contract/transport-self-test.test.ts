@@ -9,6 +9,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { type FeatureName, runSelfTest } from '../../daemon/transport/self-test.ts'
 import type { Limits } from '../../src/protocol/limits.ts'
 import { FloodingClient } from '../support/attacks/flooding-client.ts'
+import { CarrierHarness } from '../support/carrier-harness.ts'
 import { type InProcessServer, startInProcess } from '../support/in-process-server.ts'
 import { until } from '../support/programs/processes.ts'
 
@@ -194,4 +195,26 @@ test.each<[string, RegExp, () => void]>([
 ])('the self-test fails without %s', async (_, reason, remove) => {
   remove()
   await expect(runSelfTest()).rejects.toThrow(reason)
+})
+
+test('a server does not dial when it cannot count the unsent bytes of the link', async () => {
+  interface Transport {
+    ws: { binaryType: string }
+    uri(): string
+    addEventListeners(): void
+  }
+  // A version of the client that opens its WebSocket without createSocket.
+  patch(Object.getPrototypeOf(NodeWebSocket.prototype), 'doOpen', {
+    value(this: Transport) {
+      this.ws = NodeWebSocket.prototype.createSocket.call(this as never, this.uri(), undefined, {})
+      this.ws.binaryType = 'nodebuffer'
+      this.addEventListeners()
+    },
+  })
+  const [one, other] = [await CarrierHarness.onSockets('server-1'), await CarrierHarness.onSockets('server-2')]
+  cleanups.push(
+    () => one.close(),
+    () => other.close(),
+  )
+  expect(await one.dial(other)).toMatchObject({ type: 'dial-failed', reason: expect.stringContaining('cannot limit') })
 })
