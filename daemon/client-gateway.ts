@@ -16,37 +16,38 @@ import type { Log } from './log/log.ts'
 import { MalformedPayloads } from './log/malformed-payloads.ts'
 import { Backpressure } from './transport/backpressure.ts'
 import { EventReader } from './transport/event-reader.ts'
-import { FrameBatch, Packet } from './transport/frame-batch.ts'
-import { fatePacket, imPacket } from './transport/im-packets.ts'
+import { FrameBatch } from './transport/frame-batch.ts'
+import { imPacket } from './transport/im-packets.ts'
+import { Packet } from './transport/packet.ts'
 import { releaseRequest } from './transport/release-request.ts'
 import { identifiedPacket, packedDelta, rosterPacket } from './transport/roster-packets.ts'
 
 /**
- * A connection. A call that came by `EventPackets` has the client's own number; one that came the ordinary way a
- * negative one, by which the answering function is kept. What most connections never need is made when they do.
+ * A client's connection. Members that most connections never need are created on first use.
  */
 interface Client {
   readonly connection: number
   readonly socket: Socket
   readonly batch: FrameBatch
+  /** Acknowledgement functions of calls that came through Socket.IO's decoder, by negative numbers. */
   pendingCalls: Map<number, (payload: unknown) => void> | undefined
-  /** Counts what it sent that is not what it must be. */
+  /** Counts its malformed payloads. */
   countMalformed: ((event: string) => void) | undefined
-  /** What it is to sign, where users are known by keys. */
+  /** The challenge that it must sign, in key mode. */
   challenge: Challenge | undefined
-  /** Whether it takes long rosters and deltas packed. */
+  /** Whether it accepts packed rosters and deltas. */
   acceptsPacked: boolean
-  /** How often it has shown a proof or a token. */
+  /** Proofs and tokens that it has presented. */
   credentialAttempts: number
 }
 
-/** Checking a signature takes longer than all else that a packet can ask for: more are not looked at. */
+/** Proofs and tokens checked per connection: checking a signature costs more than any other request. */
 const MAX_CREDENTIAL_ATTEMPTS = 20
 
-/** The number of the call of one who identifies while it connects, in Socket.IO's `auth`: the event `identified` answers. */
+/** The call of an `identify` sent in Socket.IO's `auth`, while connecting: the event `identified` answers it. */
 const CONNECT_CALL = -1
 
-/** How users prove their names to a server of this id. */
+/** How the server of this id authenticates users. */
 export interface AuthOptions {
   server: string
   mode: AuthMode
@@ -54,17 +55,20 @@ export interface AuthOptions {
   tokenKey: TokenKey | undefined
 }
 
-/** Takes an event's payload; false: it is not what it must be. */
+/**
+ * Handles an event. `call` is the number of the acknowledgement that the client asks for: its own where `EventReader`
+ * read the event, a negative one where Socket.IO did. Returns false for a malformed payload.
+ */
 type EventHandler = (client: Client, payload: unknown, call: number | undefined) => boolean
 
-/** The gate of the clients: the default namespace. Checks every payload, then hands it to the core. */
+/** Clients' connections, on the default namespace: validates each payload, then passes it to the core. */
 export class ClientGateway {
   readonly #step: (input: Input) => void
   readonly #auth: AuthOptions
   readonly #malformed: MalformedPayloads
   readonly #onPending: () => void
   #clients = new Map<number, Client>()
-  /** Connections that something of this turn waits for. */
+  /** Connections with packets to send at the end of this turn. */
   #pendingBatches: FrameBatch[] = []
   #lastNumber = 0
   readonly #onBatchPending = (batch: FrameBatch) => {
@@ -72,7 +76,7 @@ export class ClientGateway {
     this.#onPending()
   }
 
-  /** @param onPending called when something waits for the end of this turn: `flush` is to be called then. */
+  /** @param onPending called when packets wait for the end of this turn: the caller must call `flush` then */
   constructor(io: Server, auth: AuthOptions, log: Log, step: (input: Input) => void, onPending: () => void) {
     this.#step = step
     this.#auth = auth
@@ -81,12 +85,19 @@ export class ClientGateway {
     io.on('connection', socket => this.#onConnection(socket))
   }
 
-  /** How often something came in that is not what it must be. */
+  /** Malformed payloads so far. */
   get malformed(): number {
     return this.#malformed.total
   }
 
-  /** Sends what this turn has for each connection. */
+  /** Open connections, and calls of theirs without an answer yet. */
+  get counts(): { clients: number; pendingCalls: number } {
+    let pendingCalls = 0
+    for (const client of this.#clients.values()) pendingCalls += client.pendingCalls?.size ?? 0
+    return { clients: this.#clients.size, pendingCalls }
+  }
+
+  /** Sends the packets of this turn, in one write per connection. */
   flush(): void {
     const batches = this.#pendingBatches
     this.#pendingBatches = []
@@ -99,8 +110,9 @@ export class ClientGateway {
       if (client !== undefined) sendAnswer(client, effect.call, effect.payload)
     } else if (effect.type === 'close') {
       const socket = this.#clients.get(effect.connection)?.socket
-      socket?.disconnect()
-      if (socket !== undefined) Backpressure.of(socket.conn)?.close()
+      if (socket === undefined) return
+      socket.disconnect()
+      Backpressure.of(socket.conn).close()
     } else if (effect.type === 'emit') {
       const { message } = effect
       const packet = new Packet(message.event === 'im' ? imPacket(message.payload) : eventPacket(message))
@@ -145,7 +157,7 @@ export class ClientGateway {
     batch.flush()
   }
 
-  /** What came the ordinary way, through Socket.IO's decoder. */
+  /** Handles an event that came through Socket.IO's decoder. */
   #handleSocketIoEvent(client: Client, event: string, args: readonly unknown[]): void {
     const acknowledge = args.at(-1)
     const payload = typeof args[0] === 'function' ? undefined : args[0]
@@ -156,14 +168,14 @@ export class ClientGateway {
     if (!this.#handleEvent(client, event, payload, call)) client.pendingCalls.delete(call)
   }
 
-  /** False: there is no such event. */
+  /** False: unknown event. */
   #handleEvent(client: Client, event: string, payload: unknown, call: number | undefined): boolean {
     const handler = this.#handlers.get(event)
     if (handler === undefined) return false
     if (handler(client, payload, call)) return true
     client.countMalformed ??= this.#malformed.counterFor(`connection ${client.connection}`)
     client.countMalformed(event)
-    const message = `the payload of ${event} is not what it must be`
+    const message = `invalid payload of ${event}`
     const refusal: Refusal = { ok: false, code: 'bad-payload', message }
     if (call !== undefined) sendAnswer(client, call, refusal)
     else client.batch.add(new Packet(eventPacket({ event: 'refused', payload: { ...refusal, event } })))
@@ -188,7 +200,7 @@ export class ClientGateway {
     const { mode, tokenKey } = this.#auth
     const hasCredential = mode === 'key' ? request.data.proof !== undefined : request.data.token !== undefined
     if (hasCredential && ++client.credentialAttempts > MAX_CREDENTIAL_ATTEMPTS)
-      step({ kind: 'invalid', reason: 'too much was shown that proves nothing' })
+      step({ kind: 'invalid', reason: 'too many proofs or tokens on this connection; reconnect to try again' })
     else if (mode === 'key' && call !== undefined) this.#checkKey(client, request.data, call, step)
     else if (tokenKey !== undefined && request.data.token !== undefined)
       void checkToken(tokenKey, request.data.token).then(step)
@@ -196,7 +208,7 @@ export class ClientGateway {
     return true
   }
 
-  /** Asks for the proof of a key, or checks it. */
+  /** Sends a challenge, or checks the proof that answers one. */
   #checkKey(
     client: Client,
     { user, key, proof }: IdentifyRequest,
@@ -205,10 +217,10 @@ export class ClientGateway {
   ): void {
     if (key === undefined || proof === undefined) {
       client.challenge = makeChallenge(this.#auth.server, client.connection)
-      const message = 'this mesh knows its users by their keys: sign the challenge'
+      const message = 'this mesh authenticates users by keys; sign the challenge'
       return sendAnswer(client, call, { ok: false, code: 'prove-key', message, challenge: client.challenge })
     }
-    // Good for one try.
+    // Each challenge is valid for one attempt.
     const { challenge } = client
     client.challenge = undefined
     step(checkProof(user, key, proof, challenge))
@@ -221,7 +233,7 @@ export class ClientGateway {
     return true
   }
 
-  /** Not answered: a call would wait for ever, and be kept for as long. */
+  /** Has no answer. A call is rejected: it would stay pending for ever. */
   #got: EventHandler = ({ connection }, payload, call) => {
     const count = receivedCountSchema.safeParse(payload)
     if (!count.success || call !== undefined) return false
@@ -244,7 +256,7 @@ export class ClientGateway {
     return call !== undefined
   }
 
-  /** Not answered, either. */
+  /** Has no answer, either. */
   #relay: EventHandler = ({ connection }, payload, call) => {
     const request = relayRequestSchema.safeParse(payload)
     if (!request.success || call !== undefined) return false
@@ -252,7 +264,7 @@ export class ClientGateway {
     return true
   }
 
-  /** By their names, in a `Map`: an event that is called `__proto__` is none of them. */
+  /** In a `Map`, so that an event named `__proto__` finds nothing. */
   readonly #handlers: ReadonlyMap<string, EventHandler> = new Map([
     ['identify', this.#identify],
     ['im', this.#im],
@@ -274,11 +286,10 @@ function sendAnswer({ batch, pendingCalls, acceptsPacked }: Client, call: number
     batch.add(identifiedPacket(call === CONNECT_CALL ? '2["identified",' : `3${call}[`, payload, acceptsPacked))
   } else if (call === CONNECT_CALL) batch.add(new Packet(eventPacket({ event: 'identified', payload })))
   else if ('users' in payload) batch.add(rosterPacket(call, payload, acceptsPacked))
-  else if ('delivered' in payload) batch.add(new Packet(fatePacket(call, payload)))
   else batch.add(new Packet(`3${call}${JSON.stringify([payload])}`))
 }
 
-/** An event for Socket.IO's default namespace. */
+/** An event of Socket.IO's default namespace. */
 function eventPacket({ event, payload }: { event: string; payload: unknown }): string {
   return `2${JSON.stringify([event, payload])}`
 }

@@ -3,7 +3,6 @@ import { isLoopbackHost } from '../../src/common/loopback.ts'
 import { toServerAddress } from '../../src/programs/config.ts'
 import type { Log } from '../log/log.ts'
 import type { RunningServer } from '../runtime.ts'
-import { Backpressure } from '../transport/backpressure.ts'
 import { Metrics } from './metrics.ts'
 
 /** How long a request may take to arrive, ms. */
@@ -86,11 +85,11 @@ export class AdminServer {
     const notReadyReason = this.#notReadyReason
     if (path === '/readyz') return respond(notReadyReason === undefined ? 200 : 503, `${notReadyReason ?? 'ready'}\n`)
     if (this.#server === undefined) return respond(503, `${notReadyReason}\n`)
-    const { status, malformed } = this.#server
+    const { status, cutOff, malformed } = this.#server
     const text = await this.#metrics.scrape({
       version: this.#version,
       status: status(),
-      cutOff: Backpressure.cutOffCounts,
+      cutOff: cutOff(),
       malformed: malformed(),
     })
     respond(200, text, { 'content-type': this.#metrics.contentType })

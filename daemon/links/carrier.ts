@@ -3,31 +3,35 @@ import type { Limits } from '../../src/protocol/limits.ts'
 import type { Input, LinkEffect } from '../../src/server/types.ts'
 import type { Log } from '../log/log.ts'
 import type { TlsMaterial } from '../settings/tls.ts'
+import type { CutOffCounts } from '../transport/backpressure.ts'
 
 /**
- * Carries what servers say to each other. It dials whom the core names, proves both sides to each other, hands the core
- * parsed frames, and sends what the core sends, in order and each frame once, or else ends the link. The core knows no
- * more of it than these effects and inputs: test/contract/link-carriers.test.ts holds what every carrier has to do.
+ * Carries the links between servers. A carrier dials the peers that the core names, authenticates both sides to each
+ * other, passes parsed frames to the core, and sends the core's frames in order and each once, or else ends the link. The
+ * core knows only these effects and inputs; test/contract/link-carriers.test.ts states what every carrier must do.
  */
 export interface LinkCarrier {
+  /** Performs an effect on a link. */
   perform(effect: LinkEffect): void
-  /** How often something came in that is not what it must be. */
+  /** Malformed payloads so far. */
   readonly malformed: number
-  /** Who vouches for the certificates of others from now on. */
+  /** Sets the certificate authorities for connections to come; undefined: those of Node. */
   setCa(ca: string | undefined): void
-  /** Ends all links, when what was sent has left. */
+  /** Ends all links, after flushing what was sent. */
   close(): Promise<void>
 }
 
 export interface CarrierOptions {
   self: PeerIdentity
-  /** What all servers of the mesh share; empty where it has none. */
+  /** The mesh's secret; empty: none. */
   secret: string
   tls: TlsMaterial | undefined
   limits: Limits
   log: Log
+  /** Where peers that do not read are counted. */
+  cutOffCounts: CutOffCounts
   step: (input: Input) => void
 }
 
-/** How long a dial and its handshake may take, ms. */
+/** Time for dialling and its handshake, ms. */
 export const HANDSHAKE_TIMEOUT_MS = 4_000

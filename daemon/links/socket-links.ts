@@ -1,11 +1,11 @@
 import type { Server, Socket } from 'socket.io'
-import { type Socket as DialledSocket, io as dial } from 'socket.io-client'
-import type { ForwardedMessage, LinkRefusal } from '../../src/protocol/frames.ts'
+import type { Socket as DialledSocket } from 'socket.io-client'
+import type { LinkRefusal } from '../../src/protocol/frames.ts'
 import { exceeds } from '../../src/protocol/limits.ts'
 import type { LinkEffect } from '../../src/server/types.ts'
 import { MalformedPayloads } from '../log/malformed-payloads.ts'
 import { Backpressure } from '../transport/backpressure.ts'
-import { forwardPacket } from '../transport/im-packets.ts'
+import { cutDialledSocket, dialSocket, hasUnsentBytes, unsentBytesOf } from '../transport/dialled-socket.ts'
 import { type CarrierOptions, HANDSHAKE_TIMEOUT_MS, type LinkCarrier } from './carrier.ts'
 import {
   createProof,
@@ -18,23 +18,17 @@ import {
 } from './handshake.ts'
 import { LINK_EVENTS, readFrame } from './link-events.ts'
 
-/** What the package `ws` gives under engine.io's client. */
-interface WebSocketOfWs {
-  readonly bufferedAmount: number
-  terminate(): void
-}
+/** Time for the goodbyes to leave when the server shuts down, ms. */
+const GOODBYE_FLUSH_MS = 200
 
-/** Time for the last words to leave, ms. */
-const CLOSE_FLUSH_MS = 200
-
-/** One link: its events go out by `emit`, `end` ends it behind them, and `cut` whatever waits. */
+/** One link: `end` closes it after flushing, `cut` without. */
 interface Link {
   emit(event: string, payload: unknown): unknown
   end(): unknown
   cut(): void
 }
 
-/** Links over sockets: those that peers dial to the namespace `/mesh`, and those that this server dials. */
+/** Links over sockets: peers dial the namespace `/mesh` of this server, and this server dials theirs. */
 export class SocketLinks implements LinkCarrier {
   readonly #options: CarrierOptions
   #ca: string | undefined
@@ -42,9 +36,9 @@ export class SocketLinks implements LinkCarrier {
   #links = new Map<number, Link>()
   #pendingDecisions = new Map<number, (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void>()
   #lastNumber = 0
-  /** Who has dialled and not yet proven anything, the oldest first: how each is turned away. */
+  /** Handshakes of dialling peers under way, oldest first: each entry aborts one. */
   #pendingHandshakes = new Set<() => void>()
-  /** Gives up a dial that is under way. */
+  /** Dials under way: each entry aborts one. */
   readonly #pendingDials = new Set<() => void>()
 
   constructor(servers: readonly Server[], options: CarrierOptions) {
@@ -58,6 +52,16 @@ export class SocketLinks implements LinkCarrier {
     return this.#malformed.total
   }
 
+  /** Links, handshakes and dials under way, and dialling peers that wait for the core's decision. */
+  get counts(): { links: number; handshakes: number; dials: number; decisions: number } {
+    return {
+      links: this.#links.size,
+      handshakes: this.#pendingHandshakes.size,
+      dials: this.#pendingDials.size,
+      decisions: this.#pendingDecisions.size,
+    }
+  }
+
   setCa(ca: string | undefined): void {
     this.#ca = ca
   }
@@ -68,7 +72,7 @@ export class SocketLinks implements LinkCarrier {
     this.#links.clear()
     if (links.length === 0) return
     for (const link of links) link.end()
-    await new Promise(resolve => setTimeout(resolve, CLOSE_FLUSH_MS))
+    await new Promise(resolve => setTimeout(resolve, GOODBYE_FLUSH_MS))
     for (const link of links) link.cut()
   }
 
@@ -87,11 +91,11 @@ export class SocketLinks implements LinkCarrier {
     const backpressure = Backpressure.of(socket.conn)
     const disconnect = () => {
       socket.disconnect()
-      backpressure?.close()
+      backpressure.close()
     }
     const dialler = partySchema.safeParse(socket.handshake.auth)
     if (!dialler.success) return disconnect()
-    // Who says nothing is not to keep the door shut: a peer needs no longer than its packets take.
+    // Silent connections must not block peers: a peer needs no longer than its packets take, so the oldest gives way.
     const [oldest] = this.#pendingHandshakes
     if (exceeds(this.#pendingHandshakes.size + 1, this.#options.limits.handshakes)) oldest?.()
     const acceptor = newParty(this.#options.self)
@@ -111,10 +115,10 @@ export class SocketLinks implements LinkCarrier {
       if (typeof answer !== 'function') return disconnect()
       finish()
       if (!isSameProof(createProof(this.#options.secret, 'dialler', dialler.data, acceptor), proof)) {
-        answer({ ok: false, code: 'wrong-secret', message: "this server does not know the mesh's secret" })
+        answer({ ok: false, code: 'wrong-secret', message: 'wrong secret; all servers of a mesh need the same one' })
         return disconnect()
       }
-      // The core never hears of it: nothing changes in the mesh.
+      // A probe ends here; the core does not see it, and nothing changes in the mesh.
       if (dialler.data.probe) {
         answer({
           ok: true,
@@ -128,8 +132,8 @@ export class SocketLinks implements LinkCarrier {
         this.#pendingDecisions.delete(link)
         answer(createWelcome(effect, this.#options.secret, dialler.data, acceptor))
         if (effect.type === 'refuse') return disconnect()
-        backpressure?.markAsLink()
-        const cut = () => backpressure?.cut()
+        backpressure.markAsLink()
+        const cut = () => backpressure.cut()
         this.#openLink(
           link,
           id,
@@ -146,11 +150,8 @@ export class SocketLinks implements LinkCarrier {
 
   #dial({ peer, url, id }: Extract<LinkEffect, { type: 'dial' }>): void {
     const dialler = newParty(this.#options.self)
-    const socket = dial(`${url}/mesh`, {
+    const socket = dialSocket(`${url}/mesh`, {
       auth: dialler,
-      transports: ['websocket'],
-      reconnection: false,
-      forceNew: true,
       timeout: HANDSHAKE_TIMEOUT_MS,
       ...(this.#ca === undefined ? {} : { ca: this.#ca }),
     })
@@ -176,9 +177,10 @@ export class SocketLinks implements LinkCarrier {
     socket.once('disconnect', reason => fail(reason))
     socket.once('challenge', (payload: unknown) => {
       const acceptor = partySchema.safeParse(payload)
-      if (!acceptor.success) return fail('a malformed challenge')
+      if (!acceptor.success) return fail('malformed challenge')
+      if (!hasUnsentBytes(socket)) return fail('unknown version of socket.io-client: cannot limit unsent bytes')
       const actualId = acceptor.data.id
-      if (!isExpectedId(id, actualId)) return fail(`another server than ${id} answers at ${url}: ${actualId}`)
+      if (!isExpectedId(id, actualId)) return fail(`the server at ${url} is ${actualId}, not ${id}`)
       const proof = createProof(this.#options.secret, 'dialler', dialler, acceptor.data)
       socket.emit('prove', proof, (payload: unknown) => {
         if (ended) return
@@ -192,7 +194,7 @@ export class SocketLinks implements LinkCarrier {
     })
   }
 
-  /** From here on frames are read, by the schema of each event. */
+  /** Reads frames from now on, by the schema of each event. */
   #openLink(
     number: number,
     peer: string,
@@ -216,26 +218,19 @@ export class SocketLinks implements LinkCarrier {
     if (!socket.connected) closed('it closed during the handshake')
   }
 
-  /** A link that this server dialled: what waits on it is looked at whenever something is added. */
+  /** A link that this server dialled. Its unsent bytes are checked after each frame. */
   #dialledLink(number: number, socket: DialledSocket): Link {
-    const raw = () => (socket.io.engine as unknown as { transport: { ws?: WebSocketOfWs } }).transport.ws
-    const cut = () => {
-      const ws = raw()
-      socket.disconnect()
-      ws?.terminate()
-    }
+    const cut = () => cutDialledSocket(socket)
     return {
       end: () => socket.disconnect(),
       cut,
       emit: (event, payload) => {
-        const { engine } = socket.io
-        if (event === 'forward' && socket.connected) engine.write(forwardPacket(payload as ForwardedMessage[]))
-        else socket.emit(event, payload)
-        if (!exceeds(raw()?.bufferedAmount ?? 0, this.#options.limits.linkBufferedBytes)) return
+        socket.emit(event, payload)
+        if (!exceeds(unsentBytesOf(socket), this.#options.limits.linkBufferedBytes)) return
         if (this.#links.delete(number))
-          this.#options.step({ type: 'link-closed', link: number, reason: 'it does not read' })
-        Backpressure.cutOffCounts.peer++
-        this.#options.log.write('warn', 'Cut off a peer that does not read.')
+          this.#options.step({ type: 'link-closed', link: number, reason: 'too many unsent bytes' })
+        this.#options.cutOffCounts.peer++
+        this.#options.log.write('warn', 'Disconnected a slow peer: too many unsent bytes.')
         cut()
       },
     }

@@ -1,61 +1,82 @@
-import type { Socket } from 'socket.io'
 import { exceeds, type Limits } from '../../src/protocol/limits.ts'
 import type { Log } from '../log/log.ts'
-import { type CreatedPacket, preEncodeFrame } from './frame-batch.ts'
+import { type Engine, type PreEncodedOptions, type WebSocketOfWs, webSocketOf } from './internals.ts'
+import type { Features } from './self-test.ts'
 
-/** engine.io's side of a connection. */
-type Engine = Socket['conn']
-
-/** What is under engine.io's transport, when it is a WebSocket (of the package `ws`). */
-interface WebSocketOfWs {
-  readonly bufferedAmount: number
-  pause(): void
-  resume(): void
-  terminate(): void
-}
-
-/** Packets that a client may send for each message of its token bucket: confirmations and the like are packets too. */
+/** Packets that a client may send per message of its token bucket: confirmations and requests are packets, too. */
 const PACKETS_PER_MESSAGE = 20
 const BURST_PACKETS_PER_MESSAGE = 4
-/** So many bytes of a packet count as another: what it costs to read one grows with its length. */
+/** Each time this many bytes of a packet count as one more packet: the cost of reading grows with the length. */
 const BYTES_PER_PACKET = 2_048
-/** Longest pause of reading, ms: shorter than a ping's patience. */
+/** Longest pause of reading, ms: shorter than the ping timeout. */
 const MAX_PAUSE_MS = 4_000
-/** Time for the last words to leave before a connection is cut off, ms. */
-const CLOSE_FLUSH_MS = 1_000
 
-/** Where a connection keeps its wire: its listeners are the same functions for all connections. */
-const BACKPRESSURE = Symbol('wire')
+/**
+ * Time for the last packets to leave before a connection is cut, ms: when the server closes a connection, when it waits
+ * for the answer to a close frame, and when it shuts down.
+ */
+export const FLUSH_TIMEOUT_MS = 1_000
+
+/** Connections that one server disconnected because they did not read. */
+export interface CutOffCounts {
+  client: number
+  peer: number
+}
+
+/** What the connections of one server share. */
+export interface TransportContext {
+  readonly limits: Limits
+  readonly log: Log
+  readonly features: Features
+  readonly cutOffCounts: CutOffCounts
+}
+
+/** Where a connection keeps its backpressure, so that all connections share their listeners. */
+const BACKPRESSURE = Symbol('backpressure')
 type WithBackpressure = Engine & { [BACKPRESSURE]?: Backpressure }
 
-function onPacketCreate(this: WithBackpressure, packet: CreatedPacket): void {
-  preEncodeFrame(this, packet)
-  const [start, end] = packet.options?.wsPreEncodedFrame ?? []
-  const length = typeof packet.data === 'string' ? packet.data.length : 0
-  this[BACKPRESSURE]?.addQueued(start === undefined ? length : start.length + (end?.length ?? 0))
+interface CreatedPacket {
+  readonly data?: unknown
+  readonly options?: Partial<PreEncodedOptions>
+}
+
+function onPacketCreate(this: WithBackpressure, { data, options }: CreatedPacket): void {
+  const [start, end] = options?.wsPreEncodedFrame ?? []
+  const bytes = start === undefined ? sizeOf(data) : start.length + (end?.length ?? 0)
+  this[BACKPRESSURE]?.addQueued(bytes)
 }
 function onFlush(this: WithBackpressure): void {
-  this[BACKPRESSURE]?.resetQueued()
+  this[BACKPRESSURE]?.moveQueuedToTransport()
 }
-function onPacket(this: WithBackpressure, { data }: { data?: { length?: number } }): void {
-  this[BACKPRESSURE]?.countRead(data?.length ?? 0)
+function onPacket(this: WithBackpressure, { data }: { data?: unknown }): void {
+  this[BACKPRESSURE]?.countRead(lengthOf(data))
+}
+function onClose(this: WithBackpressure): void {
+  this[BACKPRESSURE]?.onClosed()
+}
+
+function sizeOf(data: unknown): number {
+  return typeof data === 'string' ? Buffer.byteLength(data) : lengthOf(data)
+}
+
+function lengthOf(data: unknown): number {
+  return typeof data === 'string' || Buffer.isBuffer(data) ? data.length : 0
 }
 
 /**
- * The bytes of one connection, below Socket.IO, which bounds neither direction: what waits for a client that does not
- * read, and how fast is read what a client sends. Every client is read at the pace that its limits allow, by pausing
- * its socket; so a flood waits in the sender's own buffers, and costs nobody else.
+ * Bounds both directions of one connection, below Socket.IO, which bounds neither. A slow consumer is disconnected when
+ * more than the limit waits to be sent to it. A client is read at the pace that its limits allow, by pausing its socket:
+ * a flood waits in the sender's own buffers and does not slow others down.
  */
 export class Backpressure {
-  /** Connections of this process that were cut off because they did not read. */
-  static readonly cutOffCounts = { client: 0, peer: 0 }
   readonly #engine: Engine
-  readonly #limits: Limits
-  readonly #log: Log
-  /** Most bytes that may wait. */
-  #maxBufferedBytes: number
-  /** Bytes in engine.io's own buffer. */
+  readonly #context: TransportContext
+  readonly #openConnections: Set<Backpressure>
+  #maxUnsentBytes: number
+  /** Bytes in Engine.IO's own buffer. */
   #queuedBytes = 0
+  /** Bytes of Engine.IO's last flush, which the transport is sending until it is writable again. */
+  #flushedBytes = 0
   /** Packets read and not yet paid for by time. */
   #bucketLevel = 0
   #bucketUpdatedAt = performance.now()
@@ -63,34 +84,44 @@ export class Backpressure {
   #isLink = false
   #isEnded = false
 
-  constructor(engine: Engine, limits: Limits, log: Log) {
+  /** @param openConnections holds this until the connection is closed */
+  constructor(engine: Engine, context: TransportContext, openConnections: Set<Backpressure>) {
     this.#engine = engine
-    this.#limits = limits
-    this.#log = log
-    this.#maxBufferedBytes = limits.bufferedBytes
+    this.#context = context
+    this.#openConnections = openConnections
+    openConnections.add(this)
+    this.#maxUnsentBytes = context.limits.bufferedBytes
     ;(engine as WithBackpressure)[BACKPRESSURE] = this
     engine.on('packetCreate', onPacketCreate)
     engine.on('flush', onFlush)
     engine.on('packet', onPacket)
+    engine.on('close', onClose)
   }
 
-  static of(engine: WithBackpressure): Backpressure | undefined {
-    return engine[BACKPRESSURE]
+  /** @throws Error for a connection that no `SocketServer` accepted */
+  static of(engine: WithBackpressure): Backpressure {
+    const found = engine[BACKPRESSURE]
+    if (found === undefined) throw new Error('this connection has no backpressure')
+    return found
   }
 
-  /** A proven peer: its link is read as fast as it goes, and may hold more. */
+  get features(): Features {
+    return this.#context.features
+  }
+
+  /** The connection is an authenticated link: it is read without a pace, and more bytes may wait. */
   markAsLink(): void {
     this.#isLink = true
-    this.#maxBufferedBytes = this.#limits.linkBufferedBytes
+    this.#maxUnsentBytes = this.#context.limits.linkBufferedBytes
   }
 
-  /** Closes after the last words, or without them when nobody reads them. */
+  /** Closes when the last packets have left, or after `FLUSH_TIMEOUT_MS` without that. */
   close(): void {
     this.#engine.close()
-    setTimeout(() => this.cut(), CLOSE_FLUSH_MS).unref()
+    setTimeout(() => this.cut(), FLUSH_TIMEOUT_MS).unref()
   }
 
-  /** Ends the connection now, whatever waits. */
+  /** Ends the connection now, without flushing. */
   cut(): void {
     this.#isEnded = true
     const webSocket = this.#webSocket
@@ -98,35 +129,54 @@ export class Backpressure {
     else this.#engine.close(true)
   }
 
-  get #webSocket(): WebSocketOfWs | undefined {
-    const { transport } = this.#engine as unknown as { transport: { socket?: WebSocketOfWs } }
-    return transport.socket
+  /** Engine.IO closed the connection. */
+  onClosed(): void {
+    this.#openConnections.delete(this)
+    const webSocket = this.#webSocket
+    if (this.features.closeTimeout || webSocket === undefined) return
+    // The client may not answer the close frame; ws itself would wait for 30 s.
+    setTimeout(() => webSocket.terminate(), FLUSH_TIMEOUT_MS).unref()
   }
 
-  /** So many bytes went into engine.io's buffer. */
+  get #webSocket(): WebSocketOfWs | undefined {
+    return this.#context.features.webSocket ? webSocketOf(this.#engine) : undefined
+  }
+
+  /**
+   * Bytes that wait to be sent. Without ws's own count (see the self-test), all bytes of the last flush count until
+   * Engine.IO's transport is writable again: never fewer than wait.
+   */
+  get #unsentBytes(): number {
+    const webSocket = this.#webSocket
+    if (webSocket !== undefined) return this.#queuedBytes + webSocket.bufferedAmount
+    const { transport } = this.#engine
+    const isSending = transport.name === 'websocket' && !transport.writable
+    return this.#queuedBytes + (isSending ? this.#flushedBytes : 0)
+  }
+
+  /** Engine.IO put a packet of this many bytes into its buffer. */
   addQueued(bytes: number): void {
     this.#queuedBytes += bytes
-    this.checkBuffered()
+    this.#disconnectIfSlow()
   }
 
-  /** Something went to the socket: too much may wait there. */
-  checkBuffered(): void {
-    if (this.#isEnded || !exceeds(this.#queuedBytes + (this.#webSocket?.bufferedAmount ?? 0), this.#maxBufferedBytes))
-      return
-    const side = this.#isLink ? 'peer' : 'client'
-    Backpressure.cutOffCounts[side]++
-    this.#log.write('warn', `Cut off a ${side} that does not read.`)
-    this.cut()
-  }
-
-  /** engine.io's buffer has gone to the socket's. */
-  resetQueued(): void {
+  /** Engine.IO gave its buffer to the transport. */
+  moveQueuedToTransport(): void {
+    this.#flushedBytes = this.#queuedBytes
     this.#queuedBytes = 0
   }
 
-  /** A packet of so many bytes was read. A leaky bucket: what one read brought too much is paid for by a pause. */
+  #disconnectIfSlow(): void {
+    if (this.#isEnded || !exceeds(this.#unsentBytes, this.#maxUnsentBytes)) return
+    const side = this.#isLink ? 'peer' : 'client'
+    this.#context.cutOffCounts[side]++
+    this.#context.log.write('warn', `Disconnected a slow ${side}: too many unsent bytes.`)
+    this.cut()
+  }
+
+  /** A packet of this many bytes was read. A leaky bucket: a pause of reading pays for what exceeds it. */
   countRead(bytes: number): void {
-    const { messagesPerSecond, burst } = this.#limits
+    const { messagesPerSecond, burst } = this.#context.limits
     if (this.#isLink || messagesPerSecond <= 0 || burst <= 0) return
     const perSecond = messagesPerSecond * PACKETS_PER_MESSAGE
     const now = performance.now()
@@ -135,19 +185,19 @@ export class Backpressure {
     this.#bucketUpdatedAt = now
     const excess = this.#bucketLevel - burst * BURST_PACKETS_PER_MESSAGE
     if (excess <= 0 || this.#isPaused) return
-    const webSocket = this.#webSocket
-    // One who polls cannot be paused.
+    const webSocket = this.#context.features.pause ? this.#webSocket : undefined
+    // Long polling cannot be paused.
     if (webSocket === undefined) return this.cut()
     this.#isPaused = true
     webSocket.pause()
-    // The rest of what was read comes in this very turn: how long to pause is known at its end.
+    // ws still delivers the rest of what it has read in this turn: the length of the pause is known at its end.
     setImmediate(() => {
       const excess = this.#bucketLevel - burst * BURST_PACKETS_PER_MESSAGE
-      const pause = Math.min(MAX_PAUSE_MS, Math.max(1, (excess * 1000) / perSecond))
+      const pauseMs = Math.min(MAX_PAUSE_MS, Math.max(1, (excess * 1000) / perSecond))
       setTimeout(() => {
         this.#isPaused = false
         webSocket.resume()
-      }, pause).unref()
+      }, pauseMs).unref()
     })
   }
 }

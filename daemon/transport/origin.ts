@@ -1,11 +1,11 @@
 import { isIP } from 'node:net'
 
 /**
- * Whether a page of this origin (RFC 6454) is of this very server. That it has the address to which its request went is
- * not enough: somebody's page can have a name that they let point to this machine once the page is loaded (DNS
- * rebinding). A certificate shows that; without one the name must be an address, or one of the server's own.
- * @param origin undefined where no browser asks
- * @param names host names by which the server is known
+ * Whether a page of this origin (RFC 6454) belongs to this very server. An origin that equals the request's host is not
+ * enough: an attacker's page can have a host name that resolves to this machine once the page is loaded (DNS rebinding).
+ * A certificate rules that out; without one the host must be an IP address, or one of the server's own names.
+ * @param origin undefined where the client is not a browser
+ * @param names host names of this server
  */
 export function isOwnOrigin(
   origin: string | undefined,

@@ -1,18 +1,18 @@
 import { deflateRawSync } from 'node:zlib'
 import { frontEncode } from '../../src/protocol/front-coding.ts'
 import type { IdentifyResponse, PackedRoster, RosterDelta, RosterSnapshot } from '../../src/protocol/messages.ts'
-import { Packet } from './frame-batch.ts'
+import { Packet } from './packet.ts'
 
-/** Fewer are not worth packing: so many names fit into a segment of TCP or two. */
+/** Shorter lists are sent plain: this many names fit into one or two TCP segments. */
 const MIN_PACKED_NAMES = 100
 
-/** The ends of answers that tell a roster, each encoded once for all who are told it: thousands may come at once. */
+/** The ends of answers that carry a roster, encoded once for all recipients: thousands may identify at once. */
 const rosterSuffixes = { plain: new WeakMap<RosterSnapshot, Buffer>(), packed: new WeakMap<RosterSnapshot, Buffer>() }
 
 /**
  * The answer to `identify`.
- * @param prefix what stands before it: the head of an acknowledgement, or of an event
- * @param packed whether the client takes a long roster packed
+ * @param prefix the start of the packet: of an acknowledgement, or of an event
+ * @param packed whether the client accepts a packed roster
  */
 export function identifiedPacket(
   prefix: string,
@@ -33,7 +33,7 @@ export function rosterPacket(call: number, roster: RosterSnapshot, packed: boole
   return new Packet(`3${call}[${rosterText(roster, packed)}]`)
 }
 
-/** The event `roster`, as those get it who take it packed; undefined: all get it alike. */
+/** The event `roster` for clients that accept packed lists; undefined: they get the plain one. */
 export function packedDelta(delta: RosterDelta): Packet | undefined {
   const { version, joined, left } = delta
   if (joined.length + left.length < MIN_PACKED_NAMES) return undefined
@@ -47,7 +47,7 @@ function rosterText(roster: RosterSnapshot, packed: boolean): string {
   return JSON.stringify(packed && users.length >= MIN_PACKED_NAMES ? pack(version, { users }) : roster)
 }
 
-// Level 1: while a crowd comes, versions follow one another faster than better levels would pay.
+// Level 1: while many users connect, versions follow each other too fast for better levels to pay off.
 function pack(version: number, lists: Record<string, readonly string[]>): PackedRoster {
   const coded = Object.fromEntries(Object.entries(lists).map(([list, names]) => [list, frontEncode(names)]))
   return { version, packed: deflateRawSync(JSON.stringify(coded), { level: 1 }).toString('base64') }

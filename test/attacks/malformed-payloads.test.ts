@@ -1,4 +1,4 @@
-/** Malformed payloads at both gates: dropped, counted, logged seldom, and nobody else is disturbed. */
+/** Malformed payloads of clients and peers are dropped, counted and logged with a limited rate; other users notice nothing. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
@@ -9,7 +9,7 @@ import { RealClient } from '../support/programs/real-client.ts'
 
 afterAll(stopAll)
 
-test('what is malformed is dropped, and said seldom', { timeout: 60_000 }, async () => {
+test('malformed payloads are dropped and answered, and logged at a limited rate', { timeout: 60_000 }, async () => {
   const [port = 0, far = 0] = await freePorts(2)
   const servers = [
     { id: 'server-1', ip: '127.0.0.1', port },
@@ -28,7 +28,7 @@ test('what is malformed is dropped, and said seldom', { timeout: 60_000 }, async
   try {
     const refused: unknown[] = []
     hostile.on('refused', payload => refused.push(payload))
-    await until('it is connected', () => hostile.connected)
+    await until('the hostile client is connected', () => hostile.connected)
     for (let n = 0; n < 50; n++) hostile.emit('im', { to: 5, text: [] })
     for (let n = 0; n < 50; n++) hostile.emit('identify', { user: 'x', protocol: 7 })
     await until('each is answered', () => refused.length === 100)
@@ -37,13 +37,13 @@ test('what is malformed is dropped, and said seldom', { timeout: 60_000 }, async
     for (let n = 0; n < 50; n++) peer.send('presence', { type: 'delta', incarnation: 'far#1', seq: 'x', changes: [] })
     const users = [['Faye', 1]]
     peer.send('presence', { type: 'snapshot', incarnation: 'far#1', seq: 1, users, more: false })
-    await until('what is right goes through', () => anna.roster.join() === 'Anna,Faye')
+    await until('a valid frame is handled', () => anna.roster.join() === 'Anna,Faye')
     expect(peer.isLinked).toBe(true)
 
-    const said = program.out.split('\n').filter(line => line.startsWith('Dropped a malformed'))
-    expect(said).toHaveLength(2)
-    expect(said[0]).toMatch(/^Dropped a malformed im from connection \d+ \(1 from it, 1 in total\)\.$/)
-    expect(said[1]).toMatch(/^Dropped a malformed presence from peer: far \(1 from it, 1 in total\)\.$/)
+    const logged = program.out.split('\n').filter(line => line.startsWith('Dropped a malformed'))
+    expect(logged).toHaveLength(2)
+    expect(logged[0]).toMatch(/^Dropped a malformed im from connection \d+ \(1 from it, 1 in total\)\.$/)
+    expect(logged[1]).toMatch(/^Dropped a malformed presence from peer: far \(1 from it, 1 in total\)\.$/)
     expect(anna.departures).toEqual([])
   } finally {
     hostile.disconnect()

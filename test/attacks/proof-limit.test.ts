@@ -1,7 +1,12 @@
-/** Checking a signature is what costs most of all that a packet can ask for. */
+/** Checking a signature costs more than any other request. */
+import { EventEmitter } from 'node:events'
 import type { Server } from 'socket.io'
 import { expect, test, vi } from 'vitest'
 import { ClientGateway } from '../../daemon/client-gateway.ts'
+import { Backpressure } from '../../daemon/transport/backpressure.ts'
+import type { Engine } from '../../daemon/transport/internals.ts'
+import { selfTest } from '../../daemon/transport/self-test.ts'
+import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import type { Input } from '../../src/server/types.ts'
 
 const checked = vi.hoisted(() => ({ proofs: 0 }))
@@ -13,7 +18,7 @@ vi.mock('../../daemon/auth/challenge.ts', async original => ({
   },
 }))
 
-test('a connection, identified or not, has so many proofs looked at, and no more', () => {
+test('a connection, identified or not, gets at most 20 proofs checked', async () => {
   let connected: (socket: unknown) => void = () => {}
   let says: (event: string, ...args: unknown[]) => void = () => {}
   const io = {
@@ -30,9 +35,12 @@ test('a connection, identified or not, has so many proofs looked at, and no more
     input => inputs.push(input),
     () => {},
   )
+  const conn = Object.assign(new EventEmitter(), { transport: {}, remoteAddress: '192.0.2.1' }) as unknown as Engine
+  const { features } = await selfTest()
+  new Backpressure(conn, { limits: DEFAULT_LIMITS, log, features, cutOffCounts: { client: 0, peer: 0 } }, new Set())
   connected({
     handshake: { auth: {} },
-    conn: { on: () => {}, transport: {}, remoteAddress: '192.0.2.1' },
+    conn,
     onAny: (take: typeof says) => {
       says = take
     },

@@ -1,15 +1,14 @@
 /** A link carrier without a core: records every input, and performs the effects that a test chooses. */
-import { createServer } from 'node:http'
-import { Server } from 'socket.io'
 import type { LinkCarrier } from '../../daemon/links/carrier.ts'
 import { NatsLinks } from '../../daemon/links/nats/nats-links.ts'
 import { SocketLinks } from '../../daemon/links/socket-links.ts'
 import type { Log } from '../../daemon/log/log.ts'
-import { Backpressure } from '../../daemon/transport/backpressure.ts'
+import { selfTest } from '../../daemon/transport/self-test.ts'
+import { SocketServer } from '../../daemon/transport/socket-server.ts'
 import type { AcceptorFrame, DiallerFrame } from '../../src/protocol/frames.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
 import type { Input, LinkEffect } from '../../src/server/types.ts'
-import { freePorts, until } from './programs/processes.ts'
+import { until } from './programs/processes.ts'
 
 export interface CarrierHarnessOptions {
   secret?: string
@@ -46,18 +45,19 @@ export class CarrierHarness {
     }
     const limits = { ...DEFAULT_LIMITS, ...options.limits }
     const { secret = '', log = nullLog } = options
-    this.carrier = make({ self, secret, tls: undefined, limits, log, step })
+    this.carrier = make({ self, secret, tls: undefined, limits, log, cutOffCounts: { client: 0, peer: 0 }, step })
     this.#close = close
   }
 
   static async onSockets(id: string, options: CarrierHarnessOptions = {}): Promise<CarrierHarness> {
-    const http = createServer()
-    const io = new Server(http, { maxHttpBufferSize: 2_000_000 })
-    io.engine.on('connection', engine => new Backpressure(engine, DEFAULT_LIMITS, nullLog))
-    const [port = 0] = await freePorts(1)
-    await new Promise<void>(resolve => http.listen(port, '127.0.0.1', resolve))
-    const make = (base: ConstructorParameters<typeof SocketLinks>[1]) => new SocketLinks([io], base)
-    return new CarrierHarness(id, `http://127.0.0.1:${port}`, options, make, async () => io.close())
+    const { features } = await selfTest()
+    const cutOffCounts = { client: 0, peer: 0 }
+    const limits = { ...DEFAULT_LIMITS, ...options.limits }
+    const { log = nullLog } = options
+    const server = new SocketServer({ tls: undefined, hostNames: [], limits, log, features, cutOffCounts })
+    const port = await server.listen({ port: 0, host: '127.0.0.1' })
+    const make = (base: ConstructorParameters<typeof SocketLinks>[1]) => new SocketLinks([server.io], base)
+    return new CarrierHarness(id, `http://127.0.0.1:${port}`, options, make, () => server.close())
   }
 
   static async onBackbone(id: string, nats: string, options: CarrierHarnessOptions = {}): Promise<CarrierHarness> {

@@ -5,7 +5,7 @@ import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import { Backoff } from '../../../src/common/backoff.ts'
 import { exceeds } from '../../../src/protocol/limits.ts'
 import type { Log } from '../../log/log.ts'
-import { Backpressure } from '../../transport/backpressure.ts'
+import type { CutOffCounts } from '../../transport/backpressure.ts'
 import { awaitGreeting } from './await-greeting.ts'
 
 /** How long connecting may take, ms. */
@@ -36,6 +36,8 @@ export interface NatsClientOptions {
   log: Log
   /** Maximum number of unsent bytes; a slower NATS server is disconnected. 0: unlimited. */
   maxBufferedBytes: () => number
+  /** Where a NATS server that does not read is counted, as a peer. */
+  cutOffCounts: CutOffCounts
   /** Called on connect, to subscribe. */
   onConnect: (nats: NatsConnection) => void
   /** Called when the server has processed the subscriptions. */
@@ -80,7 +82,7 @@ export class NatsClient {
     connection.publish(subject, payload)
     const socket = (connection as unknown as InnerConnection).protocol.transport.socket
     if (!exceeds(socket?.writableLength ?? 0, this.#options.maxBufferedBytes())) return
-    Backpressure.cutOffCounts.peer++
+    this.#options.cutOffCounts.peer++
     socket?.destroy(new Error('slow consumer: NATS does not read'))
   }
 

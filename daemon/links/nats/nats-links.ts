@@ -63,6 +63,7 @@ export class NatsLinks implements LinkCarrier {
       name: `mesh-chat ${self.id}`,
       ca: () => this.#ca,
       log,
+      cutOffCounts: options.cutOffCounts,
       // The sum of the links' limits: all links share one connection.
       maxBufferedBytes: () => limits.linkBufferedBytes * Math.max(1, this.#links.size),
       onConnect: () => this.#subscribe(),

@@ -51,7 +51,14 @@ function connectNats(urls: readonly string[], maxBufferedBytes = 0) {
   const seen = { up: 0, down: 0 }
   const count = (what: keyof typeof seen) => () => void seen[what]++
   const base = { name: 'test', ca: () => undefined, log, maxBufferedBytes: () => maxBufferedBytes }
-  const nats = new NatsClient({ ...base, urls, onConnect: count('up'), onReady: () => {}, onDisconnect: count('down') })
+  const nats = new NatsClient({
+    ...base,
+    cutOffCounts: { client: 0, peer: 0 },
+    urls,
+    onConnect: count('up'),
+    onReady: () => {},
+    onDisconnect: count('down'),
+  })
   cleanups.push(() => nats.close())
   return { nats, lines, seen }
 }

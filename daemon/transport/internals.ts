@@ -1,0 +1,94 @@
+/**
+ * Every member of Socket.IO, Engine.IO and ws that this server uses and that their types hide. Nothing outside of this
+ * folder touches one. `self-test.ts` checks each when a server starts; after an upgrade of these packages, read this file.
+ *
+ * Last checked with socket.io 4.8.4, engine.io 6.6.12 and ws 8.21.3 (the one in engine.io's own node_modules).
+ */
+import { createServer } from 'node:http'
+import { Server, type Socket } from 'socket.io'
+
+/** Engine.IO's side of a connection (engine.io `lib/socket.ts`). */
+export type Engine = Socket['conn']
+
+/** A WebSocket frame in one or two pieces, as the sender of ws takes it. */
+export type Frame = [Buffer] | [Buffer, Buffer]
+
+type MessageListener = (data: Buffer, isBinary: boolean) => void
+
+/** A WebSocket of ws. All but the last member are its documented API. */
+export interface WebSocketOfWs {
+  /** Bytes that wait to be sent, in ws and in the TCP socket. */
+  readonly bufferedAmount: number
+  pause(): void
+  resume(): void
+  /** Destroys the TCP socket at once. */
+  terminate(): void
+  on(event: 'message', listener: MessageListener): void
+  on(event: 'ping' | 'pong', listener: (this: WebSocketOfWs) => void): void
+  listeners(event: 'message'): MessageListener[]
+  removeAllListeners(event: 'message'): void
+  /** Private. How long to wait for the answer to a close frame, ms (ws `lib/websocket.js`). */
+  readonly _closeTimeout?: number
+}
+
+/** A WebSocket server of ws that does not listen itself, as Engine.IO uses it: documented API. */
+interface WebSocketServerOfWs {
+  handleUpgrade(
+    request: unknown,
+    socket: unknown,
+    head: unknown,
+    callback: (webSocket: WebSocketOfWs, request: unknown) => void,
+  ): void
+}
+export type WebSocketServerClass = new (options: object) => WebSocketServerOfWs
+
+/** Private members of Engine.IO's socket and its transport. */
+interface EngineInternals {
+  /** Set while a pong is awaited, else null (engine.io `lib/socket.ts`). */
+  readonly pingTimeoutTimer?: unknown
+  /** The WebSocket of the transport `websocket`; long polling has none (engine.io `lib/transports/websocket.ts`). */
+  readonly transport: { readonly socket?: WebSocketOfWs }
+}
+
+/** The WebSocket of a connection; undefined: long polling, or Engine.IO has changed. */
+export function webSocketOf(engine: Engine): WebSocketOfWs | undefined {
+  return (engine as unknown as EngineInternals).transport.socket
+}
+
+/** The timer that waits for a pong: null without one; undefined: Engine.IO has changed. */
+export function pongTimerOf(engine: Engine): unknown {
+  return (engine as unknown as EngineInternals).pingTimeoutTimer
+}
+
+/** `wsPreEncodedFrame` sends a finished frame instead of the data (engine.io `lib/transports/websocket.ts`). */
+export interface PreEncodedOptions {
+  compress: boolean
+  wsPreEncodedFrame: Frame
+}
+
+/**
+ * Sends finished frames as one packet of Engine.IO. Types know only `compress`; Socket.IO's own adapter uses this option.
+ */
+export function writePreEncoded(engine: Engine, wsPreEncodedFrame: Frame): void {
+  const options: PreEncodedOptions = { compress: false, wsPreEncodedFrame }
+  engine.write('', options)
+}
+
+/**
+ * The class of WebSocket servers that Engine.IO uses by default: its option `wsEngine` is documented, the default is not
+ * exported.
+ * @throws Error when Engine.IO has changed
+ */
+export function defaultWebSocketServer(): WebSocketServerClass {
+  const found: unknown = new Server(createServer()).engine.opts.wsEngine
+  if (typeof found === 'function') return found as WebSocketServerClass
+  throw new Error('engine.io has no default wsEngine; install the versions of package-lock.json')
+}
+
+/** Frees what Socket.IO keeps of the request that opened a connection, and does not need: see `release-request.ts`. */
+export function clearHandshake(socket: Socket): void {
+  const writable = socket as unknown as { handshake: undefined; conn: { request: null } }
+  writable.handshake = undefined
+  // Documented at https://socket.io/docs/v4/memory-usage/, but not in the types.
+  writable.conn.request = null
+}

@@ -1,0 +1,72 @@
+import type { Frame } from './internals.ts'
+
+/** Engine.IO's packet type `message`, before each Socket.IO packet: '4'. */
+const ENGINE_MESSAGE = 0x34
+
+/** A Socket.IO packet, and its WebSocket frame, encoded once for all recipients. */
+export class Packet {
+  /** Bytes of its frame. */
+  readonly size: number
+  readonly #start: string
+  /** The end of the text, shared by packets that differ only in their start: encoded once for all of them. */
+  readonly #end: Buffer | undefined
+  readonly #payloadBytes: number
+  #frame: Frame | undefined
+
+  constructor(start: string, end?: Buffer) {
+    this.#start = start
+    this.#end = end
+    this.#payloadBytes = 1 + Buffer.byteLength(start) + (end?.length ?? 0)
+    this.size = this.#payloadBytes + (this.#payloadBytes < 126 ? 2 : this.#payloadBytes < 65_536 ? 4 : 10)
+  }
+
+  get text(): string {
+    return this.#end === undefined ? this.#start : this.#start + this.#end.toString()
+  }
+
+  get frame(): Frame {
+    if (this.#frame === undefined) {
+      const start = Buffer.allocUnsafe(this.size - (this.#end?.length ?? 0))
+      this.#encode(start, 0)
+      this.#frame = this.#end === undefined ? [start] : [start, this.#end]
+    }
+    return this.#frame
+  }
+
+  /** Copies its frame into a larger buffer; returns the offset after it. */
+  copyTo(target: Buffer, at: number): number {
+    const end = at + this.size - (this.#end?.length ?? 0)
+    if (this.#frame === undefined) this.#encode(target, at)
+    else this.#frame[0].copy(target, at)
+    this.#end?.copy(target, end)
+    return at + this.size
+  }
+
+  /** Encodes head and start of an unfragmented, unmasked text frame, as servers send it (RFC 6455, section 5.2). */
+  #encode(target: Buffer, at: number): void {
+    const payload = this.#payloadBytes
+    target[at] = 0x81
+    if (payload < 126) target[at + 1] = payload
+    else if (payload < 65_536) {
+      target[at + 1] = 126
+      target.writeUInt16BE(payload, at + 2)
+    } else {
+      target[at + 1] = 127
+      target.writeUIntBE(0, at + 2, 4)
+      target.writeUIntBE(payload, at + 6, 4)
+    }
+    const message = at + this.size - payload
+    target[message] = ENGINE_MESSAGE
+    target.write(this.#start, message + 1)
+  }
+}
+
+/** The frames of several packets in one buffer. */
+export function concatFrames(packets: readonly Packet[]): Buffer {
+  let size = 0
+  for (const packet of packets) size += packet.size
+  const bytes = Buffer.allocUnsafe(size)
+  let at = 0
+  for (const packet of packets) at = packet.copyTo(bytes, at)
+  return bytes
+}

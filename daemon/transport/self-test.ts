@@ -1,0 +1,260 @@
+import { createServer, IncomingMessage } from 'node:http'
+import { Socket as TcpSocket } from 'node:net'
+import { type Duplex, duplexPair } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { Server } from 'socket.io'
+import { NodeWebSocket } from 'socket.io-client'
+import { FLUSH_TIMEOUT_MS } from './backpressure.ts'
+import { limitedWebSocketServer } from './control-frame-limit.ts'
+import { EventReader } from './event-reader.ts'
+import { type Engine, webSocketOf, writePreEncoded } from './internals.ts'
+import { Packet } from './packet.ts'
+
+/** What this server uses of the internals of Socket.IO, Engine.IO and ws, and has found. False: it uses the fallback. */
+export interface Features {
+  /** The WebSocket under Engine.IO's transport, with the number of its unsent bytes. */
+  readonly webSocket: boolean
+  /** A WebSocket stops and resumes reading. */
+  readonly pause: boolean
+  /** ws honours its option for how long to wait for the answer to a close frame. */
+  readonly closeTimeout: boolean
+  /** Engine.IO sends finished frames. */
+  readonly preEncodedFrames: boolean
+  /** Events can be read before Engine.IO reads them. */
+  readonly eventReader: boolean
+}
+
+/** What the server cannot do without: a bound depends on it, and the public API has no other way. */
+const REQUIRED = ['sentPackets', 'readPackets', 'controlFrames', 'dialledWebSocket'] as const
+export type FeatureName = keyof Features | (typeof REQUIRED)[number]
+
+/** Each with its fallback, or with the bound that would be lost. */
+const MISSING: Readonly<Record<FeatureName, string>> = {
+  webSocket: 'no WebSocket with bufferedAmount and terminate() under the transport; counting unsent bytes by flushes',
+  pause: 'a WebSocket does not pause; clients that exceed their read rate are disconnected instead of slowed down',
+  closeTimeout: 'the option closeTimeout of ws has no effect; using a timer per closed connection',
+  preEncodedFrames: 'the packet option wsPreEncodedFrame has no effect; sending packets one by one',
+  eventReader: "the WebSocket's messages cannot be read; using Socket.IO's decoder",
+  sentPackets: 'no packetCreate and flush events: cannot limit unsent bytes',
+  readPackets: 'no packet event: cannot limit the rate of packets',
+  controlFrames: 'no ping events of WebSockets: cannot limit control frames',
+  dialledWebSocket: 'socket.io-client has no NodeWebSocket.createSocket: cannot limit unsent bytes of links',
+}
+
+export interface SelfTestResult {
+  readonly features: Features
+  /** A line for the log per missing feature. */
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Checks what this folder uses of Socket.IO, Engine.IO and ws, on connections in memory: about 10 ms, once per process.
+ * @throws Error when a bound of the server could not be kept
+ */
+export function selfTest(): Promise<SelfTestResult> {
+  result ??= runSelfTest()
+  return result
+}
+let result: Promise<SelfTestResult> | undefined
+
+/** @param hidden features to treat as missing, for tests */
+export async function runSelfTest(hidden: ReadonlySet<FeatureName> = new Set()): Promise<SelfTestResult> {
+  const found = await probe()
+  const isMissing = (name: FeatureName) => hidden.has(name) || !found.has(name)
+  const lost = REQUIRED.filter(isMissing)
+  if (lost.length > 0) {
+    const reasons = lost.map(name => MISSING[name]).join('; ')
+    throw new Error(`unknown version of Socket.IO (${reasons}); install the versions of package-lock.json`)
+  }
+  const webSocket = !isMissing('webSocket')
+  const features: Features = {
+    webSocket,
+    // These need the WebSocket, too.
+    pause: webSocket && !isMissing('pause'),
+    closeTimeout: !isMissing('closeTimeout'),
+    preEncodedFrames: !isMissing('preEncodedFrames'),
+    eventReader: webSocket && !isMissing('eventReader'),
+  }
+  const missing = (Object.keys(features) as (keyof Features)[]).filter(isMissing)
+  return { features, warnings: missing.map(name => `Unknown version of Socket.IO: ${MISSING[name]}.`) }
+}
+
+/** The features that connections in memory show. */
+async function probe(): Promise<ReadonlySet<FeatureName>> {
+  const found = new Set<FeatureName>()
+  if (typeof NodeWebSocket?.prototype.createSocket === 'function') found.add('dialledWebSocket')
+  const server = new TestServer()
+  const checks: Record<Exclude<FeatureName, 'dialledWebSocket'>, (connection: TestConnection) => Promise<boolean>> = {
+    webSocket: hasWebSocket,
+    closeTimeout: hasCloseTimeout,
+    sentPackets: seesSentPackets,
+    preEncodedFrames: sendsFrames,
+    readPackets: seesReadPackets,
+    pause: pauses,
+    eventReader: readsEvents,
+    controlFrames: endsControlFrames,
+  }
+  for (const [name, check] of Object.entries(checks)) {
+    // A connection each: a check that fails may end its own.
+    const connection = await server.connect()
+    if (connection === undefined) continue
+    try {
+      if (await check(connection)) found.add(name as FeatureName)
+    } catch {
+      // A member is missing that the check uses.
+    }
+    connection.close()
+  }
+  server.close()
+  return found
+}
+
+async function hasWebSocket({ engine }: TestConnection): Promise<boolean> {
+  const webSocket = webSocketOf(engine)
+  return typeof webSocket?.bufferedAmount === 'number' && typeof webSocket.terminate === 'function'
+}
+
+async function hasCloseTimeout({ engine }: TestConnection): Promise<boolean> {
+  return webSocketOf(engine)?._closeTimeout === FLUSH_TIMEOUT_MS
+}
+
+async function seesSentPackets({ engine }: TestConnection): Promise<boolean> {
+  const seen: unknown[] = []
+  const onCreate = ({ data }: { data?: unknown }) => seen.push(data)
+  const onFlush = () => seen.push('flush')
+  engine.on('packetCreate', onCreate).on('flush', onFlush)
+  engine.write('x')
+  engine.off('packetCreate', onCreate).off('flush', onFlush)
+  await nextTurn()
+  return seen.join() === 'x,flush' && engine.transport.writable
+}
+
+async function sendsFrames(connection: TestConnection): Promise<boolean> {
+  const { frame } = new Packet('2["self-test"]')
+  connection.sent = ''
+  writePreEncoded(connection.engine, frame)
+  await nextTurn()
+  return connection.sent === frame[0].toString('latin1')
+}
+
+async function seesReadPackets(connection: TestConnection): Promise<boolean> {
+  return (await connection.packetsFrom(PONG)) === 1
+}
+
+async function pauses(connection: TestConnection): Promise<boolean> {
+  const webSocket = webSocketOf(connection.engine)
+  webSocket?.pause()
+  const whilePaused = await connection.packetsFrom(PONG)
+  webSocket?.resume()
+  return whilePaused === 0 && (await connection.packetsFrom(PONG)) === 2
+}
+
+async function readsEvents(connection: TestConnection): Promise<boolean> {
+  const { engine } = connection
+  let bytes = 0
+  EventReader.install(engine, length => {
+    bytes += length
+  })
+  const reader = EventReader.of(engine)
+  if (reader === undefined) return false
+  const events: unknown[] = []
+  reader.onEvent = (event, payload, call) => events.push(event, payload, call) > 0
+  const text = '427["self-test",1]'
+  const passedOn = await connection.packetsFrom(clientFrame(1, text))
+  return (
+    events.join() === 'self-test,1,7' &&
+    bytes === text.length &&
+    passedOn === 0 &&
+    // Whatever is not an event goes to Engine.IO.
+    (await connection.packetsFrom(PONG)) === 1
+  )
+}
+
+async function endsControlFrames(connection: TestConnection): Promise<boolean> {
+  const closed = new Promise<boolean>(resolve => connection.engine.once('close', () => resolve(true)))
+  connection.client.write(Buffer.concat(Array.from({ length: 200 }, () => clientFrame(9, ''))))
+  return Promise.race([closed, turns(10).then(() => false)])
+}
+
+/** A frame of a client (RFC 6455, section 5.2), masked with zeros. */
+function clientFrame(opcode: number, text: string): Buffer {
+  return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)])
+}
+
+/** Engine.IO's answer to a ping. The server accepts it without a ping, too. */
+const PONG = clientFrame(1, '3')
+
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await nextTurn()
+}
+
+/** A Socket.IO server that does not listen: its connections are pairs of streams. */
+class TestServer {
+  readonly #http = createServer()
+  readonly #io = new Server(this.#http, {
+    serveClient: false,
+    perMessageDeflate: false,
+    wsEngine: limitedWebSocketServer(),
+  })
+
+  /** Connects over WebSocket; undefined: the server does not accept the connection. */
+  async connect(): Promise<TestConnection | undefined> {
+    const [client, server] = duplexPair()
+    const request = new IncomingMessage(new TcpSocket())
+    request.method = 'GET'
+    request.url = '/socket.io/?EIO=4&transport=websocket'
+    request.headers = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+    }
+    let engine: Engine | undefined
+    this.#io.engine.once('connection', (connected: Engine) => {
+      engine = connected
+    })
+    this.#http.emit('upgrade', request, server, Buffer.alloc(0))
+    for (let turn = 0; turn < 10 && engine === undefined; turn++) await nextTurn()
+    if (engine === undefined) return undefined
+    const connection = new TestConnection(engine, client)
+    await turns(2)
+    return connection
+  }
+
+  close(): void {
+    this.#io.engine.close()
+    void this.#io.close()
+  }
+}
+
+class TestConnection {
+  readonly engine: Engine
+  /** The client's end. */
+  readonly client: Duplex
+  /** Bytes that the server sent, as Latin-1. */
+  sent = ''
+
+  constructor(engine: Engine, client: Duplex) {
+    this.engine = engine
+    this.client = client
+    client.on('data', (chunk: Buffer) => {
+      this.sent += chunk.toString('latin1')
+    })
+  }
+
+  /** Sends a frame; resolves with the number of packets that Engine.IO then reports. */
+  async packetsFrom(frame: Buffer): Promise<number> {
+    let count = 0
+    const onPacket = () => count++
+    this.engine.on('packet', onPacket)
+    this.client.write(frame)
+    await turns(3)
+    this.engine.off('packet', onPacket)
+    return count
+  }
+
+  close(): void {
+    this.engine.close(true)
+    this.client.destroy()
+  }
+}
