@@ -15,12 +15,12 @@ import { checkToken, type TokenKey } from './auth/tokens.ts'
 import type { Log } from './log/log.ts'
 import { MalformedPayloads } from './log/malformed-payloads.ts'
 import { Backpressure } from './transport/backpressure.ts'
-import { EventReader } from './transport/event-reader.ts'
-import { FrameBatch } from './transport/frame-batch.ts'
-import { imPacket } from './transport/im-packets.ts'
-import { Packet } from './transport/packet.ts'
+import { EventReader } from './transport/packets/event-reader.ts'
+import { FrameBatch } from './transport/packets/frame-batch.ts'
+import { imPacket } from './transport/packets/im-packets.ts'
+import { Packet } from './transport/packets/packet.ts'
+import { identifiedPacket, packedDelta, rosterPacket } from './transport/packets/roster-packets.ts'
 import { releaseRequest } from './transport/release-request.ts'
-import { identifiedPacket, packedDelta, rosterPacket } from './transport/roster-packets.ts'
 
 /**
  * A client's connection. Members that most connections never need are created on first use.

@@ -6,9 +6,9 @@ import { Server } from 'socket.io'
 import { NodeWebSocket } from 'socket.io-client'
 import { FLUSH_TIMEOUT_MS } from './backpressure.ts'
 import { limitedWebSocketServer } from './control-frame-limit.ts'
-import { EventReader } from './event-reader.ts'
 import { type Engine, webSocketOf, writePreEncoded } from './internals.ts'
-import { Packet } from './packet.ts'
+import { EventReader } from './packets/event-reader.ts'
+import { Packet } from './packets/packet.ts'
 
 /** What this server uses of the internals of Socket.IO, Engine.IO and ws, and has found. False: it uses the fallback. */
 export interface Features {

@@ -10,7 +10,7 @@ import { selfTest } from '../../daemon/transport/self-test.ts'
 import { SocketServer } from '../../daemon/transport/socket-server.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
 import { FloodingClient } from '../support/attacks/flooding-client.ts'
-import { CarrierHarness } from '../support/carrier-harness.ts'
+import { CarrierHarness } from '../support/harness/carrier-harness.ts'
 import { startInProcess } from '../support/in-process-server.ts'
 import { until } from '../support/programs/processes.ts'
 

@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest'
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect } from '../../src/client/types.ts'
 import type { IdentifyResponse } from '../../src/protocol/messages.ts'
+import { ServerHarness } from '../support/harness/server-harness.ts'
+import { storedState } from '../support/harness/stored-state.ts'
 import { seeded } from '../support/random.ts'
-import { ServerHarness } from '../support/server-harness.ts'
 import { PlainIdentity } from '../support/simulation/plain-identity.ts'
 import { type SimClient, SimMesh } from '../support/simulation/sim-mesh.ts'
-import { storedState } from '../support/stored-state.ts'
 
 const texts = (client: SimClient) => client.shown.map(({ text }) => text)
 

@@ -1,7 +1,7 @@
 /** The contract of a link carrier, which the core relies on; holds for sockets and for NATS. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { ForwardedMessage, PresenceDelta } from '../../src/protocol/frames.ts'
-import { CarrierHarness, type CarrierHarnessOptions } from '../support/carrier-harness.ts'
+import { CarrierHarness, type CarrierHarnessOptions } from '../support/harness/carrier-harness.ts'
 import { NatsServer, natsMissingReason } from '../support/programs/nats-server.ts'
 import { until } from '../support/programs/processes.ts'
 

@@ -9,7 +9,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { type FeatureName, runSelfTest } from '../../daemon/transport/self-test.ts'
 import type { Limits } from '../../src/protocol/limits.ts'
 import { FloodingClient } from '../support/attacks/flooding-client.ts'
-import { CarrierHarness } from '../support/carrier-harness.ts'
+import { CarrierHarness } from '../support/harness/carrier-harness.ts'
 import { type InProcessServer, startInProcess } from '../support/in-process-server.ts'
 import { until } from '../support/programs/processes.ts'
 

@@ -5,8 +5,8 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ServerHarness } from '../../support/harness/server-harness.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
-import { ServerHarness } from '../../support/server-harness.ts'
 
 const SECRET = 'the secret that the operator signs tokens with'
 

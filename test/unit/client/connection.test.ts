@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { ConnectionState } from '../../../src/client/events.ts'
 import type { SessionEffect } from '../../../src/client/types.ts'
 import type { IdentifyResponse } from '../../../src/protocol/messages.ts'
-import { EPOCH_MS, effectsOf, eventsOf, SessionHarness } from '../../support/session-harness.ts'
+import { EPOCH_MS, effectsOf, eventsOf, SessionHarness } from '../../support/harness/session-harness.ts'
 import { PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
 const SERVERS = ['http://a', 'http://b', 'http://c']

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { SessionEffect, StoredState } from '../../../src/client/types.ts'
-import { EPOCH_MS, effectsOf, eventsOf, messageOf, SessionHarness } from '../../support/session-harness.ts'
+import { EPOCH_MS, effectsOf, eventsOf, messageOf, SessionHarness } from '../../support/harness/session-harness.ts'
 import { PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
 const anna = new PlainIdentity('Anna')

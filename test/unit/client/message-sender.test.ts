@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Progress } from '../../../src/client/events.ts'
 import type { SessionEffect, StoredState } from '../../../src/client/types.ts'
-import { EPOCH_MS, effectsOf, eventsOf, messageOf, SessionHarness } from '../../support/session-harness.ts'
+import { EPOCH_MS, effectsOf, eventsOf, messageOf, SessionHarness } from '../../support/harness/session-harness.ts'
 import { PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
 function online(users = ['Anna', 'Billy'], stored: Partial<StoredState> = {}): SessionHarness {

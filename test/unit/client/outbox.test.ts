@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MAX_PENDING_MESSAGES, Outbox } from '../../../src/client/outbox.ts'
 import type { Fate } from '../../../src/protocol/messages.ts'
-import { messageOf } from '../../support/session-harness.ts'
+import { messageOf } from '../../support/harness/session-harness.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
 const DELIVERED: Fate = { ok: true, delivered: 2 }

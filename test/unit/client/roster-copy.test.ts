@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { RosterCopy } from '../../../src/client/roster-copy.ts'
-import { clientContext, effectsOf, eventsOf, takeEffects } from '../../support/session-harness.ts'
+import { clientContext, effectsOf, eventsOf, takeEffects } from '../../support/harness/session-harness.ts'
 
 function build(version = 5, users = ['Anna', 'Billy']) {
   const context = clientContext()

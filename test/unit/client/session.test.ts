@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { eventsOf, messageOf, SessionHarness } from '../../support/session-harness.ts'
+import { eventsOf, messageOf, SessionHarness } from '../../support/harness/session-harness.ts'
 
 test('nothing happens before the start', () => {
   const harness = new SessionHarness({}, { history: [messageOf()] })

@@ -7,9 +7,9 @@ import { update } from '../../../cli/chat/model/update.ts'
 import { renderScreen } from '../../../cli/chat/views/render.ts'
 import { ConfusableNames } from '../../../src/common/confusables.ts'
 import { SortedNames } from '../../../src/common/sorted-names.ts'
+import { ServerHarness } from '../../support/harness/server-harness.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 import { seeded } from '../../support/random.ts'
-import { ServerHarness } from '../../support/server-harness.ts'
 import { keyNamed } from '../../support/simulation/plain-identity.ts'
 
 afterAll(stopAll)

@@ -1,6 +1,6 @@
 /** The `im` packet is written without the general JSON functions; JSON says what it must be. */
 import { expect, test } from 'vitest'
-import { imPacket } from '../../../daemon/transport/im-packets.ts'
+import { imPacket } from '../../../daemon/transport/packets/im-packets.ts'
 import { seeded } from '../../support/random.ts'
 
 const random = seeded(8)

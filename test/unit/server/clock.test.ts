@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect } from '../../../src/client/types.ts'
-import { ServerHarness } from '../../support/server-harness.ts'
-import { storedState } from '../../support/stored-state.ts'
+import { ServerHarness } from '../../support/harness/server-harness.ts'
+import { storedState } from '../../support/harness/stored-state.ts'
 
 const HOUR = 3_600_000
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { ForwardedMessage, StatusResponse } from '../../../src/protocol/frames.ts'
 import type { Refusal } from '../../../src/protocol/messages.ts'
 import { type ClusterStatus, clusterStatusSchema, type ServerStatus } from '../../../src/protocol/status.ts'
-import { ServerHarness } from '../../support/server-harness.ts'
+import { ServerHarness } from '../../support/harness/server-harness.ts'
 
 /** A server with an open link to server-2, numbered 900. */
 function setUp(options: ConstructorParameters<typeof ServerHarness>[1] = {}) {

@@ -1,7 +1,7 @@
 /** `auth: key` on one server's core: which key may use a name, and which sealed messages pass. */
 import { expect, test } from 'vitest'
 import type { PresenceEntry } from '../../../src/protocol/frames.ts'
-import { ServerHarness } from '../../support/server-harness.ts'
+import { ServerHarness } from '../../support/harness/server-harness.ts'
 import { keyNamed, PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
 const ANNA = keyNamed('Anna')

@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { Session } from '../../../src/client/session.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
-import { ServerHarness } from '../../support/server-harness.ts'
-import { storedState } from '../../support/stored-state.ts'
+import { ServerHarness } from '../../support/harness/server-harness.ts'
+import { storedState } from '../../support/harness/stored-state.ts'
 
 interface Row {
   limit: keyof Limits

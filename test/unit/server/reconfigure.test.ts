@@ -1,6 +1,6 @@
 /** A reloaded config on one server's core: added and removed peers. */
 import { expect, test } from 'vitest'
-import { ServerHarness } from '../../support/server-harness.ts'
+import { ServerHarness } from '../../support/harness/server-harness.ts'
 
 const address = (n: number) => ({ id: `server-${n}`, url: `http://127.0.0.1:${n}` })
 

@@ -1,8 +1,8 @@
 /** Validation, local delivery, forwarding, and delivery results. */
 import { describe, expect, test } from 'vitest'
 import { formatSealedText } from '../../../src/protocol/credentials.ts'
-import { createRouter } from '../../support/router-harness.ts'
-import { advance, takeEffects } from '../../support/server-context.ts'
+import { createRouter } from '../../support/harness/router-harness.ts'
+import { advance, takeEffects } from '../../support/harness/server-context.ts'
 
 const answer = (payload: unknown) => ({ type: 'answer', connection: 1, call: 7, payload })
 

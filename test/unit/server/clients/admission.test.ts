@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Replica } from '../../../../src/presence/replica.ts'
 import { Admission } from '../../../../src/server/clients/admission.ts'
 import type { Context } from '../../../../src/server/context.ts'
-import { addConnection, advance, createContext } from '../../../support/server-context.ts'
+import { addConnection, advance, createContext } from '../../../support/harness/server-context.ts'
 
 const KEY = 'k'.repeat(43)
 const OTHER_KEY = 'o'.repeat(43)

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Limits } from '../../../../src/protocol/limits.ts'
 import { Clients } from '../../../../src/server/clients/clients.ts'
 import type { ServerOptions } from '../../../../src/server/types.ts'
-import { advance, createContext, takeEffects } from '../../../support/server-context.ts'
+import { advance, createContext, takeEffects } from '../../../support/harness/server-context.ts'
 
 function setUp(limits: Partial<Limits> = {}, options: Partial<ServerOptions> = {}) {
   const context = createContext(limits, options)

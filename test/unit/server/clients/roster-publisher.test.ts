@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import type { Connection } from '../../../../src/server/clients/connection.ts'
 import { RosterPublisher } from '../../../../src/server/clients/roster-publisher.ts'
-import { addConnection, createContext, takeEffects } from '../../../support/server-context.ts'
+import { addConnection, createContext, takeEffects } from '../../../support/harness/server-context.ts'
 
 /** `MIN_WINDOW_MS` of the publish schedule, for a few clients. */
 const WINDOW_MS = 50

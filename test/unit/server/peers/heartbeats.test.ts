@@ -1,7 +1,7 @@
 /** Heartbeats, dead links, and the periodic clean-up of peers. */
 import { describe, expect, test } from 'vitest'
 import { Delivery } from '../../../../src/server/delivery.ts'
-import { RecordedPeers } from '../../../support/recorded-peers.ts'
+import { RecordedPeers } from '../../../support/harness/recorded-peers.ts'
 
 /** The links that were closed, with the reasons. */
 function closedLinks(mesh: RecordedPeers): [number, string][] {

@@ -1,8 +1,8 @@
 /** Links in both directions: handshakes, refusals, dials, and the frames that arrive. */
 import { describe, expect, test } from 'vitest'
 import type { ForwardedMessage } from '../../../../src/protocol/frames.ts'
-import { OWN_STATUS, RecordedPeers } from '../../../support/recorded-peers.ts'
-import { peerIdentity } from '../../../support/server-context.ts'
+import { OWN_STATUS, RecordedPeers } from '../../../support/harness/recorded-peers.ts'
+import { peerIdentity } from '../../../support/harness/server-context.ts'
 
 function refusals(mesh: RecordedPeers): string[] {
   return mesh.takeEffects().flatMap(one => (one.type === 'refuse' ? [one.code] : []))

@@ -4,7 +4,7 @@ import type { Limits } from '../../../../src/protocol/limits.ts'
 import { Membership } from '../../../../src/server/peers/membership.ts'
 import type { Peer } from '../../../../src/server/peers/peer.ts'
 import type { ServerOptions } from '../../../../src/server/types.ts'
-import { advance, createContext, peerIdentity } from '../../../support/server-context.ts'
+import { advance, createContext, peerIdentity } from '../../../support/harness/server-context.ts'
 
 const HOUR = 3_600_000
 

@@ -8,7 +8,7 @@ import {
 } from '../../../../src/protocol/frames.ts'
 import type { Message } from '../../../../src/protocol/messages.ts'
 import { Delivery } from '../../../../src/server/delivery.ts'
-import { RecordedPeers } from '../../../support/recorded-peers.ts'
+import { RecordedPeers } from '../../../support/harness/recorded-peers.ts'
 
 const delivery = () => new Delivery({ kind: 'client', connection: 1, call: undefined }, 0, () => {})
 const message = (id: string, text = ''): Message => ({ id, at: 1, from: 'Anna', to: 'Billy', text })

@@ -1,8 +1,8 @@
 /** Presence from peers into the replicas, and this server's presence to its peers. */
 import { describe, expect, test } from 'vitest'
 import { Delivery } from '../../../../src/server/delivery.ts'
-import { RecordedPeers } from '../../../support/recorded-peers.ts'
-import { addConnection } from '../../../support/server-context.ts'
+import { RecordedPeers } from '../../../support/harness/recorded-peers.ts'
+import { addConnection } from '../../../support/harness/server-context.ts'
 
 const resyncs = (sent: [string, unknown][]) => sent.filter(([event]) => event === 'resync').length
 const presence = (sent: [string, unknown][]) => sent.filter(([event]) => event === 'presence').map(([, frame]) => frame)

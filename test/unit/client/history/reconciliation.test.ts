@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { MessageLog, NO_ARCHIVE } from '../../../src/client/history/message-log.ts'
+import { MessageLog, NO_ARCHIVE } from '../../../../src/client/history/message-log.ts'
 import {
   compareFrame,
   handleSiblingFrame,
   type SiblingFrame,
   siblingFrameSchema,
-} from '../../../src/client/history/reconciliation.ts'
-import { MAX_PACKET_BYTES, type Message } from '../../../src/protocol/messages.ts'
-import { seeded } from '../../support/random.ts'
-import { messageOf } from '../../support/session-harness.ts'
+} from '../../../../src/client/history/reconciliation.ts'
+import { MAX_PACKET_BYTES, type Message } from '../../../../src/protocol/messages.ts'
+import { messageOf } from '../../../support/harness/session-harness.ts'
+import { seeded } from '../../../support/random.ts'
 
 const many = (count: number, make: (at: number) => Partial<Message> = at => ({ at })) =>
   Array.from({ length: count }, (_, at) => messageOf({ id: `${at}`, ...make(at) }))

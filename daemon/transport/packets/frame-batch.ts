@@ -1,5 +1,5 @@
-import type { Backpressure } from './backpressure.ts'
-import { type Engine, writePreEncoded } from './internals.ts'
+import type { Backpressure } from '../backpressure.ts'
+import { type Engine, writePreEncoded } from '../internals.ts'
 import { concatFrames, type Packet } from './packet.ts'
 
 /** Where a connection keeps its batch, so that all connections share one listener. */

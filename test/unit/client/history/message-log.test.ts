@@ -6,11 +6,11 @@ import {
   messageHash,
   messageKey,
   NO_ARCHIVE,
-} from '../../../src/client/history/message-log.ts'
-import { compareMessages } from '../../../src/common/hybrid-clock.ts'
-import type { Message } from '../../../src/protocol/messages.ts'
-import { seeded } from '../../support/random.ts'
-import { messageOf } from '../../support/session-harness.ts'
+} from '../../../../src/client/history/message-log.ts'
+import { compareMessages } from '../../../../src/common/hybrid-clock.ts'
+import type { Message } from '../../../../src/protocol/messages.ts'
+import { messageOf } from '../../../support/harness/session-harness.ts'
+import { seeded } from '../../../support/random.ts'
 
 const message = (id: string, at: number, from = 'Billy') => messageOf({ id, at, from })
 const idsOf = (messages: readonly Message[]) => messages.map(({ id }) => id)

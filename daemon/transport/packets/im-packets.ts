@@ -1,4 +1,4 @@
-import type { DeliveredMessage } from '../../src/protocol/messages.ts'
+import type { DeliveredMessage } from '../../../src/protocol/messages.ts'
 
 /**
  * The event `im` of Socket.IO's default namespace, without the general JSON functions: text that needs no escape, which

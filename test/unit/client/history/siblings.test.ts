@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import type { Context } from '../../../src/client/context.ts'
-import { NO_ARCHIVE } from '../../../src/client/history/message-log.ts'
-import { MessageStore } from '../../../src/client/history/message-store.ts'
-import { Siblings } from '../../../src/client/history/siblings.ts'
-import { clientContext, effectsOf, eventsOf, messageOf, takeEffects } from '../../support/session-harness.ts'
+import type { Context } from '../../../../src/client/context.ts'
+import { NO_ARCHIVE } from '../../../../src/client/history/message-log.ts'
+import { MessageStore } from '../../../../src/client/history/message-store.ts'
+import { Siblings } from '../../../../src/client/history/siblings.ts'
+import { clientContext, effectsOf, eventsOf, messageOf, takeEffects } from '../../../support/harness/session-harness.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
 

@@ -1,4 +1,4 @@
-import { type Engine, pongTimerOf, type WebSocketOfWs, webSocketOf } from './internals.ts'
+import { type Engine, pongTimerOf, type WebSocketOfWs, webSocketOf } from '../internals.ts'
 
 /** Takes an event; `call` is the number of the acknowledgement that it asks for. False: Socket.IO must handle it. */
 type EventHandler = (event: string, payload: unknown, call: number | undefined) => boolean

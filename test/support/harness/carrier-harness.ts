@@ -1,14 +1,14 @@
 /** A link carrier without a core: records every input, and performs the effects that a test chooses. */
-import type { LinkCarrier } from '../../daemon/links/carrier.ts'
-import { NatsLinks } from '../../daemon/links/nats/nats-links.ts'
-import { SocketLinks } from '../../daemon/links/socket-links.ts'
-import type { Log } from '../../daemon/log/log.ts'
-import { selfTest } from '../../daemon/transport/self-test.ts'
-import { SocketServer } from '../../daemon/transport/socket-server.ts'
-import type { AcceptorFrame, DiallerFrame } from '../../src/protocol/frames.ts'
-import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
-import type { Input, LinkEffect } from '../../src/server/types.ts'
-import { until } from './programs/processes.ts'
+import type { LinkCarrier } from '../../../daemon/links/carrier.ts'
+import { NatsLinks } from '../../../daemon/links/nats/nats-links.ts'
+import { SocketLinks } from '../../../daemon/links/socket-links.ts'
+import type { Log } from '../../../daemon/log/log.ts'
+import { selfTest } from '../../../daemon/transport/self-test.ts'
+import { SocketServer } from '../../../daemon/transport/socket-server.ts'
+import type { AcceptorFrame, DiallerFrame } from '../../../src/protocol/frames.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
+import type { Input, LinkEffect } from '../../../src/server/types.ts'
+import { until } from '../programs/processes.ts'
 
 export interface CarrierHarnessOptions {
   secret?: string

@@ -1,4 +1,4 @@
-import type { Frame } from './internals.ts'
+import type { Frame } from '../internals.ts'
 
 /** Engine.IO's packet type `message`, before each Socket.IO packet: '4'. */
 const ENGINE_MESSAGE = 0x34

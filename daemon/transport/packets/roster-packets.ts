@@ -1,6 +1,6 @@
 import { deflateRawSync } from 'node:zlib'
-import { frontEncode } from '../../src/protocol/front-coding.ts'
-import type { IdentifyResponse, PackedRoster, RosterDelta, RosterSnapshot } from '../../src/protocol/messages.ts'
+import { frontEncode } from '../../../src/protocol/front-coding.ts'
+import type { IdentifyResponse, PackedRoster, RosterDelta, RosterSnapshot } from '../../../src/protocol/messages.ts'
 import { Packet } from './packet.ts'
 
 /** Shorter lists are sent plain: this many names fit into one or two TCP segments. */

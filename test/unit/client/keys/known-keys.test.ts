@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { KnownKeys } from '../../../src/client/keys/known-keys.ts'
-import { clientContext, eventsOf, messageOf, takeEffects } from '../../support/session-harness.ts'
-import { PlainIdentity } from '../../support/simulation/plain-identity.ts'
+import { KnownKeys } from '../../../../src/client/keys/known-keys.ts'
+import { clientContext, eventsOf, messageOf, takeEffects } from '../../../support/harness/session-harness.ts'
+import { PlainIdentity } from '../../../support/simulation/plain-identity.ts'
 
 const anna = new PlainIdentity('Anna')
 const billy = new PlainIdentity('Billy')

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { Keyring } from '../../../src/client/keys/keyring.ts'
-import { identificationText, parseSealedText } from '../../../src/protocol/credentials.ts'
-import { messageOf } from '../../support/session-harness.ts'
-import { keyNamed, PlainIdentity } from '../../support/simulation/plain-identity.ts'
+import { Keyring } from '../../../../src/client/keys/keyring.ts'
+import { identificationText, parseSealedText } from '../../../../src/protocol/credentials.ts'
+import { messageOf } from '../../../support/harness/session-harness.ts'
+import { keyNamed, PlainIdentity } from '../../../support/simulation/plain-identity.ts'
 
 const anna = new PlainIdentity('Anna')
 const billy = new PlainIdentity('Billy')

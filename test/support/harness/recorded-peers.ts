@@ -1,15 +1,15 @@
 /** The modules of a server that deal with peers, with recorded users, messages and statuses. */
 
-import type { ForwardedMessage, PresenceEntry, Relay, StatusResponse } from '../../src/protocol/frames.ts'
-import type { Limits } from '../../src/protocol/limits.ts'
-import type { ServerStatus } from '../../src/protocol/status.ts'
-import type { Context } from '../../src/server/context.ts'
-import { Links } from '../../src/server/peers/links.ts'
-import { Membership } from '../../src/server/peers/membership.ts'
-import { OutboundMessages } from '../../src/server/peers/outbound-messages.ts'
-import type { Peer } from '../../src/server/peers/peer.ts'
-import { Peers } from '../../src/server/peers/peers.ts'
-import type { Effect } from '../../src/server/types.ts'
+import type { ForwardedMessage, PresenceEntry, Relay, StatusResponse } from '../../../src/protocol/frames.ts'
+import type { Limits } from '../../../src/protocol/limits.ts'
+import type { ServerStatus } from '../../../src/protocol/status.ts'
+import type { Context } from '../../../src/server/context.ts'
+import { Links } from '../../../src/server/peers/links.ts'
+import { Membership } from '../../../src/server/peers/membership.ts'
+import { OutboundMessages } from '../../../src/server/peers/outbound-messages.ts'
+import type { Peer } from '../../../src/server/peers/peer.ts'
+import { Peers } from '../../../src/server/peers/peers.ts'
+import type { Effect } from '../../../src/server/types.ts'
 import { advance, createContext, peerIdentity, takeEffects } from './server-context.ts'
 
 export const OWN_STATUS: ServerStatus = {

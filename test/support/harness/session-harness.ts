@@ -1,9 +1,9 @@
-import type { Context } from '../../src/client/context.ts'
-import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
-import { Session } from '../../src/client/session.ts'
-import type { SessionEffect, SessionInput, SessionOptions, StoredState } from '../../src/client/types.ts'
-import { HybridClock } from '../../src/common/hybrid-clock.ts'
-import type { DeliveredMessage, Fate, IdentifyResponse, Message } from '../../src/protocol/messages.ts'
+import type { Context } from '../../../src/client/context.ts'
+import type { SessionEvent, SessionRequest } from '../../../src/client/events.ts'
+import { Session } from '../../../src/client/session.ts'
+import type { SessionEffect, SessionInput, SessionOptions, StoredState } from '../../../src/client/types.ts'
+import { HybridClock } from '../../../src/common/hybrid-clock.ts'
+import type { DeliveredMessage, Fate, IdentifyResponse, Message } from '../../../src/protocol/messages.ts'
 import { storedState } from './stored-state.ts'
 
 /** Wall clock at monotonic time 0, ms since 1970. */

@@ -1,13 +1,13 @@
 /** The state that a server's modules share, for unit tests of single modules. */
-import { HybridClock } from '../../src/common/hybrid-clock.ts'
-import { Directory } from '../../src/presence/directory.ts'
-import { PresenceStream } from '../../src/presence/presence-stream.ts'
-import { Roster } from '../../src/presence/roster.ts'
-import type { PeerIdentity } from '../../src/protocol/frames.ts'
-import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
-import { Connection } from '../../src/server/clients/connection.ts'
-import type { Context } from '../../src/server/context.ts'
-import type { Effect, ServerOptions } from '../../src/server/types.ts'
+import { HybridClock } from '../../../src/common/hybrid-clock.ts'
+import { Directory } from '../../../src/presence/directory.ts'
+import { PresenceStream } from '../../../src/presence/presence-stream.ts'
+import { Roster } from '../../../src/presence/roster.ts'
+import type { PeerIdentity } from '../../../src/protocol/frames.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
+import { Connection } from '../../../src/server/clients/connection.ts'
+import type { Context } from '../../../src/server/context.ts'
+import type { Effect, ServerOptions } from '../../../src/server/types.ts'
 
 /** Wall clock minus monotonic clock, ms. */
 const WALL_OFFSET_MS = 1_700_000_000_000

@@ -1,13 +1,13 @@
 /** A router without a server around it, for unit tests. */
-import { Replica } from '../../src/presence/replica.ts'
-import type { Relay } from '../../src/protocol/frames.ts'
-import type { Limits } from '../../src/protocol/limits.ts'
-import type { Message } from '../../src/protocol/messages.ts'
-import type { Connection } from '../../src/server/clients/connection.ts'
-import type { PeerMessageSender } from '../../src/server/context.ts'
-import type { Delivery } from '../../src/server/delivery.ts'
-import { Router } from '../../src/server/router.ts'
-import type { ServerOptions } from '../../src/server/types.ts'
+import { Replica } from '../../../src/presence/replica.ts'
+import type { Relay } from '../../../src/protocol/frames.ts'
+import type { Limits } from '../../../src/protocol/limits.ts'
+import type { Message } from '../../../src/protocol/messages.ts'
+import type { Connection } from '../../../src/server/clients/connection.ts'
+import type { PeerMessageSender } from '../../../src/server/context.ts'
+import type { Delivery } from '../../../src/server/delivery.ts'
+import { Router } from '../../../src/server/router.ts'
+import type { ServerOptions } from '../../../src/server/types.ts'
 import { addConnection, createContext } from './server-context.ts'
 
 /** Records what the router sends to peers. */

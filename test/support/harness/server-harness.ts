@@ -1,9 +1,9 @@
 /** A server's core without a network: a test plays its clients, its peers and its clock. */
-import type { AuthMode, Credential } from '../../src/protocol/credentials.ts'
-import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
-import type { Fate, IdentifyResponse } from '../../src/protocol/messages.ts'
-import { MeshServer } from '../../src/server/server.ts'
-import type { Effect, Input, ServerOptions } from '../../src/server/types.ts'
+import type { AuthMode, Credential } from '../../../src/protocol/credentials.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
+import type { Fate, IdentifyResponse } from '../../../src/protocol/messages.ts'
+import { MeshServer } from '../../../src/server/server.ts'
+import type { Effect, Input, ServerOptions } from '../../../src/server/types.ts'
 
 const WALL_CLOCK_OFFSET_MS = 1_700_000_000_000
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ReadMarks } from '../../../src/client/history/read-marks.ts'
+import { ReadMarks } from '../../../../src/client/history/read-marks.ts'
 
 test('S12: a mark only advances', () => {
   const marks = new ReadMarks()
