@@ -4,7 +4,7 @@ import type { Socket } from 'socket.io'
 import { type Socket as ClientSocket, io } from 'socket.io-client'
 import { afterEach, expect, test } from 'vitest'
 import { Backpressure } from '../../daemon/transport/backpressure.ts'
-import type { Engine } from '../../daemon/transport/internals.ts'
+import { type Engine, webSocketOf } from '../../daemon/transport/internals.ts'
 import { EventReader } from '../../daemon/transport/packets/event-reader.ts'
 import { FrameBatch } from '../../daemon/transport/packets/frame-batch.ts'
 import { Packet } from '../../daemon/transport/packets/packet.ts'
@@ -124,6 +124,25 @@ test('the event reader takes events; what it does not take goes to Socket.IO, in
       ['unknown', 1],
       ['binary', Buffer.from('bytes')],
     ])
+})
+
+test('an event does not overtake an earlier packet of the same turn that Socket.IO handles', async () => {
+  const { events, socket } = await connectPair('websocket')
+  const others: unknown[] = []
+  socket.onAny((event, payload) => others.push([event, payload]))
+  const webSocket = webSocketOf(socket.conn) as unknown as NodeJS.EventEmitter
+  const receive = (text: string) => webSocket.emit('message', Buffer.from(text), false)
+  receive('42["unknown",1]')
+  receive('42["one",2]')
+  await expect
+    .poll(() => others)
+    .toEqual([
+      ['unknown', 1],
+      ['one', 2],
+    ])
+  expect(events).toEqual([])
+  receive('42["one",3]')
+  expect(events).toEqual([['one', 3, undefined]])
 })
 
 test('packets with the same end share one buffer, alone in a batch and with others', async () => {

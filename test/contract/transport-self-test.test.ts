@@ -111,6 +111,7 @@ describe.each(OPTIONAL)('without %s', missing => {
   })
 
   test('a client that does not answer a close frame is disconnected', async () => {
+    if (missing === 'closeTimeout') patch(ws.WebSocket.prototype, '_closeTimeout', { get: () => 30_000, set: () => {} })
     const server = await startWithout(missing)
     const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
     cleanups.push(() => socket.destroy())
