@@ -172,7 +172,9 @@ describe('createServer and connect', () => {
     expect((await heard)[0]?.text).toBe('sealed')
     // Who has a key is not to be talked out of it.
     const open = await start({ id: 'three' })
-    await expect(connect({ user: 'Anna', servers: open.url, key: pem() })).rejects.toThrow(/does not use keys but Anna has one/)
+    await expect(connect({ user: 'Anna', servers: open.url, key: pem() })).rejects.toThrow(
+      /does not use keys but Anna has one/,
+    )
   })
 })
 
