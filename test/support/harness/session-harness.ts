@@ -77,7 +77,8 @@ export class SessionHarness {
   advance(ms: number): SessionEffect[] {
     const until = this.now + ms
     const effects: SessionEffect[] = []
-    while (this.session.deadline <= until) {
+    for (let ticks = 0; this.session.deadline <= until; ticks++) {
+      if (ticks > 10_000) throw new Error('the session does not advance its deadline')
       this.now = Math.max(this.now, this.session.deadline)
       effects.push(...this.step({ type: 'tick' }))
     }

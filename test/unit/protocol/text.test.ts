@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { exceedsUtf8Length, sanitizedJson, sanitizeLine, sanitizeText, utf8Length } from '../../../src/protocol/text.ts'
 
-test.each(['', 'abc', 'Grüße', '中文', '🙂', '\ud83d', 'a\ude42b', '🙂\ud83d', '\u07ff\u0800\uffff'])(
+test.each(['', 'abc', 'Grüße', '中文', '🙂', '\ud83d', '\ud83d中', 'a\ude42b', '🙂\ud83d', '\u07ff\u0800\uffff'])(
   'utf8Length is the length of the encoded text: %j',
   text => {
     expect(utf8Length(text)).toBe(Buffer.byteLength(text))

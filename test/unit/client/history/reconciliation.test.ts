@@ -33,6 +33,7 @@ function exchange(one: MessageLog, other: MessageLog): SiblingFrame[] {
     const { to, from, frame } = next
     expect(siblingFrameSchema.safeParse(frame).success).toBe(true)
     frames.push(frame)
+    if (frames.length > 10_000) throw new Error('the exchange does not end')
     for (const answer of answers(to, frame)) queue.push({ to: from, from: to, frame: answer })
   }
   return frames

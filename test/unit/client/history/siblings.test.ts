@@ -108,6 +108,15 @@ test('S11: a read mark without siblings is sent when one connects', () => {
   expect(tick(parts, 10_300)).toEqual([{ to: undefined, frame: { type: 'read', marks: [['Billy', 5]] } }])
 })
 
+test('S11: a read mark that was sent before is sent again when another sibling connects', () => {
+  const parts = build()
+  parts.siblings.setConnections(2)
+  parts.siblings.markRead('Billy', 5)
+  tick(parts, 400)
+  parts.siblings.setConnections(3)
+  expect(tick(parts, 700)).toEqual([{ to: undefined, frame: { type: 'read', marks: [['Billy', 5]] } }])
+})
+
 test("S12: a sibling's read mark is emitted once, if it advances", () => {
   const { context, siblings } = build()
   const read = (at: number) => {
