@@ -119,6 +119,8 @@ export class Session {
         return this.#connection.identifyWithKey(input.identity, input.challenge)
       case 'no-identity':
         return this.#connection.handleRefused('unauthorized', input.reason)
+      case 'mesh-accepted':
+        return
       case 'move':
         return this.#connection.handleMove(input.servers)
       case 'im':

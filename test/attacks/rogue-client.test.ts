@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect } from '../../src/client/types.ts'
 import type { IdentifyResponse } from '../../src/protocol/messages.ts'
+import { meshSignatures } from '../support/mesh-signatures.ts'
 import { seeded } from '../support/random.ts'
 import { ServerHarness } from '../support/server-harness.ts'
 import { PlainIdentity } from '../support/simulation/plain-identity.ts'
@@ -88,6 +89,7 @@ describe('a server that claims `auth: key`', () => {
         servers: ['https://evil'],
         auth,
         random: () => 0,
+        ...meshSignatures,
       },
       storedState({ keys: new Map([['Billy', new PlainIdentity('Billy').key]]) }),
     )
@@ -124,7 +126,7 @@ describe('the addresses that a server announces to a client', () => {
    */
   function dialled(given: string, announced: string[], tries: number): string[] {
     const random = seeded(3)
-    const options = { user: 'Anna', client: 'x/1', instance: 'x', servers: [given], random }
+    const options = { user: 'Anna', client: 'x/1', instance: 'x', servers: [given], random, ...meshSignatures }
     const session = new Session(options, storedState())
     const urls: string[] = []
     let dial = 0
@@ -177,6 +179,6 @@ test("a sibling can only add messages of this user's own threads", () => {
   mesh.advance(3_000)
   const message = (from: string, to: string) => ({ id: `${from} ${to}`, at: 1, from, to, text: `${from} to ${to}` })
   const messages = [message('Billy', 'Carla'), message('Billy', 'Anna')]
-  anna.step({ type: 'relay', dial: 1, from: 'server-1:9', frame: { type: 'tell', messages } })
+  anna.step({ type: 'relay', dial: 1, from: 'server-1:9', frame: { type: 'tell', messages }, sealed: false })
   expect(texts(anna)).toEqual(['Billy to Anna'])
 })

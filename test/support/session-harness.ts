@@ -4,6 +4,7 @@ import { Session } from '../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions, StoredState } from '../../src/client/types.ts'
 import { HybridClock } from '../../src/common/hybrid-clock.ts'
 import type { DeliveredMessage, Fate, IdentifyResponse, Message } from '../../src/protocol/messages.ts'
+import { meshSignatures } from './mesh-signatures.ts'
 import { storedState } from './stored-state.ts'
 
 /** Wall clock at monotonic time 0, ms since 1970. */
@@ -15,6 +16,7 @@ const OPTIONS: SessionOptions = {
   instance: 'run',
   servers: ['http://a'],
   random: () => 0.5,
+  ...meshSignatures,
 }
 
 /** The context of a session's modules, online on connection 1 at monotonic time 0. */

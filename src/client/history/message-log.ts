@@ -10,6 +10,16 @@ export interface Fingerprint {
   hash: string
 }
 
+/** A message with what its plain text must not leave without. */
+export interface StoredMessage extends Message {
+  /**
+   * The sealed text of a message that was sealed or composed in key mode: as it arrived, or sealed for this user's own
+   * key; empty: not sealed yet, because the key was not loaded. Undefined: the message was never sealed, or comes from
+   * 0.1. The text of a message with this field never leaves the client unsealed.
+   */
+  readonly sealed?: string | undefined
+}
+
 /** The messages of earlier runs as columns, ordered by `at`, each id once. Texts are read on demand. */
 export interface Archive {
   /** Hybrid times, ascending. */
@@ -18,9 +28,9 @@ export interface Archive {
   readonly hashA: Int32Array
   readonly hashB: Int32Array
   /** The message at an index; undefined if it cannot be read any more. */
-  read(index: number): Message | undefined
+  read(index: number): StoredMessage | undefined
   /** Finds a message that was stored in this run. */
-  find(message: MessageRef): Message | undefined
+  find(message: MessageRef): StoredMessage | undefined
 }
 
 /**

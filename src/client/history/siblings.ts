@@ -87,7 +87,8 @@ export class Siblings {
   /** @param to a sibling's connection address; undefined: all siblings */
   #relay(to: string | undefined, frame: SiblingFrame): void {
     const { onlineConnection, effects } = this.#context
-    if (onlineConnection !== undefined) effects.push({ type: 'relay', dial: onlineConnection, to, frame })
+    if (onlineConnection !== undefined)
+      effects.push({ type: 'relay', dial: onlineConnection, to, frame, mesh: undefined })
   }
 
   #scheduleCompare(within: number): void {

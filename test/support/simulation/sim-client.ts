@@ -3,6 +3,7 @@ import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput } from '../../../src/client/types.ts'
 import type { Fate, IdentifyResponse, Message, RosterSnapshot } from '../../../src/protocol/messages.ts'
 import type { Input } from '../../../src/server/types.ts'
+import { meshSignatures } from '../mesh-signatures.ts'
 import { storedState } from '../stored-state.ts'
 import type { SimSocket, TerminationMode } from './network.ts'
 import { PlainIdentity } from './plain-identity.ts'
@@ -66,7 +67,7 @@ export class SimClient extends SimProcess {
     const instance = `${this.name}~${this.generation}`
     const { random, clientsKnowAllServers } = this.#context
     const servers = [server, ...(clientsKnowAllServers ? this.#context.servers : [])].map(({ url }) => url)
-    const options = { user, client: 'sim/1', instance, servers, random }
+    const options = { user, client: 'sim/1', instance, servers, random, ...meshSignatures }
     const stored = { history: [...this.history.values()], outbox: [...this.outbox.values()], keys: this.keys }
     this.session = new Session(options, storedState(stored))
     this.shown.length = 0

@@ -284,7 +284,7 @@ function toSessionInput(message: Extract<Effect, { type: 'emit' }>['message'], d
       return { type: 'move', dial, ...message.payload }
     case 'relay': {
       const frame = message.payload.body as Extract<SessionInput, { type: 'relay' }>['frame']
-      return { type: 'relay', dial, from: message.payload.from, frame }
+      return { type: 'relay', dial, from: message.payload.from, frame, sealed: false }
     }
     default:
       return undefined

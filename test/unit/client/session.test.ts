@@ -42,7 +42,7 @@ test('S3, S11: siblings exchange messages and read marks through the session', (
   const relays = harness.advance(500).flatMap(effect => (effect.type === 'relay' ? [effect.frame.type] : []))
   expect(relays).toEqual(['read', 'compare'])
   const messages = [messageOf({ id: 'b.2', at: 6 })]
-  harness.step({ type: 'relay', dial: 1, from: 'server-1:2', frame: { type: 'tell', messages } })
+  harness.step({ type: 'relay', dial: 1, from: 'server-1:2', frame: { type: 'tell', messages }, sealed: false })
   expect(harness.session.messages.map(({ id }) => id)).toEqual(['b.1', 'b.2'])
 })
 

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect } from '../../../src/client/types.ts'
+import { meshSignatures } from '../../support/mesh-signatures.ts'
 import { ServerHarness } from '../../support/server-harness.ts'
 import { storedState } from '../../support/stored-state.ts'
 
@@ -50,6 +51,7 @@ test.each([-24 * HOUR, 24 * HOUR])(
         instance: 'x',
         servers: ['http://a'],
         random: () => 0.5,
+        ...meshSignatures,
       },
       storedState(),
     )
