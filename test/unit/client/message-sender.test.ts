@@ -151,14 +151,11 @@ describe('in key mode', () => {
   const anna = new PlainIdentity('Anna')
   const billy = new PlainIdentity('Billy')
   const other = new PlainIdentity('Billy 2')
-  const challenge = { server: 'server-1', connection: 'server-1:1', nonce: 'n' }
 
   function onlineWithKey(users: string[], known: Record<string, string> = {}): SessionHarness {
     const harness = new SessionHarness({}, { keys: new Map(Object.entries(known)) })
     harness.step({ type: 'start' })
-    harness.step({ type: 'opened', dial: 1 })
-    harness.step({ type: 'identity', dial: 1, identity: anna, challenge })
-    harness.goOnline(users, { auth: 'key' })
+    harness.goOnlineWithKey(anna, users)
     return harness
   }
   const holder = (harness: SessionHarness, user: string, key: string | undefined) =>
@@ -199,10 +196,10 @@ describe('in key mode', () => {
     const harness = onlineWithKey(['Anna', 'Billy'], { Billy: billy.key })
     holder(harness, 'Billy', other.key)
     expect(progressOf(harness.compose('Billy')).at(-1)).toEqual({ state: 'waiting', reason: 'key-changed' })
-    const effects = harness.request({ type: 'trust', user: 'Billy' })
+    const effects = harness.ask({ type: 'trust', user: 'Billy' })
     expect(effects[0]).toEqual({ type: 'pin', user: 'Billy', key: other.key })
     expect(sent(effects)).toHaveLength(1)
-    expect(harness.request({ type: 'trust', user: 'Billy' })).toEqual([])
+    expect(harness.ask({ type: 'trust', user: 'Billy' })).toEqual([])
   })
 
   test('a name with a changed key is asked for again after 10 s, and may have its known key back', () => {

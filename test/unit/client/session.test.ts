@@ -38,7 +38,7 @@ test('S3, S11: siblings exchange messages and read marks through the session', (
   harness.goOnline()
   harness.receive(messageOf({ at: 5 }))
   harness.step({ type: 'siblings', dial: 1, connections: 2 })
-  harness.request({ type: 'read', thread: 'Billy', at: 5 })
+  harness.ask({ type: 'read', thread: 'Billy', at: 5 })
   const relays = harness.advance(500).flatMap(effect => (effect.type === 'relay' ? [effect.frame.type] : []))
   expect(relays).toEqual(['read', 'compare'])
   const messages = [messageOf({ id: 'b.2', at: 6 })]

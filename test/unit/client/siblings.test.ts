@@ -2,16 +2,24 @@ import { expect, test } from 'vitest'
 import type { Context } from '../../../src/client/context.ts'
 import { NO_ARCHIVE } from '../../../src/client/history/message-log.ts'
 import { MessageStore } from '../../../src/client/history/message-store.ts'
+import type { SiblingFrame } from '../../../src/client/history/reconciliation.ts'
 import { Siblings } from '../../../src/client/history/siblings.ts'
+import { KnownKeys } from '../../../src/client/keys/known-keys.ts'
+import { MeshTrust } from '../../../src/client/mesh-trust.ts'
 import { clientContext, effectsOf, eventsOf, messageOf, takeEffects } from '../../support/session-harness.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
 
-function build(): { context: Context; store: MessageStore; siblings: Siblings } {
+function build(): { context: Context; store: MessageStore; keys: KnownKeys; siblings: Siblings } {
   // At random() = 0.5, a delay within 500 ms is 375 ms.
   const context = clientContext()
   const store = new MessageStore(context, NO_ARCHIVE)
-  return { context, store, siblings: new Siblings(context, store) }
+  const trust = new MeshTrust(context)
+  const keys = new KnownKeys(context, new Map(), trust)
+  return { context, store, keys, siblings: new Siblings(context, store, keys, trust) }
+}
+function frameOf(frame: SiblingFrame, more: { mesh?: string; sealed?: boolean } = {}) {
+  return { from: 'server-1:2', frame, sealed: false, ...more }
 }
 function tick({ context, siblings }: ReturnType<typeof build>, now: number) {
   context.now = now
@@ -55,7 +63,7 @@ test('S3: a disconnect cancels the comparison', () => {
 test('S9: messages of other users are dropped', () => {
   const { context, siblings, store } = build()
   const foreign = messageOf({ id: '1', from: 'Billy', to: 'Carla' })
-  siblings.handleFrame('server-1:2', { type: 'tell', messages: [foreign] })
+  siblings.handleFrame(frameOf({ type: 'tell', messages: [foreign] }))
   expect(store.log.size).toBe(0)
   expect(takeEffects(context)).toEqual([])
   expect(siblings.deadline).toBe(NEVER)
@@ -64,7 +72,7 @@ test('S9: messages of other users are dropped', () => {
 test('S10: after messages arrived, a comparison checks the result within 2 s', () => {
   const { context, siblings } = build()
   const message = messageOf()
-  siblings.handleFrame('server-1:2', { type: 'tell', messages: [message] })
+  siblings.handleFrame(frameOf({ type: 'tell', messages: [message] }))
   expect(takeEffects(context)).toEqual([
     { type: 'store', message },
     { type: 'event', event: { type: 'message', message, origin: 'history' } },
@@ -76,7 +84,7 @@ test('S10: known messages do not start another comparison', () => {
   const { context, siblings, store } = build()
   store.add(messageOf(), 'live')
   takeEffects(context)
-  siblings.handleFrame('server-1:2', { type: 'tell', messages: [messageOf()] })
+  siblings.handleFrame(frameOf({ type: 'tell', messages: [messageOf()] }))
   expect(siblings.deadline).toBe(NEVER)
 })
 
@@ -84,9 +92,16 @@ test('answers go to the sibling that asked', () => {
   const { context, siblings, store } = build()
   store.add(messageOf(), 'live')
   takeEffects(context)
-  siblings.handleFrame('server-1:2', { type: 'have', from: 0, messages: [] })
+  siblings.handleFrame(frameOf({ type: 'have', from: 0, messages: [] }))
   expect(takeEffects(context)).toEqual([
-    { type: 'relay', dial: 1, to: 'server-1:2', frame: { type: 'tell', messages: [messageOf()] } },
+    {
+      type: 'relay',
+      dial: 1,
+      to: 'server-1:2',
+      frame: { type: 'tell', messages: [messageOf()] },
+      mesh: undefined,
+      sealed: false,
+    },
   ])
 })
 
@@ -111,7 +126,7 @@ test('S11: a read mark without siblings is sent when one connects', () => {
 test("S12: a sibling's read mark is emitted once, if it advances", () => {
   const { context, siblings } = build()
   const read = (at: number) => {
-    siblings.handleFrame('server-1:2', { type: 'read', marks: [['Billy', at]] })
+    siblings.handleFrame(frameOf({ type: 'read', marks: [['Billy', at]] }))
     return eventsOf(takeEffects(context))
   }
   expect(read(5)).toEqual([{ type: 'read', thread: 'Billy', at: 5 }])
@@ -122,6 +137,6 @@ test("S12: a sibling's read mark is emitted once, if it advances", () => {
 test('a frame that arrives while offline is dropped', () => {
   const { context, siblings, store } = build()
   context.onlineConnection = undefined
-  siblings.handleFrame('server-1:2', { type: 'tell', messages: [messageOf()] })
+  siblings.handleFrame(frameOf({ type: 'tell', messages: [messageOf()] }))
   expect(store.log.size).toBe(0)
 })
