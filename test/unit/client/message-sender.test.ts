@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Progress } from '../../../src/client/events.ts'
 import type { SessionEffect, StoredState } from '../../../src/client/types.ts'
-import { EPOCH_MS, effectsOf, eventsOf, messageOf, SessionHarness } from '../../support/session-harness.ts'
+import { parseSealedText } from '../../../src/protocol/credentials.ts'
+import { EPOCH_MS, effectsOf, eventsOf, MESH_KEY, messageOf, SessionHarness } from '../../support/session-harness.ts'
 import { PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
 function online(users = ['Anna', 'Billy'], stored: Partial<StoredState> = {}): SessionHarness {
@@ -216,5 +217,27 @@ describe('in key mode', () => {
     const harness = onlineWithKey(['Anna', 'Billy'], { Billy: billy.key })
     harness.compose('Billy')
     expect(effectsOf(harness.answer('run.1', { ok: true, delivered: 0 }), 'ask-key')).toHaveLength(1)
+  })
+
+  test('a composed message is stored with its text sealed for the own key', () => {
+    const effects = onlineWithKey(['Anna']).compose('Billy')
+    const [held] = effectsOf(effects, 'store-pending')
+    const [stored] = effectsOf(effects, 'store')
+    expect(parseSealedText(held?.sealed ?? '')).toMatchObject({ from: anna.key, to: anna.key })
+    expect(stored?.sealed).toBe(held?.sealed)
+  })
+
+  test('a message composed before the key is loaded is marked as not sealed yet', () => {
+    const harness = new SessionHarness({ mesh: { key: MESH_KEY, mode: 'key' } })
+    harness.step({ type: 'start' })
+    expect(effectsOf(harness.compose('Billy'), 'store-pending')).toMatchObject([{ sealed: '' }])
+  })
+
+  test('a message that was composed in key mode does not leave without keys', () => {
+    const outbox = [{ ...messageOf({ from: 'Anna', to: 'Billy' }), sealed: '' }]
+    const harness = new SessionHarness({}, { outbox })
+    harness.step({ type: 'start' })
+    expect(sent([...harness.goOnline(['Anna', 'Billy']), ...harness.advance(120_000)])).toEqual([])
+    expect(harness.session.pendingMessages).toHaveLength(1)
   })
 })

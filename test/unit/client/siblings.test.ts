@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Context } from '../../../src/client/context.ts'
 import { NO_ARCHIVE } from '../../../src/client/history/message-log.ts'
 import { MessageStore } from '../../../src/client/history/message-store.ts'
@@ -6,7 +6,16 @@ import type { SiblingFrame } from '../../../src/client/history/reconciliation.ts
 import { Siblings } from '../../../src/client/history/siblings.ts'
 import { KnownKeys } from '../../../src/client/keys/known-keys.ts'
 import { MeshTrust } from '../../../src/client/mesh-trust.ts'
-import { clientContext, effectsOf, eventsOf, messageOf, takeEffects } from '../../support/session-harness.ts'
+import {
+  clientContext,
+  effectsOf,
+  eventsOf,
+  MESH_KEY,
+  messageOf,
+  SessionHarness,
+  takeEffects,
+} from '../../support/session-harness.ts'
+import { keyNamed, PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
 
@@ -139,4 +148,113 @@ test('a frame that arrives while offline is dropped', () => {
   context.onlineConnection = undefined
   siblings.handleFrame(frameOf({ type: 'tell', messages: [messageOf()] }))
   expect(store.log.size).toBe(0)
+})
+
+describe('in key mode', () => {
+  const anna = new PlainIdentity('Anna')
+  const billy = new PlainIdentity('Billy')
+  const challenge = { server: 'server-1', connection: 'server-1:1', nonce: 'n' }
+  const message = messageOf()
+  const sealed = billy.seal(message, anna.key)
+  const mesh = keyNamed('mesh')
+
+  function buildWithKey() {
+    const parts = build()
+    parts.keys.signChallenge(anna, challenge, undefined)
+    takeEffects(parts.context)
+    return parts
+  }
+  const tell = (text: string, more: { mesh?: string; sealed?: boolean }) =>
+    frameOf({ type: 'tell', messages: [{ ...message, text }] }, { mesh, ...more })
+  const answersTo = ({ context, siblings }: ReturnType<typeof build>, more: { mesh?: string; sealed: boolean }) => {
+    siblings.handleFrame(frameOf({ type: 'have', from: 0, messages: [] }, more))
+    return effectsOf(takeEffects(context), 'relay').flatMap(({ frame }) => ('messages' in frame ? frame.messages : []))
+  }
+
+  test('a message is passed on as it was sealed by its sender', () => {
+    const parts = buildWithKey()
+    parts.store.add({ ...message, sealed }, 'live')
+    takeEffects(parts.context)
+    expect(answersTo(parts, { mesh, sealed: true })).toEqual([{ ...message, text: sealed }])
+  })
+
+  test('a sibling of 0.1, which does not open texts, gets the plain text in the sealed frame', () => {
+    const parts = buildWithKey()
+    parts.store.add({ ...message, sealed }, 'live')
+    takeEffects(parts.context)
+    expect(answersTo(parts, { sealed: true })).toEqual([message])
+  })
+
+  test('a message that is passed on is opened, and kept as it was sealed', () => {
+    const { context, siblings } = buildWithKey()
+    siblings.handleFrame(tell(sealed, { sealed: true }))
+    expect(effectsOf(takeEffects(context), 'store')).toEqual([{ type: 'store', message, sealed }])
+  })
+
+  test('a message that was not sealed by its sender is dropped and reported', () => {
+    const { context, siblings, store } = buildWithKey()
+    const other = billy.seal({ ...message, id: 'b.2' }, anna.key)
+    siblings.handleFrame(tell(other, { sealed: true }))
+    expect(eventsOf(takeEffects(context))).toEqual([{ type: 'forged', from: 'Billy' }])
+    expect(store.log.size).toBe(0)
+  })
+
+  test('a message signed with another key than the known one is marked', () => {
+    const { context, siblings, keys } = buildWithKey()
+    keys.observeKey('Billy', new PlainIdentity('Billy 2').key)
+    takeEffects(context)
+    siblings.handleFrame(tell(sealed, { sealed: true }))
+    const [stored] = effectsOf(takeEffects(context), 'store')
+    expect(stored?.message.text).toBe('[signed with another key than before] Hi')
+  })
+
+  test('a frame that is not sealed with the own key is dropped, whatever it contains', () => {
+    const { context, siblings, store } = buildWithKey()
+    siblings.handleFrame(tell('plain', { sealed: false }))
+    siblings.handleFrame(tell(sealed, { sealed: false }))
+    siblings.handleFrame(frameOf({ type: 'read', marks: [['Billy', 5]] }, { mesh }))
+    expect(takeEffects(context)).toEqual([])
+    expect(store.log.size).toBe(0)
+  })
+
+  test('a comparison is sealed', () => {
+    const parts = buildWithKey()
+    parts.siblings.setConnections(2)
+    parts.context.now = 375
+    parts.siblings.tick()
+    expect(effectsOf(takeEffects(parts.context), 'relay')).toMatchObject([{ sealed: true }])
+  })
+})
+
+describe('without keys', () => {
+  test('a message that was sealed in a mesh with keys leaves as it was sealed', () => {
+    const { context, siblings, store } = build()
+    store.add({ ...messageOf(), sealed: 'sealed1.x' }, 'live')
+    store.add({ ...messageOf({ id: 'not sealed yet' }), sealed: '' }, 'live')
+    takeEffects(context)
+    siblings.handleFrame(frameOf({ type: 'have', from: 0, messages: [] }))
+    expect(effectsOf(takeEffects(context), 'relay')).toMatchObject([
+      { frame: { type: 'tell', messages: [{ id: 'b.1', text: 'sealed1.x' }] } },
+    ])
+  })
+
+  test('a frame of another mesh is dropped', () => {
+    const harness = new SessionHarness()
+    harness.step({ type: 'start' })
+    harness.goOnline()
+    const tell = (mesh: string | undefined, id: string) =>
+      harness.step({ type: 'relay', dial: 1, ...frameOf({ type: 'tell', messages: [messageOf({ id })] }), mesh })
+    expect(tell(keyNamed('another mesh'), 'replayed')).toEqual([])
+    tell(MESH_KEY, 'own')
+    tell(undefined, 'of 0.1')
+    expect(harness.session.messages.map(({ id }) => id)).toEqual(['of 0.1', 'own'])
+  })
+
+  test('each frame names the mesh', () => {
+    const harness = new SessionHarness()
+    harness.step({ type: 'start' })
+    harness.goOnline()
+    harness.step({ type: 'siblings', dial: 1, connections: 2 })
+    expect(effectsOf(harness.advance(500), 'relay')).toMatchObject([{ mesh: MESH_KEY, sealed: false }])
+  })
 })
