@@ -230,4 +230,22 @@ export const MUTANTS: readonly Mutant[] = [
     from: "return [{ type: 'compare', ranges }]\n      })",
     to: "return [{ type: 'compare', ranges: ranges.slice(1) }]\n      })",
   },
+  {
+    name: 'an announced server need not prove the mesh',
+    file: 'src/client/mesh-trust.ts',
+    from: 'if (!isConfigured || (key !== undefined && key !== PUBLIC_MESH_KEY)) {',
+    to: 'if (key === undefined && !isConfigured) {',
+  },
+  {
+    name: 'an announced server may prove another mesh',
+    file: 'src/client/mesh-trust.ts',
+    from: 'if (known !== mesh.key && !isMoved && mesh.key !== this.#previousKey) {',
+    to: 'if (false) {',
+  },
+  {
+    name: 'a server acts before the client is online',
+    file: 'src/client/session.ts',
+    from: 'if (this.#context.onlineConnection !== undefined) return this.#handleServerInput(input)',
+    to: 'return this.#handleServerInput(input)',
+  },
 ]
