@@ -66,7 +66,7 @@ function pry(server: HostileServer): void {
   socket?.emit('im', { ...plain, forwarded: false })
 }
 
-test('A1: what a server sends before it lets the client in does nothing, and is not passed on', async () => {
+test('C15: what a server sends before it lets the client in does nothing, and is not passed on', async () => {
   own.onIdentify = (identify, client) => {
     if (identify.proof === undefined) {
       pry(own)
@@ -90,7 +90,7 @@ test('A1: what a server sends before it lets the client in does nothing, and is 
   expect(learned(own)).not.toContain(secret.text)
 })
 
-test('A1: siblings pass on the message as its sender sealed it, and verify it again', async () => {
+test('S14: siblings pass on the message as its sender sealed it, and verify it again', async () => {
   const genuine: Message = { id: 'genuine', at: 3, from: 'Billy', to: 'Anna', text: 'lunch at noon' }
   const sealed = billy.seal(genuine, anna.key)
   const mallory = new Sealer(generateKeyPairSync('ed25519').privateKey)
@@ -122,7 +122,7 @@ test.each([
   ['with another key', () => ({ auth: 'key', mesh: strangers }) as const],
   ['in another mode and with another key', () => ({ auth: 'open', mesh: strangers }) as const],
   ['that proves nothing', () => ({ auth: 'open', mesh: undefined }) as const],
-])('A2: a server %s gets neither the held message nor the history', async (_, parts) => {
+])('C16, C17: a server %s gets neither the held message nor the history', async (_, parts) => {
   own.onIdentify = (identify, client) => {
     const { auth, mesh: by } = parts()
     const proof = by === undefined ? {} : { mesh: by.prove(identify, auth) }
@@ -140,7 +140,7 @@ test.each([
   expect(stored.map(({ message }) => message.id)).toEqual(['secret'])
 })
 
-test('A2: a client without a pin does not follow an announced server to another mesh or mode', async () => {
+test('C17: a client without a pin does not follow an announced server to another mesh or mode', async () => {
   own.onIdentify = (identify, client) => {
     if (identify.proof === undefined) return own.ask(client, 'prove-key', mesh.prove(identify, 'key'))
     own.accept(client, { auth: 'key', mesh: mesh.prove(identify, 'key') })
@@ -158,7 +158,7 @@ test('A2: a client without a pin does not follow an announced server to another 
   expect(shown()).toEqual([secret.text])
 })
 
-test('A4: an announced server gets no token, and nothing of its URL but the origin is used', async () => {
+test('C4, C19: an announced server gets no token, and nothing of its URL but the origin is used', async () => {
   own.onIdentify = (identify, client) => {
     if (identify.token === undefined) return own.ask(client, 'prove-token', mesh.prove(identify, 'token'))
     own.accept(client, { auth: 'token', mesh: mesh.prove(identify, 'token') })
@@ -179,7 +179,7 @@ test('A4: an announced server gets no token, and nothing of its URL but the orig
   for (const path of stranger.paths) expect(path).toMatch(/^\/socket\.io\/\?EIO=4&transport=websocket$/)
 })
 
-test('A4: 1,001 announced servers are 64, and are not told to the user interface either', async () => {
+test('C4: 1,001 announced servers are 64, and are not told to the user interface either', async () => {
   own.onIdentify = (identify, client) => {
     const servers = Array.from({ length: 1_001 }, (_, at) => ({
       id: `s${at}`,
@@ -194,7 +194,7 @@ test('A4: 1,001 announced servers are 64, and are not told to the user interface
   expect(announced.flat().every(({ url }) => new URL(url).search === '')).toBe(true)
 })
 
-test("A5: a server cannot relay another mesh's proof, nor the user's to another mesh", async () => {
+test("a server cannot relay another mesh's proof, nor the user's to another mesh", async () => {
   // Relays to a server of the mesh, which proves its own origins only.
   stranger.onIdentify = (identify, client) =>
     stranger.ask(client, 'prove-key', mesh.prove({ ...identify, origin: own.url }, 'key'))
