@@ -117,6 +117,7 @@ export function openSession(
   let sendAuth: ((auth: { identify: object }) => void) | undefined
   /** Sends `identify` as an event if the server ignored it in the handshake. */
   let fallbackTimer: NodeJS.Timeout | undefined
+  let sentFallback = false
 
   const step = (input: SessionInput) => {
     for (const effect of session.step(input, performance.now(), Date.now())) perform(effect)
@@ -146,7 +147,8 @@ export function openSession(
     })
     socket = newSocket
     dialled = dial
-    newSocket.once('identified', handleIdentified(dial))
+    sentFallback = false
+    newSocket.once('identified', handleIdentified(dial, true))
     newSocket.on('connect_error', error => step({ type: 'closed', dial, reason: sanitizeLine(error.message) }))
     newSocket.on('disconnect', reason => step({ type: 'closed', dial, reason }))
     const on = <T>(event: string, schema: z.ZodType<T>, handle: (payload: T) => void) => {
@@ -192,19 +194,24 @@ export function openSession(
   }
 
   /** Handles the answer to `identify`, sent in the handshake or as an event. */
-  const handleIdentified = (dial: number) =>
+  const handleIdentified = (dial: number, wasInHandshake: boolean) =>
     requireValid(dial, z.preprocess(withUnpackedRoster, identifyResponseSchema), answer => {
+      // A slow server answers both: only the challenge of the later answer is valid.
+      if (wasInHandshake && sentFallback && !answer.ok) return
       clearTimeout(fallbackTimer)
       step({ type: 'identified', dial, answer })
     })
 
   const identify = ({ dial, request }: Extract<SessionEffect, { type: 'identify' }>) => {
-    const emit = () => void socket?.emit('identify', { ...request, packed: true }, handleIdentified(dial))
+    const emit = () => void socket?.emit('identify', { ...request, packed: true }, handleIdentified(dial, false))
     if (sendAuth === undefined) return emit()
     sendAuth({ identify: { ...request, packed: true } })
     sendAuth = undefined
     socket?.once('connect', () => {
-      fallbackTimer = setTimeout(emit, IDENTIFY_FALLBACK_MS)
+      fallbackTimer = setTimeout(() => {
+        sentFallback = true
+        emit()
+      }, IDENTIFY_FALLBACK_MS)
     })
   }
 

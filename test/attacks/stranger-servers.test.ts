@@ -1,5 +1,6 @@
 /** Servers of another mesh, or of none, on real sockets: a client gives them nothing, and believes nothing. */
 import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto'
+import { type Socket as ClientSocket, io } from 'socket.io-client'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Sealer } from '../../cli/keys/sealer.ts'
 import { type MessageStorage, NO_STORAGE, type OpenOptions, openSession } from '../../cli/session/connection.ts'
@@ -8,6 +9,7 @@ import { identificationText } from '../../src/protocol/credentials.ts'
 import { boundIdentificationText } from '../../src/protocol/mesh-identity.ts'
 import type { IdentifyRequest, Message } from '../../src/protocol/messages.ts'
 import { CHALLENGE, HostileServer, MeshKey } from '../support/attacks/hostile-server.ts'
+import { startInProcess } from '../support/in-process-server.ts'
 import { until } from '../support/programs/processes.ts'
 
 const mesh = new MeshKey()
@@ -216,4 +218,38 @@ test("a server cannot relay another mesh's proof, nor the user's to another mesh
   expect(isProofOf(boundIdentificationText('Anna', CHALLENGE, own.url, strangers.key))).toBe(false)
   expect(isProofOf(boundIdentificationText('Anna', CHALLENGE, stranger.url, mesh.key))).toBe(false)
   expect(isProofOf(identificationText('Anna', CHALLENGE))).toBe(false)
+})
+
+test("a stranger cannot take a user's place at a real server by passing on its challenge", async () => {
+  const real = await startInProcess('server-1', { auth: 'key', secret: 'a secret of thirty-two characters' })
+  const answers: unknown[] = []
+  const sockets: ClientSocket[] = []
+  const connect = () => {
+    const socket = io(real.url, { transports: ['websocket'], forceNew: true, reconnection: false })
+    sockets.push(socket)
+    return socket
+  }
+  // The real server is asked for its own origin, and as a client of 0.1 asks: without any.
+  const [asNow, asBefore] = [connect(), connect()]
+  const as = (isNow: boolean, { nonce, origin: _, ...identify }: IdentifyRequest) =>
+    isNow ? { ...identify, nonce, origin: real.url } : identify
+  let count = 0
+  stranger.onIdentify = async (identify, { answer }) => {
+    const isNow = identify.proof === undefined ? count++ % 2 === 0 : count % 2 === 1
+    const passed = await (isNow ? asNow : asBefore).emitWithAck('identify', as(isNow, identify))
+    if (identify.proof === undefined) return answer({ ...passed, mesh: strangersProof(passed, identify) })
+    answers.push(passed)
+    answer({ ok: false, code: 'draining', message: 'again' })
+  }
+  // The stranger has a mesh of its own, and this is the first contact.
+  const strangersProof = ({ challenge }: { challenge: { server: string } }, identify: IdentifyRequest) =>
+    strangers.prove(identify, 'key', challenge.server)
+  open({ servers: [stranger.url] })
+  try {
+    await until('the client has proven its key twice', () => answers.length >= 2, 15_000)
+    for (const answer of answers) expect(answer).toMatchObject({ ok: false, code: 'unauthorized' })
+  } finally {
+    for (const socket of sockets) socket.disconnect()
+    await real.close()
+  }
 })

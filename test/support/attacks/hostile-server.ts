@@ -13,10 +13,10 @@ export class MeshKey {
   readonly key = this.#pair.publicKey.export({ format: 'jwk' }).x ?? ''
 
   /** The proof for a client's nonce and the origin that it dialled. */
-  prove({ nonce = '', origin = '' }: IdentifyRequest, auth: AuthMode): MeshIdentity {
-    const text = serverProofText({ nonce, origin, auth, server: 's', incarnation: 'i' }, this.key)
+  prove({ nonce = '', origin = '' }: IdentifyRequest, auth: AuthMode, server = 's'): MeshIdentity {
+    const text = serverProofText({ nonce, origin, auth, server, incarnation: 'i' }, this.key)
     const proof = sign(null, Buffer.from(text), this.#pair.privateKey).toString('base64url')
-    return { server: 's', incarnation: 'i', auth, key: this.key, proof }
+    return { server, incarnation: 'i', auth, key: this.key, proof }
   }
 }
 
