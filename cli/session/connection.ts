@@ -1,11 +1,12 @@
-import type { KeyObject } from 'node:crypto'
+import { createPublicKey, type KeyObject, randomBytes, verify } from 'node:crypto'
 import { io, type Socket } from 'socket.io-client'
 import * as z from 'zod'
 import type { SessionEvent } from '../../src/client/events.ts'
-import { type Archive, NO_ARCHIVE } from '../../src/client/history/message-log.ts'
-import { siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
+import { type Archive, NO_ARCHIVE, type StoredMessage } from '../../src/client/history/message-log.ts'
+import { type SiblingFrame, siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
+import { keySchema } from '../../src/protocol/credentials.ts'
 import {
   connectionAddressSchema,
   connectionsSchema,
@@ -27,17 +28,18 @@ import { unpackRoster } from './unpack-roster.ts'
 
 /** A frame from a sibling: JSON text that servers relay unread; encrypted in key mode. */
 const relayedSchema = z.object({ from: connectionAddressSchema, body: z.string().max(MAX_PACKET_BYTES) })
-const frameSchema = z
-  .string()
-  .transform((text, context) => {
-    try {
-      return JSON.parse(text) as unknown
-    } catch {
-      context.addIssue('not JSON')
-      return z.NEVER
-    }
-  })
-  .pipe(siblingFrameSchema)
+const meshFieldSchema = z.object({ mesh: keySchema.optional() })
+
+/** Parses a frame and the mesh key that its sender put into it; undefined if it is invalid. */
+function parseFrame(text: string | undefined): { frame: SiblingFrame; mesh: string | undefined } | undefined {
+  if (text === undefined) return undefined
+  try {
+    const raw: unknown = JSON.parse(text)
+    return { frame: siblingFrameSchema.parse(raw), mesh: meshFieldSchema.parse(raw).mesh }
+  } catch {
+    return undefined
+  }
+}
 
 /** The answer to `identify`, with its roster unpacked. */
 function withUnpackedRoster(answer: unknown): unknown {
@@ -49,9 +51,10 @@ function withUnpackedRoster(answer: unknown): unknown {
 export interface MessageStorage {
   /** Messages of earlier runs; the session emits no events for them. */
   readonly archive?: Archive
-  readonly held: readonly Message[]
-  store(message: Message): void
-  hold(message: Message): void
+  readonly held: readonly StoredMessage[]
+  /** @param sealed see `StoredMessage` */
+  store(message: Message, sealed?: string): void
+  hold(message: Message, sealed?: string): void
   release(id: string): void
 }
 
@@ -72,28 +75,49 @@ const IDENTIFY_FALLBACK_MS = 250
 /** Stores nothing: messages exist in memory only. */
 export const NO_STORAGE: MessageStorage = { held: [], store: () => {}, hold: () => {}, release: () => {} }
 
+/** The mesh that a server has proven; see the event `mesh` of a session. */
+type MeshEvent = Extract<SessionEvent, { type: 'mesh' }>
+
+/** How to run a session; see `SessionOptions`. */
+export interface OpenOptions extends Omit<SessionOptions, 'makeNonce' | 'verify'> {
+  ca?: string | undefined
+  keys?: KeyStore | undefined
+  /**
+   * Called once the mesh is proven, and before anything of value is sent to it. The session goes online when `accept` is
+   * called, at once or later. Default: accepts every mesh.
+   */
+  onMesh?: ((mesh: MeshEvent, accept: () => void) => void) | undefined
+}
+
 /** Runs a session with a real socket, clock and storage. Returns the function that passes requests to the session. */
 export function openSession(
-  options: SessionOptions & { ca?: string | undefined; keys?: KeyStore | undefined },
+  options: OpenOptions,
   storage: MessageStorage,
   listener: (event: SessionEvent) => void,
 ): (input: Extract<SessionInput, { type: 'request' }>['request']) => void {
-  const { keys } = options
-  const session = new Session(options, {
-    history: [],
-    archive: storage.archive ?? NO_ARCHIVE,
-    outbox: storage.held,
-    keys: keys?.knownKeys() ?? new Map(),
-  })
+  const { keys, onMesh = (_, accept) => accept() } = options
+  const makeNonce = () => randomBytes(24).toString('base64url')
+  const session = new Session(
+    { ...options, makeNonce, verify: verifySignature },
+    {
+      history: [],
+      archive: storage.archive ?? NO_ARCHIVE,
+      outbox: storage.held,
+      keys: keys?.knownKeys() ?? new Map(),
+    },
+  )
   /** The user's key, once a server has asked for it. */
   let sealer: Sealer | undefined
   let socket: Socket | undefined
   let timer: NodeJS.Timeout | undefined
+  /** The number of the latest connection. */
+  let dialled = 0
   let isFlushScheduled = false
   /** Completes the Socket.IO handshake of a new connection with its `auth` payload. */
   let sendAuth: ((auth: { identify: object }) => void) | undefined
   /** Sends `identify` as an event if the server ignored it in the handshake. */
   let fallbackTimer: NodeJS.Timeout | undefined
+  let sentFallback = false
 
   const step = (input: SessionInput) => {
     for (const effect of session.step(input, performance.now(), Date.now())) perform(effect)
@@ -122,7 +146,9 @@ export function openSession(
       },
     })
     socket = newSocket
-    newSocket.once('identified', handleIdentified(dial))
+    dialled = dial
+    sentFallback = false
+    newSocket.once('identified', handleIdentified(dial, true))
     newSocket.on('connect_error', error => step({ type: 'closed', dial, reason: sanitizeLine(error.message) }))
     newSocket.on('disconnect', reason => step({ type: 'closed', dial, reason }))
     const on = <T>(event: string, schema: z.ZodType<T>, handle: (payload: T) => void) => {
@@ -136,8 +162,8 @@ export function openSession(
     on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
     on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
     on('relay', relayedSchema, ({ from, body }) => {
-      const frame = frameSchema.safeParse(sealer === undefined ? body : sealer.openFromSibling(body))
-      if (frame.success) step({ type: 'relay', dial, from, frame: frame.data })
+      const parsed = parseFrame(sealer === undefined ? body : sealer.openFromSibling(body))
+      if (parsed !== undefined) step({ type: 'relay', dial, from, ...parsed, sealed: sealer !== undefined })
     })
     // Messages are confirmed by count: skipping an invalid one would confirm it.
     newSocket.on(
@@ -168,19 +194,24 @@ export function openSession(
   }
 
   /** Handles the answer to `identify`, sent in the handshake or as an event. */
-  const handleIdentified = (dial: number) =>
+  const handleIdentified = (dial: number, wasInHandshake: boolean) =>
     requireValid(dial, z.preprocess(withUnpackedRoster, identifyResponseSchema), answer => {
+      // A slow server answers both: only the challenge of the later answer is valid.
+      if (wasInHandshake && sentFallback && !answer.ok) return
       clearTimeout(fallbackTimer)
       step({ type: 'identified', dial, answer })
     })
 
   const identify = ({ dial, request }: Extract<SessionEffect, { type: 'identify' }>) => {
-    const emit = () => void socket?.emit('identify', { ...request, packed: true }, handleIdentified(dial))
+    const emit = () => void socket?.emit('identify', { ...request, packed: true }, handleIdentified(dial, false))
     if (sendAuth === undefined) return emit()
     sendAuth({ identify: { ...request, packed: true } })
     sendAuth = undefined
     socket?.once('connect', () => {
-      fallbackTimer = setTimeout(emit, IDENTIFY_FALLBACK_MS)
+      fallbackTimer = setTimeout(() => {
+        sentFallback = true
+        emit()
+      }, IDENTIFY_FALLBACK_MS)
     })
   }
 
@@ -228,18 +259,25 @@ export function openSession(
         )
         return
       case 'relay': {
-        const text = JSON.stringify(effect.frame)
-        socket?.emit('relay', { to: effect.to, body: sealer?.sealForSiblings(text) ?? text })
+        const { to, frame, mesh, sealed } = effect
+        const text = JSON.stringify({ ...frame, mesh })
+        const body = sealed ? sealer?.sealForSiblings(text) : text
+        if (body !== undefined) socket?.emit('relay', { to, body })
         return
       }
       case 'store':
-        return storage.store(effect.message)
+        return storage.store(effect.message, effect.sealed)
       case 'store-pending':
-        return storage.hold(effect.message)
+        return storage.hold(effect.message, effect.sealed)
       case 'remove-pending':
         return storage.release(effect.id)
-      case 'event':
-        return listener(effect.event)
+      case 'event': {
+        const { event } = effect
+        listener(event)
+        const accepted = dialled
+        if (event.type === 'mesh') onMesh(event, () => step({ type: 'mesh-accepted', dial: accepted }))
+        return
+      }
       default:
         effect satisfies never
     }
@@ -247,4 +285,15 @@ export function openSession(
 
   step({ type: 'start' })
   return request => step({ type: 'request', request })
+}
+
+/** Whether a signature is valid (Ed25519, RFC 8032). */
+function verifySignature(key: string, text: string, signature: string): boolean {
+  try {
+    const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: key }, format: 'jwk' })
+    return verify(null, Buffer.from(text), publicKey, Buffer.from(signature, 'base64url'))
+  } catch {
+    // The key is not a point on the curve.
+    return false
+  }
 }

@@ -1,6 +1,15 @@
 /** What a client session tells its user interface (`SessionEvent`), and what the interface asks of it (`SessionRequest`). */
 import type { NameList } from '../common/sorted-names.ts'
+import type { AuthMode } from '../protocol/credentials.ts'
 import type { ErrorCode, Message, ServerAddress } from '../protocol/messages.ts'
+
+/** What identifies a mesh to a client. */
+export interface MeshPin {
+  /** The mesh key; undefined: not met yet, or servers of 0.1, which have none. */
+  readonly key: string | undefined
+  /** Its auth mode; undefined: not met yet. */
+  readonly mode: AuthMode | undefined
+}
 
 /** State of the connection. */
 export type ConnectionState =
@@ -55,9 +64,26 @@ export type SessionEvent =
       own: string
       known: ReadonlyMap<string, string>
     }
+  /**
+   * The server at `url` has proven its mesh. Nothing but the identification was sent to it, and nothing more is until
+   * the input `mesh-accepted`. `key` is undefined for a server of 0.1 at a configured address, which proves nothing;
+   * `PUBLIC_MESH_KEY` proves nothing either. `isNew`: the session expected no key. `movedFrom`: the key that was
+   * expected, if the mesh has another one now: its secret is being rotated, or it had none. The event comes once per
+   * session, and again if the mesh moves.
+   */
+  | {
+      type: 'mesh'
+      key: string | undefined
+      mode: AuthMode
+      url: string
+      isNew: boolean
+      movedFrom?: string | undefined
+    }
+  /** The server at `url` is of another mesh than the expected one, or in another auth mode. The session has ended. */
+  | { type: 'mesh-changed'; url: string; expected: MeshPin; actual: { key: string | undefined; mode: AuthMode } }
   /** A message was dropped because its author is not proven. `from` is the claimed sender. */
   | { type: 'forged'; from: string }
-  /** The servers of the mesh, as last announced. */
+  /** The servers of the mesh, as last announced: a bounded number, and only the origins of their URLs. */
   | { type: 'servers'; servers: readonly ServerAddress[] }
 
 /** What the user interface asks of the session. */

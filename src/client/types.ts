@@ -15,8 +15,8 @@ import type {
   RosterSnapshot,
   ServerAddress,
 } from '../protocol/messages.ts'
-import type { SessionEvent, SessionRequest } from './events.ts'
-import type { Archive } from './history/message-log.ts'
+import type { MeshPin, SessionEvent, SessionRequest } from './events.ts'
+import type { Archive, StoredMessage } from './history/message-log.ts'
 import type { SiblingFrame } from './history/reconciliation.ts'
 import type { Identity } from './keys/keyring.ts'
 
@@ -30,8 +30,14 @@ export interface SessionOptions {
   servers: readonly string[]
   /** The JWT for servers with `auth: token`. */
   token?: string | undefined
-  /** The auth mode that a server must have; undefined: any. */
+  /** The auth mode that a server must have; undefined: that of `mesh`, or any. */
   auth?: AuthMode | undefined
+  /** The mesh that servers must prove, as pinned by an earlier run; undefined: the first one that is met. */
+  mesh?: MeshPin | undefined
+  /** A fresh random nonce for a connection: 22 to 64 characters of base64url. */
+  makeNonce: () => string
+  /** Whether `signature` is the Ed25519 signature of `text` by the public key `key`; all in base64url. Never throws. */
+  verify: (key: string, text: string, signature: string) => boolean
   /** Random numbers in [0, 1). */
   random: () => number
 }
@@ -39,24 +45,29 @@ export interface SessionOptions {
 /** What earlier runs of the program left on disk. */
 export interface StoredState {
   /** Messages to emit as `message` events at the start. */
-  readonly history: readonly Message[]
+  readonly history: readonly StoredMessage[]
   /** Stored messages that are not emitted, read on demand. */
   readonly archive: Archive
   /** Messages that are not confirmed yet. */
-  readonly outbox: readonly Message[]
+  readonly outbox: readonly StoredMessage[]
   /** Public keys of other users, by name. */
   readonly keys: ReadonlyMap<string, string>
 }
 
-/** Inputs that concern one connection, `dial`. A session drops those of an earlier connection. */
-type ConnectionInput =
+/** Inputs of a connection that is not online yet, `dial`. A session drops those of an earlier connection. */
+type IdentificationInput =
   | { type: 'opened'; dial: number }
   | { type: 'closed'; dial: number; reason: string }
   | { type: 'identified'; dial: number; answer: IdentifyResponse }
+  /** The caller has stored the mesh of the event `mesh`: the session may go online. */
+  | { type: 'mesh-accepted'; dial: number }
   /** This user's key, in answer to the effect `prove`. */
   | { type: 'identity'; dial: number; identity: Identity; challenge: Challenge }
   /** The user's key cannot be loaded or created. */
   | { type: 'no-identity'; dial: number; reason: string }
+
+/** What a server sends. A session drops these inputs until it is online at that server. */
+export type OnlineInput =
   /** The key that currently holds a name; undefined: none. */
   | { type: 'key'; dial: number; user: string; key: string | undefined }
   | { type: 'im'; dial: number; message: DeliveredMessage }
@@ -65,13 +76,15 @@ type ConnectionInput =
   | { type: 'roster-snapshot'; dial: number; snapshot: RosterSnapshot }
   | { type: 'connections'; dial: number; changes: Connections }
   | { type: 'siblings'; dial: number; connections: number }
-  | { type: 'relay'; dial: number; from: string; frame: SiblingFrame }
+  /** `mesh`: the mesh key that the sender put into the frame; a sibling of 0.1 puts none. `sealed`: with the user's key. */
+  | { type: 'relay'; dial: number; from: string; frame: SiblingFrame; mesh?: string | undefined; sealed: boolean }
   | { type: 'move'; dial: number; servers: readonly ServerAddress[] }
 
 export type SessionInput =
   | { type: 'start' }
   | { type: 'request'; request: SessionRequest }
-  | ConnectionInput
+  | IdentificationInput
+  | OnlineInput
   /** The end of an event-loop turn in which `needsFlush` became true. */
   | { type: 'flush' }
   | { type: 'tick' }
@@ -86,12 +99,20 @@ export type SessionEffect =
   | { type: 'im'; dial: number; message: ComposedMessage }
   | { type: 'got'; dial: number; count: number }
   | { type: 'ask-roster'; dial: number }
-  | { type: 'relay'; dial: number; to: string | undefined; frame: SiblingFrame }
+  /** Send a frame to siblings, with the field `mesh`; `sealed`: seal it with the user's key. */
+  | {
+      type: 'relay'
+      dial: number
+      to: string | undefined
+      frame: SiblingFrame
+      mesh: string | undefined
+      sealed: boolean
+    }
   // The next four must be on disk before any later effect is performed.
-  /** Add a message to the history. */
-  | { type: 'store'; message: Message }
+  /** Add a message to the history; `sealed` as in `StoredMessage`. */
+  | { type: 'store'; message: Message; sealed?: string }
   /** Keep an own message until it is confirmed or rejected. */
-  | { type: 'store-pending'; message: Message }
+  | { type: 'store-pending'; message: Message; sealed?: string }
   /** The message is confirmed or rejected. */
   | { type: 'remove-pending'; id: string }
   /** Remember a user's public key. */

@@ -1,4 +1,5 @@
 /** A client may identify in the Socket.IO CONNECT packet; the server responds with an event. */
+import { generateKeyPairSync, verify } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -6,6 +7,10 @@ import { join } from 'node:path'
 import { Server } from 'socket.io'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { NO_STORAGE, openSession } from '../../cli/session/connection.ts'
+import { boundIdentificationText } from '../../src/protocol/mesh-identity.ts'
+import type { IdentifyRequest } from '../../src/protocol/messages.ts'
+import { HostileServer, MeshKey } from '../support/attacks/hostile-server.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
 import { RealClient } from '../support/programs/real-client.ts'
 
@@ -93,5 +98,37 @@ test.each([
   await until('the message is confirmed', () => client.composed.length === 1 && client.held.length === 0)
   expect(asked).toBe(events)
   client.close()
+  await server.close()
+})
+
+test('a client signs the latest challenge of a slow server, which answers the handshake and the event', async () => {
+  const server = await HostileServer.start()
+  const mesh = new MeshKey()
+  const challenge = (nonce: string, identify: IdentifyRequest) => ({
+    ok: false,
+    code: 'prove-key',
+    message: 'sign',
+    challenge: { server: 's', connection: 's:1', nonce },
+    mesh: mesh.prove(identify, 'key'),
+  })
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  let answerHandshake = (_: unknown) => {}
+  let proof: string | undefined
+  server.onIdentify = (identify, { answer }) => {
+    if (identify.proof !== undefined) proof = identify.proof
+    else if (server.received.length === 1) answerHandshake = answer
+    else {
+      answerHandshake(challenge('first', identify))
+      answer(challenge('second', identify))
+    }
+  }
+  const keys = { load: () => privateKey, knownKeys: () => new Map(), pin: () => {} }
+  const options = { user: 'Anna', client: 'x/1', instance: 'x', servers: [server.url], random: Math.random, keys }
+  const request = openSession(options, NO_STORAGE, () => {})
+  await until('the client has proven its key', () => proof !== undefined)
+  const signed = { server: 's', connection: 's:1', nonce: 'second' }
+  const text = Buffer.from(boundIdentificationText('Anna', signed, server.url, mesh.key))
+  expect(verify(null, text, publicKey, Buffer.from(proof ?? '', 'base64url'))).toBe(true)
+  request({ type: 'close' })
   await server.close()
 })

@@ -38,6 +38,8 @@ export function update(model: Model, event: SessionEvent, wall: number): ScreenR
       model.showNotice(`dropped a forged message in the name of ${event.from}`, 'error')
       return []
     case 'servers':
+    case 'mesh':
+    case 'mesh-changed':
       return []
   }
 }

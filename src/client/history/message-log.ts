@@ -10,6 +10,16 @@ export interface Fingerprint {
   hash: string
 }
 
+/** A message with what its plain text must not leave without. */
+export interface StoredMessage extends Message {
+  /**
+   * The sealed text of a message that was sealed or composed in key mode: as it arrived, or sealed for this user's own
+   * key; empty: not sealed yet, because the key was not loaded. Undefined: the message was never sealed, or comes from
+   * 0.1. The text of a message with this field never leaves the client unsealed.
+   */
+  readonly sealed?: string | undefined
+}
+
 /** The messages of earlier runs as columns, ordered by `at`, each id once. Texts are read on demand. */
 export interface Archive {
   /** Hybrid times, ascending. */
@@ -18,9 +28,9 @@ export interface Archive {
   readonly hashA: Int32Array
   readonly hashB: Int32Array
   /** The message at an index; undefined if it cannot be read any more. */
-  read(index: number): Message | undefined
+  read(index: number): StoredMessage | undefined
   /** Finds a message that was stored in this run. */
-  find(message: MessageRef): Message | undefined
+  find(message: MessageRef): StoredMessage | undefined
 }
 
 /**
@@ -43,7 +53,7 @@ export const NO_ARCHIVE: Archive = {
 }
 
 interface RecentMessage extends MessageRef {
-  message: Message | undefined
+  message: StoredMessage | undefined
 }
 
 /** All messages of a client, once per sender and id, ordered by (`at`, `id`): an archive and the messages since. */
@@ -73,7 +83,7 @@ export class MessageLog {
   }
 
   /** Adds a message; returns whether it is new. Costs O(1) for the newest message, the usual case. */
-  add(message: Message): boolean {
+  add(message: StoredMessage): boolean {
     const key = messageKey(message)
     if (this.#recentKeys.has(key) || this.#isArchived(message)) return false
     this.#recentKeys.add(key)
@@ -91,8 +101,8 @@ export class MessageLog {
   }
 
   /** The messages with `from` <= at < `to`, in order. Reads their texts from disk: use it for small ranges only. */
-  between(from: number, to = Number.POSITIVE_INFINITY): Message[] {
-    const messages: Message[] = []
+  between(from: number, to = Number.POSITIVE_INFINITY): StoredMessage[] {
+    const messages: StoredMessage[] = []
     const [first, end] = this.#archiveRange(from, to)
     for (let index = first; index < end; index++) {
       const message = this.#archive.read(index)

@@ -179,7 +179,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a held message is not written to disk',
     file: 'src/client/message-sender.ts',
-    from: "effects.push({ type: 'store-pending', message })",
+    from: "effects.push({ type: 'store-pending', message, ...(stored.sealed === undefined ? {} : { sealed: stored.sealed }) })",
     to: '',
   },
   {
@@ -203,7 +203,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a client dials the same dead server forever',
     file: 'src/client/connection.ts',
-    from: 'url: this.#pickOtherServer(phase.url), retryAt',
+    from: 'url: this.#servers.pickOther(phase.url), retryAt',
     to: 'url: phase.url, retryAt',
   },
   {
@@ -229,6 +229,24 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/client/history/reconciliation.ts',
     from: "return [{ type: 'compare', ranges }]\n      })",
     to: "return [{ type: 'compare', ranges: ranges.slice(1) }]\n      })",
+  },
+  {
+    name: 'an announced server need not prove the mesh',
+    file: 'src/client/mesh-trust.ts',
+    from: 'if (!isConfigured || (key !== undefined && key !== PUBLIC_MESH_KEY)) {',
+    to: 'if (key === undefined && !isConfigured) {',
+  },
+  {
+    name: 'an announced server may prove another mesh',
+    file: 'src/client/mesh-trust.ts',
+    from: 'if (known !== mesh.key && !isMoved && mesh.key !== this.#previousKey) {',
+    to: 'if (false) {',
+  },
+  {
+    name: 'a server acts before the client is online',
+    file: 'src/client/session.ts',
+    from: 'if (this.#context.onlineConnection !== undefined) return this.#handleServerInput(input)',
+    to: 'return this.#handleServerInput(input)',
   },
   {
     name: 'a forward number near the maximum is accepted: all later forwards look repeated',

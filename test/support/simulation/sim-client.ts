@@ -1,14 +1,23 @@
-import type { SessionEvent } from '../../../src/client/events.ts'
+import type { MeshPin, SessionEvent } from '../../../src/client/events.ts'
+import type { StoredMessage } from '../../../src/client/history/message-log.ts'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput } from '../../../src/client/types.ts'
-import type { Fate, IdentifyResponse, Message, RosterSnapshot } from '../../../src/protocol/messages.ts'
+import type {
+  Fate,
+  IdentifyRequest,
+  IdentifyResponse,
+  Message,
+  RosterSnapshot,
+} from '../../../src/protocol/messages.ts'
 import type { Input } from '../../../src/server/types.ts'
 import { storedState } from '../harness/stored-state.ts'
+import { meshSignatures } from '../mesh-signatures.ts'
 import type { SimSocket, TerminationMode } from './network.ts'
 import { PlainIdentity } from './plain-identity.ts'
 import { describeEvent, describeMessage, MAX_SANE_SKEW_MS } from './recorder.ts'
 import { SIMULATION_EPOCH_MS, SimProcess } from './sim-process.ts'
 import type { ClientConnection, SimServer, SimulationContext } from './sim-server.ts'
+import { STRANGER_URL, strangerInputs } from './stranger.ts'
 
 /** A client on the simulated network, with its disk: performs the effects of its session. */
 export class SimClient extends SimProcess {
@@ -18,6 +27,12 @@ export class SimClient extends SimProcess {
   /** The open connection, if there is one. */
   connection: { server: SimServer; connection: number } | undefined
   #socket: SimSocket | undefined
+  /** The number of the latest connection. */
+  #latestDial = 0
+  /** The number of the open connection to a server that is not of the mesh. */
+  #strangerDial: number | undefined
+  /** The mesh that it has met; kept like the disk. */
+  #pin: MeshPin | undefined
   /** Messages received over it. */
   #received = 0
   /** The session's events in this run. */
@@ -27,8 +42,8 @@ export class SimClient extends SimProcess {
   #shownIds = new Set<string>()
   #roster = new Set<string>()
   /** The disk: kept when the process is killed. */
-  readonly history = new Map<string, Message>()
-  readonly outbox = new Map<string, Message>()
+  readonly history = new Map<string, StoredMessage>()
+  readonly outbox = new Map<string, StoredMessage>()
   readonly keys = new Map<string, string>()
   readonly #identity: PlainIdentity
   /** Whether `events` are kept; long schedules do without. */
@@ -66,7 +81,7 @@ export class SimClient extends SimProcess {
     const instance = `${this.name}~${this.generation}`
     const { random, clientsKnowAllServers } = this.#context
     const servers = [server, ...(clientsKnowAllServers ? this.#context.servers : [])].map(({ url }) => url)
-    const options = { user, client: 'sim/1', instance, servers, random }
+    const options = { user, client: 'sim/1', instance, servers, random, mesh: this.#pin, ...meshSignatures }
     const stored = { history: [...this.history.values()], outbox: [...this.outbox.values()], keys: this.keys }
     this.session = new Session(options, storedState(stored))
     this.shown.length = 0
@@ -86,6 +101,7 @@ export class SimClient extends SimProcess {
     this.markStopped()
     this.session = undefined
     this.connection = undefined
+    this.#strangerDial = undefined
     this.#socket = undefined
     this.#context.network.terminate(this, mode)
   }
@@ -97,6 +113,11 @@ export class SimClient extends SimProcess {
 
   send(to: string, text: string): void {
     this.step({ type: 'request', request: { type: 'compose', to, text } })
+  }
+
+  /** Its server drains, and announces another one. */
+  hear(id: string, url: string): void {
+    this.step({ type: 'move', dial: this.#latestDial, servers: [{ id, url }] })
   }
 
   step(input: SessionInput): void {
@@ -121,18 +142,25 @@ export class SimClient extends SimProcess {
         return this.#dial(effect.dial, effect.url)
       case 'hang-up':
         this.connection = undefined
+        this.#strangerDial = undefined
         if (this.#socket !== undefined) network.hangUp(this.#socket, 0, 'the client hangs up')
         this.#socket = undefined
         return
       case 'identify': {
-        const { key } = effect.request
+        const { request } = effect
+        const { key } = request
+        if (this.#strangerDial === effect.dial) return this.#meetStranger(effect.dial, request)
+        const server = this.connection?.server
+        if (server === undefined) return
+        const mesh = server.proveMesh(request)
         if (key === undefined && this.#context.auth === 'key') {
-          // The client's transport signs the server's challenge; here the identity is known at once.
-          const challenge = { server: '', connection: '', nonce: '' }
-          return this.step({ type: 'identity', dial: effect.dial, identity: this.#identity, challenge })
+          // A real server asks for the key; here its challenge arrives at once.
+          const challenge = { server: server.id, connection: '', nonce: '' }
+          const answer = { ok: false, code: 'prove-key', message: 'sign', challenge, mesh } as const
+          return this.step({ type: 'identified', dial: effect.dial, answer })
         }
         return this.#call(
-          (dial, answer) => ({ type: 'identified', dial, answer: answer as IdentifyResponse }),
+          (dial, answer) => ({ type: 'identified', dial, answer: { ...(answer as IdentifyResponse), mesh } }),
           (connection, call) => ({
             type: 'identify',
             connection,
@@ -144,8 +172,10 @@ export class SimClient extends SimProcess {
           }),
         )
       }
-      case 'prove':
-        return
+      case 'prove': {
+        const { dial, challenge } = effect
+        return this.step({ type: 'identity', dial, identity: this.#identity, challenge })
+      }
       case 'ask-key': {
         const { user } = effect
         return this.#call(
@@ -173,14 +203,14 @@ export class SimClient extends SimProcess {
           (connection, call) => ({ type: 'roster', connection, call }),
         )
       case 'relay': {
-        const { to, frame } = effect
-        return this.#emit(connection => ({ type: 'relay', connection, to, body: frame }))
+        const { to, frame, mesh, sealed } = effect
+        return this.#emit(connection => ({ type: 'relay', connection, to, body: { frame, mesh, sealed } }))
       }
       case 'store':
-        this.history.set(effect.message.id, effect.message)
+        this.history.set(effect.message.id, storedMessage(effect))
         return this.#recordComposed(effect.message)
       case 'store-pending':
-        this.outbox.set(effect.message.id, effect.message)
+        this.outbox.set(effect.message.id, storedMessage(effect))
         return this.#recordComposed(effect.message)
       case 'remove-pending':
         this.outbox.delete(effect.id)
@@ -191,7 +221,13 @@ export class SimClient extends SimProcess {
   }
 
   #dial(dial: number, url: string): void {
+    this.#latestDial = dial
     const { network, servers } = this.#context
+    if (url === STRANGER_URL) {
+      this.#strangerDial = dial
+      this.setTimer(10, () => this.step({ type: 'opened', dial }))
+      return
+    }
     const server = servers.find(one => one.url === url)
     if (server === undefined) return
     let connection = 0
@@ -220,8 +256,17 @@ export class SimClient extends SimProcess {
     })
   }
 
+  #meetStranger(dial: number, request: IdentifyRequest): void {
+    const inputs = strangerInputs(dial, request, dial)
+    this.setTimer(10, () => {
+      for (const input of inputs) this.step(input)
+    })
+  }
+
   #emit(input: (connection: number) => Input): void {
     const { connection } = this
+    if (this.#strangerDial !== undefined)
+      this.#context.recorder.addProblem(`${this.name} gives something to a stranger`)
     if (connection === undefined || this.#socket === undefined) return
     this.#context.network.send(this.#socket, 0, () => connection.server.step(input(connection.connection)))
   }
@@ -231,13 +276,15 @@ export class SimClient extends SimProcess {
     input: (connection: number, call: number) => Input,
   ): void {
     const server = this.connection?.server
-    if (server !== undefined) this.#emit(connection => input(connection, server.registerCall(answer)))
+    this.#emit(connection => input(connection, server?.registerCall(answer) ?? 0))
   }
 
   /** The screen: keeps the events, and checks the invariants that must hold at any time. */
   #handleEvent(event: SessionEvent): void {
     const { recorder } = this.#context
     if (this.#keepsEvents) this.events.push(event)
+    if (event.type === 'mesh') this.#pin = event
+    if (event.type === 'mesh') this.step({ type: 'mesh-accepted', dial: this.#latestDial })
     const line = recorder.lines === undefined ? undefined : describeEvent(event)
     if (line !== undefined) recorder.log(this.name, line)
     if (event.type === 'message') {
@@ -277,4 +324,8 @@ export class SimClient extends SimProcess {
     if (this.connection !== undefined && ahead <= MAX_SANE_SKEW_MS)
       this.#latestSeenAt = Math.max(this.#latestSeenAt, message.at)
   }
+}
+
+function storedMessage({ message, sealed }: { message: Message; sealed?: string }): StoredMessage {
+  return sealed === undefined ? message : { ...message, sealed }
 }

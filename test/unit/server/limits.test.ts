@@ -4,6 +4,7 @@ import { Session } from '../../../src/client/session.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
 import { ServerHarness } from '../../support/harness/server-harness.ts'
 import { storedState } from '../../support/harness/stored-state.ts'
+import { meshSignatures } from '../../support/mesh-signatures.ts'
 
 interface Row {
   limit: keyof Limits
@@ -185,7 +186,7 @@ describe('each limit', () => {
 
   test('a client holds 10,000 messages, and says so to whom it composes one more', () => {
     const session = new Session(
-      { user: 'Anna', client: 'x/1', instance: 'x', servers: [], random: () => 0 },
+      { user: 'Anna', client: 'x/1', instance: 'x', servers: [], random: () => 0, ...meshSignatures },
       storedState(),
     )
     const compose = () => session.step({ type: 'request', request: { type: 'compose', to: 'Billy', text: '' } }, 0, 1)
