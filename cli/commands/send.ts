@@ -51,7 +51,7 @@ export function send(textArgument: string, args: SendArguments): void {
       if (event.type === 'key' && event.state === 'changed' && event.user === to) {
         end(
           EXIT.general,
-          `the key of ${to} has changed to: ${fingerprint(event.key)}; check it with ${to}, then type /trust ${to} in mesh-chat`,
+          `the key of ${to} has changed to: ${fingerprint(event.key)}; check it with ${to}, then type /trust ${to} and the words in mesh-chat`,
         )
       }
       if (event.type !== 'progress' || event.id !== message?.id) return

@@ -34,9 +34,10 @@ export type SessionEvent =
   | { type: 'roster'; users: NameList; joined: readonly string[]; left: readonly string[] }
   /**
    * A message, once per id, in any order of `at`: insert it by (`at`, `id`). `origin`: `composed` by this client,
-   * `live` from the mesh, `history` read from disk or received from another of the user's clients.
+   * `live` from the mesh, `history` read from disk or received from another of the user's clients. `late`: it was held on
+   * its way or claims an earlier time, so it may be sorted before messages that the user has already read.
    */
-  | { type: 'message'; message: Message; origin: 'composed' | 'live' | 'history' }
+  | { type: 'message'; message: Message; origin: 'composed' | 'live' | 'history'; late?: true }
   /** Connection counts of the users with more than one connection; the session's own live map. */
   | { type: 'connections'; connections: ReadonlyMap<string, number> }
   /** Another client of this user has read the thread `thread` up to the hybrid time `at`. */
@@ -65,6 +66,6 @@ export type SessionRequest =
   | { type: 'compose'; to: string; text: string }
   /** The thread `thread` is read up to the hybrid time `at`; the session tells the user's other clients. */
   | { type: 'read'; thread: string; at: number }
-  /** The person accepts a user's changed key. */
-  | { type: 'trust'; user: string }
+  /** The person accepts a user's changed key, and has compared `key`: any other key stays untrusted. */
+  | { type: 'trust'; user: string; key: string }
   | { type: 'close' }

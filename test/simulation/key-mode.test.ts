@@ -62,7 +62,7 @@ test('messages to a user whose key has changed are held until the new key is tru
   expect(billy.events.filter(event => event.type === 'progress').at(-1)).toMatchObject({
     progress: { reason: 'key-changed' },
   })
-  billy.step({ type: 'request', request: { type: 'trust', user: 'Anna' } })
+  billy.step({ type: 'request', request: { type: 'trust', user: 'Anna', key: keyNamed('a new laptop') } })
   mesh.advance(3_000)
   expect(texts(again)).toEqual(['is it you?'])
   expect(billy.keys.get('Anna')).toBe(keyNamed('a new laptop'))
