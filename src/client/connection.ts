@@ -42,6 +42,7 @@ export class Connection {
   #phase: Phase = { name: 'idle' }
   #urls: string[]
   #dialCount = 0
+  #wasOnline = false
 
   constructor(context: Context, keys: KnownKeys, hooks: ConnectionHooks) {
     const { servers, random } = context.options
@@ -85,6 +86,7 @@ export class Connection {
     if (!answer.ok) {
       if (answer.code === 'draining') return this.failover(answer.message)
       const { challenge } = answer
+      if (challenge === undefined && this.#isRetryable(answer.code)) return this.failover(answer.message, answer.code)
       if (challenge === undefined) return this.handleRefused(answer.code, answer.message)
       effects.push({ type: 'prove', dial: phase.dial, challenge })
       return
@@ -101,6 +103,7 @@ export class Connection {
     }
     // `time` is half of a round trip old.
     this.#context.clockOffset = answer.time + (now - phase.openedAt) / 2 - now
+    this.#wasOnline = true
     this.#setPhase({ name: 'online', dial: phase.dial, url: phase.url, since: now })
     this.#addServers(answer.servers)
     this.#emitState({ phase: 'online', server: answer.server, url: phase.url })
@@ -119,8 +122,17 @@ export class Connection {
     this.#emitState({ phase: 'refused', code, message })
   }
 
+  /**
+   * Whether a rejection may end by itself. Another key may hold the name only until this server links with those that
+   * remember its owner. A user who was online before must not be locked out by what others do meanwhile.
+   */
+  #isRetryable(code: ErrorCode): boolean {
+    if (code === 'name-taken') return true
+    return this.#wasOnline && (code === 'look-alike' || code === 'too-many-connections')
+  }
+
   /** The connection is lost or could not be made: schedules an attempt at another server. */
-  failover(reason: string): void {
+  failover(reason: string, code?: ErrorCode): void {
     const phase = this.#phase
     if (phase.name !== 'connecting' && phase.name !== 'online') return
     const { now, wall } = this.#context
@@ -129,7 +141,9 @@ export class Connection {
     if (phase.name === 'online') this.#backoff.connectionEnded(now - phase.since)
     const retryAt = now + this.#backoff.nextDelay()
     this.#setPhase({ name: 'waiting', url: this.#pickOtherServer(phase.url), retryAt })
-    this.#emitState({ phase: 'waiting', reason, retryAt: wall + retryAt - now, attempt: this.#backoff.failures })
+    const attempt = this.#backoff.failures
+    const rejection = code === undefined ? {} : { code }
+    this.#emitState({ phase: 'waiting', reason, retryAt: wall + retryAt - now, attempt, ...rejection })
   }
 
   /** The server drains and names others. */

@@ -8,8 +8,11 @@ export type ConnectionState =
   | { phase: 'connecting'; server: string; attempt: number }
   /** Identified at `server`, a server id; `url` is its address. */
   | { phase: 'online'; server: string; url: string }
-  /** Disconnected or unreachable (`reason`, a short clause); the next attempt is at `retryAt` (ms since 1970). */
-  | { phase: 'waiting'; reason: string; retryAt: number; attempt: number }
+  /**
+   * Disconnected, unreachable or rejected for now (`reason`, a short clause; `code`: of the rejection); the next attempt
+   * is at `retryAt` (ms since 1970).
+   */
+  | { phase: 'waiting'; reason: string; retryAt: number; attempt: number; code?: ErrorCode }
   /** The server rejects this user for good (bad name, …): the session has ended. */
   | { phase: 'refused'; code: ErrorCode; message: string }
   | { phase: 'closed' }

@@ -1,4 +1,6 @@
 import { isLoopbackAddress } from '../../common/loopback.ts'
+import type { Claim } from '../../protocol/credentials.ts'
+import type { RememberedClaims } from '../../protocol/frames.ts'
 import { exceeds } from '../../protocol/limits.ts'
 import type { ErrorCode, KeyHolder, Refusal, RosterSnapshot, ServerAddress } from '../../protocol/messages.ts'
 import { parseUserName } from '../../protocol/names.ts'
@@ -181,18 +183,26 @@ export class Clients implements UserObserver {
     const connection = this.#connections.get(id)
     if (connection === undefined) return undefined
     this.#connections.delete(id)
-    const left = this.#context.directory.removeConnection(connection)
+    const { directory } = this.#context
+    const claim = directory.ownClaim(connection.user)
+    const left = directory.removeConnection(connection)
     log(this.#context, { event: 'user-disconnected', user: connection.user, connections: left })
-    this.#recordPresenceChange(connection.user, left)
+    this.#recordPresenceChange(connection.user, left, left === 0 ? claim : undefined)
     return connection
   }
 
-  handlePresenceChange(name: string): void {
+  handlePresenceChange(name: string, lostClaim?: Claim): void {
     this.#context.directory.invalidateHolders(name)
     this.#rosterPublisher.markChanged(name)
     this.notifySiblings(name)
-    this.#admission.handlePresenceChange(name)
+    this.#admission.handlePresenceChange(name, lostClaim)
     if (this.#admission.hasLostName(name)) this.#releaseName(name)
+  }
+
+  handleClaims(claims: RememberedClaims): void {
+    for (const name of this.#admission.mergeClaims(claims)) {
+      if (this.#admission.hasLostName(name)) this.#releaseName(name)
+    }
   }
 
   notifySiblings(name: string): void {
@@ -215,6 +225,7 @@ export class Clients implements UserObserver {
   tick(): void {
     const { now } = this.#context
     this.#rosterPublisher.tick()
+    this.#admission.forgetClaims()
     for (const id of this.#admission.takeExpired()) {
       this.#evict(id, 'unauthorized', 'the token has expired; get a new one')
     }
@@ -238,7 +249,7 @@ export class Clients implements UserObserver {
 
   /** Evicts the local connections of a name: an older claim with another key appeared when a partition healed. */
   #releaseName(name: string): void {
-    const message = `${name} was claimed earlier with another key, in a part of the mesh that was unreachable`
+    const message = `${name} was claimed earlier with another key, in another part of the mesh`
     for (const { id } of [...this.#context.directory.connectionsOf(name)]) this.#evict(id, 'name-taken', message)
   }
 
@@ -262,9 +273,9 @@ export class Clients implements UserObserver {
     if (connections === 1 && directory.connectionCount(user) === 1) this.#siblingsToNotify.delete(user)
   }
 
-  #recordPresenceChange(user: string, connections: number): void {
+  #recordPresenceChange(user: string, connections: number, lostClaim?: Claim): void {
     this.#context.stream.recordChange(user, connections)
-    this.handlePresenceChange(user)
+    this.handlePresenceChange(user, lostClaim)
     log(this.#context, { event: 'updating-peers', user })
   }
 

@@ -49,6 +49,8 @@ export class InboundFrames {
       case 'beat':
         links.send(inbound.link, { event: 'beat', payload: frame.payload })
         return inboundPresence.handleHeartbeat(peer, inbound, frame.payload)
+      case 'claims':
+        return users.handleClaims(frame.payload)
       case 'forward':
         return this.#handleForward(peer, inbound.incarnation, frame.payload)
       case 'relay':

@@ -1,5 +1,6 @@
 /** A whole mesh in one process: servers, clients, and a network. A seed determines all delays, losses and choices. */
 import type { AuthMode } from '../../../src/protocol/credentials.ts'
+import type { Limits } from '../../../src/protocol/limits.ts'
 import type { ServerAddress } from '../../../src/protocol/messages.ts'
 import type { Input } from '../../../src/server/types.ts'
 import { seeded } from '../random.ts'
@@ -20,6 +21,8 @@ export interface SimMeshOptions {
   events?: boolean
   /** Authentication mode of the servers. Default: open. */
   auth?: AuthMode
+  /** Limits of the servers that differ from the defaults. */
+  limits?: Partial<Limits>
   /** The servers that one knows when it starts. Default: all others. */
   initialPeers?: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether clients start with the addresses of all servers. Default: false, only of the one that they dial. */
@@ -35,6 +38,7 @@ export class SimMesh implements SimulationContext {
   readonly clients: SimClient[] = []
   readonly clientsKnowAllServers: boolean
   readonly auth: AuthMode
+  readonly limits: Partial<Limits>
   readonly initialPeers: NonNullable<SimMeshOptions['initialPeers']>
   readonly #keepsEvents: boolean
 
@@ -44,6 +48,7 @@ export class SimMesh implements SimulationContext {
     this.#keepsEvents = options.events ?? true
     this.clientsKnowAllServers = options.clientsKnowAllServers ?? false
     this.auth = options.auth ?? 'open'
+    this.limits = options.limits ?? {}
     const others = (server: SimServer) => this.servers.filter(one => one !== server).map(({ id, url }) => ({ id, url }))
     this.initialPeers = options.initialPeers ?? (server => ({ peers: others(server), seeds: [] }))
     if (options.transcript === true) this.recorder.lines = []

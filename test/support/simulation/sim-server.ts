@@ -1,6 +1,6 @@
 import type { SessionInput } from '../../../src/client/types.ts'
 import type { AuthMode } from '../../../src/protocol/credentials.ts'
-import { DEFAULT_LIMITS } from '../../../src/protocol/limits.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
 import type { Message, ServerAddress } from '../../../src/protocol/messages.ts'
 import { MeshServer } from '../../../src/server/server.ts'
 import type { Effect, Input } from '../../../src/server/types.ts'
@@ -22,6 +22,8 @@ export interface SimulationContext {
   readonly servers: readonly SimServer[]
   /** Authentication mode of the servers. */
   readonly auth: AuthMode
+  /** Limits of the servers that differ from the defaults. */
+  readonly limits: Partial<Limits>
   /** The servers that one knows when it starts. */
   readonly initialPeers: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether clients start with the addresses of all servers, or learn them from the one that they dial. */
@@ -99,7 +101,7 @@ export class SimServer extends SimProcess {
       url: this.url,
       peers,
       seeds,
-      limits: DEFAULT_LIMITS,
+      limits: { ...DEFAULT_LIMITS, ...this.#context.limits },
       graceMs: GRACE_MS,
       random,
       narrateMessages: false,

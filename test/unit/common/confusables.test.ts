@@ -123,6 +123,8 @@ test('with auth: key, a name that is confusable with one that is online is refus
   expect(join('Bi11y').answer).toMatchObject({ ok: false, code: 'look-alike' })
   expect(join('Billy').answer).toMatchObject({ ok: true })
   harness.step({ type: 'disconnected', connection })
+  expect(join('Аnna').answer).toMatchObject({ ok: false, code: 'look-alike' })
+  harness.advance(13 * 3_600_000)
   expect(join('Аnna').answer).toMatchObject({ ok: true })
   expect(join('Anna').answer).toMatchObject({ ok: false, code: 'look-alike' })
 })
