@@ -45,6 +45,7 @@ export class RecordedPeers {
   readonly forwarded: ForwardedMessage[] = []
   readonly relays: Relay[] = []
   readonly claims: RememberedClaims = []
+  syncs = 0
   readonly statuses: [string, string, StatusResponse][] = []
   #lastLink = 0
 
@@ -62,6 +63,7 @@ export class RecordedPeers {
           this.context.directory.invalidateHolders(name)
           this.changedUsers.push(name)
         },
+        handlePeerSynced: () => void this.syncs++,
         handleClaims: claims => void this.claims.push(...claims),
         notifySiblings: name => void this.notifiedSiblings.push(name),
       },

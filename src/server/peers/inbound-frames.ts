@@ -60,7 +60,8 @@ export class InboundFrames {
         return
       case 'members':
         for (const member of frame.payload) membership.learn(member)
-        return
+        // It follows presence and claims on a new link.
+        return users.handlePeerSynced()
       case 'survey': {
         const payload = { number: frame.payload.number, status: statuses.ownStatus }
         return links.send(inbound.link, { event: 'status', payload })

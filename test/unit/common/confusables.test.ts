@@ -104,7 +104,7 @@ test('joins and leaves in any order give the same result as comparing all names'
 })
 
 test('with auth: key, a name that is confusable with one that is online is refused, on any server', () => {
-  const harness = new ServerHarness({}, { auth: 'key' })
+  const harness = new ServerHarness({}, { auth: 'key', peers: [] })
   const join = (user: string) => {
     const connection = harness.connect()
     return { connection, answer: harness.identify(connection, user, 2, { kind: 'key', key: keyNamed(user) }) }

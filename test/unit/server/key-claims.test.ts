@@ -1,6 +1,6 @@
 /** `auth: key` on one server's core: which key may use a name, and which sealed messages pass. */
-import { expect, test } from 'vitest'
-import type { PresenceEntry } from '../../../src/protocol/frames.ts'
+import { describe, expect, test } from 'vitest'
+import type { DiallerFrame, PresenceEntry } from '../../../src/protocol/frames.ts'
 import { ServerHarness } from '../../support/server-harness.ts'
 import { keyNamed, PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
@@ -11,6 +11,7 @@ const keyed = (key: string) => ({ kind: 'key' as const, key })
 function setUp() {
   const harness = new ServerHarness({}, { auth: 'key' })
   const link = harness.acceptLink('server-2', 'key')
+  harness.step({ type: 'frame', link, frame: { event: 'members', payload: [] } })
   let seq = 0
   /** The peer announces its users: a snapshot first, then deltas. */
   const announce = (...changes: PresenceEntry[]) => {
@@ -130,4 +131,53 @@ test('only messages sealed by their sender are accepted, and only the key they a
   expect(recipients()).toEqual([anna])
   harness.im(anna, 'Billy', message(keyNamed('Billy')))
   expect(recipients()).toEqual([billy, anna])
+})
+
+describe('a server that has just started', () => {
+  const start = () => {
+    const harness = new ServerHarness({}, { auth: 'key' })
+    const join = (user: string, key: string) => {
+      const connection = harness.connect()
+      const call = 1_000 + connection
+      const credential = keyed(key)
+      harness.step({ type: 'identify', connection, user, protocol: 2, call, credential })
+      return { connection, answer: () => harness.answers.get(call) }
+    }
+    return { harness, join }
+  }
+
+  test('gives names away only when a peer has sent the claims that it remembers', () => {
+    const { harness, join } = start()
+    const thief = join('Billy', MALLORY)
+    const anna = join('Anna', ANNA)
+    expect([thief.answer(), anna.answer()]).toEqual([undefined, undefined])
+    const link = harness.acceptLink('server-2', 'key')
+    const frame = (frame: DiallerFrame) => harness.step({ type: 'frame', link, frame })
+    frame({ event: 'claims', payload: [['Billy', keyNamed('Billy'), 1, 1_000]] })
+    frame({ event: 'members', payload: [] })
+    expect(thief.answer()).toMatchObject({ ok: false, code: 'name-taken' })
+    expect(anna.answer()).toMatchObject({ ok: true })
+    expect(join('Carla', keyNamed('Carla')).answer()).toMatchObject({ ok: true })
+  })
+
+  test('waits 2 s for them, and does not remember connections that close', () => {
+    const { harness, join } = start()
+    const anna = join('Anna', ANNA)
+    const gone = join('Carla', ANNA)
+    harness.step({ type: 'disconnected', connection: gone.connection })
+    harness.advance(1_999)
+    expect(anna.answer()).toBeUndefined()
+    harness.advance(1)
+    expect(anna.answer()).toMatchObject({ ok: true })
+    expect(gone.answer()).toBeUndefined()
+    expect(harness.server.roster).toEqual([])
+    harness.advance(100)
+    expect(harness.server.roster).toEqual(['Anna'])
+  })
+
+  test('refuses a second identification on a connection while the first one waits', () => {
+    const { harness, join } = start()
+    const { connection } = join('Anna', ANNA)
+    expect(harness.identify(connection, 'Anna', 2, keyed(ANNA))).toMatchObject({ code: 'rate-limited' })
+  })
 })
