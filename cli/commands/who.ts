@@ -18,7 +18,8 @@ export async function who(args: ServerArguments & { json?: boolean }): Promise<v
   for (const server of servers) {
     const answer = await fetchUsers(server, ca)
     if (Array.isArray(answer)) {
-      if (args.json) console.log(sanitizedJson({ users: answer, ...lookAlikes(answer, confusablesAmong(answer)) }))
+      if (args.json)
+        console.log(sanitizedJson({ users: answer, ...lookAlikes(new Set(answer), confusablesAmong(answer)) }))
       else printNames(answer)
       process.exit(0)
     }

@@ -48,7 +48,7 @@ export function eventToJson(event: SessionEvent, user: string, confusables: Conf
     case 'roster': {
       const users = [...event.users]
       const { joined, left } = event
-      return { type: 'roster', users, joined, left, ...lookAlikes(users, confusables) }
+      return { type: 'roster', users, joined, left, ...lookAlikes(event.users, confusables) }
     }
     case 'message': {
       const { message, origin, late } = event
@@ -70,12 +70,9 @@ export function eventToJson(event: SessionEvent, user: string, confusables: Conf
 
 /** The field `lookAlikes`, pairs of a name and one that it looks like; no field if there are none. */
 export function lookAlikes(
-  names: readonly string[],
+  names: { has(name: string): boolean },
   confusables: ConfusableNames,
 ): { lookAlikes?: [name: string, other: string][] } {
-  const pairs = names.flatMap((name): [string, string][] => {
-    const other = confusables.find(name)
-    return other === undefined ? [] : [[name, other]]
-  })
+  const pairs = [...confusables.pairs()].filter(([name]) => names.has(name))
   return pairs.length === 0 ? {} : { lookAlikes: pairs }
 }

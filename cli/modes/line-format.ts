@@ -33,7 +33,7 @@ export function formatEvent(
     }
     case 'roster':
       if (event.joined.length + event.left.length === 0) return undefined
-      return sanitizeLine(`* online: ${[...event.users].map(shown).join(', ')}`)
+      return sanitizeLine(`* online: ${rosterText(event.users, confusables)}`)
     case 'progress':
       if (event.progress.state === 'refused') {
         return sanitizeLine(`* not sent to ${shown(event.to)}: ${event.progress.message}`)
@@ -49,6 +49,13 @@ export function formatEvent(
     case 'read':
       return undefined
   }
+}
+
+/** The names of a roster. It may be long: only names that look like another one are looked up. */
+function rosterText(users: Iterable<string>, confusables: ConfusableNames): string {
+  const pairs = confusables.pairs()
+  const lookUp = { find: (name: string) => pairs.get(name) }
+  return Array.from(users, name => nameText(name, lookUp)).join(', ')
 }
 
 function formatKeyEvent(

@@ -52,9 +52,11 @@ function foldAscii(text: string): string {
 /** Finds confusable names among those that are online, and those that are kept. */
 export class ConfusableNames {
   /** Names by skeleton; nearly always one. */
-  #names = new Map<string, Set<string> | string>()
+  readonly #names = new Map<string, Set<string> | string>()
+  /** The skeletons of more than one name. */
+  readonly #shared = new Set<string>()
   /** Names that stay when they go offline. */
-  #kept = new Set<string>()
+  readonly #kept = new Set<string>()
 
   /** Names came online, and went offline. */
   update(joined: Iterable<string>, left: Iterable<string>): void {
@@ -81,12 +83,27 @@ export class ConfusableNames {
     return undefined
   }
 
+  /** All names that are confusable with another one, each with one of those. Does not visit the other names. */
+  pairs(): Map<string, string> {
+    const pairs = new Map<string, string>()
+    for (const key of this.#shared) {
+      for (const name of this.#names.get(key) ?? []) {
+        const other = this.find(name)
+        if (other !== undefined) pairs.set(name, other)
+      }
+    }
+    return pairs
+  }
+
   #add(name: string): void {
     for (const key of skeletons(name)) {
       const names = this.#names.get(key)
       if (names === undefined) this.#names.set(key, name)
       else if (typeof names !== 'string') names.add(name)
-      else if (names !== name) this.#names.set(key, new Set([names, name]))
+      else if (names !== name) {
+        this.#names.set(key, new Set([names, name]))
+        this.#shared.add(key)
+      }
     }
   }
 
@@ -97,7 +114,9 @@ export class ConfusableNames {
       else if (names instanceof Set) {
         names.delete(name)
         const [last] = names
-        if (names.size === 1 && last !== undefined) this.#names.set(key, last)
+        if (names.size > 1 || last === undefined) continue
+        this.#names.set(key, last)
+        this.#shared.delete(key)
       }
     }
   }

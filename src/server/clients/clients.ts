@@ -145,7 +145,8 @@ export class Clients implements UserObserver {
   #mustDefer(name: string, { credential }: IdentifyInput): boolean {
     const { now, options } = this.#context
     if (this.#isSynced || credential?.kind !== 'key' || now >= this.#syncDeadline) return false
-    const hasPeers = this.#servers().length > 1 || (options.seeds ?? []).length > 0
+    const { seeds = [], backbone = [] } = options
+    const hasPeers = this.#servers().length > 1 || seeds.length + backbone.length > 0
     return hasPeers && this.#admission.oldestClaim(name) === undefined
   }
 

@@ -99,6 +99,7 @@ test('joins and leaves in any order give the same result as comparing all names'
       alone.update(online, [])
       const others = [...online].filter(other => other !== one && alone.find(one) !== undefined)
       expect(confusables.find(one) === undefined).toBe(others.length === 0 || alone.find(one) === undefined)
+      expect(confusables.pairs().has(one)).toBe(online.has(one) && confusables.find(one) !== undefined)
     }
   }
 })
