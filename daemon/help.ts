@@ -24,6 +24,7 @@ export const HELP = helpText({
     ['config.json', 'in the working folder, else in the package, with'],
     ['  secretFile', 'the shared secret; private (chmod 600)'],
     ['  tokenKeyFile', 'the key for tokens, with auth: token; private'],
+    ['  tokenAudience', 'aud that tokens must have; tokenIssuer: their iss'],
     ['  tls.cert, tls.key, tls.ca', 'certificate, private key and CA, as PEM'],
   ],
 })

@@ -45,6 +45,9 @@ export interface CreateServerOptions {
   auth?: 'open' | 'token' | 'key'
   /** With `auth: 'token'`, the key to verify tokens: a secret of at least 32 characters, or an Ed25519 key as PEM. */
   tokenKey?: string
+  /** The `aud` and `iss` that every token must have; default: none required. */
+  tokenAudience?: string
+  tokenIssuer?: string
   /** Limits that differ from the defaults; 0 turns a limit off. */
   limits?: Partial<Limits>
   /** Allow a reachable `host` without `secret` and `auth`: anyone can join as a server and use any name. */
@@ -88,6 +91,8 @@ const optionsSchema = z.strictObject({
   tls: z.object({ cert: z.string(), key: z.string(), ca: z.string().optional() }).optional(),
   auth: z.enum(AUTH_MODES).optional(),
   tokenKey: z.string().optional(),
+  tokenAudience: z.string().min(1).optional(),
+  tokenIssuer: z.string().min(1).optional(),
   limits: limitsSchema.default({}),
   insecure: z.boolean().default(false),
   log: z.union([z.literal(false), z.custom<(line: LogLine) => void>(log => typeof log === 'function')]).default(false),
@@ -153,7 +158,10 @@ export async function createServer(options: CreateServerOptions): Promise<ChatSe
     previousSecret,
     names,
     auth,
-    tokenKey: auth === 'token' && tokenKey !== undefined ? parseTokenKey(tokenKey.trim(), 'tokenKey') : undefined,
+    tokenKey:
+      auth === 'token' && tokenKey !== undefined
+        ? parseTokenKey(tokenKey.trim(), 'tokenKey', { audience: given.tokenAudience, issuer: given.tokenIssuer })
+        : undefined,
     tls: material,
     log,
     narrateMessages: false,

@@ -54,6 +54,8 @@ program
   .requiredOption('--user <name>', 'name of the user')
   .option('--expires <time>', 'lifetime of the token, such as 12h or 30d', '30d')
   .option('--key <file>', 'key to sign with (default: tokenKeyFile in the config)')
+  .option('--audience <name>', 'aud of the token (default: tokenAudience in the config)')
+  .option('--issuer <name>', 'iss of the token (default: tokenIssuer in the config)')
   .option('--config <file>', 'config of the mesh (default: ./config.json, else the packaged one)')
   .action((args: TokenArguments) => runCommand(printToken(args)))
 program

@@ -64,7 +64,8 @@ export async function chat(options: ChatOptions): Promise<void> {
     end(0)
   }
   if (guard === undefined) {
-    const mode = options.json ? new JsonMode() : new LineMode(user)
+    const correspondents = history?.threads().map(({ name }) => name)
+    const mode = options.json ? new JsonMode(user, correspondents) : new LineMode(user, correspondents)
     for (const event of earlyEvents) mode.handleEvent(event)
     listener = event => mode.handleEvent(event)
     // The reader closed the pipe.

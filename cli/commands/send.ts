@@ -29,6 +29,8 @@ export function send(textArgument: string, args: SendArguments): void {
   const history = new History(target.user)
   let message: Message | undefined
   let online = false
+  /** Why servers reject the user. */
+  let rejection: string | undefined
   const end = (code: number, line?: string): never => {
     if (code !== 0 && message !== undefined && args.keep) history.hold(message)
     if (line !== undefined) fail(code, line)
@@ -47,11 +49,14 @@ export function send(textArgument: string, args: SendArguments): void {
     storage,
     event => {
       if (event.type === 'connection' && event.state.phase === 'online') online = true
+      if (event.type === 'connection' && event.state.phase === 'waiting') {
+        rejection = event.state.code === undefined ? undefined : event.state.reason
+      }
       if (event.type === 'message' && event.origin === 'composed') message = event.message
       if (event.type === 'key' && event.state === 'changed' && event.user === to) {
         end(
           EXIT.general,
-          `the key of ${to} has changed to: ${fingerprint(event.key)}; check it with ${to}, then type /trust ${to} in mesh-chat`,
+          `the key of ${to} has changed to: ${fingerprint(event.key)}; check it with ${to}, then type /trust ${to} and the words in mesh-chat`,
         )
       }
       if (event.type !== 'progress' || event.id !== message?.id) return
@@ -66,6 +71,7 @@ export function send(textArgument: string, args: SendArguments): void {
     const outcome = args.keep
       ? 'the message is kept; your next client sends it'
       : 'the message is dropped; try again, or add --keep'
+    if (!online && rejection !== undefined) end(EXIT.general, `${sanitizeLine(rejection)}; ${outcome}`)
     if (!online) end(EXIT.unavailable, `no server was reachable within ${timeout} s; ${outcome}`)
     end(EXIT.offline, `not delivered to ${to} within ${timeout} s; ${outcome}`)
   }, timeout * 1_000)

@@ -17,12 +17,15 @@ interface TailArguments extends ServerArguments {
 export function tail(args: TailArguments): void {
   const target = connectionTarget(args, new SettingsFile())
   const other = args.with === undefined ? undefined : parseNameOption('--with', args.with)
-  const mode = args.json ? new JsonMode() : new LineMode(target.user)
+  const history = new History(target.user)
+  const correspondents = history.threads().map(({ name }) => name)
+  const mode = args.json ? new JsonMode(target.user, correspondents) : new LineMode(target.user, correspondents)
   goOnline(
     target,
-    new History(target.user),
+    history,
     event => {
       if (other === undefined || involves(event, other)) mode.handleEvent(event)
+      else if (event.type === 'roster') mode.observeRoster(event)
     },
     fail,
   )

@@ -3,6 +3,7 @@ import { ConfusableNames } from '../../src/common/confusables.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { rosterSnapshotSchema } from '../../src/protocol/messages.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
+import { lookAlikes } from '../modes/json-format.ts'
 import { resolveServers, type ServerArguments } from '../options.ts'
 import { START_SERVER_HINT } from '../session/go-online.ts'
 import { SettingsFile } from '../settings.ts'
@@ -17,7 +18,8 @@ export async function who(args: ServerArguments & { json?: boolean }): Promise<v
   for (const server of servers) {
     const answer = await fetchUsers(server, ca)
     if (Array.isArray(answer)) {
-      if (args.json) console.log(sanitizedJson({ users: answer }))
+      if (args.json)
+        console.log(sanitizedJson({ users: answer, ...lookAlikes(new Set(answer), confusablesAmong(answer)) }))
       else printNames(answer)
       process.exit(0)
     }
@@ -28,12 +30,17 @@ export async function who(args: ServerArguments & { json?: boolean }): Promise<v
 
 /** Prints one name per line, with a note on names that look like another name. */
 function printNames(names: readonly string[]): void {
-  const confusables = new ConfusableNames()
-  confusables.update(names, [])
+  const confusables = confusablesAmong(names)
   for (const name of names) {
     const lookalike = confusables.find(name)
     console.log(sanitizeLine(lookalike === undefined ? name : `${name}  (looks like ${lookalike})`))
   }
+}
+
+function confusablesAmong(names: readonly string[]): ConfusableNames {
+  const confusables = new ConfusableNames()
+  confusables.keep(names)
+  return confusables
 }
 
 /** Asks one server for the names online; resolves with the reason if it gives none. */

@@ -87,7 +87,7 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
       case 'read':
         return send({ type: 'read', thread: request.thread, at: request.at })
       case 'trust':
-        return send({ type: 'trust', user: request.user })
+        return send(request)
       case 'page':
         return loadPage(model, history, request.part)
       case 'search':

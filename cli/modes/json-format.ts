@@ -2,12 +2,14 @@
 import * as z from 'zod'
 import type { SessionEvent } from '../../src/client/events.ts'
 import type { ConfusableNames } from '../../src/common/confusables.ts'
+import { keySchema } from '../../src/protocol/credentials.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 
 const requestSchema = z.union([
   z.object({ type: z.literal('close') }),
-  z.object({ type: z.literal('trust'), user: z.string() }),
+  /** `key`: the key that was compared, as in the event `key`. */
+  z.object({ type: z.literal('trust'), user: z.string(), key: keySchema }),
   z.object({
     to: z.string().refine(to => parseUserName(to).ok, 'invalid user name'),
     text: z.string().min(1),
@@ -28,30 +30,49 @@ export function parseRequest(line: string): JsonRequest | string {
   const parsed = requestSchema.safeParse(raw)
   return parsed.success
     ? parsed.data
-    : 'invalid request; send {"to": NAME, "text": TEXT}, {"type": "trust", "user": NAME} or {"type": "close"}'
+    : 'invalid request; send {"to": NAME, "text": TEXT}, {"type": "trust", "user": NAME, "key": KEY} or {"type": "close"}'
 }
 
 /** The JSON of an event, or undefined for an event that programs do not get. */
-export function eventToJson(event: SessionEvent, confusables: ConfusableNames): object | undefined {
+export function eventToJson(event: SessionEvent, user: string, confusables: ConfusableNames): object | undefined {
+  /** The field `looksLike` for a name that looks like another one. */
+  const looksLike = (name: string) => {
+    const similarName = confusables.find(name)
+    return similarName === undefined ? {} : { looksLike: similarName }
+  }
   switch (event.type) {
     case 'connection': {
       const { phase, ...rest } = event.state
       return { type: 'connection', state: phase, ...rest }
     }
-    case 'roster':
-      return { type: 'roster', users: [...event.users], joined: event.joined, left: event.left }
+    case 'roster': {
+      const users = [...event.users]
+      const { joined, left } = event
+      return { type: 'roster', users, joined, left, ...lookAlikes(event.users, confusables) }
+    }
     case 'message': {
-      const looksLike = confusables.find(event.message.from)
-      const json = { type: 'message', origin: event.origin, ...event.message }
-      return looksLike === undefined ? json : { ...json, looksLike }
+      const { message, origin, late } = event
+      const other = message.from === user ? message.to : message.from
+      return { type: 'message', origin, ...message, ...(late ? { late } : {}), ...looksLike(other) }
     }
     case 'progress':
-      return { type: 'progress', id: event.id, to: event.to, ...event.progress }
-    case 'key':
-      return { type: 'key', user: event.user, key: event.key, words: fingerprint(event.key), state: event.state }
+      return { type: 'progress', id: event.id, to: event.to, ...event.progress, ...looksLike(event.to) }
+    case 'key': {
+      const { user, key, state } = event
+      return { type: 'key', user, key, words: fingerprint(key), state, ...looksLike(user) }
+    }
     case 'forged':
-      return event
+      return { ...event, ...looksLike(event.from) }
     default:
       return undefined
   }
+}
+
+/** The field `lookAlikes`, pairs of a name and one that it looks like; no field if there are none. */
+export function lookAlikes(
+  names: { has(name: string): boolean },
+  confusables: ConfusableNames,
+): { lookAlikes?: [name: string, other: string][] } {
+  const pairs = [...confusables.pairs()].filter(([name]) => names.has(name))
+  return pairs.length === 0 ? {} : { lookAlikes: pairs }
 }

@@ -8,11 +8,16 @@ import { eventToJson, parseRequest } from './json-format.ts'
 /** Longest wait for delivery results after the end of stdin, ms. */
 const DELIVERY_WAIT_MS = 10_000
 
+const NOT_THE_NEW_KEY = 'not trusted: the key of this user has not changed, or has changed to another key'
+
 /** `--json`, for programs: events as JSON lines on stdout, requests as JSON lines on stdin. */
 export class JsonMode {
+  readonly #user: string
   readonly #write: (line: string) => void
   readonly #pending = new PendingMessages()
   readonly #confusables = new ConfusableNames()
+  /** The new key of each user whose key has changed and is not trusted yet. */
+  readonly #changedKeys = new Map<string, string>()
   /** Message id → the `ref` of its request. */
   readonly #refs = new Map<string, string | number>()
   /** The `ref` of the request that is being carried out. */
@@ -20,24 +25,40 @@ export class JsonMode {
   /** Set by the first `connection` event: messages before it come from the history on disk. */
   #started = false
 
-  constructor(write: (line: string) => void = line => process.stdout.write(line)) {
+  /** @param correspondents users in the history: names that look like theirs are marked, also while they are offline */
+  constructor(
+    user: string,
+    correspondents: Iterable<string> = [],
+    write: (line: string) => void = line => process.stdout.write(line),
+  ) {
+    this.#user = user
     this.#write = write
+    this.#confusables.keep([user, ...correspondents])
   }
 
   handleEvent(event: SessionEvent): void {
     this.#pending.handleEvent(event)
     if (event.type === 'connection') this.#started = true
     if (!this.#started && (event.type === 'message' || event.type === 'progress')) return
-    if (event.type === 'roster') this.#confusables.update(event.joined, event.left)
+    if (event.type === 'key') {
+      if (event.state === 'changed') this.#changedKeys.set(event.user, event.key)
+      else this.#changedKeys.delete(event.user)
+    }
+    if (event.type === 'roster') this.observeRoster(event)
     const id = messageId(event)
     const composed = event.type === 'progress' || (event.type === 'message' && event.origin === 'composed')
     if (id !== undefined && composed && this.#composingRef !== undefined) this.#refs.set(id, this.#composingRef)
-    const json = eventToJson(event, this.#confusables)
+    const json = eventToJson(event, this.#user, this.#confusables)
     const ref = id === undefined ? undefined : this.#refs.get(id)
     if (json !== undefined) this.#writeEvent(ref === undefined ? json : { ...json, ref })
     if (event.type === 'progress' && (event.progress.state === 'delivered' || event.progress.state === 'refused')) {
       this.#refs.delete(event.id)
     }
+  }
+
+  /** Notes who is online, without output. */
+  observeRoster({ joined, left }: Extract<SessionEvent, { type: 'roster' }>): void {
+    this.#confusables.update(joined, left)
   }
 
   /** Reads stdin to its end; then waits for the delivery results of the messages sent, and calls `end`. */
@@ -57,7 +78,8 @@ export class JsonMode {
       this.#writeEvent({ type: 'error', message: request, line: line.slice(0, 200) })
     } else if ('type' in request) {
       if (request.type === 'close') return 'close'
-      send(request)
+      if (this.#changedKeys.get(request.user) === request.key) send(request)
+      else this.#writeEvent({ type: 'error', message: NOT_THE_NEW_KEY, line: line.slice(0, 200) })
     } else {
       this.#composingRef = request.ref
       send({ type: 'compose', to: request.to, text: request.text })

@@ -1,19 +1,29 @@
 /** Session events as lines of text. */
 import type { SessionEvent } from '../../src/client/events.ts'
 import type { ConfusableNames } from '../../src/common/confusables.ts'
-import { sanitizeLine, sanitizeText } from '../../src/protocol/text.ts'
+import { sanitizeLine } from '../../src/protocol/text.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
+import { localDateTime } from '../terminal/local-time.ts'
+import { messageLine, nameText } from './message-line.ts'
 
-/** The line to print for an event, or undefined if there is none. All but messages start with `* `. */
-export function formatEvent(event: SessionEvent, user: string, confusables: ConfusableNames): string | undefined {
+/**
+ * The line to print for an event, or undefined if there is none. All but messages start with `* `; further lines of a
+ * message are indented.
+ * @param columns width of the terminal; undefined if the output is not a terminal
+ */
+export function formatEvent(
+  event: SessionEvent,
+  user: string,
+  confusables: ConfusableNames,
+  columns?: number,
+): string | undefined {
+  const shown = (name: string) => nameText(name, confusables)
   switch (event.type) {
     case 'message': {
       const { at, from, to, text } = event.message
-      const time = new Date(at).toTimeString().slice(0, 5)
-      if (from === user) return sanitizeText(`${time} to ${to}: ${text}`)
-      const similarName = confusables.find(from)
-      const name = similarName === undefined ? from : `${from} (looks like ${similarName})`
-      return sanitizeText(`${time} ${name}: ${text}`)
+      const dateTime = localDateTime(at)
+      const time = event.late ? `${dateTime} (late)` : dateTime.slice(-5)
+      return messageLine(from === user ? `${time} to ${shown(to)}` : `${time} ${shown(from)}`, text, columns)
     }
     case 'connection': {
       const { state } = event
@@ -23,17 +33,17 @@ export function formatEvent(event: SessionEvent, user: string, confusables: Conf
     }
     case 'roster':
       if (event.joined.length + event.left.length === 0) return undefined
-      return sanitizeLine(`* online: ${[...event.users].join(', ')}`)
+      return sanitizeLine(`* online: ${rosterText(event.users, confusables)}`)
     case 'progress':
       if (event.progress.state === 'refused') {
-        return sanitizeLine(`* not sent to ${event.to}: ${event.progress.message}`)
+        return sanitizeLine(`* not sent to ${shown(event.to)}: ${event.progress.message}`)
       }
       if (event.progress.state !== 'waiting' || event.progress.reason !== 'recipient-offline') return undefined
-      return sanitizeLine(`* ${event.to} is offline; the message is delivered when they connect`)
+      return sanitizeLine(`* ${shown(event.to)} is offline; the message is delivered when they connect`)
     case 'key':
-      return formatKeyEvent(event)
+      return formatKeyEvent(event, shown(event.user))
     case 'forged':
-      return sanitizeLine(`* dropped a forged message in the name of ${event.from}`)
+      return sanitizeLine(`* dropped a forged message in the name of ${shown(event.from)}`)
     case 'servers':
     case 'connections':
     case 'read':
@@ -41,12 +51,22 @@ export function formatEvent(event: SessionEvent, user: string, confusables: Conf
   }
 }
 
-function formatKeyEvent({ user, key, state }: Extract<SessionEvent, { type: 'key' }>): string | undefined {
+/** The names of a roster. It may be long: only names that look like another one are looked up. */
+function rosterText(users: Iterable<string>, confusables: ConfusableNames): string {
+  const pairs = confusables.pairs()
+  const lookUp = { find: (name: string) => pairs.get(name) }
+  return Array.from(users, name => nameText(name, lookUp)).join(', ')
+}
+
+function formatKeyEvent(
+  { user, key, state }: Extract<SessionEvent, { type: 'key' }>,
+  shownUser: string,
+): string | undefined {
   if (state === 'own' || state === 'new') return undefined
-  if (state === 'trusted') return `* the new key of ${user} is trusted`
-  return (
-    `* WARNING: the key of ${user} has changed. The new key is: ${fingerprint(key)}. Someone else may be using this ` +
-    `name. Verify the new key with ${user} over another channel, then accept it with /trust ${user}. Until then, your ` +
-    `messages to ${user} are held.`
+  if (state === 'trusted') return sanitizeLine(`* the new key of ${shownUser} is trusted`)
+  return sanitizeLine(
+    `* WARNING: the key of ${shownUser} has changed. The new key is: ${fingerprint(key)}. Someone else may be using ` +
+      `this name. Verify the new key with ${user} over another channel, then accept it with /trust ${user} and the ` +
+      `words that ${user} told you. Until then, your messages to ${user} are held.`,
   )
 }

@@ -3,6 +3,7 @@ import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
+import { decideTrust } from '../keys/trust.ts'
 import { PendingMessages } from '../session/pending-messages.ts'
 import { formatEvent } from './line-format.ts'
 
@@ -11,34 +12,53 @@ const DELIVERY_WAIT_MS = 10_000
 
 /**
  * Chat line by line, for pipes, screen readers and simple terminals: messages on stdout, all else on stderr. On stdin,
- * `/to NAME` sets the recipient, `/trust NAME` accepts a changed key, `/key NAME` shows a key, `/quit` or the end of input
+ * `/to NAME` sets the recipient, `/trust NAME WORDS` accepts a changed key, `/key NAME` shows a key, `/quit` or the end of input
  * quits; any other line is a message. Messages from the history on disk are not printed.
  */
 export class LineMode {
   readonly #user: string
   readonly #output: Pick<Console, 'log' | 'error'>
+  readonly #columns: () => number | undefined
   readonly #pending = new PendingMessages()
   readonly #confusables = new ConfusableNames()
   /** Set by the first `connection` event: messages before it come from the history on disk. */
   #started = false
+  /** The new key of each user whose key has changed and is not trusted yet. */
+  readonly #changedKeys = new Map<string, string>()
   /** The last key event, which has all known keys. */
   #lastKeyEvent: Extract<SessionEvent, { type: 'key' }> | undefined
 
-  constructor(user: string, output: Pick<Console, 'log' | 'error'> = console) {
+  /**
+   * @param correspondents users in the history: names that look like theirs are marked, also while they are offline
+   * @param columns width of the terminal; undefined if stdout is not a terminal
+   */
+  constructor(
+    user: string,
+    correspondents: Iterable<string> = [],
+    output: Pick<Console, 'log' | 'error'> = console,
+    columns = () => (process.stdout.isTTY ? process.stdout.columns : undefined),
+  ) {
     this.#user = user
     this.#output = output
+    this.#columns = columns
+    this.#confusables.keep([user, ...correspondents])
   }
 
   handleEvent(event: SessionEvent): void {
     this.#pending.handleEvent(event)
     if (event.type === 'connection') this.#started = true
     if (event.type === 'message' && !this.#started) return
-    if (event.type === 'key') this.#lastKeyEvent = event
-    if (event.type === 'roster') this.#confusables.update(event.joined, event.left)
-    const line = formatEvent(event, this.#user, this.#confusables)
+    if (event.type === 'key') this.#handleKey(event)
+    if (event.type === 'roster') this.observeRoster(event)
+    const line = formatEvent(event, this.#user, this.#confusables, this.#columns())
     if (line === undefined) return
     if (event.type === 'message') this.#output.log(line)
     else this.#output.error(line)
+  }
+
+  /** Notes who is online, without output. */
+  observeRoster({ joined, left }: Extract<SessionEvent, { type: 'roster' }>): void {
+    this.#confusables.update(joined, left)
   }
 
   /** Reads stdin to its end; then waits for the delivery results of the messages sent, and calls `end`. */
@@ -63,13 +83,25 @@ export class LineMode {
   /** Runs a line of input other than `/to` and `/quit`. */
   handleLine(text: string, recipient: string | undefined, send: (request: SessionRequest) => void): void {
     if (text === '/key' || text.startsWith('/key ')) this.#showKey(text.slice(5).trim() || this.#user)
-    else if (text.startsWith('/trust ')) send({ type: 'trust', user: text.slice(7).trim() })
+    else if (text.startsWith('/trust ')) this.#trust(text.slice(7).trim(), send)
     else if (text.startsWith('/') && !text.startsWith('//')) {
       this.#output.error(
-        'unknown command; commands: /to NAME, /key [NAME], /trust NAME, /quit; // starts a message with a slash',
+        'unknown command; commands: /to NAME, /key [NAME], /trust NAME WORDS, /quit; // starts a message with a slash',
       )
     } else if (recipient === undefined) this.#output.error('no recipient; choose one with /to NAME')
     else if (text !== '') send({ type: 'compose', to: recipient, text: text.replace(/^\/\//, '/') })
+  }
+
+  #handleKey(event: Extract<SessionEvent, { type: 'key' }>): void {
+    this.#lastKeyEvent = event
+    if (event.state === 'changed') this.#changedKeys.set(event.user, event.key)
+    else this.#changedKeys.delete(event.user)
+  }
+
+  #trust(args: string, send: (request: SessionRequest) => void): void {
+    const decision = decideTrust(args, this.#changedKeys)
+    if ('request' in decision) send(decision.request)
+    else this.#output.error(sanitizeLine(`* ${decision.reason}`))
   }
 
   #showKey(name: string): void {

@@ -49,6 +49,9 @@ export class ChatClient extends EventEmitter<ChatEvents> {
   /** Set while `send` composes a message, until the message has an id. */
   #resolveComposed: ((fate: Fate) => void) | undefined
 
+  /** The key that was trusted last. */
+  #trustedKey: string | undefined
+
   /** @internal */
   constructor(user: string, open: (listener: (event: SessionEvent) => void) => SendRequest) {
     super()
@@ -96,9 +99,15 @@ export class ChatClient extends EventEmitter<ChatEvents> {
     })
   }
 
-  /** Accepts the changed key of a user, and sends the messages held for them. */
-  trust(user: string): void {
-    this.#sendRequest({ type: 'trust', user })
+  /**
+   * Accepts the changed key of a user, and sends the messages held for them.
+   * @param key the key that was compared with the user's over another channel, as in the event `key`
+   * @returns whether the key is accepted; `false` if the user's key has not changed, or has changed to another one
+   */
+  trust(user: string, key: string): boolean {
+    this.#trustedKey = undefined
+    this.#sendRequest({ type: 'trust', user, key })
+    return this.#trustedKey === key
   }
 
   /** Leaves the mesh. Undelivered messages are dropped, unless the option `history` is set. */
@@ -144,6 +153,7 @@ export class ChatClient extends EventEmitter<ChatEvents> {
       }
       case 'key': {
         const { user, key, state } = event
+        if (state === 'trusted') this.#trustedKey = key
         this.emit('key', { user, key, state })
       }
     }

@@ -50,7 +50,8 @@ export function goOnline(
       const { state } = event
       if (state.phase === 'online') wasOnline = true
       if (state.phase === 'refused') end(EXIT.general, sanitizeLine(state.message))
-      if (state.phase === 'waiting' && !wasOnline && ++failures >= servers.length) {
+      // A rejected client has reached a server: it warns and tries again.
+      if (state.phase === 'waiting' && state.code === undefined && !wasOnline && ++failures >= servers.length) {
         const reason = sanitizeLine(state.reason)
         end(EXIT.unavailable, `no server answers at ${servers.join(', ')} (${reason}); ${START_SERVER_HINT}`)
       }

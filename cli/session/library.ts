@@ -68,7 +68,7 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
   return new Promise((resolve, reject) => {
     let failures = 0
     const handleConnection = (state: ConnectionState) => {
-      if (state.phase === 'waiting' && ++failures < servers.length) return
+      if (state.phase === 'waiting' && state.code === undefined && ++failures < servers.length) return
       if (state.phase === 'connecting') return
       client.off('connection', handleConnection)
       if (state.phase === 'online') {
@@ -78,6 +78,8 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
         return
       }
       if (state.phase === 'waiting') client.close()
+      const isRejected = 'code' in state && state.code !== undefined
+      if (isRejected && 'reason' in state) return reject(new Error(sanitizeLine(state.reason)))
       const reason = 'reason' in state ? `no server answers at ${servers.join(', ')} (${state.reason})` : undefined
       reject(new Error(sanitizeLine(reason ?? ('message' in state ? state.message : 'closed'))))
     }

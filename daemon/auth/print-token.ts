@@ -1,4 +1,4 @@
-import { ConfigError, readConfig } from '../../src/programs/config.ts'
+import { type Config, ConfigError, readConfig, readLocalConfig } from '../../src/programs/config.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
 import { makeToken, readTokenKey } from './tokens.ts'
 
@@ -7,6 +7,9 @@ export interface TokenArguments {
   expires: string
   key?: string
   config?: string
+  /** `aud` and `iss` of the token; default: those that the config requires. */
+  audience?: string
+  issuer?: string
 }
 
 /**
@@ -14,7 +17,8 @@ export interface TokenArguments {
  * @throws ConfigError
  */
 export async function printToken(args: TokenArguments): Promise<void> {
-  const file = args.key ?? readConfig(args.config).tokenKeyFile
+  const config = readTokenConfig(args)
+  const file = args.key ?? config?.tokenKeyFile
   if (file === undefined)
     throw new ConfigError('no key to sign with is set; set tokenKeyFile in the config, or give --key FILE')
   const name = parseUserName(args.user)
@@ -22,9 +26,19 @@ export async function printToken(args: TokenArguments): Promise<void> {
   if (!/^\d+[smhdwy]$/.test(args.expires)) {
     throw new ConfigError(`--expires ${args.expires} is not a duration; give one such as 12h or 30d`)
   }
-  const { signKey, algorithm } = readTokenKey(file)
+  const claims = {
+    audience: args.audience ?? config?.tokenAudience,
+    issuer: args.issuer ?? config?.tokenIssuer,
+  }
+  const key = readTokenKey(file, claims)
+  const { signKey } = key
   if (signKey === undefined) {
     throw new ConfigError(`${file} is a public key, which cannot sign tokens; give the private key with --key FILE`)
   }
-  console.log(await makeToken(signKey, algorithm, name.value, args.expires))
+  console.log(await makeToken(signKey, key, name.value, args.expires))
+}
+
+/** The config; with `--key` it is optional, because a machine that signs tokens may have none. */
+function readTokenConfig({ key, config }: TokenArguments): Config | undefined {
+  return key !== undefined && config === undefined ? readLocalConfig() : readConfig(config)
 }

@@ -2,16 +2,26 @@ import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } fr
 import { jwtVerify, SignJWT } from 'jose'
 import { ConfigError } from '../../src/programs/config.ts'
 import type { Credential } from '../../src/protocol/credentials.ts'
-import { readPrivateFile } from '../settings/secret.ts'
+import { compressedBytes, NEW_SECRET_HINT, readPrivateFile } from '../settings/secret.ts'
 
 /** The shortest HS256 key, bytes (RFC 7518, section 3.2). */
 const MIN_SECRET_BYTES = 32
+/** An HS256 key that compresses to fewer bytes repeats itself; 32 random digits take at least 27. */
+const MIN_COMPRESSED_SECRET_BYTES = 24
 /** Accepted difference between the clocks of signer and server, s. */
 const CLOCK_TOLERANCE_S = 5
 const NEW_KEY_HINT = 'make one with: openssl genpkey -algorithm ed25519'
 
+/** The claims that a token must have, and that `mesh-chatd token` adds; undefined: not required. */
+export interface TokenClaims {
+  /** `aud` (RFC 7519, section 4.1.3): this mesh. */
+  audience?: string | undefined
+  /** `iss` (RFC 7519, section 4.1.1): who signs the tokens. */
+  issuer?: string | undefined
+}
+
 /** A key for tokens: a shared secret (HS256), an Ed25519 key pair (EdDSA), or only its public key. */
-export interface TokenKey {
+export interface TokenKey extends TokenClaims {
   algorithm: 'HS256' | 'EdDSA'
   verifyKey: KeyObject
   /** Undefined for a public key. */
@@ -20,11 +30,11 @@ export interface TokenKey {
 
 /**
  * Reads a key file: PEM is an EdDSA key, anything else is the HS256 secret itself.
- * @throws ConfigError if the key is readable by other users, too short, or not a valid key
+ * @throws ConfigError if the key is readable by other users, too short, repetitive, or not a valid key
  */
-export function readTokenKey(file: string): TokenKey {
+export function readTokenKey(file: string, claims: TokenClaims): TokenKey {
   const text = readPrivateFile('tokenKeyFile', file, text => !isPublicKey(text))
-  return parseTokenKey(text.trim(), `tokenKeyFile: ${file}`)
+  return parseTokenKey(text.trim(), `tokenKeyFile: ${file}`, claims)
 }
 
 /**
@@ -32,20 +42,22 @@ export function readTokenKey(file: string): TokenKey {
  * @param where the key comes from, for the error
  * @throws ConfigError
  */
-export function parseTokenKey(text: string, where: string): TokenKey {
+export function parseTokenKey(text: string, where: string, { audience, issuer }: TokenClaims = {}): TokenKey {
   if (!text.startsWith('-----BEGIN')) {
     const secret = Buffer.from(text)
     if (secret.length < MIN_SECRET_BYTES) {
-      const hint = 'make one with: openssl rand -base64 32'
-      throw new ConfigError(`${where}: the secret has fewer than ${MIN_SECRET_BYTES} characters; ${hint}`)
+      throw new ConfigError(`${where}: the secret has fewer than ${MIN_SECRET_BYTES} characters; ${NEW_SECRET_HINT}`)
+    }
+    if (compressedBytes(secret) < MIN_COMPRESSED_SECRET_BYTES) {
+      throw new ConfigError(`${where}: the secret repeats characters and is easy to guess; ${NEW_SECRET_HINT}`)
     }
     const key = createSecretKey(secret)
-    return { algorithm: 'HS256', verifyKey: key, signKey: key }
+    return { algorithm: 'HS256', verifyKey: key, signKey: key, audience, issuer }
   }
   try {
     const signKey = text.includes('PRIVATE KEY') ? createPrivateKey(text) : undefined
     const verifyKey = createPublicKey(signKey ?? text)
-    if (verifyKey.asymmetricKeyType === 'ed25519') return { algorithm: 'EdDSA', verifyKey, signKey }
+    if (verifyKey.asymmetricKeyType === 'ed25519') return { algorithm: 'EdDSA', verifyKey, signKey, audience, issuer }
   } catch (error) {
     throw new ConfigError(`${where} is not a valid key (${(error as Error).message}); ${NEW_KEY_HINT}`)
   }
@@ -57,13 +69,15 @@ function isPublicKey(text: string): boolean {
   return text.trimStart().startsWith('-----BEGIN PUBLIC KEY-----') && !text.includes('PRIVATE KEY')
 }
 
-/** Verifies a token (JWT, RFC 7519): `sub` is the user name, `exp` the expiry time. */
+/** Verifies a token (JWT, RFC 7519): `sub` is the user name, `exp` the expiry time; `aud` and `iss` if the key requires them. */
 export async function checkToken(key: TokenKey, token: string): Promise<Credential> {
   try {
     const { payload } = await jwtVerify(token, key.verifyKey, {
       algorithms: [key.algorithm],
       requiredClaims: ['sub', 'exp'],
       clockTolerance: CLOCK_TOLERANCE_S,
+      ...(key.audience === undefined ? {} : { audience: key.audience }),
+      ...(key.issuer === undefined ? {} : { issuer: key.issuer }),
     })
     return { kind: 'token', user: payload.sub ?? '', expires: (payload.exp ?? 0) * 1_000 }
   } catch (error) {
@@ -81,14 +95,16 @@ export async function checkToken(key: TokenKey, token: string): Promise<Credenti
  */
 export function makeToken(
   key: KeyObject,
-  algorithm: TokenKey['algorithm'],
+  { algorithm, audience, issuer }: Pick<TokenKey, 'algorithm' | 'audience' | 'issuer'>,
   user: string,
   expires: string,
 ): Promise<string> {
-  return new SignJWT()
+  const token = new SignJWT()
     .setProtectedHeader({ alg: algorithm })
     .setSubject(user)
     .setIssuedAt()
     .setExpirationTime(expires)
-    .sign(key)
+  if (audience !== undefined) token.setAudience(audience)
+  if (issuer !== undefined) token.setIssuer(issuer)
+  return token.sign(key)
 }

@@ -11,7 +11,7 @@ import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { readTokenKey } from '../auth/tokens.ts'
 import { checkExposure, configFixHints } from '../settings/exposure.ts'
 import { isWildcard, readSecret } from '../settings/secret.ts'
-import { unknownServer } from '../settings/settings.ts'
+import { tokenClaims, unknownServer } from '../settings/settings.ts'
 import { readTls, type TlsMaterial } from '../settings/tls.ts'
 import { type CheckContext, type Finding, serverFindings } from './findings.ts'
 import { probe, reach } from './probe.ts'
@@ -91,7 +91,7 @@ function checkFiles(config: Config): { findings: Finding[]; secret: string; tls:
   if (tokenKeyFile !== undefined) {
     checkFile(
       'tokenKeyFile',
-      () => readTokenKey(tokenKeyFile),
+      () => readTokenKey(tokenKeyFile, tokenClaims(config)),
       ({ algorithm, signKey }) => {
         const half = signKey === undefined ? ' public key, verifies tokens only' : ''
         return `${tokenKeyFile}: ${algorithm}${half}`

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import {
   type AcceptorFrame,
+  claimsSchema,
   type DiallerFrame,
   type ForwardedMessage,
   type ForwardFate,
@@ -20,6 +21,7 @@ const emptySchema = z.unknown().transform(() => null)
 export const LINK_EVENTS = {
   dialler: new Map<string, z.ZodType>([
     ['presence', presenceSchema],
+    ['claims', claimsSchema],
     ['forward', z.custom<ForwardedMessage[]>(isForwardBatch)],
     ['beat', heartbeatSchema],
     ['members', membersSchema],

@@ -1,8 +1,13 @@
 import { readFileSync, statSync } from 'node:fs'
+import { deflateRawSync } from 'node:zlib'
 import { ConfigError } from '../../src/programs/config.ts'
 
 /** Characters. A shorter secret could be guessed offline from a recorded handshake. */
 const MIN_SECRET_LENGTH = 16
+/** Bytes. A secret that compresses to less repeats itself; 16 random hexadecimal digits take at least 14. */
+const MIN_COMPRESSED_SECRET_BYTES = 12
+
+export const NEW_SECRET_HINT = 'make one with: openssl rand -base64 32'
 
 /**
  * Returns the secret that all servers of a mesh share: `MESH_CHAT_SECRET`, else the content of `file`, else ''.
@@ -62,10 +67,19 @@ export function readPrivateFile(field: string, file: string, isSecret: (text: st
  * @throws ConfigError
  */
 export function checkSecretLength(secret: string, where: string): string {
-  if (secret.length >= MIN_SECRET_LENGTH) return secret
-  throw new ConfigError(
-    `${where}: the secret has fewer than ${MIN_SECRET_LENGTH} characters; make one with: openssl rand -base64 32`,
-  )
+  if (secret.length < MIN_SECRET_LENGTH) {
+    throw new ConfigError(`${where}: the secret has fewer than ${MIN_SECRET_LENGTH} characters; ${NEW_SECRET_HINT}`)
+  }
+  if (compressedBytes(secret) >= MIN_COMPRESSED_SECRET_BYTES) return secret
+  throw new ConfigError(`${where}: the secret repeats characters and is easy to guess; ${NEW_SECRET_HINT}`)
+}
+
+/**
+ * The length of a text after compression (deflate, RFC 1951), bytes: an upper bound of its randomness. Repeated
+ * characters and words add next to nothing.
+ */
+export function compressedBytes(text: string | Buffer): number {
+  return deflateRawSync(text, { level: 9 }).length
 }
 
 /** Whether an address means all addresses of the machine. */

@@ -12,7 +12,7 @@ import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { type ServerAddress, urlSchema } from '../../src/protocol/messages.ts'
 import { parseServerId } from '../../src/protocol/names.ts'
-import { readTokenKey, type TokenKey } from '../auth/tokens.ts'
+import { readTokenKey, type TokenClaims, type TokenKey } from '../auth/tokens.ts'
 import type { LogOptions } from '../log/log.ts'
 import { checkExposure, configFixHints } from './exposure.ts'
 import { checkRotation, isWildcard, readPreviousSecret, readSecret } from './secret.ts'
@@ -73,6 +73,8 @@ export const NO_CONFIG: Config = {
   names: [],
   auth: undefined,
   tokenKeyFile: undefined,
+  tokenAudience: undefined,
+  tokenIssuer: undefined,
   tls: undefined,
   backbone: undefined,
 }
@@ -103,12 +105,17 @@ export function resolveSettings(args: ServeArguments): Settings {
     insecure: args.insecure === true,
   }
   const auth = checkExposure(exposure, configFixHints(config.file, port))
-  const tokenKey = auth === 'token' ? readTokenKey(config.tokenKeyFile ?? '') : undefined
+  const tokenKey = auth === 'token' ? readTokenKey(config.tokenKeyFile ?? '', tokenClaims(config)) : undefined
   const tls = config.tls && readTls(config.tls)
   const linkPort = parsePort('--link-port', args.linkPort ?? '0')
   checkAdvertised(args.advertise, tls !== undefined)
   const names = [...config.names, ...(self.names ?? []), ...parseNames(args.name)]
   return { id, config, self, host, port, linkPort, backbone, secret, previousSecret, names, auth, tokenKey, tls }
+}
+
+/** The claims that the config requires of tokens. */
+export function tokenClaims({ tokenAudience, tokenIssuer }: Config): TokenClaims {
+  return { audience: tokenAudience, issuer: tokenIssuer }
 }
 
 /** Reads the config. `--join`, or `--backbone` with `--port`, replaces it unless `--config` is given. */

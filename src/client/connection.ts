@@ -60,6 +60,7 @@ export class Connection {
   readonly #servers: ServerList
   #phase: Phase = { name: 'idle' }
   #dialCount = 0
+  #wasOnline = false
 
   constructor(context: Context, keys: KnownKeys, trust: MeshTrust, hooks: ConnectionHooks) {
     const { servers, random } = context.options
@@ -154,8 +155,17 @@ export class Connection {
     this.#emitState({ phase: 'refused', code, message })
   }
 
+  /**
+   * Whether a rejection may end by itself. Another key may hold the name only until this server links with those that
+   * remember its owner. A user who was online before must not be locked out by what others do meanwhile.
+   */
+  #isRetryable(code: ErrorCode): boolean {
+    if (code === 'name-taken') return true
+    return this.#wasOnline && (code === 'look-alike' || code === 'too-many-connections')
+  }
+
   /** The connection is lost or could not be made: schedules an attempt at another server. */
-  failover(reason: string): void {
+  failover(reason: string, code?: ErrorCode): void {
     const phase = this.#phase
     if (phase.name !== 'connecting' && phase.name !== 'online') return
     const { now, wall } = this.#context
@@ -165,7 +175,9 @@ export class Connection {
     if (phase.name === 'online') this.#backoff.connectionEnded(now - phase.since)
     const retryAt = now + this.#backoff.nextDelay()
     this.#setPhase({ name: 'waiting', url: this.#servers.pickOther(phase.url), retryAt })
-    this.#emitState({ phase: 'waiting', reason, retryAt: wall + retryAt - now, attempt: this.#backoff.failures })
+    const attempt = this.#backoff.failures
+    const rejection = code === undefined ? {} : { code }
+    this.#emitState({ phase: 'waiting', reason, retryAt: wall + retryAt - now, attempt, ...rejection })
   }
 
   /** The server drains and names others. */
@@ -210,8 +222,8 @@ export class Connection {
   /** The server has proven its mesh, as far as it must: gives it what it asks for, or goes online. */
   #proceed(attempt: Attempt, answer: IdentifyResponse, mode: AuthMode): void {
     if (answer.ok) return this.#goOnline(attempt, answer)
-    const { challenge, code, message } = answer
-    if (attempt.sentCredentials) return this.handleRefused(code, message)
+    const { challenge } = answer
+    if (attempt.sentCredentials) return this.#handleRejection(attempt, answer)
     if (mode === 'token') return this.#sendToken(attempt)
     if (challenge !== undefined) this.#context.effects.push({ type: 'prove', dial: attempt.dial, challenge })
   }
@@ -232,6 +244,7 @@ export class Connection {
   /** A rejection that asks for nothing. */
   #handleRejection(attempt: Attempt, { code, message }: IdentifyRefusal): void {
     if (code === 'draining') return this.failover(message)
+    if (this.#isRetryable(code)) return this.failover(message, code)
     // Only a server that the user chose, or that has proven the mesh, may end the session.
     const isFinal = attempt.isConfigured || attempt.proven !== undefined
     if (isFinal && !(code === 'wrong-origin' && this.#trust.isAccepted)) return this.handleRefused(code, message)
@@ -247,6 +260,7 @@ export class Connection {
     }
     // `time` is half of a round trip old.
     this.#context.clockOffset = answer.time + (now - openedAt) / 2 - now
+    this.#wasOnline = true
     this.#setPhase({ name: 'online', dial, url, since: now })
     this.#addServers(answer.servers)
     this.#emitState({ phase: 'online', server: answer.server, url })

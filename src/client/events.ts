@@ -17,8 +17,11 @@ export type ConnectionState =
   | { phase: 'connecting'; server: string; attempt: number }
   /** Identified at `server`, a server id; `url` is its address. */
   | { phase: 'online'; server: string; url: string }
-  /** Disconnected or unreachable (`reason`, a short clause); the next attempt is at `retryAt` (ms since 1970). */
-  | { phase: 'waiting'; reason: string; retryAt: number; attempt: number }
+  /**
+   * Disconnected, unreachable or rejected for now (`reason`, a short clause; `code`: of the rejection); the next attempt
+   * is at `retryAt` (ms since 1970).
+   */
+  | { phase: 'waiting'; reason: string; retryAt: number; attempt: number; code?: ErrorCode }
   /** The server rejects this user for good (bad name, …): the session has ended. */
   | { phase: 'refused'; code: ErrorCode; message: string }
   | { phase: 'closed' }
@@ -43,9 +46,10 @@ export type SessionEvent =
   | { type: 'roster'; users: NameList; joined: readonly string[]; left: readonly string[] }
   /**
    * A message, once per id, in any order of `at`: insert it by (`at`, `id`). `origin`: `composed` by this client,
-   * `live` from the mesh, `history` read from disk or received from another of the user's clients.
+   * `live` from the mesh, `history` read from disk or received from another of the user's clients. `late`: it was held on
+   * its way or claims an earlier time, so it may be sorted before messages that the user has already read.
    */
-  | { type: 'message'; message: Message; origin: 'composed' | 'live' | 'history' }
+  | { type: 'message'; message: Message; origin: 'composed' | 'live' | 'history'; late?: true }
   /** Connection counts of the users with more than one connection; the session's own live map. */
   | { type: 'connections'; connections: ReadonlyMap<string, number> }
   /** Another client of this user has read the thread `thread` up to the hybrid time `at`. */
@@ -91,6 +95,6 @@ export type SessionRequest =
   | { type: 'compose'; to: string; text: string }
   /** The thread `thread` is read up to the hybrid time `at`; the session tells the user's other clients. */
   | { type: 'read'; thread: string; at: number }
-  /** The person accepts a user's changed key. */
-  | { type: 'trust'; user: string }
+  /** The person accepts a user's changed key, and has compared `key`: any other key stays untrusted. */
+  | { type: 'trust'; user: string; key: string }
   | { type: 'close' }

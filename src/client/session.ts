@@ -193,7 +193,7 @@ export class Session {
       case 'read':
         return this.#siblings.markRead(request.thread, request.at)
       case 'trust':
-        if (this.#keys.trust(request.user)) this.#sender.sendWaiting(request.user)
+        if (this.#keys.trust(request.user, request.key)) this.#sender.sendWaiting(request.user)
         return
       case 'close':
         return this.#connection.close()

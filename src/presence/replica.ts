@@ -15,6 +15,8 @@ export interface UserChange {
   name: string
   before: number
   now: number
+  /** The claim on the name that has ended, because the user left or another key holds the name. */
+  lostClaim?: Claim
 }
 
 /**
@@ -70,7 +72,7 @@ export class Replica {
   /** Forgets all users. Returns them as changes. */
   clear(): UserChange[] {
     const changes: UserChange[] = []
-    for (const [name, before] of this.#users) changes.push({ name, before, now: 0 })
+    for (const [name, before] of this.#users) changes.push({ name, before, now: 0, ...lost(this.#claims.get(name)) })
     this.#users = new CompactNames()
     this.#claims.clear()
     this.#incarnation = undefined
@@ -101,12 +103,15 @@ export class Replica {
     this.#users = partial.users
     const changes: UserChange[] = []
     for (const [name, connections] of before) {
-      if (partial.users.get(name) === 0) changes.push({ name, before: connections, now: 0 })
+      if (partial.users.get(name) === 0) {
+        changes.push({ name, before: connections, now: 0, ...lost(claims.get(name)) })
+      }
     }
     for (const [name, now] of partial.users) {
       const connections = before.get(name)
-      if (connections !== now || claims.get(name)?.key !== partial.claims.get(name)?.key) {
-        changes.push({ name, before: connections, now })
+      const [oldClaim, newClaim] = [claims.get(name), partial.claims.get(name)]
+      if (connections !== now || oldClaim?.key !== newClaim?.key) {
+        changes.push({ name, before: connections, now, ...lost(oldClaim, newClaim) })
       }
     }
     return { outcome: 'applied', replaced: true, changes }
@@ -121,9 +126,10 @@ export class Replica {
     for (const entry of frame.changes) {
       const [name, now] = entry
       const before = this.#users.set(name, now)
+      const oldClaim = this.#claims.get(name)
       const claimed = this.#updateClaim(entry)
       if (before === now && !claimed) continue
-      changes.push({ name, before, now })
+      changes.push({ name, before, now, ...lost(oldClaim, this.#claims.get(name)) })
     }
     return { outcome: 'applied', replaced: false, changes }
   }
@@ -136,6 +142,11 @@ export class Replica {
     const now = this.#claims.get(entry[0])
     return before?.key !== now?.key || before?.at !== now?.at
   }
+}
+
+/** The field `lostClaim`, if a claim has ended: there is none now, or one of another key. */
+function lost(before: Claim | undefined, now?: Claim): Pick<UserChange, 'lostClaim'> {
+  return before === undefined || before.key === now?.key ? {} : { lostClaim: before }
 }
 
 function claimOf([, , key = '', at = 0]: PresenceEntry): Claim {

@@ -47,6 +47,9 @@ const configSchema = z.object({
   auth: z.enum(AUTH_MODES).optional(),
   /** With `auth: token`: file with the key that verifies tokens. */
   tokenKeyFile: z.string().min(1).optional(),
+  /** `aud` and `iss` that every token must have. */
+  tokenAudience: z.string().min(1).max(200).optional(),
+  tokenIssuer: z.string().min(1).max(200).optional(),
   /** PEM files with certificate, key and CA; encrypts clients and links. */
   tls: z.object({ cert: z.string().min(1), key: z.string().min(1), ca: z.string().min(1).optional() }).optional(),
   /** NATS servers that carry the links, instead of a connection between each pair of servers. */
@@ -74,6 +77,9 @@ export interface Config {
   /** Undefined if the file does not set it. */
   auth: AuthMode | undefined
   tokenKeyFile: string | undefined
+  /** Undefined if tokens need none. */
+  tokenAudience: string | undefined
+  tokenIssuer: string | undefined
   tls: TlsFiles | undefined
   backbone: string[] | undefined
 }
@@ -141,7 +147,8 @@ function parseConfig(file: string, text: string): Config {
     const [issue] = parsed.error.issues
     throw new ConfigError(`${file}: ${issue?.path.join('.') || 'the file'}: ${issue?.message}; correct this field`)
   }
-  const { servers, limits, secretFile, previousSecretFile, names = [], auth, tokenKeyFile, tls, backbone } = parsed.data
+  const { servers, limits, secretFile, previousSecretFile, names = [], auth } = parsed.data
+  const { tokenKeyFile, tokenAudience, tokenIssuer, tls, backbone } = parsed.data
   const ids = servers.map(server => server.id)
   const duplicate = ids.find((id, at) => ids.indexOf(id) !== at)
   if (duplicate !== undefined)
@@ -155,6 +162,8 @@ function parseConfig(file: string, text: string): Config {
     names,
     auth,
     tokenKeyFile,
+    tokenAudience,
+    tokenIssuer,
     tls,
     backbone,
   }

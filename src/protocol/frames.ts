@@ -29,6 +29,8 @@ export const MAX_MESSAGES_PER_FRAME = 256
 export const MAX_TEXT_PER_FRAME = MAX_TEXT_LENGTH
 /** Most delivery results in one `fates` frame. */
 export const MAX_FATES_PER_FRAME = 10_000
+/** Most claims in one `claims` frame. */
+export const MAX_CLAIMS_PER_FRAME = 2_000
 /** Most servers in one `members` frame. */
 export const MAX_MEMBERS = 1_000
 
@@ -56,6 +58,11 @@ const deltaSchema = z.object({ type: z.literal('delta'), incarnation: id, seq, c
 export const presenceSchema = z.discriminatedUnion('type', [snapshotSchema, deltaSchema])
 export type PresenceSnapshot = z.infer<typeof snapshotSchema>
 export type PresenceDelta = z.infer<typeof deltaSchema>
+
+/** In key mode, claims on the names of offline users: `[name, key, at, remaining]`; `remaining`: ms until the claim ends. */
+const claimSchema = z.tuple([name, keySchema, hybridTimeSchema, z.number().min(0)])
+export const claimsSchema = z.array(claimSchema).max(MAX_CLAIMS_PER_FRAME)
+export type RememberedClaims = z.infer<typeof claimsSchema>
 
 /** `[number, id, at, from, to, text]`. Numbers increase within an incarnation of the dialler, across its links. */
 const forwardedSchema = z.tuple([z.int().min(1), id, hybridTimeSchema, name, name, textSchema])
@@ -124,6 +131,7 @@ export const probeResponseSchema = z.object({ ok: z.literal(true), proof: z.stri
 /** Frames that the dialler of a link sends. */
 export type DiallerFrame =
   | { event: 'presence'; payload: PresenceSnapshot | PresenceDelta }
+  | { event: 'claims'; payload: RememberedClaims }
   | { event: 'forward'; payload: ForwardedMessage[] }
   | { event: 'beat'; payload: Heartbeat }
   | { event: 'members'; payload: z.infer<typeof membersSchema> }

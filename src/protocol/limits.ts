@@ -28,6 +28,10 @@ export interface Limits {
   usersPerPeer: number
   /** Time for a new connection to identify, in ms. */
   identifyMs: number
+  /** Key mode: time for which a name stays with its key after its user went offline, in ms; 0: not at all. */
+  claimMs: number
+  /** Key mode: names of offline users that are remembered with their keys. */
+  rememberedClaims: number
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -45,6 +49,8 @@ export const DEFAULT_LIMITS: Limits = {
   peers: 1_000,
   usersPerPeer: 1_000_000,
   identifyMs: 10_000,
+  claimMs: 12 * 3_600_000,
+  rememberedClaims: 100_000,
 }
 
 /** Whether a value exceeds a limit; a limit of 0 is off. */

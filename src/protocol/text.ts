@@ -49,7 +49,9 @@ export function sanitizeLine(text: string): string {
   return INVISIBLE.test(text) ? text.replace(ALL_INVISIBLE, escapeCodePoint) : text
 }
 
-/** The same for a text of many lines: line breaks are kept, and a tab becomes four spaces. */
+/** The same for a text of many lines: `\n` and `\r\n` break lines, and a tab becomes four spaces. */
 export function sanitizeText(text: string): string {
-  return INVISIBLE.test(text) ? text.replaceAll('\t', '    ').replace(INVISIBLE_IN_TEXT, escapeCodePoint) : text
+  return INVISIBLE.test(text)
+    ? text.replaceAll('\r\n', '\n').replaceAll('\t', '    ').replace(INVISIBLE_IN_TEXT, escapeCodePoint)
+    : text
 }

@@ -1,8 +1,10 @@
 import type { HybridClock } from '../common/hybrid-clock.ts'
+import type { ClaimMemory } from '../presence/claim-memory.ts'
 import type { Directory } from '../presence/directory.ts'
 import type { PresenceStream } from '../presence/presence-stream.ts'
 import type { Roster } from '../presence/roster.ts'
-import type { ForwardedMessage, Relay, StatusResponse } from '../protocol/frames.ts'
+import type { Claim } from '../protocol/credentials.ts'
+import type { ForwardedMessage, Relay, RememberedClaims, StatusResponse } from '../protocol/frames.ts'
 import type { Message } from '../protocol/messages.ts'
 import type { ServerStatus } from '../protocol/status.ts'
 import type { Connection } from './clients/connection.ts'
@@ -16,6 +18,8 @@ export interface Context {
   readonly options: ServerOptions
   readonly directory: Directory<Connection>
   readonly roster: Roster
+  /** Claims on the names of offline users, with `auth: key`. */
+  readonly rememberedClaims: ClaimMemory
   /** Presence of this server's own users. */
   readonly stream: PresenceStream
   /** Gives times later than all times seen before, even if the wall clock jumps back. */
@@ -53,8 +57,15 @@ export interface PeerMessageHandler {
 
 /** Handles news about users from peers. */
 export interface UserObserver {
-  /** The number of a user's connections changed, here or on a peer. */
-  handlePresenceChange(name: string): void
+  /**
+   * The number of a user's connections changed, here or on a peer.
+   * @param lostClaim the claim on the name that has ended with it
+   */
+  handlePresenceChange(name: string, lostClaim?: Claim): void
+  /** A peer remembers claims on the names of offline users. */
+  handleClaims(claims: RememberedClaims): void
+  /** A peer has sent its users and the claims that it remembers. */
+  handlePeerSynced(): void
   /** At the end of this turn, asks the user's clients on this server to compare histories. */
   notifySiblings(name: string): void
 }

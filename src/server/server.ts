@@ -1,4 +1,5 @@
 import { HybridClock } from '../common/hybrid-clock.ts'
+import { ClaimMemory } from '../presence/claim-memory.ts'
 import { Directory } from '../presence/directory.ts'
 import { PresenceStream } from '../presence/presence-stream.ts'
 import { Roster } from '../presence/roster.ts'
@@ -39,6 +40,7 @@ export class MeshServer {
       options,
       directory: new Directory(),
       roster: new Roster(),
+      rememberedClaims: new ClaimMemory(options.limits),
       stream: new PresenceStream(options.incarnation),
       clock: new HybridClock(),
       messageCounts: { accepted: 0, refused: 0, forwarded: 0, delivered: 0 },
@@ -85,6 +87,11 @@ export class MeshServer {
   /** The users online in the whole mesh, sorted, as last published to clients. */
   get roster(): readonly string[] {
     return this.#context.roster.snapshot().users
+  }
+
+  /** Number of names that are held for the keys of offline users. */
+  get rememberedClaims(): number {
+    return this.#context.rememberedClaims.size
   }
 
   /** The status of this server. O(connections): do not read it per message. */

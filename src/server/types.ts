@@ -38,6 +38,8 @@ export interface ServerOptions {
   clients?: string
   /** URLs to dial while there is no link to any peer; any server of the mesh may answer there. */
   seeds?: readonly string[]
+  /** URLs of NATS servers that carry the links: other servers are found there. */
+  backbone?: readonly string[]
   /** The configured peers, without this server. */
   peers: readonly ServerAddress[]
   limits: Limits

@@ -110,9 +110,10 @@ describe('the proof of the mesh', () => {
     expect([open.ok, open.mesh]).toEqual([true, undefined])
     const token = connect(await start({ auth: 'token' }))
     expect(await token.identify(legacy)).toMatchObject({ ok: false, code: 'unauthorized' })
-    const { signKey, algorithm } = parseTokenKey(SECRET.repeat(2), 'test')
+    const tokenKey = parseTokenKey(SECRET.repeat(2), 'test')
+    const { signKey } = tokenKey
     if (signKey === undefined) throw new Error('no key')
-    const tokenForAnna = await makeToken(signKey, algorithm, 'Anna', '1h')
+    const tokenForAnna = await makeToken(signKey, tokenKey, 'Anna', '1h')
     expect(await token.identify({ ...legacy, token: tokenForAnna })).toMatchObject({ ok: true })
     const user = new User()
     const keyed = connect(await start({ auth: 'key' }))

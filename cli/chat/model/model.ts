@@ -23,7 +23,7 @@ export type ScreenRequest =
   /** Search the open thread backwards, from its end or (`older`) from the current match. */
   | { type: 'search'; text: string; older: boolean }
   /** Accept the changed key of a user. */
-  | { type: 'trust'; user: string }
+  | { type: 'trust'; user: string; key: string }
   /** Save the preferences and the name of the open thread. */
   | { type: 'save' }
 
@@ -44,7 +44,7 @@ export class Model implements ReadonlyModel {
   online: NameList = new SortedNames()
   /** The number of connections of each user that has more than one. */
   connectionCounts: ReadonlyMap<string, number> = new Map()
-  /** The online names that look alike. */
+  /** Names that look alike, among the users online, those with a thread, and this user. */
   readonly confusables = new ConfusableNames()
   /** False until the first roster of a connection: the users in it were online before and are not announced. */
   hasRoster = false
@@ -86,6 +86,7 @@ export class Model implements ReadonlyModel {
 
   constructor(user: string, preferences: Preferences = DEFAULT_PREFERENCES, isInline = false) {
     this.user = user
+    this.confusables.keep([user])
     this.isInline = isInline
     this.preferences = preferences
     const { bindings, unknown } = resolveBindings(preferences.keys)
@@ -117,6 +118,7 @@ export class Model implements ReadonlyModel {
       thread = new Thread(name)
       if (this.hasHistory) thread.markStored(0)
       this.threads.set(name, thread)
+      this.confusables.keep([name])
     }
     return thread
   }
@@ -138,20 +140,17 @@ export class Model implements ReadonlyModel {
     const thread = this.ensureThread(name)
     this.current = thread
     this.warnIfConfusable(thread)
-    if (thread.unreadCount > 0) {
-      const messages = thread.entries.filter(entry => entry.kind === 'message' && entry.from !== this.user)
-      thread.firstUnreadId = messages.at(-thread.unreadCount)?.id
-    }
+    if (thread.unreadCount > 0) thread.firstUnreadId = thread.firstUnread?.id
     this.inputHistoryIndex = undefined
     this.completion = undefined
   }
 
-  /** Adds a warning if the thread's name looks like another online name; once for each such name. */
+  /** Adds a warning if the thread's name looks like another name; once for each such name. */
   warnIfConfusable(thread: Thread): void {
     const similarName = this.confusables.find(thread.name)
     if (similarName === undefined || similarName === thread.confusableWith) return
     thread.confusableWith = similarName
-    thread.addWarning(`${thread.name} looks like ${similarName}, another user who is online.`, 0)
+    thread.addWarning(`${thread.name} looks like ${similarName}, another user.`, 0)
   }
 
   get unreadCount(): number {

@@ -2,12 +2,15 @@ import type { Progress } from '../../../src/client/events.ts'
 import { compareMessages } from '../../../src/common/hybrid-clock.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import { sanitizeText } from '../../../src/protocol/text.ts'
+import { localDateTime } from '../../terminal/local-time.ts'
 import { Editor } from './editing/editor.ts'
 
 /** Most entries in memory while the user pages through the history of a thread. */
 const MAX_ENTRIES = 2_000
 /** Most delivery states remembered per thread. */
 const MAX_PROGRESS_STATES = 2_000
+/** Most late messages remembered per thread. */
+const MAX_LATE_MESSAGES = 2_000
 
 /** A line of a thread: a message, or a note or warning from this program. `text` is sanitized for the terminal. */
 export interface Entry {
@@ -33,7 +36,7 @@ export class Thread {
   /** Holds the draft of this thread. */
   readonly editor = new Editor()
   unreadCount = 0
-  /** The online name that the last warning about confusable names mentioned. */
+  /** The name that the last warning about confusable names mentioned. */
   confusableWith: string | undefined
   /** Read mark: hybrid time up to which the thread was read, on this or on another client of the user. */
   readAt = 0
@@ -57,6 +60,9 @@ export class Thread {
   #progressById = new Map<string, Progress>()
   #byId = new Map<string, Entry>()
   #noteCount = 0
+  /** Messages that arrived late in this run, and those of them that the user has not seen. */
+  readonly #lateIds = new Set<string>()
+  readonly #unseenLateIds = new Set<string>()
 
   constructor(name: string) {
     this.name = name
@@ -74,9 +80,13 @@ export class Thread {
     this.isLoaded = false
   }
 
-  /** Adds a message, unless it belongs to a part of the history that is not loaded. */
-  addMessage(message: Message): void {
+  /**
+   * Adds a message, unless it belongs to a part of the history that is not loaded.
+   * @param isLate whether it was held on its way or claims an earlier time; it is unread until the thread is seen
+   */
+  addMessage(message: Message, isLate = false): void {
     const { at, from } = message
+    if (isLate) this.#markLate(message.id)
     if (from === this.name) this.lastReceivedAt = Math.max(this.lastReceivedAt, at)
     this.#lastStoredAt = Math.max(this.#lastStoredAt, at)
     const [first] = this.entries
@@ -141,12 +151,27 @@ export class Thread {
   /** Moves the read mark forward to the hybrid time `at`, and recounts the unread messages. */
   markRead(at: number): void {
     this.readAt = Math.max(this.readAt, at)
-    this.unreadCount = 0
+    this.unreadCount = this.#unseenLateIds.size
     for (let index = this.entries.length - 1; index >= 0; index--) {
       const entry = this.entries[index]
       if (entry === undefined || entry.at <= this.readAt) break
-      if (entry.from === this.name) this.unreadCount++
+      if (entry.from === this.name && !this.#unseenLateIds.has(entry.id)) this.unreadCount++
     }
+  }
+
+  /** The user sees the end of the thread: everything is read, late messages included. */
+  markSeen(): void {
+    this.#unseenLateIds.clear()
+    this.markRead(this.lastReceivedAt)
+  }
+
+  /** The first unread message; late ones, which may be far up, only if there are no others. */
+  get firstUnread(): Entry | undefined {
+    const isReceived = (entry: Entry) => entry.kind === 'message' && entry.from === this.name
+    return (
+      this.entries.find(entry => isReceived(entry) && entry.at > this.readAt && !this.#unseenLateIds.has(entry.id)) ??
+      this.entries.find(entry => this.#unseenLateIds.has(entry.id))
+    )
   }
 
   entryById(id: string): Entry | undefined {
@@ -179,8 +204,18 @@ export class Thread {
   #toEntry({ id, at, from, text }: Message): Entry {
     if (from === this.name) this.lastReceivedAt = Math.max(this.lastReceivedAt, at)
     const progress = this.#progressById.get(id)
-    const entry: Entry = { kind: 'message', id, at, from, text: sanitizeText(text) }
+    const prefix = this.#lateIds.has(id) ? `(late, dated ${localDateTime(at)}) ` : ''
+    const entry: Entry = { kind: 'message', id, at, from, text: `${prefix}${sanitizeText(text)}` }
     return progress === undefined ? entry : { ...entry, progress }
+  }
+
+  #markLate(id: string): void {
+    this.#lateIds.add(id)
+    this.#unseenLateIds.add(id)
+    for (const ids of [this.#lateIds, this.#unseenLateIds]) {
+      const [oldest] = ids
+      if (ids.size > MAX_LATE_MESSAGES && oldest !== undefined) ids.delete(oldest)
+    }
   }
 
   #insert(entry: Entry): void {

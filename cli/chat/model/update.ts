@@ -1,7 +1,7 @@
 /** Applies events of the session to the model. */
 import type { SessionEvent } from '../../../src/client/events.ts'
-import type { Message } from '../../../src/protocol/messages.ts'
 import { fingerprint } from '../../keys/fingerprint.ts'
+import { localDateTime } from '../../terminal/local-time.ts'
 import type { Model, ScreenRequest } from './model.ts'
 
 /**
@@ -21,7 +21,7 @@ export function update(model: Model, event: SessionEvent, wall: number): ScreenR
       model.connectionCounts = event.connections
       return []
     case 'message':
-      return handleMessage(model, event.message, event.origin)
+      return handleMessage(model, event, wall)
     case 'read':
       model.threads.get(event.thread)?.markRead(event.at)
       return []
@@ -67,28 +67,35 @@ function handleUserKey(
 ): ScreenRequest[] {
   model.userKeys = known
   model.ownKey = own
-  model.changedKeys.delete(user)
+  const wasChanged = model.changedKeys.delete(user)
+  if (state === 'trusted' && wasChanged) model.showNotice(`the key of ${user} is trusted`)
   if (state !== 'changed') return []
   model.changedKeys.set(user, key)
   const thread = model.ensureThread(user)
   thread.addWarning(`WARNING: the key of ${user} has changed. The new key is: ${fingerprint(key)}.`, wall)
   thread.addWarning(
     `Someone else may be using this name. Verify the new key with ${user} over another channel, ` +
-      `then accept it with /trust ${user}. Until then, your messages to ${user} are held.`,
+      `then accept it with /trust ${user} and the words that ${user} told you. Until then, your messages to ${user} are held.`,
     wall,
   )
   model.showNotice(`WARNING: the key of ${user} has changed`, 'error')
   return [{ type: 'bell', thread: user }]
 }
 
-function handleMessage(model: Model, message: Message, origin: 'composed' | 'live' | 'history'): ScreenRequest[] {
+function handleMessage(
+  model: Model,
+  { message, origin, late }: Extract<SessionEvent, { type: 'message' }>,
+  wall: number,
+): ScreenRequest[] {
+  const isLate = late === true
   const own = message.from === model.user
   const name = own ? message.to : message.from
   const { ignored, muted } = model.preferences
   if (!own && ignored.includes(name)) return []
   const thread = model.ensureThread(name)
   if (!own) model.warnIfConfusable(thread)
-  thread.addMessage(message)
+  thread.addMessage(message, isLate)
+  if (isLate) thread.addNote(`a message dated ${localDateTime(message.at)} has arrived; it is sorted by its time`, wall)
   if (origin === 'composed') {
     thread.anchor = undefined
     // The end of the thread may not be loaded: the user was reading old messages.
@@ -98,7 +105,7 @@ function handleMessage(model: Model, message: Message, origin: 'composed' | 'liv
   if (own || origin !== 'live') return markOpenThreadRead(model)
   model.lastSender = name
   // Another client of this user may have read the message already.
-  if (message.at > thread.readAt) thread.unreadCount++
+  if (isLate || message.at > thread.readAt) thread.unreadCount++
   const requests = markOpenThreadRead(model)
   if (thread.unreadCount > 0 && !muted.includes(name)) requests.push({ type: 'bell', thread: name })
   return requests
@@ -114,6 +121,6 @@ export function markOpenThreadRead(model: Model): ScreenRequest[] {
   const thread = model.current
   if (thread === undefined || thread.anchor !== undefined) return []
   const previousReadAt = thread.readAt
-  thread.markRead(thread.lastReceivedAt)
+  thread.markSeen()
   return thread.readAt > previousReadAt ? [{ type: 'read', thread: thread.name, at: thread.readAt }] : []
 }

@@ -45,7 +45,9 @@ export function openedThreadRows(model: ReadonlyModel, thread: ReadonlyThread): 
 
 function inlineEntryRows(model: ReadonlyModel, entry: ReadonlyEntry, to: string): Row[] {
   const own = entry.from === model.user
-  const head = own ? `${entry.from} → ${to}` : entry.from
+  const other = own ? to : entry.from
+  const mark = model.confusables.find(other) === undefined ? '' : ' ≈'
+  const head = `${own ? `${entry.from} → ${to}` : entry.from}${mark}`
   const name: Segment = own ? { text: head, bold: true } : { text: head, tone: 'name' }
   return wrap(entry.text, Math.max(10, model.columns - 8)).map(
     ({ text }, row): Row =>

@@ -27,7 +27,9 @@ export function finderRows(model: ReadonlyModel, finder: ReadonlyFinder, columns
   const top = Math.max(0, Math.min(finder.selectedIndex - (height >> 1), matches.length - height))
   const rows = matches.slice(top, top + height).map((match, at): Row => {
     const connections = finder.kind === 'users' ? model.connectionCounts.get(match) : undefined
-    const text = sanitizeLine(match.replaceAll('\n', ' ⏎ ')) + (connections === undefined ? '' : ` ×${connections}`)
+    const isLookAlike = finder.kind === 'users' && model.confusables.find(match) !== undefined
+    const suffix = `${isLookAlike ? ' ≈' : ''}${connections === undefined ? '' : ` ×${connections}`}`
+    const text = `${sanitizeLine(match.replaceAll('\n', ' ⏎ '))}${suffix}`
     const line = width(text) > columns ? fitToColumns(text, columns) : text
     return [top + at === finder.selectedIndex ? { text: line, inverse: true } : { text: line }]
   })

@@ -57,15 +57,18 @@ function headerRow(model: ReadonlyModel, columns: number): Row {
   if (model.finder !== undefined) return title(model.finder.kind === 'users' ? 'Online users' : 'Earlier input')
   const thread = model.current
   if (thread === undefined) return title('mesh-chat')
-  const name = width(thread.name) > columns - 10 ? fitToColumns(thread.name, Math.max(1, columns - 10)) : thread.name
+  const name = width(thread.name) > columns - 12 ? fitToColumns(thread.name, Math.max(1, columns - 12)) : thread.name
   const connections = model.connectionCounts.get(thread.name)
   const rosterKnown = model.connection.phase === 'online'
   const online = rosterKnown && model.isOnline(thread.name)
+  const mark = model.confusables.find(thread.name) === undefined ? '' : ' ≈'
   const times = connections === undefined ? '' : ` ×${connections}`
   const state = !rosterKnown ? '' : online ? `● online${times}` : '○ offline: messages are delivered when they connect'
   return [
     { text: name, bold: true },
-    { text: '  ' },
-    online ? { text: state, tone: 'good' } : { text: fitToColumns(state, columns - width(name) - 2), dim: true },
+    { text: `${mark}  `, tone: 'accent' },
+    online
+      ? { text: state, tone: 'good' }
+      : { text: fitToColumns(state, Math.max(0, columns - width(name) - width(mark) - 2)), dim: true },
   ]
 }

@@ -53,13 +53,14 @@ function moreRow(count: number, columns: number): Row {
 
 function threadRow(model: ReadonlyModel, thread: ReadonlyThread, at: number, columns: number): Row {
   const number = at < 9 ? `${at + 1}` : ' '
+  const mark = model.confusables.find(thread.name) === undefined ? '' : ' ≈'
   const unread = thread.unreadCount > 0 ? ` ${thread.unreadCount > 999 ? '999+' : thread.unreadCount}` : ''
-  const name = fitToColumns(thread.name, columns - 5 - width(unread))
+  const name = fitToColumns(thread.name, Math.max(1, columns - 5 - width(unread) - width(mark)))
   const current = thread === model.current
   return [
     { text: `${number} `, dim: true },
     model.isOnline(thread.name) ? { text: '● ', tone: 'good' } : { text: '○ ', dim: true },
     current ? { text: name, inverse: true } : thread.unreadCount > 0 ? { text: name, bold: true } : { text: name },
-    { text: `${unread} `, tone: 'accent', bold: true },
+    { text: `${mark}${unread} `, tone: 'accent', bold: true },
   ]
 }

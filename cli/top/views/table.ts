@@ -1,4 +1,6 @@
 /** The table of servers, one row each. */
+
+import { ConfusableNames } from '../../../src/common/confusables.ts'
 import type { Tone } from '../../chat/model/theme.ts'
 import { type Row, type Segment, truncateRow } from '../../chat/views/row.ts'
 import { fitToColumns } from '../../terminal/width.ts'
@@ -84,7 +86,12 @@ export function tableRows(model: ReadonlyTopModel, layout: TopLayout, now: numbe
   const scrollOffset = Math.max(0, Math.min(model.scrollOffset, servers.length - layout.serverRows))
   const shown = servers.slice(scrollOffset, scrollOffset + layout.serverRows)
   const max = sparklineMax(shown.map(({ history }) => history.tail(widths.sparkline)))
-  const rows = shown.map(server => truncateRow(serverRow(model, server, layout, widths, max, now), layout.columns))
+  const ids = new ConfusableNames()
+  ids.keep(model.mesh.servers.keys())
+  const rows = shown.map(server => {
+    const mark = ids.find(server.id) === undefined ? ' ' : '≈'
+    return truncateRow(serverRow(model, server, mark, layout, widths, max, now), layout.columns)
+  })
   const range =
     servers.length > layout.serverRows
       ? `${scrollOffset + 1}-${scrollOffset + shown.length}/${servers.length}`
@@ -130,6 +137,8 @@ function headerRow(model: ReadonlyTopModel, layout: TopLayout, widths: Widths, r
 function serverRow(
   model: ReadonlyTopModel,
   server: ReadonlyServer,
+  /** Marks an id that looks like another one. */
+  mark: ' ' | '≈',
   layout: TopLayout,
   widths: Widths,
   max: number,
@@ -141,7 +150,7 @@ function serverRow(
   if (status === undefined) {
     const since = server.answeredAt === undefined ? '' : ` for ${formatDuration(now - server.answeredAt)}`
     return [
-      { text: '✗ ', tone: 'bad' },
+      { text: `✗${mark}`, tone: 'bad' },
       id,
       { text: `  no answer${since}${reachableText(mesh, server.id)}`, tone: 'bad' },
     ]
@@ -153,7 +162,7 @@ function serverRow(
   }
   const { columns, sparkline: sparklineColumns, unreachable } = widths
   return [
-    status.draining ? { text: '◌ ', tone: 'warn' } : { text: '● ', tone: 'good' },
+    status.draining ? { text: `◌${mark}`, tone: 'warn' } : { text: `●${mark}`, tone: 'good' },
     id,
     ...columns.filter(({ isAfterSparkline }) => !isAfterSparkline).map(cell),
     status.draining

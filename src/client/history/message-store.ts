@@ -1,15 +1,18 @@
 import type { Message } from '../../protocol/messages.ts'
 import { type Context, emit, serverTime } from '../context.ts'
+import { LateMessages } from './late-messages.ts'
 import { type Archive, MessageLog, type StoredMessage } from './message-log.ts'
 
 /** All messages of this client: each one is logged, stored on disk and emitted once. */
 export class MessageStore {
   readonly #context: Context
   readonly log: MessageLog
+  readonly #lateMessages: LateMessages
 
   constructor(context: Context, archive: Archive) {
     this.#context = context
     this.log = new MessageLog(archive)
+    this.#lateMessages = new LateMessages(context.options.user)
   }
 
   /** Emits the messages of earlier runs, except for the archive. */
@@ -32,7 +35,9 @@ export class MessageStore {
     const kept = sealed === undefined ? {} : { sealed }
     if (!this.log.add({ ...plain, ...kept })) return false
     effects.push({ type: 'store', message: plain, ...kept })
-    emit(this.#context, { type: 'message', message: plain, origin })
+    const isLate = origin === 'live' && this.#lateMessages.isLate(plain, serverTime(this.#context))
+    this.#lateMessages.observe(plain)
+    emit(this.#context, { type: 'message', message: plain, origin, ...(isLate ? { late: true } : {}) })
     return true
   }
 }

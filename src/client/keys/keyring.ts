@@ -108,13 +108,12 @@ export class Keyring {
     return 'changed'
   }
 
-  /** Makes a user's changed key the known one and returns it; undefined if the key has not changed. */
-  trust(user: string): string | undefined {
-    const key = this.#changedKeys.get(user)
-    if (key === undefined) return undefined
+  /** Makes a user's changed key the known one. Returns false if `key` is not the key that it has changed to. */
+  trust(user: string, key: string): boolean {
+    if (this.#changedKeys.get(user) !== key) return false
     this.#changedKeys.delete(user)
     this.known.set(user, key)
-    return key
+    return true
   }
 
   open(message: Message): OpenedMessage {

@@ -92,10 +92,12 @@ export class KnownKeys {
     return observation === 'new' || observation === 'back'
   }
 
-  /** The person accepts a user's changed key. Returns whether there is one, and waiting messages can be sent now. */
-  trust(user: string): boolean {
-    const key = this.#keyring?.trust(user)
-    if (key === undefined) return false
+  /**
+   * The person accepts a user's changed key. Returns whether it is this key, and waiting messages can be sent now.
+   * @param key the key that the person has compared
+   */
+  trust(user: string, key: string): boolean {
+    if (this.#keyring?.trust(user, key) !== true) return false
     this.#context.effects.push({ type: 'pin', user, key })
     this.#emitKey(user, key, 'trusted')
     return true

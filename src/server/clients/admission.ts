@@ -1,10 +1,16 @@
 import { ConfusableNames } from '../../common/confusables.ts'
 import { type Claim, type Credential, compareClaims } from '../../protocol/credentials.ts'
+import type { RememberedClaims } from '../../protocol/frames.ts'
 import type { Context } from '../context.ts'
 import type { Denial } from '../types.ts'
 
 /** Minimum time between two scans for expired tokens, ms. */
 const EXPIRY_SCAN_INTERVAL_MS = 1_000
+
+/** Whether a claim is older than another one of a different key. */
+function isOlder(claim: Claim, other: Claim): boolean {
+  return claim.key !== other.key && compareClaims(claim, other) < 0
+}
 
 /** Decides which connections may use a user name, by the `auth` mode and the credential that they have proven. */
 export class Admission {
@@ -12,16 +18,16 @@ export class Admission {
   /** When the tokens of connections expire; monotonic ms. */
   #tokenExpiries = new Map<number, number>()
   #nextExpiryAt = Number.POSITIVE_INFINITY
-  /** The names that are online; filled with `auth: key` only. */
+  /** The names that are held: online, or remembered. Filled with `auth: key` only. */
   readonly #confusables = new ConfusableNames()
 
   constructor(context: Context) {
     this.#context = context
   }
 
-  /** When to call `takeExpired`; monotonic ms, Infinity without tokens. */
+  /** When to call `takeExpired` and `forgetClaims`; monotonic ms, Infinity without tokens. */
   get deadline(): number {
-    return this.#nextExpiryAt
+    return Math.min(this.#nextExpiryAt, this.#context.rememberedClaims.deadline)
   }
 
   /** Returns why a connection may not use a name, or undefined if it may. */
@@ -40,10 +46,13 @@ export class Admission {
     const claim = this.oldestClaim(name)
     const confusable = claim === undefined ? this.#confusables.find(name) : undefined
     if (confusable !== undefined) {
-      return { code: 'look-alike', message: `${name} looks like ${confusable}, who is online; choose another name` }
+      return {
+        code: 'look-alike',
+        message: `${name} looks like ${confusable}, which is ${this.#use(confusable)}; choose another name`,
+      }
     }
     if (claim === undefined || claim.key === credential.key) return undefined
-    return { code: 'name-taken', message: `${name} is online with another key; choose another name` }
+    return { code: 'name-taken', message: `${name} is ${this.#use(name)} with another key; choose another name` }
   }
 
   /** Records that a connection uses the name. */
@@ -64,8 +73,51 @@ export class Admission {
     this.#tokenExpiries.delete(connection)
   }
 
-  /** The oldest claim on a name, from this server and all peers: its key owns the name. */
+  /** The oldest claim on a name, from this server and all peers, online or remembered: its key owns the name. */
   oldestClaim(name: string): Claim | undefined {
+    const { rememberedClaims, now } = this.#context
+    const remembered = rememberedClaims.get(name, now)
+    const online = this.#oldestOnlineClaim(name)
+    if (remembered === undefined || online === undefined) return remembered ?? online
+    return compareClaims(remembered, online) < 0 ? remembered : online
+  }
+
+  /**
+   * The number of a user's connections changed, here or on a peer.
+   * @param lostClaim the claim on the name that has ended with it
+   */
+  handlePresenceChange(name: string, lostClaim: Claim | undefined): void {
+    const { options, rememberedClaims, now, wall } = this.#context
+    if (options.auth !== 'key') return
+    const online = this.#oldestOnlineClaim(name)
+    if (lostClaim !== undefined && (online === undefined || isOlder(lostClaim, online))) {
+      this.#updateHeld(rememberedClaims.remember(name, lostClaim, now, wall - lostClaim.at))
+    }
+    const remembered = rememberedClaims.get(name, now)
+    if (online !== undefined && remembered !== undefined && !isOlder(remembered, online)) rememberedClaims.forget(name)
+    this.#updateHeld(name)
+  }
+
+  /** A peer remembers claims. Returns the names on which this server knew no claim, or a younger one. */
+  mergeClaims(claims: RememberedClaims): string[] {
+    const { options, rememberedClaims, now, wall, clock } = this.#context
+    if (options.auth !== 'key') return []
+    return claims.flatMap(([name, key, at, remainingMs]) => {
+      const online = this.#oldestOnlineClaim(name)
+      if (online !== undefined && !isOlder({ key, at }, online)) return []
+      clock.observe(at, wall)
+      this.#updateHeld(rememberedClaims.merge(name, { key, at }, remainingMs, now, wall - at))
+      this.#updateHeld(name)
+      return [name]
+    })
+  }
+
+  /** Forgets the remembered claims that have ended. */
+  forgetClaims(): void {
+    for (const name of this.#context.rememberedClaims.forgetExpired(this.#context.now)) this.#updateHeld(name)
+  }
+
+  #oldestOnlineClaim(name: string): Claim | undefined {
     let oldest: Claim | undefined
     for (const claim of this.#context.directory.claims(name)) {
       if (oldest === undefined || compareClaims(claim, oldest) < 0) oldest = claim
@@ -73,15 +125,21 @@ export class Admission {
     return oldest
   }
 
-  /** The number of a user's connections changed, here or on a peer. */
-  handlePresenceChange(name: string): void {
-    const { options, directory } = this.#context
-    if (options.auth !== 'key') return
-    if (directory.isOnline(name)) this.#confusables.update([name], [])
+  /** Updates whether a name is compared with new ones. */
+  #updateHeld(name: string | undefined): void {
+    const { directory, rememberedClaims, now } = this.#context
+    if (name === undefined) return
+    const isHeld = directory.isOnline(name) || rememberedClaims.get(name, now) !== undefined
+    if (isHeld) this.#confusables.update([name], [])
     else this.#confusables.update([], [name])
   }
 
-  /** Whether a peer has an older claim on a local user's name, with another key. */
+  /** How a held name is used, for messages. */
+  #use(name: string): string {
+    return this.#context.directory.isOnline(name) ? 'online' : 'held for a user who was online recently'
+  }
+
+  /** Whether there is an older claim on a local user's name with another key, of a peer or remembered. */
   hasLostName(name: string): boolean {
     const own = this.#context.directory.ownClaim(name)
     return own !== undefined && this.oldestClaim(name)?.key !== own.key

@@ -1,4 +1,6 @@
 import { isLoopbackAddress } from '../../common/loopback.ts'
+import type { Claim } from '../../protocol/credentials.ts'
+import type { RememberedClaims } from '../../protocol/frames.ts'
 import { exceeds } from '../../protocol/limits.ts'
 import type { ErrorCode, KeyHolder, Refusal, RosterSnapshot, ServerAddress } from '../../protocol/messages.ts'
 import { parseUserName } from '../../protocol/names.ts'
@@ -11,6 +13,8 @@ import { RosterPublisher } from './roster-publisher.ts'
 
 /** Refused identifications before the server closes the connection. */
 const MAX_REFUSALS = 10
+/** How long a server that has just started waits for the claims of its peers before it gives names away, ms. */
+const CLAIM_SYNC_MS = 2_000
 
 type IdentifyInput = Extract<ClientInput, { type: 'identify' }>
 
@@ -29,6 +33,9 @@ export class Clients implements UserObserver {
   readonly #connections = new Map<number, Connection>()
   /** Connections that have not identified yet, oldest first. */
   #unidentified = new Map<number, UnidentifiedConnection>()
+  /** Identifications with names on which this server knows no claim yet, because it has just started; by connection. */
+  readonly #deferredIdentifies = new Map<number, IdentifyInput>()
+  #isSynced = false
   readonly #addressCounts = new AddressCounts()
   readonly #admission: Admission
   readonly #rosterPublisher: RosterPublisher
@@ -49,7 +56,8 @@ export class Clients implements UserObserver {
   }
 
   get deadline(): number {
-    const deadline = Math.min(this.#rosterPublisher.deadline, this.#admission.deadline)
+    const syncDeadline = this.#deferredIdentifies.size > 0 ? this.#syncDeadline : Number.POSITIVE_INFINITY
+    const deadline = Math.min(this.#rosterPublisher.deadline, this.#admission.deadline, syncDeadline)
     for (const unidentified of this.#unidentified.values()) return Math.min(unidentified.deadline, deadline)
     return deadline
   }
@@ -92,6 +100,7 @@ export class Clients implements UserObserver {
     const wait = known?.rateLimiter.take(context.now) ?? 0
     if (wait > 0) return this.#refuseIdentify(input, 'rate-limited', `too many requests; retry in ${wait} ms`)
     if (known === undefined) {
+      if (this.#mustDefer(name.value, input)) return this.#defer(input)
       const denied = this.#admission.check(name.value, input.credential)
       if (denied !== undefined) return this.#refuseIdentify(input, denied.code, denied.message)
       const { connectionsPerUser } = options.limits
@@ -121,6 +130,39 @@ export class Clients implements UserObserver {
         servers: this.#servers(),
       },
     })
+  }
+
+  /** A peer has sent its users and the claims that it remembers. */
+  handlePeerSynced(): void {
+    this.#isSynced = true
+    this.#resumeIdentifies()
+  }
+
+  get #syncDeadline(): number {
+    return this.#context.startedAt + CLAIM_SYNC_MS
+  }
+
+  /** Whether to wait with an identification: a peer may know that the name belongs to another key. */
+  #mustDefer(name: string, { credential }: IdentifyInput): boolean {
+    const { now, options } = this.#context
+    if (this.#isSynced || credential?.kind !== 'key' || now >= this.#syncDeadline) return false
+    const { seeds = [], backbone = [] } = options
+    const hasPeers = this.#servers().length > 1 || seeds.length + backbone.length > 0
+    return hasPeers && this.#admission.oldestClaim(name) === undefined
+  }
+
+  #defer(input: IdentifyInput): void {
+    if (!this.#deferredIdentifies.has(input.connection)) {
+      this.#deferredIdentifies.set(input.connection, input)
+      return
+    }
+    this.#refuseIdentify(input, 'rate-limited', 'another identification of this connection is under way; wait for it')
+  }
+
+  #resumeIdentifies(): void {
+    const inputs = [...this.#deferredIdentifies.values()]
+    this.#deferredIdentifies.clear()
+    for (const input of inputs) this.handleIdentify(input)
   }
 
   /** Answers with the whole roster. With `auth: open`, an unidentified connection may ask once. */
@@ -176,24 +218,33 @@ export class Clients implements UserObserver {
   /** Forgets a closed connection. Returns it if it was identified. */
   handleDisconnected(id: number): Connection | undefined {
     this.#unidentified.delete(id)
+    this.#deferredIdentifies.delete(id)
     this.#addressCounts.remove(id)
     this.#admission.release(id)
     this.#rosterPublisher.handleDisconnected(id)
     const connection = this.#connections.get(id)
     if (connection === undefined) return undefined
     this.#connections.delete(id)
-    const left = this.#context.directory.removeConnection(connection)
+    const { directory } = this.#context
+    const claim = directory.ownClaim(connection.user)
+    const left = directory.removeConnection(connection)
     log(this.#context, { event: 'user-disconnected', user: connection.user, connections: left })
-    this.#recordPresenceChange(connection.user, left)
+    this.#recordPresenceChange(connection.user, left, left === 0 ? claim : undefined)
     return connection
   }
 
-  handlePresenceChange(name: string): void {
+  handlePresenceChange(name: string, lostClaim?: Claim): void {
     this.#context.directory.invalidateHolders(name)
     this.#rosterPublisher.markChanged(name)
     this.notifySiblings(name)
-    this.#admission.handlePresenceChange(name)
+    this.#admission.handlePresenceChange(name, lostClaim)
     if (this.#admission.hasLostName(name)) this.#releaseName(name)
+  }
+
+  handleClaims(claims: RememberedClaims): void {
+    for (const name of this.#admission.mergeClaims(claims)) {
+      if (this.#admission.hasLostName(name)) this.#releaseName(name)
+    }
   }
 
   notifySiblings(name: string): void {
@@ -216,6 +267,8 @@ export class Clients implements UserObserver {
   tick(): void {
     const { now } = this.#context
     this.#rosterPublisher.tick()
+    this.#admission.forgetClaims()
+    if (this.#syncDeadline <= now) this.#resumeIdentifies()
     for (const id of this.#admission.takeExpired()) {
       this.#evict(id, 'unauthorized', 'the token has expired; get a new one')
     }
@@ -239,7 +292,7 @@ export class Clients implements UserObserver {
 
   /** Evicts the local connections of a name: an older claim with another key appeared when a partition healed. */
   #releaseName(name: string): void {
-    const message = `${name} was claimed earlier with another key, in a part of the mesh that was unreachable`
+    const message = `${name} was claimed earlier with another key, in another part of the mesh`
     for (const { id } of [...this.#context.directory.connectionsOf(name)]) this.#evict(id, 'name-taken', message)
   }
 
@@ -263,9 +316,9 @@ export class Clients implements UserObserver {
     if (connections === 1 && directory.connectionCount(user) === 1) this.#siblingsToNotify.delete(user)
   }
 
-  #recordPresenceChange(user: string, connections: number): void {
+  #recordPresenceChange(user: string, connections: number, lostClaim?: Claim): void {
     this.#context.stream.recordChange(user, connections)
-    this.handlePresenceChange(user)
+    this.handlePresenceChange(user, lostClaim)
     log(this.#context, { event: 'updating-peers', user })
   }
 

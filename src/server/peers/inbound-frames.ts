@@ -49,6 +49,8 @@ export class InboundFrames {
       case 'beat':
         links.send(inbound.link, { event: 'beat', payload: frame.payload })
         return inboundPresence.handleHeartbeat(peer, inbound, frame.payload)
+      case 'claims':
+        return users.handleClaims(frame.payload)
       case 'forward':
         return this.#handleForward(peer, inbound.incarnation, frame.payload)
       case 'relay':
@@ -57,7 +59,9 @@ export class InboundFrames {
         for (const name of frame.payload) users.notifySiblings(name)
         return
       case 'members':
-        return membership.hear(peer, frame.payload)
+        membership.hear(peer, frame.payload)
+        // It follows presence and claims on a new link.
+        return users.handlePeerSynced()
       case 'survey': {
         const payload = { number: frame.payload.number, status: statuses.ownStatus }
         return links.send(inbound.link, { event: 'status', payload })

@@ -1,3 +1,4 @@
+import type { Claim } from '../../protocol/credentials.ts'
 import type { Heartbeat, PresenceDelta, PresenceSnapshot } from '../../protocol/frames.ts'
 import { exceeds } from '../../protocol/limits.ts'
 import { type Context, log, type UserObserver } from '../context.ts'
@@ -24,7 +25,7 @@ export class InboundPresence {
     if (frame.incarnation !== inbound.incarnation || !peer.replica.isPlausible(frame.incarnation, frame.seq)) return
     if (!this.#apply(peer, frame)) this.#requestResync(peer, inbound)
     if (!exceeds(peer.replica.size, this.#context.options.limits.usersPerPeer)) return
-    this.removeUsers(peer)
+    this.removeUsers(peer, false)
     this.#links.close(inbound.link, 'more users than usersPerPeer allows')
   }
 
@@ -34,11 +35,16 @@ export class InboundPresence {
     if (peer.replica.isBehind(inbound.incarnation, seq)) this.#requestResync(peer, inbound)
   }
 
-  /** Removes a peer's users from the roster. */
-  removeUsers(peer: Peer): void {
+  /**
+   * Removes a peer's users from the roster.
+   * @param keepsClaims whether their names stay with their keys for a while
+   */
+  removeUsers(peer: Peer, keepsClaims = true): void {
     peer.usersExpireAt = Number.POSITIVE_INFINITY
     log(this.#context, { event: 'peer-gone', peer: peer.id, users: peer.replica.size })
-    for (const { name } of peer.replica.clear()) this.#handleUserChange(peer, name)
+    for (const { name, lostClaim } of peer.replica.clear()) {
+      this.#handleUserChange(peer, name, keepsClaims ? lostClaim : undefined)
+    }
   }
 
   /** Returns false if an earlier frame is missing. */
@@ -61,11 +67,11 @@ export class InboundPresence {
     if (applied.outcome === 'nothing-new') return true
     log(context, { event: 'update-from-peer', peer: id })
     if (applied.replaced) log(context, { event: 'replacing-list', peer: id, users: replica.size })
-    for (const { name, before, now } of applied.changes) {
+    for (const { name, before, now, lostClaim } of applied.changes) {
       const claim = replica.claim(name)
       // Later claims of this server get a later time.
       if (claim !== undefined) context.clock.observe(claim.at, context.wall)
-      this.#handleUserChange(peer, name)
+      this.#handleUserChange(peer, name, lostClaim)
       if (applied.replaced) continue
       const event = now === 0 ? 'removing-user' : before === 0 ? 'adding-user' : 'replacing-user'
       log(context, { event, peer: id, user: name, connections: now })
@@ -73,9 +79,9 @@ export class InboundPresence {
     return true
   }
 
-  #handleUserChange(peer: Peer, name: string): void {
+  #handleUserChange(peer: Peer, name: string, lostClaim: Claim | undefined): void {
     peer.recordUserChange(name, this.#context.now)
-    this.#users.handlePresenceChange(name)
+    this.#users.handlePresenceChange(name, lostClaim)
   }
 
   #requestResync(peer: Peer, { link }: InboundLink): void {

@@ -66,6 +66,7 @@ export class OutboundLinks {
     this.#links.add(input.link, peer, 'outbound')
     log(context, { event: 'outbound', peer: peer.id })
     this.#outboundPresence.sendCatchUp(input.link, input.holds)
+    this.#outboundPresence.sendClaims(peer, input.link, incarnation)
     this.#links.send(input.link, { event: 'members', payload: this.#membership.members().slice(0, MAX_MEMBERS) })
     this.#outboundMessages.resendHeld(peer, input.link)
   }

@@ -1,7 +1,10 @@
-import type { StreamPosition } from '../../protocol/frames.ts'
+import { MAX_CLAIMS_PER_FRAME, type RememberedClaims, type StreamPosition } from '../../protocol/frames.ts'
 import type { Context } from '../context.ts'
 import type { Links } from './links.ts'
 import type { Peer } from './peer.ts'
+
+/** Claims that are this much older than the loss of a link are sent again, ms: what the link carried last may be lost. */
+const CLAIM_OVERLAP_MS = 10_000
 
 /** Presence for peers: sends the stream of this server's own users on the links that it dialled. */
 export class OutboundPresence {
@@ -21,6 +24,25 @@ export class OutboundPresence {
     for (const payload of stream.catchUp(holds, directory.ownUsers())) {
       this.#links.send(link, { event: 'presence', payload })
     }
+  }
+
+  /**
+   * Sends a new link the claims on the names of offline users: all to another incarnation, else those since the last link,
+   * because the peer may not have seen these users.
+   */
+  sendClaims(peer: Peer, link: number, incarnation: string): void {
+    const { rememberedClaims, now } = this.#context
+    const since = peer.claimsSentTo === incarnation ? peer.outboundLostAt - CLAIM_OVERLAP_MS : Number.NEGATIVE_INFINITY
+    peer.claimsSentTo = incarnation
+    const send = (payload: RememberedClaims) => this.#links.send(link, { event: 'claims', payload })
+    let claims: RememberedClaims = []
+    for (const [{ name, key, at }, remainingMs] of rememberedClaims.since(since, now)) {
+      claims.push([name, key, at, remainingMs])
+      if (claims.length < MAX_CLAIMS_PER_FRAME) continue
+      send(claims)
+      claims = []
+    }
+    if (claims.length > 0) send(claims)
   }
 
   /** Answers a resync request. */

@@ -72,6 +72,8 @@ export class Peer {
   inbound: InboundLink | undefined
   /** When the outbound link was lost; monotonic ms. */
   outboundLostAt: number
+  /** The incarnation to which the remembered claims were sent last. */
+  claimsSentTo: string | undefined
   /** When its users leave the roster unless it reconnects; monotonic ms, Infinity while its link is open. */
   usersExpireAt = Number.POSITIVE_INFINITY
   /** When the last resync was requested; monotonic ms. */

@@ -90,6 +90,28 @@ test('mesh-chat history prints the messages as text or as JSON lines', () => {
   expect(JSON.parse(print('--json').split('\n')[1] ?? '')).toEqual(message(1))
 })
 
+test('mesh-chat history indents the further lines of a text, and marks names that look like another', () => {
+  const forged = 'Hi\n2026-11-24 10:00 Carla → Anna: I quit\r2026\u20282026\u00852026\v2026'
+  write(4, n =>
+    n === 0 ? { text: forged } : n === 1 ? { from: 'Carla' } : n === 2 ? { from: 'CARLA' } : { from: 'Anna.' },
+  )
+  const print = (...more: string[]) =>
+    execFileSync(process.execPath, ['dist/cli/main.js', 'history', '--user', 'Anna', ...more], { encoding: 'utf8' })
+  const lines = print()
+    .trimEnd()
+    .split(/[\n\r\u2028\u2029\v\f\u0085]/)
+  expect(lines).toHaveLength(5)
+  expect(lines[1]).toMatch(/^ {6}2026-11-24 10:00 Carla → Anna: I quit/)
+  expect(lines[2]).toContain(' Carla (looks like CARLA) → Anna (looks like Anna.): ')
+  expect(lines[4]).toContain(' Anna. (looks like Anna) → ')
+  expect(
+    print('--json')
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line).looksLike),
+  ).toEqual([undefined, 'CARLA', 'Carla', 'Anna'])
+})
+
 test('a history of 100,000 messages opens at its end, pages back and is searched', async () => {
   write(100_000, n => (n === 20 ? { text: 'long ago: xyzzy' } : {}))
   const mesh = new TestMesh()

@@ -124,8 +124,9 @@ describe('with a secret (HS256)', () => {
       return make('--user', 'Anna', '--key', key)
     }
     expect(made('x'.repeat(31), 0o600)).toMatchObject({ status: 2, stderr: expect.stringContaining('32 characters') })
-    expect(made('x'.repeat(32), 0o600)).toMatchObject({ status: 0 })
-    expect(made('x'.repeat(32), 0o644)).toMatchObject({ status: 2, stderr: expect.stringContaining('chmod 600') })
+    expect(made('x'.repeat(32), 0o600)).toMatchObject({ status: 2, stderr: expect.stringContaining('repeats') })
+    expect(made(SECRET, 0o600)).toMatchObject({ status: 0 })
+    expect(made(SECRET, 0o644)).toMatchObject({ status: 2, stderr: expect.stringContaining('chmod 600') })
     const { publicKey, privateKey } = generateKeyPairSync('ed25519', {
       publicKeyEncoding: { type: 'spki', format: 'pem' },
       privateKeyEncoding: { type: 'pkcs8', format: 'pem' },

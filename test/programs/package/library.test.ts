@@ -159,7 +159,7 @@ describe('createServer and connect', () => {
     await expect(connect({ user: 'Anna', servers: byToken.url })).rejects.toThrow(/token/)
     const { signKey: sign } = parseTokenKey(secret, 'here')
     if (sign === undefined) throw new Error('a secret signs')
-    const token = await makeToken(sign, 'HS256', 'Anna', '1h')
+    const token = await makeToken(sign, { algorithm: 'HS256' }, 'Anna', '1h')
     expect((await enter('Anna', byToken.url, { token })).connection).toMatchObject({ server: 'one' })
 
     const byKey = await start({ id: 'two', auth: 'key' })

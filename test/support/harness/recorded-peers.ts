@@ -1,6 +1,12 @@
 /** The modules of a server that deal with peers, with recorded users, messages and statuses. */
 
-import type { ForwardedMessage, PresenceEntry, Relay, StatusResponse } from '../../../src/protocol/frames.ts'
+import type {
+  ForwardedMessage,
+  PresenceEntry,
+  Relay,
+  RememberedClaims,
+  StatusResponse,
+} from '../../../src/protocol/frames.ts'
 import type { Limits } from '../../../src/protocol/limits.ts'
 import type { ServerStatus } from '../../../src/protocol/status.ts'
 import type { Context } from '../../../src/server/context.ts'
@@ -38,6 +44,8 @@ export class RecordedPeers {
   readonly notifiedSiblings: string[] = []
   readonly forwarded: ForwardedMessage[] = []
   readonly relays: Relay[] = []
+  readonly claims: RememberedClaims = []
+  syncs = 0
   readonly statuses: [string, string, StatusResponse][] = []
   #lastLink = 0
 
@@ -55,6 +63,8 @@ export class RecordedPeers {
           this.context.directory.invalidateHolders(name)
           this.changedUsers.push(name)
         },
+        handlePeerSynced: () => void this.syncs++,
+        handleClaims: claims => void this.claims.push(...claims),
         notifySiblings: name => void this.notifiedSiblings.push(name),
       },
       messages: {

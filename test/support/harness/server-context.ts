@@ -1,5 +1,6 @@
 /** The state that a server's modules share, for unit tests of single modules. */
 import { HybridClock } from '../../../src/common/hybrid-clock.ts'
+import { ClaimMemory } from '../../../src/presence/claim-memory.ts'
 import { Directory } from '../../../src/presence/directory.ts'
 import { PresenceStream } from '../../../src/presence/presence-stream.ts'
 import { Roster } from '../../../src/presence/roster.ts'
@@ -29,6 +30,7 @@ export function createContext(limits: Partial<Limits> = {}, options: Partial<Ser
     },
     directory: new Directory(),
     roster: new Roster(),
+    rememberedClaims: new ClaimMemory({ ...DEFAULT_LIMITS, ...limits }),
     stream: new PresenceStream(incarnation),
     clock: new HybridClock(),
     messageCounts: { accepted: 0, refused: 0, forwarded: 0, delivered: 0 },

@@ -41,8 +41,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a user is announced as gone when the first of several connections closes',
     file: 'src/server/clients/clients.ts',
-    from: 'this.#recordPresenceChange(connection.user, left)',
-    to: 'this.#recordPresenceChange(connection.user, 0)',
+    from: 'this.#recordPresenceChange(connection.user, left, left === 0 ? claim : undefined)',
+    to: 'this.#recordPresenceChange(connection.user, 0, left === 0 ? claim : undefined)',
   },
   {
     name: 'no grace period: a short break of a link removes its users',

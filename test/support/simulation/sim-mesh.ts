@@ -1,5 +1,6 @@
 /** A whole mesh in one process: servers, clients, and a network. A seed determines all delays, losses and choices. */
 import type { AuthMode } from '../../../src/protocol/credentials.ts'
+import type { Limits } from '../../../src/protocol/limits.ts'
 import type { ServerAddress } from '../../../src/protocol/messages.ts'
 import type { Input } from '../../../src/server/types.ts'
 import { seeded } from '../random.ts'
@@ -21,6 +22,8 @@ export interface SimMeshOptions {
   events?: boolean
   /** Authentication mode of the servers. Default: open. */
   auth?: AuthMode
+  /** Limits of the servers that differ from the defaults. */
+  limits?: Partial<Limits>
   /** The servers that one knows when it starts. Default: all others. */
   initialPeers?: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether a server is of version 0.1. Default: none is. */
@@ -40,6 +43,7 @@ export class SimMesh implements SimulationContext {
   readonly auth: AuthMode
   readonly meshKey = keyNamed('mesh')
   readonly isLegacy: (server: SimServer) => boolean
+  readonly limits: Partial<Limits>
   readonly initialPeers: NonNullable<SimMeshOptions['initialPeers']>
   readonly #keepsEvents: boolean
 
@@ -50,6 +54,7 @@ export class SimMesh implements SimulationContext {
     this.clientsKnowAllServers = options.clientsKnowAllServers ?? false
     this.auth = options.auth ?? 'open'
     this.isLegacy = options.isLegacy ?? (() => false)
+    this.limits = options.limits ?? {}
     const others = (server: SimServer) => this.servers.filter(one => one !== server).map(({ id, url }) => ({ id, url }))
     this.initialPeers = options.initialPeers ?? (server => ({ peers: others(server), seeds: [] }))
     if (options.transcript === true) this.recorder.lines = []

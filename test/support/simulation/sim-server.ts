@@ -1,7 +1,7 @@
 import type { SessionInput } from '../../../src/client/types.ts'
 import type { AuthMode } from '../../../src/protocol/credentials.ts'
 import type { DiallerFrame } from '../../../src/protocol/frames.ts'
-import { DEFAULT_LIMITS } from '../../../src/protocol/limits.ts'
+import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
 import { type MeshIdentity, serverProofText } from '../../../src/protocol/mesh-identity.ts'
 import type { IdentifyRequest, Message, ServerAddress } from '../../../src/protocol/messages.ts'
 import { MeshServer } from '../../../src/server/server.ts'
@@ -28,6 +28,8 @@ export interface SimulationContext {
   readonly auth: AuthMode
   /** The key that the servers prove to clients. */
   readonly meshKey: string
+  /** Limits of the servers that differ from the defaults. */
+  readonly limits: Partial<Limits>
   /** The servers that one knows when it starts. */
   readonly initialPeers: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether a server is of version 0.1, which has no process key. */
@@ -130,7 +132,7 @@ export class SimServer extends SimProcess {
       url: this.url,
       peers,
       seeds,
-      limits: DEFAULT_LIMITS,
+      limits: { ...DEFAULT_LIMITS, ...this.#context.limits },
       graceMs: GRACE_MS,
       random,
       narrateMessages: false,

@@ -177,11 +177,32 @@ describe('fail-over', () => {
 
 describe('refusal and close', () => {
   test('C6: a rejected identification ends the session', () => {
+    for (const code of ['bad-name', 'unauthorized', 'look-alike', 'too-many-connections'] as const) {
+      const harness = start()
+      const effects = reject(harness, { code, message: 'no' })
+      expect(effectsOf(effects, 'hang-up')).toHaveLength(1)
+      expect(statesOf(effects)).toEqual([{ phase: 'refused', code, message: 'no' }])
+      expect(harness.session.deadline).toBe(Number.POSITIVE_INFINITY)
+    }
+  })
+
+  test('C6: a name that another key holds is tried again at another server', () => {
     const harness = start()
     const effects = reject(harness, { code: 'name-taken', message: 'taken' })
-    expect(effectsOf(effects, 'hang-up')).toHaveLength(1)
-    expect(statesOf(effects)).toEqual([{ phase: 'refused', code: 'name-taken', message: 'taken' }])
-    expect(harness.session.deadline).toBe(Number.POSITIVE_INFINITY)
+    expect(statesOf(effects)).toMatchObject([{ phase: 'waiting', code: 'name-taken', reason: 'taken' }])
+    harness.advance(harness.session.deadline - harness.now)
+    expect(harness.url).toBe('http://c')
+    expect(statesOf(harness.goOnline())).toMatchObject([{ phase: 'online' }])
+  })
+
+  test('C6: a user who was online is not locked out by what others do in the meantime', () => {
+    for (const code of ['name-taken', 'look-alike', 'too-many-connections'] as const) {
+      const harness = start()
+      harness.goOnline()
+      lose(harness)
+      harness.advance(harness.session.deadline - harness.now)
+      expect(statesOf(reject(harness, { code, message: 'no' }))).toMatchObject([{ phase: 'waiting', code }])
+    }
   })
 
   test('a session without a usable key is refused', () => {

@@ -30,6 +30,17 @@ test('a received message is stored, then shown', () => {
   ])
 })
 
+test('a message that is dated before one that was received, or is old, is shown as late', () => {
+  const harness = online()
+  const isLate = (id: string, at: number) =>
+    eventsOf(harness.receive(messageOf({ id, at }))).map(event => event.type === 'message' && event.late === true)
+  expect(isLate('b.1', EPOCH_MS)).toEqual([false])
+  expect(isLate('b.2', EPOCH_MS - 1)).toEqual([true])
+  expect(isLate('b.3', EPOCH_MS + 1)).toEqual([false])
+  harness.advance(120_000)
+  expect(isLate('b.4', EPOCH_MS + 2)).toEqual([true])
+})
+
 test('M7: a message that arrives twice is stored and shown once, and confirmed twice', () => {
   const harness = online()
   harness.receive(messageOf())

@@ -204,10 +204,10 @@ describe('in key mode', () => {
     const harness = onlineWithKey(['Anna', 'Billy'], { Billy: billy.key })
     holder(harness, 'Billy', other.key)
     expect(progressOf(harness.compose('Billy')).at(-1)).toEqual({ state: 'waiting', reason: 'key-changed' })
-    const effects = harness.ask({ type: 'trust', user: 'Billy' })
+    const effects = harness.ask({ type: 'trust', user: 'Billy', key: other.key })
     expect(effects[0]).toEqual({ type: 'pin', user: 'Billy', key: other.key })
     expect(sent(effects)).toHaveLength(1)
-    expect(harness.ask({ type: 'trust', user: 'Billy' })).toEqual([])
+    expect(harness.ask({ type: 'trust', user: 'Billy', key: other.key })).toEqual([])
   })
 
   test('a name with a changed key is asked for again after 10 s, and may have its known key back', () => {

@@ -1,10 +1,10 @@
 /** Keys and tokens of `auth: token`. */
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { checkToken, makeToken, parseTokenKey, type TokenKey } from '../../../daemon/auth/tokens.ts'
 
-const SECRET = 'x'.repeat(32)
+const SECRET = 'k3YmQp9vT1zXc7Wb5Ns2Lf8Hd4Rg6Ja0'
 const pair = (type: 'ed25519' | 'x25519') =>
   generateKeyPairSync(type as 'ed25519', {
     publicKeyEncoding: { type: 'spki', format: 'pem' },
@@ -12,9 +12,9 @@ const pair = (type: 'ed25519' | 'x25519') =>
   })
 const { publicKey, privateKey } = pair('ed25519')
 
-async function sign({ algorithm, signKey }: TokenKey, user: string, expires: string): Promise<string> {
-  if (signKey === undefined) throw new Error('a public key')
-  return makeToken(signKey, algorithm, user, expires)
+async function sign(key: TokenKey, user: string, expires: string): Promise<string> {
+  if (key.signKey === undefined) throw new Error('a public key')
+  return makeToken(key.signKey, key, user, expires)
 }
 
 describe('parseTokenKey', () => {
@@ -22,7 +22,21 @@ describe('parseTokenKey', () => {
     expect(parseTokenKey(SECRET, 'key')).toMatchObject({ algorithm: 'HS256' })
     expect(() => parseTokenKey(SECRET.slice(1), 'key')).toThrow('key: the secret has fewer than 32 characters')
     // Bytes, not characters.
-    expect(parseTokenKey('é'.repeat(16), 'key').algorithm).toBe('HS256')
+    expect(parseTokenKey('éüöäàèìòùâêîôûñç', 'key').algorithm).toBe('HS256')
+  })
+
+  test.each([
+    'x'.repeat(32),
+    'xy'.repeat(100),
+    'password'.repeat(8),
+    'passwordpassword1passwordpassword2',
+    '0123456789'.repeat(4),
+  ])('a secret that repeats characters is rejected: %s', secret => {
+    expect(() => parseTokenKey(secret, 'key')).toThrow('key: the secret repeats characters and is easy to guess; make')
+  })
+
+  test.each(['hex', 'base64'] as const)('random secrets of 32 characters in %s are accepted', encoding => {
+    for (let n = 0; n < 200; n++) parseTokenKey(randomBytes(24).toString(encoding).slice(0, 32), 'key')
   })
 
   test('PEM is an Ed25519 key, and a public key cannot sign', () => {
@@ -60,9 +74,24 @@ describe('checkToken', () => {
       'the token is rejected: it has expired; get a new one',
     )
     expect(await reason(await claims({ sub: 'Anna' }))).toContain('"exp"')
-    const other = await sign(parseTokenKey('y'.repeat(32), 'key'), 'Anna', '1h')
+    const other = await sign(parseTokenKey([...SECRET].reverse().join(''), 'key'), 'Anna', '1h')
     for (const token of ['', 'x.y.z', other])
       expect(await reason(token)).toBe('the token is rejected: it is not valid; get a new one')
+  })
+
+  test.each([
+    ['audience', 'aud', { audience: 'mesh-1' }],
+    ['issuer', 'iss', { issuer: 'the operator' }],
+  ])('a required %s must be in the token, and is put in when it is signed', async (_, claim, claims) => {
+    const plain = parseTokenKey(SECRET, 'key')
+    const strict = parseTokenKey(SECRET, 'key', claims)
+    const other = parseTokenKey(SECRET, 'key', { audience: 'mesh-2', issuer: 'someone else' })
+    expect(await checkToken(strict, await sign(strict, 'Anna', '1h'))).toMatchObject({ kind: 'token', user: 'Anna' })
+    expect(await checkToken(plain, await sign(strict, 'Anna', '1h'))).toMatchObject({ kind: 'token', user: 'Anna' })
+    for (const signer of [plain, other]) {
+      const credential = await checkToken(strict, await sign(signer, 'Anna', '1h'))
+      expect(credential).toMatchObject({ kind: 'invalid', reason: expect.stringContaining(`"${claim}"`) })
+    }
   })
 
   test('the clocks may differ by 5 seconds', async () => {

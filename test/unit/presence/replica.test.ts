@@ -144,7 +144,7 @@ test('a heartbeat shows a gap by incarnation or position', () => {
 test('clear removes everything, reports the users, and forgets the position', () => {
   const replica = replicaWith(['Anna', 2, KEY, 7])
   replica.apply(snapshot(9, [['Billy', 1]], true))
-  expect(replica.clear()).toEqual([{ name: 'Anna', before: 2, now: 0 }])
+  expect(replica.clear()).toEqual([{ name: 'Anna', before: 2, now: 0, lostClaim: { key: KEY, at: 7 } }])
   expect([replica.size, replica.incarnation, replica.seq, replica.claim('Anna')]).toEqual([0, undefined, 0, undefined])
   expect(replica.clear()).toEqual([])
 })
@@ -163,4 +163,19 @@ test('a snapshot that only changes the key of a claim reports a change', () => {
   expect(replica.apply(snapshot(9, [['Anna', 1, OTHER_KEY, 8]]))).toMatchObject({
     changes: [{ name: 'Anna', before: 1, now: 1 }],
   })
+})
+
+test('a change names the claim that it ends: of a user who left, or of another key', () => {
+  const lostClaim = { key: KEY, at: 7 }
+  const left = [{ name: 'Anna', before: 1, now: 0, lostClaim }]
+  const taken = [{ name: 'Anna', before: 1, now: 1, lostClaim }]
+  const changesOf = (frame: PresenceDelta | PresenceSnapshot) => {
+    const result = replicaWith(['Anna', 1, KEY, 7]).apply(frame)
+    return result.outcome === 'applied' ? result.changes : []
+  }
+  expect(changesOf(delta(6, [['Anna', 0]]))).toEqual(left)
+  expect(changesOf(snapshot(9, []))).toEqual(left)
+  expect(changesOf(delta(6, [['Anna', 1, OTHER_KEY, 8]]))).toEqual(taken)
+  expect(changesOf(snapshot(9, [['Anna', 1, OTHER_KEY, 8]]))).toEqual(taken)
+  expect(changesOf(delta(6, [['Anna', 2, KEY, 7]]))).toEqual([{ name: 'Anna', before: 1, now: 2 }])
 })

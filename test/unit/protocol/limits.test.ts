@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import {
+  MAX_CLAIMS_PER_FRAME,
   MAX_FATES_PER_FRAME,
   MAX_MEMBERS,
   MAX_MESSAGES_PER_FRAME,
@@ -39,6 +40,8 @@ test('the default limits are the documented ones', () => {
     peers: 1_000,
     usersPerPeer: 1_000_000,
     identifyMs: 10_000,
+    claimMs: 43_200_000,
+    rememberedClaims: 100_000,
   })
 })
 
@@ -48,6 +51,7 @@ test('L5: every full frame fits a packet, whatever its names and texts', () => {
   const messageOf = (text: string) => [Number.MAX_SAFE_INTEGER, ID, TIME, NAME, NAME, text]
   const frames = {
     presence: { type: 'snapshot', incarnation: ID, seq: TIME, users, more: false },
+    claims: Array(MAX_CLAIMS_PER_FRAME).fill([NAME, key, TIME, Number.MAX_SAFE_INTEGER]),
     missed: Array(MAX_NAMES_PER_FRAME).fill(NAME),
     forwards: Array(MAX_MESSAGES_PER_FRAME).fill(
       messageOf(control(Math.floor(MAX_TEXT_PER_FRAME / MAX_MESSAGES_PER_FRAME))),

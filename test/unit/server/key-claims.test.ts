@@ -1,6 +1,6 @@
 /** `auth: key` on one server's core: which key may use a name, and which sealed messages pass. */
-import { expect, test } from 'vitest'
-import type { PresenceEntry } from '../../../src/protocol/frames.ts'
+import { describe, expect, test } from 'vitest'
+import type { DiallerFrame, PresenceEntry } from '../../../src/protocol/frames.ts'
 import { ServerHarness } from '../../support/harness/server-harness.ts'
 import { keyNamed, PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
@@ -11,6 +11,7 @@ const keyed = (key: string) => ({ kind: 'key' as const, key })
 function setUp() {
   const harness = new ServerHarness({}, { auth: 'key' })
   const link = harness.acceptLink('server-2', 'key')
+  harness.step({ type: 'frame', link, frame: { event: 'members', payload: [] } })
   let seq = 0
   /** The peer announces its users: a snapshot first, then deltas. */
   const announce = (...changes: PresenceEntry[]) => {
@@ -42,24 +43,40 @@ test('a name that is online here or on a peer is given to its key only', () => {
   expect(harness.identify(unidentified, 'Carla', 1)).toMatchObject({ ok: false, code: 'unauthorized' })
 })
 
-test('a name is free again after its last connection is gone', () => {
-  const { harness, announce, join } = setUp()
+test('a name stays with its key for 12 hours after its last connection is gone, here or on a peer', () => {
+  const { harness, announce, join, link } = setUp()
   const { connection } = join('Anna', ANNA)
   harness.step({ type: 'disconnected', connection })
-  expect(join('Anna', MALLORY).answer).toMatchObject({ ok: true })
   announce(['Billy', 1, keyNamed('Billy'), 1])
   announce(['Billy', 0])
-  expect(join('Billy', MALLORY).answer).toMatchObject({ ok: true })
+  announce(['Carla', 1, keyNamed('Carla'), 1])
+  harness.step({ type: 'frame', link, frame: { event: 'goodbye', payload: null } })
+  expect(harness.server.rememberedClaims).toBe(3)
+  for (const user of ['Anna', 'Billy', 'Carla']) {
+    expect(join(user, MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
+    const back = join(user, keyNamed(user))
+    expect(back.answer).toMatchObject({ ok: true })
+    harness.step({ type: 'disconnected', connection: back.connection })
+  }
+  harness.advance(12 * 3_600_000)
+  for (const user of ['Anna', 'Billy', 'Carla']) {
+    const { connection, answer } = join(user, MALLORY)
+    expect(answer).toMatchObject({ ok: true })
+    harness.step({ type: 'disconnected', connection })
+  }
+  harness.advance(13 * 3_600_000)
+  expect(harness.server.rememberedClaims).toBe(0)
 })
 
-test('a name stays claimed through the grace period of an unreachable peer', () => {
+test('a name stays claimed when its server is lost', () => {
   const { harness, announce, join, link } = setUp()
   announce(['Billy', 1, keyNamed('Billy'), 1])
   harness.step({ type: 'link-closed', link, reason: 'cut' })
   harness.advance(4_000)
   expect(join('Billy', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
   harness.advance(2_000)
-  expect(join('Billy', MALLORY).answer).toMatchObject({ ok: true })
+  expect(join('Billy', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
+  expect(join('Billy', keyNamed('Billy')).answer).toMatchObject({ ok: true })
 })
 
 test('the older of two claims wins, and the connection with the younger one is refused with a reason', () => {
@@ -82,7 +99,7 @@ test('a claim time invented by a peer does not make the claim of the same key he
   expect(join('Anna', MALLORY).answer).toMatchObject({ ok: false, code: 'name-taken' })
 })
 
-test('a name that changes its key within one event-loop turn of its server changes here, too', () => {
+test('a name that a server of 0.1 gives to another key stays with the key that held it before', () => {
   const { harness, announce, join } = setUp()
   const asker = join('Billy', keyNamed('Billy')).connection
   const holder = () => {
@@ -92,8 +109,10 @@ test('a name that changes its key within one event-loop turn of its server chang
   announce(['Anna', 1, ANNA, 1])
   expect(holder()).toEqual({ ok: true, key: ANNA })
   announce(['Anna', 1, MALLORY, 2])
-  expect(holder()).toEqual({ ok: true, key: MALLORY })
+  expect(holder()).toEqual({ ok: true, key: ANNA })
   announce(['Anna', 0])
+  expect(holder()).toEqual({ ok: true, key: ANNA })
+  harness.advance(12 * 3_600_000)
   expect(holder()).toEqual({ ok: true })
 })
 
@@ -112,4 +131,53 @@ test('only messages sealed by their sender are accepted, and only the key they a
   expect(recipients()).toEqual([anna])
   harness.im(anna, 'Billy', message(keyNamed('Billy')))
   expect(recipients()).toEqual([billy, anna])
+})
+
+describe('a server that has just started', () => {
+  const start = () => {
+    const harness = new ServerHarness({}, { auth: 'key' })
+    const join = (user: string, key: string) => {
+      const connection = harness.connect()
+      const call = 1_000 + connection
+      const credential = keyed(key)
+      harness.step({ type: 'identify', connection, user, protocol: 2, call, credential })
+      return { connection, answer: () => harness.answers.get(call) }
+    }
+    return { harness, join }
+  }
+
+  test('gives names away only when a peer has sent the claims that it remembers', () => {
+    const { harness, join } = start()
+    const thief = join('Billy', MALLORY)
+    const anna = join('Anna', ANNA)
+    expect([thief.answer(), anna.answer()]).toEqual([undefined, undefined])
+    const link = harness.acceptLink('server-2', 'key')
+    const frame = (frame: DiallerFrame) => harness.step({ type: 'frame', link, frame })
+    frame({ event: 'claims', payload: [['Billy', keyNamed('Billy'), 1, 1_000]] })
+    frame({ event: 'members', payload: [] })
+    expect(thief.answer()).toMatchObject({ ok: false, code: 'name-taken' })
+    expect(anna.answer()).toMatchObject({ ok: true })
+    expect(join('Carla', keyNamed('Carla')).answer()).toMatchObject({ ok: true })
+  })
+
+  test('waits 2 s for them, and does not remember connections that close', () => {
+    const { harness, join } = start()
+    const anna = join('Anna', ANNA)
+    const gone = join('Carla', ANNA)
+    harness.step({ type: 'disconnected', connection: gone.connection })
+    harness.advance(1_999)
+    expect(anna.answer()).toBeUndefined()
+    harness.advance(1)
+    expect(anna.answer()).toMatchObject({ ok: true })
+    expect(gone.answer()).toBeUndefined()
+    expect(harness.server.roster).toEqual([])
+    harness.advance(100)
+    expect(harness.server.roster).toEqual(['Anna'])
+  })
+
+  test('refuses a second identification on a connection while the first one waits', () => {
+    const { harness, join } = start()
+    const { connection } = join('Anna', ANNA)
+    expect(harness.identify(connection, 'Anna', 2, keyed(ANNA))).toMatchObject({ code: 'rate-limited' })
+  })
 })

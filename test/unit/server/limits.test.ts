@@ -206,9 +206,9 @@ describe('each limit', () => {
 })
 
 test('each limit has a test', () => {
-  // Tested on real sockets: test/attacks/overload.test.ts and test/programs/daemon/security.test.ts.
-  const sockets = ['bufferedBytes', 'linkBufferedBytes', 'handshakes']
-  const tested = [...ROWS.map(({ limit }) => limit), 'messagesPerSecond', ...sockets]
+  // Tested in test/attacks/overload.test.ts, test/programs/daemon/security.test.ts and test/unit/presence/claim-memory.test.ts.
+  const elsewhere = ['bufferedBytes', 'linkBufferedBytes', 'handshakes', 'claimMs', 'rememberedClaims']
+  const tested = [...ROWS.map(({ limit }) => limit), 'messagesPerSecond', ...elsewhere]
   expect(tested.sort()).toEqual(Object.keys(DEFAULT_LIMITS).sort())
 })
 

@@ -1,6 +1,7 @@
 /** The slash commands. Help, completion and usage errors come from this table. */
 import { parseUserName } from '../../../../src/protocol/names.ts'
 import { fingerprint } from '../../../keys/fingerprint.ts'
+import { decideTrust } from '../../../keys/trust.ts'
 import { openFinder } from '../finder.ts'
 import type { Model, Notice, ScreenRequest } from '../model.ts'
 import { type Preferences, SETTINGS, settingValue, withSetting } from '../preferences.ts'
@@ -144,12 +145,15 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'trust',
-    usage: 'NAME',
-    help: 'accept the new key of NAME and send held messages',
+    usage: 'NAME [WORDS]',
+    help: 'accept the new key of NAME, if it has these WORDS',
     run: (model, args) => {
-      if (!model.changedKeys.has(args)) return notify(model, `the key of ${args} has not changed`, 'error')
-      notify(model, `the new key of ${args} is trusted`)
-      return [{ type: 'trust', user: args }]
+      const decision = decideTrust(args, model.changedKeys)
+      if ('request' in decision) return [decision.request]
+      // The words do not fit into the status row.
+      if (model.current === undefined) return notify(model, decision.reason, 'error')
+      model.current.addWarning(decision.reason, 0)
+      return []
     },
   },
   { name: 'set', usage: '[NAME [VALUE]]', help: 'show or change a setting', run: runSetCommand },

@@ -16,7 +16,7 @@ const MARKS: readonly [mark: string, meaning: string][] = [
   ['✗', 'rejected; the reason is below the message'],
   ['●  ○', 'online, offline'],
   ['×2', 'a user with 2 connections'],
-  ['≈', 'looks like the name of another online user'],
+  ['≈', 'looks like the name of another user'],
 ]
 
 export function helpLines(model: ReadonlyModel): HelpLine[] {

@@ -184,12 +184,25 @@ describe('/key', () => {
   })
 })
 
-test('/trust accepts a changed key', () => {
+test('/trust accepts a changed key only with the words of this key', () => {
   tellKeys()
   run('trust Billy')
   expect(chat.model.notice).toEqual({ text: 'the key of Billy has not changed', tone: 'error' })
   tellKeys('changed')
-  expect(run('trust Billy')).toEqual([{ type: 'trust', user: 'Billy' }])
+  const words = fingerprint(key('x'))
+  expect(run('trust Billy')).toEqual([])
+  expect(chat.notice).toContain(`the words of the new key of Billy are: ${words}.`)
+  expect(run(`trust Billy ${fingerprint(key('y'))}`)).toEqual([])
+  expect(chat.notice).toContain('these are not the words of the new key of Billy')
+  expect(run(`trust Billy ${words}`)).toEqual([{ type: 'trust', user: 'Billy', key: key('x') }])
+})
+
+test('/trust shows the words in the open thread, which has room for them', () => {
+  tellKeys('changed')
+  chat.model.openThread('Billy')
+  run('trust Billy')
+  expect(chat.model.current?.entries.at(-1)).toMatchObject({ kind: 'warning' })
+  expect(chat.model.current?.entries.at(-1)?.text).toContain(fingerprint(key('x')))
 })
 
 describe('/set', () => {

@@ -78,3 +78,38 @@ test('delivery states of at most 2000 messages are remembered', () => {
   for (const n of [0, 1, 2_000]) thread.addMessage(message(n, 'Anna'))
   expect(thread.entries.map(({ progress }) => progress?.state)).toEqual([undefined, 'sent', 'sent'])
 })
+
+describe('late messages', () => {
+  const build = () => {
+    const thread = new Thread('Billy')
+    for (const n of [10, 20]) thread.addMessage(message(n))
+    thread.markRead(20)
+    return thread
+  }
+
+  test('a late message is marked, and unread until the end of the thread is seen, whatever other clients have read', () => {
+    const thread = build()
+    thread.addMessage(message(15), true)
+    expect(thread.entries.map(({ text }) => text)).toEqual([
+      'message 10',
+      expect.stringMatching(/^\(late, dated 1970-01-01 \d\d:\d\d\) message 15$/),
+      'message 20',
+    ])
+    thread.markRead(20)
+    expect([thread.unreadCount, thread.firstUnread?.at]).toEqual([1, 15])
+    thread.addMessage(message(30))
+    thread.markRead(20)
+    expect([thread.unreadCount, thread.firstUnread?.at]).toEqual([2, 30])
+    thread.markSeen()
+    expect([thread.unreadCount, thread.firstUnread]).toEqual([0, undefined])
+  })
+
+  test('a page of the history keeps the mark, and at most 2000 late messages are remembered', () => {
+    const thread = build()
+    for (const late of messages(100, 2_200)) thread.addMessage(late, true)
+    thread.replaceEntries(messages(100, 2_200), true, true)
+    expect(thread.entries.filter(({ text }) => text.startsWith('(late')).length).toBe(2_000)
+    thread.markRead(20)
+    expect(thread.unreadCount).toBe(2_100)
+  })
+})

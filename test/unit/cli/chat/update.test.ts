@@ -47,11 +47,41 @@ describe('roster', () => {
     chat.model.openThread('Billy')
     chat.roster(['Anna', 'Bi11y', 'Billy'], ['Bi11y'])
     chat.roster(['Anna', 'Bi11y', 'Billy', 'Zoe'], ['Zoe'])
-    expect(texts('Billy')).toEqual(['Billy looks like Bi11y, another user who is online.'])
+    expect(texts('Billy')).toEqual(['Billy looks like Bi11y, another user.'])
+  })
+
+  test('a name that looks like the own one, or like one with a thread that is offline, is marked', () => {
+    chat.message('Billy', 'Anna', 'one')
+    chat.roster(['ANNA', 'Anna', 'billy'], ['ANNA', 'billy'])
+    expect(chat.screen()).toMatch(/ANNA ≈/)
+    expect(chat.screen()).toMatch(/ billy ≈/)
+    expect(chat.screen()).toMatch(/○ Billy +≈/)
+    chat.message('BILLY', 'Anna', 'it is me')
+    expect(texts('BILLY')?.[0]).toMatch(/^BILLY looks like billy|Billy, another user\.$/)
   })
 })
 
 describe('message', () => {
+  test('a message that claims an earlier time than what was read is marked, unread, and rings', () => {
+    chat.message('Billy', 'Anna', 'one')
+    chat.model.openThread('Billy')
+    chat.type('/msg Carla\r')
+    expect(chat.model.unreadCount).toBe(0)
+    const late = { id: 'late', at: DAY - 3_600_000, from: 'Billy', to: 'Anna', text: 'I said no' }
+    expect(chat.tell({ type: 'message', message: late, origin: 'live', late: true })).toEqual([
+      { type: 'bell', thread: 'Billy' },
+    ])
+    expect(chat.model.threads.get('Billy')?.unreadCount).toBe(1)
+    expect(texts('Billy')).toEqual([
+      '(late, dated 2026-11-24 09:00) I said no',
+      'one',
+      'a message dated 2026-11-24 09:00 has arrived; it is sorted by its time',
+    ])
+    chat.model.openThread('Billy')
+    chat.type('x')
+    expect(chat.model.unreadCount).toBe(0)
+  })
+
   test('is unread and rings in a thread that is not open', () => {
     expect(chat.message('Billy', 'Anna', 'one')).toEqual([{ type: 'bell', thread: 'Billy' }])
     expect(chat.model.unreadCount).toBe(1)

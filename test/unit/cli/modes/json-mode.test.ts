@@ -8,6 +8,7 @@ import { ConfusableNames } from '../../../../src/common/confusables.ts'
 import { SortedNames } from '../../../../src/common/sorted-names.ts'
 
 const KEY = Buffer.alloc(32, 'k').toString('base64url')
+const OTHER_KEY = Buffer.alloc(32, 'o').toString('base64url')
 const online: SessionEvent = { type: 'connection', state: { phase: 'online', server: 'server-2', url: 'http://x' } }
 
 function roster(users: readonly string[]): SessionEvent {
@@ -46,7 +47,7 @@ describe('the JSON of an event', () => {
   ])('%j', (event, json) => {
     const confusables = new ConfusableNames()
     confusables.update(['Billy'], [])
-    expect(eventToJson(event, confusables)).toEqual(json)
+    expect(eventToJson(event, 'Anna', confusables)).toEqual(json)
   })
 })
 
@@ -54,7 +55,8 @@ describe('the request of a line', () => {
   test.each([
     ['{"to":"Billy","text":"Hi"}', { to: 'Billy', text: 'Hi' }],
     ['{"to":"Billy","text":"Hi","ref":7}', { to: 'Billy', text: 'Hi', ref: 7 }],
-    ['{"type":"trust","user":"Billy"}', { type: 'trust', user: 'Billy' }],
+    [`{"type":"trust","user":"Billy","key":"${KEY}"}`, { type: 'trust', user: 'Billy', key: KEY }],
+    ['{"type":"trust","user":"Billy"}', expect.stringContaining('"key": KEY')],
     ['{"type":"close"}', { type: 'close' }],
     ['nonsense', 'the line is not JSON'],
     ['{"to":"Billy","text":""}', expect.stringContaining('invalid request')],
@@ -73,7 +75,7 @@ describe('JsonMode', () => {
   beforeEach(() => {
     written = []
     sent = []
-    mode = new JsonMode(line => written.push(line))
+    mode = new JsonMode('Anna', [], line => written.push(line))
   })
 
   const lines = () => written.splice(0).map(line => JSON.parse(line))
@@ -121,12 +123,51 @@ describe('JsonMode', () => {
     expect(sent).toEqual([])
   })
 
-  test('passes trust on, ends on close, and ignores a blank line', () => {
+  test('ends on close, and ignores a blank line', () => {
     const enter = (line: string) => mode.handleLine(line, request => sent.push(request))
-    expect(enter('{"type":"trust","user":"Billy"}')).toBeUndefined()
     expect(enter('  ')).toBeUndefined()
     expect(enter('{"type":"close"}')).toBe('close')
-    expect(sent).toEqual([{ type: 'trust', user: 'Billy' }])
+    expect(sent).toEqual([])
     expect(lines()).toEqual([])
+  })
+
+  test('trust accepts the key that the request names, and no key that has come since', () => {
+    const enter = (key: string) =>
+      mode.handleLine(JSON.stringify({ type: 'trust', user: 'Billy', key }), request => sent.push(request))
+    const changed = (key: string) =>
+      mode.handleEvent({ type: 'key', user: 'Billy', key, state: 'changed', own: KEY, known: new Map() })
+    enter(KEY)
+    changed(OTHER_KEY)
+    changed(KEY)
+    lines()
+    enter(OTHER_KEY)
+    expect(sent).toEqual([])
+    expect(lines()).toMatchObject([{ type: 'error', message: expect.stringContaining('changed to another key') }])
+    enter(KEY)
+    expect(sent).toEqual([{ type: 'trust', user: 'Billy', key: KEY }])
+    expect(lines()).toEqual([])
+  })
+
+  test('a name that looks like one of the history is marked in every event, online or not', () => {
+    mode = new JsonMode('Anna', ['Billy'], line => written.push(line))
+    mode.handleEvent(online)
+    mode.handleEvent(roster(['Anna', 'BILLY', 'Carla']))
+    mode.handleEvent(message('Billy.', 'live'))
+    mode.handleEvent({ type: 'progress', id: 'id', to: 'bi11y', progress: { state: 'sent' } })
+    mode.handleEvent({ type: 'key', user: 'billy', key: KEY, state: 'new', own: KEY, known: new Map() })
+    mode.handleEvent({ type: 'forged', from: 'Billy  ' })
+    expect(lines().slice(1)).toMatchObject([
+      { type: 'roster', lookAlikes: [['BILLY', 'Billy']] },
+      { type: 'message', looksLike: expect.stringMatching(/billy/i) },
+      { type: 'progress', looksLike: expect.stringMatching(/billy/i) },
+      { type: 'key', looksLike: expect.stringMatching(/billy/i) },
+      { type: 'forged', looksLike: expect.stringMatching(/billy/i) },
+    ])
+  })
+
+  test('a late message is marked', () => {
+    mode.handleEvent(online)
+    mode.handleEvent({ ...(message('Billy', 'live') as Extract<SessionEvent, { type: 'message' }>), late: true })
+    expect(lines()).toMatchObject([{ state: 'online' }, { type: 'message', late: true }])
   })
 })

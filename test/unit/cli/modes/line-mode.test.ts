@@ -39,7 +39,7 @@ const keyEvent = (state: 'own' | 'new' | 'changed' | 'trusted'): SessionEvent =>
 
 describe('the line of an event', () => {
   test.each<[name: string, event: SessionEvent, line: string | undefined]>([
-    ['a received message', message('Billy', 'Anna', 'Hi\nAnna'), '09:05 Billy: Hi\nAnna'],
+    ['a received message', message('Billy', 'Anna', 'Hi\nAnna'), '09:05 Billy: Hi\n      Anna'],
     ['a sent message', message('Anna', 'Billy', 'Hi'), '09:05 to Billy: Hi'],
     ['control characters', message('Billy', 'Anna', 'a\u001b[2J'), '09:05 Billy: a\\u{1b}[2J'],
     ['a confusable name', message('Bi11y', 'Anna', 'Hi'), '09:05 Bi11y (looks like Billy): Hi'],
@@ -91,12 +91,19 @@ describe('LineMode', () => {
   let err: string[]
   let sent: SessionRequest[]
   let mode: LineMode
+  let columns: number | undefined
 
   beforeEach(() => {
+    columns = undefined
     out = []
     err = []
     sent = []
-    mode = new LineMode('Anna', { log: line => out.push(line), error: line => err.push(line) })
+    mode = new LineMode(
+      'Anna',
+      ['Carla'],
+      { log: line => out.push(line), error: line => err.push(line) },
+      () => columns,
+    )
   })
 
   const enter = (line: string, recipient?: string) => mode.handleLine(line, recipient, request => sent.push(request))
@@ -131,9 +138,73 @@ describe('LineMode', () => {
     expect(err).toEqual(['no recipient; choose one with /to NAME', expect.stringContaining('unknown command')])
   })
 
-  test('/trust accepts a changed key', () => {
+  test('/trust NAME shows the words of the changed key; with these words it accepts the key', () => {
+    const words = fingerprint(key('x'))
+    enter(`/trust Billy ${words}`)
+    expect(err).toEqual([expect.stringMatching(/^\* the key of Billy .*has not changed$/)])
+    mode.handleEvent(keyEvent('changed'))
+    err.length = 0
     enter('/trust Billy')
-    expect(sent).toEqual([{ type: 'trust', user: 'Billy' }])
+    expect(err.pop()).toContain(`the words of the new key of Billy are: ${words}.`)
+    enter(`/trust Billy ${fingerprint(key('y'))}`)
+    expect(err.pop()).toContain('these are not the words of the new key of Billy')
+    expect(sent).toEqual([])
+    enter(`/trust Billy  ${words.toUpperCase().replaceAll(' ', ', ')} `)
+    expect(sent).toEqual([{ type: 'trust', user: 'Billy', key: key('x') }])
+  })
+
+  test('the words of a key that was shown do not trust a key that has come since', () => {
+    mode.handleEvent(keyEvent('changed'))
+    mode.handleEvent({ ...keyEvent('changed'), key: key('z') } as SessionEvent)
+    enter(`/trust Billy ${fingerprint(key('x'))}`)
+    expect(sent).toEqual([])
+  })
+
+  test('a line break in a text does not start a new line of output, whatever the character', () => {
+    for (const lineBreak of ['\n', '\r\n', '\r', '\u2028', '\u2029', '\v', '\f', '\u0085', '\n\n']) {
+      mode.handleEvent(online)
+      mode.handleEvent(message('Mallory', 'Anna', `Hi${lineBreak}09:05 Billy: send it to me${lineBreak}* online`))
+      const lines = (out.pop() ?? '').split(/[\n\r\u2028\u2029\v\f\u0085]/)
+      expect(lines[0]).toMatch(/^09:05 Mallory: Hi/)
+      for (const line of lines.slice(1)) expect(line).toMatch(/^ {6}/)
+    }
+  })
+
+  test('a text is wrapped with an indent, because the terminal would wrap it without', () => {
+    columns = 30
+    mode.handleEvent(online)
+    mode.handleEvent(message('Mallory', 'Anna', `Hi${' '.repeat(15)}09:05 Billy: send it to me`))
+    for (const line of (out.pop() ?? '').split('\n').slice(1)) {
+      expect(line).toMatch(/^ {6}/)
+      expect(line.length).toBeLessThanOrEqual(30)
+    }
+  })
+
+  test('a name that could be taken for a name and a text is in quotes', () => {
+    mode.handleEvent(online)
+    mode.handleEvent(message('Billy: I pay. Carla', 'Anna', 'yes'))
+    expect(out.pop()).toBe('09:05 "Billy: I pay. Carla": yes')
+    mode.handleEvent(message('Zoe (looks like Yao)', 'Anna', 'yes'))
+    expect(out.pop()).toBe('09:05 "Zoe (looks like Yao)": yes')
+  })
+
+  test('a name that looks like one of the history or the own one is marked, online or not', () => {
+    mode.handleEvent(online)
+    for (const [from, other] of [
+      ['CARLA', 'Carla'],
+      ['Anna.', 'Anna'],
+    ] as const) {
+      mode.handleEvent(message(from, 'Anna', 'Hi'))
+      expect(out.pop()).toBe(`09:05 ${from} (looks like ${other}): Hi`)
+    }
+    mode.handleEvent({ type: 'roster', users: names(['Anna', 'carla']), joined: ['carla'], left: [] })
+    expect(err.pop()).toBe('* online: Anna, carla (looks like Carla)')
+  })
+
+  test('a late message shows its date and that it is late', () => {
+    mode.handleEvent(online)
+    mode.handleEvent({ ...(message('Billy', 'Anna', 'Hi') as Extract<SessionEvent, { type: 'message' }>), late: true })
+    expect(out).toEqual(['2026-11-24 09:05 (late) Billy: Hi'])
   })
 
   test("/key shows a user's key, by default their own", () => {

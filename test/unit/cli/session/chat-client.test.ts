@@ -162,9 +162,9 @@ describe('events', () => {
   })
 
   test('trust and close are requests to the session', () => {
-    client.trust('Billy')
+    expect(client.trust('Billy', 'k')).toBe(false)
     client.close()
-    expect(requests).toEqual([{ type: 'trust', user: 'Billy' }, { type: 'close' }])
+    expect(requests).toEqual([{ type: 'trust', user: 'Billy', key: 'k' }, { type: 'close' }])
   })
 
   test('close is emitted once the client has ended, not on a reconnect', () => {

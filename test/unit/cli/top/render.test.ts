@@ -196,3 +196,13 @@ test('a scrolled table shows the servers from the offset on, and its last page i
   run(12, 3)
   expect([shown()[0], shown().at(-1), screen(0).includes('4-12/12')]).toEqual(['server-4', 'server-12', true])
 })
+
+test('server ids that look alike are marked', () => {
+  const status = clusterStatusOf(3, 1)
+  const [one, two] = status.servers
+  if (one === undefined || two === undefined) throw new Error('expected servers')
+  read({ ...status, servers: [one, two, { ...two, id: 'server-l' }] }, 1)
+  expect(screen(1)).toMatch(/●≈server-1 /)
+  expect(screen(1)).toMatch(/✗≈server-l /)
+  expect(screen(1)).toMatch(/● server-2 /)
+})

@@ -28,7 +28,7 @@ test('before a server asks for a key, texts are sent and received as they are', 
   expect(keys.open(messageOf())).toEqual({ state: 'plain' })
   expect(keys.startRequest('Billy')).toBe(false)
   expect(keys.observeKey('Billy', other.key)).toBe(false)
-  expect(keys.trust('Billy')).toBe(false)
+  expect(keys.trust('Billy', other.key)).toBe(false)
   expect(takeEffects(context)).toEqual([])
 })
 
@@ -74,12 +74,15 @@ test('K8: a changed key that is trusted is pinned, and waiting messages can be s
   const { context, keys } = buildEnabled({ Billy: billy.key })
   keys.observeKey('Billy', other.key)
   takeEffects(context)
-  expect(keys.trust('Billy')).toBe(true)
+  expect(keys.trust('Billy', billy.key)).toBe(false)
+  expect(keys.trust('Billy', anna.key)).toBe(false)
+  expect(takeEffects(context)).toEqual([])
+  expect(keys.trust('Billy', other.key)).toBe(true)
   expect(takeEffects(context)).toMatchObject([
     { type: 'pin', user: 'Billy', key: other.key },
     { type: 'event', event: { type: 'key', user: 'Billy', key: other.key, state: 'trusted' } },
   ])
-  expect(keys.trust('Billy')).toBe(false)
+  expect(keys.trust('Billy', other.key)).toBe(false)
 })
 
 test('when the known key is seen again, waiting messages can be sent', () => {

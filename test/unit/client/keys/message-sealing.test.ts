@@ -37,7 +37,7 @@ describe('sealing', () => {
     const keyring = keyringOf({ Billy: billy.key })
     keyring.observeKey('Billy', other.key)
     expect(keyring.seal(message)).toEqual({ waits: 'key-changed' })
-    expect(keyring.trust('Billy')).toBe(other.key)
+    expect(keyring.trust('Billy', other.key)).toBe(true)
     expect(keyring.seal(message)).toHaveProperty('text')
   })
 })
@@ -90,7 +90,7 @@ describe('keys of users', () => {
     const keyring = keyringOf({ Billy: billy.key })
     keyring.observeKey('Billy', other.key)
     expect(keyring.observeKey('Billy', billy.key)).toBe('back')
-    expect(keyring.trust('Billy')).toBeUndefined()
+    expect(keyring.trust('Billy', other.key)).toBe(false)
   })
 
   test("the user's own key cannot be replaced", () => {

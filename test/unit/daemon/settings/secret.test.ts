@@ -30,6 +30,14 @@ describe('readSecret', () => {
     expect(readSecret(undefined, {})).toBe('')
   })
 
+  test('a secret that repeats characters is rejected', () => {
+    for (const secret of ['s'.repeat(64), 'secret'.repeat(6)]) {
+      expect(() => readSecret(undefined, { MESH_CHAT_SECRET: secret })).toThrow(
+        'MESH_CHAT_SECRET: the secret repeats characters and is easy to guess',
+      )
+    }
+  })
+
   test('a secret below 16 characters is rejected with its source', () => {
     expect(() => readSecret(undefined, { MESH_CHAT_SECRET: SECRET.slice(1) })).toThrow(
       'MESH_CHAT_SECRET: the secret has fewer than 16 characters; make one with: openssl rand -base64 32',

@@ -64,7 +64,7 @@ describe('with a config', () => {
   })
 
   test('the token key is read with auth: token only', () => {
-    writeFileSync(join(folder, 'key'), 'x'.repeat(32), { mode: 0o600 })
+    writeFileSync(join(folder, 'key'), 'k3YmQp9vT1zXc7Wb5Ns2Lf8Hd4Rg6Ja0', { mode: 0o600 })
     const more = { auth: 'token', tokenKeyFile: 'key' }
     expect(resolve({ id: 'server-1' }, more).tokenKey?.algorithm).toBe('HS256')
     expect(resolve({ id: 'server-1', auth: 'open' }, more).tokenKey).toBeUndefined()

@@ -96,32 +96,85 @@ describe('key', () => {
     const join = (id: number, user: string, credential: typeof key | typeof otherKey) => {
       admission.admit(id, user, credential)
       const connection = addConnection(context, connections, id, user)
-      admission.handlePresenceChange(user)
+      admission.handlePresenceChange(user, undefined)
       return connection
     }
-    return { context, admission, join }
+    const leave = (connection: ReturnType<typeof join>) => {
+      const { user } = connection
+      const claim = context.directory.ownClaim(user)
+      context.directory.removeConnection(connection)
+      admission.handlePresenceChange(user, claim)
+    }
+    return { context, admission, join, leave }
   }
+  const HOURS_12 = 12 * 3_600_000
 
-  test('a name that is online belongs to its key, until its last connection closes', () => {
-    const { context, admission, join } = keys()
+  test('A8: a name belongs to its key while it is online, and for 12 hours after', () => {
+    const { context, admission, join, leave } = keys()
     const anna = join(1, 'Anna', key)
     expect(admission.check('Anna', key)).toBeUndefined()
     expect(admission.check('Anna', otherKey)?.code).toBe('name-taken')
-    context.directory.removeConnection(anna)
-    admission.handlePresenceChange('Anna')
+    leave(anna)
+    expect(admission.check('Anna', key)).toBeUndefined()
+    advance(context, HOURS_12 - 1)
+    expect(admission.check('Anna', otherKey)).toMatchObject({
+      code: 'name-taken',
+      message: 'Anna is held for a user who was online recently with another key; choose another name',
+    })
+    advance(context, 1)
     expect(admission.check('Anna', otherKey)).toBeUndefined()
   })
 
-  test('a confusable name is refused while the other is online', () => {
-    const { context, admission, join } = keys()
+  test.each(['Аnna', 'anna', 'ANNA', 'Anna.', '  Anna '])('A9: %j is refused while Anna is held', name => {
+    const { context, admission, join, leave } = keys()
     const anna = join(1, 'Anna', key)
-    expect(admission.check('Аnna', otherKey)).toMatchObject({
-      code: 'look-alike',
-      message: expect.stringContaining('like Anna'),
-    })
-    context.directory.removeConnection(anna)
-    admission.handlePresenceChange('Anna')
+    const refusal = { code: 'look-alike', message: expect.stringContaining('like Anna') }
+    expect(admission.check(name, otherKey)).toMatchObject(refusal)
+    leave(anna)
+    expect(admission.check(name, otherKey)).toMatchObject(refusal)
+    advance(context, HOURS_12 + 60_000)
+    admission.forgetClaims()
+    expect(admission.check(name, otherKey)).toBeUndefined()
+    expect(context.rememberedClaims.size).toBe(0)
+    expect(admission.deadline).toBe(Number.POSITIVE_INFINITY)
+  })
+
+  test('a user who returns continues the claim, which is not remembered any more', () => {
+    const { context, join, leave } = keys()
+    leave(join(1, 'Anna', key))
+    const { at } = context.rememberedClaims.get('Anna', context.now) ?? { at: 0 }
+    advance(context, 1_000)
+    join(2, 'Anna', key)
+    expect(context.directory.ownClaim('Anna')).toEqual({ key: KEY, at })
+    expect(context.rememberedClaims.size).toBe(0)
+  })
+
+  test('a name is not held after its user has left if the limit claimMs is 0', () => {
+    const context = createContext({ claimMs: 0 }, { auth: 'key' })
+    const admission = new Admission(context)
+    admission.handlePresenceChange('Anna', { key: KEY, at: 1 })
+    expect(admission.check('Anna', otherKey)).toBeUndefined()
     expect(admission.check('Аnna', otherKey)).toBeUndefined()
+  })
+
+  test('a claim that a peer remembers takes the name from a younger one here, and not from an older one', () => {
+    const { context, admission, join } = keys()
+    join(1, 'Anna', otherKey)
+    expect(admission.mergeClaims([['Anna', KEY, context.wall + 5, 1_000]])).toEqual([])
+    expect(admission.mergeClaims([['Anna', OTHER_KEY, 1, 1_000]])).toEqual([])
+    expect(admission.hasLostName('Anna')).toBe(false)
+    expect(admission.mergeClaims([['Anna', KEY, context.wall - 5, 1_000]])).toEqual(['Anna'])
+    expect(admission.hasLostName('Anna')).toBe(true)
+    expect(admission.check('Anna', otherKey)?.code).toBe('name-taken')
+    expect(admission.check('Anna', key)).toBeUndefined()
+  })
+
+  test('the younger claim of a name that an older one has taken is not remembered', () => {
+    const { context, admission, join, leave } = keys()
+    const connection = join(1, 'Anna', otherKey)
+    admission.mergeClaims([['Anna', KEY, context.wall - 5, 60_000]])
+    leave(connection)
+    expect(context.rememberedClaims.get('Anna', context.now)).toMatchObject({ key: KEY })
   })
 
   test('the oldest claim of all servers owns a name', () => {

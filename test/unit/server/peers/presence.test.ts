@@ -5,6 +5,7 @@ import { Delivery } from '../../../../src/server/delivery.ts'
 import { RecordedPeers } from '../../../support/harness/recorded-peers.ts'
 import { addConnection } from '../../../support/harness/server-context.ts'
 
+const KEY = 'k'.repeat(43)
 const resyncs = (sent: [string, unknown][]) => sent.filter(([event]) => event === 'resync').length
 const presence = (sent: [string, unknown][]) => sent.filter(([event]) => event === 'presence').map(([, frame]) => frame)
 
@@ -47,6 +48,14 @@ describe('inbound', () => {
     mesh.context.now += 1_000
     mesh.delta(link, 6, [])
     expect(resyncs(mesh.takeSent(link))).toBe(0)
+  })
+
+  test('claims are reported, and the end of the introduction of a peer', () => {
+    const { mesh, link } = setUp()
+    mesh.frame(link, { event: 'claims', payload: [['Anna', KEY, 5, 1_000]] })
+    expect([mesh.claims, mesh.syncs]).toEqual([[['Anna', KEY, 5, 1_000]], 0])
+    mesh.frame(link, { event: 'members', payload: [] })
+    expect(mesh.syncs).toBe(1)
   })
 
   test('a heartbeat that is ahead of the replica requests a resync', () => {
@@ -155,6 +164,25 @@ describe('outbound', () => {
     }
     const link = mesh.dialLink('two', { incarnation: 'server-1#1', seq: 1 })
     expect(presence(mesh.takeSent(link))).toEqual([delta(2, [['Billy', 1]])])
+  })
+
+  test('P12: a new link gets the claims on names of offline users, all or those since the last link', () => {
+    const { mesh } = setUp()
+    const { context } = mesh
+    const claims = (link: number) =>
+      mesh.takeSent(link).flatMap(([event, payload]) => (event === 'claims' ? [payload] : []))
+    const remember = (name: string) =>
+      context.rememberedClaims.remember(name, { key: KEY, at: 5 }, context.now, 3_600_000)
+    expect(claims(mesh.dialLink('two'))).toEqual([])
+    remember('Anna')
+    const [link] = [mesh.dialLink('three')]
+    expect(claims(link)).toEqual([[['Anna', KEY, 5, 43_200_000]]])
+    context.now += 60_000
+    mesh.links.handleClosed(link, 'cut')
+    remember('Billy')
+    expect(claims(mesh.dialLink('three'))).toEqual([[['Billy', KEY, 5, 43_200_000]]])
+    for (let n = 0; n < 2_500; n++) remember(`user ${n}`)
+    expect(claims(mesh.dialLink('four')).map(payload => (payload as unknown[]).length)).toEqual([2_000, 502])
   })
 
   test('the changes of a turn go to all links as one object', () => {

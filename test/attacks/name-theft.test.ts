@@ -1,0 +1,135 @@
+/** `auth: key` with real processes: who tries to take the name of a user, or to look like one. */
+import { generateKeyPairSync } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { io, type Socket } from 'socket.io-client'
+import { afterAll, expect, test } from 'vitest'
+import { Sealer } from '../../cli/keys/sealer.ts'
+import { type Challenge, identificationText } from '../../src/protocol/credentials.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
+
+afterAll(stopAll)
+
+async function startMesh() {
+  const folder = temporaryFolder()
+  const ports = await freePorts(2)
+  const file = join(folder, 'config.json')
+  const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+  writeFileSync(file, JSON.stringify({ servers, auth: 'key' }))
+  const start = (id: string) => new Program('daemon', ['--id', id, '--config', file, '--log-format', 'text'])
+  const programs = servers.map(({ id }) => start(id))
+  const isLinked = (program: Program) => program.out.includes('Inbound connection from peer')
+  await until('the servers are linked', () => programs.every(isLinked))
+  const restart = async (at: number) => {
+    programs[at]?.child.kill('SIGTERM')
+    await programs[at]?.waitForExit()
+    const program = start(`server-${at + 1}`)
+    programs[at] = program
+    await until('the server is linked again', () => isLinked(program))
+  }
+  const client = (user: string, at: string, ...more: string[]) =>
+    new Program('cli', ['--user', user, '--server', ...ports.map(port => `http://127.0.0.1:${port}`), ...more], {
+      XDG_STATE_HOME: join(folder, at),
+      XDG_CONFIG_HOME: join(folder, at),
+    })
+  return { ports, restart, client }
+}
+
+/** Identifies with a key of its own, again and again, at all servers. */
+class Thief {
+  readonly codes = new Set<string>()
+  #stopped = false
+  readonly #sockets: Socket[]
+
+  constructor(user: string, ports: readonly number[]) {
+    this.#sockets = ports.map(port => {
+      const socket = io(`http://127.0.0.1:${port}`, {
+        transports: ['websocket'],
+        forceNew: true,
+        reconnectionDelay: 50,
+      })
+      const key = new Sealer(generateKeyPairSync('ed25519').privateKey)
+      const identify = (proof: object, reply: (answer: { code?: string; challenge?: Challenge }) => void) =>
+        socket.emit('identify', { user, client: 'thief/1', protocol: 2, ...proof }, reply)
+      const attempt = () => {
+        if (this.#stopped) return
+        identify({}, ({ challenge }) => {
+          if (challenge === undefined) return
+          const proof = key.sign(identificationText(user, challenge))
+          identify({ key: key.key, proof }, ({ code = 'ok' }) => {
+            this.codes.add(code)
+            // The server closes a connection at its tenth refusal.
+            if (code !== 'ok') setTimeout(attempt, 10)
+          })
+        })
+      }
+      socket.on('connect', attempt)
+      socket.on('disconnect', () => setTimeout(() => socket.connect(), 20))
+      return socket
+    })
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const socket of this.#sockets) {
+      socket.removeAllListeners()
+      socket.disconnect()
+    }
+  }
+}
+
+test('while the server of a user restarts, a poller does not get the name, and the user returns', {
+  timeout: 120_000,
+}, async () => {
+  const { ports, restart, client } = await startMesh()
+  const billy = client('Billy', 'billy', '--plain')
+  await until('Billy is online', () => billy.out.includes('online at server-1'))
+  const thief = new Thief('Billy', ports)
+  await until('the thief is refused', () => thief.codes.has('name-taken'))
+  for (let round = 0; round < 3; round++) {
+    const returns = billy.count('online at')
+    const at = billy.out.lastIndexOf('online at server-1') > billy.out.lastIndexOf('online at server-2') ? 0 : 1
+    await restart(at)
+    await until('Billy is online again', () => billy.count('online at') > returns)
+  }
+  expect(thief.codes).not.toContain('ok')
+  expect(billy.exitStatus).toBeUndefined()
+  // Billy leaves for a while, and the last server that he was connected to restarts.
+  billy.child.kill('SIGTERM')
+  await billy.waitForExit()
+  await restart(0)
+  const again = client('Billy', 'billy', '--plain')
+  await until('Billy is online after his absence', () => again.out.includes('online at'))
+  expect(thief.codes).not.toContain('ok')
+  thief.stop()
+})
+
+test('a client whose name another key holds warns and retries; it does not exit', { timeout: 60_000 }, async () => {
+  const { client } = await startMesh()
+  const anna = client('Anna', 'anna', '--plain')
+  await until('Anna is online', () => anna.out.includes('online at'))
+  const other = client('Anna', 'other', '--plain')
+  const warning = '* not connected (Anna is online with another key; choose another name); retrying'
+  await until('it warns and retries', () => other.count(warning) >= 2)
+  expect(other.exitStatus).toBeUndefined()
+  const json = client('Anna', 'third', '--json')
+  await until('programs get the code', () => json.out.includes('"code":"name-taken"'))
+  for (const name of ['anna', 'ANNA', 'Anna.', 'Аnna']) {
+    const lookAlike = client(name, 'fourth', '--plain')
+    await lookAlike.waitForExit()
+    expect(lookAlike.out).toBe(`mesh-chat: ${name} looks like Anna, which is online; choose another name\n`)
+  }
+})
+
+test('send gives up after its timeout, with the reason', { timeout: 60_000 }, async () => {
+  const { ports, client } = await startMesh()
+  const anna = client('Anna', 'anna', '--plain')
+  await until('Anna is online', () => anna.out.includes('online at'))
+  const folder = temporaryFolder()
+  const env = { XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder }
+  const args = ['send', '--user', 'Anna', '--to', 'Billy', '--port', `${ports[0]}`, '--timeout', '1', 'hi']
+  const send = new Program('cli', args, env)
+  await send.waitForExit()
+  expect(send.exitStatus?.code).toBe(1)
+  expect(send.out).toContain('Anna is online with another key')
+})

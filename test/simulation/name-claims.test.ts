@@ -1,0 +1,129 @@
+/** `auth: key`: a name stays with its key while its server restarts and its user is away. */
+import { describe, expect, test } from 'vitest'
+import { between, pick } from '../support/random.ts'
+import type { SimClient } from '../support/simulation/sim-client.ts'
+import { SimMesh, type SimServer } from '../support/simulation/sim-mesh.ts'
+
+const stateOf = (client: SimClient) =>
+  client.events.flatMap(event => (event.type === 'connection' ? [event.state] : [])).at(-1)
+const wasOnline = (client: SimClient) =>
+  client.events.some(event => event.type === 'connection' && event.state.phase === 'online')
+const wasRefused = (client: SimClient) =>
+  client.events.some(event => event.type === 'connection' && event.state.phase === 'refused')
+
+/** A mesh with a user, and thieves at every server who try to take the user's name all the time. */
+function setUp(seed: number, servers = 3, limits = {}) {
+  const mesh = new SimMesh(seed, servers, { auth: 'key', clientsKnowAllServers: true, limits })
+  const [first] = mesh.servers
+  if (first === undefined) throw new Error('no server')
+  mesh.advance(3_000)
+  const billy = mesh.join('b', 'Billy', first)
+  mesh.advance(1_000)
+  const thieves = mesh.servers.map((server, n) => mesh.join(`thief ${n}`, 'Billy', server, `thief ${n}`))
+  mesh.advance(3_000)
+  return { mesh, billy, thieves }
+}
+
+/** Waits until a server has drained and exited, then starts it again. */
+function restart(mesh: SimMesh, server: SimServer): void {
+  server.step({ type: 'drain' })
+  mesh.advance(4_000)
+  expect(server.running).toBe(false)
+  server.boot()
+  mesh.advance(5_000)
+}
+
+test.each([1, 2, 3])('a drained server does not give its users to thieves (seed %d)', seed => {
+  const { mesh, billy, thieves } = setUp(seed)
+  for (let round = 0; round < 3; round++) {
+    const server = billy.connection?.server
+    if (server === undefined) throw new Error('Billy is offline')
+    restart(mesh, server)
+    expect(stateOf(billy)).toMatchObject({ phase: 'online' })
+  }
+  expect(thieves.filter(wasOnline)).toEqual([])
+  expect(thieves.filter(wasRefused)).toEqual([])
+})
+
+test('a name outlives a restart of all servers, one after the other, while its user is away', () => {
+  const { mesh, billy, thieves } = setUp(4)
+  billy.quit()
+  mesh.advance(10_000)
+  for (const server of mesh.servers) restart(mesh, server)
+  const [, second] = mesh.servers
+  if (second === undefined) throw new Error('no server')
+  mesh.startClient(billy, second)
+  mesh.advance(5_000)
+  expect(stateOf(billy)).toMatchObject({ phase: 'online' })
+  expect(thieves.filter(thief => stateOf(thief)?.phase === 'online')).toEqual([])
+  expect(mesh.servers.map(({ core }) => core?.roster)).toEqual([['Billy'], ['Billy'], ['Billy']])
+  // All servers know that it is Billy.
+  billy.step({ type: 'request', request: { type: 'compose', to: 'Billy', text: 'to myself' } })
+  mesh.advance(3_000)
+  expect(billy.session?.pendingMessages).toEqual([])
+})
+
+test('a server that starts alone learns the claims of the others, and its thief loses the name', () => {
+  const { mesh, billy } = setUp(5)
+  const [, second, third] = mesh.servers
+  if (second === undefined || third === undefined) throw new Error('no server')
+  billy.quit()
+  mesh.advance(10_000)
+  for (const server of mesh.servers) if (server !== third) mesh.cut(server.id, third.id)
+  mesh.crash(third)
+  mesh.boot(third)
+  const thief = mesh.join('t', 'Billy', third, 'Mallory')
+  mesh.advance(5_000)
+  expect(wasOnline(thief)).toBe(true)
+  mesh.heal()
+  mesh.advance(20_000)
+  expect(stateOf(thief)).toMatchObject({ phase: 'waiting', code: 'name-taken' })
+  mesh.startClient(billy, third)
+  mesh.advance(5_000)
+  expect(stateOf(billy)).toMatchObject({ phase: 'online' })
+})
+
+test('the memory of claims is empty again when they have ended', () => {
+  const { mesh, billy, thieves } = setUp(6, 2, { claimMs: 60_000 })
+  for (const thief of thieves) thief.quit()
+  billy.quit()
+  mesh.advance(10_000)
+  expect(mesh.servers.map(({ core }) => core?.rememberedClaims)).toEqual([1, 1])
+  mesh.advance(130_000)
+  expect(mesh.servers.map(({ core }) => core?.rememberedClaims)).toEqual([0, 0])
+})
+
+describe('random schedules', () => {
+  /** Restarts, crashes and cuts, of one server at a time, while others remember the user. */
+  test.each(Array.from({ length: 25 }, (_, seed) => seed))('no thief keeps the name (seed %d)', seed => {
+    const { mesh, billy, thieves } = setUp(100 + seed, 3)
+    const { random } = mesh
+    for (let step = 0; step < 8; step++) {
+      const server = pick(random, mesh.servers)
+      const action = random()
+      if (action < 0.3) restart(mesh, server)
+      else if (action < 0.5) {
+        mesh.crash(server)
+        mesh.advance(between(random, 100, 8_000))
+        mesh.boot(server)
+      } else if (action < 0.7) {
+        for (const other of mesh.servers) if (other !== server) mesh.cut(server.id, other.id)
+        mesh.advance(between(random, 100, 20_000))
+        mesh.heal()
+      } else if (billy.running) {
+        billy.quit()
+        mesh.advance(between(random, 100, 20_000))
+      } else {
+        mesh.startClient(billy, server)
+        mesh.advance(between(random, 100, 8_000))
+      }
+      // The links are open again, so that the next server may go.
+      mesh.advance(15_000)
+      const holders = thieves.filter(thief => stateOf(thief)?.phase === 'online').map(({ name }) => name)
+      expect(holders).toEqual([])
+      if (billy.running) expect(stateOf(billy)).toMatchObject({ phase: 'online' })
+    }
+    expect(thieves.filter(wasRefused)).toEqual([])
+    expect(mesh.recorder.problems).toEqual([])
+  })
+})
