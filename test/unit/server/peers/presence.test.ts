@@ -166,7 +166,7 @@ describe('outbound', () => {
     expect(presence(mesh.takeSent(link))).toEqual([delta(2, [['Billy', 1]])])
   })
 
-  test('P12: a new link gets the claims on names of offline users, all or those since the last link', () => {
+  test('P13: a new link gets the claims on names of offline users, all or those since the last link', () => {
     const { mesh } = setUp()
     const { context } = mesh
     const claims = (link: number) =>
