@@ -134,8 +134,17 @@ export class NatsLinks implements LinkCarrier {
     if (shared !== '') nats.subscribe(SUBJECTS.handshake(shared), onHandshake, 'workers')
     nats.subscribe(SUBJECTS.link(id), message => this.#onLinkEnvelope(message))
     nats.subscribe(SUBJECTS.broadcast, message => this.#onBroadcast(message))
+    // Servers that have only the previous secret know the users by other aliases.
+    const macs = this.#previousMac === undefined ? [this.#mac] : [this.#mac, this.#previousMac]
     this.#userSubscriptions.attach(user => {
-      return nats.subscribe(SUBJECTS.user(this.#mac.alias(user)), message => this.#onUserMessage(message))
+      const subscriptions = macs.map(mac =>
+        nats.subscribe(SUBJECTS.user(mac.alias(user)), message => this.#onUserMessage(message)),
+      )
+      return {
+        unsubscribe: () => {
+          for (const one of subscriptions) one.unsubscribe()
+        },
+      }
     })
   }
 

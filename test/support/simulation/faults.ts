@@ -300,6 +300,17 @@ export const ACTIONS = {
       return `${server.id} dials ${peer.id} again`
     },
   },
+  jumpClock: {
+    weight: 1,
+    run: scenario => {
+      const { mesh, maxSkew } = scenario
+      const isServer = mesh.random() < 0.5
+      const process = isServer ? pick(mesh.random, mesh.servers) : pick(mesh.random, mesh.clients)
+      process.skew = (mesh.random() * 2 - 1) * (isServer ? maxSkew.server : maxSkew.client)
+      mesh.recorder.minServerSkew = Math.min(mesh.recorder.minServerSkew, ...mesh.servers.map(server => server.skew))
+      return `the clock of ${process.name} jumps to ${Math.round(process.skew)} ms ahead of the true time`
+    },
+  },
   intrude: {
     weight: 0.5,
     run: scenario => intrude(scenario.mesh, pickOne(scenario, responsive(scenario.mesh.servers)), scenario.users),
@@ -311,17 +322,6 @@ export const ACTIONS = {
   forgeNumbers: {
     weight: 0.5,
     run: scenario => forgeNumbers(scenario.mesh, pickOne(scenario, responsive(scenario.mesh.servers)), scenario.users),
-  },
-  jumpClock: {
-    weight: 1,
-    run: scenario => {
-      const { mesh, maxSkew } = scenario
-      const isServer = mesh.random() < 0.5
-      const process = isServer ? pick(mesh.random, mesh.servers) : pick(mesh.random, mesh.clients)
-      process.skew = (mesh.random() * 2 - 1) * (isServer ? maxSkew.server : maxSkew.client)
-      mesh.recorder.minServerSkew = Math.min(mesh.recorder.minServerSkew, ...mesh.servers.map(server => server.skew))
-      return `the clock of ${process.name} jumps to ${Math.round(process.skew)} ms ahead of the true time`
-    },
   },
 } satisfies Readonly<Record<string, Action>>
 

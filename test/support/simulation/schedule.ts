@@ -162,6 +162,11 @@ function runGentleActions(scenario: Scenario): void {
  * its own peers and clients.
  */
 function stallServer(mesh: SimMesh, peer: SimServer, server: SimServer): void {
+  // Slower than the 50 ms for which a server gathers roster changes: users that it removes by mistake are seen to leave.
+  mesh.network.nextLatency = () => [40, 25]
+  mesh.network.changeLatency(() => true)
+  // The server has noticed the broken link, and its peer has not dialled again.
+  mesh.advance(70)
   mesh.network.cut(peer.id, server.id)
   mesh.advance(1_400)
   mesh.freeze(server)

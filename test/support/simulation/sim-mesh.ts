@@ -124,8 +124,8 @@ export class SimMesh implements SimulationContext {
     this.network.handleThaw(process, ms)
   }
 
-  /** Lets `ms` pass. */
+  /** Lets `ms` pass, but not beyond the first problem: what follows from it may never end. */
   advance(ms: number): void {
-    this.timeline.runUntil(this.now + ms)
+    this.timeline.runUntil(this.now + ms, () => this.recorder.problems.length > 0)
   }
 }
