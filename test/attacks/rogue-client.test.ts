@@ -27,6 +27,7 @@ describe("a client that uses the id of another user's next message", () => {
     expect(next).not.toBe(seen?.id)
     const { connection = 0 } = mallory.connection ?? {}
     const message = { id: next, at: (seen?.at ?? 0) + 1, to: 'Billy', text: 'first' }
+    mesh.recorder.recordSend(next)
     mesh.step(one, { type: 'im', connection, message })
     mesh.advance(1_000)
     mesh.send(anna, 'Billy', 'what matters')
