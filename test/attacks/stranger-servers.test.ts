@@ -124,6 +124,7 @@ test.each([
   ['with another key', () => ({ auth: 'key', mesh: strangers }) as const],
   ['in another mode and with another key', () => ({ auth: 'open', mesh: strangers }) as const],
   ['that proves nothing', () => ({ auth: 'open', mesh: undefined }) as const],
+  ['that proves nothing but has the right mode', () => ({ auth: 'key', mesh: undefined }) as const],
 ])('C16, C17: a server %s gets neither the held message nor the history', async (_, parts) => {
   own.onIdentify = (identify, client) => {
     const { auth, mesh: by } = parts()

@@ -115,7 +115,7 @@ test('a client signs the latest challenge of a slow server, which answers the ha
   let answerHandshake = (_: unknown) => {}
   let proof: string | undefined
   server.onIdentify = (identify, { answer }) => {
-    if (identify.proof !== undefined) proof = identify.proof
+    if (identify.proof !== undefined) proof ??= identify.proof
     else if (server.received.length === 1) answerHandshake = answer
     else {
       answerHandshake(challenge('first', identify))
