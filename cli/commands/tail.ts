@@ -1,6 +1,5 @@
-import type { SessionEvent } from '../../src/client/events.ts'
 import { fail } from '../../src/programs/fail.ts'
-import { History } from '../history/history.ts'
+import type { ClientEvent } from '../client-events.ts'
 import { JsonMode } from '../modes/json-mode.ts'
 import { LineMode } from '../modes/line-mode.ts'
 import { connectionTarget, parseNameOption, type ServerArguments } from '../options.ts'
@@ -20,15 +19,15 @@ export function tail(args: TailArguments): void {
   const mode = args.json ? new JsonMode() : new LineMode(target.user)
   goOnline(
     target,
-    new History(target.user),
+    { history: true },
     event => {
       if (other === undefined || involves(event, other)) mode.handleEvent(event)
     },
     fail,
-  )
+  ).start()
 }
 
-function involves(event: SessionEvent, other: string): boolean {
+function involves(event: ClientEvent, other: string): boolean {
   if (event.type === 'message') return event.message.from === other || event.message.to === other
-  return event.type === 'connection'
+  return event.type === 'connection' || event.type === 'notice'
 }

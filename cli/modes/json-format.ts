@@ -1,8 +1,8 @@
 /** Session events as JSON, and requests from JSON lines. */
 import * as z from 'zod'
-import type { SessionEvent } from '../../src/client/events.ts'
 import type { ConfusableNames } from '../../src/common/confusables.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
+import type { ClientEvent } from '../client-events.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 
 const requestSchema = z.union([
@@ -32,7 +32,7 @@ export function parseRequest(line: string): JsonRequest | string {
 }
 
 /** The JSON of an event, or undefined for an event that programs do not get. */
-export function eventToJson(event: SessionEvent, confusables: ConfusableNames): object | undefined {
+export function eventToJson(event: ClientEvent, confusables: ConfusableNames): object | undefined {
   switch (event.type) {
     case 'connection': {
       const { phase, ...rest } = event.state
@@ -51,6 +51,14 @@ export function eventToJson(event: SessionEvent, confusables: ConfusableNames): 
       return { type: 'key', user: event.user, key: event.key, words: fingerprint(event.key), state: event.state }
     case 'forged':
       return event
+    case 'mesh': {
+      const { key, mode, url, isNew, movedFrom } = event
+      return { type: 'mesh', key, words: key === undefined ? undefined : fingerprint(key), mode, url, isNew, movedFrom }
+    }
+    case 'mesh-changed':
+      return event
+    case 'notice':
+      return { type: 'notice', code: event.code, message: event.text }
     default:
       return undefined
   }

@@ -2,10 +2,11 @@
 import type { SessionEvent } from '../../src/client/events.ts'
 import type { ConfusableNames } from '../../src/common/confusables.ts'
 import { sanitizeLine, sanitizeText } from '../../src/protocol/text.ts'
+import type { ClientEvent } from '../client-events.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 
 /** The line to print for an event, or undefined if there is none. All but messages start with `* `. */
-export function formatEvent(event: SessionEvent, user: string, confusables: ConfusableNames): string | undefined {
+export function formatEvent(event: ClientEvent, user: string, confusables: ConfusableNames): string | undefined {
   switch (event.type) {
     case 'message': {
       const { at, from, to, text } = event.message
@@ -34,6 +35,8 @@ export function formatEvent(event: SessionEvent, user: string, confusables: Conf
       return formatKeyEvent(event)
     case 'forged':
       return sanitizeLine(`* dropped a forged message in the name of ${event.from}`)
+    case 'notice':
+      return sanitizeLine(`* ${event.text}`)
     case 'servers':
     case 'connections':
     case 'read':

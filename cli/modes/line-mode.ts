@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
+import type { ClientEvent } from '../client-events.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { PendingMessages } from '../session/pending-messages.ts'
 import { formatEvent } from './line-format.ts'
@@ -29,7 +30,7 @@ export class LineMode {
     this.#output = output
   }
 
-  handleEvent(event: SessionEvent): void {
+  handleEvent(event: ClientEvent): void {
     this.#pending.handleEvent(event)
     if (event.type === 'connection') this.#started = true
     if (event.type === 'message' && !this.#started) return
