@@ -3,9 +3,10 @@ import { io, type Socket } from 'socket.io-client'
 import * as z from 'zod'
 import type { SessionEvent } from '../../src/client/events.ts'
 import { type Archive, NO_ARCHIVE, type StoredMessage } from '../../src/client/history/message-log.ts'
-import { siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
+import { type SiblingFrame, siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
+import { keySchema } from '../../src/protocol/credentials.ts'
 import {
   connectionAddressSchema,
   connectionsSchema,
@@ -27,17 +28,18 @@ import { unpackRoster } from './unpack-roster.ts'
 
 /** A frame from a sibling: JSON text that servers relay unread; encrypted in key mode. */
 const relayedSchema = z.object({ from: connectionAddressSchema, body: z.string().max(MAX_PACKET_BYTES) })
-const frameSchema = z
-  .string()
-  .transform((text, context) => {
-    try {
-      return JSON.parse(text) as unknown
-    } catch {
-      context.addIssue('not JSON')
-      return z.NEVER
-    }
-  })
-  .pipe(siblingFrameSchema)
+const meshFieldSchema = z.object({ mesh: keySchema.optional() })
+
+/** Parses a frame and the mesh key that its sender put into it; undefined if it is invalid. */
+function parseFrame(text: string | undefined): { frame: SiblingFrame; mesh: string | undefined } | undefined {
+  if (text === undefined) return undefined
+  try {
+    const raw: unknown = JSON.parse(text)
+    return { frame: siblingFrameSchema.parse(raw), mesh: meshFieldSchema.parse(raw).mesh }
+  } catch {
+    return undefined
+  }
+}
 
 /** The answer to `identify`, with its roster unpacked. */
 function withUnpackedRoster(answer: unknown): unknown {
@@ -158,8 +160,8 @@ export function openSession(
     on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
     on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
     on('relay', relayedSchema, ({ from, body }) => {
-      const frame = frameSchema.safeParse(sealer === undefined ? body : sealer.openFromSibling(body))
-      if (frame.success) step({ type: 'relay', dial, from, frame: frame.data, sealed: sealer !== undefined })
+      const parsed = parseFrame(sealer === undefined ? body : sealer.openFromSibling(body))
+      if (parsed !== undefined) step({ type: 'relay', dial, from, ...parsed, sealed: sealer !== undefined })
     })
     // Messages are confirmed by count: skipping an invalid one would confirm it.
     newSocket.on(
@@ -250,8 +252,10 @@ export function openSession(
         )
         return
       case 'relay': {
-        const text = JSON.stringify(effect.frame)
-        socket?.emit('relay', { to: effect.to, body: sealer?.sealForSiblings(text) ?? text })
+        const { to, frame, mesh, sealed } = effect
+        const text = JSON.stringify({ ...frame, mesh })
+        const body = sealed ? sealer?.sealForSiblings(text) : text
+        if (body !== undefined) socket?.emit('relay', { to, body })
         return
       }
       case 'store':

@@ -1,5 +1,7 @@
 import { Backoff } from '../common/backoff.ts'
-import type { Challenge } from '../protocol/credentials.ts'
+import { isLoopbackUrl } from '../common/loopback.ts'
+import type { AuthMode, Challenge } from '../protocol/credentials.ts'
+import { toOrigin } from '../protocol/mesh-identity.ts'
 import {
   type ErrorCode,
   type IdentifyRequest,
@@ -11,21 +13,36 @@ import { type Context, emit } from './context.ts'
 import type { ConnectionState } from './events.ts'
 import type { Identity } from './keys/keyring.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
+import type { DialledServer, MeshTrust } from './mesh-trust.ts'
+import { ServerList } from './server-list.ts'
 
 /** Time limit for connecting and identifying before the next server is tried, ms. */
 const CONNECT_TIMEOUT_MS = 3_000
-/** Most server URLs kept: the configured ones and the latest announced ones. */
-const MAX_SERVERS = 1_000
 
-/** `openedAt`: when the connection was opened, for the round-trip time. All times are monotonic ms. */
+/** A connection that is not identified yet. `openedAt`: when it was opened, for the round-trip time. */
+interface Attempt extends DialledServer {
+  name: 'connecting'
+  dial: number
+  deadline: number
+  openedAt: number
+  /** The mesh and mode that the server has proven on this connection; a key of undefined: a server of 0.1. */
+  proven: { key: string | undefined; mode: AuthMode } | undefined
+  /** The answer that waits for the caller to accept the server's mesh. */
+  waiting: { answer: IdentifyResponse; mode: AuthMode } | undefined
+  /** Whether the token or the proof of the user's key was sent on this connection. */
+  sentCredentials: boolean
+}
+
+/** All times are monotonic ms. */
 type Phase =
   | { name: 'idle' | 'closed' | 'refused' }
-  | { name: 'connecting'; dial: number; url: string; deadline: number; openedAt: number }
+  | Attempt
   | { name: 'online'; dial: number; url: string; since: number }
   | { name: 'waiting'; url: string; retryAt: number }
 
 /** The answer to a successful identification. */
 type IdentifySuccess = Extract<IdentifyResponse, { ok: true }>
+type IdentifyRefusal = Extract<IdentifyResponse, { ok: false }>
 
 /** Called when a connection is identified, and when one is lost or could not be made. */
 interface ConnectionHooks {
@@ -38,23 +55,30 @@ export class Connection {
   readonly #context: Context
   readonly #keys: KnownKeys
   readonly #hooks: ConnectionHooks
+  readonly #trust: MeshTrust
   readonly #backoff: Backoff
+  readonly #servers: ServerList
   #phase: Phase = { name: 'idle' }
-  #urls: string[]
   #dialCount = 0
 
-  constructor(context: Context, keys: KnownKeys, hooks: ConnectionHooks) {
+  constructor(context: Context, keys: KnownKeys, trust: MeshTrust, hooks: ConnectionHooks) {
     const { servers, random } = context.options
     this.#context = context
     this.#keys = keys
+    this.#trust = trust
     this.#hooks = hooks
-    this.#urls = [...new Set(servers)]
+    this.#servers = new ServerList(servers, random)
     this.#backoff = new Backoff(random, 400, 5_000)
   }
 
   /** The number of the current connection, dialling or online. */
   get dial(): number | undefined {
     return this.#phase.name === 'connecting' || this.#phase.name === 'online' ? this.#phase.dial : undefined
+  }
+
+  /** Whether the server has let the client in, and the caller has not accepted the server's mesh yet. */
+  get isWaitingForAcceptance(): boolean {
+    return this.#phase.name === 'connecting' && this.#phase.waiting?.answer.ok === true
   }
 
   get isClosed(): boolean {
@@ -68,7 +92,7 @@ export class Connection {
   }
 
   start(): void {
-    const [first] = this.#urls
+    const { first } = this.#servers
     if (first !== undefined) this.#connect(first)
   }
 
@@ -79,37 +103,48 @@ export class Connection {
   }
 
   handleIdentified(answer: IdentifyResponse): void {
-    const phase = this.#phase
-    if (phase.name !== 'connecting') return
-    const { options, effects, now } = this.#context
-    if (!answer.ok) {
-      if (answer.code === 'draining') return this.failover(answer.message)
-      const { challenge } = answer
-      if (challenge === undefined) return this.handleRefused(answer.code, answer.message)
-      effects.push({ type: 'prove', dial: phase.dial, challenge })
-      return
+    const attempt = this.#phase
+    if (attempt.name !== 'connecting' || attempt.waiting !== undefined) return
+    const mode = authModeOf(answer, attempt, this.#context.options.token)
+    if (mode === undefined) return this.#handleRejection(attempt, answer as IdentifyRefusal)
+    if (attempt.proven?.mode === mode) return this.#proceed(attempt, answer, mode)
+    const check = this.#trust.check(attempt, answer, mode)
+    switch (check.result) {
+      case 'unproven':
+        // It may be announced again: a server that proves the mesh then is used.
+        this.#servers.forget(attempt.url)
+        return this.failover(check.reason)
+      case 'changed':
+        return this.handleRefused('unauthorized', check.message)
+      case 'ask':
+        attempt.waiting = { answer, mode }
+        attempt.proven = { key: check.event.key, mode }
+        return emit(this.#context, check.event)
+      case 'expected':
+        attempt.proven = { key: check.key, mode }
+        return this.#proceed(attempt, answer, mode)
+      default:
+        check satisfies never
     }
-    // Once a server of the mesh has asked for a key, the others must require keys too.
-    const auth = this.#keys.isEnabled ? 'key' : options.auth
-    if (auth !== undefined && (answer.auth ?? 'open') !== auth) {
-      const why = `${phase.url} does not use keys but ${options.user} has one: this server could read and forge messages`
-      return this.handleRefused('unauthorized', `${why}; to connect anyway, use --insecure`)
-    }
-    // Without this user's key, messages would be sent unsealed and accepted unverified.
-    if (answer.auth === 'key' && !this.#keys.isEnabled) {
-      return this.handleRefused('unauthorized', `${phase.url} is in key mode but asked for no key; use another server`)
-    }
-    // `time` is half of a round trip old.
-    this.#context.clockOffset = answer.time + (now - phase.openedAt) / 2 - now
-    this.#setPhase({ name: 'online', dial: phase.dial, url: phase.url, since: now })
-    this.#addServers(answer.servers)
-    this.#emitState({ phase: 'online', server: answer.server, url: phase.url })
-    this.#hooks.onOnline(answer)
+  }
+
+  /** The caller has accepted the mesh of this connection's server. */
+  handleAccepted(): void {
+    const attempt = this.#phase
+    if (attempt.name !== 'connecting' || attempt.waiting === undefined || !this.#trust.accept()) return
+    const { answer, mode } = attempt.waiting
+    attempt.waiting = undefined
+    this.#proceed(attempt, answer, mode)
   }
 
   /** Identifies with this user's key, in answer to a challenge. */
   identifyWithKey(identity: Identity, challenge: Challenge): void {
-    this.#identify(this.#keys.signChallenge(identity, challenge))
+    const attempt = this.#phase
+    if (attempt.name !== 'connecting' || attempt.proven?.mode !== 'key' || attempt.waiting !== undefined) return
+    const { origin, proven } = attempt
+    const binding = proven.key === undefined || origin === undefined ? undefined : { origin, meshKey: proven.key }
+    attempt.sentCredentials = true
+    this.#identify(this.#keys.signChallenge(identity, challenge, binding))
   }
 
   /** Ends the session: no server would accept this user. */
@@ -126,9 +161,10 @@ export class Connection {
     const { now, wall } = this.#context
     this.#hangUp()
     this.#hooks.onLost()
+    this.#trust.onDisconnected()
     if (phase.name === 'online') this.#backoff.connectionEnded(now - phase.since)
     const retryAt = now + this.#backoff.nextDelay()
-    this.#setPhase({ name: 'waiting', url: this.#pickOtherServer(phase.url), retryAt })
+    this.#setPhase({ name: 'waiting', url: this.#servers.pickOther(phase.url), retryAt })
     this.#emitState({ phase: 'waiting', reason, retryAt: wall + retryAt - now, attempt: this.#backoff.failures })
   }
 
@@ -152,43 +188,92 @@ export class Connection {
   }
 
   #connect(url: string): void {
-    const { now, effects } = this.#context
+    const { now, effects, options } = this.#context
     const dial = ++this.#dialCount
-    this.#setPhase({ name: 'connecting', dial, url, deadline: now + CONNECT_TIMEOUT_MS, openedAt: now })
+    this.#setPhase({
+      name: 'connecting',
+      dial,
+      url,
+      origin: toOrigin(url),
+      nonce: options.makeNonce(),
+      isConfigured: this.#servers.isConfigured(url),
+      deadline: now + CONNECT_TIMEOUT_MS,
+      openedAt: now,
+      proven: undefined,
+      waiting: undefined,
+      sentCredentials: false,
+    })
     this.#emitState({ phase: 'connecting', server: url, attempt: this.#backoff.failures + 1 })
     effects.push({ type: 'dial', dial, url })
   }
 
-  #identify(credentials: Pick<IdentifyRequest, 'key' | 'proof'>): void {
+  /** The server has proven its mesh, as far as it must: gives it what it asks for, or goes online. */
+  #proceed(attempt: Attempt, answer: IdentifyResponse, mode: AuthMode): void {
+    if (answer.ok) return this.#goOnline(attempt, answer)
+    const { challenge, code, message } = answer
+    if (attempt.sentCredentials) return this.handleRefused(code, message)
+    if (mode === 'token') return this.#sendToken(attempt)
+    if (challenge !== undefined) this.#context.effects.push({ type: 'prove', dial: attempt.dial, challenge })
+  }
+
+  #sendToken(attempt: Attempt): void {
+    const { token } = this.#context.options
+    if (token === undefined) {
+      return this.handleRefused('unauthorized', 'this mesh requires a token from its operator')
+    }
+    if (attempt.proven?.key === undefined && !attempt.url.startsWith('https:') && !isLoopbackUrl(attempt.url)) {
+      const why = `${attempt.url} neither proves its mesh nor encrypts the connection: it could be an impostor`
+      return this.handleRefused('unauthorized', `${why}; the token is not sent; use https, or update the server`)
+    }
+    attempt.sentCredentials = true
+    this.#identify({ token })
+  }
+
+  /** A rejection that asks for nothing. */
+  #handleRejection(attempt: Attempt, { code, message }: IdentifyRefusal): void {
+    if (code === 'draining') return this.failover(message)
+    // Only a server that the user chose, or that has proven the mesh, may end the session.
+    const isFinal = attempt.isConfigured || attempt.proven !== undefined
+    if (isFinal && !(code === 'wrong-origin' && this.#trust.isAccepted)) return this.handleRefused(code, message)
+    this.#servers.forget(attempt.url)
+    this.failover(message)
+  }
+
+  #goOnline({ dial, url, openedAt }: Attempt, answer: IdentifySuccess): void {
+    const { now } = this.#context
+    // Without this user's key, messages would be sent unsealed and accepted unverified.
+    if (answer.auth === 'key' && !this.#keys.isEnabled) {
+      return this.handleRefused('unauthorized', `${url} is in key mode but asked for no key; use another server`)
+    }
+    // `time` is half of a round trip old.
+    this.#context.clockOffset = answer.time + (now - openedAt) / 2 - now
+    this.#setPhase({ name: 'online', dial, url, since: now })
+    this.#addServers(answer.servers)
+    this.#emitState({ phase: 'online', server: answer.server, url })
+    this.#hooks.onOnline(answer)
+  }
+
+  #identify(credentials: Pick<IdentifyRequest, 'token' | 'key' | 'proof' | 'proofVersion'>): void {
     if (this.#phase.name !== 'connecting') return
-    const { user, client, token } = this.#context.options
+    const { dial, nonce, origin } = this.#phase
+    const { user, client } = this.#context.options
     this.#context.effects.push({
       type: 'identify',
-      dial: this.#phase.dial,
+      dial,
       request: {
         user,
         client,
         protocol: PROTOCOL_VERSION,
         connections: true,
-        ...(token === undefined ? {} : { token }),
+        ...(origin === undefined ? {} : { nonce, origin }),
         ...credentials,
       },
     })
   }
 
-  /** A random server other than `url`, so that the clients of a dead server spread. */
-  #pickOtherServer(url: string): string {
-    const others = this.#urls.filter(other => other !== url)
-    return others[Math.floor(this.#context.options.random() * others.length)] ?? url
-  }
-
   #addServers(servers: readonly ServerAddress[]): void {
-    const configured = this.#context.options.servers
-    // A server must not be able to downgrade a client whose configured servers are all encrypted.
-    const encrypted = configured.every(isEncrypted)
-    const announced = servers.map(server => server.url).filter(url => !encrypted || isEncrypted(url))
-    this.#urls = [...new Set([...configured, ...announced, ...this.#urls])].slice(0, MAX_SERVERS)
-    emit(this.#context, { type: 'servers', servers })
+    const known = this.#servers.announce(servers, origin => this.#trust.mayFollowTo(origin))
+    emit(this.#context, { type: 'servers', servers: known })
   }
 
   #hangUp(): void {
@@ -206,6 +291,14 @@ export class Connection {
   }
 }
 
-function isEncrypted(url: string): boolean {
-  return url.startsWith('https:')
+/**
+ * The auth mode that an answer shows; undefined for a rejection that asks for no credential. A token server of 0.1 rejects
+ * an identification without a token as `unauthorized`.
+ */
+function authModeOf(answer: IdentifyResponse, attempt: Attempt, token: string | undefined): AuthMode | undefined {
+  if (answer.ok) return answer.auth ?? 'open'
+  if (answer.code === 'prove-key') return answer.challenge === undefined ? undefined : 'key'
+  if (answer.code === 'prove-token') return 'token'
+  const isLegacyToken = answer.code === 'unauthorized' && token !== undefined && answer.mesh === undefined
+  return isLegacyToken && !attempt.sentCredentials && attempt.proven === undefined ? 'token' : undefined
 }

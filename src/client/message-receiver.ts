@@ -2,11 +2,9 @@ import type { Message } from '../protocol/messages.ts'
 import { Confirmations } from './confirmations.ts'
 import { type Context, emit } from './context.ts'
 import type { MessageStore } from './history/message-store.ts'
+import { withOpenedText } from './keys/keyring.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
 import type { MessageSender } from './message-sender.ts'
-
-/** Prefix of a message that is signed with a key other than the known key of its sender. It stays in the history. */
-const CHANGED_KEY_PREFIX = '[signed with another key than before] '
 
 /** Receives messages from the server: confirms them, opens sealed ones, and stores each once. */
 export class MessageReceiver {
@@ -40,8 +38,7 @@ export class MessageReceiver {
     if (opened.state === 'forged') return emit(this.#context, { type: 'forged', from })
     if (opened.state === 'plain') return void this.#store.add(message, 'live')
     if (this.#keys.observeKey(from, opened.key)) this.#sender.sendWaiting(from)
-    const prefix = opened.state === 'changed' ? CHANGED_KEY_PREFIX : ''
-    this.#store.add({ ...message, text: `${prefix}${opened.text}` }, 'live')
+    this.#store.add(withOpenedText(message, opened), 'live')
   }
 
   /** Confirms the received messages, if that is due. */

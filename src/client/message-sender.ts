@@ -2,6 +2,7 @@ import type { Fate, Message } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
 import { type Context, emit, serverTime } from './context.ts'
 import type { Progress } from './events.ts'
+import type { StoredMessage } from './history/message-log.ts'
 import type { MessageStore } from './history/message-store.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
 import { MAX_PENDING_MESSAGES, Outbox } from './outbox.ts'
@@ -46,7 +47,7 @@ export class MessageSender {
   }
 
   /** Takes over the unconfirmed messages of earlier runs. */
-  start(pending: readonly Message[]): void {
+  start(pending: readonly StoredMessage[]): void {
     for (const message of pending) {
       this.#outbox.add(message)
       // It is new if the program was killed between `store-pending` and `store`.
@@ -64,9 +65,10 @@ export class MessageSender {
     const message: Message = { id, at, from: options.user, to: name.value, text }
     if (this.#outbox.isFull)
       return this.#emitProgress(message, { state: 'refused', code: 'outbox-full', message: OUTBOX_FULL })
-    this.#outbox.add(message)
-    effects.push({ type: 'store-pending', message })
-    this.#store.add(message, 'composed')
+    const stored = this.#keys.toStored(message)
+    this.#outbox.add(stored)
+    effects.push({ type: 'store-pending', message, ...(stored.sealed === undefined ? {} : { sealed: stored.sealed }) })
+    this.#store.add(stored, 'composed')
     this.#emitProgress(message, { state: 'waiting', reason: 'offline' })
     this.send()
   }

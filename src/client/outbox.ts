@@ -1,6 +1,7 @@
 import { compareMessages } from '../common/hybrid-clock.ts'
 import type { Fate, Message } from '../protocol/messages.ts'
 import type { Progress } from './events.ts'
+import type { StoredMessage } from './history/message-log.ts'
 
 /** First delay before an unconfirmed message is sent again, ms; it doubles up to the maximum. */
 const RETRY_BASE_MS = 1_000
@@ -14,7 +15,7 @@ const MAX_IN_FLIGHT = 64
 export const MAX_PENDING_MESSAGES = 10_000
 
 interface Entry {
-  message: Message
+  message: StoredMessage
   /** Sent at, monotonic ms; undefined while it is not in flight. */
   sentAt: number | undefined
   /** When it may be sent; Infinity: when its recipient comes online. */
@@ -44,7 +45,7 @@ export class Outbox {
     return this.#entries.get(id)?.message
   }
 
-  add(message: Message): void {
+  add(message: StoredMessage): void {
     this.#entries.set(message.id, { message, sentAt: undefined, nextAttemptAt: 0, attempts: 0 })
   }
 
@@ -59,8 +60,8 @@ export class Outbox {
   }
 
   /** Returns the messages to send now and marks them as in flight. */
-  takeDue(now: number): Message[] {
-    const due: Message[] = []
+  takeDue(now: number): StoredMessage[] {
+    const due: StoredMessage[] = []
     if (now < this.#pausedUntil) return due
     for (const entry of this.#entries.values()) {
       if (this.#inFlight >= MAX_IN_FLIGHT) break

@@ -3,13 +3,17 @@ import type { Message } from '../protocol/messages.ts'
 import { Connection } from './connection.ts'
 import type { Context } from './context.ts'
 import type { SessionRequest } from './events.ts'
-import { MessageStore } from './history/message-store.ts'
+import { MessageStore, toMessage } from './history/message-store.ts'
 import { Siblings } from './history/siblings.ts'
 import { KnownKeys } from './keys/known-keys.ts'
+import { MeshTrust } from './mesh-trust.ts'
 import { MessageReceiver } from './message-receiver.ts'
 import { MessageSender } from './message-sender.ts'
 import { RosterCopy } from './roster-copy.ts'
-import type { SessionEffect, SessionInput, SessionOptions, StoredState } from './types.ts'
+import type { OnlineInput, SessionEffect, SessionInput, SessionOptions, StoredState } from './types.ts'
+
+/** Most inputs that wait while the caller decides about the mesh of a server that has let the client in. */
+const MAX_EARLY_INPUTS = 1_000
 
 /**
  * A client session as a state machine: one connection at a time to one of the servers, an outbox, the roster, and each
@@ -25,6 +29,8 @@ export class Session {
   readonly #receiver: MessageReceiver
   readonly #siblings: Siblings
   readonly #connection: Connection
+  /** Inputs of a server that has let the client in, until the caller has accepted its mesh; handled after that. */
+  #earlyInputs: OnlineInput[] = []
 
   constructor(options: SessionOptions, stored: StoredState) {
     this.#context = {
@@ -39,11 +45,12 @@ export class Session {
     this.#stored = stored
     this.#store = new MessageStore(this.#context, stored.archive)
     this.#roster = new RosterCopy(this.#context)
-    this.#keys = new KnownKeys(this.#context, stored.keys)
+    const trust = new MeshTrust(this.#context)
+    this.#keys = new KnownKeys(this.#context, stored.keys, trust)
     this.#sender = new MessageSender(this.#context, this.#keys, this.#roster, this.#store)
     this.#receiver = new MessageReceiver(this.#context, this.#keys, this.#sender, this.#store)
-    this.#siblings = new Siblings(this.#context, this.#store)
-    this.#connection = new Connection(this.#context, this.#keys, {
+    this.#siblings = new Siblings(this.#context, this.#store, this.#keys, trust)
+    this.#connection = new Connection(this.#context, this.#keys, trust, {
       onOnline: ({ roster, connections = [] }) => {
         this.#receiver.onConnected()
         this.#siblings.onConnected()
@@ -51,6 +58,7 @@ export class Session {
         this.#sender.send()
       },
       onLost: () => {
+        this.#earlyInputs = []
         this.#siblings.onDisconnected()
         this.#sender.onDisconnected()
       },
@@ -70,7 +78,7 @@ export class Session {
 
   /** All messages of this client, in order. */
   get messages(): Message[] {
-    return this.#store.log.between(0)
+    return this.#store.log.between(0).map(toMessage)
   }
 
   /** The messages that are not confirmed yet. */
@@ -115,12 +123,39 @@ export class Session {
         return this.#connection.failover(input.reason)
       case 'identified':
         return this.#connection.handleIdentified(input.answer)
+      case 'mesh-accepted':
+        return this.#handleMeshAccepted()
       case 'identity':
         return this.#connection.identifyWithKey(input.identity, input.challenge)
       case 'no-identity':
         return this.#connection.handleRefused('unauthorized', input.reason)
-      case 'mesh-accepted':
-        return
+      case 'flush':
+        return this.#receiver.sendConfirmation()
+      case 'tick':
+        return this.#tick()
+      default:
+        return this.#handleOnlineInput(input)
+    }
+  }
+
+  /** Only the identification may act before the client is online: everything else comes from a server of any mesh. */
+  #handleOnlineInput(input: OnlineInput): void {
+    if (this.#context.onlineConnection !== undefined) return this.#handleServerInput(input)
+    // The server has let the client in and counts its messages as sent: keep them until the mesh is accepted.
+    if (!this.#connection.isWaitingForAcceptance) return
+    if (this.#earlyInputs.length >= MAX_EARLY_INPUTS) return this.#connection.failover('too many early messages')
+    this.#earlyInputs.push(input)
+  }
+
+  #handleMeshAccepted(): void {
+    this.#connection.handleAccepted()
+    const inputs = this.#earlyInputs
+    this.#earlyInputs = []
+    for (const input of inputs) this.#handle(input)
+  }
+
+  #handleServerInput(input: OnlineInput): void {
+    switch (input.type) {
       case 'move':
         return this.#connection.handleMove(input.servers)
       case 'im':
@@ -138,11 +173,7 @@ export class Session {
       case 'siblings':
         return this.#siblings.setConnections(input.connections)
       case 'relay':
-        return this.#siblings.handleFrame(input.from, input.frame)
-      case 'flush':
-        return this.#receiver.sendConfirmation()
-      case 'tick':
-        return this.#tick()
+        return this.#siblings.handleFrame(input)
       default:
         input satisfies never
     }

@@ -54,8 +54,8 @@ export interface StoredState {
   readonly keys: ReadonlyMap<string, string>
 }
 
-/** Inputs that concern one connection, `dial`. A session drops those of an earlier connection. */
-type ConnectionInput =
+/** Inputs of a connection that is not online yet, `dial`. A session drops those of an earlier connection. */
+type IdentificationInput =
   | { type: 'opened'; dial: number }
   | { type: 'closed'; dial: number; reason: string }
   | { type: 'identified'; dial: number; answer: IdentifyResponse }
@@ -65,6 +65,9 @@ type ConnectionInput =
   | { type: 'identity'; dial: number; identity: Identity; challenge: Challenge }
   /** The user's key cannot be loaded or created. */
   | { type: 'no-identity'; dial: number; reason: string }
+
+/** What a server sends. A session drops these inputs until it is online at that server. */
+export type OnlineInput =
   /** The key that currently holds a name; undefined: none. */
   | { type: 'key'; dial: number; user: string; key: string | undefined }
   | { type: 'im'; dial: number; message: DeliveredMessage }
@@ -80,7 +83,8 @@ type ConnectionInput =
 export type SessionInput =
   | { type: 'start' }
   | { type: 'request'; request: SessionRequest }
-  | ConnectionInput
+  | IdentificationInput
+  | OnlineInput
   /** The end of an event-loop turn in which `needsFlush` became true. */
   | { type: 'flush' }
   | { type: 'tick' }
@@ -95,8 +99,15 @@ export type SessionEffect =
   | { type: 'im'; dial: number; message: ComposedMessage }
   | { type: 'got'; dial: number; count: number }
   | { type: 'ask-roster'; dial: number }
-  /** Send a frame to siblings, with the field `mesh`; in key mode, seal it with the user's key. */
-  | { type: 'relay'; dial: number; to: string | undefined; frame: SiblingFrame; mesh: string | undefined }
+  /** Send a frame to siblings, with the field `mesh`; `sealed`: seal it with the user's key. */
+  | {
+      type: 'relay'
+      dial: number
+      to: string | undefined
+      frame: SiblingFrame
+      mesh: string | undefined
+      sealed: boolean
+    }
   // The next four must be on disk before any later effect is performed.
   /** Add a message to the history; `sealed` as in `StoredMessage`. */
   | { type: 'store'; message: Message; sealed?: string }

@@ -1,14 +1,11 @@
 /** In simulation: a client that knows the protocol and lies, and a server that lies to its clients. */
 import { describe, expect, test } from 'vitest'
-import { Session } from '../../src/client/session.ts'
 import type { SessionEffect } from '../../src/client/types.ts'
-import type { IdentifyResponse } from '../../src/protocol/messages.ts'
-import { meshSignatures } from '../support/mesh-signatures.ts'
 import { seeded } from '../support/random.ts'
 import { ServerHarness } from '../support/server-harness.ts'
+import { SessionHarness } from '../support/session-harness.ts'
 import { PlainIdentity } from '../support/simulation/plain-identity.ts'
 import { type SimClient, SimMesh } from '../support/simulation/sim-mesh.ts'
-import { storedState } from '../support/stored-state.ts'
 
 const texts = (client: SimClient) => client.shown.map(({ text }) => text)
 
@@ -63,45 +60,21 @@ describe("a client that uses the id of another user's next message", () => {
 })
 
 describe('a server that claims `auth: key`', () => {
-  const roster = { version: 1, users: ['Anna'] }
-  const accepted: IdentifyResponse = {
-    ok: true,
-    server: 'evil',
-    incarnation: 'i',
-    connection: 'evil:1',
-    roster,
-    auth: 'key',
-    time: 0,
-    servers: [],
-  }
-
   /**
    * The effects of a client with a message for Billy, when it connects to that server.
    * @param auth the mode that the client expects
    * @param challenges whether the server asks for a proof of the key first
    */
   function connect(auth: 'key' | undefined, challenges: boolean): SessionEffect[] {
-    const session = new Session(
-      {
-        user: 'Anna',
-        client: 'x/1',
-        instance: 'x',
-        servers: ['https://evil'],
-        auth,
-        random: () => 0,
-        ...meshSignatures,
-      },
-      storedState({ keys: new Map([['Billy', new PlainIdentity('Billy').key]]) }),
-    )
-    const effects: SessionEffect[] = []
-    const step = (input: Parameters<Session['step']>[0]) => void effects.push(...session.step(input, 1_000, 1_000))
-    step({ type: 'start' })
-    step({ type: 'request', request: { type: 'compose', to: 'Billy', text: 'for Billy only' } })
-    step({ type: 'opened', dial: 1 })
-    const challenge = { server: 'evil', connection: 'evil:1', nonce: 'n' }
-    if (challenges) step({ type: 'identity', dial: 1, identity: new PlainIdentity('Anna'), challenge })
-    step({ type: 'identified', dial: 1, answer: accepted })
-    return effects
+    const keys = new Map([['Billy', new PlainIdentity('Billy').key]])
+    const harness = new SessionHarness({ servers: ['https://evil'], auth }, { keys })
+    return [
+      ...harness.step({ type: 'start' }),
+      ...harness.compose('Billy', 'for Billy only'),
+      ...(challenges
+        ? harness.goOnlineWithKey(new PlainIdentity('Anna'))
+        : harness.goOnline(['Anna'], { auth: 'key' })),
+    ]
   }
   const sent = (effects: SessionEffect[]) => effects.flatMap(one => (one.type === 'im' ? [one.message.text] : []))
   const isRefused = (effects: SessionEffect[]) =>
@@ -125,32 +98,18 @@ describe('the addresses that a server announces to a client', () => {
    * @param announced may contain `N`, which becomes another number each time
    */
   function dialled(given: string, announced: string[], tries: number): string[] {
-    const random = seeded(3)
-    const options = { user: 'Anna', client: 'x/1', instance: 'x', servers: [given], random, ...meshSignatures }
-    const session = new Session(options, storedState())
+    const harness = new SessionHarness({ servers: [given], random: seeded(3) })
     const urls: string[] = []
-    let dial = 0
-    let now = 1_000
-    const step = (input: Parameters<Session['step']>[0]) => {
-      for (const effect of session.step(input, now, now)) {
-        if (effect.type !== 'dial') continue
-        urls.push(effect.url)
-        dial = effect.dial
-      }
-    }
-    step({ type: 'start' })
+    harness.step({ type: 'start' })
     for (let n = 0; n < tries; n++) {
+      urls.push(harness.url)
       const servers = announced.map((url, at) => ({
         id: `s${at}`,
         url: url.replace('N', `${n * announced.length + at}`),
       }))
-      const roster = { version: 1, users: [] }
-      const answer = { ok: true as const, server: 's', incarnation: 'i', connection: 's:1', roster, time: now, servers }
-      step({ type: 'opened', dial })
-      step({ type: 'identified', dial, answer })
-      step({ type: 'closed', dial, reason: 'gone' })
-      now = session.deadline
-      step({ type: 'tick' })
+      harness.goOnline([], { servers })
+      harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' })
+      harness.advance(harness.session.deadline - harness.now)
     }
     return urls
   }

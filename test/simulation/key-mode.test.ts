@@ -84,29 +84,20 @@ test("a message that is not sealed with its sender's key is dropped and reported
   expect(anna.events.filter(event => event.type === 'forged')).toHaveLength(2)
 })
 
-test('a client with a key refuses a server that does not ask for one', () => {
+test('a client with a key leaves a server that asks for none and proves no mesh', () => {
   const { mesh, one } = startMesh()
   const anna = mesh.join('a', 'Anna', one)
   mesh.advance(3_000)
-  const { session } = anna
   anna.step({ type: 'closed', dial: 1, reason: 'cut' })
+  const effects = anna.session?.step({ type: 'tick' }, mesh.now + 10_000, mesh.now) ?? []
+  const dial = effects.find(effect => effect.type === 'dial')?.dial ?? 0
   const roster = { version: 1, users: ['Anna'] }
-  mesh.advance(0)
-  const effects = session?.step({ type: 'tick' }, mesh.now + 10_000, mesh.now) ?? []
-  const dialled = effects.find(effect => effect.type === 'dial')
-  const answer = {
-    ok: true as const,
-    server: 'evil',
-    incarnation: 'i',
-    connection: 'evil:1',
-    roster,
-    time: 0,
-    servers: [],
-  }
-  const after = session?.step({ type: 'identified', dial: dialled?.dial ?? 0, answer }, mesh.now + 10_000, 0) ?? []
-  expect(after).toContainEqual(
-    expect.objectContaining({
-      event: expect.objectContaining({ state: expect.objectContaining({ phase: 'refused' }) }),
-    }),
-  )
+  const parts = { server: 'evil', incarnation: 'i', connection: 'evil:1', roster, time: 0, servers: [] }
+  const answer = { ok: true as const, ...parts }
+  const after = anna.session?.step({ type: 'identified', dial, answer }, mesh.now + 10_000, 0) ?? []
+  expect(after.filter(effect => effect.type !== 'event')).toEqual([{ type: 'hang-up', dial }])
+  expect(after).toContainEqual({
+    type: 'event',
+    event: { type: 'connection', state: expect.objectContaining({ phase: 'waiting' }) },
+  })
 })

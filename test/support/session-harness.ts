@@ -1,10 +1,14 @@
 import type { Context } from '../../src/client/context.ts'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
+import type { Identity } from '../../src/client/keys/keyring.ts'
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions, StoredState } from '../../src/client/types.ts'
 import { HybridClock } from '../../src/common/hybrid-clock.ts'
-import type { DeliveredMessage, Fate, IdentifyResponse, Message } from '../../src/protocol/messages.ts'
-import { meshSignatures } from './mesh-signatures.ts'
+import type { AuthMode } from '../../src/protocol/credentials.ts'
+import { type MeshIdentity, serverProofText } from '../../src/protocol/mesh-identity.ts'
+import type { DeliveredMessage, Fate, IdentifyRequest, IdentifyResponse, Message } from '../../src/protocol/messages.ts'
+import { meshSignatures, signatureOf } from './mesh-signatures.ts'
+import { keyNamed } from './simulation/plain-identity.ts'
 import { storedState } from './stored-state.ts'
 
 /** Wall clock at monotonic time 0, ms since 1970. */
@@ -18,6 +22,12 @@ const OPTIONS: SessionOptions = {
   random: () => 0.5,
   ...meshSignatures,
 }
+
+/** The mesh key of the server that a `SessionHarness` plays. */
+export const MESH_KEY = keyNamed('mesh')
+
+/** The challenge of that server. */
+export const CHALLENGE = { server: 'server-1', connection: 'server-1:1', nonce: 'n' }
 
 /** The context of a session's modules, online on connection 1 at monotonic time 0. */
 export function clientContext(options: Partial<SessionOptions> = {}): Context {
@@ -61,18 +71,38 @@ export function messageOf(parts: Partial<Message> = {}): Message {
 export class SessionHarness {
   readonly session: Session
   now = 0
+  /** How far the wall clock is ahead of `EPOCH_MS + now`, ms. */
+  wallOffset = 0
   /** The number of the latest dialled connection, and its URL. */
   dial = 0
   url = ''
+  /** The latest identification. */
+  request: Partial<IdentifyRequest> = {}
+  /** Whether the harness accepts each mesh at once, as a user interface does. */
+  acceptsMesh = true
 
   constructor(options: Partial<SessionOptions> = {}, stored: Partial<StoredState> = {}) {
     this.session = new Session({ ...OPTIONS, ...options }, storedState(stored))
   }
 
   step(input: SessionInput): SessionEffect[] {
-    const effects = this.session.step(input, this.now, EPOCH_MS + this.now)
-    for (const effect of effects) if (effect.type === 'dial') ({ dial: this.dial, url: this.url } = effect)
+    const effects = this.session.step(input, this.now, EPOCH_MS + this.now + this.wallOffset)
+    for (const effect of effects) {
+      if (effect.type === 'dial') ({ dial: this.dial, url: this.url } = effect)
+      if (effect.type === 'identify') this.request = effect.request
+    }
+    const isProven = eventsOf(effects).some(({ type }) => type === 'mesh')
+    if (isProven && this.acceptsMesh) effects.push(...this.step({ type: 'mesh-accepted', dial: this.dial }))
     return effects
+  }
+
+  /** The proof of a mesh for the latest identification, with the given parts replaced before it is signed. */
+  proveMesh(auth: AuthMode = 'open', parts: Partial<MeshIdentity> & { nonce?: string; origin?: string } = {}) {
+    const { nonce = '', origin = '' } = this.request
+    const signed = { nonce, origin, auth, server: 'server-1', incarnation: 'i', key: MESH_KEY, ...parts }
+    const { server, incarnation, key, previous } = signed
+    const proof = signatureOf(key, serverProofText(signed, key))
+    return { server, incarnation, auth: signed.auth, key, proof, ...(previous === undefined ? {} : { previous }) }
   }
 
   /** Advances the clock tick by tick; returns the effects. */
@@ -87,12 +117,12 @@ export class SessionHarness {
     return effects
   }
 
-  request(request: SessionRequest): SessionEffect[] {
+  ask(request: SessionRequest): SessionEffect[] {
     return this.step({ type: 'request', request })
   }
 
   compose(to: string, text = 'Hi'): SessionEffect[] {
-    return this.request({ type: 'compose', to, text })
+    return this.ask({ type: 'compose', to, text })
   }
 
   /** Opens the dialled connection and identifies on it. */
@@ -102,6 +132,28 @@ export class SessionHarness {
   ): SessionEffect[] {
     this.step({ type: 'opened', dial: this.dial })
     return this.accept(users, answer)
+  }
+
+  /** Opens the dialled connection; the server asks for a key, gets it and lets the client in. */
+  goOnlineWithKey(identity: Identity, users: readonly string[] = ['Anna']): SessionEffect[] {
+    return [...this.askForKey(), ...this.proveKey(identity), ...this.accept(users, { auth: 'key' })]
+  }
+
+  /** Opens the dialled connection; the server proves its mesh and asks for a key. */
+  askForKey(): SessionEffect[] {
+    this.step({ type: 'opened', dial: this.dial })
+    return this.reject({ code: 'prove-key', challenge: CHALLENGE, mesh: this.proveMesh('key') })
+  }
+
+  /** The edge has loaded the user's key. */
+  proveKey(identity: Identity): SessionEffect[] {
+    return this.step({ type: 'identity', dial: this.dial, identity, challenge: CHALLENGE })
+  }
+
+  /** The server rejects the identification. */
+  reject(answer: Partial<Extract<IdentifyResponse, { ok: false }>>): SessionEffect[] {
+    const rejection = { ok: false, code: 'bad-name', message: 'no', ...answer } as const
+    return this.step({ type: 'identified', dial: this.dial, answer: rejection })
   }
 
   /** The server's answer to the identification. */
@@ -117,6 +169,7 @@ export class SessionHarness {
         roster: { version: 1, users: [...users] },
         time: EPOCH_MS + this.now,
         servers: [],
+        mesh: this.proveMesh(answer.auth),
         ...answer,
       },
     })

@@ -53,7 +53,7 @@ export const NO_ARCHIVE: Archive = {
 }
 
 interface RecentMessage extends MessageRef {
-  message: Message | undefined
+  message: StoredMessage | undefined
 }
 
 /** All messages of a client, once per sender and id, ordered by (`at`, `id`): an archive and the messages since. */
@@ -83,7 +83,7 @@ export class MessageLog {
   }
 
   /** Adds a message; returns whether it is new. Costs O(1) for the newest message, the usual case. */
-  add(message: Message): boolean {
+  add(message: StoredMessage): boolean {
     const key = messageKey(message)
     if (this.#recentKeys.has(key) || this.#isArchived(message)) return false
     this.#recentKeys.add(key)
@@ -101,8 +101,8 @@ export class MessageLog {
   }
 
   /** The messages with `from` <= at < `to`, in order. Reads their texts from disk: use it for small ranges only. */
-  between(from: number, to = Number.POSITIVE_INFINITY): Message[] {
-    const messages: Message[] = []
+  between(from: number, to = Number.POSITIVE_INFINITY): StoredMessage[] {
+    const messages: StoredMessage[] = []
     const [first, end] = this.#archiveRange(from, to)
     for (let index = first; index < end; index++) {
       const message = this.#archive.read(index)

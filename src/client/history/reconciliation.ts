@@ -55,13 +55,16 @@ export const siblingFrameSchema = z.discriminatedUnion('type', [
 export type SiblingFrame = z.infer<typeof siblingFrameSchema>
 
 /** The frame that starts a comparison. */
-export function compareFrame(log: MessageLog): SiblingFrame {
+export function compareFrame(log: ComparedLog): SiblingFrame {
   return { type: 'compare', ranges: [log.fingerprint(0)] }
 }
 
+/** What a comparison reads: `between` returns messages in the form in which they may be sent. */
+export type ComparedLog = Pick<MessageLog, 'fingerprint' | 'split' | 'between'>
+
 /** Handles a sibling's frame: passes its messages to `addMessages`, which adds them to the log, and returns the answers. */
 export function handleSiblingFrame(
-  log: MessageLog,
+  log: ComparedLog,
   frame: SiblingFrame,
   addMessages: (messages: readonly Message[]) => void,
 ): SiblingFrame[] {

@@ -1,7 +1,20 @@
+import { parseSealedText } from '../../protocol/credentials.ts'
+import type { Message } from '../../protocol/messages.ts'
 import { type Context, emit } from '../context.ts'
+import { withOpenedText } from '../keys/keyring.ts'
+import type { KnownKeys } from '../keys/known-keys.ts'
+import type { MeshTrust } from '../mesh-trust.ts'
+import type { OnlineInput } from '../types.ts'
+import type { StoredMessage } from './message-log.ts'
 import type { MessageStore } from './message-store.ts'
 import { ReadMarks } from './read-marks.ts'
-import { compareFrame, handleSiblingFrame, MAX_READ_MARKS_PER_FRAME, type SiblingFrame } from './reconciliation.ts'
+import {
+  type ComparedLog,
+  compareFrame,
+  handleSiblingFrame,
+  MAX_READ_MARKS_PER_FRAME,
+  type SiblingFrame,
+} from './reconciliation.ts'
 
 /** Siblings start a comparison after a random delay of half of this to all of it, ms, so that not all start at once. */
 const COMPARE_SPREAD_MS = 500
@@ -10,18 +23,27 @@ const COMPARE_INTERVAL_MS = 60_000
 /** Delay of the comparison that checks the result of an exchange, ms; random like `COMPARE_SPREAD_MS`. */
 const RECOMPARE_DELAY_MS = 2_000
 
+/** Shown for a message that was sealed in a mesh with keys, in a session without. */
+const UNREADABLE_TEXT = '[sealed message]'
+
+type RelayInput = Extract<OnlineInput, { type: 'relay' }>
+
 /** Catch-up with siblings, the other clients of this user: exchanges messages and read marks. */
 export class Siblings {
   readonly #context: Context
   readonly #store: MessageStore
+  readonly #keys: KnownKeys
+  readonly #trust: MeshTrust
   readonly #readMarks = new ReadMarks()
   /** Connections of this user, this one included. */
   #connections = 0
   #compareAt = Number.POSITIVE_INFINITY
 
-  constructor(context: Context, store: MessageStore) {
+  constructor(context: Context, store: MessageStore, keys: KnownKeys, trust: MeshTrust) {
     this.#context = context
     this.#store = store
+    this.#keys = keys
+    this.#trust = trust
   }
 
   /** When `tick` is due, monotonic ms. */
@@ -57,10 +79,12 @@ export class Siblings {
     this.#relay(undefined, compareFrame(this.#store.log))
   }
 
-  /** @param from the sibling's connection address */
-  handleFrame(from: string, frame: SiblingFrame): void {
-    const { onlineConnection, options } = this.#context
+  /** `from` is the sibling's connection address. */
+  handleFrame({ from, frame, mesh, sealed }: Omit<RelayInput, 'type' | 'dial'>): void {
+    const { onlineConnection } = this.#context
     if (onlineConnection === undefined) return
+    // In key mode only a frame that is sealed with the user's key is from a sibling. A frame of another mesh is replayed.
+    if (sealed !== this.#keys.isEnabled || !this.#trust.isMeshOfSibling(mesh)) return
     if (frame.type === 'read') {
       for (const [thread, at] of frame.marks) {
         if (this.#readMarks.update(thread, at)) emit(this.#context, { type: 'read', thread, at })
@@ -68,15 +92,44 @@ export class Siblings {
       return
     }
     let learned = false
-    const answers = handleSiblingFrame(this.#store.log, frame, messages => {
-      for (const message of messages) {
-        // Siblings hold only messages from or to this user; drop others.
-        if (message.from !== options.user && message.to !== options.user) continue
-        learned = this.#store.add(message, 'history') || learned
-      }
+    const { log } = this.#store
+    const isLegacy = mesh === undefined
+    const sendable: ComparedLog = {
+      fingerprint: (since, until) => log.fingerprint(since, until),
+      split: (since, until, parts) => log.split(since, until, parts),
+      between: (since, until) => log.between(since, until).flatMap(message => this.#toSent(message, isLegacy)),
+    }
+    const answers = handleSiblingFrame(sendable, frame, messages => {
+      for (const message of messages) learned = this.#receive(message) || learned
     })
     for (const answer of answers) this.#relay(from, answer)
     if (learned || answers.length > 0) this.#scheduleCompare(RECOMPARE_DELAY_MS)
+  }
+
+  /** Stores a sibling's message; a sealed one is opened and verified as if it had come from a server. */
+  #receive(message: Message): boolean {
+    const { user } = this.#context.options
+    // Siblings hold only messages from or to this user; drop others.
+    if (message.from !== user && message.to !== user) return false
+    if (parseSealedText(message.text) === undefined) return this.#store.add(message, 'history')
+    const opened = this.#keys.open(message)
+    if (opened.state === 'plain') {
+      return this.#store.add({ ...message, text: UNREADABLE_TEXT, sealed: message.text }, 'history')
+    }
+    if (opened.state === 'forged') {
+      emit(this.#context, { type: 'forged', from: message.from })
+      return false
+    }
+    return this.#store.add(withOpenedText(message, opened), 'history')
+  }
+
+  /** The form in which a message may be sent to a sibling; none: it may not leave. */
+  #toSent({ sealed, ...message }: StoredMessage, isLegacy: boolean): Message[] {
+    if (sealed === undefined) return [message]
+    if (!this.#keys.isEnabled) return sealed === '' ? [] : [{ ...message, text: sealed }]
+    // A sibling of 0.1 does not open texts, and one that was sealed for an earlier key cannot be opened by any.
+    // The frame itself is sealed with the user's key.
+    return isLegacy || !this.#keys.canOpen(sealed) ? [message] : [{ ...message, text: sealed }]
   }
 
   #sendReadMarks(): void {
@@ -87,8 +140,9 @@ export class Siblings {
   /** @param to a sibling's connection address; undefined: all siblings */
   #relay(to: string | undefined, frame: SiblingFrame): void {
     const { onlineConnection, effects } = this.#context
-    if (onlineConnection !== undefined)
-      effects.push({ type: 'relay', dial: onlineConnection, to, frame, mesh: undefined })
+    if (onlineConnection === undefined) return
+    const mesh = this.#trust.expected.key
+    effects.push({ type: 'relay', dial: onlineConnection, to, frame, mesh, sealed: this.#keys.isEnabled })
   }
 
   #scheduleCompare(within: number): void {

@@ -1,6 +1,8 @@
 /** End-to-end encryption of messages: which key belongs to which user, and what that means for a message. */
 import { type Challenge, identificationText, parseSealedText } from '../../protocol/credentials.ts'
-import type { Message } from '../../protocol/messages.ts'
+import { boundIdentificationText } from '../../protocol/mesh-identity.ts'
+import type { IdentifyRequest, Message } from '../../protocol/messages.ts'
+import type { StoredMessage } from '../history/message-log.ts'
 
 /** A user's private key. Implemented outside of `src/`, which has no randomness and no cryptography. */
 export interface Identity {
@@ -13,6 +15,15 @@ export interface Identity {
   /** Decrypts a sealed message and verifies its signature. Undefined if it was altered or sealed by another key. */
   open(message: Message): string | undefined
 }
+
+/** The server for which a proof of the user's key is valid: a server cannot relay it to another mesh or address. */
+export interface ProofBinding {
+  /** The origin that this client dialled. */
+  readonly origin: string
+  readonly meshKey: string
+}
+
+export type KeyCredentials = Pick<IdentifyRequest, 'key' | 'proof' | 'proofVersion'>
 
 /** The result of opening a received message. */
 export type OpenedMessage =
@@ -47,10 +58,17 @@ export class Keyring {
     this.known = known
   }
 
-  /** The credentials that answer a server's challenge. */
-  signChallenge(challenge: Challenge): { key: string; proof: string } {
+  /**
+   * The credentials that answer a server's challenge.
+   * @param binding what the proof is valid for, besides the server's connection; undefined: a server of 0.1
+   */
+  signChallenge(challenge: Challenge, binding: ProofBinding | undefined): KeyCredentials {
     const { identity } = this
-    return { key: identity.key, proof: identity.sign(identificationText(this.#user, challenge)) }
+    if (binding === undefined) {
+      return { key: identity.key, proof: identity.sign(identificationText(this.#user, challenge)) }
+    }
+    const text = boundIdentificationText(this.#user, challenge, binding.origin, binding.meshKey)
+    return { key: identity.key, proof: identity.sign(text), proofVersion: 2 }
   }
 
   seal(message: Message): SealResult {
@@ -111,4 +129,15 @@ export class Keyring {
     const state = known === undefined || known === seal.from ? 'genuine' : 'changed'
     return { state, text, key: seal.from }
   }
+}
+
+/** Prefix of a message that is signed with a key other than the known key of its sender. It stays in the history. */
+const CHANGED_KEY_PREFIX = '[signed with another key than before] '
+
+/** A sealed message as it is stored: with its plain text, and the sealed one beside it. */
+export function withOpenedText(
+  message: Message,
+  { state, text }: Exclude<OpenedMessage, { state: 'forged' }>,
+): StoredMessage {
+  return { ...message, text: state === 'changed' ? `${CHANGED_KEY_PREFIX}${text}` : text, sealed: message.text }
 }

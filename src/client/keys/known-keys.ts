@@ -1,8 +1,17 @@
-import type { Challenge } from '../../protocol/credentials.ts'
+import { type Challenge, parseSealedText } from '../../protocol/credentials.ts'
 import type { Message } from '../../protocol/messages.ts'
 import { type Context, emit } from '../context.ts'
 import type { SessionEvent } from '../events.ts'
-import { type Identity, Keyring, type OpenedMessage, type SealResult } from './keyring.ts'
+import type { StoredMessage } from '../history/message-log.ts'
+import type { MeshTrust } from '../mesh-trust.ts'
+import {
+  type Identity,
+  type KeyCredentials,
+  Keyring,
+  type OpenedMessage,
+  type ProofBinding,
+  type SealResult,
+} from './keyring.ts'
 
 /**
  * The keys of this session's users. It starts without keys, as in open and token mode, and changes to key mode when a
@@ -11,11 +20,13 @@ import { type Identity, Keyring, type OpenedMessage, type SealResult } from './k
 export class KnownKeys {
   readonly #context: Context
   readonly #storedKeys: ReadonlyMap<string, string>
+  readonly #trust: MeshTrust
   /** Undefined until a server asks for this user's key. */
   #keyring: Keyring | undefined
 
-  constructor(context: Context, storedKeys: ReadonlyMap<string, string>) {
+  constructor(context: Context, storedKeys: ReadonlyMap<string, string>, trust: MeshTrust) {
     this.#context = context
+    this.#trust = trust
     this.#storedKeys = storedKeys
   }
 
@@ -25,19 +36,37 @@ export class KnownKeys {
   }
 
   /** Signs a server's challenge; changes to key mode. */
-  signChallenge(identity: Identity, challenge: Challenge): { key: string; proof: string } {
+  signChallenge(identity: Identity, challenge: Challenge, binding: ProofBinding | undefined): KeyCredentials {
     const { user } = this.#context.options
     if (this.#keyring === undefined) {
       this.#keyring = new Keyring(user, identity, new Map(this.#storedKeys))
       this.#emitKey(user, identity.key, 'own')
     }
     this.#keyring.clearRequests()
-    return this.#keyring.signChallenge(challenge)
+    return this.#keyring.signChallenge(challenge, binding)
   }
 
   /** The text to send for a message, or why the message has to wait. */
-  seal(message: Message): SealResult {
-    return this.#keyring === undefined ? { text: message.text } : this.#keyring.seal(message)
+  seal(message: StoredMessage): SealResult {
+    if (this.#keyring !== undefined) return this.#keyring.seal(message)
+    // A message that was composed in key mode never leaves unsealed.
+    return message.sealed === undefined ? { text: message.text } : { waits: 'for-key' }
+  }
+
+  /** A composed message as it is stored: in key mode with its text sealed for this user's own key. */
+  toStored(message: Message): StoredMessage {
+    if (this.#keyring !== undefined) {
+      const { identity } = this.#keyring
+      return { ...message, sealed: identity.seal(message, identity.key) }
+    }
+    return this.#trust.expected.mode === 'key' ? { ...message, sealed: '' } : message
+  }
+
+  /** Whether a sealed text can be opened with this user's key. */
+  canOpen(sealed: string): boolean {
+    const seal = parseSealedText(sealed)
+    const key = this.#keyring?.identity.key
+    return seal !== undefined && (seal.from === key || seal.to === key)
   }
 
   /** Opens a received message; `plain` where messages are not sealed. */

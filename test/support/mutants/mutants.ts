@@ -179,7 +179,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a held message is not written to disk',
     file: 'src/client/message-sender.ts',
-    from: "effects.push({ type: 'store-pending', message })",
+    from: "effects.push({ type: 'store-pending', message, ...(stored.sealed === undefined ? {} : { sealed: stored.sealed }) })",
     to: '',
   },
   {
@@ -203,7 +203,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a client dials the same dead server forever',
     file: 'src/client/connection.ts',
-    from: 'url: this.#pickOtherServer(phase.url), retryAt',
+    from: 'url: this.#servers.pickOther(phase.url), retryAt',
     to: 'url: phase.url, retryAt',
   },
   {

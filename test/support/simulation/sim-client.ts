@@ -1,4 +1,5 @@
 import type { SessionEvent } from '../../../src/client/events.ts'
+import type { StoredMessage } from '../../../src/client/history/message-log.ts'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput } from '../../../src/client/types.ts'
 import type { Fate, IdentifyResponse, Message, RosterSnapshot } from '../../../src/protocol/messages.ts'
@@ -19,6 +20,8 @@ export class SimClient extends SimProcess {
   /** The open connection, if there is one. */
   connection: { server: SimServer; connection: number } | undefined
   #socket: SimSocket | undefined
+  /** The number of the latest connection. */
+  #latestDial = 0
   /** Messages received over it. */
   #received = 0
   /** The session's events in this run. */
@@ -28,8 +31,8 @@ export class SimClient extends SimProcess {
   #shownIds = new Set<string>()
   #roster = new Set<string>()
   /** The disk: kept when the process is killed. */
-  readonly history = new Map<string, Message>()
-  readonly outbox = new Map<string, Message>()
+  readonly history = new Map<string, StoredMessage>()
+  readonly outbox = new Map<string, StoredMessage>()
   readonly keys = new Map<string, string>()
   readonly #identity: PlainIdentity
   /** Whether `events` are kept; long schedules do without. */
@@ -126,14 +129,19 @@ export class SimClient extends SimProcess {
         this.#socket = undefined
         return
       case 'identify': {
-        const { key } = effect.request
+        const { request } = effect
+        const { key } = request
+        const server = this.connection?.server
+        if (server === undefined) return
+        const mesh = server.proveMesh(request)
         if (key === undefined && this.#context.auth === 'key') {
-          // The client's transport signs the server's challenge; here the identity is known at once.
-          const challenge = { server: '', connection: '', nonce: '' }
-          return this.step({ type: 'identity', dial: effect.dial, identity: this.#identity, challenge })
+          // A real server asks for the key; here its challenge arrives at once.
+          const challenge = { server: server.id, connection: '', nonce: '' }
+          const answer = { ok: false, code: 'prove-key', message: 'sign', challenge, mesh } as const
+          return this.step({ type: 'identified', dial: effect.dial, answer })
         }
         return this.#call(
-          (dial, answer) => ({ type: 'identified', dial, answer: answer as IdentifyResponse }),
+          (dial, answer) => ({ type: 'identified', dial, answer: { ...(answer as IdentifyResponse), mesh } }),
           (connection, call) => ({
             type: 'identify',
             connection,
@@ -145,8 +153,10 @@ export class SimClient extends SimProcess {
           }),
         )
       }
-      case 'prove':
-        return
+      case 'prove': {
+        const { dial, challenge } = effect
+        return this.step({ type: 'identity', dial, identity: this.#identity, challenge })
+      }
       case 'ask-key': {
         const { user } = effect
         return this.#call(
@@ -174,14 +184,14 @@ export class SimClient extends SimProcess {
           (connection, call) => ({ type: 'roster', connection, call }),
         )
       case 'relay': {
-        const { to, frame } = effect
-        return this.#emit(connection => ({ type: 'relay', connection, to, body: frame }))
+        const { to, frame, mesh, sealed } = effect
+        return this.#emit(connection => ({ type: 'relay', connection, to, body: { frame, mesh, sealed } }))
       }
       case 'store':
-        this.history.set(effect.message.id, effect.message)
+        this.history.set(effect.message.id, storedMessage(effect))
         return this.#recordComposed(effect.message)
       case 'store-pending':
-        this.outbox.set(effect.message.id, effect.message)
+        this.outbox.set(effect.message.id, storedMessage(effect))
         return this.#recordComposed(effect.message)
       case 'remove-pending':
         this.outbox.delete(effect.id)
@@ -192,6 +202,7 @@ export class SimClient extends SimProcess {
   }
 
   #dial(dial: number, url: string): void {
+    this.#latestDial = dial
     const { network, servers } = this.#context
     const server = servers.find(one => one.url === url)
     if (server === undefined) return
@@ -239,6 +250,7 @@ export class SimClient extends SimProcess {
   #handleEvent(event: SessionEvent): void {
     const { recorder } = this.#context
     if (this.#keepsEvents) this.events.push(event)
+    if (event.type === 'mesh') this.step({ type: 'mesh-accepted', dial: this.#latestDial })
     const line = recorder.lines === undefined ? undefined : describeEvent(event)
     if (line !== undefined) recorder.log(this.name, line)
     if (event.type === 'message') {
@@ -278,4 +290,8 @@ export class SimClient extends SimProcess {
     if (this.connection !== undefined && ahead <= MAX_SANE_SKEW_MS)
       this.#latestSeenAt = Math.max(this.#latestSeenAt, message.at)
   }
+}
+
+function storedMessage({ message, sealed }: { message: Message; sealed?: string }): StoredMessage {
+  return sealed === undefined ? message : { ...message, sealed }
 }

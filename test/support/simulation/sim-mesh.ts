@@ -4,6 +4,7 @@ import type { ServerAddress } from '../../../src/protocol/messages.ts'
 import type { Input } from '../../../src/server/types.ts'
 import { seeded } from '../random.ts'
 import { Network, type TerminationMode } from './network.ts'
+import { keyNamed } from './plain-identity.ts'
 import { Recorder } from './recorder.ts'
 import { SimClient } from './sim-client.ts'
 import type { SimProcess } from './sim-process.ts'
@@ -35,6 +36,7 @@ export class SimMesh implements SimulationContext {
   readonly clients: SimClient[] = []
   readonly clientsKnowAllServers: boolean
   readonly auth: AuthMode
+  readonly meshKey = keyNamed('mesh')
   readonly initialPeers: NonNullable<SimMeshOptions['initialPeers']>
   readonly #keepsEvents: boolean
 

@@ -1,9 +1,11 @@
 import type { SessionInput } from '../../../src/client/types.ts'
 import type { AuthMode } from '../../../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS } from '../../../src/protocol/limits.ts'
-import type { Message, ServerAddress } from '../../../src/protocol/messages.ts'
+import { type MeshIdentity, serverProofText } from '../../../src/protocol/mesh-identity.ts'
+import type { IdentifyRequest, Message, ServerAddress } from '../../../src/protocol/messages.ts'
 import { MeshServer } from '../../../src/server/server.ts'
 import type { Effect, Input } from '../../../src/server/types.ts'
+import { signatureOf } from '../mesh-signatures.ts'
 import type { Network, SimSocket, TerminationMode } from './network.ts'
 import type { Recorder } from './recorder.ts'
 import { SimProcess } from './sim-process.ts'
@@ -22,6 +24,8 @@ export interface SimulationContext {
   readonly servers: readonly SimServer[]
   /** Authentication mode of the servers. */
   readonly auth: AuthMode
+  /** The key that the servers prove to clients. */
+  readonly meshKey: string
   /** The servers that one knows when it starts. */
   readonly initialPeers: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether clients start with the addresses of all servers, or learn them from the one that they dial. */
@@ -134,6 +138,14 @@ export class SimServer extends SimProcess {
 
   handleDisconnect(connection: number): void {
     if (this.#connections.delete(connection)) this.step({ type: 'disconnected', connection })
+  }
+
+  /** The proof of its mesh for a client's nonce and the origin that the client dialled. */
+  proveMesh({ nonce = '', origin = '' }: Pick<IdentifyRequest, 'nonce' | 'origin'>): MeshIdentity {
+    const { id, incarnation, auth } = this.#introduction
+    const { meshKey: key } = this.#context
+    const text = serverProofText({ nonce, origin, auth, server: id, incarnation }, key)
+    return { server: id, incarnation, auth, key, proof: signatureOf(key, text) }
   }
 
   /** Registers a client's call. Returns its number; the core's answer to it goes through `answer`. */
@@ -283,8 +295,8 @@ function toSessionInput(message: Extract<Effect, { type: 'emit' }>['message'], d
     case 'move':
       return { type: 'move', dial, ...message.payload }
     case 'relay': {
-      const frame = message.payload.body as Extract<SessionInput, { type: 'relay' }>['frame']
-      return { type: 'relay', dial, from: message.payload.from, frame, sealed: false }
+      const body = message.payload.body as Pick<Extract<SessionInput, { type: 'relay' }>, 'frame' | 'mesh' | 'sealed'>
+      return { type: 'relay', dial, from: message.payload.from, ...body }
     }
     default:
       return undefined

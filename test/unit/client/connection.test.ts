@@ -2,11 +2,10 @@ import { describe, expect, test } from 'vitest'
 import type { ConnectionState } from '../../../src/client/events.ts'
 import type { SessionEffect } from '../../../src/client/types.ts'
 import type { IdentifyResponse } from '../../../src/protocol/messages.ts'
-import { EPOCH_MS, effectsOf, eventsOf, SessionHarness } from '../../support/session-harness.ts'
+import { CHALLENGE, EPOCH_MS, effectsOf, eventsOf, SessionHarness } from '../../support/session-harness.ts'
 import { PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
 const SERVERS = ['http://a', 'http://b', 'http://c']
-const challenge = { server: 'server-1', connection: 'server-1:1', nonce: 'n' }
 
 function start(options: ConstructorParameters<typeof SessionHarness>[0] = {}): SessionHarness {
   const harness = new SessionHarness({ servers: SERVERS, ...options })
@@ -18,8 +17,7 @@ const statesOf = (effects: readonly SessionEffect[]): ConnectionState[] =>
 const lose = (harness: SessionHarness) => harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' })
 const reject = (harness: SessionHarness, answer: Partial<Extract<IdentifyResponse, { ok: false }>>) => {
   harness.step({ type: 'opened', dial: harness.dial })
-  const rejection = { ok: false, code: 'bad-name', message: 'no', ...answer } as const
-  return harness.step({ type: 'identified', dial: harness.dial, answer: rejection })
+  return harness.reject(answer)
 }
 
 describe('connecting', () => {
@@ -31,8 +29,9 @@ describe('connecting', () => {
   })
 
   test('V4: an opened connection identifies with protocol 2 and asks for connection counts', () => {
-    const effects = start({ token: 'jwt' }).step({ type: 'opened', dial: 1 })
-    const request = { user: 'Anna', client: 'test/1', protocol: 2, connections: true, token: 'jwt' }
+    const effects = start({ token: 'jwt', makeNonce: () => 'fresh' }).step({ type: 'opened', dial: 1 })
+    const mesh = { nonce: 'fresh', origin: 'http://a' }
+    const request = { user: 'Anna', client: 'test/1', protocol: 2, connections: true, ...mesh }
     expect(effects).toEqual([{ type: 'identify', dial: 1, request }])
   })
 
@@ -187,7 +186,7 @@ describe('refusal and close', () => {
 
   test('a session without a usable key is refused', () => {
     const harness = start()
-    reject(harness, { code: 'prove-key', challenge })
+    harness.askForKey()
     const effects = harness.step({ type: 'no-identity', dial: 1, reason: 'no key file' })
     expect(statesOf(effects)).toEqual([{ phase: 'refused', code: 'unauthorized', message: 'no key file' }])
   })
@@ -195,7 +194,7 @@ describe('refusal and close', () => {
   test('a closed session hangs up, dials nothing and composes nothing', () => {
     const harness = start()
     harness.goOnline()
-    const effects = harness.request({ type: 'close' })
+    const effects = harness.ask({ type: 'close' })
     expect(effectsOf(effects, 'hang-up')).toHaveLength(1)
     expect(statesOf(effects)).toEqual([{ phase: 'closed' }])
     expect(harness.compose('Billy')).toEqual([])
@@ -208,16 +207,14 @@ describe('keys', () => {
 
   test('A4: a challenge is answered with the key and a proof', () => {
     const harness = start()
-    expect(reject(harness, { code: 'prove-key', challenge })).toEqual([{ type: 'prove', dial: 1, challenge }])
-    const effects = harness.step({ type: 'identity', dial: 1, identity: anna, challenge })
+    expect(effectsOf(harness.askForKey(), 'prove')).toEqual([{ type: 'prove', dial: 1, challenge: CHALLENGE }])
+    const effects = harness.proveKey(anna)
     expect(effectsOf(effects, 'identify')).toMatchObject([{ request: { key: anna.key, proof: anna.sign() } }])
   })
 
   test('C12: a client that has identified with a key uses no server in another mode', () => {
     const harness = start()
-    reject(harness, { code: 'prove-key', challenge })
-    harness.step({ type: 'identity', dial: 1, identity: anna, challenge })
-    harness.goOnline(['Anna'], { auth: 'key' })
+    harness.goOnlineWithKey(anna)
     lose(harness)
     harness.advance(harness.session.deadline - harness.now)
     expect(statesOf(harness.goOnline())).toMatchObject([{ phase: 'refused', code: 'unauthorized' }])

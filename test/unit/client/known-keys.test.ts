@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { KnownKeys } from '../../../src/client/keys/known-keys.ts'
+import { MeshTrust } from '../../../src/client/mesh-trust.ts'
 import { clientContext, eventsOf, messageOf, takeEffects } from '../../support/session-harness.ts'
 import { PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
@@ -10,12 +11,12 @@ const challenge = { server: 'server-1', connection: 'server-1:1', nonce: 'n' }
 
 function build(stored: Record<string, string> = {}) {
   const context = clientContext()
-  const keys = new KnownKeys(context, new Map(Object.entries(stored)))
+  const keys = new KnownKeys(context, new Map(Object.entries(stored)), new MeshTrust(context))
   return { context, keys }
 }
 function buildEnabled(stored: Record<string, string> = {}) {
   const parts = build(stored)
-  parts.keys.signChallenge(anna, challenge)
+  parts.keys.signChallenge(anna, challenge, undefined)
   takeEffects(parts.context)
   return parts
 }
@@ -33,13 +34,13 @@ test('before a server asks for a key, texts are sent and received as they are', 
 
 test('the first challenge enables keys and emits the own key, once', () => {
   const { context, keys } = build({ Billy: billy.key })
-  expect(keys.signChallenge(anna, challenge)).toEqual({ key: anna.key, proof: anna.sign() })
+  expect(keys.signChallenge(anna, challenge, undefined)).toEqual({ key: anna.key, proof: anna.sign() })
   expect(keys.isEnabled).toBe(true)
   const known = new Map([['Billy', billy.key]])
   expect(eventsOf(takeEffects(context))).toEqual([
     { type: 'key', user: 'Anna', key: anna.key, state: 'own', own: anna.key, known },
   ])
-  keys.signChallenge(anna, challenge)
+  keys.signChallenge(anna, challenge, undefined)
   expect(takeEffects(context)).toEqual([])
 })
 
@@ -47,7 +48,7 @@ test('a challenge of a new connection forgets the requests of the previous one',
   const { keys } = buildEnabled()
   expect(keys.startRequest('Billy')).toBe(true)
   expect(keys.startRequest('Billy')).toBe(false)
-  keys.signChallenge(anna, challenge)
+  keys.signChallenge(anna, challenge, undefined)
   expect(keys.startRequest('Billy')).toBe(true)
 })
 

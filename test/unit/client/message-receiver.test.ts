@@ -15,11 +15,8 @@ function online(stored: Partial<StoredState> = {}): SessionHarness {
 }
 function onlineWithKey(known: Record<string, string>): SessionHarness {
   const harness = new SessionHarness({}, { keys: new Map(Object.entries(known)) })
-  const challenge = { server: 'server-1', connection: 'server-1:1', nonce: 'n' }
   harness.step({ type: 'start' })
-  harness.step({ type: 'opened', dial: 1 })
-  harness.step({ type: 'identity', dial: 1, identity: anna, challenge })
-  harness.goOnline(['Anna', 'Billy'], { auth: 'key' })
+  harness.goOnlineWithKey(anna, ['Anna', 'Billy'])
   return harness
 }
 const sealedBy = (identity: PlainIdentity) => ({ ...messageOf(), text: identity.seal(messageOf(), anna.key) })
@@ -115,7 +112,7 @@ describe('confirmations', () => {
 describe('in key mode', () => {
   test('a sealed message is shown as its plain text', () => {
     const effects = onlineWithKey({ Billy: billy.key }).receive(sealedBy(billy))
-    expect(effectsOf(effects, 'store')).toEqual([{ type: 'store', message: messageOf() }])
+    expect(effectsOf(effects, 'store')).toEqual([{ type: 'store', message: messageOf(), sealed: sealedBy(billy).text }])
   })
 
   test('K7: a forged message is reported and not shown, but confirmed', () => {
@@ -136,6 +133,6 @@ describe('in key mode', () => {
     const effects = harness.receive(sealedBy(billy))
     expect(effectsOf(effects, 'pin')).toEqual([{ type: 'pin', user: 'Billy', key: billy.key }])
     expect(effectsOf(effects, 'im')).toHaveLength(1)
-    expect(effectsOf(effects, 'store')).toEqual([{ type: 'store', message: messageOf() }])
+    expect(effectsOf(effects, 'store')).toEqual([{ type: 'store', message: messageOf(), sealed: sealedBy(billy).text }])
   })
 })

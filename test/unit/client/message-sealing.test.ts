@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Keyring } from '../../../src/client/keys/keyring.ts'
 import { identificationText, parseSealedText } from '../../../src/protocol/credentials.ts'
+import { boundIdentificationText } from '../../../src/protocol/mesh-identity.ts'
 import { messageOf } from '../../support/session-harness.ts'
 import { keyNamed, PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
@@ -109,11 +110,24 @@ describe('keys of users', () => {
   })
 })
 
-test('A5: the proof signs the user and the challenge', () => {
-  const signed: string[] = []
-  const identity = Object.assign(new PlainIdentity('Anna'), { sign: (text: string) => `${signed.push(text)}` })
+describe('A5: the proof', () => {
   const challenge = { server: 'server-1', connection: 'server-1:7', nonce: 'n' }
-  const keyring = new Keyring('Anna', identity, new Map())
-  expect(keyring.signChallenge(challenge)).toEqual({ key: keyNamed('Anna'), proof: '1' })
-  expect(signed).toEqual([identificationText('Anna', challenge)])
+  const sign = (binding?: { origin: string; meshKey: string }) => {
+    const signed: string[] = []
+    const identity = Object.assign(new PlainIdentity('Anna'), { sign: (text: string) => `${signed.push(text)}` })
+    const credentials = new Keyring('Anna', identity, new Map()).signChallenge(challenge, binding)
+    return { credentials, signed }
+  }
+
+  test('signs the user, the challenge, the dialled origin and the mesh key', () => {
+    const { credentials, signed } = sign({ origin: 'http://a', meshKey: keyNamed('mesh') })
+    expect(credentials).toEqual({ key: keyNamed('Anna'), proof: '1', proofVersion: 2 })
+    expect(signed).toEqual([boundIdentificationText('Anna', challenge, 'http://a', keyNamed('mesh'))])
+  })
+
+  test('signs the user and the challenge for a server of 0.1', () => {
+    const { credentials, signed } = sign()
+    expect(credentials).toEqual({ key: keyNamed('Anna'), proof: '1' })
+    expect(signed).toEqual([identificationText('Anna', challenge)])
+  })
 })

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Progress } from '../../../src/client/events.ts'
 import type { SessionEffect, StoredState } from '../../../src/client/types.ts'
-import { EPOCH_MS, effectsOf, eventsOf, messageOf, SessionHarness } from '../../support/session-harness.ts'
+import { parseSealedText } from '../../../src/protocol/credentials.ts'
+import { EPOCH_MS, effectsOf, eventsOf, MESH_KEY, messageOf, SessionHarness } from '../../support/session-harness.ts'
 import { PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
 function online(users = ['Anna', 'Billy'], stored: Partial<StoredState> = {}): SessionHarness {
@@ -151,14 +152,11 @@ describe('in key mode', () => {
   const anna = new PlainIdentity('Anna')
   const billy = new PlainIdentity('Billy')
   const other = new PlainIdentity('Billy 2')
-  const challenge = { server: 'server-1', connection: 'server-1:1', nonce: 'n' }
 
   function onlineWithKey(users: string[], known: Record<string, string> = {}): SessionHarness {
     const harness = new SessionHarness({}, { keys: new Map(Object.entries(known)) })
     harness.step({ type: 'start' })
-    harness.step({ type: 'opened', dial: 1 })
-    harness.step({ type: 'identity', dial: 1, identity: anna, challenge })
-    harness.goOnline(users, { auth: 'key' })
+    harness.goOnlineWithKey(anna, users)
     return harness
   }
   const holder = (harness: SessionHarness, user: string, key: string | undefined) =>
@@ -199,10 +197,10 @@ describe('in key mode', () => {
     const harness = onlineWithKey(['Anna', 'Billy'], { Billy: billy.key })
     holder(harness, 'Billy', other.key)
     expect(progressOf(harness.compose('Billy')).at(-1)).toEqual({ state: 'waiting', reason: 'key-changed' })
-    const effects = harness.request({ type: 'trust', user: 'Billy' })
+    const effects = harness.ask({ type: 'trust', user: 'Billy' })
     expect(effects[0]).toEqual({ type: 'pin', user: 'Billy', key: other.key })
     expect(sent(effects)).toHaveLength(1)
-    expect(harness.request({ type: 'trust', user: 'Billy' })).toEqual([])
+    expect(harness.ask({ type: 'trust', user: 'Billy' })).toEqual([])
   })
 
   test('a name with a changed key is asked for again after 10 s, and may have its known key back', () => {
@@ -219,5 +217,27 @@ describe('in key mode', () => {
     const harness = onlineWithKey(['Anna', 'Billy'], { Billy: billy.key })
     harness.compose('Billy')
     expect(effectsOf(harness.answer('run.1', { ok: true, delivered: 0 }), 'ask-key')).toHaveLength(1)
+  })
+
+  test('a composed message is stored with its text sealed for the own key', () => {
+    const effects = onlineWithKey(['Anna']).compose('Billy')
+    const [held] = effectsOf(effects, 'store-pending')
+    const [stored] = effectsOf(effects, 'store')
+    expect(parseSealedText(held?.sealed ?? '')).toMatchObject({ from: anna.key, to: anna.key })
+    expect(stored?.sealed).toBe(held?.sealed)
+  })
+
+  test('a message composed before the key is loaded is marked as not sealed yet', () => {
+    const harness = new SessionHarness({ mesh: { key: MESH_KEY, mode: 'key' } })
+    harness.step({ type: 'start' })
+    expect(effectsOf(harness.compose('Billy'), 'store-pending')).toMatchObject([{ sealed: '' }])
+  })
+
+  test('a message that was composed in key mode does not leave without keys', () => {
+    const outbox = [{ ...messageOf({ from: 'Anna', to: 'Billy' }), sealed: '' }]
+    const harness = new SessionHarness({}, { outbox })
+    harness.step({ type: 'start' })
+    expect(sent([...harness.goOnline(['Anna', 'Billy']), ...harness.advance(120_000)])).toEqual([])
+    expect(harness.session.pendingMessages).toHaveLength(1)
   })
 })

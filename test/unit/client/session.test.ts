@@ -1,5 +1,7 @@
-import { expect, test } from 'vitest'
-import { eventsOf, messageOf, SessionHarness } from '../../support/session-harness.ts'
+import { describe, expect, test } from 'vitest'
+import type { OnlineInput } from '../../../src/client/types.ts'
+import { effectsOf, eventsOf, messageOf, SessionHarness } from '../../support/session-harness.ts'
+import { keyNamed, PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
 test('nothing happens before the start', () => {
   const harness = new SessionHarness({}, { history: [messageOf()] })
@@ -38,7 +40,7 @@ test('S3, S11: siblings exchange messages and read marks through the session', (
   harness.goOnline()
   harness.receive(messageOf({ at: 5 }))
   harness.step({ type: 'siblings', dial: 1, connections: 2 })
-  harness.request({ type: 'read', thread: 'Billy', at: 5 })
+  harness.ask({ type: 'read', thread: 'Billy', at: 5 })
   const relays = harness.advance(500).flatMap(effect => (effect.type === 'relay' ? [effect.frame.type] : []))
   expect(relays).toEqual(['read', 'compare'])
   const messages = [messageOf({ id: 'b.2', at: 6 })]
@@ -57,4 +59,70 @@ test('the deadline while online is the earliest of confirmation, message and cat
   expect(harness.session.deadline).toBe(1_000)
   harness.step({ type: 'siblings', dial: 1, connections: 2 })
   expect(harness.session.deadline).toBe(375)
+})
+
+describe('before a client is online', () => {
+  const message = { ...messageOf(), forwarded: false }
+  const servers = [{ id: 'evil', url: 'http://evil' }]
+  const inputs: OnlineInput[] = [
+    { type: 'key', dial: 1, user: 'Billy', key: keyNamed('Eve') },
+    { type: 'im', dial: 1, message },
+    { type: 'fate', dial: 1, id: 'run.1', fate: { ok: true, delivered: 1 } },
+    { type: 'roster', dial: 1, delta: { version: 1, joined: ['Eve'], left: [] } },
+    { type: 'roster-snapshot', dial: 1, snapshot: { version: 9, users: ['Eve'] } },
+    { type: 'connections', dial: 1, changes: [['Billy', 3]] },
+    { type: 'siblings', dial: 1, connections: 9 },
+    { type: 'relay', dial: 1, from: 's:1', frame: { type: 'tell', messages: [messageOf()] }, sealed: false },
+    { type: 'relay', dial: 1, from: 's:1', frame: { type: 'read', marks: [['Billy', 7]] }, sealed: true },
+    { type: 'move', dial: 1, servers },
+  ]
+
+  test.each(inputs.map(input => [input.type, input] as const))('A1: %s does nothing', (_, input) => {
+    const harness = new SessionHarness()
+    harness.step({ type: 'start' })
+    harness.compose('Billy')
+    const { deadline } = harness.session
+    expect(harness.step(input)).toEqual([])
+    harness.step({ type: 'opened', dial: 1 })
+    expect(harness.step(input)).toEqual([])
+    expect(harness.session.deadline).toBe(deadline)
+    expect(harness.session.messages).toHaveLength(1)
+    expect(harness.session.pendingMessages).toHaveLength(1)
+    expect(harness.session.roster).toEqual([])
+    expect(harness.session.connectionCounts.size).toBe(0)
+  })
+
+  test.each(inputs.map(input => [input.type, input] as const))(
+    'A1: %s does nothing while a key is asked for',
+    (_, input) => {
+      const harness = new SessionHarness()
+      harness.step({ type: 'start' })
+      harness.askForKey()
+      expect(harness.step(input)).toEqual([])
+      harness.proveKey(new PlainIdentity('Anna'))
+      expect(harness.step(input)).toEqual([])
+      expect(harness.session.messages).toEqual([])
+    },
+  )
+
+  test('what a server sends after it let the client in is handled once its mesh is accepted', () => {
+    const harness = new SessionHarness()
+    harness.acceptsMesh = false
+    harness.step({ type: 'start' })
+    harness.goOnline()
+    expect(harness.receive(messageOf())).toEqual([])
+    const effects = harness.step({ type: 'mesh-accepted', dial: 1 })
+    expect(effectsOf(effects, 'store')).toHaveLength(1)
+    expect(harness.step({ type: 'flush' })).toEqual([{ type: 'got', dial: 1, count: 1 }])
+  })
+
+  test('a server that sends more than 1,000 messages before its mesh is accepted is left', () => {
+    const harness = new SessionHarness()
+    harness.acceptsMesh = false
+    harness.step({ type: 'start' })
+    harness.goOnline()
+    for (let n = 0; n < 1_000; n++) expect(harness.receive(messageOf({ id: `${n}` }))).toEqual([])
+    expect(effectsOf(harness.receive(messageOf()), 'hang-up')).toHaveLength(1)
+    expect(harness.session.messages).toEqual([])
+  })
 })

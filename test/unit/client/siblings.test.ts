@@ -1,17 +1,34 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Context } from '../../../src/client/context.ts'
 import { NO_ARCHIVE } from '../../../src/client/history/message-log.ts'
 import { MessageStore } from '../../../src/client/history/message-store.ts'
+import type { SiblingFrame } from '../../../src/client/history/reconciliation.ts'
 import { Siblings } from '../../../src/client/history/siblings.ts'
-import { clientContext, effectsOf, eventsOf, messageOf, takeEffects } from '../../support/session-harness.ts'
+import { KnownKeys } from '../../../src/client/keys/known-keys.ts'
+import { MeshTrust } from '../../../src/client/mesh-trust.ts'
+import {
+  clientContext,
+  effectsOf,
+  eventsOf,
+  MESH_KEY,
+  messageOf,
+  SessionHarness,
+  takeEffects,
+} from '../../support/session-harness.ts'
+import { keyNamed, PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
 const NEVER = Number.POSITIVE_INFINITY
 
-function build(): { context: Context; store: MessageStore; siblings: Siblings } {
+function build(): { context: Context; store: MessageStore; keys: KnownKeys; siblings: Siblings } {
   // At random() = 0.5, a delay within 500 ms is 375 ms.
   const context = clientContext()
   const store = new MessageStore(context, NO_ARCHIVE)
-  return { context, store, siblings: new Siblings(context, store) }
+  const trust = new MeshTrust(context)
+  const keys = new KnownKeys(context, new Map(), trust)
+  return { context, store, keys, siblings: new Siblings(context, store, keys, trust) }
+}
+function frameOf(frame: SiblingFrame, more: { mesh?: string; sealed?: boolean } = {}) {
+  return { from: 'server-1:2', frame, sealed: false, ...more }
 }
 function tick({ context, siblings }: ReturnType<typeof build>, now: number) {
   context.now = now
@@ -55,7 +72,7 @@ test('S3: a disconnect cancels the comparison', () => {
 test('S9: messages of other users are dropped', () => {
   const { context, siblings, store } = build()
   const foreign = messageOf({ id: '1', from: 'Billy', to: 'Carla' })
-  siblings.handleFrame('server-1:2', { type: 'tell', messages: [foreign] })
+  siblings.handleFrame(frameOf({ type: 'tell', messages: [foreign] }))
   expect(store.log.size).toBe(0)
   expect(takeEffects(context)).toEqual([])
   expect(siblings.deadline).toBe(NEVER)
@@ -64,7 +81,7 @@ test('S9: messages of other users are dropped', () => {
 test('S10: after messages arrived, a comparison checks the result within 2 s', () => {
   const { context, siblings } = build()
   const message = messageOf()
-  siblings.handleFrame('server-1:2', { type: 'tell', messages: [message] })
+  siblings.handleFrame(frameOf({ type: 'tell', messages: [message] }))
   expect(takeEffects(context)).toEqual([
     { type: 'store', message },
     { type: 'event', event: { type: 'message', message, origin: 'history' } },
@@ -76,7 +93,7 @@ test('S10: known messages do not start another comparison', () => {
   const { context, siblings, store } = build()
   store.add(messageOf(), 'live')
   takeEffects(context)
-  siblings.handleFrame('server-1:2', { type: 'tell', messages: [messageOf()] })
+  siblings.handleFrame(frameOf({ type: 'tell', messages: [messageOf()] }))
   expect(siblings.deadline).toBe(NEVER)
 })
 
@@ -84,9 +101,16 @@ test('answers go to the sibling that asked', () => {
   const { context, siblings, store } = build()
   store.add(messageOf(), 'live')
   takeEffects(context)
-  siblings.handleFrame('server-1:2', { type: 'have', from: 0, messages: [] })
+  siblings.handleFrame(frameOf({ type: 'have', from: 0, messages: [] }))
   expect(takeEffects(context)).toEqual([
-    { type: 'relay', dial: 1, to: 'server-1:2', frame: { type: 'tell', messages: [messageOf()] } },
+    {
+      type: 'relay',
+      dial: 1,
+      to: 'server-1:2',
+      frame: { type: 'tell', messages: [messageOf()] },
+      mesh: undefined,
+      sealed: false,
+    },
   ])
 })
 
@@ -111,7 +135,7 @@ test('S11: a read mark without siblings is sent when one connects', () => {
 test("S12: a sibling's read mark is emitted once, if it advances", () => {
   const { context, siblings } = build()
   const read = (at: number) => {
-    siblings.handleFrame('server-1:2', { type: 'read', marks: [['Billy', at]] })
+    siblings.handleFrame(frameOf({ type: 'read', marks: [['Billy', at]] }))
     return eventsOf(takeEffects(context))
   }
   expect(read(5)).toEqual([{ type: 'read', thread: 'Billy', at: 5 }])
@@ -122,6 +146,115 @@ test("S12: a sibling's read mark is emitted once, if it advances", () => {
 test('a frame that arrives while offline is dropped', () => {
   const { context, siblings, store } = build()
   context.onlineConnection = undefined
-  siblings.handleFrame('server-1:2', { type: 'tell', messages: [messageOf()] })
+  siblings.handleFrame(frameOf({ type: 'tell', messages: [messageOf()] }))
   expect(store.log.size).toBe(0)
+})
+
+describe('in key mode', () => {
+  const anna = new PlainIdentity('Anna')
+  const billy = new PlainIdentity('Billy')
+  const challenge = { server: 'server-1', connection: 'server-1:1', nonce: 'n' }
+  const message = messageOf()
+  const sealed = billy.seal(message, anna.key)
+  const mesh = keyNamed('mesh')
+
+  function buildWithKey() {
+    const parts = build()
+    parts.keys.signChallenge(anna, challenge, undefined)
+    takeEffects(parts.context)
+    return parts
+  }
+  const tell = (text: string, more: { mesh?: string; sealed?: boolean }) =>
+    frameOf({ type: 'tell', messages: [{ ...message, text }] }, { mesh, ...more })
+  const answersTo = ({ context, siblings }: ReturnType<typeof build>, more: { mesh?: string; sealed: boolean }) => {
+    siblings.handleFrame(frameOf({ type: 'have', from: 0, messages: [] }, more))
+    return effectsOf(takeEffects(context), 'relay').flatMap(({ frame }) => ('messages' in frame ? frame.messages : []))
+  }
+
+  test('a message is passed on as it was sealed by its sender', () => {
+    const parts = buildWithKey()
+    parts.store.add({ ...message, sealed }, 'live')
+    takeEffects(parts.context)
+    expect(answersTo(parts, { mesh, sealed: true })).toEqual([{ ...message, text: sealed }])
+  })
+
+  test('a sibling of 0.1, which does not open texts, gets the plain text in the sealed frame', () => {
+    const parts = buildWithKey()
+    parts.store.add({ ...message, sealed }, 'live')
+    takeEffects(parts.context)
+    expect(answersTo(parts, { sealed: true })).toEqual([message])
+  })
+
+  test('a message that is passed on is opened, and kept as it was sealed', () => {
+    const { context, siblings } = buildWithKey()
+    siblings.handleFrame(tell(sealed, { sealed: true }))
+    expect(effectsOf(takeEffects(context), 'store')).toEqual([{ type: 'store', message, sealed }])
+  })
+
+  test('a message that was not sealed by its sender is dropped and reported', () => {
+    const { context, siblings, store } = buildWithKey()
+    const other = billy.seal({ ...message, id: 'b.2' }, anna.key)
+    siblings.handleFrame(tell(other, { sealed: true }))
+    expect(eventsOf(takeEffects(context))).toEqual([{ type: 'forged', from: 'Billy' }])
+    expect(store.log.size).toBe(0)
+  })
+
+  test('a message signed with another key than the known one is marked', () => {
+    const { context, siblings, keys } = buildWithKey()
+    keys.observeKey('Billy', new PlainIdentity('Billy 2').key)
+    takeEffects(context)
+    siblings.handleFrame(tell(sealed, { sealed: true }))
+    const [stored] = effectsOf(takeEffects(context), 'store')
+    expect(stored?.message.text).toBe('[signed with another key than before] Hi')
+  })
+
+  test('a frame that is not sealed with the own key is dropped, whatever it contains', () => {
+    const { context, siblings, store } = buildWithKey()
+    siblings.handleFrame(tell('plain', { sealed: false }))
+    siblings.handleFrame(tell(sealed, { sealed: false }))
+    siblings.handleFrame(frameOf({ type: 'read', marks: [['Billy', 5]] }, { mesh }))
+    expect(takeEffects(context)).toEqual([])
+    expect(store.log.size).toBe(0)
+  })
+
+  test('a comparison is sealed', () => {
+    const parts = buildWithKey()
+    parts.siblings.setConnections(2)
+    parts.context.now = 375
+    parts.siblings.tick()
+    expect(effectsOf(takeEffects(parts.context), 'relay')).toMatchObject([{ sealed: true }])
+  })
+})
+
+describe('without keys', () => {
+  test('a message that was sealed in a mesh with keys leaves as it was sealed', () => {
+    const { context, siblings, store } = build()
+    store.add({ ...messageOf(), sealed: 'sealed1.x' }, 'live')
+    store.add({ ...messageOf({ id: 'not sealed yet' }), sealed: '' }, 'live')
+    takeEffects(context)
+    siblings.handleFrame(frameOf({ type: 'have', from: 0, messages: [] }))
+    expect(effectsOf(takeEffects(context), 'relay')).toMatchObject([
+      { frame: { type: 'tell', messages: [{ id: 'b.1', text: 'sealed1.x' }] } },
+    ])
+  })
+
+  test('a frame of another mesh is dropped', () => {
+    const harness = new SessionHarness()
+    harness.step({ type: 'start' })
+    harness.goOnline()
+    const tell = (mesh: string | undefined, id: string) =>
+      harness.step({ type: 'relay', dial: 1, ...frameOf({ type: 'tell', messages: [messageOf({ id })] }), mesh })
+    expect(tell(keyNamed('another mesh'), 'replayed')).toEqual([])
+    tell(MESH_KEY, 'own')
+    tell(undefined, 'of 0.1')
+    expect(harness.session.messages.map(({ id }) => id)).toEqual(['of 0.1', 'own'])
+  })
+
+  test('each frame names the mesh', () => {
+    const harness = new SessionHarness()
+    harness.step({ type: 'start' })
+    harness.goOnline()
+    harness.step({ type: 'siblings', dial: 1, connections: 2 })
+    expect(effectsOf(harness.advance(500), 'relay')).toMatchObject([{ mesh: MESH_KEY, sealed: false }])
+  })
 })

@@ -1,10 +1,7 @@
 /** Jumps of the wall clock do not change the order of messages, timeouts, or the times of composed messages. */
 import { expect, test } from 'vitest'
-import { Session } from '../../../src/client/session.ts'
-import type { SessionEffect } from '../../../src/client/types.ts'
-import { meshSignatures } from '../../support/mesh-signatures.ts'
 import { ServerHarness } from '../../support/server-harness.ts'
-import { storedState } from '../../support/stored-state.ts'
+import { effectsOf, SessionHarness } from '../../support/session-harness.ts'
 
 const HOUR = 3_600_000
 
@@ -44,40 +41,13 @@ test.each([-24 * HOUR, 24 * HOUR])(
   "a client's wall clock jumps by %d ms: what it composes is dated by its server",
   jump => {
     const server = 1_700_000_000_000
-    const session = new Session(
-      {
-        user: 'Anna',
-        client: 'x/1',
-        instance: 'x',
-        servers: ['http://a'],
-        random: () => 0.5,
-        ...meshSignatures,
-      },
-      storedState(),
-    )
-    let now = 0
-    let wall = server + 5_000
-    const step = (input: Parameters<Session['step']>[0]): SessionEffect[] => session.step(input, now, wall)
-    const compose = () => {
-      const effects = step({ type: 'request', request: { type: 'compose', to: 'Billy', text: 'hi' } })
-      return effects.flatMap(effect => (effect.type === 'im' ? [effect.message.at] : []))[0] ?? Number.NaN
-    }
-    step({ type: 'start' })
-    step({ type: 'opened', dial: 1 })
-    const roster = { version: 1, users: ['Anna', 'Billy'] }
-    const answer = {
-      ok: true,
-      server: 's',
-      incarnation: 'i',
-      connection: 's:1',
-      roster,
-      time: server,
-      servers: [],
-    } as const
-    step({ type: 'identified', dial: 1, answer: { ...answer, servers: [] } })
+    const harness = new SessionHarness()
+    const compose = () => effectsOf(harness.compose('Billy'), 'im')[0]?.message.at
+    harness.step({ type: 'start' })
+    harness.goOnline(['Anna', 'Billy'], { time: server })
     const before = compose()
-    now += 1_000
-    wall += jump + 1_000
+    harness.now += 1_000
+    harness.wallOffset += jump
     const after = compose()
     expect(before).toBe(server)
     expect(after).toBe(server + 1_000)
