@@ -39,6 +39,17 @@ export function toOrigin(url: string): string | undefined {
   return protocol === 'http:' || protocol === 'https:' ? origin : undefined
 }
 
+/**
+ * The origin of a server's URL, in its canonical form. Undefined if the URL has a user, a path, a query or a fragment:
+ * a server is a scheme, a host and a port.
+ */
+export function parseServerOrigin(url: string): string | undefined {
+  const origin = toOrigin(url)
+  if (origin === undefined) return undefined
+  const { username, password, pathname, search, hash } = new URL(url)
+  return `${username}${password}${search}${hash}` === '' && pathname === '/' ? origin : undefined
+}
+
 /** A public key of the mesh and the signature of `serverProofText` by its private key. */
 const meshProofSchema = z.object({ key: keySchema, proof: signatureSchema })
 

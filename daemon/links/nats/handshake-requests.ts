@@ -5,12 +5,16 @@ import { exceeds, type Limits } from '../../../src/protocol/limits.ts'
 import type { Effect } from '../../../src/server/types.ts'
 import { HANDSHAKE_TIMEOUT_MS } from '../carrier.ts'
 import {
+  checkDiallerProof,
   createProof,
   createWelcome,
+  type DiallerProof,
+  DiallingSecrets,
   isExpectedId,
-  isSameProof,
+  type LinkCredentials,
   newParty,
   type Party,
+  proveDialler,
   readWelcome,
   type Welcome,
 } from '../handshake.ts'
@@ -19,20 +23,23 @@ import type { NatsClient } from './nats-client.ts'
 
 export interface HandshakeRequestsOptions {
   self: PeerIdentity
-  secret: string
+  credentials: LinkCredentials
   limits: Limits
   nats: Pick<NatsClient, 'connection'>
-  /** Called for an authenticated dialler; call `answer` with the core's decision. */
+  /** Counts diallers whose signature is not valid. */
+  onBadSignature: (dialler: Party) => void
+  /** Called for a dialler that has proven `secret`; call `answer` with the core's decision. */
   onProven: (
     dialler: Party,
     link: string,
+    secret: string,
     answer: (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void,
   ) => void
 }
 
-/** The result of a dial: the name of the link, or the reason for the failure. */
+/** The result of a dial: the name of the link and the secret that both sides have, or the reason for the failure. */
 export type DialResult =
-  | { ok: true; link: string; acceptor: Party; holds: StreamPosition }
+  | { ok: true; link: string; secret: string; acceptor: Party; holds: StreamPosition }
   | { ok: false; reason: string; code?: LinkRefusal }
 
 /** What is used of a NATS message. */
@@ -47,11 +54,13 @@ interface PendingHandshake {
 /** Handshakes over the backbone, as NATS requests; the proofs are the same as over sockets. */
 export class HandshakeRequests {
   readonly #options: HandshakeRequestsOptions
+  readonly #diallingSecrets: DiallingSecrets
   /** Challenged diallers that have not sent a proof yet, oldest first, by the name of the future link. */
   #pendingHandshakes = new Map<string, PendingHandshake>()
 
   constructor(options: HandshakeRequestsOptions) {
     this.#options = options
+    this.#diallingSecrets = new DiallingSecrets(options.credentials, options.limits.peers)
   }
 
   /** The number of handshakes under way. */
@@ -60,17 +69,21 @@ export class HandshakeRequests {
   }
 
   async dial(id: string): Promise<DialResult> {
-    const { self, secret } = this.#options
+    const { self, credentials } = this.#options
     const dialler = newParty(self)
+    const secret = this.#diallingSecrets.secretFor(id)
     try {
       const challenge = challengeSchema.safeParse(await this.#request(id, { dialler }))
       if (!challenge.success) return { ok: false, reason: 'invalid challenge' }
       const { acceptor } = challenge.data
       if (!isExpectedId(id, acceptor.id)) return { ok: false, reason: `another server answers: ${acceptor.id}` }
       const link = acceptor.nonce
-      const proof = createProof(secret, 'dialler', dialler, acceptor)
-      const welcome = readWelcome(secret, dialler, acceptor, await this.#request(acceptor.id, { link, proof }))
-      return welcome.ok ? { ok: true, link, acceptor, holds: welcome.holds } : welcome
+      const proven = proveDialler(secret, credentials.processKey, dialler, acceptor)
+      const proof = typeof proven === 'string' ? { proof: proven } : proven
+      const welcome = readWelcome(secret, dialler, acceptor, await this.#request(acceptor.id, { link, ...proof }))
+      if (welcome.ok) return { ok: true, link, secret, acceptor, holds: welcome.holds }
+      if (welcome.code === 'wrong-secret') this.#diallingSecrets.recordWrongSecret(id)
+      return welcome
     } catch (error) {
       return { ok: false, reason: reasonOf(error) }
     }
@@ -81,7 +94,7 @@ export class HandshakeRequests {
     const request = handshakeRequestSchema.safeParse(read(message))
     if (!request.success) return
     if ('dialler' in request.data) this.#sendChallenge(message, request.data.dialler)
-    else this.#checkProof(message, request.data.link, request.data.proof)
+    else this.#checkProof(message, request.data.link, request.data)
   }
 
   close(): void {
@@ -108,20 +121,25 @@ export class HandshakeRequests {
     return pending
   }
 
-  #checkProof(message: RequestMessage, link: string, proof: string): void {
-    const { secret, onProven } = this.#options
+  #checkProof(message: RequestMessage, link: string, given: DiallerProof): void {
+    const { credentials, onProven, onBadSignature } = this.#options
     const pending = this.#abandon(link)
     if (pending === undefined) return
     const { dialler, acceptor } = pending
     const answer = (welcome: Welcome) => respond(message, welcome)
-    if (!isSameProof(createProof(secret, 'dialler', dialler, acceptor), proof)) {
-      return answer({ ok: false, code: 'wrong-secret', message: 'the dialling server has another secret' })
+    const proven = checkDiallerProof(credentials, dialler, acceptor, given)
+    if (!proven.ok) {
+      if (proven.refusal.code === 'bad-signature') onBadSignature(dialler)
+      return answer(proven.refusal)
     }
+    const { secret } = proven
     // A probe of `mesh-chatd check` ends here: the core is not involved, nothing changes in the mesh.
     if (dialler.probe) {
       return respond(message, { ok: true, proof: createProof(secret, 'acceptor', dialler, acceptor), time: Date.now() })
     }
-    onProven(dialler, link, effect => answer(createWelcome(effect, secret, dialler, acceptor)))
+    onProven(dialler, link, secret, effect => {
+      answer(createWelcome(effect, secret, credentials.processKey, dialler, acceptor))
+    })
   }
 
   async #request(id: string, payload: unknown): Promise<unknown> {

@@ -38,6 +38,8 @@ export interface NatsLinksOptions extends CarrierOptions {
 export class NatsLinks implements LinkCarrier {
   readonly #options: NatsLinksOptions
   readonly #mac: EnvelopeMac
+  /** Of the secret before a rotation. */
+  readonly #previousMac: EnvelopeMac | undefined
   readonly #nats: NatsClient
   readonly #publisher: Publisher
   readonly #handshakes: HandshakeRequests
@@ -52,9 +54,11 @@ export class NatsLinks implements LinkCarrier {
   #lastNumber = 0
 
   constructor(options: NatsLinksOptions) {
-    const { self, secret, log, limits, tls, urls, holds } = options
+    const { self, credentials, log, limits, tls, urls, holds } = options
+    const { secret, previousSecret } = credentials
     this.#options = options
     this.#mac = new EnvelopeMac(secret)
+    this.#previousMac = previousSecret === undefined ? undefined : new EnvelopeMac(previousSecret)
     this.#malformed = new MalformedPayloads(log)
     this.#countMalformed = this.#malformed.counterFor('the backbone')
     this.#ca = tls?.ca
@@ -67,12 +71,13 @@ export class NatsLinks implements LinkCarrier {
       // The sum of the links' limits: all links share one connection.
       maxBufferedBytes: () => limits.linkBufferedBytes * Math.max(1, this.#links.size),
       onConnect: () => this.#subscribe(),
-      onReady: () => this.#publisher.broadcast('here', self),
+      onReady: () => this.#announce(),
       onDisconnect: () => this.#onDisconnect(),
     })
     this.#publisher = new Publisher(this.#nats, this.#mac, self.incarnation, holds)
     const onProven = this.#onProven.bind(this)
-    this.#handshakes = new HandshakeRequests({ self, secret, limits, nats: this.#nats, onProven })
+    const onBadSignature = ({ id }: Party) => this.#malformed.counterFor(`peer: ${id}`)('signature')
+    this.#handshakes = new HandshakeRequests({ self, credentials, limits, nats: this.#nats, onBadSignature, onProven })
   }
 
   get malformed(): number {
@@ -107,6 +112,18 @@ export class NatsLinks implements LinkCarrier {
     await this.#nats.close()
   }
 
+  /** Announces this server, also to servers that have only the previous secret. */
+  #announce(): void {
+    const { self } = this.#options
+    this.#publisher.broadcast('here', self)
+    if (this.#previousMac !== undefined) this.#publisher.broadcast('here', self, this.#previousMac)
+  }
+
+  /** The MAC for a link to a peer that has proven this secret, if it is the previous one. */
+  #macOf(secret: string): EnvelopeMac | undefined {
+    return secret === this.#options.credentials.secret ? undefined : this.#previousMac
+  }
+
   #subscribe(): void {
     const { id } = this.#options.self
     const nats = this.#nats
@@ -138,9 +155,9 @@ export class NatsLinks implements LinkCarrier {
       const { reason, code } = dialled
       return step({ type: 'dial-failed', peer, reason, ...(code === undefined ? {} : { code }) })
     }
-    const { link: name, acceptor, holds } = dialled
+    const { link: name, acceptor, holds, secret } = dialled
     const { nonce: _, ...introduction } = acceptor
-    const link = this.#openLink(++this.#lastNumber, name, acceptor, 'acceptor')
+    const link = this.#openLink(++this.#lastNumber, name, acceptor, 'acceptor', secret)
     this.#sendOpened(link)
     step({ type: 'dialled', peer, link: link.number, introduction, holds })
   }
@@ -149,13 +166,14 @@ export class NatsLinks implements LinkCarrier {
   #onProven(
     { nonce: _, ...introduction }: Party,
     name: string,
+    secret: string,
     answer: (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void,
   ): void {
     const number = ++this.#lastNumber
     this.#pendingDecisions.set(number, effect => {
       this.#pendingDecisions.delete(number)
       answer(effect)
-      if (effect.type === 'accept') this.#openLink(number, name, introduction, 'dialler')
+      if (effect.type === 'accept') this.#openLink(number, name, introduction, 'dialler', secret)
     })
     this.#options.step({ type: 'accepted', link: number, introduction })
   }
@@ -165,8 +183,9 @@ export class NatsLinks implements LinkCarrier {
     name: string,
     peer: { id: string; incarnation: string },
     sender: 'dialler' | 'acceptor',
+    secret: string,
   ): NatsLink {
-    const link = new NatsLink(number, name, peer, sender)
+    const link = new NatsLink(number, name, peer, sender, this.#macOf(secret))
     this.#links.set(number, link)
     this.#linksByName.set(name, link)
     return link
@@ -199,7 +218,7 @@ export class NatsLinks implements LinkCarrier {
     { subject, data }: Msg,
     schema: { safeParse(payload: unknown): { success: true; data: T } | { success: false } },
   ): T | undefined {
-    const text = this.#mac.verify(subject, data)
+    const text = this.#mac.verify(subject, data) ?? this.#previousMac?.verify(subject, data)
     if (text === undefined) return void this.#countMalformed('envelope (not signed with the secret of this mesh)')
     const parsed = schema.safeParse(parseJson(text))
     if (parsed.success) return parsed.data

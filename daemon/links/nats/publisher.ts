@@ -39,11 +39,18 @@ export class Publisher {
   }
 
   publish(out: Outgoing): void {
-    if (out.to === 'users') return this.#publishToUsers(out.message, out.links)
+    if (out.to === 'link') return this.sendToLink(out.link, out.frame.event, out.frame.payload)
+    // Peers that have only the previous secret cannot read what is published for several links.
+    const shared = out.links.filter(({ previousMac }) => previousMac === undefined)
+    const separate = out.links.filter(({ previousMac }) => previousMac !== undefined)
+    if (out.to === 'users') {
+      this.#publishToUsers(out.message, shared)
+      for (const link of separate) this.sendToLink(link, 'forward', [out.message])
+      return
+    }
     const { event, payload } = out.frame
-    if (out.to === 'link') this.sendToLink(out.link, event, payload)
-    else if (out.links.length === 1 || !this.broadcast(event, payload))
-      for (const link of out.links) this.sendToLink(link, event, payload)
+    if (shared.length <= 1 || !this.broadcast(event, payload)) separate.push(...shared)
+    for (const link of separate) this.sendToLink(link, event, payload)
   }
 
   /** Publishes a message to the peers of its recipient, then to the remaining peers of its sender. */
@@ -68,12 +75,15 @@ export class Publisher {
     for (const link of remaining) this.sendToLink(link, 'forward', [message])
   }
 
-  /** Publishes to all peers. Returns false and publishes nothing if the payload is too long. */
-  broadcast(event: string, payload: unknown): boolean {
+  /**
+   * Publishes to all peers. Returns false and publishes nothing if the payload is too long.
+   * @param mac signs it; default: with the mesh's secret
+   */
+  broadcast(event: string, payload: unknown, mac: EnvelopeMac = this.#mac): boolean {
     const text = JSON.stringify({ incarnation: this.#incarnation, n: this.#broadcastCount + 1, event, payload })
     if (text.length > this.#maxTextLength) return false
     this.#broadcastCount++
-    this.#send(SUBJECTS.broadcast, text)
+    this.#send(SUBJECTS.broadcast, text, mac)
     return true
   }
 
@@ -88,8 +98,9 @@ export class Publisher {
     }
   }
 
-  #sendEnvelope({ name, peer, nextSequence }: NatsLink, event: string, payload: string): void {
-    this.#send(SUBJECTS.link(peer), `{"link":"${name}","n":${nextSequence()},"event":"${event}","payload":${payload}}`)
+  #sendEnvelope({ name, peer, nextSequence, previousMac }: NatsLink, event: string, payload: string): void {
+    const text = `{"link":"${name}","n":${nextSequence()},"event":"${event}","payload":${payload}}`
+    this.#send(SUBJECTS.link(peer), text, previousMac)
   }
 
   /** The longest text that always fits one NATS message, UTF-16 units. */
@@ -97,7 +108,7 @@ export class Publisher {
     return Math.floor((this.#nats.maxPayload - ENVELOPE_OVERHEAD_BYTES) / MAX_BYTES_PER_UTF16_UNIT)
   }
 
-  #send(subject: string, text: string): void {
-    this.#nats.publish(subject, this.#mac.sign(subject, text))
+  #send(subject: string, text: string, mac: EnvelopeMac = this.#mac): void {
+    this.#nats.publish(subject, mac.sign(subject, text))
   }
 }

@@ -1,4 +1,5 @@
 import { between, pick } from '../random.ts'
+import { forgeNumbers, impersonate, intrude } from './intruders.ts'
 import type { TerminationMode } from './network.ts'
 import type { SimClient, SimMesh } from './sim-mesh.ts'
 
@@ -286,6 +287,18 @@ export const ACTIONS = {
       server.dial(peer.id)
       return `${server.id} dials ${peer.id} again`
     },
+  },
+  intrude: {
+    weight: 0.5,
+    run: scenario => intrude(scenario.mesh, pickOne(scenario, responsive(scenario.mesh.servers)), scenario.users),
+  },
+  impersonate: {
+    weight: 1,
+    run: scenario => impersonate(scenario.mesh, pickOne(scenario, responsive(scenario.mesh.servers)), scenario.users),
+  },
+  forgeNumbers: {
+    weight: 0.5,
+    run: scenario => forgeNumbers(scenario.mesh, pickOne(scenario, responsive(scenario.mesh.servers)), scenario.users),
   },
   jumpClock: {
     weight: 1,

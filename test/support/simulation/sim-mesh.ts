@@ -23,6 +23,8 @@ export interface SimMeshOptions {
   auth?: AuthMode
   /** The servers that one knows when it starts. Default: all others. */
   initialPeers?: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
+  /** Whether a server is of version 0.1. Default: none is. */
+  isLegacy?: (server: SimServer) => boolean
   /** Whether clients start with the addresses of all servers. Default: false, only of the one that they dial. */
   clientsKnowAllServers?: boolean
 }
@@ -37,6 +39,7 @@ export class SimMesh implements SimulationContext {
   readonly clientsKnowAllServers: boolean
   readonly auth: AuthMode
   readonly meshKey = keyNamed('mesh')
+  readonly isLegacy: (server: SimServer) => boolean
   readonly initialPeers: NonNullable<SimMeshOptions['initialPeers']>
   readonly #keepsEvents: boolean
 
@@ -46,6 +49,7 @@ export class SimMesh implements SimulationContext {
     this.#keepsEvents = options.events ?? true
     this.clientsKnowAllServers = options.clientsKnowAllServers ?? false
     this.auth = options.auth ?? 'open'
+    this.isLegacy = options.isLegacy ?? (() => false)
     const others = (server: SimServer) => this.servers.filter(one => one !== server).map(({ id, url }) => ({ id, url }))
     this.initialPeers = options.initialPeers ?? (server => ({ peers: others(server), seeds: [] }))
     if (options.transcript === true) this.recorder.lines = []
