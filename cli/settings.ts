@@ -23,7 +23,12 @@ export class SettingsFile {
 
   constructor() {
     try {
-      this.#conf = new Conf({ projectName: 'mesh-chat', projectSuffix: '', clearInvalidConfig: true })
+      this.#conf = new Conf({
+        projectName: 'mesh-chat',
+        projectSuffix: '',
+        clearInvalidConfig: true,
+        configFileMode: 0o600,
+      })
       this.#settings = settingsSchema.parse(this.#conf.store)
     } catch {
       this.#settings = settingsSchema.parse({})

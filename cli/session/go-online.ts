@@ -7,7 +7,7 @@ import { KeyFiles } from '../keys/key-files.ts'
 import { closePermissions } from '../storage/close-permissions.ts'
 import { dataFolder } from '../storage/data-folder.ts'
 import { KnownMeshes } from './known-meshes.ts'
-import { changedMeshText, openFilesNotice, unusablePinsNotice } from './mesh-notices.ts'
+import { changedKeyText, openFilesNotice, unusablePinsNotice } from './mesh-notices.ts'
 import { PinnedSession } from './pinned-session.ts'
 
 /** What to do if no server is reachable. */
@@ -54,7 +54,7 @@ export function goOnline(
   let wasOnline = false
   let failures = 0
   let reportedProblem: string | undefined
-  /** Why the mesh was refused. */
+  /** Why the mesh was refused, if its key has changed. */
   let changed: string | undefined
   const reportProblem = () => {
     if (pins.problem === undefined || pins.problem === reportedProblem) return
@@ -79,7 +79,7 @@ export function goOnline(
     },
     event => {
       reportProblem()
-      if (event.type === 'mesh-changed') changed = changedMeshText(event)
+      if (event.type === 'mesh-changed') changed = changedKeyText(event)
       listener(event)
       if (event.type !== 'connection') return
       const { state } = event

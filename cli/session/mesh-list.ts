@@ -110,7 +110,8 @@ export function forget(meshes: readonly KnownMesh[], origin: string, keepHistory
 }
 
 function compare(mesh: KnownMesh, met: MetMesh): MeetingResult {
-  if (mesh.key === met.key) return mesh.mode === undefined ? 'new' : 'known'
+  // Servers of 0.1 prove nothing, and change nothing in a mesh that is known already.
+  if (mesh.key === met.key || met.key === undefined) return mesh.mode === undefined ? 'new' : 'known'
   if (mesh.key === undefined) return mesh.mode === undefined ? 'new' : 'proven'
   return mesh.key === PUBLIC_MESH_KEY ? 'proven' : 'rotated'
 }

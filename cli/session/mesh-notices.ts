@@ -51,16 +51,18 @@ export function meetingNotice({ result, mesh }: Meeting, { key, mode, origin }: 
   }
 }
 
-/** Why a server was refused: it is of another mesh than the known one, or in another mode. */
-export function changedMeshText({ url, expected, actual }: Extract<SessionEvent, { type: 'mesh-changed' }>): string {
+/** Why a server with another mesh key than the known one was refused; undefined: refused for another reason. */
+export function changedKeyText({
+  url,
+  expected,
+  actual,
+}: Extract<SessionEvent, { type: 'mesh-changed' }>): string | undefined {
+  if (expected.key === undefined || actual.key === undefined || expected.key === actual.key) return undefined
   const origin = toOrigin(url) ?? url
-  const isSameKey = expected.key === actual.key
-  const change = isSameKey
-    ? `the mesh at ${origin} has another auth mode: ${actual.mode} instead of ${expected.mode}`
-    : `the server at ${origin} is of another mesh. Known key: ${describeKey(expected.key)}. Its key: ${describeKey(actual.key)}`
   return sanitizeLine(
-    `WARNING: ${change}. Someone may be in the middle of the connection, or the operator has changed the mesh. Nothing was ` +
-      `sent. Ask the operator; if the change is right: mesh-chat mesh forget ${origin}`,
+    `WARNING: the key of the mesh at ${origin} has changed. Known key: ${describeKey(expected.key)}. ` +
+      `Its key now: ${describeKey(actual.key)}. Someone may be intercepting the connection, or the operator has changed ` +
+      `the secret of the mesh. Nothing was sent. Ask the operator; if the change is right: mesh-chat mesh forget ${origin}`,
   )
 }
 
