@@ -39,7 +39,7 @@ export interface MetMesh {
  * `proven`: it had no secret before, or servers of 0.1, and proves a key now. `rotated`: another key, which the known one
  * has vouched for. `same`: another known mesh has this key, so the two are one.
  */
-export type MeetingResult = 'known' | 'new' | 'proven' | 'rotated' | 'same'
+type MeetingResult = 'known' | 'new' | 'proven' | 'rotated' | 'same'
 
 export interface Meeting {
   mesh: KnownMesh

@@ -22,12 +22,8 @@ export function closePermissions(folder: string): OpenFiles {
   if (process.platform === 'win32') return { closed, failed }
   const close = (path: string, mode: number) => {
     if ((mode & OTHERS) === 0) return
-    try {
-      chmodSync(path, mode & 0o700)
-      closed.push(path)
-    } catch {
-      failed.push(path)
-    }
+    if (closeToOthers(path)) closed.push(path)
+    else failed.push(path)
   }
   const visit = (path: string, depth: number) => {
     for (const entry of readFolder(path)) {
@@ -43,6 +39,17 @@ export function closePermissions(folder: string): OpenFiles {
   close(folder, statSync(folder).mode)
   visit(folder, 1)
   return { closed, failed }
+}
+
+/** Takes the access of other users from a file or folder. Returns false if that is not possible. */
+export function closeToOthers(path: string): boolean {
+  try {
+    const { mode } = statSync(path)
+    if ((mode & OTHERS) !== 0) chmodSync(path, mode & 0o700)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function readFolder(path: string) {

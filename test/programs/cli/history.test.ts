@@ -34,16 +34,22 @@ const folder = () => join(state, 'mesh-chat', 'meshes', 'one', 'users', encodeFi
 
 /** Writes a history file with this many messages. */
 function write(count: number, more: (n: number) => Partial<Message> = () => ({})): void {
-  mkdirSync(folder(), { recursive: true })
+  mkdirSync(folder(), { recursive: true, mode: 0o700 })
   const lines = Array.from({ length: count }, (_, n) => JSON.stringify({ message: message(n, more(n)) }))
-  writeFileSync(join(folder(), 'history.jsonl'), `${lines.join('\n')}\n`)
+  writeFileSync(join(folder(), 'history.jsonl'), `${lines.join('\n')}\n`, { mode: 0o600 })
+}
+
+/** Records the mesh of a server as the one of `folder`. */
+function writePin(port: number): void {
+  const pin = { folder: 'one', origins: [`http://127.0.0.1:${port}`], since: '2026-11-24T10:00:00.000Z' }
+  writeFileSync(join(state, 'mesh-chat', 'known-meshes.json'), JSON.stringify([pin]), { mode: 0o600 })
 }
 
 test('several processes write at the same time, and each sees all messages', async () => {
   const seen = new History(folder(), 'Anna')
   const script = `
     const { History } = await import(process.argv[1])
-    const history = new History(folder(), 'Anna')
+    const history = new History(process.argv[2], 'Anna')
     for (let n = 0; n < 500; n++) history.store({ id: process.argv[3] + n, at: n, from: 'Billy', to: 'Anna', text: 'x'.repeat(n) })`
   const program = join(process.cwd(), 'dist/cli/history/history.js')
   const ended = ['a', 'b', 'c'].map(name => {
@@ -91,6 +97,7 @@ test('the held messages of a dead process are taken over once, those of a runnin
 
 test('mesh-chat history prints the messages as text or as JSON lines', () => {
   write(3)
+  writePin(3001)
   const print = (...more: string[]) =>
     execFileSync(process.execPath, ['dist/cli/main.js', 'history', '--user', 'Anna', ...more], { encoding: 'utf8' })
   expect(print().trim().split('\n')).toHaveLength(3)
@@ -105,6 +112,7 @@ test('a history of 100,000 messages opens at its end, pages back and is searched
   const tmux = new Tmux()
   try {
     await mesh.configure(1)
+    writePin(mesh.ports[0] ?? 0)
     const server = mesh.start(1)
     await until(() => expect(server.out).toContain('Listening'))
     const env = `env -u CI XDG_STATE_HOME=${state} XDG_CONFIG_HOME=${state}`
