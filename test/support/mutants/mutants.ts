@@ -231,6 +231,24 @@ export const MUTANTS: readonly Mutant[] = [
     to: "return [{ type: 'compare', ranges: ranges.slice(1) }]\n      })",
   },
   {
+    name: 'an announced server need not prove the mesh',
+    file: 'src/client/mesh-trust.ts',
+    from: 'if (!isConfigured || (key !== undefined && key !== PUBLIC_MESH_KEY)) {',
+    to: 'if (key === undefined && !isConfigured) {',
+  },
+  {
+    name: 'an announced server may prove another mesh',
+    file: 'src/client/mesh-trust.ts',
+    from: 'if (known !== mesh.key && !isMoved && mesh.key !== this.#previousKey) {',
+    to: 'if (false) {',
+  },
+  {
+    name: 'a server acts before the client is online',
+    file: 'src/client/session.ts',
+    from: 'if (this.#context.onlineConnection !== undefined) return this.#handleServerInput(input)',
+    to: 'return this.#handleServerInput(input)',
+  },
+  {
     name: 'a forward number near the maximum is accepted: all later forwards look repeated',
     file: 'src/server/peers/peer.ts',
     from: "if (number > last.number + MAX_NUMBER_JUMP) return 'implausible'",

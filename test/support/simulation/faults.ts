@@ -2,6 +2,7 @@ import { between, pick } from '../random.ts'
 import { forgeNumbers, impersonate, intrude } from './intruders.ts'
 import type { TerminationMode } from './network.ts'
 import type { SimClient, SimMesh } from './sim-mesh.ts'
+import { STRANGER_URL } from './stranger.ts'
 
 /** A mesh, and the bounds that the actions of a schedule keep to. */
 export interface Scenario {
@@ -239,6 +240,17 @@ export const ACTIONS = {
       const left = mesh.servers.filter(() => mesh.random() < 0.5)
       for (const one of left) for (const other of mesh.servers) if (!left.includes(other)) mesh.cut(one.id, other.id)
       return `a partition separates ${left.map(({ id }) => id).join(', ')} from the others`
+    },
+  },
+  announceStranger: {
+    weight: 0.7,
+    run: scenario => {
+      const client = pickOne(
+        scenario,
+        responsive(scenario.mesh.clients).filter(({ connection }) => connection !== undefined),
+      )
+      client?.hear('stranger', STRANGER_URL)
+      return client && `${client.name} is told to move to a stranger's server`
     },
   },
   cutClient: {

@@ -1,8 +1,14 @@
-import type { SessionEvent } from '../../../src/client/events.ts'
+import type { MeshPin, SessionEvent } from '../../../src/client/events.ts'
 import type { StoredMessage } from '../../../src/client/history/message-log.ts'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput } from '../../../src/client/types.ts'
-import type { Fate, IdentifyResponse, Message, RosterSnapshot } from '../../../src/protocol/messages.ts'
+import type {
+  Fate,
+  IdentifyRequest,
+  IdentifyResponse,
+  Message,
+  RosterSnapshot,
+} from '../../../src/protocol/messages.ts'
 import type { Input } from '../../../src/server/types.ts'
 import { meshSignatures } from '../mesh-signatures.ts'
 import { storedState } from '../stored-state.ts'
@@ -11,6 +17,7 @@ import { PlainIdentity } from './plain-identity.ts'
 import { describeEvent, describeMessage, MAX_SANE_SKEW_MS } from './recorder.ts'
 import { SIMULATION_EPOCH_MS, SimProcess } from './sim-process.ts'
 import type { ClientConnection, SimServer, SimulationContext } from './sim-server.ts'
+import { STRANGER_URL, strangerInputs } from './stranger.ts'
 
 /** A client on the simulated network, with its disk: performs the effects of its session. */
 export class SimClient extends SimProcess {
@@ -22,6 +29,10 @@ export class SimClient extends SimProcess {
   #socket: SimSocket | undefined
   /** The number of the latest connection. */
   #latestDial = 0
+  /** The number of the open connection to a server that is not of the mesh. */
+  #strangerDial: number | undefined
+  /** The mesh that it has met; kept like the disk. */
+  #pin: MeshPin | undefined
   /** Messages received over it. */
   #received = 0
   /** The session's events in this run. */
@@ -70,7 +81,7 @@ export class SimClient extends SimProcess {
     const instance = `${this.name}~${this.generation}`
     const { random, clientsKnowAllServers } = this.#context
     const servers = [server, ...(clientsKnowAllServers ? this.#context.servers : [])].map(({ url }) => url)
-    const options = { user, client: 'sim/1', instance, servers, random, ...meshSignatures }
+    const options = { user, client: 'sim/1', instance, servers, random, mesh: this.#pin, ...meshSignatures }
     const stored = { history: [...this.history.values()], outbox: [...this.outbox.values()], keys: this.keys }
     this.session = new Session(options, storedState(stored))
     this.shown.length = 0
@@ -90,6 +101,7 @@ export class SimClient extends SimProcess {
     this.markStopped()
     this.session = undefined
     this.connection = undefined
+    this.#strangerDial = undefined
     this.#socket = undefined
     this.#context.network.terminate(this, mode)
   }
@@ -101,6 +113,11 @@ export class SimClient extends SimProcess {
 
   send(to: string, text: string): void {
     this.step({ type: 'request', request: { type: 'compose', to, text } })
+  }
+
+  /** Its server drains, and announces another one. */
+  hear(id: string, url: string): void {
+    this.step({ type: 'move', dial: this.#latestDial, servers: [{ id, url }] })
   }
 
   step(input: SessionInput): void {
@@ -125,12 +142,14 @@ export class SimClient extends SimProcess {
         return this.#dial(effect.dial, effect.url)
       case 'hang-up':
         this.connection = undefined
+        this.#strangerDial = undefined
         if (this.#socket !== undefined) network.hangUp(this.#socket, 0, 'the client hangs up')
         this.#socket = undefined
         return
       case 'identify': {
         const { request } = effect
         const { key } = request
+        if (this.#strangerDial === effect.dial) return this.#meetStranger(effect.dial, request)
         const server = this.connection?.server
         if (server === undefined) return
         const mesh = server.proveMesh(request)
@@ -204,6 +223,11 @@ export class SimClient extends SimProcess {
   #dial(dial: number, url: string): void {
     this.#latestDial = dial
     const { network, servers } = this.#context
+    if (url === STRANGER_URL) {
+      this.#strangerDial = dial
+      this.setTimer(10, () => this.step({ type: 'opened', dial }))
+      return
+    }
     const server = servers.find(one => one.url === url)
     if (server === undefined) return
     let connection = 0
@@ -232,8 +256,17 @@ export class SimClient extends SimProcess {
     })
   }
 
+  #meetStranger(dial: number, request: IdentifyRequest): void {
+    const inputs = strangerInputs(dial, request, dial)
+    this.setTimer(10, () => {
+      for (const input of inputs) this.step(input)
+    })
+  }
+
   #emit(input: (connection: number) => Input): void {
     const { connection } = this
+    if (this.#strangerDial !== undefined)
+      this.#context.recorder.addProblem(`${this.name} gives something to a stranger`)
     if (connection === undefined || this.#socket === undefined) return
     this.#context.network.send(this.#socket, 0, () => connection.server.step(input(connection.connection)))
   }
@@ -243,13 +276,14 @@ export class SimClient extends SimProcess {
     input: (connection: number, call: number) => Input,
   ): void {
     const server = this.connection?.server
-    if (server !== undefined) this.#emit(connection => input(connection, server.registerCall(answer)))
+    this.#emit(connection => input(connection, server?.registerCall(answer) ?? 0))
   }
 
   /** The screen: keeps the events, and checks the invariants that must hold at any time. */
   #handleEvent(event: SessionEvent): void {
     const { recorder } = this.#context
     if (this.#keepsEvents) this.events.push(event)
+    if (event.type === 'mesh') this.#pin = event
     if (event.type === 'mesh') this.step({ type: 'mesh-accepted', dial: this.#latestDial })
     const line = recorder.lines === undefined ? undefined : describeEvent(event)
     if (line !== undefined) recorder.log(this.name, line)

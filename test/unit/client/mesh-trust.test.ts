@@ -35,10 +35,9 @@ function rotating(harness: SessionHarness, key: string, previous: string): MeshI
   return { ...mesh, previous: { key: previous, proof: signatureOf(previous, text) } }
 }
 /** A session at `http://a` that was online and moves to `http://told`, which another server announced. */
-function atToldServer(options: Options = {}, first: Accepted = {}): SessionHarness {
-  const harness = start({ servers: ['http://a'], ...options })
-  const url = options.servers?.[0]?.includes('127.0.0.1') === true ? 'http://127.0.0.2' : 'http://told'
-  harness.accept(['Anna'], { servers: [{ id: 'told', url }], ...first })
+function atToldServer(): SessionHarness {
+  const harness = start({ servers: ['http://a'] })
+  harness.accept(['Anna'], { servers: [{ id: 'told', url: 'http://told' }] })
   harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' })
   harness.advance(harness.session.deadline - harness.now)
   harness.step({ type: 'opened', dial: harness.dial })
@@ -201,6 +200,16 @@ describe('an announced server', () => {
     expect(phaseOf(harness.reject({ code: 'bad-name' }))).toBe('waiting')
   })
 
+  test('of 0.1 is left, also in a mesh without a secret', () => {
+    const harness = start({ servers: ['http://127.0.0.1'] })
+    const mesh = harness.proveMesh('open', { key: PUBLIC_MESH_KEY })
+    harness.accept(['Anna'], { mesh, servers: [{ id: 'told', url: 'http://127.0.0.2' }] })
+    harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' })
+    harness.advance(harness.session.deadline - harness.now)
+    expect(harness.url).toBe('http://127.0.0.2')
+    expect(phaseOf(harness.goOnline(['Anna'], { mesh: undefined }))).toBe('waiting')
+  })
+
   test('of a mesh without a secret is dialled on this machine only', () => {
     const first = (harness: SessionHarness) => ({ mesh: harness.proveMesh('open', { key: PUBLIC_MESH_KEY }) })
     const dialledNext = (configured: string, announced: string) => {
@@ -248,6 +257,8 @@ describe('a mesh that gets another key', () => {
     const harness = start({ mesh: pin(MESH_KEY, 'open') })
     const lost = harness.proveMesh('open', { key: PUBLIC_MESH_KEY })
     expect(phaseOf(harness.accept(['Anna'], { mesh: lost }))).toBe('refused')
+    const other = start({ mesh: pin(MESH_KEY, 'open') })
+    expect(phaseOf(other.accept(['Anna'], { mesh: rotating(other, PUBLIC_MESH_KEY, MESH_KEY) }))).toBe('refused')
   })
 })
 

@@ -110,7 +110,7 @@ describe('keys of users', () => {
   })
 })
 
-describe('A5: the proof', () => {
+describe('the proof', () => {
   const challenge = { server: 'server-1', connection: 'server-1:7', nonce: 'n' }
   const sign = (binding?: { origin: string; meshKey: string }) => {
     const signed: string[] = []
@@ -125,7 +125,7 @@ describe('A5: the proof', () => {
     expect(signed).toEqual([boundIdentificationText('Anna', challenge, 'http://a', keyNamed('mesh'))])
   })
 
-  test('signs the user and the challenge for a server of 0.1', () => {
+  test('A5: signs the user and the challenge for a server of 0.1', () => {
     const { credentials, signed } = sign()
     expect(credentials).toEqual({ key: keyNamed('Anna'), proof: '1' })
     expect(signed).toEqual([identificationText('Anna', challenge)])

@@ -77,7 +77,7 @@ describe('before a client is online', () => {
     { type: 'move', dial: 1, servers },
   ]
 
-  test.each(inputs.map(input => [input.type, input] as const))('A1: %s does nothing', (_, input) => {
+  test.each(inputs.map(input => [input.type, input] as const))('C15: %s does nothing', (_, input) => {
     const harness = new SessionHarness()
     harness.step({ type: 'start' })
     harness.compose('Billy')
@@ -93,7 +93,7 @@ describe('before a client is online', () => {
   })
 
   test.each(inputs.map(input => [input.type, input] as const))(
-    'A1: %s does nothing while a key is asked for',
+    'C15: %s does nothing while a key is asked for',
     (_, input) => {
       const harness = new SessionHarness()
       harness.step({ type: 'start' })
