@@ -47,6 +47,7 @@ export function connectionTarget(args: ServerArguments & { user?: string }, sett
     user: parseNameOption('--user', given),
     ...resolveServers(args, settings),
     token: readToken(args.tokenFile),
+    lastServer: settings.settings.server,
     insecure: args.insecure,
   }
 }

@@ -22,6 +22,8 @@ export interface ConnectionTarget {
   ca?: string | undefined
   /** The user's token, signed by the operator of the mesh. */
   token?: string | undefined
+  /** URL of the server used last. */
+  lastServer?: string | undefined
   /** At the first meeting, accept remote servers that do not check keys, although this user has one. */
   insecure?: boolean | undefined
 }
@@ -47,7 +49,7 @@ export function goOnline(
   listener: (event: ClientEvent) => void,
   end: (code: number, message: string) => void,
 ): PinnedSession {
-  const { user, servers, ca, token, insecure } = target
+  const { user, servers, ca, token, insecure, lastServer } = target
   const openFiles = openFilesNotice(closePermissions(dataFolder()))
   const keys = new KeyFiles(user)
   const pins = KnownMeshes.onDisk()
@@ -73,6 +75,7 @@ export function goOnline(
       pins,
       loadKey: () => keys.load(),
       hasKey: keys.hasKey,
+      lastServer,
       disk: storage.history ? 'all' : 'keys',
       ownOutbox: storage.ownOutbox === true,
       progress: storage.progress,

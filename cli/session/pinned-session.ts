@@ -2,8 +2,9 @@
 import { type KeyObject, randomBytes } from 'node:crypto'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import type { StoredMessage } from '../../src/client/history/message-log.ts'
+import { isLoopbackUrl } from '../../src/common/loopback.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
-import { toOrigin } from '../../src/protocol/mesh-identity.ts'
+import { PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/mesh-identity.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import type { ClientEvent, Notice } from '../client-events.ts'
 import type { History } from '../history/history.ts'
@@ -35,6 +36,8 @@ export interface PinnedSessionOptions {
   hasKey: boolean
   /** `all`: messages, held messages and known keys on disk. `keys`: known keys only. `none`: everything in memory. */
   disk: 'all' | 'keys' | 'none'
+  /** URL of the server used last: tells where files of 0.1 come from. */
+  lastServer?: string | undefined
   /** Leave the held messages of earlier runs to the user's next client, and keep new ones in memory. Default: false. */
   ownOutbox?: boolean
   /** See `openUserStorage`. */
@@ -180,11 +183,9 @@ export class PinnedSession {
   }
 
   /** Takes the files of 0.1 over. Returns whether there were any. */
-  #migrate({ mode }: MetMesh, notices: (Notice | undefined)[]): boolean {
-    const { disk, pins, user, hasKey } = this.#options
-    if (disk !== 'all' || !pins.isRecorded(this.#mesh)) return false
-    // The history of a user with a key may have messages that were sealed: other modes would pass them on in plain.
-    if (hasKey && mode !== 'key') return false
+  #migrate(met: MetMesh, notices: (Notice | undefined)[]): boolean {
+    const { disk, pins, user } = this.#options
+    if (disk !== 'all' || !pins.isRecorded(this.#mesh) || !this.#mayMigrate(met)) return false
     try {
       if (!migrateLegacyFiles(user, userFolder(this.#mesh.folder, user))) return false
       notices.push(historyMovedNotice(user, this.#mesh.folder))
@@ -193,6 +194,17 @@ export class PinnedSession {
       notices.push(storageFailedNotice(error))
       return false
     }
+  }
+
+  /** Whether the files of 0.1 may belong to this mesh: they do not tell in which mesh their messages were said. */
+  #mayMigrate({ key, mode, origin }: MetMesh): boolean {
+    const { hasKey, lastServer } = this.#options
+    // The history of a user with a key may have messages that were sealed: other modes would pass them on in plain.
+    if (hasKey && mode !== 'key') return false
+    if (key !== undefined && key !== PUBLIC_MESH_KEY) return true
+    // A mesh that proves nothing gets only what was said there.
+    if (lastServer === undefined || toOrigin(lastServer) === origin) return true
+    return isLoopbackUrl(lastServer) && isLoopbackUrl(origin)
   }
 
   #messageStorage(): MessageStorage {

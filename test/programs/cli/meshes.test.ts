@@ -1,5 +1,6 @@
 /** Pins and files per mesh, with real servers and clients. */
 import { spawn } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
@@ -277,6 +278,33 @@ test('the files of 0.1 move into the first mesh that the user connects to, and h
   for (const client of clients) await leave(client)
   expect(readdirSync(data()).filter(name => name.startsWith('Anna'))).toEqual([])
   expect((await run('history', '--user', 'Anna')).out).toMatch(/from 0\.1\n.*held by 0\.1\n$/)
+})
+
+test('a mesh that proves nothing, or other users can read, gets no files of 0.1 from elsewhere', {
+  timeout: 60_000,
+}, async () => {
+  const [open = 0, secret = 0, keyed = 0] = await freePorts(3)
+  mkdirSync(data(), { recursive: true, mode: 0o700 })
+  writeFileSync(data('config.json'), JSON.stringify({ server: 'http://10.255.0.9:3001' }), { mode: 0o600 })
+  const old = { id: 'old', at: Date.now() - 10_000, from: 'Billy', to: 'Anna', text: 'from 0.1' }
+  for (const user of ['Anna', 'Kim']) {
+    writeFileSync(data(`${user}.jsonl`), `${JSON.stringify({ message: { ...old, to: user } })}\n`, { mode: 0o600 })
+  }
+  const legacy = () => readdirSync(data()).filter(name => name.endsWith('.jsonl'))
+  await startServers([open])
+  await leave(await online('Anna', open))
+  expect(legacy()).toEqual(['Anna.jsonl', 'Kim.jsonl'])
+  // Kim has a key: the messages may have been sealed.
+  await startServers([keyed], { secret: 'the secret of a mesh with keys', auth: 'key' })
+  const pem = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' })
+  writeFileSync(join(folder, 'kim.pem'), pem)
+  await run('identity', 'import', join(folder, 'kim.pem'), '--user', 'Kim')
+  await startServers([secret], { secret: 'the secret of an open mesh' })
+  await leave(await online('Anna', secret))
+  await leave(await online('Kim', secret))
+  expect(legacy()).toEqual(['Kim.jsonl'])
+  await leave(await online('Kim', keyed))
+  expect(legacy()).toEqual([])
 })
 
 test('users whose names are long, or look like files of another user, have a history each', {
