@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { readLocalConfig, toServerAddress } from '../src/programs/config.ts'
 import { EXIT, fail } from '../src/programs/fail.ts'
+import { toOrigin } from '../src/protocol/mesh-identity.ts'
 import { parseUserName } from '../src/protocol/names.ts'
 import type { ConnectionTarget } from './session/go-online.ts'
+import { KnownMeshes } from './session/known-meshes.ts'
 import type { SettingsFile } from './settings.ts'
 
 /** Options that select the server; every command that connects has them. */
@@ -45,6 +47,7 @@ export function connectionTarget(args: ServerArguments & { user?: string }, sett
     user: parseNameOption('--user', given),
     ...resolveServers(args, settings),
     token: readToken(args.tokenFile),
+    lastServer: settings.settings.server,
     insecure: args.insecure,
   }
 }
@@ -84,7 +87,7 @@ function readCa(file: string): string {
 
 /**
  * Server URLs in the order in which to try them: those given, else the last one used and those of `./config.json`
- * (starting at a random one, to spread the load), else port 3001 of this machine.
+ * (starting at a random one, to spread the load) unless they are of another mesh, else port 3001 of this machine.
  */
 function chooseServers(args: ServerArguments, last: string | undefined): string[] {
   for (const url of args.server ?? []) {
@@ -102,6 +105,14 @@ function chooseServers(args: ServerArguments, last: string | undefined): string[
   }
   const config = readLocalConfig()
   const urls = config?.servers.map(server => toServerAddress(server, config.tls !== undefined).url) ?? []
+  if (last !== undefined && isOfOtherMesh(last, urls)) return [last]
   const first = last ?? urls[Math.floor(Math.random() * urls.length)] ?? 'http://127.0.0.1:3001'
   return [...new Set([first, ...urls])]
+}
+
+/** Whether none of these servers is known to be of the mesh of `last`, which is known. */
+function isOfOtherMesh(last: string, urls: readonly string[]): boolean {
+  if (urls.length === 0 || urls.includes(last)) return false
+  const mesh = KnownMeshes.onDisk().find(last)
+  return mesh !== undefined && !urls.some(url => mesh.origins.includes(toOrigin(url) ?? ''))
 }

@@ -6,6 +6,7 @@ import { chat } from './commands/chat.ts'
 import { printHistory } from './commands/history.ts'
 import { identity } from './commands/identity.ts'
 import { lab } from './commands/lab.ts'
+import { forgetMesh, listMeshes } from './commands/mesh.ts'
 import { send } from './commands/send.ts'
 import { tail } from './commands/tail.ts'
 import { who } from './commands/who.ts'
@@ -64,9 +65,11 @@ addUserOptions(program.command('tail').description('Print messages as they arriv
 
 program
   .command('history')
-  .description('Print the messages stored on this machine, oldest first.')
+  .description('Print the messages of one mesh that are stored on this machine, oldest first.')
   .option('--user <name>', 'whose messages (default: the last user)')
   .option('--with <name>', 'only messages from and to this user')
+  .option('--mesh <name>', 'which mesh: its name, its key in words, or a server (default: that of the last server)')
+  .option('--server <url>', 'the mesh of this server; it need not run')
   .option('--json', 'print JSON lines')
   .action(printHistory)
 
@@ -89,6 +92,19 @@ identities
   .option(...userOption)
   .option('--replace', 'replace the key that is stored here')
   .action((file, args) => identity('import', file, args))
+
+const meshes = program.command('mesh').description('List or forget the meshes that you have met.')
+meshes
+  .command('list')
+  .description('Print each known mesh: its name, auth mode, key in words, and servers.')
+  .option('--json', 'print JSON lines')
+  .action(listMeshes)
+meshes
+  .command('forget')
+  .description('Forget which mesh a server belongs to, so that another one is accepted there.')
+  .argument('<origin>', 'server URL')
+  .option('--keep-history', 'it is the same mesh with a new key: keep its messages for it')
+  .action(forgetMesh)
 
 addServerOptions(program.command('who').description('Print the users online, one name per line.'))
   .option('--json', 'print one JSON object')

@@ -1,6 +1,8 @@
+import { dirname } from 'node:path'
 import Conf from 'conf'
 import * as z from 'zod'
 import { DEFAULT_PREFERENCES, preferencesSchema } from './chat/model/preferences.ts'
+import { closeToOthers } from './storage/close-permissions.ts'
 
 const settingsSchema = z.object({
   /** The user who chatted last on this machine. */
@@ -14,7 +16,7 @@ const settingsSchema = z.object({
 export type Settings = z.infer<typeof settingsSchema>
 
 /**
- * Settings that persist between runs, in the user's config folder. If the file cannot be read, the defaults apply; if
+ * Settings that persist between runs, in the user's config folder, which only the user can read. If the file cannot be read, the defaults apply; if
  * it cannot be written, changes last until the program exits.
  */
 export class SettingsFile {
@@ -23,8 +25,14 @@ export class SettingsFile {
 
   constructor() {
     try {
-      this.#conf = new Conf({ projectName: 'mesh-chat', projectSuffix: '', clearInvalidConfig: true })
+      this.#conf = new Conf({
+        projectName: 'mesh-chat',
+        projectSuffix: '',
+        clearInvalidConfig: true,
+        configFileMode: 0o600,
+      })
       this.#settings = settingsSchema.parse(this.#conf.store)
+      for (const path of [this.#conf.path, dirname(this.#conf.path)]) closeToOthers(path)
     } catch {
       this.#settings = settingsSchema.parse({})
     }

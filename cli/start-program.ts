@@ -100,6 +100,7 @@ async function runWithChat(): Promise<void> {
     to: 'Echo',
     servers: [first],
     ca: readCa(),
+    lastServer: settings.settings.server,
     settings,
     history: true,
     screen: 'whole',

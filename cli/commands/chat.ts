@@ -1,9 +1,8 @@
-import type { SessionEvent } from '../../src/client/events.ts'
+import type { SessionRequest } from '../../src/client/events.ts'
 import { fail } from '../../src/programs/fail.ts'
-import { History } from '../history/history.ts'
+import type { ClientEvent } from '../client-events.ts'
 import { JsonMode } from '../modes/json-mode.ts'
 import { LineMode } from '../modes/line-mode.ts'
-import { NO_STORAGE } from '../session/connection.ts'
 import { type ConnectionTarget, goOnline } from '../session/go-online.ts'
 import type { SettingsFile } from '../settings.ts'
 import { TerminalGuard } from '../terminal/guard.ts'
@@ -31,40 +30,41 @@ export async function chat(options: ChatOptions): Promise<void> {
   const { user, settings } = options
   settings.save({ user })
   // Events that arrive before the screen or the line mode is ready.
-  const earlyEvents: SessionEvent[] = []
-  let listener = (event: SessionEvent): void => {
+  const earlyEvents: ClientEvent[] = []
+  let listener = (event: ClientEvent): void => {
     earlyEvents.push(event)
   }
   const guard =
     options.screen === undefined
       ? undefined
       : new TerminalGuard(options.screen === 'inline' ? 'inline' : 'screen', () => {
-          history?.close()
+          session.closeFiles()
           options.onExit?.()
         })
-  const history = options.history ? new History(user, showIndexingProgress) : undefined
   const end = (code: number, message?: string): never => {
     guard?.leave()
-    history?.close()
+    session.closeFiles()
     options.onExit?.()
     if (message !== undefined) fail(code, message)
     process.exit(code)
   }
-  const request = goOnline(
+  const session = goOnline(
     options,
-    history ?? NO_STORAGE,
+    { history: options.history, progress: showIndexingProgress },
     event => {
       if (event.type === 'connection' && event.state.phase === 'online') settings.save({ server: event.state.url })
       listener(event)
     },
     end,
   )
+  const request = (request: SessionRequest) => session.request(request)
+  session.start()
   const leave = () => {
     request({ type: 'close' })
     end(0)
   }
   if (guard === undefined) {
-    const correspondents = history?.threads().map(({ name }) => name)
+    const correspondents = session.history?.threads().map(({ name }) => name)
     const mode = options.json ? new JsonMode(user, correspondents) : new LineMode(user, correspondents)
     for (const event of earlyEvents) mode.handleEvent(event)
     listener = event => mode.handleEvent(event)
@@ -88,7 +88,7 @@ export async function chat(options: ChatOptions): Promise<void> {
     inline: options.screen === 'inline',
     guard,
     send: request,
-    history,
+    history: () => session.history,
     events: earlyEvents,
     save: ({ preferences, to }) => {
       settings.save({ preferences, threads: settings.withLastThread(user, to) })

@@ -1,36 +1,106 @@
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
-import { sanitizedJson } from '../../src/protocol/text.ts'
+import { toOrigin } from '../../src/protocol/mesh-identity.ts'
+import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { History } from '../history/history.ts'
+import { fingerprint } from '../keys/fingerprint.ts'
 import { messageLine, nameText } from '../modes/message-line.ts'
-import { parseNameOption } from '../options.ts'
+import { parseNameOption, resolveServers } from '../options.ts'
+import { KnownMeshes } from '../session/known-meshes.ts'
+import type { KnownMesh } from '../session/mesh-list.ts'
+import { openFilesNotice } from '../session/mesh-notices.ts'
 import { SettingsFile } from '../settings.ts'
+import { closePermissions } from '../storage/close-permissions.ts'
+import { dataFolder } from '../storage/data-folder.ts'
+import { hasLegacyHistory, legacyName } from '../storage/legacy-files.ts'
+import { hasUserStorage, openUserStorage } from '../storage/user-storage.ts'
 
 interface HistoryArguments {
   user?: string
   with?: string
   json?: boolean
+  mesh?: string
+  server?: string
 }
 
-/** Prints a user's messages stored on this machine, oldest first. */
+/** Prints a user's messages of one mesh that are stored on this machine, oldest first. */
 export function printHistory(args: HistoryArguments): void {
-  const given = args.user ?? new SettingsFile().settings.user ?? fail(EXIT.usage, 'no user name given; add --user NAME')
+  const settings = new SettingsFile()
+  const given = args.user ?? settings.settings.user ?? fail(EXIT.usage, 'no user name given; add --user NAME')
   const user = parseNameOption('--user', given)
   const other = args.with === undefined ? undefined : parseNameOption('--with', args.with)
   // The reader closed the pipe.
   process.stdout.on('error', () => process.exit(0))
-  const history = new History(user)
+  const openFiles = openFilesNotice(closePermissions(dataFolder()))
+  if (openFiles !== undefined) console.error(`mesh-chat: ${openFiles.text}`)
+  const history = openHistory(user, args, settings)
+  if (history === undefined) return
   const columns = process.stdout.isTTY ? process.stdout.columns : undefined
   const confusables = new ConfusableNames()
   confusables.keep([user, ...history.threads().map(({ name }) => name)])
-  for (const message of history.all(other)) {
-    const looksLike = confusables.find(message.from === user ? message.to : message.from)
+  for (const { id, at, from, to, text } of history.all(other)) {
+    const message = { id, at, from, to, text }
+    const looksLike = confusables.find(from === user ? to : from)
     if (args.json) console.log(sanitizedJson(looksLike === undefined ? message : { ...message, looksLike }))
     else {
-      const { at, from, to, text } = message
       const time = new Date(at).toISOString().slice(0, 16).replace('T', ' ')
       console.log(messageLine(`${time} ${nameText(from, confusables)} → ${nameText(to, confusables)}`, text, columns))
     }
   }
   history.close()
+}
+
+/** The history of the chosen mesh; undefined if there is none. */
+function openHistory(user: string, args: HistoryArguments, settings: SettingsFile): History | undefined {
+  const pins = KnownMeshes.onDisk()
+  if (pins.problem !== undefined) console.error(sanitizeLine(`mesh-chat: ${pins.problem}`))
+  const mesh = chooseMesh(user, args, pins, settings)
+  if (mesh !== undefined && hasUserStorage(mesh, user)) return openUserStorage(mesh, user).history
+  if (args.mesh !== undefined || args.server !== undefined || !hasLegacyHistory(user)) return undefined
+  // The files of 0.1 move when the user connects.
+  return new History(dataFolder(), user, { fileName: legacyName(user) })
+}
+
+/** The mesh that the arguments name; else that of the last or configured server, or the only one with messages. */
+function chooseMesh(
+  user: string,
+  args: HistoryArguments,
+  pins: KnownMeshes,
+  settings: SettingsFile,
+): KnownMesh | undefined {
+  const { mesh: name, server } = args
+  if (server !== undefined) {
+    return pins.find(server) ?? fail(EXIT.usage, `--server: no mesh is known at ${sanitizeLine(server)}; ${LIST_HINT}`)
+  }
+  if (name !== undefined) {
+    const named = pins.meshes.find(mesh => isNamed(mesh, name))
+    return named ?? fail(EXIT.usage, `--mesh: no known mesh is called ${sanitizeLine(name)}; ${LIST_HINT}`)
+  }
+  const stored = pins.meshes.filter(mesh => hasUserStorage(mesh, user))
+  for (const url of resolveServers({}, settings).servers) {
+    const mesh = pins.find(url)
+    if (mesh !== undefined && stored.includes(mesh)) return mesh
+  }
+  if (stored.length > 1) {
+    const names = stored.map(({ folder }) => folder).join(', ')
+    fail(EXIT.usage, `${sanitizeLine(user)} has messages in several meshes: ${names}; choose one with --mesh NAME`)
+  }
+  return stored[0]
+}
+
+const LIST_HINT = 'list them with: mesh-chat mesh list'
+
+/** Whether a mesh has this folder name, key, fingerprint in words, or origin. */
+function isNamed({ folder, key, origins }: KnownMesh, name: string): boolean {
+  if (folder === name || origins.includes(toOrigin(name) ?? '')) return true
+  if (key === undefined) return false
+  return (
+    key === name ||
+    fingerprint(key) ===
+      name
+        .trim()
+        .toLowerCase()
+        .split(/[\s-]+/)
+        .join(' ')
+  )
 }

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
-import { History } from '../history/history.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { connectionTarget, parseNameOption, type ServerArguments } from '../options.ts'
 import { goOnline } from '../session/go-online.ts'
@@ -26,28 +25,23 @@ export function send(textArgument: string, args: SendArguments): void {
   const text = textArgument === '-' ? readFileSync(0, 'utf8').replace(/\n$/, '') : textArgument
   if (text === '') fail(EXIT.usage, 'the text is empty; give the text to send')
   const target = connectionTarget(args, new SettingsFile())
-  const history = new History(target.user)
   let message: Message | undefined
   let online = false
   /** Why servers reject the user. */
   let rejection: string | undefined
   const end = (code: number, line?: string): never => {
-    if (code !== 0 && message !== undefined && args.keep) history.hold(message)
+    if (code !== 0 && message !== undefined && args.keep && !session.keep(message.id)) {
+      fail(code, `${line ?? ''}; the message could not be kept: the outbox cannot be used`)
+    }
     if (line !== undefined) fail(code, line)
     process.exit(code)
   }
-  const storage = {
-    archive: history.archive,
-    // Leave the other held messages to the user's next client.
-    held: [],
-    store: (stored: Message) => history.store(stored),
-    hold: () => {},
-    release: () => {},
-  }
-  const request = goOnline(
+  const session = goOnline(
     target,
-    storage,
+    // Leave the other held messages to the user's next client.
+    { history: true, ownOutbox: true },
     event => {
+      if (event.type === 'notice') console.error(sanitizeLine(`mesh-chat: ${event.text}`))
       if (event.type === 'connection' && event.state.phase === 'online') online = true
       if (event.type === 'connection' && event.state.phase === 'waiting') {
         rejection = event.state.code === undefined ? undefined : event.state.reason
@@ -66,7 +60,8 @@ export function send(textArgument: string, args: SendArguments): void {
     },
     end,
   )
-  request({ type: 'compose', to, text })
+  session.start()
+  session.request({ type: 'compose', to, text })
   setTimeout(() => {
     const outcome = args.keep
       ? 'the message is kept; your next client sends it'

@@ -1,6 +1,5 @@
-import type { SessionEvent } from '../../src/client/events.ts'
 import { fail } from '../../src/programs/fail.ts'
-import { History } from '../history/history.ts'
+import type { ClientEvent } from '../client-events.ts'
 import { JsonMode } from '../modes/json-mode.ts'
 import { LineMode } from '../modes/line-mode.ts'
 import { connectionTarget, parseNameOption, type ServerArguments } from '../options.ts'
@@ -17,21 +16,21 @@ interface TailArguments extends ServerArguments {
 export function tail(args: TailArguments): void {
   const target = connectionTarget(args, new SettingsFile())
   const other = args.with === undefined ? undefined : parseNameOption('--with', args.with)
-  const history = new History(target.user)
-  const correspondents = history.threads().map(({ name }) => name)
-  const mode = args.json ? new JsonMode(target.user, correspondents) : new LineMode(target.user, correspondents)
-  goOnline(
+  const session = goOnline(
     target,
-    history,
+    { history: true },
     event => {
       if (other === undefined || involves(event, other)) mode.handleEvent(event)
       else if (event.type === 'roster') mode.observeRoster(event)
     },
     fail,
   )
+  const correspondents = session.history?.threads().map(({ name }) => name)
+  const mode = args.json ? new JsonMode(target.user, correspondents) : new LineMode(target.user, correspondents)
+  session.start()
 }
 
-function involves(event: SessionEvent, other: string): boolean {
+function involves(event: ClientEvent, other: string): boolean {
   if (event.type === 'message') return event.message.from === other || event.message.to === other
-  return event.type === 'connection'
+  return event.type === 'connection' || event.type === 'notice'
 }

@@ -1,9 +1,10 @@
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Archive, lowerBound, messageHash, nameHash } from '../../src/client/history/message-log.ts'
+import * as z from 'zod'
+import { type Archive, lowerBound, messageHash, type StoredMessage } from '../../src/client/history/message-log.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { type Message, messageSchema } from '../../src/protocol/messages.ts'
-import { dataFolder } from '../data-folder.ts'
+import { makePrivateFolder } from '../storage/data-folder.ts'
 import { EMPTY_COLUMNS, type IndexColumns, type IndexEntry, indexOfEntry, mergeEntries } from './index-columns.ts'
 import { readIndex, writeIndex } from './index-file.ts'
 import { LineFile } from './line-file.ts'
@@ -14,37 +15,50 @@ const CHUNK_BYTES = 1 << 20
 /** Rewrite the index file once it lacks more bytes of history than this. */
 const MAX_UNSAVED_BYTES = 1 << 18
 const NEWLINE = 10
+/** A message, with its `sealed` text (see `StoredMessage`). */
+const lineSchema = z.object({ message: messageSchema, sealed: z.string().optional() })
 
 /** Report progress if more bytes of history than this have to be indexed. */
 const MIN_PROGRESS_BYTES = 32 << 20
 
 /**
- * A user's messages on disk: an append-only file of JSON lines, which several processes may write at once, and an index
- * file that can be rebuilt from it. Only the index is kept in memory.
+ * A user's messages in one mesh, on disk: an append-only file of JSON lines, which several processes may write at once,
+ * and an index file that can be rebuilt from it. Only the index is kept in memory.
  */
 export class History {
   readonly #user: string
+  readonly #folder: string
   readonly #file: string
   readonly #indexFile: string
   readonly #lines: LineFile
-  readonly #outbox: OutboxFile
+  #openedOutbox: OutboxFile | undefined
+  /** The correspondents by number, as in the index, and their numbers. */
+  #names: string[] = []
+  #nameNumbers = new Map<string, number>()
   #columns: IndexColumns = EMPTY_COLUMNS
   /** Bytes of the file that the columns cover, up to the end of a complete line. */
   #indexedBytes = 0
   /** Bytes of the file that the index file covers. */
   #savedBytes = 0
 
-  /** @param progress called repeatedly with the indexed part (0 to 1) while a large file is indexed */
-  constructor(user: string, progress: (share: number) => void = () => {}) {
+  /**
+   * @param folder the user's folder in the mesh; created when the first message is stored
+   * @param options.progress called repeatedly with the indexed part (0 to 1) while a large file is indexed
+   * @param options.fileName name of the two files without extension
+   */
+  constructor(
+    folder: string,
+    user: string,
+    { progress = () => {}, fileName = 'history' }: { progress?: (share: number) => void; fileName?: string } = {},
+  ) {
     this.#user = user
-    const folder = dataFolder()
-    const name = encodeURIComponent(user)
-    this.#file = join(folder, `${name}.jsonl`)
-    this.#indexFile = join(folder, `${name}.index`)
+    this.#folder = folder
+    this.#file = join(folder, `${fileName}.jsonl`)
+    this.#indexFile = join(folder, `${fileName}.index`)
     this.#lines = new LineFile(this.#file)
-    this.#outbox = new OutboxFile(folder, name)
     const saved = readIndex(this.#indexFile)
     if (saved !== undefined && this.#isIndexValid(saved.indexedBytes, saved.columns)) {
+      for (const name of saved.names) this.#numberOf(name)
       this.#columns = saved.columns
       this.#indexedBytes = saved.indexedBytes
       this.#savedBytes = saved.indexedBytes
@@ -66,22 +80,27 @@ export class History {
     }
   }
 
-  get held(): Message[] {
+  /** The held messages. The first call takes over those of processes that have ended. */
+  get held(): StoredMessage[] {
     return this.#outbox.held
   }
 
-  hold(message: Message): void {
-    this.#outbox.hold(message)
+  /** @param sealed see `StoredMessage` */
+  hold(message: Message, sealed?: string): void {
+    this.#outbox.hold(message, sealed)
   }
 
   release(id: string): void {
     this.#outbox.release(id)
   }
 
-  store(message: Message): void {
+  /** @param sealed see `StoredMessage` */
+  store(message: Message, sealed?: string): void {
+    makePrivateFolder(this.#folder)
     // A crash may have left an incomplete last line: do not append to it.
     const separator = this.#lines.hasIncompleteEnd() ? '\n' : ''
-    appendFileSync(this.#file, `${separator}${JSON.stringify({ message })}\n`, { mode: 0o600 })
+    const line = JSON.stringify(sealed === undefined ? { message } : { message, sealed })
+    appendFileSync(this.#file, `${separator}${line}\n`, { mode: 0o600 })
   }
 
   /** Correspondents with the hybrid time of their last message, latest first. */
@@ -90,11 +109,10 @@ export class History {
     const seen = new Set<number>()
     const threads: { name: string; lastAt: number }[] = []
     for (let row = peer.length - 1; row >= 0; row--) {
-      const hash = peer[row] ?? 0
-      if (seen.has(hash)) continue
-      seen.add(hash)
-      const message = this.#read(this.#columns, row)
-      if (message !== undefined) threads.push({ name: this.#correspondent(message), lastAt: at[row] ?? 0 })
+      const number = peer[row] ?? 0
+      if (seen.has(number)) continue
+      seen.add(number)
+      threads.push({ name: this.#names[number] ?? '', lastAt: at[row] ?? 0 })
     }
     return threads
   }
@@ -110,7 +128,8 @@ export class History {
   ): Message[] {
     this.refresh()
     const { peer, at } = this.#columns
-    const threadHash = nameHash(thread)
+    const number = this.#nameNumbers.get(thread)
+    if (number === undefined) return []
     const isBackward = from === undefined || 'before' in from
     const point = from === undefined ? undefined : 'before' in from ? from.before : from.after
     const messages: Message[] = []
@@ -123,9 +142,9 @@ export class History {
           ? lowerBound(end, one => (at[one] ?? 0) <= point.at) - 1
           : lowerBound(end, one => (at[one] ?? 0) < point.at)
     for (; row >= 0 && row < end && messages.length < count; row += isBackward ? -1 : 1) {
-      if (peer[row] !== threadHash) continue
+      if (peer[row] !== number) continue
       const message = this.#read(this.#columns, row)
-      if (message === undefined || this.#correspondent(message) !== thread) continue
+      if (message === undefined) continue
       if (
         point !== undefined &&
         (isBackward ? compareMessages(message, point) >= 0 : compareMessages(message, point) <= 0)
@@ -139,11 +158,12 @@ export class History {
   /** Messages of one thread or of all, in order; read on demand. */
   *all(thread?: string): Generator<Message> {
     const columns = this.#columns
-    const threadHash = thread === undefined ? undefined : nameHash(thread)
+    const number = thread === undefined ? undefined : this.#nameNumbers.get(thread)
+    if (thread !== undefined && number === undefined) return
     for (let row = 0; row < columns.at.length; row++) {
-      if (threadHash !== undefined && columns.peer[row] !== threadHash) continue
+      if (number !== undefined && columns.peer[row] !== number) continue
       const message = this.#read(columns, row)
-      if (message !== undefined && (thread === undefined || this.#correspondent(message) === thread)) yield message
+      if (message !== undefined) yield message
     }
   }
 
@@ -158,19 +178,19 @@ export class History {
   ): Generator<Message | undefined> {
     this.refresh()
     const columns = this.#columns
-    const threadHash = nameHash(thread)
+    const number = this.#nameNumbers.get(thread)
+    if (number === undefined) return
     const needle = text.toLowerCase()
     // The text as escaped in a JSON line: skips most lines without parsing them.
     const escapedNeedle = JSON.stringify(needle).slice(1, -1)
     let row = lowerBound(columns.at.length, one => (columns.at[one] ?? 0) <= before.at) - 1
     for (let looked = 0; row >= 0; row--) {
-      if (columns.peer[row] !== threadHash) continue
+      if (columns.peer[row] !== number) continue
       if (++looked % 2_000 === 0) yield undefined
       const line = this.#line(columns, row)
       if (line === undefined || !line.toLowerCase().includes(escapedNeedle)) continue
       const message = parseLine(line)
-      if (message === undefined || compareMessages(message, before) >= 0 || this.#correspondent(message) !== thread)
-        continue
+      if (message === undefined || compareMessages(message, before) >= 0) continue
       if (message.text.toLowerCase().includes(needle)) return void (yield message)
     }
   }
@@ -182,6 +202,8 @@ export class History {
     // The file is shorter than before, so it was rewritten: index it from the start.
     if (size < this.#indexedBytes) {
       this.#columns = EMPTY_COLUMNS
+      this.#names = []
+      this.#nameNumbers.clear()
       this.#indexedBytes = 0
       this.#savedBytes = 0
     }
@@ -200,7 +222,7 @@ export class History {
         const message = parseLine(bytes.toString('utf8', from, end))
         if (message !== undefined) {
           const hash = messageHash(message)
-          const peer = nameHash(this.#correspondent(message))
+          const peer = this.#numberOf(this.#correspondent(message))
           added.push({ at: message.at, ...hash, peer, offset: start + from, length: end - from })
         }
         from = end + 1
@@ -222,7 +244,11 @@ export class History {
 
   #save(): void {
     if (this.#indexedBytes - this.#savedBytes < MAX_UNSAVED_BYTES) return
-    writeIndex(this.#indexFile, { indexedBytes: this.#indexedBytes, columns: this.#columns })
+    writeIndex(this.#indexFile, {
+      indexedBytes: this.#indexedBytes,
+      names: this.#names,
+      columns: this.#columns,
+    })
     this.#savedBytes = this.#indexedBytes
   }
 
@@ -236,13 +262,29 @@ export class History {
     return message !== undefined && indexOfEntry(columns, { at: message.at, ...messageHash(message) }) >= 0
   }
 
-  #find(message: Parameters<Archive['find']>[0]): Message | undefined {
+  #find(message: Parameters<Archive['find']>[0]): StoredMessage | undefined {
     this.refresh()
     const row = indexOfEntry(this.#columns, { at: message.at, ...messageHash(message) })
-    return row < 0 ? undefined : this.#read(this.#columns, row)
+    const found = row < 0 ? undefined : this.#read(this.#columns, row)
+    // Two messages can have the same hash.
+    return found?.id === message.id && found.from === message.from ? found : undefined
   }
 
-  #read(columns: IndexColumns, row: number): Message | undefined {
+  get #outbox(): OutboxFile {
+    this.#openedOutbox ??= new OutboxFile(this.#folder)
+    return this.#openedOutbox
+  }
+
+  /** The number of a correspondent; a new name gets the next one. */
+  #numberOf(name: string): number {
+    const known = this.#nameNumbers.get(name)
+    if (known !== undefined) return known
+    const number = this.#names.push(name) - 1
+    this.#nameNumbers.set(name, number)
+    return number
+  }
+
+  #read(columns: IndexColumns, row: number): StoredMessage | undefined {
     const line = this.#line(columns, row)
     return line === undefined ? undefined : parseLine(line)
   }
@@ -264,11 +306,13 @@ export interface MessagePosition {
 }
 
 /** Parses a line; undefined if it is incomplete or not a message. */
-function parseLine(line: string): Message | undefined {
+function parseLine(line: string): StoredMessage | undefined {
   if (!line.startsWith('{"message":')) return undefined
   try {
-    const parsed = messageSchema.safeParse((JSON.parse(line) as { message: unknown }).message)
-    return parsed.success ? parsed.data : undefined
+    const parsed = lineSchema.safeParse(JSON.parse(line))
+    if (!parsed.success) return undefined
+    const { message, sealed } = parsed.data
+    return sealed === undefined ? message : { ...message, sealed }
   } catch {
     return undefined
   }

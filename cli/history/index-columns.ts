@@ -7,7 +7,7 @@ export interface IndexEntry {
   /** The two halves of the message's hash. */
   a: number
   b: number
-  /** Hash of the correspondent's name. */
+  /** Number of the correspondent in the index's list of names. */
   peer: number
   /** Position and length of the message's line in the history file, bytes. */
   offset: number

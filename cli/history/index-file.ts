@@ -1,14 +1,23 @@
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import * as z from 'zod'
 import { type IndexColumns, packColumns, unpackColumns } from './index-columns.ts'
 
 /** Identifies the layout. An index with another one is ignored and rebuilt. */
-const MAGIC = 'mesh-chat index 2'
-/** The magic, and the number of indexed bytes of the history (float64). A multiple of 8 for alignment. */
-const HEADER_BYTES = 32
+const MAGIC = 'mesh-chat index 3'
+/**
+ * The magic; the length of the correspondents' names as JSON, padded with spaces to a multiple of 8 (float64); the number
+ * of indexed bytes of the history (float64). The names and the columns follow. All parts are aligned to 8 bytes.
+ */
+const HEADER_BYTES = 40
+const ALIGNMENT = 8
+
+const namesSchema = z.array(z.string())
 
 /** The entries of the first `indexedBytes` bytes of a history file. */
 export interface SavedIndex {
   indexedBytes: number
+  /** The correspondents, each once; `columns.peer` has their numbers. */
+  names: readonly string[]
   columns: IndexColumns
 }
 
@@ -21,22 +30,43 @@ export function readIndex(file: string): SavedIndex | undefined {
     return undefined
   }
   if (bytes.length < HEADER_BYTES || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined
+  const namesLength = bytes.readDoubleLE(HEADER_BYTES - 16)
   const indexedBytes = bytes.readDoubleLE(HEADER_BYTES - 8)
+  const names = parseNames(bytes, namesLength)
   // A copy starts at an aligned address, which the view of a pooled buffer may not.
   const aligned = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
-  const columns = unpackColumns(aligned, HEADER_BYTES)
-  return columns === undefined ? undefined : { indexedBytes, columns }
+  const columns = names === undefined ? undefined : unpackColumns(aligned, HEADER_BYTES + namesLength)
+  if (names === undefined || columns === undefined) return undefined
+  return columns.peer.every(peer => peer >= 0 && peer < names.length) ? { indexedBytes, names, columns } : undefined
+}
+
+function parseNames(bytes: Buffer, length: number): string[] | undefined {
+  if (!Number.isInteger(length / ALIGNMENT) || length < 0 || HEADER_BYTES + length > bytes.length) return undefined
+  try {
+    const names = namesSchema.safeParse(JSON.parse(bytes.toString('utf8', HEADER_BYTES, HEADER_BYTES + length)))
+    return names.success ? names.data : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The names as JSON, padded. */
+function packNames(names: readonly string[]): Buffer {
+  const json = Buffer.from(JSON.stringify(names))
+  return Buffer.concat([json], Math.ceil(json.length / ALIGNMENT) * ALIGNMENT).fill(' ', json.length)
 }
 
 /** Replaces an index file atomically. Errors are ignored: the index can be rebuilt. */
-export function writeIndex(file: string, { indexedBytes, columns }: SavedIndex): void {
+export function writeIndex(file: string, { indexedBytes, names, columns }: SavedIndex): void {
   const temporary = `${file}.${process.pid}`
   try {
     const header = Buffer.alloc(HEADER_BYTES)
     header.write(MAGIC, 'latin1')
+    const packedNames = packNames(names)
+    header.writeDoubleLE(packedNames.length, HEADER_BYTES - 16)
     header.writeDoubleLE(indexedBytes, HEADER_BYTES - 8)
     const target = openSync(temporary, 'w', 0o600)
-    for (const part of [header, ...packColumns(columns)]) {
+    for (const part of [header, packedNames, ...packColumns(columns)]) {
       for (let done = 0; done < part.length; ) done += writeSync(target, part, done)
     }
     closeSync(target)

@@ -1,38 +1,21 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
-import {
-  appendFileSync,
-  existsSync,
-  linkSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { join } from 'node:path'
-import * as z from 'zod'
-import { keySchema } from '../../src/protocol/credentials.ts'
-import { nameSchema } from '../../src/protocol/messages.ts'
-import { dataFolder } from '../data-folder.ts'
-
-const knownSchema = z.object({ user: nameSchema, key: keySchema })
+import { existsSync, linkSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { dataFolder, makePrivateFolder } from '../storage/data-folder.ts'
+import { encodeFileName } from '../storage/user-folder.ts'
 
 /** A key file cannot be used; the message says how to fix it. */
 export class KeyError extends Error {}
 
-/** A user's private key and the known public keys of others, as files in the data folder. */
+/** A user's private key, as a file in the data folder. A user has one key for all meshes. */
 export class KeyFiles {
   readonly #user: string
   /** The user's private key, as PEM. */
   readonly keyFile: string
-  readonly #knownKeysFile: string
 
   constructor(user: string) {
-    const folder = dataFolder()
-    const name = encodeURIComponent(user)
     this.#user = user
-    this.keyFile = join(folder, `${name}.key`)
-    this.#knownKeysFile = join(folder, `${name}.known-keys`)
+    this.keyFile = findLegacyFile(user) ?? join(dataFolder(), 'identities', `${encodeFileName(user)}.key`)
   }
 
   /** Whether the user has a key. */
@@ -70,33 +53,12 @@ export class KeyFiles {
     return key
   }
 
-  /** The known public keys by user name; the last entry of a user counts. */
-  knownKeys(): Map<string, string> {
-    const known = new Map<string, string>()
-    if (!existsSync(this.#knownKeysFile)) return known
-    for (const line of readFileSync(this.#knownKeysFile, 'utf8').split('\n')) {
-      try {
-        const { user, key } = knownSchema.parse(JSON.parse(line))
-        known.set(user, key)
-      } catch {
-        // An empty line, or one cut off by a crash.
-      }
-    }
-    return known
-  }
-
-  /** Records the public key of a user. */
-  pin(user: string, key: string): void {
-    const line = JSON.stringify({ user, key, since: new Date().toISOString() })
-    // A crash may have left an incomplete last line: start a new one.
-    appendFileSync(this.#knownKeysFile, `\n${line}\n`, { mode: 0o600 })
-  }
-
   /**
    * Writes the key atomically, readable by its owner only. Does not follow a symbolic link at the file's name.
    * @param place moves the written file to its name: `linkSync` keeps an existing file, `renameSync` replaces it
    */
   #write(key: KeyObject, place: (from: string, to: string) => void): void {
+    makePrivateFolder(dirname(this.keyFile))
     const temporary = `${this.keyFile}.${randomBytes(8).toString('hex')}`
     try {
       writeFileSync(temporary, key.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag: 'wx' })
@@ -108,6 +70,14 @@ export class KeyFiles {
       rmSync(temporary, { force: true })
     }
   }
+}
+
+/** The key file of 0.1, `NAME.key`, if it exists. It stays in its place: copies and backups of it are current. */
+function findLegacyFile(user: string): string | undefined {
+  const folder = dataFolder()
+  const name = `${encodeURIComponent(user)}.key`
+  // Compares the exact name: the file system may ignore case.
+  return readdirSync(folder).includes(name) ? join(folder, name) : undefined
 }
 
 function parseKey(pem: string, where: string): KeyObject {

@@ -1,11 +1,12 @@
 /** The chat on a terminal, on the whole screen or inline: connects model, session, history and terminal. */
-import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
+import type { SessionRequest } from '../../src/client/events.ts'
 import { addStoredThreads, loadPage, searchThread } from '../chat/history-pages.ts'
 import { handleKey } from '../chat/model/handle-key.ts'
 import { Model, type ScreenRequest } from '../chat/model/model.ts'
 import type { Preferences } from '../chat/model/preferences.ts'
 import { requestInitialPage, update } from '../chat/model/update.ts'
 import { eventRows } from '../chat/views/inline.ts'
+import type { ClientEvent } from '../client-events.ts'
 import type { History } from '../history/history.ts'
 import type { TerminalGuard } from '../terminal/guard.ts'
 import { listenToTerminalInput } from '../terminal/terminal-input.ts'
@@ -26,17 +27,17 @@ export interface ScreenOptions {
   inline: boolean
   guard: TerminalGuard
   send: (request: SessionRequest) => void
-  /** The history on disk; undefined with --no-history. */
-  history: History | undefined
-  /** Session events from before the screen was ready. */
-  events: readonly SessionEvent[]
+  /** The current history on disk; another one after an event `storage`, undefined with --no-history. */
+  history: () => History | undefined
+  /** Events from before the screen was ready. */
+  events: readonly ClientEvent[]
   save: (state: { preferences: Preferences; to: string | undefined }) => void
   quit: () => void
 }
 
-/** Runs the chat on this terminal. Returns the listener for further session events. */
-export function runScreen(options: ScreenOptions): (event: SessionEvent) => void {
-  const { guard, history, send, quit } = options
+/** Runs the chat on this terminal. Returns the listener for further events. */
+export function runScreen(options: ScreenOptions): (event: ClientEvent) => void {
+  const { guard, send, quit } = options
   const { stdout } = process
   const model = new Model(options.user, options.preferences, options.inline)
   const save = () => options.save({ preferences: model.preferences, to: model.current?.name })
@@ -62,7 +63,7 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
     activeSearch = undefined
     const thread = model.current
     if (thread === undefined) return
-    const search = searchThread(model, thread, history, text, older)
+    const search = searchThread(model, thread, options.history(), text, older)
     activeSearch = search
     const runSlice = () => {
       if (activeSearch !== search) return
@@ -89,23 +90,31 @@ export function runScreen(options: ScreenOptions): (event: SessionEvent) => void
       case 'trust':
         return send(request)
       case 'page':
-        return loadPage(model, history, request.part)
+        return loadPage(model, options.history(), request.part)
       case 'search':
         return startSearch(request.text, request.older)
       case 'save':
         return save()
     }
   }
-  const applyEvent = (event: SessionEvent) => {
+  const addThreads = () => {
+    const history = options.history()
+    if (history !== undefined) addStoredThreads(model, history)
+  }
+  const applyEvent = (event: ClientEvent) => {
+    if (event.type === 'storage') return addThreads()
     for (const request of update(model, event, Date.now())) perform(request)
   }
   const loadOpenThread = () => {
     for (const request of requestInitialPage(model)) perform(request)
   }
 
-  for (const event of options.events) applyEvent(event)
-  if (history !== undefined) addStoredThreads(model, history)
+  const isNotice = (event: ClientEvent) => event.type === 'notice'
+  for (const event of options.events) if (!isNotice(event)) applyEvent(event)
+  addThreads()
   loadOpenThread()
+  // Loading a page removes notes from the thread.
+  for (const event of options.events.filter(isNotice)) applyEvent(event)
   guard.enter()
   repaint()
   listenToTerminalInput(

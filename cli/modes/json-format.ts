@@ -1,9 +1,9 @@
 /** Session events as JSON, and requests from JSON lines. */
 import * as z from 'zod'
-import type { SessionEvent } from '../../src/client/events.ts'
 import type { ConfusableNames } from '../../src/common/confusables.ts'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
+import type { ClientEvent } from '../client-events.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 
 const requestSchema = z.union([
@@ -34,7 +34,7 @@ export function parseRequest(line: string): JsonRequest | string {
 }
 
 /** The JSON of an event, or undefined for an event that programs do not get. */
-export function eventToJson(event: SessionEvent, user: string, confusables: ConfusableNames): object | undefined {
+export function eventToJson(event: ClientEvent, user: string, confusables: ConfusableNames): object | undefined {
   /** The field `looksLike` for a name that looks like another one. */
   const looksLike = (name: string) => {
     const similarName = confusables.find(name)
@@ -63,6 +63,14 @@ export function eventToJson(event: SessionEvent, user: string, confusables: Conf
     }
     case 'forged':
       return { ...event, ...looksLike(event.from) }
+    case 'mesh': {
+      const { key, mode, url, isNew, movedFrom } = event
+      return { type: 'mesh', key, words: key === undefined ? undefined : fingerprint(key), mode, url, isNew, movedFrom }
+    }
+    case 'mesh-changed':
+      return event
+    case 'notice':
+      return { type: 'notice', code: event.code, message: event.text }
     default:
       return undefined
   }

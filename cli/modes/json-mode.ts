@@ -1,7 +1,8 @@
 import { createInterface } from 'node:readline'
-import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
+import type { SessionRequest } from '../../src/client/events.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { sanitizedJson } from '../../src/protocol/text.ts'
+import type { ClientEvent } from '../client-events.ts'
 import { PendingMessages } from '../session/pending-messages.ts'
 import { eventToJson, parseRequest } from './json-format.ts'
 
@@ -36,7 +37,7 @@ export class JsonMode {
     this.#confusables.keep([user, ...correspondents])
   }
 
-  handleEvent(event: SessionEvent): void {
+  handleEvent(event: ClientEvent): void {
     this.#pending.handleEvent(event)
     if (event.type === 'connection') this.#started = true
     if (!this.#started && (event.type === 'message' || event.type === 'progress')) return
@@ -57,7 +58,7 @@ export class JsonMode {
   }
 
   /** Notes who is online, without output. */
-  observeRoster({ joined, left }: Extract<SessionEvent, { type: 'roster' }>): void {
+  observeRoster({ joined, left }: Extract<ClientEvent, { type: 'roster' }>): void {
     this.#confusables.update(joined, left)
   }
 
@@ -93,7 +94,7 @@ export class JsonMode {
   }
 }
 
-function messageId(event: SessionEvent): string | undefined {
+function messageId(event: ClientEvent): string | undefined {
   if (event.type === 'message') return event.message.id
   return event.type === 'progress' ? event.id : undefined
 }

@@ -2,6 +2,7 @@
 import type { SessionEvent } from '../../src/client/events.ts'
 import type { ConfusableNames } from '../../src/common/confusables.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
+import type { ClientEvent } from '../client-events.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { localDateTime } from '../terminal/local-time.ts'
 import { messageLine, nameText } from './message-line.ts'
@@ -12,7 +13,7 @@ import { messageLine, nameText } from './message-line.ts'
  * @param columns width of the terminal; undefined if the output is not a terminal
  */
 export function formatEvent(
-  event: SessionEvent,
+  event: ClientEvent,
   user: string,
   confusables: ConfusableNames,
   columns?: number,
@@ -44,6 +45,8 @@ export function formatEvent(
       return formatKeyEvent(event, shown(event.user))
     case 'forged':
       return sanitizeLine(`* dropped a forged message in the name of ${shown(event.from)}`)
+    case 'notice':
+      return sanitizeLine(`* ${event.text}`)
     case 'servers':
     case 'connections':
     case 'read':

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
+import type { ClientEvent } from '../client-events.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { decideTrust } from '../keys/trust.ts'
 import { PendingMessages } from '../session/pending-messages.ts'
@@ -44,7 +45,7 @@ export class LineMode {
     this.#confusables.keep([user, ...correspondents])
   }
 
-  handleEvent(event: SessionEvent): void {
+  handleEvent(event: ClientEvent): void {
     this.#pending.handleEvent(event)
     if (event.type === 'connection') this.#started = true
     if (event.type === 'message' && !this.#started) return

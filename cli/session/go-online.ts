@@ -1,11 +1,14 @@
-import { randomBytes } from 'node:crypto'
-import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import { isLoopbackUrl } from '../../src/common/loopback.ts'
 import { EXIT } from '../../src/programs/fail.ts'
 import { VERSION } from '../../src/programs/package.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
+import type { ClientEvent } from '../client-events.ts'
 import { KeyFiles } from '../keys/key-files.ts'
-import { type MessageStorage, openSession } from './connection.ts'
+import { closePermissions } from '../storage/close-permissions.ts'
+import { dataFolder } from '../storage/data-folder.ts'
+import { KnownMeshes } from './known-meshes.ts'
+import { changedKeyText, openFilesNotice, unusablePinsNotice } from './mesh-notices.ts'
+import { PinnedSession } from './pinned-session.ts'
 
 /** What to do if no server is reachable. */
 export const START_SERVER_HINT = 'check the address, or start one with: mesh-chatd --id server-1'
@@ -19,37 +22,72 @@ export interface ConnectionTarget {
   ca?: string | undefined
   /** The user's token, signed by the operator of the mesh. */
   token?: string | undefined
-  /** Accept remote servers that do not check keys, although this user has one. */
+  /** URL of the server used last. */
+  lastServer?: string | undefined
+  /** At the first meeting, accept remote servers that do not check keys, although this user has one. */
   insecure?: boolean | undefined
 }
 
+/** What a command stores. */
+export interface StorageOptions {
+  /** Whether to store messages on disk. */
+  history: boolean
+  /** See `PinnedSessionOptions`. */
+  ownOutbox?: boolean
+  /** Called repeatedly with the indexed part (0 to 1) while a large history is indexed. */
+  progress?: (share: number) => void
+}
+
 /**
- * Connects as a user, and reconnects when a connection fails. Gives up if the server refuses the user, or if no server
- * is reachable at start.
+ * Prepares to connect as a user. The session starts with `start`, pins its mesh, and reconnects when a connection fails.
+ * It gives up if the server refuses the user or is of another mesh, or if no server is reachable at start.
  * @param end called on giving up, with the exit code and a one-line error
  */
 export function goOnline(
   target: ConnectionTarget,
-  storage: MessageStorage,
-  listener: (event: SessionEvent) => void,
+  storage: StorageOptions,
+  listener: (event: ClientEvent) => void,
   end: (code: number, message: string) => void,
-): (request: SessionRequest) => void {
-  const { user, servers, ca, token, insecure } = target
+): PinnedSession {
+  const { user, servers, ca, token, insecure, lastServer } = target
+  const openFiles = openFilesNotice(closePermissions(dataFolder()))
   const keys = new KeyFiles(user)
-  // A user with a key requires key mode of remote servers: otherwise a server could downgrade the client to open mode.
-  const auth = keys.hasKey && !insecure && !servers.every(isLoopbackUrl) ? 'key' : undefined
-  const instance = randomBytes(12).toString('base64url')
+  const pins = KnownMeshes.onDisk()
   let wasOnline = false
   let failures = 0
-  return openSession(
-    { user, client: `mesh-chat/${VERSION}`, instance, servers, ca, token, auth, keys, random: Math.random },
-    storage,
+  let reportedProblem: string | undefined
+  /** Why the mesh was refused, if its key has changed. */
+  let changed: string | undefined
+  const reportProblem = () => {
+    if (pins.problem === undefined || pins.problem === reportedProblem) return
+    reportedProblem = pins.problem
+    listener(unusablePinsNotice(pins.problem))
+  }
+  const session = new PinnedSession(
+    {
+      user,
+      client: `mesh-chat/${VERSION}`,
+      servers,
+      ca,
+      token,
+      // A user with a key requires key mode of remote servers: otherwise a server could downgrade the client to open mode.
+      auth: keys.hasKey && !insecure && !servers.every(isLoopbackUrl) ? 'key' : undefined,
+      pins,
+      loadKey: () => keys.load(),
+      hasKey: keys.hasKey,
+      lastServer,
+      disk: storage.history ? 'all' : 'keys',
+      ownOutbox: storage.ownOutbox === true,
+      progress: storage.progress,
+    },
     event => {
+      reportProblem()
+      if (event.type === 'mesh-changed') changed = changedKeyText(event)
       listener(event)
       if (event.type !== 'connection') return
       const { state } = event
       if (state.phase === 'online') wasOnline = true
-      if (state.phase === 'refused') end(EXIT.general, sanitizeLine(state.message))
+      if (state.phase === 'refused') end(EXIT.general, changed ?? sanitizeLine(state.message))
       // A rejected client has reached a server: it warns and tries again.
       if (state.phase === 'waiting' && state.code === undefined && !wasOnline && ++failures >= servers.length) {
         const reason = sanitizeLine(state.reason)
@@ -57,4 +95,7 @@ export function goOnline(
       }
     },
   )
+  if (openFiles !== undefined) listener(openFiles)
+  reportProblem()
+  return session
 }

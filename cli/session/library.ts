@@ -1,12 +1,14 @@
-import { createPrivateKey, type KeyObject, randomBytes } from 'node:crypto'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import * as z from 'zod'
-import type { ConnectionState } from '../../src/client/events.ts'
+import type { ConnectionState, SessionEvent } from '../../src/client/events.ts'
+import { keySchema } from '../../src/protocol/credentials.ts'
 import { urlSchema } from '../../src/protocol/messages.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
-import { History } from '../history/history.ts'
+import type { ClientEvent } from '../client-events.ts'
 import { ChatClient } from './chat-client.ts'
-import { type KeyStore, NO_STORAGE, openSession } from './connection.ts'
+import { KnownMeshes } from './known-meshes.ts'
+import { PinnedSession } from './pinned-session.ts'
 
 /** How to connect; see {@link connect}. */
 export interface ConnectOptions {
@@ -25,6 +27,11 @@ export interface ConnectOptions {
    * memory only.
    */
   history?: boolean
+  /**
+   * The key of the mesh, 43 characters; `mesh-chat mesh list --json` prints it. Servers that do not prove it are refused.
+   * Default: the first key that is met, for as long as the program runs; with `history`, the key that `mesh-chat` knows.
+   */
+  meshKey?: string
 }
 
 const optionsSchema = z.strictObject({
@@ -34,6 +41,7 @@ const optionsSchema = z.strictObject({
   key: z.string().optional(),
   ca: z.string().optional(),
   history: z.boolean().default(false),
+  meshKey: keySchema.optional(),
 })
 
 /**
@@ -53,18 +61,35 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
     const [issue] = parsed.error.issues
     throw new Error(`connect: ${issue?.path.join('.') || 'options'}: ${issue?.message}`)
   }
-  const { servers, token, ca, key, history } = parsed.data
+  const { servers, token, ca, key, history, meshKey } = parsed.data
   const name = parseUserName(parsed.data.user)
   if (!name.ok) throw new Error(`connect: user: ${name.reason}`)
   const user = name.value
-  const keys = createKeyStore(key)
-  const storage = history ? new History(user) : undefined
-  const instance = randomBytes(12).toString('base64url')
-  // A program with a key requires key mode: otherwise a server could downgrade the client to open mode.
-  const auth = key === undefined ? undefined : ('key' as const)
-  const session = { user, client: 'mesh-chat-library', instance, servers, token, ca, auth, keys, random: Math.random }
-  const client = new ChatClient(user, listener => openSession(session, storage ?? NO_STORAGE, listener))
-  client.once('close', () => storage?.close())
+  const loadKey = createKeyLoader(key)
+  const client = new ChatClient(user, listener => {
+    const session = new PinnedSession(
+      {
+        user,
+        client: 'mesh-chat-library',
+        servers,
+        token,
+        ca,
+        // A program with a key requires key mode: otherwise a server could downgrade the client to open mode.
+        auth: key === undefined ? undefined : 'key',
+        meshKey,
+        pins: history ? KnownMeshes.onDisk() : processPins,
+        loadKey,
+        hasKey: key !== undefined,
+        disk: history ? 'all' : 'none',
+      },
+      event => {
+        if (isSessionEvent(event)) listener(event)
+        if (event.type === 'connection' && isEnded(event.state)) session.closeFiles()
+      },
+    )
+    session.start()
+    return request => session.request(request)
+  })
   return new Promise((resolve, reject) => {
     let failures = 0
     const handleConnection = (state: ConnectionState) => {
@@ -87,9 +112,19 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
   })
 }
 
-/** Keys in memory: the user's own, and those of others while this client lives. */
-function createKeyStore(pem: string | undefined): KeyStore {
-  const known = new Map<string, string>()
+/** Pins of clients without a history on disk: they last as long as the process. */
+const processPins = KnownMeshes.inMemory()
+
+function isSessionEvent(event: ClientEvent): event is SessionEvent {
+  return event.type !== 'notice' && event.type !== 'storage'
+}
+
+function isEnded({ phase }: ConnectionState): boolean {
+  return phase === 'closed' || phase === 'refused'
+}
+
+/** Loads the user's own key from the option `key`. */
+function createKeyLoader(pem: string | undefined): () => KeyObject {
   let own: KeyObject | undefined
   if (pem !== undefined) {
     try {
@@ -101,12 +136,8 @@ function createKeyStore(pem: string | undefined): KeyStore {
       throw new Error('connect: key: not an Ed25519 private key in PEM; use the output of mesh-chat identity export')
     }
   }
-  return {
-    load: () => {
-      if (own !== undefined) return own
-      throw new Error("this mesh requires a key; pass the user's private key as the option key")
-    },
-    knownKeys: () => known,
-    pin: (user, key) => void known.set(user, key),
+  return () => {
+    if (own !== undefined) return own
+    throw new Error("this mesh requires a key; pass the user's private key as the option key")
   }
 }

@@ -1,11 +1,11 @@
-import type { SessionEvent } from '../../src/client/events.ts'
+import type { ClientEvent } from '../client-events.ts'
 
 /** Messages composed in this run that have no delivery result yet. */
 export class PendingMessages {
   readonly #unsettled = new Set<string>()
   #onSettled: (() => void) | undefined
 
-  handleEvent(event: SessionEvent): void {
+  handleEvent(event: ClientEvent): void {
     if (event.type === 'message' && event.origin === 'composed') this.#unsettled.add(event.message.id)
     if (event.type !== 'progress' || !this.#unsettled.has(event.id)) return
     const { progress } = event

@@ -1,5 +1,6 @@
 /** Applies events of the session to the model. */
 import type { SessionEvent } from '../../../src/client/events.ts'
+import type { ClientEvent, Notice } from '../../client-events.ts'
 import { fingerprint } from '../../keys/fingerprint.ts'
 import { localDateTime } from '../../terminal/local-time.ts'
 import type { Model, ScreenRequest } from './model.ts'
@@ -8,7 +9,7 @@ import type { Model, ScreenRequest } from './model.ts'
  * Applies an event to the model and returns the side effects to carry out.
  * @param wall ms since 1970
  */
-export function update(model: Model, event: SessionEvent, wall: number): ScreenRequest[] {
+export function update(model: Model, event: Exclude<ClientEvent, { type: 'storage' }>, wall: number): ScreenRequest[] {
   switch (event.type) {
     case 'connection':
       model.connection = event.state
@@ -37,11 +38,21 @@ export function update(model: Model, event: SessionEvent, wall: number): ScreenR
     case 'forged':
       model.showNotice(`dropped a forged message in the name of ${event.from}`, 'error')
       return []
+    case 'notice':
+      showClientNotice(model, event, wall)
+      return []
     case 'servers':
     case 'mesh':
     case 'mesh-changed':
       return []
   }
+}
+
+/** Shows a notice in the status row, and in the open thread, where it stays and is not cut. */
+function showClientNotice(model: Model, { text, isWarning }: Notice, wall: number): void {
+  model.showNotice(text, isWarning ? 'error' : 'info')
+  if (isWarning) model.current?.addWarning(text, wall)
+  else model.current?.addNote(text, wall)
 }
 
 function handleRoster(

@@ -1,7 +1,7 @@
 /** Inline mode: messages are printed into the terminal's scrollback; only status and input line are redrawn. */
 import { styleText } from 'node:util'
-import type { SessionEvent } from '../../../src/client/events.ts'
 import { sanitizeLine } from '../../../src/protocol/text.ts'
+import type { ClientEvent, Notice } from '../../client-events.ts'
 import { wrap } from '../../terminal/width.ts'
 import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
 import { type ThemeName, toneColor } from '../model/theme.ts'
@@ -12,12 +12,13 @@ import type { Row, Segment } from './row.ts'
 const MAX_OPENED_ENTRIES = 10
 
 /** The rows to print for an event that has been applied to the model. */
-export function eventRows(model: ReadonlyModel, event: SessionEvent): Row[] {
+export function eventRows(model: ReadonlyModel, event: ClientEvent): Row[] {
   if (event.type === 'message' && event.origin !== 'history') {
     const { from, to, id } = event.message
     const entry = model.threads.get(from === model.user ? to : from)?.entryById(id)
     return entry === undefined ? [] : inlineEntryRows(model, entry, to)
   }
+  if (event.type === 'notice') return noticeRows(model, event)
   if (event.type === 'progress' && event.progress.state === 'refused') {
     return [[{ text: `not sent to ${event.to}: ${sanitizeLine(event.progress.message)}`, tone: 'bad' }]]
   }
@@ -32,6 +33,12 @@ export function eventRows(model: ReadonlyModel, event: SessionEvent): Row[] {
     ...event.joined.filter(hasThread).map((name): Row => [{ text: `${name} is online`, dim: true }]),
     ...event.left.filter(hasThread).map((name): Row => [{ text: `${name} went offline`, dim: true }]),
   ]
+}
+
+function noticeRows(model: ReadonlyModel, { text, isWarning }: Notice): Row[] {
+  return wrap(sanitizeLine(text), Math.max(10, model.columns)).map(
+    (line): Row => [isWarning ? { text: line.text, tone: 'bad', bold: true } : { text: line.text, tone: 'accent' }],
+  )
 }
 
 /** The newest messages of a thread, to print when it is opened. */

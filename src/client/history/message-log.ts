@@ -225,11 +225,6 @@ export function messageHash(message: Pick<Message, 'from' | 'id'>): { a: number;
   return { a: fnv1a(key, SEED_A), b: fnv1a(key, SEED_B) }
 }
 
-/** A 32-bit hash of a name. */
-export function nameHash(name: string): number {
-  return fnv1a(name, SEED_A)
-}
-
 /** 32-bit FNV-1a (Fowler, Noll, Vo) over UTF-16 units, with a final multiply-xor so that the xor of many hashes is uniform. */
 function fnv1a(text: string, seed: number): number {
   let hash = seed

@@ -58,7 +58,9 @@ describe('send', () => {
     const offline = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Absent', '--timeout', '1', 'x'])
     expect(offline).toMatchObject({
       status: 3,
-      stderr: 'mesh-chat: not delivered to Absent within 1 s; the message is dropped; try again, or add --keep\n',
+      stderr: expect.stringMatching(
+        /^mesh-chat: not delivered to Absent within 1 s; the message is dropped; try again, or add --keep\n$/m,
+      ),
     })
     const long = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Anna', '-'], { input: 'x'.repeat(20_000) })
     expect(long).toMatchObject({ status: 1, stderr: expect.stringContaining('16384 bytes') })

@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { History } from '../../../cli/history/history.ts'
+import { encodeFileName } from '../../../cli/storage/user-folder.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import { stopAll, temporaryFolder } from '../../support/programs/processes.ts'
 import { TestMesh, until } from '../../support/programs/test-mesh.ts'
@@ -28,22 +29,33 @@ function message(n: number, more: Partial<Message> = {}): Message {
   return { id: `id-${n}`, at: DAY + n * 1_000, from: 'Billy', to: 'Anna', text: `message ${n}`, ...more }
 }
 
+/** Anna's folder in a mesh. */
+const folder = () => join(state, 'mesh-chat', 'meshes', 'one', 'users', encodeFileName('Anna'))
+
 /** Writes a history file with this many messages. */
 function write(count: number, more: (n: number) => Partial<Message> = () => ({})): void {
-  mkdirSync(join(state, 'mesh-chat'), { recursive: true })
+  mkdirSync(folder(), { recursive: true, mode: 0o700 })
   const lines = Array.from({ length: count }, (_, n) => JSON.stringify({ message: message(n, more(n)) }))
-  writeFileSync(join(state, 'mesh-chat', 'Anna.jsonl'), `${lines.join('\n')}\n`)
+  writeFileSync(join(folder(), 'history.jsonl'), `${lines.join('\n')}\n`, { mode: 0o600 })
+}
+
+/** Records the mesh of a server as the one of `folder`. */
+function writePin(port: number): void {
+  const pin = { folder: 'one', origins: [`http://127.0.0.1:${port}`], since: '2026-11-24T10:00:00.000Z' }
+  writeFileSync(join(state, 'mesh-chat', 'known-meshes.json'), JSON.stringify([pin]), { mode: 0o600 })
 }
 
 test('several processes write at the same time, and each sees all messages', async () => {
-  const seen = new History('Anna')
+  const seen = new History(folder(), 'Anna')
   const script = `
     const { History } = await import(process.argv[1])
-    const history = new History('Anna')
-    for (let n = 0; n < 500; n++) history.store({ id: process.argv[2] + n, at: n, from: 'Billy', to: 'Anna', text: 'x'.repeat(n) })`
+    const history = new History(process.argv[2], 'Anna')
+    for (let n = 0; n < 500; n++) history.store({ id: process.argv[3] + n, at: n, from: 'Billy', to: 'Anna', text: 'x'.repeat(n) })`
   const program = join(process.cwd(), 'dist/cli/history/history.js')
   const ended = ['a', 'b', 'c'].map(name => {
-    const writer = spawn(process.execPath, ['--input-type=module', '-e', script, program, name], { env: process.env })
+    const writer = spawn(process.execPath, ['--input-type=module', '-e', script, program, folder(), name], {
+      env: process.env,
+    })
     return new Promise(resolve => writer.on('exit', resolve))
   })
   expect(await Promise.all(ended)).toEqual([0, 0, 0])
@@ -52,36 +64,40 @@ test('several processes write at the same time, and each sees all messages', asy
 })
 
 test('the held messages of a dead process are taken over once, those of a running process never', () => {
-  const mine = new History('Anna')
+  const mine = new History(folder(), 'Anna')
   mine.hold(message(1, { from: 'Anna', to: 'Billy' }))
   const script = `
     const { History } = await import(process.argv[1])
-    const history = new History('Anna')
+    const history = new History(process.argv[2], 'Anna')
     if (history.held.length > 0) throw new Error('took over messages of a running process')
     for (const id of ['two', 'three']) history.hold({ id, at: 1, from: 'Anna', to: 'Billy', text: id })
     history.release('three')
     process.kill(process.pid, 'SIGKILL')`
   const program = join(process.cwd(), 'dist/cli/history/history.js')
   const run = (text: string) =>
-    execFileSync(process.execPath, ['--input-type=module', '-e', text, program], { encoding: 'utf8', stdio: 'pipe' })
+    execFileSync(process.execPath, ['--input-type=module', '-e', text, program, folder()], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    })
   expect(() => run(script)).toThrow(/SIGKILL|Command failed/)
   const successor = `
     const { History } = await import(process.argv[1])
-    console.log(new History('Anna').held.map(message => message.id).join())
+    console.log(new History(process.argv[2], 'Anna').held.map(message => message.id).join())
     process.kill(process.pid, 'SIGKILL')`
   try {
     run(successor)
   } catch (error) {
     expect((error as { stdout: string }).stdout.trim()).toBe('two')
   }
-  expect(readdirSync(join(state, 'mesh-chat')).filter(name => name.includes('outbox'))).toHaveLength(2)
+  expect(readdirSync(folder()).filter(name => name.includes('outbox'))).toHaveLength(2)
   expect(mine.held.map(({ id }) => id)).toEqual(['id-1'])
   mine.release('id-1')
-  expect(readdirSync(join(state, 'mesh-chat')).filter(name => name.includes('outbox'))).toHaveLength(1)
+  expect(readdirSync(folder()).filter(name => name.includes('outbox'))).toHaveLength(1)
 })
 
 test('mesh-chat history prints the messages as text or as JSON lines', () => {
   write(3)
+  writePin(3001)
   const print = (...more: string[]) =>
     execFileSync(process.execPath, ['dist/cli/main.js', 'history', '--user', 'Anna', ...more], { encoding: 'utf8' })
   expect(print().trim().split('\n')).toHaveLength(3)
@@ -118,6 +134,7 @@ test('a history of 100,000 messages opens at its end, pages back and is searched
   const tmux = new Tmux()
   try {
     await mesh.configure(1)
+    writePin(mesh.ports[0] ?? 0)
     const server = mesh.start(1)
     await until(() => expect(server.out).toContain('Listening'))
     const env = `env -u CI XDG_STATE_HOME=${state} XDG_CONFIG_HOME=${state}`

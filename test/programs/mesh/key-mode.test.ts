@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, expect, test } from 'vitest'
 import { Sealer } from '../../../cli/keys/sealer.ts'
+import { encodeFileName } from '../../../cli/storage/user-folder.ts'
 import { type Challenge, identificationText } from '../../../src/protocol/credentials.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 
@@ -61,7 +62,9 @@ test('messages reach all clients of both users, and no server log contains a tex
     expect(out).toContain('IM from Anna to Billy: sealed1.')
     expect(out).not.toMatch(/secret of ours|keep it/)
   }
-  expect(readFileSync(join(folder, 'Anna/mesh-chat/Anna.known-keys'), 'utf8')).toContain('"user":"Billy"')
+  const [{ folder: mesh }] = JSON.parse(readFileSync(join(folder, 'Anna/mesh-chat/known-meshes.json'), 'utf8'))
+  const knownKeys = join(folder, 'Anna/mesh-chat/meshes', mesh, 'users', encodeFileName('Anna'), 'known-keys.jsonl')
+  expect(readFileSync(knownKeys, 'utf8')).toContain('"user":"Billy"')
 })
 
 test('another key cannot use a name that is online, and an import does not replace a key without --replace', {

@@ -146,7 +146,10 @@ describe('createServer and connect', () => {
       expect(readdirSync(folder)).toEqual([])
       const billy = await enter('Billy', url, { history: true })
       await billy.send('Anna', 'kept')
-      expect(readFileSync(join(folder, 'mesh-chat', 'Billy.jsonl'), 'utf8')).toContain('"kept"')
+      const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      const history = files.find(name => name.endsWith('history.jsonl')) ?? ''
+      expect(history).toMatch(/^mesh-chat\/meshes\/.*\/users\/Billy-/)
+      expect(readFileSync(join(folder, history), 'utf8')).toContain('"kept"')
     } finally {
       if (before === undefined) delete process.env.XDG_STATE_HOME
       else process.env.XDG_STATE_HOME = before

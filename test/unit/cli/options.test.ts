@@ -11,6 +11,7 @@ import {
   resolveServers,
   type ServerArguments,
 } from '../../../cli/options.ts'
+import { KnownMeshes } from '../../../cli/session/known-meshes.ts'
 import { SettingsFile } from '../../../cli/settings.ts'
 import { stopAll, temporaryFolder } from '../../support/programs/processes.ts'
 
@@ -31,6 +32,7 @@ beforeEach(() => {
     throw new Exit(line)
   })
   vi.stubEnv('MESH_CHAT_TOKEN', '')
+  vi.stubEnv('XDG_STATE_HOME', join(folder, 'state'))
 })
 afterEach(() => {
   vi.restoreAllMocks()
@@ -80,6 +82,17 @@ describe('servers', () => {
   test('of a ./config.json with TLS have https URLs', () => {
     writeConfig({ servers: [server(1)], tls: { cert: 'c', key: 'k' } })
     expect(servers()).toEqual(['https://10.0.0.1:3001'])
+  })
+
+  test('of the config are left out if the last server is known to be of another mesh', () => {
+    writeConfig({ servers: [server(1), server(2)] })
+    settings.save({ server: url(3) })
+    expect(servers()).toEqual([url(3), url(1), url(2)])
+    const pins = KnownMeshes.onDisk()
+    const mesh = pins.findOrAdd([url(3)])
+    expect(servers()).toEqual([url(3)])
+    pins.addOrigin(mesh, url(2))
+    expect(servers()).toEqual([url(3), url(1), url(2)])
   })
 
   test('start with the last one used, once', () => {

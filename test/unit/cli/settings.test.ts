@@ -1,5 +1,5 @@
 /** The settings file: defaults, invalid values, files that cannot be read or written. */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { DEFAULT_PREFERENCES } from '../../../cli/chat/model/preferences.ts'
@@ -76,6 +76,16 @@ test('a file that is not JSON is replaced by the defaults', () => {
   expect(settings.settings).toEqual(DEFAULTS)
   settings.save({ user: 'Anna' })
   expect(JSON.parse(readFileSync(file(), 'utf8'))).toMatchObject({ user: 'Anna' })
+})
+
+test('the file and its folder are for their owner only', () => {
+  write('{"user":"Anna"}')
+  chmodSync(file(), 0o644)
+  chmodSync(folder, 0o755)
+  const settings = new SettingsFile()
+  expect([file(), folder].map(path => statSync(path).mode & 0o777)).toEqual([0o600, 0o700])
+  settings.save({ user: 'Billy' })
+  expect(statSync(file()).mode & 0o777).toBe(0o600)
 })
 
 test('settings that cannot be written last until the program exits', () => {

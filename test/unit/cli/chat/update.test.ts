@@ -1,6 +1,7 @@
 /** What events of the session do to the model. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { DEFAULT_PREFERENCES } from '../../../../cli/chat/model/preferences.ts'
+import { update } from '../../../../cli/chat/model/update.ts'
 import type { SessionEvent } from '../../../../src/client/events.ts'
 import { ChatDriver, DAY, KEYS } from './chat-driver.ts'
 
@@ -190,4 +191,18 @@ test('forged: says that a message was dropped', () => {
 test('connections: shows the number next to the name', () => {
   chat.tell({ type: 'connections', connections: new Map([['Billy', 3]]) })
   expect(chat.screen()).toContain('Billy ×3')
+})
+
+test('a notice is shown in the status row, and in the open thread', () => {
+  const notice = { type: 'notice', code: 'mesh-new', text: 'First connection', isWarning: false } as const
+  update(chat.model, notice, DAY)
+  expect(chat.model.notice).toEqual({ text: 'First connection', tone: 'info' })
+  chat.model.openThread('Billy')
+  update(chat.model, notice, DAY)
+  update(chat.model, { ...notice, text: 'Files', isWarning: true }, DAY)
+  expect(chat.model.notice).toEqual({ text: 'Files', tone: 'error' })
+  expect(chat.model.threads.get('Billy')?.entries.map(({ kind, text }) => [kind, text])).toEqual([
+    ['note', 'First connection'],
+    ['warning', 'Files'],
+  ])
 })

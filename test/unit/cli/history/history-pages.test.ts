@@ -22,15 +22,15 @@ function message(n: number, more: Partial<Message> = {}): Message {
 
 /** Writes a history file with this many messages. */
 function write(count: number, more: (n: number) => Partial<Message> = () => ({})): void {
-  mkdirSync(dirname(file('Anna.jsonl')), { recursive: true })
+  mkdirSync(dirname(file('history.jsonl')), { recursive: true })
   const lines = Array.from({ length: count }, (_, n) => JSON.stringify({ message: message(n, more(n)) }))
-  writeFileSync(file('Anna.jsonl'), `${lines.join('\n')}\n`)
+  writeFileSync(file('history.jsonl'), `${lines.join('\n')}\n`)
 }
 
 /** Opens the thread with Billy, with this many messages on disk. */
 function openThread(count: number, more: (n: number) => Partial<Message> = () => ({})) {
   write(count, more)
-  const history = new History('Anna')
+  const history = new History(dirname(file('history.jsonl')), 'Anna')
   const model = new Model('Anna')
   Object.assign(model, { columns: 50, rows: 10 })
   model.hasHistory = true

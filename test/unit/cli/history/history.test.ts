@@ -1,6 +1,6 @@
 /** The history of a user on disk: order, duplicates, pages, search, index, replaced files. */
-import { appendFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { History } from '../../../../cli/history/history.ts'
 import { messageHash } from '../../../../src/client/history/message-log.ts'
@@ -9,6 +9,8 @@ import { stateFolderPerTest } from '../state-folder.ts'
 
 const DAY = new Date(2026, 10, 24, 10, 0).getTime()
 const file = stateFolderPerTest()
+/** The user's folder. */
+const folder = () => dirname(file('history.jsonl'))
 
 function message(n: number, more: Partial<Message> = {}): Message {
   return { id: `id-${n}`, at: DAY + n * 1_000, from: 'Billy', to: 'Anna', text: `message ${n}`, ...more }
@@ -16,18 +18,18 @@ function message(n: number, more: Partial<Message> = {}): Message {
 
 /** Writes a history file with this many messages. */
 function write(count: number, more: (n: number) => Partial<Message> = () => ({})): void {
-  mkdirSync(dirname(file('Anna.jsonl')), { recursive: true })
+  mkdirSync(dirname(file('history.jsonl')), { recursive: true })
   const lines = Array.from({ length: count }, (_, n) => JSON.stringify({ message: message(n, more(n)) }))
-  writeFileSync(file('Anna.jsonl'), `${lines.join('\n')}\n`)
+  writeFileSync(file('history.jsonl'), `${lines.join('\n')}\n`)
 }
 
 const texts = (messages: Iterable<Message>) => [...messages].map(({ text }) => text)
 
 test('messages are in order, each once, whatever the order of the lines and repeated lines', () => {
-  const history = new History('Anna')
+  const history = new History(folder(), 'Anna')
   for (const n of [3, 1, 2, 3, 1, 5, 4, 5]) history.store(message(n))
   history.store(message(6, { from: 'Anna', to: 'Carla' }))
-  const again = new History('Anna')
+  const again = new History(folder(), 'Anna')
   expect(texts(again.all())).toEqual([1, 2, 3, 4, 5, 6].map(n => `message ${n}`))
   expect(texts(again.all('Billy'))).toHaveLength(5)
   expect(again.threads()).toEqual([
@@ -37,36 +39,36 @@ test('messages are in order, each once, whatever the order of the lines and repe
 })
 
 test('a line cut off by a crash is skipped, and the next message starts a new line', () => {
-  new History('Anna').store(message(1))
-  appendFileSync(file('Anna.jsonl'), '{"message":{"id":"id-2","at":17')
-  const history = new History('Anna')
+  new History(folder(), 'Anna').store(message(1))
+  appendFileSync(file('history.jsonl'), '{"message":{"id":"id-2","at":17')
+  const history = new History(folder(), 'Anna')
   history.store(message(3))
-  expect(texts(new History('Anna').all())).toEqual(['message 1', 'message 3'])
+  expect(texts(new History(folder(), 'Anna').all())).toEqual(['message 1', 'message 3'])
   expect(history.page('Billy', 10).map(({ id }) => id)).toEqual(['id-1', 'id-3'])
 })
 
 test('the saved index is used; a missing or damaged one is rebuilt', () => {
   write(20_000)
-  new History('Anna').close()
-  expect(statSync(file('Anna.index')).size).toBeGreaterThan(20_000 * 32)
-  const page = texts(new History('Anna').page('Billy', 3))
+  new History(folder(), 'Anna').close()
+  expect(statSync(file('history.index')).size).toBeGreaterThan(20_000 * 32)
+  const page = texts(new History(folder(), 'Anna').page('Billy', 3))
   expect(page).toEqual(['message 19997', 'message 19998', 'message 19999'])
-  for (const broken of [Buffer.from('nonsense'), readFileSync(file('Anna.index')).subarray(0, 999)]) {
-    writeFileSync(file('Anna.index'), broken)
-    expect(texts(new History('Anna').page('Billy', 3))).toEqual(page)
+  for (const broken of [Buffer.from('nonsense'), readFileSync(file('history.index')).subarray(0, 999)]) {
+    writeFileSync(file('history.index'), broken)
+    expect(texts(new History(folder(), 'Anna').page('Billy', 3))).toEqual(page)
   }
   // Lines covered by the index are not parsed again: a line that became invalid still counts.
-  const bytes = readFileSync(file('Anna.jsonl'))
+  const bytes = readFileSync(file('history.jsonl'))
   bytes.fill('#', 0, 50)
-  writeFileSync(file('Anna.jsonl'), bytes)
-  expect(new History('Anna').archive.at).toHaveLength(20_000)
-  rmSync(file('Anna.index'))
-  expect(new History('Anna').archive.at).toHaveLength(19_999)
+  writeFileSync(file('history.jsonl'), bytes)
+  expect(new History(folder(), 'Anna').archive.at).toHaveLength(20_000)
+  rmSync(file('history.index'))
+  expect(new History(folder(), 'Anna').archive.at).toHaveLength(19_999)
 })
 
 test('pages backward and forward have no gap, also among messages with the same time', () => {
   write(1_000, n => ({ at: DAY + Math.floor(n / 7), id: `id-${`${n}`.padStart(4, '0')}` }))
-  const history = new History('Anna')
+  const history = new History(folder(), 'Anna')
   const all = texts(history.all())
   const backward: string[] = []
   for (
@@ -92,7 +94,7 @@ test('search goes backwards, ignores case, and stays in its thread', () => {
   write(5_000, n =>
     n % 1_000 === 7 ? { text: `A "Needle"\nin ${n}` } : n === 4_500 ? { from: 'Carla', text: 'needle' } : {},
   )
-  const history = new History('Anna')
+  const history = new History(folder(), 'Anna')
   const find = (from?: Message) => [...history.search('Billy', '"needle"\nin', from)].find(found => found !== undefined)
   let found = find()
   const order: string[] = []
@@ -104,7 +106,7 @@ test('search goes backwards, ignores case, and stays in its thread', () => {
 })
 
 test('a history that does not exist yet is empty', () => {
-  const history = new History('Anna')
+  const history = new History(folder(), 'Anna')
   expect([...history.all()]).toEqual([])
   expect(history.threads()).toEqual([])
   expect(history.page('Billy', 10)).toEqual([])
@@ -114,8 +116,8 @@ test('a history that does not exist yet is empty', () => {
 })
 
 test('refresh adds the lines of other processes; a snapshot does not change', () => {
-  const history = new History('Anna')
-  const other = new History('Anna')
+  const history = new History(folder(), 'Anna')
+  const other = new History(folder(), 'Anna')
   other.store(message(1))
   history.refresh()
   const { archive } = history
@@ -128,7 +130,7 @@ test('refresh adds the lines of other processes; a snapshot does not change', ()
 })
 
 test('the archive has the hashes of its messages, and finds a message by time and hash only', () => {
-  const history = new History('Anna')
+  const history = new History(folder(), 'Anna')
   history.store(message(1))
   const { archive } = history
   expect(archive.find(message(1))).toEqual(message(1))
@@ -141,7 +143,7 @@ test('the archive has the hashes of its messages, and finds a message by time an
 
 test('a file that became shorter was rewritten, and is indexed from the start', () => {
   write(10)
-  const history = new History('Anna')
+  const history = new History(folder(), 'Anna')
   write(3, n => ({ text: `new ${n}` }))
   history.refresh()
   expect(texts(history.all())).toEqual(['new 0', 'new 1', 'new 2'])
@@ -149,35 +151,70 @@ test('a file that became shorter was rewritten, and is indexed from the start', 
 
 test('lines that are not messages are skipped', () => {
   write(1)
-  appendFileSync(file('Anna.jsonl'), '\n{"other":1}\n{"message":{"id":7}}\n{"message":null}\nnot JSON\n')
-  new History('Anna').store(message(2))
-  expect(texts(new History('Anna').all())).toEqual(['message 0', 'message 2'])
+  appendFileSync(file('history.jsonl'), '\n{"other":1}\n{"message":{"id":7}}\n{"message":null}\nnot JSON\n')
+  new History(folder(), 'Anna').store(message(2))
+  expect(texts(new History(folder(), 'Anna').all())).toEqual(['message 0', 'message 2'])
 })
 
 test('a search yields undefined every 2,000 messages, so that the caller can do other work', () => {
   write(5_000, n => (n === 0 ? { text: 'needle' } : {}))
-  const steps = [...new History('Anna').search('Billy', 'NEEDLE')]
+  const steps = [...new History(folder(), 'Anna').search('Billy', 'NEEDLE')]
   expect(steps.map(found => found?.text)).toEqual([undefined, undefined, 'needle'])
   const before = { at: message(0).at, id: message(0).id }
-  expect([...new History('Anna').search('Billy', 'needle', before)]).toEqual([])
+  expect([...new History(folder(), 'Anna').search('Billy', 'needle', before)]).toEqual([])
 })
 
 test('the indexing of a large file reports its progress', () => {
   const text = 'x'.repeat(16_000)
   write(2_200, () => ({ text }))
   const progress: number[] = []
-  new History('Anna', share => progress.push(share))
+  new History(folder(), 'Anna', { progress: share => progress.push(share) })
   expect(progress.length).toBeGreaterThan(10)
   expect(progress).toEqual([...progress].sort((one, other) => one - other))
   expect(progress.at(-1)).toBe(1)
   progress.length = 0
   write(3)
-  new History('Anna', share => progress.push(share))
+  new History(folder(), 'Anna', { progress: share => progress.push(share) })
   expect(progress).toEqual([])
 })
 
-test('the user name is encoded in the file names', () => {
-  const history = new History('a/b é')
-  history.store(message(1, { to: 'a/b é' }))
-  expect(readFileSync(file('a%2Fb%20%C3%A9.jsonl'), 'utf8')).toContain('message 1')
+test('threads are told apart by their names, not by a hash of them', () => {
+  // These names had the same 32-bit hash in index files of 0.1: only one of them was listed.
+  const [one, other] = ['afcpvs', 'vrcpth'] as const
+  const history = new History(folder(), 'Anna')
+  history.store(message(1, { from: one }))
+  history.store(message(2, { from: other }))
+  history.refresh()
+  expect(history.threads().map(({ name }) => name)).toEqual([other, one])
+  expect(history.page(one, 10)).toEqual([message(1, { from: one })])
+  expect(texts(history.all(other))).toEqual(['message 2'])
+})
+
+test('the sealed original of a message is stored next to it', () => {
+  const history = new History(folder(), 'Anna')
+  history.store(message(1), 'sealed1.x')
+  history.store(message(2), '')
+  history.store(message(3))
+  const { archive } = new History(folder(), 'Anna')
+  expect([0, 1, 2].map(row => archive.read(row))).toEqual([
+    { ...message(1), sealed: 'sealed1.x' },
+    { ...message(2), sealed: '' },
+    message(3),
+  ])
+  expect(archive.find(message(1))?.sealed).toBe('sealed1.x')
+  expect(JSON.parse(readFileSync(file('history.jsonl'), 'utf8').split('\n')[0] ?? '')).toEqual({
+    message: message(1),
+    sealed: 'sealed1.x',
+  })
+})
+
+test('a history that is only read takes over no held messages', () => {
+  const outbox = join(folder(), 'outbox-999999999.jsonl')
+  mkdirSync(folder(), { recursive: true })
+  writeFileSync(outbox, `${JSON.stringify({ held: message(1) })}\n`)
+  const history = new History(folder(), 'Anna')
+  history.close()
+  expect(existsSync(outbox)).toBe(true)
+  expect(history.held).toEqual([message(1)])
+  expect(existsSync(outbox)).toBe(false)
 })

@@ -8,8 +8,9 @@ import { stopAll, temporaryFolder } from '../../../support/programs/processes.ts
 
 const columns = mergeEntries(
   EMPTY_COLUMNS,
-  [3, 1, 2].map(at => ({ at, a: at, b: -at, peer: 7, offset: at * 100, length: 99 })),
+  [3, 1, 2].map(at => ({ at, a: at, b: -at, peer: 1, offset: at * 100, length: 99 })),
 )
+const names = ['Billy', 'Žofie 🎈']
 let folder = ''
 let file = ''
 
@@ -19,17 +20,23 @@ beforeEach(() => {
 })
 afterAll(stopAll)
 
+function withNamesLength(index: Buffer, length: number): Buffer {
+  const bytes = Buffer.from(index)
+  bytes.writeDoubleLE(length, 24)
+  return bytes
+}
+
 test('a written index is read back, is private, and leaves no temporary file', () => {
-  writeIndex(file, { indexedBytes: 2 ** 40 + 1, columns })
-  expect(readIndex(file)).toEqual({ indexedBytes: 2 ** 40 + 1, columns })
+  writeIndex(file, { indexedBytes: 2 ** 40 + 1, names, columns })
+  expect(readIndex(file)).toEqual({ indexedBytes: 2 ** 40 + 1, names, columns })
   expect(statSync(file).mode & 0o777).toBe(0o600)
   expect(readdirSync(folder)).toEqual(['Anna.index'])
 })
 
 test('an index replaces an older and longer one completely', () => {
-  writeIndex(file, { indexedBytes: 300, columns })
-  writeIndex(file, { indexedBytes: 0, columns: EMPTY_COLUMNS })
-  expect(readIndex(file)).toEqual({ indexedBytes: 0, columns: EMPTY_COLUMNS })
+  writeIndex(file, { indexedBytes: 300, names, columns })
+  writeIndex(file, { indexedBytes: 0, names: [], columns: EMPTY_COLUMNS })
+  expect(readIndex(file)).toEqual({ indexedBytes: 0, names: [], columns: EMPTY_COLUMNS })
 })
 
 test('a missing index is undefined', () => {
@@ -37,7 +44,7 @@ test('a missing index is undefined', () => {
 })
 
 test('a damaged index, or one with another layout, is undefined', () => {
-  writeIndex(file, { indexedBytes: 300, columns })
+  writeIndex(file, { indexedBytes: 300, names, columns })
   const bytes = readFileSync(file)
   const damaged: Buffer[] = [
     Buffer.alloc(0),
@@ -45,6 +52,9 @@ test('a damaged index, or one with another layout, is undefined', () => {
     bytes.subarray(0, -1),
     Buffer.concat([bytes, Buffer.alloc(5)]),
     Buffer.concat([Buffer.from('mesh-chat index 1'), bytes.subarray(17)]),
+    withNamesLength(bytes, 8),
+    withNamesLength(bytes, 1e300),
+    withNamesLength(bytes, Number.NaN),
   ]
   for (const content of damaged) {
     writeFileSync(file, content)
@@ -52,10 +62,15 @@ test('a damaged index, or one with another layout, is undefined', () => {
   }
 })
 
+test('an index whose entries refer to a name that it does not have is undefined', () => {
+  writeIndex(file, { indexedBytes: 300, names: ['Billy'], columns })
+  expect(readIndex(file)).toBeUndefined()
+})
+
 test('an index that cannot be written changes nothing and does not throw', () => {
   mkdirSync(file)
-  writeIndex(file, { indexedBytes: 300, columns })
-  writeIndex(join(folder, 'missing', 'Anna.index'), { indexedBytes: 300, columns })
+  writeIndex(file, { indexedBytes: 300, names, columns })
+  writeIndex(join(folder, 'missing', 'Anna.index'), { indexedBytes: 300, names, columns })
   expect(readdirSync(folder)).toEqual(['Anna.index'])
   expect(readdirSync(file)).toEqual([])
 })

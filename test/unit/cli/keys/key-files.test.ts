@@ -1,20 +1,11 @@
-/** Key files: permissions, atomic writes, concurrent processes, invalid content. */
+/** Key files: names, permissions, atomic writes, concurrent processes, invalid content. */
 import { generateKeyPairSync } from 'node:crypto'
-import {
-  appendFileSync,
-  chmodSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, expect, test, vi } from 'vitest'
 import { KeyError, KeyFiles } from '../../../../cli/keys/key-files.ts'
+import { encodeFileName } from '../../../../cli/storage/user-folder.ts'
 import { stopAll, temporaryFolder } from '../../../support/programs/processes.ts'
-import { keyNamed } from '../../../support/simulation/plain-identity.ts'
 
 /** Called once, between the creation of a file and the writing of its content. */
 const writing = vi.hoisted(() => ({ interrupt: undefined as (() => void) | undefined }))
@@ -48,12 +39,14 @@ afterAll(() => {
 
 const pem = () => generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
 const mode = (file: string) => statSync(join(folder, file)).mode & 0o777
+const annaKey = `identities/${encodeFileName('Anna')}.key`
+const keyNames = () => readdirSync(join(folder, 'identities'))
 
 test('a new key is readable by its owner only, and leaves no temporary file', () => {
   const files = new KeyFiles('Anna')
   const key = files.load()
-  expect(mode('Anna.key')).toBe(0o600)
-  expect(readdirSync(folder)).toEqual(['Anna.key'])
+  expect(mode(annaKey)).toBe(0o600)
+  expect(keyNames()).toEqual([`${encodeFileName('Anna')}.key`])
   expect(new KeyFiles('Anna').load().export({ format: 'jwk' })).toEqual(key.export({ format: 'jwk' }))
   chmodSync(files.keyFile, 0o640)
   expect(() => files.load()).toThrow(/chmod 600/)
@@ -68,7 +61,7 @@ test('two processes that start at the same time load the same key', () => {
   }
   const key = one.load().export({ format: 'jwk' })
   expect(loaded).toEqual(key)
-  expect(readdirSync(folder)).toEqual(['Anna.key'])
+  expect(keyNames()).toEqual([`${encodeFileName('Anna')}.key`])
 })
 
 test('an imported key is readable by its owner only, and replaces a symbolic link instead of following it', () => {
@@ -117,18 +110,20 @@ test('importing a different key needs --replace; importing the same key does not
   expect(files.load().export({ format: 'pem', type: 'pkcs8' })).toBe(other)
 })
 
-test('incomplete and invalid lines of the known keys are skipped; the lines after them are read', () => {
-  const files = new KeyFiles('Anna')
-  files.pin('Billy', keyNamed('Billy'))
-  const known = join(folder, 'Anna.known-keys')
-  expect(mode('Anna.known-keys')).toBe(0o600)
-  appendFileSync(known, `{"user":"Eve","key":"short"}\n{"user":"\\u0000","key":"${keyNamed('x')}"}\n{"user":"Dora","ke`)
-  files.pin('Carla', keyNamed('Carla'))
-  files.pin('__proto__', keyNamed('proto'))
-  files.pin('Billy', keyNamed('a new one'))
-  expect([...new KeyFiles('Anna').knownKeys()]).toEqual([
-    ['Billy', keyNamed('a new one')],
-    ['Carla', keyNamed('Carla')],
-    ['__proto__', keyNamed('proto')],
-  ])
+test('a key file of 0.1 is used in its place, and only for exactly its name', () => {
+  mkdirSync(folder, { recursive: true })
+  const own = pem()
+  writeFileSync(join(folder, 'Anna.key'), own, { mode: 0o600 })
+  expect(new KeyFiles('Anna').load().export({ format: 'pem', type: 'pkcs8' })).toBe(own)
+  expect(new KeyFiles('anna').hasKey).toBe(false)
+  const other = pem()
+  new KeyFiles('Anna').import(other, true)
+  expect(readFileSync(join(folder, 'Anna.key'), 'utf8')).toBe(other)
+})
+
+test('every name has a key file of its own, whatever its characters and length', () => {
+  const names = ['Anna', 'anna', 'Anna.key', '..', 'a/b', '会'.repeat(64), `${'会'.repeat(63)}議`]
+  const keys = names.map(name => new KeyFiles(name).load().export({ format: 'jwk' }).x)
+  expect(new Set(keys).size).toBe(names.length)
+  expect(names.map(name => new KeyFiles(name).load().export({ format: 'jwk' }).x)).toEqual(keys)
 })

@@ -171,3 +171,25 @@ describe('JsonMode', () => {
     expect(lines()).toMatchObject([{ state: 'online' }, { type: 'message', late: true }])
   })
 })
+
+test('events about the mesh have the key in words too', () => {
+  const confusables = new ConfusableNames()
+  const mesh: SessionEvent = { type: 'mesh', key: KEY, mode: 'key', url: 'http://x', isNew: true }
+  expect(eventToJson(mesh, 'Anna', confusables)).toMatchObject({
+    type: 'mesh',
+    key: KEY,
+    words: fingerprint(KEY),
+    mode: 'key',
+  })
+  expect(eventToJson({ ...mesh, key: undefined }, 'Anna', confusables)).toMatchObject({ words: undefined })
+  const changed: SessionEvent = {
+    type: 'mesh-changed',
+    url: 'http://x',
+    expected: { key: KEY, mode: 'key' },
+    actual: { key: undefined, mode: 'open' },
+  }
+  expect(eventToJson(changed, 'Anna', confusables)).toEqual(changed)
+  const notice = { type: 'notice', code: 'mesh-new', text: 'First\u202e connection', isWarning: true } as const
+  expect(eventToJson(notice, 'Anna', confusables)).toEqual({ type: 'notice', code: 'mesh-new', message: notice.text })
+  expect(eventToJson({ type: 'storage' }, 'Anna', confusables)).toBeUndefined()
+})

@@ -221,3 +221,8 @@ describe('LineMode', () => {
     ])
   })
 })
+
+test('a notice is a line without invisible characters', () => {
+  const notice = { type: 'notice', code: 'mesh-new', text: 'First\u202e connection', isWarning: true } as const
+  expect(formatEvent(notice, 'Anna', new ConfusableNames())).toBe('* First\\u{202e} connection')
+})

@@ -1,0 +1,199 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { AUTH_MODES, keySchema } from '../../src/protocol/credentials.ts'
+import { originSchema, PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/mesh-identity.ts'
+import { dataFolder } from '../storage/data-folder.ts'
+import { withFileLock } from '../storage/file-lock.ts'
+import { writeFileAtomically } from '../storage/write-file-atomically.ts'
+import {
+  addOrigin,
+  findByOrigin,
+  findOrAdd,
+  forget,
+  type KnownMesh,
+  type Meeting,
+  type MetMesh,
+  meet,
+} from './mesh-list.ts'
+
+/** A folder in `meshes`: a name that cannot lead out of it. */
+const folderSchema = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,79}$/i, 'is not the name of a folder of a mesh')
+/** Fields that a later version may add are kept. */
+const meshSchema = z.looseObject({
+  folder: folderSchema,
+  key: keySchema.optional(),
+  mode: z.enum(AUTH_MODES).optional(),
+  origins: z.array(originSchema),
+  merged: z.array(folderSchema).optional(),
+  since: z.string(),
+})
+const fileSchema = z.array(meshSchema).superRefine((meshes, context) => {
+  const seen = new Map<string, number>()
+  for (const [at, { folder, key, origins }] of meshes.entries()) {
+    const unique = [`folder ${folder.toLowerCase()}`, ...new Set(origins.map(origin => `origin ${origin}`))]
+    if (key !== undefined && key !== PUBLIC_MESH_KEY) unique.push(`key ${key}`)
+    for (const value of unique) {
+      const first = seen.get(value)
+      if (first !== undefined)
+        context.addIssue({ code: 'custom', path: [at], message: `has the ${value} of entry ${first + 1}` })
+      seen.set(value, at)
+    }
+  }
+})
+
+/**
+ * The meshes that this client knows, like the known hosts of ssh: `known-meshes.json` in the data folder. Several
+ * processes may change it at once. A file that cannot be used is never overwritten: then the pins of its backup apply, and
+ * changes last until the process ends.
+ */
+export class KnownMeshes {
+  readonly #file: string | undefined
+  #meshes: KnownMesh[] = []
+  #problem: string | undefined
+  /** Folders of meshes that are in memory only. */
+  readonly #unrecorded = new Set<string>()
+
+  private constructor(file: string | undefined) {
+    this.#file = file
+    this.#load()
+  }
+
+  /** The pins in `known-meshes.json`. */
+  static onDisk(): KnownMeshes {
+    return new KnownMeshes(join(dataFolder(), 'known-meshes.json'))
+  }
+
+  /** Pins that last until the process ends. */
+  static inMemory(): KnownMeshes {
+    return new KnownMeshes(undefined)
+  }
+
+  /** Why the file cannot be used, and what to do; undefined if it can. */
+  get problem(): string | undefined {
+    return this.#problem
+  }
+
+  get meshes(): readonly KnownMesh[] {
+    return this.#meshes
+  }
+
+  /** The mesh that a server URL belongs to. */
+  find(url: string): KnownMesh | undefined {
+    const origin = toOrigin(url)
+    return origin === undefined ? undefined : findByOrigin(this.#meshes, origin)
+  }
+
+  /** The mesh of the first server that belongs to one; else a new mesh. */
+  findOrAdd(urls: readonly string[]): KnownMesh {
+    const origins = urls.flatMap(url => toOrigin(url) ?? [])
+    for (const origin of origins) {
+      const known = findByOrigin(this.#meshes, origin)
+      if (known !== undefined) return known
+    }
+    const mesh = this.#change(meshes => findOrAdd(meshes, origins, new Date()))
+    if (this.#problem !== undefined) this.#unrecorded.add(mesh.folder)
+    return mesh
+  }
+
+  /** Whether the mesh is in the file: messages of others must not be stored, as their folder could not be found again. */
+  isRecorded({ folder }: KnownMesh): boolean {
+    return this.#file !== undefined && !this.#unrecorded.has(folder)
+  }
+
+  /** Pins what a server of a mesh has shown; see `meet`. */
+  meet(folder: string, met: MetMesh): Meeting {
+    return this.#change(meshes => meet(meshes, folder, met))
+  }
+
+  /** Remembers that a server of the mesh was reached at a URL. */
+  addOrigin({ folder }: KnownMesh, url: string): void {
+    const origin = toOrigin(url)
+    if (origin === undefined || findByOrigin(this.#meshes, origin) !== undefined) return
+    this.#change(meshes => {
+      const mesh = meshes.find(one => one.folder === folder)
+      if (mesh !== undefined) addOrigin(meshes, mesh, origin)
+    })
+  }
+
+  /** See `forget`. */
+  forget(origin: string, keepHistory: boolean): KnownMesh | undefined {
+    return this.#change(meshes => forget(meshes, origin, keepHistory))
+  }
+
+  /** Applies a change to the file as it is now, and writes it. */
+  #change<Result>(change: (meshes: KnownMesh[]) => Result): Result {
+    const file = this.#file
+    if (file === undefined || this.#problem !== undefined) return change(this.#meshes)
+    try {
+      return withFileLock(`${file}.lock`, () => {
+        this.#load()
+        const before = serialize(this.#meshes)
+        const result = change(this.#meshes)
+        const after = serialize(this.#meshes)
+        if (this.#problem === undefined && after !== before) {
+          writeFileAtomically(file, after)
+          writeFileAtomically(backupOf(file), after)
+        }
+        return result
+      })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error
+      this.#problem = `cannot write ${file}: ${(error as Error).message}; new meshes are not remembered until it can be written`
+      return change(this.#meshes)
+    }
+  }
+
+  #load(): void {
+    if (this.#file === undefined) return
+    const content = readPins(this.#file)
+    if (Array.isArray(content)) {
+      this.#meshes = content
+      return
+    }
+    const backup = readPins(backupOf(this.#file))
+    this.#meshes = Array.isArray(backup) ? backup : []
+    this.#problem = content
+  }
+}
+
+function backupOf(file: string): string {
+  return `${file}.backup`
+}
+
+function serialize(meshes: readonly KnownMesh[]): string {
+  return `${JSON.stringify(meshes, undefined, 2)}\n`
+}
+
+/** The meshes in a file, or why it cannot be used and what to do. */
+function readPins(file: string): KnownMesh[] | string {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    return `cannot read ${file}: ${(error as Error).message}; make it readable`
+  }
+  const remedy = 'correct it, or delete it to meet all meshes again'
+  let raw: unknown
+  try {
+    raw = JSON.parse(text)
+  } catch (error) {
+    return `${file}${locate(text, error as Error)} is not JSON: ${(error as Error).message}; ${remedy}`
+  }
+  const parsed = fileSchema.safeParse(raw)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const [entry, ...field] = issue?.path ?? []
+  const where =
+    typeof entry === 'number' ? `entry ${entry + 1}${field.length > 0 ? `, ${field.join('.')}` : ''}` : 'the file'
+  return `${file}: ${where}: ${issue?.message}; ${remedy}`
+}
+
+/** The line and column of a syntax error, as `:LINE:COLUMN`, if the error tells its position. */
+function locate(text: string, { message }: Error): string {
+  const position = /end of JSON/.test(message) ? text.length : Number(/position (\d+)/.exec(message)?.[1] ?? Number.NaN)
+  if (Number.isNaN(position)) return ''
+  const before = text.slice(0, position).split('\n')
+  return `:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`
+}

@@ -1,0 +1,238 @@
+/** A session that pins its mesh, and keeps the user's files of that mesh. */
+import { type KeyObject, randomBytes } from 'node:crypto'
+import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
+import type { StoredMessage } from '../../src/client/history/message-log.ts'
+import { isLoopbackUrl } from '../../src/common/loopback.ts'
+import type { AuthMode } from '../../src/protocol/credentials.ts'
+import { PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/mesh-identity.ts'
+import type { Message } from '../../src/protocol/messages.ts'
+import type { ClientEvent, Notice } from '../client-events.ts'
+import type { History } from '../history/history.ts'
+import { migrateLegacyFiles } from '../storage/legacy-files.ts'
+import { mergeMeshFolders } from '../storage/merge-meshes.ts'
+import { userFolder } from '../storage/user-folder.ts'
+import { openUserStorage, type UserStorage } from '../storage/user-storage.ts'
+import { type KeyStore, type MessageStorage, openSession } from './connection.ts'
+import type { KnownMeshes } from './known-meshes.ts'
+import type { KnownMesh, Meeting, MetMesh } from './mesh-list.ts'
+import { historyMovedNotice, meetingNotice, storageFailedNotice } from './mesh-notices.ts'
+
+export interface PinnedSessionOptions {
+  user: string
+  /** Name and version of the program. */
+  client: string
+  /** Server URLs in the order in which to try them. Those that are known to be of another mesh than the first are left out. */
+  servers: readonly string[]
+  ca?: string | undefined
+  token?: string | undefined
+  /** The auth mode that a mesh must have that is not pinned yet; undefined: any. */
+  auth: AuthMode | undefined
+  /** The key that the mesh must have; undefined: the pinned one, or any at the first meeting. */
+  meshKey?: string | undefined
+  pins: KnownMeshes
+  /** The user's private key; throws if there is none. */
+  loadKey: () => KeyObject
+  /** Whether the user has a private key before the session starts. */
+  hasKey: boolean
+  /** `all`: messages, held messages and known keys on disk. `keys`: known keys only. `none`: everything in memory. */
+  disk: 'all' | 'keys' | 'none'
+  /** URL of the server used last: tells where files of 0.1 come from. */
+  lastServer?: string | undefined
+  /** Leave the held messages of earlier runs to the user's next client, and keep new ones in memory. Default: false. */
+  ownOutbox?: boolean
+  /** See `openUserStorage`. */
+  progress?: ((share: number) => void) | undefined
+}
+
+/**
+ * Runs a session with the files of its mesh. At the first meeting the mesh is pinned; if a server turns out to belong to
+ * another known mesh, the session starts again with the files of that mesh, and takes its held messages along.
+ */
+export class PinnedSession {
+  readonly #options: PinnedSessionOptions
+  readonly #listener: (event: ClientEvent) => void
+  readonly #servers: readonly string[]
+  #mesh: KnownMesh
+  #storage: UserStorage | undefined
+  /** Held messages without an outbox on disk, and known keys without a file. */
+  readonly #held = new Map<string, StoredMessage>()
+  readonly #keysInMemory = new Map<string, string>()
+  #sendRequest: (request: SessionRequest) => void = () => {}
+  /** Counts the starts: events of an earlier session are dropped. */
+  #generation = 0
+
+  constructor(options: PinnedSessionOptions, listener: (event: ClientEvent) => void) {
+    const { pins, servers } = options
+    this.#options = options
+    this.#listener = listener
+    this.#mesh = pins.findOrAdd(servers)
+    this.#servers = servers.filter(url => (pins.find(url) ?? this.#mesh).folder === this.#mesh.folder)
+    this.#open()
+  }
+
+  /** Starts the session. Events come from now on. */
+  start(): void {
+    this.#run()
+  }
+
+  /** The history on disk; another one after an event `storage`. */
+  get history(): History | undefined {
+    return this.#options.disk === 'all' ? this.#storage?.history : undefined
+  }
+
+  request(request: SessionRequest): void {
+    this.#sendRequest(request)
+  }
+
+  /** Puts a message that is held in memory into the outbox on disk. Returns false if that is not possible. */
+  keep(id: string): boolean {
+    const message = this.#held.get(id)
+    if (message === undefined || this.history === undefined) return false
+    const { sealed, ...plain } = message
+    this.history.hold(plain, sealed)
+    return true
+  }
+
+  /** Closes the files. The session may still run. */
+  closeFiles(): void {
+    this.#storage?.history.close()
+  }
+
+  #open(): void {
+    const { disk, pins, user, progress } = this.#options
+    this.#storage =
+      disk === 'none' || !pins.isRecorded(this.#mesh) ? undefined : openUserStorage(this.#mesh, user, progress)
+  }
+
+  #run(): void {
+    const { user, client, ca, token, auth, meshKey } = this.#options
+    const generation = ++this.#generation
+    const isCurrent = () => generation === this.#generation
+    const { key, mode } = this.#mesh
+    this.#sendRequest = openSession(
+      {
+        user,
+        client,
+        // Ids of messages start with it: another session of this process must not use it again.
+        instance: randomBytes(12).toString('base64url'),
+        servers: this.#servers,
+        ca,
+        token,
+        auth: mode ?? auth,
+        mesh:
+          key === undefined && mode === undefined && meshKey === undefined ? undefined : { key: meshKey ?? key, mode },
+        keys: this.#keyStore(),
+        random: Math.random,
+        onMesh: ({ key, mode, url }, accept) => {
+          if (isCurrent()) this.#meet({ key, mode, origin: toOrigin(url) ?? url }, accept)
+        },
+      },
+      this.#messageStorage(),
+      event => {
+        if (isCurrent()) this.#handleEvent(event)
+      },
+    )
+  }
+
+  #handleEvent(event: SessionEvent): void {
+    // The server at this address has proven the mesh.
+    if (event.type === 'connection' && event.state.phase === 'online' && this.#mesh.key !== undefined) {
+      this.#options.pins.addOrigin(this.#mesh, event.state.url)
+    }
+    this.#listener(event)
+  }
+
+  /** Pins the mesh. Goes on with the session, or starts another one with other files. */
+  #meet(met: MetMesh, accept: () => void): void {
+    let meeting: Meeting
+    try {
+      meeting = this.#options.pins.meet(this.#mesh.folder, met)
+    } catch (error) {
+      return this.#refuse((error as Error).message)
+    }
+    const isOtherFolder = meeting.mesh.folder !== this.#mesh.folder
+    this.#mesh = meeting.mesh
+    const notices = [meetingNotice(meeting, met)]
+    const isMigrated = this.#migrate(met, notices)
+    if (isOtherFolder || isMigrated) {
+      this.#generation++
+      this.#sendRequest({ type: 'close' })
+      this.#storage?.history.close()
+      if (meeting.mergedFolder !== undefined) this.#merge(meeting.mergedFolder, notices)
+      this.#open()
+      this.#listener({ type: 'storage' })
+    }
+    for (const notice of notices) if (notice !== undefined) this.#listener(notice)
+    if (isOtherFolder || isMigrated) this.#run()
+    else accept()
+  }
+
+  #refuse(message: string): void {
+    this.#generation++
+    this.#sendRequest({ type: 'close' })
+    this.#listener({ type: 'connection', state: { phase: 'refused', code: 'unauthorized', message } })
+  }
+
+  #merge(folder: string, notices: (Notice | undefined)[]): void {
+    if (this.#options.disk === 'none') return
+    try {
+      mergeMeshFolders(folder, this.#mesh.folder)
+    } catch (error) {
+      notices.push(storageFailedNotice(error))
+    }
+  }
+
+  /** Takes the files of 0.1 over. Returns whether there were any. */
+  #migrate(met: MetMesh, notices: (Notice | undefined)[]): boolean {
+    const { disk, pins, user } = this.#options
+    if (disk !== 'all' || !pins.isRecorded(this.#mesh) || !this.#mayMigrate(met)) return false
+    try {
+      if (!migrateLegacyFiles(user, userFolder(this.#mesh.folder, user))) return false
+      notices.push(historyMovedNotice(user, this.#mesh.folder))
+      return true
+    } catch (error) {
+      notices.push(storageFailedNotice(error))
+      return false
+    }
+  }
+
+  /** Whether the files of 0.1 may belong to this mesh: they do not tell in which mesh their messages were said. */
+  #mayMigrate({ key, mode, origin }: MetMesh): boolean {
+    const { hasKey, lastServer } = this.#options
+    // The history of a user with a key may have messages that were sealed: other modes would pass them on in plain.
+    if (hasKey && mode !== 'key') return false
+    if (key !== undefined && key !== PUBLIC_MESH_KEY) return true
+    // A mesh that proves nothing gets only what was said there.
+    if (lastServer === undefined || toOrigin(lastServer) === origin) return true
+    return isLoopbackUrl(lastServer) && isLoopbackUrl(origin)
+  }
+
+  #messageStorage(): MessageStorage {
+    const { history } = this
+    const isOutboxOnDisk = history !== undefined && !this.#options.ownOutbox
+    const held = this.#held
+    return {
+      ...(history === undefined ? {} : { archive: history.archive }),
+      held: isOutboxOnDisk ? history.held : [...held.values()],
+      store: (message: Message, sealed?: string) => history?.store(message, sealed),
+      hold: (message: Message, sealed?: string) => {
+        if (isOutboxOnDisk) history.hold(message, sealed)
+        else held.set(message.id, sealed === undefined ? message : { ...message, sealed })
+      },
+      release: (id: string) => {
+        if (isOutboxOnDisk) history.release(id)
+        else held.delete(id)
+      },
+    }
+  }
+
+  #keyStore(): KeyStore {
+    const { loadKey } = this.#options
+    const file = this.#storage?.knownKeys
+    if (file !== undefined) {
+      return { load: loadKey, knownKeys: () => file.read(), pin: (user, key) => file.pin(user, key) }
+    }
+    const known = this.#keysInMemory
+    return { load: loadKey, knownKeys: () => known, pin: (user, key) => void known.set(user, key) }
+  }
+}

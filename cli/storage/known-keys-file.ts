@@ -1,0 +1,60 @@
+import { appendFileSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import * as z from 'zod'
+import { keySchema } from '../../src/protocol/credentials.ts'
+import { nameSchema } from '../../src/protocol/messages.ts'
+import { makePrivateFolder } from './data-folder.ts'
+
+const lineSchema = z.object({ user: nameSchema, key: keySchema })
+
+/** The public keys that a user knows in a mesh: an append-only file of JSON lines. */
+export class KnownKeysFile {
+  readonly #file: string
+
+  constructor(file: string) {
+    this.#file = file
+  }
+
+  /** @param folder the user's folder in the mesh */
+  static in(folder: string): KnownKeysFile {
+    return new KnownKeysFile(join(folder, 'known-keys.jsonl'))
+  }
+
+  /** The keys by user name; the last entry of a user counts. */
+  read(): Map<string, string> {
+    const known = new Map<string, string>()
+    for (const line of this.#lines()) {
+      try {
+        const { user, key } = lineSchema.parse(JSON.parse(line))
+        known.set(user, key)
+      } catch {
+        // An empty line, or one cut off by a crash.
+      }
+    }
+    return known
+  }
+
+  /** Records the public key of a user. */
+  pin(user: string, key: string): void {
+    const line = JSON.stringify({ user, key, since: new Date().toISOString() })
+    makePrivateFolder(dirname(this.#file))
+    // A crash may have left an incomplete last line: start a new one.
+    appendFileSync(this.#file, `\n${line}\n`, { mode: 0o600 })
+  }
+
+  /** Takes over the keys of users that are not known yet from another file, and removes it. */
+  import(file: string): void {
+    const known = this.read()
+    for (const [user, key] of new KnownKeysFile(file).read()) if (!known.has(user)) this.pin(user, key)
+    rmSync(file, { force: true })
+  }
+
+  #lines(): string[] {
+    try {
+      return readFileSync(this.#file, 'utf8').split('\n')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      throw error
+    }
+  }
+}
