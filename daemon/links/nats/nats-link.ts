@@ -1,3 +1,5 @@
+import { subjectToken } from './envelopes.ts'
+
 /** Maximum length of a frame in parts, characters: more than any valid frame has. */
 const MAX_FRAME_CHARACTERS = 8_000_000
 
@@ -12,6 +14,8 @@ export class NatsLink {
   /** The peer's id. */
   readonly peer: string
   readonly incarnation: string
+  /** The sender in the subjects of this link's envelopes; undefined for a peer of version 0.1. */
+  readonly subjectSender: string | undefined
   /** The peer's role on this link. */
   readonly sender: 'dialler' | 'acceptor'
   /** The number of the peer's last broadcast that was received; undefined until the peer has opened the link. */
@@ -26,12 +30,14 @@ export class NatsLink {
     name: string,
     { id, incarnation }: { id: string; incarnation: string },
     sender: 'dialler' | 'acceptor',
+    usesSenderSubjects: boolean,
   ) {
     this.number = number
     this.name = name
     this.peer = id
     this.incarnation = incarnation
     this.sender = sender
+    this.subjectSender = usesSenderSubjects ? subjectToken(id) : undefined
   }
 
   /** Returns the sequence number of the next envelope to send. */
