@@ -60,7 +60,7 @@ export const usesSenderSubjects = (nonce: string) => nonce.startsWith(NONCE_PREF
 /** The dialler's first and second handshake request. The acceptor's nonce becomes the name of the link. */
 export const handshakeRequestSchema = z.union([
   z.object({ dialler: partySchema }),
-  z.object({ link: z.string().max(64), proof: z.string().max(100) }),
+  z.object({ link: z.string().max(64), proof: z.string().max(100), signature: z.string().max(100).optional() }),
 ])
 export const challengeSchema = z.object({ acceptor: partySchema })
 

@@ -10,12 +10,17 @@ import { exceeds, type Limits } from '../../../src/protocol/limits.ts'
 import type { Effect } from '../../../src/server/types.ts'
 import { HANDSHAKE_TIMEOUT_MS } from '../carrier.ts'
 import {
+  checkDiallerProof,
   createProof,
   createWelcome,
+  type DiallerProof,
+  DiallingSecrets,
   isExpectedId,
   isSameProof,
+  type LinkCredentials,
   newParty,
   type Party,
+  proveDialler,
   readWelcome,
   type Welcome,
 } from '../handshake.ts'
@@ -33,22 +38,25 @@ import type { NatsClient } from './nats-client.ts'
 
 export interface HandshakeRequestsOptions {
   self: PeerIdentity
-  secret: string
+  credentials: LinkCredentials
   limits: Limits
   nats: Pick<NatsClient, 'connection'>
   /** Whether NATS denies the subjects of version 0.1. */
   isLegacyDenied: () => boolean
-  /** Called for an authenticated dialler; call `answer` with the core's decision. */
+  /** Counts diallers whose signature is not valid. */
+  onBadSignature: (dialler: Party) => void
+  /** Called for a dialler that has proven `secret`; call `answer` with the core's decision. */
   onProven: (
     dialler: Party,
     link: string,
+    secret: string,
     answer: (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void,
   ) => void
 }
 
-/** The result of a dial: the name of the link, or the reason for the failure. */
+/** The result of a dial: the name of the link and the secret that both sides have, or the reason for the failure. */
 export type DialResult =
-  | { ok: true; link: string; acceptor: Party; holds: StreamPosition }
+  | { ok: true; link: string; secret: string; acceptor: Party; holds: StreamPosition }
   | { ok: false; reason: string; code?: LinkRefusal }
 
 /** What is used of a NATS message. */
@@ -63,11 +71,13 @@ interface PendingHandshake {
 /** Handshakes over the backbone, as NATS requests; the proofs are the same as over sockets. */
 export class HandshakeRequests {
   readonly #options: HandshakeRequestsOptions
+  readonly #diallingSecrets: DiallingSecrets
   /** Challenged diallers that have not sent a proof yet, oldest first, by the name of the future link. */
   #pendingHandshakes = new Map<string, PendingHandshake>()
 
   constructor(options: HandshakeRequestsOptions) {
     this.#options = options
+    this.#diallingSecrets = new DiallingSecrets(options.credentials, options.limits.peers)
   }
 
   /** The number of handshakes under way. */
@@ -77,10 +87,13 @@ export class HandshakeRequests {
 
   async dial(id: string): Promise<DialResult> {
     const dialler = newBackboneParty(this.#options.self)
+    const secret = this.#diallingSecrets.secretFor(id)
     try {
-      const { acceptor, answer } = await this.#exchange(id, dialler)
-      const welcome = readWelcome(this.#options.secret, dialler, acceptor, answer)
-      return welcome.ok ? { ok: true, link: acceptor.nonce, acceptor, holds: welcome.holds } : welcome
+      const { acceptor, answer } = await this.#exchange(id, dialler, secret)
+      const welcome = readWelcome(secret, dialler, acceptor, answer)
+      if (welcome.ok) return { ok: true, link: acceptor.nonce, secret, acceptor, holds: welcome.holds }
+      if (welcome.code === 'wrong-secret') this.#diallingSecrets.recordWrongSecret(id)
+      return welcome
     } catch (error) {
       return { ok: false, reason: reasonOf(error) }
     }
@@ -91,14 +104,17 @@ export class HandshakeRequests {
    * @throws Error if it does not respond
    */
   async probe(id: string): Promise<PeerIdentity | undefined> {
-    const dialler: Party = { ...newBackboneParty(this.#options.self), probe: true }
-    const { acceptor, answer } = await this.#exchange(id, dialler)
-    const response = probeResponseSchema.safeParse(answer)
-    if (!response.success) return undefined
-    const proof = createProof(this.#options.secret, 'acceptor', dialler, acceptor)
-    if (!isSameProof(proof, response.data.proof)) return undefined
-    const { nonce: _, ...identity } = acceptor
-    return identity
+    const { secret, previousSecret } = this.#options.credentials
+    for (const one of previousSecret === undefined ? [secret] : [secret, previousSecret]) {
+      const dialler: Party = { ...newBackboneParty(this.#options.self), probe: true }
+      const { acceptor, answer } = await this.#exchange(id, dialler, one)
+      const response = probeResponseSchema.safeParse(answer)
+      if (!response.success || !isSameProof(createProof(one, 'acceptor', dialler, acceptor), response.data.proof))
+        continue
+      const { nonce: _, ...identity } = acceptor
+      return identity
+    }
+    return undefined
   }
 
   /**
@@ -114,7 +130,7 @@ export class HandshakeRequests {
     if (dialler === undefined || (sender !== undefined && sender !== subjectToken(dialler.id))) return
     if (!isOwnInbox(message.reply, dialler.id, sender === undefined)) return
     if ('dialler' in data) this.#sendChallenge(message, dialler)
-    else this.#checkProof(message, data.link, data.proof)
+    else this.#checkProof(message, data.link, data)
   }
 
   close(): void {
@@ -141,33 +157,39 @@ export class HandshakeRequests {
     return pending
   }
 
-  #checkProof(message: RequestMessage, link: string, proof: string): void {
-    const { secret, onProven } = this.#options
+  #checkProof(message: RequestMessage, link: string, given: DiallerProof): void {
+    const { credentials, onProven, onBadSignature } = this.#options
     const pending = this.#abandon(link)
     if (pending === undefined) return
     const { dialler, acceptor } = pending
     const answer = (welcome: Welcome) => respond(message, welcome)
-    if (!isSameProof(createProof(secret, 'dialler', dialler, acceptor), proof)) {
-      return answer({ ok: false, code: 'wrong-secret', message: 'the dialling server has another secret' })
+    const proven = checkDiallerProof(credentials, dialler, acceptor, given)
+    if (!proven.ok) {
+      if (proven.refusal.code === 'bad-signature') onBadSignature(dialler)
+      return answer(proven.refusal)
     }
+    const { secret } = proven
     // A probe of `mesh-chatd check` ends here: the core is not involved, nothing changes in the mesh.
     if (dialler.probe) {
       return respond(message, { ok: true, proof: createProof(secret, 'acceptor', dialler, acceptor), time: Date.now() })
     }
-    onProven(dialler, link, effect => answer(createWelcome(effect, secret, dialler, acceptor)))
+    onProven(dialler, link, secret, effect => {
+      answer(createWelcome(effect, secret, credentials.processKey, dialler, acceptor))
+    })
   }
 
   /**
    * Sends both requests of a handshake. Returns the acceptor's identity and its answer, which are not verified yet.
    * @throws Error if the server does not respond, or another one does
    */
-  async #exchange(id: string, dialler: Party): Promise<{ acceptor: Party; answer: unknown }> {
+  async #exchange(id: string, dialler: Party, secret: string): Promise<{ acceptor: Party; answer: unknown }> {
     const challenge = challengeSchema.safeParse(await this.#request(id, { dialler }))
     if (!challenge.success) throw new Error('invalid challenge')
     const { acceptor } = challenge.data
     if (!isExpectedId(id, acceptor.id)) throw new Error(`another server answers: ${acceptor.id}`)
-    const proof = createProof(this.#options.secret, 'dialler', dialler, acceptor)
-    return { acceptor, answer: await this.#request(acceptor.id, { link: acceptor.nonce, proof }) }
+    const proven = proveDialler(secret, this.#options.credentials.processKey, dialler, acceptor)
+    const proof = typeof proven === 'string' ? { proof: proven } : proven
+    return { acceptor, answer: await this.#request(acceptor.id, { link: acceptor.nonce, ...proof }) }
   }
 
   async #request(to: string, payload: unknown): Promise<unknown> {

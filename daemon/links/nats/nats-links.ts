@@ -44,6 +44,8 @@ export interface NatsLinksOptions extends CarrierOptions {
 export class NatsLinks implements LinkCarrier {
   readonly #options: NatsLinksOptions
   readonly #mac: EnvelopeMac
+  /** Of the secret before a rotation. */
+  readonly #previousMac: EnvelopeMac | undefined
   readonly #nats: NatsClient
   readonly #publisher: Publisher
   readonly #handshakes: HandshakeRequests
@@ -61,9 +63,11 @@ export class NatsLinks implements LinkCarrier {
   #servesLegacyUsers = false
 
   constructor(options: NatsLinksOptions) {
-    const { self, secret, log, limits, tls, urls, holds } = options
+    const { self, credentials, log, limits, tls, urls, holds } = options
+    const { secret, previousSecret } = credentials
     this.#options = options
     this.#mac = new EnvelopeMac(secret)
+    this.#previousMac = previousSecret === undefined ? undefined : new EnvelopeMac(previousSecret)
     this.#malformed = new MalformedPayloads(log)
     this.#countMalformed = this.#malformed.counterFor('the backbone')
     this.#ca = tls?.ca
@@ -78,13 +82,15 @@ export class NatsLinks implements LinkCarrier {
       // The sum of the links' limits: all links share one connection.
       maxBufferedBytes: () => limits.linkBufferedBytes * Math.max(1, this.#links.size),
       onConnect: () => this.#subscribe(),
-      onReady: () => this.#publisher.broadcast('here', self),
+      onReady: () => this.#announce(),
       onDisconnect: () => this.#onDisconnect(),
     })
     this.#publisher = new Publisher(this.#nats, this.#mac, self, holds)
     const onProven = this.#onProven.bind(this)
     const isLegacyDenied = () => this.#publisher.isLegacyDenied
-    this.#handshakes = new HandshakeRequests({ self, secret, limits, nats: this.#nats, isLegacyDenied, onProven })
+    const onBadSignature = ({ id }: Party) => this.#malformed.counterFor(`peer: ${id}`)('signature')
+    const common = { self, credentials, limits, nats: this.#nats }
+    this.#handshakes = new HandshakeRequests({ ...common, isLegacyDenied, onBadSignature, onProven })
     this.#announcements = new Announcements({
       limits,
       probe: id => this.#handshakes.probe(id),
@@ -126,6 +132,18 @@ export class NatsLinks implements LinkCarrier {
     await this.#nats.close()
   }
 
+  /** Announces this server, also to servers that have only the previous secret. */
+  #announce(): void {
+    const { self } = this.#options
+    this.#publisher.broadcast('here', self)
+    if (this.#previousMac !== undefined) this.#publisher.broadcast('here', self, undefined, this.#previousMac)
+  }
+
+  /** The MAC for a link to a peer that has proven this secret, if it is the previous one. */
+  #macOf(secret: string): EnvelopeMac | undefined {
+    return secret === this.#options.credentials.secret ? undefined : this.#previousMac
+  }
+
   #subscribe(): void {
     const { id } = this.#options.self
     /** Subscribes to a subject of version 0.1, and to the one with the sender as last token. */
@@ -140,23 +158,25 @@ export class NatsLinks implements LinkCarrier {
     if (shared !== '') subscribe(LEGACY_SUBJECTS.handshake(shared), onHandshake, 'workers')
     subscribe(LEGACY_SUBJECTS.link(id), (message, sender) => this.#onLinkEnvelope(message, sender))
     subscribe(LEGACY_SUBJECTS.broadcast, (message, sender) => this.#onBroadcast(message, sender))
-    this.#userSubscriptions.attach(user =>
-      this.#nats.subscribe(`${this.#legacyUserSubject(user)}.*`, message =>
+    this.#subscribeToUsers(alias =>
+      this.#nats.subscribe(`${LEGACY_SUBJECTS.user(alias)}.*`, message =>
         this.#onUserMessage(message, lastToken(message)),
       ),
     )
   }
 
-  #legacyUserSubject(user: string): string {
-    return LEGACY_SUBJECTS.user(this.#mac.alias(user))
+  /** Subscribes to the alias of each user; during a rotation of the secret a user has two. */
+  #subscribeToUsers(subscribe: (alias: string) => { unsubscribe(): void }): void {
+    for (const mac of this.#previousMac === undefined ? [this.#mac] : [this.#mac, this.#previousMac])
+      this.#userSubscriptions.attach(user => subscribe(mac.alias(user)))
   }
 
   /** Subscribes to the users' subjects of version 0.1; only peers of that version need them. */
   #serveLegacyUsers(): void {
     if (this.#servesLegacyUsers) return
     this.#servesLegacyUsers = true
-    this.#userSubscriptions.attach(user =>
-      this.#nats.subscribe(this.#legacyUserSubject(user), message => this.#onUserMessage(message)),
+    this.#subscribeToUsers(alias =>
+      this.#nats.subscribe(LEGACY_SUBJECTS.user(alias), message => this.#onUserMessage(message)),
     )
   }
 
@@ -186,9 +206,9 @@ export class NatsLinks implements LinkCarrier {
       const { reason, code } = dialled
       return step({ type: 'dial-failed', peer, reason, ...(code === undefined ? {} : { code }) })
     }
-    const { link: name, acceptor, holds } = dialled
+    const { link: name, acceptor, holds, secret } = dialled
     const { nonce: _, ...introduction } = acceptor
-    const link = this.#openLink(++this.#lastNumber, name, acceptor, 'acceptor')
+    const link = this.#openLink(++this.#lastNumber, name, acceptor, 'acceptor', secret)
     this.#sendOpened(link)
     step({ type: 'dialled', peer, link: link.number, introduction, holds })
   }
@@ -197,6 +217,7 @@ export class NatsLinks implements LinkCarrier {
   #onProven(
     dialler: Party,
     name: string,
+    secret: string,
     answer: (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void,
   ): void {
     const { nonce: _, ...introduction } = dialler
@@ -204,7 +225,7 @@ export class NatsLinks implements LinkCarrier {
     this.#pendingDecisions.set(number, effect => {
       this.#pendingDecisions.delete(number)
       answer(effect)
-      if (effect.type === 'accept') this.#openLink(number, name, dialler, 'dialler')
+      if (effect.type === 'accept') this.#openLink(number, name, dialler, 'dialler', secret)
     })
     this.#options.step({ type: 'accepted', link: number, introduction })
   }
@@ -214,9 +235,10 @@ export class NatsLinks implements LinkCarrier {
     name: string,
     peer: { id: string; incarnation: string; nonce: string },
     sender: 'dialler' | 'acceptor',
+    secret: string,
   ): NatsLink {
     // This server's own nonce is always marked, so the peer's decides.
-    const link = new NatsLink(number, name, peer, sender, usesSenderSubjects(peer.nonce))
+    const link = new NatsLink(number, name, peer, sender, usesSenderSubjects(peer.nonce), this.#macOf(secret))
     if (link.subjectSender === undefined) this.#serveLegacyUsers()
     this.#links.set(number, link)
     this.#linksByName.set(name, link)
@@ -250,7 +272,7 @@ export class NatsLinks implements LinkCarrier {
     { subject, data }: Msg,
     schema: { safeParse(payload: unknown): { success: true; data: T } | { success: false } },
   ): T | undefined {
-    const text = this.#mac.verify(subject, data)
+    const text = this.#mac.verify(subject, data) ?? this.#previousMac?.verify(subject, data)
     if (text === undefined) return void this.#countMalformed('envelope (not signed with the secret of this mesh)')
     const parsed = schema.safeParse(parseJson(text))
     if (parsed.success) return parsed.data

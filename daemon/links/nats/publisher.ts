@@ -49,11 +49,18 @@ export class Publisher {
   }
 
   publish(out: Outgoing): void {
-    if (out.to === 'users') return this.#publishToUsers(out.message, out.links)
+    if (out.to === 'link') return this.sendToLink(out.link, out.frame.event, out.frame.payload)
+    // Peers that have only the previous secret cannot read what is published for several links.
+    const shared = out.links.filter(({ previousMac }) => previousMac === undefined)
+    const separate = out.links.filter(({ previousMac }) => previousMac !== undefined)
+    if (out.to === 'users') {
+      this.#publishToUsers(out.message, shared)
+      for (const link of separate) this.sendToLink(link, 'forward', [out.message])
+      return
+    }
     const { event, payload } = out.frame
-    if (out.to === 'link') this.sendToLink(out.link, event, payload)
-    else if (out.links.length === 1 || !this.broadcast(event, payload, out.links))
-      for (const link of out.links) this.sendToLink(link, event, payload)
+    if (shared.length <= 1 || !this.broadcast(event, payload, shared)) separate.push(...shared)
+    for (const link of separate) this.sendToLink(link, event, payload)
   }
 
   /** Publishes a message to the peers of its recipient, then to the remaining peers of its sender. */
@@ -87,15 +94,16 @@ export class Publisher {
   /**
    * Publishes to all peers. Returns false and publishes nothing if the payload is too long.
    * @param links the links it is for; default: servers without a link, which may be of version 0.1
+   * @param mac signs it; default: with the mesh's secret
    */
-  broadcast(event: string, payload: unknown, links?: readonly NatsLink[]): boolean {
+  broadcast(event: string, payload: unknown, links?: readonly NatsLink[], mac: EnvelopeMac = this.#mac): boolean {
     const { id, incarnation } = this.#self
     const text = JSON.stringify({ incarnation, n: this.#broadcastCount + 1, event, payload })
     if (text.length > this.#maxTextLength) return false
     this.#broadcastCount++
-    if (links === undefined || links.some(isCurrent)) this.#send(SUBJECTS.broadcast(id), text)
+    if (links === undefined || links.some(isCurrent)) this.#send(SUBJECTS.broadcast(id), text, mac)
     const hasLegacy = links === undefined ? !this.#isLegacyDenied : !links.every(isCurrent)
-    if (hasLegacy) this.#send(LEGACY_SUBJECTS.broadcast, text)
+    if (hasLegacy) this.#send(LEGACY_SUBJECTS.broadcast, text, mac)
     return true
   }
 
@@ -111,9 +119,9 @@ export class Publisher {
   }
 
   #sendEnvelope(link: NatsLink, event: string, payload: string): void {
-    const { name, peer, nextSequence } = link
+    const { name, peer, nextSequence, previousMac } = link
     const subject = isCurrent(link) ? SUBJECTS.link(peer, this.#self.id) : LEGACY_SUBJECTS.link(peer)
-    this.#send(subject, `{"link":"${name}","n":${nextSequence()},"event":"${event}","payload":${payload}}`)
+    this.#send(subject, `{"link":"${name}","n":${nextSequence()},"event":"${event}","payload":${payload}}`, previousMac)
   }
 
   /** The longest text that always fits one NATS message, UTF-16 units. */
@@ -121,8 +129,8 @@ export class Publisher {
     return Math.floor((this.#nats.maxPayload - ENVELOPE_OVERHEAD_BYTES) / MAX_BYTES_PER_UTF16_UNIT)
   }
 
-  #send(subject: string, text: string): void {
-    this.#nats.publish(subject, this.#mac.sign(subject, text))
+  #send(subject: string, text: string, mac: EnvelopeMac = this.#mac): void {
+    this.#nats.publish(subject, mac.sign(subject, text))
   }
 }
 

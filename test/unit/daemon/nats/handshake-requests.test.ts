@@ -16,11 +16,12 @@ function acceptorWith(options: Partial<HandshakeRequestsOptions> = {}) {
   const proven: string[] = []
   const handshakes = new HandshakeRequests({
     self,
-    secret: SECRET,
+    credentials: { secret: SECRET, previousSecret: undefined, processKey: undefined },
     limits: { ...DEFAULT_LIMITS, handshakes: 3 },
     nats: { connection: undefined },
     isLegacyDenied: () => false,
-    onProven: ({ id }, link, answer) => {
+    onBadSignature: () => {},
+    onProven: ({ id }, link, _secret, answer) => {
       proven.push(id)
       answer({ type: 'accept', link: Number(link.length), holds: { seq: 0 } })
     },
