@@ -10,7 +10,7 @@ import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { readTokenKey } from '../auth/tokens.ts'
 import { checkExposure, configFixHints } from '../settings/exposure.ts'
-import { isWildcard, readSecret } from '../settings/secret.ts'
+import { checkConfigPrivacy, isWildcard, readSecret } from '../settings/secret.ts'
 import { unknownServer } from '../settings/settings.ts'
 import { readTls, type TlsMaterial } from '../settings/tls.ts'
 import { type CheckContext, type Finding, serverFindings } from './findings.ts'
@@ -86,6 +86,11 @@ function checkFiles(config: Config): { findings: Finding[]; secret: string; tls:
       findings.push({ ok: false, about, text: (error as Error).message })
       return undefined
     }
+  }
+  try {
+    checkConfigPrivacy(config)
+  } catch (error) {
+    findings.push({ ok: false, about: 'backbone', text: (error as Error).message })
   }
   const secret = checkFile(
     'secret',
