@@ -55,7 +55,7 @@ describe.skipIf(chromiumMissingReason !== undefined)('the original page in a bro
   let browser: Chromium | undefined
   const of = (who: string) => reports.filter(report => report.who === who)
 
-  /** Serves the pages at a port of its own. Returns the origin. */
+  /** Serves the pages at a new port. Returns the origin. */
   async function servePages(listing: () => string): Promise<string> {
     const server = createServer((request, response) => {
       const { pathname, searchParams } = new URL(request.url ?? '/', 'http://page')
@@ -137,7 +137,7 @@ describe.skipIf(chromiumMissingReason !== undefined)('the original page in a bro
     }
   })
 
-  test.each(PAIRS)('a page that is not listed stays out, with Socket.IO %s', async pair => {
+  test.each(PAIRS)('a page that is not listed cannot connect, with Socket.IO %s', async pair => {
     await until('it has failed', () => of(`Mallory ${pair}`).length > 0)
     expect(of(`Mallory ${pair}`)).toEqual([{ who: `Mallory ${pair}`, event: 'connect_error' }])
   })
