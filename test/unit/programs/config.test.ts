@@ -65,12 +65,25 @@ describe('a valid config', () => {
 
   test('has absolute paths: relative ones start at the folder of the file', () => {
     const tls = { cert: 'cert.pem', key: '/etc/key.pem', ca: '../ca.pem' }
-    const config = read({ servers: SERVERS, secretFile: 'secret', tokenKeyFile: 'keys/token', tls })
+    const config = read({
+      servers: SERVERS,
+      secretFile: 'secret',
+      previousSecretFile: 'old',
+      tokenKeyFile: 'keys/token',
+      tls,
+    })
     expect(config).toMatchObject({
       secretFile: join(folder, 'secret'),
+      previousSecretFile: join(folder, 'old'),
       tokenKeyFile: join(folder, 'keys/token'),
       tls: { cert: join(folder, 'cert.pem'), key: '/etc/key.pem', ca: join(folder, '../ca.pem') },
     })
+  })
+
+  test('takes the names of all servers and of one, as origins', () => {
+    const servers = [{ ...SERVERS[0], names: ['http://One.example:80/'] }]
+    const config = read({ servers, names: ['https://chat.example.com/'] })
+    expect([config.names, config.servers[0]?.names]).toEqual([['https://chat.example.com'], ['http://one.example']])
   })
 
   test('takes one NATS URL or several', () => {
@@ -88,6 +101,8 @@ describe('an error names the file, the field and the fix', () => {
     ['a bad id', { servers: [{ ...SERVERS[0], id: 'a b' }] }, /^FILE: servers\.0\.id: must be 1 to 64 letters/],
     ['an unknown limit', { servers: SERVERS, limits: { speed: 1 } }, /^FILE: limits.*; correct this field$/],
     ['a negative limit', { servers: SERVERS, limits: { burst: -1 } }, /^FILE: limits\.burst: .*; correct this field$/],
+    ['a name', { servers: SERVERS, names: ['chat.example.com'] }, /^FILE: names\.0: must be an origin such as https/],
+    ['a name', { servers: SERVERS, names: ['https://a/b'] }, /^FILE: names\.0: must be an origin such as https/],
     ['an auth mode', { servers: SERVERS, auth: 'password' }, /^FILE: auth: .*; correct this field$/],
     [
       'a backbone',

@@ -47,6 +47,15 @@ describe('with a config', () => {
     expect(resolve({ id: 'server-1', backbone: [url] }, { backbone: 'nats://127.0.0.1:1' }).backbone).toEqual([url])
   })
 
+  test('names come from the config, the entry of the server, and the options', () => {
+    const named = servers.map((server, at) => (at === 0 ? { ...server, names: ['https://one.example'] } : server))
+    const more = { servers: named, names: ['https://all.example'] }
+    const args = { id: 'server-1', name: ['http://lb.example:8080/'] }
+    expect(resolve(args, more).names).toEqual(['https://all.example', 'https://one.example', 'http://lb.example:8080'])
+    expect(resolve({ id: 'server-2' }, more).names).toEqual(['https://all.example'])
+    expect(() => resolve({ id: 'server-1', name: ['lb.example'] })).toThrow('--name lb.example is not an origin; give')
+  })
+
   test('an unknown id is an error that lists the ids', () => {
     expect(() => resolve({ id: 'server-9' })).toThrow(
       /config\.json has no server "server-9"; choose one of: server-1, server-2, server-3$/,
