@@ -21,12 +21,12 @@ export const HELP = helpText({
   ],
   Environment: [
     ['MESH_CHAT_SECRET', 'shared secret of all servers, instead of secretFile'],
-    ['MESH_CHAT_PREVIOUS_SECRET', 'the secret before a change of it'],
+    ['MESH_CHAT_PREVIOUS_SECRET', 'instead of previousSecretFile'],
   ],
   Files: [
     ['config.json', 'in the working folder, else in the package, with'],
     ['  secretFile', 'the shared secret; private (chmod 600)'],
-    ['  previousSecretFile', 'the secret before a change of it; private'],
+    ['  previousSecretFile', 'the secret before a change; private'],
     ['  tokenKeyFile', 'the key for tokens, with auth: token; private'],
     ['  tokenAudience', 'aud that tokens must have; tokenIssuer: their iss'],
     ['  tls.cert, tls.key, tls.ca', 'certificate, private key and CA, as PEM'],

@@ -10,7 +10,7 @@ import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { readTokenKey } from '../auth/tokens.ts'
 import { checkExposure, configFixHints } from '../settings/exposure.ts'
-import { checkRotation, isWildcard, readPreviousSecret, readSecret } from '../settings/secret.ts'
+import { checkConfigPrivacy, checkRotation, isWildcard, readPreviousSecret, readSecret } from '../settings/secret.ts'
 import { tokenClaims, unknownServer } from '../settings/settings.ts'
 import { readTls, type TlsMaterial } from '../settings/tls.ts'
 import { type CheckContext, type Finding, serverFindings } from './findings.ts'
@@ -56,7 +56,15 @@ export async function check(args: CheckArguments): Promise<number> {
   for (const finding of findings) print(finding)
   if (findings.some(({ ok }) => !ok)) return 2
 
-  const context = { secret: files.secret, ca: files.tls?.ca, auth: config.auth ?? 'open', file: config.file, withinMs }
+  const selfId = self?.id ?? 'check'
+  const context = {
+    selfId,
+    secret: files.secret,
+    ca: files.tls?.ca,
+    auth: config.auth ?? 'open',
+    file: config.file,
+    withinMs,
+  }
   const others = servers.filter(server => server !== self)
   const addresses = others.map(server => toServerAddress(server, config.tls !== undefined))
   const serverFindings = await (config.backbone === undefined
@@ -78,6 +86,11 @@ function checkFiles(config: Config): { findings: Finding[]; secret: string; tls:
       findings.push({ ok: false, about, text: (error as Error).message })
       return undefined
     }
+  }
+  try {
+    checkConfigPrivacy(config)
+  } catch (error) {
+    findings.push({ ok: false, about: 'backbone', text: (error as Error).message })
   }
   const secret = checkFile(
     'secret',

@@ -7,7 +7,7 @@ import type { TlsMaterial } from '../settings/tls.ts'
 import { Backpressure, type TransportContext } from './backpressure.ts'
 import { limitedWebSocketServer } from './control-frame-limit.ts'
 import type { Engine } from './internals.ts'
-import { isOwnOrigin } from './origin.ts'
+import { type PageRules, pageRefusal } from './origin.ts'
 import { EventReader } from './packets/event-reader.ts'
 import { releaseUpgradeResponses } from './release-request.ts'
 import { TcpConnectionLimit } from './tcp-connection-limit.ts'
@@ -15,8 +15,8 @@ import { TcpConnectionLimit } from './tcp-connection-limit.ts'
 export interface SocketServerOptions extends TransportContext {
   /** Encrypts connections. */
   tls: TlsMaterial | undefined
-  /** Host names of this server, which the origin of a browser's page may have. */
-  hostNames: readonly string[]
+  /** Which pages in a browser may connect. */
+  pages: Omit<PageRules, 'scheme'>
   /** Addresses whose TCP connections are not counted; default: this machine's. */
   isExempt?: ((address: string) => boolean) | undefined
 }
@@ -31,10 +31,12 @@ export class SocketServer {
   readonly #connections = new Set<Backpressure>()
 
   constructor(options: SocketServerOptions) {
-    const { tls, limits, hostNames, features } = options
+    const { tls, limits, pages, features } = options
     this.http = tls === undefined ? createServer(notFound) : createSecureServer(tls, notFound)
     this.#tcpConnections = new TcpConnectionLimit(this.http, limits.connectionsPerAddress, options.isExempt)
-    const scheme = tls === undefined ? 'http' : 'https'
+    const rules: PageRules = { ...pages, scheme: tls === undefined ? 'http' : 'https' }
+    // Socket.IO 1 sends credentials; this server has none to protect, and sets no cookies.
+    const cors = { origin: [...pages.origins], credentials: true }
     this.io = new Server({
       allowEIO3: true,
       serveClient: false,
@@ -45,10 +47,11 @@ export class SocketServer {
       wsEngine: limitedWebSocketServer(),
       // For connections that join no namespace. Those that do must identify, or authenticate as a peer.
       connectTimeout: 10_000,
-      // Browsers send the origin of the page: only pages of this server's own address may connect.
+      // Browsers let a page read what it polls from another origin only with these headers.
+      ...(pages.origins.length === 0 ? {} : { cors }),
       allowRequest: (request, allow) => {
-        const { origin, host } = request.headers
-        allow(null, isOwnOrigin(origin, host, scheme, hostNames))
+        const refusal = pageRefusal(request, rules)
+        allow(refusal, refusal === undefined)
       },
     })
     releaseUpgradeResponses(this.http, () => this.io.attach(this.http))

@@ -67,7 +67,8 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     const server = await start('server-1', signing())
     expect(await dial(impostor, server)).toMatchObject({ type: 'dial-failed', code: 'bad-signature' })
     expect(server.inputsOfType('accepted')).toEqual([])
-    expect(server.carrier.malformed).toBe(1)
+    // Over the backbone the impostor also probes the server, which announces itself.
+    expect(server.carrier.malformed).toBeGreaterThanOrEqual(1)
   })
 
   contract('an acceptor that takes the incarnation of another process is refused', async () => {

@@ -1,4 +1,5 @@
 import type { EnvelopeMac } from './envelope-mac.ts'
+import { subjectToken } from './envelopes.ts'
 
 /** Maximum length of a frame in parts, characters: more than any valid frame has. */
 const MAX_FRAME_CHARACTERS = 8_000_000
@@ -20,6 +21,8 @@ export class NatsLink {
   /** The peer's id. */
   readonly peer: string
   readonly incarnation: string
+  /** The sender in the subjects of this link's envelopes; undefined for a peer of version 0.1. */
+  readonly subjectSender: string | undefined
   /** The peer's role on this link. */
   readonly sender: 'dialler' | 'acceptor'
   /** Signs its envelopes if the peer has proven the mesh's previous secret; undefined: it has the current one. */
@@ -36,6 +39,7 @@ export class NatsLink {
     name: string,
     { id, incarnation }: { id: string; incarnation: string },
     sender: 'dialler' | 'acceptor',
+    usesSenderSubjects: boolean,
     previousMac?: EnvelopeMac,
   ) {
     this.number = number
@@ -43,6 +47,7 @@ export class NatsLink {
     this.peer = id
     this.incarnation = incarnation
     this.sender = sender
+    this.subjectSender = usesSenderSubjects ? subjectToken(id) : undefined
     this.previousMac = previousMac
   }
 

@@ -40,11 +40,19 @@ describe('a valid config', () => {
       secretFile: undefined,
       previousSecretFile: undefined,
       names: [],
+      origins: [],
       auth: undefined,
       tokenKeyFile: undefined,
       tls: undefined,
       backbone: undefined,
     })
+  })
+
+  test('has origins of pages in canonical form', () => {
+    const origins = ['https://Page.example:443', 'http://127.0.0.1:8080']
+    expect(read({ servers: SERVERS, origins }).origins).toEqual(['https://page.example', 'http://127.0.0.1:8080'])
+    for (const wrong of ['*', 'null', 'page.example', 'https://page.example/chat', 'ftp://page.example'])
+      expect(errorOf({ servers: SERVERS, origins: [wrong] })).toContain('origins.0: must be an origin')
   })
 
   test('replaces single limits, and 0 turns one off', () => {
