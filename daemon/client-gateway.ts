@@ -1,16 +1,19 @@
 import type { Server, Socket } from 'socket.io'
 import type { AuthMode, Challenge, Credential } from '../src/protocol/credentials.ts'
 import { parseComposedMessage } from '../src/protocol/guards.ts'
+import type { MeshIdentity } from '../src/protocol/mesh-identity.ts'
 import {
   type IdentifyRequest,
+  type IdentifyResponse,
   identifyRequestSchema,
   legacyMessageSchema,
   type Refusal,
   receivedCountSchema,
   relayRequestSchema,
 } from '../src/protocol/messages.ts'
-import type { ClientEffect, Input } from '../src/server/types.ts'
+import type { ClientEffect, Denial, Input } from '../src/server/types.ts'
 import { checkProof, makeChallenge } from './auth/challenge.ts'
+import type { MeshProver } from './auth/mesh-prover.ts'
 import { checkToken, type TokenKey } from './auth/tokens.ts'
 import type { Log } from './log/log.ts'
 import { MalformedPayloads } from './log/malformed-payloads.ts'
@@ -39,6 +42,8 @@ interface Client {
   acceptsPacked: boolean
   /** Proofs and tokens that it has presented. */
   credentialAttempts: number
+  /** The mesh proof that it asks for, and once it is made, the proof; undefined for a client of 0.1. */
+  meshProof: { nonce: string; origin: string; identity: MeshIdentity | undefined } | undefined
 }
 
 /** Proofs and tokens checked per connection: checking a signature costs more than any other request. */
@@ -53,6 +58,8 @@ export interface AuthOptions {
   mode: AuthMode
   /** Checks tokens. */
   tokenKey: TokenKey | undefined
+  /** Proves the mesh to clients. */
+  mesh: MeshProver
 }
 
 /**
@@ -107,7 +114,7 @@ export class ClientGateway {
   perform(effect: ClientEffect): void {
     if (effect.type === 'answer') {
       const client = this.#clients.get(effect.connection)
-      if (client !== undefined) sendAnswer(client, effect.call, effect.payload)
+      if (client !== undefined) this.#answer(client, effect.call, effect.payload)
     } else if (effect.type === 'close') {
       const socket = this.#clients.get(effect.connection)?.socket
       if (socket === undefined) return
@@ -138,6 +145,7 @@ export class ClientGateway {
       challenge: undefined,
       acceptsPacked: false,
       credentialAttempts: 0,
+      meshProof: undefined,
     }
     this.#clients.set(connection, client)
     this.#step({ type: 'connected', connection, address: socket.conn.remoteAddress })
@@ -191,39 +199,65 @@ export class ClientGateway {
       this.#step({ type: 'identify', connection, user: payload, protocol: 1, ...calling })
       return true
     }
-    const { user, connections = false } = request.data
+    if (!rememberMeshProof(client, request.data)) return false
+    const { user, connections = false, origin } = request.data
     client.acceptsPacked = request.data.packed === true
-    const step = (credential?: Credential) => {
-      const shown = credential === undefined ? {} : { credential }
-      this.#step({ type: 'identify', connection, user, protocol: 2, connections, ...shown, ...calling })
-    }
-    const { mode, tokenKey } = this.#auth
+    const step = (more: { credential?: Credential; denial?: Denial } = {}) =>
+      this.#step({ type: 'identify', connection, user, protocol: 2, connections, ...more, ...calling })
+    const { mode, tokenKey, mesh } = this.#auth
     const hasCredential = mode === 'key' ? request.data.proof !== undefined : request.data.token !== undefined
-    if (hasCredential && ++client.credentialAttempts > MAX_CREDENTIAL_ATTEMPTS)
-      step({ kind: 'invalid', reason: 'too many proofs or tokens on this connection; reconnect to try again' })
-    else if (mode === 'key' && call !== undefined) this.#checkKey(client, request.data, call, step)
+    if (origin !== undefined && !mesh.isOwnOrigin(origin)) {
+      const message = `this server is not known as ${origin}; its operator can list it under "names" in the config`
+      step({ denial: { code: 'wrong-origin', message } })
+    } else if (hasCredential && ++client.credentialAttempts > MAX_CREDENTIAL_ATTEMPTS) {
+      const reason = 'too many proofs or tokens on this connection; reconnect to try again'
+      step({ credential: { kind: 'invalid', reason } })
+    } else if (mode === 'key' && call !== undefined)
+      this.#checkKey(client, request.data, call, credential => step({ credential }))
     else if (tokenKey !== undefined && request.data.token !== undefined)
-      void checkToken(tokenKey, request.data.token).then(step)
-    else step()
+      void checkToken(tokenKey, request.data.token).then(credential => step({ credential }))
+    else if (mode === 'token' && origin !== undefined && call !== undefined) {
+      // The client sends its token once the server has proven the mesh.
+      const message = 'this mesh authenticates users by tokens; send one'
+      this.#answer(client, call, { ok: false, code: 'prove-token', message })
+    } else step()
     return true
   }
 
   /** Sends a challenge, or checks the proof that answers one. */
   #checkKey(
     client: Client,
-    { user, key, proof }: IdentifyRequest,
+    { user, key, proof, proofVersion }: IdentifyRequest,
     call: number,
     step: (credential: Credential) => void,
   ): void {
     if (key === undefined || proof === undefined) {
       client.challenge = makeChallenge(this.#auth.server, client.connection)
       const message = 'this mesh authenticates users by keys; sign the challenge'
-      return sendAnswer(client, call, { ok: false, code: 'prove-key', message, challenge: client.challenge })
+      return this.#answer(client, call, { ok: false, code: 'prove-key', message, challenge: client.challenge })
     }
     // Each challenge is valid for one attempt.
-    const { challenge } = client
+    const { challenge, meshProof } = client
     client.challenge = undefined
-    step(checkProof(user, key, proof, challenge))
+    // A client that has asked for the mesh proof binds its own proof to the mesh: nobody can pass it on elsewhere.
+    if ((proofVersion === 2) !== (meshProof !== undefined))
+      return step({ kind: 'invalid', reason: 'the proof does not have the version for this identification' })
+    const binding = meshProof && { origin: meshProof.origin, meshKey: this.#auth.mesh.publicKey }
+    step(checkProof(user, key, proof, challenge, binding))
+  }
+
+  /** Sends the answer to a call; answers to `identify` get the mesh proof that the client asked for. */
+  #answer(client: Client, call: number, payload: Answer): void {
+    sendAnswer(client, call, needsMeshProof(payload) ? { ...payload, ...this.#proveMesh(client) } : payload)
+    // An identified connection keeps no proof; the core limits how often it may identify again.
+    if (isIdentified(payload)) client.meshProof = undefined
+  }
+
+  /** The proof for a connection is made once: it costs more CPU time than any other part of an answer. */
+  #proveMesh({ meshProof }: Client): { mesh?: MeshIdentity } {
+    if (meshProof === undefined) return {}
+    meshProof.identity ??= this.#auth.mesh.prove(meshProof.nonce, meshProof.origin)
+    return { mesh: meshProof.identity }
   }
 
   #im: EventHandler = ({ connection }, payload, call) => {
@@ -278,11 +312,33 @@ export class ClientGateway {
 
 type Answer = Extract<ClientEffect, { type: 'answer' }>['payload']
 
+/**
+ * Notes the mesh proof that a client asks for. Returns false if it asks for a second one with another nonce or origin:
+ * a connection gets one.
+ */
+function rememberMeshProof(client: Client, { nonce, origin }: IdentifyRequest): boolean {
+  if (nonce === undefined || origin === undefined) return nonce === origin
+  client.meshProof ??= { nonce, origin, identity: undefined }
+  return client.meshProof.nonce === nonce && client.meshProof.origin === origin
+}
+
+/** Whether a payload answers an accepted `identify`. */
+function isIdentified(payload: Answer): payload is Extract<IdentifyResponse, { ok: true }> {
+  return 'roster' in payload
+}
+
+/** Whether the client must know the mesh before it goes on. */
+function needsMeshProof(payload: Answer): payload is IdentifyResponse {
+  return (
+    isIdentified(payload) || ('code' in payload && (payload.code === 'prove-key' || payload.code === 'prove-token'))
+  )
+}
+
 function sendAnswer({ batch, pendingCalls, acceptsPacked }: Client, call: number, payload: Answer): void {
   if (call < CONNECT_CALL) {
     pendingCalls?.get(call)?.(payload)
     pendingCalls?.delete(call)
-  } else if ('roster' in payload) {
+  } else if (isIdentified(payload)) {
     batch.add(identifiedPacket(call === CONNECT_CALL ? '2["identified",' : `3${call}[`, payload, acceptsPacked))
   } else if (call === CONNECT_CALL) batch.add(new Packet(eventPacket({ event: 'identified', payload })))
   else if ('users' in payload) batch.add(rosterPacket(call, payload, acceptsPacked))

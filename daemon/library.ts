@@ -1,6 +1,6 @@
 import { createSecureContext } from 'node:tls'
 import * as z from 'zod'
-import { backboneUrlSchema, ConfigError } from '../src/programs/config.ts'
+import { backboneUrlSchema, ConfigError, serverNameSchema } from '../src/programs/config.ts'
 import { AUTH_MODES } from '../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS, type Limits } from '../src/protocol/limits.ts'
 import { serverAddressSchema, serverIdSchema, urlSchema } from '../src/protocol/messages.ts'
@@ -8,7 +8,8 @@ import { parseTokenKey } from './auth/tokens.ts'
 import { createCallbackLog, SILENT_LOG } from './log/log.ts'
 import { startServer } from './runtime.ts'
 import { checkExposure, exposureWarnings } from './settings/exposure.ts'
-import { checkSecretLength, isWildcard } from './settings/secret.ts'
+import { checkRotation, checkSecretLength, isWildcard } from './settings/secret.ts'
+import { checkAdvertised } from './settings/settings.ts'
 
 /** A line of a server's log. */
 export interface LogLine {
@@ -34,6 +35,10 @@ export interface CreateServerOptions {
   backbone?: readonly string[]
   /** The shared secret of the mesh's servers, at least 16 characters. Required unless `host` is loopback. */
   secret?: string
+  /** While the secret is rotated: the previous one. */
+  previousSecret?: string
+  /** Origins at which clients reach the server through a proxy or balancer, such as `https://chat.example.com`. */
+  names?: readonly string[]
   /** Certificate and key as PEM; encrypts clients and links. `ca` signs the peers' certificates; default: Node's CAs. */
   tls?: { cert: string; key: string; ca?: string }
   /** How users prove their names, the same on all servers. Required unless `host` is loopback; default: `open`. */
@@ -78,6 +83,8 @@ const optionsSchema = z.strictObject({
   join: z.array(urlSchema).default([]),
   backbone: z.array(backboneUrlSchema).default([]),
   secret: z.string().default(''),
+  previousSecret: z.string().optional(),
+  names: z.array(serverNameSchema).max(100).default([]),
   tls: z.object({ cert: z.string(), key: z.string(), ca: z.string().optional() }).optional(),
   auth: z.enum(AUTH_MODES).optional(),
   tokenKey: z.string().optional(),
@@ -109,9 +116,13 @@ const FIX_HINTS = {
  * @throws Error (rejects) if an option is invalid or the port is in use
  */
 export async function createServer(options: CreateServerOptions): Promise<ChatServer> {
-  const { id, host, port, advertise, peers, join, secret, tls, tokenKey, limits, backbone, insecure, ...given } =
+  const { id, host, port, advertise, names, peers, join, secret, previousSecret, tls, tokenKey, ...given } =
     parseOptions(options)
+  const { limits, backbone, insecure } = given
   if (secret !== '') checkSecretLength(secret, 'secret')
+  if (previousSecret !== undefined) checkSecretLength(previousSecret, 'previousSecret')
+  checkRotation(secret, previousSecret)
+  checkAdvertised(advertise, tls !== undefined)
   const hasAddress = !isWildcard(host) || advertise !== undefined
   const hasTokenKey = tokenKey !== undefined
   const auth = checkExposure({ host, hasAddress, secret, auth: given.auth, hasTokenKey, backbone, insecure }, FIX_HINTS)
@@ -139,6 +150,8 @@ export async function createServer(options: CreateServerOptions): Promise<ChatSe
     backbone,
     limits: { ...DEFAULT_LIMITS, ...(limits as Partial<Limits>) },
     secret,
+    previousSecret,
+    names,
     auth,
     tokenKey: auth === 'token' && tokenKey !== undefined ? parseTokenKey(tokenKey.trim(), 'tokenKey') : undefined,
     tls: material,

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { toServerAddress } from '../src/programs/config.ts'
 import type { AuthMode } from '../src/protocol/credentials.ts'
 import type { Limits } from '../src/protocol/limits.ts'
@@ -6,6 +5,9 @@ import { PROTOCOL_VERSION, type ServerAddress } from '../src/protocol/messages.t
 import type { ServerStatus } from '../src/protocol/status.ts'
 import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
+import { createProcessKey } from './auth/mesh-key.ts'
+import { MeshProver } from './auth/mesh-prover.ts'
+import { OwnOrigins } from './auth/own-origins.ts'
 import type { TokenKey } from './auth/tokens.ts'
 import { ClientGateway } from './client-gateway.ts'
 import { DeadlineTimer } from './deadline-timer.ts'
@@ -33,7 +35,12 @@ export interface RuntimeOptions {
   /** URLs of servers to join, whatever their ids. */
   seeds?: readonly string[]
   limits: Limits
+  /** The mesh's secret; empty: none. */
   secret: string
+  /** The secret before a rotation. */
+  previousSecret?: string | undefined
+  /** Further origins by which this server is known to clients. */
+  names?: readonly string[]
   auth: AuthMode
   /** Checks users' tokens. */
   tokenKey: TokenKey | undefined
@@ -84,7 +91,8 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
   const createSocketServer = () => new SocketServer({ tls, limits, log, features, cutOffCounts, hostNames })
   const server = createSocketServer()
   const port = await server.listen({ port: options.port, host: options.host })
-  const incarnation = randomBytes(16).toString('hex')
+  const processKey = createProcessKey()
+  const incarnation = processKey.publicKey
   const urlForPort = (port: number) =>
     toServerAddress({ id: options.id, ip: options.publicHost, port }, tls !== undefined).url
   let url = options.advertise ?? urlForPort(port)
@@ -135,16 +143,28 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
       clients.flush()
     })
   }
+  const { secret, previousSecret, auth, names = [] } = options
+  const scheme = tls === undefined ? 'http' : 'https'
+  // Clients reach a server at the port for clients only.
+  const origins = new OwnOrigins({
+    host: options.host,
+    port,
+    scheme,
+    urls: [urlForPort(port), clientUrl ?? url],
+    names,
+  })
+  const mesh = new MeshProver({ secret, previousSecret, server: options.id, incarnation, auth, origins })
   const clients = new ClientGateway(
     server.io,
-    { server: options.id, mode: options.auth, tokenKey: options.tokenKey },
+    { server: options.id, mode: auth, tokenKey: options.tokenKey, mesh },
     log,
     step,
     scheduleFlush,
   )
   const self = { id: options.id, incarnation, protocol: PROTOCOL_VERSION, ...publicUrls, auth: options.auth }
   const holds = (peer: string, user: string) => core.isUserOnPeer(peer, user)
-  const carrierOptions: CarrierOptions = { ...options, self, cutOffCounts, step }
+  const credentials = { secret, previousSecret, processKey }
+  const carrierOptions: CarrierOptions = { ...options, self, credentials, cutOffCounts, step }
   const links: LinkCarrier =
     NatsLinks === undefined
       ? new SocketLinks(

@@ -26,7 +26,8 @@ import { currentWorker, runWorkers } from './workers.ts'
  */
 export async function serve(args: ServeArguments): Promise<void> {
   const settings = resolveSettings(args)
-  const { id, config, self, host, port, linkPort, backbone, secret, auth, tokenKey, tls } = settings
+  const { id, config, self, host, port, linkPort, backbone, secret, previousSecret, names, auth, tokenKey, tls } =
+    settings
   const format = args.logFormat ?? (process.stdout.isTTY ? 'text' : 'json')
   // Lines about single messages are for a person at a terminal, too many for a log collector.
   const level = args.logLevel ?? (format === 'text' ? 'debug' : 'info')
@@ -53,6 +54,8 @@ export async function serve(args: ServeArguments): Promise<void> {
     backbone,
     limits: config.limits,
     secret,
+    previousSecret,
+    names,
     auth,
     tokenKey,
     tls,

@@ -1,20 +1,31 @@
-import { createPublicKey, randomBytes, verify } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { type Challenge, type Credential, identificationText } from '../../src/protocol/credentials.ts'
+import { boundIdentificationText } from '../../src/protocol/mesh-identity.ts'
+import { isSignature } from './mesh-key.ts'
 
 /** The text that a client signs to prove its key: valid for this server and connection, once. */
 export function makeChallenge(server: string, connection: number): Challenge {
   return { server, connection: `${server}:${connection}`, nonce: randomBytes(24).toString('base64url') }
 }
 
-/** Whether a proof is the signature of the challenge by the key's holder (Ed25519, RFC 8032). */
-export function checkProof(user: string, key: string, proof: string, challenge: Challenge | undefined): Credential {
-  const invalid: Credential = { kind: 'invalid', reason: 'the proof is not valid for this key and this connection' }
-  if (challenge === undefined) return invalid
-  try {
-    const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: key }, format: 'jwk' })
-    const text = Buffer.from(identificationText(user, challenge))
-    return verify(null, text, publicKey, Buffer.from(proof, 'base64url')) ? { kind: 'key', key } : invalid
-  } catch {
-    return invalid
+/**
+ * Whether a proof is the signature of the challenge by the key's holder (Ed25519, RFC 8032).
+ * @param binding the origin that the client dialled and the mesh key, which the proof is bound to; undefined for a client
+ *   of 0.1
+ */
+export function checkProof(
+  user: string,
+  key: string,
+  proof: string,
+  challenge: Challenge | undefined,
+  binding: { origin: string; meshKey: string } | undefined,
+): Credential {
+  if (challenge !== undefined) {
+    const text =
+      binding === undefined
+        ? identificationText(user, challenge)
+        : boundIdentificationText(user, challenge, binding.origin, binding.meshKey)
+    if (isSignature(text, key, proof)) return { kind: 'key', key }
   }
+  return { kind: 'invalid', reason: 'the proof is not valid for this key and this connection' }
 }

@@ -1,5 +1,5 @@
 import { errors, type NatsConnection } from '@nats-io/transport-node'
-import { challengeSchema } from '../links/nats/envelopes.ts'
+import { challengeSchema, SUBJECTS } from '../links/nats/envelopes.ts'
 import { isNoResponders, reasonOf, requestHandshake } from '../links/nats/handshake-requests.ts'
 import { connectTo } from '../links/nats/nats-client.ts'
 import { type CheckContext, type Finding, serverFindings } from './findings.ts'
@@ -22,12 +22,12 @@ export async function checkBackbone(
 
 async function checkNatsServer(
   url: URL,
-  { ca, file, withinMs }: CheckContext,
+  { selfId, ca, file, withinMs }: CheckContext,
 ): Promise<{ connection?: NatsConnection; finding: Finding }> {
   // Leaves out the user and the password.
   const about = `backbone at ${url.protocol}//${url.host}`
   try {
-    const connection = await connectTo(url, { name: 'mesh-chatd check', ca, withinMs })
+    const connection = await connectTo(url, { name: 'mesh-chatd check', inbox: SUBJECTS.inbox(selfId), ca, withinMs })
     const asked = performance.now()
     await connection.flush()
     const rtt = performance.now() - asked
@@ -52,17 +52,18 @@ function fixHint(error: unknown, { protocol }: URL): string {
 
 /** Checks a server over the backbone: its problems, or one line if there are none. */
 async function checkServer(id: string, connection: NatsConnection, context: CheckContext): Promise<Finding[]> {
-  const { secret, auth, withinMs } = context
+  const { selfId, secret, auth, withinMs } = context
   const about = `${id} on the backbone`
-  const dialler = probeParty(auth)
+  // NATS permissions may bind this machine's NATS user to the id of its server.
+  const dialler = { ...probeParty(auth), id: selfId }
+  const request = (to: string, payload: unknown) =>
+    requestHandshake(connection, { to, from: selfId, payload, withinMs, isLegacyDenied: false })
   try {
-    const challenge = challengeSchema.safeParse(await requestHandshake(connection, id, { dialler }, withinMs))
+    const challenge = challengeSchema.safeParse(await request(id, { dialler }))
     if (!challenge.success) throw new Error('the program with this id is not this version of mesh-chat')
     const { acceptor } = challenge.data
     const { proof, readAnswer } = startProbe(secret, dialler, acceptor)
-    const probed = readAnswer(
-      await requestHandshake(connection, acceptor.id, { link: acceptor.nonce, proof }, withinMs),
-    )
+    const probed = readAnswer(await request(acceptor.id, { link: acceptor.nonce, proof }))
     if (probed === undefined) throw new Error(UNKNOWN_ANSWER)
     return serverFindings(id, about, probed, context)
   } catch (error) {

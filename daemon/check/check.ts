@@ -56,7 +56,15 @@ export async function check(args: CheckArguments): Promise<number> {
   for (const finding of findings) print(finding)
   if (findings.some(({ ok }) => !ok)) return 2
 
-  const context = { secret: files.secret, ca: files.tls?.ca, auth: config.auth ?? 'open', file: config.file, withinMs }
+  const selfId = self?.id ?? 'check'
+  const context = {
+    selfId,
+    secret: files.secret,
+    ca: files.tls?.ca,
+    auth: config.auth ?? 'open',
+    file: config.file,
+    withinMs,
+  }
   const others = servers.filter(server => server !== self)
   const addresses = others.map(server => toServerAddress(server, config.tls !== undefined))
   const serverFindings = await (config.backbone === undefined

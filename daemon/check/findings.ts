@@ -16,6 +16,8 @@ export interface Finding {
 
 /** The settings of a config that apply to all servers. */
 export interface CheckContext {
+  /** The id of this machine's server, or another id if none is given. */
+  selfId: string
   secret: string
   ca: string | undefined
   auth: AuthMode

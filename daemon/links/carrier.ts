@@ -4,6 +4,7 @@ import type { Input, LinkEffect } from '../../src/server/types.ts'
 import type { Log } from '../log/log.ts'
 import type { TlsMaterial } from '../settings/tls.ts'
 import type { CutOffCounts } from '../transport/backpressure.ts'
+import type { LinkCredentials } from './handshake.ts'
 
 /**
  * Carries the links between servers. A carrier dials the peers that the core names, authenticates both sides to each
@@ -23,8 +24,7 @@ export interface LinkCarrier {
 
 export interface CarrierOptions {
   self: PeerIdentity
-  /** The mesh's secret; empty: none. */
-  secret: string
+  credentials: LinkCredentials
   tls: TlsMaterial | undefined
   limits: Limits
   log: Log

@@ -8,7 +8,12 @@ import {
   type StreamPosition,
   streamPositionSchema,
 } from '../../src/protocol/frames.ts'
+import { exceeds } from '../../src/protocol/limits.ts'
+import { isProcessKey, linkProofText } from '../../src/protocol/mesh-identity.ts'
 import type { Effect } from '../../src/server/types.ts'
+import { isSignature, type SigningKey } from '../auth/mesh-key.ts'
+
+type Role = 'dialler' | 'acceptor'
 
 /** One side of a handshake: its identity, and its nonce for this link. */
 export const partySchema = peerIdentitySchema.extend({ nonce: z.string().regex(/^[\w-]{16,64}$/) })
@@ -16,16 +21,44 @@ export type Party = z.infer<typeof partySchema>
 
 /** The acceptor's response: its proof and its position in the dialler's presence stream, or a refusal. */
 const welcomeSchema = z.union([
-  z.object({ ok: z.literal(true), proof: z.string(), holds: streamPositionSchema }),
+  z.object({
+    ok: z.literal(true),
+    proof: z.string(),
+    /** By the acceptor's process key; absent from a server of 0.1. */
+    signature: z.string().max(100).optional(),
+    holds: streamPositionSchema,
+  }),
   z.object({
     ok: z.literal(false),
     code: linkRefusalSchema,
     message: z.string().max(1_000),
-    /** See `proveRefusal`. */
+    /** See `createRefusalProof`. */
     proof: z.string().max(100).optional(),
   }),
 ])
 export type Welcome = z.infer<typeof welcomeSchema>
+type Refusal = Extract<Welcome, { ok: false }>
+
+/** What a dialler proves: its proof of the secret, and the signature by its process key. */
+export const diallerProofSchema = z.union([
+  // From a server of 0.1, and for one.
+  z
+    .string()
+    .max(100)
+    .transform(proof => ({ proof, signature: undefined })),
+  z.object({ proof: z.string().max(100), signature: z.string().max(100).optional() }),
+])
+export type DiallerProof = { proof: string; signature?: string | undefined }
+
+/** What a server proves in its handshakes with peers. */
+export interface LinkCredentials {
+  /** The mesh's secret; empty: none. */
+  secret: string
+  /** The secret before a rotation. */
+  previousSecret: string | undefined
+  /** The key whose public half is the server's incarnation. */
+  processKey: SigningKey | undefined
+}
 
 /** This server's side of a new handshake. */
 export function newParty(self: PeerIdentity): Party {
@@ -36,8 +69,15 @@ export function newParty(self: PeerIdentity): Party {
  * The proof that `role` knows the secret of the mesh: HMAC-SHA-256 (RFC 2104) over the role and the identities and
  * nonces of both sides, so that a replayed or reflected proof is invalid.
  */
-export function createProof(secret: string, role: 'dialler' | 'acceptor', dialler: Party, acceptor: Party): string {
-  const transcript = [dialler, acceptor].map(one => [
+export function createProof(secret: string, role: Role, dialler: Party, acceptor: Party): string {
+  return createHmac('sha256', secret)
+    .update(JSON.stringify([role, transcriptOf(dialler, acceptor)]))
+    .digest('base64url')
+}
+
+/** The identities and nonces of both sides. */
+function transcriptOf(...parties: readonly [dialler: Party, acceptor: Party]): unknown {
+  return parties.map(one => [
     one.id,
     one.incarnation,
     one.nonce,
@@ -47,9 +87,86 @@ export function createProof(secret: string, role: 'dialler' | 'acceptor', dialle
     one.auth ?? 'open',
     ...(one.probe === true ? ['probe'] : []),
   ])
-  return createHmac('sha256', secret)
-    .update(JSON.stringify([role, transcript]))
-    .digest('base64url')
+}
+
+/** The signature of a handshake by the process key; undefined without one. */
+function signLink(
+  processKey: SigningKey | undefined,
+  role: Role,
+  dialler: Party,
+  acceptor: Party,
+): { signature?: string } {
+  if (processKey === undefined) return {}
+  return { signature: processKey.sign(linkProofText(role, transcriptOf(dialler, acceptor))) }
+}
+
+/** Whether a party is the process of its incarnation. Servers of 0.1 have no process key, and cannot prove it. */
+function isSigned(role: Role, dialler: Party, acceptor: Party, signature: string | undefined): boolean {
+  const { incarnation } = role === 'dialler' ? dialler : acceptor
+  if (!isProcessKey(incarnation)) return true
+  return isSignature(linkProofText(role, transcriptOf(dialler, acceptor)), incarnation, signature)
+}
+
+/** What the dialler sends in `prove`: a server of 0.1 accepts only the proof as a string. */
+export function proveDialler(
+  secret: string,
+  processKey: SigningKey | undefined,
+  dialler: Party,
+  acceptor: Party,
+): string | DiallerProof {
+  const proof = createProof(secret, 'dialler', dialler, acceptor)
+  return isProcessKey(acceptor.incarnation) ? { proof, ...signLink(processKey, 'dialler', dialler, acceptor) } : proof
+}
+
+/**
+ * Checks what a dialler proves. Returns the secret that it has: the mesh's, or during a rotation the previous one. The
+ * acceptor answers with the same.
+ */
+export function checkDiallerProof(
+  { secret, previousSecret }: LinkCredentials,
+  dialler: Party,
+  acceptor: Party,
+  { proof, signature }: DiallerProof,
+): { ok: true; secret: string } | { ok: false; refusal: Refusal } {
+  const secrets = previousSecret === undefined ? [secret] : [secret, previousSecret]
+  const known = secrets.find(one => isSameProof(createProof(one, 'dialler', dialler, acceptor), proof))
+  if (known === undefined) {
+    const message = 'wrong secret; all servers of a mesh need the same one'
+    return { ok: false, refusal: { ok: false, code: 'wrong-secret', message } }
+  }
+  if (isSigned('dialler', dialler, acceptor, signature)) return { ok: true, secret: known }
+  const message = `the signature of ${dialler.id} is not valid for its incarnation`
+  return { ok: false, refusal: createRefusal('bad-signature', message, known, dialler, acceptor) }
+}
+
+/**
+ * Which secret to dial each peer with during a rotation: the mesh's, and after `wrong-secret` the previous one, in turns.
+ */
+export class DiallingSecrets {
+  readonly #credentials: Pick<LinkCredentials, 'secret' | 'previousSecret'>
+  readonly #maxPeers: number
+  /** Peers to dial with the previous secret next, oldest first. */
+  #previousNext = new Set<string>()
+
+  /** @param maxPeers peers that are remembered; 0: all */
+  constructor(credentials: Pick<LinkCredentials, 'secret' | 'previousSecret'>, maxPeers: number) {
+    this.#credentials = credentials
+    this.#maxPeers = maxPeers
+  }
+
+  /** The secret for the next dial of a peer. */
+  secretFor(peer: string): string {
+    const { secret, previousSecret } = this.#credentials
+    return this.#previousNext.has(peer) ? (previousSecret ?? secret) : secret
+  }
+
+  /** Records that a peer has refused the secret of its last dial. */
+  recordWrongSecret(peer: string): void {
+    if (this.#credentials.previousSecret === undefined || this.#previousNext.delete(peer)) return
+    this.#previousNext.add(peer)
+    if (!exceeds(this.#previousNext.size, this.#maxPeers)) return
+    for (const oldest of this.#previousNext) return void this.#previousNext.delete(oldest)
+  }
 }
 
 /** Proves that a refusal comes from a server with the secret: the refusal `id-in-use` shuts the dialler down. */
@@ -58,21 +175,30 @@ function createRefusalProof(secret: string, code: LinkRefusal, dialler: Party, a
   return createHmac('sha256', secret).update(`${code} ${proof}`).digest('base64url')
 }
 
-/** The acceptor's response to an authenticated dialler, as the core decides. */
-export function createWelcome(
-  effect: Extract<Effect, { type: 'accept' | 'refuse' }>,
-  secret: string,
-  dialler: Party,
-  acceptor: Party,
-): Welcome {
-  if (effect.type === 'accept') {
-    return { ok: true, proof: createProof(secret, 'acceptor', dialler, acceptor), holds: effect.holds }
-  }
-  const { code, message } = effect
+function createRefusal(code: LinkRefusal, message: string, secret: string, dialler: Party, acceptor: Party): Refusal {
   return { ok: false, code, message, proof: createRefusalProof(secret, code, dialler, acceptor) }
 }
 
-/** The dialler validates the acceptor's response. */
+/**
+ * The acceptor's response to an authenticated dialler, as the core decides.
+ * @param secret the one that the dialler has proven
+ */
+export function createWelcome(
+  effect: Extract<Effect, { type: 'accept' | 'refuse' }>,
+  secret: string,
+  processKey: SigningKey | undefined,
+  dialler: Party,
+  acceptor: Party,
+): Welcome {
+  if (effect.type === 'refuse') return createRefusal(effect.code, effect.message, secret, dialler, acceptor)
+  const proof = createProof(secret, 'acceptor', dialler, acceptor)
+  return { ok: true, proof, ...signLink(processKey, 'acceptor', dialler, acceptor), holds: effect.holds }
+}
+
+/**
+ * The dialler validates the acceptor's response.
+ * @param secret the one that the dialler has proven
+ */
 export function readWelcome(
   secret: string,
   dialler: Party,
@@ -89,9 +215,15 @@ export function readWelcome(
     }
     return { ok: false, reason: 'the refusal is not signed with the secret of this mesh' }
   }
-  const { proof, holds } = welcome.data
-  if (isSameProof(createProof(secret, 'acceptor', dialler, acceptor), proof)) return { ok: true, holds }
-  return { ok: false, reason: 'the peer does not have the secret of this mesh', code: 'wrong-secret' }
+  const { proof, holds, signature } = welcome.data
+  if (!isSameProof(createProof(secret, 'acceptor', dialler, acceptor), proof))
+    return { ok: false, reason: 'the peer does not have the secret of this mesh', code: 'wrong-secret' }
+  if (isSigned('acceptor', dialler, acceptor, signature)) return { ok: true, holds }
+  return {
+    ok: false,
+    reason: `the signature of ${acceptor.id} is not valid for its incarnation`,
+    code: 'bad-signature',
+  }
 }
 
 /** Compares in constant time. */

@@ -8,12 +8,15 @@ import { Backpressure } from '../transport/backpressure.ts'
 import { cutDialledSocket, dialSocket, hasUnsentBytes, unsentBytesOf } from '../transport/dialled-socket.ts'
 import { type CarrierOptions, HANDSHAKE_TIMEOUT_MS, type LinkCarrier } from './carrier.ts'
 import {
+  checkDiallerProof,
   createProof,
   createWelcome,
+  DiallingSecrets,
+  diallerProofSchema,
   isExpectedId,
-  isSameProof,
   newParty,
   partySchema,
+  proveDialler,
   readWelcome,
 } from './handshake.ts'
 import { LINK_EVENTS, readFrame } from './link-events.ts'
@@ -33,6 +36,7 @@ export class SocketLinks implements LinkCarrier {
   readonly #options: CarrierOptions
   #ca: string | undefined
   readonly #malformed: MalformedPayloads
+  readonly #diallingSecrets: DiallingSecrets
   #links = new Map<number, Link>()
   #pendingDecisions = new Map<number, (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void>()
   #lastNumber = 0
@@ -45,6 +49,7 @@ export class SocketLinks implements LinkCarrier {
     this.#options = options
     this.#ca = options.tls?.ca
     this.#malformed = new MalformedPayloads(options.log)
+    this.#diallingSecrets = new DiallingSecrets(options.credentials, options.limits.peers)
     for (const io of servers) io.of('/mesh').on('connection', socket => this.#accept(socket))
   }
 
@@ -111,26 +116,27 @@ export class SocketLinks implements LinkCarrier {
     this.#pendingHandshakes.add(abort)
     socket.once('disconnect', finish)
     socket.emit('challenge', acceptor)
-    socket.once('prove', (proof: unknown, answer: unknown) => {
-      if (typeof answer !== 'function') return disconnect()
+    socket.once('prove', (payload: unknown, answer: unknown) => {
+      const given = diallerProofSchema.safeParse(payload)
+      if (typeof answer !== 'function' || !given.success) return abort()
       finish()
-      if (!isSameProof(createProof(this.#options.secret, 'dialler', dialler.data, acceptor), proof)) {
-        answer({ ok: false, code: 'wrong-secret', message: 'wrong secret; all servers of a mesh need the same one' })
+      const { credentials } = this.#options
+      const proven = checkDiallerProof(credentials, dialler.data, acceptor, given.data)
+      if (!proven.ok) {
+        if (proven.refusal.code === 'bad-signature') this.#malformed.counterFor(`peer: ${dialler.data.id}`)('signature')
+        answer(proven.refusal)
         return disconnect()
       }
+      const { secret } = proven
       // A probe ends here; the core does not see it, and nothing changes in the mesh.
       if (dialler.data.probe) {
-        answer({
-          ok: true,
-          proof: createProof(this.#options.secret, 'acceptor', dialler.data, acceptor),
-          time: Date.now(),
-        })
+        answer({ ok: true, proof: createProof(secret, 'acceptor', dialler.data, acceptor), time: Date.now() })
         return disconnect()
       }
       const link = ++this.#lastNumber
       this.#pendingDecisions.set(link, effect => {
         this.#pendingDecisions.delete(link)
-        answer(createWelcome(effect, this.#options.secret, dialler.data, acceptor))
+        answer(createWelcome(effect, secret, credentials.processKey, dialler.data, acceptor))
         if (effect.type === 'refuse') return disconnect()
         backpressure.markAsLink()
         const cut = () => backpressure.cut()
@@ -181,10 +187,12 @@ export class SocketLinks implements LinkCarrier {
       if (!hasUnsentBytes(socket)) return fail('unknown version of socket.io-client: cannot limit unsent bytes')
       const actualId = acceptor.data.id
       if (!isExpectedId(id, actualId)) return fail(`the server at ${url} is ${actualId}, not ${id}`)
-      const proof = createProof(this.#options.secret, 'dialler', dialler, acceptor.data)
+      const secret = this.#diallingSecrets.secretFor(peer)
+      const proof = proveDialler(secret, this.#options.credentials.processKey, dialler, acceptor.data)
       socket.emit('prove', proof, (payload: unknown) => {
         if (ended) return
-        const welcome = readWelcome(this.#options.secret, dialler, acceptor.data, payload)
+        const welcome = readWelcome(secret, dialler, acceptor.data, payload)
+        if (!welcome.ok && welcome.code === 'wrong-secret') this.#diallingSecrets.recordWrongSecret(peer)
         if (!welcome.ok) return fail(welcome.reason, welcome.code)
         finish()
         const link = ++this.#lastNumber

@@ -16,6 +16,30 @@ export function readSecret(file: string | undefined, env: NodeJS.ProcessEnv = pr
 }
 
 /**
+ * Returns the secret before a rotation: `MESH_CHAT_PREVIOUS_SECRET`, else the content of `file`, else undefined.
+ * @throws ConfigError if it is too short, or the file is readable by other users
+ */
+export function readPreviousSecret(file: string | undefined, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  const given = env.MESH_CHAT_PREVIOUS_SECRET
+  if (given) return checkSecretLength(given, 'MESH_CHAT_PREVIOUS_SECRET')
+  return file === undefined ? undefined : checkSecretLength(readPrivateFile('previousSecretFile', file).trim(), file)
+}
+
+/**
+ * Checks the secrets of a rotation.
+ * @throws ConfigError if there is a previous secret but no current one, or both are the same
+ */
+export function checkRotation(secret: string, previousSecret: string | undefined): void {
+  if (previousSecret === undefined) return
+  if (secret === '')
+    throw new ConfigError('a previous secret is set, but no secret; set both, or unset the previous one')
+  if (secret === previousSecret)
+    throw new ConfigError(
+      'the secret and the previous secret are the same; make a new secret, or unset the previous one',
+    )
+}
+
+/**
  * Reads a file that only its owner may read.
  * @param field the config field, for the error
  * @param isSecret whether this content must be private; by default all content

@@ -5,6 +5,7 @@ import {
   ConfigError,
   type ConfiguredServer,
   readConfig,
+  serverNameSchema,
   toServerAddress,
 } from '../../src/programs/config.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
@@ -14,7 +15,7 @@ import { parseServerId } from '../../src/protocol/names.ts'
 import { readTokenKey, type TokenKey } from '../auth/tokens.ts'
 import type { LogOptions } from '../log/log.ts'
 import { checkExposure, configFixHints } from './exposure.ts'
-import { isWildcard, readSecret } from './secret.ts'
+import { checkRotation, isWildcard, readPreviousSecret, readSecret } from './secret.ts'
 import { readTls, type TlsMaterial } from './tls.ts'
 
 /** More than any machine has CPUs. */
@@ -33,6 +34,7 @@ export interface ServeArguments {
   auth?: AuthMode
   join?: string[]
   advertise?: string
+  name?: string[]
   workers?: string
   linkPort?: string
   backbone?: string[]
@@ -53,6 +55,9 @@ export interface Settings {
   linkPort: number
   backbone: readonly string[]
   secret: string
+  previousSecret: string | undefined
+  /** Origins by which the server is known to clients, besides its own address. */
+  names: readonly string[]
   auth: AuthMode
   tokenKey: TokenKey | undefined
   tls: TlsMaterial | undefined
@@ -64,6 +69,8 @@ export const NO_CONFIG: Config = {
   servers: [],
   limits: DEFAULT_LIMITS,
   secretFile: undefined,
+  previousSecretFile: undefined,
+  names: [],
   auth: undefined,
   tokenKeyFile: undefined,
   tls: undefined,
@@ -84,6 +91,8 @@ export function resolveSettings(args: ServeArguments): Settings {
   const host = args.host ?? self.ip
   const port = parsePort('--port', args.port ?? `${self.port}`)
   const secret = readSecret(config.secretFile)
+  const previousSecret = readPreviousSecret(config.previousSecretFile)
+  checkRotation(secret, previousSecret)
   const exposure = {
     host,
     hasAddress: !isWildcard(self.ip) || args.advertise !== undefined,
@@ -97,7 +106,9 @@ export function resolveSettings(args: ServeArguments): Settings {
   const tokenKey = auth === 'token' ? readTokenKey(config.tokenKeyFile ?? '') : undefined
   const tls = config.tls && readTls(config.tls)
   const linkPort = parsePort('--link-port', args.linkPort ?? '0')
-  return { id, config, self, host, port, linkPort, backbone, secret, auth, tokenKey, tls }
+  checkAdvertised(args.advertise, tls !== undefined)
+  const names = [...config.names, ...(self.names ?? []), ...parseNames(args.name)]
+  return { id, config, self, host, port, linkPort, backbone, secret, previousSecret, names, auth, tokenKey, tls }
 }
 
 /** Reads the config. `--join`, or `--backbone` with `--port`, replaces it unless `--config` is given. */
@@ -148,6 +159,21 @@ export function parseWorkerCount(given: string): number {
   const count = given === 'auto' ? availableParallelism() : Number(given)
   if (Number.isInteger(count) && count >= 1 && count <= MAX_WORKERS) return count
   throw new ConfigError(`--workers ${given} is not valid; give a number from 1 to ${MAX_WORKERS}, or auto`)
+}
+
+/** @throws ConfigError */
+function parseNames(names: readonly string[] = []): string[] {
+  return names.map(given => {
+    const parsed = serverNameSchema.safeParse(given)
+    if (parsed.success) return parsed.data
+    throw new ConfigError(`--name ${given} is not an origin; give one such as https://chat.example.com`)
+  })
+}
+
+/** @throws ConfigError if a server with TLS would announce an address without encryption */
+export function checkAdvertised(advertise: string | undefined, isEncrypted: boolean): void {
+  if (!isEncrypted || advertise === undefined || advertise.startsWith('https:')) return
+  throw new ConfigError(`this server uses TLS, but ${advertise} is not encrypted; advertise an https URL`)
 }
 
 function checkUrls({ join = [], advertise, backbone = [] }: ServeArguments): void {

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path'
 import * as z from 'zod'
 import { AUTH_MODES, type AuthMode } from '../protocol/credentials.ts'
 import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
+import { parseServerOrigin } from '../protocol/mesh-identity.ts'
 import type { ServerAddress } from '../protocol/messages.ts'
 import { parseServerId } from '../protocol/names.ts'
 import { packageFile } from './package.ts'
@@ -12,10 +13,22 @@ import { packageFile } from './package.ts'
 export class ConfigError extends Error {}
 
 const limitSchema = z.number().min(0)
+/** An origin by which a server is known to clients. */
+export const serverNameSchema = z
+  .string()
+  .max(300)
+  .refine(
+    text => parseServerOrigin(text) !== undefined,
+    'must be an origin such as https://chat.example.com or http://10.0.0.1:3001',
+  )
+  .transform(text => parseServerOrigin(text) ?? text)
+const namesSchema = z.array(serverNameSchema).max(100).optional()
 const serverSchema = z.object({
   id: z.string().refine(id => parseServerId(id).ok, 'must be 1 to 64 letters, digits or any of . _ - /'),
   ip: z.string().min(1),
   port: z.int().min(1).max(65_535),
+  /** Origins at which clients reach this server, besides its address. */
+  names: namesSchema,
 })
 /** The URL of a NATS server. */
 export const backboneUrlSchema = z
@@ -26,6 +39,10 @@ const configSchema = z.object({
   servers: z.array(serverSchema).min(1),
   /** File with the secret that all servers of the mesh share. */
   secretFile: z.string().min(1).optional(),
+  /** While the secret is rotated: file with the previous one. */
+  previousSecretFile: z.string().min(1).optional(),
+  /** Origins at which clients reach the servers through a proxy or balancer. */
+  names: namesSchema,
   /** How users prove their names. */
   auth: z.enum(AUTH_MODES).optional(),
   /** With `auth: token`: file with the key that verifies tokens. */
@@ -51,6 +68,9 @@ export interface Config {
   limits: Limits
   /** Absolute paths; relative ones in the file start at the file's folder. */
   secretFile: string | undefined
+  previousSecretFile: string | undefined
+  /** Origins at which clients reach all servers. */
+  names: readonly string[]
   /** Undefined if the file does not set it. */
   auth: AuthMode | undefined
   tokenKeyFile: string | undefined
@@ -95,10 +115,11 @@ function readFirst(candidates: readonly string[], explicitFile: string | undefin
 function withAbsolutePaths(config: Config): Config {
   const folder = dirname(resolve(config.file))
   const toAbsolute = (file: string) => resolve(folder, file)
-  const { secretFile, tokenKeyFile, tls } = config
+  const { secretFile, previousSecretFile, tokenKeyFile, tls } = config
   return {
     ...config,
     secretFile: secretFile === undefined ? undefined : toAbsolute(secretFile),
+    previousSecretFile: previousSecretFile === undefined ? undefined : toAbsolute(previousSecretFile),
     tokenKeyFile: tokenKeyFile === undefined ? undefined : toAbsolute(tokenKeyFile),
     tls: tls && {
       cert: toAbsolute(tls.cert),
@@ -120,7 +141,7 @@ function parseConfig(file: string, text: string): Config {
     const [issue] = parsed.error.issues
     throw new ConfigError(`${file}: ${issue?.path.join('.') || 'the file'}: ${issue?.message}; correct this field`)
   }
-  const { servers, limits, secretFile, auth, tokenKeyFile, tls, backbone } = parsed.data
+  const { servers, limits, secretFile, previousSecretFile, names = [], auth, tokenKeyFile, tls, backbone } = parsed.data
   const ids = servers.map(server => server.id)
   const duplicate = ids.find((id, at) => ids.indexOf(id) !== at)
   if (duplicate !== undefined)
@@ -130,6 +151,8 @@ function parseConfig(file: string, text: string): Config {
     servers,
     limits: { ...DEFAULT_LIMITS, ...(limits as Partial<Limits>) },
     secretFile,
+    previousSecretFile,
+    names,
     auth,
     tokenKeyFile,
     tls,

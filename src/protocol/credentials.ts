@@ -24,7 +24,7 @@ export const challengeSchema = z.object({
 })
 export type Challenge = z.infer<typeof challengeSchema>
 
-/** The text that is signed to prove an identification. */
+/** The text that a client of 0.1 signs to prove an identification; others sign `boundIdentificationText`. */
 export function identificationText(user: string, { server, connection, nonce }: Challenge): string {
   return JSON.stringify(['mesh-chat identify 1', user, server, connection, nonce])
 }

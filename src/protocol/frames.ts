@@ -139,6 +139,8 @@ export const linkRefusalSchema = z.enum([
   'id-held',
   'own-id',
   'wrong-secret',
+  // The dialler is not the process of its incarnation.
+  'bad-signature',
   'bad-handshake',
   'draining',
   'too-many-peers',

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod'
 import { AUTH_MODES, challengeSchema, keySchema, MAX_TOKEN_LENGTH } from './credentials.ts'
+import { clientNonceSchema, meshIdentitySchema, originSchema } from './mesh-identity.ts'
 import { compareNames, isUserName, MAX_NAME_LENGTH, parseServerId } from './names.ts'
 import { sanitizeLine, utf8Length } from './text.ts'
 
@@ -44,6 +45,10 @@ const errorCodeSchema = z.enum([
   'unauthorized',
   // Identify again with a key that has signed the `challenge`.
   'prove-key',
+  // Identify again with a token; only for clients that send `nonce` and `origin`.
+  'prove-token',
+  // The server is not known by the origin that the client dialled.
+  'wrong-origin',
   'name-taken',
   'look-alike',
   'not-sealed',
@@ -122,9 +127,11 @@ export const identifyResponseSchema = z.discriminatedUnion('ok', [
     auth: z.enum(AUTH_MODES).optional(),
     time: z.number(),
     servers: serversSchema,
+    /** Proves the mesh, if the request has `nonce` and `origin`. */
+    mesh: meshIdentitySchema.optional(),
   }),
   /** `challenge`, with the code `prove-key`: identify again with a key that has signed it. */
-  refusalSchema.extend({ challenge: challengeSchema.optional() }),
+  refusalSchema.extend({ challenge: challengeSchema.optional(), mesh: meshIdentitySchema.optional() }),
 ])
 export type IdentifyResponse = z.infer<typeof identifyResponseSchema>
 
@@ -160,6 +167,11 @@ export const identifyRequestSchema = z.object({
   /** Key mode: the user's public key, and the signature of the challenge. */
   key: keySchema.optional(),
   proof: z.string().max(100).optional(),
+  /** 2: the proof is the signature of `boundIdentificationText`; absent: of `identificationText`. */
+  proofVersion: z.literal(2).optional(),
+  /** Both or neither: the server proves the mesh for this nonce and the origin that the client dialled. */
+  nonce: clientNonceSchema.optional(),
+  origin: originSchema.optional(),
 })
 export type IdentifyRequest = z.infer<typeof identifyRequestSchema>
 

@@ -16,6 +16,7 @@ import type {
   ComposedMessage,
   Connections,
   DeliveredMessage,
+  ErrorCode,
   Fate,
   IdentifyResponse,
   KeyHolder,
@@ -29,7 +30,7 @@ import type { ClusterStatus } from '../protocol/status.ts'
 
 export interface ServerOptions {
   id: string
-  /** 128 random bits, generated when the process starts. */
+  /** The public key of the server process; each process makes a new one. */
   incarnation: string
   /** URL for clients and peers. */
   url: string
@@ -50,6 +51,12 @@ export interface ServerOptions {
   narrateMessages: boolean
 }
 
+/** Why a request of a connection is denied. */
+export interface Denial {
+  code: ErrorCode
+  message: string
+}
+
 /** Inputs from clients. `call` is the edge's number for an event that expects an acknowledgement. */
 export type ClientInput =
   /** `address`: remote network address, if known. */
@@ -61,6 +68,8 @@ export type ClientInput =
       protocol: 1 | 2
       connections?: boolean
       credential?: Credential
+      /** Why the edge refuses the identification. */
+      denial?: Denial
       call?: number
     }
   | { type: 'im'; connection: number; message: ComposedMessage | LegacyMessage; call?: number }

@@ -12,6 +12,7 @@ import { DEFAULT_LIMITS, type Limits } from '../../src/protocol/limits.ts'
 import { FloodingClient } from '../support/attacks/flooding-client.ts'
 import { CarrierHarness } from '../support/harness/carrier-harness.ts'
 import { startInProcess } from '../support/in-process-server.ts'
+import { publicMeshProver } from '../support/mesh-prover.ts'
 import { until } from '../support/programs/processes.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -33,7 +34,7 @@ async function startSocketServer(limits: Partial<Limits>) {
     cutOffCounts: { client: 0, peer: 0 },
     isExempt: () => false,
   })
-  const auth = { server: 's', mode: 'open', tokenKey: undefined } as const
+  const auth = { server: 's', mode: 'open', tokenKey: undefined, mesh: publicMeshProver('s', 'open') } as const
   const gateway = new ClientGateway(
     server.io,
     auth,

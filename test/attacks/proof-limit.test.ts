@@ -8,6 +8,7 @@ import type { Engine } from '../../daemon/transport/internals.ts'
 import { selfTest } from '../../daemon/transport/self-test.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import type { Input } from '../../src/server/types.ts'
+import { publicMeshProver } from '../support/mesh-prover.ts'
 
 const checked = vi.hoisted(() => ({ proofs: 0 }))
 vi.mock('../../daemon/auth/challenge.ts', async original => ({
@@ -30,7 +31,7 @@ test('a connection, identified or not, gets at most 20 proofs checked', async ()
   const log = { write: () => {}, note: () => {} }
   new ClientGateway(
     io,
-    { server: 's', mode: 'key', tokenKey: undefined },
+    { server: 's', mode: 'key', tokenKey: undefined, mesh: publicMeshProver('s', 'key') },
     log,
     input => inputs.push(input),
     () => {},

@@ -1,42 +1,66 @@
 import { errors, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import type * as z from 'zod'
-import type { LinkRefusal, PeerIdentity, probeResponseSchema, StreamPosition } from '../../../src/protocol/frames.ts'
+import {
+  type LinkRefusal,
+  type PeerIdentity,
+  probeResponseSchema,
+  type StreamPosition,
+} from '../../../src/protocol/frames.ts'
 import { exceeds, type Limits } from '../../../src/protocol/limits.ts'
 import type { Effect } from '../../../src/server/types.ts'
 import { HANDSHAKE_TIMEOUT_MS } from '../carrier.ts'
 import {
+  checkDiallerProof,
   createProof,
   createWelcome,
+  type DiallerProof,
+  DiallingSecrets,
   isExpectedId,
   isSameProof,
+  type LinkCredentials,
   newParty,
   type Party,
+  proveDialler,
   readWelcome,
   type Welcome,
 } from '../handshake.ts'
-import { challengeSchema, handshakeRequestSchema, parseJson, SUBJECTS } from './envelopes.ts'
+import {
+  challengeSchema,
+  handshakeRequestSchema,
+  isOwnInbox,
+  LEGACY_SUBJECTS,
+  markNonce,
+  parseJson,
+  SUBJECTS,
+  subjectToken,
+} from './envelopes.ts'
 import type { NatsClient } from './nats-client.ts'
 
 export interface HandshakeRequestsOptions {
   self: PeerIdentity
-  secret: string
+  credentials: LinkCredentials
   limits: Limits
   nats: Pick<NatsClient, 'connection'>
-  /** Called for an authenticated dialler; call `answer` with the core's decision. */
+  /** Whether NATS denies the subjects of version 0.1. */
+  isLegacyDenied: () => boolean
+  /** Counts diallers whose signature is not valid. */
+  onBadSignature: (dialler: Party) => void
+  /** Called for a dialler that has proven `secret`; call `answer` with the core's decision. */
   onProven: (
     dialler: Party,
     link: string,
+    secret: string,
     answer: (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void,
   ) => void
 }
 
-/** The result of a dial: the name of the link, or the reason for the failure. */
+/** The result of a dial: the name of the link and the secret that both sides have, or the reason for the failure. */
 export type DialResult =
-  | { ok: true; link: string; acceptor: Party; holds: StreamPosition }
+  | { ok: true; link: string; secret: string; acceptor: Party; holds: StreamPosition }
   | { ok: false; reason: string; code?: LinkRefusal }
 
 /** What is used of a NATS message. */
-type RequestMessage = Pick<Msg, 'data' | 'respond'>
+type RequestMessage = Pick<Msg, 'data' | 'reply' | 'respond'>
 
 interface PendingHandshake {
   dialler: Party
@@ -47,11 +71,13 @@ interface PendingHandshake {
 /** Handshakes over the backbone, as NATS requests; the proofs are the same as over sockets. */
 export class HandshakeRequests {
   readonly #options: HandshakeRequestsOptions
+  readonly #diallingSecrets: DiallingSecrets
   /** Challenged diallers that have not sent a proof yet, oldest first, by the name of the future link. */
   #pendingHandshakes = new Map<string, PendingHandshake>()
 
   constructor(options: HandshakeRequestsOptions) {
     this.#options = options
+    this.#diallingSecrets = new DiallingSecrets(options.credentials, options.limits.peers)
   }
 
   /** The number of handshakes under way. */
@@ -60,28 +86,51 @@ export class HandshakeRequests {
   }
 
   async dial(id: string): Promise<DialResult> {
-    const { self, secret } = this.#options
-    const dialler = newParty(self)
+    const dialler = newBackboneParty(this.#options.self)
+    const secret = this.#diallingSecrets.secretFor(id)
     try {
-      const challenge = challengeSchema.safeParse(await this.#request(id, { dialler }))
-      if (!challenge.success) return { ok: false, reason: 'invalid challenge' }
-      const { acceptor } = challenge.data
-      if (!isExpectedId(id, acceptor.id)) return { ok: false, reason: `another server answers: ${acceptor.id}` }
-      const link = acceptor.nonce
-      const proof = createProof(secret, 'dialler', dialler, acceptor)
-      const welcome = readWelcome(secret, dialler, acceptor, await this.#request(acceptor.id, { link, proof }))
-      return welcome.ok ? { ok: true, link, acceptor, holds: welcome.holds } : welcome
+      const { acceptor, answer } = await this.#exchange(id, dialler, secret)
+      const welcome = readWelcome(secret, dialler, acceptor, answer)
+      if (welcome.ok) return { ok: true, link: acceptor.nonce, secret, acceptor, holds: welcome.holds }
+      if (welcome.code === 'wrong-secret') this.#diallingSecrets.recordWrongSecret(id)
+      return welcome
     } catch (error) {
       return { ok: false, reason: reasonOf(error) }
     }
   }
 
-  /** Handles a handshake request. Invalid requests, and proofs for another instance of this id, get no response. */
-  handleRequest(message: RequestMessage): void {
+  /**
+   * Asks a server for its identity, with fresh nonces, and opens no link. Undefined if it does not prove the secret.
+   * @throws Error if it does not respond
+   */
+  async probe(id: string): Promise<PeerIdentity | undefined> {
+    const { secret, previousSecret } = this.#options.credentials
+    for (const one of previousSecret === undefined ? [secret] : [secret, previousSecret]) {
+      const dialler: Party = { ...newBackboneParty(this.#options.self), probe: true }
+      const { acceptor, answer } = await this.#exchange(id, dialler, one)
+      const response = probeResponseSchema.safeParse(answer)
+      if (!response.success || !isSameProof(createProof(one, 'acceptor', dialler, acceptor), response.data.proof))
+        continue
+      const { nonce: _, ...identity } = acceptor
+      return identity
+    }
+    return undefined
+  }
+
+  /**
+   * Handles a handshake request. Invalid requests, requests with a foreign reply subject, and proofs for another instance
+   * of this id get no response.
+   * @param sender the last token of the subject; undefined for a subject of version 0.1
+   */
+  handleRequest(message: RequestMessage, sender?: string): void {
     const request = handshakeRequestSchema.safeParse(read(message))
     if (!request.success) return
-    if ('dialler' in request.data) this.#sendChallenge(message, request.data.dialler)
-    else this.#checkProof(message, request.data.link, request.data.proof)
+    const { data } = request
+    const dialler = 'dialler' in data ? data.dialler : this.#pendingHandshakes.get(data.link)?.dialler
+    if (dialler === undefined || (sender !== undefined && sender !== subjectToken(dialler.id))) return
+    if (!isOwnInbox(message.reply, dialler.id, sender === undefined)) return
+    if ('dialler' in data) this.#sendChallenge(message, dialler)
+    else this.#checkProof(message, data.link, data)
   }
 
   close(): void {
@@ -94,7 +143,7 @@ export class HandshakeRequests {
     // The oldest makes room, so silent diallers cannot block others.
     const [oldest] = this.#pendingHandshakes.keys()
     if (oldest !== undefined && exceeds(this.#pendingHandshakes.size + 1, limits.handshakes)) this.#abandon(oldest)
-    const acceptor = newParty(self)
+    const acceptor = newBackboneParty(self)
     const timer = setTimeout(() => this.#pendingHandshakes.delete(acceptor.nonce), HANDSHAKE_TIMEOUT_MS)
     this.#pendingHandshakes.set(acceptor.nonce, { dialler, acceptor, timer })
     respond(message, { acceptor })
@@ -108,40 +157,88 @@ export class HandshakeRequests {
     return pending
   }
 
-  #checkProof(message: RequestMessage, link: string, proof: string): void {
-    const { secret, onProven } = this.#options
+  #checkProof(message: RequestMessage, link: string, given: DiallerProof): void {
+    const { credentials, onProven, onBadSignature } = this.#options
     const pending = this.#abandon(link)
     if (pending === undefined) return
     const { dialler, acceptor } = pending
     const answer = (welcome: Welcome) => respond(message, welcome)
-    if (!isSameProof(createProof(secret, 'dialler', dialler, acceptor), proof)) {
-      return answer({ ok: false, code: 'wrong-secret', message: 'the dialling server has another secret' })
+    const proven = checkDiallerProof(credentials, dialler, acceptor, given)
+    if (!proven.ok) {
+      if (proven.refusal.code === 'bad-signature') onBadSignature(dialler)
+      return answer(proven.refusal)
     }
+    const { secret } = proven
     // A probe of `mesh-chatd check` ends here: the core is not involved, nothing changes in the mesh.
     if (dialler.probe) {
       return respond(message, { ok: true, proof: createProof(secret, 'acceptor', dialler, acceptor), time: Date.now() })
     }
-    onProven(dialler, link, effect => answer(createWelcome(effect, secret, dialler, acceptor)))
+    onProven(dialler, link, secret, effect => {
+      answer(createWelcome(effect, secret, credentials.processKey, dialler, acceptor))
+    })
   }
 
-  async #request(id: string, payload: unknown): Promise<unknown> {
-    const { connection } = this.#options.nats
-    if (connection === undefined) throw new Error('not connected to the backbone')
-    return requestHandshake(connection, id, payload, HANDSHAKE_TIMEOUT_MS)
+  /**
+   * Sends both requests of a handshake. Returns the acceptor's identity and its answer, which are not verified yet.
+   * @throws Error if the server does not respond, or another one does
+   */
+  async #exchange(id: string, dialler: Party, secret: string): Promise<{ acceptor: Party; answer: unknown }> {
+    const challenge = challengeSchema.safeParse(await this.#request(id, { dialler }))
+    if (!challenge.success) throw new Error('invalid challenge')
+    const { acceptor } = challenge.data
+    if (!isExpectedId(id, acceptor.id)) throw new Error(`another server answers: ${acceptor.id}`)
+    const proven = proveDialler(secret, this.#options.credentials.processKey, dialler, acceptor)
+    const proof = typeof proven === 'string' ? { proof: proven } : proven
+    return { acceptor, answer: await this.#request(acceptor.id, { link: acceptor.nonce, ...proof }) }
+  }
+
+  async #request(to: string, payload: unknown): Promise<unknown> {
+    const { nats, self, isLegacyDenied } = this.#options
+    if (nats.connection === undefined) throw new Error('not connected to the backbone')
+    return requestHandshake(nats.connection, {
+      to,
+      from: self.id,
+      payload,
+      withinMs: HANDSHAKE_TIMEOUT_MS,
+      isLegacyDenied: isLegacyDenied(),
+    })
   }
 }
 
+/** This server's side of a new handshake over the backbone. */
+function newBackboneParty(self: PeerIdentity): Party {
+  const party = newParty(self)
+  return { ...party, nonce: markNonce(party.nonce) }
+}
+
+interface HandshakeRequest {
+  /** Ids of the servers. */
+  to: string
+  from: string
+  payload: unknown
+  withinMs: number
+  /** Whether NATS denies the subjects of version 0.1. */
+  isLegacyDenied: boolean
+}
+
 /**
- * Sends a handshake request to a server and returns its response.
+ * Sends a handshake request to a server, which may be of version 0.1, and returns its response.
  * @throws Error if no response arrives in time; `reasonOf` describes it
  */
 export async function requestHandshake(
   connection: NatsConnection,
-  id: string,
-  payload: unknown,
-  withinMs: number,
+  { to, from, payload, withinMs, isLegacyDenied }: HandshakeRequest,
 ): Promise<unknown> {
-  return read(await connection.request(SUBJECTS.handshake(id), JSON.stringify(payload), { timeout: withinMs }))
+  const send = async (subject: string) =>
+    read(await connection.request(subject, JSON.stringify(payload), { timeout: withinMs }))
+  try {
+    return await send(SUBJECTS.handshake(to, from))
+  } catch (error) {
+    if (!isNoResponders(error) || isLegacyDenied) throw error
+    return await send(LEGACY_SUBJECTS.handshake(to)).catch(legacyError => {
+      throw legacyError instanceof errors.PermissionViolationError ? error : legacyError
+    })
+  }
 }
 
 /** Whether no server with this id is subscribed. */

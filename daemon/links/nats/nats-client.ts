@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
-import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
+import { connect, errors, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import { Backoff } from '../../../src/common/backoff.ts'
 import { exceeds } from '../../../src/protocol/limits.ts'
 import type { Log } from '../../log/log.ts'
@@ -31,6 +31,10 @@ export interface NatsClientOptions {
   urls: readonly string[]
   /** The name of this client in the NATS server's connection list. */
   name: string
+  /** The subject under which this client receives responses. */
+  inbox: string
+  /** Called when NATS denies a publication; true if that is expected and need not be logged. */
+  onPublishDenied: (subject: string) => boolean
   /** The CA of the certificates of tls:// servers; undefined: the CAs that Node trusts. */
   ca: () => string | undefined
   log: Log
@@ -109,12 +113,12 @@ export class NatsClient {
   }
 
   async #connect(): Promise<void> {
-    const { urls, name, ca, log, onConnect, onReady, onDisconnect } = this.#options
+    const { urls, name, inbox, ca, log, onConnect, onReady, onDisconnect } = this.#options
     const url = new URL(urls[this.#nextUrl++ % urls.length] ?? '')
     const startedAt = performance.now()
     let reason = 'the connection closed'
     try {
-      const connection = await connectTo(url, { name, ca: ca(), withinMs: CONNECT_TIMEOUT_MS })
+      const connection = await connectTo(url, { name, inbox, ca: ca(), withinMs: CONNECT_TIMEOUT_MS })
       if (this.#closing) return await connection.close()
       const maxPayload = connection.info?.max_payload ?? MIN_PAYLOAD_BYTES
       if (maxPayload < MIN_PAYLOAD_BYTES) {
@@ -149,8 +153,12 @@ export class NatsClient {
   async #logErrors(connection: NatsConnection, { host }: URL): Promise<void> {
     let logged = 0
     for await (const status of connection.status()) {
-      if (status.type !== 'error' || ++logged > MAX_LOGGED_ERRORS) continue
-      this.#options.log.write('warn', `Backbone at: ${host} reports an error: ${status.error.message}`)
+      if (status.type !== 'error') continue
+      const { error } = status
+      const isDenial = error instanceof errors.PermissionViolationError && error.operation === 'publish'
+      if (isDenial && this.#options.onPublishDenied(error.subject)) continue
+      if (++logged > MAX_LOGGED_ERRORS) continue
+      this.#options.log.write('warn', `Backbone at: ${host} reports an error: ${error.message}`)
     }
   }
 }
@@ -161,7 +169,7 @@ export class NatsClient {
  */
 export async function connectTo(
   { username, password, hostname, port, protocol }: URL,
-  { name, ca, withinMs }: { name: string; ca: string | undefined; withinMs: number },
+  { name, inbox, ca, withinMs }: { name: string; inbox: string; ca: string | undefined; withinMs: number },
 ): Promise<NatsConnection> {
   const [user, pass] = [decodeURIComponent(username), decodeURIComponent(password)]
   // The package would verify the certificate of an IP address against the name `localhost`.
@@ -176,6 +184,7 @@ export async function connectTo(
     ...(pass !== '' ? { user, pass } : user === '' ? {} : { token: user }),
     ...(protocol === 'tls:' ? { tls } : {}),
     name,
+    inboxPrefix: inbox,
     reconnect: false,
     ignoreClusterUpdates: true,
     noEcho: true,

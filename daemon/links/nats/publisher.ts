@@ -1,6 +1,6 @@
 import type { ForwardedMessage } from '../../../src/protocol/frames.ts'
 import type { EnvelopeMac } from './envelope-mac.ts'
-import { SUBJECTS } from './envelopes.ts'
+import { LEGACY_SUBJECTS, SUBJECTS } from './envelopes.ts'
 import type { NatsClient } from './nats-client.ts'
 import type { NatsLink } from './nats-link.ts'
 import type { Outgoing } from './outbound-batch.ts'
@@ -16,20 +16,21 @@ const ENVELOPE_OVERHEAD_BYTES = 1_024
 export class Publisher {
   readonly #nats: Pick<NatsClient, 'maxPayload' | 'publish'>
   readonly #mac: EnvelopeMac
-  readonly #incarnation: string
+  readonly #self: { id: string; incarnation: string }
   readonly #holds: (peer: string, user: string) => boolean
   #broadcastCount = 0
+  #isLegacyDenied = false
 
   /** @param holds whether a peer has a connection of a user */
   constructor(
     nats: Pick<NatsClient, 'maxPayload' | 'publish'>,
     mac: EnvelopeMac,
-    incarnation: string,
+    self: { id: string; incarnation: string },
     holds: (peer: string, user: string) => boolean,
   ) {
     this.#nats = nats
     this.#mac = mac
-    this.#incarnation = incarnation
+    this.#self = self
     this.#holds = holds
   }
 
@@ -38,12 +39,28 @@ export class Publisher {
     return this.#broadcastCount
   }
 
+  /** Whether NATS denies the subjects of version 0.1; then nothing is published there. */
+  get isLegacyDenied(): boolean {
+    return this.#isLegacyDenied
+  }
+
+  denyLegacy(): void {
+    this.#isLegacyDenied = true
+  }
+
   publish(out: Outgoing): void {
-    if (out.to === 'users') return this.#publishToUsers(out.message, out.links)
+    if (out.to === 'link') return this.sendToLink(out.link, out.frame.event, out.frame.payload)
+    // Peers that have only the previous secret cannot read what is published for several links.
+    const shared = out.links.filter(({ previousMac }) => previousMac === undefined)
+    const separate = out.links.filter(({ previousMac }) => previousMac !== undefined)
+    if (out.to === 'users') {
+      this.#publishToUsers(out.message, shared)
+      for (const link of separate) this.sendToLink(link, 'forward', [out.message])
+      return
+    }
     const { event, payload } = out.frame
-    if (out.to === 'link') this.sendToLink(out.link, event, payload)
-    else if (out.links.length === 1 || !this.broadcast(event, payload))
-      for (const link of out.links) this.sendToLink(link, event, payload)
+    if (shared.length <= 1 || !this.broadcast(event, payload, shared)) separate.push(...shared)
+    for (const link of separate) this.sendToLink(link, event, payload)
   }
 
   /** Publishes a message to the peers of its recipient, then to the remaining peers of its sender. */
@@ -56,11 +73,17 @@ export class Publisher {
     )
     for (const user of text.length > this.#maxTextLength ? [] : [to, from]) {
       const holders = remaining.filter(({ peer }) => this.#holds(peer, user))
-      for (let at = 0; at < holders.length; at += linksPerMessage) {
-        const numberedLinks = JSON.stringify(
-          holders.slice(at, at + linksPerMessage).map(link => [link.name, link.nextSequence()]),
-        )
-        this.#send(SUBJECTS.user(this.#mac.alias(user)), `{"message":${text},"links":${numberedLinks}}`)
+      const alias = this.#mac.alias(user)
+      for (const [subject, group] of [
+        [SUBJECTS.user(alias, this.#self.id), holders.filter(isCurrent)],
+        [LEGACY_SUBJECTS.user(alias), holders.filter(link => !isCurrent(link))],
+      ] as const) {
+        for (let at = 0; at < group.length; at += linksPerMessage) {
+          const numberedLinks = JSON.stringify(
+            group.slice(at, at + linksPerMessage).map(link => [link.name, link.nextSequence()]),
+          )
+          this.#send(subject, `{"message":${text},"links":${numberedLinks}}`)
+        }
       }
       if (holders.length > 0) remaining = remaining.filter(link => !holders.includes(link))
     }
@@ -68,12 +91,19 @@ export class Publisher {
     for (const link of remaining) this.sendToLink(link, 'forward', [message])
   }
 
-  /** Publishes to all peers. Returns false and publishes nothing if the payload is too long. */
-  broadcast(event: string, payload: unknown): boolean {
-    const text = JSON.stringify({ incarnation: this.#incarnation, n: this.#broadcastCount + 1, event, payload })
+  /**
+   * Publishes to all peers. Returns false and publishes nothing if the payload is too long.
+   * @param links the links it is for; default: servers without a link, which may be of version 0.1
+   * @param mac signs it; default: with the mesh's secret
+   */
+  broadcast(event: string, payload: unknown, links?: readonly NatsLink[], mac: EnvelopeMac = this.#mac): boolean {
+    const { id, incarnation } = this.#self
+    const text = JSON.stringify({ incarnation, n: this.#broadcastCount + 1, event, payload })
     if (text.length > this.#maxTextLength) return false
     this.#broadcastCount++
-    this.#send(SUBJECTS.broadcast, text)
+    if (links === undefined || links.some(isCurrent)) this.#send(SUBJECTS.broadcast(id), text, mac)
+    const hasLegacy = links === undefined ? !this.#isLegacyDenied : !links.every(isCurrent)
+    if (hasLegacy) this.#send(LEGACY_SUBJECTS.broadcast, text, mac)
     return true
   }
 
@@ -88,8 +118,10 @@ export class Publisher {
     }
   }
 
-  #sendEnvelope({ name, peer, nextSequence }: NatsLink, event: string, payload: string): void {
-    this.#send(SUBJECTS.link(peer), `{"link":"${name}","n":${nextSequence()},"event":"${event}","payload":${payload}}`)
+  #sendEnvelope(link: NatsLink, event: string, payload: string): void {
+    const { name, peer, nextSequence, previousMac } = link
+    const subject = isCurrent(link) ? SUBJECTS.link(peer, this.#self.id) : LEGACY_SUBJECTS.link(peer)
+    this.#send(subject, `{"link":"${name}","n":${nextSequence()},"event":"${event}","payload":${payload}}`, previousMac)
   }
 
   /** The longest text that always fits one NATS message, UTF-16 units. */
@@ -97,7 +129,12 @@ export class Publisher {
     return Math.floor((this.#nats.maxPayload - ENVELOPE_OVERHEAD_BYTES) / MAX_BYTES_PER_UTF16_UNIT)
   }
 
-  #send(subject: string, text: string): void {
-    this.#nats.publish(subject, this.#mac.sign(subject, text))
+  #send(subject: string, text: string, mac: EnvelopeMac = this.#mac): void {
+    this.#nats.publish(subject, mac.sign(subject, text))
   }
+}
+
+/** Whether the peer uses subjects that name the sender. */
+function isCurrent({ subjectSender }: NatsLink): boolean {
+  return subjectSender !== undefined
 }

@@ -12,24 +12,25 @@ interface Subscription {
  * while those that it has announced as gone. So a peer can reach each user it has been told of.
  */
 export class UserSubscriptions {
-  readonly #subscriptions = new Map<string, Subscription>()
+  readonly #subscriptions = new Map<string, Subscription[]>()
   /** Users who left, and when their subscription ends, earliest first. */
   readonly #expiring = new Map<string, number>()
   /** Users in the parts of an incomplete snapshot. */
   #snapshotUsers = new Set<string>()
   #timer: NodeJS.Timeout | undefined
-  /** Undefined while the backbone is disconnected. */
-  #subscribe: ((user: string) => Subscription) | undefined
+  /** Empty while the backbone is disconnected. */
+  #subscribers: ((user: string) => Subscription)[] = []
 
-  /** The backbone is connected: subscribes for all users again. */
+  /** The backbone is connected, or another subject is needed: subscribes for all users. */
   attach(subscribe: (user: string) => Subscription): void {
-    this.#subscribe = subscribe
-    for (const user of this.#subscriptions.keys()) this.#subscriptions.set(user, subscribe(user))
+    this.#subscribers.push(subscribe)
+    for (const [user, subscriptions] of this.#subscriptions) subscriptions.push(subscribe(user))
   }
 
   /** The backbone is disconnected, and all subscriptions are gone. */
   detach(): void {
-    this.#subscribe = undefined
+    this.#subscribers = []
+    for (const user of this.#subscriptions.keys()) this.#subscriptions.set(user, [])
   }
 
   /** Call with each presence frame before it is published. */
@@ -58,7 +59,10 @@ export class UserSubscriptions {
     this.#expiring.delete(user)
     if (this.#subscriptions.has(user)) return
     // While the backbone is disconnected, `attach` fills this in later.
-    this.#subscriptions.set(user, this.#subscribe?.(user) ?? { unsubscribe: () => {} })
+    this.#subscriptions.set(
+      user,
+      this.#subscribers.map(subscribe => subscribe(user)),
+    )
   }
 
   #expireUser(user: string): void {
@@ -76,7 +80,7 @@ export class UserSubscriptions {
         return
       }
       this.#expiring.delete(user)
-      if (this.#subscribe !== undefined) this.#subscriptions.get(user)?.unsubscribe()
+      for (const subscription of this.#subscriptions.get(user) ?? []) subscription.unsubscribe()
       this.#subscriptions.delete(user)
     }
   }

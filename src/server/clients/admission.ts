@@ -1,16 +1,10 @@
 import { ConfusableNames } from '../../common/confusables.ts'
 import { type Claim, type Credential, compareClaims } from '../../protocol/credentials.ts'
-import type { ErrorCode } from '../../protocol/messages.ts'
 import type { Context } from '../context.ts'
+import type { Denial } from '../types.ts'
 
 /** Minimum time between two scans for expired tokens, ms. */
 const EXPIRY_SCAN_INTERVAL_MS = 1_000
-
-/** Why a request of a connection is denied. */
-export interface Denial {
-  code: ErrorCode
-  message: string
-}
 
 /** Decides which connections may use a user name, by the `auth` mode and the credential that they have proven. */
 export class Admission {

@@ -3,9 +3,9 @@ import { exceeds } from '../../protocol/limits.ts'
 import type { ErrorCode, KeyHolder, Refusal, RosterSnapshot, ServerAddress } from '../../protocol/messages.ts'
 import { parseUserName } from '../../protocol/names.ts'
 import { type Context, emitToProtocol2, log, type UserObserver } from '../context.ts'
-import type { ClientEvent, ClientInput } from '../types.ts'
+import type { ClientEvent, ClientInput, Denial } from '../types.ts'
 import { AddressCounts } from './address-counts.ts'
-import { Admission, type Denial } from './admission.ts'
+import { Admission } from './admission.ts'
 import { Connection } from './connection.ts'
 import { RosterPublisher } from './roster-publisher.ts'
 
@@ -84,6 +84,7 @@ export class Clients implements UserObserver {
     if (context.draining) {
       return this.#refuseIdentify(input, 'draining', 'this server is shutting down; connect to another server')
     }
+    if (input.denial !== undefined) return this.#refuseIdentify(input, input.denial.code, input.denial.message)
     if (known !== undefined && known.user !== name.value) {
       return this.#refuseIdentify(input, 'already-identified', `this connection is already identified as ${known.user}`)
     }

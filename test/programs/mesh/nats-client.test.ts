@@ -50,7 +50,14 @@ function connectNats(urls: readonly string[], maxBufferedBytes = 0) {
   const log: Log = { write: (_, line) => void lines.push(line), note: () => {} }
   const seen = { up: 0, down: 0 }
   const count = (what: keyof typeof seen) => () => void seen[what]++
-  const base = { name: 'test', ca: () => undefined, log, maxBufferedBytes: () => maxBufferedBytes }
+  const base = {
+    name: 'test',
+    inbox: 'mesh-chat.inbox.test',
+    onPublishDenied: () => false,
+    ca: () => undefined,
+    log,
+    maxBufferedBytes: () => maxBufferedBytes,
+  }
   const nats = new NatsClient({
     ...base,
     cutOffCounts: { client: 0, peer: 0 },

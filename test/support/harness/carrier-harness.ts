@@ -1,4 +1,5 @@
 /** A link carrier without a core: records every input, and performs the effects that a test chooses. */
+import type { SigningKey } from '../../../daemon/auth/mesh-key.ts'
 import type { LinkCarrier } from '../../../daemon/links/carrier.ts'
 import { NatsLinks } from '../../../daemon/links/nats/nats-links.ts'
 import { SocketLinks } from '../../../daemon/links/socket-links.ts'
@@ -12,7 +13,11 @@ import { until } from '../programs/processes.ts'
 
 export interface CarrierHarnessOptions {
   secret?: string
+  previousSecret?: string
+  /** Default: a text that is not a key, as of a server of 0.1. */
   incarnation?: string
+  /** Signs its handshakes. */
+  processKey?: SigningKey
   limits?: Partial<Limits>
   log?: Log
   /** The answer to a peer that has proven the secret. Default: accept. */
@@ -44,8 +49,9 @@ export class CarrierHarness {
       if (input.type === 'accepted') this.carrier.perform(decide(input))
     }
     const limits = { ...DEFAULT_LIMITS, ...options.limits }
-    const { secret = '', log = nullLog } = options
-    this.carrier = make({ self, secret, tls: undefined, limits, log, cutOffCounts: { client: 0, peer: 0 }, step })
+    const { secret = '', previousSecret, processKey, log = nullLog } = options
+    const credentials = { secret, previousSecret, processKey }
+    this.carrier = make({ self, credentials, tls: undefined, limits, log, cutOffCounts: { client: 0, peer: 0 }, step })
     this.#close = close
   }
 

@@ -5,7 +5,14 @@ import { type ProbeResult, probeParty, startProbe } from '../../../daemon/check/
 import { createProof, newParty } from '../../../daemon/links/handshake.ts'
 import { PROTOCOL_VERSION } from '../../../src/protocol/messages.ts'
 
-const CONTEXT: CheckContext = { secret: 'a secret', ca: undefined, auth: 'open', file: 'config.json', withinMs: 1_000 }
+const CONTEXT: CheckContext = {
+  selfId: 'server-1',
+  secret: 'a secret',
+  ca: undefined,
+  auth: 'open',
+  file: 'config.json',
+  withinMs: 1_000,
+}
 const GOOD: ProbeResult = {
   id: 'server-1',
   protocol: PROTOCOL_VERSION,

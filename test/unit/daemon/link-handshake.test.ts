@@ -39,10 +39,11 @@ describe('createProof', () => {
 
 describe('the welcome', () => {
   const holds = { incarnation: 'server-1#1', seq: 7 }
-  const accepted = createWelcome({ type: 'accept', link: 1, holds }, 'secret', dialler, acceptor)
+  const accepted = createWelcome({ type: 'accept', link: 1, holds }, 'secret', undefined, dialler, acceptor)
   const refused = createWelcome(
     { type: 'refuse', link: 1, code: 'id-in-use', message: 'in use' },
     'secret',
+    undefined,
     dialler,
     acceptor,
   )
@@ -54,7 +55,7 @@ describe('the welcome', () => {
 
   test('an acceptance with an invalid proof is a wrong secret', () => {
     expect(read({ ...accepted, proof: 'x' })).toMatchObject({ ok: false, code: 'wrong-secret' })
-    const other = createWelcome({ type: 'accept', link: 1, holds }, 'other', dialler, acceptor)
+    const other = createWelcome({ type: 'accept', link: 1, holds }, 'other', undefined, dialler, acceptor)
     expect(read(other)).toMatchObject({ ok: false, code: 'wrong-secret' })
   })
 

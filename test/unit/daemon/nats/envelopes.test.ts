@@ -6,7 +6,7 @@ import { OutboundBatch } from '../../../../daemon/links/nats/outbound-batch.ts'
 import { UserSubscriptions } from '../../../../daemon/links/nats/user-subscriptions.ts'
 import type { ForwardedMessage, PresenceDelta } from '../../../../src/protocol/frames.ts'
 
-const link = (n: number) => new NatsLink(n, `link ${n}`, { id: `server-${n}`, incarnation: `i${n}` }, 'acceptor')
+const link = (n: number) => new NatsLink(n, `link ${n}`, { id: `server-${n}`, incarnation: `i${n}` }, 'acceptor', true)
 
 test('sequence numbers detect repeated and missing envelopes', () => {
   const one = link(1)

@@ -1,10 +1,12 @@
 /** Handshakes over NATS on the acceptor's side; no pending handshake outlives its limit. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createProof, newParty, type Party } from '../../../../daemon/links/handshake.ts'
+import { SUBJECTS, subjectToken, usesSenderSubjects } from '../../../../daemon/links/nats/envelopes.ts'
 import { HandshakeRequests, type HandshakeRequestsOptions } from '../../../../daemon/links/nats/handshake-requests.ts'
 import { DEFAULT_LIMITS } from '../../../../src/protocol/limits.ts'
 
 const SECRET = 'a secret of the mesh'
+const INBOX = `${SUBJECTS.inbox('server-2')}.AbCdEfGhIjKlMnOpQrStUv.x1`
 const self = { id: 'server-1', incarnation: 'server-1#1', protocol: 2 }
 
 beforeEach(() => void vi.useFakeTimers())
@@ -14,25 +16,30 @@ function acceptorWith(options: Partial<HandshakeRequestsOptions> = {}) {
   const proven: string[] = []
   const handshakes = new HandshakeRequests({
     self,
-    secret: SECRET,
+    credentials: { secret: SECRET, previousSecret: undefined, processKey: undefined },
     limits: { ...DEFAULT_LIMITS, handshakes: 3 },
     nats: { connection: undefined },
-    onProven: ({ id }, link, answer) => {
+    isLegacyDenied: () => false,
+    onBadSignature: () => {},
+    onProven: ({ id }, link, _secret, answer) => {
       proven.push(id)
       answer({ type: 'accept', link: Number(link.length), holds: { seq: 0 } })
     },
     ...options,
   })
   /** The parsed response to a request; undefined if there is none. */
-  const request = (payload: unknown): unknown => {
+  const request = (payload: unknown, { reply = INBOX, sender = subjectToken('server-2') } = {}) => {
     let response: unknown
-    handshakes.handleRequest({
+    const message = {
       data: Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload)),
-      respond: text => {
+      reply,
+      respond: (text: unknown) => {
         response = JSON.parse(`${text}`)
         return true
       },
-    })
+    }
+    if (sender === '') handshakes.handleRequest(message)
+    else handshakes.handleRequest(message, sender)
     return response
   }
   const challenge = (dialler: Party): Party => (request({ dialler }) as { acceptor: Party }).acceptor
@@ -117,4 +124,59 @@ test.each(['', 'x', '5', '{"dialler":5}', { dialler: { id: 'x' } }, { link: 'x' 
 test('a dial without a connection fails with a reason', async () => {
   const { handshakes } = acceptorWith()
   expect(await handshakes.dial('server-2')).toEqual({ ok: false, reason: 'not connected to the backbone' })
+})
+
+describe('a request is answered only at the inbox of its sender', () => {
+  const LEGACY_INBOX = '_INBOX.AbCdEfGhIjKlMnOpQrStUv.x1'
+  const legacy = { sender: '' }
+
+  test.each([
+    ['a subject of another server', SUBJECTS.link('server-3', 'server-1')],
+    ['a broadcast', SUBJECTS.broadcast('server-1')],
+    ['the inbox of another server', `${SUBJECTS.inbox('server-3')}.AbCdEfGhIjKlMnOpQrStUv.x1`],
+    ['an inbox whose id only starts the same', `${SUBJECTS.inbox('server-2')}x.AbCdEfGhIjKlMnOpQrStUv.x1`],
+    ['a subject of another application', 'billing.payments'],
+    ['a service of NATS', '$JS.API.STREAM.PURGE.orders'],
+    ['an inbox without tokens', SUBJECTS.inbox('server-2')],
+    ['an inbox with an extra token', `${INBOX}.more`],
+    ['an inbox of version 0.1', LEGACY_INBOX],
+    ['no subject', ''],
+  ])('not at %s', (_, reply) => {
+    const { handshakes, request } = acceptorWith()
+    expect(request({ dialler: dialler() }, { reply })).toBeUndefined()
+    expect(handshakes.pending).toBe(0)
+  })
+
+  test('servers of version 0.1 have inboxes of the default form', () => {
+    const { request } = acceptorWith()
+    expect(request({ dialler: dialler() }, { ...legacy, reply: LEGACY_INBOX })).toHaveProperty('acceptor')
+    for (const reply of ['_INBOX.x', 'billing.payments', SUBJECTS.link('server-2', 'server-1'), `${LEGACY_INBOX}.more`])
+      expect(request({ dialler: dialler() }, { ...legacy, reply })).toBeUndefined()
+  })
+
+  test('the second request must come from the same inbox', () => {
+    const { proven, request, challenge } = acceptorWith()
+    const party = dialler()
+    const acceptor = challenge(party)
+    const proof = { link: acceptor.nonce, proof: createProof(SECRET, 'dialler', party, acceptor) }
+    expect(request(proof, { reply: `${SUBJECTS.inbox('server-3')}.AbCdEfGhIjKlMnOpQrStUv.x1` })).toBeUndefined()
+    expect(request(proof, { sender: subjectToken('server-3') })).toBeUndefined()
+    expect(proven).toEqual([])
+    expect(request(proof)).toMatchObject({ ok: true })
+  })
+
+  test('the sender in the subject must be the dialler', () => {
+    const { handshakes, request } = acceptorWith()
+    expect(request({ dialler: dialler({ id: 'server-3' }) })).toBeUndefined()
+    expect(request({ dialler: dialler() }, { sender: subjectToken('server-3') })).toBeUndefined()
+    expect(handshakes.pending).toBe(0)
+  })
+})
+
+test('the nonce shows that this server uses subjects with the sender', () => {
+  const { challenge } = acceptorWith()
+  expect(usesSenderSubjects(challenge(dialler()).nonce)).toBe(true)
+  // A nonce of version 0.1.
+  expect(usesSenderSubjects(newParty(self).nonce)).toBe(false)
+  expect(usesSenderSubjects('from-56789012345678901')).toBe(false)
 })

@@ -1,12 +1,13 @@
 /** What is published on the backbone for a frame, within the maximum payload of NATS. */
 import { expect, test } from 'vitest'
 import { EnvelopeMac } from '../../../../daemon/links/nats/envelope-mac.ts'
-import { SUBJECTS } from '../../../../daemon/links/nats/envelopes.ts'
+import { isLegacySubject, LEGACY_SUBJECTS, SUBJECTS } from '../../../../daemon/links/nats/envelopes.ts'
 import { NatsLink } from '../../../../daemon/links/nats/nats-link.ts'
 import { Publisher } from '../../../../daemon/links/nats/publisher.ts'
 import type { ForwardedMessage } from '../../../../src/protocol/frames.ts'
 
 const MAX_PAYLOAD = 16 * 1024
+const SELF = { id: 'server-1', incarnation: 'i' }
 const mac = new EnvelopeMac('a secret')
 const message = (text: string): ForwardedMessage => [1, 'm1', 1, 'Anna', 'Billy', text]
 
@@ -18,12 +19,15 @@ function collect(users: Record<string, string[]> = {}) {
     publish: (subject: string, data: Uint8Array) =>
       void published.push({ subject, bytes: data.length, payload: JSON.parse(mac.verify(subject, data) ?? '') }),
   }
-  const publisher = new Publisher(nats, mac, 'i', (peer, user) => users[peer]?.includes(user) === true)
+  const publisher = new Publisher(nats, mac, SELF, (peer, user) => users[peer]?.includes(user) === true)
   return { publisher, published }
 }
 
-const links = (count: number) =>
-  Array.from({ length: count }, (_, n) => new NatsLink(n, `link-${n}`, { id: `p${n}`, incarnation: 'i' }, 'acceptor'))
+/** @param legacy numbers of the links whose peer is of version 0.1 */
+const links = (count: number, ...legacy: number[]) =>
+  Array.from({ length: count }, (_, n) => {
+    return new NatsLink(n, `link-${n}`, { id: `p${n}`, incarnation: 'i' }, 'acceptor', !legacy.includes(n))
+  })
 
 test('a frame for one link is one numbered envelope on the subject of the peer', () => {
   const { publisher, published } = collect()
@@ -32,8 +36,8 @@ test('a frame for one link is one numbered envelope on the subject of the peer',
   for (const name of ['Anna', 'Billy'])
     publisher.publish({ to: 'link', link, frame: { event: 'missed', payload: [name] } })
   expect(published.map(({ subject, payload }) => [subject, payload])).toEqual([
-    [SUBJECTS.link('p0'), { link: 'link-0', n: 1, event: 'missed', payload: ['Anna'] }],
-    [SUBJECTS.link('p0'), { link: 'link-0', n: 2, event: 'missed', payload: ['Billy'] }],
+    [SUBJECTS.link('p0', SELF.id), { link: 'link-0', n: 1, event: 'missed', payload: ['Anna'] }],
+    [SUBJECTS.link('p0', SELF.id), { link: 'link-0', n: 2, event: 'missed', payload: ['Billy'] }],
   ])
 })
 
@@ -42,7 +46,7 @@ test('a frame for all links is one broadcast, and for a single link an envelope'
   const frame = { event: 'missed' as const, payload: ['Anna'] }
   publisher.publish({ to: 'all', links: links(3), frame })
   publisher.publish({ to: 'all', links: links(1), frame })
-  expect(published.map(({ subject }) => subject)).toEqual([SUBJECTS.broadcast, SUBJECTS.link('p0')])
+  expect(published.map(({ subject }) => subject)).toEqual([SUBJECTS.broadcast(SELF.id), SUBJECTS.link('p0', SELF.id)])
   expect(published[0]?.payload).toMatchObject({ incarnation: 'i', n: 1, event: 'missed' })
   expect(publisher.broadcastCount).toBe(1)
 })
@@ -54,7 +58,9 @@ test('a frame that is too long for a broadcast goes to each link in parts that f
   expect(publisher.broadcastCount).toBe(0)
   expect(Math.max(...published.map(({ bytes }) => bytes))).toBeLessThanOrEqual(MAX_PAYLOAD)
   for (const id of ['p0', 'p1']) {
-    const parts = published.filter(({ subject }) => subject === SUBJECTS.link(id)).map(({ payload }) => payload)
+    const parts = published
+      .filter(({ subject }) => subject === SUBJECTS.link(id, SELF.id))
+      .map(({ payload }) => payload)
     expect(parts.map(({ n }) => n)).toEqual(parts.map((_, at) => at + 1))
     const texts = parts.map(part => part.payload as { text: string; more: boolean })
     expect(texts.map(({ more }) => more)).toEqual(texts.map((_, at) => at < texts.length - 1))
@@ -67,14 +73,14 @@ test('a message goes once to the subject of the recipient, of the sender, and to
   publisher.publish({ to: 'users', message: message('hi'), links: links(4) })
   expect(published.map(({ subject, payload }) => [subject, payload.links ?? payload.link])).toEqual([
     [
-      SUBJECTS.user(mac.alias('Billy')),
+      SUBJECTS.user(mac.alias('Billy'), SELF.id),
       [
         ['link-0', 1],
         ['link-1', 1],
       ],
     ],
-    [SUBJECTS.user(mac.alias('Anna')), [['link-2', 1]]],
-    [SUBJECTS.link('p3'), 'link-3'],
+    [SUBJECTS.user(mac.alias('Anna'), SELF.id), [['link-2', 1]]],
+    [SUBJECTS.link('p3', SELF.id), 'link-3'],
   ])
 })
 
@@ -88,4 +94,37 @@ test('a message for many links is split into publications that fit', () => {
   const names = published.flatMap(({ payload }) => (payload.links as [string, number][]).map(([name]) => name))
   expect(new Set(names).size).toBe(count)
   expect(names).toHaveLength(count)
+})
+
+test('peers of version 0.1 get everything on the subjects without a sender, with the same numbers', () => {
+  const { publisher, published } = collect({ p0: ['Billy'], p1: ['Billy'] })
+  const both = links(2, 1)
+  const frame = { event: 'missed' as const, payload: ['Anna'] }
+  publisher.publish({ to: 'all', links: both, frame })
+  publisher.publish({ to: 'users', message: message('hi'), links: both })
+  for (const link of both) publisher.publish({ to: 'link', link, frame })
+  expect(published.map(({ subject, payload }) => [subject, payload.links ?? payload.n])).toEqual([
+    [SUBJECTS.broadcast(SELF.id), 1],
+    [LEGACY_SUBJECTS.broadcast, 1],
+    [SUBJECTS.user(mac.alias('Billy'), SELF.id), [['link-0', 1]]],
+    [LEGACY_SUBJECTS.user(mac.alias('Billy')), [['link-1', 1]]],
+    [SUBJECTS.link('p0', SELF.id), 2],
+    [LEGACY_SUBJECTS.link('p1'), 2],
+  ])
+})
+
+test('servers without a link are announced to in both forms, until NATS denies the form of version 0.1', () => {
+  const { publisher, published } = collect()
+  publisher.broadcast('here', {})
+  publisher.denyLegacy()
+  publisher.broadcast('here', {})
+  const subject = SUBJECTS.broadcast(SELF.id)
+  expect(published.map(({ subject }) => subject)).toEqual([subject, LEGACY_SUBJECTS.broadcast, subject])
+})
+
+test('only subjects without a sender are legacy subjects', () => {
+  const legacy = [LEGACY_SUBJECTS.broadcast, LEGACY_SUBJECTS.link('a'), LEGACY_SUBJECTS.handshake('a')]
+  expect(legacy.map(isLegacySubject)).toEqual([true, true, true])
+  const current = [SUBJECTS.broadcast('a'), SUBJECTS.link('a', 'b'), SUBJECTS.handshake('a', 'b'), SUBJECTS.inbox('a')]
+  expect(current.map(isLegacySubject)).toEqual([false, false, false, false])
 })

@@ -1,0 +1,231 @@
+/** Attackers on the same NATS: recorded announcements, foreign reply subjects, and a mesh server that speaks as another. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
+import { afterEach, describe, expect, test } from 'vitest'
+import { newParty } from '../../daemon/links/handshake.ts'
+import { EnvelopeMac } from '../../daemon/links/nats/envelope-mac.ts'
+import { LEGACY_SUBJECTS, SUBJECTS, subjectToken } from '../../daemon/links/nats/envelopes.ts'
+import { CarrierHarness } from '../support/carrier-harness.ts'
+import { NatsServer, natsMissingReason } from '../support/programs/nats-server.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
+import { RealClient } from '../support/programs/real-client.ts'
+
+const SECRET = 'a secret of sixteen or more'
+const cleanups: (() => unknown)[] = []
+
+afterEach(async () => {
+  for (const end of cleanups.splice(0).reverse()) await end()
+  stopAll()
+})
+
+async function startNats(...args: string[]): Promise<NatsServer> {
+  const nats = await NatsServer.start(...args)
+  cleanups.push(() => nats.kill())
+  return nats
+}
+
+async function startHarness(id: string, url: string, incarnation?: string): Promise<CarrierHarness> {
+  const more = incarnation === undefined ? {} : { incarnation }
+  const harness = await CarrierHarness.onBackbone(id, url, { secret: SECRET, ...more })
+  cleanups.push(() => harness.close())
+  return harness
+}
+
+async function tap(url: string, user?: { user: string; pass: string }): Promise<NatsConnection> {
+  const connection = await connect({ servers: url.slice('nats://'.length), ...user })
+  cleanups.push(() => connection.close())
+  return connection
+}
+
+describe.skipIf(natsMissingReason !== undefined)('a program on the same NATS', () => {
+  test('a recorded announcement of a server that is gone is not believed', { timeout: 30_000 }, async () => {
+    const nats = await startNats()
+    const listener = await tap(nats.url)
+    const recorded: Msg[] = []
+    listener.subscribe('mesh-chat.all.>', { callback: (_, message) => void recorded.push(message) })
+    listener.subscribe('mesh-chat.all', { callback: (_, message) => void recorded.push(message) })
+    await listener.flush()
+    const gone = await startHarness('server-2', nats.url)
+    await until('its announcements are recorded', () => recorded.length === 2)
+    await gone.close()
+
+    const victim = await startHarness('server-1', nats.url)
+    const live = await startHarness('server-3', nats.url)
+    await victim.link(live)
+    for (const { subject, data } of recorded) listener.publish(subject, data)
+    await listener.flush()
+    // A later announcement shows that the victim has handled the recorded ones.
+    const late = await startHarness('server-4', nats.url)
+    const learned = () => victim.inputsOfType('learn').map(({ member }) => member.id)
+    await until('the victim has learned the late server', () => learned().includes(late.id))
+    expect(learned()).not.toContain(gone.id)
+  })
+
+  test('a recorded announcement of an earlier process teaches only the address of the current one', {
+    timeout: 30_000,
+  }, async () => {
+    const nats = await startNats()
+    const current = await startHarness('server-2', nats.url, 'current')
+    const victim = await startHarness('server-1', nats.url)
+    await victim.link(current)
+    const attacker = await tap(nats.url)
+    const payload = { id: 'server-2', incarnation: 'old', protocol: 2, url: 'http://old.example:1' }
+    // As the earlier process has signed it.
+    const text = JSON.stringify({ incarnation: 'old', n: 1, event: 'here', payload })
+    for (const subject of [LEGACY_SUBJECTS.broadcast, SUBJECTS.broadcast('server-2')])
+      attacker.publish(subject, new EnvelopeMac(SECRET).sign(subject, text))
+    await attacker.flush()
+    // A later announcement shows that the victim has handled the recorded ones.
+    const late = await startHarness('late', nats.url)
+    const learned = () => victim.inputsOfType('learn').map(({ member }) => member)
+    await until('the victim has learned the late server', () => learned().some(({ id }) => id === late.id))
+    const urls = learned().flatMap(({ id, url }) => (id === current.id ? [url] : []))
+    expect(new Set(urls)).toEqual(new Set([current.url]))
+    expect(victim.inputsOfType('link-closed')).toEqual([])
+  })
+
+  test('a handshake request cannot make a server publish elsewhere', { timeout: 30_000 }, async () => {
+    const nats = await startNats()
+    const victim = await startHarness('server-1', nats.url)
+    const other = await startHarness('server-2', nats.url)
+    await victim.link(other)
+    const attacker = await tap(nats.url)
+    const published: string[] = []
+    for (const subject of ['billing.>', 'mesh-chat.inbox.>', 'mesh-chat.all', '_INBOX.chosen'])
+      attacker.subscribe(subject, { callback: (_, message) => void published.push(message.subject) })
+    await attacker.flush()
+    const dialler = newParty({ id: 'server-3', incarnation: 'x', protocol: 2 })
+    const request = JSON.stringify({ dialler })
+    const ownInbox = `${SUBJECTS.inbox('server-3')}.AAAAAAAAAAAAAAAAAAAAAA.x`
+    for (const subject of [SUBJECTS.handshake('server-1', 'server-3'), LEGACY_SUBJECTS.handshake('server-1')]) {
+      for (const reply of ['billing.payments', 'mesh-chat.all', '_INBOX.chosen', `${SUBJECTS.inbox('server-2')}.A.x`])
+        attacker.publish(subject, request, { reply })
+      attacker.publish(subject, request, { reply: ownInbox })
+    }
+    await until('the server has responded at the inbox of the sender', () => published.length >= 2)
+    expect(published).toEqual([ownInbox, ownInbox])
+  })
+})
+
+/** The set of users and permissions in docs/OPERATING.md. */
+function permissionsFor(...ids: string[]): string {
+  const list = (subjects: string[]) => subjects.map(subject => JSON.stringify(subject)).join(', ')
+  const publish = ids.map(subjectToken).flatMap(own => [`mesh-chat.*.*.${own}`, `mesh-chat.all.${own}`])
+  const subscribe = ids.map(subjectToken).flatMap(own => [`mesh-chat.*.${own}`, `mesh-chat.*.${own}.>`])
+  subscribe.push('mesh-chat.all', 'mesh-chat.all.*', 'mesh-chat.user.*.*')
+  return `{ publish: [${list(publish)}], subscribe: [${list(subscribe)}], allow_responses: true }`
+}
+
+describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each server', () => {
+  const ids = ['server-1', 'server-2', 'server-3']
+  async function startRestrictedNats(): Promise<NatsServer> {
+    const file = join(temporaryFolder(), 'nats.conf')
+    const users = ids.map(id => `{ user: ${id}, password: "for ${id}", permissions: ${permissionsFor(id)} }`)
+    users.push('{ user: operator, password: all }')
+    writeFileSync(file, `authorization { users = [\n${users.join('\n')}\n] }\n`)
+    return await startNats('-c', file)
+  }
+  const urlFor = (nats: NatsServer, id: string) => nats.url.replace('//', `//${id}:for%20${id}@`)
+
+  test('users chat, also after a restart of a server', { timeout: 60_000 }, async () => {
+    const nats = await startRestrictedNats()
+    const ports = await freePorts(3)
+    const start = (at: number) => {
+      const id = ids[at] ?? ''
+      const args = ['--id', id, '--port', `${ports[at]}`, '--backbone', urlFor(nats, id), '--log-format', 'text']
+      return new Program('daemon', args, { MESH_CHAT_SECRET: SECRET })
+    }
+    const programs = [0, 1, 2].map(start)
+    await until('all are linked', () => programs.every(one => one.count('Outbound connection to peer') === 2))
+    const users = ['Anna', 'Billy', 'Carla']
+    const clients = users.map((user, at) => new RealClient(user, [`http://127.0.0.1:${ports[at]}`]))
+    cleanups.push(() => clients.map(client => client.close()))
+    const online = () => clients.every(({ roster }) => roster.join() === users.join())
+    await until('all have the same roster', online)
+    for (const [at, client] of clients.entries()) client.send(users[(at + 1) % 3] ?? '', 'hi')
+    await until('each client has both messages', () => clients.every(({ shown }) => shown.length === 2))
+    programs[1]?.child.kill('SIGKILL')
+    await until('Billy is offline', () => clients[1]?.server === undefined)
+    programs[1] = start(1)
+    await until('all have the same roster again', online)
+    clients[0]?.send('Billy', 'again')
+    await until('the message has arrived', () => clients[1]?.shown.at(-1)?.text === 'again')
+    await until('all is confirmed', () => clients.every(({ held }) => held.length === 0))
+    for (const { out } of programs) {
+      expect(out).toContain('NATS permissions exclude servers of version 0.1 from this mesh.')
+      expect(out).not.toContain('reports an error')
+      expect(out).not.toContain('malformed')
+    }
+  })
+
+  test('a server with the secret cannot publish as another, and does not receive what is for another', {
+    timeout: 60_000,
+  }, async () => {
+    const nats = await startRestrictedNats()
+    const one = await startHarness('server-1', urlFor(nats, 'server-1'))
+    const two = await startHarness('server-2', urlFor(nats, 'server-2'))
+    const operator = await tap(nats.url, { user: 'operator', pass: 'all' })
+    // The name of a link is a secret of its two servers; a rogue that learns it still cannot use it.
+    let name = ''
+    operator.subscribe(SUBJECTS.handshake('server-2', 'server-1'), {
+      callback: (_, message) => {
+        name = (message.json() as { link?: string }).link ?? name
+      },
+    })
+    await operator.flush()
+    const link = await one.link(two)
+    await until('the name of the link is known', () => name !== '')
+    const rogue = await tap(nats.url, { user: 'server-3', pass: 'for server-3' })
+    const denied: string[] = []
+    void (async () => {
+      for await (const status of rogue.status()) if (status.type === 'error') denied.push(status.error.message)
+    })()
+    const overheard: string[] = []
+    const theirs = ['>', 'mesh-chat.>', SUBJECTS.inbox('server-2'), `${SUBJECTS.link('server-2', 'server-1')}`]
+    for (const subject of theirs)
+      rogue.subscribe(subject, { callback: (error, message) => void (error ?? overheard.push(message.subject)) })
+    await rogue.flush()
+    await until('NATS denies all of them', () => denied.length >= theirs.length)
+
+    const mac = new EnvelopeMac(SECRET)
+    const publish = (subject: string, payload: object) =>
+      rogue.publish(subject, mac.sign(subject, JSON.stringify(payload)))
+    const forged = { link: name, n: 2, event: 'missed', payload: ['forged'] }
+    const identity = { id: 'server-1', incarnation: 'server-1#1', protocol: 2 }
+    const goodbye = { incarnation: 'server-1#1', n: 1_000, event: 'here', payload: { ...identity, url: one.url } }
+    for (const subject of [SUBJECTS.link('server-2', 'server-1'), LEGACY_SUBJECTS.link('server-2')])
+      publish(subject, forged)
+    for (const subject of [SUBJECTS.broadcast('server-1'), LEGACY_SUBJECTS.broadcast]) publish(subject, goodbye)
+    rogue.publish(SUBJECTS.handshake('server-2', 'server-1'), '{}')
+    await until('NATS denies all of them', () => denied.length >= theirs.length + 5)
+    // Under its own name NATS lets it publish; the receivers see that the sender is another.
+    publish(SUBJECTS.link('server-2', 'server-3'), forged)
+    publish(SUBJECTS.broadcast('server-3'), goodbye)
+    await rogue.flush()
+    one.send(link.out, { event: 'missed', payload: ['genuine'] })
+    await until('the genuine frame has arrived', () => two.framesFrom(link.in).length > 0)
+    expect(two.framesFrom(link.in)).toEqual([{ event: 'missed', payload: ['genuine'] }])
+    expect([...one.inputsOfType('link-closed'), ...two.inputsOfType('link-closed')]).toEqual([])
+    expect(overheard).toEqual([])
+  })
+
+  test('mesh-chatd check works with the user of its server', { timeout: 60_000 }, async () => {
+    const nats = await startRestrictedNats()
+    await startHarness('server-2', urlFor(nats, 'server-2'))
+    const file = join(temporaryFolder(), 'config.json')
+    const servers = ['server-1', 'server-2'].map((id, at) => ({ id, ip: '127.0.0.1', port: 3_001 + at }))
+    const backbone = urlFor(nats, 'server-1')
+    writeFileSync(file, JSON.stringify({ servers, backbone }), { mode: 0o600 })
+    const args = ['check', '--id', 'server-1', '--config', file]
+    let checked = new Program('daemon', args, { MESH_CHAT_SECRET: SECRET })
+    await checked.waitForExit()
+    // The other server may not be connected yet.
+    for (let tries = 0; !checked.out.includes('ok     server-2 on the backbone') && tries < 20; tries++) {
+      checked = new Program('daemon', args, { MESH_CHAT_SECRET: SECRET })
+      await checked.waitForExit()
+    }
+    expect(checked.out).toContain('ok     server-2 on the backbone')
+    expect(checked.exitStatus?.code).toBe(0)
+  })
+})
