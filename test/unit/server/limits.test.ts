@@ -208,8 +208,8 @@ describe('each limit', () => {
 })
 
 test('each limit has a test', () => {
-  // Tested on real sockets: test/attacks/overload.test.ts and test/programs/daemon/security.test.ts.
-  const sockets = ['bufferedBytes', 'linkBufferedBytes', 'handshakes']
+  // Tested on real sockets: test/attacks/overload.test.ts, test/attacks/budgets.test.ts and test/programs/daemon/security.test.ts.
+  const sockets = ['bufferedBytes', 'linkBufferedBytes', 'handshakes', 'heldBytes']
   const tested = [...ROWS.map(({ limit }) => limit), 'messagesPerSecond', ...sockets]
   expect(tested.sort()).toEqual(Object.keys(DEFAULT_LIMITS).sort())
 })
