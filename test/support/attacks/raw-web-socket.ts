@@ -46,7 +46,10 @@ export class RawWebSocket {
     })
     socket.on('data', chunk => {
       this.receivedBytes += chunk.length
-      this.received = (this.received + chunk.toString('latin1')).slice(-20_000)
+      const text = chunk.toString('latin1')
+      this.received = (this.received + text).slice(-20_000)
+      // A ping of Engine.IO.
+      if (text.includes('\x81\x012') && this.isOpen) this.send('3')
     })
   }
 
@@ -67,6 +70,17 @@ export class RawWebSocket {
     client.send(`420${JSON.stringify(['identify', { user, client: 'raw/1', protocol: 2 }])}`)
     await until('it has identified', () => client.received.includes('430[{"ok":true') || !client.isOpen)
     return client
+  }
+
+  /** Leaves the default namespace and joins it again, `times` times or until it is disconnected. */
+  async rejoin(times: number, ...packets: string[]): Promise<void> {
+    for (let n = 0; n < times && this.isOpen; n++) {
+      this.received = ''
+      this.send('41')
+      this.send('40')
+      await until('it has joined again', () => this.received.includes('40{"sid"') || !this.isOpen, 5_000)
+      this.send(...packets)
+    }
   }
 
   /** Sends packets, a frame each, in one write. */
