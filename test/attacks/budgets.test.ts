@@ -4,8 +4,14 @@ import { readFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
+import { ClientGateway } from '../../daemon/client-gateway.ts'
+import { selfTest } from '../../daemon/transport/self-test.ts'
+import { SocketServer } from '../../daemon/transport/socket-server.ts'
+import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
+import type { Input } from '../../src/server/types.ts'
 import { clientFrame, RawWebSocket } from '../support/attacks/raw-web-socket.ts'
 import { type InProcessServer, startInProcess } from '../support/in-process-server.ts'
+import { publicMeshProver } from '../support/mesh-prover.ts'
 import { until } from '../support/programs/processes.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -248,4 +254,38 @@ describe('connections that send nothing', () => {
       await isEnded(port, text)
     },
   )
+})
+
+test('rosters that strangers do not read count as held, and the surplus is disconnected', async () => {
+  const { features } = await selfTest()
+  const log = { write: () => {}, note: () => {} }
+  const limits = { ...DEFAULT_LIMITS, heldBytes: 20 * MB }
+  const cutOffCounts = { client: 0, peer: 0 }
+  const server = new SocketServer({ tls: undefined, hostNames: [], limits, log, features, cutOffCounts })
+  cleanups.push(() => server.close())
+  // More than the kernel's buffers on loopback hold.
+  const payload = { version: 1, users: Array.from({ length: 100_000 }, (_, n) => `${n}`.padStart(64, 'x')) }
+  const step = (input: Input) => {
+    if (input.type === 'roster') gateway.perform({ type: 'answer', ...input, payload })
+  }
+  const auth = { server: 's', mode: 'open', tokenKey: undefined, mesh: publicMeshProver('s', 'open') } as const
+  const onPending = () => void setImmediate(() => gateway.flush())
+  const gateway = new ClientGateway(server.io, auth, log, step, onPending, () => false)
+  const port = await server.listen({ port: 0, host: '127.0.0.1' })
+  const strangers: RawWebSocket[] = []
+  let most = 0
+  for (let n = 0; n < 8; n++) {
+    const stranger = track(await RawWebSocket.join(port))
+    strangers.push(stranger)
+    stranger.pause()
+    stranger.send('420["roster"]')
+    await until('the roster waits, or a connection was disconnected', () => {
+      most = Math.max(most, server.counts.heldBytes)
+      return server.counts.heldBytes > 6 * MB * Math.min(n + 1, 2)
+    })
+  }
+  expect(most).toBeLessThanOrEqual(20 * MB)
+  expect(server.counts.engine).toBeLessThan(4)
+  for (const one of strangers) one.close()
+  await until('nothing is held', () => server.counts.heldBytes === 0 && server.counts.engine === 0)
 })

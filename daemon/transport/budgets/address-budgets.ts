@@ -113,8 +113,9 @@ export class AddressBudgets {
     return budget
   }
 
-  /** Counts a TCP connection; false, without counting it: its address has too many. */
+  /** Counts a TCP connection of a limited address; false, without counting it: its address has too many. */
   openTcp(budget: AddressBudget): boolean {
+    if (budget.isExempt) return true
     if (exceeds(budget.tcpConnections + 1, this.#clientsPerAddress * TCP_CONNECTIONS_PER_CLIENT)) return false
     budget.tcpConnections++
     return true
@@ -122,7 +123,7 @@ export class AddressBudgets {
 
   /** Whether an address may start one more session of long polling. */
   mayStartSession(budget: AddressBudget): boolean {
-    return !exceeds(budget.pollingSessions + 1, this.#clientsPerAddress * TCP_CONNECTIONS_PER_CLIENT)
+    return budget.isExempt || !exceeds(budget.pollingSessions + 1, this.#clientsPerAddress * TCP_CONNECTIONS_PER_CLIENT)
   }
 
   #sweep(now: number, intervalMs: number): void {

@@ -77,6 +77,9 @@ export class RawWebSocket {
     for (let n = 0; n < times && this.isOpen; n++) {
       this.received = ''
       this.send('41')
+      // In one turn with the next packet, Socket.IO would forget the new membership.
+      this.write(clientFrame('', { opcode: 9 }))
+      await until('the server has handled it', () => this.received.includes('\x8a\x00') || !this.isOpen, 5_000)
       this.send('40')
       await until('it has joined again', () => this.received.includes('40{"sid"') || !this.isOpen, 5_000)
       this.send(...packets)
