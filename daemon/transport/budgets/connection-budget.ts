@@ -3,7 +3,7 @@ import type { AddressBudget } from './address-budgets.ts'
 import type { HeldBytes, Holder } from './held-bytes.ts'
 
 /** Bytes that a connection may send before it identifies, headers of frames included. */
-export const MAX_UNIDENTIFIED_BYTES = 64 * 1024
+const MAX_UNIDENTIFIED_BYTES = 64 * 1024
 /** Proofs and tokens checked per connection: checking a signature costs more than any other request. */
 const MAX_CREDENTIAL_ATTEMPTS = 20
 /** Overhead of the frames of a message of `MAX_PACKET_BYTES`, at 2 kB each. */
