@@ -1,5 +1,5 @@
 /**
- * Writes sbom.json: the packages of an installation (CycloneDX, from the lockfile), and of these and others the ones whose
+ * Writes sbom.json, or the file that is given: the packages of an installation (CycloneDX, from the lockfile), and of these and others the ones whose
  * code is bundled into dist/cli. A scanner of node_modules does not see bundled code.
  */
 import { execFileSync } from 'node:child_process'
@@ -44,6 +44,7 @@ for (const folder of bundledFolders()) {
   // The same version may be installed in several folders.
   if (!component.properties?.includes(BUNDLED)) component.properties = [...(component.properties ?? []), BUNDLED]
 }
-writeFileSync(join(root, 'sbom.json'), `${JSON.stringify(sbom, null, 2)}\n`)
+const [, , file = join(root, 'sbom.json')] = process.argv
+writeFileSync(file, `${JSON.stringify(sbom, null, 2)}\n`)
 const bundled = sbom.components.filter(({ properties }) => properties.includes(BUNDLED)).length
-console.log(`sbom.json: ${sbom.components.length} packages, ${bundled} of them bundled into dist/cli`)
+console.log(`${file}: ${sbom.components.length} packages, ${bundled} of them bundled into dist/cli`)

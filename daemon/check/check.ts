@@ -10,7 +10,17 @@ import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { readTokenKey } from '../auth/tokens.ts'
 import { checkExposure, configFixHints } from '../settings/exposure.ts'
+
+<<<<<<< HEAD
+
 import { checkConfigPrivacy, isWildcard, readSecret } from '../settings/secret.ts'
+
+=======
+
+import { checkRotation, isWildcard, readPreviousSecret, readSecret } from '../settings/secret.ts'
+
+>>>>>>> mesh-server
+
 import { unknownServer } from '../settings/settings.ts'
 import { readTls, type TlsMaterial } from '../settings/tls.ts'
 import { type CheckContext, type Finding, serverFindings } from './findings.ts'
@@ -100,7 +110,14 @@ function checkFiles(config: Config): { findings: Finding[]; secret: string; tls:
       return process.env.MESH_CHAT_SECRET ? 'from MESH_CHAT_SECRET' : `from ${config.secretFile}`
     },
   )
-  const { tokenKeyFile, tls: files } = config
+  const { tokenKeyFile, previousSecretFile, tls: files } = config
+  if (previousSecretFile !== undefined) {
+    checkFile(
+      'previousSecretFile',
+      () => checkRotation(secret ?? '', readPreviousSecret(previousSecretFile)),
+      () => `${previousSecretFile}: accepted besides the secret; remove it when all servers have the new one`,
+    )
+  }
   if (tokenKeyFile !== undefined) {
     checkFile(
       'tokenKeyFile',

@@ -1,8 +1,12 @@
 /** `npm run sbom`: the packages that users run, bundled ones included. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { beforeAll, expect, test } from 'vitest'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import * as z from 'zod'
+import { stopAll, temporaryFolder } from '../../support/programs/processes.ts'
+
+afterAll(stopAll)
 
 const sbomSchema = z.object({
   bomFormat: z.literal('CycloneDX'),
@@ -28,8 +32,9 @@ const bundled = () => sbom.components.filter(({ properties }) => properties.some
 
 beforeAll(() => {
   // The tests run on a build; the script itself does not need another one.
-  execFileSync(process.execPath, ['.config/sbom.mjs'])
-  sbom = sbomSchema.parse(JSON.parse(readFileSync('sbom.json', 'utf8')))
+  const file = join(temporaryFolder(), 'sbom.json')
+  execFileSync(process.execPath, ['.config/sbom.mjs', file])
+  sbom = sbomSchema.parse(JSON.parse(readFileSync(file, 'utf8')))
 })
 
 test('lists each dependency with its version, and no tool of the developers', () => {
