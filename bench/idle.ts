@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { RawClient } from './support/raw-client.ts'
 import type { Benchmark, Measure } from './support/report.ts'
 import { hasRedis, NO_REDIS, type System, sleep, startMesh, startRedisChat, until } from './support/servers.ts'
@@ -30,8 +31,9 @@ async function measureIdleUsers(system: System, users: number): Promise<IdleSamp
       if (packet.subarray(0, start.length).toString() === start) onIdentified()
       return true
     }
-    // Like the product's own client, identifies with the first packet.
-    const hello = JSON.stringify({ identify: { user, client: 'bench/1', protocol: 2, packed: true } })
+    // Like the product's own client, identifies with the first packet, and has the server prove its mesh.
+    const proof = { nonce: randomBytes(16).toString('base64url'), origin: `http://127.0.0.1:${port}` }
+    const hello = JSON.stringify({ identify: { user, client: 'bench/1', protocol: 2, packed: true, ...proof } })
     const client = await RawClient.open(port, own ? hello : '', take)
     clients.push(client)
     if (!own) client.send(`20["identify",${JSON.stringify(user)}]`)

@@ -19,10 +19,14 @@ export const HELP = helpText({
     ['SIGTERM, SIGINT', 'drain and exit: clients move to other servers'],
     ['SIGHUP', 'reload config and certificates; connections stay open'],
   ],
-  Environment: [['MESH_CHAT_SECRET', 'shared secret of all servers, instead of secretFile']],
+  Environment: [
+    ['MESH_CHAT_SECRET', 'shared secret of all servers, instead of secretFile'],
+    ['MESH_CHAT_PREVIOUS_SECRET', 'the secret before a change, instead of previousSecretFile'],
+  ],
   Files: [
     ['config.json', 'in the working folder, else in the package, with'],
     ['  secretFile', 'the shared secret; private (chmod 600)'],
+    ['  previousSecretFile', 'while the secret is changed: the previous one; private'],
     ['  tokenKeyFile', 'the key for tokens, with auth: token; private'],
     ['  tls.cert, tls.key, tls.ca', 'certificate, private key and CA, as PEM'],
   ],

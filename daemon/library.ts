@@ -39,6 +39,8 @@ export interface CreateServerOptions {
   previousSecret?: string
   /** Origins at which clients reach the server through a proxy or balancer, such as `https://chat.example.com`. */
   names?: readonly string[]
+  /** Origins of pages in a browser that may connect, such as `https://example.com`; default: the server's own only. */
+  origins?: readonly string[]
   /** Certificate and key as PEM; encrypts clients and links. `ca` signs the peers' certificates; default: Node's CAs. */
   tls?: { cert: string; key: string; ca?: string }
   /** How users prove their names, the same on all servers. Required unless `host` is loopback; default: `open`. */
@@ -85,6 +87,7 @@ const optionsSchema = z.strictObject({
   secret: z.string().default(''),
   previousSecret: z.string().optional(),
   names: z.array(serverNameSchema).max(100).default([]),
+  origins: z.array(serverNameSchema).max(100).default([]),
   tls: z.object({ cert: z.string(), key: z.string(), ca: z.string().optional() }).optional(),
   auth: z.enum(AUTH_MODES).optional(),
   tokenKey: z.string().optional(),
@@ -152,6 +155,7 @@ export async function createServer(options: CreateServerOptions): Promise<ChatSe
     secret,
     previousSecret,
     names,
+    origins: given.origins,
     auth,
     tokenKey: auth === 'token' && tokenKey !== undefined ? parseTokenKey(tokenKey.trim(), 'tokenKey') : undefined,
     tls: material,

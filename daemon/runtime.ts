@@ -17,6 +17,7 @@ import type { Log } from './log/log.ts'
 import type { TlsMaterial } from './settings/tls.ts'
 import type { Backpressure, CutOffCounts } from './transport/backpressure.ts'
 import { FLUSH_TIMEOUT_MS } from './transport/flush-timeout.ts'
+import { hostNamesOf } from './transport/origin.ts'
 import { type SelfTestResult, selfTest } from './transport/self-test.ts'
 import { SocketServer } from './transport/socket-server.ts'
 import { installStickySessions } from './transport/sticky-sessions.ts'
@@ -42,6 +43,8 @@ export interface RuntimeOptions {
   previousSecret?: string | undefined
   /** Further origins by which this server is known to clients. */
   names?: readonly string[]
+  /** Origins of other pages in a browser that may connect. */
+  origins?: readonly string[]
   auth: AuthMode
   /** Checks users' tokens. */
   tokenKey: TokenKey | undefined
@@ -93,10 +96,13 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
   const { NatsLinks } = backbone.length === 0 ? {} : await import('./links/nats/nats-links.ts')
   const { features, warnings } = await (options.selfTest ?? selfTest)()
   for (const warning of warnings) log.write('warn', warning)
-  const hostNames = [options.host, options.publicHost]
-  if (options.advertise !== undefined) hostNames.push(new URL(options.advertise).hostname)
+  const { advertise, names = [], origins: pageOrigins = [] } = options
+  // Pages that this server is known for are its own.
+  const origins = [...pageOrigins, ...names]
+  const urls = advertise === undefined ? origins : [...origins, advertise]
+  const pages = { hostNames: hostNamesOf([options.host, options.publicHost], urls), origins }
   const cutOffCounts: CutOffCounts = { client: 0, peer: 0 }
-  const createSocketServer = () => new SocketServer({ tls, limits, log, features, cutOffCounts, hostNames })
+  const createSocketServer = () => new SocketServer({ tls, limits, log, features, cutOffCounts, pages })
   const server = createSocketServer()
   const port = await server.listen({ port: options.port, host: options.host })
   const processKey = createProcessKey()
@@ -151,17 +157,17 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
       clients.flush()
     })
   }
-  const { secret, previousSecret, auth, names = [] } = options
+  const { secret, previousSecret, auth } = options
   const scheme = tls === undefined ? 'http' : 'https'
   // Clients reach a server at the port for clients only.
-  const origins = new OwnOrigins({
+  const ownOrigins = new OwnOrigins({
     host: options.host,
     port,
     scheme,
     urls: [urlForPort(port), clientUrl ?? url],
     names,
   })
-  const mesh = new MeshProver({ secret, previousSecret, server: options.id, incarnation, auth, origins })
+  const mesh = new MeshProver({ secret, previousSecret, server: options.id, incarnation, auth, origins: ownOrigins })
   const clients = new ClientGateway(
     server.io,
     { server: options.id, mode: auth, tokenKey: options.tokenKey, mesh },

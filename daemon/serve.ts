@@ -18,6 +18,7 @@ import {
   type Settings,
 } from './settings/settings.ts'
 import { readTls } from './settings/tls.ts'
+import { hostNamesOf } from './transport/origin.ts'
 import { currentWorker, runWorkers } from './workers.ts'
 
 /**
@@ -26,8 +27,22 @@ import { currentWorker, runWorkers } from './workers.ts'
  */
 export async function serve(args: ServeArguments): Promise<void> {
   const settings = resolveSettings(args)
-  const { id, config, self, host, port, linkPort, backbone, secret, previousSecret, names, auth, tokenKey, tls } =
-    settings
+  const {
+    id,
+    config,
+    self,
+    host,
+    port,
+    linkPort,
+    backbone,
+    secret,
+    previousSecret,
+    names,
+    origins,
+    auth,
+    tokenKey,
+    tls,
+  } = settings
   const format = args.logFormat ?? (process.stdout.isTTY ? 'text' : 'json')
   // Lines about single messages are for a person at a terminal, too many for a log collector.
   const level = args.logLevel ?? (format === 'text' ? 'debug' : 'info')
@@ -40,7 +55,7 @@ export async function serve(args: ServeArguments): Promise<void> {
     process.exit(code)
   }
   logStartup(serverId, settings, workerInfo !== undefined, log)
-  const admin = await openAdmin(args, workerInfo === undefined ? 1 : workerInfo.number, log)
+  const admin = await openAdmin(args, settings, workerInfo === undefined ? 1 : workerInfo.number, log)
   const server = await startServer({
     id: serverId,
     host,
@@ -56,6 +71,7 @@ export async function serve(args: ServeArguments): Promise<void> {
     secret,
     previousSecret,
     names,
+    origins,
     auth,
     tokenKey,
     tls,
@@ -114,7 +130,12 @@ function logStartup(serverId: string, { config, host, secret, auth }: Settings, 
 }
 
 /** Opens the admin port if one is set; each worker uses the port after the one before. */
-async function openAdmin(args: ServeArguments, worker: number, log: Log): Promise<AdminServer | undefined> {
+async function openAdmin(
+  args: ServeArguments,
+  { self, host: serverHost, names }: Settings,
+  worker: number,
+  log: Log,
+): Promise<AdminServer | undefined> {
   const { adminPort, adminHost: host = '127.0.0.1' } = args
   if (adminPort === undefined) {
     if (args.adminHost === undefined) return undefined
@@ -122,7 +143,9 @@ async function openAdmin(args: ServeArguments, worker: number, log: Log): Promis
   }
   const port = parsePort('--admin-port', adminPort)
   const { AdminServer } = await import('./admin/admin-server.ts')
-  return AdminServer.listen({ host, port: port === 0 ? 0 : port + worker - 1, version: VERSION, log })
+  const urls = args.advertise === undefined ? names : [...names, args.advertise]
+  const hostNames = hostNamesOf([host, serverHost, self.ip], urls)
+  return AdminServer.listen({ host, hostNames, port: port === 0 ? 0 : port + worker - 1, version: VERSION, log })
 }
 
 /** Reloads the config's peers, and the certificates for new connections. */

@@ -3,6 +3,7 @@ import { isLoopbackHost } from '../../src/common/loopback.ts'
 import { toServerAddress } from '../../src/programs/config.ts'
 import type { Log } from '../log/log.ts'
 import type { RunningServer } from '../runtime.ts'
+import { isKnownHost } from '../transport/origin.ts'
 import { Metrics } from './metrics.ts'
 
 /** How long a request may take to arrive, ms. */
@@ -12,6 +13,8 @@ const MAX_CONNECTIONS = 50
 
 interface AdminOptions {
   host: string
+  /** Host names of this server; requests with other ones are refused. */
+  hostNames: readonly string[]
   /** 0: any free port. */
   port: number
   version: string
@@ -22,15 +25,18 @@ interface AdminOptions {
 export class AdminServer {
   readonly #metrics = new Metrics()
   readonly #version: string
+  readonly #hostNames: readonly string[]
   #server: RunningServer | undefined
 
-  private constructor(version: string) {
+  private constructor({ version, hostNames }: AdminOptions) {
     this.#version = version
+    this.#hostNames = hostNames
   }
 
   /** Starts listening. Rejects if the port is in use. */
-  static async listen({ host, port, version, log }: AdminOptions): Promise<AdminServer> {
-    const admin = new AdminServer(version)
+  static async listen(options: AdminOptions): Promise<AdminServer> {
+    const { host, port, log } = options
+    const admin = new AdminServer(options)
     const http = createServer(
       { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
       (request, response) => {
@@ -69,15 +75,17 @@ export class AdminServer {
     return this.#server.status().draining ? 'draining: clients are moving to other servers' : undefined
   }
 
-  async #answer({ method, url = '' }: IncomingMessage, response: ServerResponse): Promise<void> {
-    const respond = (status: number, body: string, headers = {}) => {
+  async #answer({ method, url = '', headers }: IncomingMessage, response: ServerResponse): Promise<void> {
+    const respond = (status: number, body: string, more = {}) => {
       response.writeHead(status, {
         'content-type': 'text/plain; charset=utf-8',
         'cache-control': 'no-store',
-        ...headers,
+        ...more,
       })
       response.end(body)
     }
+    if (!isKnownHost(headers.host, this.#hostNames))
+      return respond(403, 'unknown host name; list it under "names" in the config, or use an IP address\n')
     const [path] = url.split('?')
     if (path !== '/healthz' && path !== '/readyz' && path !== '/metrics') return respond(404, 'not found\n')
     if (method !== 'GET' && method !== 'HEAD') return respond(405, 'GET or HEAD\n', { allow: 'GET, HEAD' })

@@ -10,7 +10,7 @@ import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { readTokenKey } from '../auth/tokens.ts'
 import { checkExposure, configFixHints } from '../settings/exposure.ts'
-import { isWildcard, readSecret } from '../settings/secret.ts'
+import { checkConfigPrivacy, checkRotation, isWildcard, readPreviousSecret, readSecret } from '../settings/secret.ts'
 import { unknownServer } from '../settings/settings.ts'
 import { readTls, type TlsMaterial } from '../settings/tls.ts'
 import { type CheckContext, type Finding, serverFindings } from './findings.ts'
@@ -87,6 +87,11 @@ function checkFiles(config: Config): { findings: Finding[]; secret: string; tls:
       return undefined
     }
   }
+  try {
+    checkConfigPrivacy(config)
+  } catch (error) {
+    findings.push({ ok: false, about: 'backbone', text: (error as Error).message })
+  }
   const secret = checkFile(
     'secret',
     () => readSecret(config.secretFile),
@@ -95,7 +100,14 @@ function checkFiles(config: Config): { findings: Finding[]; secret: string; tls:
       return process.env.MESH_CHAT_SECRET ? 'from MESH_CHAT_SECRET' : `from ${config.secretFile}`
     },
   )
-  const { tokenKeyFile, tls: files } = config
+  const { tokenKeyFile, previousSecretFile, tls: files } = config
+  if (previousSecretFile !== undefined) {
+    checkFile(
+      'previousSecretFile',
+      () => checkRotation(secret ?? '', readPreviousSecret(previousSecretFile)),
+      () => `${previousSecretFile}: accepted besides the secret; remove it when all servers have the new one`,
+    )
+  }
   if (tokenKeyFile !== undefined) {
     checkFile(
       'tokenKeyFile',

@@ -15,7 +15,7 @@ import { parseServerId } from '../../src/protocol/names.ts'
 import { readTokenKey, type TokenKey } from '../auth/tokens.ts'
 import type { LogOptions } from '../log/log.ts'
 import { checkExposure, configFixHints } from './exposure.ts'
-import { checkRotation, isWildcard, readPreviousSecret, readSecret } from './secret.ts'
+import { checkConfigPrivacy, checkRotation, isWildcard, readPreviousSecret, readSecret } from './secret.ts'
 import { readTls, type TlsMaterial } from './tls.ts'
 
 /** More than any machine has CPUs. */
@@ -35,6 +35,7 @@ export interface ServeArguments {
   join?: string[]
   advertise?: string
   name?: string[]
+  origin?: string[]
   workers?: string
   linkPort?: string
   backbone?: string[]
@@ -58,6 +59,8 @@ export interface Settings {
   previousSecret: string | undefined
   /** Origins by which the server is known to clients, besides its own address. */
   names: readonly string[]
+  /** Origins of other pages that may connect. */
+  origins: readonly string[]
   auth: AuthMode
   tokenKey: TokenKey | undefined
   tls: TlsMaterial | undefined
@@ -71,6 +74,7 @@ export const NO_CONFIG: Config = {
   secretFile: undefined,
   previousSecretFile: undefined,
   names: [],
+  origins: [],
   auth: undefined,
   tokenKeyFile: undefined,
   tls: undefined,
@@ -83,6 +87,7 @@ export function resolveSettings(args: ServeArguments): Settings {
   if (id === undefined) throw new ConfigError('the server id is missing; set it with --id ID')
   checkUrls(args)
   const config = loadConfig(args)
+  checkConfigPrivacy(config)
   const backbone = args.backbone ?? config.backbone ?? []
   if (backbone.length > 0 && args.join !== undefined) {
     throw new ConfigError('servers on a backbone find each other without --join; give --backbone or --join, not both')
@@ -107,8 +112,10 @@ export function resolveSettings(args: ServeArguments): Settings {
   const tls = config.tls && readTls(config.tls)
   const linkPort = parsePort('--link-port', args.linkPort ?? '0')
   checkAdvertised(args.advertise, tls !== undefined)
-  const names = [...config.names, ...(self.names ?? []), ...parseNames(args.name)]
-  return { id, config, self, host, port, linkPort, backbone, secret, previousSecret, names, auth, tokenKey, tls }
+  const names = [...config.names, ...(self.names ?? []), ...parseOrigins('--name', args.name)]
+  const origins = [...config.origins, ...parseOrigins('--origin', args.origin)]
+  const credentials = { secret, previousSecret, auth, tokenKey, tls }
+  return { id, config, self, host, port, linkPort, backbone, names, origins, ...credentials }
 }
 
 /** Reads the config. `--join`, or `--backbone` with `--port`, replaces it unless `--config` is given. */
@@ -162,11 +169,11 @@ export function parseWorkerCount(given: string): number {
 }
 
 /** @throws ConfigError */
-function parseNames(names: readonly string[] = []): string[] {
-  return names.map(given => {
+function parseOrigins(option: string, origins: readonly string[] = []): string[] {
+  return origins.map(given => {
     const parsed = serverNameSchema.safeParse(given)
     if (parsed.success) return parsed.data
-    throw new ConfigError(`--name ${given} is not an origin; give one such as https://chat.example.com`)
+    throw new ConfigError(`${option} ${given} is not an origin; give one such as https://chat.example.com`)
   })
 }
 

@@ -11,15 +11,15 @@ import { ConnectionBudget } from './budgets/connection-budget.ts'
 import { HeldBytes } from './budgets/held-bytes.ts'
 import { budgetOf, isAccepted, limitedWebSocketServer } from './budgets/limited-web-sockets.ts'
 import { type Engine, webSocketOf } from './internals.ts'
-import { isOwnOrigin } from './origin.ts'
+import { type PageRules, pageRefusal } from './origin.ts'
 import { EventReader } from './packets/event-reader.ts'
 import { releaseUpgradeResponses } from './release-request.ts'
 
 export interface SocketServerOptions extends TransportContext {
   /** Encrypts connections. */
   tls: TlsMaterial | undefined
-  /** Host names of this server, which the origin of a browser's page may have. */
-  hostNames: readonly string[]
+  /** Which pages in a browser may connect. */
+  pages: Omit<PageRules, 'scheme'>
   /** Addresses whose TCP connections are not counted; default: this machine's. */
   isExempt?: ((address: string) => boolean) | undefined
 }
@@ -62,7 +62,7 @@ export class SocketServer {
   readonly #connections = new Set<Backpressure>()
 
   constructor(options: SocketServerOptions) {
-    const { tls, limits, hostNames, features } = options
+    const { tls, limits, pages, features } = options
     const timeouts = timeoutsFor(limits.identifyMs)
     this.http =
       tls === undefined ? createServer(timeouts, notFound) : createSecureServer({ ...timeouts, ...tls }, notFound)
@@ -71,7 +71,9 @@ export class SocketServer {
     this.#heldBytes = new HeldBytes(limits.heldBytes)
     // A connection counts as soon as it is open: one that never sends a request costs as much.
     this.http.prependListener('connection', (socket: TcpSocket) => this.#onTcpConnection(socket))
-    const scheme = tls === undefined ? 'http' : 'https'
+    const rules: PageRules = { ...pages, scheme: tls === undefined ? 'http' : 'https' }
+    // Socket.IO 1 sends credentials; this server has none to protect, and sets no cookies.
+    const cors = { origin: [...pages.origins], credentials: true }
     this.io = new Server({
       allowEIO3: true,
       serveClient: false,
@@ -82,10 +84,13 @@ export class SocketServer {
       wsEngine: limitedWebSocketServer(socket => this.#createBudget(socket.remoteAddress)),
       // For connections that join no namespace. Those that do must identify, or authenticate as a peer.
       connectTimeout: 10_000,
-      // Browsers send the origin of the page: only pages of this server's own address may connect.
+      // Browsers let a page read what it polls from another origin only with these headers.
+      ...(pages.origins.length === 0 ? {} : { cors }),
       allowRequest: (request, allow) => {
-        const { origin, host } = request.headers
-        allow(null, isOwnOrigin(origin, host, scheme, hostNames) && this.#mayStartSession(request))
+        const refusal =
+          pageRefusal(request, rules) ??
+          (this.#mayStartSession(request) ? undefined : 'too many sessions of this address')
+        allow(refusal, refusal === undefined)
       },
     })
     releaseUpgradeResponses(this.http, () => this.io.attach(this.http))

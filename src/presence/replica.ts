@@ -1,5 +1,5 @@
 import type { Claim } from '../protocol/credentials.ts'
-import type { PresenceDelta, PresenceEntry, PresenceSnapshot } from '../protocol/frames.ts'
+import { MAX_NUMBER_JUMP, type PresenceDelta, type PresenceEntry, type PresenceSnapshot } from '../protocol/frames.ts'
 import { CompactNames } from './compact-names.ts'
 
 /** The result of applying a presence frame. `replaced`: it was a snapshot. */
@@ -56,6 +56,11 @@ export class Replica {
   /** Whether the replica misses frames up to this position, as a heartbeat reports it. */
   isBehind(incarnation: string, seq: number): boolean {
     return incarnation !== this.#incarnation || seq > this.#seq
+  }
+
+  /** Whether a position does not jump too far: the peer could not get past it. */
+  isPlausible(incarnation: string, seq: number): boolean {
+    return seq <= (incarnation === this.#incarnation ? this.#seq : 0) + MAX_NUMBER_JUMP
   }
 
   apply(frame: PresenceSnapshot | PresenceDelta): ApplyResult {

@@ -22,13 +22,13 @@ export const serverNameSchema = z
     'must be an origin such as https://chat.example.com or http://10.0.0.1:3001',
   )
   .transform(text => parseServerOrigin(text) ?? text)
-const namesSchema = z.array(serverNameSchema).max(100).optional()
+const originsSchema = z.array(serverNameSchema).max(100).optional()
 const serverSchema = z.object({
   id: z.string().refine(id => parseServerId(id).ok, 'must be 1 to 64 letters, digits or any of . _ - /'),
   ip: z.string().min(1),
   port: z.int().min(1).max(65_535),
   /** Origins at which clients reach this server, besides its address. */
-  names: namesSchema,
+  names: originsSchema,
 })
 /** The URL of a NATS server. */
 export const backboneUrlSchema = z
@@ -42,7 +42,9 @@ const configSchema = z.object({
   /** While the secret is rotated: file with the previous one. */
   previousSecretFile: z.string().min(1).optional(),
   /** Origins at which clients reach the servers through a proxy or balancer. */
-  names: namesSchema,
+  names: originsSchema,
+  /** Origins of pages in a browser that may connect, besides the servers' own. */
+  origins: originsSchema,
   /** How users prove their names. */
   auth: z.enum(AUTH_MODES).optional(),
   /** With `auth: token`: file with the key that verifies tokens. */
@@ -71,6 +73,8 @@ export interface Config {
   previousSecretFile: string | undefined
   /** Origins at which clients reach all servers. */
   names: readonly string[]
+  /** Origins of other pages that may connect. */
+  origins: readonly string[]
   /** Undefined if the file does not set it. */
   auth: AuthMode | undefined
   tokenKeyFile: string | undefined
@@ -141,7 +145,18 @@ function parseConfig(file: string, text: string): Config {
     const [issue] = parsed.error.issues
     throw new ConfigError(`${file}: ${issue?.path.join('.') || 'the file'}: ${issue?.message}; correct this field`)
   }
-  const { servers, limits, secretFile, previousSecretFile, names = [], auth, tokenKeyFile, tls, backbone } = parsed.data
+  const {
+    servers,
+    limits,
+    secretFile,
+    previousSecretFile,
+    names = [],
+    origins = [],
+    auth,
+    tokenKeyFile,
+    tls,
+    backbone,
+  } = parsed.data
   const ids = servers.map(server => server.id)
   const duplicate = ids.find((id, at) => ids.indexOf(id) !== at)
   if (duplicate !== undefined)
@@ -153,6 +168,7 @@ function parseConfig(file: string, text: string): Config {
     secretFile,
     previousSecretFile,
     names,
+    origins,
     auth,
     tokenKeyFile,
     tls,

@@ -32,6 +32,13 @@ export const MAX_FATES_PER_FRAME = 10_000
 /** Most servers in one `members` frame. */
 export const MAX_MEMBERS = 1_000
 
+/**
+ * Most by which a number of a peer may exceed the last one: forward numbers, and positions of presence streams. At 10,000
+ * per second it is reached after three years. Without this limit one frame with a number near 2^53 would make all later
+ * ones look repeated.
+ */
+export const MAX_NUMBER_JUMP = 2 ** 40
+
 const seq = countSchema
 /** `[name, connections]`; in key mode also the claim: the key that holds the name, and since when. */
 const entrySchema = (min: number) => {

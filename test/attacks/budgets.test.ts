@@ -261,7 +261,14 @@ test('rosters that strangers do not read count as held, and the surplus is disco
   const log = { write: () => {}, note: () => {} }
   const limits = { ...DEFAULT_LIMITS, bufferedBytes: 40 * MB, heldBytes: 50 * MB }
   const cutOffCounts = { client: 0, peer: 0 }
-  const server = new SocketServer({ tls: undefined, hostNames: [], limits, log, features, cutOffCounts })
+  const server = new SocketServer({
+    tls: undefined,
+    pages: { hostNames: [], origins: [] },
+    limits,
+    log,
+    features,
+    cutOffCounts,
+  })
   cleanups.push(() => server.close())
   // More than the kernel's buffers on loopback hold.
   const payload = { version: 1, users: Array.from({ length: 300_000 }, (_, n) => `${n}`.padStart(64, 'x')) }

@@ -27,7 +27,7 @@ async function startSocketServer(limits: Partial<Limits>) {
   const { features } = await selfTest()
   const server = new SocketServer({
     tls: undefined,
-    hostNames: [],
+    pages: { hostNames: [], origins: [] },
     limits: { ...DEFAULT_LIMITS, ...limits },
     log,
     features,

@@ -1,5 +1,5 @@
 /** Attackers on the same NATS: recorded announcements, foreign reply subjects, and a mesh server that speaks as another. */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -108,20 +108,26 @@ describe.skipIf(natsMissingReason !== undefined)('a program on the same NATS', (
   })
 })
 
-/** The set of users and permissions in docs/OPERATING.md. */
-function permissionsFor(...ids: string[]): string {
-  const list = (subjects: string[]) => subjects.map(subject => JSON.stringify(subject)).join(', ')
-  const publish = ids.map(subjectToken).flatMap(own => [`mesh-chat.*.*.${own}`, `mesh-chat.all.${own}`])
-  const subscribe = ids.map(subjectToken).flatMap(own => [`mesh-chat.*.${own}`, `mesh-chat.*.${own}.>`])
-  subscribe.push('mesh-chat.all', 'mesh-chat.all.*', 'mesh-chat.user.*.*')
-  return `{ publish: [${list(publish)}], subscribe: [${list(subscribe)}], allow_responses: true }`
+/** The NATS user in docs/OPERATING.md, for one server with this id, or for one with workers. */
+function natsUser(id: string, ...workers: string[]): string {
+  const [, config = ''] = /```\n(authorization[^`]*)```/.exec(readFileSync('docs/OPERATING.md', 'utf8')) ?? []
+  const user = config.slice(config.indexOf('    {'), config.lastIndexOf('    }') + 5)
+  const documented = subjectToken('server-1')
+  expect(user).toContain(documented)
+  return user
+    .replace('user: server-1', `user: ${id}`)
+    .replace('"$SERVER_1_PASSWORD"', `"for ${id}"`)
+    .replaceAll(/"[^"]+"/g, subject => {
+      if (!subject.includes(documented)) return subject
+      return [id, ...workers].map(one => subject.replace(documented, subjectToken(one))).join(', ')
+    })
 }
 
 describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each server', () => {
   const ids = ['server-1', 'server-2', 'server-3']
   async function startRestrictedNats(): Promise<NatsServer> {
     const file = join(temporaryFolder(), 'nats.conf')
-    const users = ids.map(id => `{ user: ${id}, password: "for ${id}", permissions: ${permissionsFor(id)} }`)
+    const users = [natsUser('server-1'), natsUser('server-2'), natsUser('server-3', 'server-3/1', 'server-3/2')]
     users.push('{ user: operator, password: all }')
     writeFileSync(file, `authorization { users = [\n${users.join('\n')}\n] }\n`)
     return await startNats('-c', file)
@@ -134,10 +140,12 @@ describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each serv
     const start = (at: number) => {
       const id = ids[at] ?? ''
       const args = ['--id', id, '--port', `${ports[at]}`, '--backbone', urlFor(nats, id), '--log-format', 'text']
-      return new Program('daemon', args, { MESH_CHAT_SECRET: SECRET })
+      return new Program('daemon', [...args, ...(at === 2 ? ['--workers', '2'] : [])], { MESH_CHAT_SECRET: SECRET })
     }
+    // The third server has two workers, so there are four servers in the mesh.
     const programs = [0, 1, 2].map(start)
-    await until('all are linked', () => programs.every(one => one.count('Outbound connection to peer') === 2))
+    const links = () => programs.map(one => one.count('Outbound connection to peer')).join()
+    await until('all are linked', () => links() === '3,3,6')
     const users = ['Anna', 'Billy', 'Carla']
     const clients = users.map((user, at) => new RealClient(user, [`http://127.0.0.1:${ports[at]}`]))
     cleanups.push(() => clients.map(client => client.close()))

@@ -1,6 +1,6 @@
 /** A peer that has the mesh's secret and lies: it can only act for its own users. */
 import { expect, test } from 'vitest'
-import type { DiallerFrame } from '../../src/protocol/frames.ts'
+import type { DiallerFrame, ForwardedMessage } from '../../src/protocol/frames.ts'
 import { ServerHarness } from '../support/harness/server-harness.ts'
 
 const INCARNATION = 'server-2#1'
@@ -18,6 +18,7 @@ function setUp() {
   send({ event: 'presence', payload: { type: 'snapshot', incarnation: INCARNATION, seq, users, more: false } })
   return {
     harness,
+    link,
     leaves: (user: string) => {
       const payload = {
         type: 'delta' as const,
@@ -111,11 +112,16 @@ test('a peer cannot change the address of a server that is linked or in the conf
     members(id, 'http://evil:1', 'http://evil:2')
   }
   expect(announced()).toEqual(before)
-  // A server that is not linked may have moved; its own introduction replaces what others said.
+  // Clients are not told of a server that others announce, nor of one that dials in, until it answers a dial of its URL.
   members('server-5', 'http://evil:1', 'http://evil:2')
-  expect(announced()).toContainEqual({ id: 'server-5', url: 'http://evil:2' })
   const five = { id: 'server-5', incarnation: 'server-5#1', protocol: 2, url: 'http://five:1' }
   harness.step({ type: 'accepted', link: 1_001, introduction: five })
+  expect(announced()).toEqual(before)
+  harness.effects.length = 0
+  harness.advance(1_000)
+  const dials = harness.effects.flatMap(one => (one.type === 'dial' && one.peer === 'server-5' ? [one.url] : []))
+  expect(dials).toEqual(['http://five:1'])
+  harness.step({ type: 'dialled', peer: 'server-5', link: 1_002, introduction: five, holds: { seq: 0 } })
   expect(announced()).toContainEqual({ id: 'server-5', url: 'http://five:1' })
 })
 
@@ -156,8 +162,74 @@ test('the servers that a peer announces are limited in number, and each is diall
     harness.advance(1_000)
     harness.step({ type: 'frame', link, frame: { event: 'beat', payload: { incarnation: 'server-4#1', seq: 0 } } })
   }
-  expect(dials.size).toBe(49)
+  expect(dials.size).toBeGreaterThan(0)
+  expect(dials.size).toBeLessThanOrEqual(32)
   expect(Math.max(...dials.values())).toBeLessThan(40)
+})
+
+test('a frame of 1,000 announced servers makes a bounded number of dials, to origins only, and no client hears of them', () => {
+  const harness = new ServerHarness({}, { peers: [] })
+  const link = harness.acceptLink('server-4')
+  const payload = Array.from({ length: 1_000 }, (_, at) => ({
+    id: `x${at}`,
+    url: at % 2 === 0 ? `http://victim:${at + 1}` : `http://victim:${at + 1}/?attack=${at}`,
+  }))
+  harness.step({ type: 'frame', link, frame: { event: 'members', payload } })
+  const urls: string[] = []
+  let most = 0
+  for (let second = 0; second < 120; second++) {
+    const before = urls.length
+    for (const one of harness.effects.splice(0)) {
+      if (one.type !== 'dial') continue
+      urls.push(one.url)
+      harness.step({ type: 'dial-failed', peer: one.peer, reason: 'unreachable' })
+    }
+    most = Math.max(most, urls.length - before)
+    harness.advance(1_000)
+    harness.step({ type: 'frame', link, frame: { event: 'beat', payload: { incarnation: 'server-4#1', seq: 0 } } })
+  }
+  expect(urls.filter(url => !/^http:\/\/victim:\d+$/.test(url))).toEqual([])
+  expect(most).toBeLessThanOrEqual(32)
+  expect(urls.length).toBeGreaterThan(100)
+  const answer = harness.identify(harness.connect(), 'Anna')
+  expect(answer.ok && answer.servers.map(({ id }) => id)).toEqual(['server-1'])
+})
+
+test('a forward with a number near 2^53 silences nobody, and it is answered', () => {
+  const { harness, forwards, link, billy } = setUp()
+  const answers = (number: number, from = 'Anna') => {
+    harness.effects.length = 0
+    const payload: ForwardedMessage[] = [[number, `m${number}`, harness.now, from, 'Billy', 'hi']]
+    harness.step({ type: 'frame', link, frame: { event: 'forward', payload } })
+    return harness.effects.flatMap(one => (one.type === 'send' && one.frame.event === 'fates' ? one.frame.payload : []))
+  }
+  expect(forwards('Anna').recipients).toEqual([billy])
+  expect(answers(Number.MAX_SAFE_INTEGER)).toEqual([[Number.MAX_SAFE_INTEGER, 0, true]])
+  expect(forwards('Anna').recipients).toEqual([billy])
+  // A repeated number whose result was sent is answered again, not delivered again.
+  expect(answers(1)).toEqual([[1, 0, true]])
+})
+
+test('a peer of an encrypted mesh cannot have clients told an address without encryption', () => {
+  const harness = new ServerHarness({}, { url: 'https://one:1', peers: [] })
+  const introduction = { id: 'server-2', incarnation: 'server-2#1', protocol: 2, url: 'https://two:1' }
+  harness.step({ type: 'accepted', link: 1_000, introduction: { ...introduction, clients: 'http://two:2' } })
+  expect(harness.effects).toContainEqual(expect.objectContaining({ type: 'refuse', code: 'bad-handshake' }))
+  harness.step({ type: 'accepted', link: 1_001, introduction: { ...introduction, clients: 'https://two:2' } })
+  const payload = [{ id: 'server-3', url: 'https://three:1', clients: 'http://three:2' }]
+  harness.step({ type: 'frame', link: 1_001, frame: { event: 'members', payload } })
+  harness.advance(20_000)
+  const dialled = new Set(harness.effects.flatMap(one => (one.type === 'dial' ? [one.url] : [])))
+  expect(dialled).toEqual(new Set(['https://two:1']))
+})
+
+test('a connected peer cannot be replaced by a server that knows its incarnation', () => {
+  const { harness, forwards, billy } = setUp()
+  harness.effects.length = 0
+  const introduction = { id: 'server-2', incarnation: INCARNATION, protocol: 2, url: 'http://evil:1' }
+  harness.step({ type: 'accepted', link: 1_000, introduction })
+  expect(harness.effects).toContainEqual(expect.objectContaining({ type: 'refuse', link: 1_000, code: 'id-held' }))
+  expect(forwards('Anna').recipients).toEqual([billy])
 })
 
 test('presence frames with another incarnation than the one of the handshake are ignored', () => {

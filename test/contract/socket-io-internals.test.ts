@@ -25,7 +25,7 @@ async function connectPair(
   const { features } = await selfTest()
   const server = new SocketServer({
     tls: undefined,
-    hostNames: [],
+    pages: { hostNames: [], origins: [] },
     limits: DEFAULT_LIMITS,
     log: { write: () => {}, note: () => {} },
     features,

@@ -165,7 +165,7 @@ export class NatsLinks implements LinkCarrier {
     )
   }
 
-  /** Subscribes to the alias of each user; during a rotation of the secret a user has two. */
+  /** Subscribes to the alias of each user. Servers that have only the previous secret know the users by other aliases. */
   #subscribeToUsers(subscribe: (alias: string) => { unsubscribe(): void }): void {
     for (const mac of this.#previousMac === undefined ? [this.#mac] : [this.#mac, this.#previousMac])
       this.#userSubscriptions.attach(user => subscribe(mac.alias(user)))

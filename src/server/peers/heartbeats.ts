@@ -54,7 +54,9 @@ export class Heartbeats {
       if (peer.usersExpireAt <= now) this.#inboundPresence.removeUsers(peer)
       if (isDue) this.#heartbeat(peer, heartbeat)
     }
-    if (isDue) this.#membership.forgetExpired()
+    if (!isDue) return
+    this.#membership.forgetExpired()
+    this.#membership.learnAnnounced()
   }
 
   /** After this process stalled, silence of the peers proves nothing: restarts all timeouts. */

@@ -57,8 +57,7 @@ export class InboundFrames {
         for (const name of frame.payload) users.notifySiblings(name)
         return
       case 'members':
-        for (const member of frame.payload) membership.learn(member)
-        return
+        return membership.hear(peer, frame.payload)
       case 'survey': {
         const payload = { number: frame.payload.number, status: statuses.ownStatus }
         return links.send(inbound.link, { event: 'status', payload })
@@ -72,24 +71,27 @@ export class InboundFrames {
     }
   }
 
-  /** Delivers the messages of a batch that are new and come from users of the peer. */
+  /** Delivers the messages of a batch that are new and come from users of the peer; answers all others. */
   #handleForward(peer: Peer, incarnation: string, batch: readonly ForwardedMessage[]): void {
-    const fresh = batch.filter(([number]) => peer.acceptForward(incarnation, number))
-    const own = fresh.filter(([, , , from]) => peer.speaksFor(from, this.#context.now))
-    if (own.length < fresh.length) this.#refuseForeign(peer, incarnation, fresh)
+    const own: ForwardedMessage[] = []
+    for (const forwarded of batch) {
+      const [number, , , from] = forwarded
+      const arrival = peer.acceptForward(incarnation, number)
+      if (arrival === 'pending') continue
+      if (arrival === 'new' && peer.speaksFor(from, this.#context.now)) own.push(forwarded)
+      else this.#dropForward(peer, incarnation, forwarded, arrival === 'new')
+    }
     this.#handlers.messages.handleForwarded(peer.id, incarnation, own)
   }
 
   /**
-   * Answers messages whose sender is not a user of the peer with an unconfirmed result. If the peer is honest and its
-   * presence is just late, the sender's client sends them again.
+   * Answers a forward that is not delivered with an unconfirmed result: a repeated one, whose result was lost with a link;
+   * one with an implausible number; or one whose sender is not a user of the peer. If the peer is honest and its presence is
+   * just late, the sender's client sends the message again.
    */
-  #refuseForeign(peer: Peer, incarnation: string, batch: readonly ForwardedMessage[]): void {
-    for (const [number, , , from] of batch) {
-      if (peer.speaksFor(from, this.#context.now)) continue
-      peer.foreignMessages = { messages: (peer.foreignMessages?.messages ?? 0) + 1, user: from }
-      this.#handlers.outboundMessages.sendFate(peer.id, incarnation, number, 0, true)
-    }
+  #dropForward(peer: Peer, incarnation: string, [number, , , user]: ForwardedMessage, isForeign: boolean): void {
+    if (isForeign) peer.foreignMessages = { messages: (peer.foreignMessages?.messages ?? 0) + 1, user }
+    this.#handlers.outboundMessages.sendFate(peer.id, incarnation, number, 0, true)
   }
 
   /** Delivers a relay if it comes from a connection of that user to that peer. */

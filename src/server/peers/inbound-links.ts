@@ -1,4 +1,5 @@
 import type { LinkRefusal, PeerIdentity, StreamPosition } from '../../protocol/frames.ts'
+import { isProcessKey, parseServerOrigin } from '../../protocol/mesh-identity.ts'
 import { PROTOCOL_VERSION } from '../../protocol/messages.ts'
 import { type Context, log } from '../context.ts'
 import type { LinkInput } from '../types.ts'
@@ -51,7 +52,7 @@ export class InboundLinks {
   }
 
   /** Returns why a server cannot be a peer of this one, or undefined if it can. */
-  #check({ id, incarnation, protocol, auth, url }: PeerIdentity): LinkDenial | undefined {
+  #check({ id, incarnation, protocol, auth, url, clients }: PeerIdentity): LinkDenial | undefined {
     const { options, draining } = this.#context
     if (draining) return { code: 'draining', message: 'this server is shutting down' }
     if (protocol !== PROTOCOL_VERSION) {
@@ -65,8 +66,17 @@ export class InboundLinks {
       if (incarnation === options.incarnation) return { code: 'own-id', message: 'the server dialled itself' }
       return { code: 'id-held', message: `this server has the same id, ${id}` }
     }
-    if (!this.#membership.isAllowedUrl(url)) {
-      return { code: 'bad-handshake', message: 'this mesh uses TLS; advertise an https URL' }
+    for (const announced of [url, clients]) {
+      if (announced === undefined) continue
+      if (parseServerOrigin(announced) === undefined) {
+        return {
+          code: 'bad-handshake',
+          message: 'a URL may have a scheme, a host and a port only; advertise one without more',
+        }
+      }
+      if (!this.#membership.isAllowedUrl(announced)) {
+        return { code: 'bad-handshake', message: 'this mesh uses TLS; advertise an https URL' }
+      }
     }
     if (!this.#membership.isRemoved(id)) return undefined
     return { code: 'removed', message: `${id} was removed from the config of this server` }
@@ -74,14 +84,30 @@ export class InboundLinks {
 
   /** Returns the peer, unless there is no room for it or another server uses its id. */
   #registerPeer(introduction: PeerIdentity): Peer | LinkDenial {
-    const { options, now } = this.#context
+    const { options } = this.#context
     const { id, incarnation } = introduction
+    const known = this.#membership.peers.get(id)
+    // A server that is refused here changes nothing: not the URLs of the connected one either.
+    const conflict = known === undefined ? undefined : this.#findConflict(known, incarnation)
+    if (conflict !== undefined) return conflict
     const peer = this.#membership.register(introduction)
-    if (peer === undefined) {
-      return { code: 'too-many-peers', message: `this server already knows ${options.limits.peers} peers` }
+    if (peer !== undefined) return peer
+    return { code: 'too-many-peers', message: `this server already knows ${options.limits.peers} peers` }
+  }
+
+  /** Returns why a server with the id of a connected peer is refused, or undefined if it is that peer. */
+  #findConflict(peer: Peer, incarnation: string): LinkDenial | undefined {
+    const { now } = this.#context
+    const { id, inbound } = peer
+    if (inbound === undefined) return undefined
+    if (inbound.incarnation === incarnation) {
+      // The handshake has proven a process key. An incarnation of 0.1 is known to strangers: its link must time out first.
+      if (isProcessKey(incarnation)) return undefined
+      return {
+        code: 'id-held',
+        message: `a link of ${id} is open, and its incarnation cannot prove that it is replaced`,
+      }
     }
-    const { inbound } = peer
-    if (inbound === undefined || inbound.incarnation === incarnation) return peer
     // The old link may belong to a previous incarnation whose death is not detected yet, or to another server.
     if (peer.challenger?.incarnation !== incarnation) peer.challenger = { incarnation, since: now }
     return inbound.heardAt - peer.challenger.since >= ID_CONFLICT_MS

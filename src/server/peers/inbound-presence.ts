@@ -21,7 +21,7 @@ export class InboundPresence {
 
   handlePresence(peer: Peer, inbound: InboundLink, frame: PresenceSnapshot | PresenceDelta): void {
     // Accept only the incarnation that the handshake proved.
-    if (frame.incarnation !== inbound.incarnation) return
+    if (frame.incarnation !== inbound.incarnation || !peer.replica.isPlausible(frame.incarnation, frame.seq)) return
     if (!this.#apply(peer, frame)) this.#requestResync(peer, inbound)
     if (!exceeds(peer.replica.size, this.#context.options.limits.usersPerPeer)) return
     this.removeUsers(peer)
@@ -30,6 +30,7 @@ export class InboundPresence {
 
   /** Compares the peer's position in its stream with the replica's. */
   handleHeartbeat(peer: Peer, inbound: InboundLink, { seq }: Heartbeat): void {
+    if (!peer.replica.isPlausible(inbound.incarnation, seq)) return
     if (peer.replica.isBehind(inbound.incarnation, seq)) this.#requestResync(peer, inbound)
   }
 

@@ -1,12 +1,18 @@
 import { Backoff } from '../../common/backoff.ts'
 import type { PeerIdentity } from '../../protocol/frames.ts'
 import { exceeds } from '../../protocol/limits.ts'
+import { parseServerOrigin } from '../../protocol/mesh-identity.ts'
 import type { ServerAddress } from '../../protocol/messages.ts'
 import { type Context, log } from '../context.ts'
 import { Peer } from './peer.ts'
 
 /** A learned peer that is idle for this long is forgotten, ms. */
 const FORGET_AFTER_MS = 3_600_000
+
+/** A peer known by hearsay that does not prove itself in this time is forgotten, ms. */
+const FORGET_HEARSAY_AFTER_MS = 60_000
+/** Peers known by hearsay, by the peer that announced them and in all: they are dialled, and nothing proves that they exist. */
+const MAX_HEARSAY = { perPeer: 32, total: 128 }
 
 /** A URL at which any server of the mesh may answer. */
 export interface Seed {
@@ -48,9 +54,11 @@ export class Membership {
     return deadline
   }
 
-  /** All peers, without shared addresses whose workers are peers themselves. */
+  /** All peers, without hearsay, and without shared addresses whose workers are peers themselves. */
   get distinctPeers(): Peer[] {
-    return [...this.peers.values()].filter(peer => !(peer.isSharedAddress && this.hasWorkers(peer.id)))
+    return [...this.peers.values()].filter(
+      peer => peer.announcedBy === undefined && !(peer.isSharedAddress && this.hasWorkers(peer.id)),
+    )
   }
 
   /** Whether there is a link to a worker of the machine with this id. */
@@ -61,25 +69,26 @@ export class Membership {
     return false
   }
 
-  /** This server and all known servers, with their URLs for clients. */
+  /** The servers to announce to clients, with their URLs for clients: this server, and the peers that are not hearsay. */
   servers = (): ServerAddress[] => {
     const { id, url, clients = url } = this.#context.options
     const servers: ServerAddress[] = [{ id, url: clients }]
-    for (const { id, url, clients = url } of this.peers.values()) {
-      if (clients !== undefined) servers.push({ id, url: clients })
+    for (const peer of this.peers.values()) {
+      const { id, url, clients = url } = peer
+      if (peer.isAnnounceable && clients !== undefined) servers.push({ id, url: clients })
     }
     return servers
   }
 
   /**
-   * The members to announce to peers: this server, and the peers that it has a link to. Servers without a link are not
-   * announced, so that a server that one peer has forgotten does not come back from another.
+   * The members to announce to peers: this server, and the peers to which it has a link at the URL that it announces. So
+   * a server that one peer has forgotten does not come back from another, and no address is passed on unseen.
    */
   members(): ServerAddress[] {
     const { id, url, clients } = this.#context.options
     const members: ServerAddress[] = [{ id, url, ...(clients === undefined ? {} : { clients }) }]
-    for (const { id, url, clients, outbound, inbound } of this.peers.values()) {
-      if (url === undefined || (outbound.state !== 'open' && inbound === undefined)) continue
+    for (const { id, url, clients, outbound, provenUrl } of this.peers.values()) {
+      if (url === undefined || outbound.state !== 'open' || provenUrl !== url) continue
       members.push({ id, url, ...(clients === undefined ? {} : { clients }) })
     }
     return members
@@ -94,6 +103,7 @@ export class Membership {
       this.#removedIds.delete(id)
       const peer = this.peers.get(id) ?? this.#add(id, url)
       peer.configured = true
+      peer.announcedBy = undefined
       this.#updateUrl(peer, url)
     }
     return removed
@@ -110,34 +120,65 @@ export class Membership {
   }
 
   /** Whether a peer may use this URL: with TLS on this server, only https. */
-  isAllowedUrl(url: string | undefined): boolean {
-    return url === undefined || url.startsWith('https:') || !this.#context.options.url.startsWith('https:')
+  isAllowedUrl(url: string): boolean {
+    return url.startsWith('https:') || !this.#context.options.url.startsWith('https:')
   }
 
-  /** Learns a server that a peer or the edge has announced. */
-  learn({ id, url, clients }: ServerAddress): void {
-    if (id === this.#context.options.id || this.#removedIds.has(id) || !this.isAllowedUrl(url)) return
-    const known = this.peers.get(id)
-    if (known === undefined && this.isFull) return
-    const peer = known ?? this.#add(id, url)
-    // A server that was replaced may have moved. A connected server announces its URLs itself.
-    if (peer.configured || peer.inbound !== undefined || peer.outbound.state === 'open') return
-    peer.clients = clients
-    if (known !== undefined) return this.#updateUrl(peer, url)
-    log(this.#context, { event: 'peer-learned', peer: id, url })
+  /** Learns a server that has introduced itself to the edge, and may have moved. */
+  learn(address: ServerAddress): void {
+    this.#learn(address, undefined)
+  }
+
+  /**
+   * A peer announces servers. They are hearsay until they prove themselves: only a few are dialled at a time, and none is
+   * announced to others.
+   */
+  hear(announcer: Peer, members: readonly ServerAddress[]): void {
+    announcer.announced = members.filter(({ id }) => id !== announcer.id && id !== this.#context.options.id)
+    this.learnAnnounced()
+  }
+
+  /** Learns announced servers, as far as the quotas of hearsay allow; the others wait. */
+  learnAnnounced(): void {
+    const announcers = [...this.peers.values()].filter(({ announced }) => announced.length > 0)
+    if (announcers.length === 0) return
+    const counts = this.#countHearsay()
+    for (const announcer of announcers) {
+      const { id, announced } = announcer
+      let next = 0
+      for (const address of announced) {
+        const own = counts.perPeer.get(id) ?? 0
+        const isKnown = this.peers.has(address.id)
+        if (!isKnown && (own >= MAX_HEARSAY.perPeer || counts.total >= MAX_HEARSAY.total)) break
+        this.#learn(address, id)
+        next++
+        if (isKnown || !this.peers.has(address.id)) continue
+        counts.perPeer.set(id, own + 1)
+        counts.total++
+      }
+      announcer.announced = announced.slice(next)
+    }
   }
 
   /** Registers an authenticated server. Returns undefined if there is no room for another peer. */
-  register({ id, url, clients }: PeerIdentity): Peer | undefined {
+  register({ id, url: announcedUrl, clients }: PeerIdentity): Peer | undefined {
+    const url = announcedUrl === undefined ? undefined : parseServerOrigin(announcedUrl)
     let peer = this.peers.get(id)
     if (peer === undefined) {
       if (this.isFull && !this.#evictOldest()) return undefined
       peer = this.#add(id, url)
       if (url !== undefined) log(this.#context, { event: 'peer-learned', peer: id, url })
     }
-    peer.clients = clients
+    peer.announcedBy = undefined
+    peer.clients = clients === undefined ? undefined : parseServerOrigin(clients)
     if (url !== undefined && !peer.configured) this.#updateUrl(peer, url)
     return peer
+  }
+
+  /** A peer has answered a dial of this URL and proven itself. */
+  recordProven(peer: Peer, url: string | undefined): void {
+    peer.announcedBy = undefined
+    peer.provenUrl = url
   }
 
   forget(peer: Peer): void {
@@ -149,9 +190,49 @@ export class Membership {
   forgetExpired(): void {
     const { now } = this.#context
     for (const peer of [...this.peers.values()]) {
-      if (!peer.isIdle || now - peer.outboundLostAt < FORGET_AFTER_MS) continue
+      const forgetAfter = peer.announcedBy === undefined ? FORGET_AFTER_MS : FORGET_HEARSAY_AFTER_MS
+      if (!peer.isIdle || now - peer.outboundLostAt < forgetAfter) continue
       this.forget(peer)
       log(this.#context, { event: 'peer-forgotten', peer: peer.id })
+    }
+  }
+
+  #countHearsay(): { total: number; perPeer: Map<string, number> } {
+    const perPeer = new Map<string, number>()
+    let total = 0
+    for (const { announcedBy } of this.peers.values()) {
+      if (announcedBy === undefined) continue
+      total++
+      perPeer.set(announcedBy, (perPeer.get(announcedBy) ?? 0) + 1)
+    }
+    return { total, perPeer }
+  }
+
+  /** @param announcedBy the peer that announced it; undefined: it has introduced itself */
+  #learn({ id, ...given }: ServerAddress, announcedBy: string | undefined): void {
+    const url = parseServerOrigin(given.url)
+    const clients = given.clients === undefined ? undefined : parseServerOrigin(given.clients)
+    if (url === undefined || (given.clients !== undefined && clients === undefined)) return
+    if (id === this.#context.options.id || this.#removedIds.has(id)) return
+    if (!this.isAllowedUrl(url) || !this.isAllowedUrl(clients ?? url)) return
+    const known = this.peers.get(id)
+    if (known === undefined) {
+      if (this.isFull) return
+      const peer = this.#add(id, url)
+      peer.clients = clients
+      peer.announcedBy = announcedBy
+      log(this.#context, { event: 'peer-learned', peer: id, url })
+      return
+    }
+    if (known.configured || known.inbound !== undefined || known.outbound.state === 'open') return
+    if (announcedBy === undefined) {
+      known.announcedBy = undefined
+      known.clients = clients
+      this.#updateUrl(known, url)
+    } else if (known.announcedBy !== undefined) {
+      // Hearsay replaces hearsay, and does not hurry the next dial.
+      known.clients = clients
+      known.url = url
     }
   }
 

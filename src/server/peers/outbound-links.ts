@@ -1,3 +1,4 @@
+import { TokenBucket } from '../../common/token-bucket.ts'
 import { MAX_MEMBERS } from '../../protocol/frames.ts'
 import { type Context, log } from '../context.ts'
 import type { LinkInput } from '../types.ts'
@@ -12,6 +13,9 @@ const ID_HELD_RETRY_MS = 1_000
 /** Time between dials of a URL that workers share, ms. */
 const SHARED_ADDRESS_RETRY_MS = 5_000
 
+/** Dials of peers known by hearsay: per second, and in a burst. Whoever announces servers chooses their addresses. */
+const HEARSAY_DIALS = { perSecond: 10, burst: 20 }
+
 type DialledInput = Extract<LinkInput, { type: 'dialled' }>
 type DialFailedInput = Extract<LinkInput, { type: 'dial-failed' }>
 
@@ -22,6 +26,7 @@ export class OutboundLinks {
   readonly #membership: Membership
   readonly #outboundPresence: OutboundPresence
   readonly #outboundMessages: OutboundMessages
+  readonly #hearsayDials: TokenBucket
 
   constructor(
     context: Context,
@@ -35,6 +40,7 @@ export class OutboundLinks {
     this.#membership = membership
     this.#outboundPresence = outboundPresence
     this.#outboundMessages = outboundMessages
+    this.#hearsayDials = new TokenBucket(HEARSAY_DIALS.perSecond, HEARSAY_DIALS.burst, context.now)
   }
 
   /** Dials the peers and seeds that are due. */
@@ -55,6 +61,7 @@ export class OutboundLinks {
     }
     const { now } = context
     const { incarnation } = input.introduction
+    this.#membership.recordProven(peer, peer.dialledUrl)
     peer.outbound = { state: 'open', link: input.link, openedAt: now, heardAt: now, incarnation, rtt: undefined }
     this.#links.add(input.link, peer, 'outbound')
     log(context, { event: 'outbound', peer: peer.id })
@@ -95,7 +102,13 @@ export class OutboundLinks {
       peer.outbound = { state: 'waiting', retryAt: this.#context.now + SHARED_ADDRESS_RETRY_MS }
       return
     }
+    const wait = peer.announcedBy === undefined ? 0 : this.#hearsayDials.take(this.#context.now)
+    if (wait > 0) {
+      peer.outbound = { state: 'waiting', retryAt: this.#context.now + wait }
+      return
+    }
     peer.outbound = { state: 'dialling' }
+    peer.dialledUrl = peer.url
     log(this.#context, { event: 'dialling', peer: peer.id, url: peer.url })
     this.#context.effects.push({ type: 'dial', peer: peer.id, url: peer.url, id: peer.id })
   }

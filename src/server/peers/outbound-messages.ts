@@ -39,6 +39,7 @@ export class OutboundMessages implements PeerMessageSender {
 
   sendFate(id: string, incarnation: string, number: number, delivered: number, unconfirmed: boolean): void {
     const peer = this.#peers.get(id)
+    peer?.settleForward(incarnation, number)
     if (peer?.inbound?.incarnation !== incarnation) return
     peer.pendingFates.push([number, delivered, unconfirmed])
     this.#context.needsFlush = true

@@ -1,6 +1,7 @@
 import type { Backoff } from '../../common/backoff.ts'
 import { Replica } from '../../presence/replica.ts'
-import type { ForwardedMessage, ForwardFate } from '../../protocol/frames.ts'
+import { type ForwardedMessage, type ForwardFate, MAX_NUMBER_JUMP } from '../../protocol/frames.ts'
+import type { ServerAddress } from '../../protocol/messages.ts'
 import type { Delivery } from '../delivery.ts'
 
 /** How long a peer may still forward messages of a user who left it, ms: they were held while the link was down. */
@@ -37,6 +38,15 @@ interface HeldMessage {
   delivery: Delivery
 }
 
+/** What a forward is, by its number: `repeated` and `implausible` ones are answered at once. */
+type ForwardArrival =
+  | 'new'
+  /** Received before, and its delivery result follows. */
+  | 'pending'
+  | 'repeated'
+  /** Its number jumps by more than `MAX_NUMBER_JUMP`. */
+  | 'implausible'
+
 /** What this server knows about one peer. */
 export class Peer {
   readonly id: string
@@ -48,6 +58,14 @@ export class Peer {
   configured = false
   /** Whether its URL is shared by the workers of one machine: the worker that answers has its own id. */
   isSharedAddress = false
+  /** The URL of the last dial. */
+  dialledUrl: string | undefined
+  /** The URL at which it has answered a dial and proven itself. Only this URL is announced to others. */
+  provenUrl: string | undefined
+  /** The peer that announced it, until it proves itself; undefined for a peer that is not hearsay. */
+  announcedBy: string | undefined
+  /** Servers that this peer announced and that are not learned yet: see `Membership.hear`. */
+  announced: ServerAddress[] = []
   readonly backoff: Backoff
   readonly replica = new Replica()
   outbound: OutboundLink
@@ -69,8 +87,8 @@ export class Peer {
   pendingForwards: ForwardedMessage[] = []
   /** Delivery results batched in this turn. */
   pendingFates: ForwardFate[] = []
-  /** Highest forward number received from an incarnation of the peer. */
-  lastForward: { incarnation: string; number: number } | undefined
+  /** Highest forward number received from an incarnation of the peer, and the numbers without a delivery result. */
+  lastForward: { incarnation: string; number: number; pending: Set<number> } | undefined
 
   /** Messages that it forwarded from users that are not connected to it, since the last log entry about them. */
   foreignMessages: { messages: number; user: string } | undefined
@@ -89,6 +107,11 @@ export class Peer {
   get isIdle(): boolean {
     const { configured, inbound, outbound, replica, held } = this
     return !configured && inbound === undefined && outbound.state === 'waiting' && replica.size + held.size === 0
+  }
+
+  /** Whether it may be announced to others: the config lists it, or it has proven itself at its URL. */
+  get isAnnounceable(): boolean {
+    return this.url !== undefined && (this.configured || this.provenUrl === this.url)
   }
 
   /** When to dial it, or to remove its users; monotonic ms. */
@@ -148,11 +171,20 @@ export class Peer {
     return deliveries
   }
 
-  /** Whether a forward is new. Numbers grow within an incarnation, across its links. */
-  acceptForward(incarnation: string, number: number): boolean {
-    if (this.lastForward?.incarnation !== incarnation) this.lastForward = { incarnation, number: 0 }
-    if (number <= this.lastForward.number) return false
-    this.lastForward.number = number
-    return true
+  /** Records the arrival of a forward. Numbers grow within an incarnation, across its links. */
+  acceptForward(incarnation: string, number: number): ForwardArrival {
+    if (this.lastForward?.incarnation !== incarnation) this.lastForward = { incarnation, number: 0, pending: new Set() }
+    const last = this.lastForward
+    if (last.pending.has(number)) return 'pending'
+    if (number <= last.number) return 'repeated'
+    if (number > last.number + MAX_NUMBER_JUMP) return 'implausible'
+    last.number = number
+    last.pending.add(number)
+    return 'new'
+  }
+
+  /** Records that a forward has its delivery result. */
+  settleForward(incarnation: string, number: number): void {
+    if (this.lastForward?.incarnation === incarnation) this.lastForward.pending.delete(number)
   }
 }

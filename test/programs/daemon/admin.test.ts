@@ -6,6 +6,7 @@ import { io } from 'socket.io-client'
 import { afterAll, expect, test } from 'vitest'
 import { AdminServer } from '../../../daemon/admin/admin-server.ts'
 import { createLog } from '../../../daemon/log/log.ts'
+import { hostNamesOf } from '../../../daemon/transport/origin.ts'
 import type { Limits } from '../../../src/protocol/limits.ts'
 import { FloodingClient } from '../../support/attacks/flooding-client.ts'
 import {
@@ -26,9 +27,9 @@ interface Answer {
   body: string
 }
 
-function ask(port: number, path: string, method = 'GET'): Promise<Answer> {
+function ask(port: number, path: string, method = 'GET', headers: Record<string, string> = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const asking = request({ host: '127.0.0.1', port, path, method, agent: false }, answer => {
+    const asking = request({ host: '127.0.0.1', port, path, method, headers, agent: false }, answer => {
       let body = ''
       answer.on('data', chunk => {
         body += chunk
@@ -267,7 +268,7 @@ test('a draining server is alive but not ready', { timeout: 30_000 }, async () =
 test('a starting server is alive but not ready', async () => {
   const [port = 0] = await freePorts(1)
   const log = createLog({ format: 'text', level: 'error', text: false }, 'server-1')
-  await AdminServer.listen({ host: '127.0.0.1', port, version: '1.2.3', log })
+  await AdminServer.listen({ host: '127.0.0.1', hostNames: [], port, version: '1.2.3', log })
   expect(await ask(port, '/healthz')).toMatchObject({ status: 200 })
   const starting = { status: 503, body: 'starting: not listening yet\n' }
   expect(await ask(port, '/readyz')).toMatchObject(starting)
@@ -331,4 +332,20 @@ test('admin port errors are one line that says how to fix them', { timeout: 30_0
   expect(await run('--admin-host', '::1')).toBe(
     '2 mesh-chatd: --admin-host ::1 needs a port; set it with --admin-port PORT\n',
   )
+})
+
+test('the admin port answers only to known host names, so that no page in a browser can read it', async () => {
+  const [port = 0] = await freePorts(1)
+  const log = createLog({ format: 'text', level: 'error', text: false }, 'server-1')
+  const hostNames = hostNamesOf(['10.1.2.3', 'mesh-1.internal'], ['https://chat.example'])
+  await AdminServer.listen({ host: '127.0.0.1', hostNames, port, version: '1.2.3', log })
+  for (const path of ['/healthz', '/readyz', '/metrics', '/other']) {
+    for (const host of ['evil.example', `evil.example:${port}`, 'chat.example.evil.example', '127.0.0.1.evil.example'])
+      expect(await ask(port, path, 'GET', { host })).toMatchObject({
+        status: 403,
+        body: expect.stringContaining('names'),
+      })
+  }
+  for (const host of ['127.0.0.1', `localhost:${port}`, '10.9.9.9', `mesh-1.internal:${port}`, 'chat.example'])
+    expect((await ask(port, '/healthz', 'GET', { host })).status).toBe(200)
 })

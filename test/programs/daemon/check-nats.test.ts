@@ -1,5 +1,5 @@
 /** `mesh-chatd check` with a backbone: checks NATS, and the servers over it. */
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
@@ -26,7 +26,7 @@ async function configure(count: number, more: object) {
   const ports = await freePorts(count)
   const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
   const file = join(folder, 'config.json')
-  const write = (more: object) => writeFileSync(file, JSON.stringify({ servers, ...more }))
+  const write = (more: object) => writeFileSync(file, JSON.stringify({ servers, ...more }), { mode: 0o600 })
   write(more)
   return { file, write }
 }
@@ -140,5 +140,19 @@ describe.skipIf(natsMissingReason !== undefined)('check over a backbone', () => 
       expect.stringMatching(/^ok {5}backbone at tls:/),
       expect.stringMatching(/^error {2}server-1 on the backbone: unreachable: no server with this id/),
     ])
+  })
+
+  test('a NATS password in a config that others can read is a problem, and no server is contacted', async () => {
+    const { file } = await configure(1, { backbone: 'nats://mesh:password@127.0.0.1:1' })
+    chmodSync(file, 0o644)
+    const program = new Program('daemon', ['check', '--config', file], { MESH_CHAT_SECRET })
+    await program.waitForExit()
+    expect(program.exitStatus?.code).toBe(2)
+    expect(program.out).toMatch(/^error {2}backbone: .* fix it with: chmod 600 /m)
+    expect(program.out).not.toContain('password@')
+    const server = start(1, file)
+    await server.waitForExit()
+    expect(server.exitStatus?.code).toBe(2)
+    expect(server.out).toContain(`chmod 600 ${file}`)
   })
 })

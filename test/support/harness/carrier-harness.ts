@@ -60,7 +60,14 @@ export class CarrierHarness {
     const cutOffCounts = { client: 0, peer: 0 }
     const limits = { ...DEFAULT_LIMITS, ...options.limits }
     const { log = nullLog } = options
-    const server = new SocketServer({ tls: undefined, hostNames: [], limits, log, features, cutOffCounts })
+    const server = new SocketServer({
+      tls: undefined,
+      pages: { hostNames: [], origins: [] },
+      limits,
+      log,
+      features,
+      cutOffCounts,
+    })
     const port = await server.listen({ port: 0, host: '127.0.0.1' })
     const make = (base: ConstructorParameters<typeof SocketLinks>[1]) => new SocketLinks([server.io], base)
     return new CarrierHarness(id, `http://127.0.0.1:${port}`, options, make, () => server.close())

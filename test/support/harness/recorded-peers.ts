@@ -86,6 +86,7 @@ export class RecordedPeers {
     const link = ++this.#lastLink
     this.membership.learn({ id, url: `http://${id}:1` })
     this.peer(id).outbound = { state: 'dialling' }
+    this.peer(id).dialledUrl = this.peer(id).url
     const introduction = peerIdentity(id)
     this.peers.outboundLinks.handleDialled({ type: 'dialled', peer: id, link, introduction, holds })
     return link

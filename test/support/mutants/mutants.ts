@@ -83,7 +83,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no deduplication of forwards',
     file: 'src/server/peers/peer.ts',
-    from: 'if (number <= this.lastForward.number) return false',
+    from: "if (last.pending.has(number)) return 'pending'\n    if (number <= last.number) return 'repeated'",
     to: '',
   },
   {
@@ -229,5 +229,29 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/client/history/reconciliation.ts',
     from: "return [{ type: 'compare', ranges }]\n      })",
     to: "return [{ type: 'compare', ranges: ranges.slice(1) }]\n      })",
+  },
+  {
+    name: 'a forward number near the maximum is accepted: all later forwards look repeated',
+    file: 'src/server/peers/peer.ts',
+    from: "if (number > last.number + MAX_NUMBER_JUMP) return 'implausible'",
+    to: '',
+  },
+  {
+    name: 'a position near the maximum is accepted: all later presence looks old',
+    file: 'src/presence/replica.ts',
+    from: 'return seq <= (incarnation === this.#incarnation ? this.#seq : 0) + MAX_NUMBER_JUMP',
+    to: 'return seq >= 0 || incarnation === this.#incarnation',
+  },
+  {
+    name: 'a peer may forward messages of any user',
+    file: 'src/server/peers/inbound-frames.ts',
+    from: "if (arrival === 'new' && peer.speaksFor(from, this.#context.now)) own",
+    to: "if (arrival === 'new') own",
+  },
+  {
+    name: 'the incarnation of a server of 0.1 counts as proof that a new link is its own',
+    file: 'src/server/peers/inbound-links.ts',
+    from: 'if (isProcessKey(incarnation)) return undefined',
+    to: 'return undefined',
   },
 ]

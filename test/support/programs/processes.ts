@@ -71,8 +71,11 @@ export class Program {
   out = ''
   exitStatus: { code: number | null; signal: NodeJS.Signals | null } | undefined
 
-  constructor(program: 'daemon' | 'cli', args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-    this.child = spawn(process.execPath, [`dist/${program}/main.js`, ...args], { env: { ...process.env, ...env } })
+  /** @param checkout the folder of another checkout, with its build */
+  constructor(program: 'daemon' | 'cli', args: readonly string[], env: NodeJS.ProcessEnv = {}, checkout = '.') {
+    this.child = spawn(process.execPath, [join(checkout, `dist/${program}/main.js`), ...args], {
+      env: { ...process.env, ...env },
+    })
     running.add(this.child)
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on('data', (chunk: Buffer) => {

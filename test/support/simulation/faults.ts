@@ -1,4 +1,5 @@
 import { between, pick } from '../random.ts'
+import { forgeNumbers, impersonate, intrude } from './intruders.ts'
 import type { TerminationMode } from './network.ts'
 import type { SimClient, SimMesh } from './sim-mesh.ts'
 
@@ -297,6 +298,18 @@ export const ACTIONS = {
       mesh.recorder.minServerSkew = Math.min(mesh.recorder.minServerSkew, ...mesh.servers.map(server => server.skew))
       return `the clock of ${process.name} jumps to ${Math.round(process.skew)} ms ahead of the true time`
     },
+  },
+  intrude: {
+    weight: 0.5,
+    run: scenario => intrude(scenario.mesh, pickOne(scenario, responsive(scenario.mesh.servers)), scenario.users),
+  },
+  impersonate: {
+    weight: 1,
+    run: scenario => impersonate(scenario.mesh, pickOne(scenario, responsive(scenario.mesh.servers)), scenario.users),
+  },
+  forgeNumbers: {
+    weight: 0.5,
+    run: scenario => forgeNumbers(scenario.mesh, pickOne(scenario, responsive(scenario.mesh.servers)), scenario.users),
   },
 } satisfies Readonly<Record<string, Action>>
 

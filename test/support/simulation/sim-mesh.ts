@@ -22,6 +22,8 @@ export interface SimMeshOptions {
   auth?: AuthMode
   /** The servers that one knows when it starts. Default: all others. */
   initialPeers?: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
+  /** Whether a server is of version 0.1. Default: none is. */
+  isLegacy?: (server: SimServer) => boolean
   /** Whether clients start with the addresses of all servers. Default: false, only of the one that they dial. */
   clientsKnowAllServers?: boolean
 }
@@ -35,6 +37,7 @@ export class SimMesh implements SimulationContext {
   readonly clients: SimClient[] = []
   readonly clientsKnowAllServers: boolean
   readonly auth: AuthMode
+  readonly isLegacy: (server: SimServer) => boolean
   readonly initialPeers: NonNullable<SimMeshOptions['initialPeers']>
   readonly #keepsEvents: boolean
 
@@ -44,6 +47,7 @@ export class SimMesh implements SimulationContext {
     this.#keepsEvents = options.events ?? true
     this.clientsKnowAllServers = options.clientsKnowAllServers ?? false
     this.auth = options.auth ?? 'open'
+    this.isLegacy = options.isLegacy ?? (() => false)
     const others = (server: SimServer) => this.servers.filter(one => one !== server).map(({ id, url }) => ({ id, url }))
     this.initialPeers = options.initialPeers ?? (server => ({ peers: others(server), seeds: [] }))
     if (options.transcript === true) this.recorder.lines = []
@@ -118,8 +122,8 @@ export class SimMesh implements SimulationContext {
     this.network.handleThaw(process, ms)
   }
 
-  /** Lets `ms` pass. */
+  /** Lets `ms` pass, but not beyond the first problem: what follows from it may never end. */
   advance(ms: number): void {
-    this.timeline.runUntil(this.now + ms)
+    this.timeline.runUntil(this.now + ms, () => this.recorder.problems.length > 0)
   }
 }

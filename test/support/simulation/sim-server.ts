@@ -1,10 +1,12 @@
 import type { SessionInput } from '../../../src/client/types.ts'
 import type { AuthMode } from '../../../src/protocol/credentials.ts'
+import type { DiallerFrame } from '../../../src/protocol/frames.ts'
 import { DEFAULT_LIMITS } from '../../../src/protocol/limits.ts'
 import type { Message, ServerAddress } from '../../../src/protocol/messages.ts'
 import { MeshServer } from '../../../src/server/server.ts'
 import type { Effect, Input } from '../../../src/server/types.ts'
 import type { Network, SimSocket, TerminationMode } from './network.ts'
+import { keyNamed } from './plain-identity.ts'
 import type { Recorder } from './recorder.ts'
 import { SimProcess } from './sim-process.ts'
 import type { Timeline } from './timeline.ts'
@@ -24,8 +26,16 @@ export interface SimulationContext {
   readonly auth: AuthMode
   /** The servers that one knows when it starts. */
   readonly initialPeers: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
+  /** Whether a server is of version 0.1, which has no process key. */
+  readonly isLegacy: (server: SimServer) => boolean
   /** Whether clients start with the addresses of all servers, or learn them from the one that they dial. */
   readonly clientsKnowAllServers: boolean
+}
+
+/** The end of a link of a program that is not a server of the simulation. */
+export interface Intruder {
+  send(frame: DiallerFrame): void
+  close(): void
 }
 
 type SessionInputHandler = (input: SessionInput) => void
@@ -41,12 +51,23 @@ export interface ClientConnection {
   writeCounts: Map<string, number>
 }
 
+/** A server's end of a link; `incarnation` is the peer's. */
+interface SimLink {
+  socket: SimSocket
+  /** 0: this server dialled it. */
+  side: 0 | 1
+  peer: SimServer
+  /** The peer's number of the link. */
+  link: number
+  incarnation: string
+}
+
 /** A server on the simulated network: performs the effects of its core. */
 export class SimServer extends SimProcess {
   readonly #context: SimulationContext
   core: MeshServer | undefined
   #connections = new Map<number, ClientConnection>()
-  #links = new Map<number, { socket: SimSocket; side: 0 | 1; peer: SimServer; link: number }>()
+  #links = new Map<number, SimLink>()
   #calls = new Map<number, ToSessionInput>()
   #pendingHandshakes = new Map<number, (effect: Extract<Effect, { type: 'accept' | 'refuse' }>) => void>()
   #lastNumber = 0
@@ -64,10 +85,16 @@ export class SimServer extends SimProcess {
     return `http://${this.id}:1`
   }
 
+  /** Of the running process. Servers of 0.1 have one that is not the public key of the process. */
+  get incarnation(): string {
+    const name = `${this.id}#${this.generation}`
+    return this.#context.isLegacy(this) ? name : keyNamed(name)
+  }
+
   get #introduction() {
     return {
       id: this.id,
-      incarnation: `${this.id}#${this.generation}`,
+      incarnation: this.incarnation,
       protocol: 2,
       url: this.url,
       auth: this.#context.auth,
@@ -146,7 +173,9 @@ export class SimServer extends SimProcess {
   dial(peer: string): void {
     const { network, servers } = this.#context
     const to = servers.find(({ id, url }) => id === peer || url === peer)
-    if (to === undefined) return
+    // An address without a server.
+    if (to === undefined)
+      return this.setTimer(HANDSHAKE_TIMEOUT_MS, () => this.step({ type: 'dial-failed', peer, reason: 'unreachable' }))
     let settled = false
     let localLink = 0
     let remoteLink = 0
@@ -188,19 +217,48 @@ export class SimServer extends SimProcess {
           return network.hangUp(socket, 1, message)
         }
         const acceptorIntroduction = to.#introduction
-        const link = { socket, side: 1 as const, peer: this as SimServer, link: 0 }
+        const { incarnation } = introduction
+        const link = { socket, side: 1 as const, peer: this as SimServer, link: 0, incarnation }
         to.#links.set(remoteLink, link)
         network.send(socket, 1, () => {
           if (settled) return
           settled = true
           localLink = ++this.#lastNumber
           link.link = localLink
-          this.#links.set(localLink, { socket, side: 0, peer: to, link: remoteLink })
+          const { incarnation } = acceptorIntroduction
+          this.#links.set(localLink, { socket, side: 0, peer: to, link: remoteLink, incarnation })
           this.step({ type: 'dialled', peer, link: localLink, introduction: acceptorIntroduction, holds: effect.holds })
         })
       })
       to.step({ type: 'accepted', link: remoteLink, introduction })
     })
+  }
+
+  /** The number of the open link that the running process of a peer has dialled; undefined: there is none. */
+  linkFrom(peer: SimServer): number | undefined {
+    for (const [number, link] of this.#links) {
+      if (link.side === 1 && link.peer === peer && peer.running && link.incarnation === peer.incarnation) return number
+    }
+    return undefined
+  }
+
+  /**
+   * A program that is not a server of the simulation dials in and has the secret of the mesh. Returns how it sends frames;
+   * undefined: it is refused. A carrier rejects a process key that the program does not have.
+   */
+  acceptIntruder(introduction: { id: string; incarnation: string; url?: string }): Intruder | undefined {
+    const link = ++this.#lastNumber
+    let accepted = false
+    this.#pendingHandshakes.set(link, effect => {
+      this.#pendingHandshakes.delete(link)
+      accepted = effect.type === 'accept'
+    })
+    this.step({ type: 'accepted', link, introduction: { ...introduction, protocol: 2, auth: this.#context.auth } })
+    if (!accepted) return undefined
+    return {
+      send: frame => this.step({ type: 'frame', link, frame }),
+      close: () => this.step({ type: 'link-closed', link, reason: 'the intruder leaves' }),
+    }
   }
 
   #perform(effect: Effect): void {

@@ -37,9 +37,13 @@ export class Timeline {
     heap[place] = entry
   }
 
-  /** Runs the events until `end`, ms. Throws when events of one moment create further ones endlessly. */
-  runUntil(end: number): void {
+  /**
+   * Runs the events until `end`, ms. Throws when events of one moment create further ones endlessly.
+   * @param isStopped whether to return before the next event
+   */
+  runUntil(end: number, isStopped: () => boolean = () => false): void {
     for (let next = this.#heap[0]; next !== undefined && next.at <= end; next = this.#heap[0]) {
+      if (isStopped()) return
       this.#removeFirst()
       this.#eventsAtOnce = next.at === this.now ? this.#eventsAtOnce + 1 : 0
       if (this.#eventsAtOnce > MAX_EVENTS_AT_ONCE) throw new Error(`endless loop of events at ${this.now} ms`)

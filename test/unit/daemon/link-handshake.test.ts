@@ -1,12 +1,17 @@
 /** The proofs of a link's handshake. */
 import { describe, expect, test } from 'vitest'
+import { createProcessKey } from '../../../daemon/auth/mesh-key.ts'
 import {
+  checkDiallerProof,
   createProof,
   createWelcome,
+  DiallingSecrets,
+  diallerProofSchema,
   isExpectedId,
   isSameProof,
   newParty,
   partySchema,
+  proveDialler,
   readWelcome,
 } from '../../../daemon/links/handshake.ts'
 
@@ -70,6 +75,66 @@ describe('the welcome', () => {
   test.each([null, 5, {}, { ok: true }, { ok: false, code: 'unknown', message: '' }])('%o is invalid', payload => {
     expect(read(payload)).toEqual({ ok: false, reason: 'invalid handshake response' })
   })
+})
+
+describe('what a dialler proves', () => {
+  const [own, other] = [createProcessKey(), createProcessKey()]
+  const signing = newParty({ id: 'server-1', incarnation: own.publicKey, protocol: 2 })
+  const accepting = newParty({ id: 'server-2', incarnation: other.publicKey, protocol: 2 })
+  const credentials = { secret: 'secret', previousSecret: 'previous', processKey: other }
+  const check = (payload: unknown, from = signing, to = accepting) =>
+    checkDiallerProof(credentials, from, to, diallerProofSchema.parse(payload))
+
+  test('is a text for an acceptor of 0.1, and accepted as one from a dialler of 0.1', () => {
+    expect(proveDialler('secret', own, signing, acceptor)).toBe(createProof('secret', 'dialler', signing, acceptor))
+    expect(check(createProof('secret', 'dialler', dialler, accepting), dialler)).toEqual({ ok: true, secret: 'secret' })
+  })
+
+  test('has a signature for other acceptors, and the acceptor knows which secret was used', () => {
+    for (const secret of ['secret', 'previous'])
+      expect(check(proveDialler(secret, own, signing, accepting))).toEqual({ ok: true, secret })
+    expect(check(proveDialler('other', own, signing, accepting))).toMatchObject({ refusal: { code: 'wrong-secret' } })
+  })
+
+  test('is rejected without a valid signature by the process of the incarnation, and the refusal is proven', () => {
+    const { proof } = proveDialler('previous', undefined, signing, accepting) as { proof: string }
+    const reflected = createWelcome({ type: 'accept', link: 1, holds: { seq: 0 } }, 'secret', own, signing, accepting)
+    const signatures = [undefined, other.sign('x'), own.sign('x'), (reflected as { signature: string }).signature]
+    for (const signature of signatures) {
+      const checked = check({ proof, signature })
+      expect(checked).toMatchObject({ ok: false, refusal: { code: 'bad-signature' } })
+      const refusal = checked.ok ? undefined : checked.refusal
+      expect(readWelcome('previous', signing, accepting, refusal)).toMatchObject({ ok: false, code: 'bad-signature' })
+    }
+    expect(check(proof)).toMatchObject({ ok: false, refusal: { code: 'bad-signature' } })
+  })
+
+  test('is valid for this handshake only', () => {
+    const proven = proveDialler('secret', own, signing, accepting)
+    expect(check(proven, signing, newParty(accepting))).toMatchObject({ ok: false })
+    expect(check(proven, newParty(signing))).toMatchObject({ ok: false })
+  })
+})
+
+test('during a rotation a peer that refuses one secret is dialled with the other', () => {
+  const secrets = new DiallingSecrets({ secret: 'new', previousSecret: 'old' }, 2)
+  const next = (peer: string) => {
+    secrets.recordWrongSecret(peer)
+    return secrets.secretFor(peer)
+  }
+  expect([secrets.secretFor('a'), next('a'), secrets.secretFor('b'), next('a'), next('a')]).toEqual([
+    'new',
+    'old',
+    'new',
+    'new',
+    'old',
+  ])
+  // Only as many peers are remembered as there may be.
+  for (const peer of ['b', 'c']) expect(next(peer)).toBe('old')
+  expect(secrets.secretFor('a')).toBe('new')
+  const settled = new DiallingSecrets({ secret: 'new', previousSecret: undefined }, 2)
+  settled.recordWrongSecret('a')
+  expect(settled.secretFor('a')).toBe('new')
 })
 
 test('each party has a new valid nonce', () => {

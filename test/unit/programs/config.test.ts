@@ -38,11 +38,21 @@ describe('a valid config', () => {
       servers: SERVERS,
       limits: DEFAULT_LIMITS,
       secretFile: undefined,
+      previousSecretFile: undefined,
+      names: [],
+      origins: [],
       auth: undefined,
       tokenKeyFile: undefined,
       tls: undefined,
       backbone: undefined,
     })
+  })
+
+  test('has origins of pages in canonical form', () => {
+    const origins = ['https://Page.example:443', 'http://127.0.0.1:8080']
+    expect(read({ servers: SERVERS, origins }).origins).toEqual(['https://page.example', 'http://127.0.0.1:8080'])
+    for (const wrong of ['*', 'null', 'page.example', 'https://page.example/chat', 'ftp://page.example'])
+      expect(errorOf({ servers: SERVERS, origins: [wrong] })).toContain('origins.0: must be an origin')
   })
 
   test('replaces single limits, and 0 turns one off', () => {
@@ -55,12 +65,25 @@ describe('a valid config', () => {
 
   test('has absolute paths: relative ones start at the folder of the file', () => {
     const tls = { cert: 'cert.pem', key: '/etc/key.pem', ca: '../ca.pem' }
-    const config = read({ servers: SERVERS, secretFile: 'secret', tokenKeyFile: 'keys/token', tls })
+    const config = read({
+      servers: SERVERS,
+      secretFile: 'secret',
+      previousSecretFile: 'old',
+      tokenKeyFile: 'keys/token',
+      tls,
+    })
     expect(config).toMatchObject({
       secretFile: join(folder, 'secret'),
+      previousSecretFile: join(folder, 'old'),
       tokenKeyFile: join(folder, 'keys/token'),
       tls: { cert: join(folder, 'cert.pem'), key: '/etc/key.pem', ca: join(folder, '../ca.pem') },
     })
+  })
+
+  test('takes the names of all servers and of one, as origins', () => {
+    const servers = [{ ...SERVERS[0], names: ['http://One.example:80/'] }]
+    const config = read({ servers, names: ['https://chat.example.com/'] })
+    expect([config.names, config.servers[0]?.names]).toEqual([['https://chat.example.com'], ['http://one.example']])
   })
 
   test('takes one NATS URL or several', () => {
@@ -78,6 +101,8 @@ describe('an error names the file, the field and the fix', () => {
     ['a bad id', { servers: [{ ...SERVERS[0], id: 'a b' }] }, /^FILE: servers\.0\.id: must be 1 to 64 letters/],
     ['an unknown limit', { servers: SERVERS, limits: { speed: 1 } }, /^FILE: limits.*; correct this field$/],
     ['a negative limit', { servers: SERVERS, limits: { burst: -1 } }, /^FILE: limits\.burst: .*; correct this field$/],
+    ['a name', { servers: SERVERS, names: ['chat.example.com'] }, /^FILE: names\.0: must be an origin such as https/],
+    ['a name', { servers: SERVERS, names: ['https://a/b'] }, /^FILE: names\.0: must be an origin such as https/],
     ['an auth mode', { servers: SERVERS, auth: 'password' }, /^FILE: auth: .*; correct this field$/],
     [
       'a backbone',

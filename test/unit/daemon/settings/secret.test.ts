@@ -3,7 +3,13 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { isWildcard, readPrivateFile, readSecret } from '../../../../daemon/settings/secret.ts'
+import {
+  checkRotation,
+  isWildcard,
+  readPreviousSecret,
+  readPrivateFile,
+  readSecret,
+} from '../../../../daemon/settings/secret.ts'
 
 const SECRET = 'sixteen letters.'
 const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-'))
@@ -36,6 +42,22 @@ describe('readSecret', () => {
 
   test('a missing file is an error that names the field', () => {
     expect(() => readSecret(join(folder, 'none'), {})).toThrow(/^secretFile: cannot read .*none \(ENOENT/)
+  })
+})
+
+describe('the previous secret', () => {
+  test('comes from the environment or a private file, and is absent by default', () => {
+    expect(readPreviousSecret(undefined, {})).toBeUndefined()
+    expect(readPreviousSecret(file(`${SECRET}\n`), {})).toBe(SECRET)
+    expect(readPreviousSecret(file(SECRET), { MESH_CHAT_PREVIOUS_SECRET: `${SECRET}!` })).toBe(`${SECRET}!`)
+    expect(() => readPreviousSecret(file(SECRET, 0o644), {})).toThrow('is readable by other users')
+  })
+
+  test('needs another, current secret', () => {
+    expect(() => checkRotation('', SECRET)).toThrow('a previous secret is set, but no secret')
+    expect(() => checkRotation(SECRET, SECRET)).toThrow('the secret and the previous secret are the same')
+    expect(checkRotation(SECRET, `${SECRET}!`)).toBeUndefined()
+    expect(checkRotation('', undefined)).toBeUndefined()
   })
 })
 

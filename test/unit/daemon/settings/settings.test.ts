@@ -1,5 +1,5 @@
 /** The command line and the config of a server together. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -45,6 +45,15 @@ describe('with a config', () => {
     })
     const url = 'nats://127.0.0.1:4222'
     expect(resolve({ id: 'server-1', backbone: [url] }, { backbone: 'nats://127.0.0.1:1' }).backbone).toEqual([url])
+  })
+
+  test('names come from the config, the entry of the server, and the options', () => {
+    const named = servers.map((server, at) => (at === 0 ? { ...server, names: ['https://one.example'] } : server))
+    const more = { servers: named, names: ['https://all.example'] }
+    const args = { id: 'server-1', name: ['http://lb.example:8080/'] }
+    expect(resolve(args, more).names).toEqual(['https://all.example', 'https://one.example', 'http://lb.example:8080'])
+    expect(resolve({ id: 'server-2' }, more).names).toEqual(['https://all.example'])
+    expect(() => resolve({ id: 'server-1', name: ['lb.example'] })).toThrow('--name lb.example is not an origin; give')
   })
 
   test('an unknown id is an error that lists the ids', () => {
@@ -117,4 +126,41 @@ test('a worker count is a number from 1 to 512, or auto', () => {
   expect(parseWorkerCount('auto')).toBe(availableParallelism())
   for (const count of ['0', '513', '1.5', 'many', ''])
     expect(() => parseWorkerCount(count)).toThrow(`--workers ${count} is not valid`)
+})
+
+describe('a config with a NATS password', () => {
+  const backbone = ['nats://10.0.0.5:4222', 'tls://mesh:password@10.0.0.6:4222']
+  const settingsOf = (mode: number, more: object) => {
+    const file = config({ secretFile: 'secret', auth: 'open', ...more })
+    writeFileSync(join(folder, 'secret'), SECRET, { mode: 0o600 })
+    chmodSync(file, mode)
+    try {
+      return resolveSettings({ id: 'server-1', config: file })
+    } finally {
+      chmodSync(file, 0o600)
+    }
+  }
+
+  test('must be private', () => {
+    for (const mode of [0o644, 0o640, 0o604, 0o660])
+      expect(() => settingsOf(mode, { backbone })).toThrow(
+        /has a NATS password .* fix it with: chmod 600 .*config.json$/,
+      )
+    // A user name alone is a NATS token.
+    expect(() => settingsOf(0o644, { backbone: 'nats://token@10.0.0.5:4222' })).toThrow('chmod 600')
+    expect(settingsOf(0o600, { backbone }).backbone).toEqual(backbone)
+  })
+
+  test('may be readable by others without a password', () => {
+    expect(settingsOf(0o644, { backbone: 'nats://10.0.0.5:4222' }).backbone).toEqual(['nats://10.0.0.5:4222'])
+  })
+})
+
+test('origins of pages come from the config and --origin, in canonical form', () => {
+  const settings = resolve(
+    { id: 'server-1', origin: ['http://127.0.0.1:8080/'] },
+    { origins: ['https://page.example'] },
+  )
+  expect(settings.origins).toEqual(['https://page.example', 'http://127.0.0.1:8080'])
+  expect(() => resolve({ id: 'server-1', origin: ['*'] })).toThrow('--origin * is not an origin')
 })

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { ForwardedMessage } from '../../../../src/protocol/frames.ts'
 import { OWN_STATUS, RecordedPeers } from '../../../support/harness/recorded-peers.ts'
 import { peerIdentity } from '../../../support/harness/server-context.ts'
+import { keyNamed } from '../../../support/simulation/plain-identity.ts'
 
 function refusals(mesh: RecordedPeers): string[] {
   return mesh.takeEffects().flatMap(one => (one.type === 'refuse' ? [one.code] : []))
@@ -25,11 +26,41 @@ describe('a peer that dials in', () => {
     expect(mesh.takeEffects()).toContainEqual({ type: 'dial', peer: 'two', url: 'http://two:1', id: 'two' })
   })
 
-  test('replaces its own older link', () => {
+  test('replaces its own older link, if the handshake has proven its process key', () => {
     const mesh = new RecordedPeers()
-    const [old, link] = [mesh.acceptLink('two'), mesh.acceptLink('two')]
+    const key = keyNamed('two')
+    const [old, link] = [mesh.acceptLink('two', key), mesh.acceptLink('two', key)]
     expect(mesh.takeEffects()).toContainEqual(expect.objectContaining({ type: 'hang-up', link: old }))
     expect([mesh.peer('two').inbound?.link, mesh.links.get(old)]).toEqual([link, undefined])
+  })
+
+  test('of 0.1 waits until its older link has timed out, and is never told to exit', () => {
+    const mesh = new RecordedPeers()
+    const old = mesh.acceptLink('two')
+    for (let second = 0; second < 10; second++) {
+      mesh.advance(1_000)
+      mesh.frame(old, { event: 'beat', payload: { incarnation: 'two#1', seq: 0 } })
+      mesh.takeEffects()
+      mesh.acceptLink('two')
+      expect(refusals(mesh)).toEqual(['id-held'])
+    }
+    expect(mesh.peer('two').inbound?.link).toBe(old)
+    for (let second = 0; second < 6; second++) mesh.advance(1_000)
+    expect(mesh.peer('two').inbound).toBeUndefined()
+    const link = mesh.acceptLink('two')
+    expect(mesh.peer('two').inbound?.link).toBe(link)
+  })
+
+  test.each([
+    ['a path', { url: 'http://two:1/path' }],
+    ['a query', { url: 'http://two:1/?x=1' }],
+    ['a user', { url: 'http://user@two:1' }],
+    ['a path for clients', { clients: 'http://two:1/path' }],
+  ])('with %s in its URL is refused', (_, more) => {
+    const mesh = new RecordedPeers()
+    const introduction = { ...peerIdentity('two'), ...more }
+    mesh.peers.inboundLinks.handleAccepted({ type: 'accepted', link: 1, introduction })
+    expect(refusals(mesh)).toEqual(['bad-handshake'])
   })
 
   test.each([

@@ -13,11 +13,12 @@ function setUp(limits: Partial<Limits> = {}, options: Partial<ServerOptions> = {
   return { context, membership: new Membership(context) }
 }
 
-const address = (id: string, port = 1) => ({ id, url: `http://${id}:${port}` })
+const address = (id: string, port = 1) => ({ id, url: `http://${id.replace('/', '-')}:${port}` })
 const ids = (peers: Iterable<{ id: string }>) => [...peers].map(({ id }) => id)
 
 function open(peer: Peer | undefined): void {
   if (peer === undefined) throw new Error('no such peer')
+  peer.provenUrl = peer.url
   peer.outbound = { state: 'open', link: 1, openedAt: 0, heardAt: 0, incarnation: 'x', rtt: undefined }
 }
 
@@ -150,24 +151,124 @@ describe('seeds', () => {
 })
 
 describe('announcements', () => {
-  test('to peers list this server and connected peers', () => {
+  test('to peers list this server and the peers that it has reached at their URL', () => {
     const { membership } = setUp()
-    for (const id of ['two', 'three', 'four']) membership.learn(address(id))
+    for (const id of ['two', 'three', 'four', 'five']) membership.learn(address(id))
     open(membership.peers.get('two'))
+    // It has dialled in, which proves nothing about its URL.
     const three = membership.peers.get('three')
     if (three !== undefined) three.inbound = { link: 2, heardAt: 0, incarnation: 'x' }
-    expect(ids(membership.members())).toEqual(['server-1', 'two', 'three'])
+    // It has moved while its link was open.
+    open(membership.peers.get('five'))
+    membership.register({ ...peerIdentity('five'), url: 'http://five:2' })
+    expect(ids(membership.members())).toEqual(['server-1', 'two'])
   })
 
-  test('to clients list all servers, with their URLs for clients', () => {
-    const { membership } = setUp({}, { clients: 'http://one:80' })
-    membership.learn({ ...address('two'), clients: 'http://two:80' })
-    membership.learn(address('three'))
+  test('to clients list the configured and reached servers, with their URLs for clients', () => {
+    const { membership } = setUp({}, { clients: 'http://one:81' })
+    membership.learn({ ...address('two'), clients: 'http://two:81' })
+    for (const id of ['three', 'four']) membership.learn(address(id))
+    membership.configure([address('three')])
+    open(membership.peers.get('two'))
     expect(membership.servers()).toEqual([
-      { id: 'server-1', url: 'http://one:80' },
-      { id: 'two', url: 'http://two:80' },
+      { id: 'server-1', url: 'http://one:81' },
+      { id: 'two', url: 'http://two:81' },
       { id: 'three', url: 'http://three:1' },
     ])
+  })
+})
+
+describe('hearsay', () => {
+  const many = (count: number, prefix: string) => Array.from({ length: count }, (_, n) => address(`${prefix}-${n}`))
+
+  function tellers(...names: string[]) {
+    const { context, membership } = setUp()
+    const peers = names.map(id => {
+      const peer = membership.register(peerIdentity(id))
+      if (peer === undefined) throw new Error('not registered')
+      peer.inbound = { link: 1, heardAt: 0, incarnation: 'x' }
+      return peer
+    })
+    const known = () => [...membership.peers.values()].filter(({ announcedBy }) => announcedBy !== undefined)
+    return { context, membership, peers, known }
+  }
+
+  test('is limited for each announcer and in all; the others wait, and take the places that become free', () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f']
+    const { context, membership, peers, known } = tellers(...names)
+    for (const peer of peers) membership.hear(peer, many(100, peer.id))
+    expect(known()).toHaveLength(128)
+    for (const { id } of peers) expect(known().filter(one => one.announcedBy === id).length).toBeLessThanOrEqual(32)
+    // One proves itself: the next takes its place.
+    const [first] = known()
+    if (first !== undefined) membership.recordProven(first, first.url)
+    membership.learnAnnounced()
+    expect(known()).toHaveLength(128)
+    // What proves nothing is forgotten after a minute, until nothing is left.
+    for (let minute = 0; minute < 10; minute++) {
+      advance(context, 60_000)
+      membership.forgetExpired()
+      membership.learnAnnounced()
+    }
+    expect(known()).toEqual([])
+    expect(peers.map(({ announced }) => announced.length)).toEqual(names.map(() => 0))
+  })
+
+  test('in the end every announced server is learned, if it proves itself', () => {
+    const { membership, peers, known } = tellers('a')
+    const [a] = peers
+    if (a !== undefined) membership.hear(a, many(500, 'x'))
+    for (let round = 0; round < 16; round++) {
+      for (const peer of known()) membership.recordProven(peer, peer.url)
+      membership.learnAnnounced()
+    }
+    expect(membership.peers.size).toBe(501)
+  })
+
+  test('is an origin only, and never replaces what a server said of itself', () => {
+    const { membership, peers } = tellers('a', 'b')
+    const [a] = peers
+    if (a === undefined) throw new Error('no announcer')
+    const urls = ['http://x:1/path', 'http://x:1/?q=1', 'http://u:p@x:1', 'http://x:1/#a', 'http://x:1//']
+    membership.hear(
+      a,
+      urls.map((url, n) => ({ id: `x-${n}`, url })),
+    )
+    membership.hear(a, [{ id: 'y', url: 'http://y:1', clients: 'http://y:1/?q' }])
+    membership.hear(a, [{ id: 'b', url: 'http://evil:1' }])
+    membership.hear(a, [{ id: 'z', url: 'HTTP://Z.example:80/' }])
+    expect([...membership.peers.values()].map(({ id, url }) => [id, url])).toEqual([
+      ['a', 'http://a:1'],
+      ['b', 'http://b:1'],
+      ['z', 'http://z.example'],
+    ])
+  })
+
+  test('is announced to nobody, and not part of the cluster status', () => {
+    const { membership, peers } = tellers('a')
+    const [a] = peers
+    if (a !== undefined) membership.hear(a, [address('x')])
+    expect(ids(membership.servers())).toEqual(['server-1'])
+    expect(ids(membership.members())).toEqual(['server-1'])
+    expect(ids(membership.distinctPeers)).toEqual(['a'])
+  })
+
+  test('does not hurry the next dial when its URL changes', () => {
+    const { membership, peers } = tellers('a')
+    const [a] = peers
+    if (a === undefined) throw new Error('no announcer')
+    membership.hear(a, [address('x')])
+    const x = membership.peers.get('x')
+    if (x !== undefined) x.outbound = { state: 'waiting', retryAt: HOUR }
+    membership.hear(a, [address('x', 2)])
+    expect(x).toMatchObject({ url: 'http://x:2', outbound: { retryAt: HOUR } })
+  })
+
+  test('of an encrypted mesh has encrypted addresses only', () => {
+    const { membership } = setUp({}, { url: 'https://one:1' })
+    membership.learn({ id: 'two', url: 'https://two:1', clients: 'http://two:2' })
+    membership.learn({ id: 'three', url: 'https://three:1', clients: 'https://three:2' })
+    expect(ids(membership.peers.values())).toEqual(['three'])
   })
 })
 

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { Backoff } from '../../../../src/common/backoff.ts'
 import type { ForwardedMessage } from '../../../../src/protocol/frames.ts'
+import { MAX_NUMBER_JUMP } from '../../../../src/protocol/frames.ts'
 import { Delivery } from '../../../../src/server/delivery.ts'
 import { Peer } from '../../../../src/server/peers/peer.ts'
 
@@ -92,8 +93,21 @@ describe('held messages', () => {
 
 test('a forward is accepted once per incarnation', () => {
   const two = peer()
-  expect([1, 2, 2, 1, 5].map(number => two.acceptForward('a', number))).toEqual([true, true, false, false, true])
-  expect([1, 1].map(number => two.acceptForward('b', number))).toEqual([true, false])
+  const arrivals = (incarnation: string, ...numbers: number[]) =>
+    numbers.map(number => two.acceptForward(incarnation, number))
+  expect(arrivals('a', 1, 2, 2, 1, 5)).toEqual(['new', 'new', 'pending', 'pending', 'new'])
+  for (const number of [1, 2, 5]) two.settleForward('a', number)
+  expect(arrivals('a', 1, 2, 5, 4)).toEqual(['repeated', 'repeated', 'repeated', 'repeated'])
+  expect(two.lastForward?.pending.size).toBe(0)
+  expect(arrivals('b', 1, 1)).toEqual(['new', 'pending'])
+})
+
+test('a forward whose number jumps too far changes nothing', () => {
+  const two = peer()
+  two.acceptForward('a', 7)
+  const numbers = [Number.MAX_SAFE_INTEGER, 7 + MAX_NUMBER_JUMP + 1, 8, 8 + MAX_NUMBER_JUMP]
+  expect(numbers.map(number => two.acceptForward('a', number))).toEqual(['implausible', 'implausible', 'new', 'new'])
+  expect(two.acceptForward('another', MAX_NUMBER_JUMP + 1)).toBe('implausible')
 })
 
 test('a peer without a URL is never due for a dial', () => {

@@ -1,5 +1,6 @@
 /** Presence from peers into the replicas, and this server's presence to its peers. */
 import { describe, expect, test } from 'vitest'
+import { MAX_NUMBER_JUMP } from '../../../../src/protocol/frames.ts'
 import { Delivery } from '../../../../src/server/delivery.ts'
 import { RecordedPeers } from '../../../support/harness/recorded-peers.ts'
 import { addConnection } from '../../../support/harness/server-context.ts'
@@ -95,10 +96,23 @@ describe('inbound', () => {
   test('a reconnecting peer learns the position of its stream', () => {
     const { mesh, link } = setUp()
     mesh.snapshot(link, 7, [['Anna', 1]])
+    mesh.links.handleClosed(link, 'cut')
     mesh.acceptLink('two')
     expect(mesh.takeEffects()).toContainEqual(
       expect.objectContaining({ type: 'accept', holds: { incarnation: 'two#1', seq: 7 } }),
     )
+  })
+
+  test('a position that jumps too far is ignored, and the next plausible one applies', () => {
+    const { mesh, link } = setUp()
+    mesh.snapshot(link, 7, [['Anna', 1]])
+    mesh.snapshot(link, 7 + MAX_NUMBER_JUMP + 1, [])
+    mesh.frame(link, { event: 'beat', payload: { incarnation: 'two#1', seq: Number.MAX_SAFE_INTEGER } })
+    expect(mesh.takeSent(link).filter(([event]) => event === 'resync')).toEqual([])
+    mesh.delta(link, 8, [['Billy', 1]])
+    expect([mesh.peer('two').replica.seq, mesh.peer('two').replica.size]).toEqual([8, 2])
+    mesh.snapshot(link, 8 + MAX_NUMBER_JUMP, [])
+    expect(mesh.peer('two').replica.size).toBe(0)
   })
 
   test('a new incarnation of a peer starts from nothing', () => {

@@ -1,0 +1,167 @@
+/** Servers and clients of the previous release and of this one in the same mesh. */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { NatsServer, natsMissingReason } from '../../support/programs/nats-server.ts'
+import { buildPreviousRelease, previousReleaseMissingReason } from '../../support/programs/previous-release.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+
+const SECRET = { MESH_CHAT_SECRET: 'a secret of sixteen or more' }
+const USERS = ['Anna', 'Billy', 'Carla', 'Dora']
+
+interface Event {
+  type: string
+  users?: string[]
+  from?: string
+  to?: string
+  text?: string
+  state?: string
+}
+
+/** A client in JSON mode, with its own data folder. */
+class JsonClient {
+  readonly user: string
+  readonly home = temporaryFolder()
+  readonly #program: Program
+
+  constructor(user: string, url: string, checkout: string) {
+    this.user = user
+    const args = ['--json', '--user', user, '--server', url]
+    this.#program = new Program('cli', args, { XDG_STATE_HOME: this.home, XDG_CONFIG_HOME: this.home }, checkout)
+  }
+
+  get events(): Event[] {
+    const lines = this.#program.out.split('\n').slice(0, -1)
+    return lines.flatMap(line => (line.startsWith('{') ? [JSON.parse(line) as Event] : []))
+  }
+
+  get roster(): string {
+    return this.events.findLast(({ type }) => type === 'roster')?.users?.join() ?? ''
+  }
+
+  get out(): string {
+    return this.#program.out
+  }
+
+  send(to: string, text: string): void {
+    this.#program.child.stdin?.write(`${JSON.stringify({ to, text })}\n`)
+  }
+
+  /** The texts of messages from a user. */
+  textsFrom(user: string): (string | undefined)[] {
+    return this.events.flatMap(({ type, from, text }) => (type === 'message' && from === user ? [text] : []))
+  }
+
+  /** The number of own messages that were delivered. */
+  get delivered(): number {
+    return this.events.filter(({ type, state }) => type === 'progress' && state === 'delivered').length
+  }
+
+  async end(): Promise<void> {
+    this.#program.child.stdin?.end()
+    await this.#program.waitForExit()
+  }
+}
+
+describe.skipIf(previousReleaseMissingReason !== undefined)('with the previous release', () => {
+  let previous = ''
+  let nats: NatsServer | undefined
+  beforeAll(() => {
+    previous = buildPreviousRelease()
+  }, 240_000)
+  afterEach(() => nats?.kill())
+  afterAll(stopAll)
+
+  const cases = [
+    { auth: 'open', carrier: 'sockets' },
+    { auth: 'key', carrier: 'sockets' },
+    { auth: 'open', carrier: 'NATS' },
+  ]
+  test.for(cases)(
+    'users of both releases chat: auth $auth, links over $carrier',
+    { timeout: 120_000 },
+    async ({ auth, carrier }, { skip }) => {
+      if (carrier === 'NATS') {
+        if (natsMissingReason !== undefined) return skip(natsMissingReason)
+        nats = await NatsServer.start()
+      }
+      const ports = await freePorts(3)
+      const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
+      const config = join(temporaryFolder(), 'config.json')
+      writeFileSync(config, JSON.stringify({ servers, auth, backbone: carrier === 'NATS' ? nats?.url : undefined }))
+      // Server 1 is of the previous release.
+      const programs = [previous, '.', '.'].map(
+        (checkout, at) =>
+          new Program(
+            'daemon',
+            ['--id', `server-${at + 1}`, '--config', config, '--log-format', 'text'],
+            SECRET,
+            checkout,
+          ),
+      )
+      await until('all servers are linked', () =>
+        programs.every(program => program.count('Outbound connection to peer') >= 2),
+      ).catch(error => {
+        throw new Error(`${error.message}\n${programs.map(({ out }) => out).join('\n---\n')}`)
+      })
+      // Each release's client at each release's server.
+      const places: [server: number, checkout: string][] = [
+        [0, previous],
+        [1, '.'],
+        [2, previous],
+        [0, '.'],
+      ]
+      const clients = places.map(
+        ([server, checkout], at) => new JsonClient(USERS[at] ?? '', `http://127.0.0.1:${ports[server]}`, checkout),
+      )
+      const everyone = USERS.join()
+      await until('all have the same roster', () => clients.every(({ roster }) => roster === everyone)).catch(error => {
+        throw new Error(`${error.message}\n${clients.map(({ out }) => out).join('\n---\n')}`)
+      })
+      for (const client of clients)
+        for (const to of USERS) if (to !== client.user) client.send(to, `${client.user} to ${to}`)
+      await until('all messages have arrived', () =>
+        clients.every(client =>
+          USERS.every(from => from === client.user || client.textsFrom(from).includes(`${from} to ${client.user}`)),
+        ),
+      ).catch(error => {
+        throw new Error(`${error.message}\n${clients.map(({ out }) => out).join('\n---\n')}`)
+      })
+      await until('all messages are confirmed', () => clients.every(({ delivered }) => delivered === 3))
+      // Each message once.
+      for (const client of clients)
+        for (const from of USERS)
+          if (from !== client.user) expect(client.textsFrom(from)).toEqual([`${from} to ${client.user}`])
+
+      // A user that leaves, leaves everywhere.
+      const [anna, ...others] = clients
+      await anna?.end()
+      await until('Anna has left everywhere', () => others.every(({ roster }) => roster === 'Billy,Carla,Dora'))
+
+      // This release reads the history that the previous one has written.
+      const env = { ...process.env, XDG_STATE_HOME: anna?.home, XDG_CONFIG_HOME: anna?.home }
+      const { stdout } = spawnSync(process.execPath, ['dist/cli/main.js', 'history', '--user', 'Anna', '--json'], {
+        env,
+        encoding: 'utf8',
+      })
+      const texts = stdout
+        .trim()
+        .split('\n')
+        .map(line => (JSON.parse(line) as Event).text)
+      const withAnna = ['Billy', 'Carla', 'Dora'].flatMap(name => [`Anna to ${name}`, `${name} to Anna`])
+      expect(texts.sort()).toEqual(withAnna.sort())
+
+      // After an upgrade the server of the previous release starts as this release.
+      programs[0]?.child.kill('SIGTERM')
+      await programs[0]?.waitForExit()
+      const upgraded = new Program('daemon', ['--id', 'server-1', '--config', config, '--log-format', 'text'], SECRET)
+      await until('it is linked', () => upgraded.count('Outbound connection to peer') === 2)
+      const back = new JsonClient('Anna', `http://127.0.0.1:${ports[0]}`, previous)
+      await until('Anna is back', () => others.slice(0, 2).every(({ roster }) => roster.includes('Anna')))
+      for (const { out } of [...programs.slice(1), upgraded]) expect(out).not.toContain('malformed')
+      await Promise.all([...others, back].map(client => client.end()))
+      for (const { child } of [...programs, upgraded]) child.kill('SIGKILL')
+    },
+  )
+})
