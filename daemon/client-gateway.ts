@@ -18,6 +18,7 @@ import { checkToken, type TokenKey } from './auth/tokens.ts'
 import type { Log } from './log/log.ts'
 import { MalformedPayloads } from './log/malformed-payloads.ts'
 import { Backpressure } from './transport/backpressure.ts'
+import type { ConnectionBudget } from './transport/budgets/connection-budget.ts'
 import { EventReader } from './transport/packets/event-reader.ts'
 import { FrameBatch } from './transport/packets/frame-batch.ts'
 import { imPacket } from './transport/packets/im-packets.ts'
@@ -40,14 +41,11 @@ interface Client {
   challenge: Challenge | undefined
   /** Whether it accepts packed rosters and deltas. */
   acceptsPacked: boolean
-  /** Proofs and tokens that it has presented. */
-  credentialAttempts: number
+  /** What its connection may use. */
+  readonly budget: ConnectionBudget
   /** The mesh proof that it asks for, and once it is made, the proof; undefined for a client of 0.1. */
   meshProof: { nonce: string; origin: string; identity: MeshIdentity | undefined } | undefined
 }
-
-/** Proofs and tokens checked per connection: checking a signature costs more than any other request. */
-const MAX_CREDENTIAL_ATTEMPTS = 20
 
 /** The call of an `identify` sent in Socket.IO's `auth`, while connecting: the event `identified` answers it. */
 const CONNECT_CALL = -1
@@ -74,6 +72,7 @@ export class ClientGateway {
   readonly #auth: AuthOptions
   readonly #malformed: MalformedPayloads
   readonly #onPending: () => void
+  readonly #isIdentified: (connection: number) => boolean
   #clients = new Map<number, Client>()
   /** Connections with packets to send at the end of this turn. */
   #pendingBatches: FrameBatch[] = []
@@ -83,8 +82,19 @@ export class ClientGateway {
     this.#onPending()
   }
 
-  /** @param onPending called when packets wait for the end of this turn: the caller must call `flush` then */
-  constructor(io: Server, auth: AuthOptions, log: Log, step: (input: Input) => void, onPending: () => void) {
+  /**
+   * @param onPending called when packets wait for the end of this turn: the caller must call `flush` then
+   * @param isIdentified whether a user has identified on a connection
+   */
+  constructor(
+    io: Server,
+    auth: AuthOptions,
+    log: Log,
+    step: (input: Input) => void,
+    onPending: () => void,
+    isIdentified: (connection: number) => boolean,
+  ) {
+    this.#isIdentified = isIdentified
     this.#step = step
     this.#auth = auth
     this.#malformed = new MalformedPayloads(log)
@@ -135,7 +145,9 @@ export class ClientGateway {
     const identifyPayload: unknown = socket.handshake.auth.identify
     releaseRequest(socket)
     const connection = ++this.#lastNumber
-    const batch = new FrameBatch(socket.conn, this.#onBatchPending, Backpressure.of(socket.conn))
+    const backpressure = Backpressure.of(socket.conn)
+    const { budget } = backpressure
+    const batch = new FrameBatch(socket.conn, this.#onBatchPending, backpressure)
     const client: Client = {
       connection,
       socket,
@@ -144,11 +156,11 @@ export class ClientGateway {
       countMalformed: undefined,
       challenge: undefined,
       acceptsPacked: false,
-      credentialAttempts: 0,
+      budget,
       meshProof: undefined,
     }
     this.#clients.set(connection, client)
-    this.#step({ type: 'connected', connection, address: socket.conn.remoteAddress })
+    this.#step({ type: 'connected', connection, address: budget.address.key })
     socket.onAny((event: string, ...args: unknown[]) => this.#handleSocketIoEvent(client, event, args))
     const reader = EventReader.of(socket.conn)
     if (reader !== undefined) {
@@ -197,21 +209,27 @@ export class ClientGateway {
     if (!request.success && typeof payload !== 'string') return false
     if (!request.success) {
       this.#step({ type: 'identify', connection, user: payload, protocol: 1, ...calling })
+      if (this.#isIdentified(connection)) client.budget.markIdentified()
       return true
     }
     if (!rememberMeshProof(client, request.data)) return false
     const { user, connections = false, origin } = request.data
     client.acceptsPacked = request.data.packed === true
-    const step = (more: { credential?: Credential; denial?: Denial } = {}) =>
+    const step = (more: { credential?: Credential; denial?: Denial } = {}) => {
       this.#step({ type: 'identify', connection, user, protocol: 2, connections, ...more, ...calling })
+      if (this.#isIdentified(connection)) client.budget.markIdentified()
+    }
     const { mode, tokenKey, mesh } = this.#auth
     const hasCredential = mode === 'key' ? request.data.proof !== undefined : request.data.token !== undefined
     if (origin !== undefined && !mesh.isOwnOrigin(origin)) {
       const message = `this server is not known as ${origin}; its operator can list it under "names" in the config`
       step({ denial: { code: 'wrong-origin', message } })
-    } else if (hasCredential && ++client.credentialAttempts > MAX_CREDENTIAL_ATTEMPTS) {
+    } else if (hasCredential && !client.budget.takeCredential()) {
       const reason = 'too many proofs or tokens on this connection; reconnect to try again'
       step({ credential: { kind: 'invalid', reason } })
+    } else if (hasCredential && client.budget.address.takeCredential(performance.now()) > 0) {
+      // Without an answer: a refusal would be final for the client, and it may have done nothing wrong.
+      client.budget.exceed(`too many proofs or tokens from ${client.budget.address.key}`)
     } else if (mode === 'key' && call !== undefined)
       this.#checkKey(client, request.data, call, credential => step({ credential }))
     else if (tokenKey !== undefined && request.data.token !== undefined)
@@ -275,9 +293,16 @@ export class ClientGateway {
     return true
   }
 
-  #roster: EventHandler = ({ connection }, _, call) => {
-    if (call !== undefined) this.#step({ type: 'roster', connection, call })
-    return call !== undefined
+  #roster: EventHandler = (client, _, call) => {
+    if (call === undefined) return false
+    const { connection, budget } = client
+    const retryAfter = budget.isIdentified ? 0 : budget.address.takeRoster(performance.now())
+    if (retryAfter === 0) this.#step({ type: 'roster', connection, call })
+    else {
+      const message = `too many rosters for ${budget.address.key}; identify, or retry in ${retryAfter} ms`
+      sendAnswer(client, call, { ok: false, code: 'rate-limited', message, retryAfter })
+    }
+    return true
   }
 
   #key: EventHandler = ({ connection }, user, call) => {

@@ -15,7 +15,8 @@ import type { CarrierOptions, LinkCarrier } from './links/carrier.ts'
 import { SocketLinks } from './links/socket-links.ts'
 import type { Log } from './log/log.ts'
 import type { TlsMaterial } from './settings/tls.ts'
-import { type Backpressure, type CutOffCounts, FLUSH_TIMEOUT_MS } from './transport/backpressure.ts'
+import type { Backpressure, CutOffCounts } from './transport/backpressure.ts'
+import { FLUSH_TIMEOUT_MS } from './transport/flush-timeout.ts'
 import { hostNamesOf } from './transport/origin.ts'
 import { type SelfTestResult, selfTest } from './transport/self-test.ts'
 import { SocketServer } from './transport/socket-server.ts'
@@ -68,7 +69,14 @@ export interface RunningServer {
   /** Connections disconnected so far because they did not read. */
   cutOff: () => Readonly<CutOffCounts>
   /** Open connections and pending calls; all return to 0 when the last client disconnects. */
-  counts: () => { tcp: number; engine: number; clients: number; pendingCalls: number }
+  counts: () => {
+    tcp: number
+    engine: number
+    heldBytes: number
+    addresses: number
+    clients: number
+    pendingCalls: number
+  }
   /** The URL for clients. */
   url: string
   /** The names online in the whole mesh, sorted. */
@@ -166,6 +174,7 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
     log,
     step,
     scheduleFlush,
+    connection => core.isIdentified(connection),
   )
   const self = { id: options.id, incarnation, protocol: PROTOCOL_VERSION, ...publicUrls, auth: options.auth }
   const holds = (peer: string, user: string) => core.isUserOnPeer(peer, user)

@@ -57,13 +57,13 @@ async function checkServer(id: string, connection: NatsConnection, context: Chec
   // NATS permissions may bind this machine's NATS user to the id of its server.
   const dialler = { ...probeParty(auth), id: selfId }
   const request = (to: string, payload: unknown) =>
-    requestHandshake(connection, { to, from: selfId, payload, withinMs, isLegacyDenied: false })
+    requestHandshake(connection, { to, from: selfId, payload, secret, withinMs, isLegacyDenied: false })
   try {
     const challenge = challengeSchema.safeParse(await request(id, { dialler }))
     if (!challenge.success) throw new Error('the program with this id is not this version of mesh-chat')
     const { acceptor } = challenge.data
     const { proof, readAnswer } = startProbe(secret, dialler, acceptor)
-    const probed = readAnswer(await request(acceptor.id, { link: acceptor.nonce, proof }))
+    const probed = readAnswer(await request(acceptor.id, { link: acceptor.nonce, proof, party: dialler }))
     if (probed === undefined) throw new Error(UNKNOWN_ANSWER)
     return serverFindings(id, about, probed, context)
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { Server, Socket } from 'socket.io'
 import type { Socket as DialledSocket } from 'socket.io-client'
+import * as z from 'zod'
 import type { LinkRefusal } from '../../src/protocol/frames.ts'
 import { exceeds } from '../../src/protocol/limits.ts'
 import type { LinkEffect } from '../../src/server/types.ts'
@@ -11,18 +12,36 @@ import {
   checkDiallerProof,
   createProof,
   createWelcome,
+  type DiallerProof,
   DiallingSecrets,
   diallerProofSchema,
   isExpectedId,
   newParty,
+  type Party,
   partySchema,
   proveDialler,
   readWelcome,
 } from './handshake.ts'
+import { COOKIE_MS, HandshakeCookies } from './handshake-cookies.ts'
 import { LINK_EVENTS, readFrame } from './link-events.ts'
+import { PendingHandshakes } from './pending-handshakes.ts'
 
 /** Time for the goodbyes to leave when the server shuts down, ms. */
 const GOODBYE_FLUSH_MS = 200
+
+/** A dialler that was challenged before returns with that challenge's nonce and its proof: see `HandshakeCookies`. */
+const resumptionSchema = z.object({ cookie: z.string().max(64), prove: diallerProofSchema })
+
+/** What a dialler was challenged with and has answered, as long as the server's answer is missing. */
+interface BrokenOffHandshake {
+  dialler: Party
+  acceptor: Party
+  /** The secret that the proof is made with. */
+  secret: string
+  prove: string | DiallerProof
+  /** Monotonic ms. */
+  challengedAt: number
+}
 
 /** One link: `end` closes it after flushing, `cut` without. */
 interface Link {
@@ -40,8 +59,10 @@ export class SocketLinks implements LinkCarrier {
   #links = new Map<number, Link>()
   #pendingDecisions = new Map<number, (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void>()
   #lastNumber = 0
-  /** Handshakes of dialling peers under way, oldest first: each entry aborts one. */
-  #pendingHandshakes = new Set<() => void>()
+  readonly #pendingHandshakes: PendingHandshakes
+  readonly #cookies = new HandshakeCookies()
+  /** Challenges whose handshakes broke off before an answer, oldest first, by the URL of the acceptor. */
+  readonly #brokenOff = new Map<string, BrokenOffHandshake>()
   /** Dials under way: each entry aborts one. */
   readonly #pendingDials = new Set<() => void>()
 
@@ -49,6 +70,7 @@ export class SocketLinks implements LinkCarrier {
     this.#options = options
     this.#ca = options.tls?.ca
     this.#malformed = new MalformedPayloads(options.log)
+    this.#pendingHandshakes = new PendingHandshakes(options.limits.handshakes)
     this.#diallingSecrets = new DiallingSecrets(options.credentials, options.limits.peers)
     for (const io of servers) io.of('/mesh').on('connection', socket => this.#accept(socket))
   }
@@ -100,64 +122,81 @@ export class SocketLinks implements LinkCarrier {
     }
     const dialler = partySchema.safeParse(socket.handshake.auth)
     if (!dialler.success) return disconnect()
-    // Silent connections must not block peers: a peer needs no longer than its packets take, so the oldest gives way.
-    const [oldest] = this.#pendingHandshakes
-    if (exceeds(this.#pendingHandshakes.size + 1, this.#options.limits.handshakes)) oldest?.()
-    const acceptor = newParty(this.#options.self)
+    const { key: address } = backpressure.budget.address
+    const now = performance.now()
+    const resumed = resumptionSchema.safeParse(socket.handshake.auth)
+    if (resumed.success && this.#cookies.isValid(resumed.data.cookie, address, dialler.data, now)) {
+      // It needs no place among the handshakes under way.
+      const parties = { dialler: dialler.data, acceptor: { ...this.#options.self, nonce: resumed.data.cookie } }
+      const answer = (welcome: unknown) => void socket.emit('welcome', welcome)
+      return this.#checkProof(socket, disconnect, parties, resumed.data.prove, answer)
+    }
+    const nonce = this.#cookies.create(address, dialler.data, now)
+    const parties = { dialler: dialler.data, acceptor: { ...this.#options.self, nonce } }
     const finish = () => {
       clearTimeout(timer)
-      this.#pendingHandshakes.delete(abort)
+      this.#pendingHandshakes.remove(address, abort)
     }
     const abort = () => {
       finish()
       disconnect()
     }
     const timer = setTimeout(abort, HANDSHAKE_TIMEOUT_MS)
-    this.#pendingHandshakes.add(abort)
     socket.once('disconnect', finish)
-    socket.emit('challenge', acceptor)
+    // Before it may have to give way: with the challenge it can return.
+    socket.emit('challenge', parties.acceptor)
     socket.once('prove', (payload: unknown, answer: unknown) => {
       const given = diallerProofSchema.safeParse(payload)
       if (typeof answer !== 'function' || !given.success) return abort()
       finish()
-      const { credentials } = this.#options
-      const proven = checkDiallerProof(credentials, dialler.data, acceptor, given.data)
-      if (!proven.ok) {
-        if (proven.refusal.code === 'bad-signature') this.#malformed.counterFor(`peer: ${dialler.data.id}`)('signature')
-        answer(proven.refusal)
-        return disconnect()
-      }
-      const { secret } = proven
-      // A probe ends here; the core does not see it, and nothing changes in the mesh.
-      if (dialler.data.probe) {
-        answer({ ok: true, proof: createProof(secret, 'acceptor', dialler.data, acceptor), time: Date.now() })
-        return disconnect()
-      }
-      const link = ++this.#lastNumber
-      this.#pendingDecisions.set(link, effect => {
-        this.#pendingDecisions.delete(link)
-        answer(createWelcome(effect, secret, credentials.processKey, dialler.data, acceptor))
-        if (effect.type === 'refuse') return disconnect()
-        backpressure.markAsLink()
-        const cut = () => backpressure.cut()
-        this.#openLink(
-          link,
-          id,
-          socket,
-          { emit: socket.emit.bind(socket), end: () => socket.disconnect(true), cut },
-          'dialler',
-        )
-      })
-      const { nonce: _, ...introduction } = dialler.data
-      const { id } = introduction
-      this.#options.step({ type: 'accepted', link, introduction })
+      this.#checkProof(socket, disconnect, parties, given.data, welcome => answer(welcome))
     })
+    this.#pendingHandshakes.add(address, abort)
+  }
+
+  /** Accepts a dialler that has proven the secret, if the core does. */
+  #checkProof(
+    socket: Socket,
+    disconnect: () => void,
+    { dialler, acceptor }: { dialler: Party; acceptor: Party },
+    given: DiallerProof,
+    answer: (welcome: unknown) => void,
+  ): void {
+    const { credentials } = this.#options
+    const proven = checkDiallerProof(credentials, dialler, acceptor, given)
+    if (!proven.ok) {
+      if (proven.refusal.code === 'bad-signature') this.#malformed.counterFor(`peer: ${dialler.id}`)('signature')
+      answer(proven.refusal)
+      return disconnect()
+    }
+    const { secret } = proven
+    this.#cookies.spend(acceptor.nonce, performance.now())
+    // A probe ends here; the core does not see it, and nothing changes in the mesh.
+    if (dialler.probe) {
+      answer({ ok: true, proof: createProof(secret, 'acceptor', dialler, acceptor), time: Date.now() })
+      return disconnect()
+    }
+    const link = ++this.#lastNumber
+    const { nonce: _, ...introduction } = dialler
+    this.#pendingDecisions.set(link, effect => {
+      this.#pendingDecisions.delete(link)
+      answer(createWelcome(effect, secret, credentials.processKey, dialler, acceptor))
+      if (effect.type === 'refuse') return disconnect()
+      const backpressure = Backpressure.of(socket.conn)
+      backpressure.markAsLink()
+      const cut = () => backpressure.cut()
+      const opened = { emit: socket.emit.bind(socket), end: () => socket.disconnect(true), cut }
+      this.#openLink(link, introduction.id, socket, opened, 'dialler')
+    })
+    this.#options.step({ type: 'accepted', link, introduction })
   }
 
   #dial({ peer, url, id }: Extract<LinkEffect, { type: 'dial' }>): void {
-    const dialler = newParty(this.#options.self)
+    const brokenOff = this.#takeBrokenOff(url)
+    const dialler = brokenOff?.dialler ?? newParty(this.#options.self)
     const socket = dialSocket(`${url}/mesh`, {
-      auth: dialler,
+      auth:
+        brokenOff === undefined ? dialler : { ...dialler, cookie: brokenOff.acceptor.nonce, prove: brokenOff.prove },
       timeout: HANDSHAKE_TIMEOUT_MS,
       ...(this.#ca === undefined ? {} : { ca: this.#ca }),
     })
@@ -179,27 +218,48 @@ export class SocketLinks implements LinkCarrier {
       socket.disconnect()
       this.#options.step({ type: 'dial-failed', peer, reason, ...(code === undefined ? {} : { code }) })
     }
+    const handleWelcome = ({ acceptor, secret }: BrokenOffHandshake, payload: unknown) => {
+      if (ended) return
+      this.#brokenOff.delete(url)
+      const welcome = readWelcome(secret, dialler, acceptor, payload)
+      if (!welcome.ok && welcome.code === 'wrong-secret') this.#diallingSecrets.recordWrongSecret(peer)
+      if (!welcome.ok) return fail(welcome.reason, welcome.code)
+      finish()
+      const link = ++this.#lastNumber
+      this.#openLink(link, peer, socket, this.#dialledLink(link, socket), 'acceptor')
+      this.#options.step({ type: 'dialled', peer, link, introduction: acceptor, holds: welcome.holds })
+    }
     socket.on('connect_error', error => fail(error.message))
     socket.once('disconnect', reason => fail(reason))
+    socket.once('connect', () => {
+      if (!hasUnsentBytes(socket)) fail('unknown version of socket.io-client: cannot limit unsent bytes')
+    })
+    // The server has recognized the challenge; otherwise, and if it is of version 0.1, it sends a new one.
+    if (brokenOff !== undefined) socket.once('welcome', (payload: unknown) => handleWelcome(brokenOff, payload))
     socket.once('challenge', (payload: unknown) => {
       const acceptor = partySchema.safeParse(payload)
       if (!acceptor.success) return fail('malformed challenge')
-      if (!hasUnsentBytes(socket)) return fail('unknown version of socket.io-client: cannot limit unsent bytes')
       const actualId = acceptor.data.id
       if (!isExpectedId(id, actualId)) return fail(`the server at ${url} is ${actualId}, not ${id}`)
       const secret = this.#diallingSecrets.secretFor(peer)
-      const proof = proveDialler(secret, this.#options.credentials.processKey, dialler, acceptor.data)
-      socket.emit('prove', proof, (payload: unknown) => {
-        if (ended) return
-        const welcome = readWelcome(secret, dialler, acceptor.data, payload)
-        if (!welcome.ok && welcome.code === 'wrong-secret') this.#diallingSecrets.recordWrongSecret(peer)
-        if (!welcome.ok) return fail(welcome.reason, welcome.code)
-        finish()
-        const link = ++this.#lastNumber
-        this.#openLink(link, peer, socket, this.#dialledLink(link, socket), 'acceptor')
-        this.#options.step({ type: 'dialled', peer, link, introduction: acceptor.data, holds: welcome.holds })
-      })
+      const prove = proveDialler(secret, this.#options.credentials.processKey, dialler, acceptor.data)
+      const handshake = { dialler, acceptor: acceptor.data, secret, prove, challengedAt: performance.now() }
+      this.#keepUntilAnswered(url, handshake)
+      socket.emit('prove', prove, (payload: unknown) => handleWelcome(handshake, payload))
     })
+  }
+
+  #keepUntilAnswered(url: string, handshake: BrokenOffHandshake): void {
+    this.#brokenOff.delete(url)
+    this.#brokenOff.set(url, handshake)
+    if (!exceeds(this.#brokenOff.size, this.#options.limits.peers)) return
+    for (const oldest of this.#brokenOff.keys()) return void this.#brokenOff.delete(oldest)
+  }
+
+  #takeBrokenOff(url: string): BrokenOffHandshake | undefined {
+    const found = this.#brokenOff.get(url)
+    this.#brokenOff.delete(url)
+    return found !== undefined && performance.now() - found.challengedAt < COOKIE_MS ? found : undefined
   }
 
   /** Reads frames from now on, by the schema of each event. */

@@ -1,5 +1,8 @@
 import { exceeds, type Limits } from '../../src/protocol/limits.ts'
 import type { Log } from '../log/log.ts'
+import type { ConnectionBudget } from './budgets/connection-budget.ts'
+import { budgetOf, moveToBudget } from './budgets/limited-web-sockets.ts'
+import { FLUSH_TIMEOUT_MS } from './flush-timeout.ts'
 import { type Engine, type PreEncodedOptions, type WebSocketOfWs, webSocketOf } from './internals.ts'
 import type { Features } from './self-test.ts'
 
@@ -10,12 +13,14 @@ const BURST_PACKETS_PER_MESSAGE = 4
 const BYTES_PER_PACKET = 2_048
 /** Longest pause of reading, ms: shorter than the ping timeout. */
 const MAX_PAUSE_MS = 4_000
+/** Packets of this length and more count as held while they wait for a connection that has not identified. */
+const MIN_HELD_PACKET_BYTES = 64 * 1024
 
-/**
- * Time for the last packets to leave before a connection is cut, ms: when the server closes a connection, when it waits
- * for the answer to a close frame, and when it shuts down.
- */
-export const FLUSH_TIMEOUT_MS = 1_000
+/** The packet types of Socket.IO (docs/PROTOCOL.md, section A): the first character of a packet. */
+const CONNECT = '0'
+const DISCONNECT = '1'
+const BINARY_EVENT = '5'
+const BINARY_ACK = '6'
 
 /** Connections that one server disconnected because they did not read. */
 export interface CutOffCounts {
@@ -48,8 +53,11 @@ function onPacketCreate(this: WithBackpressure, { data, options }: CreatedPacket
 function onFlush(this: WithBackpressure): void {
   this[BACKPRESSURE]?.moveQueuedToTransport()
 }
-function onPacket(this: WithBackpressure, { data }: { data?: unknown }): void {
-  this[BACKPRESSURE]?.countRead(lengthOf(data))
+function onPacket(this: WithBackpressure, { type, data }: { type?: string; data?: unknown }): void {
+  this[BACKPRESSURE]?.onPacket(type, data)
+}
+function onUpgrade(this: WithBackpressure): void {
+  this[BACKPRESSURE]?.onUpgraded()
 }
 function onClose(this: WithBackpressure): void {
   this[BACKPRESSURE]?.onClosed()
@@ -69,6 +77,8 @@ function lengthOf(data: unknown): number {
  * a flood waits in the sender's own buffers and does not slow others down.
  */
 export class Backpressure {
+  /** What the connection may use, whatever namespaces it joins. */
+  readonly budget: ConnectionBudget
   readonly #engine: Engine
   readonly #context: TransportContext
   readonly #openConnections: Set<Backpressure>
@@ -85,8 +95,12 @@ export class Backpressure {
   #isEnded = false
 
   /** @param openConnections holds this until the connection is closed */
-  constructor(engine: Engine, context: TransportContext, openConnections: Set<Backpressure>) {
+  constructor(engine: Engine, context: TransportContext, openConnections: Set<Backpressure>, budget: ConnectionBudget) {
     this.#engine = engine
+    this.budget = budget
+    budget.onExceeded = reason => this.refuse(reason)
+    // A client of Engine.IO 3 is in the default namespace at once.
+    if (engine.protocol === 3) budget.join()
     this.#context = context
     this.#openConnections = openConnections
     openConnections.add(this)
@@ -95,6 +109,7 @@ export class Backpressure {
     engine.on('packetCreate', onPacketCreate)
     engine.on('flush', onFlush)
     engine.on('packet', onPacket)
+    engine.on('upgrade', onUpgrade)
     engine.on('close', onClose)
   }
 
@@ -113,6 +128,7 @@ export class Backpressure {
   markAsLink(): void {
     this.#isLink = true
     this.#maxUnsentBytes = this.#context.limits.linkBufferedBytes
+    this.budget.markAsLink()
   }
 
   /** Closes when the last packets have left, or after `FLUSH_TIMEOUT_MS` without that. */
@@ -129,9 +145,18 @@ export class Backpressure {
     else this.#engine.close(true)
   }
 
+  /** Ends the connection now, because it broke a rule: no packet that it sent is handled any more. */
+  refuse(reason: string): void {
+    if (this.#isEnded) return
+    this.#context.log.write('debug', `Disconnected a client: ${reason}.`)
+    this.cut()
+    this.#engine.close(true)
+  }
+
   /** Engine.IO closed the connection. */
   onClosed(): void {
     this.#openConnections.delete(this)
+    this.budget.close()
     const webSocket = this.#webSocket
     if (this.features.closeTimeout || webSocket === undefined) return
     // The client may not answer the close frame; ws itself would wait for 30 s.
@@ -154,9 +179,16 @@ export class Backpressure {
     return this.#queuedBytes + (isSending ? this.#flushedBytes : 0)
   }
 
+  /** A session of long polling has moved to a WebSocket. */
+  onUpgraded(): void {
+    const webSocket = webSocketOf(this.#engine)
+    if (webSocket !== undefined) moveToBudget(webSocket, this.budget)
+  }
+
   /** Engine.IO put a packet of this many bytes into its buffer. */
   addQueued(bytes: number): void {
     this.#queuedBytes += bytes
+    if (bytes >= MIN_HELD_PACKET_BYTES) this.budget.holdUnsent(this.#unsentBytes)
     this.#disconnectIfSlow()
   }
 
@@ -172,6 +204,23 @@ export class Backpressure {
     this.#context.cutOffCounts[side]++
     this.#context.log.write('warn', `Disconnected a slow ${side}: too many unsent bytes.`)
     this.cut()
+  }
+
+  /**
+   * Engine.IO has read a packet. Binary packets are refused: nothing in the protocol is binary, and Socket.IO keeps each
+   * until its attachments are complete. A connection is for one namespace, once: a client that leaves it is disconnected.
+   */
+  onPacket(type: string | undefined, data: unknown): void {
+    this.countRead(lengthOf(data))
+    // On a WebSocket all bytes are counted where they arrive.
+    if (budgetOf(this.#webSocket) === undefined) this.budget.countRead(lengthOf(data))
+    if (type !== 'message') return
+    if (typeof data !== 'string') return this.refuse('it sent a binary packet')
+    const [socketIoType] = data
+    if (socketIoType === BINARY_EVENT || socketIoType === BINARY_ACK) this.refuse('it sent a binary packet')
+    else if (socketIoType === CONNECT && !this.budget.join()) this.refuse('it joined a second namespace')
+    // When Socket.IO has handled it.
+    else if (socketIoType === DISCONNECT) setImmediate(() => this.close())
   }
 
   /** A packet of this many bytes was read. A leaky bucket: a pause of reading pays for what exceeds it. */

@@ -4,8 +4,11 @@ import { type Duplex, duplexPair } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Server } from 'socket.io'
 import { NodeWebSocket } from 'socket.io-client'
-import { FLUSH_TIMEOUT_MS } from './backpressure.ts'
-import { limitedWebSocketServer } from './control-frame-limit.ts'
+import { AddressBudget } from './budgets/address-budgets.ts'
+import { ConnectionBudget } from './budgets/connection-budget.ts'
+import { HeldBytes } from './budgets/held-bytes.ts'
+import { limitedWebSocketServer } from './budgets/limited-web-sockets.ts'
+import { FLUSH_TIMEOUT_MS } from './flush-timeout.ts'
 import { type Engine, webSocketOf, writePreEncoded } from './internals.ts'
 import { EventReader } from './packets/event-reader.ts'
 import { Packet } from './packets/packet.ts'
@@ -25,7 +28,7 @@ export interface Features {
 }
 
 /** What the server cannot do without: a bound depends on it, and the public API has no other way. */
-const REQUIRED = ['sentPackets', 'readPackets', 'controlFrames', 'dialledWebSocket'] as const
+const REQUIRED = ['sentPackets', 'readPackets', 'controlFrames', 'rawFrames', 'dialledWebSocket'] as const
 export type FeatureName = keyof Features | (typeof REQUIRED)[number]
 
 /** Each with its fallback, or with the bound that would be lost. */
@@ -38,6 +41,7 @@ const MISSING: Readonly<Record<FeatureName, string>> = {
   sentPackets: 'no packetCreate and flush events: cannot limit unsent bytes',
   readPackets: 'no packet event: cannot limit the rate of packets',
   controlFrames: 'no ping events of WebSockets: cannot limit control frames',
+  rawFrames: 'no TCP connection of WebSockets: cannot limit unfinished messages',
   dialledWebSocket: 'socket.io-client has no NodeWebSocket.createSocket: cannot limit unsent bytes of links',
 }
 
@@ -93,6 +97,7 @@ async function probe(): Promise<ReadonlySet<FeatureName>> {
     pause: pauses,
     eventReader: readsEvents,
     controlFrames: endsControlFrames,
+    rawFrames: refusesBinaryFrames,
   }
   for (const [name, check] of Object.entries(checks)) {
     // A connection each: a check that fails may end its own.
@@ -176,6 +181,13 @@ async function endsControlFrames(connection: TestConnection): Promise<boolean> {
   return Promise.race([closed, turns(10).then(() => false)])
 }
 
+async function refusesBinaryFrames(connection: TestConnection): Promise<boolean> {
+  const closed = new Promise<boolean>(resolve => connection.engine.once('close', () => resolve(true)))
+  // The start of a message: only whoever reads its header finds out.
+  connection.client.write(Buffer.from([0x02, 0x85, 0, 0, 0, 0, 1]))
+  return Promise.race([closed, turns(10).then(() => false)])
+}
+
 /** A frame of a client (RFC 6455, section 5.2), masked with zeros. */
 function clientFrame(opcode: number, text: string): Buffer {
   return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)])
@@ -194,7 +206,9 @@ class TestServer {
   readonly #io = new Server(this.#http, {
     serveClient: false,
     perMessageDeflate: false,
-    wsEngine: limitedWebSocketServer(),
+    wsEngine: limitedWebSocketServer(
+      () => new ConnectionBudget(new AddressBudget('', 0, 0), new HeldBytes(0), () => {}),
+    ),
   })
 
   /** Connects over WebSocket; undefined: the server does not accept the connection. */

@@ -1,16 +1,19 @@
-import { createServer, type Server as HttpServer, type ServerResponse } from 'node:http'
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer, Server as SecureServer } from 'node:https'
-import type { ListenOptions } from 'node:net'
+import type { ListenOptions, Socket as TcpSocket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { Server } from 'socket.io'
 import { MAX_PACKET_BYTES } from '../../src/protocol/messages.ts'
 import type { TlsMaterial } from '../settings/tls.ts'
 import { Backpressure, type TransportContext } from './backpressure.ts'
-import { limitedWebSocketServer } from './control-frame-limit.ts'
-import type { Engine } from './internals.ts'
+import { AddressBudgets } from './budgets/address-budgets.ts'
+import { ConnectionBudget } from './budgets/connection-budget.ts'
+import { HeldBytes } from './budgets/held-bytes.ts'
+import { budgetOf, isAccepted, limitedWebSocketServer } from './budgets/limited-web-sockets.ts'
+import { type Engine, webSocketOf } from './internals.ts'
 import { type PageRules, pageRefusal } from './origin.ts'
 import { EventReader } from './packets/event-reader.ts'
 import { releaseUpgradeResponses } from './release-request.ts'
-import { TcpConnectionLimit } from './tcp-connection-limit.ts'
 
 export interface SocketServerOptions extends TransportContext {
   /** Encrypts connections. */
@@ -23,17 +26,51 @@ export interface SocketServerOptions extends TransportContext {
 
 const notFound = (_: unknown, response: ServerResponse) => response.writeHead(404).end()
 
+/** Time for a TLS handshake, and for the headers of a request, where `identifyMs` sets no limit, ms. */
+const DEFAULT_HEADERS_MS = 10_000
+/** Time for a whole request, ms. */
+const REQUEST_MS = 60_000
+/** A TCP connection without a WebSocket that neither sends nor reads for this long is closed, ms; requests wait 5 s. */
+const HTTP_IDLE_MS = 20_000
+/** Time until a connection is closed whose request for a WebSocket was not accepted, ms. */
+const REJECTED_UPGRADE_MS = 2_000
+
+/** Closes connections that send nothing, or not enough, in time. */
+function timeoutsFor(identifyMs: number) {
+  const headersTimeout = identifyMs > 0 ? identifyMs : DEFAULT_HEADERS_MS
+  return {
+    headersTimeout,
+    handshakeTimeout: headersTimeout,
+    requestTimeout: Math.max(REQUEST_MS, headersTimeout),
+    connectionsCheckingInterval: Math.min(1_000, Math.ceil(headersTimeout / 4)),
+  }
+}
+
+/** Engine.IO only ends its own side, and Node sets no timeout once a request asks for another protocol. */
+function endUnlessAccepted(socket: Duplex): void {
+  if (!isAccepted(socket)) setTimeout(() => isAccepted(socket) || socket.destroy(), REJECTED_UPGRADE_MS).unref()
+}
+
 /** An HTTP server and its Socket.IO server, with limits on what each connection may cost. */
 export class SocketServer {
   readonly http: HttpServer
   readonly io: Server
-  readonly #tcpConnections: TcpConnectionLimit
+  readonly #addresses: AddressBudgets
+  readonly #heldBytes: HeldBytes
+  /** The budgets of sessions that started by long polling, by session id. */
+  readonly #pollingBudgets = new Map<string, ConnectionBudget>()
   readonly #connections = new Set<Backpressure>()
 
   constructor(options: SocketServerOptions) {
     const { tls, limits, pages, features } = options
-    this.http = tls === undefined ? createServer(notFound) : createSecureServer(tls, notFound)
-    this.#tcpConnections = new TcpConnectionLimit(this.http, limits.connectionsPerAddress, options.isExempt)
+    const timeouts = timeoutsFor(limits.identifyMs)
+    this.http =
+      tls === undefined ? createServer(timeouts, notFound) : createSecureServer({ ...timeouts, ...tls }, notFound)
+    this.http.timeout = HTTP_IDLE_MS
+    this.#addresses = new AddressBudgets(limits.connectionsPerAddress, options.isExempt)
+    this.#heldBytes = new HeldBytes(limits.heldBytes)
+    // A connection counts as soon as it is open: one that never sends a request costs as much.
+    this.http.prependListener('connection', (socket: TcpSocket) => this.#onTcpConnection(socket))
     const rules: PageRules = { ...pages, scheme: tls === undefined ? 'http' : 'https' }
     // Socket.IO 1 sends credentials; this server has none to protect, and sets no cookies.
     const cors = { origin: [...pages.origins], credentials: true }
@@ -44,26 +81,93 @@ export class SocketServer {
       pingInterval: 5_000,
       pingTimeout: 5_000,
       maxHttpBufferSize: MAX_PACKET_BYTES,
-      wsEngine: limitedWebSocketServer(),
+      wsEngine: limitedWebSocketServer(socket => this.#createBudget(socket.remoteAddress)),
       // For connections that join no namespace. Those that do must identify, or authenticate as a peer.
       connectTimeout: 10_000,
       // Browsers let a page read what it polls from another origin only with these headers.
       ...(pages.origins.length === 0 ? {} : { cors }),
       allowRequest: (request, allow) => {
-        const refusal = pageRefusal(request, rules)
+        const refusal =
+          pageRefusal(request, rules) ??
+          (this.#mayStartSession(request) ? undefined : 'too many sessions of this address')
         allow(refusal, refusal === undefined)
       },
     })
     releaseUpgradeResponses(this.http, () => this.io.attach(this.http))
+    this.http.on('upgrade', (_, socket: Duplex) => endUnlessAccepted(socket))
+    this.#meterBodies()
     this.io.engine.on('connection', (engine: Engine) => {
-      const backpressure = new Backpressure(engine, options, this.#connections)
+      const backpressure = new Backpressure(engine, options, this.#connections, this.#openSession(engine))
       if (features.eventReader) EventReader.install(engine, bytes => backpressure.countRead(bytes))
     })
   }
 
-  /** Open connections: of TCP, as far as they are limited, and of Engine.IO. */
-  get counts(): { tcp: number; engine: number } {
-    return { tcp: this.#tcpConnections.total, engine: this.#connections.size }
+  /**
+   * Open connections: of TCP, as far as they are limited, and of Engine.IO; bytes that they hold; and addresses that are
+   * remembered: a second after the last connection, or 10 s after the last proof, token or roster of a stranger.
+   */
+  get counts(): { tcp: number; engine: number; heldBytes: number; addresses: number } {
+    const { tcp, addresses } = this.#addresses.counts
+    return { tcp, engine: this.#connections.size, heldBytes: this.#heldBytes.total, addresses }
+  }
+
+  #createBudget(remoteAddress: string | undefined): ConnectionBudget {
+    return new ConnectionBudget(this.#addresses.of(remoteAddress ?? ''), this.#heldBytes, () => {})
+  }
+
+  #openSession(engine: Engine): ConnectionBudget {
+    // Sessions on a WebSocket are as many as its TCP connections.
+    const found = budgetOf(webSocketOf(engine))
+    if (found !== undefined) return found
+    const budget = this.#createBudget(engine.remoteAddress)
+    const { address } = budget
+    const { id } = engine as unknown as { id: string }
+    address.pollingSessions++
+    this.#pollingBudgets.set(id, budget)
+    engine.once('close', () => {
+      address.pollingSessions--
+      this.#pollingBudgets.delete(id)
+    })
+    return budget
+  }
+
+  #onTcpConnection(socket: TcpSocket): void {
+    const budget = this.#addresses.of(socket.remoteAddress ?? '')
+    if (budget.isExempt) return
+    if (!this.#addresses.openTcp(budget)) return void socket.destroy()
+    socket.once('close', () => budget.tcpConnections--)
+  }
+
+  #mayStartSession({ socket }: IncomingMessage): boolean {
+    return this.#addresses.mayStartSession(this.#addresses.of(socket.remoteAddress ?? ''))
+  }
+
+  /** Counts the bodies of requests of long polling while they arrive, as `FrameMeter` does for WebSockets. */
+  #meterBodies(): void {
+    const [handle] = this.http.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[]
+    this.http.removeAllListeners('request')
+    this.http.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      if (request.method === 'POST') this.#meterBody(request, response)
+      handle?.(request, response)
+    })
+  }
+
+  #meterBody(request: IncomingMessage, response: ServerResponse): void {
+    const budget = this.#sessionBudgetOf(request)
+    if (budget === undefined) return
+    let bytes = 0
+    request.on('data', (chunk: Buffer | string) => {
+      bytes += Buffer.byteLength(chunk)
+      if (bytes > budget.maxIncoming) return budget.exceed('a request is too large')
+      budget.holdIncoming(bytes)
+    })
+    response.once('close', () => budget.holdIncoming(0))
+  }
+
+  /** The budget of the session of long polling that a request belongs to. */
+  #sessionBudgetOf({ url = '' }: IncomingMessage): ConnectionBudget | undefined {
+    const id = new URLSearchParams(url.slice(url.indexOf('?') + 1)).getAll('sid').at(-1)
+    return id === undefined ? undefined : this.#pollingBudgets.get(id)
   }
 
   /** Listens; resolves with the port. Rejects when the port is not available. */

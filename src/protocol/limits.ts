@@ -16,6 +16,11 @@ export interface Limits {
   connectionsPerUser: number
   /** Client connections from one address to this server; loopback addresses are not counted. */
   connectionsPerAddress: number
+  /**
+   * Bytes of unfinished messages of all client connections, with what waits for those that have not identified; above it,
+   * the connection with the most is closed.
+   */
+  heldBytes: number
   /** Handshakes under way: peers that have not proven the mesh's secret yet. */
   handshakes: number
   /** Messages held for one peer while its link is down. */
@@ -43,6 +48,7 @@ export const DEFAULT_LIMITS: Limits = {
   connections: 50_000,
   connectionsPerUser: 100,
   connectionsPerAddress: 1_000,
+  heldBytes: 64 * 1024 * 1024,
   handshakes: 100,
   heldPerPeer: 10_000,
   linkBufferedBytes: 64 * 1024 * 1024,

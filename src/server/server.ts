@@ -99,6 +99,11 @@ export class MeshServer {
     return statusOf(this.#context, this.#clients.connections, this.#membership.distinctPeers)
   }
 
+  /** Whether a user has identified on a connection. */
+  isIdentified(connection: number): boolean {
+    return this.#clients.connections.has(connection)
+  }
+
   /** Whether a user is connected to a peer, as far as this server knows. */
   isUserOnPeer(peer: string, user: string): boolean {
     return this.#context.directory.isUserOnPeer(peer, user)

@@ -178,7 +178,8 @@ describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each serv
     let name = ''
     operator.subscribe(SUBJECTS.handshake('server-2', 'server-1'), {
       callback: (_, message) => {
-        name = (message.json() as { link?: string }).link ?? name
+        const text = new EnvelopeMac(SECRET).verify(message.subject, message.data) ?? '{}'
+        name = (JSON.parse(text) as { link?: string }).link ?? name
       },
     })
     await operator.flush()

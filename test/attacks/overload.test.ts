@@ -8,6 +8,7 @@ import { selfTest } from '../../daemon/transport/self-test.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { FakePeer } from '../support/attacks/fake-peer.ts'
 import { FloodingClient } from '../support/attacks/flooding-client.ts'
+import { unlimitedBudget } from '../support/harness/unlimited-budget.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
 import { RealClient } from '../support/programs/real-client.ts'
 import { RealMesh } from '../support/programs/real-mesh.ts'
@@ -83,7 +84,7 @@ test('a large packet counts as several: bytes are read no faster in large packet
   const { features } = await selfTest()
   const log = { write: () => {}, note: () => {} }
   const context = { limits: DEFAULT_LIMITS, log, features, cutOffCounts: { client: 0, peer: 0 } }
-  const backpressure = new Backpressure(engine, context, new Set())
+  const backpressure = new Backpressure(engine, context, new Set(), unlimitedBudget())
   for (let n = 0; n < 100; n++) backpressure.countRead(16_384)
   expect(paused).toBe(0)
   for (let n = 0; n < 2; n++) backpressure.countRead(1_900_000)

@@ -8,6 +8,7 @@ import type { Engine } from '../../daemon/transport/internals.ts'
 import { selfTest } from '../../daemon/transport/self-test.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import type { Input } from '../../src/server/types.ts'
+import { unlimitedBudget } from '../support/harness/unlimited-budget.ts'
 import { publicMeshProver } from '../support/mesh-prover.ts'
 
 const checked = vi.hoisted(() => ({ proofs: 0 }))
@@ -35,10 +36,12 @@ test('a connection, identified or not, gets at most 20 proofs checked', async ()
     log,
     input => inputs.push(input),
     () => {},
+    () => false,
   )
   const conn = Object.assign(new EventEmitter(), { transport: {}, remoteAddress: '192.0.2.1' }) as unknown as Engine
   const { features } = await selfTest()
-  new Backpressure(conn, { limits: DEFAULT_LIMITS, log, features, cutOffCounts: { client: 0, peer: 0 } }, new Set())
+  const context = { limits: DEFAULT_LIMITS, log, features, cutOffCounts: { client: 0, peer: 0 } }
+  new Backpressure(conn, context, new Set(), unlimitedBudget())
   connected({
     handshake: { auth: {} },
     conn,

@@ -54,13 +54,21 @@ export function isOwnInbox(reply: string | undefined, from: string, isLegacy: bo
 /** Starts each nonce of a server that uses `SUBJECTS`. The nonces are part of the proofs, so it cannot be removed. */
 const NONCE_PREFIX = 'from-'
 export const markNonce = (nonce: string) => `${NONCE_PREFIX}${nonce}`
+export const unmarkNonce = (nonce: string) =>
+  nonce.startsWith(NONCE_PREFIX) ? nonce.slice(NONCE_PREFIX.length) : nonce
 /** Whether the server of this nonce uses `SUBJECTS`. Nonces of version 0.1 have 22 characters. */
 export const usesSenderSubjects = (nonce: string) => nonce.startsWith(NONCE_PREFIX) && nonce.length > 22
 
 /** The dialler's first and second handshake request. The acceptor's nonce becomes the name of the link. */
 export const handshakeRequestSchema = z.union([
   z.object({ dialler: partySchema }),
-  z.object({ link: z.string().max(64), proof: z.string().max(100), signature: z.string().max(100).optional() }),
+  z.object({
+    link: z.string().max(64),
+    proof: z.string().max(100),
+    signature: z.string().max(100).optional(),
+    /** The dialler again, as in its first request: the acceptor keeps nothing. Not from a server of 0.1. */
+    party: partySchema.optional(),
+  }),
 ])
 export const challengeSchema = z.object({ acceptor: partySchema })
 

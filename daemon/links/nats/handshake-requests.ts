@@ -13,7 +13,6 @@ import {
   checkDiallerProof,
   createProof,
   createWelcome,
-  type DiallerProof,
   DiallingSecrets,
   isExpectedId,
   isSameProof,
@@ -24,6 +23,8 @@ import {
   readWelcome,
   type Welcome,
 } from '../handshake.ts'
+import { HandshakeCookies } from '../handshake-cookies.ts'
+import { EnvelopeMac } from './envelope-mac.ts'
 import {
   challengeSchema,
   handshakeRequestSchema,
@@ -33,8 +34,10 @@ import {
   parseJson,
   SUBJECTS,
   subjectToken,
+  unmarkNonce,
 } from './envelopes.ts'
 import type { NatsClient } from './nats-client.ts'
+import { RequestGuard } from './request-guard.ts'
 
 export interface HandshakeRequestsOptions {
   self: PeerIdentity
@@ -60,23 +63,29 @@ export type DialResult =
   | { ok: false; reason: string; code?: LinkRefusal }
 
 /** What is used of a NATS message. */
-type RequestMessage = Pick<Msg, 'data' | 'reply' | 'respond'>
+type RequestMessage = Pick<Msg, 'data' | 'reply' | 'respond' | 'subject'>
 
 interface PendingHandshake {
   dialler: Party
-  acceptor: Party
   timer: NodeJS.Timeout
 }
+
+type ProofRequest = Exclude<z.infer<typeof handshakeRequestSchema>, { dialler: Party }>
 
 /** Handshakes over the backbone, as NATS requests; the proofs are the same as over sockets. */
 export class HandshakeRequests {
   readonly #options: HandshakeRequestsOptions
   readonly #diallingSecrets: DiallingSecrets
-  /** Challenged diallers that have not sent a proof yet, oldest first, by the name of the future link. */
+  readonly #guard: RequestGuard
+  readonly #cookies = new HandshakeCookies()
+  /** Challenged diallers of version 0.1 that have not sent a proof yet, oldest first, by the name of the future link. */
   #pendingHandshakes = new Map<string, PendingHandshake>()
 
   constructor(options: HandshakeRequestsOptions) {
     this.#options = options
+    const { secret, previousSecret } = options.credentials
+    const secrets = previousSecret === undefined ? [secret] : [secret, previousSecret]
+    this.#guard = new RequestGuard(secrets, performance.now())
     this.#diallingSecrets = new DiallingSecrets(options.credentials, options.limits.peers)
   }
 
@@ -123,14 +132,16 @@ export class HandshakeRequests {
    * @param sender the last token of the subject; undefined for a subject of version 0.1
    */
   handleRequest(message: RequestMessage, sender?: string): void {
-    const request = handshakeRequestSchema.safeParse(read(message))
-    if (!request.success) return
-    const { data } = request
-    const dialler = 'dialler' in data ? data.dialler : this.#pendingHandshakes.get(data.link)?.dialler
-    if (dialler === undefined || (sender !== undefined && sender !== subjectToken(dialler.id))) return
-    if (!isOwnInbox(message.reply, dialler.id, sender === undefined)) return
-    if ('dialler' in data) this.#sendChallenge(message, dialler)
-    else this.#checkProof(message, data.link, data)
+    const text = this.#guard.admit(message.subject, message.data, performance.now())
+    const request = text === undefined ? undefined : handshakeRequestSchema.safeParse(parseJson(text)).data
+    if (request === undefined) return
+    const isLegacy = sender === undefined
+    const dialler = 'dialler' in request ? request.dialler : this.#diallerOf(request, isLegacy)
+    if (dialler === undefined || (!isLegacy && sender !== subjectToken(dialler.id))) return
+    if (!isOwnInbox(message.reply, dialler.id, isLegacy)) return
+    if (!('dialler' in request)) this.#checkProof(message, request, dialler)
+    else if (isLegacy) this.#sendLegacyChallenge(message, dialler)
+    else respond(message, { acceptor: this.#acceptorFor(this.#cookies.create('', dialler, performance.now())) })
   }
 
   close(): void {
@@ -138,30 +149,39 @@ export class HandshakeRequests {
     this.#pendingHandshakes.clear()
   }
 
-  #sendChallenge(message: RequestMessage, dialler: Party): void {
-    const { self, limits } = this.#options
+  /** A dialler of version 0.1 does not repeat its identity with its proof, so the server keeps it. */
+  #sendLegacyChallenge(message: RequestMessage, dialler: Party): void {
     // The oldest makes room, so silent diallers cannot block others.
     const [oldest] = this.#pendingHandshakes.keys()
+    const { limits } = this.#options
     if (oldest !== undefined && exceeds(this.#pendingHandshakes.size + 1, limits.handshakes)) this.#abandon(oldest)
-    const acceptor = newBackboneParty(self)
+    const acceptor = newBackboneParty(this.#options.self)
     const timer = setTimeout(() => this.#pendingHandshakes.delete(acceptor.nonce), HANDSHAKE_TIMEOUT_MS)
-    this.#pendingHandshakes.set(acceptor.nonce, { dialler, acceptor, timer })
+    this.#pendingHandshakes.set(acceptor.nonce, { dialler, timer })
     respond(message, { acceptor })
   }
 
   /** Removes a pending handshake and its timer. */
-  #abandon(link: string): PendingHandshake | undefined {
-    const pending = this.#pendingHandshakes.get(link)
-    clearTimeout(pending?.timer)
+  #abandon(link: string): void {
+    clearTimeout(this.#pendingHandshakes.get(link)?.timer)
     this.#pendingHandshakes.delete(link)
-    return pending
   }
 
-  #checkProof(message: RequestMessage, link: string, given: DiallerProof): void {
-    const { credentials, onProven, onBadSignature } = this.#options
-    const pending = this.#abandon(link)
-    if (pending === undefined) return
-    const { dialler, acceptor } = pending
+  /** The dialler that was challenged with the nonce of a proof; undefined: none, or too long ago, or it has proven it. */
+  #diallerOf({ link, party }: ProofRequest, isLegacy: boolean): Party | undefined {
+    if (isLegacy) return this.#pendingHandshakes.get(link)?.dialler
+    const isKnown = party !== undefined && this.#cookies.isValid(unmarkNonce(link), '', party, performance.now())
+    return isKnown ? party : undefined
+  }
+
+  #acceptorFor(cookie: string): Party {
+    return { ...this.#options.self, nonce: markNonce(cookie) }
+  }
+
+  #checkProof(message: RequestMessage, { link, ...given }: ProofRequest, dialler: Party): void {
+    const { self, credentials, onProven, onBadSignature } = this.#options
+    this.#abandon(link)
+    const acceptor: Party = { ...self, nonce: link }
     const answer = (welcome: Welcome) => respond(message, welcome)
     const proven = checkDiallerProof(credentials, dialler, acceptor, given)
     if (!proven.ok) {
@@ -169,6 +189,7 @@ export class HandshakeRequests {
       return answer(proven.refusal)
     }
     const { secret } = proven
+    this.#cookies.spend(unmarkNonce(link), performance.now())
     // A probe of `mesh-chatd check` ends here: the core is not involved, nothing changes in the mesh.
     if (dialler.probe) {
       return respond(message, { ok: true, proof: createProof(secret, 'acceptor', dialler, acceptor), time: Date.now() })
@@ -183,22 +204,24 @@ export class HandshakeRequests {
    * @throws Error if the server does not respond, or another one does
    */
   async #exchange(id: string, dialler: Party, secret: string): Promise<{ acceptor: Party; answer: unknown }> {
-    const challenge = challengeSchema.safeParse(await this.#request(id, { dialler }))
+    const challenge = challengeSchema.safeParse(await this.#request(id, { dialler }, secret))
     if (!challenge.success) throw new Error('invalid challenge')
     const { acceptor } = challenge.data
     if (!isExpectedId(id, acceptor.id)) throw new Error(`another server answers: ${acceptor.id}`)
     const proven = proveDialler(secret, this.#options.credentials.processKey, dialler, acceptor)
     const proof = typeof proven === 'string' ? { proof: proven } : proven
-    return { acceptor, answer: await this.#request(acceptor.id, { link: acceptor.nonce, ...proof }) }
+    const request = { link: acceptor.nonce, ...proof, party: dialler }
+    return { acceptor, answer: await this.#request(acceptor.id, request, secret) }
   }
 
-  async #request(to: string, payload: unknown): Promise<unknown> {
+  async #request(to: string, payload: unknown, secret: string): Promise<unknown> {
     const { nats, self, isLegacyDenied } = this.#options
     if (nats.connection === undefined) throw new Error('not connected to the backbone')
     return requestHandshake(nats.connection, {
       to,
       from: self.id,
       payload,
+      secret,
       withinMs: HANDSHAKE_TIMEOUT_MS,
       isLegacyDenied: isLegacyDenied(),
     })
@@ -216,6 +239,8 @@ interface HandshakeRequest {
   to: string
   from: string
   payload: unknown
+  /** Signs the request. */
+  secret: string
   withinMs: number
   /** Whether NATS denies the subjects of version 0.1. */
   isLegacyDenied: boolean
@@ -227,15 +252,17 @@ interface HandshakeRequest {
  */
 export async function requestHandshake(
   connection: NatsConnection,
-  { to, from, payload, withinMs, isLegacyDenied }: HandshakeRequest,
+  { to, from, payload, secret, withinMs, isLegacyDenied }: HandshakeRequest,
 ): Promise<unknown> {
-  const send = async (subject: string) =>
-    read(await connection.request(subject, JSON.stringify(payload), { timeout: withinMs }))
+  const text = JSON.stringify(payload)
+  const send = async (subject: string, data: string | Uint8Array) =>
+    read(await connection.request(subject, data, { timeout: withinMs }))
   try {
-    return await send(SUBJECTS.handshake(to, from))
+    const subject = SUBJECTS.handshake(to, from)
+    return await send(subject, new EnvelopeMac(secret).sign(subject, text))
   } catch (error) {
     if (!isNoResponders(error) || isLegacyDenied) throw error
-    return await send(LEGACY_SUBJECTS.handshake(to)).catch(legacyError => {
+    return await send(LEGACY_SUBJECTS.handshake(to), text).catch(legacyError => {
       throw legacyError instanceof errors.PermissionViolationError ? error : legacyError
     })
   }

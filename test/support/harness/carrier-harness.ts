@@ -1,5 +1,4 @@
 /** A link carrier without a core: records every input, and performs the effects that a test chooses. */
-
 import type { SigningKey } from '../../../daemon/auth/mesh-key.ts'
 import type { LinkCarrier } from '../../../daemon/links/carrier.ts'
 import { NatsLinks } from '../../../daemon/links/nats/nats-links.ts'

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { Backpressure, type CutOffCounts } from '../../../daemon/transport/backpressure.ts'
 import type { Engine } from '../../../daemon/transport/internals.ts'
 import { DEFAULT_LIMITS } from '../../../src/protocol/limits.ts'
+import { unlimitedBudget } from '../../support/harness/unlimited-budget.ts'
 
 const LIMIT = 1_000
 
@@ -18,7 +19,8 @@ function makeConnection(transport: 'websocket' | 'polling', webSocket: boolean) 
   })
   const limits = { ...DEFAULT_LIMITS, bufferedBytes: LIMIT, linkBufferedBytes: 2 * LIMIT }
   const log = { write: () => {}, note: () => {} }
-  const backpressure = new Backpressure(engine as unknown as Engine, { limits, log, features, cutOffCounts }, new Set())
+  const context = { limits, log, features, cutOffCounts }
+  const backpressure = new Backpressure(engine as unknown as Engine, context, new Set(), unlimitedBudget())
   const queue = (bytes: number) => engine.emit('packetCreate', { data: 'x'.repeat(bytes) })
   return { engine, socket, backpressure, cutOffCounts, queue }
 }

@@ -34,6 +34,7 @@ test('the default limits are the documented ones', () => {
     connections: 50_000,
     connectionsPerUser: 100,
     connectionsPerAddress: 1_000,
+    heldBytes: 67_108_864,
     handshakes: 100,
     heldPerPeer: 10_000,
     linkBufferedBytes: 67_108_864,

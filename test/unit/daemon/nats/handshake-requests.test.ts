@@ -1,6 +1,7 @@
 /** Handshakes over NATS on the acceptor's side; no pending handshake outlives its limit. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createProof, newParty, type Party } from '../../../../daemon/links/handshake.ts'
+import { EnvelopeMac } from '../../../../daemon/links/nats/envelope-mac.ts'
 import { SUBJECTS, subjectToken, usesSenderSubjects } from '../../../../daemon/links/nats/envelopes.ts'
 import { HandshakeRequests, type HandshakeRequestsOptions } from '../../../../daemon/links/nats/handshake-requests.ts'
 import { DEFAULT_LIMITS } from '../../../../src/protocol/limits.ts'
@@ -12,7 +13,8 @@ const self = { id: 'server-1', incarnation: 'server-1#1', protocol: 2 }
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-function acceptorWith(options: Partial<HandshakeRequestsOptions> = {}) {
+/** @param defaultSender the last token of the subject; empty: a dialler of version 0.1 */
+function acceptorWith(options: Partial<HandshakeRequestsOptions> = {}, defaultSender = subjectToken('server-2')) {
   const proven: string[] = []
   const handshakes = new HandshakeRequests({
     self,
@@ -28,10 +30,13 @@ function acceptorWith(options: Partial<HandshakeRequestsOptions> = {}) {
     ...options,
   })
   /** The parsed response to a request; undefined if there is none. */
-  const request = (payload: unknown, { reply = INBOX, sender = subjectToken('server-2') } = {}) => {
+  const request = (payload: unknown, { reply = INBOX, sender = defaultSender, secret = '' } = {}) => {
     let response: unknown
+    const subject = SUBJECTS.handshake(self.id, 'server-2')
+    const text = typeof payload === 'string' ? payload : JSON.stringify(payload)
     const message = {
-      data: Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload)),
+      subject,
+      data: secret === '' ? Buffer.from(text) : new EnvelopeMac(secret).sign(subject, text),
       reply,
       respond: (text: unknown) => {
         response = JSON.parse(`${text}`)
@@ -43,8 +48,10 @@ function acceptorWith(options: Partial<HandshakeRequestsOptions> = {}) {
     return response
   }
   const challenge = (dialler: Party): Party => (request({ dialler }) as { acceptor: Party }).acceptor
-  const prove = (dialler: Party, acceptor: Party, secret = SECRET) =>
-    request({ link: acceptor.nonce, proof: createProof(secret, 'dialler', dialler, acceptor) })
+  const prove = (dialler: Party, acceptor: Party, secret = SECRET) => {
+    const party = defaultSender === '' ? {} : { party: dialler }
+    return request({ link: acceptor.nonce, proof: createProof(secret, 'dialler', dialler, acceptor), ...party })
+  }
   return { handshakes, proven, request, challenge, prove }
 }
 
@@ -53,9 +60,9 @@ const dialler = (more: Partial<Party> = {}): Party => ({
   ...more,
 })
 
-describe('pending handshakes', () => {
+describe('pending handshakes of diallers of version 0.1', () => {
   test('return to 0 after a valid proof, which works once', () => {
-    const { handshakes, proven, challenge, prove } = acceptorWith()
+    const { handshakes, proven, challenge, prove } = acceptorWith({}, '')
     const party = dialler()
     const acceptor = challenge(party)
     expect(handshakes.pending).toBe(1)
@@ -67,7 +74,7 @@ describe('pending handshakes', () => {
   })
 
   test('return to 0 after a wrong proof, and the core is not asked', () => {
-    const { handshakes, proven, challenge, prove } = acceptorWith()
+    const { handshakes, proven, challenge, prove } = acceptorWith({}, '')
     const party = dialler()
     expect(prove(party, challenge(party), 'another secret')).toMatchObject({ ok: false, code: 'wrong-secret' })
     expect(handshakes.pending).toBe(0)
@@ -75,7 +82,7 @@ describe('pending handshakes', () => {
   })
 
   test('return to 0 after a probe, which the core does not see', () => {
-    const { handshakes, proven, challenge, prove } = acceptorWith()
+    const { handshakes, proven, challenge, prove } = acceptorWith({}, '')
     const party = dialler({ probe: true })
     expect(prove(party, challenge(party))).toMatchObject({ ok: true, time: Date.now() })
     expect(handshakes.pending).toBe(0)
@@ -83,7 +90,7 @@ describe('pending handshakes', () => {
   })
 
   test('return to 0 when diallers stay silent', () => {
-    const { handshakes, challenge } = acceptorWith()
+    const { handshakes, challenge } = acceptorWith({}, '')
     for (let n = 0; n < 3; n++) challenge(dialler())
     expect(handshakes.pending).toBe(3)
     vi.advanceTimersByTime(4_000)
@@ -91,7 +98,7 @@ describe('pending handshakes', () => {
   })
 
   test('stay at the limit: a new one replaces the oldest with its timer', () => {
-    const { handshakes, challenge, prove } = acceptorWith()
+    const { handshakes, challenge, prove } = acceptorWith({}, '')
     const parties = Array.from({ length: 100 }, () => dialler())
     const challenges = parties.map(party => [party, challenge(party)] as const)
     expect(handshakes.pending).toBe(3)
@@ -104,11 +111,78 @@ describe('pending handshakes', () => {
   })
 
   test('return to 0 on close', () => {
-    const { handshakes, challenge } = acceptorWith()
+    const { handshakes, challenge } = acceptorWith({}, '')
     challenge(dialler())
     handshakes.close()
     expect(handshakes.pending).toBe(0)
     expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('handshakes of diallers that repeat their identity', () => {
+  test('leave nothing behind, whatever their number, and a peer whose challenge is older gets in', () => {
+    const { handshakes, proven, challenge, prove } = acceptorWith()
+    const party = dialler()
+    const acceptor = challenge(party)
+    for (let n = 0; n < 150; n++) challenge(dialler())
+    expect(handshakes.pending).toBe(0)
+    expect(vi.getTimerCount()).toBe(0)
+    expect(prove(party, acceptor)).toMatchObject({ ok: true })
+    expect(proven).toEqual(['server-2'])
+  })
+
+  test('open one link each: a recorded proof opens no second', () => {
+    const { proven, challenge, prove } = acceptorWith()
+    const party = dialler()
+    const acceptor = challenge(party)
+    expect(prove(party, acceptor)).toMatchObject({ ok: true })
+    expect(prove(party, acceptor)).toBeUndefined()
+    expect(proven).toEqual(['server-2'])
+  })
+
+  test('fail with the challenge of another dialler, of another server, or an expired one', () => {
+    const { proven, challenge, prove } = acceptorWith()
+    const party = dialler()
+    expect(prove(dialler(), challenge(party))).toBeUndefined()
+    expect(prove(party, acceptorWith().challenge(party))).toBeUndefined()
+    const acceptor = challenge(party)
+    vi.advanceTimersByTime(30_100)
+    expect(prove(party, acceptor)).toBeUndefined()
+    expect(proven).toEqual([])
+  })
+
+  test('a wrong proof takes nothing from the peer whose challenge it answers', () => {
+    const { challenge, prove } = acceptorWith()
+    const party = dialler()
+    const acceptor = challenge(party)
+    expect(prove(party, acceptor, 'a guess')).toMatchObject({ code: 'wrong-secret' })
+    expect(prove(party, acceptor)).toMatchObject({ ok: true })
+  })
+})
+
+describe('a flood of requests', () => {
+  test('that are not signed is answered slowly, and signed ones are all answered', () => {
+    const { request } = acceptorWith()
+    const answered = Array.from({ length: 39_000 }, () => request({ dialler: dialler() }) !== undefined)
+    expect(answered.filter(Boolean).length).toBeLessThanOrEqual(200)
+    expect(request({ dialler: dialler() }, { secret: 'another secret' })).toBeUndefined()
+    expect(request({ dialler: dialler() }, { secret: SECRET })).toHaveProperty('acceptor')
+    vi.advanceTimersByTime(1_000)
+    // The operator of a server with another secret gets to know it.
+    expect(request({ dialler: dialler() }, { secret: 'another secret' })).toHaveProperty('acceptor')
+  })
+
+  test('that are recorded is answered once', () => {
+    const { request } = acceptorWith()
+    const recorded = { dialler: dialler() }
+    const answers = Array.from({ length: 1_000 }, () => request(recorded, { secret: SECRET }))
+    expect(answers.filter(answer => answer !== undefined)).toHaveLength(1)
+  })
+
+  test('that are long is not read', () => {
+    const { request } = acceptorWith()
+    const long = { dialler: dialler(), more: 'x'.repeat(8_192) }
+    expect(request(long, { secret: SECRET })).toBeUndefined()
   })
 })
 
@@ -158,7 +232,7 @@ describe('a request is answered only at the inbox of its sender', () => {
     const { proven, request, challenge } = acceptorWith()
     const party = dialler()
     const acceptor = challenge(party)
-    const proof = { link: acceptor.nonce, proof: createProof(SECRET, 'dialler', party, acceptor) }
+    const proof = { link: acceptor.nonce, proof: createProof(SECRET, 'dialler', party, acceptor), party }
     expect(request(proof, { reply: `${SUBJECTS.inbox('server-3')}.AbCdEfGhIjKlMnOpQrStUv.x1` })).toBeUndefined()
     expect(request(proof, { sender: subjectToken('server-3') })).toBeUndefined()
     expect(proven).toEqual([])

@@ -1,0 +1,108 @@
+/** What a frame costs besides its payload, bytes: the buffer objects that ws keeps of it until the message is complete. */
+const FRAME_OVERHEAD_BYTES = 128
+
+const OPCODE_BINARY = 2
+/** From here on opcodes are of control frames, which may come between the fragments of a message. */
+const OPCODE_CONTROL = 8
+const MAX_HEADER_BYTES = 14
+
+/** Why a connection is closed. */
+export type FrameViolation = 'binary' | 'too large'
+
+/**
+ * Reads the headers of a client's WebSocket frames (RFC 6455, section 5.2) and skips their payloads: counts what an
+ * unfinished message holds, before ws has put its fragments together. A frame that is too long or binary is found at
+ * its header.
+ */
+export class FrameMeter {
+  /** Bytes of the unfinished message, overhead included; 0 between messages. */
+  held = 0
+  /** Bytes of the current frame's payload that are still to come. */
+  #payloadLeft = 0
+  #isControl = false
+  #isFinal = false
+  /** The start of a header that is not complete yet. */
+  #header: Uint8Array | undefined
+  #headerLength = 0
+
+  /**
+   * Reads what arrived.
+   * @param maxHeld most bytes of one message
+   * @returns what is not allowed; the connection must be closed then
+   */
+  read(chunk: Uint8Array, maxHeld: number): FrameViolation | undefined {
+    let at = 0
+    while (at < chunk.length) {
+      if (this.#payloadLeft > 0) {
+        const length = Math.min(this.#payloadLeft, chunk.length - at)
+        at += length
+        this.#payloadLeft -= length
+        if (!this.#isControl) this.held += length
+        if (this.#payloadLeft === 0) this.#endFrame()
+        continue
+      }
+      const header = this.#header === undefined ? chunk.subarray(at, at + MAX_HEADER_BYTES) : this.#fill(chunk, at)
+      const length = headerLengthOf(header)
+      if (header.length < length) {
+        this.#keep(header)
+        return undefined
+      }
+      at += length - this.#headerLength
+      this.#headerLength = 0
+      this.#header = undefined
+      const violation = this.#beginFrame(header, maxHeld)
+      if (violation !== undefined) return violation
+    }
+    return undefined
+  }
+
+  #fill(chunk: Uint8Array, at: number): Uint8Array {
+    const kept = this.#header ?? new Uint8Array()
+    const header = new Uint8Array(Math.min(MAX_HEADER_BYTES, this.#headerLength + chunk.length - at))
+    header.set(kept.subarray(0, this.#headerLength))
+    header.set(chunk.subarray(at, at + header.length - this.#headerLength), this.#headerLength)
+    return header
+  }
+
+  /** Keeps a header that is not complete; a copy, since it may be a view of a large chunk. */
+  #keep(header: Uint8Array): void {
+    this.#header = Uint8Array.from(header)
+    this.#headerLength = header.length
+  }
+
+  #beginFrame(header: Uint8Array, maxHeld: number): FrameViolation | undefined {
+    const [first = 0] = header
+    const opcode = first & 0x0f
+    this.#isFinal = (first & 0x80) !== 0
+    this.#isControl = opcode >= OPCODE_CONTROL
+    this.#payloadLeft = payloadLengthOf(header)
+    if (opcode === OPCODE_BINARY) return 'binary'
+    if (!this.#isControl) {
+      this.held += FRAME_OVERHEAD_BYTES
+      if (this.held + this.#payloadLeft > maxHeld) return 'too large'
+    }
+    if (this.#payloadLeft === 0) this.#endFrame()
+    return undefined
+  }
+
+  #endFrame(): void {
+    if (this.#isFinal && !this.#isControl) this.held = 0
+  }
+}
+
+/** The length of a frame's header, as far as its first bytes tell. */
+function headerLengthOf(header: Uint8Array): number {
+  const [, second] = header
+  if (second === undefined) return 2
+  const length = second & 0x7f
+  const mask = (second & 0x80) === 0 ? 0 : 4
+  return 2 + mask + (length === 126 ? 2 : length === 127 ? 8 : 0)
+}
+
+function payloadLengthOf(header: Uint8Array): number {
+  const length = (header[1] ?? 0) & 0x7f
+  if (length < 126) return length
+  let extended = 0
+  for (const byte of header.subarray(2, length === 126 ? 4 : 10)) extended = extended * 256 + byte
+  return extended
+}

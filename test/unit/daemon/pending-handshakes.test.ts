@@ -1,0 +1,48 @@
+/** Which handshake gives way when there are too many. */
+import { expect, test } from 'vitest'
+import { PendingHandshakes } from '../../../daemon/links/pending-handshakes.ts'
+
+function handshakesOf(limit: number) {
+  const handshakes = new PendingHandshakes(limit)
+  const aborted: string[] = []
+  const aborts = new Map<string, () => void>()
+  const add = (address: string, name: string) => {
+    const abort = () => {
+      aborted.push(name)
+      handshakes.remove(address, abort)
+    }
+    aborts.set(name, () => handshakes.remove(address, abort))
+    handshakes.add(address, abort)
+  }
+  return { handshakes, aborted, add, finish: (name: string) => aborts.get(name)?.() }
+}
+
+test('the address with the most loses its oldest', () => {
+  const { handshakes, aborted, add } = handshakesOf(3)
+  add('peer', 'p1')
+  add('stranger', 's1')
+  add('stranger', 's2')
+  add('stranger', 's3')
+  add('stranger', 's4')
+  expect(aborted).toEqual(['s1', 's2'])
+  expect(handshakes.size).toBe(3)
+  add('other', 'o1')
+  expect(aborted).toEqual(['s1', 's2', 's3'])
+})
+
+test('finished ones make room, and the number returns to 0', () => {
+  const { handshakes, aborted, add, finish } = handshakesOf(2)
+  for (let n = 0; n < 10; n++) {
+    add(`address ${n}`, `${n}`)
+    finish(`${n}`)
+    finish(`${n}`)
+  }
+  expect(aborted).toEqual([])
+  expect(handshakes.size).toBe(0)
+})
+
+test('a limit of 0 is off', () => {
+  const { handshakes, add } = handshakesOf(0)
+  for (let n = 0; n < 1_000; n++) add('one', `${n}`)
+  expect(handshakes.size).toBe(1_000)
+})
