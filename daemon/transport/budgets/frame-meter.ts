@@ -41,16 +41,18 @@ export class FrameMeter {
         if (this.#payloadLeft === 0) this.#endFrame()
         continue
       }
-      const header = this.#header === undefined ? chunk.subarray(at, at + MAX_HEADER_BYTES) : this.#fill(chunk, at)
-      const length = headerLengthOf(header)
-      if (header.length < length) {
-        this.#keep(header)
+      // A header of this chunk alone is read in place: this runs for each message.
+      const header = this.#header === undefined ? chunk : this.#fill(chunk, at)
+      const start = this.#header === undefined ? at : 0
+      const length = headerLengthAt(header, start)
+      if (header.length - start < length) {
+        this.#keep(header.subarray(start))
         return undefined
       }
       at += length - this.#headerLength
       this.#headerLength = 0
       this.#header = undefined
-      const violation = this.#beginFrame(header, maxHeld)
+      const violation = this.#beginFrame(header, start, maxHeld)
       if (violation !== undefined) return violation
     }
     return undefined
@@ -70,12 +72,12 @@ export class FrameMeter {
     this.#headerLength = header.length
   }
 
-  #beginFrame(header: Uint8Array, maxHeld: number): FrameViolation | undefined {
-    const [first = 0] = header
+  #beginFrame(bytes: Uint8Array, at: number, maxHeld: number): FrameViolation | undefined {
+    const first = bytes[at] ?? 0
     const opcode = first & 0x0f
     this.#isFinal = (first & 0x80) !== 0
     this.#isControl = opcode >= OPCODE_CONTROL
-    this.#payloadLeft = payloadLengthOf(header)
+    this.#payloadLeft = payloadLengthAt(bytes, at)
     if (opcode === OPCODE_BINARY) return 'binary'
     if (!this.#isControl) {
       this.held += FRAME_OVERHEAD_BYTES
@@ -90,19 +92,20 @@ export class FrameMeter {
   }
 }
 
-/** The length of a frame's header, as far as its first bytes tell. */
-function headerLengthOf(header: Uint8Array): number {
-  const [, second] = header
+/** The length of the header that starts at `at`, as far as its first bytes tell. */
+function headerLengthAt(bytes: Uint8Array, at: number): number {
+  const second = bytes[at + 1]
   if (second === undefined) return 2
   const length = second & 0x7f
   const mask = (second & 0x80) === 0 ? 0 : 4
   return 2 + mask + (length === 126 ? 2 : length === 127 ? 8 : 0)
 }
 
-function payloadLengthOf(header: Uint8Array): number {
-  const length = (header[1] ?? 0) & 0x7f
+function payloadLengthAt(bytes: Uint8Array, at: number): number {
+  const length = (bytes[at + 1] ?? 0) & 0x7f
   if (length < 126) return length
   let extended = 0
-  for (const byte of header.subarray(2, length === 126 ? 4 : 10)) extended = extended * 256 + byte
+  const end = at + (length === 126 ? 4 : 10)
+  for (let next = at + 2; next < end; next++) extended = extended * 256 + (bytes[next] ?? 0)
   return extended
 }
