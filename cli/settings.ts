@@ -23,7 +23,13 @@ export class SettingsFile {
 
   constructor() {
     try {
-      this.#conf = new Conf({ projectName: 'mesh-chat', projectSuffix: '', clearInvalidConfig: true })
+      this.#conf = new Conf({
+        projectName: 'mesh-chat',
+        projectSuffix: '',
+        clearInvalidConfig: true,
+        // Names of users and servers are private. A file with another mode gets this one when it is written.
+        configFileMode: 0o600,
+      })
       this.#settings = settingsSchema.parse(this.#conf.store)
     } catch {
       this.#settings = settingsSchema.parse({})

@@ -1,5 +1,5 @@
 /** The settings file: defaults, invalid values, files that cannot be read or written. */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { DEFAULT_PREFERENCES } from '../../../cli/chat/model/preferences.ts'
@@ -39,6 +39,14 @@ test('saved settings are read by the next run, and a change keeps the others', (
   const saved = { ...DEFAULTS, user: 'Anna', server: 'http://127.0.0.1:3001', threads: { Anna: 'Billy' } }
   expect(first.settings).toEqual(saved)
   expect(new SettingsFile().settings).toEqual(saved)
+})
+
+test('only the user can read the file, also one that others could read before', () => {
+  new SettingsFile().save({ user: 'Anna' })
+  expect(statSync(file()).mode & 0o777).toBe(0o600)
+  chmodSync(file(), 0o644)
+  new SettingsFile().save({ user: 'Billy' })
+  expect(statSync(file()).mode & 0o777).toBe(0o600)
 })
 
 test('the last thread is stored by user, and removed when no thread is open', () => {
