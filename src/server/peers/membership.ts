@@ -12,6 +12,8 @@ const FORGET_AFTER_MS = 3_600_000
 export interface Seed {
   readonly url: string
   readonly backoff: Backoff
+  /** Why the last dial failed; undefined after a successful one. */
+  dialFailure: string | undefined
   /** When to dial it if this server is isolated; monotonic ms, Infinity while it is dialled. */
   dialAt: number
 }
@@ -101,7 +103,8 @@ export class Membership {
 
   addSeed(url: string): void {
     const { now, options } = this.#context
-    if (!this.seeds.has(url)) this.seeds.set(url, { url, backoff: new Backoff(options.random), dialAt: now })
+    if (this.seeds.has(url)) return
+    this.seeds.set(url, { url, backoff: new Backoff(options.random), dialFailure: undefined, dialAt: now })
   }
 
   /** Whether a peer was removed from the config. */

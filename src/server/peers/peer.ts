@@ -49,6 +49,8 @@ export class Peer {
   /** Whether its URL is shared by the workers of one machine: the worker that answers has its own id. */
   isSharedAddress = false
   readonly backoff: Backoff
+  /** Why the last dial failed; undefined after a successful one. */
+  dialFailure: string | undefined
   readonly replica = new Replica()
   outbound: OutboundLink
   inbound: InboundLink | undefined
