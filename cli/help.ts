@@ -18,16 +18,16 @@ export const HELP = helpText({
   ],
   'In the chat': [
     ['? on an empty line', 'show all commands and keys'],
-    ['/quit, or ^D on an empty line', 'quit'],
+    ['/quit, or Ctrl+D on an empty line', 'quit'],
   ],
   'Exit codes': [
     ['0', 'success; send: delivered to a client of the recipient'],
     [`${EXIT.general}`, 'rejected by the server, or another failure'],
-    [`${EXIT.usage}`, 'invalid arguments'],
+    [`${EXIT.usage}`, 'wrong usage'],
     [`${EXIT.offline}`, 'send: not delivered within the timeout'],
-    [`${EXIT.unavailable}`, 'no server is reachable'],
-    ['70', 'internal error'],
-    ['129, 130, 143', 'terminated by SIGHUP, SIGINT, SIGTERM'],
+    [`${EXIT.unavailable}`, 'no server answers'],
+    [`${EXIT.crash}`, 'crash'],
+    ['129, 130, 143', 'ended by SIGHUP, SIGINT, SIGTERM'],
   ],
   Environment: [
     ['MESH_CHAT_TOKEN', 'your token, for meshes that require one'],

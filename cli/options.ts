@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { readLocalConfig, toServerAddress } from '../src/programs/config.ts'
-import { EXIT, fail } from '../src/programs/fail.ts'
+import { EXIT, fail, readErrorReason } from '../src/programs/fail.ts'
 import { toOrigin } from '../src/protocol/mesh-identity.ts'
 import { parseUserName } from '../src/protocol/names.ts'
 import type { ConnectionTarget } from './session/go-online.ts'
@@ -57,7 +57,7 @@ function readToken(file: string | undefined): string | undefined {
   try {
     return readFileSync(file, 'utf8').trim()
   } catch (error) {
-    return fail(EXIT.usage, `--token-file: cannot read the token: ${(error as Error).message}; give a readable file`)
+    return fail(EXIT.usage, `--token-file: cannot read ${file}: ${readErrorReason(error)}; give a readable file`)
   }
 }
 
@@ -81,7 +81,7 @@ function readCa(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    return fail(EXIT.usage, `--ca: cannot read the certificate: ${(error as Error).message}; give a readable PEM file`)
+    return fail(EXIT.usage, `--ca: cannot read ${file}: ${readErrorReason(error)}; give a readable PEM file`)
   }
 }
 

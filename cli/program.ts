@@ -1,6 +1,7 @@
 import { Argument, Command } from 'commander'
+import { reportUsageErrors } from '../src/programs/command-errors.ts'
 import { completionScript, SHELLS, type Shell } from '../src/programs/completion.ts'
-import { EXIT, fail } from '../src/programs/fail.ts'
+import { EXIT, exitOnCrash, fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import { chat } from './commands/chat.ts'
 import { printHistory } from './commands/history.ts'
@@ -26,12 +27,12 @@ interface ChatArguments extends ServerArguments {
   color: boolean
 }
 
+exitOnCrash()
 const program = new Command('mesh-chat')
   .description('Chat with the users of a mesh: full screen on a terminal, line by line otherwise.')
   .version(VERSION)
   .enablePositionalOptions()
   .addHelpText('after', HELP)
-  .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
 addUserOptions(program)
   .option('--to <name>', 'open the thread with this user')
   .option('--inline', "print messages into the terminal's scrollback; draw only the input line below them")
@@ -136,6 +137,7 @@ program
   .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
   .action((shell: Shell) => console.log(completionScript(shell, program)))
 
+reportUsageErrors(program)
 program
   .parseAsync()
   .catch((error: unknown) => fail(EXIT.general, error instanceof Error ? error.message : String(error)))

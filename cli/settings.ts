@@ -29,6 +29,7 @@ export class SettingsFile {
         projectName: 'mesh-chat',
         projectSuffix: '',
         clearInvalidConfig: true,
+        // Names of users and servers are private. A file with another mode gets this one when it is written.
         configFileMode: 0o600,
       })
       this.#settings = settingsSchema.parse(this.#conf.store)

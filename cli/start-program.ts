@@ -4,26 +4,34 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { Command } from 'commander'
 import type { SessionRequest } from '../src/client/events.ts'
+import { reportUsageErrors } from '../src/programs/command-errors.ts'
 import { type Config, ConfigError, type ConfiguredServer, readConfig, toServerAddress } from '../src/programs/config.ts'
-import { EXIT, fail } from '../src/programs/fail.ts'
+import { EXIT, exitOnCrash, fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
-import { parseUserName } from '../src/protocol/names.ts'
 import { chat } from './commands/chat.ts'
 import { portOwner } from './port-owner.ts'
 import { ServerProcesses, waitUntilListening } from './server-processes.ts'
 import { NO_STORAGE, openSession } from './session/connection.ts'
-import { SettingsFile } from './settings.ts'
+import { BOT, TrialSettings, trialUser } from './trial.ts'
 
-const args = new Command('start')
-  .description('Starts all servers of a config and, on a terminal, a chat.')
+/** How often to check whether npm still runs, ms. */
+const NPM_CHECK_INTERVAL_MS = 1_000
+
+/** The first messages of the bot. */
+const GREETING = [
+  'Hi! I am Echo, a bot on another server of this mesh: I send every message back to you.',
+  'Type a message and press Enter. Press ? on an empty line for help; /quit leaves and stops the servers.',
+]
+
+exitOnCrash()
+const program = new Command('npm start --')
+  .description('Start all servers of a config and, on a terminal, a chat.')
   .option('--config <file>', 'config of the mesh (default: ./config.json, else the packaged one)')
   .option('--logs', 'print the logs, on a terminal too')
-  .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : EXIT.usage))
-  .parse()
-  .opts<{ config?: string; logs?: boolean }>()
+reportUsageErrors(program)
+const args = program.parse().opts<{ config?: string; logs?: boolean }>()
 
 const config = loadConfig()
 await requireFreePorts()
@@ -79,6 +87,19 @@ function runWithLogs(): void {
     },
   )
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => servers.stop())
+  onNpmKilled(() => servers.stop())
+}
+
+/** Calls the listener when npm started this process and was killed: SIGKILL does not reach the children of npm. */
+function onNpmKilled(listener: () => void): void {
+  if (process.env.npm_lifecycle_event === undefined) return
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    listener()
+  }, NPM_CHECK_INTERVAL_MS)
+  timer.unref()
 }
 
 async function runWithChat(): Promise<void> {
@@ -92,27 +113,31 @@ async function runWithChat(): Promise<void> {
   await waitUntilListening(config.servers)
   const [first, second = first] = config.servers.map(urlOf)
   if (first === undefined || second === undefined) return
-  runEchoBot('Echo', second)
-  const settings = new SettingsFile()
-  const name = parseUserName(settings.settings.user ?? userInfo().username)
+  const user = trialUser()
+  runEchoBot(second, user)
   await chat({
-    user: name.ok ? name.value : 'Anna',
-    to: 'Echo',
+    user,
+    to: BOT,
     servers: [first],
     ca: readCa(),
-    lastServer: settings.settings.server,
-    settings,
+    lastServer: undefined,
+    settings: new TrialSettings(),
     history: true,
     screen: 'whole',
-    onExit: () => servers.stop(),
+    onExit: () => {
+      servers.stop()
+      // The exit listener that restores the terminal was added before this one.
+      process.once('exit', () => console.error('Servers stopped.'))
+    },
   })
 }
 
-/** A user that replies to each message, and stores nothing. */
-function runEchoBot(user: string, server: string): void {
+/** A user that greets one user, replies to each message, and stores nothing. */
+function runEchoBot(server: string, guest: string): void {
+  let hasGreeted = false
   const instance = randomBytes(12).toString('base64url')
   const options = {
-    user,
+    user: BOT,
     client: `mesh-chat-echo/${VERSION}`,
     instance,
     servers: [server],
@@ -120,7 +145,11 @@ function runEchoBot(user: string, server: string): void {
     ca: readCa(),
   }
   const send: (request: SessionRequest) => void = openSession(options, NO_STORAGE, event => {
-    if (event.type !== 'message' || event.origin !== 'live' || event.message.from === user) return
+    if (event.type === 'roster' && !hasGreeted && event.users.has(guest)) {
+      hasGreeted = true
+      for (const text of GREETING) send({ type: 'compose', to: guest, text })
+    }
+    if (event.type !== 'message' || event.origin !== 'live' || event.message.from === BOT) return
     const { from, text } = event.message
     setTimeout(() => send({ type: 'compose', to: from, text: `You said: ${text}` }), 300)
   })

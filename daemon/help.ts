@@ -1,3 +1,4 @@
+import { EXIT } from '../src/programs/fail.ts'
 import { helpText } from '../src/programs/help.ts'
 
 /** The text after the options of `mesh-chatd --help`; test/programs/cli/help.test.ts checks that it is true. */
@@ -12,8 +13,9 @@ export const HELP = helpText({
   ],
   'Exit codes': [
     ['0', 'shut down after SIGTERM or SIGINT'],
-    ['1', 'port or id already in use, or another failure; check: a problem was found'],
-    ['2', 'invalid usage or config'],
+    [`${EXIT.general}`, 'port or id already in use, or another failure; check: a problem was found'],
+    [`${EXIT.usage}`, 'wrong usage or config'],
+    [`${EXIT.crash}`, 'crash'],
   ],
   Signals: [
     ['SIGTERM, SIGINT', 'drain and exit: clients move to other servers'],
@@ -43,7 +45,7 @@ export const CHECK_HELP = helpText({
   ],
   'Exit codes': [
     ['0', 'no problems'],
-    ['1', 'a server is unreachable or has a problem'],
-    ['2', 'the config is invalid; no server was contacted'],
+    [`${EXIT.general}`, 'a server is unreachable or has a problem'],
+    [`${EXIT.usage}`, 'wrong usage or config; no server was contacted'],
   ],
 })

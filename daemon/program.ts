@@ -1,6 +1,7 @@
 import { Argument, Command, Option } from 'commander'
+import { reportUsageErrors } from '../src/programs/command-errors.ts'
 import { completionScript, SHELLS, type Shell } from '../src/programs/completion.ts'
-import { setProgramName } from '../src/programs/fail.ts'
+import { exitOnCrash, setProgramName } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import { AUTH_MODES } from '../src/protocol/credentials.ts'
 import { printToken, type TokenArguments } from './auth/print-token.ts'
@@ -11,8 +12,9 @@ import { serve } from './serve.ts'
 import type { ServeArguments } from './settings/settings.ts'
 
 setProgramName('mesh-chatd')
+exitOnCrash()
 const program = new Command('mesh-chatd')
-  .description('Runs one server of the mesh.')
+  .description('Run one server of the mesh.')
   .version(VERSION)
   .enablePositionalOptions()
   .option('--id <id>', 'id of this server in the config')
@@ -47,11 +49,10 @@ const program = new Command('mesh-chatd')
   .option('--log-text', 'log the texts of messages, not only their lengths')
   .option('--exit-with-stdin', 'shut down when standard input closes; for programs that launch servers')
   .addHelpText('after', HELP)
-  .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : 2))
   .action((args: ServeArguments) => runCommand(serve(args)))
 program
   .command('token')
-  .description('Prints a token for a user, for a mesh with auth: token.')
+  .description('Print a token for a user, for a mesh with auth: token.')
   .requiredOption('--user <name>', 'name of the user')
   .option('--expires <time>', 'lifetime of the token, such as 12h or 30d', '30d')
   .option('--key <file>', 'key to sign with (default: tokenKeyFile in the config)')
@@ -61,7 +62,7 @@ program
   .action((args: TokenArguments) => runCommand(printToken(args)))
 program
   .command('check')
-  .description('Checks a config, its files and its servers. Changes nothing in the mesh.')
+  .description('Check a config, its files and its servers. Change nothing in the mesh.')
   .option('--config <file>', 'config of the mesh (default: ./config.json, else the packaged one)')
   .option('--id <id>', 'the server to run on this machine; it is not contacted')
   .option('--timeout <seconds>', 'how long to wait for a server', '5')
@@ -71,7 +72,8 @@ program
   .action((args: CheckArguments) => runCommand(check(args).then(code => process.exit(code))))
 program
   .command('completion')
-  .description('Prints a completion script for a shell, with instructions to load it.')
+  .description('Print a completion script for a shell, with instructions to load it.')
   .addArgument(new Argument('<shell>', 'name of the shell').choices(SHELLS))
   .action((shell: Shell) => console.log(completionScript(shell, program)))
+reportUsageErrors(program)
 await program.parseAsync()

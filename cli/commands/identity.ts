@@ -1,6 +1,6 @@
 import { createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { EXIT, fail } from '../../src/programs/fail.ts'
+import { EXIT, fail, readErrorReason } from '../../src/programs/fail.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { KeyError, KeyFiles } from '../keys/key-files.ts'
 import { parseNameOption } from '../options.ts'
@@ -29,7 +29,7 @@ export function identity(
     }
     if (action === 'export') process.stdout.write(files.load().export({ format: 'pem', type: 'pkcs8' }))
     else {
-      const pem = action === 'import' ? readFileSync(file === undefined || file === '-' ? 0 : file, 'utf8') : undefined
+      const pem = action === 'import' ? readExportedKey(file) : undefined
       const key = pem === undefined ? files.load() : files.import(pem, args.replace === true)
       const { x = '' } = createPublicKey(key).export({ format: 'jwk' })
       console.log(`${user}\n${fingerprint(x)}\n${x}`)
@@ -37,5 +37,18 @@ export function identity(
   } catch (error) {
     const { message } = error as Error
     fail(EXIT.general, error instanceof KeyError ? message : `cannot ${action} the key: ${message}`)
+  }
+}
+
+/** The exported key in a file. `-` or undefined: stdin. */
+function readExportedKey(file = '-'): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8')
+  } catch (error) {
+    const source = file === '-' ? 'stdin' : file
+    return fail(
+      EXIT.usage,
+      `cannot read ${source}: ${readErrorReason(error)}; give the file that "mesh-chat identity export" wrote`,
+    )
   }
 }

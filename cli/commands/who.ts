@@ -1,7 +1,8 @@
 import { io } from 'socket.io-client'
+import * as z from 'zod'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
-import { rosterSnapshotSchema } from '../../src/protocol/messages.ts'
+import { type Refusal, refusalSchema, rosterSnapshotSchema } from '../../src/protocol/messages.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { lookAlikes } from '../modes/json-format.ts'
 import { resolveServers, type ServerArguments } from '../options.ts'
@@ -15,6 +16,7 @@ const ANSWER_TIMEOUT_MS = 3_000
 export async function who(args: ServerArguments & { json?: boolean }): Promise<void> {
   const { servers, ca } = resolveServers(args, new SettingsFile())
   const reasons: string[] = []
+  let wasRejected = false
   for (const server of servers) {
     const answer = await fetchUsers(server, ca)
     if (Array.isArray(answer)) {
@@ -23,9 +25,21 @@ export async function who(args: ServerArguments & { json?: boolean }): Promise<v
       else printNames(answer)
       process.exit(0)
     }
-    reasons.push(`${server}: ${answer}`)
+    if (typeof answer === 'string') reasons.push(`${server}: ${answer}`)
+    else {
+      wasRejected = true
+      reasons.push(describeRefusal(server, answer))
+    }
   }
-  fail(EXIT.unavailable, `no server answers (${sanitizeLine(reasons.join('; '))}); ${START_SERVER_HINT}`)
+  const why = sanitizeLine(reasons.join('; '))
+  if (wasRejected) fail(EXIT.general, why)
+  fail(EXIT.unavailable, `no server answers (${why}); ${START_SERVER_HINT}`)
+}
+
+function describeRefusal(server: string, { code, message }: Refusal): string {
+  const advice =
+    code === 'unauthorized' ? `connect as a user: mesh-chat --user NAME --server ${server}` : 'try again later'
+  return `${server} rejected the request: ${message}; ${advice}`
 }
 
 /** Prints one name per line, with a note on names that look like another name. */
@@ -43,8 +57,10 @@ function confusablesAmong(names: readonly string[]): ConfusableNames {
   return confusables
 }
 
-/** Asks one server for the names online; resolves with the reason if it gives none. */
-function fetchUsers(server: string, ca: string | undefined): Promise<string[] | string> {
+const answerSchema = z.union([rosterSnapshotSchema, refusalSchema])
+
+/** Asks one server for the names online. Resolves with its refusal, or with the reason if it gives no valid answer. */
+function fetchUsers(server: string, ca: string | undefined): Promise<string[] | Refusal | string> {
   return new Promise(resolve => {
     const socket = io(server, {
       transports: ['websocket'],
@@ -52,7 +68,7 @@ function fetchUsers(server: string, ca: string | undefined): Promise<string[] | 
       forceNew: true,
       ...(ca === undefined ? {} : { ca }),
     })
-    const end = (answer: string[] | string) => {
+    const end = (answer: string[] | Refusal | string) => {
       socket.disconnect()
       resolve(answer)
     }
@@ -60,8 +76,9 @@ function fetchUsers(server: string, ca: string | undefined): Promise<string[] | 
     socket.on('connect_error', error => end(error.message))
     socket.on('connect', () =>
       socket.emit('roster', (payload: unknown) => {
-        const roster = rosterSnapshotSchema.safeParse(payload)
-        end(roster.success ? roster.data.users : 'invalid answer')
+        const { success, data } = answerSchema.safeParse(payload)
+        if (!success) end('invalid answer')
+        else end('users' in data ? data.users : data)
       }),
     )
   })

@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs'
+import { EXIT } from '../../src/programs/fail.ts'
 
 /** Turn on bracketed paste; full screen: also switch to the alternate screen and clear it. */
 const ENTER_SEQUENCES = { screen: '\u001b[?1049h\u001b[?2004h\u001b[2J\u001b[H', inline: '\u001b[?2004h' }
@@ -29,7 +30,7 @@ export class TerminalGuard {
     const crash = (error: unknown) => {
       this.leave()
       console.error(error)
-      process.exit(70)
+      process.exit(EXIT.crash)
     }
     process.on('uncaughtException', crash)
     process.on('unhandledRejection', crash)

@@ -88,7 +88,7 @@ function formatNote(note: LogEntry, showText: boolean): string {
   }
 }
 
-/** The level of an entry: `debug` for each entry about a single message. */
+/** The level of an entry: `debug` for each entry about a single message, and for repeated failures of a dial. */
 function level(note: LogEntry): LogOptions['level'] {
   switch (note.event) {
     case 'im':
@@ -96,8 +96,12 @@ function level(note: LogEntry): LogOptions['level'] {
     case 'sending':
     case 'forwarding':
       return 'debug'
+    case 'dialling':
+    case 'joining':
+      return note.isRetry ? 'debug' : 'info'
     case 'dial-failed':
     case 'link-refused':
+      return note.isRepeated ? 'debug' : 'warn'
     case 'foreign-sender':
     case 'stalled':
       return 'warn'

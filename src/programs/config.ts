@@ -7,12 +7,13 @@ import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
 import { parseServerOrigin } from '../protocol/mesh-identity.ts'
 import type { ServerAddress } from '../protocol/messages.ts'
 import { parseServerId } from '../protocol/names.ts'
+import { readErrorReason } from './fail.ts'
 import { packageFile } from './package.ts'
+import { didYouMean } from './suggestion.ts'
 
 /** An invalid or unreadable config; the message names the file, the field and the fix. */
 export class ConfigError extends Error {}
 
-const limitSchema = z.number().min(0)
 /** An origin by which a server is known to clients. */
 export const serverNameSchema = z
   .string()
@@ -22,42 +23,69 @@ export const serverNameSchema = z
     'must be an origin such as https://chat.example.com or http://10.0.0.1:3001',
   )
   .transform(text => parseServerOrigin(text) ?? text)
-const originsSchema = z.array(serverNameSchema).max(100).optional()
-const serverSchema = z.object({
-  id: z.string().refine(id => parseServerId(id).ok, 'must be 1 to 64 letters, digits or any of . _ - /'),
-  ip: z.string().min(1),
-  port: z.int().min(1).max(65_535),
-  /** Origins at which clients reach this server, besides its address. */
-  names: originsSchema,
-})
+const originsSchema = z.array(serverNameSchema, 'must be a list of origins').max(100).optional()
+const OBJECT = 'must be a JSON object'
+const SERVER_ID = 'must be 1 to 64 letters, digits or any of . _ - /'
+const PORT = 'must be a whole number from 1 to 65535'
+const LIMIT = 'must be a number, 0 or more'
+
+const fileSchema = z.string('must be a file name').min(1, 'must be a file name')
+const serverSchema = z.strictObject(
+  {
+    id: z.string(SERVER_ID).refine(id => parseServerId(id).ok, SERVER_ID),
+    ip: z.string('must be an address or a host name').min(1, 'must be an address or a host name'),
+    port: z.int(PORT).min(1, PORT).max(65_535, PORT),
+    /** Origins at which clients reach this server, besides its address. */
+    names: originsSchema,
+  },
+  OBJECT,
+)
 /** The URL of a NATS server. */
 export const backboneUrlSchema = z
   .url({ protocol: /^(nats|tls)$/, error: 'must be nats://HOST:PORT or tls://HOST:PORT' })
-  .max(300)
+  .max(300, 'must be at most 300 characters long')
 
-const configSchema = z.object({
-  servers: z.array(serverSchema).min(1),
-  /** File with the secret that all servers of the mesh share. */
-  secretFile: z.string().min(1).optional(),
-  /** While the secret is rotated: file with the previous one. */
-  previousSecretFile: z.string().min(1).optional(),
-  /** Origins at which clients reach the servers through a proxy or balancer. */
-  names: originsSchema,
-  /** Origins of pages in a browser that may connect, besides the servers' own. */
-  origins: originsSchema,
-  /** How users prove their names. */
-  auth: z.enum(AUTH_MODES).optional(),
-  /** With `auth: token`: file with the key that verifies tokens. */
-  tokenKeyFile: z.string().min(1).optional(),
-  /** `aud` and `iss` that every token must have. */
-  tokenAudience: z.string().min(1).max(200).optional(),
-  tokenIssuer: z.string().min(1).max(200).optional(),
-  /** PEM files with certificate, key and CA; encrypts clients and links. */
-  tls: z.object({ cert: z.string().min(1), key: z.string().min(1), ca: z.string().min(1).optional() }).optional(),
-  /** NATS servers that carry the links, instead of a connection between each pair of servers. */
-  backbone: z.preprocess(one => (typeof one === 'string' ? [one] : one), z.array(backboneUrlSchema).min(1).optional()),
-  limits: z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]), limitSchema).optional(),
-})
+const claimSchema = z.string('must be a text').min(1, 'must not be empty').max(200, 'must have at most 200 characters')
+const limitSchema = z.number(LIMIT).min(0, LIMIT).optional()
+const limitNames = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]
+const limitsSchema = z.strictObject(
+  Object.fromEntries(limitNames.map(name => [name, limitSchema])) as Record<keyof Limits, typeof limitSchema>,
+  OBJECT,
+)
+
+/** The error of a field says what the field must be: `describeIssue` puts the field's name before it. */
+const configSchema = z.strictObject(
+  {
+    servers: z.array(serverSchema, 'must be a list of servers').min(1, 'must list at least one server'),
+    /** File with the secret that all servers of the mesh share. */
+    secretFile: fileSchema.optional(),
+    /** While the secret is rotated: file with the previous one. */
+    previousSecretFile: fileSchema.optional(),
+    /** Origins at which clients reach the servers through a proxy or balancer. */
+    names: originsSchema,
+    /** Origins of pages in a browser that may connect, besides the servers' own. */
+    origins: originsSchema,
+    /** How users prove their names. */
+    auth: z.enum(AUTH_MODES, `must be one of ${AUTH_MODES.join(', ')}`).optional(),
+    /** With `auth: token`: file with the key that verifies tokens. */
+    tokenKeyFile: fileSchema.optional(),
+    /** `aud` and `iss` that every token must have. */
+    tokenAudience: claimSchema.optional(),
+    tokenIssuer: claimSchema.optional(),
+    /** PEM files with certificate, key and CA; encrypts clients and links. */
+    tls: z.strictObject({ cert: fileSchema, key: fileSchema, ca: fileSchema.optional() }, OBJECT).optional(),
+    /** NATS servers that carry the links, instead of a connection between each pair of servers. */
+    backbone: z.preprocess(
+      one => (typeof one === 'string' ? [one] : one),
+      z
+        .array(backboneUrlSchema, 'must be a NATS URL or a list of NATS URLs')
+        .min(1, 'must list at least one NATS URL')
+        .optional(),
+    ),
+    limits: limitsSchema.optional(),
+  },
+  OBJECT,
+)
 
 export type ConfiguredServer = z.infer<typeof serverSchema>
 
@@ -115,7 +143,7 @@ function readFirst(candidates: readonly string[], explicitFile: string | undefin
     try {
       text = readFileSync(file, 'utf8')
     } catch (error) {
-      throw new ConfigError(`cannot read ${file}: ${(error as Error).message}; choose another with --config FILE`)
+      throw new ConfigError(`cannot read ${file}: ${readErrorReason(error)}; choose another with --config FILE`)
     }
     return withAbsolutePaths(parseConfig(file, text))
   }
@@ -149,7 +177,7 @@ function parseConfig(file: string, text: string): Config {
   const parsed = configSchema.safeParse(raw)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
-    throw new ConfigError(`${file}: ${issue?.path.join('.') || 'the file'}: ${issue?.message}; correct this field`)
+    throw new ConfigError(`${file}: ${issue === undefined ? 'it is invalid' : describeIssue(issue, raw)}`)
   }
   const { servers, limits, secretFile, previousSecretFile, names = [], origins = [], auth } = parsed.data
   const { tokenKeyFile, tokenAudience, tokenIssuer, tls, backbone } = parsed.data
@@ -172,6 +200,37 @@ function parseConfig(file: string, text: string): Config {
     tls,
     backbone,
   }
+}
+
+/** An issue of the config as a sentence: the field, what is wrong, and the fix. */
+function describeIssue(issue: z.core.$ZodIssue, config: unknown): string {
+  const field = fieldName(issue.path)
+  if (issue.code === 'unrecognized_keys') {
+    const [key = ''] = issue.keys
+    const name = fieldName([...issue.path, key])
+    const isLimit = field === 'limits'
+    const suggestion = didYouMean(key, knownKeys(field))
+    const help = suggestion === '' ? `; remove it; the known names are ${knownKeys(field).join(', ')}` : suggestion
+    return `${name} is not a ${isLimit ? 'limit' : 'field'}${help}`
+  }
+  if (field !== '' && valueAt(config, issue.path) === undefined) return `${field} is missing; add it`
+  return `${field || 'the file'} ${issue.message}; correct ${field === '' ? 'the file' : 'this field'}`
+}
+
+/** The names that an object of the config may have. @param field its field; empty: the config itself */
+function knownKeys(field: string): string[] {
+  if (field === 'limits') return limitNames
+  if (field === 'tls') return ['cert', 'key', 'ca']
+  return Object.keys(field === '' ? configSchema.shape : serverSchema.shape)
+}
+
+/** A path as in JavaScript: `servers[0].port`. */
+function fieldName(path: readonly PropertyKey[]): string {
+  return path.map((key, at) => (typeof key === 'number' ? `[${key}]` : `${at === 0 ? '' : '.'}${String(key)}`)).join('')
+}
+
+function valueAt(config: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], config)
 }
 
 /** A server's id and URL. An IPv6 address is put in brackets (RFC 3986). */

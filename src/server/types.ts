@@ -151,12 +151,14 @@ export type Effect =
 /** A log entry; the edge words it. */
 export type LogEntry =
   | { event: 'dialling-peers' }
-  | { event: 'dialling'; peer: string; url: string }
-  | { event: 'dial-failed'; peer: string; reason: string; failures: number }
+  /** A dial starts. `isRetry`: the dial before it failed. */
+  | { event: 'dialling'; peer: string; url: string; isRetry: boolean }
+  /** `isRepeated`: the dial before it failed for the same reason. */
+  | { event: 'dial-failed'; peer: string; reason: string; isRepeated: boolean }
   | { event: 'outbound'; peer: string }
   | { event: 'inbound'; peer: string }
   | { event: 'link-lost'; peer: string; direction: 'outbound' | 'inbound'; reason: string }
-  | { event: 'link-refused'; peer: string; code: LinkRefusal }
+  | { event: 'link-refused'; peer: string; code: LinkRefusal; isRepeated: boolean }
   | { event: 'update-from-peer'; peer: string }
   | { event: 'replacing-list'; peer: string; users: number }
   | { event: 'adding-user' | 'replacing-user' | 'removing-user'; peer: string; user: string; connections: number }
@@ -166,7 +168,7 @@ export type LogEntry =
   /** A peer forwarded messages from users that are not connected to it; at most one entry per second. */
   | { event: 'foreign-sender'; peer: string; user: string; messages: number }
   | { event: 'peer-learned'; peer: string; url: string }
-  | { event: 'joining'; url: string }
+  | { event: 'joining'; url: string; isRetry: boolean }
   | { event: 'peer-removed' | 'peer-forgotten'; peer: string }
   | { event: 'updating-clients'; clients: number; online: number }
   | { event: 'updating-peers'; user: string }

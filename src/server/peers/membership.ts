@@ -18,6 +18,8 @@ const MAX_HEARSAY = { perPeer: 32, total: 128 }
 export interface Seed {
   readonly url: string
   readonly backoff: Backoff
+  /** Why the last dial failed; undefined after a successful one. */
+  dialFailure: string | undefined
   /** When to dial it if this server is isolated; monotonic ms, Infinity while it is dialled. */
   dialAt: number
 }
@@ -111,7 +113,8 @@ export class Membership {
 
   addSeed(url: string): void {
     const { now, options } = this.#context
-    if (!this.seeds.has(url)) this.seeds.set(url, { url, backoff: new Backoff(options.random), dialAt: now })
+    if (this.seeds.has(url)) return
+    this.seeds.set(url, { url, backoff: new Backoff(options.random), dialFailure: undefined, dialAt: now })
   }
 
   /** Whether a peer was removed from the config. */

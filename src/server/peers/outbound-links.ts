@@ -62,6 +62,7 @@ export class OutboundLinks {
     const { now } = context
     const { incarnation } = input.introduction
     this.#membership.recordProven(peer, peer.dialledUrl)
+    peer.dialFailure = undefined
     peer.outbound = { state: 'open', link: input.link, openedAt: now, heardAt: now, incarnation, rtt: undefined }
     this.#links.add(input.link, peer, 'outbound')
     log(context, { event: 'outbound', peer: peer.id })
@@ -75,15 +76,19 @@ export class OutboundLinks {
   handleDialFailed({ peer: id, reason, code }: DialFailedInput): void {
     const seed = this.#membership.seeds.get(id)
     if (seed !== undefined) {
-      log(this.#context, { event: 'dial-failed', peer: seed.url, reason, failures: seed.backoff.failures + 1 })
+      log(this.#context, { event: 'dial-failed', peer: seed.url, reason, isRepeated: reason === seed.dialFailure })
+      seed.dialFailure = reason
       // Also with the code `own-id`: a seed may be the URL of this server itself.
       seed.dialAt = this.#context.now + seed.backoff.nextDelay()
       return
     }
     const peer = this.#membership.peers.get(id)
     if (peer?.outbound.state !== 'dialling') return
-    if (code !== undefined) log(this.#context, { event: 'link-refused', peer: id, code })
-    else log(this.#context, { event: 'dial-failed', peer: id, reason, failures: peer.backoff.failures + 1 })
+    const failure = code ?? reason
+    const isRepeated = failure === peer.dialFailure
+    peer.dialFailure = failure
+    if (code !== undefined) log(this.#context, { event: 'link-refused', peer: id, code, isRepeated })
+    else log(this.#context, { event: 'dial-failed', peer: id, reason, isRepeated })
     const delay = peer.backoff.nextDelay()
     const maxDelay = code === 'id-held' ? ID_HELD_RETRY_MS : Number.POSITIVE_INFINITY
     peer.outbound = { state: 'waiting', retryAt: this.#context.now + Math.min(delay, maxDelay) }
@@ -110,7 +115,7 @@ export class OutboundLinks {
     }
     peer.outbound = { state: 'dialling' }
     peer.dialledUrl = peer.url
-    log(this.#context, { event: 'dialling', peer: peer.id, url: peer.url })
+    log(this.#context, { event: 'dialling', peer: peer.id, url: peer.url, isRetry: peer.dialFailure !== undefined })
     this.#context.effects.push({ type: 'dial', peer: peer.id, url: peer.url, id: peer.id })
   }
 
@@ -120,7 +125,7 @@ export class OutboundLinks {
     for (const seed of this.#membership.seeds.values()) {
       if (seed.dialAt > now) continue
       seed.dialAt = Number.POSITIVE_INFINITY
-      log(this.#context, { event: 'joining', url: seed.url })
+      log(this.#context, { event: 'joining', url: seed.url, isRetry: seed.dialFailure !== undefined })
       effects.push({ type: 'dial', peer: seed.url, url: seed.url, id: undefined })
     }
   }
@@ -129,7 +134,10 @@ export class OutboundLinks {
   #handleDiscovered({ link, peer, introduction }: DialledInput, sharedAddress: Peer | undefined): void {
     this.#links.discard(link, 'discovered; dialled again by id')
     const seed = this.#membership.seeds.get(peer)
-    if (seed !== undefined) seed.dialAt = this.#context.now + seed.backoff.nextDelay()
+    if (seed !== undefined) {
+      seed.dialFailure = undefined
+      seed.dialAt = this.#context.now + seed.backoff.nextDelay()
+    }
     if (sharedAddress !== undefined) {
       sharedAddress.isSharedAddress = true
       sharedAddress.outbound = { state: 'waiting', retryAt: this.#context.now + SHARED_ADDRESS_RETRY_MS }

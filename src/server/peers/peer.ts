@@ -67,6 +67,8 @@ export class Peer {
   /** Servers that this peer announced and that are not learned yet: see `Membership.hear`. */
   announced: ServerAddress[] = []
   readonly backoff: Backoff
+  /** Why the last dial failed; undefined after a successful one. */
+  dialFailure: string | undefined
   readonly replica = new Replica()
   outbound: OutboundLink
   inbound: InboundLink | undefined

@@ -114,6 +114,24 @@ test('who prints the users online in order, and does not go online itself', asyn
   expect(JSON.parse(json.stdout)).toEqual({ users: names })
 })
 
+test.each(['key', 'token'])('who reports that a mesh with auth %s refuses it, and what to do', async auth => {
+  const [port] = await freePorts(1)
+  const tokenKeyFile = join(mesh.folder, 'token-key')
+  writeFileSync(tokenKeyFile, 'a secret of the test with 32 characters', { mode: 0o600 })
+  const config = join(mesh.folder, `${auth}.json`)
+  writeFileSync(config, JSON.stringify({ servers: [{ id: 'private', ip: '127.0.0.1', port }], auth, tokenKeyFile }))
+  const server = new Program('daemon', ['--id', 'private', '--config', config])
+  await until(() => expect(server.out).toContain('Listening for connections'))
+  expect(await run(['who', '--port', `${port}`])).toEqual({
+    status: 1,
+    stdout: '',
+    stderr:
+      `mesh-chat: http://127.0.0.1:${port} rejected the request: only users of this mesh may list who is online; ` +
+      `connect as a user: mesh-chat --user NAME --server http://127.0.0.1:${port}\n`,
+  })
+  server.child.kill()
+})
+
 describe('--json', () => {
   test('reads and writes JSON lines; a malformed line gives an error event and does not end the program', async () => {
     const tail = start('tail', '--user', 'Uma', '--json', '--with', 'Bob', ...at(2))
@@ -210,8 +228,12 @@ describe('identity', () => {
       stderr: expect.stringMatching(/already has a different key on this machine; .*--replace/),
     })
     expect(await identity(other, ['import', '--replace'], different)).toMatchObject({ status: 0 })
-    const unreadable = await identity(other, ['import', join(mesh.folder, 'missing.pem')])
-    expect(unreadable).toMatchObject({ status: 1, stderr: expect.stringMatching(/cannot import the key: ENOENT/) })
+    const missingFile = join(mesh.folder, 'missing.pem')
+    expect(await identity(other, ['import', missingFile])).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: `mesh-chat: cannot read ${missingFile}: no such file; give the file that "mesh-chat identity export" wrote\n`,
+    })
   })
 })
 

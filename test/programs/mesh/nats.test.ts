@@ -187,7 +187,7 @@ test('an invalid backbone option is reported in one line', { timeout: 30_000 }, 
   const servers = [{ id: 'server-1', ip: '127.0.0.1', port: 3001 }]
   writeFileSync(file, JSON.stringify({ servers, backbone: 'http://127.0.0.1:4222' }))
   const cases: [args: string[], message: string][] = [
-    [['--config', file], 'backbone.0: must be nats://HOST:PORT or tls://HOST:PORT; correct this field'],
+    [['--config', file], 'backbone[0] must be nats://HOST:PORT or tls://HOST:PORT; correct this field'],
     [
       ['--port', '3001', '--backbone', 'localhost'],
       '--backbone localhost is not a NATS URL; give nats://HOST:PORT or tls://HOST:PORT',

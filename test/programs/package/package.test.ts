@@ -1,6 +1,6 @@
 /** The npm package, installed in another folder and imported by name. */
 import { execFileSync, spawn } from 'node:child_process'
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -56,10 +56,10 @@ function compile(source: string): void {
   }
 }
 
-test('the package contains the two programs, the library with its types, the documentation, and nothing else', () => {
+test('the package contains the two programs, the library with its types, documentation, examples, and nothing else', () => {
   const rest = files.filter(
     path =>
-      !/^dist\/.*\.js$|^dist\/(.config\/index|src\/.*|cli\/session\/(library|chat-client)|daemon\/library)\.d\.ts$|^docs\//.test(
+      !/^dist\/.*\.js$|^dist\/(.config\/index|src\/.*|cli\/session\/(library|chat-client)|daemon\/library)\.d\.ts$|^docs\/|^examples\//.test(
         path,
       ),
   )
@@ -72,6 +72,11 @@ test('the package contains the two programs, the library with its types, the doc
     'config.json',
     'package.json',
   ])
+  expect(files.filter(path => path.startsWith('examples/')).sort()).toEqual(
+    readdirSync('examples')
+      .map(name => `examples/${name}`)
+      .sort(),
+  )
   const docs = files.filter(path => path.startsWith('docs/'))
   const others = docs.filter(path => !/^docs\/(decisions\/)?[\w-]+\.md$/.test(path))
   expect(others.sort()).toEqual(['docs/grafana-dashboard.json', 'docs/scale.svg', 'docs/screens/lab.svg'])
@@ -82,6 +87,14 @@ test('holds every file that the README links to', () => {
   const targets = relativeLinks('README.md').map(({ path }) => path)
   expect(targets.length).toBeGreaterThan(10)
   for (const path of targets) expect(files).toContain(path)
+})
+
+test('holds every file that one of its pages links to', () => {
+  const pages = files.filter(path => path.endsWith('.md'))
+  const dead = pages.flatMap(page =>
+    relativeLinks(page).flatMap(({ path, target }) => (files.includes(path) ? [] : [`${page}: ${target}`])),
+  )
+  expect(dead).toEqual([])
 })
 
 describe('imported by name', () => {

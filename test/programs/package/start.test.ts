@@ -1,10 +1,11 @@
 /** `npm start`: the servers of a config as child processes, and ports that are already in use. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { freePorts, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+import { Tmux } from '../../support/programs/tmux.ts'
 
 const cleanups: (() => unknown)[] = []
 
@@ -104,6 +105,37 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s to npm ends all servers', { timeou
   launcher.child.kill(signal)
   await untilNoServerListens(ports)
   await launcher.exit()
+})
+
+test('SIGKILL of npm ends all servers', { timeout: 60_000 }, async () => {
+  const { ports, file } = await configure(2)
+  const npm = await new Launcher('npm', ['start', '--silent', '--', '--config', file]).listening(2)
+  npm.child.kill('SIGKILL')
+  await untilNoServerListens(ports)
+})
+
+describe('on a terminal', () => {
+  const tmux = new Tmux()
+  afterEach(() => tmux.kill())
+
+  test('a chat opens with a bot that introduces itself; leaving stops the servers', { timeout: 60_000 }, async () => {
+    const { ports, file } = await configure(2)
+    const home = temporaryFolder()
+    const settings = join(home, 'mesh-chat/config.json')
+    mkdirSync(join(home, 'mesh-chat'))
+    writeFileSync(settings, JSON.stringify({ user: 'Billy', server: 'http://127.0.0.1:1' }))
+    const environment = `env -u CI XDG_STATE_HOME=${home} XDG_CONFIG_HOME=${home}`
+    const command = `${environment} ${process.execPath} dist/cli/start.js --config ${file}; exec sleep 600`
+    const window = tmux.open('start', command)
+    await window.until(screen => expect(screen).toMatch(/Echo +Hi! I am Echo, a bot/))
+    expect(window.screen()).not.toContain('Billy')
+    window.sendKeys('hello', 'Enter')
+    await window.until(screen => expect(screen).toContain('You said: hello'))
+    window.sendKeys('/quit', 'Enter')
+    await window.until(screen => expect(screen).toContain('Servers stopped.'))
+    await untilNoServerListens(ports)
+    expect(JSON.parse(readFileSync(settings, 'utf8'))).toMatchObject({ user: 'Billy', server: 'http://127.0.0.1:1' })
+  })
 })
 
 test('a second start reports the running servers, and how to join them', { timeout: 60_000 }, async () => {

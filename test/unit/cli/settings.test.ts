@@ -41,6 +41,14 @@ test('saved settings are read by the next run, and a change keeps the others', (
   expect(new SettingsFile().settings).toEqual(saved)
 })
 
+test('only the user can read the file, also one that others could read before', () => {
+  new SettingsFile().save({ user: 'Anna' })
+  expect(statSync(file()).mode & 0o777).toBe(0o600)
+  chmodSync(file(), 0o644)
+  new SettingsFile().save({ user: 'Billy' })
+  expect(statSync(file()).mode & 0o777).toBe(0o600)
+})
+
 test('the last thread is stored by user, and removed when no thread is open', () => {
   const settings = new SettingsFile()
   settings.save({ threads: settings.withLastThread('Anna', 'Billy') })

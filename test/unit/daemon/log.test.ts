@@ -17,8 +17,20 @@ const IM: LogEntry = { event: 'im', from: 'Anna', to: 'Billy', text: 'secret', f
 describe('log entries', () => {
   test.each<[LogEntry, string]>([
     [
-      { event: 'dial-failed', peer: 'a', reason: 'no answer', failures: 1 },
+      { event: 'dialling', peer: 'a', url: 'http://a', isRetry: false },
+      'info Attempt connection to peer: a at: http://a',
+    ],
+    [
+      { event: 'dialling', peer: 'a', url: 'http://a', isRetry: true },
+      'debug Attempt connection to peer: a at: http://a',
+    ],
+    [
+      { event: 'dial-failed', peer: 'a', reason: 'no answer', isRepeated: false },
       'warn Peer: a unreachable: no answer. Will retry automatically.',
+    ],
+    [
+      { event: 'dial-failed', peer: 'a', reason: 'no answer', isRepeated: true },
+      'debug Peer: a unreachable: no answer. Will retry automatically.',
     ],
     [
       { event: 'link-lost', peer: 'a', direction: 'outbound', reason: 'x' },
@@ -29,8 +41,12 @@ describe('log entries', () => {
       'info Inbound connection from peer: a ended: x',
     ],
     [
-      { event: 'link-refused', peer: 'a', code: 'wrong-secret' },
+      { event: 'link-refused', peer: 'a', code: 'wrong-secret', isRepeated: false },
       'warn Peer: a refused the connection: wrong-secret. Will retry automatically.',
+    ],
+    [
+      { event: 'link-refused', peer: 'a', code: 'wrong-secret', isRepeated: true },
+      'debug Peer: a refused the connection: wrong-secret. Will retry automatically.',
     ],
     [{ event: 'resync', peer: 'a' }, 'info Requesting the full user list of peer: a...'],
     [{ event: 'peer-gone', peer: 'a', users: 1 }, 'info Removing 1 user of peer: a'],
@@ -39,7 +55,14 @@ describe('log entries', () => {
       'warn Rejected 2 messages from peer: a: the sender is not connected there (last: Eve).',
     ],
     [{ event: 'peer-goodbye', peer: 'a' }, 'info Peer: a is shutting down.'],
-    [{ event: 'joining', url: 'http://x' }, 'info Requesting the servers of the mesh from: http://x...'],
+    [
+      { event: 'joining', url: 'http://x', isRetry: false },
+      'info Requesting the servers of the mesh from: http://x...',
+    ],
+    [
+      { event: 'joining', url: 'http://x', isRetry: true },
+      'debug Requesting the servers of the mesh from: http://x...',
+    ],
     [{ event: 'peer-removed', peer: 'a' }, 'info Removing peer: a: no longer in the config.'],
     [{ event: 'peer-forgotten', peer: 'a' }, 'info Forgetting peer: a: unreachable for an hour.'],
     [{ event: 'peer-learned', peer: 'a', url: 'http://x' }, 'info Discovered peer: a at: http://x'],

@@ -129,6 +129,44 @@ describe('a dial', () => {
     expect(delays).toEqual([175, 300, 550])
   })
 
+  /** Dials and fails with each of the inputs. Returns the log entries about it, in words. */
+  function failDials(mesh: RecordedPeers, ...inputs: ReturnType<typeof failed>[]): string[] {
+    return inputs.flatMap(input => {
+      mesh.advance(10_000)
+      mesh.peers.outboundLinks.handleDialFailed(input)
+      return mesh.context.effects.splice(0).flatMap(effect => {
+        const { event, ...entry } = effect.type === 'log' ? effect.entry : { event: undefined }
+        if ('isRetry' in entry) return [entry.isRetry ? 'retry' : 'first dial']
+        return 'isRepeated' in entry ? [`${entry.isRepeated ? 'same' : 'new'} ${event}`] : []
+      })
+    })
+  }
+
+  test('that fails again for the same reason is logged as repeated, until a dial succeeds', () => {
+    const mesh = new RecordedPeers()
+    mesh.peers.configure([{ id: 'two', url: 'http://two:1' }])
+    const [offline, held] = [failed('two'), failed('two', 'id-held')]
+    expect(failDials(mesh, offline, offline, held, held, offline)).toEqual([
+      ...['first dial', 'new dial-failed'],
+      ...['retry', 'same dial-failed'],
+      ...['retry', 'new link-refused'],
+      ...['retry', 'same link-refused'],
+      ...['retry', 'new dial-failed'],
+    ])
+    mesh.links.handleClosed(mesh.dialLink('two'), 'cut')
+    expect(failDials(mesh, offline)).toEqual(['first dial', 'new dial-failed'])
+  })
+
+  test('of a seed that fails again for the same reason is logged as repeated', () => {
+    const mesh = new RecordedPeers()
+    mesh.membership.addSeed('http://seed:1')
+    const seed = failed('http://seed:1')
+    expect(failDials(mesh, seed, seed)).toEqual([
+      ...['first dial', 'new dial-failed'],
+      ...['retry', 'same dial-failed'],
+    ])
+  })
+
   test('refused as held is repeated within a second', () => {
     const mesh = new RecordedPeers()
     mesh.peers.configure([{ id: 'two', url: 'http://two:1' }])

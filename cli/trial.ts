@@ -1,0 +1,31 @@
+/** What `npm start` keeps apart from daily use: its user, and what is remembered for the next chat. */
+import { userInfo } from 'node:os'
+import { parseUserName } from '../src/protocol/names.ts'
+import { type Settings, SettingsFile } from './settings.ts'
+
+/** The bot that answers every message. */
+export const BOT = 'Echo'
+/** The user if the login name is not a user name. */
+export const FALLBACK_USER = 'Anna'
+
+/** The user of the trial chat: the login name, if it is a user name and not the bot's. */
+export function trialUser(login = loginName()): string {
+  const name = parseUserName(login)
+  return name.ok && name.value.toLowerCase() !== BOT.toLowerCase() ? name.value : FALLBACK_USER
+}
+
+function loginName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // The user id has no entry in the user database, as in some containers.
+    return ''
+  }
+}
+
+/** The settings of daily use, of which only the preferences are saved: not the user, server and thread of the trial. */
+export class TrialSettings extends SettingsFile {
+  override save({ preferences }: Partial<Settings>): void {
+    if (preferences !== undefined) super.save({ preferences })
+  }
+}

@@ -1,0 +1,41 @@
+/** Wrong usage of the programs: one line that starts with the program's name and says what to do; exit code 2. */
+import { spawnSync } from 'node:child_process'
+import { expect, test } from 'vitest'
+
+const PROGRAMS = {
+  'mesh-chat': 'dist/cli/main.js',
+  'mesh-chatd': 'dist/daemon/main.js',
+  'npm start --': 'dist/cli/start.js',
+}
+
+test.each<[keyof typeof PROGRAMS, string, string]>([
+  ['mesh-chat', 'sned', "mesh-chat: unknown command 'sned'; did you mean send? See mesh-chat --help"],
+  ['mesh-chat', 'foo', "mesh-chat: unknown command 'foo'; see mesh-chat --help"],
+  ['mesh-chat', '--prot 3001', "mesh-chat: unknown option '--prot'; did you mean --port? See mesh-chat --help"],
+  ['mesh-chat', '--port', "mesh-chat: option '--port <port>' argument missing; see mesh-chat --help"],
+  ['mesh-chat', 'send --to Anna', "mesh-chat: missing required argument 'text'; see mesh-chat send --help"],
+  ['mesh-chat', 'who all', "mesh-chat: unexpected argument 'all'; see mesh-chat who --help"],
+  ['mesh-chat', 'send --to Anna a b', "mesh-chat: unexpected argument 'b'; see mesh-chat send --help"],
+  [
+    'mesh-chat',
+    'identity exprot',
+    "mesh-chat: unknown command 'exprot'; did you mean export? See mesh-chat identity --help",
+  ],
+  ['mesh-chatd', 'foo', "mesh-chatd: unknown command 'foo'; see mesh-chatd --help"],
+  ['mesh-chatd', 'chek', "mesh-chatd: unknown command 'chek'; did you mean check? See mesh-chatd --help"],
+  ['mesh-chatd', 'token', "mesh-chatd: required option '--user <name>' not specified; see mesh-chatd token --help"],
+  [
+    'mesh-chatd',
+    '--log-format xml',
+    "mesh-chatd: option '--log-format <format>' argument 'xml' is invalid. Allowed choices are text, json; see mesh-chatd --help",
+  ],
+  ['npm start --', '--nope', "mesh-chat: unknown option '--nope'; see npm start -- --help"],
+])('%s %s', (program, args, line) => {
+  const result = spawnSync(process.execPath, [PROGRAMS[program], ...args.split(' ')], { encoding: 'utf8' })
+  expect(result).toMatchObject({ status: 2, stdout: '', stderr: `${line}\n` })
+})
+
+test.each(['--help', '--version'])('%s is no error', option => {
+  const result = spawnSync(process.execPath, [PROGRAMS['mesh-chat'], option], { encoding: 'utf8' })
+  expect(result).toMatchObject({ status: 0, stderr: '' })
+})
