@@ -52,7 +52,7 @@ describe('a valid config', () => {
     const origins = ['https://Page.example:443', 'http://127.0.0.1:8080']
     expect(read({ servers: SERVERS, origins }).origins).toEqual(['https://page.example', 'http://127.0.0.1:8080'])
     for (const wrong of ['*', 'null', 'page.example', 'https://page.example/chat', 'ftp://page.example'])
-      expect(errorOf({ servers: SERVERS, origins: [wrong] })).toContain('origins.0: must be an origin')
+      expect(errorOf({ servers: SERVERS, origins: [wrong] })).toContain('origins[0] must be an origin')
   })
 
   test('replaces single limits, and 0 turns one off', () => {
@@ -119,7 +119,7 @@ describe('an error names the file, the field and the fix', () => {
     [
       'an unknown field',
       { servers: SERVERS, comment: 'x' },
-      'comment is not a field; remove it; the known names are servers, secretFile, auth,',
+      'comment is not a field; remove it; the known names are servers, secretFile,',
     ],
     [
       'a mistyped limit',
