@@ -257,7 +257,7 @@ export class ClientGateway {
     // Each challenge is valid for one attempt.
     const { challenge, meshProof } = client
     client.challenge = undefined
-    // A client that has asked for the mesh proof binds its own proof to the mesh: nobody can pass it on elsewhere.
+    // A client that has asked for the mesh proof binds its own proof to the mesh: no server can pass it on elsewhere.
     if ((proofVersion === 2) !== (meshProof !== undefined))
       return step({ kind: 'invalid', reason: 'the proof does not have the version for this identification' })
     const binding = meshProof && { origin: meshProof.origin, meshKey: this.#auth.mesh.publicKey }
@@ -352,7 +352,7 @@ function isIdentified(payload: Answer): payload is Extract<IdentifyResponse, { o
   return 'roster' in payload
 }
 
-/** Whether the client must know the mesh before it goes on. */
+/** Whether the client must know the mesh before it continues. */
 function needsMeshProof(payload: Answer): payload is IdentifyResponse {
   return (
     isIdentified(payload) || ('code' in payload && (payload.code === 'prove-key' || payload.code === 'prove-token'))

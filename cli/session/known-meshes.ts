@@ -121,7 +121,7 @@ export class KnownMeshes {
     return this.#change(meshes => forget(meshes, origin, keepHistory))
   }
 
-  /** Applies a change to the file as it is now, and writes it. */
+  /** Applies a change to the current content of the file, and writes it. */
   #change<Result>(change: (meshes: KnownMesh[]) => Result): Result {
     const file = this.#file
     if (file === undefined || this.#problem !== undefined) return change(this.#meshes)

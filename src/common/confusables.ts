@@ -22,7 +22,7 @@ export function skeletons(name: string): string[] {
 
 function joinWords(text: string): string {
   const words = text.replace(SEPARATORS, ' ').trim()
-  // A name of punctuation only is compared as it is.
+  // A name of punctuation only is compared unchanged.
   return words === '' ? text : words
 }
 

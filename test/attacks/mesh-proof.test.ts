@@ -123,7 +123,7 @@ describe('the proof of the mesh', () => {
     })
   })
 
-  test('is only for an origin of the server: nobody else gets one to pass on', async () => {
+  test('is only for an origin of the server: other servers get none to pass on', async () => {
     const url = await start({ names: ['https://chat.example.com'] })
     const { port } = new URL(url)
     const own = [url, `http://localhost:${port}`, `http://[::1]:${port}`, 'https://chat.example.com']

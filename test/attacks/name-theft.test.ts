@@ -35,7 +35,7 @@ async function startMesh() {
   return { ports, restart, client }
 }
 
-/** Identifies with a key of its own, again and again, at all servers. */
+/** Identifies with its own key, again and again, at all servers. */
 class Thief {
   readonly codes = new Set<string>()
   #stopped = false

@@ -195,7 +195,7 @@ test('a frame of 1,000 announced servers makes a bounded number of dials, to ori
   expect(answer.ok && answer.servers.map(({ id }) => id)).toEqual(['server-1'])
 })
 
-test('a forward with a number near 2^53 silences nobody, and it is answered', () => {
+test('a forward with a number near 2^53 silences no user, and it is answered', () => {
   const { harness, forwards, link, billy } = setUp()
   const answers = (number: number, from = 'Anna') => {
     harness.effects.length = 0

@@ -242,7 +242,7 @@ test("a stranger cannot take a user's place at a real server by passing on its c
     answers.push(passed)
     answer({ ok: false, code: 'draining', message: 'again' })
   }
-  // The stranger has a mesh of its own, and this is the first contact.
+  // The stranger has its own mesh, and this is the first contact.
   const strangersProof = ({ challenge }: { challenge: { server: string } }, identify: IdentifyRequest) =>
     strangers.prove(identify, 'key', challenge.server)
   open({ servers: [stranger.url] })

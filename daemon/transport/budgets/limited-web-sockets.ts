@@ -55,7 +55,7 @@ export function isAccepted(tcp: object): boolean {
   return METER in tcp
 }
 
-/** A session of long polling goes on over this WebSocket, with its own budget. */
+/** A session of long polling continues over this WebSocket, with its own budget. */
 export function moveToBudget(webSocket: WithMeter, budget: ConnectionBudget): void {
   const meter = webSocket[METER]
   if (meter === undefined || meter.budget === budget) return

@@ -133,7 +133,7 @@ export class Keyring {
 /** Prefix of a message that is signed with a key other than the known key of its sender. It stays in the history. */
 const CHANGED_KEY_PREFIX = '[signed with another key than before] '
 
-/** A sealed message as it is stored: with its plain text, and the sealed one beside it. */
+/** The stored form of a sealed message: with its plain text, and the sealed one beside it. */
 export function withOpenedText(
   message: Message,
   { state, text }: Exclude<OpenedMessage, { state: 'forged' }>,

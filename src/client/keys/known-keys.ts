@@ -53,7 +53,7 @@ export class KnownKeys {
     return message.sealed === undefined ? { text: message.text } : { waits: 'for-key' }
   }
 
-  /** A composed message as it is stored: in key mode with its text sealed for this user's own key. */
+  /** The stored form of a composed message: in key mode with its text sealed for this user's own key. */
   toStored(message: Message): StoredMessage {
     if (this.#keyring !== undefined) {
       const { identity } = this.#keyring

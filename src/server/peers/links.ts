@@ -30,7 +30,7 @@ export class Links {
     this.#context.effects.push({ type: 'send', link, frame })
   }
 
-  /** Closes a link that is not, or no longer, the link of a peer. The peer's state stays as it is. */
+  /** Closes a link that is not, or no longer, the link of a peer. The peer's state does not change. */
   discard(link: number, reason: string): void {
     this.#open.delete(link)
     this.#context.effects.push({ type: 'hang-up', link, reason })

@@ -93,7 +93,7 @@ async function say(port: number, text: string): Promise<void> {
   await leave(client)
 }
 
-test('a changed secret is refused with both keys; after `mesh forget` the new mesh has a history of its own', {
+test('a changed secret is refused with both keys; after `mesh forget` the new mesh has its own history', {
   timeout: 90_000,
 }, async () => {
   const [port = 0] = await freePorts(1)

@@ -7,7 +7,7 @@ import type { Intruder } from './sim-server.ts'
 
 const HUGE = Number.MAX_SAFE_INTEGER
 
-/** A message that nobody composed: a client that has it violates an invariant. */
+/** A message that no user composed: a client that has it violates an invariant. */
 function forged(mesh: SimMesh, number: number, users: readonly string[]): ForwardedMessage {
   const [from, to] = [pick(mesh.random, users), pick(mesh.random, users)]
   return [number, `forged-${mesh.now}-${number}`, mesh.timeline.now, from, to, 'forged']

@@ -7,7 +7,7 @@ import { keyNamed } from './plain-identity.ts'
 /** The address of a server that is not of the mesh. */
 export const STRANGER_URL = 'http://stranger:1'
 
-/** What a stranger claims to be: a server of 0.1, of a mesh without a secret, or of a mesh of its own. */
+/** What a stranger claims to be: a server of 0.1, of a mesh without a secret, or of its own mesh. */
 const CLAIMED_KEYS = [undefined, PUBLIC_MESH_KEY, keyNamed('stranger')] as const
 
 /**

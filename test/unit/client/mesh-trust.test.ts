@@ -183,7 +183,7 @@ describe('an announced server', () => {
     ['proves what everyone can', harness => ({ mesh: harness.proveMesh('open', { key: PUBLIC_MESH_KEY }) })],
     ['is in another mode', harness => ({ mesh: harness.proveMesh('token'), auth: 'token' })],
   ]
-  test.each(stranger)('that %s is left and forgotten, and the session goes on', (_, answer) => {
+  test.each(stranger)('that %s is left and forgotten, and the session continues', (_, answer) => {
     const harness = atToldServer()
     const effects = harness.accept(['Anna'], answer(harness))
     expect(phaseOf(effects)).toBe('waiting')

@@ -26,7 +26,7 @@ test('never holds more tokens than the burst', () => {
 test.each([
   [0, 5],
   [5, 0],
-])('a rate of %i with a burst of %i is no limit', (perSecond, burst) => {
+])('a rate of %i with a burst of %i means no limit', (perSecond, burst) => {
   const bucket = new TokenBucket(perSecond, burst, 0)
   for (let n = 0; n < 1_000; n++) expect(bucket.take(0)).toBe(0)
 })

@@ -58,7 +58,7 @@ test('a stranger who uses many names for a moment does not push out names that w
   expect(memory.get('Billy', 0)).toMatchObject({ key: KEY })
 })
 
-test('rememberedClaims 0 is no bound; claimMs 0 remembers nothing', () => {
+test('rememberedClaims 0 means no limit; claimMs 0 remembers nothing', () => {
   const unbounded = build({ rememberedClaims: 0 })
   for (let n = 0; n < 100; n++) unbounded.remember(`${n}`, { key: KEY, at: 2 }, 0, HOUR)
   expect(unbounded.size).toBe(100)

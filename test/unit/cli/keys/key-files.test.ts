@@ -121,7 +121,7 @@ test('a key file of 0.1 is used in its place, and only for exactly its name', ()
   expect(readFileSync(join(folder, 'Anna.key'), 'utf8')).toBe(other)
 })
 
-test('every name has a key file of its own, whatever its characters and length', () => {
+test('every name has its own key file, whatever its characters and length', () => {
   const names = ['Anna', 'anna', 'Anna.key', '..', 'a/b', '会'.repeat(64), `${'会'.repeat(63)}議`]
   const keys = names.map(name => new KeyFiles(name).load().export({ format: 'jwk' }).x)
   expect(new Set(keys).size).toBe(names.length)

@@ -140,7 +140,7 @@ describe('events', () => {
     expect([client.isOnline('Billy'), client.isOnline('Carla')]).toEqual([true, false])
   })
 
-  test('before the first roster nobody is online', () => {
+  test('before the first roster no user is online', () => {
     expect(client.users).toEqual([])
     expect(client.isOnline('Billy')).toBe(false)
   })

@@ -180,7 +180,7 @@ describe('in key mode', () => {
     return effectsOf(takeEffects(context), 'relay').flatMap(({ frame }) => ('messages' in frame ? frame.messages : []))
   }
 
-  test('a message is passed on as it was sealed by its sender', () => {
+  test('a message is passed on in the form that its sender sealed', () => {
     const parts = buildWithKey()
     parts.store.add({ ...message, sealed }, 'live')
     takeEffects(parts.context)
@@ -194,7 +194,7 @@ describe('in key mode', () => {
     expect(answersTo(parts, { sealed: true })).toEqual([message])
   })
 
-  test('a message that is passed on is opened, and kept as it was sealed', () => {
+  test('a message that is passed on is opened, and its sealed form is kept', () => {
     const { context, siblings } = buildWithKey()
     siblings.handleFrame(tell(sealed, { sealed: true }))
     expect(effectsOf(takeEffects(context), 'store')).toEqual([{ type: 'store', message, sealed }])
@@ -236,7 +236,7 @@ describe('in key mode', () => {
 })
 
 describe('without keys', () => {
-  test('a message that was sealed in a mesh with keys leaves as it was sealed', () => {
+  test('a message that was sealed in a mesh with keys leaves sealed', () => {
     const { context, siblings, store } = build()
     store.add({ ...messageOf(), sealed: 'sealed1.x' }, 'live')
     store.add({ ...messageOf({ id: 'not sealed yet' }), sealed: '' }, 'live')

@@ -31,7 +31,7 @@ test('removing a connection twice, or one that was not counted, changes nothing'
   expect([3, 4].map(id => counts.tryAdd(id, '192.0.2.1', 2))).toEqual([true, false])
 })
 
-test('a limit of 0 is no limit', () => {
+test('a limit of 0 means no limit', () => {
   const counts = new AddressCounts()
   for (let id = 1; id <= 1_000; id++) counts.tryAdd(id, '192.0.2.1', 0)
   expect(counts.size).toBe(1_000)

@@ -244,7 +244,7 @@ describe('hearsay', () => {
     ])
   })
 
-  test('is announced to nobody, and not part of the cluster status', () => {
+  test('is not announced, and not part of the cluster status', () => {
     const { membership, peers } = tellers('a')
     const [a] = peers
     if (a !== undefined) membership.hear(a, [address('x')])
