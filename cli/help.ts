@@ -38,7 +38,7 @@ export const HELP = helpText({
     ['XDG_CONFIG_HOME', 'base folder of settings (~/.config)'],
   ],
   Files: [
-    ['~/.local/state/mesh-chat', 'known meshes, histories, unsent messages, keys'],
+    ['~/.local/state/mesh-chat', 'known meshes, histories, unsent texts, keys'],
     ['~/.config/mesh-chat/config.json', 'settings, last user, last server'],
     ['config.json', 'in the working folder: servers to connect to'],
   ],

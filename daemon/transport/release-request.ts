@@ -15,9 +15,9 @@ export function releaseRequest(socket: Socket): void {
 
 /**
  * Engine.IO wraps the TCP socket of each upgrade in a response object for middleware, which holds the request and
- * listens once for the socket's `close`. There is no middleware here, so these listeners are removed: exactly those that
- * were added while Engine.IO handled the upgrade (engine.io 6.6.12 `lib/server.ts`, `WebSocketResponse`). ws's own
- * listener is not a once-listener, and stays.
+ * listens once for the socket's `close`. The only middleware here, that of CORS, does not need it, so these listeners
+ * are removed: exactly those that were added while Engine.IO handled the upgrade (engine.io 6.6.12 `lib/server.ts`,
+ * `WebSocketResponse`). ws's own listener is not a once-listener, and stays.
  *
  * Call it before and after Engine.IO attaches itself to the HTTP server.
  */

@@ -156,11 +156,19 @@ export class SocketServer {
     const budget = this.#sessionBudgetOf(request)
     if (budget === undefined) return
     let bytes = 0
-    request.on('data', (chunk: Buffer | string) => {
+    const count = (chunk: Buffer | string) => {
       bytes += Buffer.byteLength(chunk)
       if (bytes > budget.maxIncoming) return budget.exceed('a request is too large')
       budget.holdIncoming(bytes)
-    })
+    }
+    // Not before Engine.IO listens itself, which is later where the headers of CORS are set: the first listener lets
+    // the body flow, and what flows until then is lost.
+    const countWhenRead = (event: string | symbol) => {
+      if (event !== 'data') return
+      request.off('newListener', countWhenRead)
+      request.on('data', count)
+    }
+    request.on('newListener', countWhenRead)
     response.once('close', () => budget.holdIncoming(0))
   }
 

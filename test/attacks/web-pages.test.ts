@@ -85,3 +85,16 @@ test('programs connect by any host name over WebSocket', async () => {
   await new Promise((resolve, reject) => socket.on('connect', () => resolve(undefined)).on('connect_error', reject))
   expect(socket.connected).toBe(true)
 })
+
+test('clients that poll can chat where origins are listed', async () => {
+  const { server } = await start({ origins: ['https://page.example'] })
+  const socket = io(server.url, { transports: ['polling'], reconnection: false })
+  cleanups.push(() => socket.disconnect())
+  await new Promise((resolve, reject) => socket.on('connect', () => resolve(undefined)).on('connect_error', reject))
+  const text = 'x'.repeat(16_000)
+  const received = new Promise(resolve => socket.on('im', ({ text }) => resolve(text)))
+  socket.emit('identify', 'Anna')
+  await new Promise(resolve => socket.once('update_client', resolve))
+  socket.emit('im', { from: 'Anna', to: 'Anna', text })
+  expect(await received).toBe(text)
+})

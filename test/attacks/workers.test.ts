@@ -60,7 +60,7 @@ const UPGRADE = [
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
 ]
 const request = (path: string, ...headers: string[]) =>
-  `GET ${path} HTTP/1.1\r\nHost: x\r\n${headers.map(one => `${one}\r\n`).join('')}\r\n`
+  `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${headers.map(one => `${one}\r\n`).join('')}\r\n`
 
 test('the sockets between workers accept no new session: only the shared port sees the address that limits count', async () => {
   const sockets = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.sock'))

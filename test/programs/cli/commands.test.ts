@@ -53,7 +53,7 @@ describe('send', () => {
     await until(() => expect(tail.out).toMatch(/^\d\d:\d\d Bot: done: 42$/m))
     const piped = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Anna', '-'], { input: 'from\nstdin\n' })
     expect(piped.status).toBe(0)
-    await until(() => expect(tail.out).toContain('Bot: from\nstdin'))
+    await until(() => expect(tail.out).toMatch(/^\d\d:\d\d Bot: from\n {6}stdin$/m))
 
     const offline = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Absent', '--timeout', '1', 'x'])
     expect(offline).toMatchObject({

@@ -111,6 +111,7 @@ test('mesh-chat history indents the further lines of a text, and marks names tha
   write(4, n =>
     n === 0 ? { text: forged } : n === 1 ? { from: 'Carla' } : n === 2 ? { from: 'CARLA' } : { from: 'Anna.' },
   )
+  writePin(3001)
   const print = (...more: string[]) =>
     execFileSync(process.execPath, ['dist/cli/main.js', 'history', '--user', 'Anna', ...more], { encoding: 'utf8' })
   const lines = print()
