@@ -1,5 +1,6 @@
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { sanitizedJson, sanitizeText } from '../../src/protocol/text.ts'
+import { formatUtcTime } from '../format-time.ts'
 import { History } from '../history/history.ts'
 import { parseNameOption } from '../options.ts'
 import { SettingsFile } from '../settings.ts'
@@ -22,7 +23,7 @@ export function printHistory(args: HistoryArguments): void {
     if (args.json) console.log(sanitizedJson(message))
     else {
       const { at, from, to, text } = message
-      const time = new Date(at).toISOString().slice(0, 16).replace('T', ' ')
+      const time = formatUtcTime(at)
       console.log(sanitizeText(`${time} ${from} → ${to}: ${text}`))
     }
   }

@@ -2,7 +2,7 @@ import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from
 import { type IndexColumns, packColumns, unpackColumns } from './index-columns.ts'
 
 /** Identifies the layout. An index with another one is ignored and rebuilt. */
-const MAGIC = 'mesh-chat index 2'
+const MAGIC = 'mesh-chat index 3'
 /** The magic, and the number of indexed bytes of the history (float64). A multiple of 8 for alignment. */
 const HEADER_BYTES = 32
 

@@ -2,6 +2,7 @@
 import type { SessionEvent } from '../../src/client/events.ts'
 import type { ConfusableNames } from '../../src/common/confusables.ts'
 import { sanitizeLine, sanitizeText } from '../../src/protocol/text.ts'
+import { formatTimeOfDay } from '../format-time.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 
 /** The line to print for an event, or undefined if there is none. All but messages start with `* `. */
@@ -9,7 +10,7 @@ export function formatEvent(event: SessionEvent, user: string, confusables: Conf
   switch (event.type) {
     case 'message': {
       const { at, from, to, text } = event.message
-      const time = new Date(at).toTimeString().slice(0, 5)
+      const time = formatTimeOfDay(at)
       if (from === user) return sanitizeText(`${time} to ${to}: ${text}`)
       const similarName = confusables.find(from)
       const name = similarName === undefined ? from : `${from} (looks like ${similarName})`

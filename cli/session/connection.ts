@@ -6,6 +6,7 @@ import { type Archive, NO_ARCHIVE } from '../../src/client/history/message-log.t
 import { siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
+import { timerDelay } from '../../src/common/time.ts'
 import {
   connectionAddressSchema,
   connectionsSchema,
@@ -106,7 +107,7 @@ export function openSession(
     }
     clearTimeout(timer)
     const wait = session.deadline - performance.now()
-    if (wait < Number.POSITIVE_INFINITY) timer = setTimeout(() => step({ type: 'tick' }), Math.max(1, Math.ceil(wait)))
+    if (wait < Number.POSITIVE_INFINITY) timer = setTimeout(() => step({ type: 'tick' }), timerDelay(wait))
   }
 
   const dial = (dial: number, url: string) => {

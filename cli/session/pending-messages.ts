@@ -1,4 +1,5 @@
 import type { SessionEvent } from '../../src/client/events.ts'
+import { timerDelay } from '../../src/common/time.ts'
 
 /** Messages composed in this run that have no delivery result yet. */
 export class PendingMessages {
@@ -22,7 +23,7 @@ export class PendingMessages {
       let timer: NodeJS.Timeout | undefined
       await new Promise<void>(resolve => {
         this.#onSettled = resolve
-        timer = setTimeout(resolve, timeoutMs)
+        timer = setTimeout(resolve, timerDelay(timeoutMs))
       })
       clearTimeout(timer)
     }

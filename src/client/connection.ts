@@ -7,7 +7,7 @@ import {
   PROTOCOL_VERSION,
   type ServerAddress,
 } from '../protocol/messages.ts'
-import { type Context, emit } from './context.ts'
+import { type Context, emit, MAX_CLOCK_DIFFERENCE_MS } from './context.ts'
 import type { ConnectionState } from './events.ts'
 import type { Identity } from './keys/keyring.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
@@ -81,7 +81,7 @@ export class Connection {
   handleIdentified(answer: IdentifyResponse): void {
     const phase = this.#phase
     if (phase.name !== 'connecting') return
-    const { options, effects, now } = this.#context
+    const { options, effects, now, wall } = this.#context
     if (!answer.ok) {
       if (answer.code === 'draining') return this.failover(answer.message)
       const { challenge } = answer
@@ -99,6 +99,9 @@ export class Connection {
     if (answer.auth === 'key' && !this.#keys.isEnabled) {
       return this.handleRefused('unauthorized', `${phase.url} is in key mode but asked for no key; use another server`)
     }
+    // With a time from years ahead, messages would not be delivered for years.
+    if (Math.abs(answer.time - wall) > MAX_CLOCK_DIFFERENCE_MS)
+      return this.failover(describeClockDifference(answer.time - wall))
     // `time` is half of a round trip old.
     this.#context.clockOffset = answer.time + (now - phase.openedAt) / 2 - now
     this.#setPhase({ name: 'online', dial: phase.dial, url: phase.url, since: now })
@@ -204,6 +207,11 @@ export class Connection {
   #emitState(state: ConnectionState): void {
     emit(this.#context, { type: 'connection', state })
   }
+}
+
+function describeClockDifference(ms: number): string {
+  const hours = Math.round(Math.abs(ms) / 3_600_000)
+  return `the clock of the server is ${hours} hours ${ms < 0 ? 'behind' : 'ahead of'} the clock of this machine; set the wrong one`
 }
 
 function isEncrypted(url: string): boolean {

@@ -70,7 +70,7 @@ export class Session {
 
   /** All messages of this client, in order. */
   get messages(): Message[] {
-    return this.#store.log.between(0)
+    return this.#store.log.between({ from: 0 })
   }
 
   /** The messages that are not confirmed yet. */

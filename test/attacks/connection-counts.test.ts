@@ -13,6 +13,7 @@ import { FloodingClient } from '../support/attacks/flooding-client.ts'
 import { CarrierHarness } from '../support/carrier-harness.ts'
 import { startInProcess } from '../support/in-process-server.ts'
 import { until } from '../support/programs/processes.ts'
+import { keyNamed } from '../support/simulation/plain-identity.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -162,7 +163,7 @@ test('the limits of clients recover: as many again can connect when the first ha
 test('a connection has its number of proofs for itself: a new one starts at 0', async () => {
   const server = await startInProcess('server-1', { auth: 'key' })
   cleanups.push(() => server.close())
-  const hello = { user: 'Anna', client: 'x/1', protocol: 2, key: 'A'.repeat(43), proof: 'x' }
+  const hello = { user: 'Anna', client: 'x/1', protocol: 2, key: keyNamed('Anna'), proof: 'x' }
   for (let round = 0; round < 2; round++) {
     const client = await openClient(server.url, ['websocket'])
     const answer = await client.emitWithAck('identify', hello)

@@ -4,6 +4,7 @@ import { formatSealedText } from '../../src/protocol/credentials.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import { keyNamed } from '../support/simulation/plain-identity.ts'
 import { SimMesh } from '../support/simulation/sim-mesh.ts'
+import { SIMULATION_EPOCH_MS } from '../support/simulation/sim-process.ts'
 
 const ANNA = keyNamed('Anna')
 
@@ -76,7 +77,7 @@ test("a message that is not sealed with its sender's key is dropped and reported
     anna.step({
       type: 'im',
       dial: 1,
-      message: { id: text, at: mesh.now, from: 'Billy', to: 'Anna', text, forwarded: false },
+      message: { id: text, at: SIMULATION_EPOCH_MS + mesh.now, from: 'Billy', to: 'Anna', text, forwarded: false },
     })
   forge('plain')
   forge(formatSealedText(keyNamed('Billy'), ANNA, 'of another message'))
@@ -100,7 +101,7 @@ test('a client with a key refuses a server that does not ask for one', () => {
     incarnation: 'i',
     connection: 'evil:1',
     roster,
-    time: 0,
+    time: mesh.now,
     servers: [],
   }
   const after = session?.step({ type: 'identified', dial: dialled?.dial ?? 0, answer }, mesh.now + 10_000, 0) ?? []

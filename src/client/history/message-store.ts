@@ -1,5 +1,5 @@
 import type { Message } from '../../protocol/messages.ts'
-import { type Context, emit, serverTime } from '../context.ts'
+import { type Context, emit, isPlausibleTime, serverTime } from '../context.ts'
 import { type Archive, MessageLog } from './message-log.ts'
 
 /** All messages of this client: each one is logged, stored on disk and emitted once. */
@@ -20,6 +20,11 @@ export class MessageStore {
       clock.observe(message.at, wall)
       if (this.log.add(message)) emit(this.#context, { type: 'message', message, origin: 'history' })
     }
+  }
+
+  /** Stores and emits a message from the mesh unless it is known or has an impossible time. Returns whether it is new. */
+  addReceived(message: Message, origin: 'live' | 'history'): boolean {
+    return isPlausibleTime(this.#context, message.at) && this.add(message, origin)
   }
 
   /** Stores and emits a message unless it is known. Returns whether it is new. */

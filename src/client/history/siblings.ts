@@ -1,4 +1,4 @@
-import { type Context, emit } from '../context.ts'
+import { type Context, emit, isPlausibleTime } from '../context.ts'
 import type { MessageStore } from './message-store.ts'
 import { ReadMarks } from './read-marks.ts'
 import { compareFrame, handleSiblingFrame, MAX_READ_MARKS_PER_FRAME, type SiblingFrame } from './reconciliation.ts'
@@ -7,7 +7,10 @@ import { compareFrame, handleSiblingFrame, MAX_READ_MARKS_PER_FRAME, type Siblin
 const COMPARE_SPREAD_MS = 500
 /** Time between comparisons while the user has other clients, ms. */
 const COMPARE_INTERVAL_MS = 60_000
-/** Delay of the comparison that checks the result of an exchange, ms; random like `COMPARE_SPREAD_MS`. */
+/**
+ * Delay of the comparison that checks the result of an exchange, ms; random like `COMPARE_SPREAD_MS`. It doubles with each
+ * comparison that brings no message: a sibling that claims messages and never sends them must not cost one every 2 s.
+ */
 const RECOMPARE_DELAY_MS = 2_000
 
 /** Catch-up with siblings, the other clients of this user: exchanges messages and read marks. */
@@ -18,6 +21,8 @@ export class Siblings {
   /** Connections of this user, this one included. */
   #connections = 0
   #compareAt = Number.POSITIVE_INFINITY
+  /** Comparisons sent since the last message from a sibling. */
+  #fruitlessCompares = 0
 
   constructor(context: Context, store: MessageStore) {
     this.#context = context
@@ -54,6 +59,7 @@ export class Siblings {
     if (this.#connections > 1) this.#sendReadMarks()
     if (this.#compareAt > now) return
     this.#compareAt = this.#connections > 1 ? now + COMPARE_INTERVAL_MS : Number.POSITIVE_INFINITY
+    this.#fruitlessCompares++
     this.#relay(undefined, compareFrame(this.#store.log))
   }
 
@@ -63,7 +69,8 @@ export class Siblings {
     if (onlineConnection === undefined) return
     if (frame.type === 'read') {
       for (const [thread, at] of frame.marks) {
-        if (this.#readMarks.update(thread, at)) emit(this.#context, { type: 'read', thread, at })
+        if (isPlausibleTime(this.#context, at) && this.#readMarks.update(thread, at))
+          emit(this.#context, { type: 'read', thread, at })
       }
       return
     }
@@ -72,11 +79,15 @@ export class Siblings {
       for (const message of messages) {
         // Siblings hold only messages from or to this user; drop others.
         if (message.from !== options.user && message.to !== options.user) continue
-        learned = this.#store.add(message, 'history') || learned
+        learned = this.#store.addReceived(message, 'history') || learned
       }
     })
     for (const answer of answers) this.#relay(from, answer)
-    if (learned || answers.length > 0) this.#scheduleCompare(RECOMPARE_DELAY_MS)
+    if (learned) this.#fruitlessCompares = 0
+    if (learned || answers.length > 0) {
+      const delay = RECOMPARE_DELAY_MS * 2 ** Math.min(this.#fruitlessCompares, 10)
+      this.#scheduleCompare(Math.min(COMPARE_INTERVAL_MS, delay))
+    }
   }
 
   #sendReadMarks(): void {
