@@ -1,6 +1,6 @@
 import type { Message } from '../protocol/messages.ts'
 import { Confirmations } from './confirmations.ts'
-import { type Context, emit, isPlausibleTime } from './context.ts'
+import { type Context, emit } from './context.ts'
 import type { MessageStore } from './history/message-store.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
 import type { MessageSender } from './message-sender.ts'
@@ -37,7 +37,7 @@ export class MessageReceiver {
     const { from } = message
     this.#confirmations.receive(this.#isOwnCopy(message), this.#context.now)
     // Dropped after it was counted: the confirmation is a count of all messages.
-    if (!isPlausibleTime(this.#context, message.at)) return
+    if (!this.#store.accepts(message)) return
     const opened = this.#keys.open(message)
     if (opened.state === 'forged') return emit(this.#context, { type: 'forged', from })
     if (opened.state === 'plain') return void this.#store.add(message, 'live')

@@ -22,9 +22,13 @@ export class MessageStore {
     }
   }
 
-  /** Stores and emits a message from the mesh unless it is known or has an impossible time. Returns whether it is new. */
-  addReceived(message: Message, origin: 'live' | 'history'): boolean {
-    return isPlausibleTime(this.#context, message.at) && this.add(message, origin)
+  /**
+   * Whether a message from the mesh may be added: it has a possible time, and is from or to this user. Siblings do not
+   * accept others, so histories with one would differ for ever.
+   */
+  accepts({ at, from, to }: Message): boolean {
+    const { user } = this.#context.options
+    return (from === user || to === user) && isPlausibleTime(this.#context, at)
   }
 
   /** Stores and emits a message unless it is known. Returns whether it is new. */

@@ -65,8 +65,7 @@ export class Siblings {
 
   /** @param from the sibling's connection address */
   handleFrame(from: string, frame: SiblingFrame): void {
-    const { onlineConnection, options } = this.#context
-    if (onlineConnection === undefined) return
+    if (this.#context.onlineConnection === undefined) return
     if (frame.type === 'read') {
       for (const [thread, at] of frame.marks) {
         if (isPlausibleTime(this.#context, at) && this.#readMarks.update(thread, at))
@@ -77,9 +76,8 @@ export class Siblings {
     let learned = false
     const answers = handleSiblingFrame(this.#store.log, frame, messages => {
       for (const message of messages) {
-        // Siblings hold only messages from or to this user; drop others.
-        if (message.from !== options.user && message.to !== options.user) continue
-        learned = this.#store.addReceived(message, 'history') || learned
+        if (!this.#store.accepts(message)) continue
+        learned = this.#store.add(message, 'history') || learned
       }
     })
     for (const answer of answers) this.#relay(from, answer)
