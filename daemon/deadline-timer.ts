@@ -1,3 +1,5 @@
+import { timerDelay } from '../src/common/time.ts'
+
 /**
  * Calls a function at a deadline that changes often. When the deadline moves later, the armed timer stays and re-arms
  * itself when it fires, so a busy server, whose deadline moves with each message, does not arm a timer per message.
@@ -29,13 +31,15 @@ export class DeadlineTimer {
   }
 
   #arm(now: number): void {
-    const wait = Math.max(1, Math.ceil(this.#deadline - now))
     this.#armedFor = this.#deadline
-    this.#timer = setTimeout(() => {
-      this.#armedFor = Number.POSITIVE_INFINITY
-      const now = performance.now()
-      if (this.#deadline <= now) this.#onDeadline()
-      else if (this.#deadline < Number.POSITIVE_INFINITY) this.#arm(now)
-    }, wait)
+    this.#timer = setTimeout(
+      () => {
+        this.#armedFor = Number.POSITIVE_INFINITY
+        const now = performance.now()
+        if (this.#deadline <= now) this.#onDeadline()
+        else if (this.#deadline < Number.POSITIVE_INFINITY) this.#arm(now)
+      },
+      timerDelay(this.#deadline - now),
+    )
   }
 }

@@ -2,6 +2,7 @@ import { ConfusableNames } from '../../src/common/confusables.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { toOrigin } from '../../src/protocol/mesh-identity.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
+import { formatUtcTime } from '../format-time.ts'
 import { History } from '../history/history.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { messageLine, nameText } from '../modes/message-line.ts'
@@ -43,7 +44,7 @@ export function printHistory(args: HistoryArguments): void {
     const looksLike = confusables.find(from === user ? to : from)
     if (args.json) console.log(sanitizedJson(looksLike === undefined ? message : { ...message, looksLike }))
     else {
-      const time = new Date(at).toISOString().slice(0, 16).replace('T', ' ')
+      const time = formatUtcTime(at)
       console.log(messageLine(`${time} ${nameText(from, confusables)} → ${nameText(to, confusables)}`, text, columns))
     }
   }

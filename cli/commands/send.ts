@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { timerDelay } from '../../src/common/time.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
@@ -62,12 +63,15 @@ export function send(textArgument: string, args: SendArguments): void {
   )
   session.start()
   session.request({ type: 'compose', to, text })
-  setTimeout(() => {
-    const outcome = args.keep
-      ? 'the message is kept; your next client sends it'
-      : 'the message is dropped; try again, or add --keep'
-    if (!online && rejection !== undefined) end(EXIT.general, `${sanitizeLine(rejection)}; ${outcome}`)
-    if (!online) end(EXIT.unavailable, `no server was reachable within ${timeout} s; ${outcome}`)
-    end(EXIT.offline, `not delivered to ${to} within ${timeout} s; ${outcome}`)
-  }, timeout * 1_000)
+  setTimeout(
+    () => {
+      const outcome = args.keep
+        ? 'the message is kept; your next client sends it'
+        : 'the message is dropped; try again, or add --keep'
+      if (!online && rejection !== undefined) end(EXIT.general, `${sanitizeLine(rejection)}; ${outcome}`)
+      if (!online) end(EXIT.unavailable, `no server was reachable within ${timeout} s; ${outcome}`)
+      end(EXIT.offline, `not delivered to ${to} within ${timeout} s; ${outcome}`)
+    },
+    timerDelay(timeout * 1_000),
+  )
 }

@@ -141,7 +141,10 @@ export class History {
         : isBackward
           ? lowerBound(end, one => (at[one] ?? 0) <= point.at) - 1
           : lowerBound(end, one => (at[one] ?? 0) < point.at)
-    for (; row >= 0 && row < end && messages.length < count; row += isBackward ? -1 : 1) {
+    let lastAt: number | undefined
+    for (; row >= 0 && row < end; row += isBackward ? -1 : 1) {
+      // Rows of one time are not ordered by id: a page takes all of them or chooses below.
+      if (messages.length >= count && at[row] !== lastAt) break
       if (peer[row] !== number) continue
       const message = this.#read(this.#columns, row)
       if (message === undefined) continue
@@ -151,8 +154,10 @@ export class History {
       )
         continue
       messages.push(message)
+      lastAt = message.at
     }
-    return messages.sort(compareMessages)
+    messages.sort(compareMessages)
+    return isBackward ? messages.slice(-count) : messages.slice(0, count)
   }
 
   /** Messages of one thread or of all, in order; read on demand. */
@@ -160,11 +165,19 @@ export class History {
     const columns = this.#columns
     const number = thread === undefined ? undefined : this.#nameNumbers.get(thread)
     if (thread !== undefined && number === undefined) return
+    /** Messages of one time, whose rows are not ordered by id. */
+    let simultaneous: Message[] = []
     for (let row = 0; row < columns.at.length; row++) {
       if (number !== undefined && columns.peer[row] !== number) continue
       const message = this.#read(columns, row)
-      if (message !== undefined) yield message
+      if (message === undefined) continue
+      if (simultaneous[0]?.at !== message.at) {
+        yield* simultaneous.sort(compareMessages)
+        simultaneous = []
+      }
+      simultaneous.push(message)
     }
+    yield* simultaneous.sort(compareMessages)
   }
 
   /**
@@ -184,15 +197,20 @@ export class History {
     // The text as escaped in a JSON line: skips most lines without parsing them.
     const escapedNeedle = JSON.stringify(needle).slice(1, -1)
     let row = lowerBound(columns.at.length, one => (columns.at[one] ?? 0) <= before.at) - 1
+    /** The last match by id among those of one time, whose rows are not ordered by id. */
+    let match: Message | undefined
     for (let looked = 0; row >= 0; row--) {
+      if (match !== undefined && columns.at[row] !== match.at) break
       if (columns.peer[row] !== number) continue
       if (++looked % 2_000 === 0) yield undefined
       const line = this.#line(columns, row)
       if (line === undefined || !line.toLowerCase().includes(escapedNeedle)) continue
       const message = parseLine(line)
       if (message === undefined || compareMessages(message, before) >= 0) continue
-      if (message.text.toLowerCase().includes(needle)) return void (yield message)
+      if (!message.text.toLowerCase().includes(needle)) continue
+      if (match === undefined || compareMessages(message, match) > 0) match = message
     }
+    if (match !== undefined) yield match
   }
 
   /** Indexes the lines that this process and others have appended since the last call. */

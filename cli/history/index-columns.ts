@@ -1,12 +1,7 @@
-import { lowerBound } from '../../src/client/history/message-log.ts'
+import { comparePositions, entriesBefore, type Position } from '../../src/client/history/message-log.ts'
 
-/** The index entry of one message. */
-export interface IndexEntry {
-  /** Hybrid time. */
-  at: number
-  /** The two halves of the message's hash. */
-  a: number
-  b: number
+/** The index entry of one message. `a` and `b` are the halves of its hash. */
+export interface IndexEntry extends Position {
   /** Number of the correspondent in the index's list of names. */
   peer: number
   /** Position and length of the message's line in the history file, bytes. */
@@ -14,7 +9,7 @@ export interface IndexEntry {
   length: number
 }
 
-/** Index entries as columns, sorted by `at`, each message once. The arrays are immutable: an update makes new ones. */
+/** Index entries as columns, sorted by position, each message once. The arrays are immutable: an update makes new ones. */
 export interface IndexColumns {
   readonly at: Float64Array
   readonly hashA: Int32Array
@@ -40,28 +35,20 @@ function allocateColumns(size: number): IndexColumns {
 }
 
 /** The row with this time and hash; -1 if there is none. */
-export function indexOfEntry({ at, hashA, hashB }: IndexColumns, entry: { at: number; a: number; b: number }): number {
-  const first = lowerBound(at.length, row => (at[row] ?? 0) < entry.at)
-  for (let row = first; at[row] === entry.at; row++) {
-    if (hashA[row] === entry.a && hashB[row] === entry.b) return row
-  }
-  return -1
+export function indexOfEntry(columns: IndexColumns, entry: Position): number {
+  const row = entriesBefore(columns, entry)
+  const { at, hashA, hashB } = columns
+  return at[row] === entry.at && hashA[row] === entry.a && hashB[row] === entry.b ? row : -1
 }
 
 /** Adds the entries that are missing. Cost: a sort of the added entries and a copy of all columns. */
 export function mergeEntries(columns: IndexColumns, added: IndexEntry[]): IndexColumns {
-  added.sort((one, other) => one.at - other.at)
+  added.sort(comparePositions)
   const newEntries: IndexEntry[] = []
   for (const entry of added) {
-    if (indexOfEntry(columns, entry) >= 0) continue
-    let duplicate = newEntries.length - 1
-    while (
-      duplicate >= 0 &&
-      newEntries[duplicate]?.at === entry.at &&
-      (newEntries[duplicate]?.a !== entry.a || newEntries[duplicate]?.b !== entry.b)
-    )
-      duplicate--
-    if (duplicate < 0 || newEntries[duplicate]?.at !== entry.at) newEntries.push(entry)
+    const previous = newEntries.at(-1)
+    if (previous !== undefined && comparePositions(previous, entry) === 0) continue
+    if (indexOfEntry(columns, entry) < 0) newEntries.push(entry)
   }
   if (newEntries.length === 0) return columns
   const { length: size } = columns.at
@@ -69,7 +56,7 @@ export function mergeEntries(columns: IndexColumns, added: IndexEntry[]): IndexC
   let from = 0
   let to = 0
   for (const entry of newEntries) {
-    const row = lowerBound(size, one => (columns.at[one] ?? 0) <= entry.at)
+    const row = entriesBefore(columns, entry)
     copy(columns, from, row, merged, to)
     to += row - from
     from = row

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { type IndexColumns, packColumns, unpackColumns } from './index-columns.ts'
 
 /** Identifies the layout. An index with another one is ignored and rebuilt. */
-const MAGIC = 'mesh-chat index 3'
+const MAGIC = 'mesh-chat index 4'
 /**
  * The magic; the length of the correspondents' names as JSON, padded with spaces to a multiple of 8 (float64); the number
  * of indexed bytes of the history (float64). The names and the columns follow. All parts are aligned to 8 bytes.

@@ -10,6 +10,7 @@ import {
 } from 'node:crypto'
 import { ed25519, x25519 } from '@noble/curves/ed25519.js'
 import type { Identity } from '../../src/client/keys/keyring.ts'
+import { isBase64url } from '../../src/protocol/base64url.ts'
 import { formatSealedText, parseSealedText } from '../../src/protocol/credentials.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 
@@ -83,6 +84,7 @@ export class Sealer implements Identity {
   }
 
   #decrypt(other: string, body: string, aad: Buffer): Buffer | undefined {
+    if (!isBase64url(body)) return undefined
     const bytes = Buffer.from(body, 'base64url')
     if (bytes.length < SALT_BYTES + TAG_BYTES) return undefined
     try {
@@ -93,7 +95,7 @@ export class Sealer implements Identity {
       decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
       return Buffer.concat([decipher.update(sealed), decipher.final()])
     } catch {
-      // Encrypted with other keys, or altered, or the other key is not a point on the curve.
+      // Encrypted with other keys, or altered.
       return undefined
     }
   }

@@ -6,6 +6,7 @@ import { type Archive, NO_ARCHIVE, type StoredMessage } from '../../src/client/h
 import { type SiblingFrame, siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
+import { timerDelay } from '../../src/common/time.ts'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import {
   connectionAddressSchema,
@@ -130,7 +131,7 @@ export function openSession(
     }
     clearTimeout(timer)
     const wait = session.deadline - performance.now()
-    if (wait < Number.POSITIVE_INFINITY) timer = setTimeout(() => step({ type: 'tick' }), Math.max(1, Math.ceil(wait)))
+    if (wait < Number.POSITIVE_INFINITY) timer = setTimeout(() => step({ type: 'tick' }), timerDelay(wait))
   }
 
   const dial = (dial: number, url: string) => {

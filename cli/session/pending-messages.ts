@@ -1,3 +1,4 @@
+import { timerDelay } from '../../src/common/time.ts'
 import type { ClientEvent } from '../client-events.ts'
 
 /** Messages composed in this run that have no delivery result yet. */
@@ -22,7 +23,7 @@ export class PendingMessages {
       let timer: NodeJS.Timeout | undefined
       await new Promise<void>(resolve => {
         this.#onSettled = resolve
-        timer = setTimeout(resolve, timeoutMs)
+        timer = setTimeout(resolve, timerDelay(timeoutMs))
       })
       clearTimeout(timer)
     }

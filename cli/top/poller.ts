@@ -2,6 +2,7 @@
 import { io, type Socket } from 'socket.io-client'
 import * as z from 'zod'
 import { Backoff } from '../../src/common/backoff.ts'
+import { timerDelay } from '../../src/common/time.ts'
 import { type Refusal, refusalSchema } from '../../src/protocol/messages.ts'
 import { type ClusterStatus, clusterStatusSchema } from '../../src/protocol/status.ts'
 
@@ -9,8 +10,6 @@ import { type ClusterStatus, clusterStatusSchema } from '../../src/protocol/stat
 const ANSWER_TIMEOUT_MS = 3_000
 /** Time between requests, ms. A server answers one request per second; the rest allows for network jitter. */
 const POLL_INTERVAL_MS = 1_050
-/** Upper limit of the `retryAfter` of a server, ms. */
-const MAX_RETRY_AFTER_MS = 60_000
 
 const CONNECTION_ENDED = 'connection closed'
 
@@ -96,7 +95,7 @@ async function pollServer(url: string, ca: string | undefined, onEvent: (event: 
         if (!isEarly) onEvent({ type: 'refused', url, refusal: answer })
         if (retryAfter === undefined) return { hadReading }
         wait = isEarly ? 0 : POLL_INTERVAL_MS
-        wait = Math.max(wait, Math.min(MAX_RETRY_AFTER_MS, performance.now() - askedAt + retryAfter))
+        wait = Math.max(wait, performance.now() - askedAt + retryAfter)
       }
       await pause(askedAt + wait - performance.now(), socket)
       if (!socket.connected) return { hadReading, reason: CONNECTION_ENDED }
@@ -149,7 +148,7 @@ function pause(ms: number, socket?: Socket): Promise<void> {
       socket?.off('disconnect', end)
       resolve()
     }
-    const timer = setTimeout(end, Math.max(0, ms))
+    const timer = setTimeout(end, timerDelay(ms))
     socket?.on('disconnect', end)
     if (socket?.connected === false) end()
   })

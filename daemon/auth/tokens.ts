@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto'
 import { jwtVerify, SignJWT } from 'jose'
 import { ConfigError } from '../../src/programs/config.ts'
+import { isBase64url } from '../../src/protocol/base64url.ts'
 import type { Credential } from '../../src/protocol/credentials.ts'
 import { compressedBytes, NEW_SECRET_HINT, readPrivateFile } from '../settings/secret.ts'
 
@@ -72,7 +73,10 @@ function isPublicKey(text: string): boolean {
 /** Verifies a token (JWT, RFC 7519): `sub` is the user name, `exp` the expiry time; `aud` and `iss` if the key requires them. */
 export async function checkToken(key: TokenKey, token: string): Promise<Credential> {
   try {
-    const { payload } = await jwtVerify(token, key.verifyKey, {
+    // The decoder accepts other spellings of the same token. Only a line break at the end is common.
+    const text = token.trim()
+    if (!text.split('.').every(isBase64url)) throw new Error('not base64url')
+    const { payload } = await jwtVerify(text, key.verifyKey, {
       algorithms: [key.algorithm],
       requiredClaims: ['sub', 'exp'],
       clockTolerance: CLOCK_TOLERANCE_S,

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import { timerDelay } from '../../src/common/time.ts'
 import {
   type Config,
   ConfigError,
@@ -30,8 +31,9 @@ export interface CheckArguments {
  * @returns the exit code: 0, 1 if a server is unreachable or has a problem, 2 if the config is invalid
  */
 export async function check(args: CheckArguments): Promise<number> {
-  const withinMs = Number(args.timeout) * 1_000
-  if (!(withinMs > 0)) throw new ConfigError(`--timeout ${args.timeout} is not valid; give a number of seconds`)
+  const withinMs = timerDelay(Number(args.timeout) * 1_000)
+  if (!(Number(args.timeout) > 0))
+    throw new ConfigError(`--timeout ${args.timeout} is not valid; give a number of seconds`)
   const print = ({ ok, about, text }: Finding) => {
     if (args.json) console.log(sanitizedJson({ ok, about, text }))
     else console.log(sanitizeLine(`${ok ? 'ok   ' : 'error'}  ${about}: ${text}`))
@@ -193,7 +195,10 @@ function fixHint(fault: string): string {
   return 'set tls.ca to its CA'
 }
 
-const day = (time: string | Date) => new Date(time).toISOString().slice(0, 10)
+function day(time: string | Date): string {
+  const date = new Date(time)
+  return Number.isNaN(date.getTime()) ? 'an unknown day' : date.toISOString().slice(0, 10)
+}
 
 function validity(validTo: string | Date): string {
   const days = Math.floor((new Date(validTo).getTime() - Date.now()) / 86_400_000)

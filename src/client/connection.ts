@@ -9,7 +9,7 @@ import {
   PROTOCOL_VERSION,
   type ServerAddress,
 } from '../protocol/messages.ts'
-import { type Context, emit } from './context.ts'
+import { type Context, emit, MAX_CLOCK_DIFFERENCE_MS } from './context.ts'
 import type { ConnectionState } from './events.ts'
 import type { Identity } from './keys/keyring.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
@@ -253,11 +253,14 @@ export class Connection {
   }
 
   #goOnline({ dial, url, openedAt }: Attempt, answer: IdentifySuccess): void {
-    const { now } = this.#context
+    const { now, wall } = this.#context
     // Without this user's key, messages would be sent unsealed and accepted unverified.
     if (answer.auth === 'key' && !this.#keys.isEnabled) {
       return this.handleRefused('unauthorized', `${url} is in key mode but asked for no key; use another server`)
     }
+    // With a time from years ahead, messages would not be delivered for years.
+    if (Math.abs(answer.time - wall) > MAX_CLOCK_DIFFERENCE_MS)
+      return this.failover(describeClockDifference(answer.time - wall))
     // `time` is half of a round trip old.
     this.#context.clockOffset = answer.time + (now - openedAt) / 2 - now
     this.#wasOnline = true
@@ -315,4 +318,9 @@ function authModeOf(answer: IdentifyResponse, attempt: Attempt, token: string | 
   if (answer.code === 'prove-token') return 'token'
   const isLegacyToken = answer.code === 'unauthorized' && token !== undefined && answer.mesh === undefined
   return isLegacyToken && !attempt.sentCredentials && attempt.proven === undefined ? 'token' : undefined
+}
+
+function describeClockDifference(ms: number): string {
+  const hours = Math.round(Math.abs(ms) / 3_600_000)
+  return `the clock of the server is ${hours} hours ${ms < 0 ? 'behind' : 'ahead of'} the clock of this machine; set the wrong one`
 }

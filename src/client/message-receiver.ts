@@ -34,6 +34,8 @@ export class MessageReceiver {
   handleMessage(message: Message): void {
     const { from } = message
     this.#confirmations.receive(this.#isOwnCopy(message), this.#context.now)
+    // Dropped after it was counted: the confirmation is a count of all messages.
+    if (!this.#store.accepts(message)) return
     const opened = this.#keys.open(message)
     if (opened.state === 'forged') return emit(this.#context, { type: 'forged', from })
     if (opened.state === 'plain') return void this.#store.add(message, 'live')

@@ -78,7 +78,7 @@ export class Session {
 
   /** All messages of this client, in order. */
   get messages(): Message[] {
-    return this.#store.log.between(0).map(toMessage)
+    return this.#store.log.between({ from: 0 }).map(toMessage)
   }
 
   /** The messages that are not confirmed yet. */

@@ -1,5 +1,7 @@
 /** How users prove their names: the parts of authentication that cross the wire. */
 import * as z from 'zod'
+import { base64urlLength } from './base64url.ts'
+import { isPublicKey } from './public-key.ts'
 
 /**
  * `open`: names are not verified. `key`: a name belongs to the key that claimed it, while it is online. `token`: the
@@ -12,9 +14,9 @@ export type AuthMode = (typeof AUTH_MODES)[number]
 export const MAX_TOKEN_LENGTH = 8_192
 
 /** Characters of 32 bytes in base64url (RFC 4648, without padding). */
-const KEY_CHARACTERS = 43
-/** A user's public key: 32 bytes of Ed25519 (RFC 8032) in base64url. */
-export const keySchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'is not a public key')
+const KEY_CHARACTERS = base64urlLength(32)
+/** A user's public key, see `isPublicKey`. */
+export const keySchema = z.string().refine(isPublicKey, 'is not a public key')
 
 /** The challenge that a key signs. It is fresh and bound to one connection, so a signature cannot be replayed. */
 export const challengeSchema = z.object({
@@ -59,17 +61,17 @@ export function formatSealedText(from: string, to: string, body: string): string
   return `${SEALED_PREFIX}${from}.${to}.${body}`
 }
 
-/** Parses a sealed text; undefined for any other text. */
+/** Parses a sealed text; undefined for any other text, and if one of its keys is not a key. */
 export function parseSealedText(text: string): { from: string; to: string; body: string } | undefined {
   if (!text.startsWith(SEALED_PREFIX) || text.length < SEALED_BODY_OFFSET || text[SEALED_BODY_OFFSET - 1] !== '.')
     return undefined
   const from = text.slice(SEALED_PREFIX.length, SEALED_PREFIX.length + KEY_CHARACTERS)
   const to = text.slice(SEALED_BODY_OFFSET - 1 - KEY_CHARACTERS, SEALED_BODY_OFFSET - 1)
-  if (text[SEALED_PREFIX.length + KEY_CHARACTERS] !== '.') return undefined
+  if (text[SEALED_PREFIX.length + KEY_CHARACTERS] !== '.' || !isPublicKey(from) || !isPublicKey(to)) return undefined
   return { from, to, body: text.slice(SEALED_BODY_OFFSET) }
 }
 
 /** The length of a sealed text whose plain text has `bytes` bytes. */
 export function sealedLength(bytes: number): number {
-  return SEALED_BODY_OFFSET + Math.ceil(((bytes + SEAL_OVERHEAD_BYTES) * 4) / 3)
+  return SEALED_BODY_OFFSET + base64urlLength(bytes + SEAL_OVERHEAD_BYTES)
 }

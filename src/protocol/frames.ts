@@ -3,11 +3,11 @@
  * the acceptor of a link only sends answers on it.
  */
 import * as z from 'zod'
+import { clampTime } from '../common/time.ts'
 import { AUTH_MODES, keySchema } from './credentials.ts'
 import {
   connectionAddressSchema,
   countSchema,
-  hybridTimeSchema,
   idSchema as id,
   MAX_TEXT_LENGTH,
   nameSchema as name,
@@ -15,8 +15,10 @@ import {
   serverAddressSchema,
   serverIdSchema,
   textSchema,
+  timeSchema,
   urlSchema,
 } from './messages.ts'
+import { isPublicKey } from './public-key.ts'
 import { serverStatusSchema } from './status.ts'
 
 // Every frame must fit a packet (`MAX_PACKET_BYTES`), whatever its names and texts: 266 bytes for a name with its count,
@@ -43,13 +45,29 @@ export const MAX_NUMBER_JUMP = 2 ** 40
 
 const seq = countSchema
 /** `[name, connections]`; in key mode also the claim: the key that holds the name, and since when. */
-const entrySchema = (min: number) => {
+export type PresenceEntry =
+  | [name: string, connections: number]
+  | [name: string, connections: number, key: string, at: number]
+const entriesSchema = (min: number) => {
   const connections = z.int().min(min)
-  return z.union([z.tuple([name, connections]), z.tuple([name, connections, keySchema, hybridTimeSchema])])
+  const entry = z.union([z.tuple([name, connections]), z.tuple([name, connections, z.string().max(64), z.number()])])
+  return z.array(entry).max(MAX_NAMES_PER_FRAME)
 }
-const users = z.array(entrySchema(1)).max(MAX_NAMES_PER_FRAME)
-const changes = z.array(entrySchema(0)).max(MAX_NAMES_PER_FRAME)
-export type PresenceEntry = z.infer<ReturnType<typeof entrySchema>>
+/** Users whose key is not a key are left out: a server of 0.1 accepts such a user, and its other users count. */
+const users = entriesSchema(1).transform(entries => entries.map(parseClaim).filter(entry => entry !== undefined))
+/** A change to a key that is not a key removes the user. */
+const changes = entriesSchema(0).transform(entries => entries.map(entry => parseClaim(entry) ?? removalOf(entry)))
+
+/** The entry with a possible claim; undefined if its key is not a key. A clock that was never set makes an early claim. */
+function parseClaim(entry: PresenceEntry): PresenceEntry | undefined {
+  const [name, connections, key, at] = entry
+  if (key === undefined || at === undefined) return entry
+  return isPublicKey(key) ? [name, connections, key, clampTime(at)] : undefined
+}
+
+function removalOf([name]: PresenceEntry): PresenceEntry {
+  return [name, 0]
+}
 
 /** All users of the dialler at `seq`, in chunks; with `more`, another chunk follows. */
 const snapshotSchema = z.object({ type: z.literal('snapshot'), incarnation: id, seq, users, more: z.boolean() })
@@ -60,12 +78,15 @@ export type PresenceSnapshot = z.infer<typeof snapshotSchema>
 export type PresenceDelta = z.infer<typeof deltaSchema>
 
 /** In key mode, claims on the names of offline users: `[name, key, at, remaining]`; `remaining`: ms until the claim ends. */
-const claimSchema = z.tuple([name, keySchema, hybridTimeSchema, z.number().min(0)])
+const claimSchema = z.tuple([name, keySchema, timeSchema, z.number().min(0)])
 export const claimsSchema = z.array(claimSchema).max(MAX_CLAIMS_PER_FRAME)
 export type RememberedClaims = z.infer<typeof claimsSchema>
 
-/** `[number, id, at, from, to, text]`. Numbers increase within an incarnation of the dialler, across its links. */
-const forwardedSchema = z.tuple([z.int().min(1), id, hybridTimeSchema, name, name, textSchema])
+/**
+ * `[number, id, at, from, to, text]`. Numbers increase within an incarnation of the dialler, across its links. `at` may be
+ * impossible: the acceptor must answer that message, and deliver the others.
+ */
+const forwardedSchema = z.tuple([z.int().min(1), id, z.number(), name, name, textSchema])
 /** A batch of messages for connections of the acceptor. */
 export const forwardSchema = z.array(forwardedSchema).max(MAX_MESSAGES_PER_FRAME)
 export type ForwardedMessage = z.infer<typeof forwardedSchema>
@@ -126,7 +147,7 @@ export const peerIdentitySchema = z.object({
 export type PeerIdentity = z.infer<typeof peerIdentitySchema>
 
 /** The answer to a probe with a valid proof: the acceptor's proof, and its clock, ms since 1970. */
-export const probeResponseSchema = z.object({ ok: z.literal(true), proof: z.string(), time: z.number() })
+export const probeResponseSchema = z.object({ ok: z.literal(true), proof: z.string(), time: timeSchema })
 
 /** Frames that the dialler of a link sends. */
 export type DiallerFrame =

@@ -3,6 +3,7 @@
  * accept (test/unit/protocol/guards.test.ts checks random input), in a tenth of the time. Measured with
  * `npm run bench -- im`: 14 % less CPU per message.
  */
+import { isTime } from '../common/time.ts'
 import { type ForwardedMessage, type ForwardFate, MAX_FATES_PER_FRAME, MAX_MESSAGES_PER_FRAME } from './frames.ts'
 import { type ComposedMessage, MAX_ID_LENGTH, MAX_TEXT_LENGTH } from './messages.ts'
 import { isUserName } from './names.ts'
@@ -32,7 +33,7 @@ function isForwarded(one: unknown): boolean {
   return (
     isCount(number, 1) &&
     isText(id, 1, MAX_ID_LENGTH) &&
-    isTime(at) &&
+    Number.isFinite(at) &&
     isUserName(from) &&
     isUserName(to) &&
     isText(text, 0, MAX_TEXT_LENGTH)
@@ -51,8 +52,4 @@ function isText(value: unknown, min: number, max: number): value is string {
 
 function isCount(value: unknown, min: number): boolean {
   return Number.isSafeInteger(value) && (value as number) >= min
-}
-
-function isTime(value: unknown): value is number {
-  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER
 }

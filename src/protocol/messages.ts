@@ -3,6 +3,7 @@
  * at the edge; the code inside trusts it. docs/PROTOCOL.md has the rules.
  */
 import * as z from 'zod'
+import { MAX_TIME_MS, MIN_TIME_MS } from '../common/time.ts'
 import { AUTH_MODES, challengeSchema, keySchema, MAX_TOKEN_LENGTH } from './credentials.ts'
 import { clientNonceSchema, meshIdentitySchema, originSchema } from './mesh-identity.ts'
 import { compareNames, isUserName, MAX_NAME_LENGTH, parseServerId } from './names.ts'
@@ -26,7 +27,8 @@ export const idSchema = z.string().min(1).max(MAX_ID_LENGTH)
 /** A name that a server passes on; `parseUserName` has the rules for new names. */
 export const nameSchema = z.string().max(MAX_NAME_LENGTH).refine(isUserName, 'is not a user name')
 export const serverIdSchema = z.string().refine(id => parseServerId(id).ok, 'is not a server id')
-export const hybridTimeSchema = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
+/** ms since 1970, see `isTime`. Hybrid times have a fraction. */
+export const timeSchema = z.number().min(MIN_TIME_MS).max(MAX_TIME_MS)
 export const textSchema = z.string().max(MAX_TEXT_LENGTH)
 /** A connection's address in the mesh: `<server id>:<number>`. */
 export const connectionAddressSchema = z.string().max(200)
@@ -61,12 +63,19 @@ const errorCodeSchema = z.enum([
 ])
 export type ErrorCode = z.infer<typeof errorCodeSchema>
 
+/** Most time to wait before a request is sent again, ms, whatever `retryAfter` a server sends. */
+export const MAX_RETRY_AFTER_MS = 60_000
+
 /** A rejection. `retryAfter` (ms) is present if the request may succeed later. */
 export const refusalSchema = z.object({
   ok: z.literal(false),
   code: errorCodeSchema,
   message: z.string().max(1_000).transform(sanitizeLine),
-  retryAfter: z.number().min(0).optional(),
+  retryAfter: z
+    .number()
+    .min(0)
+    .transform(ms => Math.min(ms, MAX_RETRY_AFTER_MS))
+    .optional(),
 })
 export type Refusal = z.infer<typeof refusalSchema>
 
@@ -125,7 +134,7 @@ export const identifyResponseSchema = z.discriminatedUnion('ok', [
     connections: connectionsSchema.optional(),
     /** The auth mode; absent: `open`. */
     auth: z.enum(AUTH_MODES).optional(),
-    time: z.number(),
+    time: timeSchema,
     servers: serversSchema,
     /** Proves the mesh, if the request has `nonce` and `origin`. */
     mesh: meshIdentitySchema.optional(),
@@ -142,15 +151,18 @@ export type KeyHolder = z.infer<typeof keyHolderSchema>
 /** One instant message. `at` is hybrid logical time: ms since 1970, in steps of 1/1024 ms. Order is by (`at`, `id`). */
 export const messageSchema = z.object({
   id: idSchema,
-  at: hybridTimeSchema,
+  at: timeSchema,
   from: nameSchema,
   to: nameSchema,
   text: textSchema,
 })
 export type Message = z.infer<typeof messageSchema>
 
-/** A message as clients receive it; `forwarded`: it came over a link. */
-export const deliveredMessageSchema = messageSchema.extend({ forwarded: z.boolean() })
+/**
+ * A message as clients receive it; `forwarded`: it came over a link. Its time may be impossible: the receiver must count
+ * the message as received before it drops it.
+ */
+export const deliveredMessageSchema = messageSchema.extend({ at: z.number(), forwarded: z.boolean() })
 export type DeliveredMessage = z.infer<typeof deliveredMessageSchema>
 
 /** Protocol 2: identifies the user and the client. `parseUserName` has the rules for names. */
@@ -176,11 +188,17 @@ export const identifyRequestSchema = z.object({
 export type IdentifyRequest = z.infer<typeof identifyRequestSchema>
 
 /** Protocol 2: a message from its sender. */
-export const composedMessageSchema = z.object({ id: idSchema, at: hybridTimeSchema, to: z.string(), text: textSchema })
+export const composedMessageSchema = z.object({ id: idSchema, at: timeSchema, to: z.string(), text: textSchema })
 export type ComposedMessage = z.infer<typeof composedMessageSchema>
 
-/** A message from an original client. Its `from` and `forwarded` are ignored. */
-export const legacyMessageSchema = z.object({ to: z.string(), text: textSchema })
+/**
+ * A message from an original client. Its `from` and `forwarded` are ignored. One with `id` or `at` is an invalid message of
+ * protocol 2: if it got another id, its sender would not recognise it.
+ */
+export const legacyMessageSchema = z
+  .looseObject({ to: z.string(), text: textSchema })
+  .refine(message => !('id' in message || 'at' in message), 'is a message of protocol 2')
+  .transform(({ to, text }) => ({ to, text }))
 export type LegacyMessage = z.infer<typeof legacyMessageSchema>
 
 /** Protocol 2: the number of messages that this connection has received since it identified. */
@@ -208,4 +226,20 @@ function fitsPacket(body: string): boolean {
 
 function isSorted(names: readonly string[]): boolean {
   return names.every((name, at) => at === 0 || compareNames(names[at - 1] ?? '', name) < 0)
+}
+
+/**
+ * A list from another program, without its invalid items: one bad item, which may come from a third party, must not void
+ * the others.
+ */
+export function validItems<T>(schema: z.ZodType<T>, max: number) {
+  return z
+    .array(z.unknown())
+    .max(max)
+    .transform((items): T[] =>
+      items.flatMap(item => {
+        const parsed = schema.safeParse(item)
+        return parsed.success ? [parsed.data] : []
+      }),
+    )
 }

@@ -1,8 +1,15 @@
 import { MAX_CLOCK_AHEAD_MS } from '../common/hybrid-clock.ts'
+import { isTime } from '../common/time.ts'
 import { parseSealedText, sealedLength } from '../protocol/credentials.ts'
 import type { ForwardedMessage, Relay } from '../protocol/frames.ts'
 import { exceeds } from '../protocol/limits.ts'
-import type { DeliveredMessage, ErrorCode, Message, Refusal } from '../protocol/messages.ts'
+import {
+  type DeliveredMessage,
+  type ErrorCode,
+  MAX_RETRY_AFTER_MS,
+  type Message,
+  type Refusal,
+} from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
 import { exceedsUtf8Length } from '../protocol/text.ts'
 import type { Connection } from './clients/connection.ts'
@@ -14,6 +21,9 @@ import type { ClientInput } from './types.ts'
 const DELIVERY_TIMEOUT_MS = 5_000
 /** How long it waits for its clients to confirm a forwarded message; shorter, so that its answer is still in time. */
 const FORWARDED_DELIVERY_TIMEOUT_MS = 3_000
+
+/** A peer accepts messages by its own clock, which may differ from this server's by this much, ms. */
+const MAX_PEER_CLOCK_DIFFERENCE_MS = 300_000
 
 type ImInput = Extract<ClientInput, { type: 'im' }>
 
@@ -60,6 +70,11 @@ export class Router implements PeerMessageHandler {
     const context = this.#context
     context.messageCounts.forwarded += batch.length
     for (const [number, id, at, from, to, text] of batch) {
+      // If only a clock is wrong, the sender's client sends the message again until it is accepted.
+      if (!isTime(at) || at > context.wall + MAX_CLOCK_AHEAD_MS + MAX_PEER_CLOCK_DIFFERENCE_MS) {
+        this.#peerSender.sendFate(peer, incarnation, number, 0, true)
+        continue
+      }
       const message: Message = { id, at, from, to, text }
       context.clock.observe(at, context.wall)
       if (context.options.narrateMessages) log(context, { event: 'im', ...message, forwarded: true })
@@ -198,7 +213,7 @@ export class Router implements PeerMessageHandler {
     const ahead = at - wall - MAX_CLOCK_AHEAD_MS
     if (ahead > 0) {
       const message = 'the time of the message is too far in the future; check the clock'
-      return this.#refuse(input, 'clock-ahead', message, Math.ceil(ahead))
+      return this.#refuse(input, 'clock-ahead', message, Math.min(MAX_RETRY_AFTER_MS, Math.ceil(ahead)))
     }
     clock.observe(at, wall)
     return { id, at, from: sender.user, to: to.value, text }

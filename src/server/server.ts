@@ -1,4 +1,5 @@
 import { HybridClock } from '../common/hybrid-clock.ts'
+import { clampTime } from '../common/time.ts'
 import { ClaimMemory } from '../presence/claim-memory.ts'
 import { Directory } from '../presence/directory.ts'
 import { PresenceStream } from '../presence/presence-stream.ts'
@@ -116,7 +117,7 @@ export class MeshServer {
   step(input: Input, now: number, wall: number): Effect[] {
     const context = this.#context
     context.now = now
-    context.wall = wall
+    context.wall = clampTime(wall)
     context.effects = []
     // After a stall, inputs that waited in sockets may arrive before any timer fires.
     const lateBy = now - this.#peers.nextHeartbeatAt

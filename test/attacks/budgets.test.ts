@@ -13,6 +13,7 @@ import { clientFrame, RawWebSocket } from '../support/attacks/raw-web-socket.ts'
 import { type InProcessServer, startInProcess } from '../support/in-process-server.ts'
 import { publicMeshProver } from '../support/mesh-prover.ts'
 import { until } from '../support/programs/processes.ts'
+import { keyNamed } from '../support/simulation/plain-identity.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -72,7 +73,7 @@ describe('namespaces', () => {
   test('a client that joins again and again gets no more proofs checked', async () => {
     const { server, port } = await start({ auth: 'key' })
     const client = track(await RawWebSocket.join(port))
-    const proof = { user: 'Anna', client: 'x/1', protocol: 2, key: 'A'.repeat(43), proof: 'x' }
+    const proof = { user: 'Anna', client: 'x/1', protocol: 2, key: keyNamed('Anna'), proof: 'x' }
     const attempts = Array.from({ length: 5 }, (_, n) => `42${n}${JSON.stringify(['identify', proof])}`)
     client.send(...attempts)
     await until('they are checked', () => client.received.includes('434['))

@@ -14,6 +14,7 @@ import { CarrierHarness } from '../support/harness/carrier-harness.ts'
 import { startInProcess } from '../support/in-process-server.ts'
 import { publicMeshProver } from '../support/mesh-prover.ts'
 import { until } from '../support/programs/processes.ts'
+import { keyNamed } from '../support/simulation/plain-identity.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -164,7 +165,7 @@ test('the limits of clients recover: as many again can connect when the first ha
 test('a connection has its number of proofs for itself: a new one starts at 0', async () => {
   const server = await startInProcess('server-1', { auth: 'key' })
   cleanups.push(() => server.close())
-  const hello = { user: 'Anna', client: 'x/1', protocol: 2, key: 'A'.repeat(43), proof: 'x' }
+  const hello = { user: 'Anna', client: 'x/1', protocol: 2, key: keyNamed('Anna'), proof: 'x' }
   for (let round = 0; round < 2; round++) {
     const client = await openClient(server.url, ['websocket'])
     const answer = await client.emitWithAck('identify', hello)

@@ -54,7 +54,7 @@ test('a client validates every payload of a server', { timeout: 30_000 }, async 
     // An invalid message is not confirmed: the client reconnects.
     online[0]?.emit('im', { id: 'x', at: 'now', from: 'Billy', to: 'Anna', text: 5, forwarded: false })
     await until('the client reconnects', () => online.length === 2, 15_000)
-    online[1]?.emit('im', { id: 'y', at: 1, from: 'Billy', to: 'Anna', text: 'hi', forwarded: false })
+    online[1]?.emit('im', { id: 'y', at: Date.now(), from: 'Billy', to: 'Anna', text: 'hi', forwarded: false })
     await until('a valid message is confirmed', () => confirmed.length === 1)
     expect(confirmed).toEqual([1])
     expect(client.shown.map(({ id }) => id)).toEqual(['y'])
@@ -105,10 +105,10 @@ test('with `auth: key`, a server cannot pass anything to a client that is not se
   try {
     await until('the client is online', () => online.length === 1)
     const history = (text: string, from = 'Billy') =>
-      JSON.stringify({ type: 'tell', messages: [{ id: text, at: 1, from, to: 'Anna', text }] })
+      JSON.stringify({ type: 'tell', messages: [{ id: text, at: Date.now(), from, to: 'Anna', text }] })
     const [socket] = online
     const other = new Sealer(generateKeyPairSync('ed25519').privateKey)
-    const plain = { id: 'live', at: 1, from: 'Billy', to: 'Anna', text: 'live and plain' }
+    const plain = { id: 'live', at: Date.now(), from: 'Billy', to: 'Anna', text: 'live and plain' }
     socket?.emit('relay', { from: 's:2', body: history('plain history') })
     socket?.emit('relay', { from: 's:2', body: other.sealForSiblings(history('of another key')) })
     socket?.emit('im', { ...plain, forwarded: false })

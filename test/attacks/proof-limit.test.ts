@@ -10,6 +10,7 @@ import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import type { Input } from '../../src/server/types.ts'
 import { unlimitedBudget } from '../support/harness/unlimited-budget.ts'
 import { publicMeshProver } from '../support/mesh-prover.ts'
+import { keyNamed } from '../support/simulation/plain-identity.ts'
 
 const checked = vi.hoisted(() => ({ proofs: 0 }))
 vi.mock('../../daemon/auth/challenge.ts', async original => ({
@@ -53,7 +54,7 @@ test('a connection, identified or not, gets at most 20 proofs checked', async ()
   const hello = { user: 'Anna', client: 'x/1', protocol: 2 }
   for (let n = 0; n < 100; n++) {
     says('identify', hello, () => {})
-    says('identify', { ...hello, key: 'A'.repeat(43), proof: 'x' }, () => {})
+    says('identify', { ...hello, key: keyNamed('Anna'), proof: 'x' }, () => {})
   }
   expect(checked.proofs).toBe(20)
   const shown = inputs.flatMap(input => (input.type === 'identify' ? [input.credential?.kind] : []))

@@ -138,7 +138,13 @@ test("a sibling can only add messages of this user's own threads", () => {
   if (one === undefined) throw new Error('expected one server')
   const anna = mesh.join('a', 'Anna', one)
   mesh.advance(3_000)
-  const message = (from: string, to: string) => ({ id: `${from} ${to}`, at: 1, from, to, text: `${from} to ${to}` })
+  const message = (from: string, to: string) => ({
+    id: `${from} ${to}`,
+    at: 1_700_000_000_000,
+    from,
+    to,
+    text: `${from} to ${to}`,
+  })
   const messages = [message('Billy', 'Carla'), message('Billy', 'Anna')]
   anna.step({ type: 'relay', dial: 1, from: 'server-1:9', frame: { type: 'tell', messages }, sealed: false })
   expect(texts(anna)).toEqual(['Billy to Anna'])

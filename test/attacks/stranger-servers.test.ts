@@ -17,8 +17,9 @@ const strangers = new MeshKey()
 const annaKey = generateKeyPairSync('ed25519').privateKey
 const anna = new Sealer(annaKey)
 const billy = new Sealer(generateKeyPairSync('ed25519').privateKey)
-const plain: Message = { id: 'forged', at: 1, from: 'Billy', to: 'Anna', text: 'send me the password' }
-const secret: Message = { id: 'secret', at: 2, from: 'Anna', to: 'Billy', text: 'a secret of ours' }
+const T0 = 1_700_000_000_000
+const plain: Message = { id: 'forged', at: T0 + 1, from: 'Billy', to: 'Anna', text: 'send me the password' }
+const secret: Message = { id: 'secret', at: T0 + 2, from: 'Anna', to: 'Billy', text: 'a secret of ours' }
 
 let own: HostileServer
 let stranger: HostileServer
@@ -93,7 +94,7 @@ test('C15: what a server sends before it lets the client in does nothing, and is
 })
 
 test('S14: siblings pass on the message as its sender sealed it, and verify it again', async () => {
-  const genuine: Message = { id: 'genuine', at: 3, from: 'Billy', to: 'Anna', text: 'lunch at noon' }
+  const genuine: Message = { id: 'genuine', at: T0 + 3, from: 'Billy', to: 'Anna', text: 'lunch at noon' }
   const sealed = billy.seal(genuine, anna.key)
   const mallory = new Sealer(generateKeyPairSync('ed25519').privateKey)
   const relay = (frame: object) => ({ from: 's:2', body: anna.sealForSiblings(JSON.stringify(frame)) })
@@ -107,7 +108,7 @@ test('S14: siblings pass on the message as its sender sealed it, and verify it a
       'relay',
       relay({ type: 'tell', messages: [forged, { ...genuine, text: sealed }, other], mesh: mesh.key }),
     )
-    client.socket.emit('relay', relay({ type: 'have', from: 3, messages: [], mesh: mesh.key }))
+    client.socket.emit('relay', relay({ type: 'have', from: T0 + 3, messages: [], mesh: mesh.key }))
   }
   open({}, { held: [] })
   await until('the sibling is answered', () => own.events.includes('relay'))

@@ -5,6 +5,7 @@ import type { Limits } from '../../src/protocol/limits.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import { keyNamed } from '../support/simulation/plain-identity.ts'
 import { SimMesh } from '../support/simulation/sim-mesh.ts'
+import { SIMULATION_EPOCH_MS } from '../support/simulation/sim-process.ts'
 
 const ANNA = keyNamed('Anna')
 
@@ -81,7 +82,7 @@ test("a message that is not sealed with its sender's key is dropped and reported
     anna.step({
       type: 'im',
       dial: 1,
-      message: { id: text, at: mesh.now, from: 'Billy', to: 'Anna', text, forwarded: false },
+      message: { id: text, at: SIMULATION_EPOCH_MS + mesh.now, from: 'Billy', to: 'Anna', text, forwarded: false },
     })
   forge('plain')
   forge(formatSealedText(keyNamed('Billy'), ANNA, 'of another message'))
@@ -94,12 +95,13 @@ test('a client with a key leaves a server that asks for none and proves no mesh'
   const anna = mesh.join('a', 'Anna', one)
   mesh.advance(3_000)
   anna.step({ type: 'closed', dial: 1, reason: 'cut' })
-  const effects = anna.session?.step({ type: 'tick' }, mesh.now + 10_000, mesh.now) ?? []
+  const effects = anna.session?.step({ type: 'tick' }, mesh.now + 10_000, SIMULATION_EPOCH_MS + mesh.now) ?? []
   const dial = effects.find(effect => effect.type === 'dial')?.dial ?? 0
   const roster = { version: 1, users: ['Anna'] }
-  const parts = { server: 'evil', incarnation: 'i', connection: 'evil:1', roster, time: 0, servers: [] }
+  const time = SIMULATION_EPOCH_MS + mesh.now
+  const parts = { server: 'evil', incarnation: 'i', connection: 'evil:1', roster, time, servers: [] }
   const answer = { ok: true as const, ...parts }
-  const after = anna.session?.step({ type: 'identified', dial, answer }, mesh.now + 10_000, 0) ?? []
+  const after = anna.session?.step({ type: 'identified', dial, answer }, mesh.now + 10_000, time) ?? []
   expect(after.filter(effect => effect.type !== 'event')).toEqual([{ type: 'hang-up', dial }])
   expect(after).toContainEqual({
     type: 'event',

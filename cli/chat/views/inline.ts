@@ -2,10 +2,10 @@
 import { styleText } from 'node:util'
 import { sanitizeLine } from '../../../src/protocol/text.ts'
 import type { ClientEvent, Notice } from '../../client-events.ts'
+import { formatTimeOfDay } from '../../format-time.ts'
 import { wrap } from '../../terminal/width.ts'
 import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
 import { type ThemeName, toneColor } from '../model/theme.ts'
-import { formatTime } from './messages.ts'
 import type { Row, Segment } from './row.ts'
 
 /** Messages printed when a thread is opened. */
@@ -59,7 +59,7 @@ function inlineEntryRows(model: ReadonlyModel, entry: ReadonlyEntry, to: string)
   return wrap(entry.text, Math.max(10, model.columns - 8)).map(
     ({ text }, row): Row =>
       row === 0
-        ? [{ text: `${formatTime(entry.at)} `, dim: true }, name, { text: `  ${text}` }]
+        ? [{ text: `${formatTimeOfDay(entry.at)} `, dim: true }, name, { text: `  ${text}` }]
         : [{ text: `      ${text}` }],
   )
 }

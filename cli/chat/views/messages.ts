@@ -1,11 +1,10 @@
 /** The rows of an entry: separators, time, delivery mark, name and text. */
 import type { Progress } from '../../../src/client/events.ts'
+import { formatDay, formatTimeOfDay } from '../../format-time.ts'
 import { fitToColumns, width } from '../../terminal/width.ts'
 import { type EntryLayout, entryLayout } from '../model/layout/entry-layout.ts'
 import type { ReadonlyEntry, ReadonlyThread } from '../model/readonly-model.ts'
 import type { Row, Segment } from './row.ts'
-
-const DAY_FORMAT = new Intl.DateTimeFormat('en-GB', { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' })
 
 /** All rows of the entry at `index`, with the separators above it. */
 export function entryRows(thread: ReadonlyThread, index: number, user: string, columns: number): Row[] {
@@ -13,7 +12,7 @@ export function entryRows(thread: ReadonlyThread, index: number, user: string, c
   const layout = entryLayout(thread, index, user, columns)
   if (entry === undefined || layout === undefined) return []
   const rows: Row[] = []
-  if (layout.hasDaySeparator) rows.push(separatorRow(DAY_FORMAT.format(entry.at), columns, 'dim'))
+  if (layout.hasDaySeparator) rows.push(separatorRow(formatDay(entry.at), columns, 'dim'))
   if (layout.hasUnreadSeparator) rows.push(separatorRow('new', columns, 'accent'))
   const match = thread.searchMatch?.id === entry.id ? thread.searchMatch.text : ''
   rows.push(...(entry.kind === 'message' ? messageRows(entry, user, layout, match) : noteRows(entry, layout)))
@@ -29,7 +28,7 @@ function messageRows(entry: ReadonlyEntry, user: string, layout: EntryLayout, ma
   const rows = layout.lines.map((text, line): Row => {
     if (line > 0) return [indent, ...highlight(text, match)]
     return [
-      { text: layout.showsTime ? `${formatTime(entry.at)} ` : '', dim: true },
+      { text: layout.showsTime ? `${formatTimeOfDay(entry.at)} ` : '', dim: true },
       rejected ? { text: mark, tone: 'bad' } : { text: mark, dim: true },
       own ? { text: name, bold: true } : { text: name, tone: 'name' },
       { text: '  ' },
@@ -58,7 +57,7 @@ function highlight(text: string, match: string): Segment[] {
 
 function noteRows(entry: ReadonlyEntry, { lines, showsTime, indent }: EntryLayout): Row[] {
   return lines.map((text, line): Row => {
-    const start = line === 0 && showsTime ? formatTime(entry.at) : ''
+    const start = line === 0 && showsTime ? formatTimeOfDay(entry.at) : ''
     const row = start.padEnd(indent) + text
     return [entry.kind === 'note' ? { text: row, dim: true } : { text: row, tone: 'bad', bold: true }]
   })
@@ -81,10 +80,4 @@ function progressMark(progress: Progress): string {
 function separatorRow(label: string, columns: number, tone: 'dim' | 'accent'): Row {
   const line = fitToColumns(`── ${label} ${'─'.repeat(Math.max(0, columns - width(label) - 4))}`, columns)
   return [tone === 'dim' ? { text: line, dim: true } : { text: line, tone: 'accent' }]
-}
-
-/** The local time of day, HH:MM. */
-export function formatTime(at: number): string {
-  const date = new Date(at)
-  return `${`${date.getHours()}`.padStart(2, '0')}:${`${date.getMinutes()}`.padStart(2, '0')}`
 }

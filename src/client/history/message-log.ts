@@ -1,11 +1,20 @@
 import { compareMessages } from '../../common/hybrid-clock.ts'
 import type { Message } from '../../protocol/messages.ts'
 
-/** The number of messages in a time range, and a hash of their ids that does not depend on their order. */
-export interface Fingerprint {
-  /** Hybrid times: `from` is inclusive, `to` exclusive; without `to`, the range has no end. */
+/**
+ * A range of messages. Within it are the messages whose position, (hybrid time, hash), is at least `from` and below `to`;
+ * without `to`, it has no end. Without a hash, a bound is before all messages of its time. The hash instead of the id
+ * divides messages of one time, because the index of a history has the hashes, but has to read ids from disk.
+ */
+export interface Range {
   from: number
-  to?: number
+  fromHash?: string | undefined
+  to?: number | undefined
+  toHash?: string | undefined
+}
+
+/** The number of messages in a range, and a hash of their ids that does not depend on their order. */
+export interface Fingerprint extends Range {
   count: number
   hash: string
 }
@@ -20,7 +29,12 @@ export interface StoredMessage extends Message {
   readonly sealed?: string | undefined
 }
 
-/** The messages of earlier runs as columns, ordered by `at`, each id once. Texts are read on demand. */
+/** A message's place in the order of ranges: by time, then by hash. */
+export interface Position extends MessageHash {
+  at: number
+}
+
+/** The messages of earlier runs as columns, ordered by position, each id once. Texts are read on demand. */
 export interface Archive {
   /** Hybrid times, ascending. */
   readonly at: Float64Array
@@ -52,16 +66,17 @@ export const NO_ARCHIVE: Archive = {
   find: () => undefined,
 }
 
-interface RecentMessage extends MessageRef {
+interface RecentMessage extends MessageRef, Position {
   message: StoredMessage | undefined
 }
 
-/** All messages of a client, once per sender and id, ordered by (`at`, `id`): an archive and the messages since. */
+/** All messages of a client, once per sender and id: an archive and the messages since. */
 export class MessageLog {
   readonly #archive: Archive
   /** The archive's hashes, xored from its start up to each index. */
   readonly #xorA: Int32Array
   readonly #xorB: Int32Array
+  /** Ordered by position. */
   #recent: RecentMessage[] = []
   #recentKeys = new Set<string>()
   /** Entries of `#recent` with their text in memory, in order of arrival. */
@@ -87,28 +102,24 @@ export class MessageLog {
     const key = messageKey(message)
     if (this.#recentKeys.has(key) || this.#isArchived(message)) return false
     this.#recentKeys.add(key)
-    const recent: RecentMessage = { at: message.at, id: message.id, from: message.from, message }
+    const { at, id, from } = message
+    const recent: RecentMessage = { at, id, from, ...messageHash(message), message }
     const last = this.#recent.at(-1)
-    if (last === undefined || compareMessages(last, message) < 0) this.#recent.push(recent)
-    else
-      this.#recent.splice(
-        lowerBound(this.#recent.length, at => this.#isBefore(at, message)),
-        0,
-        recent,
-      )
+    if (last === undefined || comparePositions(last, recent) < 0) this.#recent.push(recent)
+    else this.#recent.splice(this.#recentBefore(recent), 0, recent)
     if (this.#archive !== NO_ARCHIVE) this.#cacheMessage(recent)
     return true
   }
 
-  /** The messages with `from` <= at < `to`, in order. Reads their texts from disk: use it for small ranges only. */
-  between(from: number, to = Number.POSITIVE_INFINITY): StoredMessage[] {
+  /** The messages of a range, in order (M3). Reads their texts from disk: use it for small ranges only. */
+  between(range: Range): StoredMessage[] {
     const messages: StoredMessage[] = []
-    const [first, end] = this.#archiveRange(from, to)
+    const [first, end] = this.#archiveRange(range)
     for (let index = first; index < end; index++) {
       const message = this.#archive.read(index)
       if (message !== undefined) messages.push(message)
     }
-    const [start, stop] = this.#recentRange(from, to)
+    const [start, stop] = this.#recentRange(range)
     for (const recent of this.#recent.slice(start, stop)) {
       const found = recent.message ?? this.#archive.find(recent)
       if (found !== undefined) messages.push(found)
@@ -116,77 +127,91 @@ export class MessageLog {
     return messages.sort(compareMessages)
   }
 
-  fingerprint(from: number, to?: number): Fingerprint {
-    const [first, end] = this.#archiveRange(from, to)
+  fingerprint(range: Range): Fingerprint {
+    const [first, end] = this.#archiveRange(range)
     let a = (this.#xorA[end] ?? 0) ^ (this.#xorA[first] ?? 0)
     let b = (this.#xorB[end] ?? 0) ^ (this.#xorB[first] ?? 0)
-    const [start, stop] = this.#recentRange(from, to)
+    const [start, stop] = this.#recentRange(range)
     for (let index = start; index < stop; index++) {
       const recent = this.#recent[index]
       if (recent === undefined) continue
-      const hash = messageHash(recent)
-      a ^= hash.a
-      b ^= hash.b
+      a ^= recent.a
+      b ^= recent.b
     }
     const hash = (a >>> 0).toString(16) + (b >>> 0).toString(16).padStart(8, '0')
-    const count = end - first + stop - start
-    return to === undefined ? { from, count, hash } : { from, to, count, hash }
+    const { from, fromHash, to, toHash } = range
+    return { ...rangeOf(from, fromHash, to, toHash), count: Math.max(0, end - first) + Math.max(0, stop - start), hash }
   }
 
-  /** Splits a range into at most `parts` parts of about equal size. Messages with the same time stay together. */
-  split(from: number, to: number | undefined, parts: number): Fingerprint[] {
+  /**
+   * Splits a range into at most `parts` parts of about equal size: if there are two parts or more, each has
+   * fewer messages than the range.
+   * @param byHash cuts between messages of one time too; without, they stay together, and the first part may be empty
+   */
+  split(range: Range, parts: number, byHash: boolean): Fingerprint[] {
     const prints: Fingerprint[] = []
-    let since = from
-    for (const until of this.#splitPoints(from, to, parts)) {
-      if (until <= since) continue
-      prints.push(this.fingerprint(since, until))
-      since = until
+    let [from, fromHash]: [number, string | undefined] = [range.from, range.fromHash]
+    for (const { at, hash } of this.#splitPoints(range, parts, byHash)) {
+      if (at < from || (at === from && (hash ?? '') <= (fromHash ?? ''))) continue
+      prints.push(this.fingerprint(rangeOf(from, fromHash, at, hash)))
+      ;[from, fromHash] = [at, hash]
     }
-    prints.push(this.fingerprint(since, to))
+    prints.push(this.fingerprint(rangeOf(from, fromHash, range.to, range.toHash)))
     return prints
   }
 
-  /** Times that split a range about evenly: by the archive or by the messages since, whichever has more in the range. */
-  #splitPoints(from: number, to: number | undefined, parts: number): number[] {
-    const [first, end] = this.#archiveRange(from, to)
-    const [start, stop] = this.#recentRange(from, to)
+  /** Bounds that split a range about evenly: by the archive or by the messages since, whichever has more in the range. */
+  #splitPoints(range: Range, parts: number, byHash: boolean): { at: number; hash: string | undefined }[] {
+    const [first, end] = this.#archiveRange(range)
+    const [start, stop] = this.#recentRange(range)
     const archived = end - first > stop - start
     const [low, count] = archived ? [first, end - first] : [start, stop - start]
-    const cuts: number[] = []
+    const position = (index: number) => (archived ? this.#archivePosition(index) : this.#recent[index])
+    const cuts: { at: number; hash: string | undefined }[] = []
     for (let part = 1; part < parts; part++) {
       const index = low + Math.round((count * part) / parts)
-      const at = archived ? this.#archive.at[index] : this.#recent[index]?.at
-      if (at !== undefined && index > low && index < low + count) cuts.push(at)
+      const point = index > low && index < low + count ? position(index) : undefined
+      if (point === undefined) continue
+      const isWithinTime = byHash && position(index - 1)?.at === point.at
+      cuts.push({ at: point.at, hash: isWithinTime ? formatHash(point) : undefined })
     }
     return cuts
   }
 
-  #isBefore(index: number, point: { at: number; id: string }): boolean {
-    const recent = this.#recent[index]
-    return recent !== undefined && compareMessages(recent, point) < 0
-  }
-
   #isArchived(message: Message): boolean {
-    const { at } = message
-    const { at: times, hashA, hashB } = this.#archive
-    if (times.length === 0 || at > (times.at(-1) ?? 0)) return false
-    const hash = messageHash(message)
-    for (let index = lowerBound(times.length, one => (times[one] ?? 0) < at); times[index] === at; index++) {
-      if (hashA[index] === hash.a && hashB[index] === hash.b) return true
-    }
-    return false
+    const position: Position = { at: message.at, ...messageHash(message) }
+    const index = this.#archivedBefore(position)
+    const found = this.#archivePosition(index)
+    return found !== undefined && comparePositions(found, position) === 0
   }
 
-  /** The archive's indexes with `from` <= at < `to`. */
-  #archiveRange(from: number, to = Number.POSITIVE_INFINITY): [first: number, end: number] {
-    const { at } = this.#archive
-    return [lowerBound(at.length, one => (at[one] ?? 0) < from), lowerBound(at.length, one => (at[one] ?? 0) < to)]
+  #archivePosition(index: number): Position | undefined {
+    const { at, hashA, hashB } = this.#archive
+    const [time, a, b] = [at[index], hashA[index], hashB[index]]
+    return time === undefined || a === undefined || b === undefined ? undefined : { at: time, a, b }
   }
 
-  #recentRange(from: number, to = Number.POSITIVE_INFINITY): [start: number, stop: number] {
-    const { length } = this.#recent
-    const before = (at: number) => lowerBound(length, index => (this.#recent[index]?.at ?? 0) < at)
-    return [before(from), to === Number.POSITIVE_INFINITY ? length : before(to)]
+  /** Number of archived messages before a position. */
+  #archivedBefore(position: Position): number {
+    return entriesBefore(this.#archive, position)
+  }
+
+  /** Number of messages of this run before a position. */
+  #recentBefore(position: Position): number {
+    return lowerBound(this.#recent.length, index => {
+      const recent = this.#recent[index]
+      return recent !== undefined && comparePositions(recent, position) < 0
+    })
+  }
+
+  #archiveRange(range: Range): [first: number, end: number] {
+    const { from, to } = boundsOf(range)
+    return [this.#archivedBefore(from), to === undefined ? this.#archive.at.length : this.#archivedBefore(to)]
+  }
+
+  #recentRange(range: Range): [start: number, stop: number] {
+    const { from, to } = boundsOf(range)
+    return [this.#recentBefore(from), to === undefined ? this.#recent.length : this.#recentBefore(to)]
   }
 
   #cacheMessage(recent: RecentMessage): void {
@@ -219,10 +244,65 @@ export function messageKey({ from, id }: Pick<Message, 'from' | 'id'>): string {
   return `${from}\n${id}`
 }
 
-/** A 64-bit hash of a message's key, as two signed halves. */
-export function messageHash(message: Pick<Message, 'from' | 'id'>): { a: number; b: number } {
+/** A 64-bit hash, as two signed halves. */
+export interface MessageHash {
+  a: number
+  b: number
+}
+
+/** The hash of a message's key. */
+export function messageHash(message: Pick<Message, 'from' | 'id'>): MessageHash {
   const key = messageKey(message)
   return { a: fnv1a(key, SEED_A), b: fnv1a(key, SEED_B) }
+}
+
+export function comparePositions(one: Position, other: Position): number {
+  return one.at - other.at || (one.a >>> 0) - (other.a >>> 0) || (one.b >>> 0) - (other.b >>> 0)
+}
+
+/** Number of entries before a position, in columns that are ordered by position. */
+export function entriesBefore(
+  { at, hashA, hashB }: Pick<Archive, 'at' | 'hashA' | 'hashB'>,
+  position: Position,
+): number {
+  const entry: Position = { at: 0, a: 0, b: 0 }
+  return lowerBound(at.length, index => {
+    entry.at = at[index] ?? 0
+    entry.a = hashA[index] ?? 0
+    entry.b = hashB[index] ?? 0
+    return comparePositions(entry, position) < 0
+  })
+}
+
+/** A hash on the wire: 16 hexadecimal digits. */
+function formatHash({ a, b }: MessageHash): string {
+  return [a, b].map(half => (half >>> 0).toString(16).padStart(8, '0')).join('')
+}
+
+function parseHash(hash = ''): MessageHash {
+  const half = (digits: string) => (digits === '' ? 0 : Number.parseInt(digits, 16) | 0)
+  return { a: half(hash.slice(0, 8)), b: half(hash.slice(8)) }
+}
+
+function boundsOf({ from, fromHash, to, toHash }: Range): { from: Position; to: Position | undefined } {
+  return {
+    from: { at: from, ...parseHash(fromHash) },
+    to: to === undefined ? undefined : { at: to, ...parseHash(toHash) },
+  }
+}
+
+function rangeOf(
+  from: number,
+  fromHash: string | undefined,
+  to: number | undefined,
+  toHash: string | undefined,
+): Range {
+  return {
+    from,
+    ...(fromHash === undefined ? {} : { fromHash }),
+    ...(to === undefined ? {} : { to }),
+    ...(toHash === undefined ? {} : { toHash }),
+  }
 }
 
 /** 32-bit FNV-1a (Fowler, Noll, Vo) over UTF-16 units, with a final multiply-xor so that the xor of many hashes is uniform. */

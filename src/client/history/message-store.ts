@@ -1,5 +1,5 @@
 import type { Message } from '../../protocol/messages.ts'
-import { type Context, emit, serverTime } from '../context.ts'
+import { type Context, emit, isPlausibleTime, serverTime } from '../context.ts'
 import { LateMessages } from './late-messages.ts'
 import { type Archive, MessageLog, type StoredMessage } from './message-log.ts'
 
@@ -24,6 +24,15 @@ export class MessageStore {
       if (this.log.add(message))
         emit(this.#context, { type: 'message', message: toMessage(message), origin: 'history' })
     }
+  }
+
+  /**
+   * Whether a message from the mesh may be added: it has a possible time, and is from or to this user. Siblings do not
+   * accept others, so histories with one would differ for ever.
+   */
+  accepts({ at, from, to }: Message): boolean {
+    const { user } = this.#context.options
+    return (from === user || to === user) && isPlausibleTime(this.#context, at)
   }
 
   /** Stores and emits a message unless it is known. Returns whether it is new. */

@@ -1,6 +1,6 @@
 import { parseSealedText } from '../../protocol/credentials.ts'
 import type { Message } from '../../protocol/messages.ts'
-import { type Context, emit } from '../context.ts'
+import { type Context, emit, isPlausibleTime } from '../context.ts'
 import { withOpenedText } from '../keys/keyring.ts'
 import type { KnownKeys } from '../keys/known-keys.ts'
 import type { MeshTrust } from '../mesh-trust.ts'
@@ -20,7 +20,10 @@ import {
 const COMPARE_SPREAD_MS = 500
 /** Time between comparisons while the user has other clients, ms. */
 const COMPARE_INTERVAL_MS = 60_000
-/** Delay of the comparison that checks the result of an exchange, ms; random like `COMPARE_SPREAD_MS`. */
+/**
+ * Delay of the comparison that checks the result of an exchange, ms; random like `COMPARE_SPREAD_MS`. It doubles with each
+ * comparison that brings no message: a sibling that claims messages and never sends them must not cost one every 2 s.
+ */
 const RECOMPARE_DELAY_MS = 2_000
 
 /** Shown for a message that was sealed in a mesh with keys, in a session without. */
@@ -38,6 +41,8 @@ export class Siblings {
   /** Connections of this user, this one included. */
   #connections = 0
   #compareAt = Number.POSITIVE_INFINITY
+  /** Comparisons sent since the last message from a sibling. */
+  #fruitlessCompares = 0
 
   constructor(context: Context, store: MessageStore, keys: KnownKeys, trust: MeshTrust) {
     this.#context = context
@@ -76,6 +81,7 @@ export class Siblings {
     if (this.#connections > 1) this.#sendReadMarks()
     if (this.#compareAt > now) return
     this.#compareAt = this.#connections > 1 ? now + COMPARE_INTERVAL_MS : Number.POSITIVE_INFINITY
+    this.#fruitlessCompares++
     this.#relay(undefined, compareFrame(this.#store.log))
   }
 
@@ -87,7 +93,8 @@ export class Siblings {
     if (sealed !== this.#keys.isEnabled || !this.#trust.isMeshOfSibling(mesh)) return
     if (frame.type === 'read') {
       for (const [thread, at] of frame.marks) {
-        if (this.#readMarks.update(thread, at)) emit(this.#context, { type: 'read', thread, at })
+        if (isPlausibleTime(this.#context, at) && this.#readMarks.update(thread, at))
+          emit(this.#context, { type: 'read', thread, at })
       }
       return
     }
@@ -95,22 +102,24 @@ export class Siblings {
     const { log } = this.#store
     const isLegacy = mesh === undefined
     const sendable: ComparedLog = {
-      fingerprint: (since, until) => log.fingerprint(since, until),
-      split: (since, until, parts) => log.split(since, until, parts),
-      between: (since, until) => log.between(since, until).flatMap(message => this.#toSent(message, isLegacy)),
+      fingerprint: range => log.fingerprint(range),
+      split: (range, parts, byHash) => log.split(range, parts, byHash),
+      between: range => log.between(range).flatMap(message => this.#toSent(message, isLegacy)),
     }
     const answers = handleSiblingFrame(sendable, frame, messages => {
       for (const message of messages) learned = this.#receive(message) || learned
     })
     for (const answer of answers) this.#relay(from, answer)
-    if (learned || answers.length > 0) this.#scheduleCompare(RECOMPARE_DELAY_MS)
+    if (learned) this.#fruitlessCompares = 0
+    if (learned || answers.length > 0) {
+      const delay = RECOMPARE_DELAY_MS * 2 ** Math.min(this.#fruitlessCompares, 10)
+      this.#scheduleCompare(Math.min(COMPARE_INTERVAL_MS, delay))
+    }
   }
 
   /** Stores a sibling's message; a sealed one is opened and verified as if it had come from a server. */
   #receive(message: Message): boolean {
-    const { user } = this.#context.options
-    // Siblings hold only messages from or to this user; drop others.
-    if (message.from !== user && message.to !== user) return false
+    if (!this.#store.accepts(message)) return false
     if (parseSealedText(message.text) === undefined) return this.#store.add(message, 'history')
     const opened = this.#keys.open(message)
     if (opened.state === 'plain') {

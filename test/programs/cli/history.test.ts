@@ -50,7 +50,7 @@ test('several processes write at the same time, and each sees all messages', asy
   const script = `
     const { History } = await import(process.argv[1])
     const history = new History(process.argv[2], 'Anna')
-    for (let n = 0; n < 500; n++) history.store({ id: process.argv[3] + n, at: n, from: 'Billy', to: 'Anna', text: 'x'.repeat(n) })`
+    for (let n = 0; n < 500; n++) history.store({ id: process.argv[3] + n, at: 1_700_000_000_000 + n, from: 'Billy', to: 'Anna', text: 'x'.repeat(n) })`
   const program = join(process.cwd(), 'dist/cli/history/history.js')
   const ended = ['a', 'b', 'c'].map(name => {
     const writer = spawn(process.execPath, ['--input-type=module', '-e', script, program, folder(), name], {
@@ -70,7 +70,7 @@ test('the held messages of a dead process are taken over once, those of a runnin
     const { History } = await import(process.argv[1])
     const history = new History(process.argv[2], 'Anna')
     if (history.held.length > 0) throw new Error('took over messages of a running process')
-    for (const id of ['two', 'three']) history.hold({ id, at: 1, from: 'Anna', to: 'Billy', text: id })
+    for (const id of ['two', 'three']) history.hold({ id, at: 1_700_000_000_000, from: 'Anna', to: 'Billy', text: id })
     history.release('three')
     process.kill(process.pid, 'SIGKILL')`
   const program = join(process.cwd(), 'dist/cli/history/history.js')

@@ -109,8 +109,9 @@ test('a proof is valid once, for its key, its name, its server and its connectio
   }
   const wrong = [
     { key: sealer().key, proof: proven.proof },
-    { key: 'A'.repeat(43), proof: proven.proof },
     { key: me.key, proof: '' },
+    { key: me.key, proof: `${proven.proof.slice(0, -1)}B` },
+    { key: me.key, proof: `${proven.proof}==` },
     prove(challenge, 'Billy'),
   ]
   for (const shown of wrong) {
@@ -118,6 +119,10 @@ test('a proof is valid once, for its key, its name, its server and its connectio
     expect(fresh.nonce).not.toBe(challenge.nonce)
     expect(await identify(one, shown)).toMatchObject({ ok: false, code: 'unauthorized' })
   }
+  // Whoever knows no secret could sign for the neutral point.
+  const neutral = Buffer.from([1, ...Array(31).fill(0)]).toString('base64url')
+  await identify(one)
+  expect(await identify(one, { key: neutral, proof: proven.proof })).toMatchObject({ ok: false, code: 'bad-payload' })
   // Newer challenges have replaced this one.
   expect(await identify(one, proven)).toMatchObject({ ok: false, code: 'unauthorized' })
   const { challenge: last } = await identify(one)

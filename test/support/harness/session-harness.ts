@@ -1,5 +1,6 @@
 import type { Context } from '../../../src/client/context.ts'
 import type { SessionEvent, SessionRequest } from '../../../src/client/events.ts'
+import { type Archive, comparePositions, messageHash, messageKey } from '../../../src/client/history/message-log.ts'
 import type { Identity } from '../../../src/client/keys/keyring.ts'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions, StoredState } from '../../../src/client/types.ts'
@@ -71,6 +72,24 @@ export function effectsOf<Type extends SessionEffect['type']>(
 /** A message from Billy to Anna, with the given parts replaced. */
 export function messageOf(parts: Partial<Message> = {}): Message {
   return { id: 'b.1', at: EPOCH_MS, from: 'Billy', to: 'Anna', text: 'Hi', ...parts }
+}
+
+/** An archive in memory; `reads` counts the texts that were read. */
+export function archiveOf(messages: readonly Message[]): Archive & { reads: number } {
+  const position = (one: Message) => ({ at: one.at, ...messageHash(one) })
+  const sorted = [...messages].sort((one, other) => comparePositions(position(one), position(other)))
+  const hashes = sorted.map(messageHash)
+  return {
+    at: Float64Array.from(sorted, ({ at }) => at),
+    hashA: Int32Array.from(hashes, ({ a }) => a),
+    hashB: Int32Array.from(hashes, ({ b }) => b),
+    reads: 0,
+    read(index) {
+      this.reads++
+      return sorted[index]
+    },
+    find: ref => sorted.find(one => messageKey(one) === messageKey(ref)),
+  }
 }
 
 /** Anna's session with its clock. A test plays the server, the disk and the user interface. */

@@ -227,8 +227,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the oldest part of a long history is not compared',
     file: 'src/client/history/reconciliation.ts',
-    from: "return [{ type: 'compare', ranges }]\n      })",
-    to: "return [{ type: 'compare', ranges: ranges.slice(1) }]\n      })",
+    from: "{ type: 'compare', byHash: true, ranges } : undefined",
+    to: "{ type: 'compare', byHash: true, ranges: ranges.slice(1) } : undefined",
   },
   {
     name: 'an announced server need not prove the mesh',

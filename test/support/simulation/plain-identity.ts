@@ -1,6 +1,7 @@
 import type { Identity } from '../../../src/client/keys/keyring.ts'
 import { formatSealedText, parseSealedText } from '../../../src/protocol/credentials.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
+import { isPublicKey } from '../../../src/protocol/public-key.ts'
 
 /** An identity without cryptography: a sealed text contains the plain text, and `open` only compares keys. */
 export class PlainIdentity implements Identity {
@@ -27,7 +28,12 @@ export class PlainIdentity implements Identity {
 
 /** A public key that contains a name, so that a failed assertion shows whose key it is. */
 export function keyNamed(name: string): string {
-  const key = Buffer.alloc(32, '.')
-  key.write(name)
-  return key.toString('base64url')
+  const bytes = Buffer.alloc(32, '.')
+  bytes.write(name)
+  // Every second number is the y coordinate of a point.
+  for (;;) {
+    const key = bytes.toString('base64url')
+    if (isPublicKey(key)) return key
+    bytes[30] = (bytes[30] ?? 0) + 1
+  }
 }

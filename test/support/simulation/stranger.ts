@@ -3,6 +3,7 @@ import { PUBLIC_MESH_KEY, serverProofText } from '../../../src/protocol/mesh-ide
 import type { IdentifyRequest, IdentifyResponse } from '../../../src/protocol/messages.ts'
 import { signatureOf } from '../mesh-signatures.ts'
 import { keyNamed } from './plain-identity.ts'
+import { SIMULATION_EPOCH_MS } from './sim-process.ts'
 
 /** The address of a server that is not of the mesh. */
 export const STRANGER_URL = 'http://stranger:1'
@@ -26,11 +27,11 @@ export function strangerInputs(dial: number, request: IdentifyRequest, choice: n
     incarnation,
     connection: 'stranger:1',
     roster: { version: 1, users: [user] },
-    time: 0,
+    time: SIMULATION_EPOCH_MS,
     servers: [],
     ...mesh,
   }
-  const message = { id: 'forged', at: 1, from: 'Stranger', to: user, text: 'forged' }
+  const message = { id: 'forged', at: SIMULATION_EPOCH_MS, from: 'Stranger', to: user, text: 'forged' }
   const inputs: SessionInput[] = [
     { type: 'im', dial, message: { ...message, forwarded: false } },
     { type: 'siblings', dial, connections: 2 },

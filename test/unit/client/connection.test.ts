@@ -48,10 +48,10 @@ describe('connecting', () => {
     const harness = start()
     harness.step({ type: 'opened', dial: 1 })
     harness.now += 100
-    harness.accept(['Anna'], { time: 5_000 })
+    harness.accept(['Anna'], { time: EPOCH_MS - 5_000 })
     harness.now += 7
     harness.compose('Billy')
-    expect(harness.session.pendingMessages[0]?.at).toBe(5_057)
+    expect(harness.session.pendingMessages[0]?.at).toBe(EPOCH_MS - 5_000 + 57)
   })
 })
 

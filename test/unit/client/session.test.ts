@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { OnlineInput } from '../../../src/client/types.ts'
-import { effectsOf, eventsOf, messageOf, SessionHarness } from '../../support/harness/session-harness.ts'
+import { EPOCH_MS, effectsOf, eventsOf, messageOf, SessionHarness } from '../../support/harness/session-harness.ts'
 import { keyNamed, PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
 test('nothing happens before the start', () => {
@@ -38,12 +38,12 @@ test('S3, S11: siblings exchange messages and read marks through the session', (
   const harness = new SessionHarness()
   harness.step({ type: 'start' })
   harness.goOnline()
-  harness.receive(messageOf({ at: 5 }))
+  harness.receive(messageOf())
   harness.step({ type: 'siblings', dial: 1, connections: 2 })
-  harness.ask({ type: 'read', thread: 'Billy', at: 5 })
+  harness.ask({ type: 'read', thread: 'Billy', at: EPOCH_MS })
   const relays = harness.advance(500).flatMap(effect => (effect.type === 'relay' ? [effect.frame.type] : []))
   expect(relays).toEqual(['read', 'compare'])
-  const messages = [messageOf({ id: 'b.2', at: 6 })]
+  const messages = [messageOf({ id: 'b.2', at: EPOCH_MS + 1 })]
   harness.step({ type: 'relay', dial: 1, from: 'server-1:2', frame: { type: 'tell', messages }, sealed: false })
   expect(harness.session.messages.map(({ id }) => id)).toEqual(['b.1', 'b.2'])
 })

@@ -1,5 +1,6 @@
 /** The hand-written guards accept exactly what the schemas accept. */
 import { describe, expect, test } from 'vitest'
+import { MAX_TIME_MS, MIN_TIME_MS } from '../../../src/common/time.ts'
 import { fatesSchema, forwardSchema } from '../../../src/protocol/frames.ts'
 import { isFateBatch, isForwardBatch, parseComposedMessage } from '../../../src/protocol/guards.ts'
 import { composedMessageSchema } from '../../../src/protocol/messages.ts'
@@ -10,7 +11,8 @@ const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as
 
 const TEXTS = ['', 'Anna', 'Grüße', '🙂', '\ud83d', 'a"b', 'a\\b', 'a\nb', '\u0000', '\u007f', '\u2028', '","text":"']
 const LONG = [64, 65, 200, 201, 256 * 1024, 256 * 1024 + 1].map(length => 'x'.repeat(length))
-const NUMBERS = [0, -0, 1, 2, -1, 1.5, 1_760_000_000_000.25, 2 ** 53 - 1, 2 ** 53, 1e300, Number.NaN]
+const TIMES = [1_760_000_000_000.25, MIN_TIME_MS, MIN_TIME_MS - 1, MAX_TIME_MS, MAX_TIME_MS + 1]
+const NUMBERS = [0, -0, 1, 2, -1, 1.5, ...TIMES, 2 ** 53 - 1, 2 ** 53, 1e300, Number.NaN, Number.POSITIVE_INFINITY]
 const anything = (): unknown => pick<unknown>([pick(TEXTS), pick(LONG), pick(NUMBERS), true, null, undefined, [], {}])
 /** A valid value in nine of ten cases, so that deep checks are reached. */
 const mostly = (valid: () => unknown): unknown => (random() < 0.9 ? valid() : anything())

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import {
+  composedMessageSchema,
   deliveredMessageSchema,
   fateSchema,
   identifyRequestSchema,
+  legacyMessageSchema,
   refusalSchema,
   rosterSnapshotSchema,
   serverAddressSchema,
@@ -41,6 +43,24 @@ test('E1: the message of a rejection is safe to print', () => {
   const refusal = { ok: false, code: 'bad-name', message: 'no\u001b[2J' }
   expect(refusalSchema.parse(refusal).message).toBe('no\\u{1b}[2J')
   expect(accepts(refusalSchema, { ...refusal, code: 'unheard-of' })).toBe(false)
+})
+
+test.each([
+  [5, 5],
+  [50 * 365 * 86_400_000, 60_000],
+])('E13: retryAfter %d is at most 60 s: %d', (sent, kept) => {
+  const refusal = { ok: false, code: 'clock-ahead', message: 'ahead', retryAfter: sent }
+  expect(refusalSchema.parse(refusal).retryAfter).toBe(kept)
+})
+
+test('E3: a message of protocol 2 that is invalid does not pass as one of an original client', () => {
+  const message = { id: 'a.1', at: 1_700_000_000_000, to: 'Billy', text: 'Hi' }
+  expect(accepts(composedMessageSchema, message)).toBe(true)
+  for (const at of [-1, 253_402_300_800_000, null]) {
+    expect(accepts(composedMessageSchema, { ...message, at })).toBe(false)
+    expect(accepts(legacyMessageSchema, { ...message, at })).toBe(false)
+  }
+  expect(legacyMessageSchema.parse({ from: 'x', to: 'Billy', text: 'Hi' })).toEqual({ to: 'Billy', text: 'Hi' })
 })
 
 test.each(['http://127.0.0.1:1', 'https://a.example'])('a server can have the URL %s', url => {

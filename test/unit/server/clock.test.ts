@@ -5,17 +5,20 @@ import { effectsOf, SessionHarness } from '../../support/harness/session-harness
 
 const HOUR = 3_600_000
 
-test('messages of original clients keep their order when the wall clock of the server jumps back', () => {
+test.each([
+  ['keep their order', 30_000, ['one', 'two', 'three', 'four']],
+  ['are dated by the new time', HOUR, ['three', 'four', 'one', 'two']],
+])('messages of original clients %s when the wall clock of the server jumps back by %d ms', (_, jump, order) => {
   const harness = new ServerHarness({})
   const billy = harness.join('Billy', 1)
   harness.join('Anna')
   for (const text of ['one', 'two']) harness.step({ type: 'im', connection: billy, message: { to: 'Anna', text } })
-  harness.wallOffset -= HOUR
+  harness.wallOffset -= jump
   for (const text of ['three', 'four']) harness.step({ type: 'im', connection: billy, message: { to: 'Anna', text } })
   const told = harness.effects.flatMap(effect =>
     effect.type === 'emit' && effect.message.event === 'im' ? [effect.message.payload] : [],
   )
-  expect([...told].sort((a, b) => a.at - b.at).map(({ text }) => text)).toEqual(['one', 'two', 'three', 'four'])
+  expect([...told].sort((a, b) => a.at - b.at).map(({ text }) => text)).toEqual(order)
   expect(new Set(told.map(({ at }) => at)).size).toBe(4)
 })
 

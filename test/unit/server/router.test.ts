@@ -1,8 +1,10 @@
 /** Validation, local delivery, forwarding, and delivery results. */
 import { describe, expect, test } from 'vitest'
 import { formatSealedText } from '../../../src/protocol/credentials.ts'
+import type { ForwardedMessage } from '../../../src/protocol/frames.ts'
 import { createRouter } from '../../support/harness/router-harness.ts'
 import { advance, takeEffects } from '../../support/harness/server-context.ts'
+import { keyNamed } from '../../support/simulation/plain-identity.ts'
 
 const answer = (payload: unknown) => ({ type: 'answer', connection: 1, call: 7, payload })
 
@@ -221,8 +223,27 @@ test('a connection with too many unconfirmed messages is closed', () => {
   expect(closed()).toEqual([2, 1])
 })
 
+test.each([
+  ['negative', () => -1],
+  ['the year 10,000', () => 253_402_300_800_000],
+  ['more than 6 minutes ahead', (wall: number) => wall + 360_001],
+])(
+  'F10: a forwarded message with an impossible time (%s) is answered as unconfirmed, the others are delivered',
+  (_, at) => {
+    const { context, peers, router, join } = createRouter()
+    join(1, 'Billy')
+    const batch: ForwardedMessage[] = [
+      [1, 'bad', at(context.wall), 'Anna', 'Billy', 'hi'],
+      [2, 'ahead', context.wall + 360_000, 'Anna', 'Billy', 'hi'],
+    ]
+    router.handleForwarded('server-2', 'server-2#1', batch)
+    expect(takeEffects(context)).toMatchObject([{ type: 'emit', message: { payload: { id: 'ahead' } } }])
+    expect(peers.results).toEqual([['server-2', 'server-2#1', 1, 0, true]])
+  },
+)
+
 describe('with auth: key', () => {
-  const [ANNA, BILLY, OTHER] = ['a', 'b', 'o'].map(letter => letter.repeat(43)) as [string, string, string]
+  const [ANNA, BILLY, OTHER] = ['Anna', 'Billy', 'other'].map(keyNamed) as [string, string, string]
 
   function sealed(from: string, to: string) {
     const all = createRouter({}, { auth: 'key' })

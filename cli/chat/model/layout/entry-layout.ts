@@ -1,5 +1,6 @@
 /** How an entry of a thread breaks into rows. Scrolling counts these rows; views/messages.ts draws them. */
 import { sanitizeLine } from '../../../../src/protocol/text.ts'
+import { localDay } from '../../../format-time.ts'
 import { width, wrap } from '../../../terminal/width.ts'
 import type { ReadonlyEntry, ReadonlyThread } from '../readonly-model.ts'
 
@@ -60,9 +61,4 @@ export function entryLayout(
   if (cache.size >= MAX_CACHED_LAYOUTS) cache.clear()
   cache.set(entry, { key, layout })
   return layout
-}
-
-function localDay(at: number): string {
-  const date = new Date(at)
-  return `${date.getFullYear()}-${date.getMonth()}-${date.getDate()}`
 }

@@ -18,7 +18,7 @@ beforeEach(() => {
 })
 afterAll(stopAll)
 
-const message = (id: string): Message => ({ id, at: 1, from: 'Anna', to: 'Billy', text: id })
+const message = (id: string): Message => ({ id, at: 1_700_000_000_000, from: 'Anna', to: 'Billy', text: id })
 const held = (id: string) => `${JSON.stringify({ held: message(id) })}\n`
 const released = (id: string) => `${JSON.stringify({ released: id })}\n`
 const ids = (outbox: OutboxFile) => outbox.held.map(({ id }) => id)

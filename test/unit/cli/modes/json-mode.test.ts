@@ -6,9 +6,10 @@ import { JsonMode } from '../../../../cli/modes/json-mode.ts'
 import type { SessionEvent, SessionRequest } from '../../../../src/client/events.ts'
 import { ConfusableNames } from '../../../../src/common/confusables.ts'
 import { SortedNames } from '../../../../src/common/sorted-names.ts'
+import { keyNamed } from '../../../support/simulation/plain-identity.ts'
 
-const KEY = Buffer.alloc(32, 'k').toString('base64url')
-const OTHER_KEY = Buffer.alloc(32, 'o').toString('base64url')
+const KEY = keyNamed('Billy')
+const OTHER_KEY = keyNamed('another Billy')
 const online: SessionEvent = { type: 'connection', state: { phase: 'online', server: 'server-2', url: 'http://x' } }
 
 function roster(users: readonly string[]): SessionEvent {

@@ -4,33 +4,14 @@ import {
   lowerBound,
   MessageLog,
   messageHash,
-  messageKey,
   NO_ARCHIVE,
 } from '../../../../src/client/history/message-log.ts'
-import { compareMessages } from '../../../../src/common/hybrid-clock.ts'
 import type { Message } from '../../../../src/protocol/messages.ts'
-import { messageOf } from '../../../support/harness/session-harness.ts'
+import { archiveOf, messageOf } from '../../../support/harness/session-harness.ts'
 import { seeded } from '../../../support/random.ts'
 
 const message = (id: string, at: number, from = 'Billy') => messageOf({ id, at, from })
 const idsOf = (messages: readonly Message[]) => messages.map(({ id }) => id)
-
-/** An archive in memory; `reads` counts the texts that were read. */
-function archiveOf(messages: readonly Message[]): Archive & { reads: number } {
-  const sorted = [...messages].sort(compareMessages)
-  const hashes = sorted.map(messageHash)
-  return {
-    at: Float64Array.from(sorted, ({ at }) => at),
-    hashA: Int32Array.from(hashes, ({ a }) => a),
-    hashB: Int32Array.from(hashes, ({ b }) => b),
-    reads: 0,
-    read(index) {
-      this.reads++
-      return sorted[index]
-    },
-    find: ref => sorted.find(one => messageKey(one) === messageKey(ref)),
-  }
-}
 
 test('M3: messages are ordered by (at, id), whatever the order of their arrival', () => {
   const log = new MessageLog(NO_ARCHIVE)
@@ -42,7 +23,7 @@ test('M3: messages are ordered by (at, id), whatever the order of their arrival'
     ['y', 3],
   ] as const)
     log.add(message(id, at))
-  expect(idsOf(log.between(0))).toEqual(['z', 'a', 'b', 'c', 'y'])
+  expect(idsOf(log.between({ from: 0 }))).toEqual(['z', 'a', 'b', 'c', 'y'])
 })
 
 test('M7: a message is added once per sender and id', () => {
@@ -59,17 +40,17 @@ test('M7: a message of the archive is not added again', () => {
   expect(log.add(message('2', 5))).toBe(false)
   expect(log.add(message('2', 5, 'Carla'))).toBe(true)
   expect(log.add(message('3', 4))).toBe(true)
-  expect(idsOf(log.between(0))).toEqual(['3', '1', '2', '2'])
+  expect(idsOf(log.between({ from: 0 }))).toEqual(['3', '1', '2', '2'])
 })
 
 test('S4: a range includes its start and excludes its end', () => {
   const log = new MessageLog(archiveOf([message('1', 1), message('2', 2)]))
   log.add(message('3', 3))
   log.add(message('4', 4))
-  expect(idsOf(log.between(2, 4))).toEqual(['2', '3'])
-  expect(log.fingerprint(2, 4)).toMatchObject({ from: 2, to: 4, count: 2 })
-  expect(log.fingerprint(4)).toMatchObject({ from: 4, count: 1 })
-  expect(log.fingerprint(4)).not.toHaveProperty('to')
+  expect(idsOf(log.between({ from: 2, to: 4 }))).toEqual(['2', '3'])
+  expect(log.fingerprint({ from: 2, to: 4 })).toMatchObject({ from: 2, to: 4, count: 2 })
+  expect(log.fingerprint({ from: 4 })).toMatchObject({ from: 4, count: 1 })
+  expect(log.fingerprint({ from: 4 })).not.toHaveProperty('to')
 })
 
 test('S4: a fingerprint does not depend on which messages are archived, nor on their order of arrival', () => {
@@ -83,7 +64,7 @@ test('S4: a fingerprint does not depend on which messages are archived, nor on t
   for (let n = 0; n < 50; n++) {
     const from = Math.floor(random() * 300)
     const to = from + Math.floor(random() * 100)
-    const prints = logs.map(log => log.fingerprint(from, to))
+    const prints = logs.map(log => log.fingerprint({ from, to }))
     expect(prints[1]).toEqual(prints[0])
     expect(prints[2]).toEqual(prints[0])
     expect(prints[0]?.count).toBe(messages.filter(({ at }) => at >= from && at < to).length)
@@ -92,12 +73,12 @@ test('S4: a fingerprint does not depend on which messages are archived, nor on t
 
 test('S4, S5: the hash of a range has the documented value', () => {
   const log = new MessageLog(NO_ARCHIVE)
-  expect(log.fingerprint(0)).toEqual({ from: 0, count: 0, hash: '000000000' })
+  expect(log.fingerprint({ from: 0 })).toEqual({ from: 0, count: 0, hash: '000000000' })
   log.add(messageOf({ id: 'run.1', from: 'Anna', at: 1 }))
   const { a, b } = messageHash({ id: 'run.1', from: 'Anna' })
   expect([a >>> 0, b >>> 0]).toEqual([fnv('Anna\nrun.1', 0x811c9dc5), fnv('Anna\nrun.1', 0x01000193)])
   const hash = (a >>> 0).toString(16) + (b >>> 0).toString(16).padStart(8, '0')
-  expect(log.fingerprint(0)).toEqual({ from: 0, count: 1, hash })
+  expect(log.fingerprint({ from: 0 })).toEqual({ from: 0, count: 1, hash })
 })
 
 /** The hash of docs/PROTOCOL.md, rule S5, in arithmetic of big integers. */
@@ -111,7 +92,7 @@ function fnv(text: string, basis: number): number {
 
 test('a split covers the range without gaps in parts of about equal size', () => {
   const log = new MessageLog(archiveOf(Array.from({ length: 800 }, (_, at) => message(`${at}`, at))))
-  const parts = log.split(100, 700, 8)
+  const parts = log.split({ from: 100, to: 700 }, 8, true)
   expect(parts).toHaveLength(8)
   expect(parts[0]?.from).toBe(100)
   expect(parts.at(-1)?.to).toBe(700)
@@ -121,21 +102,21 @@ test('a split covers the range without gaps in parts of about equal size', () =>
   expect(parts.map(({ count }) => count)).toEqual(Array(8).fill(75))
 })
 
-test('a split keeps messages with one time together', () => {
+test('for a client of 0.1, a split keeps messages with one time together', () => {
   const log = new MessageLog(NO_ARCHIVE)
   for (let n = 0; n < 100; n++) log.add(message(`${n}`, 7))
-  expect(log.split(0, undefined, 8).map(({ count }) => count)).toEqual([0, 100])
-  expect(log.split(7, undefined, 8)).toEqual([log.fingerprint(7)])
+  expect(log.split({ from: 0 }, 8, false).map(({ count }) => count)).toEqual([0, 100])
+  expect(log.split({ from: 7 }, 8, false)).toEqual([log.fingerprint({ from: 7 })])
 })
 
 test('texts of the archive are read only for the requested range', () => {
   const archive = archiveOf(Array.from({ length: 1_000 }, (_, at) => message(`${at}`, at)))
   const log = new MessageLog(archive)
-  log.fingerprint(0)
-  log.split(0, undefined, 8)
+  log.fingerprint({ from: 0 })
+  log.split({ from: 0 }, 8, false)
   log.add(message('500', 500))
   expect(archive.reads).toBe(0)
-  log.between(10, 20)
+  log.between({ from: 10, to: 20 })
   expect(archive.reads).toBe(10)
 })
 
@@ -162,9 +143,9 @@ test('with an archive, the texts of old messages of this run are read from it', 
     if (at < 3) stored.push(one)
     log.add(one)
   }
-  expect(idsOf(log.between(0, 3))).toEqual(['0', '1', '2'])
+  expect(idsOf(log.between({ from: 0, to: 3 }))).toEqual(['0', '1', '2'])
   expect(finds).toEqual(['0', '1', '2'])
-  expect(idsOf(log.between(39_999))).toEqual(['39999'])
+  expect(idsOf(log.between({ from: 39_999 }))).toEqual(['39999'])
   expect(finds).toHaveLength(3)
 })
 

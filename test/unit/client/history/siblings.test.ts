@@ -2,12 +2,13 @@ import { describe, expect, test } from 'vitest'
 import type { Context } from '../../../../src/client/context.ts'
 import { NO_ARCHIVE } from '../../../../src/client/history/message-log.ts'
 import { MessageStore } from '../../../../src/client/history/message-store.ts'
-import type { SiblingFrame } from '../../../../src/client/history/reconciliation.ts'
+import { compareFrame, type SiblingFrame } from '../../../../src/client/history/reconciliation.ts'
 import { Siblings } from '../../../../src/client/history/siblings.ts'
 import { KnownKeys } from '../../../../src/client/keys/known-keys.ts'
 import { MeshTrust } from '../../../../src/client/mesh-trust.ts'
 import {
   clientContext,
+  EPOCH_MS,
   effectsOf,
   eventsOf,
   MESH_KEY,
@@ -47,7 +48,7 @@ test('S3: with another client, a comparison starts within 500 ms and is repeated
   parts.siblings.setConnections(2)
   expect(parts.siblings.deadline).toBe(375)
   expect(tick(parts, 374)).toEqual([])
-  const compare = { to: undefined, frame: { type: 'compare', ranges: [parts.store.log.fingerprint(0)] } }
+  const compare = { to: undefined, frame: compareFrame(parts.store.log) }
   expect(tick(parts, 375)).toEqual([compare])
   expect(parts.siblings.deadline).toBe(60_375)
   expect(tick(parts, 60_375)).toEqual([compare])
@@ -147,9 +148,37 @@ test("S12: a sibling's read mark is emitted once, if it advances", () => {
     siblings.handleFrame(frameOf({ type: 'read', marks: [['Billy', at]] }))
     return eventsOf(takeEffects(context))
   }
-  expect(read(5)).toEqual([{ type: 'read', thread: 'Billy', at: 5 }])
-  expect(read(5)).toEqual([])
-  expect(read(4)).toEqual([])
+  expect(read(EPOCH_MS)).toEqual([{ type: 'read', thread: 'Billy', at: EPOCH_MS }])
+  expect(read(EPOCH_MS)).toEqual([])
+  expect(read(EPOCH_MS - 1)).toEqual([])
+})
+
+test.each([-1, 0, 253_402_300_800_000, EPOCH_MS + 2 * 24 * 3_600_000])(
+  'S15: messages and read marks of a sibling with the impossible time %d are dropped',
+  at => {
+    const { context, siblings, store } = build()
+    siblings.handleFrame(frameOf({ type: 'read', marks: [['Billy', at]] }))
+    siblings.handleFrame(frameOf({ type: 'tell', messages: [messageOf({ id: 'bad', at }), messageOf()] }))
+    expect(store.log.between({ from: 0 })).toEqual([messageOf()])
+    expect(eventsOf(takeEffects(context)).map(({ type }) => type)).toEqual(['message'])
+  },
+)
+
+test('S10: comparisons that bring no message become rare, until one does', () => {
+  const parts = build()
+  parts.siblings.setConnections(2)
+  parts.store.add(messageOf(), 'live')
+  /** A sibling that claims messages and does not send them. */
+  const claim = { type: 'compare', ranges: [{ from: 0, count: 5, hash: 'x' }] } as const
+  const delays: number[] = []
+  for (let n = 0; n < 8; n++) {
+    parts.siblings.handleFrame(frameOf({ ...claim, ranges: [...claim.ranges] }))
+    delays.push(parts.siblings.deadline - parts.context.now)
+    tick(parts, parts.siblings.deadline)
+  }
+  expect(delays).toEqual([375, 3_000, 6_000, 12_000, 24_000, 45_000, 45_000, 45_000])
+  parts.siblings.handleFrame(frameOf({ type: 'tell', messages: [messageOf({ id: 'new' })] }))
+  expect(parts.siblings.deadline - parts.context.now).toBe(1_500)
 })
 
 test('a frame that arrives while offline is dropped', () => {
