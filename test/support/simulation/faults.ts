@@ -1,8 +1,8 @@
 import { between, pick } from '../random.ts'
-import { forgeNumbers, impersonate, intrude } from './intruders.ts'
+import { forgeNumbers, impersonate, intrude } from './hostile/intruders.ts'
+import { STRANGER_URL } from './hostile/stranger.ts'
 import type { TerminationMode } from './network.ts'
 import type { SimClient, SimMesh } from './sim-mesh.ts'
-import { STRANGER_URL } from './stranger.ts'
 
 /** A mesh, and the bounds that the actions of a schedule keep to. */
 export interface Scenario {

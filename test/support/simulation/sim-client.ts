@@ -12,12 +12,12 @@ import type {
 import type { Input } from '../../../src/server/types.ts'
 import { storedState } from '../harness/stored-state.ts'
 import { meshSignatures } from '../mesh-signatures.ts'
+import { STRANGER_URL, strangerInputs } from './hostile/stranger.ts'
 import type { SimSocket, TerminationMode } from './network.ts'
 import { PlainIdentity } from './plain-identity.ts'
 import { describeEvent, describeMessage, MAX_SANE_SKEW_MS } from './recorder.ts'
 import { SIMULATION_EPOCH_MS, SimProcess } from './sim-process.ts'
 import type { ClientConnection, SimServer, SimulationContext } from './sim-server.ts'
-import { STRANGER_URL, strangerInputs } from './stranger.ts'
 
 /** A client on the simulated network, with its disk: performs the effects of its session. */
 export class SimClient extends SimProcess {

@@ -1,9 +1,9 @@
 /** Two servers in one process count their own slow consumers. */
 import { io } from 'socket.io-client'
 import { afterEach, expect, test } from 'vitest'
-import { FloodingClient } from '../support/attacks/flooding-client.ts'
-import { startInProcess } from '../support/in-process-server.ts'
-import { until } from '../support/programs/processes.ts'
+import { FloodingClient } from '../../support/attacks/flooding-client.ts'
+import { startInProcess } from '../../support/in-process-server.ts'
+import { until } from '../../support/programs/processes.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {

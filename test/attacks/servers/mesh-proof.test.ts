@@ -2,18 +2,18 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { io, type Socket } from 'socket.io-client'
 import { afterEach, describe, expect, test } from 'vitest'
-import { deriveMeshKey, isSignature } from '../../daemon/auth/mesh-key.ts'
-import { makeToken, parseTokenKey } from '../../daemon/auth/tokens.ts'
-import type { RuntimeOptions } from '../../daemon/runtime.ts'
-import { type AuthMode, type Challenge, identificationText } from '../../src/protocol/credentials.ts'
+import { deriveMeshKey, isSignature } from '../../../daemon/auth/mesh-key.ts'
+import { makeToken, parseTokenKey } from '../../../daemon/auth/tokens.ts'
+import type { RuntimeOptions } from '../../../daemon/runtime.ts'
+import { type AuthMode, type Challenge, identificationText } from '../../../src/protocol/credentials.ts'
 import {
   boundIdentificationText,
   type MeshIdentity,
   meshIdentitySchema,
   PUBLIC_MESH_KEY,
   serverProofText,
-} from '../../src/protocol/mesh-identity.ts'
-import { startInProcess } from '../support/in-process-server.ts'
+} from '../../../src/protocol/mesh-identity.ts'
+import { startInProcess } from '../../support/in-process-server.ts'
 
 const SECRET = 'a secret of sixteen or more'
 const PREVIOUS = 'the secret before the rotation'

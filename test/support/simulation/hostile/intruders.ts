@@ -1,9 +1,9 @@
 /** What a hostile program with the secret of the mesh does to a server. No user may notice any of it. */
-import type { ForwardedMessage } from '../../../src/protocol/frames.ts'
-import { pick } from '../random.ts'
-import { keyNamed } from './plain-identity.ts'
-import type { SimMesh, SimServer } from './sim-mesh.ts'
-import type { Intruder } from './sim-server.ts'
+import type { ForwardedMessage } from '../../../../src/protocol/frames.ts'
+import { pick } from '../../random.ts'
+import { keyNamed } from '../plain-identity.ts'
+import type { SimMesh, SimServer } from '../sim-mesh.ts'
+import type { Intruder } from '../sim-server.ts'
 
 const HUGE = Number.MAX_SAFE_INTEGER
 

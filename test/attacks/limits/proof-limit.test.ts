@@ -2,18 +2,18 @@
 import { EventEmitter } from 'node:events'
 import type { Server } from 'socket.io'
 import { expect, test, vi } from 'vitest'
-import { ClientGateway } from '../../daemon/client-gateway.ts'
-import { Backpressure } from '../../daemon/transport/backpressure.ts'
-import type { Engine } from '../../daemon/transport/internals.ts'
-import { selfTest } from '../../daemon/transport/self-test.ts'
-import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
-import type { Input } from '../../src/server/types.ts'
-import { unlimitedBudget } from '../support/harness/unlimited-budget.ts'
-import { publicMeshProver } from '../support/mesh-prover.ts'
-import { keyNamed } from '../support/simulation/plain-identity.ts'
+import { ClientGateway } from '../../../daemon/client-gateway.ts'
+import { Backpressure } from '../../../daemon/transport/backpressure.ts'
+import type { Engine } from '../../../daemon/transport/internals.ts'
+import { selfTest } from '../../../daemon/transport/self-test.ts'
+import { DEFAULT_LIMITS } from '../../../src/protocol/limits.ts'
+import type { Input } from '../../../src/server/types.ts'
+import { unlimitedBudget } from '../../support/harness/unlimited-budget.ts'
+import { publicMeshProver } from '../../support/mesh-prover.ts'
+import { keyNamed } from '../../support/simulation/plain-identity.ts'
 
 const checked = vi.hoisted(() => ({ proofs: 0 }))
-vi.mock('../../daemon/auth/challenge.ts', async original => ({
+vi.mock('../../../daemon/auth/challenge.ts', async original => ({
   ...(await original<object>()),
   checkProof: () => {
     checked.proofs++

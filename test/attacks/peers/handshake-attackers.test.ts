@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { Server } from 'socket.io'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { createProof, type Party } from '../../daemon/links/handshake.ts'
-import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
+import { createProof, type Party } from '../../../daemon/links/handshake.ts'
+import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 
 const SECRET = 'what only the servers of this mesh know'
 let port = 0

@@ -1,7 +1,7 @@
 /** A peer that has the mesh's secret and lies: it can only act for its own users. */
 import { expect, test } from 'vitest'
-import type { DiallerFrame, ForwardedMessage } from '../../src/protocol/frames.ts'
-import { ServerHarness } from '../support/harness/server-harness.ts'
+import type { DiallerFrame, ForwardedMessage } from '../../../src/protocol/frames.ts'
+import { ServerHarness } from '../../support/harness/server-harness.ts'
 
 const INCARNATION = 'server-2#1'
 

@@ -3,10 +3,10 @@ import { generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:http'
 import { Server, type Socket } from 'socket.io'
 import { expect, test } from 'vitest'
-import { Sealer } from '../../cli/keys/sealer.ts'
-import { NO_STORAGE, openSession } from '../../cli/session/connection.ts'
-import { freePorts, until } from '../support/programs/processes.ts'
-import { RealClient } from '../support/programs/real-client.ts'
+import { Sealer } from '../../../cli/keys/sealer.ts'
+import { NO_STORAGE, openSession } from '../../../cli/session/connection.ts'
+import { freePorts, until } from '../../support/programs/processes.ts'
+import { RealClient } from '../../support/programs/real-client.ts'
 
 test('a client validates every payload of a server', { timeout: 30_000 }, async () => {
   const [port = 0] = await freePorts(1)

@@ -1,9 +1,9 @@
-import type { SessionInput } from '../../../src/client/types.ts'
-import { PUBLIC_MESH_KEY, serverProofText } from '../../../src/protocol/mesh-identity.ts'
-import type { IdentifyRequest, IdentifyResponse } from '../../../src/protocol/messages.ts'
-import { signatureOf } from '../mesh-signatures.ts'
-import { keyNamed } from './plain-identity.ts'
-import { SIMULATION_EPOCH_MS } from './sim-process.ts'
+import type { SessionInput } from '../../../../src/client/types.ts'
+import { PUBLIC_MESH_KEY, serverProofText } from '../../../../src/protocol/mesh-identity.ts'
+import type { IdentifyRequest, IdentifyResponse } from '../../../../src/protocol/messages.ts'
+import { signatureOf } from '../../mesh-signatures.ts'
+import { keyNamed } from '../plain-identity.ts'
+import { SIMULATION_EPOCH_MS } from '../sim-process.ts'
 
 /** The address of a server that is not of the mesh. */
 export const STRANGER_URL = 'http://stranger:1'
