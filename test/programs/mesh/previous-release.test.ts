@@ -19,14 +19,15 @@ interface Event {
   state?: string
 }
 
-/** A client in JSON mode, with its own data folder. */
+/** A client in JSON mode. `home`: the folder of its data, with its key. */
 class JsonClient {
   readonly user: string
-  readonly home = temporaryFolder()
+  readonly home: string
   readonly #program: Program
 
-  constructor(user: string, url: string, checkout: string) {
+  constructor(user: string, url: string, checkout: string, home = temporaryFolder()) {
     this.user = user
+    this.home = home
     const args = ['--json', '--user', user, '--server', url]
     this.#program = new Program('cli', args, { XDG_STATE_HOME: this.home, XDG_CONFIG_HOME: this.home }, checkout)
   }
@@ -157,7 +158,8 @@ describe.skipIf(previousReleaseMissingReason !== undefined)('with the previous r
       await programs[0]?.waitForExit()
       const upgraded = new Program('daemon', ['--id', 'server-1', '--config', config, '--log-format', 'text'], SECRET)
       await until('it is linked', () => upgraded.count('Outbound connection to peer') === 2)
-      const back = new JsonClient('Anna', `http://127.0.0.1:${ports[0]}`, previous)
+      // Her name is held for her key.
+      const back = new JsonClient('Anna', `http://127.0.0.1:${ports[0]}`, previous, anna?.home)
       await until('Anna is back', () => others.slice(0, 2).every(({ roster }) => roster.includes('Anna')))
       for (const { out } of [...programs.slice(1), upgraded]) expect(out).not.toContain('malformed')
       await Promise.all([...others, back].map(client => client.end()))

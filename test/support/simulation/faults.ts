@@ -164,7 +164,7 @@ export const ACTIONS = {
     },
   },
   sendAcrossReboot: {
-    weight: 0.7,
+    weight: 1.5,
     run: scenario => {
       const { mesh, users } = scenario
       const { random, network } = mesh
