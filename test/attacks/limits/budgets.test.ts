@@ -199,7 +199,7 @@ describe('unfinished messages', () => {
 })
 
 describe('connections that send nothing', () => {
-  const pem = (name: string) => readFileSync(new URL(`../support/tls/${name}.pem`, import.meta.url), 'utf8')
+  const pem = (name: string) => readFileSync(new URL(`../../support/tls/${name}.pem`, import.meta.url), 'utf8')
   const tls = { cert: pem('one'), key: pem('one-key'), ca: pem('ca') }
   const upgrade = (path: string, protocol: string) =>
     `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`

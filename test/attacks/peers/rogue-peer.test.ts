@@ -38,7 +38,10 @@ function setUp() {
     /** The peer forwards a message to Billy. Returns the connections that receive it, and its delivery result. */
     forwards: (from: string) => {
       harness.effects.length = 0
-      send({ event: 'forward', payload: [[++number, `forged-${number}`, harness.now, from, 'Billy', 'hi']] })
+      send({
+        event: 'forward',
+        payload: [[++number, `forged-${number}`, harness.wallOffset + harness.now, from, 'Billy', 'hi']],
+      })
       const recipients = harness.effects.flatMap(one =>
         one.type === 'emit' && one.message.event === 'im' ? [...one.to] : [],
       )
@@ -199,7 +202,7 @@ test('a forward with a number near 2^53 silences no user, and it is answered', (
   const { harness, forwards, link, billy } = setUp()
   const answers = (number: number, from = 'Anna') => {
     harness.effects.length = 0
-    const payload: ForwardedMessage[] = [[number, `m${number}`, harness.now, from, 'Billy', 'hi']]
+    const payload: ForwardedMessage[] = [[number, `m${number}`, harness.wallOffset + harness.now, from, 'Billy', 'hi']]
     harness.step({ type: 'frame', link, frame: { event: 'forward', payload } })
     return harness.effects.flatMap(one => (one.type === 'send' && one.frame.event === 'fates' ? one.frame.payload : []))
   }
