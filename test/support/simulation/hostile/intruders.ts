@@ -3,6 +3,7 @@ import type { ForwardedMessage } from '../../../../src/protocol/frames.ts'
 import { pick } from '../../random.ts'
 import { keyNamed } from '../plain-identity.ts'
 import type { SimMesh, SimServer } from '../sim-mesh.ts'
+import { SIMULATION_EPOCH_MS } from '../sim-process.ts'
 import type { Intruder } from '../sim-server.ts'
 
 const HUGE = Number.MAX_SAFE_INTEGER
@@ -10,7 +11,7 @@ const HUGE = Number.MAX_SAFE_INTEGER
 /** A message that no user composed: a client that has it violates an invariant. */
 function forged(mesh: SimMesh, number: number, users: readonly string[]): ForwardedMessage {
   const [from, to] = [pick(mesh.random, users), pick(mesh.random, users)]
-  return [number, `forged-${mesh.now}-${number}`, mesh.timeline.now, from, to, 'forged']
+  return [number, `forged-${mesh.now}-${number}`, SIMULATION_EPOCH_MS + mesh.now, from, to, 'forged']
 }
 
 /** Another server, with its own incarnation, lies about everything. */
