@@ -132,10 +132,12 @@ export class HandshakeRequests {
    * @param sender the last token of the subject; undefined for a subject of version 0.1
    */
   handleRequest(message: RequestMessage, sender?: string): void {
-    const text = this.#guard.admit(message.subject, message.data, performance.now())
+    const isLegacy = sender === undefined
+    const text = isLegacy
+      ? this.#guard.admitLegacy(message.data, nonce => this.#pendingHandshakes.has(nonce), performance.now())
+      : this.#guard.admit(message.subject, message.data, performance.now())
     const request = text === undefined ? undefined : handshakeRequestSchema.safeParse(parseJson(text)).data
     if (request === undefined) return
-    const isLegacy = sender === undefined
     const dialler = 'dialler' in request ? request.dialler : this.#diallerOf(request, isLegacy)
     if (dialler === undefined || (!isLegacy && sender !== subjectToken(dialler.id))) return
     if (!isOwnInbox(message.reply, dialler.id, isLegacy)) return

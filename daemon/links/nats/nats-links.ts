@@ -1,32 +1,19 @@
-import type { Msg } from '@nats-io/transport-node'
-import type * as z from 'zod'
-import { type AcceptorFrame, type DiallerFrame, peerIdentitySchema } from '../../../src/protocol/frames.ts'
+import type { AcceptorFrame, DiallerFrame } from '../../../src/protocol/frames.ts'
 import type { LinkEffect } from '../../../src/server/types.ts'
 import { MalformedPayloads } from '../../log/malformed-payloads.ts'
 import type { CarrierOptions, LinkCarrier } from '../carrier.ts'
 import type { Party } from '../handshake.ts'
-import { readFrame } from '../link-events.ts'
 import { Announcements } from './announcements.ts'
 import { EnvelopeMac } from './envelope-mac.ts'
-import {
-  assembledFrameSchema,
-  broadcastSchema,
-  isLegacySubject,
-  LEGACY_SUBJECTS,
-  linkEnvelopeSchema,
-  messageSchema,
-  openedSchema,
-  parseJson,
-  partSchema,
-  SUBJECTS,
-  subjectToken,
-  usesSenderSubjects,
-} from './envelopes.ts'
+import { isLegacySubject, SUBJECTS, usesSenderSubjects } from './envelopes.ts'
 import { HandshakeRequests } from './handshake-requests.ts'
+import { InboundEnvelopes } from './inbound-envelopes.ts'
+import { LinkTable } from './link-table.ts'
 import { NatsClient } from './nats-client.ts'
 import { NatsLink } from './nats-link.ts'
 import { OutboundBatch } from './outbound-batch.ts'
 import { Publisher } from './publisher.ts'
+import { Subscriptions } from './subscriptions.ts'
 import { UserSubscriptions } from './user-subscriptions.ts'
 
 export interface NatsLinksOptions extends CarrierOptions {
@@ -43,33 +30,29 @@ export interface NatsLinksOptions extends CarrierOptions {
  */
 export class NatsLinks implements LinkCarrier {
   readonly #options: NatsLinksOptions
-  readonly #mac: EnvelopeMac
   /** Of the secret before a rotation. */
   readonly #previousMac: EnvelopeMac | undefined
   readonly #nats: NatsClient
   readonly #publisher: Publisher
   readonly #handshakes: HandshakeRequests
   readonly #malformed: MalformedPayloads
-  readonly #countMalformed: (event: string) => void
+  readonly #subscriptions: Subscriptions
   readonly #announcements: Announcements
   readonly #userSubscriptions = new UserSubscriptions()
   readonly #batch = new OutboundBatch()
+  readonly #links = new LinkTable()
   #ca: string | undefined
-  #links = new Map<number, NatsLink>()
-  #linksByName = new Map<string, NatsLink>()
   #pendingDecisions = new Map<number, (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void>()
   #lastNumber = 0
-  /** Whether the subjects of version 0.1 are subscribed for this server's users. */
-  #servesLegacyUsers = false
 
   constructor(options: NatsLinksOptions) {
     const { self, credentials, log, limits, tls, urls, holds } = options
     const { secret, previousSecret } = credentials
     this.#options = options
-    this.#mac = new EnvelopeMac(secret)
+    const mac = new EnvelopeMac(secret)
     this.#previousMac = previousSecret === undefined ? undefined : new EnvelopeMac(previousSecret)
+    const macs = this.#previousMac === undefined ? [mac] : [mac, this.#previousMac]
     this.#malformed = new MalformedPayloads(log)
-    this.#countMalformed = this.#malformed.counterFor('the backbone')
     this.#ca = tls?.ca
     this.#nats = new NatsClient({
       urls,
@@ -80,12 +63,12 @@ export class NatsLinks implements LinkCarrier {
       log,
       cutOffCounts: options.cutOffCounts,
       // The sum of the links' limits: all links share one connection.
-      maxBufferedBytes: () => limits.linkBufferedBytes * Math.max(1, this.#links.size),
-      onConnect: () => this.#subscribe(),
+      maxBufferedBytes: () => limits.linkBufferedBytes * Math.max(1, this.#links.counts.links),
+      onConnect: () => this.#subscriptions.attach(),
       onReady: () => this.#announce(),
       onDisconnect: () => this.#onDisconnect(),
     })
-    this.#publisher = new Publisher(this.#nats, this.#mac, self, holds)
+    this.#publisher = new Publisher(this.#nats, mac, self, holds)
     const onProven = this.#onProven.bind(this)
     const isLegacyDenied = () => this.#publisher.isLegacyDenied
     const onBadSignature = ({ id }: Party) => this.#malformed.counterFor(`peer: ${id}`)('signature')
@@ -96,6 +79,27 @@ export class NatsLinks implements LinkCarrier {
       probe: id => this.#handshakes.probe(id),
       learn: member => options.step({ type: 'learn', member }),
     })
+    const inbound = new InboundEnvelopes({
+      selfId: self.id,
+      macs,
+      links: this.#links,
+      countMalformed: this.#malformed.counterFor('the backbone'),
+      step: options.step,
+      onOpened: link => this.#sendOpened(link),
+      onClosed: (link, reason) => this.#onLinkClosed(link, reason),
+      onLost: link => this.#onEnvelopeLost(link),
+      onAnnounced: (id, incarnation, n) => this.#announcements.handle(id, incarnation, n),
+    })
+    this.#subscriptions = new Subscriptions({
+      selfId: self.id,
+      nats: this.#nats,
+      macs,
+      users: this.#userSubscriptions,
+      onHandshake: (message, sender) => this.#handshakes.handleRequest(message, sender),
+      onLinkEnvelope: (message, sender) => inbound.handleLinkEnvelope(message, sender),
+      onBroadcast: (message, sender) => inbound.handleBroadcast(message, sender),
+      onUserMessage: (message, sender) => inbound.handleUserMessage(message, sender),
+    })
   }
 
   get malformed(): number {
@@ -105,8 +109,7 @@ export class NatsLinks implements LinkCarrier {
   /** The number of open links and of handshakes under way. */
   get counts(): { links: number; names: number; handshakes: number; decisions: number; probes: number } {
     return {
-      links: this.#links.size,
-      names: this.#linksByName.size,
+      ...this.#links.counts,
       handshakes: this.#handshakes.pending,
       decisions: this.#pendingDecisions.size,
       probes: this.#announcements.pending,
@@ -125,7 +128,7 @@ export class NatsLinks implements LinkCarrier {
   }
 
   async close(): Promise<void> {
-    for (const number of [...this.#links.keys()]) this.#hangUp(number)
+    for (const { number } of this.#links.all()) this.#hangUp(number)
     this.#handshakes.close()
     this.#announcements.close()
     this.#userSubscriptions.close()
@@ -144,42 +147,6 @@ export class NatsLinks implements LinkCarrier {
     return secret === this.#options.credentials.secret ? undefined : this.#previousMac
   }
 
-  #subscribe(): void {
-    const { id } = this.#options.self
-    /** Subscribes to a subject of version 0.1, and to the one with the sender as last token. */
-    const subscribe = (subject: string, handler: (message: Msg, sender?: string) => void, queue?: string) => {
-      this.#nats.subscribe(subject, message => handler(message), queue)
-      this.#nats.subscribe(`${subject}.*`, message => handler(message, lastToken(message)), queue)
-    }
-    const onHandshake = (message: Msg, sender?: string) => this.#handshakes.handleRequest(message, sender)
-    subscribe(LEGACY_SUBJECTS.handshake(id), onHandshake)
-    // The workers of a server share its id: one of them (a queue group) answers each request.
-    const shared = id.slice(0, Math.max(0, id.lastIndexOf('/')))
-    if (shared !== '') subscribe(LEGACY_SUBJECTS.handshake(shared), onHandshake, 'workers')
-    subscribe(LEGACY_SUBJECTS.link(id), (message, sender) => this.#onLinkEnvelope(message, sender))
-    subscribe(LEGACY_SUBJECTS.broadcast, (message, sender) => this.#onBroadcast(message, sender))
-    this.#subscribeToUsers(alias =>
-      this.#nats.subscribe(`${LEGACY_SUBJECTS.user(alias)}.*`, message =>
-        this.#onUserMessage(message, lastToken(message)),
-      ),
-    )
-  }
-
-  /** Subscribes to the alias of each user. Servers that have only the previous secret know the users by other aliases. */
-  #subscribeToUsers(subscribe: (alias: string) => { unsubscribe(): void }): void {
-    for (const mac of this.#previousMac === undefined ? [this.#mac] : [this.#mac, this.#previousMac])
-      this.#userSubscriptions.attach(user => subscribe(mac.alias(user)))
-  }
-
-  /** Subscribes to the users' subjects of version 0.1; only peers of that version need them. */
-  #serveLegacyUsers(): void {
-    if (this.#servesLegacyUsers) return
-    this.#servesLegacyUsers = true
-    this.#subscribeToUsers(alias =>
-      this.#nats.subscribe(LEGACY_SUBJECTS.user(alias), message => this.#onUserMessage(message)),
-    )
-  }
-
   /** NATS permissions that bind each server to its id deny the subjects of version 0.1. */
   #onPublishDenied(subject: string): boolean {
     if (!isLegacySubject(subject)) return false
@@ -191,9 +158,8 @@ export class NatsLinks implements LinkCarrier {
 
   /** The connection is lost, and every link with it. */
   #onDisconnect(): void {
-    this.#userSubscriptions.detach()
-    this.#servesLegacyUsers = false
-    for (const link of [...this.#links.values()]) this.#onLinkClosed(link, 'the backbone disconnected')
+    this.#subscriptions.detach()
+    for (const link of this.#links.all()) this.#onLinkClosed(link, 'the backbone disconnected')
   }
 
   async #dial({ peer, id = peer }: Extract<LinkEffect, { type: 'dial' }>): Promise<void> {
@@ -239,9 +205,8 @@ export class NatsLinks implements LinkCarrier {
   ): NatsLink {
     // This server's own nonce is always marked, so the peer's decides.
     const link = new NatsLink(number, name, peer, sender, usesSenderSubjects(peer.nonce), this.#macOf(secret))
-    if (link.subjectSender === undefined) this.#serveLegacyUsers()
-    this.#links.set(number, link)
-    this.#linksByName.set(name, link)
+    if (link.subjectSender === undefined) this.#subscriptions.serveLegacyUsers()
+    this.#links.add(link)
     return link
   }
 
@@ -251,7 +216,7 @@ export class NatsLinks implements LinkCarrier {
   }
 
   #send(number: number, frame: DiallerFrame | AcceptorFrame): void {
-    const link = this.#links.get(number)
+    const link = this.#links.withNumber(number)
     if (link === undefined) return
     // Everything that this step sends goes out together, after the step.
     if (this.#batch.isEmpty) queueMicrotask(() => this.#flush())
@@ -267,116 +232,21 @@ export class NatsLinks implements LinkCarrier {
     }
   }
 
-  /** Verifies and parses a publication; counts it as malformed if it is invalid. */
-  #readEnvelope<T>(
-    { subject, data }: Msg,
-    schema: { safeParse(payload: unknown): { success: true; data: T } | { success: false } },
-  ): T | undefined {
-    const text = this.#mac.verify(subject, data) ?? this.#previousMac?.verify(subject, data)
-    if (text === undefined) return void this.#countMalformed('envelope (not signed with the secret of this mesh)')
-    const parsed = schema.safeParse(parseJson(text))
-    if (parsed.success) return parsed.data
-    this.#countMalformed('envelope')
-    return undefined
-  }
-
-  /** Handles an envelope of a link; envelopes of closed links are dropped. */
-  #onLinkEnvelope(message: Msg, subjectSender?: string): void {
-    const envelope = this.#readEnvelope(message, linkEnvelopeSchema)
-    const link = envelope && this.#linksByName.get(envelope.link)
-    if (link === undefined || envelope === undefined || link.subjectSender !== subjectSender) return
-    if (!this.#checkSequence(link, envelope.n)) return
-    const { event, payload } = envelope
-    if (event === 'opened') {
-      const opened = openedSchema.safeParse(payload)
-      if (opened.success) link.lastBroadcast = opened.data.said
-      if (link.sender === 'dialler') this.#sendOpened(link)
-    } else if (event === 'closed') this.#onLinkClosed(link, 'the peer closed the link')
-    else if (event === 'part') this.#handlePart(link, payload)
-    else this.#handleFrame(link, event, payload)
-  }
-
-  #handlePart(link: NatsLink, payload: unknown): void {
-    const part = partSchema.safeParse(payload)
-    if (!part.success) return this.#countMalformed('part')
-    const text = link.addPart(part.data.text, part.data.more)
-    if (text === undefined) return
-    const frame = assembledFrameSchema.safeParse(parseJson(text))
-    if (frame.success) this.#handleFrame(link, frame.data.event, frame.data.payload)
-    else this.#countMalformed('part')
-  }
-
-  /** Handles a broadcast. */
-  #onBroadcast(message: Msg, subjectSender?: string): void {
-    const broadcast = this.#readEnvelope(message, broadcastSchema)
-    if (broadcast === undefined) return
-    const { incarnation, n, event, payload } = broadcast
-    if (event === 'here') return this.#handleHere(broadcast, subjectSender)
-    for (const link of this.#links.values()) {
-      if (link.incarnation !== incarnation || link.subjectSender !== subjectSender) continue
-      if (link.sender === 'dialler' && link.acceptBroadcast(n)) this.#handleFrame(link, event, payload)
-    }
-  }
-
-  /** A server has connected to the backbone: closes links from before its reconnect, and asks it for its address. */
-  #handleHere({ incarnation, n, payload }: z.infer<typeof broadcastSchema>, subjectSender?: string): void {
-    const introduction = peerIdentitySchema.safeParse(payload)
-    if (!introduction.success || introduction.data.incarnation !== incarnation) return this.#countMalformed('here')
-    const { id } = introduction.data
-    if (subjectSender !== undefined && subjectSender !== subjectToken(id)) return this.#countMalformed('here')
-    for (const link of [...this.#links.values()]) {
-      if (link.incarnation !== incarnation || link.subjectSender !== subjectSender) continue
-      if (link.acceptBroadcast(n)) this.#onLinkClosed(link, 'the peer has reconnected to the backbone')
-    }
-    if (id !== this.#options.self.id) this.#announcements.handle(id, incarnation, n)
-  }
-
-  /** Handles a message to or from one of this server's users. */
-  #onUserMessage(message: Msg, subjectSender?: string): void {
-    const envelope = this.#readEnvelope(message, messageSchema)
-    for (const [name, n] of envelope?.links ?? []) {
-      const link = this.#linksByName.get(name)
-      if (link === undefined || link.subjectSender !== subjectSender) continue
-      if (this.#checkSequence(link, n)) this.#handleFrame(link, 'forward', [envelope?.message])
-    }
-  }
-
-  /** Whether an envelope is the next on its link. Closes the link if one is missing. */
-  #checkSequence(link: NatsLink, n: number): boolean {
-    const arrival = link.acceptSequence(n)
-    if (arrival === 'missing') {
-      this.#hangUp(link.number)
-      this.#options.step({ type: 'link-closed', link: link.number, reason: 'an envelope was lost on the backbone' })
-    }
-    return arrival === 'next'
-  }
-
-  #handleFrame(link: NatsLink, event: string, payload: unknown): void {
-    const frame = readFrame(link.sender, event, payload)
-    if (frame === undefined) return this.#countMalformed(event)
-    this.#options.step({ type: 'frame', link: link.number, frame })
+  #onEnvelopeLost({ number }: NatsLink): void {
+    this.#hangUp(number)
+    this.#options.step({ type: 'link-closed', link: number, reason: 'an envelope was lost on the backbone' })
   }
 
   #hangUp(number: number): void {
     this.#flush()
-    const link = this.#links.get(number)
+    const link = this.#links.withNumber(number)
     if (link === undefined) return
     this.#publisher.sendToLink(link, 'closed', null)
-    this.#removeLink(link)
+    this.#links.remove(link)
   }
 
   #onLinkClosed(link: NatsLink, reason: string): void {
-    this.#removeLink(link)
+    this.#links.remove(link)
     this.#options.step({ type: 'link-closed', link: link.number, reason })
   }
-
-  #removeLink({ number, name }: NatsLink): void {
-    this.#links.delete(number)
-    this.#linksByName.delete(name)
-  }
-}
-
-/** The sender in a subject that names it. */
-function lastToken({ subject }: Msg): string {
-  return subject.slice(subject.lastIndexOf('.') + 1)
 }

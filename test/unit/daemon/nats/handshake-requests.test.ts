@@ -99,12 +99,12 @@ describe('pending handshakes of diallers of version 0.1', () => {
 
   test('stay at the limit: a new one replaces the oldest with its timer', () => {
     const { handshakes, challenge, prove } = acceptorWith({}, '')
-    const parties = Array.from({ length: 100 }, () => dialler())
+    const parties = Array.from({ length: 80 }, () => dialler())
     const challenges = parties.map(party => [party, challenge(party)] as const)
     expect(handshakes.pending).toBe(3)
     expect(vi.getTimerCount()).toBe(3)
     const results = challenges.map(([party, acceptor]) => prove(party, acceptor) !== undefined)
-    expect(results.lastIndexOf(false)).toBe(96)
+    expect(results.lastIndexOf(false)).toBe(76)
     expect(results.filter(Boolean)).toHaveLength(3)
     expect(handshakes.pending).toBe(0)
     expect(vi.getTimerCount()).toBe(0)
@@ -170,6 +170,24 @@ describe('a flood of requests', () => {
     vi.advanceTimersByTime(1_000)
     // The operator of a server with another secret gets to know it.
     expect(request({ dialler: dialler() }, { secret: 'another secret' })).toHaveProperty('acceptor')
+  })
+
+  test('in the dialect of version 0.1 takes nothing from other requests, nor from a dialler that was challenged', () => {
+    const current = acceptorWith({ limits: { ...DEFAULT_LIMITS, handshakes: 100 } })
+    const legacy = { sender: '', reply: '_INBOX.AbCdEfGhIjKlMnOpQrStUv.x1' }
+    const party = dialler()
+    const { acceptor } = current.request({ dialler: party }, legacy) as { acceptor: Party }
+    const answered = Array.from({ length: 39_000 }, () => current.request({ dialler: dialler() }, legacy))
+    expect(answered.filter(answer => answer !== undefined)).toHaveLength(79)
+    expect(current.handshakes.pending).toBe(80)
+    const guesses = Array.from({ length: 39_000 }, (_, n) => ({ link: `${n}`.padStart(22, 'x'), proof: 'x' }))
+    for (const guess of guesses) expect(current.request(guess, legacy)).toBeUndefined()
+    // A server with another secret, and the peer of version 0.1 that came first.
+    expect(current.request({ dialler: dialler() }, { secret: 'another secret' })).toHaveProperty('acceptor')
+    const proof = createProof(SECRET, 'dialler', party, acceptor)
+    expect(current.request({ link: acceptor.nonce, proof }, legacy)).toMatchObject({ ok: true })
+    expect(current.proven).toEqual(['server-2'])
+    current.handshakes.close()
   })
 
   test('that are recorded is answered once', () => {

@@ -1,0 +1,76 @@
+import type { Msg } from '@nats-io/transport-node'
+import type { EnvelopeMac } from './envelope-mac.ts'
+import { LEGACY_SUBJECTS } from './envelopes.ts'
+import type { NatsClient } from './nats-client.ts'
+import type { UserSubscriptions } from './user-subscriptions.ts'
+
+/** @param sender the last token of the subject; undefined for a subject of version 0.1 */
+type Handler = (message: Msg, sender?: string) => void
+
+export interface SubscriptionsOptions {
+  selfId: string
+  nats: Pick<NatsClient, 'subscribe'>
+  /** Of the mesh's secret, and of the one before a rotation: servers with only that one know users by other aliases. */
+  macs: readonly EnvelopeMac[]
+  users: UserSubscriptions
+  onHandshake: Handler
+  onLinkEnvelope: Handler
+  onBroadcast: Handler
+  onUserMessage: Handler
+}
+
+/** The subjects that a server subscribes to. */
+export class Subscriptions {
+  readonly #options: SubscriptionsOptions
+  /** Whether the subjects of version 0.1 are subscribed for this server's users. */
+  #servesLegacyUsers = false
+
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options
+  }
+
+  /** The backbone is connected. */
+  attach(): void {
+    const { selfId, nats, onHandshake, onLinkEnvelope, onBroadcast, onUserMessage } = this.#options
+    this.#subscribe(LEGACY_SUBJECTS.handshake(selfId), onHandshake)
+    // The workers of a server share its id: one of them (a queue group) answers each request.
+    const shared = selfId.slice(0, Math.max(0, selfId.lastIndexOf('/')))
+    if (shared !== '') this.#subscribe(LEGACY_SUBJECTS.handshake(shared), onHandshake, 'workers')
+    this.#subscribe(LEGACY_SUBJECTS.link(selfId), onLinkEnvelope)
+    this.#subscribe(LEGACY_SUBJECTS.broadcast, onBroadcast)
+    this.#subscribeToUsers(alias =>
+      nats.subscribe(`${LEGACY_SUBJECTS.user(alias)}.*`, message => onUserMessage(message, lastToken(message))),
+    )
+  }
+
+  /** The backbone is disconnected, and all subscriptions are gone. */
+  detach(): void {
+    this.#options.users.detach()
+    this.#servesLegacyUsers = false
+  }
+
+  /** Subscribes to the users' subjects of version 0.1; only peers of that version need them. */
+  serveLegacyUsers(): void {
+    if (this.#servesLegacyUsers) return
+    this.#servesLegacyUsers = true
+    const { nats, onUserMessage } = this.#options
+    this.#subscribeToUsers(alias => nats.subscribe(LEGACY_SUBJECTS.user(alias), message => onUserMessage(message)))
+  }
+
+  /** Subscribes to a subject of version 0.1, and to the one with the sender as last token. */
+  #subscribe(subject: string, handler: Handler, queue?: string): void {
+    const { nats } = this.#options
+    nats.subscribe(subject, message => handler(message), queue)
+    nats.subscribe(`${subject}.*`, message => handler(message, lastToken(message)), queue)
+  }
+
+  #subscribeToUsers(subscribe: (alias: string) => { unsubscribe(): void }): void {
+    const { macs, users } = this.#options
+    for (const mac of macs) users.attach(user => subscribe(mac.alias(user)))
+  }
+}
+
+/** The sender in a subject that names it. */
+function lastToken({ subject }: Msg): string {
+  return subject.slice(subject.lastIndexOf('.') + 1)
+}
