@@ -4,6 +4,7 @@ import { VERSION } from '../src/programs/package.ts'
 import type { AdminServer } from './admin/admin-server.ts'
 import { createLog, type Log } from './log/log.ts'
 import { type RunningServer, startServer } from './runtime.ts'
+import { backboneWarnings, withBackboneOf } from './settings/backbone.ts'
 import { exposureWarnings } from './settings/exposure.ts'
 import { isWildcard } from './settings/secret.ts'
 import {
@@ -17,7 +18,7 @@ import {
   type ServeArguments,
   type Settings,
 } from './settings/settings.ts'
-import { readTls } from './settings/tls.ts'
+import { readTls, tlsWarnings } from './settings/tls.ts'
 import { hostNamesOf } from './transport/origin.ts'
 import { currentWorker, runWorkers } from './workers.ts'
 
@@ -25,7 +26,8 @@ import { currentWorker, runWorkers } from './workers.ts'
  * Runs a server, or its workers, until it is asked to shut down.
  * @throws ConfigError
  */
-export async function serve(args: ServeArguments): Promise<void> {
+export async function serve(given: ServeArguments): Promise<void> {
+  const args = withBackboneOf(given)
   const settings = resolveSettings(args)
   const {
     id,
@@ -55,6 +57,8 @@ export async function serve(args: ServeArguments): Promise<void> {
     process.exit(code)
   }
   logStartup(serverId, settings, workerInfo !== undefined, log)
+  const fileWarnings = config.tls === undefined ? [] : tlsWarnings(config.tls)
+  for (const warning of [...backboneWarnings(given), ...fileWarnings]) log.write('warn', warning)
   const admin = await openAdmin(args, settings, workerInfo === undefined ? 1 : workerInfo.number, log)
   const server = await startServer({
     id: serverId,

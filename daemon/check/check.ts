@@ -10,8 +10,9 @@ import {
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { readTokenKey } from '../auth/tokens.ts'
+import { checkConfigPrivacy, withBackboneOf } from '../settings/backbone.ts'
 import { checkExposure, configFixHints } from '../settings/exposure.ts'
-import { checkConfigPrivacy, checkRotation, isWildcard, readPreviousSecret, readSecret } from '../settings/secret.ts'
+import { checkRotation, isWildcard, readPreviousSecret, readSecret } from '../settings/secret.ts'
 import { tokenClaims, unknownServer } from '../settings/settings.ts'
 import { readTls, type TlsMaterial } from '../settings/tls.ts'
 import { type CheckContext, type Finding, serverFindings } from './findings.ts'
@@ -40,6 +41,7 @@ export async function check(args: CheckArguments): Promise<number> {
   }
   const config = readConfig(args.config)
   const { servers } = config
+  const backbone = withBackboneOf<{ backbone?: string[] }>({}).backbone ?? config.backbone
   const self = servers.find(({ id }) => id === args.id)
   if (args.id !== undefined && self === undefined) throw unknownServer(config, args.id)
   print({
@@ -49,7 +51,7 @@ export async function check(args: CheckArguments): Promise<number> {
   })
   const files = checkFiles(config)
   const exposureFindings = checkServerExposure(
-    config,
+    { ...config, backbone },
     self === undefined ? servers : [self],
     files.secret,
     args.insecure === true,
@@ -69,9 +71,9 @@ export async function check(args: CheckArguments): Promise<number> {
   }
   const others = servers.filter(server => server !== self)
   const addresses = others.map(server => toServerAddress(server, config.tls !== undefined))
-  const serverFindings = await (config.backbone === undefined
+  const serverFindings = await (backbone === undefined
     ? Promise.all(addresses.map(address => checkServer(address, context)))
-    : (await import('./check-nats.ts')).checkBackbone(config.backbone, addresses, context))
+    : (await import('./check-nats.ts')).checkBackbone(backbone, addresses, context))
   for (const finding of serverFindings.flat()) print(finding)
   return serverFindings.flat().every(({ ok }) => ok) ? 0 : 1
 }

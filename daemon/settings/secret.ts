@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { deflateRawSync } from 'node:zlib'
-import { type Config, ConfigError } from '../../src/programs/config.ts'
+import { ConfigError } from '../../src/programs/config.ts'
 
 /** Characters. A shorter secret could be guessed offline from a recorded handshake. */
 const MIN_SECRET_LENGTH = 16
@@ -60,19 +60,6 @@ export function readPrivateFile(field: string, file: string, isSecret: (text: st
     )
   }
   throw new ConfigError(`${file} is readable by other users; fix it with: chmod 600 ${file}`)
-}
-
-/**
- * Checks that only the owner can read a config that holds a NATS password.
- * @throws ConfigError
- */
-export function checkConfigPrivacy({ file, backbone = [] }: Pick<Config, 'file' | 'backbone'>): void {
-  // A single user name is a NATS token.
-  const hasPassword = backbone.map(url => new URL(url)).some(({ username, password }) => username + password !== '')
-  if (!hasPassword || (statSync(file).mode & 0o077) === 0) return
-  throw new ConfigError(
-    `${file} has a NATS password in backbone and is readable by other users; fix it with: chmod 600 ${file}`,
-  )
 }
 
 /**

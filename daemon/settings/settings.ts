@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os'
 import {
-  backboneUrlSchema,
   type Config,
   ConfigError,
   type ConfiguredServer,
@@ -14,8 +13,9 @@ import { type ServerAddress, urlSchema } from '../../src/protocol/messages.ts'
 import { parseServerId } from '../../src/protocol/names.ts'
 import { readTokenKey, type TokenClaims, type TokenKey } from '../auth/tokens.ts'
 import type { LogOptions } from '../log/log.ts'
+import { checkBackboneUrls, checkConfigPrivacy, withoutCredentials } from './backbone.ts'
 import { checkExposure, configFixHints } from './exposure.ts'
-import { checkConfigPrivacy, checkRotation, isWildcard, readPreviousSecret, readSecret } from './secret.ts'
+import { checkRotation, isWildcard, readPreviousSecret, readSecret } from './secret.ts'
 import { readTls, type TlsMaterial } from './tls.ts'
 
 /** More than any machine has CPUs. */
@@ -193,10 +193,7 @@ export function checkAdvertised(advertise: string | undefined, isEncrypted: bool
 function checkUrls({ join = [], advertise, backbone = [] }: ServeArguments): void {
   for (const url of [...join, ...(advertise === undefined ? [] : [advertise])]) {
     if (urlSchema.safeParse(url).success) continue
-    throw new ConfigError(`${url} is not a server URL; give http://HOST:PORT or https://HOST:PORT`)
+    throw new ConfigError(`${withoutCredentials(url)} is not a server URL; give http://HOST:PORT or https://HOST:PORT`)
   }
-  for (const url of backbone) {
-    if (backboneUrlSchema.safeParse(url).success) continue
-    throw new ConfigError(`--backbone ${url} is not a NATS URL; give nats://HOST:PORT or tls://HOST:PORT`)
-  }
+  checkBackboneUrls(backbone, '--backbone')
 }

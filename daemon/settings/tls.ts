@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { ConfigError, type TlsFiles } from '../../src/programs/config.ts'
 
@@ -33,4 +33,10 @@ export function readTls(files: TlsFiles): TlsMaterial {
     throw new ConfigError(`tls: ${files.cert} and ${files.key} cannot be used (${message}); give a matching PEM pair`)
   }
   return material
+}
+
+/** Log warnings about a private key that every user of this machine can read. A group may be meant to. */
+export function tlsWarnings({ key }: TlsFiles): string[] {
+  if ((statSync(key).mode & 0o007) === 0) return []
+  return [`${key}, the private key of TLS, is accessible to all users of this machine; fix it with: chmod 600 ${key}`]
 }

@@ -75,7 +75,7 @@ const floods: [name: string, perSecond: number, messages: (id: string) => FloodM
 describe.skipIf(natsMissingReason !== undefined)('a flood over NATS', () => {
   test.each(floods)(
     'of %s keeps no server out, and users chat',
-    { timeout: 120_000 },
+    { timeout: 180_000 },
     async (_, perSecond, messages, answered) => {
       const nats = await NatsServer.start()
       cleanups.push(() => nats.kill())
@@ -99,25 +99,29 @@ describe.skipIf(natsMissingReason !== undefined)('a flood over NATS', () => {
         return client
       }
       const programs = [start(1), start(2)]
-      const links = () => programs.map(program => program.count('Outbound connection to peer')).join()
-      await until('the first two servers are linked', () => links() === '1,1')
+      const areLinked = (count: number) =>
+        programs.every(program => program.count('Outbound connection to peer') >= count - 1)
+      await until('the first two servers are linked', () => areLinked(2))
       const clients = [join('Anna', 1), join('Billy', 2)]
 
       const flood = new NatsFlood(nats.port, messages('server-1'), perSecond, [`${LEGACY_INBOX}.>`, `${INBOX}.>`])
       cleanups.push(() => flood.stop())
       await until('the flood has begun', () => flood.sent > perSecond)
       programs.push(start(3))
-      await until('the third server has joined', () => links() === '2,2,2')
+      await until('the third server has joined', () => areLinked(3), 90_000)
       clients.push(join('Carla', 3))
       const [anna, billy, carla] = clients
-      await until('all see each other', () => clients.every(({ roster }) => roster.join() === 'Anna,Billy,Carla'))
+      const users = 'Anna,Billy,Carla'
+      await until('all see each other', () => clients.every(({ roster }) => roster.join() === users), 60_000)
       for (let n = 0; n < 10; n++) {
         anna?.send('Carla', `a ${n}`)
         carla?.send('Billy', `c ${n}`)
         billy?.send('Anna', `b ${n}`)
       }
-      await until('all messages are confirmed', () =>
-        clients.every(({ held, shown }) => held.length === 0 && shown.length === 20),
+      await until(
+        'all messages are confirmed',
+        () => clients.every(({ held, shown }) => held.length === 0 && shown.length === 20),
+        60_000,
       )
       await until('the flood was long', () => flood.sent > 5 * perSecond)
       expect(flood.isConnected).toBe(true)
