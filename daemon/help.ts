@@ -22,8 +22,8 @@ export const HELP = helpText({
     ['SIGHUP', 'reload config and certificates; connections stay open'],
   ],
   Environment: [
-    ['MESH_CHAT_BACKBONE', 'NATS URLs, instead of --backbone: hides their passwords'],
     ['MESH_CHAT_SECRET', 'shared secret of all servers, instead of secretFile'],
+    ['MESH_CHAT_BACKBONE', 'NATS servers, instead of --backbone'],
     ['MESH_CHAT_PREVIOUS_SECRET', 'instead of previousSecretFile'],
   ],
   Files: [
