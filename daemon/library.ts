@@ -5,6 +5,7 @@ import { AUTH_MODES } from '../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS, type Limits } from '../src/protocol/limits.ts'
 import { serverAddressSchema, serverIdSchema, urlSchema } from '../src/protocol/messages.ts'
 import { parseTokenKey } from './auth/tokens.ts'
+import { explainListenError } from './explain-listen-error.ts'
 import { createCallbackLog, SILENT_LOG } from './log/log.ts'
 import { startServer } from './runtime.ts'
 import { checkExposure, exposureWarnings } from './settings/exposure.ts'
@@ -170,6 +171,8 @@ export async function createServer(options: CreateServerOptions): Promise<ChatSe
     log,
     narrateMessages: false,
     exit: (code, reason) => resolveEnded(code === 0 ? undefined : new Error(reason)),
+  }).catch(error => {
+    throw explainListenError(error, { host, port }, { host: 'host', port: 'port', linkPort: 'port' })
   })
   return {
     id,

@@ -2,6 +2,7 @@ import { ConfigError } from '../src/programs/config.ts'
 import { fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import type { AdminServer } from './admin/admin-server.ts'
+import { explainListenError } from './explain-listen-error.ts'
 import { createLog, type Log } from './log/log.ts'
 import { type RunningServer, startServer } from './runtime.ts'
 import { backboneWarnings, withBackboneOf } from './settings/backbone.ts'
@@ -83,7 +84,7 @@ export async function serve(given: ServeArguments): Promise<void> {
     narrateMessages: level === 'debug',
     exit: (code, reason) => (code === 0 ? process.exit(0) : fail(code, reason)),
   }).catch(error => {
-    throw explainListenError(error, host, port)
+    throw explainListenError(error, { host, port }, { host: '--host', port: '--port', linkPort: '--link-port' })
   })
   admin?.setServer(server)
   process.on('SIGHUP', () => reloadConfig(args, id, server, log))
@@ -99,25 +100,6 @@ function onShutdownRequest({ exitWithStdin = false }: Pick<ServeArguments, 'exit
     process.stdin.on('end', listener).on('error', listener).resume()
     // When the launcher is killed, stdout is gone too; draining must not fail because its log lines cannot be written.
     process.stdout.on('error', () => {})
-  }
-}
-
-/**
- * An error that says how to fix a failed listen; other errors as they are.
- * @param port for clients; another port in the error is the one for links
- */
-function explainListenError(error: NodeJS.ErrnoException & { port?: number }, host: string, port: number): Error {
-  const option = error.port === port ? '--port' : '--link-port'
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return new Error(`port ${error.port} is already in use; choose another with ${option}`)
-    case 'EACCES':
-      return new Error(`no permission to listen on port ${error.port}; choose one above 1023 with ${option}`)
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return new Error(`${host} is not an address of this machine; choose another with --host`)
-    default:
-      return error
   }
 }
 

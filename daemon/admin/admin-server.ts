@@ -4,12 +4,15 @@ import { toServerAddress } from '../../src/programs/config.ts'
 import type { Log } from '../log/log.ts'
 import type { RunningServer } from '../runtime.ts'
 import { isKnownHost } from '../transport/origin.ts'
+import { AdminConnections } from './admin-connections.ts'
 import { Metrics } from './metrics.ts'
 
 /** How long a request may take to arrive, ms. */
 const REQUEST_TIMEOUT_MS = 10_000
-/** Maximum number of connections: a scraper, a probe, and a few people. */
+/** Maximum number of connections: a scraper, a probe, and a few people. Above it the oldest without a request is closed. */
 const MAX_CONNECTIONS = 50
+/** How often connections are checked for these timeouts, ms. */
+const CHECK_INTERVAL_MS = 1_000
 
 interface AdminOptions {
   host: string
@@ -37,16 +40,23 @@ export class AdminServer {
   static async listen(options: AdminOptions): Promise<AdminServer> {
     const { host, port, log } = options
     const admin = new AdminServer(options)
+    const connections = new AdminConnections(MAX_CONNECTIONS)
     const http = createServer(
-      { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+      {
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        headersTimeout: REQUEST_TIMEOUT_MS,
+        connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      },
       (request, response) => {
+        connections.begin(request.socket)
+        response.once('close', () => connections.end(request.socket))
         admin.#answer(request, response).catch(error => {
           log.write('error', `Could not answer at ${request.url}: ${(error as Error).message}`)
           response.destroy()
         })
       },
     )
-    http.maxConnections = MAX_CONNECTIONS
+    http.on('connection', socket => connections.add(socket))
     // Does not keep the process alive on its own.
     http.unref()
     await new Promise<void>((resolve, reject) => {
@@ -80,12 +90,18 @@ export class AdminServer {
       response.writeHead(status, {
         'content-type': 'text/plain; charset=utf-8',
         'cache-control': 'no-store',
+        // A page of another origin must not run or embed an answer either.
+        'x-content-type-options': 'nosniff',
+        'cross-origin-resource-policy': 'same-origin',
         ...more,
       })
       response.end(body)
     }
     if (!isKnownHost(headers.host, this.#hostNames))
-      return respond(403, 'unknown host name; list it under "names" in the config, or use an IP address\n')
+      // A page in a browser has many connections, six for each host name; they are not kept.
+      return respond(403, 'unknown host name; list it under "names" in the config, or use an IP address\n', {
+        connection: 'close',
+      })
     const [path] = url.split('?')
     if (path !== '/healthz' && path !== '/readyz' && path !== '/metrics') return respond(404, 'not found\n')
     if (method !== 'GET' && method !== 'HEAD') return respond(405, 'GET or HEAD\n', { allow: 'GET, HEAD' })

@@ -22,6 +22,7 @@ export const serverNameSchema = z
     text => parseServerOrigin(text) !== undefined,
     'must be an origin such as https://chat.example.com or http://10.0.0.1:3001',
   )
+  .refine(text => !text.includes('*'), 'must be an origin without wildcards; list each origin')
   .transform(text => parseServerOrigin(text) ?? text)
 const originsSchema = z.array(serverNameSchema, 'must be a list of origins').max(100).optional()
 const OBJECT = 'must be a JSON object'

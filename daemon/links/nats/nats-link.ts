@@ -72,7 +72,8 @@ export class NatsLink {
 
   /** Adds a part of a frame; returns the whole text after the last part. */
   addPart(text: string, more: boolean): string | undefined {
-    this.#characters += text.length
+    // An empty part counts too, so that their number is bounded.
+    this.#characters += Math.max(1, text.length)
     // Drops the excess of an oversized frame; the rest fails to parse.
     if (this.#characters <= MAX_FRAME_CHARACTERS) this.#parts.push(text)
     if (more) return undefined

@@ -1,6 +1,7 @@
 /** `--admin-port`: health and metrics, and their documentation. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
 import { afterAll, expect, test } from 'vitest'
@@ -332,6 +333,43 @@ test('admin port errors are one line that says how to fix them', { timeout: 30_0
   expect(await run('--admin-host', '::1')).toBe(
     '2 mesh-chatd: --admin-host ::1 needs a port; set it with --admin-port PORT\n',
   )
+})
+
+test('connections that send nothing, or wait, keep no scraper out of the admin port', { timeout: 60_000 }, async () => {
+  const [port = 0] = await freePorts(1)
+  const log = createLog({ format: 'text', level: 'error', text: false }, 'server-1')
+  await AdminServer.listen({ host: '127.0.0.1', hostNames: [], port, version: '1.2.3', log })
+  const sockets: Socket[] = []
+  const open = async (start: string) => {
+    const socket = connectTcp(port, '127.0.0.1')
+      .on('error', () => {})
+      .resume()
+    sockets.push(socket)
+    await new Promise(resolve => socket.once('connect', resolve))
+    socket.write(start)
+  }
+  for (let n = 0; n < 60; n++)
+    await open(['', 'GET /metrics HTTP/1.1\r\n', 'GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'][n % 3] ?? '')
+  expect(await ask(port, '/healthz')).toMatchObject({ status: 200 })
+  await until('the oldest have made room', () => sockets.filter(({ closed }) => closed).length >= 11)
+  expect(sockets[0]?.closed).toBe(true)
+  for (const socket of sockets) socket.destroy()
+})
+
+test('the admin port keeps no connection of a page, and no page can run or embed an answer', async () => {
+  const [port = 0] = await freePorts(1)
+  const log = createLog({ format: 'text', level: 'error', text: false }, 'server-1')
+  await AdminServer.listen({ host: '127.0.0.1', hostNames: [], port, version: '1.2.3', log })
+  const refused = await ask(port, '/metrics', 'GET', { host: 'evil.example', connection: 'keep-alive' })
+  expect(refused).toMatchObject({ status: 403, headers: { connection: 'close' } })
+  for (const path of ['/healthz', '/readyz', '/metrics', '/other']) {
+    const { headers } = await ask(port, path)
+    expect(headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'cross-origin-resource-policy': 'same-origin',
+    })
+    expect(Object.keys(headers).filter(name => name.startsWith('access-control'))).toEqual([])
+  }
 })
 
 test('the admin port answers only to known host names, so that no page in a browser can read it', async () => {

@@ -210,7 +210,15 @@ describe('invalid options', () => {
     const taken = createTcpServer()
     const [port = 0] = await freePorts(1)
     await new Promise<void>(resolve => taken.listen(port, '127.0.0.1', resolve))
-    await expect(createServer({ id: 'one', port })).rejects.toThrow(/EADDRINUSE/)
+    const inUse = await createServer({ id: 'one', port }).catch(error => error)
+    expect(inUse).toMatchObject({
+      message: `port ${port} is already in use; choose another with port`,
+      cause: { code: 'EADDRINUSE' },
+    })
+    const elsewhere = { host: '192.0.2.1', secret: 'a secret that is long enough', auth: 'open' as const }
+    await expect(createServer({ id: 'one', ...elsewhere })).rejects.toThrow(
+      '192.0.2.1 is not an address of this machine; choose another with host',
+    )
     taken.close()
     await expect(connect({ user: '\u202e', servers: 'http://127.0.0.1:1' })).rejects.toThrow(/connect: user/)
     await expect(connect({ user: 'Anna', servers: [] })).rejects.toThrow(/connect: servers/)

@@ -80,6 +80,18 @@ describe('a valid config', () => {
     })
   })
 
+  test('has no wildcards or patterns in origins: each character stands for itself', () => {
+    for (const wrong of ['*', 'https://*', 'https://*.example.com', 'http://127.0.0.1:*', 'null', '/https:.*/'])
+      expect(errorOf({ servers: SERVERS, origins: [wrong] })).toContain('origins[0] must be an origin')
+    expect(errorOf({ servers: SERVERS, origins: ['https://*.example.com'] })).toContain('without wildcards')
+    const origins = ['https://münchen.example', 'https://a$b.example/', 'http://[::1]:80']
+    expect(read({ servers: SERVERS, origins }).origins).toEqual([
+      'https://xn--mnchen-3ya.example',
+      'https://a$b.example',
+      'http://[::1]',
+    ])
+  })
+
   test('takes the names of all servers and of one, as origins', () => {
     const servers = [{ ...SERVERS[0], names: ['http://One.example:80/'] }]
     const config = read({ servers, names: ['https://chat.example.com/'] })

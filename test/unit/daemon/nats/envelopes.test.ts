@@ -37,6 +37,15 @@ test('parts are joined at the last part, and an endless frame is not kept', () =
   expect(one.addPart('next', false)).toBe('next')
 })
 
+test('empty parts count, so their number is bounded', () => {
+  const one = link(1)
+  one.addPart('x'.repeat(7_999_990), true)
+  for (let n = 0; n < 10; n++) one.addPart('', true)
+  // The frame is too long, so its last part is dropped.
+  expect(one.addPart('last', false)?.length).toBe(7_999_990)
+  expect(one.addPart('next', false)).toBe('next')
+})
+
 test('a signature is valid only for its subject, secret and text', () => {
   const [mac, other] = [new EnvelopeMac('one secret of the mesh'), new EnvelopeMac('another secret of it')]
   const signed = mac.sign('a', '{"text":"✓"}')
