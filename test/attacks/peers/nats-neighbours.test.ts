@@ -219,6 +219,60 @@ describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each serv
     expect(overheard).toEqual([])
   })
 
+  test('every subject that a mesh uses is closed to the user of another server, and those of version 0.1 to all', {
+    timeout: 60_000,
+  }, async () => {
+    const nats = await startRestrictedNats()
+    const operator = await tap(nats.url, { user: 'operator', pass: 'all' })
+    const used = new Set<string>()
+    operator.subscribe('>', { callback: (_, { subject }) => void used.add(subject) })
+    await operator.flush()
+    const one = await startHarness('server-1', urlFor(nats, 'server-1'))
+    const two = await startHarness('server-2', urlFor(nats, 'server-2'))
+    const link = await one.link(two)
+    await two.link(one)
+    const delta = {
+      type: 'delta' as const,
+      incarnation: 'server-2#1',
+      seq: 1,
+      changes: [['Billy', 1] as [string, number]],
+    }
+    two.send(two.inputsOfType('dialled').at(-1)?.link ?? 0, { event: 'presence', payload: delta })
+    await until('the user is known', () => one.peerHasUser('server-2', 'Billy'))
+    one.send(link.out, { event: 'forward', payload: [[1, 'id', 1, 'Anna', 'Billy', 'hi']] as never })
+    const alias = new EnvelopeMac(SECRET).alias('Billy')
+    const kinds = ['door', 'link', 'all', 'user', 'inbox']
+    const usedOf = (kind: string) => [...used].filter(subject => subject.startsWith(`mesh-chat.${kind}.`))
+    await until('all kinds of subjects are in use', () => kinds.every(kind => usedOf(kind).length > 0))
+    expect(usedOf('user')).toEqual([SUBJECTS.user(alias, 'server-1')])
+    expect([...used].filter(subject => !subject.startsWith('mesh-chat.'))).toEqual([])
+
+    const rogue = await tap(nats.url, { user: 'server-3', pass: 'for server-3' })
+    const denied: string[] = []
+    void (async () => {
+      for await (const status of rogue.status()) if (status.type === 'error') denied.push(status.error.message)
+    })()
+    const legacy = [
+      LEGACY_SUBJECTS.handshake('server-1'),
+      LEGACY_SUBJECTS.link('server-1'),
+      LEGACY_SUBJECTS.broadcast,
+      LEGACY_SUBJECTS.user(alias),
+      '_INBOX.AbCdEfGhIjKlMnOpQrStUv.x1',
+    ]
+    const forbidden = [...used, ...legacy, SUBJECTS.inbox('server-1'), `${SUBJECTS.inbox('server-1')}.x.server-3`]
+    for (const subject of forbidden) rogue.publish(subject, '{}')
+    await rogue.flush()
+    const isDenied = (operation: string, subject: string) =>
+      denied.some(message => message.toLowerCase().includes(operation) && message.includes(`"${subject}"`))
+    await until('NATS denies each publication', () => forbidden.every(subject => isDenied('publish', subject)))
+    // It may read what is for all servers and for users.
+    const secret = [...used, ...legacy].filter(subject => !/^mesh-chat\.(all|user\..*\.)/.test(subject))
+    const unreadable = [...secret, '_INBOX.>', 'mesh-chat.*.*.*', 'mesh-chat.door.>', 'mesh-chat.inbox.>', '>']
+    for (const subject of unreadable) rogue.subscribe(subject, { callback: () => {} })
+    await rogue.flush()
+    await until('NATS denies each subscription', () => unreadable.every(subject => isDenied('subscription', subject)))
+  })
+
   test('mesh-chatd check works with the user of its server', { timeout: 60_000 }, async () => {
     const nats = await startRestrictedNats()
     await startHarness('server-2', urlFor(nats, 'server-2'))

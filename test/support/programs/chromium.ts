@@ -24,14 +24,19 @@ export class Chromium {
   /** What the browser has printed. */
   out = ''
 
-  constructor(url: string) {
+  /** @param more options of the browser */
+  constructor(url: string, ...more: string[]) {
     // Tests may run as root, which has no sandbox; the pages are those of the test.
     const options = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run']
     const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync']
     // Its own process group: a wrapper script starts the browser.
-    this.#child = spawn(COMMAND ?? 'chromium', [...options, ...quiet, `--user-data-dir=${this.#folder}`, url], {
-      detached: true,
-    })
+    this.#child = spawn(
+      COMMAND ?? 'chromium',
+      [...options, ...quiet, ...more, `--user-data-dir=${this.#folder}`, url],
+      {
+        detached: true,
+      },
+    )
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.on('data', (chunk: Buffer) => {
         this.out += chunk
