@@ -25,7 +25,7 @@ const LEGACY_PROOF_START_BYTES = 80
 /**
  * Decides which handshake requests a server reads. Anyone on the same NATS can send them, so those that are not signed
  * with the mesh's secret are read at a slow pace, and recorded ones once a minute: the rest is dropped unread. Requests
- * on the subjects of version 0.1 have a pace of their own.
+ * on the subjects of version 0.1 have a separate rate.
  */
 export class RequestGuard {
   readonly #macs: readonly EnvelopeMac[]
