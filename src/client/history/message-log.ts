@@ -34,7 +34,7 @@ export interface Position extends MessageHash {
   at: number
 }
 
-/** The messages of earlier runs as columns, ordered by position, each id once. Texts are read on demand. */
+/** The messages of earlier runs as columns, ordered by position, each sender and id once. Texts are read on demand. */
 export interface Archive {
   /** Hybrid times, ascending. */
   readonly at: Float64Array
@@ -79,6 +79,8 @@ export class MessageLog {
   /** Ordered by position. */
   #recent: RecentMessage[] = []
   #recentKeys = new Set<string>()
+  /** The keys of archived messages that share a position, by the index of the first. */
+  readonly #sharedPositions = new Map<number, Set<string>>()
   /** Entries of `#recent` with their text in memory, in order of arrival. */
   #cachedMessages: RecentMessage[] = []
 
@@ -181,8 +183,28 @@ export class MessageLog {
   #isArchived(message: Message): boolean {
     const position: Position = { at: message.at, ...messageHash(message) }
     const index = this.#archivedBefore(position)
-    const found = this.#archivePosition(index)
-    return found !== undefined && comparePositions(found, position) === 0
+    const isThere = (row: number) => {
+      const found = this.#archivePosition(row)
+      return found !== undefined && comparePositions(found, position) === 0
+    }
+    if (!isThere(index)) return false
+    // Anyone can choose an id whose hash is that of another message: only the ids themselves tell.
+    if (isThere(index + 1)) return this.#keysFrom(index, isThere).has(messageKey(message))
+    const archived = this.#archive.read(index)
+    return archived === undefined || messageKey(archived) === messageKey(message)
+  }
+
+  /** The keys of the archived messages at one position, of which there are several. */
+  #keysFrom(first: number, isThere: (row: number) => boolean): Set<string> {
+    const known = this.#sharedPositions.get(first)
+    if (known !== undefined) return known
+    const keys = new Set<string>()
+    for (let row = first; isThere(row); row++) {
+      const message = this.#archive.read(row)
+      if (message !== undefined) keys.add(messageKey(message))
+    }
+    this.#sharedPositions.set(first, keys)
+    return keys
   }
 
   #archivePosition(index: number): Position | undefined {

@@ -69,8 +69,8 @@ test('C25: a client opens one connection, whatever upgrades and times a server o
 })
 
 test.each([
-  ['--json', ['chat', '--user', 'Anna', '--json']],
-  ['--plain', ['chat', '--user', 'Anna', '--plain']],
+  ['--json', ['--user', 'Anna', '--json']],
+  ['--plain', ['--user', 'Anna', '--plain']],
   ['who', ['who']],
 ])('C25: the program does not crash at such packets: %s', { timeout: 120_000 }, async (_, args) => {
   const folder = temporaryFolder()
@@ -80,7 +80,7 @@ test.each([
     server = new RawServer(send => packets.forEach(send))
     const url = await server.start()
     const program = new Program('cli', [...args, '--server', url], env)
-    await until(`${name}: the client leaves the server`, () => (server?.closed ?? 0) > 0)
+    await until(`${name}: the client leaves the server, ${program.out}`, () => (server?.closed ?? 0) > 0)
     program.child.stdin?.end()
     await program.waitForExit()
     expect(program.exitStatus?.code, `${name}: ${program.out}`).not.toBe(70)
