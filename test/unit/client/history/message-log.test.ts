@@ -43,6 +43,25 @@ test('M7: a message of the archive is not added again', () => {
   expect(idsOf(log.between({ from: 0 }))).toEqual(['3', '1', '2', '2'])
 })
 
+test('S4: fingerprints are right whatever the order of arrival', () => {
+  const log = new MessageLog(NO_ARCHIVE)
+  const random = seeded(3)
+  const all: Message[] = []
+  for (let n = 0; n < 300; n++) {
+    const one = message(`${n}`, Math.floor(random() * 50))
+    all.push(one)
+    log.add(one)
+    const from = Math.floor(random() * 50)
+    const to = from + Math.floor(random() * 20)
+    const within = all.filter(({ at }) => at >= from && at < to).map(messageHash)
+    const xor = (half: 'a' | 'b') => within.reduce((sum, hash) => sum ^ hash[half], 0) >>> 0
+    expect(log.fingerprint({ from, to })).toMatchObject({
+      count: within.length,
+      hash: xor('a').toString(16) + xor('b').toString(16).padStart(8, '0'),
+    })
+  }
+})
+
 test('M12: a message is added although the archive has another one with its time and hash', () => {
   const wanted = message('wanted', 5)
   const { a, b } = messageHash(wanted)
