@@ -3,7 +3,7 @@ import type { Connections, RosterDelta, RosterSnapshot } from '../protocol/messa
 import { type Context, emit } from './context.ts'
 
 /** Most names of a roster that are kept: a server could send any number. */
-export const MAX_ROSTER_NAMES = 2_000_000
+const MAX_ROSTER_NAMES = 2_000_000
 
 /** The client's copy of the roster and of the connection counts. */
 export class RosterCopy {

@@ -1,4 +1,4 @@
-/** Servers that send packets which Socket.IO's client cannot handle: the client or server that dialled them goes on. */
+/** Servers that send packets which Socket.IO's client cannot handle: the program that dialled them does not end. */
 import { connect } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { OPEN_PACKET, RawServer } from '../../support/attacks/raw-server.ts'

@@ -104,7 +104,7 @@ test.each([1e15, Number.MAX_VALUE, 2 ** 31])(
   },
 )
 
-test('K13: a client takes no key of small order from a server, and goes on', async () => {
+test('K13: a client takes no key of small order from a server, and does not crash', async () => {
   const { privateKey } = generateKeyPairSync('ed25519')
   hostile.onIdentify = (request, one) => {
     if (request.proof === undefined) return hostile.ask(one, 'prove-key', mesh.prove(request, 'key'))
