@@ -28,6 +28,8 @@ export class RawServer {
       this.opened++
       this.#sockets.add(socket)
       socket.on('error', () => {})
+      // The sockets of an HTTP server stay half open.
+      socket.on('end', () => socket.end())
       socket.on('close', () => {
         this.closed++
         this.#sockets.delete(socket)
