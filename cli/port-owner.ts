@@ -1,4 +1,4 @@
-import { io } from 'socket.io-client'
+import { dialOnce } from '../src/programs/checked-socket.ts'
 import { type ConfiguredServer, toServerAddress } from '../src/programs/config.ts'
 import { refusalSchema } from '../src/protocol/messages.ts'
 import { clusterStatusSchema } from '../src/protocol/status.ts'
@@ -24,8 +24,7 @@ export async function portOwner(server: ConfiguredServer, secure: boolean): Prom
 /** The response to `survey`; undefined if none arrives in time. */
 function requestStatus(url: string): Promise<unknown> {
   // The answer decides nothing but an error message, so the certificate does not matter.
-  const options = { transports: ['websocket'], reconnection: false, forceNew: true, rejectUnauthorized: false }
-  const socket = io(url, options)
+  const socket = dialOnce(url, { rejectUnauthorized: false })
   return new Promise<unknown>(resolve => {
     const timer = setTimeout(() => resolve(undefined), ANSWER_TIMEOUT_MS)
     const end = (answer: unknown) => {

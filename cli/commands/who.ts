@@ -1,6 +1,6 @@
-import { io } from 'socket.io-client'
 import * as z from 'zod'
 import { ConfusableNames } from '../../src/common/confusables.ts'
+import { dialOnce } from '../../src/programs/checked-socket.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { type Refusal, refusalSchema, rosterSnapshotSchema } from '../../src/protocol/messages.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
@@ -62,12 +62,7 @@ const answerSchema = z.union([rosterSnapshotSchema, refusalSchema])
 /** Asks one server for the names online. Resolves with its refusal, or with the reason if it gives no valid answer. */
 function fetchUsers(server: string, ca: string | undefined): Promise<string[] | Refusal | string> {
   return new Promise(resolve => {
-    const socket = io(server, {
-      transports: ['websocket'],
-      reconnection: false,
-      forceNew: true,
-      ...(ca === undefined ? {} : { ca }),
-    })
+    const socket = dialOnce(server, ca === undefined ? {} : { ca })
     const end = (answer: string[] | Refusal | string) => {
       socket.disconnect()
       resolve(answer)

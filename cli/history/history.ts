@@ -1,11 +1,24 @@
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
-import { type Archive, lowerBound, messageHash, type StoredMessage } from '../../src/client/history/message-log.ts'
+import {
+  type Archive,
+  lowerBound,
+  messageHash,
+  messageKey,
+  type StoredMessage,
+} from '../../src/client/history/message-log.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { type Message, messageSchema } from '../../src/protocol/messages.ts'
 import { makePrivateFolder } from '../storage/data-folder.ts'
-import { EMPTY_COLUMNS, type IndexColumns, type IndexEntry, indexOfEntry, mergeEntries } from './index-columns.ts'
+import {
+  EMPTY_COLUMNS,
+  type IndexColumns,
+  type IndexEntry,
+  indexOfEntry,
+  mergeEntries,
+  rowsOfEntry,
+} from './index-columns.ts'
 import { readIndex, writeIndex } from './index-file.ts'
 import { LineFile } from './line-file.ts'
 import { OutboxFile } from './outbox-file.ts'
@@ -250,7 +263,7 @@ export class History {
       if (isLarge) progress(start / size)
     }
     this.#indexedBytes = start
-    this.#columns = mergeEntries(this.#columns, added)
+    this.#columns = mergeEntries(this.#columns, added, ({ offset, length }) => this.#keyOf(offset, length))
   }
 
   /** Saves the index and closes the file. */
@@ -282,10 +295,19 @@ export class History {
 
   #find(message: Parameters<Archive['find']>[0]): StoredMessage | undefined {
     this.refresh()
-    const row = indexOfEntry(this.#columns, { at: message.at, ...messageHash(message) })
-    const found = row < 0 ? undefined : this.#read(this.#columns, row)
     // Two messages can have the same hash.
-    return found?.id === message.id && found.from === message.from ? found : undefined
+    for (const row of rowsOfEntry(this.#columns, { at: message.at, ...messageHash(message) })) {
+      const found = this.#read(this.#columns, row)
+      if (found !== undefined && messageKey(found) === messageKey(message)) return found
+    }
+    return undefined
+  }
+
+  /** What identifies the message of a line. */
+  #keyOf(offset: number, length: number): string {
+    const line = this.#lines.text(offset, length)
+    const message = line === undefined ? undefined : parseLine(line)
+    return message === undefined ? `line at ${offset}` : messageKey(message)
   }
 
   get #outbox(): OutboxFile {

@@ -41,14 +41,48 @@ export function indexOfEntry(columns: IndexColumns, entry: Position): number {
   return at[row] === entry.at && hashA[row] === entry.a && hashB[row] === entry.b ? row : -1
 }
 
-/** Adds the entries that are missing. Cost: a sort of the added entries and a copy of all columns. */
-export function mergeEntries(columns: IndexColumns, added: IndexEntry[]): IndexColumns {
+/** The rows with this time and hash: of several messages, if their hashes are equal. */
+export function rowsOfEntry(columns: IndexColumns, entry: Position): number[] {
+  const rows: number[] = []
+  const { at, hashA, hashB } = columns
+  for (let row = entriesBefore(columns, entry); at[row] === entry.at; row++) {
+    if (hashA[row] !== entry.a || hashB[row] !== entry.b) break
+    rows.push(row)
+  }
+  return rows
+}
+
+/** Where the line of a message is. */
+type LinePosition = Pick<IndexEntry, 'offset' | 'length'>
+
+/**
+ * Adds the entries that are missing. Cost: a sort of the added entries and a copy of all columns.
+ * @param keyOf what identifies the message of a line; called only for entries with the same time and hash
+ */
+export function mergeEntries(
+  columns: IndexColumns,
+  added: IndexEntry[],
+  keyOf: (line: LinePosition) => string,
+): IndexColumns {
   added.sort(comparePositions)
   const newEntries: IndexEntry[] = []
-  for (const entry of added) {
-    const previous = newEntries.at(-1)
-    if (previous !== undefined && comparePositions(previous, entry) === 0) continue
-    if (indexOfEntry(columns, entry) < 0) newEntries.push(entry)
+  for (let start = 0, end = 0; start < added.length; start = end) {
+    const first = added[start]
+    if (first === undefined) break
+    end = start + 1
+    for (let next = added[end]; next !== undefined && comparePositions(first, next) === 0; next = added[end]) end++
+    const rows = rowsOfEntry(columns, first)
+    if (rows.length === 0 && end === start + 1) {
+      newEntries.push(first)
+      continue
+    }
+    const known = rows.map(row => keyOf({ offset: columns.offset[row] ?? 0, length: columns.length[row] ?? 0 }))
+    const keys = new Set(known)
+    for (const entry of added.slice(start, end)) {
+      const key = keyOf(entry)
+      if (!keys.has(key)) newEntries.push(entry)
+      keys.add(key)
+    }
   }
   if (newEntries.length === 0) return columns
   const { length: size } = columns.at

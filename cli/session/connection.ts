@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject, randomBytes, verify } from 'node:crypto'
-import { io, type Socket } from 'socket.io-client'
+import type { Socket } from 'socket.io-client'
 import * as z from 'zod'
 import type { SessionEvent } from '../../src/client/events.ts'
 import { type Archive, NO_ARCHIVE, type StoredMessage } from '../../src/client/history/message-log.ts'
@@ -7,6 +7,7 @@ import { type SiblingFrame, siblingFrameSchema } from '../../src/client/history/
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
 import { timerDelay } from '../../src/common/time.ts'
+import { dialOnce } from '../../src/programs/checked-socket.ts'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import {
   connectionAddressSchema,
@@ -135,10 +136,7 @@ export function openSession(
   }
 
   const dial = (dial: number, url: string) => {
-    const newSocket = io(url, {
-      transports: ['websocket'],
-      reconnection: false,
-      forceNew: true,
+    const newSocket = dialOnce(url, {
       ...(options.ca === undefined ? {} : { ca: options.ca }),
       // Identify within the handshake: saves a round trip.
       auth: send => {

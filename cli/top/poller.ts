@@ -1,8 +1,9 @@
 /** Requests the cluster status from one server at a time, without going online as a user. */
-import { io, type Socket } from 'socket.io-client'
+import type { Socket } from 'socket.io-client'
 import * as z from 'zod'
 import { Backoff } from '../../src/common/backoff.ts'
 import { timerDelay } from '../../src/common/time.ts'
+import { dialOnce } from '../../src/programs/checked-socket.ts'
 import { type Refusal, refusalSchema } from '../../src/protocol/messages.ts'
 import { type ClusterStatus, clusterStatusSchema } from '../../src/protocol/status.ts'
 
@@ -106,12 +107,7 @@ async function pollServer(url: string, ca: string | undefined, onEvent: (event: 
 }
 
 function dial(url: string, ca: string | undefined): Socket {
-  return io(url, {
-    transports: ['websocket'],
-    reconnection: false,
-    forceNew: true,
-    ...(ca === undefined ? {} : { ca }),
-  })
+  return dialOnce(url, ca === undefined ? {} : { ca })
 }
 
 /** Waits until the socket is connected. Resolves with the reason if it cannot be. */

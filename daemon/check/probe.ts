@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { io } from 'socket.io-client'
 import * as z from 'zod'
+import { dialOnce } from '../../src/programs/checked-socket.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { probeResponseSchema } from '../../src/protocol/frames.ts'
 import { PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
@@ -100,11 +100,8 @@ export function startProbe(
  */
 export function probe(url: string, secret: string, auth: AuthMode, withinMs: number): Promise<ProbeResult> {
   const dialler = probeParty(auth)
-  const socket = io(`${url}/mesh`, {
+  const socket = dialOnce(`${url}/mesh`, {
     auth: dialler,
-    transports: ['websocket'],
-    reconnection: false,
-    forceNew: true,
     // `reach` verifies the certificate; the probe sends nothing secret.
     rejectUnauthorized: false,
   })

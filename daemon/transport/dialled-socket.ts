@@ -1,4 +1,5 @@
-import { io, type ManagerOptions, NodeWebSocket, type Socket, type SocketOptions } from 'socket.io-client'
+import type { ManagerOptions, NodeWebSocket, Socket, SocketOptions } from 'socket.io-client'
+import { CheckedWebSocket, dialOnce } from '../../src/programs/checked-socket.ts'
 
 /** What ws gives to its user: documented API. */
 interface WebSocketOfWs {
@@ -6,8 +7,8 @@ interface WebSocketOfWs {
   terminate(): void
 }
 
-/** Socket.IO's WebSocket transport for Node, which keeps the WebSocket within reach. */
-class LinkTransport extends NodeWebSocket {
+/** A checked WebSocket transport, which keeps the WebSocket within reach. */
+class LinkTransport extends CheckedWebSocket {
   webSocket: WebSocketOfWs | undefined
 
   override createSocket(...options: Parameters<NodeWebSocket['createSocket']>): unknown {
@@ -19,7 +20,7 @@ class LinkTransport extends NodeWebSocket {
 
 /** Connects to a namespace of a server over WebSocket, once. */
 export function dialSocket(url: string, options: Partial<ManagerOptions & SocketOptions>): Socket {
-  return io(url, { ...options, transports: [LinkTransport], reconnection: false, forceNew: true })
+  return dialOnce(url, options, LinkTransport)
 }
 
 /** Whether the unsent bytes of a connected socket are known. If not, its link would have no limit. */

@@ -2,6 +2,9 @@ import { SortedNames } from '../common/sorted-names.ts'
 import type { Connections, RosterDelta, RosterSnapshot } from '../protocol/messages.ts'
 import { type Context, emit } from './context.ts'
 
+/** Most names of a roster that are kept: a server could send any number. */
+const MAX_ROSTER_NAMES = 2_000_000
+
 /** The client's copy of the roster and of the connection counts. */
 export class RosterCopy {
   readonly #context: Context
@@ -43,14 +46,15 @@ export class RosterCopy {
       return []
     }
     this.#version = version
-    const added = joined.filter(name => this.#names.add(name))
+    const added = joined.filter(name => this.#names.size < MAX_ROSTER_NAMES && this.#names.add(name))
     const removed = left.filter(name => this.#names.delete(name))
     emit(this.#context, { type: 'roster', users: this.#names, joined: added, left: removed })
     return added
   }
 
   /** Replaces the roster. Returns who came online. */
-  applySnapshot({ version, users }: RosterSnapshot): string[] {
+  applySnapshot({ version, users: all }: RosterSnapshot): string[] {
+    const users = all.length > MAX_ROSTER_NAMES ? all.slice(0, MAX_ROSTER_NAMES) : all
     this.#snapshotRequested = false
     this.#version = version
     const joined = users.filter(name => !this.#names.has(name))
@@ -63,8 +67,9 @@ export class RosterCopy {
 
   applyConnectionCounts(changes: Connections): void {
     for (const [name, connections] of changes) {
-      if (connections > 1) this.connectionCounts.set(name, connections)
-      else this.connectionCounts.delete(name)
+      if (connections <= 1) this.connectionCounts.delete(name)
+      else if (this.connectionCounts.size < MAX_ROSTER_NAMES || this.connectionCounts.has(name))
+        this.connectionCounts.set(name, connections)
     }
     emit(this.#context, { type: 'connections', connections: this.connectionCounts })
   }

@@ -34,7 +34,7 @@ export interface Position extends MessageHash {
   at: number
 }
 
-/** The messages of earlier runs as columns, ordered by position, each id once. Texts are read on demand. */
+/** The messages of earlier runs as columns, ordered by position, each sender and id once. Texts are read on demand. */
 export interface Archive {
   /** Hybrid times, ascending. */
   readonly at: Float64Array
@@ -79,6 +79,11 @@ export class MessageLog {
   /** Ordered by position. */
   #recent: RecentMessage[] = []
   #recentKeys = new Set<string>()
+  /** The hashes of `#recent`, xored from its start up to each index, as far as they are known. */
+  readonly #recentXorA = [0]
+  readonly #recentXorB = [0]
+  /** The keys of archived messages that share a position, by the index of the first. */
+  readonly #sharedPositions = new Map<number, Set<string>>()
   /** Entries of `#recent` with their text in memory, in order of arrival. */
   #cachedMessages: RecentMessage[] = []
 
@@ -106,7 +111,7 @@ export class MessageLog {
     const recent: RecentMessage = { at, id, from, ...messageHash(message), message }
     const last = this.#recent.at(-1)
     if (last === undefined || comparePositions(last, recent) < 0) this.#recent.push(recent)
-    else this.#recent.splice(this.#recentBefore(recent), 0, recent)
+    else this.#insert(recent)
     if (this.#archive !== NO_ARCHIVE) this.#cacheMessage(recent)
     return true
   }
@@ -132,11 +137,10 @@ export class MessageLog {
     let a = (this.#xorA[end] ?? 0) ^ (this.#xorA[first] ?? 0)
     let b = (this.#xorB[end] ?? 0) ^ (this.#xorB[first] ?? 0)
     const [start, stop] = this.#recentRange(range)
-    for (let index = start; index < stop; index++) {
-      const recent = this.#recent[index]
-      if (recent === undefined) continue
-      a ^= recent.a
-      b ^= recent.b
+    if (start < stop) {
+      this.#extendXors(stop)
+      a ^= (this.#recentXorA[stop] ?? 0) ^ (this.#recentXorA[start] ?? 0)
+      b ^= (this.#recentXorB[stop] ?? 0) ^ (this.#recentXorB[start] ?? 0)
     }
     const hash = (a >>> 0).toString(16) + (b >>> 0).toString(16).padStart(8, '0')
     const { from, fromHash, to, toHash } = range
@@ -178,11 +182,45 @@ export class MessageLog {
     return cuts
   }
 
+  #insert(recent: RecentMessage): void {
+    const index = this.#recentBefore(recent)
+    this.#recent.splice(index, 0, recent)
+    for (const xors of [this.#recentXorA, this.#recentXorB]) xors.length = Math.min(xors.length, index + 1)
+  }
+
+  /** Computes the xors up to an index: a sibling may ask for many ranges at once. */
+  #extendXors(end: number): void {
+    for (let index = this.#recentXorA.length - 1; index < end; index++) {
+      this.#recentXorA.push((this.#recentXorA[index] ?? 0) ^ (this.#recent[index]?.a ?? 0))
+      this.#recentXorB.push((this.#recentXorB[index] ?? 0) ^ (this.#recent[index]?.b ?? 0))
+    }
+  }
+
   #isArchived(message: Message): boolean {
     const position: Position = { at: message.at, ...messageHash(message) }
     const index = this.#archivedBefore(position)
-    const found = this.#archivePosition(index)
-    return found !== undefined && comparePositions(found, position) === 0
+    const isThere = (row: number) => {
+      const found = this.#archivePosition(row)
+      return found !== undefined && comparePositions(found, position) === 0
+    }
+    if (!isThere(index)) return false
+    // Anyone can choose an id whose hash is that of another message: only the ids themselves tell.
+    if (isThere(index + 1)) return this.#keysFrom(index, isThere).has(messageKey(message))
+    const archived = this.#archive.read(index)
+    return archived === undefined || messageKey(archived) === messageKey(message)
+  }
+
+  /** The keys of the archived messages at one position, of which there are several. */
+  #keysFrom(first: number, isThere: (row: number) => boolean): Set<string> {
+    const known = this.#sharedPositions.get(first)
+    if (known !== undefined) return known
+    const keys = new Set<string>()
+    for (let row = first; isThere(row); row++) {
+      const message = this.#archive.read(row)
+      if (message !== undefined) keys.add(messageKey(message))
+    }
+    this.#sharedPositions.set(first, keys)
+    return keys
   }
 
   #archivePosition(index: number): Position | undefined {

@@ -1,6 +1,9 @@
 /** Delay before read marks are sent to the user's other clients, ms, so that many marks cost one frame. */
 const SEND_DELAY_MS = 300
 
+/** Most threads whose read mark is kept, the latest ones that changed: siblings could name any number. */
+export const MAX_READ_MARKS = 10_000
+
 /** Read marks: the hybrid time up to which each thread was read, on any client of the user. */
 export class ReadMarks {
   #marks = new Map<string, number>()
@@ -23,7 +26,13 @@ export class ReadMarks {
   /** Raises a mark to `at`. Returns false if it was that far already. */
   update(thread: string, at: number): boolean {
     if (at <= (this.#marks.get(thread) ?? 0)) return false
+    this.#marks.delete(thread)
     this.#marks.set(thread, at)
+    const [oldest] = this.#marks.keys()
+    if (this.#marks.size > MAX_READ_MARKS && oldest !== undefined) {
+      this.#marks.delete(oldest)
+      this.#unsent.delete(oldest)
+    }
     return true
   }
 

@@ -77,7 +77,7 @@ export class HostileServer {
   /** Answers an `identify`: the client is let in. */
   accept(
     { answer }: IdentifyingClient,
-    parts: { auth?: AuthMode; mesh?: MeshIdentity; servers?: ServerAddress[] } = {},
+    parts: { auth?: AuthMode; mesh?: MeshIdentity; servers?: ServerAddress[]; time?: number } = {},
   ): void {
     const roster = { version: 1, users: ['Anna', 'Billy'] }
     const common = { ok: true, server: 's', incarnation: 'i', connection: 's:1', roster, time: Date.now(), servers: [] }

@@ -60,3 +60,18 @@ test('stop and an infinite deadline leave no timer behind', () => {
   expect(vi.getTimerCount()).toBe(0)
   expect(calls).toEqual([])
 })
+
+test('a deadline beyond the longest timer calls once, at the deadline', () => {
+  const start = performance.now()
+  const far = 2.5 * 2 ** 31
+  const arm = vi.spyOn(globalThis, 'setTimeout')
+  timer.set(start + far)
+  vi.advanceTimersByTime(far - 1)
+  expect(calls).toEqual([])
+  // No delay overflows 31 bits, which would call at once.
+  expect(Math.max(...arm.mock.calls.map(([, ms]) => ms ?? 0))).toBe(2 ** 31 - 1)
+  expect(arm.mock.calls.length).toBeLessThan(5)
+  arm.mockRestore()
+  vi.advanceTimersByTime(1)
+  expect(calls).toEqual([start + far])
+})

@@ -7,9 +7,13 @@ import {
   indexOfEntry,
   mergeEntries,
   packColumns,
+  rowsOfEntry,
   unpackColumns,
 } from '../../../../cli/history/index-columns.ts'
 import { Random } from '../../../support/random.ts'
+
+/** Merges entries of which those with the same time and hash are one message. */
+const merge = (columns: IndexColumns, added: IndexEntry[]) => mergeEntries(columns, added, () => 'one message')
 
 test('merged columns hold each entry once, in the order of time, like a plain model', () => {
   const random = new Random(7)
@@ -22,7 +26,7 @@ test('merged columns hold each entry once, in the order of time, like a plain mo
     })
     // Entries with the same time and hash are duplicates.
     for (const entry of added) model.set(`${entry.at} ${entry.a} ${entry.b}`, entry)
-    columns = mergeEntries(columns, added)
+    columns = merge(columns, added)
     expect([...columns.at]).toEqual([...model.values()].map(({ at }) => at).sort((one, other) => one - other))
     for (const entry of model.values()) expect(columns.offset[indexOfEntry(columns, entry)]).toBe(entry.offset)
     expect(indexOfEntry(columns, { at: random.below(40), a: 5, b: 5 })).toBe(-1)
@@ -40,21 +44,31 @@ const entry = (at: number, more: Partial<IndexEntry> = {}): IndexEntry => ({
 })
 
 test('a merge leaves the old columns unchanged, and returns them if nothing is new', () => {
-  const columns = mergeEntries(EMPTY_COLUMNS, [entry(1), entry(3)])
-  const merged = mergeEntries(columns, [entry(2)])
+  const columns = merge(EMPTY_COLUMNS, [entry(1), entry(3)])
+  const merged = merge(columns, [entry(2)])
   expect([...columns.at]).toEqual([1, 3])
   expect([...merged.at]).toEqual([1, 2, 3])
-  expect(mergeEntries(merged, [entry(2), entry(3)])).toBe(merged)
-  expect(mergeEntries(EMPTY_COLUMNS, [])).toBe(EMPTY_COLUMNS)
+  expect(merge(merged, [entry(2), entry(3)])).toBe(merged)
+  expect(merge(EMPTY_COLUMNS, [])).toBe(EMPTY_COLUMNS)
 })
 
 test('entries with the same time and different hashes are all kept', () => {
-  const columns = mergeEntries(EMPTY_COLUMNS, [entry(1), entry(1, { b: 7 }), entry(1), entry(1, { a: 7 })])
+  const columns = merge(EMPTY_COLUMNS, [entry(1), entry(1, { b: 7 }), entry(1), entry(1, { a: 7 })])
   expect(columns.at).toHaveLength(3)
 })
 
+test('entries of different messages with the same time and hash are all kept', () => {
+  const keyOf = ({ offset }: { offset: number }) => `message ${Math.floor(offset / 100)}`
+  let columns = mergeEntries(EMPTY_COLUMNS, [entry(1, { offset: 0 }), entry(1, { offset: 100 })], keyOf)
+  expect([...columns.offset]).toEqual([0, 100])
+  columns = mergeEntries(columns, [entry(1, { offset: 101 }), entry(1, { offset: 200 })], keyOf)
+  expect([...columns.offset].sort()).toEqual([0, 100, 200])
+  expect(rowsOfEntry(columns, entry(1))).toEqual([0, 1, 2])
+  expect(rowsOfEntry(columns, entry(2))).toEqual([])
+})
+
 test('packed columns give the same columns again', () => {
-  const columns = mergeEntries(EMPTY_COLUMNS, [
+  const columns = merge(EMPTY_COLUMNS, [
     entry(1),
     entry(1e15, { offset: 2 ** 52, length: 2 ** 32 - 1, a: 2 ** 31 - 1, b: -(2 ** 31) }),
     entry(5, { peer: -7 }),

@@ -9,6 +9,7 @@ import { stopAll, temporaryFolder } from '../../../support/programs/processes.ts
 const columns = mergeEntries(
   EMPTY_COLUMNS,
   [3, 1, 2].map(at => ({ at, a: at, b: -at, peer: 1, offset: at * 100, length: 99 })),
+  () => 'one message',
 )
 const names = ['Billy', 'Žofie 🎈']
 let folder = ''

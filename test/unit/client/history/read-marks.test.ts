@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ReadMarks } from '../../../../src/client/history/read-marks.ts'
+import { MAX_READ_MARKS, ReadMarks } from '../../../../src/client/history/read-marks.ts'
 
 test('S12: a mark only advances', () => {
   const marks = new ReadMarks()
@@ -54,4 +54,21 @@ test('marks beyond the limit of a frame are sent after another 300 ms', () => {
   expect(marks.takeDue(2, 1_300).map(([thread]) => thread)).toEqual(['a', 'b'])
   expect(marks.deadline).toBe(1_600)
   expect(marks.takeDue(2, 1_600).map(([thread]) => thread)).toEqual(['c'])
+})
+
+test('S17: the latest read marks are kept, however many threads a sibling names', () => {
+  const marks = new ReadMarks()
+  marks.markRead('dropped', 5, 0)
+  marks.update('Billy', 5)
+  for (let n = 0; n < MAX_READ_MARKS - 2; n++) marks.update(`thread ${n}`, 5)
+  // Raised again: it is not the oldest any more.
+  marks.update('Billy', 6)
+  for (let n = 0; n < 5_000; n++) marks.update(`more ${n}`, 5)
+  marks.queueAll(0)
+  const kept = new Map<string, number>()
+  for (let now = 1_000; marks.deadline < Number.POSITIVE_INFINITY; now += 1_000)
+    for (const [thread, at] of marks.takeDue(500, now)) kept.set(thread, at)
+  expect(kept.size).toBe(MAX_READ_MARKS)
+  expect(kept.get('Billy')).toBe(6)
+  expect(kept.has('dropped')).toBe(false)
 })
