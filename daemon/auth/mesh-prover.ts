@@ -46,7 +46,8 @@ export class MeshProver {
   constructor(options: MeshProverOptions) {
     this.#options = options
     this.#key = deriveMeshKey(options.secret)
-    this.#previousKey = options.previousSecret === undefined ? undefined : deriveMeshKey(options.previousSecret)
+    // The key of a mesh without a secret confirms nothing.
+    this.#previousKey = options.previousSecret ? deriveMeshKey(options.previousSecret) : undefined
   }
 
   /** The mesh key. */
