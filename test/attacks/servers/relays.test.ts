@@ -1,4 +1,4 @@
-/** Relays: programs at an address of a server of the mesh that pass connections on, with and without TLS of their own. */
+/** Relays: programs at an address of a server of the mesh that pass connections on, decrypted or as they are. */
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
