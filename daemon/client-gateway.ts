@@ -1,7 +1,7 @@
 import type { Server, Socket } from 'socket.io'
 import type { AuthMode, Challenge, Credential } from '../src/protocol/credentials.ts'
 import { parseComposedMessage } from '../src/protocol/guards.ts'
-import type { MeshIdentity } from '../src/protocol/mesh-identity.ts'
+import { type MeshIdentity, proofVersionOf } from '../src/protocol/mesh-identity.ts'
 import {
   type IdentifyRequest,
   type IdentifyResponse,
@@ -13,12 +13,13 @@ import {
 } from '../src/protocol/messages.ts'
 import type { ClientEffect, Denial, Input } from '../src/server/types.ts'
 import { checkProof, makeChallenge } from './auth/challenge.ts'
-import type { MeshProver } from './auth/mesh-prover.ts'
+import type { MeshProver, RequestedProof } from './auth/mesh-prover.ts'
 import { checkToken, type TokenKey } from './auth/tokens.ts'
 import type { Log } from './log/log.ts'
 import { MalformedPayloads } from './log/malformed-payloads.ts'
 import { Backpressure } from './transport/backpressure.ts'
 import type { ConnectionBudget } from './transport/budgets/connection-budget.ts'
+import { tlsExporterOf } from './transport/internals.ts'
 import { EventReader } from './transport/packets/event-reader.ts'
 import { FrameBatch } from './transport/packets/frame-batch.ts'
 import { imPacket } from './transport/packets/im-packets.ts'
@@ -43,8 +44,8 @@ interface Client {
   acceptsPacked: boolean
   /** What its connection may use. */
   readonly budget: ConnectionBudget
-  /** The mesh proof that it asks for, and once it is made, the proof; undefined for a client of 0.1. */
-  meshProof: { nonce: string; origin: string; identity: MeshIdentity | undefined } | undefined
+  /** The mesh proof that it asks for; undefined for a client of 0.1. */
+  meshProof: RequestedProof | undefined
 }
 
 /** The call of an `identify` sent in Socket.IO's `auth`, while connecting: the event `identified` answers it. */
@@ -212,7 +213,7 @@ export class ClientGateway {
       if (this.#isIdentified(connection)) client.budget.markIdentified()
       return true
     }
-    if (!rememberMeshProof(client, request.data)) return false
+    if (!this.#rememberMeshProof(client, request.data)) return false
     const { user, connections = false, origin } = request.data
     client.acceptsPacked = request.data.packed === true
     const step = (more: { credential?: Credential; denial?: Denial } = {}) => {
@@ -224,6 +225,9 @@ export class ClientGateway {
     if (origin !== undefined && !mesh.isOwnOrigin(origin)) {
       const message = `this server is not known as ${origin}; its operator can list it under "names" in the config`
       step({ denial: { code: 'wrong-origin', message } })
+    } else if (client.meshProof?.channel === 'unknown') {
+      const message = 'this nonce binds the proof to TLS; connect by WebSocket with TLS 1.3'
+      step({ denial: { code: 'bad-payload', message } })
     } else if (hasCredential && !client.budget.takeCredential()) {
       const reason = 'too many proofs or tokens on this connection; reconnect to try again'
       step({ credential: { kind: 'invalid', reason } })
@@ -258,9 +262,9 @@ export class ClientGateway {
     const { challenge, meshProof } = client
     client.challenge = undefined
     // A client that has asked for the mesh proof binds its own proof to the mesh: no server can pass it on elsewhere.
-    if ((proofVersion === 2) !== (meshProof !== undefined))
+    const binding = meshProof && this.#auth.mesh.bindingOf(meshProof)
+    if (proofVersion !== (binding && proofVersionOf(binding)))
       return step({ kind: 'invalid', reason: 'the proof does not have the version for this identification' })
-    const binding = meshProof && { origin: meshProof.origin, meshKey: this.#auth.mesh.publicKey }
     step(checkProof(user, key, proof, challenge, binding))
   }
 
@@ -274,8 +278,23 @@ export class ClientGateway {
   /** The proof for a connection is made once: it costs more CPU time than any other part of an answer. */
   #proveMesh({ meshProof }: Client): { mesh?: MeshIdentity } {
     if (meshProof === undefined) return {}
-    meshProof.identity ??= this.#auth.mesh.prove(meshProof.nonce, meshProof.origin)
+    meshProof.identity ??= this.#auth.mesh.prove(meshProof)
     return { mesh: meshProof.identity }
+  }
+
+  /**
+   * Notes the mesh proof that a client asks for. Returns false if it asks for a second one with another nonce or origin:
+   * a connection gets one.
+   */
+  #rememberMeshProof(client: Client, { nonce, origin }: IdentifyRequest): boolean {
+    if (nonce === undefined || origin === undefined) return nonce === origin
+    client.meshProof ??= {
+      nonce,
+      origin,
+      channel: this.#auth.mesh.channelFor(nonce, origin, () => tlsExporterOf(client.socket.conn)),
+      identity: undefined,
+    }
+    return client.meshProof.nonce === nonce && client.meshProof.origin === origin
   }
 
   #im: EventHandler = ({ connection }, payload, call) => {
@@ -336,16 +355,6 @@ export class ClientGateway {
 }
 
 type Answer = Extract<ClientEffect, { type: 'answer' }>['payload']
-
-/**
- * Notes the mesh proof that a client asks for. Returns false if it asks for a second one with another nonce or origin:
- * a connection gets one.
- */
-function rememberMeshProof(client: Client, { nonce, origin }: IdentifyRequest): boolean {
-  if (nonce === undefined || origin === undefined) return nonce === origin
-  client.meshProof ??= { nonce, origin, identity: undefined }
-  return client.meshProof.nonce === nonce && client.meshProof.origin === origin
-}
 
 /** Whether a payload answers an accepted `identify`. */
 function isIdentified(payload: Answer): payload is Extract<IdentifyResponse, { ok: true }> {

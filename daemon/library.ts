@@ -36,7 +36,7 @@ export interface CreateServerOptions {
   backbone?: readonly string[]
   /** The shared secret of the mesh's servers, at least 16 characters. Required unless `host` is loopback. */
   secret?: string
-  /** While the secret is rotated: the previous one. */
+  /** While the secret is rotated: the previous one; '' if there was none, which counts as no secret until it is removed. */
   previousSecret?: string
   /** Origins at which clients reach the server through a proxy or balancer, such as `https://chat.example.com`. */
   names?: readonly string[]
@@ -129,12 +129,14 @@ export async function createServer(options: CreateServerOptions): Promise<ChatSe
     parseOptions(options)
   const { limits, backbone, insecure } = given
   if (secret !== '') checkSecretLength(secret, 'secret')
-  if (previousSecret !== undefined) checkSecretLength(previousSecret, 'previousSecret')
+  if (previousSecret) checkSecretLength(previousSecret, 'previousSecret')
   checkRotation(secret, previousSecret)
   checkAdvertised(advertise, tls !== undefined)
   const hasAddress = !isWildcard(host) || advertise !== undefined
   const hasTokenKey = tokenKey !== undefined
-  const auth = checkExposure({ host, hasAddress, secret, auth: given.auth, hasTokenKey, backbone, insecure }, FIX_HINTS)
+  // Any server without a secret can join until the rotation is over.
+  const exposed = { host, secret: previousSecret === '' ? '' : secret }
+  const auth = checkExposure({ ...exposed, hasAddress, auth: given.auth, hasTokenKey, backbone, insecure }, FIX_HINTS)
   const material = tls && { cert: tls.cert, key: tls.key, ...(tls.ca === undefined ? {} : { ca: tls.ca }) }
   if (material !== undefined) createSecureContext(material)
   const onLine = given.log

@@ -1,15 +1,7 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createPublicKey,
-  hkdfSync,
-  type KeyObject,
-  randomBytes,
-  sign,
-  verify,
-} from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { ed25519, x25519 } from '@noble/curves/ed25519.js'
 import type { Identity } from '../../src/client/keys/keyring.ts'
+import { isSignedBy } from '../../src/programs/ed25519.ts'
 import { isBase64url } from '../../src/protocol/base64url.ts'
 import { formatSealedText, parseSealedText } from '../../src/protocol/credentials.ts'
 import type { Message } from '../../src/protocol/messages.ts'
@@ -62,7 +54,7 @@ export class Sealer implements Identity {
     if (plain === undefined || plain.length < SIGNATURE_BYTES) return undefined
     const text = plain.subarray(SIGNATURE_BYTES).toString()
     const signed = signedBytes(message, seal.from, seal.to, text)
-    return verify(null, signed, publicKey(seal.from), plain.subarray(0, SIGNATURE_BYTES)) ? text : undefined
+    return isSignedBy(seal.from, signed, plain.subarray(0, SIGNATURE_BYTES)) ? text : undefined
   }
 
   /** Encrypts a text for this user's other clients. */
@@ -120,8 +112,4 @@ function associatedData({ id, at, from, to }: Message, fromKey: string, toKey: s
 
 function signedBytes({ id, at, from, to }: Message, fromKey: string, toKey: string, text: string): Buffer {
   return Buffer.from(JSON.stringify(['mesh-chat message 1', id, at, from, to, fromKey, toKey, text]))
-}
-
-function publicKey(key: string): KeyObject {
-  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: key }, format: 'jwk' })
 }

@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject, randomBytes, verify } from 'node:crypto'
+import { type KeyObject, randomBytes } from 'node:crypto'
 import type { Socket } from 'socket.io-client'
 import * as z from 'zod'
 import type { SessionEvent } from '../../src/client/events.ts'
@@ -8,6 +8,7 @@ import { Session } from '../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
 import { timerDelay } from '../../src/common/time.ts'
 import { dialOnce } from '../../src/programs/checked-socket.ts'
+import { isSignedBy } from '../../src/programs/ed25519.ts'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import {
   connectionAddressSchema,
@@ -26,6 +27,7 @@ import {
 } from '../../src/protocol/messages.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { Sealer } from '../keys/sealer.ts'
+import { tlsExporterOf } from './tls-exporter.ts'
 import { unpackRoster } from './unpack-roster.ts'
 
 /** A frame from a sibling: JSON text that servers relay unread; encrypted in key mode. */
@@ -100,7 +102,7 @@ export function openSession(
   const { keys, onMesh = (_, accept) => accept() } = options
   const makeNonce = () => randomBytes(24).toString('base64url')
   const session = new Session(
-    { ...options, makeNonce, verify: verifySignature },
+    { ...options, makeNonce, verify: isSignedBy },
     {
       history: [],
       archive: storage.archive ?? NO_ARCHIVE,
@@ -141,7 +143,7 @@ export function openSession(
       // Identify within the handshake: saves a round trip.
       auth: send => {
         sendAuth = send
-        step({ type: 'opened', dial })
+        step({ type: 'opened', dial, exporter: tlsExporterOf(newSocket) })
       },
     })
     socket = newSocket
@@ -284,15 +286,4 @@ export function openSession(
 
   step({ type: 'start' })
   return request => step({ type: 'request', request })
-}
-
-/** Whether a signature is valid (Ed25519, RFC 8032). */
-function verifySignature(key: string, text: string, signature: string): boolean {
-  try {
-    const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: key }, format: 'jwk' })
-    return verify(null, Buffer.from(text), publicKey, Buffer.from(signature, 'base64url'))
-  } catch {
-    // The key is not a point on the curve.
-    return false
-  }
 }

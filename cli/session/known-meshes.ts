@@ -26,6 +26,7 @@ const meshSchema = z.looseObject({
   mode: z.enum(AUTH_MODES).optional(),
   origins: z.array(originSchema),
   merged: z.array(folderSchema).optional(),
+  former: z.array(keySchema).optional(),
   since: z.string(),
 })
 const fileSchema = z.array(meshSchema).superRefine((meshes, context) => {

@@ -6,6 +6,8 @@ import { PUBLIC_MESH_KEY } from '../../src/protocol/mesh-identity.ts'
 
 /** Most origins remembered of one mesh; the oldest are dropped. */
 const MAX_ORIGINS = 100
+/** Most former keys remembered of one mesh; the oldest are dropped. */
+const MAX_FORMER_KEYS = 20
 /** Most folders that one mesh has taken over; the oldest are dropped. */
 const MAX_MERGED_FOLDERS = 100
 /** Longest readable part of a folder's name. */
@@ -23,6 +25,8 @@ export interface KnownMesh {
   origins: string[]
   /** Folders whose files belong to this mesh: they were used before it was known to be the same mesh. */
   merged?: string[] | undefined
+  /** Its keys before its secret was changed, oldest first: servers that prove only one of them are not used. */
+  former?: string[] | undefined
   /** When it was first dialled, ISO 8601. */
   since: string
 }
@@ -75,14 +79,15 @@ export function meet(meshes: KnownMesh[], folder: string, met: MetMesh): Meeting
     return { mesh: merged, result: 'same', mergedFolder: folder }
   }
   const same = meshes.find(one => one !== mesh && isSameMesh(one, met))
-  if (same !== undefined && mesh.key !== met.key) {
+  if (same?.key !== undefined && mesh.key !== met.key) {
+    setKey(same, same.key, mesh.key)
     meshes.splice(meshes.indexOf(mesh), 1)
     for (const origin of [...mesh.origins, met.origin]) addOrigin(meshes, same, origin)
     same.merged = [...(same.merged ?? []), ...(mesh.merged ?? []), mesh.folder].slice(-MAX_MERGED_FOLDERS)
     return { mesh: same, result: 'same', mergedFolder: mesh.folder }
   }
   const result = compare(mesh, met)
-  if (met.key !== undefined) mesh.key = met.key
+  if (met.key !== undefined) setKey(mesh, met.key)
   mesh.mode ??= met.mode
   addOrigin(meshes, mesh, met.origin)
   return { mesh, result }
@@ -105,8 +110,17 @@ export function forget(meshes: readonly KnownMesh[], origin: string, keepHistory
   if (keepHistory) {
     delete mesh.key
     delete mesh.mode
+    delete mesh.former
   } else mesh.origins = mesh.origins.filter(one => one !== origin)
   return mesh
+}
+
+/** Sets the key of a mesh; `formerKey` is a former one from now on. */
+function setKey(mesh: KnownMesh, key: string, formerKey = mesh.key): void {
+  mesh.key = key
+  if (formerKey === undefined || formerKey === key) return
+  const former = [...(mesh.former ?? []), formerKey].filter(one => one !== key)
+  mesh.former = [...new Set(former)].slice(-MAX_FORMER_KEYS)
 }
 
 function compare(mesh: KnownMesh, met: MetMesh): MeetingResult {

@@ -108,7 +108,7 @@ export class PinnedSession {
     const { user, client, ca, token, auth, meshKey } = this.#options
     const generation = ++this.#generation
     const isCurrent = () => generation === this.#generation
-    const { key, mode } = this.#mesh
+    const { key, mode, former } = this.#mesh
     this.#sendRequest = openSession(
       {
         user,
@@ -120,7 +120,9 @@ export class PinnedSession {
         token,
         auth: mode ?? auth,
         mesh:
-          key === undefined && mode === undefined && meshKey === undefined ? undefined : { key: meshKey ?? key, mode },
+          key === undefined && mode === undefined && meshKey === undefined
+            ? undefined
+            : { key: meshKey ?? key, mode, former },
         keys: this.#keyStore(),
         random: Math.random,
         onMesh: ({ key, mode, url }, accept) => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Challenge, type Credential, identificationText } from '../../src/protocol/credentials.ts'
-import { boundIdentificationText } from '../../src/protocol/mesh-identity.ts'
+import { boundIdentificationText, type ProofBinding } from '../../src/protocol/mesh-identity.ts'
 import { isSignature } from './mesh-key.ts'
 
 /** The text that a client signs to prove its key: valid for this server and connection, once. */
@@ -10,21 +10,18 @@ export function makeChallenge(server: string, connection: number): Challenge {
 
 /**
  * Whether a proof is the signature of the challenge by the key's holder (Ed25519, RFC 8032).
- * @param binding the origin that the client dialled and the mesh key, which the proof is bound to; undefined for a client
- *   of 0.1
+ * @param binding undefined for a client of 0.1
  */
 export function checkProof(
   user: string,
   key: string,
   proof: string,
   challenge: Challenge | undefined,
-  binding: { origin: string; meshKey: string } | undefined,
+  binding: ProofBinding | undefined,
 ): Credential {
   if (challenge !== undefined) {
     const text =
-      binding === undefined
-        ? identificationText(user, challenge)
-        : boundIdentificationText(user, challenge, binding.origin, binding.meshKey)
+      binding === undefined ? identificationText(user, challenge) : boundIdentificationText(user, challenge, binding)
     if (isSignature(text, key, proof)) return { kind: 'key', key }
   }
   return { kind: 'invalid', reason: 'the proof is not valid for this key and this connection' }

@@ -1,12 +1,5 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  hkdfSync,
-  type KeyObject,
-  sign,
-  verify,
-} from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, type KeyObject, sign } from 'node:crypto'
+import { isSignedBy } from '../../src/programs/ed25519.ts'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import { MESH_KEY_INFO, NO_SECRET, signatureSchema } from '../../src/protocol/mesh-identity.ts'
 
@@ -48,11 +41,5 @@ export function createProcessKey(): SigningKey {
 /** Whether a signature of a text is valid; false also for a key or signature that is malformed. */
 export function isSignature(text: string, key: string, signature: unknown): boolean {
   const parsed = signatureSchema.safeParse(signature)
-  if (!parsed.success || !keySchema.safeParse(key).success) return false
-  try {
-    const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: key }, format: 'jwk' })
-    return verify(null, Buffer.from(text), publicKey, Buffer.from(parsed.data, 'base64url'))
-  } catch {
-    return false
-  }
+  return parsed.success && keySchema.safeParse(key).success && isSignedBy(key, text, parsed.data)
 }

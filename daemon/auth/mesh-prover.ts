@@ -1,5 +1,14 @@
 import type { AuthMode } from '../../src/protocol/credentials.ts'
-import { type MeshIdentity, PUBLIC_MESH_KEY, serverProofText } from '../../src/protocol/mesh-identity.ts'
+import {
+  type MeshIdentity,
+  NO_TLS,
+  NONCE_PREFIX,
+  type ProofBinding,
+  PUBLIC_MESH_KEY,
+  serverProofText,
+  successorText,
+  TLS_AT_PROXY,
+} from '../../src/protocol/mesh-identity.ts'
 import { deriveMeshKey, type SigningKey } from './mesh-key.ts'
 import type { OwnOrigins } from './own-origins.ts'
 
@@ -15,6 +24,19 @@ export interface MeshProverOptions {
   origins: OwnOrigins
 }
 
+/** The proof that a client asks for on one connection. */
+export interface RequestedProof {
+  readonly nonce: string
+  readonly origin: string
+  /**
+   * As in `ServerProof`. `unknown`: TLS should end at this server, but the connection has no exporter value. Then nothing
+   * is signed: the client might be at the other end of a relay.
+   */
+  readonly channel: string | undefined
+  /** Once it is made: the proof. */
+  identity: MeshIdentity | undefined
+}
+
 /** Proves to clients that this server belongs to its mesh, and that they dialled one of its origins. */
 export class MeshProver {
   readonly #options: MeshProverOptions
@@ -24,7 +46,8 @@ export class MeshProver {
   constructor(options: MeshProverOptions) {
     this.#options = options
     this.#key = deriveMeshKey(options.secret)
-    this.#previousKey = options.previousSecret === undefined ? undefined : deriveMeshKey(options.previousSecret)
+    // The key of a mesh without a secret confirms nothing.
+    this.#previousKey = options.previousSecret ? deriveMeshKey(options.previousSecret) : undefined
   }
 
   /** The mesh key. */
@@ -37,16 +60,30 @@ export class MeshProver {
     return this.publicKey === PUBLIC_MESH_KEY || this.#options.origins.has(origin)
   }
 
-  /** Signs a client's nonce and the origin that it dialled: the CPU time of one signature, some 30 µs. */
-  prove(nonce: string, origin: string): MeshIdentity {
+  /**
+   * The channel to sign for a client; see `RequestedProof`.
+   * @param exporter returns the exporter value of the client's connection, if it is TLS 1.3 and ends here
+   */
+  channelFor(nonce: string, origin: string, exporter: () => string | undefined): RequestedProof['channel'] {
+    if (!nonce.startsWith(NONCE_PREFIX)) return undefined
+    if (origin.startsWith('http:')) return NO_TLS
+    return this.#options.origins.mayEndAtProxy(origin) ? TLS_AT_PROXY : (exporter() ?? 'unknown')
+  }
+
+  /** What the proof of a client must be bound to. */
+  bindingOf({ origin, channel }: RequestedProof): ProofBinding {
+    return { origin, meshKey: this.publicKey, channel }
+  }
+
+  /** Signs what a client asks for: the CPU time of one signature, some 30 µs. */
+  prove({ nonce, origin, channel }: Omit<RequestedProof, 'identity'>): MeshIdentity {
     const { server, incarnation, auth } = this.#options
-    const proven = { nonce, origin, auth, server, incarnation }
-    const proveWith = (key: SigningKey) => ({
-      key: key.publicKey,
-      proof: key.sign(serverProofText(proven, key.publicKey)),
-    })
+    const proven = { nonce, origin, auth, server, incarnation, channel }
+    const key = this.publicKey
+    const identity = { key, proof: this.#key.sign(serverProofText(proven, key)), server, incarnation, auth }
     const previous = this.#previousKey
-    const identity = { ...proveWith(this.#key), server, incarnation, auth }
-    return previous === undefined ? identity : { ...identity, previous: proveWith(previous) }
+    if (previous === undefined) return identity
+    const proof = previous.sign(successorText(proven, previous.publicKey, key))
+    return { ...identity, previous: { key: previous.publicKey, proof } }
   }
 }

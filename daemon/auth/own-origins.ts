@@ -22,12 +22,20 @@ export interface ServerAddresses {
 export class OwnOrigins {
   readonly #addresses: ServerAddresses
   readonly #origins: ReadonlySet<string>
+  /** Origins that a proxy may have. */
+  readonly #names: ReadonlySet<string | undefined>
 
   constructor(addresses: ServerAddresses) {
     const { host, urls, names } = addresses
     this.#addresses = addresses
     const own = [this.#originAt(host), ...urls, ...names].map(toOrigin)
     this.#origins = new Set(own.filter(origin => origin !== undefined))
+    this.#names = new Set(names.map(toOrigin))
+  }
+
+  /** Whether TLS to an origin may end at a proxy: the server has no TLS itself, or its operator has listed the origin. */
+  mayEndAtProxy(origin: string): boolean {
+    return this.#addresses.scheme === 'http' || this.#names.has(origin)
   }
 
   /** @param origin in canonical form, as of `originSchema` */

@@ -3,7 +3,7 @@ import { challengeSchema, SUBJECTS } from '../links/nats/envelopes.ts'
 import { isNoResponders, reasonOf, requestHandshake } from '../links/nats/handshake-requests.ts'
 import { connectTo } from '../links/nats/nats-client.ts'
 import { type CheckContext, type Finding, serverFindings } from './findings.ts'
-import { probeParty, startProbe, UNKNOWN_ANSWER } from './probe.ts'
+import { probeInRotation, probeParty, startProbe, UNKNOWN_ANSWER } from './probe.ts'
 
 /** Checks each NATS server of a config, and each mesh server through the first NATS server that answers. */
 export async function checkBackbone(
@@ -52,20 +52,23 @@ function fixHint(error: unknown, { protocol }: URL): string {
 
 /** Checks a server over the backbone: its problems, or one line if there are none. */
 async function checkServer(id: string, connection: NatsConnection, context: CheckContext): Promise<Finding[]> {
-  const { selfId, secret, auth, withinMs } = context
+  const { selfId, auth, withinMs } = context
   const about = `${id} on the backbone`
   // NATS permissions may bind this machine's NATS user to the id of its server.
   const dialler = { ...probeParty(auth), id: selfId }
-  const request = (to: string, payload: unknown) =>
-    requestHandshake(connection, { to, from: selfId, payload, secret, withinMs, isLegacyDenied: false })
-  try {
+  const probeWith = async (secret: string) => {
+    const request = (to: string, payload: unknown) =>
+      requestHandshake(connection, { to, from: selfId, payload, secret, withinMs, isLegacyDenied: false })
     const challenge = challengeSchema.safeParse(await request(id, { dialler }))
     if (!challenge.success) throw new Error('the program with this id is not this version of mesh-chat')
     const { acceptor } = challenge.data
     const { proof, readAnswer } = startProbe(secret, dialler, acceptor)
     const probed = readAnswer(await request(acceptor.id, { link: acceptor.nonce, proof, party: dialler }))
     if (probed === undefined) throw new Error(UNKNOWN_ANSWER)
-    return serverFindings(id, about, probed, context)
+    return probed
+  }
+  try {
+    return serverFindings(id, about, await probeInRotation(context, probeWith), context)
   } catch (error) {
     const start = isNoResponders(error) ? `; start it with: mesh-chatd --id ${id}` : ''
     return [{ ok: false, about, text: `unreachable: ${reasonOf(error)}${start}` }]

@@ -16,7 +16,7 @@ import { checkRotation, isWildcard, readPreviousSecret, readSecret } from '../se
 import { tokenClaims, unknownServer } from '../settings/settings.ts'
 import { readTls, type TlsMaterial } from '../settings/tls.ts'
 import { type CheckContext, type Finding, serverFindings } from './findings.ts'
-import { probe, reach } from './probe.ts'
+import { probe, probeInRotation, reach } from './probe.ts'
 
 export interface CheckArguments {
   config?: string
@@ -53,7 +53,8 @@ export async function check(args: CheckArguments): Promise<number> {
   const exposureFindings = checkServerExposure(
     { ...config, backbone },
     self === undefined ? servers : [self],
-    files.secret,
+    // Any server without a secret can join until the rotation is over.
+    files.previousSecret === '' ? '' : files.secret,
     args.insecure === true,
   )
   const findings = [...files.findings, ...exposureFindings]
@@ -64,6 +65,7 @@ export async function check(args: CheckArguments): Promise<number> {
   const context = {
     selfId,
     secret: files.secret,
+    previousSecret: files.previousSecret,
     ca: files.tls?.ca,
     auth: config.auth ?? 'open',
     file: config.file,
@@ -79,7 +81,12 @@ export async function check(args: CheckArguments): Promise<number> {
 }
 
 /** Checks that the files of a config can be read and used. */
-function checkFiles(config: Config): { findings: Finding[]; secret: string; tls: TlsMaterial | undefined } {
+function checkFiles(config: Config): {
+  findings: Finding[]
+  secret: string
+  previousSecret: string | undefined
+  tls: TlsMaterial | undefined
+} {
   const findings: Finding[] = []
   const checkFile = <T>(about: string, read: () => T, describe: (value: T) => string): T | undefined => {
     try {
@@ -105,13 +112,22 @@ function checkFiles(config: Config): { findings: Finding[]; secret: string; tls:
     },
   )
   const { tokenKeyFile, previousSecretFile, tls: files } = config
-  if (previousSecretFile !== undefined) {
-    checkFile(
-      'previousSecretFile',
-      () => checkRotation(secret ?? '', readPreviousSecret(previousSecretFile)),
-      () => `${previousSecretFile}: accepted besides the secret; remove it when all servers have the new one`,
-    )
-  }
+  const hasPrevious = previousSecretFile !== undefined || Boolean(process.env.MESH_CHAT_PREVIOUS_SECRET)
+  const previousSecret = !hasPrevious
+    ? undefined
+    : checkFile(
+        'previousSecretFile',
+        () => {
+          const previous = readPreviousSecret(previousSecretFile)
+          checkRotation(secret ?? '', previous)
+          return previous
+        },
+        previous => {
+          const source = process.env.MESH_CHAT_PREVIOUS_SECRET ? 'MESH_CHAT_PREVIOUS_SECRET' : previousSecretFile
+          const accepted = previous === '' ? 'servers without a secret are accepted' : 'accepted besides the secret'
+          return `${source}: ${accepted}; remove it when all servers have the new one`
+        },
+      )
   if (tokenKeyFile !== undefined) {
     checkFile(
       'tokenKeyFile',
@@ -129,7 +145,7 @@ function checkFiles(config: Config): { findings: Finding[]; secret: string; tls:
       () => requireValidNow(readTls(files), files.cert),
       ({ cert }) => `${files.cert}: ${validity(new X509Certificate(cert).validTo)}`,
     )
-  return { findings, secret: secret ?? '', tls }
+  return { findings, secret: secret ?? '', previousSecret, tls }
 }
 
 /** @throws ConfigError if the certificate is expired or not valid yet */
@@ -174,14 +190,14 @@ function checkServerExposure(
 
 /** Checks a server at its address: its problems, or one line if there are none. */
 async function checkServer({ id, url }: { id: string; url: string }, context: CheckContext): Promise<Finding[]> {
-  const { secret, ca, auth, withinMs } = context
+  const { ca, auth, withinMs } = context
   const about = `${id} at ${url}`
   const faults: string[] = []
   try {
     const certificate = await reach(url, ca, withinMs)
     if (certificate?.fault !== undefined)
       faults.push(`its certificate is not trusted: ${certificate.fault}; ${fixHint(certificate.fault)}`)
-    const probed = await probe(url, secret, auth, withinMs)
+    const probed = await probeInRotation(context, secret => probe(url, secret, auth, withinMs))
     const until = certificate === undefined ? [] : [`certificate ${validity(certificate.validTo)}`]
     return serverFindings(id, about, probed, context, faults, until)
   } catch (error) {

@@ -19,6 +19,8 @@ export interface CheckContext {
   /** The id of this machine's server, or another id if none is given. */
   selfId: string
   secret: string
+  /** While the secret is rotated: the previous one. */
+  previousSecret: string | undefined
   ca: string | undefined
   auth: AuthMode
   file: string
@@ -57,6 +59,7 @@ export function serverFindings(
   const clock = `clock ${Math.abs(Math.round(clockMs))} ms ${clockMs < 0 ? 'behind' : 'ahead'}`
   if (Math.abs(clockMs) > MAX_CLOCK_SKEW_MS) problems.push(`${clock}; synchronize both machines with NTP`)
   if (problems.length > 0) return problems.map(text => ({ ok: false, about, text }))
-  const known = secret === '' ? 'no secret' : 'same secret'
+  const current = secret === '' ? 'no secret' : 'same secret'
+  const known = probed.isPreviousSecret ? 'previous secret only (restart it with the new one)' : current
   return [{ ok: true, about, text: [known, `round trip ${roundTripMs.toFixed(1)} ms`, clock, ...details].join(', ') }]
 }

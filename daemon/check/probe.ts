@@ -22,6 +22,8 @@ export interface ProbeResult {
   auth: AuthMode
   /** Whether both sides have the same secret. */
   sameSecret: boolean
+  /** Whether that is the one before a rotation. */
+  isPreviousSecret?: boolean
   /** Time from request to response, ms. */
   roundTripMs: number
   /** Its clock minus this machine's, ms; undefined if the secret differs. */
@@ -92,6 +94,17 @@ export function startProbe(
     return { id, protocol, auth, sameSecret, roundTripMs, clockMs }
   }
   return { proof, readAnswer }
+}
+
+/** Probes a server with the mesh's secret and, if it has another one during a rotation, with the previous one. */
+export async function probeInRotation(
+  { secret, previousSecret }: { secret: string; previousSecret: string | undefined },
+  probeWith: (secret: string) => Promise<ProbeResult>,
+): Promise<ProbeResult> {
+  const probed = await probeWith(secret)
+  if (probed.sameSecret || previousSecret === undefined) return probed
+  const again = await probeWith(previousSecret)
+  return again.sameSecret ? { ...again, isPreviousSecret: true } : probed
 }
 
 /**

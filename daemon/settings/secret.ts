@@ -21,13 +21,15 @@ export function readSecret(file: string | undefined, env: NodeJS.ProcessEnv = pr
 }
 
 /**
- * Returns the secret before a rotation: `MESH_CHAT_PREVIOUS_SECRET`, else the content of `file`, else undefined.
+ * Returns the secret before a rotation: `MESH_CHAT_PREVIOUS_SECRET`, else the content of `file`, else undefined. The text
+ * `none` means that the mesh had no secret: ''.
  * @throws ConfigError if it is too short, or the file is readable by other users
  */
 export function readPreviousSecret(file: string | undefined, env: NodeJS.ProcessEnv = process.env): string | undefined {
   const given = env.MESH_CHAT_PREVIOUS_SECRET
-  if (given) return checkSecretLength(given, 'MESH_CHAT_PREVIOUS_SECRET')
-  return file === undefined ? undefined : checkSecretLength(readPrivateFile('previousSecretFile', file).trim(), file)
+  const check = (secret: string, where: string) => (secret === 'none' ? '' : checkSecretLength(secret, where))
+  if (given) return check(given, 'MESH_CHAT_PREVIOUS_SECRET')
+  return file === undefined ? undefined : check(readPrivateFile('previousSecretFile', file).trim(), file)
 }
 
 /**

@@ -103,7 +103,8 @@ export function resolveSettings(args: ServeArguments): Settings {
   const exposure = {
     host,
     hasAddress: !isWildcard(self.ip) || args.advertise !== undefined,
-    secret,
+    // Any server without a secret can join until the rotation is over.
+    secret: previousSecret === '' ? '' : secret,
     auth: args.auth ?? config.auth,
     hasTokenKey: config.tokenKeyFile !== undefined,
     backbone,

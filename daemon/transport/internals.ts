@@ -5,7 +5,9 @@
  * Last checked with socket.io 4.8.4, engine.io 6.6.12 and ws 8.21.3 (the one in engine.io's own node_modules).
  */
 import { createServer } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import { Server, type Socket } from 'socket.io'
+import { TLS_EXPORTER_LABEL } from '../../src/protocol/mesh-identity.ts'
 
 /** Engine.IO's side of a connection (engine.io `lib/socket.ts`). */
 export type Engine = Socket['conn']
@@ -15,7 +17,7 @@ export type Frame = [Buffer] | [Buffer, Buffer]
 
 type MessageListener = (data: Buffer, isBinary: boolean) => void
 
-/** A WebSocket of ws. All but the last member are its documented API. */
+/** A WebSocket of ws. All but the last two members are its documented API. */
 export interface WebSocketOfWs {
   /** Bytes that wait to be sent, in ws and in the TCP socket. */
   readonly bufferedAmount: number
@@ -29,6 +31,8 @@ export interface WebSocketOfWs {
   removeAllListeners(event: 'message'): void
   /** Private. How long to wait for the answer to a close frame, ms (ws `lib/websocket.js`). */
   readonly _closeTimeout?: number
+  /** Private. The connection below; null once it is closed (ws `lib/websocket.js`). */
+  readonly _socket?: unknown
 }
 
 /** A WebSocket server of ws that does not listen itself, as Engine.IO uses it: documented API. */
@@ -53,6 +57,16 @@ interface EngineInternals {
 /** The WebSocket of a connection; undefined: long polling, or Engine.IO has changed. */
 export function webSocketOf(engine: Engine): WebSocketOfWs | undefined {
   return (engine as unknown as EngineInternals).transport.socket
+}
+
+/**
+ * The exporter value of a connection's TLS, for the label of RFC 9266, in base64url. Undefined without TLS 1.3 on this
+ * very connection, which long polling does not have; in earlier versions two connections can have the same value.
+ */
+export function tlsExporterOf(engine: Engine): string | undefined {
+  const socket = webSocketOf(engine)?._socket
+  if (!(socket instanceof TLSSocket) || socket.getProtocol() !== 'TLSv1.3') return undefined
+  return socket.exportKeyingMaterial(32, TLS_EXPORTER_LABEL, Buffer.alloc(0)).toString('base64url')
 }
 
 /** The timer that waits for a pong: null without one; undefined: Engine.IO has changed. */

@@ -1,7 +1,7 @@
 import { Backoff } from '../common/backoff.ts'
 import { isLoopbackUrl } from '../common/loopback.ts'
 import type { AuthMode, Challenge } from '../protocol/credentials.ts'
-import { toOrigin } from '../protocol/mesh-identity.ts'
+import { NONCE_PREFIX, toOrigin } from '../protocol/mesh-identity.ts'
 import {
   type ErrorCode,
   type IdentifyRequest,
@@ -25,8 +25,9 @@ interface Attempt extends DialledServer {
   dial: number
   deadline: number
   openedAt: number
+  exporter: string | undefined
   /** The mesh and mode that the server has proven on this connection; a key of undefined: a server of 0.1. */
-  proven: { key: string | undefined; mode: AuthMode } | undefined
+  proven: { key: string | undefined; channel: string | undefined; mode: AuthMode } | undefined
   /** The answer that waits for the caller to accept the server's mesh. */
   waiting: { answer: IdentifyResponse; mode: AuthMode } | undefined
   /** Whether the token or the proof of the user's key was sent on this connection. */
@@ -97,9 +98,10 @@ export class Connection {
     if (first !== undefined) this.#connect(first)
   }
 
-  handleOpened(): void {
+  handleOpened(exporter: string | undefined): void {
     if (this.#phase.name !== 'connecting') return
     this.#phase.openedAt = this.#context.now
+    this.#phase.exporter = exporter
     this.#identify({})
   }
 
@@ -119,10 +121,10 @@ export class Connection {
         return this.handleRefused('unauthorized', check.message)
       case 'ask':
         attempt.waiting = { answer, mode }
-        attempt.proven = { key: check.event.key, mode }
+        attempt.proven = { key: check.event.key, channel: check.channel, mode }
         return emit(this.#context, check.event)
       case 'expected':
-        attempt.proven = { key: check.key, mode }
+        attempt.proven = { key: check.key, channel: check.channel, mode }
         return this.#proceed(attempt, answer, mode)
       default:
         check satisfies never
@@ -143,7 +145,8 @@ export class Connection {
     const attempt = this.#phase
     if (attempt.name !== 'connecting' || attempt.proven?.mode !== 'key' || attempt.waiting !== undefined) return
     const { origin, proven } = attempt
-    const binding = proven.key === undefined || origin === undefined ? undefined : { origin, meshKey: proven.key }
+    const { key: meshKey, channel } = proven
+    const binding = meshKey === undefined || origin === undefined ? undefined : { origin, meshKey, channel }
     attempt.sentCredentials = true
     this.#identify(this.#keys.signChallenge(identity, challenge, binding))
   }
@@ -207,7 +210,8 @@ export class Connection {
       dial,
       url,
       origin: toOrigin(url),
-      nonce: options.makeNonce(),
+      nonce: `${NONCE_PREFIX}${options.makeNonce()}`,
+      exporter: undefined,
       isConfigured: this.#servers.isConfigured(url),
       deadline: now + CONNECT_TIMEOUT_MS,
       openedAt: now,

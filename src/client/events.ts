@@ -9,6 +9,8 @@ export interface MeshPin {
   readonly key: string | undefined
   /** Its auth mode; undefined: not met yet. */
   readonly mode: AuthMode | undefined
+  /** Its keys before its secret was changed: a server that proves only one of them is left, not refused for good. */
+  readonly former?: readonly string[] | undefined
 }
 
 /** State of the connection. */

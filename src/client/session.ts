@@ -118,7 +118,7 @@ export class Session {
       case 'request':
         return this.#handleRequest(input.request)
       case 'opened':
-        return this.#connection.handleOpened()
+        return this.#connection.handleOpened(input.exporter)
       case 'closed':
         return this.#connection.failover(input.reason)
       case 'identified':

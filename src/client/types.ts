@@ -56,7 +56,8 @@ export interface StoredState {
 
 /** Inputs of a connection that is not online yet, `dial`. A session drops those of an earlier connection. */
 type IdentificationInput =
-  | { type: 'opened'; dial: number }
+  /** `exporter`: the exporter value of the connection's TLS (RFC 9266), if it is direct and of version 1.3. */
+  | { type: 'opened'; dial: number; exporter?: string | undefined }
   | { type: 'closed'; dial: number; reason: string }
   | { type: 'identified'; dial: number; answer: IdentifyResponse }
   /** The caller has stored the mesh of the event `mesh`: the session may go online. */

@@ -18,6 +18,18 @@ export const PUBLIC_MESH_KEY = 'T4aynrqvjt-GwlDEh0Owd-zhDnBgT1DA1dXALx8h_k8'
 /** A signature: 64 bytes. The last character has 4 unused bits, which are 0: a signature has one spelling. */
 export const signatureSchema = z.string().regex(/^[A-Za-z0-9_-]{85}[AQgw]$/, 'is not a signature')
 
+/**
+ * Starts the nonce of a client that requires the proof of version 2. It is part of the nonce, which the server signs: a
+ * relay between the two cannot ask for the earlier version.
+ */
+export const NONCE_PREFIX = 'mesh2-'
+/** The label of the exporter value of a TLS connection (RFC 9266): 32 bytes, with an empty context. */
+export const TLS_EXPORTER_LABEL = 'EXPORTER-Channel-Binding'
+/** The channel of a connection that the client dialled without TLS. */
+export const NO_TLS = 'none'
+/** The channel of a connection whose TLS ends at a proxy: the server cannot see it. */
+export const TLS_AT_PROXY = 'proxy'
+
 /** A client's random number for one connection attempt; the server signs it. */
 export const clientNonceSchema = z.string().regex(/^[A-Za-z0-9_-]{22,64}$/, 'is not a nonce')
 
@@ -62,7 +74,7 @@ export const meshIdentitySchema = meshProofSchema.extend({
   server: z.string().max(64),
   incarnation: z.string().max(64),
   auth: z.enum(AUTH_MODES),
-  /** While the secret of the mesh is rotated: the same for the previous secret. */
+  /** While the secret of the mesh is rotated: the previous secret's signature of `successorText`; in version 1, as `proof`. */
   previous: meshProofSchema.optional(),
 })
 export type MeshIdentity = z.infer<typeof meshIdentitySchema>
@@ -77,25 +89,55 @@ export interface ServerProof {
   /** The server's id. */
   server: string
   incarnation: string
+  /**
+   * The TLS connection on which the client waits: its exporter value (RFC 9266) in base64url, `NO_TLS` or `TLS_AT_PROXY`.
+   * Undefined: version 1, for a client of 0.2.0.
+   */
+  channel?: string | undefined
 }
 
 /** The text that the mesh key `key` signs. */
-export function serverProofText({ nonce, origin, auth, server, incarnation }: ServerProof, key: string): string {
-  return JSON.stringify(['mesh-chat server 1', nonce, origin, auth, server, incarnation, key])
+export function serverProofText(proof: ServerProof, key: string): string {
+  const { nonce, origin, auth, server, incarnation, channel } = proof
+  if (channel === undefined)
+    return JSON.stringify(['mesh-chat server 1', nonce, origin, auth, server, incarnation, key])
+  return JSON.stringify(['mesh-chat server 2', nonce, origin, channel, auth, server, incarnation, key])
 }
 
 /**
- * The text that a user's key signs to identify at a server that has proven its mesh (`proofVersion: 2`): a proof for one
- * origin and mesh is not valid for another.
- * @param meshKey `mesh.key` of the server's answer
+ * The text that the previous mesh key signs while the secret is rotated: it names the key that follows, so that
+ * others cannot use the signature to bring in another one.
  */
+export function successorText(proof: ServerProof, previousKey: string, key: string): string {
+  const { nonce, origin, auth, server, incarnation, channel } = proof
+  if (channel === undefined) return serverProofText(proof, previousKey)
+  return JSON.stringify(['mesh-chat successor 2', nonce, origin, channel, auth, server, incarnation, previousKey, key])
+}
+
+/** What a user's proof is valid for, besides the server's connection: a proof for one is not valid for another. */
+export interface ProofBinding {
+  /** The origin that the client dialled. */
+  readonly origin: string
+  /** `mesh.key` of the server's answer. */
+  readonly meshKey: string
+  /** As in `ServerProof`. */
+  readonly channel: string | undefined
+}
+
+/** The `proofVersion` of a user's proof with this binding. */
+export function proofVersionOf({ channel }: ProofBinding): 2 | 3 {
+  return channel === undefined ? 2 : 3
+}
+
+/** The text that a user's key signs to identify at a server that has proven its mesh. */
 export function boundIdentificationText(
   user: string,
   { server, connection, nonce }: Challenge,
-  origin: string,
-  meshKey: string,
+  { origin, meshKey, channel }: ProofBinding,
 ): string {
-  return JSON.stringify(['mesh-chat identify 2', user, server, connection, nonce, origin, meshKey])
+  if (channel === undefined)
+    return JSON.stringify(['mesh-chat identify 2', user, server, connection, nonce, origin, meshKey])
+  return JSON.stringify(['mesh-chat identify 3', user, server, connection, nonce, origin, channel, meshKey])
 }
 
 /**

@@ -179,8 +179,8 @@ export const identifyRequestSchema = z.object({
   /** Key mode: the user's public key, and the signature of the challenge. */
   key: keySchema.optional(),
   proof: z.string().max(100).optional(),
-  /** 2: the proof is the signature of `boundIdentificationText`; absent: of `identificationText`. */
-  proofVersion: z.literal(2).optional(),
+  /** 2 or 3: the proof is the signature of `boundIdentificationText`; absent: of `identificationText`. */
+  proofVersion: z.literal([2, 3]).optional(),
   /** Both or neither: the server proves the mesh for this nonce and the origin that the client dialled. */
   nonce: clientNonceSchema.optional(),
   origin: originSchema.optional(),

@@ -8,7 +8,7 @@ import { Server } from 'socket.io'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { NO_STORAGE, openSession } from '../../cli/session/connection.ts'
-import { boundIdentificationText } from '../../src/protocol/mesh-identity.ts'
+import { boundIdentificationText, NO_TLS } from '../../src/protocol/mesh-identity.ts'
 import type { IdentifyRequest } from '../../src/protocol/messages.ts'
 import { HostileServer, MeshKey } from '../support/attacks/hostile-server.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
@@ -127,7 +127,8 @@ test('a client signs the latest challenge of a slow server, which answers the ha
   const request = openSession(options, NO_STORAGE, () => {})
   await until('the client has proven its key', () => proof !== undefined)
   const signed = { server: 's', connection: 's:1', nonce: 'second' }
-  const text = Buffer.from(boundIdentificationText('Anna', signed, server.url, mesh.key))
+  const binding = { origin: server.url, meshKey: mesh.key, channel: NO_TLS }
+  const text = Buffer.from(boundIdentificationText('Anna', signed, binding))
   expect(verify(null, text, publicKey, Buffer.from(proof ?? '', 'base64url'))).toBe(true)
   request({ type: 'close' })
   await server.close()

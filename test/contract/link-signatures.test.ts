@@ -79,11 +79,19 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     expect(server.inputsOfType('dialled')).toEqual([])
   })
 
-  contract('while the secret is rotated, servers with the old, both and the new one exchange frames', async () => {
-    const hub = await start('server-1', { ...signing(), secret: SECRET, previousSecret: PREVIOUS })
+  contract('while the secret is rotated, servers with the old, both and the new one exchange frames', () =>
+    exchangeWhileRotating(PREVIOUS),
+  )
+
+  contract('while a mesh gets its first secret, servers without and with it exchange frames', () =>
+    exchangeWhileRotating(''),
+  )
+
+  async function exchangeWhileRotating(previousSecret: string): Promise<void> {
+    const hub = await start('server-1', { ...signing(), secret: SECRET, previousSecret })
     const others = [
-      await start('server-2', { ...signing(), secret: PREVIOUS }),
-      await start('server-3', { ...signing(), secret: SECRET, previousSecret: PREVIOUS }),
+      await start('server-2', { ...signing(), secret: previousSecret }),
+      await start('server-3', { ...signing(), secret: SECRET, previousSecret }),
       await start('server-4', { ...signing(), secret: SECRET }),
     ]
     const incarnation = 'i'
@@ -107,7 +115,7 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
       await until(`the hub has all of ${other.id}`, () => hub.framesFrom(link).length >= frames.length)
       expect(sorted(hub.framesFrom(link)), other.id).toEqual(sorted(frames))
     }
-  })
+  }
 
   contract('a server with the new secret only does not link with one that has the old one only', async () => {
     const [old, rotated] = [await start('server-1', { secret: PREVIOUS }), await start('server-2', { secret: SECRET })]

@@ -120,7 +120,10 @@ export class Siblings {
   /** Stores a sibling's message; a sealed one is opened and verified as if it had come from a server. */
   #receive(message: Message): boolean {
     if (!this.#store.accepts(message)) return false
-    if (parseSealedText(message.text) === undefined) return this.#store.add(message, 'history')
+    if (parseSealedText(message.text) === undefined) {
+      // In key mode it came sealed with the user's key, so it must not leave in plain text in another mode either.
+      return this.#store.add(this.#keys.isEnabled ? { ...message, sealed: '' } : message, 'history')
+    }
     const opened = this.#keys.open(message)
     if (opened.state === 'plain') {
       return this.#store.add({ ...message, text: UNREADABLE_TEXT, sealed: message.text }, 'history')

@@ -1,6 +1,6 @@
 /** End-to-end encryption of messages: which key belongs to which user, and what that means for a message. */
 import { type Challenge, identificationText, parseSealedText } from '../../protocol/credentials.ts'
-import { boundIdentificationText } from '../../protocol/mesh-identity.ts'
+import { boundIdentificationText, type ProofBinding, proofVersionOf } from '../../protocol/mesh-identity.ts'
 import type { IdentifyRequest, Message } from '../../protocol/messages.ts'
 import type { StoredMessage } from '../history/message-log.ts'
 
@@ -14,13 +14,6 @@ export interface Identity {
   seal(message: Message, to: string): string
   /** Decrypts a sealed message and verifies its signature. Undefined if it was altered or sealed by another key. */
   open(message: Message): string | undefined
-}
-
-/** The server for which a proof of the user's key is valid: a server cannot relay it to another mesh or address. */
-export interface ProofBinding {
-  /** The origin that this client dialled. */
-  readonly origin: string
-  readonly meshKey: string
 }
 
 export type KeyCredentials = Pick<IdentifyRequest, 'key' | 'proof' | 'proofVersion'>
@@ -67,8 +60,8 @@ export class Keyring {
     if (binding === undefined) {
       return { key: identity.key, proof: identity.sign(identificationText(this.#user, challenge)) }
     }
-    const text = boundIdentificationText(this.#user, challenge, binding.origin, binding.meshKey)
-    return { key: identity.key, proof: identity.sign(text), proofVersion: 2 }
+    const text = boundIdentificationText(this.#user, challenge, binding)
+    return { key: identity.key, proof: identity.sign(text), proofVersion: proofVersionOf(binding) }
   }
 
   seal(message: Message): SealResult {

@@ -1,17 +1,11 @@
 import { type Challenge, parseSealedText } from '../../protocol/credentials.ts'
+import type { ProofBinding } from '../../protocol/mesh-identity.ts'
 import type { Message } from '../../protocol/messages.ts'
 import { type Context, emit } from '../context.ts'
 import type { SessionEvent } from '../events.ts'
 import type { StoredMessage } from '../history/message-log.ts'
 import type { MeshTrust } from '../mesh-trust.ts'
-import {
-  type Identity,
-  type KeyCredentials,
-  Keyring,
-  type OpenedMessage,
-  type ProofBinding,
-  type SealResult,
-} from './keyring.ts'
+import { type Identity, type KeyCredentials, Keyring, type OpenedMessage, type SealResult } from './keyring.ts'
 
 /**
  * The keys of this session's users. It starts without keys, as in open and token mode, and changes to key mode when a

@@ -182,9 +182,9 @@ describe("a user's proof", () => {
     const user = new User()
     const connection = connect(url)
     const answer = await connection.identify()
-    const bound = (origin: string, key: string) => ({
+    const bound = (origin: string, meshKey: string) => ({
       proofVersion: 2,
-      ...user.sign(boundIdentificationText('Anna', challengeOf(answer), origin, key)),
+      ...user.sign(boundIdentificationText('Anna', challengeOf(answer), { origin, meshKey, channel: undefined })),
     })
     return { url, user, answer, bound, meshKey: answer.mesh?.key ?? '', ...connection }
   }
@@ -217,7 +217,8 @@ describe("a user's proof", () => {
     const { identify } = connect(url)
     const legacy = { nonce: undefined, origin: undefined }
     const challenge = challengeOf(await identify(legacy))
-    const proof = user.sign(boundIdentificationText('Anna', challenge, url, deriveMeshKey(SECRET).publicKey))
+    const binding = { origin: url, meshKey: deriveMeshKey(SECRET).publicKey, channel: undefined }
+    const proof = user.sign(boundIdentificationText('Anna', challenge, binding))
     expect(await identify({ ...legacy, proofVersion: 2, ...proof })).toMatchObject({ code: 'unauthorized' })
   })
 })

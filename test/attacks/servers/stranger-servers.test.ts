@@ -6,7 +6,7 @@ import { Sealer } from '../../../cli/keys/sealer.ts'
 import { type MessageStorage, NO_STORAGE, type OpenOptions, openSession } from '../../../cli/session/connection.ts'
 import type { SessionEvent } from '../../../src/client/events.ts'
 import { identificationText } from '../../../src/protocol/credentials.ts'
-import { boundIdentificationText } from '../../../src/protocol/mesh-identity.ts'
+import { boundIdentificationText, NO_TLS, TLS_AT_PROXY } from '../../../src/protocol/mesh-identity.ts'
 import type { IdentifyRequest, Message } from '../../../src/protocol/messages.ts'
 import { CHALLENGE, HostileServer, MeshKey } from '../../support/attacks/hostile-server.ts'
 import { startInProcess } from '../../support/in-process-server.ts'
@@ -215,10 +215,13 @@ test("a server cannot relay another mesh's proof, nor the user's to another mesh
   const [{ proof = '', proofVersion } = {}] = proofs()
   const publicKey = createPublicKey(annaKey)
   const isProofOf = (text: string) => verify(null, Buffer.from(text), publicKey, Buffer.from(proof, 'base64url'))
-  expect(proofVersion).toBe(2)
-  expect(isProofOf(boundIdentificationText('Anna', CHALLENGE, stranger.url, strangers.key))).toBe(true)
-  expect(isProofOf(boundIdentificationText('Anna', CHALLENGE, own.url, strangers.key))).toBe(false)
-  expect(isProofOf(boundIdentificationText('Anna', CHALLENGE, stranger.url, mesh.key))).toBe(false)
+  expect(proofVersion).toBe(3)
+  const textFor = (origin: string, meshKey: string, channel: string | undefined = NO_TLS) =>
+    boundIdentificationText('Anna', CHALLENGE, { origin, meshKey, channel })
+  expect(isProofOf(textFor(stranger.url, strangers.key))).toBe(true)
+  expect(isProofOf(textFor(own.url, strangers.key))).toBe(false)
+  expect(isProofOf(textFor(stranger.url, mesh.key))).toBe(false)
+  expect(isProofOf(textFor(stranger.url, strangers.key, TLS_AT_PROXY))).toBe(false)
   expect(isProofOf(identificationText('Anna', CHALLENGE))).toBe(false)
 })
 

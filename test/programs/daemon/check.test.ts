@@ -175,3 +175,19 @@ test('the handshake proof covers the probe flag, so removing the flag invalidate
     createProof(SECRET, 'dialler', party, acceptor),
   )
 })
+
+test('during a rotation a server that has only the previous secret is reachable, and named', async () => {
+  const { file, folder, write, servers } = await configure(2, { secretFile: 'secret', auth: 'open' })
+  writeFileSync(join(folder, 'secret'), SECRET, { mode: 0o600 })
+  await start(1, file)
+  writeFileSync(join(folder, 'new'), `new ${SECRET}`, { mode: 0o600 })
+  const more = { servers, auth: 'open', secretFile: 'new', previousSecretFile: 'secret' }
+  const rotating = write('rotating.json', more)
+  await start(2, rotating)
+  const { status, lines } = await check(rotating)
+  expect(lines.at(-2)).toMatch(
+    /^ok {5}server-1 at .*: previous secret only \(restart it with the new one\), round trip/,
+  )
+  expect(lines.at(-1)).toMatch(/^ok {5}server-2 at .*: same secret, round trip/)
+  expect(status).toBe(0)
+})

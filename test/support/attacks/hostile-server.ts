@@ -3,7 +3,7 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import { createServer, type Server as HttpServer } from 'node:http'
 import { Server, type Socket } from 'socket.io'
 import type { AuthMode, Challenge } from '../../../src/protocol/credentials.ts'
-import { type MeshIdentity, serverProofText } from '../../../src/protocol/mesh-identity.ts'
+import { type MeshIdentity, NO_TLS, serverProofText } from '../../../src/protocol/mesh-identity.ts'
 import type { IdentifyRequest, ServerAddress } from '../../../src/protocol/messages.ts'
 import { freePorts } from '../programs/processes.ts'
 
@@ -14,9 +14,12 @@ export class MeshKey {
 
   /** The proof for a client's nonce and the origin that it dialled. */
   prove({ nonce = '', origin = '' }: IdentifyRequest, auth: AuthMode, server = 's'): MeshIdentity {
-    const text = serverProofText({ nonce, origin, auth, server, incarnation: 'i' }, this.key)
-    const proof = sign(null, Buffer.from(text), this.#pair.privateKey).toString('base64url')
-    return { server, incarnation: 'i', auth, key: this.key, proof }
+    const text = serverProofText({ nonce, origin, auth, server, incarnation: 'i', channel: NO_TLS }, this.key)
+    return { server, incarnation: 'i', auth, key: this.key, proof: this.sign(text) }
+  }
+
+  sign(text: string): string {
+    return sign(null, Buffer.from(text), this.#pair.privateKey).toString('base64url')
   }
 }
 

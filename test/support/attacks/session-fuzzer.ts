@@ -8,7 +8,7 @@ import { siblingFrameSchema } from '../../../src/client/history/reconciliation.t
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput } from '../../../src/client/types.ts'
 import type { AuthMode } from '../../../src/protocol/credentials.ts'
-import { serverProofText } from '../../../src/protocol/mesh-identity.ts'
+import { NO_TLS, serverProofText } from '../../../src/protocol/mesh-identity.ts'
 import {
   connectionsSchema,
   deliveredMessageSchema,
@@ -193,7 +193,7 @@ export class SessionFuzzer {
   /** The proof of the mesh for the latest identification. */
   #mesh(): object {
     const { nonce = '', origin = '' } = this.#identification
-    const signed = { nonce, origin, auth: this.#mode, server: 's', incarnation: 'i' }
+    const signed = { nonce, origin, auth: this.#mode, server: 's', incarnation: 'i', channel: NO_TLS }
     const proof = signatureOf(MESH_KEY, serverProofText(signed, MESH_KEY))
     return { server: 's', incarnation: 'i', auth: this.#mode, key: MESH_KEY, proof }
   }

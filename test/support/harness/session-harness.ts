@@ -6,7 +6,13 @@ import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions, StoredState } from '../../../src/client/types.ts'
 import { HybridClock } from '../../../src/common/hybrid-clock.ts'
 import type { AuthMode } from '../../../src/protocol/credentials.ts'
-import { type MeshIdentity, serverProofText } from '../../../src/protocol/mesh-identity.ts'
+import {
+  type MeshIdentity,
+  NO_TLS,
+  type ServerProof,
+  serverProofText,
+  TLS_AT_PROXY,
+} from '../../../src/protocol/mesh-identity.ts'
 import type {
   DeliveredMessage,
   Fate,
@@ -122,9 +128,11 @@ export class SessionHarness {
   }
 
   /** The proof of a mesh for the latest identification, with the given parts replaced before it is signed. */
-  proveMesh(auth: AuthMode = 'open', parts: Partial<MeshIdentity> & { nonce?: string; origin?: string } = {}) {
+  proveMesh(auth: AuthMode = 'open', parts: Partial<MeshIdentity & ServerProof> = {}) {
     const { nonce = '', origin = '' } = this.request
-    const signed = { nonce, origin, auth, server: 'server-1', incarnation: 'i', key: MESH_KEY, ...parts }
+    const ids = { server: 'server-1', incarnation: 'i', key: MESH_KEY }
+    const channel = origin.startsWith('https:') ? TLS_AT_PROXY : NO_TLS
+    const signed = { nonce, origin, auth, channel, ...ids, ...parts }
     const { server, incarnation, key, previous } = signed
     const proof = signatureOf(key, serverProofText(signed, key))
     return { server, incarnation, auth: signed.auth, key, proof, ...(previous === undefined ? {} : { previous }) }

@@ -239,7 +239,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an announced server may prove another mesh',
     file: 'src/client/mesh-trust.ts',
-    from: 'if (known !== mesh.key && !isMoved && mesh.key !== this.#previousKey) {',
+    from: 'if (known !== mesh.key && !isSuccessor && mesh.key !== this.#previousKey) {',
     to: 'if (false) {',
   },
   {

@@ -2,7 +2,7 @@ import type { SessionInput } from '../../../src/client/types.ts'
 import type { AuthMode } from '../../../src/protocol/credentials.ts'
 import type { DiallerFrame } from '../../../src/protocol/frames.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
-import { type MeshIdentity, serverProofText } from '../../../src/protocol/mesh-identity.ts'
+import { type MeshIdentity, NO_TLS, serverProofText } from '../../../src/protocol/mesh-identity.ts'
 import type { IdentifyRequest, Message, ServerAddress } from '../../../src/protocol/messages.ts'
 import { MeshServer } from '../../../src/server/server.ts'
 import type { Effect, Input } from '../../../src/server/types.ts'
@@ -173,7 +173,7 @@ export class SimServer extends SimProcess {
   proveMesh({ nonce = '', origin = '' }: Pick<IdentifyRequest, 'nonce' | 'origin'>): MeshIdentity {
     const { id, incarnation, auth } = this.#introduction
     const { meshKey: key } = this.#context
-    const text = serverProofText({ nonce, origin, auth, server: id, incarnation }, key)
+    const text = serverProofText({ nonce, origin, auth, server: id, incarnation, channel: NO_TLS }, key)
     return { server: id, incarnation, auth, key, proof: signatureOf(key, text) }
   }
 

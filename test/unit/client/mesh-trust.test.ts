@@ -3,9 +3,15 @@ import { describe, expect, test } from 'vitest'
 import type { MeshPin } from '../../../src/client/events.ts'
 import type { SessionEffect } from '../../../src/client/types.ts'
 import type { AuthMode } from '../../../src/protocol/credentials.ts'
-import { type MeshIdentity, PUBLIC_MESH_KEY, serverProofText } from '../../../src/protocol/mesh-identity.ts'
+import {
+  type MeshIdentity,
+  NO_TLS,
+  PUBLIC_MESH_KEY,
+  successorText,
+  TLS_AT_PROXY,
+} from '../../../src/protocol/mesh-identity.ts'
 import type { IdentifyResponse } from '../../../src/protocol/messages.ts'
-import { effectsOf, eventsOf, MESH_KEY, SessionHarness } from '../../support/harness/session-harness.ts'
+import { EPOCH_MS, effectsOf, eventsOf, MESH_KEY, SessionHarness } from '../../support/harness/session-harness.ts'
 import { signatureOf } from '../../support/mesh-signatures.ts'
 import { keyNamed, PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
@@ -31,7 +37,8 @@ const pin = (key: string | undefined, mode?: AuthMode): MeshPin => ({ key, mode 
 function rotating(harness: SessionHarness, key: string, previous: string): MeshIdentity {
   const mesh = harness.proveMesh('open', { key })
   const { nonce = '', origin = '' } = harness.request
-  const text = serverProofText({ nonce, origin, auth: 'open', server: mesh.server, incarnation: 'i' }, previous)
+  const signed = { nonce, origin, auth: 'open', server: mesh.server, incarnation: 'i', channel: NO_TLS } as const
+  const text = successorText(signed, previous, key)
   return { ...mesh, previous: { key: previous, proof: signatureOf(previous, text) } }
 }
 /** A session at `http://a` that was online and moves to `http://told`, which another server announced. */
@@ -240,6 +247,63 @@ describe('a mesh that gets another key', () => {
     expect(phaseOf(harness.accept(['Anna'], { mesh: { ...mesh, previous } }))).toBe('refused')
   })
 
+  test('T10: does not move by a proof of the known key that does not name the next one, or names another', () => {
+    const harness = start({ mesh: pin(OTHER_KEY, 'open') })
+    // What anyone on the way can obtain from a server of the mesh, in both versions.
+    for (const channel of [NO_TLS, undefined]) {
+      const { proof } = harness.proveMesh('open', { key: OTHER_KEY, channel })
+      const mesh = { ...harness.proveMesh('open', { channel }), previous: { key: OTHER_KEY, proof } }
+      const again = start({ mesh: pin(OTHER_KEY, 'open'), makeNonce: () => harness.request.nonce?.slice(6) ?? '' })
+      expect(phaseOf(again.accept(['Anna'], { mesh }))).toBe('refused')
+    }
+    const mesh = rotating(harness, MESH_KEY, OTHER_KEY)
+    const evil = { ...harness.proveMesh('open', { key: keyNamed('evil') }), previous: mesh.previous }
+    expect(phaseOf(harness.accept(['Anna'], { mesh: evil }))).toBe('refused')
+  })
+
+  test('C23: moves at a configured server only; an announced one that proves both is used without', () => {
+    const harness = atToldServer()
+    const next = keyNamed('the next key')
+    const effects = harness.accept(['Anna'], { mesh: rotating(harness, next, MESH_KEY) })
+    expect(meshEvents(effects)).toEqual([])
+    expect(phaseOf(effects)).toBe('online')
+    // Siblings may have moved already.
+    const frame = { type: 'read' as const, marks: [['Billy', harness.now + EPOCH_MS] as [string, number]] }
+    const read = harness.step({ type: 'relay', dial: harness.dial, from: 's:2', frame, mesh: next, sealed: false })
+    expect(eventsOf(read)).toMatchObject([{ type: 'read' }])
+    harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' })
+    harness.advance(harness.session.deadline - harness.now)
+    expect(harness.url).toBe('http://a')
+    harness.step({ type: 'opened', dial: harness.dial })
+    const moved = harness.accept(['Anna'], { mesh: rotating(harness, next, MESH_KEY) })
+    expect(meshEvents(moved)).toMatchObject([{ key: next, movedFrom: MESH_KEY }])
+  })
+
+  test('C24: has no servers with the previous key any more once a server proves only the new one', () => {
+    const harness = start({ servers: ['http://a', 'http://b'], mesh: pin(OTHER_KEY, 'open') })
+    harness.accept(['Anna'], { mesh: rotating(harness, MESH_KEY, OTHER_KEY) })
+    const meetNext = (mesh: () => MeshIdentity) => {
+      harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' })
+      harness.advance(harness.session.deadline - harness.now)
+      harness.step({ type: 'opened', dial: harness.dial })
+      return phaseOf(harness.accept(['Anna'], { mesh: mesh() }))
+    }
+    expect(meetNext(() => harness.proveMesh('open', { key: OTHER_KEY }))).toBe('online')
+    expect(meetNext(() => rotating(harness, MESH_KEY, OTHER_KEY))).toBe('online')
+    expect(meetNext(() => harness.proveMesh('open', { key: OTHER_KEY }))).toBe('online')
+    expect(meetNext(() => harness.proveMesh())).toBe('online')
+    expect(meetNext(() => harness.proveMesh('open', { key: OTHER_KEY }))).toBe('refused')
+  })
+
+  test('C24: leaves a server that proves only a former key, without an end of the session', () => {
+    const harness = start({ mesh: { ...pin(MESH_KEY, 'open'), former: [OTHER_KEY] } })
+    const effects = harness.accept(['Anna'], { mesh: harness.proveMesh('open', { key: OTHER_KEY }) })
+    expect(phaseOf(effects)).toBe('waiting')
+    expect(meshEvents(effects)).toEqual([])
+    const other = start({ mesh: { ...pin(MESH_KEY, 'open'), former: [OTHER_KEY] } })
+    expect(phaseOf(other.accept(['Anna'], { mesh: rotating(other, keyNamed('evil'), OTHER_KEY) }))).toBe('refused')
+  })
+
   test('may have servers that still prove the previous key only', () => {
     const harness = start({ servers: ['http://a', 'http://b'], mesh: pin(OTHER_KEY, 'open') })
     harness.accept(['Anna'], { mesh: rotating(harness, MESH_KEY, OTHER_KEY) })
@@ -259,6 +323,30 @@ describe('a mesh that gets another key', () => {
     expect(phaseOf(harness.accept(['Anna'], { mesh: lost }))).toBe('refused')
     const other = start({ mesh: pin(MESH_KEY, 'open') })
     expect(phaseOf(other.accept(['Anna'], { mesh: rotating(other, PUBLIC_MESH_KEY, MESH_KEY) }))).toBe('refused')
+  })
+})
+
+describe('C22: the channel in the proof', () => {
+  const answerTo = (url: string, exporter: string | undefined, channel: string | undefined) => {
+    const harness = new SessionHarness({ servers: [url] })
+    harness.step({ type: 'start' })
+    harness.step({ type: 'opened', dial: harness.dial, exporter })
+    expect(harness.request.nonce).toMatch(/^mesh2-/)
+    return phaseOf(harness.accept(['Anna'], { mesh: harness.proveMesh('open', { channel }) }))
+  }
+  test.each([
+    ['the exporter value of the connection', 'https://a', 'exporter', 'exporter', 'online'],
+    ['a proxy', 'https://a', 'exporter', TLS_AT_PROXY, 'online'],
+    ['a proxy, with TLS 1.2', 'https://a', undefined, TLS_AT_PROXY, 'online'],
+    ['none, by a server of 0.2.0', 'https://a', 'exporter', undefined, 'online'],
+    ['the exporter value of another connection', 'https://a', 'exporter', 'other', 'waiting'],
+    ['an exporter value, to a client with TLS 1.2', 'https://a', undefined, 'other', 'waiting'],
+    ['no TLS, with TLS', 'https://a', 'exporter', NO_TLS, 'waiting'],
+    ['no TLS, without TLS', 'http://a', undefined, NO_TLS, 'online'],
+    ['a proxy, without TLS', 'http://a', undefined, TLS_AT_PROXY, 'waiting'],
+    ['an exporter value, without TLS', 'http://a', undefined, 'other', 'waiting'],
+  ] as const)('%s', (_, url, exporter, channel, phase) => {
+    expect(answerTo(url, exporter, channel)).toBe(phase)
   })
 })
 

@@ -8,6 +8,7 @@ import { PROTOCOL_VERSION } from '../../../src/protocol/messages.ts'
 const CONTEXT: CheckContext = {
   selfId: 'server-1',
   secret: 'a secret',
+  previousSecret: undefined,
   ca: undefined,
   auth: 'open',
   file: 'config.json',

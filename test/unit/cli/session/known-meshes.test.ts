@@ -68,6 +68,9 @@ describe('a meeting', () => {
     expect(pins.meet(folder, met(ONE)).result).toBe('proven')
     expect(pins.meet(folder, met(OTHER)).result).toBe('rotated')
     expect(foldersAndKeys()).toEqual([[folder, OTHER]])
+    // Servers that prove only one of these are left.
+    expect(KnownMeshes.onDisk().find(A)?.former).toEqual([PUBLIC_MESH_KEY, ONE])
+    expect(pins.meet(folder, met(ONE)).mesh.former).toEqual([PUBLIC_MESH_KEY, OTHER])
   })
 
   test('meshes without a secret are one mesh per mode on this machine, and one per address elsewhere', () => {

@@ -296,3 +296,37 @@ describe('without keys', () => {
     expect(effectsOf(harness.advance(500), 'relay')).toMatchObject([{ mesh: MESH_KEY, sealed: false }])
   })
 })
+
+test('S10: two clients that differ for ever compare at most once a minute in the end', () => {
+  const [one, other] = [build(), build()]
+  const message = messageOf({ id: 'a.1', from: 'Anna', to: 'Billy' })
+  // Composed in key mode before the key was loaded: it does not leave in another mode.
+  one.store.log.add({ ...message, sealed: '' })
+  for (const { siblings } of [one, other]) siblings.setConnections(2)
+  const compares: number[] = []
+  for (let now = 0; now < 1_200_000; now += 125) {
+    const sent = [one, other].map(parts => tick(parts, now).map(({ frame }) => frame))
+    if (now >= 600_000) compares.push(...sent.flat().flatMap(({ type }) => (type === 'compare' ? [now] : [])))
+    for (let round = 0; sent.flat().length > 0; round++) {
+      if (round > 10) throw new Error('the exchange does not end')
+      for (const [at, receiver] of [other, one].entries()) {
+        for (const frame of sent[at]?.splice(0) ?? []) {
+          receiver.siblings.handleFrame(frameOf(frame))
+          sent[1 - at]?.push(...effectsOf(takeEffects(receiver.context), 'relay').map(({ frame }) => frame))
+        }
+      }
+    }
+  }
+  expect(other.store.log.size).toBe(0)
+  // In 10 minutes, with a random delay of half of the limit.
+  expect(compares.length).toBeLessThanOrEqual(2 * 14)
+})
+
+test('K12: what a sibling sends in plain text in key mode does not leave in another mode', () => {
+  const harness = new SessionHarness()
+  harness.step({ type: 'start' })
+  harness.goOnlineWithKey(new PlainIdentity('Anna'))
+  const frame = { type: 'tell' as const, messages: [messageOf()] }
+  const effects = harness.step({ type: 'relay', dial: 1, from: 's:2', frame, mesh: MESH_KEY, sealed: true })
+  expect(effectsOf(effects, 'store')).toMatchObject([{ message: { text: 'Hi' }, sealed: '' }])
+})

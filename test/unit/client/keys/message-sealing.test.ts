@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Keyring } from '../../../../src/client/keys/keyring.ts'
 import { identificationText, parseSealedText } from '../../../../src/protocol/credentials.ts'
-import { boundIdentificationText } from '../../../../src/protocol/mesh-identity.ts'
+import { boundIdentificationText, type ProofBinding } from '../../../../src/protocol/mesh-identity.ts'
 import { messageOf } from '../../../support/harness/session-harness.ts'
 import { keyNamed, PlainIdentity } from '../../../support/simulation/plain-identity.ts'
 
@@ -112,18 +112,25 @@ describe('keys of users', () => {
 
 describe('the proof', () => {
   const challenge = { server: 'server-1', connection: 'server-1:7', nonce: 'n' }
-  const sign = (binding?: { origin: string; meshKey: string }) => {
+  const sign = (binding?: ProofBinding) => {
     const signed: string[] = []
     const identity = Object.assign(new PlainIdentity('Anna'), { sign: (text: string) => `${signed.push(text)}` })
     const credentials = new Keyring('Anna', identity, new Map()).signChallenge(challenge, binding)
     return { credentials, signed }
   }
 
-  test('signs the user, the challenge, the dialled origin and the mesh key', () => {
-    const { credentials, signed } = sign({ origin: 'http://a', meshKey: keyNamed('mesh') })
-    expect(credentials).toEqual({ key: keyNamed('Anna'), proof: '1', proofVersion: 2 })
-    expect(signed).toEqual([boundIdentificationText('Anna', challenge, 'http://a', keyNamed('mesh'))])
-  })
+  test.each([
+    [undefined, 2],
+    ['exporter', 3],
+  ])(
+    'A13: signs the user, the challenge, the dialled origin, the mesh key and the channel %s',
+    (channel, proofVersion) => {
+      const binding = { origin: 'http://a', meshKey: keyNamed('mesh'), channel }
+      const { credentials, signed } = sign(binding)
+      expect(credentials).toEqual({ key: keyNamed('Anna'), proof: '1', proofVersion })
+      expect(signed).toEqual([boundIdentificationText('Anna', challenge, binding)])
+    },
+  )
 
   test('A5: signs the user and the challenge for a server of 0.1', () => {
     const { credentials, signed } = sign()

@@ -57,6 +57,8 @@ describe('the previous secret', () => {
   test('comes from the environment or a private file, and is absent by default', () => {
     expect(readPreviousSecret(undefined, {})).toBeUndefined()
     expect(readPreviousSecret(file(`${SECRET}\n`), {})).toBe(SECRET)
+    expect(readPreviousSecret(file('none\n'), {})).toBe('')
+    expect(readPreviousSecret(undefined, { MESH_CHAT_PREVIOUS_SECRET: 'none' })).toBe('')
     expect(readPreviousSecret(file(SECRET), { MESH_CHAT_PREVIOUS_SECRET: `${SECRET}!` })).toBe(`${SECRET}!`)
     expect(() => readPreviousSecret(file(SECRET, 0o644), {})).toThrow('is readable by other users')
   })
@@ -65,6 +67,7 @@ describe('the previous secret', () => {
     expect(() => checkRotation('', SECRET)).toThrow('a previous secret is set, but no secret')
     expect(() => checkRotation(SECRET, SECRET)).toThrow('the secret and the previous secret are the same')
     expect(checkRotation(SECRET, `${SECRET}!`)).toBeUndefined()
+    expect(checkRotation(SECRET, '')).toBeUndefined()
     expect(checkRotation('', undefined)).toBeUndefined()
   })
 })
