@@ -367,7 +367,7 @@ export class ClientGateway {
 }
 
 type Answer = Extract<ClientEffect, { type: 'answer' }>['payload']
-/** An answer as it is sent. */
+/** An answer on the wire. */
 type SentAnswer = Exclude<Answer, HeldName> | { ok: true; claim?: ClaimTicket }
 
 /**

@@ -230,7 +230,7 @@ describe('a server that shuts down', () => {
     expect(two.running).toBe(false)
   })
 
-  test('P15: hands over the claims that it has learned from others since its links are open', () => {
+  test('P15: sends the claims that it has learned from others since its links are open', () => {
     const { mesh, billy, thieves } = setUp(311, 3)
     for (const thief of thieves) thief.quit()
     billy.quit()

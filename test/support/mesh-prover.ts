@@ -9,5 +9,5 @@ export function publicMeshProver(server: string, auth: AuthMode): MeshProver {
   return new MeshProver({ secret: '', previousSecret: undefined, server, incarnation: 'i', auth, origins })
 }
 
-/** A core that knows nobody. */
+/** A core without users. */
 export const UNKNOWING_CORE: CoreQueries = { isIdentified: () => false, isClaimKnown: () => false }

@@ -112,7 +112,7 @@ export class OutboundLinks {
   }
 
   #dial(peer: Peer): void {
-    // A server that shuts down needs one link: on it, it hands over its claims.
+    // A server that shuts down needs one link, to send its claims to a peer.
     if (peer.url === undefined || (this.#context.draining && !this.#mayHandOver)) {
       peer.outbound = { state: 'waiting', retryAt: Number.POSITIVE_INFINITY }
       return
