@@ -1,4 +1,4 @@
-/** Names that somebody could take for another user's. */
+/** Names that a person could take for another user's. */
 import { describe, expect, test } from 'vitest'
 import { messageLine } from '../../cli/modes/message-line.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'

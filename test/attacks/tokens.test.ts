@@ -1,4 +1,4 @@
-/** `auth: token`: tokens that somebody without the key makes, or that an issuer makes wrongly. */
+/** `auth: token`: tokens made without the key, or wrongly by an issuer. */
 import { createHmac } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { checkToken, parseTokenKey } from '../../daemon/auth/tokens.ts'
@@ -26,8 +26,8 @@ test('A2: headers and claims that are wrong do not prove a user', async () => {
     'unknown critical header': sign({ ...HEADER, crit: ['x'], x: 1 }, payload()),
     'unencoded payload': sign({ ...HEADER, crit: ['b64'], b64: false }, payload()),
     'not valid yet': sign(HEADER, payload({ nbf: soon() })),
-    'nbf is no number': sign(HEADER, payload({ nbf: '1' })),
-    'exp is no number': sign(HEADER, payload({ exp: '9999999999' })),
+    'nbf is not a number': sign(HEADER, payload({ nbf: '1' })),
+    'exp is not a number': sign(HEADER, payload({ exp: '9999999999' })),
     'without exp': sign(HEADER, { sub: 'Anna' }),
     expired: sign(HEADER, payload({ exp: soon() - 106 })),
     'negative exp': sign(HEADER, payload({ exp: -1 })),
