@@ -1,4 +1,6 @@
 import type { Server, Socket } from 'socket.io'
+import { clampTime } from '../src/common/time.ts'
+import type { ClaimTicket } from '../src/protocol/claim-ticket.ts'
 import type { AuthMode, Challenge, Credential } from '../src/protocol/credentials.ts'
 import { parseComposedMessage } from '../src/protocol/guards.ts'
 import { type MeshIdentity, proofVersionOf } from '../src/protocol/mesh-identity.ts'
@@ -11,7 +13,9 @@ import {
   receivedCountSchema,
   relayRequestSchema,
 } from '../src/protocol/messages.ts'
-import type { ClientEffect, Denial, Input } from '../src/server/types.ts'
+import { parseUserName } from '../src/protocol/names.ts'
+import type { MeshServer } from '../src/server/server.ts'
+import type { ClientEffect, Denial, HeldName, Input } from '../src/server/types.ts'
 import { checkProof, makeChallenge } from './auth/challenge.ts'
 import type { MeshProver, RequestedProof } from './auth/mesh-prover.ts'
 import { checkToken, type TokenKey } from './auth/tokens.ts'
@@ -61,6 +65,9 @@ export interface AuthOptions {
   mesh: MeshProver
 }
 
+/** What the gateway asks the core. */
+export type CoreQueries = Pick<MeshServer, 'isIdentified' | 'isClaimKnown'>
+
 /**
  * Handles an event. `call` is the number of the acknowledgement that the client asks for: its own where `EventReader`
  * read the event, a negative one where Socket.IO did. Returns false for a malformed payload.
@@ -73,7 +80,7 @@ export class ClientGateway {
   readonly #auth: AuthOptions
   readonly #malformed: MalformedPayloads
   readonly #onPending: () => void
-  readonly #isIdentified: (connection: number) => boolean
+  readonly #core: CoreQueries
   #clients = new Map<number, Client>()
   /** Connections with packets to send at the end of this turn. */
   #pendingBatches: FrameBatch[] = []
@@ -85,7 +92,7 @@ export class ClientGateway {
 
   /**
    * @param onPending called when packets wait for the end of this turn: the caller must call `flush` then
-   * @param isIdentified whether a user has identified on a connection
+   * @param core what the core knows
    */
   constructor(
     io: Server,
@@ -93,9 +100,9 @@ export class ClientGateway {
     log: Log,
     step: (input: Input) => void,
     onPending: () => void,
-    isIdentified: (connection: number) => boolean,
+    core: CoreQueries,
   ) {
-    this.#isIdentified = isIdentified
+    this.#core = core
     this.#step = step
     this.#auth = auth
     this.#malformed = new MalformedPayloads(log)
@@ -210,7 +217,7 @@ export class ClientGateway {
     if (!request.success && typeof payload !== 'string') return false
     if (!request.success) {
       this.#step({ type: 'identify', connection, user: payload, protocol: 1, ...calling })
-      if (this.#isIdentified(connection)) client.budget.markIdentified()
+      if (this.#core.isIdentified(connection)) client.budget.markIdentified()
       return true
     }
     if (!this.#rememberMeshProof(client, request.data)) return false
@@ -218,7 +225,7 @@ export class ClientGateway {
     client.acceptsPacked = request.data.packed === true
     const step = (more: { credential?: Credential; denial?: Denial } = {}) => {
       this.#step({ type: 'identify', connection, user, protocol: 2, connections, ...more, ...calling })
-      if (this.#isIdentified(connection)) client.budget.markIdentified()
+      if (this.#core.isIdentified(connection)) client.budget.markIdentified()
     }
     const { mode, tokenKey, mesh } = this.#auth
     const hasCredential = mode === 'key' ? request.data.proof !== undefined : request.data.token !== undefined
@@ -249,7 +256,7 @@ export class ClientGateway {
   /** Sends a challenge, or checks the proof that answers one. */
   #checkKey(
     client: Client,
-    { user, key, proof, proofVersion }: IdentifyRequest,
+    { user, key, proof, proofVersion, claim }: IdentifyRequest,
     call: number,
     step: (credential: Credential) => void,
   ): void {
@@ -265,14 +272,32 @@ export class ClientGateway {
     const binding = meshProof && this.#auth.mesh.bindingOf(meshProof)
     if (proofVersion !== (binding && proofVersionOf(binding)))
       return step({ kind: 'invalid', reason: 'the proof does not have the version for this identification' })
-    step(checkProof(user, key, proof, challenge, binding))
+    const credential = checkProof(user, key, proof, challenge, binding)
+    const isTicketValid = credential.kind === 'key' && claim !== undefined && this.#checkTicket(user, key, claim)
+    step(isTicketValid ? { ...credential, ticket: claim } : credential)
+  }
+
+  /** Whether a client shows a ticket of its claim that this server needs: the signature is checked only then. */
+  #checkTicket(user: string, key: string, ticket: ClaimTicket): boolean {
+    const name = parseUserName(user)
+    if (!name.ok || this.#core.isClaimKnown(name.value, { key, at: ticket.at })) return false
+    return this.#auth.mesh.hasSigned(name.value, key, ticket)
   }
 
   /** Sends the answer to a call; answers to `identify` get the mesh proof that the client asked for. */
   #answer(client: Client, call: number, payload: Answer): void {
+    if ('claim' in payload) return sendAnswer(client, call, this.#signClaim(payload))
     sendAnswer(client, call, needsMeshProof(payload) ? { ...payload, ...this.#proveMesh(client) } : payload)
+    if (!isIdentified(payload)) return
     // An identified connection keeps no proof; the core limits how often it may identify again.
-    if (isIdentified(payload)) client.meshProof = undefined
+    client.meshProof = undefined
+    // The answer may come later than the step of the identification.
+    client.budget.markIdentified()
+  }
+
+  #signClaim({ user, claim }: HeldName): { ok: true; claim?: ClaimTicket } {
+    const ticket = claim && this.#auth.mesh.signClaim(user, claim, clampTime(Date.now()))
+    return { ok: true, ...(ticket === undefined ? {} : { claim: ticket }) }
   }
 
   /** The proof for a connection is made once: it costs more CPU time than any other part of an answer. */
@@ -329,6 +354,11 @@ export class ClientGateway {
     return call !== undefined
   }
 
+  #claim: EventHandler = ({ connection }, _, call) => {
+    if (call !== undefined) this.#step({ type: 'claim', connection, call })
+    return call !== undefined
+  }
+
   #survey: EventHandler = ({ connection }, _, call) => {
     if (call !== undefined) this.#step({ type: 'survey', connection, call })
     return call !== undefined
@@ -349,15 +379,18 @@ export class ClientGateway {
     ['got', this.#got],
     ['roster', this.#roster],
     ['key', this.#key],
+    ['claim', this.#claim],
     ['relay', this.#relay],
     ['survey', this.#survey],
   ])
 }
 
 type Answer = Extract<ClientEffect, { type: 'answer' }>['payload']
+/** An answer on the wire. */
+type SentAnswer = Exclude<Answer, HeldName> | { ok: true; claim?: ClaimTicket }
 
 /** Whether a payload answers an accepted `identify`. */
-function isIdentified(payload: Answer): payload is Extract<IdentifyResponse, { ok: true }> {
+function isIdentified(payload: SentAnswer): payload is Extract<IdentifyResponse, { ok: true }> {
   return 'roster' in payload
 }
 
@@ -368,7 +401,7 @@ function needsMeshProof(payload: Answer): payload is IdentifyResponse {
   )
 }
 
-function sendAnswer({ batch, pendingCalls, acceptsPacked }: Client, call: number, payload: Answer): void {
+function sendAnswer({ batch, pendingCalls, acceptsPacked }: Client, call: number, payload: SentAnswer): void {
   if (call < CONNECT_CALL) {
     pendingCalls?.get(call)?.(payload)
     pendingCalls?.delete(call)

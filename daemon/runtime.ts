@@ -174,7 +174,7 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
     log,
     step,
     scheduleFlush,
-    connection => core.isIdentified(connection),
+    core,
   )
   const self = { id: options.id, incarnation, protocol: PROTOCOL_VERSION, ...publicUrls, auth: options.auth }
   const holds = (peer: string, user: string) => core.isUserOnPeer(peer, user)

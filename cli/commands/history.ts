@@ -39,12 +39,12 @@ export function printHistory(args: HistoryArguments): void {
   const columns = process.stdout.isTTY ? process.stdout.columns : undefined
   const confusables = new ConfusableNames()
   confusables.keep([user, ...history.threads().map(({ name }) => name)])
-  for (const { id, at, from, to, text } of history.all(other)) {
-    const message = { id, at, from, to, text }
+  for (const { id, at, from, to, text, late } of history.all(other)) {
+    const message = { id, at, from, to, text, ...(late === undefined ? {} : { late }) }
     const looksLike = confusables.find(from === user ? to : from)
     if (args.json) console.log(sanitizedJson(looksLike === undefined ? message : { ...message, looksLike }))
     else {
-      const time = formatUtcTime(at)
+      const time = `${formatUtcTime(at)}${late === undefined ? '' : ' (late)'}`
       console.log(messageLine(`${time} ${nameText(from, confusables)} → ${nameText(to, confusables)}`, text, columns))
     }
   }

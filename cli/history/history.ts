@@ -28,8 +28,12 @@ const CHUNK_BYTES = 1 << 20
 /** Rewrite the index file once it lacks more bytes of history than this. */
 const MAX_UNSAVED_BYTES = 1 << 18
 const NEWLINE = 10
-/** A message, with its `sealed` text (see `StoredMessage`). */
-const lineSchema = z.object({ message: messageSchema, sealed: z.string().optional() })
+/** A message, with the fields `sealed` and `late` of `StoredMessage`. */
+const lineSchema = z.object({
+  message: messageSchema,
+  sealed: z.string().optional(),
+  late: z.literal(true).optional().catch(undefined),
+})
 
 /** Report progress if more bytes of history than this have to be indexed. */
 const MIN_PROGRESS_BYTES = 32 << 20
@@ -107,12 +111,13 @@ export class History {
     this.#outbox.release(id)
   }
 
-  /** @param sealed see `StoredMessage` */
-  store(message: Message, sealed?: string): void {
+  /** @param sealed and `late`: see `StoredMessage` */
+  store(message: Message, sealed?: string, late?: true): void {
     makePrivateFolder(this.#folder)
     // A crash may have left an incomplete last line: do not append to it.
     const separator = this.#lines.hasIncompleteEnd() ? '\n' : ''
-    const line = JSON.stringify(sealed === undefined ? { message } : { message, sealed })
+    // Fields that are undefined are left out.
+    const line = JSON.stringify({ message, sealed, late })
     appendFileSync(this.#file, `${separator}${line}\n`, { mode: 0o600 })
   }
 
@@ -138,14 +143,14 @@ export class History {
     thread: string,
     count: number,
     from?: { before: Message | MessagePosition } | { after: Message | MessagePosition },
-  ): Message[] {
+  ): StoredMessage[] {
     this.refresh()
     const { peer, at } = this.#columns
     const number = this.#nameNumbers.get(thread)
     if (number === undefined) return []
     const isBackward = from === undefined || 'before' in from
     const point = from === undefined ? undefined : 'before' in from ? from.before : from.after
-    const messages: Message[] = []
+    const messages: StoredMessage[] = []
     const end = at.length
     // Include all messages with the same time as the position: the ids decide below.
     let row =
@@ -174,12 +179,12 @@ export class History {
   }
 
   /** Messages of one thread or of all, in order; read on demand. */
-  *all(thread?: string): Generator<Message> {
+  *all(thread?: string): Generator<StoredMessage> {
     const columns = this.#columns
     const number = thread === undefined ? undefined : this.#nameNumbers.get(thread)
     if (thread !== undefined && number === undefined) return
     /** Messages of one time, whose rows are not ordered by id. */
-    let simultaneous: Message[] = []
+    let simultaneous: StoredMessage[] = []
     for (let row = 0; row < columns.at.length; row++) {
       if (number !== undefined && columns.peer[row] !== number) continue
       const message = this.#read(columns, row)
@@ -351,8 +356,8 @@ function parseLine(line: string): StoredMessage | undefined {
   try {
     const parsed = lineSchema.safeParse(JSON.parse(line))
     if (!parsed.success) return undefined
-    const { message, sealed } = parsed.data
-    return sealed === undefined ? message : { ...message, sealed }
+    const { message, sealed, late } = parsed.data
+    return { ...message, ...(sealed === undefined ? {} : { sealed }), ...(late === undefined ? {} : { late }) }
   } catch {
     return undefined
   }

@@ -1,6 +1,7 @@
 import { type KeyObject, randomBytes } from 'node:crypto'
 import type { Socket } from 'socket.io-client'
 import * as z from 'zod'
+import type { KeptTicket } from '../../src/client/claim-keeper.ts'
 import type { SessionEvent } from '../../src/client/events.ts'
 import { type Archive, NO_ARCHIVE, type StoredMessage } from '../../src/client/history/message-log.ts'
 import { type SiblingFrame, siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
@@ -11,6 +12,7 @@ import { dialOnce } from '../../src/programs/checked-socket.ts'
 import { isSignedBy } from '../../src/programs/ed25519.ts'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import {
+  claimResponseSchema,
   connectionAddressSchema,
   connectionsSchema,
   deliveredMessageSchema,
@@ -56,18 +58,20 @@ export interface MessageStorage {
   /** Messages of earlier runs; the session emits no events for them. */
   readonly archive?: Archive
   readonly held: readonly StoredMessage[]
-  /** @param sealed see `StoredMessage` */
-  store(message: Message, sealed?: string): void
+  /** @param sealed and `late`: see `StoredMessage` */
+  store(message: Message, sealed?: string, late?: true): void
   hold(message: Message, sealed?: string): void
   release(id: string): void
 }
 
-/** Storage for a user's private key and the known public keys of others. */
+/** Storage for a user's private key, the known public keys of others, and the ticket of the user's claim. */
 export interface KeyStore {
   /** The private key; a store may create it. Throws if the key cannot be used. */
   load(): KeyObject
   knownKeys(): ReadonlyMap<string, string>
   pin(user: string, key: string): void
+  claim(): KeptTicket | undefined
+  keepClaim(ticket: KeptTicket): void
 }
 
 /**
@@ -108,6 +112,7 @@ export function openSession(
       archive: storage.archive ?? NO_ARCHIVE,
       outbox: storage.held,
       keys: keys?.knownKeys() ?? new Map(),
+      claim: keys?.claim(),
     },
   )
   /** The user's key, once a server has asked for it. */
@@ -236,6 +241,15 @@ export function openSession(
           step({ type: 'key', dial, user, key: holder.ok ? holder.key : undefined })
         return void socket?.emit('key', user, requireValid(dial, keyHolderSchema, handleHolder))
       }
+      case 'ask-claim': {
+        const { dial } = effect
+        return void socket?.emit('claim', null, (answer: unknown) => {
+          const parsed = claimResponseSchema.safeParse(answer).data
+          if (parsed?.ok && parsed.claim !== undefined) step({ type: 'claim', dial, ticket: parsed.claim })
+        })
+      }
+      case 'store-claim':
+        return keys?.keepClaim(effect.ticket)
       case 'pin':
         return keys?.pin(effect.user, effect.key)
       case 'im': {
@@ -267,7 +281,7 @@ export function openSession(
         return
       }
       case 'store':
-        return storage.store(effect.message, effect.sealed)
+        return storage.store(effect.message, effect.sealed, effect.late)
       case 'store-pending':
         return storage.hold(effect.message, effect.sealed)
       case 'remove-pending':

@@ -1,5 +1,6 @@
 /** A session that pins its mesh, and keeps the user's files of that mesh. */
 import { type KeyObject, randomBytes } from 'node:crypto'
+import type { KeptTicket } from '../../src/client/claim-keeper.ts'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import type { StoredMessage } from '../../src/client/history/message-log.ts'
 import { isLoopbackUrl } from '../../src/common/loopback.ts'
@@ -57,6 +58,7 @@ export class PinnedSession {
   /** Held messages without an outbox on disk, and known keys without a file. */
   readonly #held = new Map<string, StoredMessage>()
   readonly #keysInMemory = new Map<string, string>()
+  #claimInMemory: KeptTicket | undefined
   #sendRequest: (request: SessionRequest) => void = () => {}
   /** Counts the starts: events of an earlier session are dropped. */
   #generation = 0
@@ -216,7 +218,7 @@ export class PinnedSession {
     return {
       ...(history === undefined ? {} : { archive: history.archive }),
       held: isOutboxOnDisk ? history.held : [...held.values()],
-      store: (message: Message, sealed?: string) => history?.store(message, sealed),
+      store: (message: Message, sealed?: string, late?: true) => history?.store(message, sealed, late),
       hold: (message: Message, sealed?: string) => {
         if (isOutboxOnDisk) history.hold(message, sealed)
         else held.set(message.id, sealed === undefined ? message : { ...message, sealed })
@@ -230,11 +232,25 @@ export class PinnedSession {
 
   #keyStore(): KeyStore {
     const { loadKey } = this.#options
-    const file = this.#storage?.knownKeys
+    const { knownKeys: file, claim } = this.#storage ?? {}
     if (file !== undefined) {
-      return { load: loadKey, knownKeys: () => file.read(), pin: (user, key) => file.pin(user, key) }
+      return {
+        load: loadKey,
+        knownKeys: () => file.read(),
+        pin: (user, key) => file.pin(user, key),
+        claim: () => claim?.read(),
+        keepClaim: ticket => claim?.write(ticket),
+      }
     }
     const known = this.#keysInMemory
-    return { load: loadKey, knownKeys: () => known, pin: (user, key) => void known.set(user, key) }
+    return {
+      load: loadKey,
+      knownKeys: () => known,
+      pin: (user, key) => void known.set(user, key),
+      claim: () => this.#claimInMemory,
+      keepClaim: ticket => {
+        this.#claimInMemory = ticket
+      },
+    }
   }
 }

@@ -1,4 +1,5 @@
 import { History } from '../history/history.ts'
+import { ClaimFile } from './claim-file.ts'
 import { makePrivateFolder } from './data-folder.ts'
 import { finishImports, namesIn } from './import-lines.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
@@ -16,6 +17,7 @@ export interface UserStorage {
   readonly folder: string
   readonly history: History
   readonly knownKeys: KnownKeysFile
+  readonly claim: ClaimFile
 }
 
 /** Whether a user has messages in a mesh. */
@@ -34,5 +36,5 @@ export function openUserStorage(mesh: MeshFolder, user: string, progress?: (shar
   const folder = makePrivateFolder(userFolder(mesh.folder, user))
   finishImports(folder)
   const history = new History(folder, user, progress === undefined ? {} : { progress })
-  return { folder, history, knownKeys: KnownKeysFile.in(folder) }
+  return { folder, history, knownKeys: KnownKeysFile.in(folder), claim: ClaimFile.in(folder) }
 }

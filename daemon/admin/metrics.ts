@@ -65,6 +65,11 @@ const METRICS: readonly MetricDefinition[] = [
     samples: statusSample(({ online }) => online),
   },
   {
+    name: 'mesh_chat_remembered_claims',
+    help: 'Names of offline users that this server remembers with their keys; only with auth: key.',
+    samples: ({ status: { claims } }) => (claims === undefined ? [] : [[claims]]),
+  },
+  {
     name: 'mesh_chat_slow_connections',
     help: 'Slow consumers: connections with more than 100 unacknowledged messages.',
     samples: statusSample(({ slow }) => slow),

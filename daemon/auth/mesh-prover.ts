@@ -1,4 +1,5 @@
-import type { AuthMode } from '../../src/protocol/credentials.ts'
+import { type ClaimTicket, claimTicketText } from '../../src/protocol/claim-ticket.ts'
+import type { AuthMode, Claim } from '../../src/protocol/credentials.ts'
 import {
   type MeshIdentity,
   NO_TLS,
@@ -9,7 +10,7 @@ import {
   successorText,
   TLS_AT_PROXY,
 } from '../../src/protocol/mesh-identity.ts'
-import { deriveMeshKey, type SigningKey } from './mesh-key.ts'
+import { deriveMeshKey, isSignature, type SigningKey } from './mesh-key.ts'
 import type { OwnOrigins } from './own-origins.ts'
 
 export interface MeshProverOptions {
@@ -85,5 +86,25 @@ export class MeshProver {
     if (previous === undefined) return identity
     const proof = previous.sign(successorText(proven, previous.publicKey, key))
     return { ...identity, previous: { key: previous.publicKey, proof } }
+  }
+
+  /**
+   * Signs the claim of a user who is online.
+   * @param wall ms since 1970
+   * @returns undefined without a secret: everyone could sign for that mesh
+   */
+  signClaim(user: string, { key, at }: Claim, wall: number): ClaimTicket | undefined {
+    if (this.publicKey === PUBLIC_MESH_KEY) return undefined
+    const signed = { at, issued: wall }
+    return { ...signed, proof: this.#key.sign(claimTicketText(user, key, signed, this.publicKey)) }
+  }
+
+  /** Whether a server of this mesh has signed a ticket for this user and key, with the secret or the one before. */
+  hasSigned(user: string, key: string, ticket: ClaimTicket): boolean {
+    const meshKeys = [this.#key, this.#previousKey].flatMap(one => one?.publicKey ?? [])
+    return meshKeys.some(
+      meshKey =>
+        meshKey !== PUBLIC_MESH_KEY && isSignature(claimTicketText(user, key, ticket, meshKey), meshKey, ticket.proof),
+    )
   }
 }

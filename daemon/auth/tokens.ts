@@ -83,7 +83,9 @@ export async function checkToken(key: TokenKey, token: string): Promise<Credenti
       ...(key.audience === undefined ? {} : { audience: key.audience }),
       ...(key.issuer === undefined ? {} : { issuer: key.issuer }),
     })
-    return { kind: 'token', user: payload.sub ?? '', expires: (payload.exp ?? 0) * 1_000 }
+    if (typeof payload.sub !== 'string') throw new Error('sub is not a string')
+    // A connection ends when the token is no longer accepted: before that, its client would come back at once, again and again.
+    return { kind: 'token', user: payload.sub, expires: ((payload.exp ?? 0) + CLOCK_TOLERANCE_S) * 1_000 }
   } catch (error) {
     // The library's message names the invalid claim. Why a signature is invalid is not disclosed.
     const { code, message } = error as { code?: string; message: string }

@@ -9,6 +9,7 @@ import {
   PROTOCOL_VERSION,
   type ServerAddress,
 } from '../protocol/messages.ts'
+import type { ClaimKeeper } from './claim-keeper.ts'
 import { type Context, emit, MAX_CLOCK_DIFFERENCE_MS } from './context.ts'
 import type { ConnectionState } from './events.ts'
 import type { Identity } from './keys/keyring.ts'
@@ -57,17 +58,19 @@ export class Connection {
   readonly #keys: KnownKeys
   readonly #hooks: ConnectionHooks
   readonly #trust: MeshTrust
+  readonly #claims: ClaimKeeper
   readonly #backoff: Backoff
   readonly #servers: ServerList
   #phase: Phase = { name: 'idle' }
   #dialCount = 0
   #wasOnline = false
 
-  constructor(context: Context, keys: KnownKeys, trust: MeshTrust, hooks: ConnectionHooks) {
+  constructor(context: Context, keys: KnownKeys, trust: MeshTrust, claims: ClaimKeeper, hooks: ConnectionHooks) {
     const { servers, random } = context.options
     this.#context = context
     this.#keys = keys
     this.#trust = trust
+    this.#claims = claims
     this.#hooks = hooks
     this.#servers = new ServerList(servers, random)
     this.#backoff = new Backoff(random, 400, 5_000)
@@ -148,7 +151,9 @@ export class Connection {
     const { key: meshKey, channel } = proven
     const binding = meshKey === undefined || origin === undefined ? undefined : { origin, meshKey, channel }
     attempt.sentCredentials = true
-    this.#identify(this.#keys.signChallenge(identity, challenge, binding))
+    const claim = binding === undefined ? undefined : this.#claims.ticketOf(identity.key)
+    const credentials = this.#keys.signChallenge(identity, challenge, binding)
+    this.#identify(claim === undefined ? credentials : { ...credentials, claim })
   }
 
   /** Ends the session: no server would accept this user. */
@@ -274,7 +279,7 @@ export class Connection {
     this.#hooks.onOnline(answer)
   }
 
-  #identify(credentials: Pick<IdentifyRequest, 'token' | 'key' | 'proof' | 'proofVersion'>): void {
+  #identify(credentials: Pick<IdentifyRequest, 'token' | 'key' | 'proof' | 'proofVersion' | 'claim'>): void {
     if (this.#phase.name !== 'connecting') return
     const { dial, nonce, origin } = this.#phase
     const { user, client } = this.#context.options

@@ -1,5 +1,6 @@
 import { HybridClock } from '../common/hybrid-clock.ts'
 import type { Message } from '../protocol/messages.ts'
+import { ClaimKeeper } from './claim-keeper.ts'
 import { Connection } from './connection.ts'
 import type { Context } from './context.ts'
 import type { SessionRequest } from './events.ts'
@@ -28,6 +29,7 @@ export class Session {
   readonly #sender: MessageSender
   readonly #receiver: MessageReceiver
   readonly #siblings: Siblings
+  readonly #claims: ClaimKeeper
   readonly #connection: Connection
   /** Inputs of a server that has let the client in, until the caller has accepted its mesh; handled after that. */
   #earlyInputs: OnlineInput[] = []
@@ -50,16 +52,19 @@ export class Session {
     this.#sender = new MessageSender(this.#context, this.#keys, this.#roster, this.#store)
     this.#receiver = new MessageReceiver(this.#context, this.#keys, this.#sender, this.#store)
     this.#siblings = new Siblings(this.#context, this.#store, this.#keys, trust)
-    this.#connection = new Connection(this.#context, this.#keys, trust, {
+    this.#claims = new ClaimKeeper(this.#context, trust, stored.claim)
+    this.#connection = new Connection(this.#context, this.#keys, trust, this.#claims, {
       onOnline: ({ roster, connections = [] }) => {
         this.#receiver.onConnected()
         this.#siblings.onConnected()
+        this.#claims.onConnected()
         this.#sender.handleJoined(this.#roster.onConnected(roster, connections))
         this.#sender.send()
       },
       onLost: () => {
         this.#earlyInputs = []
         this.#siblings.onDisconnected()
+        this.#claims.onDisconnected()
         this.#sender.onDisconnected()
       },
     })
@@ -68,7 +73,8 @@ export class Session {
   /** When `tick` is due, monotonic ms. */
   get deadline(): number {
     if (this.#context.onlineConnection === undefined) return this.#connection.deadline
-    return Math.min(this.#receiver.deadline, this.#sender.deadline, this.#siblings.deadline)
+    const { deadline } = this.#claims
+    return Math.min(this.#receiver.deadline, this.#sender.deadline, this.#siblings.deadline, deadline)
   }
 
   /** Whether the caller must step `flush` at the end of this event-loop turn. */
@@ -164,6 +170,8 @@ export class Session {
         return this.#sender.handleFate(input.id, input.fate)
       case 'key':
         return this.#sender.handleKeyHolder(input.user, input.key)
+      case 'claim':
+        return this.#claims.handleTicket(input.ticket, this.#keys.ownKey)
       case 'roster':
         return this.#sender.handleJoined(this.#roster.applyDelta(input.delta))
       case 'roster-snapshot':
@@ -209,5 +217,6 @@ export class Session {
     this.#sender.send()
     this.#receiver.sendConfirmation()
     this.#siblings.tick()
+    this.#claims.tick()
   }
 }

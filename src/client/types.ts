@@ -2,6 +2,7 @@
  * Inputs and effects of a client session. The caller numbers connections (`dial`) and parses every payload before it
  * becomes an input.
  */
+import type { ClaimTicket } from '../protocol/claim-ticket.ts'
 import type { AuthMode, Challenge } from '../protocol/credentials.ts'
 import type {
   ComposedMessage,
@@ -15,6 +16,7 @@ import type {
   RosterSnapshot,
   ServerAddress,
 } from '../protocol/messages.ts'
+import type { KeptTicket } from './claim-keeper.ts'
 import type { MeshPin, SessionEvent, SessionRequest } from './events.ts'
 import type { Archive, StoredMessage } from './history/message-log.ts'
 import type { SiblingFrame } from './history/reconciliation.ts'
@@ -52,6 +54,8 @@ export interface StoredState {
   readonly outbox: readonly StoredMessage[]
   /** Public keys of other users, by name. */
   readonly keys: ReadonlyMap<string, string>
+  /** The ticket of this user's claim on the name. */
+  readonly claim?: KeptTicket | undefined
 }
 
 /** Inputs of a connection that is not online yet, `dial`. A session drops those of an earlier connection. */
@@ -71,6 +75,8 @@ type IdentificationInput =
 export type OnlineInput =
   /** The key that currently holds a name; undefined: none. */
   | { type: 'key'; dial: number; user: string; key: string | undefined }
+  /** The ticket of this user's claim, in answer to `ask-claim`. */
+  | { type: 'claim'; dial: number; ticket: ClaimTicket }
   | { type: 'im'; dial: number; message: DeliveredMessage }
   | { type: 'fate'; dial: number; id: string; fate: Fate }
   | { type: 'roster'; dial: number; delta: RosterDelta }
@@ -97,6 +103,7 @@ export type SessionEffect =
   /** Load or create this user's key, then answer with `identity` or `no-identity`. */
   | { type: 'prove'; dial: number; challenge: Challenge }
   | { type: 'ask-key'; dial: number; user: string }
+  | { type: 'ask-claim'; dial: number }
   | { type: 'im'; dial: number; message: ComposedMessage }
   | { type: 'got'; dial: number; count: number }
   | { type: 'ask-roster'; dial: number }
@@ -110,12 +117,14 @@ export type SessionEffect =
       sealed: boolean
     }
   // The next four must be on disk before any later effect is performed.
-  /** Add a message to the history; `sealed` as in `StoredMessage`. */
-  | { type: 'store'; message: Message; sealed?: string }
+  /** Add a message to the history; `sealed` and `late` as in `StoredMessage`. */
+  | { type: 'store'; message: Message; sealed?: string; late?: true }
   /** Keep an own message until it is confirmed or rejected. */
   | { type: 'store-pending'; message: Message; sealed?: string }
   /** The message is confirmed or rejected. */
   | { type: 'remove-pending'; id: string }
   /** Remember a user's public key. */
   | { type: 'pin'; user: string; key: string }
+  /** Keep the ticket of this user's claim, in place of the one before. */
+  | { type: 'store-claim'; ticket: KeptTicket }
   | { type: 'event'; event: SessionEvent }

@@ -5,6 +5,14 @@ const SEPARATORS = /[\p{Z}\p{P}\p{Sk}]+/gu
 /** A dot above a letter that has one anyway, or that looks like one that has. */
 const HIDDEN_DOT = /(?<=[lj])\u0307/gu
 const ASCII = /^[ -~]*$/
+/** Small capitals of the phonetic alphabet look like upper case, and Unicode does not count them as that. */
+const SMALL_CAPITALS = new Map(
+  Array.from(
+    'ᴀa ʙb ᴄc ᴅd ᴇe ꜰf ɢg ʜh ɪi ᴊj ᴋk ʟl ᴍm ɴn ᴏo ᴘp ꞯq ʀr ꜱs ᴛt ᴜu ᴠv ᴡw ʏy ᴢz'.matchAll(/(\S)(\S)/gu),
+    pair => [pair[1] ?? '', pair[2] ?? ''],
+  ),
+)
+const SMALL_CAPITAL = new RegExp(`[${[...SMALL_CAPITALS.keys()].join('')}]`, 'gu')
 
 /**
  * The skeletons of a name, one or two: names that a person may take for each other share one. A skeleton is that of UTS
@@ -28,8 +36,11 @@ function joinWords(text: string): string {
 
 /** Folds case, then replaces confusable characters. */
 function fold(text: string): string {
-  // The full case folding of Unicode: `ß` and `ſ` become `ss` and `s`.
-  const folded = prototype(text.toUpperCase().toLowerCase()).toLowerCase()
+  // The full case folding of Unicode: `ß` and `ſ` become `ss` and `s`; lower case first, because only that changes `ẞ`.
+  const sameCase = text.toLowerCase().toUpperCase().toLowerCase()
+  const folded = prototype(
+    sameCase.replace(SMALL_CAPITAL, letter => SMALL_CAPITALS.get(letter) ?? letter),
+  ).toLowerCase()
   return folded.replaceAll('i', 'l').replace(HIDDEN_DOT, '')
 }
 

@@ -110,7 +110,7 @@ export class Replica {
     for (const [name, now] of partial.users) {
       const connections = before.get(name)
       const [oldClaim, newClaim] = [claims.get(name), partial.claims.get(name)]
-      if (connections !== now || oldClaim?.key !== newClaim?.key) {
+      if (connections !== now || oldClaim?.key !== newClaim?.key || oldClaim?.at !== newClaim?.at) {
         changes.push({ name, before: connections, now, ...lost(oldClaim, newClaim) })
       }
     }

@@ -35,8 +35,8 @@ export function identificationText(user: string, { server, connection, nonce }: 
 export type Credential =
   /** The operator vouches for `user` until `expires`, ms since 1970. */
   | { kind: 'token'; user: string; expires: number }
-  /** The client holds this key. */
-  | { kind: 'key'; key: string }
+  /** The client holds this key. `ticket`: the mesh has signed at `issued` that the key holds the name since `at`. */
+  | { kind: 'key'; key: string; ticket?: { at: number; issued: number } }
   /** A credential that failed verification. */
   | { kind: 'invalid'; reason: string }
 

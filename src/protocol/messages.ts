@@ -4,6 +4,7 @@
  */
 import * as z from 'zod'
 import { MAX_TIME_MS, MIN_TIME_MS } from '../common/time.ts'
+import { claimTicketSchema } from './claim-ticket.ts'
 import { AUTH_MODES, challengeSchema, keySchema, MAX_TOKEN_LENGTH } from './credentials.ts'
 import { clientNonceSchema, meshIdentitySchema, originSchema } from './mesh-identity.ts'
 import { compareNames, isUserName, MAX_NAME_LENGTH, parseServerId } from './names.ts'
@@ -148,6 +149,12 @@ export type IdentifyResponse = z.infer<typeof identifyResponseSchema>
 export const keyHolderSchema = z.union([z.object({ ok: z.literal(true), key: keySchema.optional() }), refusalSchema])
 export type KeyHolder = z.infer<typeof keyHolderSchema>
 
+/** The ticket of the user's claim; absent if the mesh has no secret, so that its signature would prove nothing. */
+export const claimResponseSchema = z.union([
+  z.object({ ok: z.literal(true), claim: claimTicketSchema.optional() }),
+  refusalSchema,
+])
+
 /** One instant message. `at` is hybrid logical time: ms since 1970, in steps of 1/1024 ms. Order is by (`at`, `id`). */
 export const messageSchema = z.object({
   id: idSchema,
@@ -181,6 +188,8 @@ export const identifyRequestSchema = z.object({
   proof: z.string().max(100).optional(),
   /** 2 or 3: the proof is the signature of `boundIdentificationText`; absent: of `identificationText`. */
   proofVersion: z.literal([2, 3]).optional(),
+  /** The ticket of this key's claim on the name. */
+  claim: claimTicketSchema.optional(),
   /** Both or neither: the server proves the mesh for this nonce and the origin that the client dialled. */
   nonce: clientNonceSchema.optional(),
   origin: originSchema.optional(),

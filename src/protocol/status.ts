@@ -44,6 +44,8 @@ export const serverStatusSchema = z.object({
   forwarded: countSchema,
   /** Copies of messages sent to connections since its start, of recipients and of senders. */
   delivered: countSchema,
+  /** Key mode: names of offline users that it remembers with their keys; absent in other modes, and in 0.2.0 and earlier. */
+  claims: countSchema.optional(),
   links: z.array(linkStatusSchema).max(MAX_LINKS),
 })
 export type ServerStatus = z.infer<typeof serverStatusSchema>

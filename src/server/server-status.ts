@@ -23,6 +23,7 @@ export function statusOf(
     online: roster.size,
     slow: countSlow(connections.values()),
     ...messageCounts,
+    ...(options.auth === 'key' ? { claims: context.rememberedClaims.size } : {}),
     links: peers.slice(0, MAX_LINKS).map(linkStatus),
   }
 }

@@ -4,6 +4,7 @@ import { ClaimMemory } from '../presence/claim-memory.ts'
 import { Directory } from '../presence/directory.ts'
 import { PresenceStream } from '../presence/presence-stream.ts'
 import { Roster } from '../presence/roster.ts'
+import type { Claim } from '../protocol/credentials.ts'
 import type { ServerStatus } from '../protocol/status.ts'
 import { Clients } from './clients/clients.ts'
 import { ClusterStatusCollector } from './cluster-status.ts'
@@ -20,6 +21,8 @@ import type { Effect, Input, ServerOptions } from './types.ts'
 const STALL_THRESHOLD_MS = 1_000
 /** How long a draining server waits for its clients to disconnect, ms. */
 const DRAIN_TIMEOUT_MS = 3_000
+/** How long it then waits for a link to a peer that takes over its claims, ms since the start of the shutdown. */
+const CLAIM_HANDOVER_TIMEOUT_MS = 8_000
 
 /**
  * One server of the mesh as a state machine: `step` takes an input and the time, and returns effects. It has no clock,
@@ -35,6 +38,9 @@ export class MeshServer {
   readonly #clusterStatus: ClusterStatusCollector
   readonly #peers: Peers
   #drainDeadline = Number.POSITIVE_INFINITY
+  #drainStartedAt = 0
+  /** Whether a draining server waits only for a link on which it can hand over its claims. */
+  #isHandingOver = false
 
   constructor(options: ServerOptions) {
     const context: Context = {
@@ -105,6 +111,11 @@ export class MeshServer {
     return this.#clients.connections.has(connection)
   }
 
+  /** Whether this server knows that a name belongs to a key, at least since the time of a claim. */
+  isClaimKnown(name: string, claim: Claim): boolean {
+    return this.#clients.isClaimKnown(name, claim)
+  }
+
   /** Whether a user is connected to a peer, as far as this server knows. */
   isUserOnPeer(peer: string, user: string): boolean {
     return this.#context.directory.isUserOnPeer(peer, user)
@@ -163,14 +174,18 @@ export class MeshServer {
         return this.#clusterStatus.handleRequest(input.connection, input.call)
       case 'key':
         return this.#clients.handleKeyRequest(input)
+      case 'claim':
+        return this.#clients.handleClaimRequest(input.connection, input.call)
       case 'disconnected': {
         const connection = this.#clients.handleDisconnected(input.connection)
         if (connection !== undefined) this.#router.handleDisconnected(connection)
-        if (this.#context.draining && this.#clients.connections.size === 0) this.#finishDrain()
+        if (this.#context.draining && this.#clients.connections.size === 0) this.#closeDrained()
         return
       }
       case 'dialled':
-        return this.#peers.outboundLinks.handleDialled(input)
+        this.#peers.outboundLinks.handleDialled(input)
+        if (this.#isHandingOver) this.#finishDrain()
+        return
       case 'dial-failed':
         return this.#peers.outboundLinks.handleDialFailed(input)
       case 'accepted':
@@ -195,25 +210,45 @@ export class MeshServer {
     this.#router.tick()
     this.#peers.tick()
     this.#clusterStatus.tick()
-    if (this.#drainDeadline <= this.#context.now) this.#finishDrain()
+    if (this.#drainDeadline <= this.#context.now) this.#closeDrained()
   }
 
   #drain(): void {
     if (this.#context.draining) return
     const clients = this.#clients.connections.size
     this.#context.draining = true
+    this.#drainStartedAt = this.#context.now
     this.#drainDeadline = this.#context.now + DRAIN_TIMEOUT_MS
     log(this.#context, { event: 'draining', clients })
     this.#clients.askToMove()
-    if (clients === 0) this.#finishDrain()
+    if (this.#holdsClaims) this.#peers.outboundLinks.dialNow()
+    if (clients === 0) this.#closeDrained()
   }
 
-  /** Closes the remaining connections, says goodbye to the peers, and exits. */
-  #finishDrain(): void {
+  /** Whether this server knows which keys hold names, and would take this knowledge along. */
+  get #holdsClaims(): boolean {
+    const { options, directory, rememberedClaims } = this.#context
+    return options.auth === 'key' && directory.userCount + rememberedClaims.size > 0
+  }
+
+  /** Closes the remaining connections. Exits, or waits for a link to a peer that takes over the claims. */
+  #closeDrained(): void {
     if (this.#drainDeadline === Number.POSITIVE_INFINITY) return
+    const handoverDeadline = this.#drainStartedAt + CLAIM_HANDOVER_TIMEOUT_MS
+    const mustHandOver = this.#holdsClaims && this.#membership.hasOthers && this.#membership.isIsolated
+    if (!mustHandOver || handoverDeadline <= this.#context.now) return this.#finishDrain()
+    this.#clients.closeAll('draining')
+    this.#isHandingOver = true
+    this.#drainDeadline = handoverDeadline
+  }
+
+  /** Says goodbye to the peers, and exits. */
+  #finishDrain(): void {
+    this.#isHandingOver = false
     this.#drainDeadline = Number.POSITIVE_INFINITY
     this.#clients.closeAll('draining')
     this.#peers.flush()
+    this.#peers.handOverClaims()
     this.#peers.goodbye()
     this.#context.effects.push({ type: 'exit', code: 0, reason: 'drained' })
   }

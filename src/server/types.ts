@@ -2,7 +2,7 @@
  * Inputs and effects of the server's state machine. The edge numbers connections and links, and has parsed every
  * payload.
  */
-import type { AuthMode, Credential } from '../protocol/credentials.ts'
+import type { AuthMode, Claim, Credential } from '../protocol/credentials.ts'
 import type {
   AcceptorFrame,
   DiallerFrame,
@@ -79,6 +79,8 @@ export type ClientInput =
   | { type: 'roster'; connection: number; call: number }
   /** Asks which key holds a user name. */
   | { type: 'key'; connection: number; user: unknown; call: number }
+  /** Asks for a ticket of the user's claim. */
+  | { type: 'claim'; connection: number; call: number }
   | { type: 'relay'; connection: number; to: string | undefined; body: unknown }
   /** Asks for the cluster status. */
   | { type: 'survey'; connection: number; call: number }
@@ -122,6 +124,9 @@ export type ClientEvent =
   | { event: 'move'; payload: { servers: ServerAddress[] } }
   | { event: 'refused'; payload: Refusal & { event: string } }
 
+/** A user's claim, which the edge signs; no `claim`: there is none. */
+export type HeldName = { ok: true; user: string; claim: Claim | undefined }
+
 /** Effects on client connections. */
 export type ClientEffect =
   | { type: 'emit'; to: readonly number[]; message: ClientEvent }
@@ -129,7 +134,7 @@ export type ClientEffect =
       type: 'answer'
       connection: number
       call: number
-      payload: IdentifyResponse | Fate | RosterSnapshot | KeyHolder | ClusterStatus
+      payload: IdentifyResponse | Fate | RosterSnapshot | KeyHolder | HeldName | ClusterStatus
     }
   | { type: 'close'; connection: number; reason: string }
 

@@ -1,6 +1,6 @@
 /** `auth: key` with real processes: who tries to take the name of a user, or to look like one. */
 import { generateKeyPairSync } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, expect, test } from 'vitest'
@@ -10,12 +10,12 @@ import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/
 
 afterAll(stopAll)
 
-async function startMesh() {
+async function startMesh(config: object = {}) {
   const folder = temporaryFolder()
   const ports = await freePorts(2)
   const file = join(folder, 'config.json')
   const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
-  writeFileSync(file, JSON.stringify({ servers, auth: 'key' }))
+  writeFileSync(file, JSON.stringify({ servers, auth: 'key', ...config }))
   const start = (id: string) => new Program('daemon', ['--id', id, '--config', file, '--log-format', 'text'])
   const programs = servers.map(({ id }) => start(id))
   const isLinked = (program: Program) => program.out.includes('Inbound connection from peer')
@@ -33,7 +33,16 @@ async function startMesh() {
       XDG_STATE_HOME: join(folder, at),
       XDG_CONFIG_HOME: join(folder, at),
     })
-  return { ports, restart, client }
+  /** Kills all servers at once, and starts them again. */
+  const restartAll = async () => {
+    for (const program of programs) program.child.kill('SIGKILL')
+    for (const [at, program] of programs.entries()) {
+      await program.waitForExit()
+      programs[at] = start(`server-${at + 1}`)
+    }
+    await until('the servers are linked', () => programs.every(isLinked))
+  }
+  return { ports, restart, restartAll, client, folder }
 }
 
 /** Identifies with its own key, again and again, at all servers. */
@@ -104,6 +113,33 @@ test('while the server of a user restarts, a poller does not get the name, and t
   expect(thief.codes).not.toContain('ok')
   thief.stop()
 })
+
+test('A14 to A16: after a restart of all servers at once, a user takes the name back from a thief who came first', {
+  timeout: 120_000,
+}, async () => {
+  const secret = join(temporaryFolder(), 'secret')
+  writeFileSync(secret, 'k3Jx0vQe7TqP2mZsW9cYb4RnL6uH8dFa', { mode: 0o600 })
+  const { ports, restartAll, client, folder } = await startMesh({ secretFile: secret })
+  const billy = client('Billy', 'billy', '--plain')
+  await until('Billy has a ticket', () => findTicket(folder) !== undefined)
+  billy.child.kill('SIGTERM')
+  await billy.waitForExit()
+  await restartAll()
+  const thief = new Thief('Billy', ports)
+  await until('the thief has the name', () => thief.codes.has('ok'))
+  const again = client('Billy', 'billy', '--plain')
+  await until('Billy is online again', () => again.out.includes('online at'))
+  // All servers know again whose name it is.
+  await until('the thief is refused', () => thief.codes.has('name-taken'))
+  expect(again.exitStatus).toBeUndefined()
+  thief.stop()
+})
+
+/** The ticket in a data folder. */
+function findTicket(folder: string): string | undefined {
+  const file = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find(name => name.endsWith('claim.json'))
+  return file && readFileSync(join(folder, file), 'utf8')
+}
 
 test('a client whose name another key holds warns and retries; it does not exit', { timeout: 60_000 }, async () => {
   const { client } = await startMesh()

@@ -122,7 +122,13 @@ test('a client signs the latest challenge of a slow server, which answers the ha
       answer(challenge('second', identify))
     }
   }
-  const keys = { load: () => privateKey, knownKeys: () => new Map(), pin: () => {} }
+  const keys = {
+    load: () => privateKey,
+    knownKeys: () => new Map(),
+    pin: () => {},
+    claim: () => undefined,
+    keepClaim: () => {},
+  }
   const options = { user: 'Anna', client: 'x/1', instance: 'x', servers: [server.url], random: Math.random, keys }
   const request = openSession(options, NO_STORAGE, () => {})
   await until('the client has proven its key', () => proof !== undefined)

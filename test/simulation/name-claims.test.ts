@@ -127,3 +127,128 @@ describe('random schedules', () => {
     expect(mesh.recorder.problems).toEqual([])
   })
 })
+
+describe('when all servers are restarted at once', () => {
+  /** All servers lose power while Billy is away, and a thief comes first. */
+  const loseAllClaims = (mesh: SimMesh) => {
+    for (const server of mesh.servers) mesh.crash(server)
+    mesh.advance(1_000)
+    for (const server of mesh.servers) mesh.boot(server)
+    mesh.advance(10_000)
+  }
+  const start = (seed: number, claimMs?: number) => {
+    const set = setUp(seed, 3, claimMs === undefined ? {} : { claimMs })
+    // Billy's client has got a ticket of its claim.
+    set.mesh.advance(6_000)
+    set.billy.quit()
+    set.mesh.advance(1_000)
+    return set
+  }
+
+  test.each([1, 2, 3, 4, 5])('A14, A15: a user who returns with a ticket gets the name back (seed %d)', seed => {
+    const { mesh, billy, thieves } = start(200 + seed)
+    loseAllClaims(mesh)
+    expect(thieves.filter(thief => stateOf(thief)?.phase === 'online')).toHaveLength(1)
+    for (const server of mesh.servers) {
+      mesh.startClient(billy, server)
+      mesh.advance(8_000)
+      expect(stateOf(billy)).toMatchObject({ phase: 'online' })
+      expect(thieves.filter(thief => stateOf(thief)?.phase === 'online')).toEqual([])
+      billy.quit()
+      mesh.advance(1_000)
+    }
+    expect(thieves.filter(wasRefused)).toEqual([])
+    expect(mesh.recorder.problems).toEqual([])
+  })
+
+  test('A15: a ticket is no longer valid when the claim would have ended', () => {
+    const { mesh, billy, thieves } = start(210, 600_000)
+    mesh.advance(600_000)
+    loseAllClaims(mesh)
+    const [first] = mesh.servers
+    if (first === undefined) throw new Error('no server')
+    mesh.startClient(billy, first)
+    mesh.advance(8_000)
+    expect(stateOf(billy)).toMatchObject({ phase: 'waiting', code: 'name-taken' })
+    expect(thieves.filter(thief => stateOf(thief)?.phase === 'online')).toHaveLength(1)
+  })
+
+  test('A16: a client that stays online for days renews its ticket', () => {
+    const { mesh, billy, thieves } = setUp(211, 2, { claimMs: 7_200_000 })
+    mesh.advance(3 * 7_200_000)
+    expect(mesh.now + 1_700_000_000_000 - (billy.claim?.issued ?? 0)).toBeLessThan(31 * 60_000)
+    for (const server of mesh.servers) mesh.crash(server)
+    billy.kill('orderly')
+    mesh.advance(1_000)
+    for (const server of mesh.servers) mesh.boot(server)
+    mesh.advance(10_000)
+    expect(thieves.filter(thief => stateOf(thief)?.phase === 'online')).toHaveLength(1)
+    const [first] = mesh.servers
+    if (first === undefined) throw new Error('no server')
+    mesh.startClient(billy, first)
+    mesh.advance(8_000)
+    expect(stateOf(billy)).toMatchObject({ phase: 'online' })
+  })
+})
+
+describe('a server that shuts down', () => {
+  test.each([1, 2, 3])(
+    'P15: waits for a link, so that a peer that has just started learns its claims (seed %d)',
+    seed => {
+      const { mesh, billy, thieves } = setUp(300 + seed, 2)
+      billy.quit()
+      mesh.advance(1_000)
+      const [one, two] = mesh.servers
+      if (one === undefined || two === undefined) throw new Error('no server')
+      // Without a ticket: what counts is what the servers know.
+      billy.claim = undefined
+      mesh.crash(one)
+      mesh.advance(20_000)
+      mesh.boot(one)
+      two.step({ type: 'drain' })
+      mesh.advance(9_000)
+      expect(two.running).toBe(false)
+      two.boot()
+      mesh.advance(10_000)
+      expect(thieves.filter(thief => stateOf(thief)?.phase === 'online')).toEqual([])
+      mesh.startClient(billy, two)
+      mesh.advance(8_000)
+      expect(stateOf(billy)).toMatchObject({ phase: 'online' })
+    },
+  )
+
+  test('P15: exits after 8 s if no peer can be reached', () => {
+    const { mesh } = setUp(310, 2)
+    const [one, two] = mesh.servers
+    if (one === undefined || two === undefined) throw new Error('no server')
+    mesh.crash(one)
+    mesh.advance(10_000)
+    two.step({ type: 'drain' })
+    mesh.advance(7_900)
+    expect(two.running).toBe(true)
+    mesh.advance(200)
+    expect(two.running).toBe(false)
+  })
+
+  test('P15: sends the claims that it has learned from others since its links are open', () => {
+    const { mesh, billy, thieves } = setUp(311, 3)
+    for (const thief of thieves) thief.quit()
+    billy.quit()
+    billy.claim = undefined
+    mesh.advance(1_000)
+    const [one, two, three] = mesh.servers
+    if (one === undefined || two === undefined || three === undefined) throw new Error('no server')
+    // The first server knows nothing, and does not meet the third one.
+    mesh.cut(one.id, three.id)
+    mesh.crash(one)
+    mesh.crash(two)
+    mesh.boot(one)
+    mesh.boot(two)
+    mesh.advance(12_000)
+    mesh.crash(three)
+    two.step({ type: 'drain' })
+    mesh.advance(9_000)
+    expect(two.running).toBe(false)
+    expect(one.core?.rememberedClaims).toBe(1)
+  })
+})

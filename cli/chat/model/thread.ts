@@ -12,6 +12,9 @@ const MAX_PROGRESS_STATES = 2_000
 /** Most late messages remembered per thread. */
 const MAX_LATE_MESSAGES = 2_000
 
+/** A message of the session or of the history; `late`: it arrived late in an earlier run. */
+type ThreadMessage = Message & { readonly late?: true | undefined }
+
 /** A line of a thread: a message, or a note or warning from this program. `text` is sanitized for the terminal. */
 export interface Entry {
   kind: 'message' | 'note' | 'warning'
@@ -97,7 +100,7 @@ export class Thread {
   }
 
   /** Replaces all entries with a page of the history. */
-  replaceEntries(messages: readonly Message[], hasStart: boolean, hasEnd: boolean): void {
+  replaceEntries(messages: readonly ThreadMessage[], hasStart: boolean, hasEnd: boolean): void {
     this.entries.length = 0
     this.#byId.clear()
     for (const message of messages) this.#insert(this.#toEntry(message))
@@ -111,7 +114,7 @@ export class Thread {
    * Adds a page of the history before or after the entries, and drops entries at the other end beyond `MAX_ENTRIES`.
    * @param reachesEdge whether the history has nothing further on that side
    */
-  addPage(messages: readonly Message[], side: 'before' | 'after', reachesEdge: boolean): void {
+  addPage(messages: readonly ThreadMessage[], side: 'before' | 'after', reachesEdge: boolean): void {
     for (const message of messages) if (!this.#byId.has(message.id)) this.#insert(this.#toEntry(message))
     if (side === 'before') this.hasStart = reachesEdge
     else this.hasEnd = reachesEdge
@@ -201,10 +204,10 @@ export class Thread {
     this.hasEnd = true
   }
 
-  #toEntry({ id, at, from, text }: Message): Entry {
+  #toEntry({ id, at, from, text, late }: ThreadMessage): Entry {
     if (from === this.name) this.lastReceivedAt = Math.max(this.lastReceivedAt, at)
     const progress = this.#progressById.get(id)
-    const prefix = this.#lateIds.has(id) ? `(late, dated ${localDateTime(at)}) ` : ''
+    const prefix = late === true || this.#lateIds.has(id) ? `(late, dated ${localDateTime(at)}) ` : ''
     const entry: Entry = { kind: 'message', id, at, from, text: `${prefix}${sanitizeText(text)}` }
     return progress === undefined ? entry : { ...entry, progress }
   }

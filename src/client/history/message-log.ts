@@ -27,6 +27,8 @@ export interface StoredMessage extends Message {
    * 0.1. The text of a message with this field never leaves the client unsealed.
    */
   readonly sealed?: string | undefined
+  /** Whether it arrived late: see the event `message`. Only this client knows, so siblings do not get this field. */
+  readonly late?: true | undefined
 }
 
 /** A message's place in the order of ranges: by time, then by hash. */
@@ -100,6 +102,16 @@ export class MessageLog {
   /** The newest hybrid time. */
   get lastAt(): number {
     return Math.max(this.#archive.at.at(-1) ?? 0, this.#recent.at(-1)?.at ?? 0)
+  }
+
+  /** The newest messages of the archive, in order. Reads their texts from disk. */
+  latest(count: number): StoredMessage[] {
+    const messages: StoredMessage[] = []
+    for (let index = Math.max(0, this.#archive.at.length - count); index < this.#archive.at.length; index++) {
+      const message = this.#archive.read(index)
+      if (message !== undefined) messages.push(message)
+    }
+    return messages
   }
 
   /** Adds a message; returns whether it is new. Costs O(1) for the newest message, the usual case. */

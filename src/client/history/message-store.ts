@@ -3,6 +3,9 @@ import { type Context, emit, isPlausibleTime, serverTime } from '../context.ts'
 import { LateMessages } from './late-messages.ts'
 import { type Archive, MessageLog, type StoredMessage } from './message-log.ts'
 
+/** Messages of earlier runs that are read at the start, to tell later ones that are dated before them. */
+const MAX_RECALLED_MESSAGES = 500
+
 /** All messages of this client: each one is logged, stored on disk and emitted once. */
 export class MessageStore {
   readonly #context: Context
@@ -19,6 +22,7 @@ export class MessageStore {
   load(history: readonly StoredMessage[]): void {
     const { clock, wall } = this.#context
     clock.observe(this.log.lastAt, wall)
+    for (const message of this.log.latest(MAX_RECALLED_MESSAGES)) this.#lateMessages.observe(message)
     for (const message of history) {
       clock.observe(message.at, wall)
       if (this.log.add(message))
@@ -43,10 +47,11 @@ export class MessageStore {
     const plain = toMessage(message)
     const kept = sealed === undefined ? {} : { sealed }
     if (!this.log.add({ ...plain, ...kept })) return false
-    effects.push({ type: 'store', message: plain, ...kept })
     const isLate = origin === 'live' && this.#lateMessages.isLate(plain, serverTime(this.#context))
+    const late = isLate ? { late: true as const } : {}
+    effects.push({ type: 'store', message: plain, ...kept, ...late })
     this.#lateMessages.observe(plain)
-    emit(this.#context, { type: 'message', message: plain, origin, ...(isLate ? { late: true } : {}) })
+    emit(this.#context, { type: 'message', message: plain, origin, ...late })
     return true
   }
 }

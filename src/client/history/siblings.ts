@@ -6,7 +6,7 @@ import type { KnownKeys } from '../keys/known-keys.ts'
 import type { MeshTrust } from '../mesh-trust.ts'
 import type { OnlineInput } from '../types.ts'
 import type { StoredMessage } from './message-log.ts'
-import type { MessageStore } from './message-store.ts'
+import { type MessageStore, toMessage } from './message-store.ts'
 import { ReadMarks } from './read-marks.ts'
 import {
   type ComparedLog,
@@ -136,7 +136,9 @@ export class Siblings {
   }
 
   /** The form in which a message may be sent to a sibling; none: it may not leave. */
-  #toSent({ sealed, ...message }: StoredMessage, isLegacy: boolean): Message[] {
+  #toSent(stored: StoredMessage, isLegacy: boolean): Message[] {
+    const { sealed } = stored
+    const message = toMessage(stored)
     if (sealed === undefined) return [message]
     if (!this.#keys.isEnabled) return sealed === '' ? [] : [{ ...message, text: sealed }]
     // A sibling of 0.1 does not open texts, and one that was sealed for an earlier key cannot be opened by any.

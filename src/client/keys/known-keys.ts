@@ -29,6 +29,11 @@ export class KnownKeys {
     return this.#keyring !== undefined
   }
 
+  /** This user's public key; undefined until a server has asked for it. */
+  get ownKey(): string | undefined {
+    return this.#keyring?.identity.key
+  }
+
   /** Signs a server's challenge; changes to key mode. */
   signChallenge(identity: Identity, challenge: Challenge, binding: ProofBinding | undefined): KeyCredentials {
     const { user } = this.#context.options

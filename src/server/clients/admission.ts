@@ -6,6 +6,14 @@ import type { Denial } from '../types.ts'
 
 /** Minimum time between two scans for expired tokens, ms. */
 const EXPIRY_SCAN_INTERVAL_MS = 1_000
+/** Accepted difference between the clocks of the server that signed a ticket and of this one, ms. */
+const MAX_CLOCK_DIFFERENCE_MS = 5 * 60_000
+
+/** The older one of two claims. */
+function older(one: Claim | undefined, other: Claim | undefined): Claim | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return compareClaims(one, other) < 0 ? one : other
+}
 
 /** Whether a claim is older than another one of a different key. */
 function isOlder(claim: Claim, other: Claim): boolean {
@@ -43,7 +51,7 @@ export class Admission {
       if (credential.user === name) return undefined
       return { code: 'unauthorized', message: `the token is for ${credential.user}, not for ${name}` }
     }
-    const claim = this.oldestClaim(name)
+    const claim = this.#claimWithTicket(name, credential)
     const confusable = claim === undefined ? this.#confusables.find(name) : undefined
     if (confusable !== undefined) {
       return {
@@ -64,8 +72,9 @@ export class Admission {
       this.#nextExpiryAt = Math.min(this.#nextExpiryAt, expiresAt)
     } else if (credential?.kind === 'key') {
       // A further connection inherits the time of the oldest claim, unless a peer's clock put that into the future.
-      const at = Math.min(this.oldestClaim(name)?.at ?? Number.POSITIVE_INFINITY, clock.tick(wall))
-      if (directory.ownClaim(name) === undefined) directory.setClaim(name, { key: credential.key, at })
+      const at = Math.min(this.#claimWithTicket(name, credential)?.at ?? Number.POSITIVE_INFINITY, clock.tick(wall))
+      const own = directory.ownClaim(name)
+      if (own === undefined || at < own.at) directory.setClaim(name, { key: credential.key, at })
     }
   }
 
@@ -76,10 +85,31 @@ export class Admission {
   /** The oldest claim on a name, from this server and all peers, online or remembered: its key owns the name. */
   oldestClaim(name: string): Claim | undefined {
     const { rememberedClaims, now } = this.#context
-    const remembered = rememberedClaims.get(name, now)
-    const online = this.#oldestOnlineClaim(name)
-    if (remembered === undefined || online === undefined) return remembered ?? online
-    return compareClaims(remembered, online) < 0 ? remembered : online
+    return older(rememberedClaims.get(name, now), this.#oldestOnlineClaim(name))
+  }
+
+  /** Whether a name is held, or would be with the ticket of a credential. */
+  isHeld(name: string, credential: Credential | undefined): boolean {
+    return this.#claimWithTicket(name, credential) !== undefined
+  }
+
+  /** Whether connections of another key have to be closed first, although the credential may use the name. */
+  mustDisplace(name: string, credential: Credential | undefined): boolean {
+    const own = this.#context.directory.ownClaim(name)
+    return own !== undefined && credential?.kind === 'key' && own.key !== credential.key
+  }
+
+  /**
+   * The oldest claim on a name, that of a credential's ticket included. A ticket is valid as long as the claim would be
+   * remembered if the user had gone offline when it was signed.
+   */
+  #claimWithTicket(name: string, credential: Credential | undefined): Claim | undefined {
+    const known = this.oldestClaim(name)
+    if (credential?.kind !== 'key' || credential.ticket === undefined) return known
+    const { wall, options } = this.#context
+    const { at, issued } = credential.ticket
+    const isValid = issued <= wall + MAX_CLOCK_DIFFERENCE_MS && issued + options.limits.claimMs > wall
+    return isValid ? older({ key: credential.key, at }, known) : known
   }
 
   /**

@@ -5,7 +5,7 @@ import { exceeds } from '../../protocol/limits.ts'
 import type { ErrorCode, KeyHolder, Refusal, RosterSnapshot, ServerAddress } from '../../protocol/messages.ts'
 import { parseUserName } from '../../protocol/names.ts'
 import { type Context, emitToProtocol2, log, type UserObserver } from '../context.ts'
-import type { ClientEvent, ClientInput, Denial } from '../types.ts'
+import type { ClientEvent, ClientInput, Denial, HeldName } from '../types.ts'
 import { AddressCounts } from './address-counts.ts'
 import { Admission } from './admission.ts'
 import { Connection } from './connection.ts'
@@ -15,6 +15,8 @@ import { RosterPublisher } from './roster-publisher.ts'
 const MAX_REFUSALS = 10
 /** How long a server that has just started waits for the claims of its peers before it gives names away, ms. */
 const CLAIM_SYNC_MS = 2_000
+/** A connection gets a ticket of its claim at most this often, ms: the edge signs each one. */
+const TICKET_INTERVAL_MS = 10_000
 
 type IdentifyInput = Extract<ClientInput, { type: 'identify' }>
 
@@ -33,7 +35,10 @@ export class Clients implements UserObserver {
   readonly #connections = new Map<number, Connection>()
   /** Connections that have not identified yet, oldest first. */
   #unidentified = new Map<number, UnidentifiedConnection>()
-  /** Identifications with names on which this server knows no claim yet, because it has just started; by connection. */
+  /**
+   * Identifications that wait, by connection: for the claims of peers, because this server has just started, or until the
+   * connections of another key are closed.
+   */
   readonly #deferredIdentifies = new Map<number, IdentifyInput>()
   #isSynced = false
   readonly #addressCounts = new AddressCounts()
@@ -56,7 +61,8 @@ export class Clients implements UserObserver {
   }
 
   get deadline(): number {
-    const syncDeadline = this.#deferredIdentifies.size > 0 ? this.#syncDeadline : Number.POSITIVE_INFINITY
+    const isWaiting = this.#deferredIdentifies.size > 0 && !this.#isSynced
+    const syncDeadline = isWaiting ? this.#syncDeadline : Number.POSITIVE_INFINITY
     const deadline = Math.min(this.#rosterPublisher.deadline, this.#admission.deadline, syncDeadline)
     for (const unidentified of this.#unidentified.values()) return Math.min(unidentified.deadline, deadline)
     return deadline
@@ -108,6 +114,10 @@ export class Clients implements UserObserver {
         const message = `${name.value} already has ${connectionsPerUser} connections to this server; close one first`
         return this.#refuseIdentify(input, 'too-many-connections', message)
       }
+      if (this.#admission.mustDisplace(name.value, input.credential)) {
+        this.#releaseName(name.value)
+        return this.#defer(input)
+      }
       const { connection: id, protocol, connections = false } = input
       this.#admission.admit(id, name.value, input.credential)
       this.#addConnection(new Connection(id, name.value, protocol, connections, options.limits, context.now))
@@ -148,7 +158,7 @@ export class Clients implements UserObserver {
     if (this.#isSynced || credential?.kind !== 'key' || now >= this.#syncDeadline) return false
     const { seeds = [], backbone = [] } = options
     const hasPeers = this.#servers().length > 1 || seeds.length + backbone.length > 0
-    return hasPeers && this.#admission.oldestClaim(name) === undefined
+    return hasPeers && !this.#admission.isHeld(name, credential)
   }
 
   #defer(input: IdentifyInput): void {
@@ -215,6 +225,29 @@ export class Clients implements UserObserver {
     answer(claim === undefined ? { ok: true } : { ok: true, key: claim.key })
   }
 
+  /** Answers with the claim on the user's name. */
+  handleClaimRequest(id: number, call: number): void {
+    const { effects, now, directory } = this.#context
+    const answer = (payload: HeldName | Refusal) => {
+      effects.push({ type: 'answer', connection: id, call, payload })
+    }
+    const connection = this.#connections.get(id)
+    if (connection === undefined) return answer({ ok: false, code: 'not-identified', message: 'identify first' })
+    const wait = connection.ticketAt + TICKET_INTERVAL_MS - now
+    if (wait > 0) {
+      const message = `too many requests; retry in ${Math.ceil(wait)} ms`
+      return answer({ ok: false, code: 'rate-limited', message, retryAfter: wait })
+    }
+    connection.ticketAt = now
+    answer({ ok: true, user: connection.user, claim: directory.ownClaim(connection.user) })
+  }
+
+  /** Whether a name belongs to a key, at least since the time of a claim. */
+  isClaimKnown(name: string, { key, at }: Claim): boolean {
+    const known = this.#admission.oldestClaim(name)
+    return known?.key === key && known.at <= at
+  }
+
   /** Forgets a closed connection. Returns it if it was identified. */
   handleDisconnected(id: number): Connection | undefined {
     this.#unidentified.delete(id)
@@ -230,6 +263,7 @@ export class Clients implements UserObserver {
     const left = directory.removeConnection(connection)
     log(this.#context, { event: 'user-disconnected', user: connection.user, connections: left })
     this.#recordPresenceChange(connection.user, left, left === 0 ? claim : undefined)
+    if (left === 0) this.#resumeIdentifies()
     return connection
   }
 
@@ -268,7 +302,7 @@ export class Clients implements UserObserver {
     const { now } = this.#context
     this.#rosterPublisher.tick()
     this.#admission.forgetClaims()
-    if (this.#syncDeadline <= now) this.#resumeIdentifies()
+    if (!this.#isSynced && this.#syncDeadline <= now) this.handlePeerSynced()
     for (const id of this.#admission.takeExpired()) {
       this.#evict(id, 'unauthorized', 'the token has expired; get a new one')
     }

@@ -14,6 +14,8 @@ export class Connection {
   /** Whether the client subscribed to connection counts. */
   readonly wantsConnectionCounts: boolean
   readonly rateLimiter: TokenBucket
+  /** When it got the ticket of its claim last; monotonic ms. */
+  ticketAt = Number.NEGATIVE_INFINITY
   /** Messages sent and not confirmed, oldest first; undefined for a message that has no delivery to answer. */
   #unconfirmed: (Delivery | undefined)[] = []
   #head = 0

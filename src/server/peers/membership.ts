@@ -47,6 +47,14 @@ export class Membership {
     return true
   }
 
+  /** Whether there are other servers that this one could reach. */
+  get hasOthers(): boolean {
+    if (this.seeds.size > 0) return true
+    for (const { url, announcedBy } of this.peers.values())
+      if (url !== undefined && announcedBy === undefined) return true
+    return false
+  }
+
   /** When a peer is due, or a seed while this server is isolated; monotonic ms. Read after every step. */
   get deadline(): number {
     let deadline = Number.POSITIVE_INFINITY

@@ -52,6 +52,14 @@ export class OutboundLinks {
     if (this.#membership.isIsolated) this.#dialSeeds()
   }
 
+  /** Does not wait for the end of a back-off: this server shuts down. */
+  dialNow(): void {
+    if (!this.#membership.isIsolated) return
+    const { now } = this.#context
+    for (const { outbound } of this.#membership.peers.values()) if (outbound.state === 'waiting') outbound.retryAt = now
+    this.tick()
+  }
+
   handleDialled(input: DialledInput): void {
     const context = this.#context
     const peer = this.#membership.peers.get(input.peer)
@@ -98,8 +106,14 @@ export class OutboundLinks {
     effects.push({ type: 'exit', code: 1, reason: `${conflict}; give this server a different id` })
   }
 
+  /** Whether a link would let this server hand over its claims when it shuts down. */
+  get #mayHandOver(): boolean {
+    return this.#context.options.auth === 'key' && this.#membership.isIsolated
+  }
+
   #dial(peer: Peer): void {
-    if (peer.url === undefined || this.#context.draining) {
+    // A server that shuts down needs one link, to send its claims to a peer.
+    if (peer.url === undefined || (this.#context.draining && !this.#mayHandOver)) {
       peer.outbound = { state: 'waiting', retryAt: Number.POSITIVE_INFINITY }
       return
     }
@@ -121,7 +135,7 @@ export class OutboundLinks {
 
   #dialSeeds(): void {
     const { now, effects, draining } = this.#context
-    if (draining) return
+    if (draining && !this.#mayHandOver) return
     for (const seed of this.#membership.seeds.values()) {
       if (seed.dialAt > now) continue
       seed.dialAt = Number.POSITIVE_INFINITY

@@ -1,7 +1,7 @@
 import { MAX_CLAIMS_PER_FRAME, type RememberedClaims, type StreamPosition } from '../../protocol/frames.ts'
 import type { Context } from '../context.ts'
 import type { Links } from './links.ts'
-import type { Peer } from './peer.ts'
+import type { OutboundLink, Peer } from './peer.ts'
 
 /** Claims that are this much older than the loss of a link are sent again, ms: what the link carried last may be lost. */
 const CLAIM_OVERLAP_MS = 10_000
@@ -31,9 +31,18 @@ export class OutboundPresence {
    * because the peer may not have seen these users.
    */
   sendClaims(peer: Peer, link: number, incarnation: string): void {
-    const { rememberedClaims, now } = this.#context
     const since = peer.claimsSentTo === incarnation ? peer.outboundLostAt - CLAIM_OVERLAP_MS : Number.NEGATIVE_INFINITY
     peer.claimsSentTo = incarnation
+    this.#sendClaimsSince(since, link)
+  }
+
+  /** Sends the claims that were remembered since a link opened. */
+  sendLearnedClaims({ link, openedAt }: Extract<OutboundLink, { state: 'open' }>): void {
+    this.#sendClaimsSince(openedAt, link)
+  }
+
+  #sendClaimsSince(since: number, link: number): void {
+    const { rememberedClaims, now } = this.#context
     const send = (payload: RememberedClaims) => this.#links.send(link, { event: 'claims', payload })
     let claims: RememberedClaims = []
     for (const [{ name, key, at }, remainingMs] of rememberedClaims.since(since, now)) {

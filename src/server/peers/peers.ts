@@ -107,6 +107,13 @@ export class Peers {
     this.#heartbeats.resetTimeouts()
   }
 
+  /** Sends the claims that a peer may not have seen: this server learned them while its link was open. */
+  handOverClaims(): void {
+    for (const peer of this.#membership.peers.values()) {
+      if (peer.outbound.state === 'open') this.#outboundPresence.sendLearnedClaims(peer.outbound)
+    }
+  }
+
   /** Tells all peers that this server leaves. */
   goodbye(): void {
     for (const peer of this.#membership.peers.values()) this.#sendGoodbye(peer)

@@ -11,7 +11,7 @@ import { DEFAULT_LIMITS } from '../../../src/protocol/limits.ts'
 import type { Input } from '../../../src/server/types.ts'
 import { clientFrame, RawWebSocket } from '../../support/attacks/raw-web-socket.ts'
 import { type InProcessServer, startInProcess } from '../../support/in-process-server.ts'
-import { publicMeshProver } from '../../support/mesh-prover.ts'
+import { publicMeshProver, UNKNOWING_CORE } from '../../support/mesh-prover.ts'
 import { until } from '../../support/programs/processes.ts'
 import { keyNamed } from '../../support/simulation/plain-identity.ts'
 
@@ -280,7 +280,7 @@ test('rosters that strangers do not read count as held, and the surplus is disco
   }
   const auth = { server: 's', mode: 'open', tokenKey: undefined, mesh: publicMeshProver('s', 'open') } as const
   const onPending = () => void setImmediate(() => gateway.flush())
-  const gateway = new ClientGateway(server.io, auth, log, step, onPending, () => false)
+  const gateway = new ClientGateway(server.io, auth, log, step, onPending, UNKNOWING_CORE)
   const port = await server.listen({ port: 0, host: '127.0.0.1' })
   const strangers: RawWebSocket[] = []
   let most = 0

@@ -12,7 +12,7 @@ import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
 import { FloodingClient } from '../../support/attacks/flooding-client.ts'
 import { CarrierHarness } from '../../support/harness/carrier-harness.ts'
 import { startInProcess } from '../../support/in-process-server.ts'
-import { publicMeshProver } from '../../support/mesh-prover.ts'
+import { publicMeshProver, UNKNOWING_CORE } from '../../support/mesh-prover.ts'
 import { until } from '../../support/programs/processes.ts'
 import { keyNamed } from '../../support/simulation/plain-identity.ts'
 
@@ -42,7 +42,7 @@ async function startSocketServer(limits: Partial<Limits>) {
     log,
     () => {},
     () => {},
-    () => false,
+    UNKNOWING_CORE,
   )
   const port = await server.listen({ port: 0, host: '127.0.0.1' })
   cleanups.push(() => server.close())

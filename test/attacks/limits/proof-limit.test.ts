@@ -9,7 +9,7 @@ import { selfTest } from '../../../daemon/transport/self-test.ts'
 import { DEFAULT_LIMITS } from '../../../src/protocol/limits.ts'
 import type { Input } from '../../../src/server/types.ts'
 import { unlimitedBudget } from '../../support/harness/unlimited-budget.ts'
-import { publicMeshProver } from '../../support/mesh-prover.ts'
+import { publicMeshProver, UNKNOWING_CORE } from '../../support/mesh-prover.ts'
 import { keyNamed } from '../../support/simulation/plain-identity.ts'
 
 const checked = vi.hoisted(() => ({ proofs: 0 }))
@@ -37,7 +37,7 @@ test('a connection, identified or not, gets at most 20 proofs checked', async ()
     log,
     input => inputs.push(input),
     () => {},
-    () => false,
+    UNKNOWING_CORE,
   )
   const conn = Object.assign(new EventEmitter(), { transport: {}, remoteAddress: '192.0.2.1' }) as unknown as Engine
   const { features } = await selfTest()

@@ -97,7 +97,13 @@ test('with `auth: key`, a server cannot pass anything to a client that is not se
     servers: [`http://127.0.0.1:${port}`],
     random: Math.random,
   }
-  const keys = { load: () => privateKey, knownKeys: () => new Map(), pin: () => {} }
+  const keys = {
+    load: () => privateKey,
+    knownKeys: () => new Map(),
+    pin: () => {},
+    claim: () => undefined,
+    keepClaim: () => {},
+  }
   const request = openSession({ ...options, keys }, NO_STORAGE, event => {
     if (event.type === 'message') texts.push(event.message.text)
     if (event.type === 'forged') forged.push(event.from)

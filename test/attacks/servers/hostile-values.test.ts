@@ -115,7 +115,8 @@ test('K13: a client takes no key of small order from a server, and does not cras
   }
   const events: SessionEvent[] = []
   const pinned: string[] = []
-  const keys = { load: () => privateKey, knownKeys: () => new Map(), pin: (_: string, key: string) => pinned.push(key) }
+  const pin = (_: string, key: string) => pinned.push(key)
+  const keys = { load: () => privateKey, knownKeys: () => new Map(), pin, claim: () => undefined, keepClaim: () => {} }
   const options = { user: 'Anna', client: 'x/1', instance: 'x', servers: [hostile.url], random: Math.random }
   const request = openSession({ ...options, keys }, NO_STORAGE, event => void events.push(event))
   close.push(() => request({ type: 'close' }))

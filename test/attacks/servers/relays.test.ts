@@ -69,7 +69,8 @@ async function start(options: Partial<RuntimeOptions>): Promise<InProcessServer>
 /** Opens a session of Anna; returns the states of its connection so far. */
 async function open(options: Partial<OpenOptions> & { servers: string[] }) {
   const { privateKey } = generateKeyPairSync('ed25519')
-  const keys = { load: () => privateKey, knownKeys: () => new Map(), pin: () => {} }
+  const noClaim = { claim: () => undefined, keepClaim: () => {} }
+  const keys = { load: () => privateKey, knownKeys: () => new Map(), pin: () => {}, ...noClaim }
   const { signKey = tokenKey.verifyKey } = tokenKey
   const token = await makeToken(signKey, tokenKey, 'Anna', '1h')
   const events: SessionEvent[] = []

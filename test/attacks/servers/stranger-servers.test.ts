@@ -41,7 +41,13 @@ afterEach(async () => {
 
 /** Opens Anna's session, with a held message for Billy and a history. */
 function open(options: Partial<OpenOptions> = {}, storage: Partial<MessageStorage> = {}): void {
-  const keys = { load: () => annaKey, knownKeys: () => new Map([['Billy', billy.key]]), pin: () => {} }
+  const keys = {
+    load: () => annaKey,
+    knownKeys: () => new Map([['Billy', billy.key]]),
+    pin: () => {},
+    claim: () => undefined,
+    keepClaim: () => {},
+  }
   request = openSession(
     { user: 'Anna', client: 'x/1', instance: 'x', servers: [own.url], random: Math.random, keys, ...options },
     {

@@ -1,3 +1,4 @@
+import type { KeptTicket } from '../../../src/client/claim-keeper.ts'
 import type { MeshPin, SessionEvent } from '../../../src/client/events.ts'
 import type { StoredMessage } from '../../../src/client/history/message-log.ts'
 import { Session } from '../../../src/client/session.ts'
@@ -9,7 +10,7 @@ import type {
   Message,
   RosterSnapshot,
 } from '../../../src/protocol/messages.ts'
-import type { Input } from '../../../src/server/types.ts'
+import type { HeldName, Input } from '../../../src/server/types.ts'
 import { storedState } from '../harness/stored-state.ts'
 import { meshSignatures } from '../mesh-signatures.ts'
 import { STRANGER_URL, strangerInputs } from './hostile/stranger.ts'
@@ -45,6 +46,7 @@ export class SimClient extends SimProcess {
   readonly history = new Map<string, StoredMessage>()
   readonly outbox = new Map<string, StoredMessage>()
   readonly keys = new Map<string, string>()
+  claim: KeptTicket | undefined
   readonly #identity: PlainIdentity
   /** Whether `events` are kept; long schedules do without. */
   readonly #keepsEvents: boolean
@@ -82,7 +84,12 @@ export class SimClient extends SimProcess {
     const { random, clientsKnowAllServers } = this.#context
     const servers = [server, ...(clientsKnowAllServers ? this.#context.servers : [])].map(({ url }) => url)
     const options = { user, client: 'sim/1', instance, servers, random, mesh: this.#pin, ...meshSignatures }
-    const stored = { history: [...this.history.values()], outbox: [...this.outbox.values()], keys: this.keys }
+    const stored = {
+      history: [...this.history.values()],
+      outbox: [...this.outbox.values()],
+      keys: this.keys,
+      claim: this.claim,
+    }
     this.session = new Session(options, storedState(stored))
     this.shown.length = 0
     this.#shownIds.clear()
@@ -148,7 +155,7 @@ export class SimClient extends SimProcess {
         return
       case 'identify': {
         const { request } = effect
-        const { key } = request
+        const { key, claim } = request
         if (this.#strangerDial === effect.dial) return this.#meetStranger(effect.dial, request)
         const server = this.connection?.server
         if (server === undefined) return
@@ -159,6 +166,8 @@ export class SimClient extends SimProcess {
           const answer = { ok: false, code: 'prove-key', message: 'sign', challenge, mesh } as const
           return this.step({ type: 'identified', dial: effect.dial, answer })
         }
+        const isSigned = claim !== undefined && key !== undefined && server.hasSigned(this.user, key, claim)
+        const ticket = isSigned ? { ticket: claim } : {}
         return this.#call(
           (dial, answer) => ({ type: 'identified', dial, answer: { ...(answer as IdentifyResponse), mesh } }),
           (connection, call) => ({
@@ -168,7 +177,7 @@ export class SimClient extends SimProcess {
             protocol: 2,
             connections: true,
             call,
-            ...(key === undefined ? {} : { credential: { kind: 'key' as const, key } }),
+            ...(key === undefined ? {} : { credential: { kind: 'key' as const, key, ...ticket } }),
           }),
         )
       }
@@ -183,6 +192,21 @@ export class SimClient extends SimProcess {
           (connection, call) => ({ type: 'key', connection, user, call }),
         )
       }
+      case 'ask-claim': {
+        const server = this.connection?.server
+        if (server === undefined || this.#context.isLegacy(server)) return
+        return this.#call(
+          (dial, answer) => {
+            const { user, claim } = answer as HeldName
+            // A real server signs the answer of its core.
+            return { type: 'claim', dial, ticket: server.signClaim(user, claim ?? { key: '', at: 0 }) }
+          },
+          (connection, call) => ({ type: 'claim', connection, call }),
+        )
+      }
+      case 'store-claim':
+        this.claim = effect.ticket
+        return
       case 'pin':
         this.keys.set(effect.user, effect.key)
         return

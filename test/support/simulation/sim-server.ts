@@ -1,5 +1,6 @@
 import type { SessionInput } from '../../../src/client/types.ts'
-import type { AuthMode } from '../../../src/protocol/credentials.ts'
+import { type ClaimTicket, claimTicketText } from '../../../src/protocol/claim-ticket.ts'
+import type { AuthMode, Claim } from '../../../src/protocol/credentials.ts'
 import type { DiallerFrame } from '../../../src/protocol/frames.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
 import { type MeshIdentity, NO_TLS, serverProofText } from '../../../src/protocol/mesh-identity.ts'
@@ -175,6 +176,18 @@ export class SimServer extends SimProcess {
     const { meshKey: key } = this.#context
     const text = serverProofText({ nonce, origin, auth, server: id, incarnation, channel: NO_TLS }, key)
     return { server: id, incarnation, auth, key, proof: signatureOf(key, text) }
+  }
+
+  /** The ticket of a user's claim. */
+  signClaim(user: string, { key, at }: Claim): ClaimTicket {
+    const { meshKey } = this.#context
+    const signed = { at, issued: this.wall }
+    return { ...signed, proof: signatureOf(meshKey, claimTicketText(user, key, signed, meshKey)) }
+  }
+
+  hasSigned(user: string, key: string, ticket: ClaimTicket): boolean {
+    const { meshKey } = this.#context
+    return ticket.proof === signatureOf(meshKey, claimTicketText(user, key, ticket, meshKey))
   }
 
   /** Registers a client's call. Returns its number; the core's answer to it goes through `answer`. */

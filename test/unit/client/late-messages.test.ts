@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
 import { LateMessages } from '../../../src/client/history/late-messages.ts'
+import {
+  archiveOf,
+  EPOCH_MS,
+  effectsOf,
+  eventsOf,
+  messageOf,
+  SessionHarness,
+} from '../../support/harness/session-harness.ts'
 
 const WALL = 1_700_000_000_000
 const received = (at: number, from = 'Billy') => ({ id: `${at}`, at, from, to: 'Anna', text: '' })
@@ -39,4 +47,14 @@ test('at most 10,000 threads are remembered', () => {
   expect(late.size).toBe(10_000)
   expect(late.isLate(received(WALL - 1, 'user 0'), WALL)).toBe(false)
   expect(late.isLate(received(WALL - 1, 'user 10099'), WALL)).toBe(true)
+})
+
+test('a message that is dated before one that was read in an earlier run is late, and stored as late', () => {
+  const harness = new SessionHarness({}, { archive: archiveOf([messageOf({ at: EPOCH_MS - 1_000 })]) })
+  harness.step({ type: 'start' })
+  harness.goOnline()
+  const forged = messageOf({ id: 'b.2', at: EPOCH_MS - 2_000 })
+  const effects = harness.receive(forged)
+  expect(effectsOf(effects, 'store')).toEqual([{ type: 'store', message: forged, late: true }])
+  expect(eventsOf(effects)).toContainEqual({ type: 'message', message: forged, origin: 'live', late: true })
 })

@@ -116,6 +116,70 @@ test('a name that a server of 0.1 gives to another key stays with the key that h
   expect(holder()).toEqual({ ok: true })
 })
 
+describe('a ticket of a claim', () => {
+  const start = (limits = {}) => {
+    const harness = new ServerHarness(limits, { auth: 'key', peers: [] })
+    const wall = () => harness.wallOffset + harness.now
+    let call = 10_000
+    const identify = (user: string, key: string, ticket?: { at: number; issued: number }) => {
+      const connection = harness.connect()
+      call++
+      const credential = { ...keyed(key), ...(ticket === undefined ? {} : { ticket }) }
+      harness.step({ type: 'identify', connection, user, protocol: 2, call, credential })
+      const number = call
+      return { connection, answer: () => harness.answers.get(number) }
+    }
+    return { harness, wall, identify }
+  }
+
+  test('A15: the connections of a key that came first are closed, then the owner gets the name', () => {
+    const { harness, wall, identify } = start()
+    const thief = identify('Anna', MALLORY)
+    expect(thief.answer()).toMatchObject({ ok: true })
+    const anna = identify('Anna', ANNA, { at: wall() - 5_000, issued: wall() - 1_000 })
+    expect(anna.answer()).toBeUndefined()
+    expect(harness.refusalCodes(thief.connection)).toEqual(['name-taken'])
+    expect(harness.closed.has(thief.connection)).toBe(true)
+    harness.step({ type: 'disconnected', connection: thief.connection })
+    expect(anna.answer()).toMatchObject({ ok: true })
+    expect(identify('Anna', MALLORY).answer()).toMatchObject({ code: 'name-taken' })
+    // The thief may have a ticket, too.
+    const ticket = { at: wall() - 4_000, issued: wall() }
+    expect(identify('Anna', MALLORY, ticket).answer()).toMatchObject({ code: 'name-taken' })
+  })
+
+  test('A15: one with an impossible or an old time is ignored', () => {
+    const { wall, identify } = start({ claimMs: 60_000 })
+    identify('Anna', ANNA)
+    for (const issued of [wall() + 6 * 60_000, wall() - 60_000]) {
+      expect(identify('Anna', MALLORY, { at: wall() - 100_000, issued }).answer()).toMatchObject({ code: 'name-taken' })
+    }
+  })
+
+  test('A15: a name that is held by ticket is not refused because of a look-alike that came first', () => {
+    const { wall, identify } = start()
+    identify('ANNA', MALLORY)
+    expect(identify('Anna', ANNA).answer()).toMatchObject({ code: 'look-alike' })
+    const ticket = { at: wall() - 5_000, issued: wall() - 1_000 }
+    expect(identify('Anna', ANNA, ticket).answer()).toMatchObject({ ok: true })
+  })
+
+  test('A14: an identified connection gets the claim for its ticket, at most every 10 s', () => {
+    const { harness, identify } = start()
+    const { connection } = identify('Anna', ANNA)
+    let call = 20_000
+    const ask = (connection: number) => {
+      harness.step({ type: 'claim', connection, call: ++call })
+      return harness.answers.get(call)
+    }
+    expect(ask(connection)).toMatchObject({ ok: true, user: 'Anna', claim: { key: ANNA } })
+    expect(ask(connection)).toMatchObject({ code: 'rate-limited' })
+    harness.advance(10_000)
+    expect(ask(connection)).toMatchObject({ ok: true })
+    expect(ask(harness.connect())).toMatchObject({ code: 'not-identified' })
+  })
+})
+
 test('only messages sealed by their sender are accepted, and only the key they are sealed for receives them', () => {
   const { harness, join } = setUp()
   const anna = join('Anna', ANNA).connection

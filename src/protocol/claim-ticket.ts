@@ -1,0 +1,30 @@
+/**
+ * Tickets of claims, in key mode: a server signs since when a key holds a name. Servers store nothing, so the user's clients
+ * keep the ticket, and show it to a server that may have forgotten the claim because all servers were restarted.
+ */
+import * as z from 'zod'
+import { MAX_TIME_MS, MIN_TIME_MS } from '../common/time.ts'
+import { signatureSchema } from './mesh-identity.ts'
+
+const timeSchema = z.number().min(MIN_TIME_MS).max(MAX_TIME_MS)
+
+/** A ticket on the wire. The name and the key are those of the identification that it is for. */
+export const claimTicketSchema = z.object({
+  /** Since when the key holds the name, as in `Claim`. */
+  at: timeSchema,
+  /** When the ticket was signed, ms since 1970: the user was online then. */
+  issued: timeSchema,
+  /** The signature of `claimTicketText` by the mesh key. */
+  proof: signatureSchema,
+})
+export type ClaimTicket = z.infer<typeof claimTicketSchema>
+
+/** The text that the mesh key `meshKey` signs. */
+export function claimTicketText(
+  user: string,
+  key: string,
+  { at, issued }: Pick<ClaimTicket, 'at' | 'issued'>,
+  meshKey: string,
+): string {
+  return JSON.stringify(['mesh-chat claim 1', user, key, at, issued, meshKey])
+}
