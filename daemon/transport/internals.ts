@@ -5,6 +5,7 @@
  * Last checked with socket.io 4.8.4, engine.io 6.6.12 and ws 8.21.3 (the one in engine.io's own node_modules).
  */
 import { createServer } from 'node:http'
+import type { Socket as TcpSocket } from 'node:net'
 import { Server, type Socket } from 'socket.io'
 
 /** Engine.IO's side of a connection (engine.io `lib/socket.ts`). */
@@ -91,4 +92,13 @@ export function clearHandshake(socket: Socket): void {
   writable.handshake = undefined
   // Documented at https://socket.io/docs/v4/memory-usage/, but not in the types.
   writable.conn.request = null
+}
+
+/**
+ * Stops Node's parser of an HTTP connection in the middle of what it has read (Node `lib/_http_server.js`): thousands of
+ * requests may follow. Without it they are still parsed, and then dropped.
+ */
+export function stopParser(socket: TcpSocket): void {
+  const { parser } = socket as { parser?: { pause?: () => void } }
+  parser?.pause?.()
 }
