@@ -173,10 +173,10 @@ export class Backpressure {
    */
   get #unsentBytes(): number {
     const webSocket = this.#webSocket
-    if (webSocket !== undefined) return this.#queuedBytes + webSocket.bufferedAmount
+    if (webSocket !== undefined) return this.#queuedBytes + webSocket.bufferedAmount + this.budget.unreadAnswerBytes
     const { transport } = this.#engine
     const isSending = transport.name === 'websocket' && !transport.writable
-    return this.#queuedBytes + (isSending ? this.#flushedBytes : 0)
+    return this.#queuedBytes + (isSending ? this.#flushedBytes : 0) + this.budget.unreadAnswerBytes
   }
 
   /** A session of long polling has moved to a WebSocket. */
@@ -196,6 +196,8 @@ export class Backpressure {
   moveQueuedToTransport(): void {
     this.#flushedBytes = this.#queuedBytes
     this.#queuedBytes = 0
+    // From now on the answer counts itself: see `HttpRequests`.
+    if (this.#engine.transport.name === 'polling') this.budget.holdUnsent(0)
   }
 
   #disconnectIfSlow(): void {

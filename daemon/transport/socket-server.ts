@@ -3,13 +3,16 @@ import { createServer as createSecureServer, Server as SecureServer } from 'node
 import type { ListenOptions, Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Server } from 'socket.io'
+import { exceeds } from '../../src/protocol/limits.ts'
 import { MAX_PACKET_BYTES } from '../../src/protocol/messages.ts'
 import type { TlsMaterial } from '../settings/tls.ts'
 import { Backpressure, type TransportContext } from './backpressure.ts'
-import { AddressBudgets } from './budgets/address-budgets.ts'
+import { AddressBudgets, TCP_CONNECTIONS_PER_CLIENT } from './budgets/address-budgets.ts'
 import { ConnectionBudget } from './budgets/connection-budget.ts'
 import { HeldBytes } from './budgets/held-bytes.ts'
 import { budgetOf, isAccepted, limitedWebSocketServer } from './budgets/limited-web-sockets.ts'
+import { TcpConnections } from './budgets/tcp-connections.ts'
+import { HttpRequests } from './http-requests.ts'
 import { type Engine, webSocketOf } from './internals.ts'
 import { type PageRules, pageRefusal } from './origin.ts'
 import { EventReader } from './packets/event-reader.ts'
@@ -57,8 +60,9 @@ export class SocketServer {
   readonly io: Server
   readonly #addresses: AddressBudgets
   readonly #heldBytes: HeldBytes
-  /** The budgets of sessions that started by long polling, by session id. */
-  readonly #pollingBudgets = new Map<string, ConnectionBudget>()
+  readonly #tcpConnections: TcpConnections
+  readonly #requests: HttpRequests
+  readonly #maxSessions: number
   readonly #connections = new Set<Backpressure>()
 
   constructor(options: SocketServerOptions) {
@@ -69,8 +73,11 @@ export class SocketServer {
     this.http.timeout = HTTP_IDLE_MS
     this.#addresses = new AddressBudgets(limits.connectionsPerAddress, options.isExempt)
     this.#heldBytes = new HeldBytes(limits.heldBytes)
+    this.#tcpConnections = new TcpConnections(limits.connections, this.#addresses)
+    this.#requests = new HttpRequests(this.#heldBytes, socket => this.#tcpConnections.markUsed(socket))
+    this.#maxSessions = limits.connections * TCP_CONNECTIONS_PER_CLIENT
     // A connection counts as soon as it is open: one that never sends a request costs as much.
-    this.http.prependListener('connection', (socket: TcpSocket) => this.#onTcpConnection(socket))
+    this.http.prependListener('connection', (socket: TcpSocket) => this.#tcpConnections.add(socket))
     const rules: PageRules = { ...pages, scheme: tls === undefined ? 'http' : 'https' }
     // Socket.IO 1 sends credentials; this server has none to protect, and sets no cookies.
     const cors = { origin: [...pages.origins], credentials: true }
@@ -78,10 +85,15 @@ export class SocketServer {
       allowEIO3: true,
       serveClient: false,
       perMessageDeflate: false,
+      // An answer counts by its bytes while it waits to be read.
+      httpCompression: false,
       pingInterval: 5_000,
       pingTimeout: 5_000,
       maxHttpBufferSize: MAX_PACKET_BYTES,
-      wsEngine: limitedWebSocketServer(socket => this.#createBudget(socket.remoteAddress)),
+      wsEngine: limitedWebSocketServer(socket => {
+        this.#tcpConnections.markUsed(socket)
+        return this.#createBudget(socket.remoteAddress)
+      }),
       // For connections that join no namespace. Those that do must identify, or authenticate as a peer.
       connectTimeout: 10_000,
       // Browsers let a page read what it polls from another origin only with these headers.
@@ -89,13 +101,13 @@ export class SocketServer {
       allowRequest: (request, allow) => {
         const refusal =
           pageRefusal(request, rules) ??
-          (this.#mayStartSession(request) ? undefined : 'too many sessions of this address')
+          (this.#startSession(request) ? undefined : 'too many sessions of this address; retry later')
         allow(refusal, refusal === undefined)
       },
     })
     releaseUpgradeResponses(this.http, () => this.io.attach(this.http))
     this.http.on('upgrade', (_, socket: Duplex) => endUnlessAccepted(socket))
-    this.#meterBodies()
+    this.#requests.install(this.http)
     this.io.engine.on('connection', (engine: Engine) => {
       const backpressure = new Backpressure(engine, options, this.#connections, this.#openSession(engine))
       if (features.eventReader) EventReader.install(engine, bytes => backpressure.countRead(bytes))
@@ -123,59 +135,19 @@ export class SocketServer {
     const { address } = budget
     const { id } = engine as unknown as { id: string }
     address.pollingSessions++
-    this.#pollingBudgets.set(id, budget)
+    this.#requests.openSession(id, budget)
     engine.once('close', () => {
       address.pollingSessions--
-      this.#pollingBudgets.delete(id)
+      this.#requests.closeSession(id)
     })
     return budget
   }
 
-  #onTcpConnection(socket: TcpSocket): void {
-    const budget = this.#addresses.of(socket.remoteAddress ?? '')
-    if (budget.isExempt) return
-    if (!this.#addresses.openTcp(budget)) return void socket.destroy()
-    socket.once('close', () => budget.tcpConnections--)
-  }
-
-  #mayStartSession({ socket }: IncomingMessage): boolean {
-    return this.#addresses.mayStartSession(this.#addresses.of(socket.remoteAddress ?? ''))
-  }
-
-  /** Counts the bodies of requests of long polling while they arrive, as `FrameMeter` does for WebSockets. */
-  #meterBodies(): void {
-    const [handle] = this.http.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[]
-    this.http.removeAllListeners('request')
-    this.http.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      if (request.method === 'POST') this.#meterBody(request, response)
-      handle?.(request, response)
-    })
-  }
-
-  #meterBody(request: IncomingMessage, response: ServerResponse): void {
-    const budget = this.#sessionBudgetOf(request)
-    if (budget === undefined) return
-    let bytes = 0
-    const count = (chunk: Buffer | string) => {
-      bytes += Buffer.byteLength(chunk)
-      if (bytes > budget.maxIncoming) return budget.exceed('a request is too large')
-      budget.holdIncoming(bytes)
-    }
-    // Not before Engine.IO listens itself, which is later where the headers of CORS are set: the first listener lets
-    // the body flow, and what flows until then is lost.
-    const countWhenRead = (event: string | symbol) => {
-      if (event !== 'data') return
-      request.off('newListener', countWhenRead)
-      request.on('data', count)
-    }
-    request.on('newListener', countWhenRead)
-    response.once('close', () => budget.holdIncoming(0))
-  }
-
-  /** The budget of the session of long polling that a request belongs to. */
-  #sessionBudgetOf({ url = '' }: IncomingMessage): ConnectionBudget | undefined {
-    const id = new URLSearchParams(url.slice(url.indexOf('?') + 1)).getAll('sid').at(-1)
-    return id === undefined ? undefined : this.#pollingBudgets.get(id)
+  #startSession({ socket }: IncomingMessage): boolean {
+    if (exceeds(this.#connections.size + 1, this.#maxSessions)) return false
+    if (!this.#addresses.startSession(this.#addresses.of(socket.remoteAddress ?? ''))) return false
+    this.#tcpConnections.markUsed(socket)
+    return true
   }
 
   /** Listens; resolves with the port. Rejects when the port is not available. */

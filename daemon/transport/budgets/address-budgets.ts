@@ -3,12 +3,16 @@ import { TokenBucket } from '../../../src/common/token-bucket.ts'
 import { exceeds } from '../../../src/protocol/limits.ts'
 
 /** A client that uses long polling has two TCP connections at times. */
-const TCP_CONNECTIONS_PER_CLIENT = 2
+export const TCP_CONNECTIONS_PER_CLIENT = 2
 /** The clients of one address may all identify at once, and then again after this time: by `connectionsPerAddress`. */
 const CREDENTIALS_REFILL_MS = 10_000
 /** Strangers of one address may read the roster this often at once, per client of `connectionsPerAddress`. */
 const ROSTERS_PER_CLIENT = 0.1
 const ROSTERS_REFILL_MS = 10_000
+/** An address may start as many sessions at once as it may have TCP connections, and then again after this time. */
+const SESSIONS_REFILL_MS = 10_000
+/** Where few clients may connect from an address, they may still reconnect this often. */
+const MIN_SESSIONS = 100
 /** Minimum time between two searches for addresses that need not be remembered, ms. */
 const SWEEP_INTERVAL_MS = 1_000
 
@@ -43,7 +47,8 @@ export class AddressBudget {
   pollingSessions = 0
   readonly #credentials: TokenBucket
   readonly #rosters: TokenBucket
-  /** When both buckets are full again at the latest. */
+  readonly #sessions: TokenBucket
+  /** When all buckets are full again at the latest. */
   #fullAt = 0
 
   /** @param clients clients that may connect from it; 0: any number */
@@ -53,6 +58,8 @@ export class AddressBudget {
     this.#credentials = new TokenBucket((clients * 1000) / CREDENTIALS_REFILL_MS, clients, now)
     const rosters = clients === 0 ? 0 : Math.max(1, clients * ROSTERS_PER_CLIENT)
     this.#rosters = new TokenBucket((rosters * 1000) / ROSTERS_REFILL_MS, rosters, now)
+    const sessions = clients === 0 ? 0 : Math.max(MIN_SESSIONS, clients * TCP_CONNECTIONS_PER_CLIENT)
+    this.#sessions = new TokenBucket((sessions * 1000) / SESSIONS_REFILL_MS, sessions, now)
   }
 
   /** Pays for checking a proof or a token. Returns 0, or the time until it can be paid, ms. */
@@ -61,10 +68,16 @@ export class AddressBudget {
     return this.#credentials.take(now)
   }
 
-  /** Pays for a roster that a connection gets before it identifies. Returns 0, or the time until it can be paid, ms. */
+  /** Pays for a roster or a cluster status that a connection gets before it identifies. Returns 0, or the time until it can be paid, ms. */
   takeRoster(now: number): number {
     this.#fullAt = Math.max(this.#fullAt, now + ROSTERS_REFILL_MS)
     return this.#rosters.take(now)
+  }
+
+  /** Pays for a session that starts. Returns 0, or the time until it can be paid, ms. */
+  takeSession(now: number): number {
+    this.#fullAt = Math.max(this.#fullAt, now + SESSIONS_REFILL_MS)
+    return this.#sessions.take(now)
   }
 
   /** Whether it need not be remembered. */
@@ -121,9 +134,16 @@ export class AddressBudgets {
     return true
   }
 
-  /** Whether an address may start one more session of long polling. */
-  mayStartSession(budget: AddressBudget): boolean {
-    return budget.isExempt || !exceeds(budget.pollingSessions + 1, this.#clientsPerAddress * TCP_CONNECTIONS_PER_CLIENT)
+  /** A connection that `openTcp` counted has closed. */
+  closeTcp(budget: AddressBudget): void {
+    if (!budget.isExempt) budget.tcpConnections--
+  }
+
+  /** Pays for a session; false: its address has too many of long polling, or starts them too fast. */
+  startSession(budget: AddressBudget): boolean {
+    if (budget.isExempt) return true
+    if (exceeds(budget.pollingSessions + 1, this.#clientsPerAddress * TCP_CONNECTIONS_PER_CLIENT)) return false
+    return budget.takeSession(performance.now()) === 0
   }
 
   #sweep(now: number, intervalMs: number): void {

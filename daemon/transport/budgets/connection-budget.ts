@@ -20,7 +20,10 @@ export class ConnectionBudget implements Holder {
   onExceeded: (reason: string) => void
   /** Bytes of unfinished messages, and of what waits to be sent to it before it has identified. */
   heldBytes = 0
+  /** Bytes of answers to its requests that it has not read, where it uses long polling. */
+  unreadAnswerBytes = 0
   #incoming = 0
+  #body = 0
   #unsent = 0
   #readBytes = 0
   #trust: 'none' | 'identified' | 'link' | 'closed' = 'none'
@@ -58,6 +61,7 @@ export class ConnectionBudget implements Holder {
     if (this.#trust === 'closed') return
     this.#unsent = 0
     this.#incoming = 0
+    this.#body = 0
     this.#updateHeld()
     this.#trust = 'link'
   }
@@ -73,6 +77,13 @@ export class ConnectionBudget implements Holder {
   holdIncoming(bytes: number): void {
     if (bytes === this.#incoming || this.#trust === 'link' || this.#trust === 'closed') return
     this.#incoming = bytes
+    this.#updateHeld()
+  }
+
+  /** The body of a request of it has this many bytes so far. A session that has moved to a WebSocket has both. */
+  holdBody(bytes: number): void {
+    if (bytes === this.#body || this.#trust === 'link' || this.#trust === 'closed') return
+    this.#body = bytes
     this.#updateHeld()
   }
 
@@ -103,6 +114,7 @@ export class ConnectionBudget implements Holder {
   /** The connection has closed: gives back what it holds. */
   close(): void {
     this.#incoming = 0
+    this.#body = 0
     this.#unsent = 0
     this.#trust = 'closed'
     this.#updateHeld()
@@ -110,7 +122,7 @@ export class ConnectionBudget implements Holder {
 
   #updateHeld(): void {
     const before = this.heldBytes
-    this.heldBytes = this.#incoming + this.#unsent
+    this.heldBytes = this.#incoming + this.#body + this.#unsent
     if (this.heldBytes !== before) this.#heldOnServer.change(this, this.heldBytes - before)
   }
 }

@@ -1,5 +1,7 @@
 /** What a frame costs besides its payload, bytes: the buffer objects that ws keeps of it until the message is complete. */
 const FRAME_OVERHEAD_BYTES = 128
+/** What a chunk of TCP costs besides its bytes, while ws keeps it for an unfinished message (measured: 470 bytes). */
+const CHUNK_OVERHEAD_BYTES = 512
 
 const OPCODE_BINARY = 2
 /** From here on opcodes are of control frames, which may come between the fragments of a message. */
@@ -7,7 +9,7 @@ const OPCODE_CONTROL = 8
 const MAX_HEADER_BYTES = 14
 
 /** Why a connection is closed. */
-export type FrameViolation = 'binary' | 'too large'
+export type FrameViolation = 'binary' | 'too large' | 'too fragmented'
 
 /**
  * Reads the headers of a client's WebSocket frames (RFC 6455, section 5.2) and skips their payloads: counts what an
@@ -15,8 +17,10 @@ export type FrameViolation = 'binary' | 'too large'
  * its header.
  */
 export class FrameMeter {
-  /** Bytes of the unfinished message, overhead included; 0 between messages. */
-  held = 0
+  /** Bytes of the unfinished message, with the overhead of its frames. */
+  #messageBytes = 0
+  /** Overhead of the chunks that the unfinished message came in: ws keeps each until the message is complete. */
+  #chunkBytes = 0
   /** Bytes of the current frame's payload that are still to come. */
   #payloadLeft = 0
   #isControl = false
@@ -25,19 +29,39 @@ export class FrameMeter {
   #header: Uint8Array | undefined
   #headerLength = 0
 
+  /** Bytes that the unfinished message holds, overhead included; 0 between messages. */
+  get held(): number {
+    return this.#messageBytes + this.#chunkBytes
+  }
+
   /**
    * Reads what arrived.
-   * @param maxHeld most bytes of one message
+   * @param maxHeld most bytes of one message, and most overhead of its chunks
    * @returns what is not allowed; the connection must be closed then
    */
   read(chunk: Uint8Array, maxHeld: number): FrameViolation | undefined {
+    const violation = this.#readFrames(chunk, maxHeld)
+    if (violation !== undefined) return violation
+    if (this.#isBetweenMessages) {
+      this.#chunkBytes = 0
+      return undefined
+    }
+    this.#chunkBytes += CHUNK_OVERHEAD_BYTES
+    return this.#chunkBytes > maxHeld ? 'too fragmented' : undefined
+  }
+
+  get #isBetweenMessages(): boolean {
+    return this.#messageBytes === 0 && this.#payloadLeft === 0 && this.#header === undefined
+  }
+
+  #readFrames(chunk: Uint8Array, maxHeld: number): FrameViolation | undefined {
     let at = 0
     while (at < chunk.length) {
       if (this.#payloadLeft > 0) {
         const length = Math.min(this.#payloadLeft, chunk.length - at)
         at += length
         this.#payloadLeft -= length
-        if (!this.#isControl) this.held += length
+        if (!this.#isControl) this.#messageBytes += length
         if (this.#payloadLeft === 0) this.#endFrame()
         continue
       }
@@ -80,15 +104,18 @@ export class FrameMeter {
     this.#payloadLeft = payloadLengthAt(bytes, at)
     if (opcode === OPCODE_BINARY) return 'binary'
     if (!this.#isControl) {
-      this.held += FRAME_OVERHEAD_BYTES
-      if (this.held + this.#payloadLeft > maxHeld) return 'too large'
+      this.#messageBytes += FRAME_OVERHEAD_BYTES
+      if (this.#messageBytes + this.#payloadLeft > maxHeld) return 'too large'
     }
     if (this.#payloadLeft === 0) this.#endFrame()
     return undefined
   }
 
   #endFrame(): void {
-    if (this.#isFinal && !this.#isControl) this.held = 0
+    if (!this.#isFinal || this.#isControl) return
+    this.#messageBytes = 0
+    // What is left of this chunk belongs to the next message.
+    this.#chunkBytes = 0
   }
 }
 

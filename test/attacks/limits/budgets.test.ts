@@ -189,7 +189,7 @@ describe('unfinished messages', () => {
     })
     socket.resume()
     socket.write(request(100 * KB) + 'x'.repeat(50 * KB))
-    await until('it is counted', () => server.counts().heldBytes === 50 * KB)
+    await until('it is counted', () => server.counts().heldBytes >= 50 * KB)
     socket.write('x'.repeat(20 * KB))
     await until('the session is closed', () => server.counts().engine === 0)
     socket.destroy()

@@ -60,9 +60,19 @@ describe('an address', () => {
     const budget = budgets.of('192.0.2.1')
     expect(Array.from({ length: 5 }, () => budgets.openTcp(budget))).toEqual([true, true, true, true, false])
     budget.pollingSessions = 3
-    expect(budgets.mayStartSession(budget)).toBe(true)
+    expect(budgets.startSession(budget)).toBe(true)
     budget.pollingSessions++
-    expect(budgets.mayStartSession(budget)).toBe(false)
+    expect(budgets.startSession(budget)).toBe(false)
+  })
+
+  test('starts as many sessions at once as it may have TCP connections, and a tenth of it per second after that', () => {
+    const budgets = new AddressBudgets(100)
+    const budget = budgets.of('192.0.2.1')
+    const starts = (count: number) => Array.from({ length: count }, () => budgets.startSession(budget))
+    expect(starts(201)).toEqual([...Array<boolean>(200).fill(true), false])
+    expect(budgets.startSession(budgets.of('192.0.2.2'))).toBe(true)
+    vi.advanceTimersByTime(100)
+    expect(starts(3)).toEqual([true, true, false])
   })
 
   test('of this machine is not limited', () => {

@@ -4,9 +4,12 @@ import { FrameMeter } from '../../../../daemon/transport/budgets/frame-meter.ts'
 import { clientFrame } from '../../../support/attacks/raw-web-socket.ts'
 
 const OVERHEAD = 128
+/** Of each chunk that a message came in. */
+const CHUNK_OVERHEAD = 512
+const heldBy = (bytes: Buffer, chunkBytes: number) => CHUNK_OVERHEAD * Math.ceil(bytes.length / chunkBytes)
 
 /** Reads bytes in chunks of a size. */
-function readIn(chunkBytes: number, bytes: Buffer, max = 1e6) {
+function readIn(chunkBytes: number, bytes: Buffer, max = 1e9) {
   const meter = new FrameMeter()
   for (let at = 0; at < bytes.length; at += chunkBytes) {
     const violation = meter.read(bytes.subarray(at, at + chunkBytes), max)
@@ -24,25 +27,47 @@ describe.each([1, 2, 3, 7, 100, 1e6])('in chunks of %d bytes', chunkBytes => {
     const fragment = clientFrame('x'.repeat(300), { opcode: 0, final: false })
     const start = clientFrame('x'.repeat(200), { final: false })
     const ping = clientFrame('x'.repeat(100), { opcode: 9 })
-    expect(readIn(chunkBytes, Buffer.concat([start, fragment, ping, fragment]))).toBe(800 + 3 * OVERHEAD)
+    const unfinished = Buffer.concat([start, fragment, ping, fragment])
+    expect(readIn(chunkBytes, unfinished)).toBe(800 + 3 * OVERHEAD + heldBy(unfinished, chunkBytes))
     const end = clientFrame('', { opcode: 0 })
     expect(readIn(chunkBytes, Buffer.concat([start, fragment, ping, fragment, end]))).toBe(0)
   })
 
   test('the part of a frame that has arrived counts', () => {
-    expect(readIn(chunkBytes, clientFrame('x'.repeat(500), { length: 70_000 }))).toBe(500 + OVERHEAD)
+    const part = clientFrame('x'.repeat(500), { length: 70_000 })
+    expect(readIn(chunkBytes, part)).toBe(500 + OVERHEAD + heldBy(part, chunkBytes))
   })
 
   test('a message is too large as soon as a header says so', () => {
-    expect(readIn(chunkBytes, clientFrame('', { length: 1e6 }))).toBe('too large')
-    expect(readIn(chunkBytes, clientFrame('', { length: 2 ** 40 }))).toBe('too large')
+    expect(readIn(chunkBytes, clientFrame('', { length: 1e6 }), 1e6)).toBe('too large')
+    expect(readIn(chunkBytes, clientFrame('', { length: 2 ** 40 }), 1e6)).toBe('too large')
     const empty = Array.from({ length: 20 }, () => clientFrame('', { opcode: 0, final: false }))
-    expect(readIn(chunkBytes, Buffer.concat(empty), 15 * OVERHEAD)).toBe('too large')
-    expect(readIn(chunkBytes, Buffer.concat(empty), 20 * OVERHEAD)).toBe(20 * OVERHEAD)
+    const all = Buffer.concat(empty)
+    const { length } = all
+    if (chunkBytes > length) expect(readIn(chunkBytes, all, 15 * OVERHEAD)).toBe('too large')
+    expect(readIn(chunkBytes, all)).toBe(20 * OVERHEAD + heldBy(all, chunkBytes))
   })
 
   test('a binary frame is found at its header, also after text', () => {
     const frames = [clientFrame('text'), clientFrame('', { opcode: 2, length: 5 })]
     expect(readIn(chunkBytes, Buffer.concat(frames))).toBe('binary')
   })
+})
+
+test('a message that arrives in very small pieces counts what each of them costs', () => {
+  const meter = new FrameMeter()
+  meter.read(clientFrame('', { length: 60_000 }), 65_536)
+  const pieces = Array.from({ length: 200 }, () => meter.read(Buffer.from('x'), 65_536))
+  expect(pieces.indexOf('too fragmented')).toBe(127)
+})
+
+test('control frames in pieces hold nothing when they are complete', () => {
+  const meter = new FrameMeter()
+  for (let n = 0; n < 50; n++) {
+    const ping = clientFrame('x'.repeat(100), { opcode: 9 })
+    meter.read(ping.subarray(0, 50), 65_536)
+    expect(meter.held).toBe(CHUNK_OVERHEAD)
+    meter.read(ping.subarray(50), 65_536)
+    expect(meter.held).toBe(0)
+  }
 })
