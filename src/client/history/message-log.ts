@@ -45,6 +45,8 @@ export interface Archive {
   read(index: number): StoredMessage | undefined
   /** Finds a message that was stored in this run. */
   find(message: MessageRef): StoredMessage | undefined
+  /** The archive as it is now, with messages that were stored in this run. Absent: it never has more. */
+  refreshed?(): Archive
 }
 
 /**
@@ -55,6 +57,10 @@ type MessageRef = Pick<Message, 'id' | 'at' | 'from'>
 
 const SEED_A = 0x811c9dc5
 const SEED_B = 0x01000193
+/** Messages of this run after which the log takes those that the archive has by now from there. */
+const ARCHIVE_INTERVAL = 5_000
+/** Messages of this run whose ids stay in memory although the archive has them. */
+const REMEMBERED_KEYS = 20_000
 /** Messages of this run whose texts stay in memory although the archive has them too. */
 const CACHED_MESSAGES = 20_000
 
@@ -72,15 +78,17 @@ interface RecentMessage extends MessageRef, Position {
 
 /** All messages of a client, once per sender and id: an archive and the messages since. */
 export class MessageLog {
-  readonly #archive: Archive
+  #archive: Archive
   /** The archive's hashes, xored from its start up to each index. */
-  readonly #xorA: Int32Array
-  readonly #xorB: Int32Array
+  #xorA: Int32Array
+  #xorB: Int32Array
   /** Ordered by position. */
   #recent: RecentMessage[] = []
   #recentKeys = new Set<string>()
   /** Entries of `#recent` with their text in memory, in order of arrival. */
   #cachedMessages: RecentMessage[] = []
+  /** The size of `#recent` at which it is archived. */
+  #archiveAt = ARCHIVE_INTERVAL
 
   constructor(archive: Archive) {
     this.#archive = archive
@@ -108,7 +116,23 @@ export class MessageLog {
     if (last === undefined || comparePositions(last, recent) < 0) this.#recent.push(recent)
     else this.#recent.splice(this.#recentBefore(recent), 0, recent)
     if (this.#archive !== NO_ARCHIVE) this.#cacheMessage(recent)
+    if (this.#recent.length >= this.#archiveAt) this.#takeFromArchive()
     return true
+  }
+
+  /** Takes messages of this run from the archive from now on. What it does not have, such as a failed store, stays here. */
+  #takeFromArchive(): void {
+    const archive = this.#archive.refreshed?.()
+    if (archive !== undefined) {
+      this.#archive = archive
+      this.#xorA = prefixXors(archive.hashA)
+      this.#xorB = prefixXors(archive.hashB)
+      this.#recent = this.#recent.filter(recent => !this.#isArchived(recent))
+      // An archive knows a message by its time, too: an id that comes again with another time is found here.
+      this.#recentKeys = new Set([...[...this.#recentKeys].slice(-REMEMBERED_KEYS), ...this.#recent.map(messageKey)])
+      this.#cachedMessages = this.#recent.filter(({ message }) => message !== undefined)
+    }
+    this.#archiveAt = this.#recent.length + ARCHIVE_INTERVAL
   }
 
   /** The messages of a range, in order (M3). Reads their texts from disk: use it for small ranges only. */
@@ -178,7 +202,7 @@ export class MessageLog {
     return cuts
   }
 
-  #isArchived(message: Message): boolean {
+  #isArchived(message: MessageRef): boolean {
     const position: Position = { at: message.at, ...messageHash(message) }
     const index = this.#archivedBefore(position)
     const found = this.#archivePosition(index)
