@@ -41,7 +41,7 @@ const strictSchema = z
 export class SettingsFile {
   #conf: Conf<Record<string, unknown>> | undefined
   #settings: Settings
-  /** Why the content of the file, as it was read last, is invalid. */
+  /** Why the content of the file, at the last read, is invalid. */
   #invalid: string | undefined
   /** What is wrong with the file, and what to do; undefined if it can be used. */
   readonly problem: string | undefined
@@ -126,7 +126,7 @@ export class SettingsFile {
 /** @param unreadable why nothing could be read */
 function describeProblem(unreadable: string | undefined, content: object, path = 'settings'): string | undefined {
   if (unreadable !== undefined) {
-    return sanitizeLine(`${unreadable}; the defaults are used and the file is left as it is: correct it`)
+    return sanitizeLine(`${unreadable}; the defaults are used and the file is not changed: correct it`)
   }
   const [issue] = strictSchema.safeParse(content).error?.issues ?? []
   return issue && sanitizeLine(`${path}: ${issue.path.join('.')}: ${issue.message}; this value is ignored: correct it`)
@@ -136,7 +136,7 @@ function serialize(content: object): string {
   return `${JSON.stringify(content, undefined, '\t')}\n`
 }
 
-/** The path of a file behind symbolic links, so that they are kept when the file is replaced. */
+/** The target of symbolic links: replacing the file must keep them. */
 function realPath(file: string): string {
   try {
     return realpathSync(file)

@@ -1,4 +1,4 @@
-/** Standard output of programs that run on: written in order while other work goes on, and awaited before the exit. */
+/** Standard output of long-running commands: written in order without blocking, and awaited before the exit. */
 import { fstatSync, writeSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { endAfterWriteError } from '../../src/programs/print.ts'

@@ -106,7 +106,7 @@ export class ScreenPainter {
     this.#inline?.forgetPosition()
   }
 
-  /** Inline mode: what erases the block, so that the terminal goes on where it was. */
+  /** Inline mode: what erases the block, so that the next output replaces it. */
   erasure(): string {
     return this.#inline?.erasure() ?? ''
   }

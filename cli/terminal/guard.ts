@@ -9,7 +9,7 @@ const LEAVE_SEQUENCES = {
   inline: '\u001b[?2004l\u001b[0m\u001b[?25h\r',
 }
 
-/** Time after which a program that was not stopped goes on: without a shell that could resume it, nothing stops it, ms. */
+/** Time after which a program that was not stopped resumes, ms. Without a shell that could resume it, nothing stops it. */
 const STOP_TIMEOUT_MS = 200
 
 const SIGNAL_EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const

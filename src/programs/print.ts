@@ -1,4 +1,4 @@
-/** Standard output of commands that print and end: every byte is written before the program goes on. */
+/** Standard output of commands that print and end: every byte is written before the call returns. */
 import { writeSync } from 'node:fs'
 import { EXIT, fail } from './fail.ts'
 

@@ -45,7 +45,7 @@ export interface Archive {
   read(index: number): StoredMessage | undefined
   /** Finds a message that was stored in this run. */
   find(message: MessageRef): StoredMessage | undefined
-  /** The archive as it is now, with messages that were stored in this run. Absent: it never has more. */
+  /** The current archive, with messages that were stored in this run. Absent: it never has more. */
   refreshed?(): Archive
 }
 
@@ -58,9 +58,9 @@ type MessageRef = Pick<Message, 'id' | 'at' | 'from'>
 const SEED_A = 0x811c9dc5
 const SEED_B = 0x01000193
 /** Messages of this run after which the log takes those that the archive has by now from there. */
-const ARCHIVE_INTERVAL = 5_000
+const ARCHIVE_INTERVAL = 1_000
 /** Messages of this run whose ids stay in memory although the archive has them. */
-const REMEMBERED_KEYS = 20_000
+const REMEMBERED_KEYS = 10_000
 /** Messages of this run whose texts stay in memory although the archive has them too. */
 const CACHED_MESSAGES = 20_000
 
@@ -79,9 +79,8 @@ interface RecentMessage extends MessageRef, Position {
 /** All messages of a client, once per sender and id: an archive and the messages since. */
 export class MessageLog {
   #archive: Archive
-  /** The archive's hashes, xored from its start up to each index. */
-  #xorA: Int32Array
-  #xorB: Int32Array
+  /** The archive's hashes, xored from its start up to each index; undefined: not needed yet. */
+  #xors: readonly [a: Int32Array, b: Int32Array] | undefined
   /** Ordered by position. */
   #recent: RecentMessage[] = []
   #recentKeys = new Set<string>()
@@ -92,8 +91,6 @@ export class MessageLog {
 
   constructor(archive: Archive) {
     this.#archive = archive
-    this.#xorA = prefixXors(archive.hashA)
-    this.#xorB = prefixXors(archive.hashB)
   }
 
   get size(): number {
@@ -125,8 +122,7 @@ export class MessageLog {
     const archive = this.#archive.refreshed?.()
     if (archive !== undefined) {
       this.#archive = archive
-      this.#xorA = prefixXors(archive.hashA)
-      this.#xorB = prefixXors(archive.hashB)
+      this.#xors = undefined
       this.#recent = this.#recent.filter(recent => !this.#isArchived(recent))
       // An archive knows a message by its time, too: an id that comes again with another time is found here.
       this.#recentKeys = new Set([...[...this.#recentKeys].slice(-REMEMBERED_KEYS), ...this.#recent.map(messageKey)])
@@ -153,8 +149,10 @@ export class MessageLog {
 
   fingerprint(range: Range): Fingerprint {
     const [first, end] = this.#archiveRange(range)
-    let a = (this.#xorA[end] ?? 0) ^ (this.#xorA[first] ?? 0)
-    let b = (this.#xorB[end] ?? 0) ^ (this.#xorB[first] ?? 0)
+    this.#xors ??= [prefixXors(this.#archive.hashA), prefixXors(this.#archive.hashB)]
+    const [xorA, xorB] = this.#xors
+    let a = (xorA[end] ?? 0) ^ (xorA[first] ?? 0)
+    let b = (xorB[end] ?? 0) ^ (xorB[first] ?? 0)
     const [start, stop] = this.#recentRange(range)
     for (let index = start; index < stop; index++) {
       const recent = this.#recent[index]

@@ -1,6 +1,7 @@
 /** Standard input and output as pipes and files: slow, closed, full, with the line ends of other systems. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePorts, Program, stopAll } from '../../support/programs/processes.ts'
@@ -161,9 +162,13 @@ describe('stdin', () => {
   test.each(['--plain', '--json'])(
     '%s with empty stdin reports a server that does not answer',
     async mode => {
-      const [dead] = await freePorts(1)
-      const { status, stderr } = await run([mode, '--user', 'Dora', '--port', `${dead}`])
-      expect([status, stderr]).toEqual([69, expect.stringContaining('no server answers')])
+      // A port that accepts connections and says nothing: stdin ends long before the connection fails.
+      const silent = createServer(() => {})
+      await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve))
+      const { port: number } = silent.address() as AddressInfo
+      const { status, stderr } = await run([mode, '--user', 'Dora', '--port', `${number}`])
+      expect([status, stderr]).toEqual([69, expect.stringMatching(/not connected within 10 s|no server answers/)])
+      silent.close()
     },
     60_000,
   )
@@ -195,8 +200,11 @@ describe('stdout', () => {
     )
     const input = join(home, 'requests.jsonl')
     writeFileSync(input, requests.join('\n'))
+    // The reader starts when everything is delivered, and gives the client time to end too early.
+    const stored = `cat $(find ${home} -name history.jsonl) /dev/null | wc -l`
+    const afterDelivery = `until [ $(${stored}) -ge ${requests.length} ]; do sleep 0.2; done; sleep 3`
     const { status, stdout } = shell(
-      `$CHAT --json --user Jo --port ${mesh.ports[0]} < ${input} | (sleep 8; cat); exit \${PIPESTATUS[0]}`,
+      `$CHAT --json --user Jo --port ${mesh.ports[0]} < ${input} | (${afterDelivery}; cat); exit \${PIPESTATUS[0]}`,
       home,
     )
     expect(status).toBe(0)

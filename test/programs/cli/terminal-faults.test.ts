@@ -73,7 +73,7 @@ test.each(['SIGTSTP', 'SIGSTOP'] as const)(
   60_000,
 )
 
-test('Ctrl+Z without a shell that could resume the chat leaves it as it is', async () => {
+test('Ctrl+Z without a shell that could resume the chat does not stop it', async () => {
   const window = tmux.open('orphan', command('Orphan'))
   await window.until(screen => expect(screen).toContain('● server-1'))
   window.sendKeys('C-z')
@@ -110,7 +110,7 @@ test('a paste without its end does not take the keyboard away', async () => {
   await window.until(screen => expect(screen).toContain('shell>'))
 }, 60_000)
 
-test('replies of the terminal are not typed, and a pasted /quit with a tab is sent as it is', async () => {
+test('replies of the terminal are not typed, and a pasted /quit with a tab is sent unchanged', async () => {
   const window = await openInShell('Rita')
   for (const reply of ['\u001b]11;rgb:1e1e/1e1e/1e1e\u001b\\', '\u001bP>|tmux 3.4\u001b\\', '\u001b_Gi=31;OK\u001b\\'])
     send(window, reply)

@@ -87,7 +87,7 @@ describe('a file that a person has edited', () => {
     ],
     ['half of a file', '{"user":"An', /config\.json is not JSON: .*\(line 1, column 9\);/],
     ['a list', '["Troll"]', /config\.json is not a JSON object;/],
-  ])('%s: the defaults apply, the error says where, and the file stays as it is', (_, content, problem) => {
+  ])('%s: the defaults apply, the error says where, and the file is not changed', (_, content, problem) => {
     write(content)
     const settings = new SettingsFile()
     expect(settings.settings).toEqual(DEFAULTS)

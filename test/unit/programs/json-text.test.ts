@@ -28,7 +28,7 @@ test.each([
   expect(error).toMatchObject({ line, column, message: `${reason} (line ${line}, column ${column})` })
 })
 
-test('a deep or long text with an error at its end is no problem', () => {
+test('the error of a deep or long text is found', () => {
   expect(() => parseJson(`${'['.repeat(20_000)}x`)).toThrow('column 20001')
   expect(() => parseJson(`[${'"text", '.repeat(20_000)}]`)).toThrow('unexpected "]"')
 })

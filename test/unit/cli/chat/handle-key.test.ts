@@ -57,7 +57,7 @@ describe('a paste', () => {
     expect(chat.type(KEYS.enter)).toEqual([{ type: 'send', to: 'Billy', text }])
   })
 
-  test('after typed text, or into a search, is inserted as it is', () => {
+  test('after typed text, or into a search, is inserted unchanged', () => {
     const chat = new ChatDriver()
     chat.model.openThread('Billy')
     chat.type(`/msg Carla ${paste('/quit')}`)
