@@ -12,6 +12,7 @@ export interface Notice {
     | 'files-closed'
     | 'known-meshes-unusable'
     | 'storage-failed'
+    | 'settings-unusable'
   text: string
   /** Whether it is about a risk. */
   isWarning: boolean

@@ -19,8 +19,3 @@ export function localDay(at: number): string {
   const date = new Date(clampTime(at))
   return `${date.getFullYear()}-${date.getMonth()}-${date.getDate()}`
 }
-
-/** Day and time in UTC, YYYY-MM-DD HH:MM. */
-export function formatUtcTime(at: number): string {
-  return new Date(clampTime(at)).toISOString().slice(0, 16).replace('T', ' ')
-}

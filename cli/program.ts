@@ -3,6 +3,7 @@ import { reportUsageErrors } from '../src/programs/command-errors.ts'
 import { completionScript, SHELLS, type Shell } from '../src/programs/completion.ts'
 import { EXIT, exitOnCrash, fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
+import { printLine } from '../src/programs/print.ts'
 import { chat } from './commands/chat.ts'
 import { printHistory } from './commands/history.ts'
 import { identity } from './commands/identity.ts'
@@ -135,7 +136,7 @@ program
   .command('completion')
   .description('Print a completion script for a shell, with instructions to load it.')
   .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
-  .action((shell: Shell) => console.log(completionScript(shell, program)))
+  .action((shell: Shell) => printLine(completionScript(shell, program)))
 
 reportUsageErrors(program)
 program

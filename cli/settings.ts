@@ -1,9 +1,22 @@
+import { realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Conf from 'conf'
 import * as z from 'zod'
-import { DEFAULT_PREFERENCES, preferencesSchema } from './chat/model/preferences.ts'
+import { readErrorReason } from '../src/programs/fail.ts'
+import { parseJson } from '../src/programs/json-text.ts'
+import { sanitizeLine } from '../src/protocol/text.ts'
+import {
+  DEFAULT_PREFERENCES,
+  onlyStrings,
+  preferencesSchema,
+  strictPreferencesSchema,
+} from './chat/model/preferences.ts'
+import { applyChange, isObject } from './settings-change.ts'
 import { closeToOthers } from './storage/close-permissions.ts'
+import { withFileLock } from './storage/file-lock.ts'
+import { writeFileAtomically } from './storage/write-file-atomically.ts'
 
+const threadsSchema = z.record(z.string(), z.string())
 const settingsSchema = z.object({
   /** The user who chatted last on this machine. */
   user: z.string().optional().catch(undefined),
@@ -11,32 +24,50 @@ const settingsSchema = z.object({
   server: z.string().optional().catch(undefined),
   preferences: preferencesSchema.catch(DEFAULT_PREFERENCES),
   /** By user: the thread that was open last. */
-  threads: z.record(z.string(), z.string()).catch({}),
+  threads: z.preprocess(onlyStrings, threadsSchema).catch({}),
 })
 export type Settings = z.infer<typeof settingsSchema>
 
+/** The settings as the file should have them, to find values that cannot be used. */
+const strictSchema = z
+  .object({ user: z.string(), server: z.string(), preferences: strictPreferencesSchema, threads: threadsSchema })
+  .partial()
+
 /**
- * Settings that persist between runs, in the user's config folder, which only the user can read. If the file cannot be read, the defaults apply; if
- * it cannot be written, changes last until the program exits.
+ * Settings that persist between runs, in the user's config folder, which only the user can read. A change is written into
+ * what the file has at that time, so that several clients can change different settings. A file that cannot be read is
+ * never overwritten: the defaults apply, and changes last until the program exits.
  */
 export class SettingsFile {
   #conf: Conf<Record<string, unknown>> | undefined
   #settings: Settings
+  /** Why the content of the file, at the last read, is invalid. */
+  #invalid: string | undefined
+  /** What is wrong with the file, and what to do; undefined if it can be used. */
+  readonly problem: string | undefined
 
   constructor() {
+    let content: Record<string, unknown> = {}
+    let unreadable: string | undefined
     try {
       this.#conf = new Conf({
         projectName: 'mesh-chat',
         projectSuffix: '',
-        clearInvalidConfig: true,
-        // Names of users and servers are private. A file with another mode gets this one when it is written.
-        configFileMode: 0o600,
+        // Conf must not replace what it cannot read.
+        clearInvalidConfig: false,
+        deserialize: text => this.#parse(text),
       })
-      this.#settings = settingsSchema.parse(this.#conf.store)
-      for (const path of [this.#conf.path, dirname(this.#conf.path)]) closeToOthers(path)
-    } catch {
-      this.#settings = settingsSchema.parse({})
+      const { path } = this.#conf
+      content = this.#conf.store
+      if (this.#invalid !== undefined) unreadable = `${path} ${this.#invalid}`
+      for (const one of [path, dirname(path)]) closeToOthers(one)
+    } catch (error) {
+      // Without a config folder there is nothing to correct: changes last until the program exits.
+      const { syscall, path } = error as NodeJS.ErrnoException
+      if (syscall !== 'mkdir') unreadable = `cannot read ${path ?? 'the settings file'}: ${readErrorReason(error)}`
     }
+    this.#settings = settingsSchema.parse(content)
+    this.problem = describeProblem(unreadable, content, this.#conf?.path)
   }
 
   get settings(): Settings {
@@ -59,11 +90,62 @@ export class SettingsFile {
   }
 
   save(change: Partial<Settings>): void {
-    this.#settings = { ...this.#settings, ...change }
+    const before = this.#settings
+    this.#settings = { ...before, ...change }
+    const conf = this.#conf
+    if (conf === undefined) return
     try {
-      this.#conf?.set(JSON.parse(JSON.stringify(this.#settings)))
+      withFileLock(`${conf.path}.lock`, () => {
+        const content = conf.store
+        if (this.#invalid !== undefined) return
+        const present = serialize(content)
+        applyChange(content, before, this.#settings)
+        const changed = serialize(content)
+        if (changed !== present) writeFileAtomically(realPath(conf.path), changed)
+      })
     } catch {
-      // The folder is not writable: keep the change in memory.
+      // The folder or the file is not readable or writable: keep the change in memory.
     }
   }
+
+  /** Parses the file. One that is not a JSON object counts as empty; `#invalid` says why. */
+  #parse(text: string): Record<string, unknown> {
+    this.#invalid = undefined
+    if (text.trim() === '') return {}
+    try {
+      const content = parseJson(text)
+      if (isObject(content)) return content
+      this.#invalid = 'is not a JSON object'
+    } catch (error) {
+      this.#invalid = `is not JSON: ${(error as Error).message}`
+    }
+    return {}
+  }
+}
+
+/** @param unreadable why nothing could be read */
+function describeProblem(unreadable: string | undefined, content: object, path = 'settings'): string | undefined {
+  if (unreadable !== undefined) {
+    return sanitizeLine(`${unreadable}; the defaults are used and the file is not changed: correct it`)
+  }
+  const [issue] = strictSchema.safeParse(content).error?.issues ?? []
+  return issue && sanitizeLine(`${path}: ${issue.path.join('.')}: ${issue.message}; this value is ignored: correct it`)
+}
+
+function serialize(content: object): string {
+  return `${JSON.stringify(content, undefined, '\t')}\n`
+}
+
+/** The target of symbolic links: replacing the file must keep them. */
+function realPath(file: string): string {
+  try {
+    return realpathSync(file)
+  } catch {
+    return file
+  }
+}
+
+/** Says on stderr what is wrong with the settings file, for commands without a screen. */
+export function reportSettings({ problem }: SettingsFile): void {
+  if (problem !== undefined) console.error(`mesh-chat: ${problem}`)
 }

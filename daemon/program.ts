@@ -3,6 +3,7 @@ import { reportUsageErrors } from '../src/programs/command-errors.ts'
 import { completionScript, SHELLS, type Shell } from '../src/programs/completion.ts'
 import { exitOnCrash, setProgramName } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
+import { printLine } from '../src/programs/print.ts'
 import { AUTH_MODES } from '../src/protocol/credentials.ts'
 import { printToken, type TokenArguments } from './auth/print-token.ts'
 import { type CheckArguments, check } from './check/check.ts'
@@ -74,6 +75,6 @@ program
   .command('completion')
   .description('Print a completion script for a shell, with instructions to load it.')
   .addArgument(new Argument('<shell>', 'name of the shell').choices(SHELLS))
-  .action((shell: Shell) => console.log(completionScript(shell, program)))
+  .action((shell: Shell) => printLine(completionScript(shell, program)))
 reportUsageErrors(program)
 await program.parseAsync()

@@ -1,5 +1,6 @@
 /** Loads pages of the history on disk into the open thread, and searches it. These functions change the model. */
 import type { History, MessagePosition } from '../history/history.ts'
+import { searchForm } from '../search-form.ts'
 import type { Model, ScreenRequest } from './model/model.ts'
 import { scroll, scrollToEntry } from './model/scroll.ts'
 import type { Thread } from './model/thread.ts'
@@ -60,7 +61,7 @@ export function* searchThread(
   const { id } = match
   if (thread.entryById(id) === undefined && history !== undefined) loadPageAround(thread, history, match)
   scrollToEntry(model, thread, id)
-  thread.searchMatch = { id, text: text.toLowerCase() }
+  thread.searchMatch = { id, text: searchForm(text) }
 }
 
 function* searchInMemory(
@@ -69,9 +70,10 @@ function* searchInMemory(
   before: MessagePosition | undefined,
 ): Generator<MessagePosition | undefined> {
   const end = before === undefined ? thread.entries.length : thread.entries.findIndex(({ id }) => id === before.id)
+  const needle = searchForm(text)
   const match = thread.entries
     .slice(0, end)
-    .findLast(entry => entry.kind === 'message' && entry.text.toLowerCase().includes(text.toLowerCase()))
+    .findLast(entry => entry.kind === 'message' && searchForm(entry.text).includes(needle))
   if (match !== undefined) yield match
 }
 

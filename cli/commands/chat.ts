@@ -1,9 +1,12 @@
 import type { SessionRequest } from '../../src/client/events.ts'
 import { fail } from '../../src/programs/fail.ts'
 import type { ClientEvent } from '../client-events.ts'
+import { exitAfterOutput } from '../io/exit.ts'
+import { Stdout } from '../io/stdout.ts'
 import { JsonMode } from '../modes/json-mode.ts'
 import { LineMode } from '../modes/line-mode.ts'
 import { type ConnectionTarget, goOnline } from '../session/go-online.ts'
+import { settingsNotice } from '../session/mesh-notices.ts'
 import type { SettingsFile } from '../settings.ts'
 import { TerminalGuard } from '../terminal/guard.ts'
 
@@ -28,31 +31,38 @@ function showIndexingProgress(share: number): void {
 /** Runs the chat until the user quits, then exits the process. */
 export async function chat(options: ChatOptions): Promise<void> {
   const { user, settings } = options
-  settings.save({ user })
   // Events that arrive before the screen or the line mode is ready.
   const earlyEvents: ClientEvent[] = []
+  if (settings.problem !== undefined) earlyEvents.push(settingsNotice(settings.problem))
   let listener = (event: ClientEvent): void => {
     earlyEvents.push(event)
   }
-  const guard =
-    options.screen === undefined
-      ? undefined
-      : new TerminalGuard(options.screen === 'inline' ? 'inline' : 'screen', () => {
-          session.closeFiles()
-          options.onExit?.()
-        })
-  const end = (code: number, message?: string): never => {
-    guard?.leave()
+  let hasEnded = false
+  const end = (code: number, message?: string): void => {
+    if (hasEnded) return
+    hasEnded = true
+    if (output instanceof TerminalGuard) output.leave()
     session.closeFiles()
     options.onExit?.()
+    if (output instanceof Stdout) return void exitAfterOutput(output, code, message)
     if (message !== undefined) fail(code, message)
     process.exit(code)
   }
+  const closeFiles = () => {
+    session.closeFiles()
+    options.onExit?.()
+  }
+  const output =
+    options.screen === undefined
+      ? new Stdout(end)
+      : new TerminalGuard(options.screen === 'inline' ? 'inline' : 'screen', closeFiles)
   const session = goOnline(
     options,
     { history: options.history, progress: showIndexingProgress },
     event => {
-      if (event.type === 'connection' && event.state.phase === 'online') settings.save({ server: event.state.url })
+      if (event.type === 'connection' && event.state.phase === 'online') {
+        settings.save({ user, server: event.state.url })
+      }
       listener(event)
     },
     end,
@@ -63,15 +73,19 @@ export async function chat(options: ChatOptions): Promise<void> {
     request({ type: 'close' })
     end(0)
   }
-  if (guard === undefined) {
-    const correspondents = session.history?.threads().map(({ name }) => name)
-    const mode = options.json ? new JsonMode(user, correspondents) : new LineMode(user, correspondents)
+  if (output instanceof Stdout) {
+    const correspondents = session.history?.threads().map(({ name }) => name) ?? []
+    const mode = options.json
+      ? new JsonMode(user, correspondents, text => output.write(text))
+      : new LineMode(user, correspondents, output.asConsole())
     for (const event of earlyEvents) mode.handleEvent(event)
     listener = event => mode.handleEvent(event)
-    // The reader closed the pipe.
-    process.stdout.on('error', () => end(0))
-    if (mode instanceof JsonMode) mode.readStdin(request, leave)
-    else mode.readStdin(options.to, request, leave)
+    const close = (code: number, message?: string) => {
+      request({ type: 'close' })
+      end(code, message)
+    }
+    if (mode instanceof JsonMode) mode.readStdin(request, close)
+    else mode.readStdin(options.to, request, close)
     return
   }
   // Ink draws nothing when CI is set, and React records timings of every frame unless NODE_ENV is production. Both read
@@ -86,7 +100,7 @@ export async function chat(options: ChatOptions): Promise<void> {
     preferences: settings.settings.preferences,
     colors: !process.env.NO_COLOR,
     inline: options.screen === 'inline',
-    guard,
+    guard: output,
     send: request,
     history: () => session.history,
     events: earlyEvents,

@@ -1,8 +1,8 @@
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
+import { printLines } from '../../src/programs/print.ts'
 import { toOrigin } from '../../src/protocol/mesh-identity.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
-import { formatUtcTime } from '../format-time.ts'
 import { History } from '../history/history.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { messageLine, nameText } from '../modes/message-line.ts'
@@ -10,11 +10,12 @@ import { parseNameOption, resolveServers } from '../options.ts'
 import { KnownMeshes } from '../session/known-meshes.ts'
 import type { KnownMesh } from '../session/mesh-list.ts'
 import { openFilesNotice } from '../session/mesh-notices.ts'
-import { SettingsFile } from '../settings.ts'
+import { reportSettings, SettingsFile } from '../settings.ts'
 import { closePermissions } from '../storage/close-permissions.ts'
 import { dataFolder } from '../storage/data-folder.ts'
 import { hasLegacyHistory, legacyName } from '../storage/legacy-files.ts'
 import { hasUserStorage, openUserStorage } from '../storage/user-storage.ts'
+import { localDateTime } from '../terminal/local-time.ts'
 
 interface HistoryArguments {
   user?: string
@@ -27,28 +28,31 @@ interface HistoryArguments {
 /** Prints a user's messages of one mesh that are stored on this machine, oldest first. */
 export function printHistory(args: HistoryArguments): void {
   const settings = new SettingsFile()
+  reportSettings(settings)
   const given = args.user ?? settings.settings.user ?? fail(EXIT.usage, 'no user name given; add --user NAME')
   const user = parseNameOption('--user', given)
   const other = args.with === undefined ? undefined : parseNameOption('--with', args.with)
-  // The reader closed the pipe.
-  process.stdout.on('error', () => process.exit(0))
   const openFiles = openFilesNotice(closePermissions(dataFolder()))
   if (openFiles !== undefined) console.error(`mesh-chat: ${openFiles.text}`)
   const history = openHistory(user, args, settings)
   if (history === undefined) return
+  printLines(historyLines(history, user, other, args.json === true))
+  history.close()
+}
+
+function* historyLines(history: History, user: string, other: string | undefined, json: boolean): Generator<string> {
   const columns = process.stdout.isTTY ? process.stdout.columns : undefined
   const confusables = new ConfusableNames()
   confusables.keep([user, ...history.threads().map(({ name }) => name)])
   for (const { id, at, from, to, text, late } of history.all(other)) {
     const message = { id, at, from, to, text, ...(late === undefined ? {} : { late }) }
     const looksLike = confusables.find(from === user ? to : from)
-    if (args.json) console.log(sanitizedJson(looksLike === undefined ? message : { ...message, looksLike }))
+    if (json) yield sanitizedJson(looksLike === undefined ? message : { ...message, looksLike })
     else {
-      const time = `${formatUtcTime(at)}${late === undefined ? '' : ' (late)'}`
-      console.log(messageLine(`${time} ${nameText(from, confusables)} → ${nameText(to, confusables)}`, text, columns))
+      const time = `${localDateTime(at)}${late === undefined ? '' : ' (late)'}`
+      yield messageLine(`${time} ${nameText(from, confusables)} → ${nameText(to, confusables)}`, text, columns)
     }
   }
-  history.close()
 }
 
 /** The history of the chosen mesh; undefined if there is none. */

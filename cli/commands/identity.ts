@@ -1,10 +1,13 @@
 import { createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { EXIT, fail, readErrorReason } from '../../src/programs/fail.ts'
+import { withoutByteOrderMark } from '../../src/programs/json-text.ts'
+import { print, printLine } from '../../src/programs/print.ts'
+import { readInput } from '../io/stdin.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { KeyError, KeyFiles } from '../keys/key-files.ts'
 import { parseNameOption } from '../options.ts'
-import { SettingsFile } from '../settings.ts'
+import { reportSettings, SettingsFile } from '../settings.ts'
 
 interface IdentityArguments {
   user?: string
@@ -12,12 +15,14 @@ interface IdentityArguments {
 }
 
 /** Shows, exports or imports a user's key. */
-export function identity(
+export async function identity(
   action: 'show' | 'export' | 'import',
   file: string | undefined,
   args: IdentityArguments,
-): void {
-  const given = args.user ?? new SettingsFile().settings.user ?? fail(EXIT.usage, 'no user name given; add --user NAME')
+): Promise<void> {
+  const settings = new SettingsFile()
+  reportSettings(settings)
+  const given = args.user ?? settings.settings.user ?? fail(EXIT.usage, 'no user name given; add --user NAME')
   const user = parseNameOption('--user', given)
   const files = new KeyFiles(user)
   try {
@@ -27,12 +32,12 @@ export function identity(
         `${user} has no key on this machine; connect to a mesh in key mode to create one, or use: mesh-chat identity import`,
       )
     }
-    if (action === 'export') process.stdout.write(files.load().export({ format: 'pem', type: 'pkcs8' }))
+    if (action === 'export') print(files.load().export({ format: 'pem', type: 'pkcs8' }).toString())
     else {
-      const pem = action === 'import' ? readExportedKey(file) : undefined
+      const pem = action === 'import' ? await readExportedKey(file) : undefined
       const key = pem === undefined ? files.load() : files.import(pem, args.replace === true)
       const { x = '' } = createPublicKey(key).export({ format: 'jwk' })
-      console.log(`${user}\n${fingerprint(x)}\n${x}`)
+      printLine(`${user}\n${fingerprint(x)}\n${x}`)
     }
   } catch (error) {
     const { message } = error as Error
@@ -41,14 +46,12 @@ export function identity(
 }
 
 /** The exported key in a file. `-` or undefined: stdin. */
-function readExportedKey(file = '-'): string {
+async function readExportedKey(file = '-'): Promise<string> {
+  const remedy = 'give the file that "mesh-chat identity export" wrote'
+  if (file === '-') return readInput().catch((error: Error) => fail(EXIT.usage, `${error.message}; ${remedy}`))
   try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8')
+    return withoutByteOrderMark(readFileSync(file, 'utf8'))
   } catch (error) {
-    const source = file === '-' ? 'stdin' : file
-    return fail(
-      EXIT.usage,
-      `cannot read ${source}: ${readErrorReason(error)}; give the file that "mesh-chat identity export" wrote`,
-    )
+    return fail(EXIT.usage, `cannot read ${file}: ${readErrorReason(error)}; ${remedy}`)
   }
 }

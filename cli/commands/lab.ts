@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { type Config, ConfigError, readConfig } from '../../src/programs/config.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { packageFile } from '../../src/programs/package.ts'
+import { printLine } from '../../src/programs/print.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
 import { isListening, waitUntilListening } from '../server-processes.ts'
 
@@ -69,15 +70,15 @@ export async function lab(clients: readonly string[], args: LabArguments): Promi
   }
   requireSuccess(tmux('select-pane', '-t', `${SESSION_NAME}:0.0`))
   if (args.detach || !process.stdout.isTTY) {
-    console.log(`The lab is running in tmux. Attach: ${attach}`)
-    console.log(`Stop it:                            ${killCommand(args.socket)}`)
+    printLine(`The lab is running in tmux. Attach: ${attach}`)
+    printLine(`Stop it:                            ${killCommand(args.socket)}`)
     return
   }
   const { TMUX: _, ...env } = process.env
   spawnSync('tmux', ['-L', args.socket, 'attach', '-t', SESSION_NAME], { stdio: 'inherit', env })
   if (tmux('has-session', '-t', SESSION_NAME).status === 0) {
-    console.log(`The lab is still running. Attach: ${attach}`)
-    console.log(`Stop it:                          ${killCommand(args.socket)}`)
+    printLine(`The lab is still running. Attach: ${attach}`)
+    printLine(`Stop it:                          ${killCommand(args.socket)}`)
   }
 }
 

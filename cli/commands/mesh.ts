@@ -1,4 +1,5 @@
 import { EXIT, fail } from '../../src/programs/fail.ts'
+import { printLine, printLines } from '../../src/programs/print.ts'
 import { toOrigin } from '../../src/protocol/mesh-identity.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
@@ -10,10 +11,9 @@ import { describeKey } from '../session/mesh-notices.ts'
 export function listMeshes(args: { json?: boolean }): void {
   const pins = KnownMeshes.onDisk()
   if (pins.problem !== undefined) console.error(sanitizeLine(`mesh-chat: ${pins.problem}`))
-  for (const mesh of pins.meshes) {
-    if (args.json) console.log(sanitizedJson(meshJson(mesh)))
-    else for (const line of meshLines(mesh)) console.log(sanitizeLine(line))
-  }
+  printLines(
+    pins.meshes.flatMap(mesh => (args.json ? sanitizedJson(meshJson(mesh)) : meshLines(mesh).map(sanitizeLine))),
+  )
 }
 
 /**
@@ -30,7 +30,7 @@ export function forgetMesh(address: string, args: { keepHistory?: boolean }): vo
   if (pins.problem !== undefined) return fail(EXIT.general, sanitizeLine(`nothing was changed: ${pins.problem}`))
   if (mesh === undefined)
     return fail(EXIT.general, `no mesh is known at ${origin}; list them with: mesh-chat mesh list`)
-  console.log(
+  printLine(
     args.keepHistory
       ? `Forgot the key and the auth mode of ${mesh.folder}; the next mesh that you meet at ${origin} gets its messages`
       : `Forgot that ${origin} belongs to ${mesh.folder}; its messages stay on disk: mesh-chat history --mesh ${mesh.folder}`,

@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { timerDelay } from '../../src/common/time.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
+import { readInput } from '../io/stdin.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { connectionTarget, parseNameOption, type ServerArguments } from '../options.ts'
 import { goOnline } from '../session/go-online.ts'
-import { SettingsFile } from '../settings.ts'
+import { reportSettings, SettingsFile } from '../settings.ts'
 
 interface SendArguments extends ServerArguments {
   user?: string
@@ -19,13 +19,15 @@ interface SendArguments extends ServerArguments {
  * Sends one message and exits with its delivery result. A message that is not delivered in time is dropped, so that a
  * script can retry without sending it twice; with `--keep` the user's next client sends it.
  */
-export function send(textArgument: string, args: SendArguments): void {
+export async function send(textArgument: string, args: SendArguments): Promise<void> {
   const timeout = Number(args.timeout)
   if (!(timeout > 0)) fail(EXIT.usage, `--timeout ${args.timeout} is not a duration; give a number of seconds above 0`)
   const to = parseNameOption('--to', args.to)
-  const text = textArgument === '-' ? readFileSync(0, 'utf8').replace(/\n$/, '') : textArgument
+  const text = textArgument === '-' ? await readText() : textArgument
   if (text === '') fail(EXIT.usage, 'the text is empty; give the text to send')
-  const target = connectionTarget(args, new SettingsFile())
+  const settings = new SettingsFile()
+  reportSettings(settings)
+  const target = connectionTarget(args, settings)
   let message: Message | undefined
   let online = false
   /** Why servers reject the user. */
@@ -74,4 +76,13 @@ export function send(textArgument: string, args: SendArguments): void {
     },
     timerDelay(timeout * 1_000),
   )
+}
+
+/** The text on stdin, without the line break at its end. */
+async function readText(): Promise<string> {
+  try {
+    return (await readInput()).replace(/\n$/, '')
+  } catch (error) {
+    return fail(EXIT.usage, `${(error as Error).message}; give the text to send`)
+  }
 }

@@ -1,10 +1,11 @@
-import { fail } from '../../src/programs/fail.ts'
 import type { ClientEvent } from '../client-events.ts'
+import { exitAfterOutput } from '../io/exit.ts'
+import { Stdout } from '../io/stdout.ts'
 import { JsonMode } from '../modes/json-mode.ts'
 import { LineMode } from '../modes/line-mode.ts'
 import { connectionTarget, parseNameOption, type ServerArguments } from '../options.ts'
 import { goOnline } from '../session/go-online.ts'
-import { SettingsFile } from '../settings.ts'
+import { reportSettings, SettingsFile } from '../settings.ts'
 
 interface TailArguments extends ServerArguments {
   user?: string
@@ -14,8 +15,19 @@ interface TailArguments extends ServerArguments {
 
 /** Prints a user's messages as they arrive, until a signal. */
 export function tail(args: TailArguments): void {
-  const target = connectionTarget(args, new SettingsFile())
+  const settings = new SettingsFile()
+  reportSettings(settings)
+  const target = connectionTarget(args, settings)
   const other = args.with === undefined ? undefined : parseNameOption('--with', args.with)
+  const end = (code: number, message?: string) => {
+    if (hasEnded) return
+    hasEnded = true
+    session.request({ type: 'close' })
+    session.closeFiles()
+    void exitAfterOutput(stdout, code, message)
+  }
+  const stdout = new Stdout(end)
+  let hasEnded = false
   const session = goOnline(
     target,
     { history: true },
@@ -23,10 +35,12 @@ export function tail(args: TailArguments): void {
       if (other === undefined || involves(event, other)) mode.handleEvent(event)
       else if (event.type === 'roster') mode.observeRoster(event)
     },
-    fail,
+    end,
   )
-  const correspondents = session.history?.threads().map(({ name }) => name)
-  const mode = args.json ? new JsonMode(target.user, correspondents) : new LineMode(target.user, correspondents)
+  const correspondents = session.history?.threads().map(({ name }) => name) ?? []
+  const mode = args.json
+    ? new JsonMode(target.user, correspondents, text => stdout.write(text))
+    : new LineMode(target.user, correspondents, stdout.asConsole())
   session.start()
 }
 

@@ -2,26 +2,29 @@ import * as z from 'zod'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { dialOnce } from '../../src/programs/checked-socket.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
+import { printLine, printLines } from '../../src/programs/print.ts'
 import { type Refusal, refusalSchema, rosterSnapshotSchema } from '../../src/protocol/messages.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { lookAlikes } from '../modes/json-format.ts'
 import { resolveServers, type ServerArguments } from '../options.ts'
 import { START_SERVER_HINT } from '../session/go-online.ts'
-import { SettingsFile } from '../settings.ts'
+import { reportSettings, SettingsFile } from '../settings.ts'
 
 /** How long to wait for a server's answer, ms. */
 const ANSWER_TIMEOUT_MS = 3_000
 
 /** Prints the users online in the mesh, without going online. */
 export async function who(args: ServerArguments & { json?: boolean }): Promise<void> {
-  const { servers, ca } = resolveServers(args, new SettingsFile())
+  const settings = new SettingsFile()
+  reportSettings(settings)
+  const { servers, ca } = resolveServers(args, settings)
   const reasons: string[] = []
   let wasRejected = false
   for (const server of servers) {
     const answer = await fetchUsers(server, ca)
     if (Array.isArray(answer)) {
       if (args.json)
-        console.log(sanitizedJson({ users: answer, ...lookAlikes(new Set(answer), confusablesAmong(answer)) }))
+        printLine(sanitizedJson({ users: answer, ...lookAlikes(new Set(answer), confusablesAmong(answer)) }))
       else printNames(answer)
       process.exit(0)
     }
@@ -45,10 +48,12 @@ function describeRefusal(server: string, { code, message }: Refusal): string {
 /** Prints one name per line, with a note on names that look like another name. */
 function printNames(names: readonly string[]): void {
   const confusables = confusablesAmong(names)
-  for (const name of names) {
-    const lookalike = confusables.find(name)
-    console.log(sanitizeLine(lookalike === undefined ? name : `${name}  (looks like ${lookalike})`))
-  }
+  printLines(
+    names.map(name => {
+      const lookalike = confusables.find(name)
+      return sanitizeLine(lookalike === undefined ? name : `${name}  (looks like ${lookalike})`)
+    }),
+  )
 }
 
 function confusablesAmong(names: readonly string[]): ConfusableNames {

@@ -10,6 +10,7 @@ import {
 } from '../../src/client/history/message-log.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { type Message, messageSchema } from '../../src/protocol/messages.ts'
+import { searchForm } from '../search-form.ts'
 import { makePrivateFolder } from '../storage/data-folder.ts'
 import {
   EMPTY_COLUMNS,
@@ -94,6 +95,10 @@ export class History {
       hashB,
       read: row => this.#read(columns, row),
       find: message => this.#find(message),
+      refreshed: () => {
+        this.refresh()
+        return this.archive
+      },
     }
   }
 
@@ -199,7 +204,7 @@ export class History {
   }
 
   /**
-   * Searches a thread backwards from a position, ignoring case. Yields the first match and ends. Before that, yields
+   * Searches a thread backwards from a position, ignoring case and normal form. Yields the first match and ends. Before that, yields
    * `undefined` every 2,000 messages, so that the caller can do other work.
    */
   *search(
@@ -211,7 +216,7 @@ export class History {
     const columns = this.#columns
     const number = this.#nameNumbers.get(thread)
     if (number === undefined) return
-    const needle = text.toLowerCase()
+    const needle = searchForm(text)
     // The text as escaped in a JSON line: skips most lines without parsing them.
     const escapedNeedle = JSON.stringify(needle).slice(1, -1)
     let row = lowerBound(columns.at.length, one => (columns.at[one] ?? 0) <= before.at) - 1
@@ -222,10 +227,10 @@ export class History {
       if (columns.peer[row] !== number) continue
       if (++looked % 2_000 === 0) yield undefined
       const line = this.#line(columns, row)
-      if (line === undefined || !line.toLowerCase().includes(escapedNeedle)) continue
+      if (line === undefined || !searchForm(line).includes(escapedNeedle)) continue
       const message = parseLine(line)
       if (message === undefined || compareMessages(message, before) >= 0) continue
-      if (!message.text.toLowerCase().includes(needle)) continue
+      if (!searchForm(message.text).includes(needle)) continue
       if (match === undefined || compareMessages(message, match) > 0) match = message
     }
     if (match !== undefined) yield match

@@ -9,7 +9,7 @@ export interface IndexEntry extends Position {
   length: number
 }
 
-/** Index entries as columns, sorted by position, each message once. The arrays are immutable: an update makes new ones. */
+/** Index entries as columns, sorted by position, each message once. What they show does not change: an update makes new ones, which may share memory. */
 export interface IndexColumns {
   readonly at: Float64Array
   readonly hashA: Int32Array
@@ -18,6 +18,9 @@ export interface IndexColumns {
   readonly offset: Float64Array
   readonly length: Uint32Array
 }
+
+/** Room for later rows when columns are copied: appending costs a copy only now and then. */
+const GROWTH = 1.25
 
 const BYTES_PER_ENTRY = 8 + 4 + 4 + 4 + 8 + 4
 
@@ -56,7 +59,8 @@ export function rowsOfEntry(columns: IndexColumns, entry: Position): number[] {
 type LinePosition = Pick<IndexEntry, 'offset' | 'length'>
 
 /**
- * Adds the entries that are missing. Cost: a sort of the added entries and a copy of all columns.
+ * Adds the entries that are missing. Cost: a sort of the added entries and, unless they come after all others, a copy of all
+ * columns.
  * @param keyOf what identifies the message of a line; called only for entries with the same time and hash
  */
 export function mergeEntries(
@@ -86,6 +90,7 @@ export function mergeEntries(
   }
   if (newEntries.length === 0) return columns
   const { length: size } = columns.at
+  if (entriesBefore(columns, newEntries[0] ?? { at: 0, a: 0, b: 0 }) === size) return appendEntries(columns, newEntries)
   const merged = allocateColumns(size + newEntries.length)
   let from = 0
   let to = 0
@@ -94,16 +99,51 @@ export function mergeEntries(
     copy(columns, from, row, merged, to)
     to += row - from
     from = row
-    merged.at[to] = entry.at
-    merged.hashA[to] = entry.a
-    merged.hashB[to] = entry.b
-    merged.peer[to] = entry.peer
-    merged.offset[to] = entry.offset
-    merged.length[to] = entry.length
-    to++
+    setRow(merged, to++, entry)
   }
   copy(columns, from, size, merged, to)
   return merged
+}
+
+/** Columns with room for more rows. `used`: the rows that some columns already show. */
+interface Store {
+  readonly columns: IndexColumns
+  used: number
+}
+
+/** The store of columns that show its start, by their times. */
+const stores = new WeakMap<Float64Array, Store>()
+
+/** Adds entries that come after all others, the usual case. Rows that other columns show do not change. */
+function appendEntries(columns: IndexColumns, entries: readonly IndexEntry[]): IndexColumns {
+  const { length: size } = columns.at
+  const length = size + entries.length
+  let store = stores.get(columns.at)
+  if (store === undefined || store.used !== size || store.columns.at.length < length) {
+    store = { columns: allocateColumns(Math.ceil(length * GROWTH)), used: size }
+    copy(columns, 0, size, store.columns, 0)
+  }
+  for (const entry of entries) setRow(store.columns, store.used++, entry)
+  const { at, hashA, hashB, peer, offset, length: lengths } = store.columns
+  const grown = {
+    at: at.subarray(0, length),
+    hashA: hashA.subarray(0, length),
+    hashB: hashB.subarray(0, length),
+    peer: peer.subarray(0, length),
+    offset: offset.subarray(0, length),
+    length: lengths.subarray(0, length),
+  }
+  stores.set(grown.at, store)
+  return grown
+}
+
+function setRow(columns: IndexColumns, row: number, entry: IndexEntry): void {
+  columns.at[row] = entry.at
+  columns.hashA[row] = entry.a
+  columns.hashB[row] = entry.b
+  columns.peer[row] = entry.peer
+  columns.offset[row] = entry.offset
+  columns.length[row] = entry.length
 }
 
 function copy(source: IndexColumns, from: number, end: number, target: IndexColumns, to: number): void {

@@ -80,7 +80,7 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
       case 'quit':
         return quit()
       case 'suspend':
-        return guard.suspend(repaint)
+        return guard.suspend()
       case 'redraw':
         return repaint()
       case 'bell':
@@ -115,7 +115,13 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
   loadOpenThread()
   // Loading a page removes notes from the thread.
   for (const event of options.events.filter(isNotice)) applyEvent(event)
-  guard.enter()
+  guard.enter({
+    redraw: () => {
+      painter.forgetPosition()
+      repaint()
+    },
+    closing: () => painter.erasure(),
+  })
   repaint()
   listenToTerminalInput(
     keys => {

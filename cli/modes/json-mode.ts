@@ -1,13 +1,11 @@
-import { createInterface } from 'node:readline'
 import type { SessionRequest } from '../../src/client/events.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { sanitizedJson } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../client-events.ts'
+import { LineReader } from '../io/stdin.ts'
 import { PendingMessages } from '../session/pending-messages.ts'
+import { type End, endAfterDelivery } from './end-of-input.ts'
 import { eventToJson, parseRequest } from './json-format.ts'
-
-/** Longest wait for delivery results after the end of stdin, ms. */
-const DELIVERY_WAIT_MS = 10_000
 
 const NOT_THE_NEW_KEY = 'not trusted: the key of this user has not changed, or has changed to another key'
 
@@ -27,11 +25,7 @@ export class JsonMode {
   #started = false
 
   /** @param correspondents users in the history: names that look like theirs are marked, also while they are offline */
-  constructor(
-    user: string,
-    correspondents: Iterable<string> = [],
-    write: (line: string) => void = line => process.stdout.write(line),
-  ) {
+  constructor(user: string, correspondents: Iterable<string>, write: (line: string) => void) {
     this.#user = user
     this.#write = write
     this.#confusables.keep([user, ...correspondents])
@@ -63,12 +57,14 @@ export class JsonMode {
   }
 
   /** Reads stdin to its end; then waits for the delivery results of the messages sent, and calls `end`. */
-  readStdin(send: (request: SessionRequest) => void, end: () => void): void {
-    const input = createInterface({ input: process.stdin })
-    input.on('line', line => {
-      if (this.handleLine(line, send) === 'close') input.close()
+  readStdin(send: (request: SessionRequest) => void, end: End): void {
+    const input = new LineReader({
+      onLine: line => {
+        if (this.handleLine(line, send) === 'close') input.close()
+      },
+      onLongLine: () => this.#writeEvent({ type: 'error', message: 'the line is too long', line: '' }),
+      onEnd: error => void endAfterDelivery(this.#pending, end, () => {}, error),
     })
-    input.on('close', () => void this.#pending.waitUntilSettled(DELIVERY_WAIT_MS).then(end))
   }
 
   /** Carries out the request of a line. Returns `close` if the program is to end. */

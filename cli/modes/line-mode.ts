@@ -1,15 +1,13 @@
-import { createInterface } from 'node:readline'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../client-events.ts'
+import { LineReader } from '../io/stdin.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { decideTrust } from '../keys/trust.ts'
 import { PendingMessages } from '../session/pending-messages.ts'
+import { type End, endAfterDelivery } from './end-of-input.ts'
 import { formatEvent } from './line-format.ts'
-
-/** Longest wait for delivery results after the end of stdin, ms. */
-const DELIVERY_WAIT_MS = 10_000
 
 /**
  * Chat line by line, for pipes, screen readers and simple terminals: messages on stdout, all else on stderr. On stdin,
@@ -35,8 +33,8 @@ export class LineMode {
    */
   constructor(
     user: string,
-    correspondents: Iterable<string> = [],
-    output: Pick<Console, 'log' | 'error'> = console,
+    correspondents: Iterable<string>,
+    output: Pick<Console, 'log' | 'error'>,
     columns = () => (process.stdout.isTTY ? process.stdout.columns : undefined),
   ) {
     this.#user = user
@@ -63,22 +61,30 @@ export class LineMode {
   }
 
   /** Reads stdin to its end; then waits for the delivery results of the messages sent, and calls `end`. */
-  readStdin(to: string | undefined, send: (request: SessionRequest) => void, end: () => void): void {
+  readStdin(to: string | undefined, send: (request: SessionRequest) => void, end: End): void {
     let recipient = to
-    const input = createInterface({ input: process.stdin })
-    input.on('line', text => {
-      if (text === '/quit') return input.close()
-      if (text.startsWith('/to ')) recipient = text.slice(4).trim()
-      else this.handleLine(text, recipient, send)
+    let hasQuit = false
+    const input = new LineReader({
+      onLine: text => {
+        if (text === '/quit') {
+          hasQuit = true
+          input.close()
+        } else if (text.startsWith('/to ')) recipient = text.slice(4).trim()
+        else this.handleLine(text, recipient, send)
+      },
+      onLongLine: () => this.#output.error('the line is too long; it is skipped'),
+      onEnd: error => void this.#end(end, hasQuit, error),
     })
-    input.on('close', async () => {
-      const left = await this.#pending.waitUntilSettled(DELIVERY_WAIT_MS)
-      if (left > 0) {
-        const messages = left === 1 ? '1 message is' : `${left} messages are`
-        this.#output.error(`* ${messages} not confirmed yet; sent again when ${this.#user} is online the next time`)
-      }
-      end()
-    })
+  }
+
+  async #end(end: End, hasQuit: boolean, error: string | undefined): Promise<void> {
+    const report = (left: number) => {
+      const messages = left === 1 ? '1 message is' : `${left} messages are`
+      this.#output.error(`* ${messages} not confirmed yet; sent again when ${this.#user} is online the next time`)
+    }
+    // A user who quits while no server is reachable does not wait for one.
+    if (hasQuit && (await this.#pending.waitUntilSettled(0)) === 0) return end(0)
+    await endAfterDelivery(this.#pending, end, report, error)
   }
 
   /** Runs a line of input other than `/to` and `/quit`. */

@@ -101,6 +101,16 @@ export class ScreenPainter {
     this.draw()
   }
 
+  /** Inline mode: the block may be elsewhere now; the next one is drawn at the cursor. */
+  forgetPosition(): void {
+    this.#inline?.forgetPosition()
+  }
+
+  /** Inline mode: what erases the block, so that the next output replaces it. */
+  erasure(): string {
+    return this.#inline?.erasure() ?? ''
+  }
+
   /** Inline mode: prints rows into the terminal's scrollback. */
   print(rows: readonly Row[]): void {
     this.#inline?.print(rows.map(row => rowToAnsi(row, this.#theme)))

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
+import { type JsonSyntaxError, parseJson } from '../../src/programs/json-text.ts'
 import { AUTH_MODES, keySchema } from '../../src/protocol/credentials.ts'
 import { originSchema, PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/mesh-identity.ts'
 import { dataFolder } from '../storage/data-folder.ts'
@@ -178,9 +179,10 @@ function readPins(file: string): KnownMesh[] | string {
   const remedy = 'correct it, or delete it to meet all meshes again'
   let raw: unknown
   try {
-    raw = JSON.parse(text)
+    raw = parseJson(text)
   } catch (error) {
-    return `${file}${locate(text, error as Error)} is not JSON: ${(error as Error).message}; ${remedy}`
+    const { line, column, message } = error as JsonSyntaxError
+    return `${file}:${line}:${column} is not JSON: ${message}; ${remedy}`
   }
   const parsed = fileSchema.safeParse(raw)
   if (parsed.success) return parsed.data
@@ -189,12 +191,4 @@ function readPins(file: string): KnownMesh[] | string {
   const where =
     typeof entry === 'number' ? `entry ${entry + 1}${field.length > 0 ? `, ${field.join('.')}` : ''}` : 'the file'
   return `${file}: ${where}: ${issue?.message}; ${remedy}`
-}
-
-/** The line and column of a syntax error, as `:LINE:COLUMN`, if the error tells its position. */
-function locate(text: string, { message }: Error): string {
-  const position = /end of JSON/.test(message) ? text.length : Number(/position (\d+)/.exec(message)?.[1] ?? Number.NaN)
-  if (Number.isNaN(position)) return ''
-  const before = text.slice(0, position).split('\n')
-  return `:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`
 }

@@ -76,6 +76,10 @@ export function storageFailedNotice(error: unknown): Notice {
   return { type: 'notice', code: 'storage-failed', text, isWarning: true }
 }
 
+export function settingsNotice(text: string): Notice {
+  return { type: 'notice', code: 'settings-unusable', text, isWarning: true }
+}
+
 export function unusablePinsNotice(problem: string): Notice {
   const text = `${problem}. Until then, known meshes are still checked, but new ones and their messages are not stored`
   return { type: 'notice', code: 'known-meshes-unusable', text, isWarning: true }

@@ -6,15 +6,31 @@ const ENTER_SEQUENCES = { screen: '\u001b[?1049h\u001b[?2004h\u001b[2J\u001b[H',
 /** Undo all terminal modes that the program may have set; harmless for those that it has not. */
 const LEAVE_SEQUENCES = {
   screen: '\u001b[?2026l\u001b[?2004l\u001b[0m\u001b[?25h\u001b[?1049l',
-  inline: '\u001b[?2004l\u001b[0m\u001b[?25h\r\n',
+  inline: '\u001b[?2004l\u001b[0m\u001b[?25h\r',
 }
+
+/** Time after which a program that was not stopped resumes, ms. Without a shell that could resume it, nothing stops it. */
+const STOP_TIMEOUT_MS = 200
 
 const SIGNAL_EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
-/** Sets up the terminal and restores it however the program ends: exit, signal, crash, or suspend (Ctrl+Z). */
+/** What the screen does when the program gives the terminal back, and when it gets it again. */
+export interface ScreenState {
+  /** Draws everything again. */
+  redraw: () => void
+  /** What to write before the terminal is restored. Default: nothing. */
+  closing?: () => string
+}
+
+/**
+ * Sets up the terminal and restores it however the program ends: exit, signal, crash, or suspend (Ctrl+Z, SIGTSTP). After
+ * any stop, also by SIGSTOP, it sets the terminal up again and redraws.
+ */
 export class TerminalGuard {
   readonly #mode: 'screen' | 'inline'
   #isActive = false
+  #isSuspended = false
+  #screen: ScreenState = { redraw: () => {} }
 
   /** @param beforeExit called before a signal ends the program, for example to close the history */
   constructor(mode: 'screen' | 'inline', beforeExit: () => void) {
@@ -44,31 +60,63 @@ export class TerminalGuard {
     if (this.#isActive) process.stdout.write(text)
   }
 
-  enter(): void {
+  enter(screen: ScreenState): void {
     if (this.#isActive) return
+    this.#screen = screen
+    process.on('SIGCONT', () => this.#resume())
+    process.on('SIGTSTP', this.#handleStop)
+    this.#setUp()
+  }
+
+  leave(): void {
+    this.#isSuspended = false
+    this.#restore()
+  }
+
+  /** Suspends the process group like Ctrl+Z in other programs. */
+  suspend(): void {
+    this.#stop(0)
+  }
+
+  readonly #handleStop = () => this.#stop(process.pid)
+
+  /** @param pid the process to stop; 0: the process group */
+  #stop(pid: number): void {
+    if (!this.#isActive) return
+    this.#restore()
+    this.#isSuspended = true
+    // Without a listener, the signal stops the process.
+    process.off('SIGTSTP', this.#handleStop)
+    process.kill(pid, 'SIGTSTP')
+    // After a real stop the signal SIGCONT comes first: it is handled between timers and immediates.
+    setTimeout(() => setImmediate(() => this.#isSuspended && this.#resume()), STOP_TIMEOUT_MS)
+  }
+
+  /** The process runs again. The shell or another program may have changed the terminal meanwhile. */
+  #resume(): void {
+    if (!this.#isActive && !this.#isSuspended) return
+    if (this.#isSuspended) process.on('SIGTSTP', this.#handleStop)
+    this.#isSuspended = false
+    // Node remembers the mode that it has set, and would not set it again.
+    process.stdin.setRawMode(false)
+    this.#setUp()
+    this.#screen.redraw()
+  }
+
+  #setUp(): void {
     this.#isActive = true
     process.stdin.setRawMode(true)
     writeSync(1, ENTER_SEQUENCES[this.#mode])
   }
 
-  leave(): void {
+  #restore(): void {
     if (!this.#isActive) return
     this.#isActive = false
     try {
-      writeSync(1, LEAVE_SEQUENCES[this.#mode])
+      writeSync(1, (this.#screen.closing?.() ?? '') + LEAVE_SEQUENCES[this.#mode])
       process.stdin.setRawMode(false)
     } catch {
       // The terminal is gone.
     }
-  }
-
-  /** Suspends the process group like Ctrl+Z in other programs; calls `onResume` when the shell resumes it. */
-  suspend(onResume: () => void): void {
-    this.leave()
-    process.once('SIGCONT', () => {
-      this.enter()
-      onResume()
-    })
-    process.kill(0, 'SIGTSTP')
   }
 }

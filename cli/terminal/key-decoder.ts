@@ -1,9 +1,27 @@
 /** Input from the terminal: typed text, a paste, or a key in Emacs notation (`C-a`, `M-enter`, `S-tab`, `pageup`). */
-export type Key = { type: 'text' | 'paste'; text: string } | { type: 'key'; name: string }
+export type Key =
+  | { type: 'text'; text: string }
+  /** `isCut`: the paste was longer, and the rest is dropped. */
+  | { type: 'paste'; text: string; isCut?: true }
+  | { type: 'key'; name: string }
 
 const ESC = '\u001b'
 const PASTE_START = `${ESC}[200~`
 const PASTE_END = `${ESC}[201~`
+const INTERRUPT = '\u0003'
+/** Longest paste, in UTF-16 units. */
+const MAX_PASTE_LENGTH = 1 << 17
+
+/** Start of a string that a terminal sends as a reply: OSC, DCS, APC, PM or SOS (ECMA-48), and its content so far. */
+const CONTROL_STRING = /^\u001b([\]P_^X])([^\u0000-\u001f\u007f\u009c]*)/
+const STRING_CONTENT = /^[^\u0000-\u001f\u007f\u009c]*/
+/**
+ * First characters of the replies that terminals send. Without its end, a string that starts otherwise is taken for Alt
+ * with a key, followed by text.
+ */
+const REPLY_START: Record<string, RegExp> = { ']': /^[0-9lLI]/, P: /^[0-9>!?=$+]/, _: /^G/ }
+/** Longest text after Alt with a key that may still be a reply. */
+const MAX_UNCLEAR_LENGTH = 4_096
 
 /** ECMA-48 control sequence: parameters, intermediate bytes, final byte. */
 const CONTROL_SEQUENCE = /^\u001b\[([0-9;:<=>?]*)([ -/]*)([@-~])/
@@ -52,18 +70,37 @@ const KEYS_BY_CODE_POINT: Record<number, string> = { 9: 'tab', 13: 'enter', 27: 
 export class KeyDecoder {
   #pending = ''
   #paste: string | undefined
+  /** Whether the paste was too long: its rest is dropped. */
+  #isPasteCut = false
+  /** Whether the content of a terminal's reply is being dropped. */
+  #isInReply = false
+  /** Whether the last chunk of a paste was an Escape alone, which is a key unless the end of the paste follows. */
+  #isLoneEscape = false
 
   /** Whether an incomplete sequence is buffered. An Escape may be the key or the start of a sequence: see {@link flush}. */
   get hasPendingEscape(): boolean {
-    return this.#pending !== '' && this.#paste === undefined
+    return this.#pending !== '' && (this.#paste === undefined || this.#isLoneEscape)
+  }
+
+  /** Whether a paste or a reply of the terminal has not ended yet: see {@link endInput}. */
+  get isInInput(): boolean {
+    return this.#paste !== undefined || this.#isInReply
   }
 
   feed(chunk: string): Key[] {
     const keys: Key[] = []
+    // A key that is pressed while a paste lacks its end. A paste itself has no such chunk.
+    if (this.#paste !== undefined && chunk === INTERRUPT) keys.push(...this.endInput())
+    this.#isLoneEscape = this.#paste !== undefined && chunk === ESC
     let rest = this.#pending + chunk
     this.#pending = ''
     while (rest !== '') {
-      const used = this.#paste === undefined ? this.#decodeKey(rest, keys) : this.#decodePaste(rest, keys)
+      const used =
+        this.#paste !== undefined
+          ? this.#decodePaste(rest, keys)
+          : this.#isInReply
+            ? this.#skipReply(rest, keys)
+            : this.#decodeKey(rest, keys)
       if (used === 0) break
       rest = rest.slice(used)
     }
@@ -75,10 +112,33 @@ export class KeyDecoder {
   flush(): Key[] {
     if (!this.hasPendingEscape) return []
     const pending = this.#pending
+    if (this.#isLoneEscape) {
+      this.#pending = this.#pending.slice(0, -1)
+      return [...this.endInput(), { type: 'key', name: 'escape' }]
+    }
+    this.#isInReply = false
     this.#pending = ''
     if (pending === ESC) return [{ type: 'key', name: 'escape' }]
     // `Esc [` and `Esc O` without the rest of a sequence are Alt+[ and Alt+O.
-    return pending.length === 2 ? [{ type: 'key', name: `M-${pending[1]}` }] : []
+    if (pending.length === 2) return [{ type: 'key', name: `M-${pending[1]}` }]
+    // What could have been a reply is Alt with a key, followed by text.
+    if (CONTROL_STRING.test(pending)) {
+      const keys: Key[] = [{ type: 'key', name: `M-${pending[1]}` }, ...this.feed(pending.slice(2))]
+      return [...keys, ...this.flush()]
+    }
+    return []
+  }
+
+  /** Ends a paste or a reply whose end does not come, so that keys work again. Call it when nothing follows for long. */
+  endInput(): Key[] {
+    const text = (this.#paste ?? '') + this.#pending
+    const keys: Key[] = this.#paste === undefined || this.#isPasteCut ? [] : [{ type: 'paste', text }]
+    this.#paste = undefined
+    this.#isPasteCut = false
+    this.#isInReply = false
+    this.#isLoneEscape = false
+    this.#pending = ''
+    return keys
   }
 
   /** Decodes one key from the start of `rest`. Returns the number of characters used; 0: more input is needed. */
@@ -100,6 +160,7 @@ export class KeyDecoder {
       this.#paste = ''
       return PASTE_START.length
     }
+    if (CONTROL_STRING.test(rest)) return this.#decodeReply(rest, keys)
     const console = CONSOLE_FUNCTION_KEY.exec(rest)
     if (console !== null) {
       keys.push({ type: 'key', name: `f${(console[1] ?? 'A').charCodeAt(0) - 64}` })
@@ -132,19 +193,54 @@ export class KeyDecoder {
     return 1 + character.length
   }
 
+  /** Drops a reply of the terminal. One without content is Alt with a key. */
+  #decodeReply(rest: string, keys: Key[]): number {
+    const [start = '', introducer = '', content = ''] = CONTROL_STRING.exec(rest) ?? []
+    const next = rest.slice(start.length, start.length + 2)
+    const end = content === '' ? 0 : replyEndLength(next)
+    if (end > 0) return start.length + end
+    const isReply = REPLY_START[introducer]?.test(content) === true
+    const isIncomplete = next === '' || next === ESC
+    if (isIncomplete && !isReply && content.length < MAX_UNCLEAR_LENGTH) return 0
+    if (isReply) {
+      this.#isInReply = isIncomplete
+      return start.length
+    }
+    keys.push({ type: 'key', name: `M-${introducer}` })
+    return 2
+  }
+
+  /** Drops the rest of a reply. A control character, such as Enter, ends it and is a key. */
+  #skipReply(rest: string, keys: Key[]): number {
+    const length = STRING_CONTENT.exec(rest)?.[0].length ?? 0
+    const next = rest.slice(length, length + 2)
+    if (next === '' || next === ESC) return length
+    this.#isInReply = false
+    return length + (replyEndLength(next) || this.#decodeKey(rest.slice(length), keys))
+  }
+
   #decodePaste(rest: string, keys: Key[]): number {
     const end = rest.indexOf(PASTE_END)
-    if (end >= 0) {
-      keys.push({ type: 'paste', text: (this.#paste ?? '') + rest.slice(0, end) })
-      this.#paste = undefined
-      return end + PASTE_END.length
-    }
     // The end sequence may be split between chunks: keep the characters that may belong to it.
-    const safe = rest.length - (PASTE_END.length - 1)
-    if (safe <= 0) return 0
-    this.#paste += rest.slice(0, safe)
-    return safe
+    const length = end >= 0 ? end : Math.max(0, rest.length - (PASTE_END.length - 1))
+    if (!this.#isPasteCut) {
+      const text = (this.#paste ?? '') + rest.slice(0, length)
+      this.#isPasteCut = text.length > MAX_PASTE_LENGTH
+      this.#paste = this.#isPasteCut ? '' : text
+      if (this.#isPasteCut) keys.push({ type: 'paste', text: text.slice(0, MAX_PASTE_LENGTH), isCut: true })
+      else if (end >= 0) keys.push({ type: 'paste', text })
+    }
+    if (end < 0) return length
+    this.#paste = undefined
+    this.#isPasteCut = false
+    return end + PASTE_END.length
   }
+}
+
+/** The length of the end of a reply: BEL, or the string terminator in its 8-bit or 7-bit form; 0: something else. */
+function replyEndLength(next: string): number {
+  if (next.startsWith('\u0007') || next.startsWith('\u009c')) return 1
+  return next === `${ESC}\\` ? 2 : 0
 }
 
 /** Both CR and LF are Enter: keys typed before raw mode was set arrive with LF. */

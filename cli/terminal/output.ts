@@ -102,6 +102,18 @@ export class InlineOutput extends InkOutput {
     if (this.#lastLines.length > 0) this.#paint('', this.#lastLines)
   }
 
+  /** What erases the block and puts the cursor where it started. */
+  erasure(): string {
+    const erasure = `${this.#moveUp(this.#cursorRow)}\r${ESC}J`
+    this.#cursorRow = 0
+    return erasure
+  }
+
+  /** The terminal shows something else: the next block starts at the cursor. */
+  forgetPosition(): void {
+    this.#cursorRow = 0
+  }
+
   #paint(above: string, lines: string[]): void {
     const top = `${ESC}?25l${this.#moveUp(this.#cursorRow)}\r${ESC}J`
     this.writeRaw(top + above + lines.map(line => `${line}${ESC}0m`).join('\r\n'))

@@ -3,6 +3,8 @@ import { type Key, KeyDecoder } from './key-decoder.ts'
 
 /** Time after which an Escape that nothing follows is the Escape key, ms. */
 const ESCAPE_TIMEOUT_MS = 50
+/** Time after which a paste or a reply of the terminal ends although its end has not come, ms. */
+const STALLED_INPUT_MS = 1_000
 /** Dragging a window sends many resize events: wait until the size has been stable for this time, ms. */
 const RESIZE_DEBOUNCE_MS = 30
 
@@ -26,12 +28,15 @@ export function listenToTerminalInput(
 ): void {
   const decoder = new KeyDecoder()
   let escapeTimer: NodeJS.Timeout | undefined
+  let stalledTimer: NodeJS.Timeout | undefined
   let resizeTimer: NodeJS.Timeout | undefined
   stdin.setEncoding('utf8')
   stdin.on('data', (chunk: string) => {
     clearTimeout(escapeTimer)
+    clearTimeout(stalledTimer)
     onKeys(decoder.feed(chunk))
     if (decoder.hasPendingEscape) escapeTimer = setTimeout(() => onKeys(decoder.flush()), ESCAPE_TIMEOUT_MS)
+    if (decoder.isInInput) stalledTimer = setTimeout(() => onKeys(decoder.endInput()), STALLED_INPUT_MS)
   })
   stdin.on('end', onEnd)
   stdout.on('resize', () => {

@@ -52,13 +52,13 @@ export function runTopScreen({ theme, guard, quit }: TopScreenOptions): (event: 
     for (const key of keys) {
       const request = handleKey(model, key)
       if (request === 'quit') return quit()
-      if (request === 'suspend') guard.suspend(redraw)
+      if (request === 'suspend') guard.suspend()
       else if (request === 'redraw') redraw()
     }
     if (keys.length > 0) draw()
   }
 
-  guard.enter()
+  guard.enter({ redraw })
   redraw()
   listenToTerminalInput(handleKeys, redraw, quit)
   return event => {

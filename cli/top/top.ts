@@ -1,8 +1,9 @@
 import { EXIT, fail } from '../../src/programs/fail.ts'
+import { printLine } from '../../src/programs/print.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { resolveServers, type ServerArguments } from '../options.ts'
 import { START_SERVER_HINT } from '../session/go-online.ts'
-import { SettingsFile } from '../settings.ts'
+import { reportSettings, SettingsFile } from '../settings.ts'
 import { TerminalGuard } from '../terminal/guard.ts'
 import { pollMesh, pollOnce } from './poller.ts'
 import { runTopScreen } from './screen.ts'
@@ -15,6 +16,7 @@ export interface TopArguments extends ServerArguments {
 /** Shows the mesh full screen until the user quits, or prints one reading as JSON. Exits the process. */
 export async function top(args: TopArguments): Promise<void> {
   const settingsFile = new SettingsFile()
+  reportSettings(settingsFile)
   const { servers, ca } = resolveServers(args, settingsFile)
   if (args.json) return printReading(servers, ca)
   if (!process.stdin.isTTY || !process.stdout.isTTY || process.env.TERM === 'dumb') {
@@ -59,7 +61,7 @@ async function printReading(servers: readonly string[], ca: string | undefined):
       refused = true
       reasons.push(refusalText(server, answer.message))
     } else {
-      console.log(sanitizedJson(answer))
+      printLine(sanitizedJson(answer))
       process.exit(0)
     }
   }

@@ -1,4 +1,5 @@
 import { type Config, ConfigError, readConfig, readLocalConfig } from '../../src/programs/config.ts'
+import { printLine } from '../../src/programs/print.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
 import { makeToken, readTokenKey } from './tokens.ts'
 
@@ -35,7 +36,7 @@ export async function printToken(args: TokenArguments): Promise<void> {
   if (signKey === undefined) {
     throw new ConfigError(`${file} is a public key, which cannot sign tokens; give the private key with --key FILE`)
   }
-  console.log(await makeToken(signKey, key, name.value, args.expires))
+  printLine(await makeToken(signKey, key, name.value, args.expires))
 }
 
 /** The config; with `--key` it is optional, because a machine that signs tokens may have none. */

@@ -7,6 +7,7 @@ import {
   readConfig,
   toServerAddress,
 } from '../../src/programs/config.ts'
+import { printLine } from '../../src/programs/print.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { readTokenKey } from '../auth/tokens.ts'
@@ -36,8 +37,8 @@ export async function check(args: CheckArguments): Promise<number> {
   if (!(Number(args.timeout) > 0))
     throw new ConfigError(`--timeout ${args.timeout} is not valid; give a number of seconds`)
   const print = ({ ok, about, text }: Finding) => {
-    if (args.json) console.log(sanitizedJson({ ok, about, text }))
-    else console.log(sanitizeLine(`${ok ? 'ok   ' : 'error'}  ${about}: ${text}`))
+    if (args.json) printLine(sanitizedJson({ ok, about, text }))
+    else printLine(sanitizeLine(`${ok ? 'ok   ' : 'error'}  ${about}: ${text}`))
   }
   const config = readConfig(args.config)
   const { servers } = config

@@ -1,5 +1,6 @@
 import type { Command, CommanderError } from 'commander'
 import { EXIT, fail } from './fail.ts'
+import { print } from './print.ts'
 import { didYouMean } from './suggestion.ts'
 
 /**
@@ -7,7 +8,7 @@ import { didYouMean } from './suggestion.ts'
  * name and says what to do, and exit code 2. Call it when all commands are declared.
  */
 export function reportUsageErrors(command: Command): void {
-  command.configureOutput({ outputError: () => {} }).exitOverride(error => {
+  command.configureOutput({ writeOut: print, outputError: () => {} }).exitOverride(error => {
     if (error.exitCode === 0) process.exit(0)
     // A group of commands without a command: Commander has printed its help.
     if (error.code === 'commander.help') process.exit(EXIT.usage)

@@ -8,6 +8,7 @@ import { parseServerOrigin } from '../protocol/mesh-identity.ts'
 import type { ServerAddress } from '../protocol/messages.ts'
 import { parseServerId } from '../protocol/names.ts'
 import { readErrorReason } from './fail.ts'
+import { parseJson } from './json-text.ts'
 import { packageFile } from './package.ts'
 import { didYouMean } from './suggestion.ts'
 
@@ -171,7 +172,7 @@ function withAbsolutePaths(config: Config): Config {
 function parseConfig(file: string, text: string): Config {
   let raw: unknown
   try {
-    raw = JSON.parse(text)
+    raw = parseJson(text)
   } catch (error) {
     throw new ConfigError(`${file} is not JSON: ${(error as Error).message}; fix the syntax`)
   }

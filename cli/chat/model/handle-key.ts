@@ -3,7 +3,13 @@ import type { Key } from '../../terminal/key-decoder.ts'
 import { runCommand } from './commands/run-command.ts'
 import { complete } from './editing/completion.ts'
 import { addToInputHistory, recallInput } from './editing/input-history.ts'
-import { handlePasteConfirmation, isLongPaste, requestPasteConfirmation, sanitizeInput } from './editing/paste.ts'
+import {
+  handlePasteConfirmation,
+  insertPaste,
+  isLongPaste,
+  requestPasteConfirmation,
+  sanitizeInput,
+} from './editing/paste.ts'
 import { handleFinderAction, openFinder } from './finder.ts'
 import type { Action } from './keymap.ts'
 import { helpLines } from './layout/help-lines.ts'
@@ -27,10 +33,12 @@ export function handleKey(model: Model, key: Key): ScreenRequest[] {
   return [...requests, ...requestInitialPage(model), ...markOpenThreadRead(model)]
 }
 
-function handleText(model: Model, { type, text }: Extract<Key, { type: 'text' | 'paste' }>): ScreenRequest[] {
+function handleText(model: Model, key: Extract<Key, { type: 'text' | 'paste' }>): ScreenRequest[] {
+  const { type, text } = key
   if (model.overlay !== undefined) model.overlay = undefined
-  else if (type === 'paste' && isLongPaste(text)) requestPasteConfirmation(model, text)
+  else if (type === 'paste' && isLongPaste(text)) requestPasteConfirmation(model, text, key.isCut === true)
   else if (type === 'text' && text === '?' && model.focusedEditor.text === '') return handleAction(model, 'help', false)
+  else if (type === 'paste') insertPaste(model, sanitizeInput(text))
   else model.focusedEditor.insert(sanitizeInput(text))
   model.completion = undefined
   return model.search === undefined ? [] : restartSearch(model, model.search)

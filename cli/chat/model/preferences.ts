@@ -1,18 +1,34 @@
 import * as z from 'zod'
 import { THEMES } from './theme.ts'
 
-/** The user's preferences, kept in the settings file. An invalid value falls back to its default. */
-export const preferencesSchema = z.object({
-  sidebar: z.boolean().catch(true),
-  bell: z.boolean().catch(true),
-  notes: z.boolean().catch(true),
-  theme: z.enum(Object.keys(THEMES) as [keyof typeof THEMES]).catch('calm'),
+const FIELDS = {
+  sidebar: z.boolean(),
+  bell: z.boolean(),
+  notes: z.boolean(),
+  theme: z.enum(Object.keys(THEMES) as [keyof typeof THEMES]),
   /** Users whose messages are hidden. */
-  ignored: z.array(z.string()).catch([]),
+  ignored: z.array(z.string()),
   /** Users whose messages do not ring the bell. */
-  muted: z.array(z.string()).catch([]),
+  muted: z.array(z.string()),
   /** The user's own key bindings: key → action name, see keymap.ts. */
-  keys: z.record(z.string(), z.string()).catch({}),
+  keys: z.record(z.string(), z.string()),
+}
+
+/** The preferences as the settings file should have them. */
+export const strictPreferencesSchema = z.object(FIELDS).partial()
+
+/**
+ * The user's preferences, kept in the settings file. An invalid value falls back to its default; of a list, only the
+ * invalid elements are left out.
+ */
+export const preferencesSchema = z.object({
+  sidebar: FIELDS.sidebar.catch(true),
+  bell: FIELDS.bell.catch(true),
+  notes: FIELDS.notes.catch(true),
+  theme: FIELDS.theme.catch('calm'),
+  ignored: z.preprocess(onlyStrings, FIELDS.ignored).catch([]),
+  muted: z.preprocess(onlyStrings, FIELDS.muted).catch([]),
+  keys: z.preprocess(onlyStrings, FIELDS.keys).catch({}),
 })
 export type Preferences = z.infer<typeof preferencesSchema>
 
@@ -42,4 +58,11 @@ export function settingValue(preferences: Preferences, name: Setting['name']): s
 export function withSetting(preferences: Preferences, setting: Setting, value: string): Preferences | undefined {
   if (!setting.values.includes(value)) return undefined
   return preferencesSchema.parse({ ...preferences, [setting.name]: setting.name === 'theme' ? value : value === 'on' })
+}
+
+/** An array or object of JSON without the values that are not strings. */
+export function onlyStrings(value: unknown): unknown {
+  if (Array.isArray(value)) return value.filter(one => typeof one === 'string')
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).filter(([, one]) => typeof one === 'string'))
 }

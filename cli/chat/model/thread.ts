@@ -5,8 +5,12 @@ import { sanitizeText } from '../../../src/protocol/text.ts'
 import { localDateTime } from '../../terminal/local-time.ts'
 import { Editor } from './editing/editor.ts'
 
-/** Most entries in memory while the user pages through the history of a thread. */
+/** Most entries in memory: the rest of a thread is in the history on disk. */
 const MAX_ENTRIES = 2_000
+/** Entries beyond `MAX_ENTRIES` that are dropped together, so that a message does not cost a copy of all entries. */
+const TRIM_STEP = 500
+/** Most entries of a thread that has no history on disk. */
+const MAX_UNSTORED_ENTRIES = 20_000
 /** Most delivery states remembered per thread. */
 const MAX_PROGRESS_STATES = 2_000
 /** Most late messages remembered per thread. */
@@ -56,7 +60,7 @@ export class Thread {
   hasEnd = true
   /** False until the newest page of the history has been read. */
   isLoaded = true
-  /** The current match of the search; `text` is in lower case. */
+  /** The current match of the search; `text` is in its search form. */
   searchMatch: { id: string; text: string } | undefined
   #lastStoredAt = 0
   /** Delivery states by message id; the history does not store them. */
@@ -99,6 +103,26 @@ export class Thread {
     this.#insert(this.#toEntry(message))
   }
 
+  /**
+   * Drops entries that are far from the visible ones.
+   * @param isStored whether they are in the history on disk, from which they are loaded again when they are needed
+   */
+  trim(isStored: boolean): void {
+    const excess = this.entries.length - (isStored ? MAX_ENTRIES : MAX_UNSTORED_ENTRIES)
+    if (excess < TRIM_STEP) return
+    const isNearStart = this.anchor !== undefined && this.indexOf(this.anchor.entry) < this.entries.length / 2
+    this.#drop(isNearStart && isStored ? 'after' : 'before', excess, isStored)
+  }
+
+  /** Drops entries at the start or the end. */
+  #drop(side: 'before' | 'after', count: number, isStored: boolean): void {
+    const dropped = side === 'before' ? this.entries.splice(0, count) : this.entries.splice(-count)
+    for (const { id } of dropped) this.#byId.delete(id)
+    if (!isStored) return
+    if (side === 'before') this.hasStart = false
+    else this.hasEnd = false
+  }
+
   /** Replaces all entries with a page of the history. */
   replaceEntries(messages: readonly ThreadMessage[], hasStart: boolean, hasEnd: boolean): void {
     this.entries.length = 0
@@ -120,10 +144,7 @@ export class Thread {
     else this.hasEnd = reachesEdge
     const excess = this.entries.length - MAX_ENTRIES
     if (excess <= 0) return
-    const dropped = side === 'before' ? this.entries.splice(-excess) : this.entries.splice(0, excess)
-    for (const { id } of dropped) this.#byId.delete(id)
-    if (side === 'before') this.hasEnd = false
-    else this.hasStart = false
+    this.#drop(side === 'before' ? 'after' : 'before', excess, true)
   }
 
   /** Adds a note after the last entry, even if that entry's time is ahead of `wall` (ms since 1970). */

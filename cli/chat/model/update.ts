@@ -106,6 +106,7 @@ function handleMessage(
   const thread = model.ensureThread(name)
   if (!own) model.warnIfConfusable(thread)
   thread.addMessage(message, isLate)
+  thread.trim(model.hasHistory)
   if (isLate) thread.addNote(`a message dated ${localDateTime(message.at)} has arrived; it is sorted by its time`, wall)
   if (origin === 'composed') {
     thread.anchor = undefined

@@ -1,6 +1,6 @@
 /** The input line at the bottom of the screen. */
 import { fitToColumns, width } from '../../terminal/width.ts'
-import { composerRows, PROMPT_COLUMNS } from '../model/layout/screen-layout.ts'
+import { composerRows, PROMPT_COLUMNS, shownInput } from '../model/layout/screen-layout.ts'
 import type { ReadonlyModel } from '../model/readonly-model.ts'
 import type { Row, Segment } from './row.ts'
 
@@ -8,8 +8,10 @@ const PROMPT = '› '
 
 /** The visible rows of the input, and the cursor position in them. */
 export function renderComposer(model: ReadonlyModel, height: number): { rows: Row[]; x: number; y: number } {
-  const { text, cursor } = model.focusedEditor
-  const rows = composerRows(text, model.columns)
+  const { focusedEditor } = model
+  const rows = composerRows(focusedEditor.text, model.columns)
+  const text = shownInput(focusedEditor.text)
+  const cursor = shownInput(focusedEditor.text.slice(0, focusedEditor.cursor)).length
   let cursorRow = rows.length - 1
   while (cursorRow > 0 && (rows[cursorRow]?.start ?? 0) > cursor) cursorRow--
   const top = Math.max(0, Math.min(cursorRow - height + 1, rows.length - height))

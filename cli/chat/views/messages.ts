@@ -1,6 +1,7 @@
 /** The rows of an entry: separators, time, delivery mark, name and text. */
 import type { Progress } from '../../../src/client/events.ts'
 import { formatDay, formatTimeOfDay } from '../../format-time.ts'
+import { findAll } from '../../search-form.ts'
 import { fitToColumns, width } from '../../terminal/width.ts'
 import { type EntryLayout, entryLayout } from '../model/layout/entry-layout.ts'
 import type { ReadonlyEntry, ReadonlyThread } from '../model/readonly-model.ts'
@@ -39,17 +40,13 @@ function messageRows(entry: ReadonlyEntry, user: string, layout: EntryLayout, ma
   return rows
 }
 
-/** Splits a text so that each occurrence of `match` (in lower case) is inverse. */
+/** Splits a text so that each occurrence of `match` (in its search form) is inverse. */
 function highlight(text: string, match: string): Segment[] {
-  const lower = text.toLowerCase()
   const segments: Segment[] = []
   let from = 0
-  // Lower case can have another length ("İ"): then positions do not correspond, and nothing is marked.
-  if (match !== '' && lower.length === text.length) {
-    for (let at = lower.indexOf(match); at >= 0; at = lower.indexOf(match, from)) {
-      segments.push({ text: text.slice(from, at) }, { text: text.slice(at, at + match.length), inverse: true })
-      from = at + match.length
-    }
+  for (const { start, end } of findAll(text, match)) {
+    segments.push({ text: text.slice(from, start) }, { text: text.slice(start, end), inverse: true })
+    from = end
   }
   segments.push({ text: text.slice(from) })
   return segments

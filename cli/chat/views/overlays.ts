@@ -29,7 +29,7 @@ export function finderRows(model: ReadonlyModel, finder: ReadonlyFinder, columns
     const connections = finder.kind === 'users' ? model.connectionCounts.get(match) : undefined
     const isLookAlike = finder.kind === 'users' && model.confusables.find(match) !== undefined
     const suffix = `${isLookAlike ? ' ≈' : ''}${connections === undefined ? '' : ` ×${connections}`}`
-    const text = `${sanitizeLine(match.replaceAll('\n', ' ⏎ '))}${suffix}`
+    const text = `${sanitizeLine(match.replaceAll('\n', ' ⏎ ').replaceAll('\t', ' '))}${suffix}`
     const line = width(text) > columns ? fitToColumns(text, columns) : text
     return [top + at === finder.selectedIndex ? { text: line, inverse: true } : { text: line }]
   })

@@ -47,6 +47,8 @@ export interface Archive {
   read(index: number): StoredMessage | undefined
   /** Finds a message that was stored in this run. */
   find(message: MessageRef): StoredMessage | undefined
+  /** The current archive, with messages that were stored in this run. Absent: it never has more. */
+  refreshed?(): Archive
 }
 
 /**
@@ -57,6 +59,10 @@ type MessageRef = Pick<Message, 'id' | 'at' | 'from'>
 
 const SEED_A = 0x811c9dc5
 const SEED_B = 0x01000193
+/** Messages of this run after which the log takes those that the archive has by now from there. */
+const ARCHIVE_INTERVAL = 1_000
+/** Messages of this run whose ids stay in memory although the archive has them. */
+const REMEMBERED_KEYS = 10_000
 /** Messages of this run whose texts stay in memory although the archive has them too. */
 const CACHED_MESSAGES = 20_000
 
@@ -74,10 +80,9 @@ interface RecentMessage extends MessageRef, Position {
 
 /** All messages of a client, once per sender and id: an archive and the messages since. */
 export class MessageLog {
-  readonly #archive: Archive
-  /** The archive's hashes, xored from its start up to each index. */
-  readonly #xorA: Int32Array
-  readonly #xorB: Int32Array
+  #archive: Archive
+  /** The archive's hashes, xored from its start up to each index; undefined: not needed yet. */
+  #xors: readonly [a: Int32Array, b: Int32Array] | undefined
   /** Ordered by position. */
   #recent: RecentMessage[] = []
   #recentKeys = new Set<string>()
@@ -88,11 +93,11 @@ export class MessageLog {
   readonly #sharedPositions = new Map<number, Set<string>>()
   /** Entries of `#recent` with their text in memory, in order of arrival. */
   #cachedMessages: RecentMessage[] = []
+  /** The size of `#recent` at which it is archived. */
+  #archiveAt = ARCHIVE_INTERVAL
 
   constructor(archive: Archive) {
     this.#archive = archive
-    this.#xorA = prefixXors(archive.hashA)
-    this.#xorB = prefixXors(archive.hashB)
   }
 
   get size(): number {
@@ -125,7 +130,24 @@ export class MessageLog {
     if (last === undefined || comparePositions(last, recent) < 0) this.#recent.push(recent)
     else this.#insert(recent)
     if (this.#archive !== NO_ARCHIVE) this.#cacheMessage(recent)
+    if (this.#recent.length >= this.#archiveAt) this.#takeFromArchive()
     return true
+  }
+
+  /** Takes messages of this run from the archive from now on. What it does not have, such as a failed store, stays here. */
+  #takeFromArchive(): void {
+    const archive = this.#archive.refreshed?.()
+    if (archive !== undefined) {
+      this.#archive = archive
+      this.#xors = undefined
+      this.#recentXorA.length = this.#recentXorB.length = 1
+      this.#sharedPositions.clear()
+      this.#recent = this.#recent.filter(recent => !this.#isArchived(recent))
+      // An archive knows a message by its time, too: an id that comes again with another time is found here.
+      this.#recentKeys = new Set([...[...this.#recentKeys].slice(-REMEMBERED_KEYS), ...this.#recent.map(messageKey)])
+      this.#cachedMessages = this.#recent.filter(({ message }) => message !== undefined)
+    }
+    this.#archiveAt = this.#recent.length + ARCHIVE_INTERVAL
   }
 
   /** The messages of a range, in order (M3). Reads their texts from disk: use it for small ranges only. */
@@ -146,8 +168,10 @@ export class MessageLog {
 
   fingerprint(range: Range): Fingerprint {
     const [first, end] = this.#archiveRange(range)
-    let a = (this.#xorA[end] ?? 0) ^ (this.#xorA[first] ?? 0)
-    let b = (this.#xorB[end] ?? 0) ^ (this.#xorB[first] ?? 0)
+    this.#xors ??= [prefixXors(this.#archive.hashA), prefixXors(this.#archive.hashB)]
+    const [xorA, xorB] = this.#xors
+    let a = (xorA[end] ?? 0) ^ (xorA[first] ?? 0)
+    let b = (xorB[end] ?? 0) ^ (xorB[first] ?? 0)
     const [start, stop] = this.#recentRange(range)
     if (start < stop) {
       this.#extendXors(stop)
@@ -208,7 +232,7 @@ export class MessageLog {
     }
   }
 
-  #isArchived(message: Message): boolean {
+  #isArchived(message: MessageRef): boolean {
     const position: Position = { at: message.at, ...messageHash(message) }
     const index = this.#archivedBefore(position)
     const isThere = (row: number) => {

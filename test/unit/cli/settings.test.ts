@@ -1,7 +1,7 @@
 /** The settings file: defaults, invalid values, files that cannot be read or written. */
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { DEFAULT_PREFERENCES } from '../../../cli/chat/model/preferences.ts'
 import { SettingsFile } from '../../../cli/settings.ts'
 import { stopAll, temporaryFolder } from '../../support/programs/processes.ts'
@@ -78,12 +78,87 @@ test('a field with an invalid value gets its default; the others are kept', () =
   })
 })
 
-test('a file that is not JSON is replaced by the defaults', () => {
-  write('{"user":"An')
-  const settings = new SettingsFile()
-  expect(settings.settings).toEqual(DEFAULTS)
-  settings.save({ user: 'Anna' })
-  expect(JSON.parse(readFileSync(file(), 'utf8'))).toMatchObject({ user: 'Anna' })
+describe('a file that a person has edited', () => {
+  test.each([
+    [
+      'a comma too many',
+      '{\n  "preferences": {\n    "muted": ["Bot"],\n  }\n}\n',
+      /config\.json is not JSON: unexpected "}" \(line 4, column 3\);/,
+    ],
+    ['half of a file', '{"user":"An', /config\.json is not JSON: .*\(line 1, column 9\);/],
+    ['a list', '["Troll"]', /config\.json is not a JSON object;/],
+  ])('%s: the defaults apply, the error says where, and the file is not changed', (_, content, problem) => {
+    write(content)
+    const settings = new SettingsFile()
+    expect(settings.settings).toEqual(DEFAULTS)
+    expect(settings.problem).toMatch(problem)
+    settings.save({ user: 'Anna' })
+    expect(settings.settings.user).toBe('Anna')
+    expect(readFileSync(file(), 'utf8')).toBe(content)
+  })
+
+  test('is not overwritten if it is damaged while the client runs', () => {
+    const settings = new SettingsFile()
+    settings.save({ user: 'Anna' })
+    write('{,}')
+    settings.save({ user: 'Billy' })
+    expect(readFileSync(file(), 'utf8')).toBe('{,}')
+  })
+
+  test('may start with a byte order mark', () => {
+    write('\ufeff{"preferences": {"keys": {"C-x": "find-people"}, "ignored": ["Troll"]}}')
+    const settings = new SettingsFile()
+    expect(settings.problem).toBeUndefined()
+    expect(settings.settings.preferences).toMatchObject({ keys: { 'C-x': 'find-people' }, ignored: ['Troll'] })
+  })
+
+  test('one bad value is named, ignored and left in the file; the others apply', () => {
+    const preferences = { keys: { 'C-x': 'find-people' }, ignored: ['Troll', 7], muted: ['Bot'], sidebar: 'on' }
+    write(JSON.stringify({ preferences, later: { version: 3 } }))
+    const settings = new SettingsFile()
+    expect(settings.problem).toMatch(/config\.json: preferences\.(sidebar|ignored\.1): .*; this value is ignored/)
+    expect(settings.settings.preferences).toMatchObject({ sidebar: true, ignored: ['Troll'], muted: ['Bot'] })
+    settings.save({ user: 'Anna', preferences: { ...settings.settings.preferences, muted: ['Bot', 'Carla'] } })
+    expect(JSON.parse(readFileSync(file(), 'utf8'))).toEqual({
+      user: 'Anna',
+      preferences: { ...preferences, muted: ['Bot', 'Carla'] },
+      later: { version: 3 },
+    })
+  })
+
+  test('stays a symbolic link', () => {
+    const target = join(folder, 'dotfiles.json')
+    write('{}')
+    renameSync(file(), target)
+    symlinkSync(target, file())
+    new SettingsFile().save({ user: 'Anna' })
+    expect(JSON.parse(readFileSync(target, 'utf8'))).toEqual({ user: 'Anna' })
+  })
+})
+
+test('two clients that change different settings both win', () => {
+  new SettingsFile().save({
+    preferences: { ...DEFAULT_PREFERENCES, ignored: ['Troll'], muted: ['Bot'], keys: { 'C-x': 'search' } },
+  })
+  const [one, other] = [new SettingsFile(), new SettingsFile()]
+  one.save({ preferences: { ...one.settings.preferences, ignored: ['Troll', 'Spam'], theme: 'blue' } })
+  other.save({ preferences: { ...other.settings.preferences, ignored: ['Noise'], sidebar: false } })
+  one.save({ threads: one.withLastThread('Anna', 'Billy') })
+  other.save({ threads: other.withLastThread('Carla', '__proto__') })
+  other.save({ threads: other.withLastThread('__proto__', 'Dora') })
+  const { preferences, threads } = JSON.parse(readFileSync(file(), 'utf8'))
+  expect(preferences).toMatchObject({
+    ignored: ['Spam', 'Noise'],
+    muted: ['Bot'],
+    theme: 'blue',
+    sidebar: false,
+    keys: { 'C-x': 'search' },
+  })
+  expect(Object.entries(threads)).toEqual([
+    ['Anna', 'Billy'],
+    ['Carla', '__proto__'],
+    ['__proto__', 'Dora'],
+  ])
 })
 
 test('the file and its folder are for their owner only', () => {

@@ -47,7 +47,12 @@ export function overlayHeight(model: ReadonlyModel): number {
   return model.isInline ? Math.min(body, MAX_INLINE_OVERLAY_ROWS) : body
 }
 
-/** The wrapped text of the input line. One column stays free for the cursor after the last character. */
+/** The displayed text of the input line: a tab is four spaces, as in messages. */
+export function shownInput(text: string): string {
+  return text.replaceAll('\t', '    ')
+}
+
+/** The displayed text of the input line, wrapped. One column stays free for the cursor after the last character. */
 export function composerRows(text: string, columns: number): WrappedRow[] {
-  return wrap(text, Math.max(1, columns - PROMPT_COLUMNS - 1))
+  return wrap(shownInput(text), Math.max(1, columns - PROMPT_COLUMNS - 1))
 }

@@ -39,10 +39,40 @@ describe('Enter', () => {
 })
 
 describe('a paste', () => {
-  test('of several lines becomes one message; tabs become spaces and control characters are removed', () => {
+  test('of several lines becomes one message; tabs stay tabs, and other control characters are removed', () => {
+    const chat = new ChatDriver()
     chat.model.openThread('Billy')
     expect(chat.type(paste('one\r\ntwo\t\u0001three'))).toEqual([])
-    expect(chat.type(KEYS.enter)).toEqual([{ type: 'send', to: 'Billy', text: 'one\ntwo    three' }])
+    expect(chat.screen()).toContain('two    three')
+    expect(chat.type(KEYS.enter)).toEqual([{ type: 'send', to: 'Billy', text: 'one\ntwo\tthree' }])
+  })
+
+  test.each(['/quit', '/quit\nand more', '//comment', `/${'x\n'.repeat(30)}x`])('%j is text, never a command', text => {
+    const chat = new ChatDriver()
+    chat.model.openThread('Billy')
+    chat.type(paste(text))
+    if (chat.notice?.includes('Enter to insert')) chat.type(KEYS.enter)
+    expect(chat.input).toBe(`/${text}`)
+    expect(chat.notice).toContain('is sent as text')
+    expect(chat.type(KEYS.enter)).toEqual([{ type: 'send', to: 'Billy', text }])
+  })
+
+  test('after typed text, or into a search, is inserted unchanged', () => {
+    const chat = new ChatDriver()
+    chat.model.openThread('Billy')
+    chat.type(`/msg Carla ${paste('/quit')}`)
+    expect(chat.input).toBe('/msg Carla /quit')
+    chat.type(ctrl('u') + ctrl('s') + paste('/two\nlines\t!'))
+    expect(chat.input).toBe('/two lines !')
+  })
+
+  test('that is too long says so before it is inserted', () => {
+    const chat = new ChatDriver()
+    chat.model.openThread('Billy')
+    chat.type(paste('x'.repeat(200_000)))
+    expect(chat.notice).toBe(
+      'the paste is too long; paste the first 131072 characters? Enter to insert, other keys cancel',
+    )
   })
 
   const long = Array.from({ length: 40 }, (_, n) => `line ${n}`).join('\r')

@@ -72,6 +72,45 @@ describe('pages of the history', () => {
   })
 })
 
+describe('a thread that gets ever more messages', () => {
+  const add = (thread: Thread, from: number, to: number, isStored = true) => {
+    for (const one of messages(from, to)) {
+      thread.addMessage(one)
+      thread.trim(isStored)
+    }
+  }
+
+  test('keeps those at its end, and loads the rest from the history', () => {
+    const thread = new Thread('Billy')
+    add(thread, 0, 10_000)
+    expect(thread.entries.length).toBeLessThan(2_500)
+    expect([thread.hasStart, thread.hasEnd, ids(thread).at(-1)]).toEqual([false, true, 9_999])
+    expect(thread.entryById('id-0000')).toBeUndefined()
+    const first = ids(thread)[0] ?? 0
+    thread.addPage(messages(first - 200, first), 'before', false)
+    expect(ids(thread)[0]).toBe(first - 200)
+  })
+
+  test('keeps those around the visible ones while the user reads older ones', () => {
+    const thread = new Thread('Billy')
+    add(thread, 0, 1_000)
+    const entry = thread.entryById('id-0500')
+    thread.anchor = entry && { entry, row: 0 }
+    add(thread, 1_000, 10_000)
+    expect(thread.entries.length).toBeLessThan(2_500)
+    expect(thread.entryById('id-0500')).toBe(entry)
+    expect([thread.hasStart, thread.hasEnd, ids(thread)[0]]).toEqual([true, false, 0])
+  })
+
+  test('without a history on disk keeps the newest 20,000', () => {
+    const thread = new Thread('Billy')
+    add(thread, 0, 30_000, false)
+    expect(thread.entries.length).toBeGreaterThanOrEqual(20_000)
+    expect(thread.entries.length).toBeLessThan(20_500)
+    expect([thread.hasStart, thread.hasEnd, ids(thread).at(-1)]).toEqual([true, true, 29_999])
+  })
+})
+
 test('delivery states of at most 2000 messages are remembered', () => {
   const thread = new Thread('Billy')
   for (let n = 0; n < 2_001; n++) thread.setProgress(`id-${`${n}`.padStart(4, '0')}`, { state: 'sent' })

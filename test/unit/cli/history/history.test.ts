@@ -105,6 +105,27 @@ test('search goes backwards, ignores case, and stays in its thread', () => {
   expect(order).toEqual(['id-4007', 'id-3007', 'id-2007', 'id-1007', 'id-7'])
 })
 
+test('search finds a text whatever its normal form', () => {
+  const forms = ['caf\u00e9', 'cafe\u0301', 'CAFE\u0301', 'cafe']
+  write(4, n => ({ text: `a ${forms[n]}` }))
+  const history = new History(folder(), 'Anna')
+  for (const text of ['caf\u00e9', 'Cafe\u0301']) {
+    const [newest] = history.search('Billy', text)
+    expect(newest?.text).toBe('a CAFE\u0301')
+  }
+  history.close()
+})
+
+test('a refreshed archive has what was stored since', () => {
+  write(3)
+  const history = new History(folder(), 'Anna')
+  const { archive } = history
+  history.store({ id: 'new', at: 1e12, from: 'Billy', to: 'Anna', text: 'x' })
+  const refreshed = archive.refreshed?.()
+  expect([archive.at.length, refreshed?.at.length, refreshed?.read(0)?.id]).toEqual([3, 4, 'new'])
+  history.close()
+})
+
 test('a history that does not exist yet is empty', () => {
   const history = new History(folder(), 'Anna')
   expect([...history.all()]).toEqual([])

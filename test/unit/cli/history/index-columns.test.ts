@@ -52,6 +52,25 @@ test('a merge leaves the old columns unchanged, and returns them if nothing is n
   expect(merge(EMPTY_COLUMNS, [])).toBe(EMPTY_COLUMNS)
 })
 
+test('appended rows share memory, and no columns change when others grow from the same ones', () => {
+  const start = mergeEntries(EMPTY_COLUMNS, [entry(1), entry(2)])
+  const steps = [start]
+  for (let n = 3; n < 300; n++) steps.push(mergeEntries(steps.at(-1) ?? start, [entry(n)]))
+  const fork = mergeEntries(start, [entry(7)])
+  const again = mergeEntries(start, [entry(8)])
+  for (const [at, columns] of steps.entries()) {
+    expect([...columns.at]).toEqual(Array.from({ length: at + 2 }, (_, n) => n + 1))
+  }
+  expect([[...start.at], [...fork.at], [...again.at]]).toEqual([
+    [1, 2],
+    [1, 2, 7],
+    [1, 2, 8],
+  ])
+  // Copies are rare.
+  expect(new Set(steps.map(({ at }) => at.buffer)).size).toBeLessThan(40)
+  expect(mergeEntries(again, [entry(5)]).at).toEqual(new Float64Array([1, 2, 5, 8]))
+})
+
 test('entries with the same time and different hashes are all kept', () => {
   const columns = merge(EMPTY_COLUMNS, [entry(1), entry(1, { b: 7 }), entry(1), entry(1, { a: 7 })])
   expect(columns.at).toHaveLength(3)

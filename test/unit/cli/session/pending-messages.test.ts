@@ -63,6 +63,17 @@ test('the wait ends with the last result, and clears its timer', async () => {
   expect(vi.getTimerCount()).toBe(0)
 })
 
+test('being online is awaited, at most until the timeout', async () => {
+  const early = pending.waitUntilOnline(1_000)
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(await early).toBe(false)
+  const wait = pending.waitUntilOnline(1_000)
+  pending.handleEvent({ type: 'connection', state: { phase: 'online', server: 'server-1', url: 'http://x' } })
+  expect(await wait).toBe(true)
+  expect(await pending.waitUntilOnline(1_000)).toBe(true)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
 test('messages of others and unknown ids do not count', async () => {
   compose('from Billy', 'live')
   progress('unknown', { state: 'sent' })

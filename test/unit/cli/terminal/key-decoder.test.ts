@@ -31,6 +31,27 @@ describe('KeyDecoder decodes', () => {
     ['a sequence in three chunks', ['\u001b', '[1;', '5D'], 'C-left'],
     ['a bracketed paste in several chunks', ['\u001b[200~two\r', 'lines\u001b[20', '1~\r'], 'paste "two\rlines" enter'],
     ['letters outside of ASCII', ['Grüße 👩‍👩‍👧\r'], '"Grüße 👩‍👩‍👧" enter'],
+    [
+      'a reply of the terminal is not typed: OSC',
+      ['a\u001b]11;rgb:1111/2222/3333\u0007b\u001b]10;x\u001b\\c'],
+      '"a" "b" "c"',
+    ],
+    ['a reply that ends with an 8-bit terminator', ['\u001b]11;rgb:0/0/0\u009ca'], '"a"'],
+    [
+      'DCS, APC, PM and SOS',
+      ['\u001bP>|xterm(390)\u001b\\a\u001b_Gi=1;OK\u001b\\b\u001b^x\u001b\\c\u001bXx\u001b\\d'],
+      '"a" "b" "c" "d"',
+    ],
+    ['a reply in parts', ['\u001b', ']11;rgb:', '1111/22', '22/3333\u001b', '\\x'], '"x"'],
+    ['Enter ends a reply that lacks its end', ['\u001b]11;rgb:\rx'], 'enter "x"'],
+    ['Escape ends it, too', ['\u001bP1+r\u001b[Ax'], 'up "x"'],
+    ['Alt with a key that can start a reply', ['\u001b]\u001b]\u001bP\u001b_'], 'M-] M-] M-P M-_'],
+    ['Alt with such a key, then text', ['\u001b]hello\r', '\u001bPx', 'y'], 'M-] "hello" enter M-P "xy"'],
+    ['a long text after it', [`\u001b]${'x'.repeat(5_000)}`], `M-] "${'x'.repeat(5_000)}"`],
+    ['a paste that lacks its end, then Ctrl+C', ['\u001b[200~abc', '\u0003', 'x'], 'paste "abc" C-c "x"'],
+    ['Escape alone in such a paste', ['\u001b[200~abc', '\u001b'], 'paste "abc" escape'],
+    ['a stray end of a paste', ['a\u001b[201~b'], '"a" "b"'],
+    ['a paste with control characters', ['\u001b[200~a\u0003\u001b]b\tc\u001b[201~'], 'paste "a\u0003\u001b]b\tc"'],
     ['an unknown sequence does nothing', ['\u001b[99;99Xa'], '"a"'],
   ]
   test.each(table)('%s', (_, chunks, keys) => {
@@ -43,5 +64,42 @@ describe('KeyDecoder decodes', () => {
       const keys = decode(input.slice(0, cut), input.slice(cut)).replaceAll('" "', '')
       expect(keys).toBe(decode(input))
     }
+  })
+})
+
+test('a paste has at most 131,072 characters; the rest is dropped up to its end', () => {
+  const decoder = new KeyDecoder()
+  const part = 'x'.repeat(100_000)
+  const keys = ['\u001b[200~', part, part, part, 'y\u001b[20', '1~z'].flatMap(chunk => decoder.feed(chunk))
+  expect(keys).toEqual([
+    { type: 'paste', text: 'x'.repeat(131_072), isCut: true },
+    { type: 'text', text: 'z' },
+  ])
+})
+
+describe('input whose end does not come', () => {
+  test('a paste ends on request, with all of its text, and keys work again', () => {
+    const decoder = new KeyDecoder()
+    expect(decoder.feed('\u001b[200~abc\r\u001b[20')).toEqual([])
+    expect(decoder.isInInput).toBe(true)
+    expect(decoder.endInput()).toEqual([{ type: 'paste', text: 'abc\r\u001b[20' }])
+    expect(decoder.isInInput).toBe(false)
+    expect(decoder.feed('\r')).toEqual([{ type: 'key', name: 'enter' }])
+  })
+
+  test('a paste that was cut ends without another key', () => {
+    const decoder = new KeyDecoder()
+    decoder.feed(`\u001b[200~${'x'.repeat(140_000)}`)
+    expect(decoder.endInput()).toEqual([])
+    expect(decoder.feed('a')).toEqual([{ type: 'text', text: 'a' }])
+  })
+
+  test('a reply ends on request', () => {
+    const decoder = new KeyDecoder()
+    expect(decoder.feed('\u001b]52;c;')).toEqual([])
+    expect([decoder.isInInput, decoder.hasPendingEscape]).toEqual([true, false])
+    expect(decoder.feed('QUJD'.repeat(100_000))).toEqual([])
+    expect(decoder.endInput()).toEqual([])
+    expect(decoder.feed('a')).toEqual([{ type: 'text', text: 'a' }])
   })
 })

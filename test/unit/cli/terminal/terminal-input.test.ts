@@ -76,6 +76,27 @@ describe('an Escape', () => {
   })
 })
 
+test('a paste without its end ends after 1 s without input, and Enter works again', () => {
+  stdin.emit('data', '\u001b[200~abc')
+  vi.advanceTimersByTime(999)
+  stdin.emit('data', 'def')
+  vi.advanceTimersByTime(999)
+  expect(keys).toEqual([])
+  vi.advanceTimersByTime(1)
+  stdin.emit('data', '\r')
+  expect(keys).toEqual([
+    { type: 'paste', text: 'abcdef' },
+    { type: 'key', name: 'enter' },
+  ])
+})
+
+test('Escape alone ends a paste without its end after 50 ms', () => {
+  stdin.emit('data', '\u001b[200~abc')
+  stdin.emit('data', '\u001b')
+  vi.advanceTimersByTime(50)
+  expect(keys).toEqual([{ type: 'paste', text: 'abc' }, ESCAPE_KEY])
+})
+
 test('resize events in close succession are reported once, 30 ms after the last one', () => {
   for (let n = 0; n < 5; n++) {
     stdout.emit('resize')

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   type Archive,
   lowerBound,
@@ -217,4 +217,45 @@ test('with an archive, the texts of old messages of this run are read from it', 
 
 test('lowerBound finds the first index that is not before', () => {
   for (let first = 0; first <= 5; first++) expect(lowerBound(5, index => index < first)).toBe(first)
+})
+
+describe('a long run', () => {
+  /** An archive that grows with `stored`, as the history on disk does. */
+  const growing = (stored: Message[], reads: string[] = []): Archive => {
+    const archive = archiveOf(stored.toSorted((a, b) => a.at - b.at))
+    return {
+      ...archive,
+      read: index => {
+        const found = archive.read(index)
+        if (found !== undefined) reads.push(found.id)
+        return found
+      },
+      refreshed: () => growing(stored, reads),
+    }
+  }
+
+  test('M7: messages that are stored by now are taken from the archive, each once and in order', () => {
+    const stored: Message[] = []
+    const reads: string[] = []
+    const log = new MessageLog(growing(stored, reads))
+    const all = new MessageLog(NO_ARCHIVE)
+    const added: Message[] = []
+    for (let n = 0; n < 12_000; n++) {
+      // Some arrive out of order, and every tenth cannot be stored.
+      const next = message(`${n}`, n % 7 === 0 ? n - 100 : n)
+      expect(log.add(next)).toBe(true)
+      all.add(next)
+      added.push(next)
+      if (n % 10 !== 0) stored.push(next)
+    }
+    expect(log.size).toBe(12_000)
+    expect(log.fingerprint({ from: 0 })).toEqual(all.fingerprint({ from: 0 }))
+    expect(log.fingerprint({ from: 300, to: 11_800 })).toEqual(all.fingerprint({ from: 300, to: 11_800 }))
+    expect(idsOf(log.between({ from: 900, to: 950 }))).toEqual(idsOf(all.between({ from: 900, to: 950 })))
+    expect(reads.length).toBeGreaterThan(0)
+    for (const one of added) expect(log.add(one)).toBe(false)
+    // With another time, too.
+    expect(log.add({ ...message('11990', 20_000) })).toBe(false)
+    expect(log.add({ ...message('5001', 20_000) })).toBe(false)
+  })
 })
