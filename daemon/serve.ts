@@ -2,7 +2,7 @@ import { ConfigError } from '../src/programs/config.ts'
 import { fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import type { AdminServer } from './admin/admin-server.ts'
-import { createLog, type Log } from './log/log.ts'
+import { createLog, type Log, type ProcessLog } from './log/log.ts'
 import { type RunningServer, startServer } from './runtime.ts'
 import { exposureWarnings } from './settings/exposure.ts'
 import { isWildcard } from './settings/secret.ts'
@@ -93,8 +93,6 @@ function onShutdownRequest({ exitWithStdin = false }: Pick<ServeArguments, 'exit
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, listener)
     if (!exitWithStdin) return
     process.stdin.on('end', listener).on('error', listener).resume()
-    // When the launcher is killed, stdout is gone too; draining must not fail because its log lines cannot be written.
-    process.stdout.on('error', () => {})
   }
 }
 
@@ -134,7 +132,7 @@ async function openAdmin(
   args: ServeArguments,
   { self, host: serverHost, names }: Settings,
   worker: number,
-  log: Log,
+  log: ProcessLog,
 ): Promise<AdminServer | undefined> {
   const { adminPort, adminHost: host = '127.0.0.1' } = args
   if (adminPort === undefined) {

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { isLoopbackHost } from '../../src/common/loopback.ts'
 import { toServerAddress } from '../../src/programs/config.ts'
-import type { Log } from '../log/log.ts'
+import type { ProcessLog } from '../log/log.ts'
 import type { RunningServer } from '../runtime.ts'
 import { isKnownHost } from '../transport/origin.ts'
 import { Metrics } from './metrics.ts'
@@ -18,7 +18,7 @@ interface AdminOptions {
   /** 0: any free port. */
   port: number
   version: string
-  log: Log
+  log: ProcessLog
 }
 
 /** Serves liveness, readiness and metrics on the admin port. Read-only. */
@@ -26,11 +26,13 @@ export class AdminServer {
   readonly #metrics = new Metrics()
   readonly #version: string
   readonly #hostNames: readonly string[]
+  readonly #log: ProcessLog
   #server: RunningServer | undefined
 
-  private constructor({ version, hostNames }: AdminOptions) {
+  private constructor({ version, hostNames, log }: AdminOptions) {
     this.#version = version
     this.#hostNames = hostNames
+    this.#log = log
   }
 
   /** Starts listening. Rejects if the port is in use. */
@@ -99,6 +101,7 @@ export class AdminServer {
       status: status(),
       cutOff: cutOff(),
       malformed: malformed(),
+      lostLogLines: this.#log.lostLines(),
     })
     respond(200, text, { 'content-type': this.#metrics.contentType })
   }
