@@ -10,6 +10,7 @@ import {
   findSelf,
   loadConfig,
   NO_CONFIG,
+  parseHostOption,
   parsePort,
   parseWorkerCount,
   peersOf,
@@ -134,7 +135,8 @@ async function openAdmin(
   worker: number,
   log: ProcessLog,
 ): Promise<AdminServer | undefined> {
-  const { adminPort, adminHost: host = '127.0.0.1' } = args
+  const { adminPort, adminHost = '127.0.0.1' } = args
+  const host = parseHostOption('--admin-host', adminHost)
   if (adminPort === undefined) {
     if (args.adminHost === undefined) return undefined
     throw new ConfigError(`--admin-host ${host} needs a port; set it with --admin-port PORT`)

@@ -17,6 +17,7 @@ import {
   textSchema,
   timeSchema,
   urlSchema,
+  validItems,
 } from './messages.ts'
 import { isPublicKey } from './public-key.ts'
 import { serverStatusSchema } from './status.ts'
@@ -98,7 +99,8 @@ export type ForwardedMessage = z.infer<typeof forwardedSchema>
 export const heartbeatSchema = z.object({ incarnation: id, seq, at: z.number().min(0).optional() })
 export type Heartbeat = z.infer<typeof heartbeatSchema>
 
-export const membersSchema = z.array(serverAddressSchema).max(MAX_MEMBERS)
+/** Members that are not valid are left out. */
+export const membersSchema = validItems(serverAddressSchema, MAX_MEMBERS)
 
 /** Users who missed a message while the acceptor was unreachable: their clients there compare histories. */
 export const missedSchema = z.array(name).max(MAX_NAMES_PER_FRAME)

@@ -94,7 +94,8 @@ export const serverAddressSchema = z.object({
   clients: urlSchema.optional(),
 })
 export type ServerAddress = z.infer<typeof serverAddressSchema>
-const serversSchema = z.array(serverAddressSchema).max(10_000)
+/** One address that is not valid must not lock clients out of the others. */
+const serversSchema = validItems(serverAddressSchema, 10_000)
 
 /** The roster at one version: sorted, each name once. */
 export const rosterSnapshotSchema = z.object({
