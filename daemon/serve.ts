@@ -2,6 +2,7 @@ import { ConfigError } from '../src/programs/config.ts'
 import { fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import type { AdminServer } from './admin/admin-server.ts'
+import { descriptorFault, descriptorLimit, divideDescriptors } from './descriptors.ts'
 import { createLog, type Log, type ProcessLog } from './log/log.ts'
 import { type RunningServer, startServer } from './runtime.ts'
 import { exposureWarnings } from './settings/exposure.ts'
@@ -55,7 +56,13 @@ export async function serve(args: ServeArguments): Promise<void> {
     const code = await runWorkers(parseWorkerCount(args.workers), log.write, onShutdownRequest(args))
     process.exit(code)
   }
+  const peers = peersOf(config, id)
+  const openFiles = descriptorLimit()
+  const fault = descriptorFault(openFiles, peers.length)
+  if (fault !== undefined) throw new Error(fault)
+  const descriptors = divideDescriptors(config.limits, openFiles, peers.length)
   logStartup(serverId, settings, workerInfo !== undefined, log)
+  if (descriptors.warning !== undefined) log.write('info', descriptors.warning)
   const admin = await openAdmin(args, settings, workerInfo === undefined ? 1 : workerInfo.number, log)
   const server = await startServer({
     id: serverId,
@@ -65,10 +72,11 @@ export async function serve(args: ServeArguments): Promise<void> {
     port,
     advertise: args.advertise,
     worker: workerInfo && { info: workerInfo, linkPort: linkPort === 0 ? 0 : linkPort + workerInfo.number - 1 },
-    peers: peersOf(config, id),
+    peers,
     seeds: args.join ?? [],
     backbone,
-    limits: config.limits,
+    limits: descriptors.limits,
+    maxTcpConnections: descriptors.maxTcpConnections,
     secret,
     previousSecret,
     names,

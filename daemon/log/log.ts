@@ -33,7 +33,9 @@ function formatNote(note: LogEntry, showText: boolean): string {
         ? `Peer: ${note.peer} disconnected. Will retry automatically.`
         : `Inbound connection from peer: ${note.peer} ended: ${note.reason}`
     case 'link-refused':
-      return `Peer: ${note.peer} refused the connection: ${note.code}. Will retry automatically.`
+      return `Peer: ${note.peer} refused the connection: ${note.code}: ${note.reason}. Will retry automatically.`
+    case 'link-denied':
+      return `Refused a connection from peer: ${note.peer}: ${note.code}: ${note.reason}.`
     case 'update-from-peer':
       return `Received update from peer: ${note.peer}`
     case 'replacing-list':
@@ -102,6 +104,7 @@ function level(note: LogEntry): LogOptions['level'] {
       return note.isRetry ? 'debug' : 'info'
     case 'dial-failed':
     case 'link-refused':
+    case 'link-denied':
       return note.isRepeated ? 'debug' : 'warn'
     case 'foreign-sender':
     case 'stalled':

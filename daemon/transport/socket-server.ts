@@ -4,6 +4,7 @@ import type { ListenOptions, Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Server } from 'socket.io'
 import { MAX_PACKET_BYTES } from '../../src/protocol/messages.ts'
+import type { Log } from '../log/log.ts'
 import type { TlsMaterial } from '../settings/tls.ts'
 import { Backpressure, type TransportContext } from './backpressure.ts'
 import { AddressBudgets } from './budgets/address-budgets.ts'
@@ -22,6 +23,8 @@ export interface SocketServerOptions extends TransportContext {
   pages: Omit<PageRules, 'scheme'>
   /** Addresses whose TCP connections are not counted; default: this machine's. */
   isExempt?: ((address: string) => boolean) | undefined
+  /** Most TCP connections; further ones are closed at once. */
+  maxTcpConnections?: number | undefined
 }
 
 const notFound = (_: unknown, response: ServerResponse) => response.writeHead(404).end()
@@ -34,6 +37,9 @@ const REQUEST_MS = 60_000
 const HTTP_IDLE_MS = 20_000
 /** Time until a connection is closed whose request for a WebSocket was not accepted, ms. */
 const REJECTED_UPGRADE_MS = 2_000
+
+/** Minimum time between two log lines about connections that could not be accepted, ms. */
+const ACCEPT_ERROR_INTERVAL_MS = 10_000
 
 /** Closes connections that send nothing, or not enough, in time. */
 function timeoutsFor(identifyMs: number) {
@@ -60,13 +66,17 @@ export class SocketServer {
   /** The budgets of sessions that started by long polling, by session id. */
   readonly #pollingBudgets = new Map<string, ConnectionBudget>()
   readonly #connections = new Set<Backpressure>()
+  readonly #log: Log
+  #acceptErrorLoggedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: SocketServerOptions) {
     const { tls, limits, pages, features } = options
+    this.#log = options.log
     const timeouts = timeoutsFor(limits.identifyMs)
     this.http =
       tls === undefined ? createServer(timeouts, notFound) : createSecureServer({ ...timeouts, ...tls }, notFound)
     this.http.timeout = HTTP_IDLE_MS
+    if (options.maxTcpConnections !== undefined) this.http.maxConnections = options.maxTcpConnections
     this.#addresses = new AddressBudgets(limits.connectionsPerAddress, options.isExempt)
     this.#heldBytes = new HeldBytes(limits.heldBytes)
     // A connection counts as soon as it is open: one that never sends a request costs as much.
@@ -181,8 +191,17 @@ export class SocketServer {
   /** Listens; resolves with the port. Rejects when the port is not available. */
   async listen(where: ListenOptions): Promise<number> {
     await new Promise<void>((resolve, reject) => this.http.once('error', reject).listen(where, resolve))
+    // A connection that cannot be accepted, for lack of descriptors or memory, must not end the server.
+    this.http.removeAllListeners('error').on('error', (error: Error) => this.#onAcceptError(error))
     const address = this.http.address()
     return typeof address === 'object' && address !== null ? address.port : (where.port ?? 0)
+  }
+
+  #onAcceptError(error: Error): void {
+    const now = performance.now()
+    if (now - this.#acceptErrorLoggedAt < ACCEPT_ERROR_INTERVAL_MS) return
+    this.#acceptErrorLoggedAt = now
+    this.#log.write('error', `Could not accept a connection: ${error.message}.`)
   }
 
   /** Uses a renewed certificate for new connections. */

@@ -137,7 +137,10 @@ export type StreamPosition = z.infer<typeof streamPositionSchema>
 export const peerIdentitySchema = z.object({
   id: serverIdSchema,
   incarnation: id,
+  /** The oldest protocol version that it speaks: servers of 0.2 and before compare it with their own. */
   protocol: z.int(),
+  /** The newest protocol version that it speaks; absent: a server of 0.2 or before, which speaks one. */
+  newestProtocol: z.int().optional(),
   url: urlSchema.optional(),
   /** Its URL for clients, if different. */
   clients: urlSchema.optional(),

@@ -136,6 +136,8 @@ export const identifyResponseSchema = z.discriminatedUnion('ok', [
     /** The auth mode; absent: `open`. */
     auth: z.enum(AUTH_MODES).optional(),
     time: timeSchema,
+    /** Longest text of a message, bytes of UTF-8; absent: no limit but that of the protocol, or a server of 0.2. */
+    textBytes: z.int().min(1).optional().catch(undefined),
     servers: serversSchema,
     /** Proves the mesh, if the request has `nonce` and `origin`. */
     mesh: meshIdentitySchema.optional(),

@@ -1,11 +1,17 @@
 import type { Msg } from '@nats-io/transport-node'
 import type * as z from 'zod'
-import { type AcceptorFrame, type DiallerFrame, peerIdentitySchema } from '../../../src/protocol/frames.ts'
+import {
+  type AcceptorFrame,
+  type DiallerFrame,
+  type LinkRefusal,
+  peerIdentitySchema,
+} from '../../../src/protocol/frames.ts'
 import type { LinkEffect } from '../../../src/server/types.ts'
 import { MalformedPayloads } from '../../log/malformed-payloads.ts'
 import type { CarrierOptions, LinkCarrier } from '../carrier.ts'
 import type { Party } from '../handshake.ts'
 import { readFrame } from '../link-events.ts'
+import { RefusedDiallers } from '../refused-diallers.ts'
 import { Announcements } from './announcements.ts'
 import { EnvelopeMac } from './envelope-mac.ts'
 import {
@@ -88,9 +94,13 @@ export class NatsLinks implements LinkCarrier {
     this.#publisher = new Publisher(this.#nats, this.#mac, self, holds)
     const onProven = this.#onProven.bind(this)
     const isLegacyDenied = () => this.#publisher.isLegacyDenied
-    const onBadSignature = ({ id }: Party) => this.#malformed.counterFor(`peer: ${id}`)('signature')
+    const refusedDiallers = new RefusedDiallers(log)
+    const onRefused = ({ id }: Party, { code, message }: { code: LinkRefusal; message: string }) => {
+      refusedDiallers.note(id, code, message)
+      if (code === 'bad-signature') this.#malformed.counterFor(`peer: ${id}`)('signature')
+    }
     const common = { self, credentials, limits, nats: this.#nats }
-    this.#handshakes = new HandshakeRequests({ ...common, isLegacyDenied, onBadSignature, onProven })
+    this.#handshakes = new HandshakeRequests({ ...common, isLegacyDenied, onRefused, onProven })
     this.#announcements = new Announcements({
       limits,
       probe: id => this.#handshakes.probe(id),
