@@ -24,7 +24,7 @@ export const HELP = helpText({
     ['0', 'success; send: delivered to a client of the recipient'],
     [`${EXIT.general}`, 'rejected by the server, or another failure'],
     [`${EXIT.usage}`, 'wrong usage'],
-    [`${EXIT.offline}`, 'send: not delivered within the timeout, to nobody'],
+    [`${EXIT.offline}`, 'send: not delivered within the timeout'],
     [`${EXIT.unconfirmed}`, 'send: not confirmed in time; it may have arrived'],
     [`${EXIT.unavailable}`, 'no server answers'],
     [`${EXIT.crash}`, 'crash'],

@@ -29,7 +29,7 @@ export function descriptorFault(limit: number | undefined, peers = 0): string | 
 }
 
 export interface DescriptorBudget {
-  /** The server's limits, with no more client connections than there are descriptors for. */
+  /** The server's limits; there is a descriptor for each client connection. */
   limits: Limits
   /** Most TCP connections that the server accepts, links included; undefined: no limit. */
   maxTcpConnections: number | undefined

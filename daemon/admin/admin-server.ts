@@ -59,7 +59,7 @@ export class AdminServer {
       throw new Error(`port ${port} is already in use; choose another with --admin-port`)
     })
     // A scrape that cannot be accepted, for lack of descriptors, must not end the server.
-    http.removeAllListeners('error').on('error', () => {})
+    http.on('error', () => {})
     const address = http.address()
     const boundPort = typeof address === 'object' && address !== null ? address.port : port
     log.write('info', `Serving health and metrics at: ${toServerAddress({ id: '', ip: host, port: boundPort }).url}`)

@@ -190,9 +190,13 @@ export class SocketServer {
 
   /** Listens; resolves with the port. Rejects when the port is not available. */
   async listen(where: ListenOptions): Promise<number> {
-    await new Promise<void>((resolve, reject) => this.http.once('error', reject).listen(where, resolve))
-    // A connection that cannot be accepted, for lack of descriptors or memory, must not end the server.
-    this.http.removeAllListeners('error').on('error', (error: Error) => this.#onAcceptError(error))
+    await new Promise<void>((resolve, reject) => {
+      this.http.once('error', reject).listen(where, () => {
+        // From now on: a connection that cannot be accepted, for lack of descriptors, must not end the server.
+        this.http.off('error', reject).on('error', error => this.#onAcceptError(error))
+        resolve()
+      })
+    })
     const address = this.http.address()
     return typeof address === 'object' && address !== null ? address.port : (where.port ?? 0)
   }

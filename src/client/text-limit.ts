@@ -10,7 +10,7 @@ export function protocolTextFault(text: string): string | undefined {
 
 /**
  * Why the server would reject a message, or close the connection because of it; undefined if it may be sent.
- * @param wireText the text as it is sent: sealed in key mode
+ * @param wireText the text to send: in key mode the sealed one
  */
 export function textFault(context: Context, text: string, wireText: string): string | undefined {
   const { maxTextBytes } = context

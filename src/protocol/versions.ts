@@ -3,13 +3,13 @@ import type { PeerIdentity } from './frames.ts'
 import { PROTOCOL_VERSION } from './messages.ts'
 
 /** The protocol versions that a server speaks, both ends included. */
-export type ProtocolRange = Pick<PeerIdentity, 'protocol' | 'newestProtocol'>
+type ProtocolRange = Pick<PeerIdentity, 'protocol' | 'newestProtocol'>
 
 /** What this program speaks. */
 export const OWN_PROTOCOLS = { protocol: PROTOCOL_VERSION, newestProtocol: PROTOCOL_VERSION }
 
 /** The newest version that both servers speak; undefined if there is none. */
-export function commonProtocol(one: ProtocolRange, other: ProtocolRange): number | undefined {
+function commonProtocol(one: ProtocolRange, other: ProtocolRange): number | undefined {
   const common = Math.min(newestOf(one), newestOf(other))
   return common >= Math.max(one.protocol, other.protocol) ? common : undefined
 }

@@ -71,7 +71,7 @@ describe('send', () => {
     expect(huge).toMatchObject({ status: 1, stderr: expect.stringMatching(/rejected: .* 262144; send it in parts/) })
   })
 
-  test('exits with 4 if the message may have arrived, but nobody has confirmed it in time', async () => {
+  test('exits with 4 if the message may have arrived, but no client has confirmed it in time', async () => {
     const silent = io(`http://127.0.0.1:${mesh.ports[0]}`, { transports: ['websocket'], forceNew: true })
     const received: string[] = []
     silent.on('im', ({ text }: { text: string }) => received.push(text))

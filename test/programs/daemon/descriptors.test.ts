@@ -1,4 +1,4 @@
-/** A server with few file descriptors: it says so at the start, and when they run short it keeps its links. */
+/** A server with few file descriptors: an error at the start if they do not suffice, and links stay when they run short. */
 import { spawn, spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'

@@ -1,4 +1,4 @@
-/** A log that cannot be written costs log lines, and nothing else: the server goes on, and drains as always. */
+/** A log that cannot be written costs log lines, and nothing else: the server keeps working, and drains as always. */
 import { execFileSync, type SpawnOptions, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -74,7 +74,7 @@ function smallDisk(): string | undefined {
 }
 
 test.for(['text', 'json'] as const)(
-  'a full log disk costs log lines only, and the log goes on when there is space again: %s',
+  'a full log disk costs log lines only, and logging continues when there is space again: %s',
   { timeout: 60_000 },
   async (format, { skip }) => {
     const disk = smallDisk()
@@ -118,7 +118,7 @@ test.for(['text', 'json'] as const)(
 )
 
 test.for(['text', 'json'] as const)(
-  'a log reader that stops costs log lines only, and gets the log again when it goes on: %s',
+  'a log reader that stops costs log lines only, and gets the log again when it continues: %s',
   { timeout: 60_000 },
   async format => {
     const server = await start('pipe', format)
@@ -136,7 +136,7 @@ test.for(['text', 'json'] as const)(
       / lines of the log could not be written: the reader is too slow\./.test(out),
     )
     await chat(anna, billy, 1, 'it reads again')
-    await until('the log goes on', () => out.includes('it reads again'))
+    await until('logging continues', () => out.includes('it reads again'))
     server.child.stdout?.pause()
     await chat(billy, anna, 150, 'y'.repeat(15_000))
     await drain(server)

@@ -64,7 +64,7 @@ describe('H21: a server without a common protocol version', () => {
   const newer = { ...dialler, protocol: 4, newestProtocol: 5 }
 
   test('is refused for its version, also if its proof is made in another way', () => {
-    expect(checkDiallerProof(credentials, newer, { ...acceptor, newestProtocol: 3 }, { proof: 'of its own' })).toEqual({
+    expect(checkDiallerProof(credentials, newer, { ...acceptor, newestProtocol: 3 }, { proof: 'another' })).toEqual({
       ok: false,
       refusal: {
         ok: false,

@@ -37,7 +37,7 @@ test('only folders without a process, an open socket and a recent change are rem
   server.close()
 })
 
-test('a folder of temporary files that cannot be read is no problem', async () => {
+test('a folder of temporary files that cannot be read is ignored', async () => {
   vi.stubEnv('TMPDIR', join(temporaryFolder(), 'missing'))
   await expect(removeStaleFolders()).resolves.toBeUndefined()
 })
