@@ -66,9 +66,23 @@ describe('send', () => {
     // The server told its limit: the text is not sent.
     const long = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Anna', '-'], { input: 'x'.repeat(20_000) })
     expect(long).toMatchObject({ status: 1, stderr: expect.stringContaining('16384 bytes') })
-    // No server accepts this; one that gets it closes the connection.
-    const huge = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Anna', '-'], { input: 'x'.repeat(2_000_000) })
-    expect(huge).toMatchObject({ status: 1, stderr: expect.stringMatching(/rejected: .* 262144; send it in parts/) })
+  })
+
+  test('C26: a text that no server accepts is refused, and later messages are delivered', async () => {
+    const tail = start('tail', '--user', 'Gina', ...at(1))
+    await until(() => expect(tail.out).toContain('online at server-1'))
+    const texts = ['x'.repeat(2_000_000), 'y'.repeat(20_000), 'short']
+    const input = texts.map((text, ref) => `${JSON.stringify({ to: 'Gina', text, ref })}\n`).join('')
+    const { stdout } = await run(['--json', '--user', 'Bot', ...at(2)], { input })
+    const events = stdout.split('\n').flatMap(line => (line === '' ? [] : [JSON.parse(line)]))
+    const results = events.filter(({ state }) => state === 'refused' || state === 'delivered')
+    expect(results.map(({ ref, state, code }) => `${ref} ${state} ${code}`)).toEqual([
+      '0 refused text-too-long',
+      '1 refused text-too-long',
+      '2 delivered undefined',
+    ])
+    expect(results[0].message).toContain('262144; send it in parts')
+    expect(results[1].message).toContain('16384 bytes')
   })
 
   test('exits with 4 if the message may have arrived, but no client has confirmed it in time', async () => {
