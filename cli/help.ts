@@ -25,6 +25,7 @@ export const HELP = helpText({
     [`${EXIT.general}`, 'rejected by the server, or another failure'],
     [`${EXIT.usage}`, 'wrong usage'],
     [`${EXIT.offline}`, 'send: not delivered within the timeout'],
+    [`${EXIT.unconfirmed}`, 'send: not confirmed in time; it may have arrived'],
     [`${EXIT.unavailable}`, 'no server answers'],
     [`${EXIT.crash}`, 'crash'],
     ['129, 130, 143', 'ended by SIGHUP, SIGINT, SIGTERM'],

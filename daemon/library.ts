@@ -1,6 +1,7 @@
 import { createSecureContext } from 'node:tls'
 import * as z from 'zod'
 import { backboneUrlSchema, ConfigError, serverNameSchema } from '../src/programs/config.ts'
+import { hostSchema } from '../src/programs/host.ts'
 import { AUTH_MODES } from '../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS, type Limits } from '../src/protocol/limits.ts'
 import { serverAddressSchema, serverIdSchema, urlSchema } from '../src/protocol/messages.ts'
@@ -82,7 +83,7 @@ const limitsSchema = z.partialRecord(z.enum(Object.keys(DEFAULT_LIMITS) as (keyo
 /** Validates the options at run time, for callers in plain JavaScript. */
 const optionsSchema = z.strictObject({
   id: serverIdSchema,
-  host: z.string().min(1).default('127.0.0.1'),
+  host: hostSchema.default('127.0.0.1'),
   port: z.int().min(0).max(65_535).default(0),
   advertise: urlSchema.optional(),
   peers: z.array(serverAddressSchema).default([]),

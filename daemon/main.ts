@@ -1,4 +1,11 @@
 #!/usr/bin/env node
 import '../src/programs/require-node.ts'
+import { descriptorFault, descriptorLimit } from './descriptors.ts'
 
+// Before the modules of the program are loaded: with too few descriptors that fails.
+const fault = descriptorFault(descriptorLimit())
+if (fault !== undefined) {
+  console.error(`mesh-chatd: ${fault}`)
+  process.exit(1)
+}
 await import('./program.ts')

@@ -1,8 +1,9 @@
 import { toServerAddress } from '../src/programs/config.ts'
 import type { AuthMode } from '../src/protocol/credentials.ts'
 import type { Limits } from '../src/protocol/limits.ts'
-import { PROTOCOL_VERSION, type ServerAddress } from '../src/protocol/messages.ts'
+import type { ServerAddress } from '../src/protocol/messages.ts'
 import type { ServerStatus } from '../src/protocol/status.ts'
+import { OWN_PROTOCOLS } from '../src/protocol/versions.ts'
 import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { createProcessKey } from './auth/mesh-key.ts'
@@ -37,6 +38,8 @@ export interface RuntimeOptions {
   /** URLs of servers to join, whatever their ids. */
   seeds?: readonly string[]
   limits: Limits
+  /** Most TCP connections, so that descriptors are left for dials; undefined: any number. */
+  maxTcpConnections?: number | undefined
   /** The mesh's secret; empty: none. */
   secret: string
   /** The secret before a rotation. */
@@ -91,7 +94,7 @@ export interface RunningServer {
 
 /** Runs the core on real sockets: input → step → effects. Rejects when the port is not available. */
 export async function startServer(options: RuntimeOptions): Promise<RunningServer> {
-  const { tls, backbone, limits, log } = options
+  const { tls, backbone, limits, log, maxTcpConnections } = options
   // Loaded only where it is used: the NATS client is large.
   const { NatsLinks } = backbone.length === 0 ? {} : await import('./links/nats/nats-links.ts')
   const { features, warnings } = await (options.selfTest ?? selfTest)()
@@ -102,7 +105,8 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
   const urls = advertise === undefined ? origins : [...origins, advertise]
   const pages = { hostNames: hostNamesOf([options.host, options.publicHost], urls), origins }
   const cutOffCounts: CutOffCounts = { client: 0, peer: 0 }
-  const createSocketServer = () => new SocketServer({ tls, limits, log, features, cutOffCounts, pages })
+  const createSocketServer = () =>
+    new SocketServer({ tls, limits, log, features, cutOffCounts, pages, maxTcpConnections })
   const server = createSocketServer()
   const port = await server.listen({ port: options.port, host: options.host })
   const processKey = createProcessKey()
@@ -176,7 +180,7 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
     scheduleFlush,
     core,
   )
-  const self = { id: options.id, incarnation, protocol: PROTOCOL_VERSION, ...publicUrls, auth: options.auth }
+  const self = { id: options.id, incarnation, ...OWN_PROTOCOLS, ...publicUrls, auth: options.auth }
   const holds = (peer: string, user: string) => core.isUserOnPeer(peer, user)
   const credentials = { secret, previousSecret, processKey }
   const carrierOptions: CarrierOptions = { ...options, self, credentials, cutOffCounts, step }

@@ -2,8 +2,9 @@ import { ConfigError } from '../src/programs/config.ts'
 import { fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import type { AdminServer } from './admin/admin-server.ts'
+import { descriptorFault, descriptorLimit, divideDescriptors } from './descriptors.ts'
 import { explainListenError } from './explain-listen-error.ts'
-import { createLog, type Log } from './log/log.ts'
+import { createLog, type Log, type ProcessLog } from './log/log.ts'
 import { type RunningServer, startServer } from './runtime.ts'
 import { backboneWarnings, withBackboneOf } from './settings/backbone.ts'
 import { exposureWarnings } from './settings/exposure.ts'
@@ -12,6 +13,7 @@ import {
   findSelf,
   loadConfig,
   NO_CONFIG,
+  parseHostOption,
   parsePort,
   parseWorkerCount,
   peersOf,
@@ -57,9 +59,15 @@ export async function serve(given: ServeArguments): Promise<void> {
     const code = await runWorkers(parseWorkerCount(args.workers), log.write, onShutdownRequest(args))
     process.exit(code)
   }
+  const peers = peersOf(config, id)
+  const openFiles = descriptorLimit()
+  const fault = descriptorFault(openFiles, peers.length)
+  if (fault !== undefined) throw new Error(fault)
+  const descriptors = divideDescriptors(config.limits, openFiles, peers.length)
   logStartup(serverId, settings, workerInfo !== undefined, log)
   const fileWarnings = config.tls === undefined ? [] : tlsWarnings(config.tls)
   for (const warning of [...backboneWarnings(given), ...fileWarnings]) log.write('warn', warning)
+  if (descriptors.warning !== undefined) log.write('info', descriptors.warning)
   const admin = await openAdmin(args, settings, workerInfo === undefined ? 1 : workerInfo.number, log)
   const server = await startServer({
     id: serverId,
@@ -69,10 +77,11 @@ export async function serve(given: ServeArguments): Promise<void> {
     port,
     advertise: args.advertise,
     worker: workerInfo && { info: workerInfo, linkPort: linkPort === 0 ? 0 : linkPort + workerInfo.number - 1 },
-    peers: peersOf(config, id),
+    peers,
     seeds: args.join ?? [],
     backbone,
-    limits: config.limits,
+    limits: descriptors.limits,
+    maxTcpConnections: descriptors.maxTcpConnections,
     secret,
     previousSecret,
     names,
@@ -98,8 +107,6 @@ function onShutdownRequest({ exitWithStdin = false }: Pick<ServeArguments, 'exit
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, listener)
     if (!exitWithStdin) return
     process.stdin.on('end', listener).on('error', listener).resume()
-    // When the launcher is killed, stdout is gone too; draining must not fail because its log lines cannot be written.
-    process.stdout.on('error', () => {})
   }
 }
 
@@ -120,9 +127,10 @@ async function openAdmin(
   args: ServeArguments,
   { self, host: serverHost, names }: Settings,
   worker: number,
-  log: Log,
+  log: ProcessLog,
 ): Promise<AdminServer | undefined> {
-  const { adminPort, adminHost: host = '127.0.0.1' } = args
+  const { adminPort, adminHost = '127.0.0.1' } = args
+  const host = parseHostOption('--admin-host', adminHost)
   if (adminPort === undefined) {
     if (args.adminHost === undefined) return undefined
     throw new ConfigError(`--admin-host ${host} needs a port; set it with --admin-port PORT`)

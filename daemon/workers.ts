@@ -1,9 +1,8 @@
 import cluster, { type Worker } from 'node:cluster'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import * as z from 'zod'
 import { serverAddressSchema } from '../src/protocol/messages.ts'
+import { createSocketFolder, removeStaleFolders } from './socket-folder.ts'
 
 /** The restart delay doubles for a worker that exits sooner than this after its start, ms. */
 const MIN_UPTIME_MS = 10_000
@@ -51,10 +50,13 @@ export function runWorkers(
   log: (level: 'info' | 'warn', message: string) => void,
   onShutdownRequest: (listener: () => void) => void,
 ): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), 'mesh-chatd-'))
+  const folder = createSocketFolder()
+  /** The running workers. */
   const workers = new Map<number, Worker>()
+  let areOthersStarted = false
   const announcements = new Map<number, z.infer<typeof announcementSchema>>()
   let isStopping = false
+  void removeStaleFolders()
   return new Promise(resolve => {
     const finish = (code: number) => {
       rmSync(folder, { recursive: true, force: true })
@@ -67,13 +69,16 @@ export function runWorkers(
       worker.on('message', (message: unknown) => {
         const announcement = announcementSchema.safeParse(message)
         if (!announcement.success) return
-        for (const [other, one] of workers) if (other !== number) one.send(announcement.data)
+        for (const [other, one] of workers) if (other !== number && one.isConnected()) one.send(announcement.data)
         for (const [other, known] of announcements) if (other !== number) worker.send(known)
         announcements.set(number, announcement.data)
-        // The first worker could bind the port, so the others can.
-        if (number === 1 && workers.size === 1)
-          for (let next = 2; next <= count; next++) start(next, RESTART_DELAY_MS.initial)
+        // The first worker could bind the port, so the others can. Later they are restarted when they exit.
+        if (areOthersStarted) return
+        areOthersStarted = true
+        for (let next = 2; next <= count; next++) start(next, RESTART_DELAY_MS.initial)
       })
+      // A message to a worker that is about to exit: it is restarted then.
+      worker.on('error', () => {})
       worker.on('exit', (code, signal) => {
         workers.delete(number)
         if (isStopping || (!announcements.has(1) && number === 1)) {

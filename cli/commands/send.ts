@@ -1,3 +1,4 @@
+import type { Progress } from '../../src/client/events.ts'
 import { timerDelay } from '../../src/common/time.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import type { Message } from '../../src/protocol/messages.ts'
@@ -15,9 +16,29 @@ interface SendArguments extends ServerArguments {
   keep?: boolean
 }
 
+/** What is known of a message that is not confirmed: whether a client of the recipient may have it. */
+class Arrival {
+  #isInFlight = false
+  #isUnknown = false
+
+  /** Whether it may have arrived. */
+  get isPossible(): boolean {
+    return this.#isInFlight || this.#isUnknown
+  }
+
+  observe(progress: Progress): void {
+    if (progress.state === 'sent') this.#isInFlight = true
+    if (progress.state !== 'waiting') return
+    // An attempt without a result stays unknown, whatever comes of later ones.
+    if (this.#isInFlight && progress.reason !== 'recipient-offline') this.#isUnknown = true
+    this.#isInFlight = false
+  }
+}
+
 /**
  * Sends one message and exits with its delivery result. A message that is not delivered in time is dropped, so that a
- * script can retry without sending it twice; with `--keep` the user's next client sends it.
+ * script can retry; it would send it twice only after exit code 4: the message may have arrived. With `--keep` the user's
+ * next client sends it.
  */
 export async function send(textArgument: string, args: SendArguments): Promise<void> {
   const timeout = Number(args.timeout)
@@ -30,6 +51,7 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
   const target = connectionTarget(args, settings)
   let message: Message | undefined
   let online = false
+  const arrival = new Arrival()
   /** Why servers reject the user. */
   let rejection: string | undefined
   const end = (code: number, line?: string): never => {
@@ -56,8 +78,12 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
           `the key of ${to} has changed to: ${fingerprint(event.key)}; check it with ${to}, then type /trust ${to} and the words in mesh-chat`,
         )
       }
-      if (event.type !== 'progress' || event.id !== message?.id) return
+      if (event.type !== 'progress') return
+      // A message that is refused before it is composed has no other event.
+      if (message === undefined ? event.progress.state !== 'refused' || event.to !== to : event.id !== message.id)
+        return
       const { progress } = event
+      arrival.observe(progress)
       if (progress.state === 'delivered') end(0)
       if (progress.state === 'refused') end(EXIT.general, `message rejected: ${sanitizeLine(progress.message)}`)
     },
@@ -67,11 +93,14 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
   session.request({ type: 'compose', to, text })
   setTimeout(
     () => {
-      const outcome = args.keep
-        ? 'the message is kept; your next client sends it'
-        : 'the message is dropped; try again, or add --keep'
+      const mayHaveArrived = online && arrival.isPossible
+      const retry = mayHaveArrived ? 'with --keep your next client would confirm it' : 'try again, or add --keep'
+      const outcome = args.keep ? 'the message is kept; your next client sends it' : `the message is dropped; ${retry}`
       if (!online && rejection !== undefined) end(EXIT.general, `${sanitizeLine(rejection)}; ${outcome}`)
       if (!online) end(EXIT.unavailable, `no server was reachable within ${timeout} s; ${outcome}`)
+      if (mayHaveArrived) {
+        end(EXIT.unconfirmed, `not confirmed by ${to} within ${timeout} s: it may have arrived; ${outcome}`)
+      }
       end(EXIT.offline, `not delivered to ${to} within ${timeout} s; ${outcome}`)
     },
     timerDelay(timeout * 1_000),

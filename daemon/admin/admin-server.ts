@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { isLoopbackHost } from '../../src/common/loopback.ts'
 import { toServerAddress } from '../../src/programs/config.ts'
-import type { Log } from '../log/log.ts'
+import type { ProcessLog } from '../log/log.ts'
 import type { RunningServer } from '../runtime.ts'
 import { isKnownHost } from '../transport/origin.ts'
 import { AdminConnections } from './admin-connections.ts'
@@ -21,7 +21,7 @@ interface AdminOptions {
   /** 0: any free port. */
   port: number
   version: string
-  log: Log
+  log: ProcessLog
 }
 
 /** Serves liveness, readiness and metrics on the admin port. Read-only. */
@@ -29,11 +29,13 @@ export class AdminServer {
   readonly #metrics = new Metrics()
   readonly #version: string
   readonly #hostNames: readonly string[]
+  readonly #log: ProcessLog
   #server: RunningServer | undefined
 
-  private constructor({ version, hostNames }: AdminOptions) {
+  private constructor({ version, hostNames, log }: AdminOptions) {
     this.#version = version
     this.#hostNames = hostNames
+    this.#log = log
   }
 
   /** Starts listening. Rejects if the port is in use. */
@@ -66,6 +68,8 @@ export class AdminServer {
       if (error.code !== 'EADDRINUSE') throw error
       throw new Error(`port ${port} is already in use; choose another with --admin-port`)
     })
+    // A scrape that cannot be accepted, for lack of descriptors, must not end the server.
+    http.on('error', () => {})
     const address = http.address()
     const boundPort = typeof address === 'object' && address !== null ? address.port : port
     log.write('info', `Serving health and metrics at: ${toServerAddress({ id: '', ip: host, port: boundPort }).url}`)
@@ -115,6 +119,7 @@ export class AdminServer {
       status: status(),
       cutOff: cutOff(),
       malformed: malformed(),
+      lostLogLines: this.#log.lostLines(),
     })
     respond(200, text, { 'content-type': this.#metrics.contentType })
   }

@@ -12,6 +12,8 @@ export interface MetricsInput {
   cutOff: CountBySide
   /** Invalid payloads that were dropped. */
   malformed: CountBySide
+  /** Log lines that could not be written. */
+  lostLogLines: number
 }
 
 type Sample = [value: number, labels?: Record<string, string>]
@@ -133,6 +135,11 @@ const METRICS: readonly MetricDefinition[] = [
     help: 'Invalid payloads that were dropped, by sender.',
     labels: ['side'],
     samples: ({ malformed }) => sideSamples(malformed),
+  },
+  {
+    name: 'mesh_chat_log_lines_lost_total',
+    help: 'Lines of the log that could not be written.',
+    samples: ({ lostLogLines }) => [[lostLogLines]],
   },
 ]
 

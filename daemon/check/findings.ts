@@ -1,5 +1,5 @@
 import type { AuthMode } from '../../src/protocol/credentials.ts'
-import { PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
+import { OWN_PROTOCOLS, protocolFault } from '../../src/protocol/versions.ts'
 import { isExpectedId } from '../links/handshake.ts'
 import type { ProbeResult } from './probe.ts'
 
@@ -44,11 +44,8 @@ export function serverFindings(
   if (!isExpectedId(id, probed.id)) {
     problems.push(`another server answers at its address: ${probed.id}; correct ip and port of ${id} in ${file}`)
   }
-  if (probed.protocol !== PROTOCOL_VERSION) {
-    problems.push(
-      `it uses protocol ${probed.protocol}, this program ${PROTOCOL_VERSION}; install the same mesh-chat version on both`,
-    )
-  }
+  const fault = protocolFault(OWN_PROTOCOLS, probed)
+  if (fault !== undefined) problems.push(fault)
   if (!probed.sameSecret) {
     problems.push('it has another secret; set the same on all servers, with MESH_CHAT_SECRET or secretFile')
   }

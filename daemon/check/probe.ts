@@ -5,7 +5,7 @@ import * as z from 'zod'
 import { dialOnce } from '../../src/programs/checked-socket.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { probeResponseSchema } from '../../src/protocol/frames.ts'
-import { PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
+import { OWN_PROTOCOLS } from '../../src/protocol/versions.ts'
 import { createProof, isSameProof, type Party, partySchema } from '../links/handshake.ts'
 
 /** The certificate of a server, as this machine sees it. */
@@ -19,6 +19,7 @@ export interface Certificate {
 export interface ProbeResult {
   id: string
   protocol: number
+  newestProtocol?: number | undefined
   auth: AuthMode
   /** Whether both sides have the same secret. */
   sameSecret: boolean
@@ -71,7 +72,7 @@ export function reach(url: string, ca: string | undefined, withinMs: number): Pr
 /** The identity of a probe, which does not become a peer. */
 export function probeParty(auth: AuthMode): Party {
   const nonce = () => randomBytes(16).toString('base64url')
-  return { id: 'check', incarnation: nonce(), protocol: PROTOCOL_VERSION, auth, probe: true, nonce: nonce() }
+  return { id: 'check', incarnation: nonce(), ...OWN_PROTOCOLS, auth, probe: true, nonce: nonce() }
 }
 
 /** Creates the proof to send now, and a function that parses the response; undefined if it does not parse. */
@@ -80,7 +81,7 @@ export function startProbe(
   dialler: Party,
   acceptor: Party,
 ): { proof: string; readAnswer: (payload: unknown) => ProbeResult | undefined } {
-  const { id, protocol, auth = 'open' } = acceptor
+  const { id, protocol, newestProtocol, auth = 'open' } = acceptor
   const proof = createProof(secret, 'dialler', dialler, acceptor)
   const asked = performance.now()
   const at = Date.now()
@@ -91,7 +92,7 @@ export function startProbe(
     const { data } = answer
     const sameSecret = data.ok && isSameProof(createProof(secret, 'acceptor', dialler, acceptor), data.proof)
     const clockMs = data.ok && sameSecret ? data.time - (at + roundTripMs / 2) : undefined
-    return { id, protocol, auth, sameSecret, roundTripMs, clockMs }
+    return { id, protocol, newestProtocol, auth, sameSecret, roundTripMs, clockMs }
   }
   return { proof, readAnswer }
 }

@@ -10,6 +10,7 @@ import {
 } from '../../src/protocol/frames.ts'
 import { exceeds } from '../../src/protocol/limits.ts'
 import { isProcessKey, linkProofText } from '../../src/protocol/mesh-identity.ts'
+import { protocolFault } from '../../src/protocol/versions.ts'
 import type { Effect } from '../../src/server/types.ts'
 import { isSignature, type SigningKey } from '../auth/mesh-key.ts'
 
@@ -75,8 +76,9 @@ export function createProof(secret: string, role: Role, dialler: Party, acceptor
     .digest('base64url')
 }
 
-/** The identities and nonces of both sides. */
+/** The identities and nonces of both sides, with what both sides know: a server drops fields that it does not know. */
 function transcriptOf(...parties: readonly [dialler: Party, acceptor: Party]): unknown {
+  const knowRanges = parties.every(({ newestProtocol }) => newestProtocol !== undefined)
   return parties.map(one => [
     one.id,
     one.incarnation,
@@ -86,6 +88,7 @@ function transcriptOf(...parties: readonly [dialler: Party, acceptor: Party]): u
     one.clients ?? '',
     one.auth ?? 'open',
     ...(one.probe === true ? ['probe'] : []),
+    ...(knowRanges ? [`newest ${one.newestProtocol}`] : []),
   ])
 }
 
@@ -131,6 +134,9 @@ export function checkDiallerProof(
   const secrets = previousSecret === undefined ? [secret] : [secret, previousSecret]
   const known = secrets.find(one => isSameProof(createProof(one, 'dialler', dialler, acceptor), proof))
   if (known === undefined) {
+    // Another version may make its proofs from other fields. Not signed: strangers could guess the secret with it.
+    const fault = protocolFault(acceptor, dialler)
+    if (fault !== undefined) return { ok: false, refusal: { ok: false, code: 'bad-handshake', message: fault } }
     const message = 'wrong secret; all servers of a mesh need the same one'
     return { ok: false, refusal: { ok: false, code: 'wrong-secret', message } }
   }
@@ -205,6 +211,9 @@ export function readWelcome(
   acceptor: Party,
   payload: unknown,
 ): { ok: true; holds: StreamPosition } | { ok: false; reason: string; code?: LinkRefusal } {
+  // The answer cannot be trusted to say this: another version may make its proofs from other fields.
+  const fault = protocolFault(dialler, acceptor)
+  if (fault !== undefined) return { ok: false, reason: fault, code: 'bad-handshake' }
   const welcome = welcomeSchema.safeParse(payload)
   if (!welcome.success) return { ok: false, reason: 'invalid handshake response' }
   if (!welcome.data.ok) {

@@ -25,6 +25,7 @@ import {
 import { COOKIE_MS, HandshakeCookies } from './handshake-cookies.ts'
 import { LINK_EVENTS, readFrame } from './link-events.ts'
 import { PendingHandshakes } from './pending-handshakes.ts'
+import { RefusedDiallers } from './refused-diallers.ts'
 
 /** Time for the goodbyes to leave when the server shuts down, ms. */
 const GOODBYE_FLUSH_MS = 200
@@ -55,6 +56,7 @@ export class SocketLinks implements LinkCarrier {
   readonly #options: CarrierOptions
   #ca: string | undefined
   readonly #malformed: MalformedPayloads
+  readonly #refusedDiallers: RefusedDiallers
   readonly #diallingSecrets: DiallingSecrets
   #links = new Map<number, Link>()
   #pendingDecisions = new Map<number, (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void>()
@@ -70,6 +72,7 @@ export class SocketLinks implements LinkCarrier {
     this.#options = options
     this.#ca = options.tls?.ca
     this.#malformed = new MalformedPayloads(options.log)
+    this.#refusedDiallers = new RefusedDiallers(options.log)
     this.#pendingHandshakes = new PendingHandshakes(options.limits.handshakes)
     this.#diallingSecrets = new DiallingSecrets(options.credentials, options.limits.peers)
     for (const io of servers) io.of('/mesh').on('connection', socket => this.#accept(socket))
@@ -165,6 +168,7 @@ export class SocketLinks implements LinkCarrier {
     const { credentials } = this.#options
     const proven = checkDiallerProof(credentials, dialler, acceptor, given)
     if (!proven.ok) {
+      if (!dialler.probe) this.#refusedDiallers.note(dialler.id, proven.refusal.code, proven.refusal.message)
       if (proven.refusal.code === 'bad-signature') this.#malformed.counterFor(`peer: ${dialler.id}`)('signature')
       answer(proven.refusal)
       return disconnect()

@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { LogEntry } from '../../src/server/types.ts'
+import { stdoutLines } from './line-output.ts'
 
 /** Format and level of the log. `debug` adds several lines per message. */
 export interface LogOptions {
@@ -32,7 +33,9 @@ function formatNote(note: LogEntry, showText: boolean): string {
         ? `Peer: ${note.peer} disconnected. Will retry automatically.`
         : `Inbound connection from peer: ${note.peer} ended: ${note.reason}`
     case 'link-refused':
-      return `Peer: ${note.peer} refused the connection: ${note.code}. Will retry automatically.`
+      return `Peer: ${note.peer} refused the connection: ${note.code}: ${note.reason}. Will retry automatically.`
+    case 'link-denied':
+      return `Refused a connection from peer: ${note.peer}: ${note.code}: ${note.reason}.`
     case 'update-from-peer':
       return `Received update from peer: ${note.peer}`
     case 'replacing-list':
@@ -101,6 +104,7 @@ function level(note: LogEntry): LogOptions['level'] {
       return note.isRetry ? 'debug' : 'info'
     case 'dial-failed':
     case 'link-refused':
+    case 'link-denied':
       return note.isRepeated ? 'debug' : 'warn'
     case 'foreign-sender':
     case 'stalled':
@@ -120,13 +124,23 @@ export interface Log {
   note: (note: LogEntry) => void
 }
 
-/** A log that writes to stdout. */
-export function createLog(options: LogOptions, server: string): Log {
-  const json = pino({ level: options.level, base: { server } })
-  return createCallbackLog(options, (level, line) => {
-    if (options.format === 'json') json[level](line)
-    else console.log(`${options.prefix ?? ''}${line}`)
+/** The log of a process, on stdout. */
+export interface ProcessLog extends Log {
+  /** The number of lines that could not be written. */
+  lostLines: () => number
+}
+
+/** A log that writes to stdout. It never blocks and never fails: lines that cannot be written are lost and counted. */
+export function createLog(options: LogOptions, server: string): ProcessLog {
+  const output = stdoutLines((lost, reason) => {
+    log.write('warn', `${plural(lost, 'line')} of the log could not be written: ${reason}.`)
   })
+  const json = pino({ level: options.level, base: { server } }, output)
+  const log = createCallbackLog(options, (level, line) => {
+    if (options.format === 'json') json[level](line)
+    else output.write(`${options.prefix ?? ''}${line}\n`)
+  })
+  return { ...log, lostLines: () => output.lost }
 }
 
 /** A log that passes each line to a function. */

@@ -7,6 +7,7 @@ import {
   serverNameSchema,
   toServerAddress,
 } from '../../src/programs/config.ts'
+import { hostSchema } from '../../src/programs/host.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { type ServerAddress, urlSchema } from '../../src/protocol/messages.ts'
@@ -95,7 +96,7 @@ export function resolveSettings(args: ServeArguments): Settings {
     throw new ConfigError('servers on a backbone find each other without --join; give --backbone or --join, not both')
   }
   const self = findSelf(config, id, args)
-  const host = args.host ?? self.ip
+  const host = args.host === undefined ? self.ip : parseHostOption('--host', args.host)
   const port = parsePort('--port', args.port ?? `${self.port}`)
   const secret = readSecret(config.secretFile)
   const previousSecret = readPreviousSecret(config.previousSecretFile)
@@ -145,7 +146,8 @@ export function findSelf(config: Config, id: string, args: ServeArguments): Conf
   const checked = parseServerId(id)
   if (!checked.ok) throw new ConfigError(`--id: ${checked.reason}`)
   if (args.port === undefined) throw new ConfigError(`the port of ${id} is missing; set it with --port PORT`)
-  return { id, ip: args.host ?? '127.0.0.1', port: Number(args.port) }
+  const ip = args.host === undefined ? '127.0.0.1' : parseHostOption('--host', args.host)
+  return { id, ip, port: Number(args.port) }
 }
 
 /** The error for an id that is not in the config. */
@@ -157,6 +159,16 @@ export function unknownServer({ file, servers }: Config, id: string): ConfigErro
 /** The servers of the config except `id`. */
 export function peersOf(config: Config, id: string): ServerAddress[] {
   return config.servers.filter(one => one.id !== id).map(one => toServerAddress(one, config.tls !== undefined))
+}
+
+/**
+ * Returns an address in its canonical form.
+ * @throws ConfigError
+ */
+export function parseHostOption(option: string, given: string): string {
+  const parsed = hostSchema.safeParse(given)
+  if (parsed.success) return parsed.data
+  throw new ConfigError(`${option} ${given} is not an address; give an IP address or a host name, without a port`)
 }
 
 /** @throws ConfigError */

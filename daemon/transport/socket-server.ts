@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { Server } from 'socket.io'
 import { exceeds } from '../../src/protocol/limits.ts'
 import { MAX_PACKET_BYTES } from '../../src/protocol/messages.ts'
+import type { Log } from '../log/log.ts'
 import type { TlsMaterial } from '../settings/tls.ts'
 import { Backpressure, type TransportContext } from './backpressure.ts'
 import { AddressBudgets, TCP_CONNECTIONS_PER_CLIENT } from './budgets/address-budgets.ts'
@@ -25,6 +26,8 @@ export interface SocketServerOptions extends TransportContext {
   pages: Omit<PageRules, 'scheme'>
   /** Addresses whose TCP connections are not counted; default: this machine's. */
   isExempt?: ((address: string) => boolean) | undefined
+  /** Most TCP connections; further ones are closed at once. */
+  maxTcpConnections?: number | undefined
 }
 
 const notFound = (_: unknown, response: ServerResponse) => response.writeHead(404).end()
@@ -37,6 +40,9 @@ const REQUEST_MS = 60_000
 const HTTP_IDLE_MS = 20_000
 /** Time until a connection is closed whose request for a WebSocket was not accepted, ms. */
 const REJECTED_UPGRADE_MS = 2_000
+
+/** Minimum time between two log lines about connections that could not be accepted, ms. */
+const ACCEPT_ERROR_INTERVAL_MS = 10_000
 
 /** Closes connections that send nothing, or not enough, in time. */
 function timeoutsFor(identifyMs: number) {
@@ -64,13 +70,17 @@ export class SocketServer {
   readonly #requests: HttpRequests
   readonly #maxSessions: number
   readonly #connections = new Set<Backpressure>()
+  readonly #log: Log
+  #acceptErrorLoggedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: SocketServerOptions) {
     const { tls, limits, pages, features } = options
+    this.#log = options.log
     const timeouts = timeoutsFor(limits.identifyMs)
     this.http =
       tls === undefined ? createServer(timeouts, notFound) : createSecureServer({ ...timeouts, ...tls }, notFound)
     this.http.timeout = HTTP_IDLE_MS
+    if (options.maxTcpConnections !== undefined) this.http.maxConnections = options.maxTcpConnections
     this.#addresses = new AddressBudgets(limits.connectionsPerAddress, options.isExempt)
     this.#heldBytes = new HeldBytes(limits.heldBytes)
     this.#tcpConnections = new TcpConnections(limits.connections, this.#addresses)
@@ -152,9 +162,22 @@ export class SocketServer {
 
   /** Listens; resolves with the port. Rejects when the port is not available. */
   async listen(where: ListenOptions): Promise<number> {
-    await new Promise<void>((resolve, reject) => this.http.once('error', reject).listen(where, resolve))
+    await new Promise<void>((resolve, reject) => {
+      this.http.once('error', reject).listen(where, () => {
+        // From now on: a connection that cannot be accepted, for lack of descriptors, must not end the server.
+        this.http.off('error', reject).on('error', error => this.#onAcceptError(error))
+        resolve()
+      })
+    })
     const address = this.http.address()
     return typeof address === 'object' && address !== null ? address.port : (where.port ?? 0)
+  }
+
+  #onAcceptError(error: Error): void {
+    const now = performance.now()
+    if (now - this.#acceptErrorLoggedAt < ACCEPT_ERROR_INTERVAL_MS) return
+    this.#acceptErrorLoggedAt = now
+    this.#log.write('error', `Could not accept a connection: ${error.message}.`)
   }
 
   /** Uses a renewed certificate for new connections. */

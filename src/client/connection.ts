@@ -271,6 +271,7 @@ export class Connection {
     if (Math.abs(answer.time - wall) > MAX_CLOCK_DIFFERENCE_MS)
       return this.failover(describeClockDifference(answer.time - wall))
     // `time` is half of a round trip old.
+    this.#context.maxTextBytes = answer.textBytes
     this.#context.clockOffset = answer.time + (now - openedAt) / 2 - now
     this.#wasOnline = true
     this.#setPhase({ name: 'online', dial, url, since: now })

@@ -11,6 +11,8 @@ export interface Context {
   onlineConnection: number | undefined
   /** The server's wall clock minus this machine's monotonic clock, ms; undefined before the first identification. */
   clockOffset: number | undefined
+  /** Longest text that the server accepts, bytes of UTF-8, as it told; undefined: unknown, or no limit. */
+  maxTextBytes: number | undefined
   /** Monotonic time of this step, ms. */
   now: number
   /** Wall clock of this step, ms since 1970. */

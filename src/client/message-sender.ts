@@ -7,6 +7,7 @@ import type { MessageStore } from './history/message-store.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
 import { MAX_PENDING_MESSAGES, Outbox } from './outbox.ts'
 import type { RosterCopy } from './roster-copy.ts'
+import { protocolTextFault, textFault } from './text-limit.ts'
 
 /** Delay before messages to an online user are retried when no key holds the name, ms. */
 const KEY_RETRY_MS = 1_000
@@ -63,6 +64,9 @@ export class MessageSender {
     const id = `${options.instance}.${(++this.#composedCount).toString(36)}`
     const at = clock.tick(serverTime(this.#context))
     const message: Message = { id, at, from: options.user, to: name.value, text }
+    const fault = protocolTextFault(text)
+    if (fault !== undefined)
+      return this.#emitProgress(message, { state: 'refused', code: 'text-too-long', message: fault })
     if (this.#outbox.isFull)
       return this.#emitProgress(message, { state: 'refused', code: 'outbox-full', message: OUTBOX_FULL })
     const stored = this.#keys.toStored(message)
@@ -73,30 +77,32 @@ export class MessageSender {
     this.send()
   }
 
-  /** Sends the messages that are due. */
+  /** Sends the messages that are due. One that can never be sent is refused, and others take its place. */
   send(): void {
     const { onlineConnection, effects, now } = this.#context
     if (onlineConnection === undefined) return
     for (const message of this.#outbox.takeDue(now)) {
-      const { id, at, to } = message
+      const { id, at, to, text } = message
       const sealed = this.#keys.seal(message)
-      if ('waits' in sealed) this.#defer(message, sealed.waits)
-      else {
-        this.#emitProgress(message, { state: 'sent' })
-        effects.push({ type: 'im', dial: onlineConnection, message: { id, at, to, text: sealed.text } })
+      if ('waits' in sealed) {
+        this.#defer(message, sealed.waits)
+        continue
       }
+      const fault = textFault(this.#context, text, sealed.text)
+      if (fault !== undefined) {
+        this.#applyFate(message, { ok: false, code: 'text-too-long', message: fault })
+        continue
+      }
+      this.#emitProgress(message, { state: 'sent' })
+      effects.push({ type: 'im', dial: onlineConnection, message: { id, at, to, text: sealed.text } })
     }
   }
 
   /** Handles the delivery result of a message. */
   handleFate(id: string, fate: Fate): void {
-    const { effects, now } = this.#context
-    const to = this.#outbox.get(id)?.to
-    if (to === undefined) return
-    const result = this.#outbox.handleFate(id, fate, this.#roster.has(to), now)
-    if (result === undefined) return
-    if (result.done) effects.push({ type: 'remove-pending', id })
-    emit(this.#context, { type: 'progress', id, to, progress: result.progress })
+    const message = this.#outbox.get(id)
+    if (message === undefined || !this.#applyFate(message, fate)) return
+    const { to } = message
     // The recipient is online but no connection could read it: another key may hold the name now.
     if (fate.ok && fate.delivered === 0 && this.#roster.has(to)) this.#requestKey(to)
     this.send()
@@ -123,6 +129,16 @@ export class MessageSender {
   handleJoined(users: readonly string[]): void {
     for (const user of users) this.#outbox.reschedule(user)
     if (users.length > 0) this.send()
+  }
+
+  /** Applies the delivery result of a message. Returns false for a message that is not in flight. */
+  #applyFate({ id, to }: Message, fate: Fate): boolean {
+    const { effects, now } = this.#context
+    const result = this.#outbox.handleFate(id, fate, this.#roster.has(to), now)
+    if (result === undefined) return false
+    if (result.done) effects.push({ type: 'remove-pending', id })
+    emit(this.#context, { type: 'progress', id, to, progress: result.progress })
+    return true
   }
 
   onDisconnected(): void {

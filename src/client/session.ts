@@ -40,6 +40,7 @@ export class Session {
       clock: new HybridClock(),
       onlineConnection: undefined,
       clockOffset: undefined,
+      maxTextBytes: undefined,
       now: 0,
       wall: 0,
       effects: [],

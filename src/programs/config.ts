@@ -8,6 +8,7 @@ import { parseServerOrigin } from '../protocol/mesh-identity.ts'
 import type { ServerAddress } from '../protocol/messages.ts'
 import { parseServerId } from '../protocol/names.ts'
 import { readErrorReason } from './fail.ts'
+import { hostSchema } from './host.ts'
 import { parseJson } from './json-text.ts'
 import { packageFile } from './package.ts'
 import { didYouMean } from './suggestion.ts'
@@ -35,7 +36,7 @@ const fileSchema = z.string('must be a file name').min(1, 'must be a file name')
 const serverSchema = z.strictObject(
   {
     id: z.string(SERVER_ID).refine(id => parseServerId(id).ok, SERVER_ID),
-    ip: z.string('must be an address or a host name').min(1, 'must be an address or a host name'),
+    ip: hostSchema,
     port: z.int(PORT).min(1, PORT).max(65_535, PORT),
     /** Origins at which clients reach this server, besides its address. */
     names: originsSchema,

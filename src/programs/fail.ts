@@ -2,7 +2,7 @@
  * Exit codes of both programs: clig.dev's conventions; `unavailable` and `crash` are those of sysexits.h. A signal that
  * ends a program gives 128 + its number.
  */
-export const EXIT = { general: 1, usage: 2, offline: 3, unavailable: 69, crash: 70 } as const
+export const EXIT = { general: 1, usage: 2, offline: 3, unconfirmed: 4, unavailable: 69, crash: 70 } as const
 
 let programName = 'mesh-chat'
 

@@ -17,6 +17,7 @@ import {
   textSchema,
   timeSchema,
   urlSchema,
+  validItems,
 } from './messages.ts'
 import { isPublicKey } from './public-key.ts'
 import { serverStatusSchema } from './status.ts'
@@ -98,7 +99,8 @@ export type ForwardedMessage = z.infer<typeof forwardedSchema>
 export const heartbeatSchema = z.object({ incarnation: id, seq, at: z.number().min(0).optional() })
 export type Heartbeat = z.infer<typeof heartbeatSchema>
 
-export const membersSchema = z.array(serverAddressSchema).max(MAX_MEMBERS)
+/** Members that are not valid are left out. */
+export const membersSchema = validItems(serverAddressSchema, MAX_MEMBERS)
 
 /** Users who missed a message while the acceptor was unreachable: their clients there compare histories. */
 export const missedSchema = z.array(name).max(MAX_NAMES_PER_FRAME)
@@ -135,7 +137,10 @@ export type StreamPosition = z.infer<typeof streamPositionSchema>
 export const peerIdentitySchema = z.object({
   id: serverIdSchema,
   incarnation: id,
+  /** The oldest protocol version that it speaks: servers of 0.2 and before compare it with their own. */
   protocol: z.int(),
+  /** The newest protocol version that it speaks; absent: a server of 0.2 or before, which speaks one. */
+  newestProtocol: z.int().optional(),
   url: urlSchema.optional(),
   /** Its URL for clients, if different. */
   clients: urlSchema.optional(),

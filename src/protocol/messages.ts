@@ -95,7 +95,8 @@ export const serverAddressSchema = z.object({
   clients: urlSchema.optional(),
 })
 export type ServerAddress = z.infer<typeof serverAddressSchema>
-const serversSchema = z.array(serverAddressSchema).max(10_000)
+/** One address that is not valid must not lock clients out of the others. */
+const serversSchema = validItems(serverAddressSchema, 10_000)
 
 /** The roster at one version: sorted, each name once. */
 export const rosterSnapshotSchema = z.object({
@@ -136,6 +137,8 @@ export const identifyResponseSchema = z.discriminatedUnion('ok', [
     /** The auth mode; absent: `open`. */
     auth: z.enum(AUTH_MODES).optional(),
     time: timeSchema,
+    /** Longest text of a message, bytes of UTF-8; absent: no limit but that of the protocol, or a server of 0.2. */
+    textBytes: z.int().min(1).optional().catch(undefined),
     servers: serversSchema,
     /** Proves the mesh, if the request has `nonce` and `origin`. */
     mesh: meshIdentitySchema.optional(),

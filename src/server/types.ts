@@ -163,7 +163,10 @@ export type LogEntry =
   | { event: 'outbound'; peer: string }
   | { event: 'inbound'; peer: string }
   | { event: 'link-lost'; peer: string; direction: 'outbound' | 'inbound'; reason: string }
-  | { event: 'link-refused'; peer: string; code: LinkRefusal; isRepeated: boolean }
+  /** A peer has refused this server. `reason`: as the peer says it. */
+  | { event: 'link-refused'; peer: string; code: LinkRefusal; reason: string; isRepeated: boolean }
+  /** This server has refused a peer that proved the secret. */
+  | { event: 'link-denied'; peer: string; code: LinkRefusal; reason: string; isRepeated: boolean }
   | { event: 'update-from-peer'; peer: string }
   | { event: 'replacing-list'; peer: string; users: number }
   | { event: 'adding-user' | 'replacing-user' | 'removing-user'; peer: string; user: string; connections: number }

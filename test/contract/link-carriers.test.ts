@@ -255,7 +255,7 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
       { event: 'presence', payload: { type: 'delta', incarnation: 'server-1#1', seq: -1, changes: [] } },
       { event: 'forward', payload: [message(1, 'to nobody', '')] },
       { event: 'beat', payload: null },
-      { event: 'members', payload: [{ id: 'server-3', url: 'ftp://x' }] },
+      { event: 'members', payload: { id: 'server-3', url: 'ftp://x' } },
       // An acceptor's frame, sent by the dialler.
       { event: 'fates', payload: [[1, 1, false]] },
     ]

@@ -1,4 +1,5 @@
 /** Applies keys to the model. The actions of the finder and of the search are in finder.ts and search.ts. */
+import { protocolTextFault } from '../../../src/client/text-limit.ts'
 import type { Key } from '../../terminal/key-decoder.ts'
 import { runCommand } from './commands/run-command.ts'
 import { complete } from './editing/completion.ts'
@@ -158,6 +159,12 @@ function submit(model: Model): ScreenRequest[] {
   const isCommand = editor.text.startsWith('/') && !editor.text.startsWith('//')
   if (!isCommand && model.current === undefined) {
     model.showNotice('no thread is open; open one with /msg NAME', 'error')
+    return []
+  }
+  // The draft stays: it can be shortened, or sent in parts.
+  const fault = isCommand ? undefined : protocolTextFault(editor.text)
+  if (fault !== undefined) {
+    model.showNotice(fault, 'error')
     return []
   }
   const text = editor.takeText()

@@ -29,8 +29,9 @@ export function update(model: Model, event: Exclude<ClientEvent, { type: 'storag
     case 'progress': {
       const thread = model.threads.get(event.to)
       thread?.setProgress(event.id, event.progress)
-      // A message that is rejected before it is composed has no thread that could show the reason.
-      if (thread === undefined && event.progress.state === 'refused') model.showNotice(event.progress.message, 'error')
+      // A message that is rejected before it is composed has no entry that could show the reason.
+      const hasEntry = thread?.entryById(event.id) !== undefined
+      if (!hasEntry && event.progress.state === 'refused') model.showNotice(event.progress.message, 'error')
       return []
     }
     case 'key':

@@ -46,8 +46,8 @@ export interface HandshakeRequestsOptions {
   nats: Pick<NatsClient, 'connection'>
   /** Whether NATS denies the subjects of version 0.1. */
   isLegacyDenied: () => boolean
-  /** Counts diallers whose signature is not valid. */
-  onBadSignature: (dialler: Party) => void
+  /** Called for a dialler that is refused before the core decides. */
+  onRefused: (dialler: Party, refusal: Extract<Welcome, { ok: false }>) => void
   /** Called for a dialler that has proven `secret`; call `answer` with the core's decision. */
   onProven: (
     dialler: Party,
@@ -181,13 +181,13 @@ export class HandshakeRequests {
   }
 
   #checkProof(message: RequestMessage, { link, ...given }: ProofRequest, dialler: Party): void {
-    const { self, credentials, onProven, onBadSignature } = this.#options
+    const { self, credentials, onProven, onRefused } = this.#options
     this.#abandon(link)
     const acceptor: Party = { ...self, nonce: link }
     const answer = (welcome: Welcome) => respond(message, welcome)
     const proven = checkDiallerProof(credentials, dialler, acceptor, given)
     if (!proven.ok) {
-      if (proven.refusal.code === 'bad-signature') onBadSignature(dialler)
+      if (!dialler.probe) onRefused(dialler, proven.refusal)
       return answer(proven.refusal)
     }
     const { secret } = proven

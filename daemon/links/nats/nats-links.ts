@@ -1,8 +1,9 @@
-import type { AcceptorFrame, DiallerFrame } from '../../../src/protocol/frames.ts'
+import type { AcceptorFrame, DiallerFrame, LinkRefusal } from '../../../src/protocol/frames.ts'
 import type { LinkEffect } from '../../../src/server/types.ts'
 import { MalformedPayloads } from '../../log/malformed-payloads.ts'
 import type { CarrierOptions, LinkCarrier } from '../carrier.ts'
 import type { Party } from '../handshake.ts'
+import { RefusedDiallers } from '../refused-diallers.ts'
 import { Announcements } from './announcements.ts'
 import { EnvelopeMac } from './envelope-mac.ts'
 import { isLegacySubject, SUBJECTS, usesSenderSubjects } from './envelopes.ts'
@@ -71,9 +72,13 @@ export class NatsLinks implements LinkCarrier {
     this.#publisher = new Publisher(this.#nats, mac, self, holds)
     const onProven = this.#onProven.bind(this)
     const isLegacyDenied = () => this.#publisher.isLegacyDenied
-    const onBadSignature = ({ id }: Party) => this.#malformed.counterFor(`peer: ${id}`)('signature')
+    const refusedDiallers = new RefusedDiallers(log)
+    const onRefused = ({ id }: Party, { code, message }: { code: LinkRefusal; message: string }) => {
+      refusedDiallers.note(id, code, message)
+      if (code === 'bad-signature') this.#malformed.counterFor(`peer: ${id}`)('signature')
+    }
     const common = { self, credentials, limits, nats: this.#nats }
-    this.#handshakes = new HandshakeRequests({ ...common, isLegacyDenied, onBadSignature, onProven })
+    this.#handshakes = new HandshakeRequests({ ...common, isLegacyDenied, onRefused, onProven })
     this.#announcements = new Announcements({
       limits,
       probe: id => this.#handshakes.probe(id),

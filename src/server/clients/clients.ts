@@ -137,6 +137,7 @@ export class Clients implements UserObserver {
         ...(input.connections === true ? { connections: this.#rosterPublisher.connectionCounts } : {}),
         ...(options.auth === 'open' ? {} : { auth: options.auth }),
         time: context.wall,
+        ...(options.limits.textBytes > 0 ? { textBytes: options.limits.textBytes } : {}),
         servers: this.#servers(),
       },
     })

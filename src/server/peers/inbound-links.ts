@@ -1,6 +1,6 @@
 import type { LinkRefusal, PeerIdentity, StreamPosition } from '../../protocol/frames.ts'
 import { isProcessKey, parseServerOrigin } from '../../protocol/mesh-identity.ts'
-import { PROTOCOL_VERSION } from '../../protocol/messages.ts'
+import { OWN_PROTOCOLS, protocolFault } from '../../protocol/versions.ts'
 import { type Context, log } from '../context.ts'
 import type { LinkInput } from '../types.ts'
 import { HEARTBEAT_INTERVAL_MS, LINK_TIMEOUT_MS } from './heartbeats.ts'
@@ -16,6 +16,17 @@ const ID_CONFLICT_MS = LINK_TIMEOUT_MS + HEARTBEAT_INTERVAL_MS
 /** A peer that dialled in is dialled back within this time, ms. */
 const MAX_DIAL_BACK_DELAY_MS = 200
 
+/** Denials that a person has to end. */
+const LASTING_DENIALS: ReadonlySet<LinkRefusal> = new Set([
+  'bad-handshake',
+  'id-in-use',
+  'other-auth',
+  'removed',
+  'too-many-peers',
+])
+/** Most denials that are remembered. */
+const MAX_DENIALS = 1_000
+
 interface LinkDenial {
   code: LinkRefusal
   message: string
@@ -26,6 +37,8 @@ export class InboundLinks {
   readonly #context: Context
   readonly #links: Links
   readonly #membership: Membership
+  /** The codes of the last denials, by server, oldest first: a denied server dials again and again. */
+  readonly #denials = new Map<string, LinkRefusal>()
 
   constructor(context: Context, links: Links, membership: Membership) {
     this.#context = context
@@ -35,8 +48,25 @@ export class InboundLinks {
 
   handleAccepted({ link, introduction }: Extract<LinkInput, { type: 'accepted' }>): void {
     const result = this.#check(introduction) ?? this.#registerPeer(introduction)
-    if ('code' in result) this.#context.effects.push({ type: 'refuse', link, ...result })
-    else this.#open(link, result, introduction.incarnation)
+    if (!('code' in result)) return this.#open(link, result, introduction.incarnation)
+    this.#context.effects.push({ type: 'refuse', link, ...result })
+    this.#logDenial(introduction.id, result)
+  }
+
+  /** Logs a denial that lasts; the others are part of restarts. */
+  #logDenial(id: string, { code, message }: LinkDenial): void {
+    if (!LASTING_DENIALS.has(code)) return
+    log(this.#context, {
+      event: 'link-denied',
+      peer: id,
+      code,
+      reason: message,
+      isRepeated: this.#denials.get(id) === code,
+    })
+    this.#denials.delete(id)
+    this.#denials.set(id, code)
+    if (this.#denials.size <= MAX_DENIALS) return
+    for (const oldest of this.#denials.keys()) return void this.#denials.delete(oldest)
   }
 
   #open(link: number, peer: Peer, incarnation: string): void {
@@ -44,6 +74,7 @@ export class InboundLinks {
     if (peer.inbound !== undefined) this.#links.discard(peer.inbound.link, 'replaced by a newer link')
     peer.inbound = { link, heardAt: now, incarnation }
     peer.challenger = undefined
+    this.#denials.delete(peer.id)
     peer.usersExpireAt = Number.POSITIVE_INFINITY
     this.#links.add(link, peer, 'inbound')
     effects.push({ type: 'accept', link, holds: streamPosition(peer, incarnation) })
@@ -52,12 +83,12 @@ export class InboundLinks {
   }
 
   /** Returns why a server cannot be a peer of this one, or undefined if it can. */
-  #check({ id, incarnation, protocol, auth, url, clients }: PeerIdentity): LinkDenial | undefined {
+  #check(introduction: PeerIdentity): LinkDenial | undefined {
+    const { id, incarnation, auth, url, clients } = introduction
     const { options, draining } = this.#context
     if (draining) return { code: 'draining', message: 'this server is shutting down' }
-    if (protocol !== PROTOCOL_VERSION) {
-      return { code: 'bad-handshake', message: `this server speaks protocol ${PROTOCOL_VERSION}, not ${protocol}` }
-    }
+    const fault = protocolFault(OWN_PROTOCOLS, introduction)
+    if (fault !== undefined) return { code: 'bad-handshake', message: fault }
     if ((auth ?? 'open') !== options.auth) {
       const message = `this mesh uses auth: ${options.auth}, not auth: ${auth ?? 'open'}; use the same on all servers`
       return { code: 'other-auth', message }

@@ -95,7 +95,7 @@ export class OutboundLinks {
     const failure = code ?? reason
     const isRepeated = failure === peer.dialFailure
     peer.dialFailure = failure
-    if (code !== undefined) log(this.#context, { event: 'link-refused', peer: id, code, isRepeated })
+    if (code !== undefined) log(this.#context, { event: 'link-refused', peer: id, code, reason, isRepeated })
     else log(this.#context, { event: 'dial-failed', peer: id, reason, isRepeated })
     const delay = peer.backoff.nextDelay()
     const maxDelay = code === 'id-held' ? ID_HELD_RETRY_MS : Number.POSITIVE_INFINITY

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { io } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePorts, Program, stopAll } from '../../support/programs/processes.ts'
 import { TestMesh, until } from '../../support/programs/test-mesh.ts'
@@ -62,8 +63,37 @@ describe('send', () => {
         /^mesh-chat: not delivered to Absent within 1 s; the message is dropped; try again, or add --keep\n$/m,
       ),
     })
+    // The server told its limit: the text is not sent.
     const long = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Anna', '-'], { input: 'x'.repeat(20_000) })
     expect(long).toMatchObject({ status: 1, stderr: expect.stringContaining('16384 bytes') })
+  })
+
+  test('C26: a text that no server accepts is refused, and later messages are delivered', async () => {
+    const tail = start('tail', '--user', 'Gina', ...at(1))
+    await until(() => expect(tail.out).toContain('online at server-1'))
+    const texts = ['x'.repeat(2_000_000), 'y'.repeat(20_000), 'short']
+    const input = texts.map((text, ref) => `${JSON.stringify({ to: 'Gina', text, ref })}\n`).join('')
+    const { stdout } = await run(['--json', '--user', 'Bot', ...at(2)], { input })
+    const events = stdout.split('\n').flatMap(line => (line === '' ? [] : [JSON.parse(line)]))
+    const results = events.filter(({ state }) => state === 'refused' || state === 'delivered')
+    expect(results.map(({ ref, state, code }) => `${ref} ${state} ${code}`)).toEqual([
+      '0 refused text-too-long',
+      '1 refused text-too-long',
+      '2 delivered undefined',
+    ])
+    expect(results[0].message).toContain('262144; send it in parts')
+    expect(results[1].message).toContain('16384 bytes')
+  })
+
+  test('exits with 4 if the message may have arrived, but no client has confirmed it in time', async () => {
+    const silent = io(`http://127.0.0.1:${mesh.ports[0]}`, { transports: ['websocket'], forceNew: true })
+    const received: string[] = []
+    silent.on('im', ({ text }: { text: string }) => received.push(text))
+    await silent.timeout(10_000).emitWithAck('identify', { user: 'Silent', client: 'x/1', protocol: 2 })
+    const result = await run(['send', '--user', 'Bot', ...at(1), '--to', 'Silent', '--timeout', '3', 'hello'])
+    expect(received).toContain('hello')
+    expect(result).toMatchObject({ status: 4, stderr: expect.stringContaining('not confirmed by Silent within 3 s') })
+    silent.disconnect()
   })
 
   test('with --keep the next client sends an undelivered message; without, the message is dropped', async () => {

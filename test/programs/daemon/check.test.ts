@@ -57,6 +57,17 @@ function check(file: string, env: NodeJS.ProcessEnv = {}, ...more: string[]) {
   })
 }
 
+test('an address that is not valid, or an unknown field, is refused with the name of the field', async () => {
+  const { write, servers } = await configure(1)
+  const address = await check(write('address.json', { servers: [{ ...servers[0], ip: 'host name' }] }))
+  expect(address).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('servers[0].ip must be an IP address or a host name'),
+  })
+  const field = await check(write('field.json', { servers, auht: 'key' }))
+  expect(field).toMatchObject({ status: 2, stderr: expect.stringMatching(/auht is not a field.*auth/) })
+})
+
 test('a healthy mesh gives one ok line per server, and does not notice the check', async () => {
   const { file, folder, ports } = await configure(2, { secretFile: 'secret', auth: 'open' })
   writeFileSync(join(folder, 'secret'), SECRET, { mode: 0o600 })

@@ -86,6 +86,39 @@ test('workers on several machines form one mesh; a killed worker is replaced and
   expect(first.exitStatus).toEqual({ code: 0, signal: null })
 })
 
+test('each worker runs once, also when the first one is back before another is restarted', {
+  timeout: 90_000,
+}, async () => {
+  const { programs } = await startMachines(2)
+  const [primary] = programs
+  if (primary === undefined) throw new Error('a program')
+  const pidsOf = (worker: number) =>
+    [...primary.out.matchAll(new RegExp(`server-1/${worker}: Process: (\\d+)`, 'g'))].map(([, pid]) => Number(pid))
+  const kill = (worker: number) => process.kill(pidsOf(worker).at(-1) ?? 0, 'SIGKILL')
+  // Each early exit doubles the delay of the next restart.
+  for (let exits = 1; exits <= 4; exits++) {
+    kill(2)
+    if (exits < 4) await until('worker 2 runs again', () => pidsOf(2).length === exits + 1)
+  }
+  await until('worker 2 waits', () => primary.count('Worker 2 exited') === 4)
+  const exitedAt = performance.now()
+  kill(1)
+  await until('worker 1 runs again', () => primary.count('server-1/1: Listening for peers') === 2)
+  await until('worker 2 runs again', () => performance.now() - exitedAt > 4_500 && pidsOf(2).length >= 5)
+  expect(pidsOf(2)).toHaveLength(5)
+  primary.child.kill('SIGTERM')
+  await primary.waitForExit()
+  expect(primary.exitStatus?.code).toBe(0)
+  const isRunning = (pid: number) => {
+    try {
+      return process.kill(pid, 0)
+    } catch {
+      return false
+    }
+  }
+  expect([1, 2].flatMap(pidsOf).filter(isRunning)).toEqual([])
+})
+
 test('long-polling clients work although each request reaches another worker', { timeout: 60_000 }, async () => {
   const { url } = await startMachines(4)
   const sockets: { on: Socket['on']; emit: Socket['emit']; disconnect(): unknown }[] = []

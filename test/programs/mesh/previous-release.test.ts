@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { NatsServer, natsMissingReason } from '../../support/programs/nats-server.ts'
 import { buildPreviousRelease, previousReleaseMissingReason } from '../../support/programs/previous-release.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+import { RealMesh } from '../../support/programs/real-mesh.ts'
 
 const SECRET = { MESH_CHAT_SECRET: 'a secret of sixteen or more' }
 const USERS = ['Anna', 'Billy', 'Carla', 'Dora']
@@ -166,4 +167,41 @@ describe.skipIf(previousReleaseMissingReason !== undefined)('with the previous r
       for (const { child } of [...programs, upgraded]) child.kill('SIGKILL')
     },
   )
+
+  test('H20: servers are upgraded and downgraded one after another while clients chat, and nothing is lost', {
+    timeout: 240_000,
+  }, async () => {
+    const mesh = await RealMesh.start(3, { checkout: previous })
+    mesh.join('Anna', 1)
+    mesh.join('Billy', 2)
+    mesh.join('Carla', 3)
+    const users = ['Anna', 'Billy', 'Carla']
+    await mesh.waitForRoster(users, 60_000)
+    const stop = mesh.startChatting(users)
+    const logs: string[] = []
+    for (const checkout of ['.', previous]) {
+      for (const server of mesh.servers) {
+        server.program.child.kill('SIGTERM')
+        await server.program.waitForExit()
+        expect(server.program.exitStatus?.code).toBe(0)
+        logs.push(server.program.out)
+        const before = mesh.servers.map(one => mesh.outboundLinkCount(one))
+        mesh.restart(server, checkout)
+        // In both directions, whatever the releases of the two.
+        await until(
+          'it is linked with the others',
+          () =>
+            mesh.servers.every((one, at) =>
+              one === server ? mesh.outboundLinkCount(one) >= 2 : mesh.outboundLinkCount(one) > (before[at] ?? 0),
+            ),
+          60_000,
+        )
+      }
+    }
+    expect(stop()).toBeGreaterThan(0)
+    await mesh.expectConverged(users)
+    for (const out of [...logs, ...mesh.servers.map(({ program }) => program.out)])
+      expect(out).not.toMatch(/wrong-secret|bad-handshake|malformed/)
+    await mesh.close()
+  })
 })

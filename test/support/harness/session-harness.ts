@@ -49,6 +49,7 @@ export function clientContext(options: Partial<SessionOptions> = {}): Context {
     clock: new HybridClock(),
     onlineConnection: 1,
     clockOffset: EPOCH_MS,
+    maxTextBytes: undefined,
     now: 0,
     wall: EPOCH_MS,
     effects: [],

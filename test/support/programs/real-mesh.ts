@@ -27,7 +27,7 @@ export class RealMesh {
 
   static async start(
     count: number,
-    options: { proxied?: boolean; limits?: Partial<Limits>; backbone?: string } = {},
+    options: { proxied?: boolean; limits?: Partial<Limits>; backbone?: string; checkout?: string } = {},
   ): Promise<RealMesh> {
     const mesh = new RealMesh()
     const ports = await freePorts(count)
@@ -44,7 +44,7 @@ export class RealMesh {
       }
       const config = join(mesh.folder, `${id}.json`)
       writeFileSync(config, JSON.stringify({ servers, limits: options.limits ?? {}, backbone: options.backbone }))
-      const program = mesh.#spawn(id, config)
+      const program = mesh.#spawn(id, config, options.checkout)
       mesh.servers.push({ id, port, url: `http://127.0.0.1:${port}`, config, program })
     }
     await until(
@@ -60,12 +60,13 @@ export class RealMesh {
     return mesh
   }
 
-  #spawn(id: string, config: string): Program {
-    return new Program('daemon', ['--id', id, '--config', config, '--log-format', 'text'])
+  #spawn(id: string, config: string, checkout?: string): Program {
+    return new Program('daemon', ['--id', id, '--config', config, '--log-format', 'text'], {}, checkout)
   }
 
-  restart(server: RealServer): void {
-    server.program = this.#spawn(server.id, server.config)
+  /** @param checkout the folder of another release, with its build */
+  restart(server: RealServer, checkout?: string): void {
+    server.program = this.#spawn(server.id, server.config, checkout)
   }
 
   server(n: number): RealServer {

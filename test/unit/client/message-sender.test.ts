@@ -73,6 +73,44 @@ describe('composing', () => {
   })
 })
 
+describe('C26: a text that can never be sent', () => {
+  const refused = { state: 'refused', code: 'text-too-long' }
+  test('is refused when it is composed, online and offline, and is not kept', () => {
+    const offline = new SessionHarness()
+    offline.step({ type: 'start' })
+    for (const harness of [offline, online()]) {
+      const effects = harness.compose('Billy', 'x'.repeat(256 * 1024 + 1))
+      expect(effects).toHaveLength(1)
+      expect(progressOf(effects)).toMatchObject([refused])
+      expect(harness.session.pendingMessages).toEqual([])
+      expect(sent(harness.compose('Billy', 'x'.repeat(256 * 1024))).length).toBe(harness === offline ? 0 : 1)
+    }
+  })
+
+  test('is refused, not sent, if the server told a shorter limit in bytes', () => {
+    const harness = new SessionHarness()
+    harness.step({ type: 'start' })
+    harness.goOnline(['Anna', 'Billy'], { textBytes: 10 })
+    expect(sent(harness.compose('Billy', 'x'.repeat(10)))).toHaveLength(1)
+    const effects = harness.compose('Billy', 'äöüßäö')
+    expect(sent(effects)).toEqual([])
+    expect(progressOf(effects).at(-1)).toMatchObject({ ...refused, message: expect.stringContaining('10 bytes') })
+    expect(effectsOf(effects, 'remove-pending')).toEqual([{ type: 'remove-pending', id: 'run.2' }])
+  })
+
+  test('is refused if an earlier run has left it in the outbox, and the other messages are sent', () => {
+    const outbox = Array.from({ length: 100 }, (_, at) =>
+      messageOf({ id: `${at}`, from: 'Anna', to: 'Billy', text: at < 99 ? 'x'.repeat(300_000) : 'short' }),
+    )
+    const harness = new SessionHarness({}, { outbox, history: outbox })
+    harness.step({ type: 'start' })
+    const effects = [...harness.goOnline(['Anna', 'Billy']), ...harness.advance(1)]
+    expect(sent(effects).map(({ text }) => text)).toEqual(['short'])
+    expect(effectsOf(effects, 'remove-pending')).toHaveLength(99)
+    expect(progressOf(effects).filter(({ state }) => state === 'refused')).toHaveLength(99)
+  })
+})
+
 describe('holding', () => {
   test('C8: messages composed while offline are sent when the client is online', () => {
     const harness = new SessionHarness()

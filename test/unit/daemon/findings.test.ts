@@ -42,10 +42,7 @@ describe('serverFindings', () => {
       { id: 'server-2' },
       'another server answers at its address: server-2; correct ip and port of server-1 in config.json',
     ],
-    [
-      { protocol: 1 },
-      `it uses protocol 1, this program ${PROTOCOL_VERSION}; install the same mesh-chat version on both`,
-    ],
+    [{ protocol: 1 }, `this server speaks protocol ${PROTOCOL_VERSION}, the other one 1; update the other server`],
     [
       { sameSecret: false, clockMs: undefined },
       'it has another secret; set the same on all servers, with MESH_CHAT_SECRET or secretFile',

@@ -42,6 +42,53 @@ describe('createProof', () => {
   })
 })
 
+describe('H20: the range of protocol versions', () => {
+  const range = (party: typeof dialler, newestProtocol: number) => ({ ...party, newestProtocol })
+  const proof = createProof('secret', 'dialler', dialler, acceptor)
+
+  test('is part of the proof if both sides have one', () => {
+    const both = createProof('secret', 'dialler', range(dialler, 2), range(acceptor, 2))
+    expect(both).not.toBe(proof)
+    expect(createProof('secret', 'dialler', range(dialler, 3), range(acceptor, 2))).not.toBe(both)
+    expect(createProof('secret', 'dialler', range(dialler, 2), range(acceptor, 3))).not.toBe(both)
+  })
+
+  test('is not part of the proof for a server that does not know it', () => {
+    expect(createProof('secret', 'dialler', range(dialler, 2), acceptor)).toBe(proof)
+    expect(createProof('secret', 'dialler', dialler, range(acceptor, 2))).toBe(proof)
+  })
+})
+
+describe('H21: a server without a common protocol version', () => {
+  const credentials = { secret: 'secret', previousSecret: undefined, processKey: undefined }
+  const newer = { ...dialler, protocol: 4, newestProtocol: 5 }
+
+  test('is refused for its version, also if its proof is made in another way', () => {
+    expect(checkDiallerProof(credentials, newer, { ...acceptor, newestProtocol: 3 }, { proof: 'another' })).toEqual({
+      ok: false,
+      refusal: {
+        ok: false,
+        code: 'bad-handshake',
+        message: 'this server speaks protocol 2 to 3, the other one 4 to 5; update this server',
+      },
+    })
+    const outsider = checkDiallerProof(credentials, dialler, acceptor, { proof: 'wrong' })
+    expect(outsider).toMatchObject({ refusal: { code: 'wrong-secret' } })
+  })
+
+  test('reports its version, whatever the other side answers', () => {
+    const { reason, code } = {
+      reason: '',
+      code: '',
+      ...readWelcome('secret', newer, acceptor, { ok: false, code: 'x' }),
+    }
+    expect({ reason, code }).toEqual({
+      reason: 'this server speaks protocol 4 to 5, the other one 2; update the other server',
+      code: 'bad-handshake',
+    })
+  })
+})
+
 describe('the welcome', () => {
   const holds = { incarnation: 'server-1#1', seq: 7 }
   const accepted = createWelcome({ type: 'accept', link: 1, holds }, 'secret', undefined, dialler, acceptor)

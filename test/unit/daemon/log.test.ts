@@ -41,12 +41,16 @@ describe('log entries', () => {
       'info Inbound connection from peer: a ended: x',
     ],
     [
-      { event: 'link-refused', peer: 'a', code: 'wrong-secret', isRepeated: false },
-      'warn Peer: a refused the connection: wrong-secret. Will retry automatically.',
+      { event: 'link-refused', peer: 'a', code: 'wrong-secret', reason: 'wrong secret', isRepeated: false },
+      'warn Peer: a refused the connection: wrong-secret: wrong secret. Will retry automatically.',
     ],
     [
-      { event: 'link-refused', peer: 'a', code: 'wrong-secret', isRepeated: true },
-      'debug Peer: a refused the connection: wrong-secret. Will retry automatically.',
+      { event: 'link-refused', peer: 'a', code: 'wrong-secret', reason: 'wrong secret', isRepeated: true },
+      'debug Peer: a refused the connection: wrong-secret: wrong secret. Will retry automatically.',
+    ],
+    [
+      { event: 'link-denied', peer: 'a', code: 'other-auth', reason: 'this mesh uses auth: key', isRepeated: false },
+      'warn Refused a connection from peer: a: other-auth: this mesh uses auth: key.',
     ],
     [{ event: 'resync', peer: 'a' }, 'info Requesting the full user list of peer: a...'],
     [{ event: 'peer-gone', peer: 'a', users: 1 }, 'info Removing 1 user of peer: a'],

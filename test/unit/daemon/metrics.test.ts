@@ -25,6 +25,7 @@ const input = (status: Partial<ServerStatus> = {}): MetricsInput => ({
   status: { ...STATUS, ...status },
   cutOff: { client: 20, peer: 21 },
   malformed: { client: 22, peer: 23 },
+  lostLogLines: 24,
 })
 
 async function scrape(metrics: Metrics, reading: MetricsInput): Promise<string[]> {
@@ -55,6 +56,7 @@ test('a scrape gives one sample per value, with times in seconds', async () => {
       'mesh_chat_connections_cut_off_total{side="peer"} 21',
       'mesh_chat_malformed_payloads_total{side="client"} 22',
       'mesh_chat_malformed_payloads_total{side="peer"} 23',
+      'mesh_chat_log_lines_lost_total 24',
     ].sort(),
   )
 })

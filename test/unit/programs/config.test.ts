@@ -104,6 +104,12 @@ describe('a valid config', () => {
   })
 })
 
+test('an address may have brackets, or be an internationalised name', () => {
+  const servers = ['[::1]', 'bücher.example'].map((ip, at) => ({ id: `server-${at}`, ip, port: 3001 }))
+  const urls = read({ servers }).servers.map(server => toServerAddress(server).url)
+  expect(urls).toEqual(['http://[::1]:3001', 'http://xn--bcher-kva.example:3001'])
+})
+
 describe('an error names the file, the field and the fix', () => {
   test.each([
     ['no servers', { servers: [] }, 'servers must list at least one server; correct this field'],
@@ -125,7 +131,13 @@ describe('an error names the file, the field and the fix', () => {
       { servers: [{ ...SERVERS[0], id: 'a b' }] },
       'servers[0].id must be 1 to 64 letters, digits or any of . _ - /; correct this field',
     ],
-    ['an empty address', { servers: [{ ...SERVERS[0], ip: '' }] }, 'servers[0].ip must be an address or a host name'],
+    ...['', 'host name', '10.0.0.1:3000', 'http://10.0.0.1', '[10.0.0.1]', 'a/b', 'fe80::1%eth0', '10.1'].map(
+      (ip): [string, unknown, string] => [
+        `the address ${ip}`,
+        { servers: [...SERVERS, { id: 'server-2', ip, port: 3002 }] },
+        'servers[1].ip must be an IP address or a host name, without scheme, port or spaces; correct this field',
+      ],
+    ),
     ['an unknown field of a server', { servers: [{ ...SERVERS[0], prot: 1 }] }, 'servers[0].prot is not a field'],
     ['a mistyped field', { servers: SERVERS, auht: 'key' }, 'auht is not a field; did you mean auth?'],
     [

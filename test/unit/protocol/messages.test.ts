@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest'
+import { membersSchema } from '../../../src/protocol/frames.ts'
 import {
   composedMessageSchema,
   deliveredMessageSchema,
   fateSchema,
   identifyRequestSchema,
+  identifyResponseSchema,
   legacyMessageSchema,
+  moveSchema,
   refusalSchema,
   rosterSnapshotSchema,
   serverAddressSchema,
@@ -73,3 +76,15 @@ test.each(['ftp://a', 'a:1', 'http://a b', 'http://a/\u202e', `http://a/${'x'.re
     expect(accepts(serverAddressSchema, { id: 'server-1', url })).toBe(false)
   },
 )
+
+test('G10: an address that is not valid is left out, and the others are used', () => {
+  const good = { id: 'server-1', url: 'http://[::1]:3001' }
+  const bad = ['http://[::1:3001', 'http://host name:3001', 'http://10.0.0.1:3000:3001', 'ftp://x', 'x', 7, null]
+  const servers = [...bad.map(url => ({ id: 'server-2', url })), good, null, 'x', { id: '-', url: good.url }]
+  expect(moveSchema.parse({ servers })).toEqual({ servers: [good] })
+  expect(membersSchema.parse(servers)).toEqual([good])
+  const roster = { version: 1, users: [] }
+  const at = Date.UTC(2026, 0, 1)
+  const answer = { ok: true, server: 'server-1', incarnation: 'i', connection: 'server-1:1', roster, time: at, servers }
+  expect(identifyResponseSchema.parse(answer)).toMatchObject({ ok: true, servers: [good] })
+})

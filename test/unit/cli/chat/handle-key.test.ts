@@ -31,6 +31,15 @@ describe('Enter', () => {
     expect(chat.input).toBe('hello')
   })
 
+  test('keeps a text that is too long for any message', () => {
+    chat.model.openThread('Billy')
+    const text = 'x'.repeat(256 * 1024 + 1)
+    chat.model.focusedEditor.set(text)
+    expect(chat.type('\r')).toEqual([])
+    expect(chat.model.notice).toMatchObject({ text: expect.stringContaining('send it in parts'), tone: 'error' })
+    expect(chat.input).toBe(text)
+  })
+
   test('runs a line that starts with a slash, and sends one that starts with two', () => {
     chat.model.openThread('Billy')
     expect(chat.type('/quit\r')).toEqual([{ type: 'quit' }])

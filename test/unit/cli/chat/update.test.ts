@@ -152,6 +152,13 @@ test('progress: marks the message, also if it comes before the message', () => {
   expect(chat.model.threads.get('Billy')?.entryById('2')?.progress?.state).toBe('waiting')
 })
 
+test('progress: a rejection of a message that was not composed becomes a notice', () => {
+  chat.model.openThread('Billy')
+  const progress = { state: 'refused', code: 'text-too-long', message: 'the text is too long' } as const
+  chat.tell({ type: 'progress', id: 'x', to: 'Billy', progress })
+  expect(chat.model.notice).toEqual({ text: 'the text is too long', tone: 'error' })
+})
+
 test('progress: a rejection without a thread becomes a notice', () => {
   const progress = { state: 'refused', code: 'bad-name', message: 'a user name cannot be empty' } as const
   chat.tell({ type: 'progress', id: 'x', to: 'Nowhere', progress })

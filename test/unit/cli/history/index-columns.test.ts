@@ -53,11 +53,11 @@ test('a merge leaves the old columns unchanged, and returns them if nothing is n
 })
 
 test('appended rows share memory, and no columns change when others grow from the same ones', () => {
-  const start = mergeEntries(EMPTY_COLUMNS, [entry(1), entry(2)])
+  const start = merge(EMPTY_COLUMNS, [entry(1), entry(2)])
   const steps = [start]
-  for (let n = 3; n < 300; n++) steps.push(mergeEntries(steps.at(-1) ?? start, [entry(n)]))
-  const fork = mergeEntries(start, [entry(7)])
-  const again = mergeEntries(start, [entry(8)])
+  for (let n = 3; n < 300; n++) steps.push(merge(steps.at(-1) ?? start, [entry(n)]))
+  const fork = merge(start, [entry(7)])
+  const again = merge(start, [entry(8)])
   for (const [at, columns] of steps.entries()) {
     expect([...columns.at]).toEqual(Array.from({ length: at + 2 }, (_, n) => n + 1))
   }
@@ -68,7 +68,7 @@ test('appended rows share memory, and no columns change when others grow from th
   ])
   // Copies are rare.
   expect(new Set(steps.map(({ at }) => at.buffer)).size).toBeLessThan(40)
-  expect(mergeEntries(again, [entry(5)]).at).toEqual(new Float64Array([1, 2, 5, 8]))
+  expect(merge(again, [entry(5)]).at).toEqual(new Float64Array([1, 2, 5, 8]))
 })
 
 test('entries with the same time and different hashes are all kept', () => {

@@ -22,7 +22,7 @@ function acceptorWith(options: Partial<HandshakeRequestsOptions> = {}, defaultSe
     limits: { ...DEFAULT_LIMITS, handshakes: 3 },
     nats: { connection: undefined },
     isLegacyDenied: () => false,
-    onBadSignature: () => {},
+    onRefused: () => {},
     onProven: ({ id }, link, _secret, answer) => {
       proven.push(id)
       answer({ type: 'accept', link: Number(link.length), holds: { seq: 0 } })

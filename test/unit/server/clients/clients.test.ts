@@ -124,6 +124,7 @@ describe('identification', () => {
         connection: 'server-1:1',
         roster: { version: 0, users: [] },
         time: context.wall,
+        textBytes: 16_384,
         servers: [
           { id: 'server-1', url: 'http://one:1' },
           { id: 'two', url: 'http://two:1' },

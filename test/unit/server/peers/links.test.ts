@@ -75,6 +75,39 @@ describe('a peer that dials in', () => {
     expect(refusals(mesh)).toEqual([code])
   })
 
+  test('H20: with a common protocol version it is accepted, whatever else it speaks', () => {
+    const mesh = new RecordedPeers()
+    for (const newestProtocol of [2, 3, 9]) {
+      const introduction = { ...peerIdentity(`two-${newestProtocol}`), newestProtocol }
+      mesh.peers.inboundLinks.handleAccepted({ type: 'accepted', link: newestProtocol, introduction })
+    }
+    expect(refusals(mesh)).toEqual([])
+    const introduction = { ...peerIdentity('newer'), protocol: 3, newestProtocol: 9 }
+    mesh.peers.inboundLinks.handleAccepted({ type: 'accepted', link: 10, introduction })
+    expect(refusals(mesh)).toEqual(['bad-handshake'])
+  })
+
+  test('H21: a refusal that lasts is logged once with its reason, and others are not', () => {
+    const mesh = new RecordedPeers()
+    const dial = (more: object) => {
+      const introduction = { ...peerIdentity('two'), ...more }
+      mesh.peers.inboundLinks.handleAccepted({ type: 'accepted', link: 1, introduction })
+    }
+    dial({ auth: 'key' })
+    dial({ auth: 'key' })
+    dial({ protocol: 9 })
+    dial({ id: 'server-1' })
+    const entries = mesh.context.effects.flatMap(effect =>
+      effect.type === 'log' && effect.entry.event === 'link-denied' ? [effect.entry] : [],
+    )
+    expect(entries.map(({ code, isRepeated }) => `${code} ${isRepeated}`)).toEqual([
+      'other-auth false',
+      'other-auth true',
+      'bad-handshake false',
+    ])
+    expect(entries[2]?.reason).toBe('this server speaks protocol 2, the other one 9; update this server')
+  })
+
   test('is refused while this server drains, or after its removal', () => {
     const mesh = new RecordedPeers()
     mesh.peers.configure([{ id: 'two', url: 'http://two:1' }])
