@@ -76,7 +76,13 @@ describe.skipIf(chromiumMissingReason !== undefined)('a page in a browser', () =
     const server: InProcessServer = await startInProcess('server-1', { origins: ['http://listed.example'] })
     cleanups.push(() => server.close())
     const [adminPort = 0] = await freePorts(1)
-    const admin = { host: '127.0.0.1', hostNames: [], port: adminPort, version: '1.2.3', log: SILENT_LOG }
+    const admin = {
+      host: '127.0.0.1',
+      hostNames: [],
+      port: adminPort,
+      version: '1.2.3',
+      log: { ...SILENT_LOG, lostLines: () => 0 },
+    }
     ;(await AdminServer.listen(admin)).setServer(server)
     const { host, port } = new URL(server.url)
     const poll = `/socket.io/?EIO=4&transport=polling`
@@ -174,7 +180,13 @@ describe.skipIf(chromiumMissingReason !== undefined)('a page in a browser', () =
     for (const { server } of pages) await close(server)
     const server = await startInProcess('server-1', { port })
     cleanups.push(() => server.close())
-    const admin = { host: '127.0.0.1', hostNames: [], port: adminPort, version: '1.2.3', log: SILENT_LOG }
+    const admin = {
+      host: '127.0.0.1',
+      hostNames: [],
+      port: adminPort,
+      version: '1.2.3',
+      log: { ...SILENT_LOG, lostLines: () => 0 },
+    }
     ;(await AdminServer.listen(admin)).setServer(server)
     reports.clear()
     let sessions = 0

@@ -34,7 +34,7 @@ afterEach(async () => {
   stopAll()
 })
 
-test.each(Object.entries(PACKETS))('C25: a client leaves a server that sends %s', async (_, packets) => {
+test.each(Object.entries(PACKETS))('C24: a client leaves a server that sends %s', async (_, packets) => {
   server = new RawServer(send => packets.forEach(send))
   const client = new RealClient('Anna', [await server.start()])
   try {
@@ -45,7 +45,7 @@ test.each(Object.entries(PACKETS))('C25: a client leaves a server that sends %s'
   }
 })
 
-test('C25: a client opens one connection, whatever upgrades and times a server offers', async () => {
+test('C24: a client opens one connection, whatever upgrades and times a server offers', async () => {
   const warnings: Error[] = []
   const note = (warning: Error) => warnings.push(warning)
   process.on('warning', note)
@@ -72,7 +72,7 @@ test.each([
   ['--json', ['--user', 'Anna', '--json']],
   ['--plain', ['--user', 'Anna', '--plain']],
   ['who', ['who']],
-])('C25: the program does not crash at such packets: %s', { timeout: 120_000 }, async (_, args) => {
+])('C24: the program does not crash at such packets: %s', { timeout: 120_000 }, async (_, args) => {
   const folder = temporaryFolder()
   const env = { XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder }
   const runs = Object.entries(PACKETS).filter(([name]) => /fields|null|without data|not text/.test(name))

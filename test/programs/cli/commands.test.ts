@@ -68,7 +68,7 @@ describe('send', () => {
     expect(long).toMatchObject({ status: 1, stderr: expect.stringContaining('16384 bytes') })
   })
 
-  test('C26: a text that no server accepts is refused, and later messages are delivered', async () => {
+  test('C25: a text that no server accepts is refused, and later messages are delivered', async () => {
     const tail = start('tail', '--user', 'Gina', ...at(1))
     await until(() => expect(tail.out).toContain('online at server-1'))
     const texts = ['x'.repeat(2_000_000), 'y'.repeat(20_000), 'short']

@@ -168,7 +168,7 @@ describe.skipIf(previousReleaseMissingReason !== undefined)('with the previous r
     },
   )
 
-  test('H20: servers are upgraded and downgraded one after another while clients chat, and nothing is lost', {
+  test('H18: servers are upgraded and downgraded one after another while clients chat, and nothing is lost', {
     timeout: 240_000,
   }, async () => {
     const mesh = await RealMesh.start(3, { checkout: previous })

@@ -261,7 +261,7 @@ describe('a mesh that gets another key', () => {
     expect(phaseOf(harness.accept(['Anna'], { mesh: evil }))).toBe('refused')
   })
 
-  test('C23: moves at a configured server only; an announced one that proves both is used without', () => {
+  test('C22: moves at a configured server only; an announced one that proves both is used without', () => {
     const harness = atToldServer()
     const next = keyNamed('the next key')
     const effects = harness.accept(['Anna'], { mesh: rotating(harness, next, MESH_KEY) })
@@ -279,7 +279,7 @@ describe('a mesh that gets another key', () => {
     expect(meshEvents(moved)).toMatchObject([{ key: next, movedFrom: MESH_KEY }])
   })
 
-  test('C24: has no servers with the previous key any more once a server proves only the new one', () => {
+  test('C23: has no servers with the previous key any more once a server proves only the new one', () => {
     const harness = start({ servers: ['http://a', 'http://b'], mesh: pin(OTHER_KEY, 'open') })
     harness.accept(['Anna'], { mesh: rotating(harness, MESH_KEY, OTHER_KEY) })
     const meetNext = (mesh: () => MeshIdentity) => {
@@ -295,7 +295,7 @@ describe('a mesh that gets another key', () => {
     expect(meetNext(() => harness.proveMesh('open', { key: OTHER_KEY }))).toBe('refused')
   })
 
-  test('C24: leaves a server that proves only a former key, without an end of the session', () => {
+  test('C23: leaves a server that proves only a former key, without an end of the session', () => {
     const harness = start({ mesh: { ...pin(MESH_KEY, 'open'), former: [OTHER_KEY] } })
     const effects = harness.accept(['Anna'], { mesh: harness.proveMesh('open', { key: OTHER_KEY }) })
     expect(phaseOf(effects)).toBe('waiting')
@@ -326,7 +326,7 @@ describe('a mesh that gets another key', () => {
   })
 })
 
-describe('C22: the channel in the proof', () => {
+describe('C21: the channel in the proof', () => {
   const answerTo = (url: string, exporter: string | undefined, channel: string | undefined) => {
     const harness = new SessionHarness({ servers: [url] })
     harness.step({ type: 'start' })

@@ -73,7 +73,7 @@ describe('composing', () => {
   })
 })
 
-describe('C26: a text that can never be sent', () => {
+describe('C25: a text that can never be sent', () => {
   const refused = { state: 'refused', code: 'text-too-long' }
   test('is refused when it is composed, online and offline, and is not kept', () => {
     const offline = new SessionHarness()

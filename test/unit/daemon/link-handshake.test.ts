@@ -42,7 +42,7 @@ describe('createProof', () => {
   })
 })
 
-describe('H20: the range of protocol versions', () => {
+describe('H18: the range of protocol versions', () => {
   const range = (party: typeof dialler, newestProtocol: number) => ({ ...party, newestProtocol })
   const proof = createProof('secret', 'dialler', dialler, acceptor)
 
@@ -59,7 +59,7 @@ describe('H20: the range of protocol versions', () => {
   })
 })
 
-describe('H21: a server without a common protocol version', () => {
+describe('H19: a server without a common protocol version', () => {
   const credentials = { secret: 'secret', previousSecret: undefined, processKey: undefined }
   const newer = { ...dialler, protocol: 4, newestProtocol: 5 }
 

@@ -75,7 +75,7 @@ describe('a peer that dials in', () => {
     expect(refusals(mesh)).toEqual([code])
   })
 
-  test('H20: with a common protocol version it is accepted, whatever else it speaks', () => {
+  test('H18: with a common protocol version it is accepted, whatever else it speaks', () => {
     const mesh = new RecordedPeers()
     for (const newestProtocol of [2, 3, 9]) {
       const introduction = { ...peerIdentity(`two-${newestProtocol}`), newestProtocol }
@@ -87,7 +87,7 @@ describe('a peer that dials in', () => {
     expect(refusals(mesh)).toEqual(['bad-handshake'])
   })
 
-  test('H21: a refusal that lasts is logged once with its reason, and others are not', () => {
+  test('H19: a refusal that lasts is logged once with its reason, and others are not', () => {
     const mesh = new RecordedPeers()
     const dial = (more: object) => {
       const introduction = { ...peerIdentity('two'), ...more }
