@@ -35,8 +35,10 @@ export function closePermissions(folder: string): OpenFiles {
       if (entry.isDirectory() && depth < MAX_DEPTH) visit(inner, depth + 1)
     }
   }
-  // The data folder may itself be a symbolic link.
-  close(folder, statSync(folder).mode)
+  // The data folder may itself be a symbolic link. It may not exist.
+  const info = statSync(folder, { throwIfNoEntry: false })
+  if (info === undefined) return { closed, failed }
+  close(folder, info.mode)
   visit(folder, 1)
   return { closed, failed }
 }
