@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, readdirSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Permissions of the group and of other users. */
@@ -36,9 +36,8 @@ export function closePermissions(folder: string): OpenFiles {
     }
   }
   // The data folder may itself be a symbolic link. It may not exist.
-  const info = statSync(folder, { throwIfNoEntry: false })
-  if (info === undefined) return { closed, failed }
-  close(folder, info.mode)
+  if (!existsSync(folder)) return { closed, failed }
+  close(folder, statSync(folder).mode)
   visit(folder, 1)
   return { closed, failed }
 }
