@@ -4,7 +4,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync }
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { encodeFileName } from '../../../cli/storage/user-folder.ts'
-import { Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+import { JsonClient } from '../../support/programs/json-client.ts'
+import { stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 import { RealMesh } from '../../support/programs/real-mesh.ts'
 
 vi.setConfig({ testTimeout: 180_000 })
@@ -12,7 +13,7 @@ vi.setConfig({ testTimeout: 180_000 })
 let mesh: RealMesh
 let home = ''
 const mounts: string[] = []
-const programs: Program[] = []
+const programs: JsonClient[] = []
 
 beforeAll(async () => {
   mesh = await RealMesh.start(1)
@@ -22,8 +23,7 @@ beforeEach(() => {
 })
 afterEach(async () => {
   for (const program of programs.splice(0)) {
-    program.child.kill('SIGKILL')
-    await program.waitForExit()
+    await program.kill()
   }
   for (const folder of mounts.splice(0)) spawnSync('umount', [folder])
 })
@@ -54,35 +54,13 @@ const userFolder = (user: string) => {
 }
 const filesOf = (user: string, name: RegExp) => readdirSync(userFolder(user)).filter(one => name.test(one))
 
-/** Starts a client that speaks JSON lines. */
-function start(user: string, state: string, ...more: string[]): Program {
-  const env = { XDG_STATE_HOME: state, XDG_CONFIG_HOME: join(home, 'config'), HOME: home }
-  const program = new Program('cli', ['--user', user, '--json', '--server', mesh.server(1).url, ...more], env)
-  programs.push(program)
-  return program
+function start(user: string, folder = home, ...more: string[]): JsonClient {
+  const client = new JsonClient(user, mesh.server(1).url, folder, more)
+  programs.push(client)
+  return client
 }
 
-const isOnline = (program: Program) => program.out.includes('"state":"online"')
-const send = (program: Program, to: string, text: string) =>
-  program.child.stdin?.write(`${JSON.stringify({ to, text })}\n`)
-
-type Parsed = { end: number; events: Record<string, unknown>[] }
-const parsed = new WeakMap<Program, Parsed>()
-
-/** The events of one type that a client has printed. */
-function events(program: Program, type: string): Record<string, unknown>[] {
-  const known = parsed.get(program) ?? { end: 0, events: [] }
-  parsed.set(program, known)
-  for (let end = program.out.indexOf('\n', known.end); end >= 0; end = program.out.indexOf('\n', known.end)) {
-    const line = program.out.slice(known.end, end)
-    if (line.startsWith('{')) known.events.push(JSON.parse(line) as Record<string, unknown>)
-    known.end = end + 1
-  }
-  return known.events.filter(event => event.type === type)
-}
-const notices = (program: Program) => events(program, 'notice').map(({ code }) => code)
-const received = (program: Program) => events(program, 'message').filter(({ origin }) => origin === 'live')
-const delivered = (program: Program) => events(program, 'progress').filter(({ state }) => state === 'delivered')
+const notices = (client: JsonClient) => client.events('notice').map(({ code }) => code)
 const stored = (user: string) => {
   const text = readFileSync(join(userFolder(user), 'history.jsonl'), 'utf8')
   const ids = text.split('\n').flatMap(line => {
@@ -95,63 +73,66 @@ const stored = (user: string) => {
   return new Set(ids)
 }
 
-async function startPair(): Promise<[anna: Program, billy: Program]> {
-  const anna = start('Anna', stateFolder())
+async function startPair(): Promise<[anna: JsonClient, billy: JsonClient]> {
+  const anna = start('Anna')
   const billy = start('Billy', join(home, 'billy'), '--no-history')
-  await until('both are online', () => isOnline(anna) && isOnline(billy))
+  await until('both are online', () => anna.isOnline && billy.isOnline)
   return [anna, billy]
 }
 
 /** Sends both ways while Anna's disk fails, then lets it work again. */
-async function expectNothingLost(anna: Program, billy: Program, repair: () => void): Promise<void> {
+async function expectNothingLost(anna: JsonClient, billy: JsonClient, repair: () => void): Promise<void> {
   for (let n = 0; n < 20; n++) {
-    send(billy, 'Anna', `to Anna ${n}`)
-    send(anna, 'Billy', `to Billy ${n}`)
+    billy.send('Anna', `to Anna ${n}`)
+    anna.send('Billy', `to Billy ${n}`)
   }
   await until('the fault is reported', () => notices(anna).includes('not-stored'))
-  await until('the messages are shown', () => received(anna).length === 20)
+  await until('the messages are shown', () => anna.received.length === 20)
   // A server answers unconfirmed messages after 5 s.
   await until('Billy knows that they are not confirmed', () => billy.out.includes('unconfirmed'))
-  expect(delivered(billy)).toEqual([])
-  expect(received(billy)).toEqual([])
+  expect(billy.delivered).toEqual([])
+  expect(billy.received).toEqual([])
   repair()
   await until('the end of the fault is reported', () => notices(anna).includes('stored-again'))
-  await until('all is delivered', () => delivered(billy).length >= 20 && delivered(anna).length >= 20, 90_000)
-  expect(new Set(received(billy).map(({ text }) => text)).size).toBe(20)
-  expect(received(billy)).toHaveLength(20)
-  expect(received(anna)).toHaveLength(20)
+  await until('all is delivered', () => billy.delivered.length >= 20 && anna.delivered.length >= 20, 90_000)
+  expect(new Set(billy.received.map(({ text }) => text)).size).toBe(20)
+  expect(billy.received).toHaveLength(20)
+  expect(anna.received).toHaveLength(20)
   expect(stored('Anna').size).toBe(40)
   expect(notices(anna).filter(code => code === 'not-stored')).toHaveLength(1)
   expect(anna.exitStatus).toBeUndefined()
 }
 
 describe.runIf(canMount)('a client of a mesh that it knows', () => {
-  test.each(['size=256k', 'size=4m,nr_inodes=16'])('keeps running when its disk is full: tmpfs with %s', async options => {
-    mount(stateFolder(), options)
-    const [anna, billy] = await startPair()
-    const isFull = () => {
-      for (let n = 0; ; n++) {
+  test.each(['size=256k', 'size=4m,nr_inodes=16'])(
+    'keeps running when its disk is full: tmpfs with %s',
+    async options => {
+      mount(stateFolder(), options)
+      const [anna, billy] = await startPair()
+      const isFull = () => {
+        for (let n = 0; ; n++) {
+          try {
+            writeFileSync(join(stateFolder(), `fill-${n}`), Buffer.alloc(16_384))
+          } catch {
+            break
+          }
+        }
+        // The last blocks.
         try {
-          writeFileSync(join(stateFolder(), `fill-${n}`), Buffer.alloc(16_384))
+          for (;;) writeFileSync(join(stateFolder(), 'fill-0'), 'x'.repeat(4_096), { flag: 'a' })
         } catch {
-          break
+          return
         }
       }
-      // The last blocks.
-      try {
-        for (;;) writeFileSync(join(stateFolder(), 'fill-0'), 'x'.repeat(4_096), { flag: 'a' })
-      } catch {
-        return
-      }
-    }
-    // Without files of its own yet, it needs an inode or a block for each.
-    isFull()
-    await expectNothingLost(anna, billy, () => {
-      for (const name of readdirSync(stateFolder())) {
-        if (name.startsWith('fill-')) rmSync(join(stateFolder(), name))
-      }
-    })
-  })
+      // Without files of its own yet, it needs an inode or a block for each.
+      isFull()
+      await expectNothingLost(anna, billy, () => {
+        for (const name of readdirSync(stateFolder())) {
+          if (name.startsWith('fill-')) rmSync(join(stateFolder(), name))
+        }
+      })
+    },
+  )
 
   test('keeps running when its disk becomes read-only', async () => {
     mount(stateFolder(), 'size=4m')
@@ -167,23 +148,22 @@ describe.runIf(canMount)('a client of a mesh that it knows', () => {
 
   test('adopts 1,500 held messages on a full disk and loses none', async () => {
     mount(stateFolder(), 'size=2m')
-    const first = start('Anna', stateFolder())
-    await until('it is online', () => isOnline(first))
-    for (let n = 0; n < 1_500; n++) send(first, 'Billy', `held ${n}`)
-    await until('all are held', () => events(first, 'message').length === 1_500)
+    const first = start('Anna')
+    await until('it is online', () => first.isOnline)
+    for (let n = 0; n < 1_500; n++) first.send('Billy', `held ${n}`)
+    await until('all are held', () => first.events('message').length === 1_500)
     expect(stored('Anna').size).toBe(1_500)
-    first.child.kill('SIGKILL')
-    await first.waitForExit()
+    await first.kill()
     try {
       for (;;) writeFileSync(join(stateFolder(), 'fill'), Buffer.alloc(4_096), { flag: 'a' })
     } catch {
       // It is full.
     }
-    const second = start('Anna', stateFolder())
-    await until('it is online', () => isOnline(second))
+    const second = start('Anna')
+    await until('it is online', () => second.isOnline)
     const billy = start('Billy', join(home, 'billy'), '--no-history')
-    await until('all arrive', () => received(billy).length === 1_500, 90_000)
-    expect(new Set(received(billy).map(({ text }) => text)).size).toBe(1_500)
+    await until('all arrive', () => billy.received.length === 1_500, 90_000)
+    expect(new Set(billy.received.map(({ text }) => text)).size).toBe(1_500)
   })
 })
 
@@ -194,8 +174,8 @@ test('a removed data folder is made again', async () => {
     [anna, 'Billy'],
     [billy, 'Anna'],
   ] as const)
-    send(from, to, 'after it')
-  await until('both are delivered', () => delivered(anna).length > 0 && delivered(billy).length > 0)
+    from.send(to, 'after it')
+  await until('both are delivered', () => anna.delivered.length > 0 && billy.delivered.length > 0)
 })
 
 test('with --no-history a home that cannot be written is enough', async () => {
@@ -203,32 +183,30 @@ test('with --no-history a home that cannot be written is enough', async () => {
   writeFileSync(join(home, 'file'), '')
   const anna = start('Anna', join(home, 'file'), '--no-history')
   const billy = start('Billy', join(home, 'file', 'deeper'), '--no-history')
-  await until('both are online', () => isOnline(anna) && isOnline(billy))
-  send(anna, 'Billy', 'Hi')
-  await until('it is delivered', () => delivered(anna).length === 1)
+  await until('both are online', () => anna.isOnline && billy.isOnline)
+  anna.send('Billy', 'Hi')
+  await until('it is delivered', () => anna.delivered.length === 1)
   expect(anna.out).not.toMatch(/\n\s+at /)
 })
 
 test('a client that is killed at any moment after its start leaves all held messages to the next one', async () => {
   const count = 300
-  const first = start('Anna', stateFolder())
-  await until('it is online', () => isOnline(first))
-  for (let n = 0; n < count; n++) send(first, 'Billy', `held ${n}`)
-  await until('all are stored', () => events(first, 'message').length === count && stored('Anna').size === count)
-  first.child.kill('SIGKILL')
-  await first.waitForExit()
+  const first = start('Anna')
+  await until('it is online', () => first.isOnline)
+  for (let n = 0; n < count; n++) first.send('Billy', `held ${n}`)
+  await until('all are stored', () => first.events('message').length === count && stored('Anna').size === count)
+  await first.kill()
   // From before it reads its files until after it is online.
   for (const ms of [150, 250, 350, 450, 600, 900]) {
-    const victim = start('Anna', stateFolder())
+    const victim = start('Anna')
     await new Promise(resolve => setTimeout(resolve, ms))
-    victim.child.kill('SIGKILL')
-    await victim.waitForExit()
+    await victim.kill()
   }
-  start('Anna', stateFolder())
+  start('Anna')
   const billy = start('Billy', join(home, 'billy'), '--no-history')
-  await until('all arrive', () => received(billy).length === count, 60_000)
+  await until('all arrive', () => billy.received.length === count, 60_000)
   await until('the outbox is empty', () => filesOf('Anna', /^outbox-.*\.jsonl$/).every(name => isEmpty(name)), 60_000)
-  expect(new Set(received(billy).map(({ text }) => text)).size).toBe(count)
+  expect(new Set(billy.received.map(({ text }) => text)).size).toBe(count)
 })
 
 function isEmpty(name: string): boolean {
@@ -236,23 +214,22 @@ function isEmpty(name: string): boolean {
 }
 
 test('a client sends what another client of the user held, once that has been killed, without a new start', async () => {
-  const first = start('Anna', stateFolder())
-  const second = start('Anna', stateFolder())
-  await until('both are online', () => isOnline(first) && isOnline(second))
-  for (let n = 0; n < 5; n++) send(first, 'Billy', `held ${n}`)
-  await until('all are stored', () => events(first, 'message').length === 5 && stored('Anna').size === 5)
-  first.child.kill('SIGKILL')
-  await first.waitForExit()
+  const first = start('Anna')
+  const second = start('Anna')
+  await until('both are online', () => first.isOnline && second.isOnline)
+  for (let n = 0; n < 5; n++) first.send('Billy', `held ${n}`)
+  await until('all are stored', () => first.events('message').length === 5 && stored('Anna').size === 5)
+  await first.kill()
   const billy = start('Billy', join(home, 'billy'), '--no-history')
-  await until('all arrive', () => received(billy).length === 5)
+  await until('all arrive', () => billy.received.length === 5)
 })
 
 test('names of up to 64 wide characters work as user and as recipient', async () => {
   const names = ['会'.repeat(27), '会'.repeat(28), '会'.repeat(40), '会'.repeat(64), '😀'.repeat(64), 'ö'.repeat(64)]
-  const clients = names.map(name => start(name, stateFolder()))
-  await until('all are online', () => clients.every(isOnline), 60_000)
-  for (const [at, client] of clients.entries()) send(client, names[(at + 1) % names.length] ?? '', `from ${at}`)
-  await until('all are delivered', () => clients.every(client => delivered(client).length === 1), 60_000)
+  const clients = names.map(name => start(name))
+  await until('all are online', () => clients.every(client => client.isOnline), 60_000)
+  for (const [at, client] of clients.entries()) client.send(names[(at + 1) % names.length] ?? '', `from ${at}`)
+  await until('all are delivered', () => clients.every(client => client.delivered.length === 1), 60_000)
   for (const name of names) expect(stored(name).size, name).toBe(2)
   for (const client of clients) expect(client.exitStatus).toBeUndefined()
 })
