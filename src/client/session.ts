@@ -211,7 +211,7 @@ export class Session {
     }
   }
 
-  /** What waited for the disk goes on. */
+  /** Sends and confirms what waited for the disk. */
   #handleSaved(through: number): void {
     this.#context.saves.handleSaved(through)
     if (this.#context.onlineConnection === undefined) return
