@@ -13,6 +13,8 @@ export interface Notice {
     | 'known-meshes-unusable'
     | 'storage-failed'
     | 'settings-unusable'
+    | 'not-stored'
+    | 'stored-again'
   text: string
   /** Whether it is about a risk. */
   isWarning: boolean

@@ -1,5 +1,6 @@
 import type { SessionRequest } from '../../src/client/events.ts'
-import { fail } from '../../src/programs/fail.ts'
+import { EXIT, fail } from '../../src/programs/fail.ts'
+import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../client-events.ts'
 import { exitAfterOutput } from '../io/exit.ts'
 import { Stdout } from '../io/stdout.ts'
@@ -28,6 +29,11 @@ function showIndexingProgress(share: number): void {
   if (process.stderr.isTTY) process.stderr.write(`\rIndexing the message history: ${Math.round(share * 100)} % `)
 }
 
+/** What to say if something could not be stored until the end. */
+function lostText({ message }: Error): string {
+  return sanitizeLine(`some messages could not be stored: ${message}; what you wrote since then is not sent`)
+}
+
 /** Runs the chat until the user quits, then exits the process. */
 export async function chat(options: ChatOptions): Promise<void> {
   const { user, settings } = options
@@ -42,8 +48,9 @@ export async function chat(options: ChatOptions): Promise<void> {
     if (hasEnded) return
     hasEnded = true
     if (output instanceof TerminalGuard) output.leave()
-    session.closeFiles()
+    const problem = session.closeFiles()
     options.onExit?.()
+    if (problem !== undefined && code === 0) [code, message] = [EXIT.general, lostText(problem)]
     if (output instanceof Stdout) return void exitAfterOutput(output, code, message)
     if (message !== undefined) fail(code, message)
     process.exit(code)

@@ -139,6 +139,7 @@ export class Siblings {
   #toSent(stored: StoredMessage, isLegacy: boolean): Message[] {
     const { sealed } = stored
     const message = toMessage(stored)
+    if (!this.#context.saves.mayLeave(message.id)) return []
     if (sealed === undefined) return [message]
     if (!this.#keys.isEnabled) return sealed === '' ? [] : [{ ...message, text: sealed }]
     // A sibling of 0.1 does not open texts, and one that was sealed for an earlier key cannot be opened by any.
