@@ -5,6 +5,7 @@
  * Last checked with socket.io 4.8.4, engine.io 6.6.12 and ws 8.21.3 (the one in engine.io's own node_modules).
  */
 import { createServer } from 'node:http'
+import { Socket as TcpSocket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { Server, type Socket } from 'socket.io'
 import { TLS_EXPORTER_LABEL } from '../../src/protocol/mesh-identity.ts'
@@ -51,7 +52,13 @@ interface EngineInternals {
   /** Set while a pong is awaited, else null (engine.io `lib/socket.ts`). */
   readonly pingTimeoutTimer?: unknown
   /** The WebSocket of the transport `websocket`; long polling has none (engine.io `lib/transports/websocket.ts`). */
-  readonly transport: { readonly socket?: WebSocketOfWs }
+  readonly transport: {
+    readonly socket?: WebSocketOfWs
+    /** Whether it can send: `flush` waits until then (engine.io `lib/transport.ts`). */
+    writable?: unknown
+  }
+  /** Sends the packets that wait (engine.io `lib/socket.ts`). */
+  flush?: unknown
 }
 
 /** The WebSocket of a connection; undefined: long polling, or Engine.IO has changed. */
@@ -67,6 +74,25 @@ export function tlsExporterOf(engine: Engine): string | undefined {
   const socket = webSocketOf(engine)?._socket
   if (!(socket instanceof TLSSocket) || socket.getProtocol() !== 'TLSv1.3') return undefined
   return socket.exportKeyingMaterial(32, TLS_EXPORTER_LABEL, Buffer.alloc(0)).toString('base64url')
+}
+
+/**
+ * Lets packets of Engine.IO wait until the returned function is called, which sends all of them in one write. Without a
+ * WebSocket that can send, or when Engine.IO has changed, they are sent as usual.
+ */
+export function holdPackets(engine: Engine): () => void {
+  const internals = engine as unknown as EngineInternals
+  const { transport } = internals
+  const tcp = transport.socket?._socket
+  if (!(tcp instanceof TcpSocket) || transport.writable !== true || typeof internals.flush !== 'function')
+    return () => {}
+  transport.writable = false
+  return () => {
+    transport.writable = true
+    tcp.cork()
+    if (typeof internals.flush === 'function') internals.flush()
+    tcp.uncork()
+  }
 }
 
 /** The timer that waits for a pong: null without one; undefined: Engine.IO has changed. */

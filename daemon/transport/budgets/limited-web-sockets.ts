@@ -82,10 +82,13 @@ export function limitedWebSocketServer(createBudget: (tcp: TcpSocket) => Connect
     }
 
     override handleUpgrade(...[request, tcp, head, callback]: Parameters<InstanceType<typeof Base>['handleUpgrade']>) {
+      // The answer to the upgrade and Engine.IO's first packet leave in one write.
+      const socket = tcp as TcpSocket & WithMeter
+      socket.cork()
+      setImmediate(() => socket.uncork())
       super.handleUpgrade(request, tcp, head, (webSocket, request) => {
         webSocket.on('ping', onControlFrame)
         webSocket.on('pong', onControlFrame)
-        const socket = tcp as TcpSocket & WithMeter
         const budget = createBudget(socket)
         budget.onExceeded = () => webSocket.terminate()
         const meter: Meter = { frames: new FrameMeter(), webSocket, budget }

@@ -1,4 +1,4 @@
-import { type Engine, pongTimerOf, type WebSocketOfWs, webSocketOf } from '../internals.ts'
+import { type Engine, holdPackets, pongTimerOf, type WebSocketOfWs, webSocketOf } from '../internals.ts'
 
 /** Takes an event; `call` is the number of the acknowledgement that it asks for. False: Socket.IO must handle it. */
 type EventHandler = (event: string, payload: unknown, call: number | undefined) => boolean
@@ -60,9 +60,12 @@ export class EventReader {
   #passToSocketIo(data: Buffer, isBinary: boolean): void {
     if (!this.#socketIoHasTurn) {
       this.#socketIoHasTurn = true
+      // The answers to the first packet, of Socket.IO and to the identification, leave in one write.
+      const release = this.onEvent === undefined ? holdPackets(this.#engine) : undefined
       // Socket.IO delivers a packet after some ticks, all of them before this callback.
       setImmediate(() => {
         this.#socketIoHasTurn = false
+        release?.()
       })
     }
     this.#socketIoListener(data, isBinary)
