@@ -48,7 +48,7 @@ export class HttpRequests {
         if (request.method === 'POST') meterBody(request, response, budget)
         else this.#meterAnswer(response, request.socket, budget)
       }
-      // The rest of a body that nobody reads would be read and dropped, as fast as it arrives.
+      // A body that no session reads would be read and dropped, as fast as it arrives.
       else if (hasBody(request)) response.setHeader('connection', 'close')
       handle?.(request, response)
     })

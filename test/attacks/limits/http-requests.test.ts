@@ -1,4 +1,4 @@
-/** HTTP requests and TCP connections that are no chat: what they hold is bounded, and other users do not wait for them. */
+/** HTTP requests and TCP connections outside of the chat: what they hold is bounded, and other users do not wait for them. */
 import { readFileSync } from 'node:fs'
 import { connect as connectTcp, createServer, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
