@@ -81,7 +81,7 @@ export class ClusterStatusCollector implements StatusExchange {
 
   #refusal(connection: number): Refusal | undefined {
     const { now } = this.#context
-    const denied = this.#clients.checkStatusAccess(connection)
+    const denied = this.#clients.requests.checkStatusAccess(connection)
     if (denied !== undefined) return { ok: false, ...denied }
     for (const [requester, at] of this.#lastRequestAt) {
       if (now - at < MIN_REQUEST_INTERVAL_MS) break

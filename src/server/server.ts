@@ -169,13 +169,13 @@ export class MeshServer {
         return
       }
       case 'roster':
-        return this.#clients.handleRosterRequest(input.connection, input.call)
+        return this.#clients.requests.sendRoster(input.connection, input.call)
       case 'survey':
         return this.#clusterStatus.handleRequest(input.connection, input.call)
       case 'key':
-        return this.#clients.handleKeyRequest(input)
+        return this.#clients.requests.sendKey(input)
       case 'claim':
-        return this.#clients.handleClaimRequest(input.connection, input.call)
+        return this.#clients.requests.sendClaim(input.connection, input.call)
       case 'disconnected': {
         const connection = this.#clients.handleDisconnected(input.connection)
         if (connection !== undefined) this.#router.handleDisconnected(connection)

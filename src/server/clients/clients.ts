@@ -2,12 +2,13 @@ import { isLoopbackAddress } from '../../common/loopback.ts'
 import type { Claim } from '../../protocol/credentials.ts'
 import type { RememberedClaims } from '../../protocol/frames.ts'
 import { exceeds } from '../../protocol/limits.ts'
-import type { ErrorCode, KeyHolder, Refusal, RosterSnapshot, ServerAddress } from '../../protocol/messages.ts'
+import type { ErrorCode, Refusal, ServerAddress } from '../../protocol/messages.ts'
 import { parseUserName } from '../../protocol/names.ts'
 import { type Context, emitToProtocol2, log, type UserObserver } from '../context.ts'
-import type { ClientEvent, ClientInput, Denial, HeldName } from '../types.ts'
+import type { ClientEvent, ClientInput } from '../types.ts'
 import { AddressCounts } from './address-counts.ts'
 import { Admission } from './admission.ts'
+import { ClientRequests, type UnidentifiedConnection } from './client-requests.ts'
 import { Connection } from './connection.ts'
 import { RosterPublisher } from './roster-publisher.ts'
 
@@ -15,18 +16,8 @@ import { RosterPublisher } from './roster-publisher.ts'
 const MAX_REFUSALS = 10
 /** How long a server that has just started waits for the claims of its peers before it gives names away, ms. */
 const CLAIM_SYNC_MS = 2_000
-/** A connection gets a ticket of its claim at most this often, ms: the edge signs each one. */
-const TICKET_INTERVAL_MS = 10_000
 
 type IdentifyInput = Extract<ClientInput, { type: 'identify' }>
-
-interface UnidentifiedConnection {
-  /** When the server closes it; monotonic ms. */
-  deadline: number
-  refusals: number
-  askedRoster: boolean
-  isLoopback: boolean
-}
 
 /** The connections of clients: admission, identification, requests, and notifications about their users. */
 export class Clients implements UserObserver {
@@ -34,7 +25,7 @@ export class Clients implements UserObserver {
   readonly #servers: () => ServerAddress[]
   readonly #connections = new Map<number, Connection>()
   /** Connections that have not identified yet, oldest first. */
-  #unidentified = new Map<number, UnidentifiedConnection>()
+  readonly #unidentified = new Map<number, UnidentifiedConnection>()
   /**
    * Identifications that wait, by connection: for the claims of peers, because this server has just started, or until the
    * connections of another key are closed.
@@ -44,6 +35,8 @@ export class Clients implements UserObserver {
   readonly #addressCounts = new AddressCounts()
   readonly #admission: Admission
   readonly #rosterPublisher: RosterPublisher
+  /** Answers the requests of clients that read the state of the mesh. */
+  readonly requests: ClientRequests
   /** Users whose clients are told at the end of the turn to compare histories. */
   #siblingsToNotify = new Set<string>()
 
@@ -53,6 +46,7 @@ export class Clients implements UserObserver {
     this.#servers = servers
     this.#admission = new Admission(context)
     this.#rosterPublisher = new RosterPublisher(context, this.#connections)
+    this.requests = new ClientRequests(context, this.#connections, this.#unidentified, this.#admission)
   }
 
   /** The identified connections. */
@@ -174,73 +168,6 @@ export class Clients implements UserObserver {
     const inputs = [...this.#deferredIdentifies.values()]
     this.#deferredIdentifies.clear()
     for (const input of inputs) this.handleIdentify(input)
-  }
-
-  /** Answers with the whole roster. With `auth: open`, an unidentified connection may ask once. */
-  handleRosterRequest(id: number, call: number): void {
-    const { effects, now, roster, options } = this.#context
-    const answer = (payload: RosterSnapshot | Refusal) => {
-      effects.push({ type: 'answer', connection: id, call, payload })
-    }
-    const connection = this.#connections.get(id)
-    if (connection === undefined) {
-      const unidentified = this.#unidentified.get(id)
-      if (unidentified === undefined || unidentified.askedRoster) {
-        return answer({ ok: false, code: 'not-identified', message: 'identify first' })
-      }
-      if (options.auth !== 'open') {
-        return answer({ ok: false, code: 'unauthorized', message: 'only users of this mesh may list who is online' })
-      }
-      unidentified.askedRoster = true
-      return answer(roster.snapshot())
-    }
-    const wait = connection.rateLimiter.take(now)
-    if (wait === 0) return answer(roster.snapshot())
-    answer({ ok: false, code: 'rate-limited', message: `too many requests; retry in ${wait} ms`, retryAfter: wait })
-  }
-
-  /** Returns why a connection may not read the cluster status, or undefined if it may. */
-  checkStatusAccess(id: number): Denial | undefined {
-    if (this.#connections.has(id)) return undefined
-    const unidentified = this.#unidentified.get(id)
-    if (unidentified === undefined) return { code: 'not-identified', message: 'identify first' }
-    if (unidentified.isLoopback || this.#context.options.auth === 'open') return undefined
-    const message = 'only users of this mesh, and programs on the same machine, may read the cluster status'
-    return { code: 'unauthorized', message }
-  }
-
-  /** Answers with the key that holds a name. */
-  handleKeyRequest({ connection: id, user, call }: Extract<ClientInput, { type: 'key' }>): void {
-    const { effects, now } = this.#context
-    const answer = (payload: KeyHolder) => void effects.push({ type: 'answer', connection: id, call, payload })
-    const connection = this.#connections.get(id)
-    if (connection === undefined) return answer({ ok: false, code: 'not-identified', message: 'identify first' })
-    const name = parseUserName(user)
-    if (!name.ok) return answer({ ok: false, code: 'bad-name', message: name.reason })
-    const wait = connection.rateLimiter.take(now)
-    if (wait > 0) {
-      const message = `too many requests; retry in ${wait} ms`
-      return answer({ ok: false, code: 'rate-limited', message, retryAfter: wait })
-    }
-    const claim = this.#admission.oldestClaim(name.value)
-    answer(claim === undefined ? { ok: true } : { ok: true, key: claim.key })
-  }
-
-  /** Answers with the claim on the user's name. */
-  handleClaimRequest(id: number, call: number): void {
-    const { effects, now, directory } = this.#context
-    const answer = (payload: HeldName | Refusal) => {
-      effects.push({ type: 'answer', connection: id, call, payload })
-    }
-    const connection = this.#connections.get(id)
-    if (connection === undefined) return answer({ ok: false, code: 'not-identified', message: 'identify first' })
-    const wait = connection.ticketAt + TICKET_INTERVAL_MS - now
-    if (wait > 0) {
-      const message = `too many requests; retry in ${Math.ceil(wait)} ms`
-      return answer({ ok: false, code: 'rate-limited', message, retryAfter: wait })
-    }
-    connection.ticketAt = now
-    answer({ ok: true, user: connection.user, claim: directory.ownClaim(connection.user) })
   }
 
   /** Whether a name belongs to a key, at least since the time of a claim. */

@@ -92,23 +92,23 @@ describe('an unidentified connection', () => {
   test('may ask for the roster once', () => {
     const { clients, connect, answers } = setUp()
     const stranger = connect()
-    for (const call of [1, 2]) clients.handleRosterRequest(stranger, call)
+    for (const call of [1, 2]) clients.requests.sendRoster(stranger, call)
     expect(answers()).toMatchObject([{ users: [] }, { code: 'not-identified' }])
   })
 
   test('may not ask for the roster where names need a proof', () => {
     const { clients, connect, answers } = setUp({}, { auth: 'key' })
-    clients.handleRosterRequest(connect(), 1)
+    clients.requests.sendRoster(connect(), 1)
     expect(answers()).toMatchObject([{ code: 'unauthorized' }])
   })
 
   test('may read the cluster status with auth: open, or from this machine', () => {
     const open = setUp()
-    expect(open.clients.checkStatusAccess(open.connect('192.0.2.1'))).toBeUndefined()
-    expect(open.clients.checkStatusAccess(99)?.code).toBe('not-identified')
+    expect(open.clients.requests.checkStatusAccess(open.connect('192.0.2.1'))).toBeUndefined()
+    expect(open.clients.requests.checkStatusAccess(99)?.code).toBe('not-identified')
     const keyed = setUp({}, { auth: 'key' })
-    expect(keyed.clients.checkStatusAccess(keyed.connect('192.0.2.1'))?.code).toBe('unauthorized')
-    expect(keyed.clients.checkStatusAccess(keyed.connect('::ffff:127.0.0.1'))).toBeUndefined()
+    expect(keyed.clients.requests.checkStatusAccess(keyed.connect('192.0.2.1'))?.code).toBe('unauthorized')
+    expect(keyed.clients.requests.checkStatusAccess(keyed.connect('::ffff:127.0.0.1'))).toBeUndefined()
   })
 })
 
