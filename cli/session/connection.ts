@@ -18,6 +18,7 @@ import {
   keyHolderSchema,
   MAX_PACKET_BYTES,
   type Message,
+  meshTimeSchema,
   moveSchema,
   rosterDeltaSchema,
   rosterSnapshotSchema,
@@ -162,6 +163,7 @@ export function openSession(
     on('connections', connectionsSchema, changes => step({ type: 'connections', dial, changes }))
     on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
     on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
+    on('time', meshTimeSchema, ({ time }) => step({ type: 'time', dial, time }))
     on('relay', relayedSchema, ({ from, body }) => {
       const parsed = parseFrame(sealer === undefined ? body : sealer.openFromSibling(body))
       if (parsed !== undefined) step({ type: 'relay', dial, from, ...parsed, sealed: sealer !== undefined })

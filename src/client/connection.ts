@@ -180,6 +180,12 @@ export class Connection {
     this.#emitState({ phase: 'waiting', reason, retryAt: wall + retryAt - now, attempt, ...rejection })
   }
 
+  /** The server's mesh time has changed. */
+  handleTime(time: number): void {
+    const { clockOffset = 0, now } = this.#context
+    if (Math.abs(time - now - clockOffset) <= MAX_CLOCK_DIFFERENCE_MS) this.#context.clockOffset = time - now
+  }
+
   /** The server drains and names others. */
   handleMove(servers: readonly ServerAddress[]): void {
     this.#addServers(servers)

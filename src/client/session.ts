@@ -158,6 +158,8 @@ export class Session {
     switch (input.type) {
       case 'move':
         return this.#connection.handleMove(input.servers)
+      case 'time':
+        return this.#connection.handleTime(input.time)
       case 'im':
         return this.#receiver.handleMessage(input.message)
       case 'fate':

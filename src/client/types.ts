@@ -79,6 +79,8 @@ export type OnlineInput =
   /** `mesh`: the mesh key that the sender put into the frame; a sibling of 0.1 puts none. `sealed`: with the user's key. */
   | { type: 'relay'; dial: number; from: string; frame: SiblingFrame; mesh?: string | undefined; sealed: boolean }
   | { type: 'move'; dial: number; servers: readonly ServerAddress[] }
+  /** The mesh time of the server has changed, ms since 1970. */
+  | { type: 'time'; dial: number; time: number }
 
 export type SessionInput =
   | { type: 'start' }
