@@ -12,6 +12,8 @@ export interface Notice {
     | 'files-closed'
     | 'known-meshes-unusable'
     | 'storage-failed'
+    | 'not-stored'
+    | 'stored-again'
   text: string
   /** Whether it is about a risk. */
   isWarning: boolean

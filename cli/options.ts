@@ -48,6 +48,7 @@ export function connectionTarget(args: ServerArguments & { user?: string }, sett
     ...resolveServers(args, settings),
     token: readToken(args.tokenFile),
     lastServer: settings.settings.server,
+    durable: settings.settings.sync,
     insecure: args.insecure,
   }
 }

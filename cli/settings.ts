@@ -9,6 +9,8 @@ const settingsSchema = z.object({
   user: z.string().optional().catch(undefined),
   /** URL of the server used last. */
   server: z.string().optional().catch(undefined),
+  /** Whether messages must survive a power cut before they are confirmed or sent. Default: true. */
+  sync: z.boolean().optional().catch(undefined),
   preferences: preferencesSchema.catch(DEFAULT_PREFERENCES),
   /** By user: the thread that was open last. */
   threads: z.record(z.string(), z.string()).catch({}),

@@ -1,5 +1,6 @@
 import type { SessionRequest } from '../../src/client/events.ts'
-import { fail } from '../../src/programs/fail.ts'
+import { EXIT, fail } from '../../src/programs/fail.ts'
+import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../client-events.ts'
 import { JsonMode } from '../modes/json-mode.ts'
 import { LineMode } from '../modes/line-mode.ts'
@@ -25,6 +26,11 @@ function showIndexingProgress(share: number): void {
   if (process.stderr.isTTY) process.stderr.write(`\rIndexing the message history: ${Math.round(share * 100)} % `)
 }
 
+/** What to say if something could not be stored until the end. */
+function lostText({ message }: Error): string {
+  return sanitizeLine(`some messages could not be stored: ${message}; what you wrote since then is not sent`)
+}
+
 /** Runs the chat until the user quits, then exits the process. */
 export async function chat(options: ChatOptions): Promise<void> {
   const { user, settings } = options
@@ -38,13 +44,15 @@ export async function chat(options: ChatOptions): Promise<void> {
     options.screen === undefined
       ? undefined
       : new TerminalGuard(options.screen === 'inline' ? 'inline' : 'screen', () => {
-          session.closeFiles()
+          const problem = session.closeFiles()
           options.onExit?.()
+          if (problem !== undefined) process.stderr.write(`mesh-chat: ${lostText(problem)}\n`)
         })
   const end = (code: number, message?: string): never => {
     guard?.leave()
-    session.closeFiles()
+    const problem = session.closeFiles()
     options.onExit?.()
+    if (problem !== undefined && code === 0) fail(EXIT.general, lostText(problem))
     if (message !== undefined) fail(code, message)
     process.exit(code)
   }

@@ -9,7 +9,7 @@ import { messageLine, nameText } from '../modes/message-line.ts'
 import { parseNameOption, resolveServers } from '../options.ts'
 import { KnownMeshes } from '../session/known-meshes.ts'
 import type { KnownMesh } from '../session/mesh-list.ts'
-import { openFilesNotice } from '../session/mesh-notices.ts'
+import { openFilesNotice, storageFailedNotice } from '../session/mesh-notices.ts'
 import { SettingsFile } from '../settings.ts'
 import { closePermissions } from '../storage/close-permissions.ts'
 import { dataFolder } from '../storage/data-folder.ts'
@@ -56,7 +56,11 @@ function openHistory(user: string, args: HistoryArguments, settings: SettingsFil
   const pins = KnownMeshes.onDisk()
   if (pins.problem !== undefined) console.error(sanitizeLine(`mesh-chat: ${pins.problem}`))
   const mesh = chooseMesh(user, args, pins, settings)
-  if (mesh !== undefined && hasUserStorage(mesh, user)) return openUserStorage(mesh, user).history
+  if (mesh !== undefined && hasUserStorage(mesh, user)) {
+    const { history, problem } = openUserStorage(mesh, user)
+    if (problem !== undefined) console.error(sanitizeLine(`mesh-chat: ${storageFailedNotice(problem).text}`))
+    return history
+  }
   if (args.mesh !== undefined || args.server !== undefined || !hasLegacyHistory(user)) return undefined
   // The files of 0.1 move when the user connects.
   return new History(dataFolder(), user, { fileName: legacyName(user) })

@@ -1,14 +1,13 @@
-import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { type Archive, lowerBound, messageHash, type StoredMessage } from '../../src/client/history/message-log.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { type Message, messageSchema } from '../../src/protocol/messages.ts'
-import { makePrivateFolder } from '../storage/data-folder.ts'
+import { AppendFile } from '../storage/append-file.ts'
 import { EMPTY_COLUMNS, type IndexColumns, type IndexEntry, indexOfEntry, mergeEntries } from './index-columns.ts'
 import { readIndex, writeIndex } from './index-file.ts'
 import { LineFile } from './line-file.ts'
-import { OutboxFile } from './outbox-file.ts'
+import { OutboxFile, type OutboxOptions } from './outbox-file.ts'
 
 /** Bytes to read at once while indexing. */
 const CHUNK_BYTES = 1 << 20
@@ -17,6 +16,13 @@ const MAX_UNSAVED_BYTES = 1 << 18
 const NEWLINE = 10
 /** A message, with its `sealed` text (see `StoredMessage`). */
 const lineSchema = z.object({ message: messageSchema, sealed: z.string().optional() })
+
+export interface HistoryOptions extends OutboxOptions {
+  /** Called repeatedly with the indexed part (0 to 1) while a large file is indexed. */
+  progress?: (share: number) => void
+  /** Name of the history file and its index, without extension. */
+  fileName?: string
+}
 
 /** Report progress if more bytes of history than this have to be indexed. */
 const MIN_PROGRESS_BYTES = 32 << 20
@@ -28,7 +34,8 @@ const MIN_PROGRESS_BYTES = 32 << 20
 export class History {
   readonly #user: string
   readonly #folder: string
-  readonly #file: string
+  readonly #options: HistoryOptions
+  readonly #file: AppendFile
   readonly #indexFile: string
   readonly #lines: LineFile
   #openedOutbox: OutboxFile | undefined
@@ -43,19 +50,15 @@ export class History {
 
   /**
    * @param folder the user's folder in the mesh; created when the first message is stored
-   * @param options.progress called repeatedly with the indexed part (0 to 1) while a large file is indexed
-   * @param options.fileName name of the two files without extension
    */
-  constructor(
-    folder: string,
-    user: string,
-    { progress = () => {}, fileName = 'history' }: { progress?: (share: number) => void; fileName?: string } = {},
-  ) {
+  constructor(folder: string, user: string, options: HistoryOptions = {}) {
+    const { progress = () => {}, fileName = 'history', durable } = options
     this.#user = user
     this.#folder = folder
-    this.#file = join(folder, `${fileName}.jsonl`)
+    this.#options = options
+    this.#file = new AppendFile(join(folder, `${fileName}.jsonl`), { durable })
     this.#indexFile = join(folder, `${fileName}.index`)
-    this.#lines = new LineFile(this.#file)
+    this.#lines = new LineFile(this.#file.path)
     const saved = readIndex(this.#indexFile)
     if (saved !== undefined && this.#isIndexValid(saved.indexedBytes, saved.columns)) {
       for (const name of saved.names) this.#numberOf(name)
@@ -94,13 +97,39 @@ export class History {
     this.#outbox.release(id)
   }
 
-  /** @param sealed see `StoredMessage` */
+  /** Takes over the held messages of other clients that have ended. Returns those that this adds. */
+  adopt(): Promise<StoredMessage[]> {
+    return this.#outbox.adopt()
+  }
+
+  /** Why an outbox of another client could not be taken over. */
+  get adoptionProblem(): Error | undefined {
+    return this.#openedOutbox?.problem
+  }
+
+  /**
+   * Stores a message. It is safe after the next save.
+   * @param sealed see `StoredMessage`
+   */
   store(message: Message, sealed?: string): void {
-    makePrivateFolder(this.#folder)
-    // A crash may have left an incomplete last line: do not append to it.
-    const separator = this.#lines.hasIncompleteEnd() ? '\n' : ''
-    const line = JSON.stringify(sealed === undefined ? { message } : { message, sealed })
-    appendFileSync(this.#file, `${separator}${line}\n`, { mode: 0o600 })
+    this.#file.append(JSON.stringify(sealed === undefined ? { message } : { message, sealed }))
+  }
+
+  /**
+   * Saves all that was stored, held and released before.
+   * @throws Error (rejects) if that is not possible now; nothing is lost while the process runs
+   */
+  async save(): Promise<void> {
+    await Promise.all(this.#files.map(file => file.save()))
+  }
+
+  /** Like `save`, but blocks. */
+  saveNow(): void {
+    for (const file of this.#files) file.saveNow()
+  }
+
+  get #files(): AppendFile[] {
+    return [this.#file, ...(this.#openedOutbox?.files ?? [])]
   }
 
   /** Correspondents with the hybrid time of their last message, latest first. */
@@ -253,11 +282,23 @@ export class History {
     this.#columns = mergeEntries(this.#columns, added)
   }
 
-  /** Saves the index and closes the file. */
-  close(): void {
+  /**
+   * Saves everything, the index too, and closes the files.
+   * @returns why something could not be saved and is lost; undefined: all is saved
+   */
+  close(): Error | undefined {
+    let problem: Error | undefined
+    try {
+      this.saveNow()
+    } catch (error) {
+      problem = error as Error
+    }
+    this.#openedOutbox?.close()
+    this.#openedOutbox = undefined
     this.refresh()
     this.#save()
     this.#lines.close()
+    return problem
   }
 
   #save(): void {
@@ -289,7 +330,8 @@ export class History {
   }
 
   get #outbox(): OutboxFile {
-    this.#openedOutbox ??= new OutboxFile(this.#folder)
+    const { merged, durable } = this.#options
+    this.#openedOutbox ??= new OutboxFile(this.#folder, { merged: merged ?? [], durable })
     return this.#openedOutbox
   }
 

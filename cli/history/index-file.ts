@@ -1,5 +1,6 @@
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import * as z from 'zod'
+import { writeFileAtomically } from '../storage/write-file-atomically.ts'
 import { type IndexColumns, packColumns, unpackColumns } from './index-columns.ts'
 
 /** Identifies the layout. An index with another one is ignored and rebuilt. */
@@ -56,22 +57,16 @@ function packNames(names: readonly string[]): Buffer {
   return Buffer.concat([json], Math.ceil(json.length / ALIGNMENT) * ALIGNMENT).fill(' ', json.length)
 }
 
-/** Replaces an index file atomically. Errors are ignored: the index can be rebuilt. */
+/** Replaces an index file. Errors are ignored, and it need not survive a power cut: the index can be rebuilt. */
 export function writeIndex(file: string, { indexedBytes, names, columns }: SavedIndex): void {
-  const temporary = `${file}.${process.pid}`
   try {
     const header = Buffer.alloc(HEADER_BYTES)
     header.write(MAGIC, 'latin1')
     const packedNames = packNames(names)
     header.writeDoubleLE(packedNames.length, HEADER_BYTES - 16)
     header.writeDoubleLE(indexedBytes, HEADER_BYTES - 8)
-    const target = openSync(temporary, 'w', 0o600)
-    for (const part of [header, packedNames, ...packColumns(columns)]) {
-      for (let done = 0; done < part.length; ) done += writeSync(target, part, done)
-    }
-    closeSync(target)
-    renameSync(temporary, file)
+    writeFileAtomically(file, [header, packedNames, ...packColumns(columns)], { durable: false })
   } catch {
-    rmSync(temporary, { force: true })
+    // No space: the next start indexes again.
   }
 }

@@ -3,7 +3,6 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 /** Bytes per cached block. Callers often read neighboring lines, so one block serves many reads. */
 const BLOCK_BYTES = 1 << 16
 const MAX_CACHED_BLOCKS = 16
-const NEWLINE = 10
 
 /** Random access to the lines of an append-only file, with a block cache. The file may not exist yet. */
 export class LineFile {
@@ -20,15 +19,6 @@ export class LineFile {
   get size(): number | undefined {
     const descriptor = this.#open()
     return descriptor === undefined ? undefined : fstatSync(descriptor).size
-  }
-
-  /** Whether the last line lacks its newline, because a process crashed while it wrote. */
-  hasIncompleteEnd(): boolean {
-    const size = this.size ?? 0
-    if (size === 0) return false
-    const last = Buffer.alloc(1)
-    this.read(last, size - 1)
-    return last[0] !== NEWLINE
   }
 
   /** Fills a buffer from a position. Returns the number of bytes read: 0 at the end of the file. */

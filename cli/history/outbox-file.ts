@@ -1,120 +1,211 @@
 import { randomBytes } from 'node:crypto'
-import { appendFileSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import type { StoredMessage } from '../../src/client/history/message-log.ts'
 import { type Message, messageSchema } from '../../src/protocol/messages.ts'
+import { AppendFile } from '../storage/append-file.ts'
+import { ClientLock, isLockHeld, lockState } from '../storage/client-lock.ts'
 import { makePrivateFolder } from '../storage/data-folder.ts'
-import { isProcessAlive } from '../storage/process-alive.ts'
+import { mayHaveWritten } from '../storage/process-alive.ts'
 
 /** A held message, with its `sealed` text (see `StoredMessage`), or the id of one that is not held any more. */
 const lineSchema = z.union([
   z.object({ held: messageSchema, sealed: z.string().optional() }),
   z.object({ released: z.string() }),
 ])
-/** `outbox-PID.jsonl`; with a suffix, a file that the process has taken over and not finished reading. */
-const FILE_NAME = /^outbox-(\d+)(?:-[a-z0-9]+)?\.jsonl$/
+/** `outbox-CLIENT.jsonl`; with a number, a file that the client has taken over. CLIENT starts with a letter. */
+const FILE_NAME = /^outbox-(x[0-9a-f]+)(?:-\d+)?\.jsonl$/
+/** The names before 0.2: with the process id of the owner. */
+const PID_FILE_NAME = /^outbox-(\d+)(?:-[a-z0-9]+)?\.jsonl$/
+
+export interface OutboxOptions {
+  /** Folders whose outboxes are taken over too: those of meshes that turned out to be this one. */
+  merged?: readonly string[]
+  /** See `AppendFile`. */
+  durable?: boolean | undefined
+}
+
+/** A file of this client, and the ids of the messages that it holds. */
+interface Part {
+  readonly file: AppendFile
+  readonly ids: Set<string>
+}
 
 /**
- * The user's unconfirmed messages, on disk. Each process writes its own file, named by its process id. A process that
- * starts takes over the files of processes that have ended; exactly one process gets each file.
+ * The user's unconfirmed messages, on disk. Each client writes its own file, with a random name, and has a lock (see
+ * `ClientLock`). The files of clients that have ended are taken over by renaming them: that needs no space, exactly one
+ * client gets each file, and a crash at any point leaves the file to the next one. A file is removed when none of
+ * its messages is held any more. If a client that runs loses its file to another one, both send its messages, and their
+ * recipients count each once.
  */
 export class OutboxFile {
   readonly #folder: string
-  readonly #file: string
+  readonly #merged: readonly string[]
+  readonly #durable: boolean | undefined
+  readonly #id = `x${randomBytes(8).toString('hex')}`
+  #lock: ClientLock | undefined
+  readonly #own: Part
+  /** The own file, then those that were taken over. */
+  #parts: Part[]
+  #takenOver = 0
   #held = new Map<string, StoredMessage>()
+  #problem: Error | undefined
 
   /** @param folder the user's folder in a mesh */
-  constructor(folder: string) {
+  constructor(folder: string, { merged = [], durable }: OutboxOptions = {}) {
     this.#folder = folder
-    this.#file = join(folder, `outbox-${process.pid}.jsonl`)
-    this.#load(this.#file)
-    this.adopt()
+    this.#merged = merged
+    this.#durable = durable
+    this.#own = { file: this.#fileNamed(`outbox-${this.#id}.jsonl`), ids: new Set() }
+    this.#parts = [this.#own]
+    for (const [from, name] of this.#otherFiles()) if (isOutboxFree(from, name)) this.#takeOver(from, name)
   }
 
   get held(): StoredMessage[] {
     return [...this.#held.values()]
   }
 
-  /** Takes over the files of processes that have ended. */
-  adopt(): void {
-    for (const name of filesIn(this.#folder)) {
-      const pid = Number(FILE_NAME.exec(name)?.[1])
-      const file = join(this.#folder, name)
-      if (file !== this.#file && (pid === process.pid || !isProcessAlive(pid))) this.#takeOver(file)
+  /** The files to save, see `AppendFile`. */
+  get files(): AppendFile[] {
+    return this.#parts.map(({ file }) => file)
+  }
+
+  /** Why a file could not be taken over; it stays and is tried again. Undefined: all could. */
+  get problem(): Error | undefined {
+    return this.#problem
+  }
+
+  /** Takes over the files of clients that have ended. Returns the messages that this adds. */
+  async adopt(): Promise<StoredMessage[]> {
+    this.#problem = undefined
+    const added: StoredMessage[] = []
+    for (const [from, name] of this.#otherFiles()) {
+      const state = ownerState(from, name)
+      const isFree = state === 'ask' ? !(await isLockHeld(from, lockName(name))) : state === 'free'
+      if (isFree) added.push(...this.#takeOver(from, name))
     }
+    return added
   }
 
   hold(message: Message, sealed?: string): void {
     this.#held.set(message.id, sealed === undefined ? message : { ...message, sealed })
-    this.#append(message, sealed)
+    this.#own.ids.add(message.id)
+    this.#own.file.append(JSON.stringify(sealed === undefined ? { held: message } : { held: message, sealed }))
   }
 
   release(id: string): void {
     if (!this.#held.delete(id)) return
-    // An empty outbox needs no file.
-    if (this.#held.size === 0) rmSync(this.#file, { force: true })
-    else this.#appendLine({ released: id })
+    for (const { file, ids } of this.#parts) {
+      if (!ids.delete(id)) continue
+      if (ids.size > 0) file.append(JSON.stringify({ released: id }))
+      // The own file is used again for the next message: creating it would cost another sync.
+      else if (file === this.#own.file) file.clear()
+      else file.remove()
+    }
+    this.#parts = this.#parts.filter(part => part === this.#own || part.ids.size > 0)
   }
 
-  /**
-   * Claims a file by renaming it: if two processes try at once, one fails. The claimed file is an outbox of this process
-   * until its messages are in the main one, so a crash in between loses none.
-   */
-  #takeOver(file: string): void {
-    const claimed = join(this.#folder, `outbox-${process.pid}-${randomBytes(6).toString('hex')}.jsonl`)
+  /** Leaves what is still held to the user's next client. The caller has saved the files. */
+  close(): void {
+    if (this.#own.ids.size === 0) this.#own.file.remove()
+    this.#lock?.release()
+    this.#lock = undefined
+  }
+
+  #fileNamed(name: string): AppendFile {
+    return new AppendFile(join(this.#folder, name), { prepare: () => this.#takeLock(), durable: this.#durable })
+  }
+
+  #takeLock(): void {
+    this.#lock ??= ClientLock.take(this.#folder, lockName(`outbox-${this.#id}.jsonl`))
+  }
+
+  /** The outboxes that are not of this client, as folder and name. */
+  #otherFiles(): [folder: string, name: string][] {
+    return [this.#folder, ...this.#merged].flatMap(folder =>
+      filesIn(folder)
+        .filter(name => FILE_NAME.exec(name)?.[1] !== this.#id)
+        .map((name): [string, string] => [folder, name]),
+    )
+  }
+
+  /** Returns the messages that were not held before. If the file cannot be read or renamed, it stays. */
+  #takeOver(from: string, name: string): StoredMessage[] {
+    const path = join(from, name)
     try {
-      renameSync(file, claimed)
-    } catch {
-      return
-    }
-    const before = new Set(this.#held.keys())
-    this.#load(claimed)
-    for (const { sealed, ...message } of this.held) if (!before.has(message.id)) this.#append(message, sealed)
-    rmSync(claimed, { force: true })
-  }
-
-  #load(file: string): void {
-    for (const line of readLines(file)) {
-      let raw: unknown
-      try {
-        raw = JSON.parse(line)
-      } catch {
-        continue
-      }
-      const parsed = lineSchema.safeParse(raw)
-      if (!parsed.success) continue
-      if ('released' in parsed.data) this.#held.delete(parsed.data.released)
+      const messages = readHeld(path)
+      if (messages.size === 0) rmSync(path, { force: true })
       else {
-        const { held, sealed } = parsed.data
-        this.#held.set(held.id, sealed === undefined ? held : { ...held, sealed })
+        makePrivateFolder(this.#folder)
+        this.#takeLock()
+        const file = this.#fileNamed(`outbox-${this.#id}-${++this.#takenOver}.jsonl`)
+        renameSync(path, file.path)
+        this.#parts.push({ file, ids: new Set(messages.keys()) })
       }
+      if (FILE_NAME.test(name)) rmSync(join(from, lockName(name)), { force: true })
+      const added = [...messages.values()].filter(({ id }) => !this.#held.has(id))
+      for (const message of added) this.#held.set(message.id, message)
+      return added
+    } catch (error) {
+      // Another client was faster, if the file is not there.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#problem = error as Error
+      return []
     }
   }
+}
 
-  #append(held: Message, sealed: string | undefined): void {
-    this.#appendLine(sealed === undefined ? { held } : { held, sealed })
-  }
+/** Whether a file is an outbox, by its name. */
+export function isOutboxName(name: string): boolean {
+  return FILE_NAME.test(name) || PID_FILE_NAME.test(name)
+}
 
-  #appendLine(line: z.infer<typeof lineSchema>): void {
-    makePrivateFolder(this.#folder)
-    appendFileSync(this.#file, `${JSON.stringify(line)}\n`, { mode: 0o600 })
+/** Whether the owner of an outbox has certainly ended. */
+export function isOutboxFree(folder: string, name: string): boolean {
+  return ownerState(folder, name) === 'free'
+}
+
+function lockName(fileName: string): string {
+  return `outbox-${FILE_NAME.exec(fileName)?.[1]}.lock`
+}
+
+/** Whether the client that owns a file runs; see `lockState`. */
+function ownerState(folder: string, name: string): ReturnType<typeof lockState> {
+  const pid = Number(PID_FILE_NAME.exec(name)?.[1])
+  if (!Number.isInteger(pid)) return lockState(folder, lockName(name))
+  try {
+    return pid !== process.pid && mayHaveWritten(pid, statSync(join(folder, name)).mtimeMs) ? 'held' : 'free'
+  } catch {
+    return 'held'
   }
+}
+
+/** The messages that a file holds. */
+function readHeld(file: string): Map<string, StoredMessage> {
+  const messages = new Map<string, StoredMessage>()
+  for (const line of readFileSync(file, 'utf8').split('\n')) {
+    let raw: unknown
+    try {
+      raw = JSON.parse(line)
+    } catch {
+      continue
+    }
+    const parsed = lineSchema.safeParse(raw)
+    if (!parsed.success) continue
+    if ('released' in parsed.data) messages.delete(parsed.data.released)
+    else {
+      const { held, sealed } = parsed.data
+      messages.set(held.id, sealed === undefined ? held : { ...held, sealed })
+    }
+  }
+  return messages
 }
 
 function filesIn(folder: string): string[] {
   try {
-    return readdirSync(folder).filter(name => FILE_NAME.test(name))
+    return readdirSync(folder).filter(isOutboxName)
   } catch {
     // The user has no files in this mesh yet.
-    return []
-  }
-}
-
-function readLines(file: string): string[] {
-  try {
-    return readFileSync(file, 'utf8').split('\n')
-  } catch {
     return []
   }
 }

@@ -1,8 +1,10 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
-import { existsSync, linkSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { existsSync, linkSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { dataFolder, makePrivateFolder } from '../storage/data-folder.ts'
+import { namesIn } from '../storage/import-lines.ts'
 import { encodeFileName } from '../storage/user-folder.ts'
+import { writeFileAtomically } from '../storage/write-file-atomically.ts'
 
 /** A key file cannot be used; the message says how to fix it. */
 export class KeyError extends Error {}
@@ -54,20 +56,16 @@ export class KeyFiles {
   }
 
   /**
-   * Writes the key atomically, readable by its owner only. Does not follow a symbolic link at the file's name.
+   * Writes the key: it is safe on disk before it is used.
    * @param place moves the written file to its name: `linkSync` keeps an existing file, `renameSync` replaces it
    */
   #write(key: KeyObject, place: (from: string, to: string) => void): void {
     makePrivateFolder(dirname(this.keyFile))
-    const temporary = `${this.keyFile}.${randomBytes(8).toString('hex')}`
     try {
-      writeFileSync(temporary, key.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag: 'wx' })
-      place(temporary, this.keyFile)
+      writeFileAtomically(this.keyFile, `${key.export({ format: 'pem', type: 'pkcs8' })}`, { place })
     } catch (error) {
       // Another process of this user has just created the key.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    } finally {
-      rmSync(temporary, { force: true })
     }
   }
 }
@@ -77,7 +75,7 @@ function findLegacyFile(user: string): string | undefined {
   const folder = dataFolder()
   const name = `${encodeURIComponent(user)}.key`
   // Compares the exact name: the file system may ignore case.
-  return readdirSync(folder).includes(name) ? join(folder, name) : undefined
+  return namesIn(folder).includes(name) ? join(folder, name) : undefined
 }
 
 function parseKey(pem: string, where: string): KeyObject {

@@ -24,6 +24,11 @@ export interface ChatEvents {
   progress: [progress: { id: string; to: string } & Progress]
   /** In key mode: the key of a user is new, has changed, or is trusted; see {@link ChatClient.trust}. */
   key: [key: { user: string; key: string; state: 'own' | 'new' | 'changed' | 'trusted' }]
+  /**
+   * With the option `history`: why messages cannot be stored; the client tries again, and sends and confirms nothing before
+   * that. `undefined`: they are stored again.
+   */
+  storage: [problem: string | undefined]
   /** The client has ended: `close` was called, or the server refused the user. */
   close: []
 }

@@ -56,6 +56,8 @@ export interface MessageStorage {
   readonly held: readonly StoredMessage[]
   /** @param sealed see `StoredMessage` */
   store(message: Message, sealed?: string): void
+  /** Calls `done` once everything stored so far is safe on disk; tries until it is. Undefined: all is in memory. */
+  readonly save?: ((done: () => void) => void) | undefined
   hold(message: Message, sealed?: string): void
   release(id: string): void
 }
@@ -81,7 +83,7 @@ export const NO_STORAGE: MessageStorage = { held: [], store: () => {}, hold: () 
 type MeshEvent = Extract<SessionEvent, { type: 'mesh' }>
 
 /** How to run a session; see `SessionOptions`. */
-export interface OpenOptions extends Omit<SessionOptions, 'makeNonce' | 'verify'> {
+export interface OpenOptions extends Omit<SessionOptions, 'makeNonce' | 'verify' | 'answersSaves'> {
   ca?: string | undefined
   keys?: KeyStore | undefined
   /**
@@ -100,7 +102,7 @@ export function openSession(
   const { keys, onMesh = (_, accept) => accept() } = options
   const makeNonce = () => randomBytes(24).toString('base64url')
   const session = new Session(
-    { ...options, makeNonce, verify: verifySignature },
+    { ...options, makeNonce, verify: verifySignature, answersSaves: storage.save !== undefined },
     {
       history: [],
       archive: storage.archive ?? NO_ARCHIVE,
@@ -272,6 +274,10 @@ export function openSession(
         return storage.store(effect.message, effect.sealed)
       case 'store-pending':
         return storage.hold(effect.message, effect.sealed)
+      case 'save': {
+        const { through } = effect
+        return storage.save?.(() => step({ type: 'saved', through }))
+      }
       case 'remove-pending':
         return storage.release(effect.id)
       case 'event': {

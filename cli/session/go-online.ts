@@ -1,5 +1,5 @@
 import { isLoopbackUrl } from '../../src/common/loopback.ts'
-import { EXIT } from '../../src/programs/fail.ts'
+import { EXIT, fail, readErrorReason } from '../../src/programs/fail.ts'
 import { VERSION } from '../../src/programs/package.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../client-events.ts'
@@ -24,6 +24,8 @@ export interface ConnectionTarget {
   token?: string | undefined
   /** URL of the server used last. */
   lastServer?: string | undefined
+  /** See `PinnedSessionOptions`. */
+  durable?: boolean | undefined
   /** At the first meeting, accept remote servers that do not check keys, although this user has one. */
   insecure?: boolean | undefined
 }
@@ -49,10 +51,8 @@ export function goOnline(
   listener: (event: ClientEvent) => void,
   end: (code: number, message: string) => void,
 ): PinnedSession {
-  const { user, servers, ca, token, insecure, lastServer } = target
-  const openFiles = openFilesNotice(closePermissions(dataFolder()))
-  const keys = new KeyFiles(user)
-  const pins = KnownMeshes.onDisk()
+  const { user, servers, ca, token, insecure, lastServer, durable } = target
+  const { openFiles, keys, pins } = openDataFolder(user)
   let wasOnline = false
   let failures = 0
   let reportedProblem: string | undefined
@@ -76,6 +76,7 @@ export function goOnline(
       loadKey: () => keys.load(),
       hasKey: keys.hasKey,
       lastServer,
+      durable,
       disk: storage.history ? 'all' : 'keys',
       ownOutbox: storage.ownOutbox === true,
       progress: storage.progress,
@@ -98,4 +99,15 @@ export function goOnline(
   if (openFiles !== undefined) listener(openFiles)
   reportProblem()
   return session
+}
+
+/** Opens the files of a user that all meshes share. Ends the program if the data folder cannot be read. */
+function openDataFolder(user: string) {
+  const folder = dataFolder()
+  try {
+    const openFiles = openFilesNotice(closePermissions(folder))
+    return { openFiles, keys: new KeyFiles(user), pins: KnownMeshes.onDisk() }
+  } catch (error) {
+    return fail(EXIT.general, `cannot read ${folder}: ${readErrorReason(error)}; your keys are there`)
+  }
 }

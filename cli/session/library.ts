@@ -28,6 +28,11 @@ export interface ConnectOptions {
    */
   history?: boolean
   /**
+   * With `history`: whether a message must be safe on disk, also after a power cut, before it is sent or confirmed to its
+   * sender. Default: `true`.
+   */
+  sync?: boolean
+  /**
    * The key of the mesh, 43 characters; `mesh-chat mesh list --json` prints it. Servers that do not prove it are refused.
    * Default: the first key that is met, for as long as the program runs; with `history`, the key that `mesh-chat` knows.
    */
@@ -41,6 +46,7 @@ const optionsSchema = z.strictObject({
   key: z.string().optional(),
   ca: z.string().optional(),
   history: z.boolean().default(false),
+  sync: z.boolean().default(true),
   meshKey: keySchema.optional(),
 })
 
@@ -61,7 +67,7 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
     const [issue] = parsed.error.issues
     throw new Error(`connect: ${issue?.path.join('.') || 'options'}: ${issue?.message}`)
   }
-  const { servers, token, ca, key, history, meshKey } = parsed.data
+  const { servers, token, ca, key, history, sync, meshKey } = parsed.data
   const name = parseUserName(parsed.data.user)
   if (!name.ok) throw new Error(`connect: user: ${name.reason}`)
   const user = name.value
@@ -81,9 +87,12 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
         loadKey,
         hasKey: key !== undefined,
         disk: history ? 'all' : 'none',
+        durable: sync,
       },
       event => {
         if (isSessionEvent(event)) listener(event)
+        else if (event.type === 'notice' && event.code === 'not-stored') client.emit('storage', event.text)
+        else if (event.type === 'notice' && event.code === 'stored-again') client.emit('storage', undefined)
         if (event.type === 'connection' && isEnded(event.state)) session.closeFiles()
       },
     )

@@ -76,6 +76,17 @@ export function storageFailedNotice(error: unknown): Notice {
   return { type: 'notice', code: 'storage-failed', text, isWarning: true }
 }
 
+export function notStoredNotice(error: Error): Notice {
+  const text =
+    `Messages cannot be stored: ${sanitizeLine(error.message)}. Until they can, received messages are not confirmed, ` +
+    `and yours wait here. Do not quit before that`
+  return { type: 'notice', code: 'not-stored', text, isWarning: true }
+}
+
+export function storedAgainNotice(): Notice {
+  return { type: 'notice', code: 'stored-again', text: 'Messages are stored again', isWarning: false }
+}
+
 export function unusablePinsNotice(problem: string): Notice {
   const text = `${problem}. Until then, known meshes are still checked, but new ones and their messages are not stored`
   return { type: 'notice', code: 'known-meshes-unusable', text, isWarning: true }

@@ -10,12 +10,19 @@ import type { ClientEvent, Notice } from '../client-events.ts'
 import type { History } from '../history/history.ts'
 import { migrateLegacyFiles } from '../storage/legacy-files.ts'
 import { mergeMeshFolders } from '../storage/merge-meshes.ts'
+import { Saver } from '../storage/saver.ts'
 import { userFolder } from '../storage/user-folder.ts'
 import { openUserStorage, type UserStorage } from '../storage/user-storage.ts'
 import { type KeyStore, type MessageStorage, openSession } from './connection.ts'
 import type { KnownMeshes } from './known-meshes.ts'
 import type { KnownMesh, Meeting, MetMesh } from './mesh-list.ts'
-import { historyMovedNotice, meetingNotice, storageFailedNotice } from './mesh-notices.ts'
+import {
+  historyMovedNotice,
+  meetingNotice,
+  notStoredNotice,
+  storageFailedNotice,
+  storedAgainNotice,
+} from './mesh-notices.ts'
 
 export interface PinnedSessionOptions {
   user: string
@@ -40,9 +47,14 @@ export interface PinnedSessionOptions {
   lastServer?: string | undefined
   /** Leave the held messages of earlier runs to the user's next client, and keep new ones in memory. Default: false. */
   ownOutbox?: boolean
-  /** See `openUserStorage`. */
+  /** See `HistoryOptions`. */
   progress?: ((share: number) => void) | undefined
+  /** Whether messages survive a power cut before they are confirmed or sent; see `AppendFile`. Default: true. */
+  durable?: boolean | undefined
 }
+
+/** Interval at which the outboxes of other clients of the user are looked at: some may have ended, ms. */
+const ADOPT_INTERVAL_MS = 5_000
 
 /**
  * Runs a session with the files of its mesh. At the first meeting the mesh is pinned; if a server turns out to belong to
@@ -54,6 +66,10 @@ export class PinnedSession {
   readonly #servers: readonly string[]
   #mesh: KnownMesh
   #storage: UserStorage | undefined
+  #saver: Saver | undefined
+  #adoptTimer: NodeJS.Timeout | undefined
+  /** Why the outbox of another client could not be taken over, as last reported. */
+  #adoptionProblem: string | undefined
   /** Held messages without an outbox on disk, and known keys without a file. */
   readonly #held = new Map<string, StoredMessage>()
   readonly #keysInMemory = new Map<string, string>()
@@ -90,22 +106,58 @@ export class PinnedSession {
     if (message === undefined || this.history === undefined) return false
     const { sealed, ...plain } = message
     this.history.hold(plain, sealed)
-    return true
+    return this.closeFiles() === undefined
   }
 
-  /** Closes the files. The session may still run. */
-  closeFiles(): void {
-    this.#storage?.history.close()
+  /**
+   * Saves and closes the files. The session may still run.
+   * @returns why something could not be saved and is lost; undefined: all is saved
+   */
+  closeFiles(): Error | undefined {
+    clearInterval(this.#adoptTimer)
+    this.#saver?.close()
+    return this.#storage?.history.close()
   }
 
   #open(): void {
-    const { disk, pins, user, progress } = this.#options
-    this.#storage =
-      disk === 'none' || !pins.isRecorded(this.#mesh) ? undefined : openUserStorage(this.#mesh, user, progress)
+    const { disk, pins, user, progress, durable } = this.#options
+    if (disk === 'none' || !pins.isRecorded(this.#mesh)) {
+      this.#storage = undefined
+      this.#saver = undefined
+      return
+    }
+    const storage = openUserStorage(this.#mesh, user, { ...(progress === undefined ? {} : { progress }), durable })
+    this.#storage = storage
+    this.#saver = new Saver(
+      async () => void (await Promise.all([storage.history.save(), storage.knownKeys.save()])),
+      problem => this.#listener(problem === undefined ? storedAgainNotice() : notStoredNotice(problem)),
+    )
+  }
+
+  /** Takes over the held messages of the user's other clients once these have ended, now and from time to time. */
+  #startAdopting(history: History): void {
+    let isRunning = false
+    const adopt = async () => {
+      if (isRunning) return
+      isRunning = true
+      const messages = await history.adopt()
+      isRunning = false
+      if (this.#storage?.history !== history) return
+      if (messages.length > 0) this.#sendRequest({ type: 'adopt', messages })
+      const problem = history.adoptionProblem
+      if (problem !== undefined && problem.message !== this.#adoptionProblem)
+        this.#listener(storageFailedNotice(problem))
+      this.#adoptionProblem = problem?.message
+    }
+    clearInterval(this.#adoptTimer)
+    this.#adoptTimer = setInterval(() => void adopt(), ADOPT_INTERVAL_MS).unref()
+    void adopt()
   }
 
   #run(): void {
-    const { user, client, ca, token, auth, meshKey } = this.#options
+    const { user, client, ca, token, auth, meshKey, ownOutbox } = this.#options
+    const { problem } = this.#storage ?? {}
+    if (problem !== undefined) this.#listener(storageFailedNotice(problem))
     const generation = ++this.#generation
     const isCurrent = () => generation === this.#generation
     const { key, mode } = this.#mesh
@@ -132,6 +184,7 @@ export class PinnedSession {
         if (isCurrent()) this.#handleEvent(event)
       },
     )
+    if (this.history !== undefined && !ownOutbox) this.#startAdopting(this.history)
   }
 
   #handleEvent(event: SessionEvent): void {
@@ -157,7 +210,7 @@ export class PinnedSession {
     if (isOtherFolder || isMigrated) {
       this.#generation++
       this.#sendRequest({ type: 'close' })
-      this.#storage?.history.close()
+      this.closeFiles()
       if (meeting.mergedFolder !== undefined) this.#merge(meeting.mergedFolder, notices)
       this.#open()
       this.#listener({ type: 'storage' })
@@ -215,6 +268,7 @@ export class PinnedSession {
       ...(history === undefined ? {} : { archive: history.archive }),
       held: isOutboxOnDisk ? history.held : [...held.values()],
       store: (message: Message, sealed?: string) => history?.store(message, sealed),
+      save: history === undefined ? undefined : done => this.#saver?.save(done),
       hold: (message: Message, sealed?: string) => {
         if (isOutboxOnDisk) history.hold(message, sealed)
         else held.set(message.id, sealed === undefined ? message : { ...message, sealed })
@@ -230,7 +284,15 @@ export class PinnedSession {
     const { loadKey } = this.#options
     const file = this.#storage?.knownKeys
     if (file !== undefined) {
-      return { load: loadKey, knownKeys: () => file.read(), pin: (user, key) => file.pin(user, key) }
+      const pin = (user: string, key: string) => {
+        try {
+          file.pin(user, key)
+        } catch {
+          // Tries again, and says why.
+          this.#saver?.save(() => {})
+        }
+      }
+      return { load: loadKey, knownKeys: () => file.read(), pin }
     }
     const known = this.#keysInMemory
     return { load: loadKey, knownKeys: () => known, pin: (user, key) => void known.set(user, key) }

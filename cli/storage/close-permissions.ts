@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, readdirSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Permissions of the group and of other users. */
@@ -35,7 +35,8 @@ export function closePermissions(folder: string): OpenFiles {
       if (entry.isDirectory() && depth < MAX_DEPTH) visit(inner, depth + 1)
     }
   }
-  // The data folder may itself be a symbolic link.
+  // The data folder may itself be a symbolic link. It may not exist.
+  if (!existsSync(folder)) return { closed, failed }
   close(folder, statSync(folder).mode)
   visit(folder, 1)
   return { closed, failed }

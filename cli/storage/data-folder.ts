@@ -1,14 +1,29 @@
 import { mkdirSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { syncFolder } from './write-file-atomically.ts'
 
-/** The folder that holds histories, outboxes, keys and pins. Created on first use, for its owner only. */
+/**
+ * The folder that holds histories, outboxes, keys and pins. Created on first use, for its owner only. If that is not
+ * possible, whoever writes into it gets the error.
+ */
 export function dataFolder(): string {
-  return makePrivateFolder(join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'mesh-chat'))
+  const folder = join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'mesh-chat')
+  try {
+    return makePrivateFolder(folder)
+  } catch {
+    return folder
+  }
 }
 
-/** Creates a folder, and the folders that contain it, for its owner only. An existing folder keeps its permissions. */
+/**
+ * Creates a folder, and the folders that contain it, for its owner only, so that they survive a power cut. An existing
+ * folder keeps its permissions.
+ */
 export function makePrivateFolder(path: string): string {
-  mkdirSync(path, { recursive: true, mode: 0o700 })
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 })
+  for (let created = path; first !== undefined && created.length >= first.length; created = dirname(created)) {
+    syncFolder(dirname(created))
+  }
   return path
 }

@@ -1,17 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import {
-  appendFileSync,
-  closeSync,
-  linkSync,
-  openSync,
-  readdirSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, linkSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { AppendFile } from './append-file.ts'
 import { makePrivateFolder } from './data-folder.ts'
+import { syncFolder } from './write-file-atomically.ts'
 
 /** Bytes to copy at once. */
 const CHUNK_BYTES = 1 << 20
@@ -48,7 +40,7 @@ export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
     throw error
   }
 }
@@ -57,6 +49,7 @@ function moveLines(from: string, to: string): void {
   try {
     // Makes it the history, unless there is one.
     linkSync(from, to)
+    syncFolder(dirname(to))
   } catch {
     try {
       if (!isSameFile(from, to)) appendLines(from, to)
@@ -75,23 +68,23 @@ function isSameFile(from: string, to: string): boolean {
   return one.ino === other?.ino && one.dev === other.dev
 }
 
-/** Appends whole lines, so that lines of other processes stay whole too. */
+/** Appends whole lines, so that lines of other processes stay whole too. They are safe on disk before the source goes. */
 function appendLines(from: string, to: string): void {
   const source = openSync(from, 'r')
   try {
     const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+    const target = new AppendFile(to)
     let rest = Buffer.alloc(0)
-    // The history may end with an incomplete line: start a new one. Empty lines are skipped.
-    let separator = '\n'
     for (let read = readSync(source, buffer); read > 0; read = readSync(source, buffer)) {
       const bytes = Buffer.concat([rest, buffer.subarray(0, read)])
       const end = bytes.lastIndexOf(NEWLINE) + 1
       rest = bytes.subarray(end)
       if (end === 0) continue
-      appendFileSync(to, Buffer.concat([Buffer.from(separator), bytes.subarray(0, end)]), { mode: 0o600 })
-      separator = ''
+      target.append(bytes.toString('utf8', 0, end - 1))
+      target.saveNow()
     }
-    if (rest.length > 0) appendFileSync(to, Buffer.concat([Buffer.from(separator), rest, Buffer.from('\n')]))
+    if (rest.length > 0) target.append(rest.toString())
+    target.saveNow()
   } finally {
     closeSync(source)
   }

@@ -1,18 +1,18 @@
-import { appendFileSync, readFileSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import * as z from 'zod'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import { nameSchema } from '../../src/protocol/messages.ts'
-import { makePrivateFolder } from './data-folder.ts'
+import { AppendFile } from './append-file.ts'
 
 const lineSchema = z.object({ user: nameSchema, key: keySchema })
 
 /** The public keys that a user knows in a mesh: an append-only file of JSON lines. */
 export class KnownKeysFile {
-  readonly #file: string
+  readonly #file: AppendFile
 
   constructor(file: string) {
-    this.#file = file
+    this.#file = new AppendFile(file)
   }
 
   /** @param folder the user's folder in the mesh */
@@ -34,12 +34,18 @@ export class KnownKeysFile {
     return known
   }
 
-  /** Records the public key of a user. */
+  /**
+   * Records the public key of a user: it is safe on disk when this returns.
+   * @throws Error if that is not possible now; the next `pin` or `save` tries again
+   */
   pin(user: string, key: string): void {
-    const line = JSON.stringify({ user, key, since: new Date().toISOString() })
-    makePrivateFolder(dirname(this.#file))
-    // A crash may have left an incomplete last line: start a new one.
-    appendFileSync(this.#file, `\n${line}\n`, { mode: 0o600 })
+    this.#file.append(JSON.stringify({ user, key, since: new Date().toISOString() }))
+    this.#file.saveNow()
+  }
+
+  /** Saves the keys that `pin` could not save. */
+  save(): Promise<void> {
+    return this.#file.save()
   }
 
   /** Takes over the keys of users that are not known yet from another file, and removes it. */
@@ -51,7 +57,7 @@ export class KnownKeysFile {
 
   #lines(): string[] {
     try {
-      return readFileSync(this.#file, 'utf8').split('\n')
+      return readFileSync(this.#file.path, 'utf8').split('\n')
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
       throw error

@@ -2,12 +2,14 @@
  * The files of 0.1: one history, outbox and list of known keys per user for all meshes, directly in the data folder. They
  * move into the first mesh that the user connects to. The user's key stays in its place.
  */
-import { closeSync, openSync, readSync, renameSync, rmSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { closeSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { dataFolder, makePrivateFolder } from './data-folder.ts'
 import { importHistory, namesIn } from './import-lines.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
-import { isProcessAlive } from './process-alive.ts'
+import { mayHaveWritten } from './process-alive.ts'
+import { syncFolder } from './write-file-atomically.ts'
 
 /** Bytes of a file that tell which kind of file it is. */
 const START_BYTES = 64
@@ -42,7 +44,10 @@ export function migrateLegacyFiles(user: string, folder: string): boolean {
   const { history, index, knownKeys, outboxes } = findLegacyFiles(user)
   let moved = false
   // The held messages first: a client that sees the history without them would not send them.
-  for (const { pid, file } of outboxes) moved = moveFile(file, folder, `outbox-${pid}-legacy.jsonl`) || moved
+  for (const { pid, file } of outboxes) {
+    // 0.1 may have left two files with one process id.
+    moved = moveFile(file, folder, `outbox-${pid}-${randomBytes(6).toString('hex')}.jsonl`) || moved
+  }
   if (knownKeys !== undefined) KnownKeysFile.in(folder).import(knownKeys)
   if (history !== undefined) moved = importHistory(history, folder) || moved
   if (index !== undefined) rmSync(index, { force: true })
@@ -63,11 +68,17 @@ function findLegacyFiles(user: string): LegacyFiles {
     else if (entry === `${name}.known-keys`) found.knownKeys = file
     else if (entry.startsWith(outboxPrefix)) {
       const pid = Number(/^(\d+)\.jsonl(?:\.adopted)?$/.exec(entry.slice(outboxPrefix.length))?.[1])
-      if (Number.isInteger(pid) && !isProcessAlive(pid) && OUTBOX_LINE.test(startOf(file)))
+      if (Number.isInteger(pid) && OUTBOX_LINE.test(startOf(file)) && !isInUse(pid, file))
         found.outboxes.push({ pid, file })
     }
   }
   return found
+}
+
+/** Whether the process that owns an outbox may run. */
+function isInUse(pid: number, file: string): boolean {
+  const info = statSync(file, { throwIfNoEntry: false })
+  return info === undefined || mayHaveWritten(pid, info.mtimeMs)
 }
 
 /** The start of a file's first line with content. */
@@ -90,6 +101,7 @@ function moveFile(file: string, folder: string, name: string): boolean {
   makePrivateFolder(folder)
   try {
     renameSync(file, join(folder, name))
+    syncFolder(folder)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false

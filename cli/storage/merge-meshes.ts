@@ -1,17 +1,14 @@
-import { randomBytes } from 'node:crypto'
 import { renameSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { isOutboxFree, isOutboxName } from '../history/outbox-file.ts'
 import { makePrivateFolder } from './data-folder.ts'
 import { importHistory, namesIn } from './import-lines.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
-import { isProcessAlive } from './process-alive.ts'
 import { usersFolder } from './user-folder.ts'
 
-const OUTBOX_NAME = /^outbox-(\d+)(?:-[a-z0-9]+)?\.jsonl$/
-
 /**
- * Moves the files of all users from one mesh folder to another: two addresses turned out to be one mesh. The outbox of
- * another process that runs stays: that process moves it when it learns the same. Safe against a crash at any point.
+ * Moves the files of all users from one mesh folder to another: two addresses turned out to be one mesh. The outbox of a
+ * client that runs, or may run, stays: the clients of the other folder take it over later. Safe against a crash at any point.
  */
 export function mergeMeshFolders(from: string, to: string): void {
   const users = usersFolder(from)
@@ -23,19 +20,18 @@ export function mergeMeshFolders(from: string, to: string): void {
 function mergeUser(from: string, to: string): void {
   for (const name of namesIn(from)) {
     const file = join(from, name)
-    const pid = Number(OUTBOX_NAME.exec(name)?.[1])
     if (name === 'history.jsonl' || name.startsWith('import-')) importHistory(file, to)
     else if (name === 'history.index') rmSync(file, { force: true })
     else if (name === 'known-keys.jsonl') KnownKeysFile.in(to).import(file)
-    else if (pid === process.pid || (Number.isInteger(pid) && !isProcessAlive(pid))) moveOutbox(file, to, pid)
+    else if (isOutboxName(name) && isOutboxFree(from, name)) moveOutbox(file, to, name)
   }
   removeIfEmpty(from)
 }
 
-function moveOutbox(file: string, to: string, pid: number): void {
+function moveOutbox(file: string, to: string, name: string): void {
   makePrivateFolder(to)
   try {
-    renameSync(file, join(to, `outbox-${pid}-${randomBytes(6).toString('hex')}.jsonl`))
+    renameSync(file, join(to, name))
   } catch {
     // Another process has moved it.
   }

@@ -1,4 +1,4 @@
-import { History } from '../history/history.ts'
+import { History, type HistoryOptions } from '../history/history.ts'
 import { makePrivateFolder } from './data-folder.ts'
 import { finishImports, namesIn } from './import-lines.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
@@ -16,6 +16,8 @@ export interface UserStorage {
   readonly folder: string
   readonly history: History
   readonly knownKeys: KnownKeysFile
+  /** Why something that a crash left could not be finished; the next start tries again. Undefined: all is done. */
+  readonly problem: Error | undefined
 }
 
 /** Whether a user has messages in a mesh. */
@@ -25,14 +27,22 @@ export function hasUserStorage(mesh: MeshFolder, user: string): boolean {
   )
 }
 
-/**
- * Opens a user's files in a mesh, and finishes what a crash has left half done: files of merged folders, and imports.
- * @param progress called repeatedly with the indexed part (0 to 1) while a large history is indexed
- */
-export function openUserStorage(mesh: MeshFolder, user: string, progress?: (share: number) => void): UserStorage {
-  for (const folder of mesh.merged ?? []) mergeMeshFolders(folder, mesh.folder)
-  const folder = makePrivateFolder(userFolder(mesh.folder, user))
-  finishImports(folder)
-  const history = new History(folder, user, progress === undefined ? {} : { progress })
-  return { folder, history, knownKeys: KnownKeysFile.in(folder) }
+/** Opens a user's files in a mesh, and finishes what a crash has left half done: files of merged folders, and imports. */
+export function openUserStorage(
+  mesh: MeshFolder,
+  user: string,
+  options: Pick<HistoryOptions, 'progress' | 'durable'> = {},
+): UserStorage {
+  const folder = userFolder(mesh.folder, user)
+  let problem: Error | undefined
+  try {
+    for (const merged of mesh.merged ?? []) mergeMeshFolders(merged, mesh.folder)
+    makePrivateFolder(folder)
+    finishImports(folder)
+  } catch (error) {
+    problem = error as Error
+  }
+  const merged = (mesh.merged ?? []).map(merged => userFolder(merged, user))
+  const history = new History(folder, user, { ...options, merged })
+  return { folder, history, knownKeys: KnownKeysFile.in(folder), problem }
 }

@@ -1,12 +1,14 @@
 import type { HybridClock } from '../common/hybrid-clock.ts'
 import { clampTime, isTime } from '../common/time.ts'
 import type { SessionEvent } from './events.ts'
+import type { Saves } from './history/saves.ts'
 import type { SessionEffect, SessionOptions } from './types.ts'
 
 /** State that the modules of a session share during a step. */
 export interface Context {
   readonly options: SessionOptions
   readonly clock: HybridClock
+  readonly saves: Saves
   /** The identified connection; undefined while offline. */
   onlineConnection: number | undefined
   /** The server's wall clock minus this machine's monotonic clock, ms; undefined before the first identification. */

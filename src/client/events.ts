@@ -2,6 +2,7 @@
 import type { NameList } from '../common/sorted-names.ts'
 import type { AuthMode } from '../protocol/credentials.ts'
 import type { ErrorCode, Message, ServerAddress } from '../protocol/messages.ts'
+import type { StoredMessage } from './history/message-log.ts'
 
 /** What identifies a mesh to a client. */
 export interface MeshPin {
@@ -93,6 +94,8 @@ export type SessionEvent =
 /** What the user interface asks of the session. */
 export type SessionRequest =
   | { type: 'compose'; to: string; text: string }
+  /** Take over the held messages of another client of this user that has ended. They are on this client's disk. */
+  | { type: 'adopt'; messages: readonly StoredMessage[] }
   /** The thread `thread` is read up to the hybrid time `at`; the session tells the user's other clients. */
   | { type: 'read'; thread: string; at: number }
   /** The person accepts a user's changed key, and has compared `key`: any other key stays untrusted. */

@@ -32,9 +32,14 @@ export class MessageReceiver {
   }
 
   handleMessage(message: Message): void {
+    this.#receive(message)
+    // Counted even if it was dropped: the confirmation is a count of all messages.
+    const { now, saves } = this.#context
+    this.#confirmations.receive(this.#isOwnCopy(message), now, saves.latest)
+  }
+
+  #receive(message: Message): void {
     const { from } = message
-    this.#confirmations.receive(this.#isOwnCopy(message), this.#context.now)
-    // Dropped after it was counted: the confirmation is a count of all messages.
     if (!this.#store.accepts(message)) return
     const opened = this.#keys.open(message)
     if (opened.state === 'forged') return emit(this.#context, { type: 'forged', from })
@@ -43,11 +48,15 @@ export class MessageReceiver {
     this.#store.add(withOpenedText(message, opened), 'live')
   }
 
-  /** Confirms the received messages, if that is due. */
+  /** Confirms the received messages, if that is due and they are saved (D10). */
   sendConfirmation(): void {
-    const { onlineConnection, effects, now } = this.#context
+    const { onlineConnection, effects, now, saves } = this.#context
     if (onlineConnection === undefined) return
-    const count = this.#confirmations.takeDue(now)
+    const count = this.#confirmations.takeDue(now, save => {
+      if (saves.isSaved(save)) return true
+      saves.request(effects)
+      return false
+    })
     if (count !== undefined) effects.push({ type: 'got', dial: onlineConnection, count })
   }
 

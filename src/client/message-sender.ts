@@ -54,10 +54,18 @@ export class MessageSender {
       this.#store.add(message, 'history')
       this.#emitProgress(message, { state: 'waiting', reason: 'offline' })
     }
+    const { saves, effects } = this.#context
+    saves.request(effects)
+  }
+
+  /** Takes over the held messages of another client that has ended. */
+  adopt(messages: readonly StoredMessage[]): void {
+    this.start(messages.filter(({ id }) => this.#outbox.get(id) === undefined))
+    this.send()
   }
 
   compose(to: string, text: string): void {
-    const { options, clock, effects } = this.#context
+    const { options, clock, effects, saves } = this.#context
     const name = parseUserName(to)
     if (!name.ok) return
     const id = `${options.instance}.${(++this.#composedCount).toString(36)}`
@@ -66,18 +74,20 @@ export class MessageSender {
     if (this.#outbox.isFull)
       return this.#emitProgress(message, { state: 'refused', code: 'outbox-full', message: OUTBOX_FULL })
     const stored = this.#keys.toStored(message)
-    this.#outbox.add(stored)
     effects.push({ type: 'store-pending', message, ...(stored.sealed === undefined ? {} : { sealed: stored.sealed }) })
+    saves.count(effects)
     this.#store.add(stored, 'composed')
+    this.#outbox.add(stored, saves.awaitComposed(id))
+    saves.request(effects)
     this.#emitProgress(message, { state: 'waiting', reason: 'offline' })
     this.send()
   }
 
   /** Sends the messages that are due. */
   send(): void {
-    const { onlineConnection, effects, now } = this.#context
+    const { onlineConnection, effects, now, saves } = this.#context
     if (onlineConnection === undefined) return
-    for (const message of this.#outbox.takeDue(now)) {
+    for (const message of this.#outbox.takeDue(now, save => saves.isSaved(save))) {
       const { id, at, to } = message
       const sealed = this.#keys.seal(message)
       if ('waits' in sealed) this.#defer(message, sealed.waits)

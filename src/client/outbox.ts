@@ -16,6 +16,8 @@ export const MAX_PENDING_MESSAGES = 10_000
 
 interface Entry {
   message: StoredMessage
+  /** The number of the save that has it (see `Saves`), until it is done. It is not sent before. */
+  awaitedSave: number | undefined
   /** Sent at, monotonic ms; undefined while it is not in flight. */
   sentAt: number | undefined
   /** When it may be sent; Infinity: when its recipient comes online. */
@@ -45,27 +47,34 @@ export class Outbox {
     return this.#entries.get(id)?.message
   }
 
-  add(message: StoredMessage): void {
-    this.#entries.set(message.id, { message, sentAt: undefined, nextAttemptAt: 0, attempts: 0 })
+  /** @param awaitedSave the number of the save that has the message; undefined: it is on disk */
+  add(message: StoredMessage, awaitedSave?: number): void {
+    this.#entries.set(message.id, { message, awaitedSave, sentAt: undefined, nextAttemptAt: 0, attempts: 0 })
   }
 
   /** When `takeDue` or `hasOverdue` may have a result, monotonic ms. */
   get deadline(): number {
     let deadline = Number.POSITIVE_INFINITY
-    for (const { sentAt, nextAttemptAt } of this.#entries.values()) {
+    for (const { sentAt, nextAttemptAt, awaitedSave } of this.#entries.values()) {
       if (sentAt !== undefined) deadline = Math.min(deadline, sentAt + RESPONSE_TIMEOUT_MS)
-      else if (this.#inFlight < MAX_IN_FLIGHT) deadline = Math.min(deadline, Math.max(nextAttemptAt, this.#pausedUntil))
+      else if (this.#inFlight < MAX_IN_FLIGHT && awaitedSave === undefined)
+        deadline = Math.min(deadline, Math.max(nextAttemptAt, this.#pausedUntil))
     }
     return deadline
   }
 
-  /** Returns the messages to send now and marks them as in flight. */
-  takeDue(now: number): StoredMessage[] {
+  /**
+   * Returns the messages to send now and marks them as in flight.
+   * @param isSaved whether the save with a number is done
+   */
+  takeDue(now: number, isSaved: (save: number) => boolean = () => true): StoredMessage[] {
     const due: StoredMessage[] = []
     if (now < this.#pausedUntil) return due
     for (const entry of this.#entries.values()) {
       if (this.#inFlight >= MAX_IN_FLIGHT) break
       if (entry.sentAt !== undefined || entry.nextAttemptAt > now) continue
+      if (entry.awaitedSave !== undefined && !isSaved(entry.awaitedSave)) continue
+      entry.awaitedSave = undefined
       entry.sentAt = now
       entry.attempts++
       this.#inFlight++

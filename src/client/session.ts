@@ -4,6 +4,7 @@ import { Connection } from './connection.ts'
 import type { Context } from './context.ts'
 import type { SessionRequest } from './events.ts'
 import { MessageStore, toMessage } from './history/message-store.ts'
+import { Saves } from './history/saves.ts'
 import { Siblings } from './history/siblings.ts'
 import { KnownKeys } from './keys/known-keys.ts'
 import { MeshTrust } from './mesh-trust.ts'
@@ -36,6 +37,7 @@ export class Session {
     this.#context = {
       options,
       clock: new HybridClock(),
+      saves: new Saves(options.answersSaves === true),
       onlineConnection: undefined,
       clockOffset: undefined,
       now: 0,
@@ -129,6 +131,8 @@ export class Session {
         return this.#connection.identifyWithKey(input.identity, input.challenge)
       case 'no-identity':
         return this.#connection.handleRefused('unauthorized', input.reason)
+      case 'saved':
+        return this.#handleSaved(input.through)
       case 'flush':
         return this.#receiver.sendConfirmation()
       case 'tick':
@@ -161,6 +165,8 @@ export class Session {
       case 'time':
         return this.#connection.handleTime(input.time)
       case 'im':
+        // Not counted as received: the server sends it again, or its sender does.
+        if (this.#context.saves.isFull) return this.#connection.failover('messages cannot be stored')
         return this.#receiver.handleMessage(input.message)
       case 'fate':
         return this.#sender.handleFate(input.id, input.fate)
@@ -192,6 +198,9 @@ export class Session {
       case 'compose':
         if (!this.#connection.isClosed) this.#sender.compose(request.to, request.text)
         return
+      case 'adopt':
+        if (!this.#connection.isClosed) this.#sender.adopt(request.messages)
+        return
       case 'read':
         return this.#siblings.markRead(request.thread, request.at)
       case 'trust':
@@ -202,6 +211,14 @@ export class Session {
       default:
         request satisfies never
     }
+  }
+
+  /** What waited for the disk goes on. */
+  #handleSaved(through: number): void {
+    this.#context.saves.handleSaved(through)
+    if (this.#context.onlineConnection === undefined) return
+    this.#sender.send()
+    this.#receiver.sendConfirmation()
   }
 
   #tick(): void {

@@ -40,6 +40,11 @@ export interface SessionOptions {
   verify: (key: string, text: string, signature: string) => boolean
   /** Random numbers in [0, 1). */
   random: () => number
+  /**
+   * Whether the caller answers each effect `save` with the input `saved`. Nothing is confirmed, and no message is sent,
+   * before it is saved. Default: false, everything is in memory.
+   */
+  answersSaves?: boolean | undefined
 }
 
 /** What earlier runs of the program left on disk. */
@@ -87,6 +92,8 @@ export type SessionInput =
   | { type: 'request'; request: SessionRequest }
   | IdentificationInput
   | OnlineInput
+  /** The effects that store messages are on disk and safe there, up to that of `save` with the same number. */
+  | { type: 'saved'; through: number }
   /** The end of an event-loop turn in which `needsFlush` became true. */
   | { type: 'flush' }
   | { type: 'tick' }
@@ -110,13 +117,15 @@ export type SessionEffect =
       mesh: string | undefined
       sealed: boolean
     }
-  // The next four must be on disk before any later effect is performed.
+  // The next four must be performed in order; what must not happen before they are safe on disk waits for `saved`.
   /** Add a message to the history; `sealed` as in `StoredMessage`. */
   | { type: 'store'; message: Message; sealed?: string }
   /** Keep an own message until it is confirmed or rejected. */
   | { type: 'store-pending'; message: Message; sealed?: string }
   /** The message is confirmed or rejected. */
   | { type: 'remove-pending'; id: string }
+  /** Bring all messages stored so far to the disk, then answer with `saved`. If that is not possible, try again. */
+  | { type: 'save'; through: number }
   /** Remember a user's public key. */
   | { type: 'pin'; user: string; key: string }
   | { type: 'event'; event: SessionEvent }

@@ -27,23 +27,24 @@ export class MessageStore {
   }
 
   /**
-   * Whether a message from the mesh may be added: it has a possible time, and is from or to this user. Siblings do not
+   * Whether a message from the mesh may be added: it has a possible time, is from or to this user, and can be stored. Siblings do not
    * accept others, so histories with one would differ for ever.
    */
   accepts({ at, from, to }: Message): boolean {
     const { user } = this.#context.options
-    return (from === user || to === user) && isPlausibleTime(this.#context, at)
+    return (from === user || to === user) && isPlausibleTime(this.#context, at) && !this.#context.saves.isFull
   }
 
   /** Stores and emits a message unless it is known. Returns whether it is new. */
   add(message: StoredMessage, origin: 'composed' | 'live' | 'history'): boolean {
-    const { clock, effects } = this.#context
+    const { clock, effects, saves } = this.#context
     const { sealed } = message
     clock.observe(message.at, serverTime(this.#context))
     const plain = toMessage(message)
     const kept = sealed === undefined ? {} : { sealed }
     if (!this.log.add({ ...plain, ...kept })) return false
     effects.push({ type: 'store', message: plain, ...kept })
+    saves.count(effects)
     const isLate = origin === 'live' && this.#lateMessages.isLate(plain, serverTime(this.#context))
     this.#lateMessages.observe(plain)
     emit(this.#context, { type: 'message', message: plain, origin, ...(isLate ? { late: true } : {}) })

@@ -134,6 +134,7 @@ export class Siblings {
 
   /** The form in which a message may be sent to a sibling; none: it may not leave. */
   #toSent({ sealed, ...message }: StoredMessage, isLegacy: boolean): Message[] {
+    if (!this.#context.saves.mayLeave(message.id)) return []
     if (sealed === undefined) return [message]
     if (!this.#keys.isEnabled) return sealed === '' ? [] : [{ ...message, text: sealed }]
     // A sibling of 0.1 does not open texts, and one that was sealed for an earlier key cannot be opened by any.

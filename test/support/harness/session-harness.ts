@@ -1,6 +1,7 @@
 import type { Context } from '../../../src/client/context.ts'
 import type { SessionEvent, SessionRequest } from '../../../src/client/events.ts'
 import { type Archive, comparePositions, messageHash, messageKey } from '../../../src/client/history/message-log.ts'
+import { Saves } from '../../../src/client/history/saves.ts'
 import type { Identity } from '../../../src/client/keys/keyring.ts'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions, StoredState } from '../../../src/client/types.ts'
@@ -41,6 +42,7 @@ export function clientContext(options: Partial<SessionOptions> = {}): Context {
   return {
     options: { ...OPTIONS, ...options },
     clock: new HybridClock(),
+    saves: new Saves(false),
     onlineConnection: 1,
     clockOffset: EPOCH_MS,
     now: 0,

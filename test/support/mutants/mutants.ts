@@ -183,6 +183,24 @@ export const MUTANTS: readonly Mutant[] = [
     to: '',
   },
   {
+    name: 'a message is confirmed before it is saved',
+    file: 'src/client/message-receiver.ts',
+    from: 'if (saves.isSaved(save)) return true',
+    to: 'if (save >= 0) return true',
+  },
+  {
+    name: 'a message is sent before it is saved',
+    file: 'src/client/outbox.ts',
+    from: 'if (entry.awaitedSave !== undefined && !isSaved(entry.awaitedSave)) continue',
+    to: '',
+  },
+  {
+    name: 'a save counts for what was stored after it was requested',
+    file: 'src/client/history/saves.ts',
+    from: 'this.#saved = Math.max(this.#saved, Math.min(through, this.#stored))',
+    to: 'this.#saved = this.#stored',
+  },
+  {
     name: 'a message that was held but not stored is missing from the history',
     file: 'src/client/message-sender.ts',
     from: "this.#store.add(message, 'history')",

@@ -117,6 +117,20 @@ export const ACTIONS = {
       return client && `${client.name} is killed`
     },
   },
+  failDisk: {
+    weight: 1,
+    run: scenario => {
+      const { mesh } = scenario
+      const client = pickOne(scenario, responsive(mesh.clients))
+      if (client === undefined) return undefined
+      const ms = pick(mesh.random, [300, 2_000, 15_000]) * (0.5 + mesh.random())
+      client.disk.fails = true
+      mesh.timeline.after(ms, () => {
+        client.disk.fails = false
+      })
+      return `the disk of ${client.name} is full for ${Math.round(ms)} ms`
+    },
+  },
   reopen: {
     weight: 4,
     run: scenario => {

@@ -185,6 +185,7 @@ function healAll({ mesh, mayStayDown }: Scenario): void {
   network.isLossy = false
   for (const process of [...mesh.servers, ...mesh.clients]) mesh.thaw(process)
   for (const client of mesh.clients) client.killAfterEffects(Number.POSITIVE_INFINITY)
+  for (const client of mesh.clients) client.disk.fails = false
   const boot = () => {
     for (const server of mesh.servers) {
       const stays = mayStayDown && random() < 0.5 && mesh.servers.some(({ running }) => running)

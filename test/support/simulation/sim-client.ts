@@ -16,6 +16,7 @@ import { STRANGER_URL, strangerInputs } from './hostile/stranger.ts'
 import type { SimSocket, TerminationMode } from './network.ts'
 import { PlainIdentity } from './plain-identity.ts'
 import { describeEvent, describeMessage, MAX_SANE_SKEW_MS } from './recorder.ts'
+import { SimDisk } from './sim-disk.ts'
 import { SIMULATION_EPOCH_MS, SimProcess } from './sim-process.ts'
 import type { ClientConnection, SimServer, SimulationContext } from './sim-server.ts'
 
@@ -42,8 +43,7 @@ export class SimClient extends SimProcess {
   #shownIds = new Set<string>()
   #roster = new Set<string>()
   /** The disk: kept when the process is killed. */
-  readonly history = new Map<string, StoredMessage>()
-  readonly outbox = new Map<string, StoredMessage>()
+  readonly disk: SimDisk
   readonly keys = new Map<string, string>()
   readonly #identity: PlainIdentity
   /** Whether `events` are kept; long schedules do without. */
@@ -56,10 +56,19 @@ export class SimClient extends SimProcess {
   constructor(name: string, user: string, context: SimulationContext, keepsEvents: boolean, key: string) {
     super(name, context.timeline)
     this.#identity = new PlainIdentity(key)
+    this.disk = new SimDisk(this, context.random)
     this.user = user
     this.#context = context
     this.#keepsEvents = keepsEvents
     context.recorder.clients.push(this)
+  }
+
+  get history(): ReadonlyMap<string, StoredMessage> {
+    return this.disk.history
+  }
+
+  get outbox(): ReadonlyMap<string, StoredMessage> {
+    return this.disk.outbox
   }
 
   protected get deadline(): number {
@@ -81,7 +90,16 @@ export class SimClient extends SimProcess {
     const instance = `${this.name}~${this.generation}`
     const { random, clientsKnowAllServers } = this.#context
     const servers = [server, ...(clientsKnowAllServers ? this.#context.servers : [])].map(({ url }) => url)
-    const options = { user, client: 'sim/1', instance, servers, random, mesh: this.#pin, ...meshSignatures }
+    const options = {
+      user,
+      client: 'sim/1',
+      instance,
+      servers,
+      random,
+      mesh: this.#pin,
+      answersSaves: true,
+      ...meshSignatures,
+    }
     const stored = { history: [...this.history.values()], outbox: [...this.outbox.values()], keys: this.keys }
     this.session = new Session(options, storedState(stored))
     this.shown.length = 0
@@ -98,6 +116,7 @@ export class SimClient extends SimProcess {
   }
 
   kill(mode: TerminationMode): void {
+    this.disk.handleKill()
     this.markStopped()
     this.session = undefined
     this.connection = undefined
@@ -207,14 +226,18 @@ export class SimClient extends SimProcess {
         return this.#emit(connection => ({ type: 'relay', connection, to, body: { frame, mesh, sealed } }))
       }
       case 'store':
-        this.history.set(effect.message.id, storedMessage(effect))
-        return this.#recordComposed(effect.message)
-      case 'store-pending':
-        this.outbox.set(effect.message.id, storedMessage(effect))
-        return this.#recordComposed(effect.message)
+        return this.disk.write(() => void this.disk.history.set(effect.message.id, storedMessage(effect)))
+      case 'store-pending': {
+        const recordSaved = this.#recordComposed(effect.message)
+        return this.disk.write(() => {
+          this.disk.outbox.set(effect.message.id, storedMessage(effect))
+          recordSaved()
+        })
+      }
       case 'remove-pending':
-        this.outbox.delete(effect.id)
-        return
+        return this.disk.write(() => void this.disk.outbox.delete(effect.id))
+      case 'save':
+        return this.disk.save(() => this.step({ type: 'saved', through: effect.through }))
       case 'event':
         return this.#handleEvent(effect.event)
     }
@@ -310,10 +333,10 @@ export class SimClient extends SimProcess {
     }
   }
 
-  #recordComposed(message: Message): void {
+  /** Returns the function to call once the message is on the disk: from then on it must not get lost. */
+  #recordComposed(message: Message): () => void {
     const { recorder } = this.#context
-    if (message.from !== this.user || recorder.composed.has(message.id)) return
-    recorder.composed.set(message.id, { message, at: this.timeline.now })
+    const at = this.timeline.now
     recorder.log(
       this.name,
       `composes ${describeMessage(message)} at ${((message.at - SIMULATION_EPOCH_MS) / 1000).toFixed(3)}`,
@@ -323,6 +346,7 @@ export class SimClient extends SimProcess {
     const ahead = message.at - SIMULATION_EPOCH_MS - this.timeline.now
     if (this.connection !== undefined && ahead <= MAX_SANE_SKEW_MS)
       this.#latestSeenAt = Math.max(this.#latestSeenAt, message.at)
+    return () => void recorder.composed.set(message.id, { message, at })
   }
 }
 

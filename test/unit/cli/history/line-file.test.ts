@@ -17,22 +17,11 @@ afterAll(stopAll)
 
 test('a missing file has no size and no text, and is found once it exists', () => {
   expect(lines.size).toBeUndefined()
-  expect(lines.hasIncompleteEnd()).toBe(false)
   expect(lines.text(0, 1)).toBeUndefined()
   expect(lines.read(Buffer.alloc(1), 0)).toBe(0)
   writeFileSync(file, 'one\n')
   expect(lines.size).toBe(4)
   expect(lines.text(0, 3)).toBe('one')
-})
-
-test.each([
-  ['', false],
-  ['one\n', false],
-  ['one', true],
-  ['one\ntw', true],
-])('%j has an incomplete end: %s', (content, incomplete) => {
-  writeFileSync(file, content)
-  expect(lines.hasIncompleteEnd()).toBe(incomplete)
 })
 
 test('text is read from within a block, across blocks, and not past the end', () => {

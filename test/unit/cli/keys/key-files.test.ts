@@ -13,13 +13,11 @@ vi.mock('node:fs', async original => {
   const fs = await original<typeof import('node:fs')>()
   return {
     ...fs,
-    writeFileSync: (file: string, text: string, options: { mode?: number; flag?: string }) => {
+    writeSync: (descriptor: number, bytes: Uint8Array, offset: number) => {
       const { interrupt } = writing
-      if (interrupt === undefined) return fs.writeFileSync(file, text, options)
       writing.interrupt = undefined
-      fs.writeFileSync(file, '', options)
-      interrupt()
-      fs.writeFileSync(file, text, { mode: 0o600 })
+      interrupt?.()
+      return fs.writeSync(descriptor, bytes, offset)
     },
   }
 })

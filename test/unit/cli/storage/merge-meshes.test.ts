@@ -25,7 +25,9 @@ test('the files of all users move, each message is there once, and the empty fol
       for (const id of ids) history.store(message(id, user), 'sealed1.x')
       knownKeys.pin('Billy', keyNamed(mesh.folder))
     }
-    openUserStorage(one, user).history.hold(message('held', 'Billy'), 'sealed1.y')
+    const { history } = openUserStorage(one, user)
+    history.hold(message('held', 'Billy'), 'sealed1.y')
+    history.close()
     writeFileSync(
       join(userFolder('one', user), `outbox-${endedPid}.jsonl`),
       `{"held":${JSON.stringify(message('old', 'B'))}}\n`,
