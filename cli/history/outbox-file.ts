@@ -51,6 +51,7 @@ export class OutboxFile {
   #takenOver = 0
   #held = new Map<string, StoredMessage>()
   #problem: Error | undefined
+  #isClosed = false
 
   /** @param folder the user's folder in a mesh */
   constructor(folder: string, { merged = [], durable }: OutboxOptions = {}) {
@@ -83,6 +84,8 @@ export class OutboxFile {
     for (const [from, name] of this.#otherFiles()) {
       const state = ownerState(from, name)
       const isFree = state === 'ask' ? !(await isLockHeld(from, lockName(name))) : state === 'free'
+      // Closed in the meantime: the next client takes it over.
+      if (this.#isClosed) break
       if (isFree) added.push(...this.#takeOver(from, name))
     }
     return added
@@ -108,6 +111,7 @@ export class OutboxFile {
 
   /** Leaves what is still held to the user's next client. The caller has saved the files. */
   close(): void {
+    this.#isClosed = true
     if (this.#own.ids.size === 0) this.#own.file.remove()
     this.#lock?.release()
     this.#lock = undefined

@@ -167,6 +167,16 @@ describe.runIf(canMount)('a client of a mesh that it knows', () => {
   })
 })
 
+test('a client keeps running when it may open no more files', async () => {
+  const [anna, billy] = await startPair()
+  const limitFiles = (count: number) => {
+    const { status, stderr } = spawnSync('prlimit', ['--pid', `${anna.child.pid}`, `--nofile=${count}:4096`])
+    expect(status, `${stderr}`).toBe(0)
+  }
+  limitFiles(3)
+  await expectNothingLost(anna, billy, () => limitFiles(4_096))
+})
+
 test('a removed data folder is made again', async () => {
   const [anna, billy] = await startPair()
   rmSync(stateFolder(), { recursive: true })
