@@ -14,6 +14,7 @@ export interface Notice {
     | 'storage-failed'
     | 'not-stored'
     | 'stored-again'
+    | 'clock-wrong'
   text: string
   /** Whether it is about a risk. */
   isWarning: boolean

@@ -28,6 +28,8 @@ export function send(textArgument: string, args: SendArguments): void {
   const target = connectionTarget(args, new SettingsFile())
   let message: Message | undefined
   let online = false
+  /** Whether the server rejects the time of the message. */
+  let isAhead = false
   /** Why servers reject the user. */
   let rejection: string | undefined
   const end = (code: number, line?: string): never => {
@@ -56,6 +58,7 @@ export function send(textArgument: string, args: SendArguments): void {
       }
       if (event.type !== 'progress' || event.id !== message?.id) return
       const { progress } = event
+      isAhead = progress.state === 'waiting' && progress.reason === 'clock-ahead'
       if (progress.state === 'delivered') end(0)
       if (progress.state === 'refused') end(EXIT.general, `message rejected: ${sanitizeLine(progress.message)}`)
     },
@@ -70,6 +73,7 @@ export function send(textArgument: string, args: SendArguments): void {
         : 'the message is dropped; try again, or add --keep'
       if (!online && rejection !== undefined) end(EXIT.general, `${sanitizeLine(rejection)}; ${outcome}`)
       if (!online) end(EXIT.unavailable, `no server was reachable within ${timeout} s; ${outcome}`)
+      if (isAhead) end(EXIT.offline, `the time of the message is ahead of the clock of the server; ${outcome}`)
       end(EXIT.offline, `not delivered to ${to} within ${timeout} s; ${outcome}`)
     },
     timerDelay(timeout * 1_000),

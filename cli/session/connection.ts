@@ -2,7 +2,7 @@ import { createPublicKey, type KeyObject, randomBytes, verify } from 'node:crypt
 import { io, type Socket } from 'socket.io-client'
 import * as z from 'zod'
 import type { SessionEvent } from '../../src/client/events.ts'
-import { type Archive, NO_ARCHIVE, type StoredMessage } from '../../src/client/history/message-log.ts'
+import { type Archive, type HeldMessage, NO_ARCHIVE } from '../../src/client/history/message-log.ts'
 import { type SiblingFrame, siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
@@ -53,12 +53,13 @@ function withUnpackedRoster(answer: unknown): unknown {
 export interface MessageStorage {
   /** Messages of earlier runs; the session emits no events for them. */
   readonly archive?: Archive
-  readonly held: readonly StoredMessage[]
+  readonly held: readonly HeldMessage[]
   /** @param sealed see `StoredMessage` */
   store(message: Message, sealed?: string): void
   /** Calls `done` once everything stored so far is safe on disk; tries until it is. Undefined: all is in memory. */
   readonly save?: ((done: () => void) => void) | undefined
-  hold(message: Message, sealed?: string): void
+  /** Holds a message; replaces an earlier one with the same id. */
+  hold(message: HeldMessage): void
   release(id: string): void
 }
 
@@ -273,7 +274,7 @@ export function openSession(
       case 'store':
         return storage.store(effect.message, effect.sealed)
       case 'store-pending':
-        return storage.hold(effect.message, effect.sealed)
+        return storage.hold(heldMessage(effect))
       case 'save': {
         const { through } = effect
         return storage.save?.(() => step({ type: 'saved', through }))
@@ -294,6 +295,14 @@ export function openSession(
 
   step({ type: 'start' })
   return request => step({ type: 'request', request })
+}
+
+function heldMessage({ message, sealed, provisional }: Extract<SessionEffect, { type: 'store-pending' }>): HeldMessage {
+  return {
+    ...message,
+    ...(sealed === undefined ? {} : { sealed }),
+    ...(provisional === undefined ? {} : { provisional }),
+  }
 }
 
 /** Whether a signature is valid (Ed25519, RFC 8032). */

@@ -1,7 +1,7 @@
 import { HybridClock } from '../common/hybrid-clock.ts'
-import type { Message } from '../protocol/messages.ts'
+import type { Fate, Message } from '../protocol/messages.ts'
 import { Connection } from './connection.ts'
-import type { Context } from './context.ts'
+import { type Context, serverTime } from './context.ts'
 import type { SessionRequest } from './events.ts'
 import { MessageStore, toMessage } from './history/message-store.ts'
 import { Saves } from './history/saves.ts'
@@ -56,8 +56,8 @@ export class Session {
       onOnline: ({ roster, connections = [] }) => {
         this.#receiver.onConnected()
         this.#siblings.onConnected()
+        this.#sender.handleTime()
         this.#sender.handleJoined(this.#roster.onConnected(roster, connections))
-        this.#sender.send()
       },
       onLost: () => {
         this.#earlyInputs = []
@@ -78,7 +78,12 @@ export class Session {
     return this.#context.onlineConnection !== undefined && this.#receiver.deadline <= this.#context.now
   }
 
-  /** All messages of this client, in order. */
+  /** The time of the mesh as this client knows it, ms since 1970; undefined before the first connection. */
+  get meshTime(): number | undefined {
+    return this.#context.clockOffset === undefined ? undefined : serverTime(this.#context)
+  }
+
+  /** All messages of this client, in order, except own ones that no server has accepted yet. */
   get messages(): Message[] {
     return this.#store.log.between({ from: 0 }).map(toMessage)
   }
@@ -163,13 +168,14 @@ export class Session {
       case 'move':
         return this.#connection.handleMove(input.servers)
       case 'time':
-        return this.#connection.handleTime(input.time)
+        if (this.#connection.handleTime(input.time)) this.#sender.handleTime()
+        return
       case 'im':
         // Not counted as received: the server sends it again, or its sender does.
         if (this.#context.saves.isFull) return this.#connection.failover('messages cannot be stored')
         return this.#receiver.handleMessage(input.message)
       case 'fate':
-        return this.#sender.handleFate(input.id, input.fate)
+        return this.#handleFate(input.id, input.fate)
       case 'key':
         return this.#sender.handleKeyHolder(input.user, input.key)
       case 'roster':
@@ -185,6 +191,16 @@ export class Session {
       default:
         input satisfies never
     }
+  }
+
+  #handleFate(id: string, fate: Fate): void {
+    this.#sender.handleFate(id, fate)
+    if (!fate.ok && fate.time !== undefined) {
+      this.#connection.handleTime(fate.time)
+      // Also if the time is known: the answers to several messages tell the same time.
+      if (this.#context.onlineConnection !== undefined) this.#sender.handleTime()
+    }
+    if (this.#sender.mustMeasureTime) this.#connection.failover('the clock of the server has changed')
   }
 
   #start(): void {
@@ -207,6 +223,7 @@ export class Session {
         if (this.#keys.trust(request.user, request.key)) this.#sender.sendWaiting(request.user)
         return
       case 'close':
+        this.#sender.close()
         return this.#connection.close()
       default:
         request satisfies never
@@ -216,6 +233,7 @@ export class Session {
   /** What waited for the disk goes on. */
   #handleSaved(through: number): void {
     this.#context.saves.handleSaved(through)
+    this.#sender.handleSaved()
     if (this.#context.onlineConnection === undefined) return
     this.#sender.send()
     this.#receiver.sendConfirmation()

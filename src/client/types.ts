@@ -16,7 +16,7 @@ import type {
   ServerAddress,
 } from '../protocol/messages.ts'
 import type { MeshPin, SessionEvent, SessionRequest } from './events.ts'
-import type { Archive, StoredMessage } from './history/message-log.ts'
+import type { Archive, HeldMessage, StoredMessage } from './history/message-log.ts'
 import type { SiblingFrame } from './history/reconciliation.ts'
 import type { Identity } from './keys/keyring.ts'
 
@@ -54,7 +54,7 @@ export interface StoredState {
   /** Stored messages that are not emitted, read on demand. */
   readonly archive: Archive
   /** Messages that are not confirmed yet. */
-  readonly outbox: readonly StoredMessage[]
+  readonly outbox: readonly HeldMessage[]
   /** Public keys of other users, by name. */
   readonly keys: ReadonlyMap<string, string>
 }
@@ -120,8 +120,11 @@ export type SessionEffect =
   // The next four must be performed in order; what must not happen before they are safe on disk waits for `saved`.
   /** Add a message to the history; `sealed` as in `StoredMessage`. */
   | { type: 'store'; message: Message; sealed?: string }
-  /** Keep an own message until it is confirmed or rejected. */
-  | { type: 'store-pending'; message: Message; sealed?: string }
+  /**
+   * Keep an own message until it is confirmed or rejected. Replaces an earlier one with the same id. `provisional` as in
+   * `HeldMessage`.
+   */
+  | { type: 'store-pending'; message: Message; sealed?: string; provisional?: true }
   /** The message is confirmed or rejected. */
   | { type: 'remove-pending'; id: string }
   /** Bring all messages stored so far to the disk, then answer with `saved`. If that is not possible, try again. */

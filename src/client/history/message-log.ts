@@ -29,6 +29,12 @@ export interface StoredMessage extends Message {
   readonly sealed?: string | undefined
 }
 
+/** A message that waits on disk to be confirmed. */
+export interface HeldMessage extends StoredMessage {
+  /** It was not sent to any server yet, so it may get another time. Absent: a server may have accepted it. */
+  readonly provisional?: true | undefined
+}
+
 /** A message's place in the order of ranges: by time, then by hash. */
 export interface Position extends MessageHash {
   at: number
@@ -95,6 +101,14 @@ export class MessageLog {
   /** The newest hybrid time. */
   get lastAt(): number {
     return Math.max(this.#archive.at.at(-1) ?? 0, this.#recent.at(-1)?.at ?? 0)
+  }
+
+  /** The newest hybrid time that is not after `limit`; 0 if there is none. */
+  lastAtUntil(limit: number): number {
+    const { at } = this.#archive
+    const archived = lowerBound(at.length, index => (at[index] ?? 0) <= limit)
+    const recent = lowerBound(this.#recent.length, index => (this.#recent[index]?.at ?? 0) <= limit)
+    return Math.max(at[archived - 1] ?? 0, this.#recent[recent - 1]?.at ?? 0)
   }
 
   /** Adds a message; returns whether it is new. Costs O(1) for the newest message, the usual case. */

@@ -173,13 +173,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'messages in flight are forgotten on fail-over',
     file: 'src/client/message-sender.ts',
-    from: "for (const message of this.#outbox.requeueInFlight())\n      this.#emitProgress(message, { state: 'waiting', reason: 'offline' })",
-    to: '',
+    from: 'for (const message of this.#outbox.requeueInFlight()) {',
+    to: 'for (const message of [] as Message[]) {',
   },
   {
     name: 'a held message is not written to disk',
     file: 'src/client/message-sender.ts',
-    from: "effects.push({ type: 'store-pending', message, ...(stored.sealed === undefined ? {} : { sealed: stored.sealed }) })",
+    from: 'effects.push({ ...pendingEffect(stored), ...(isProvisional ? { provisional: true as const } : {}) })',
     to: '',
   },
   {
@@ -289,5 +289,47 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/server/peers/inbound-links.ts',
     from: 'if (isProcessKey(incarnation)) return undefined',
     to: 'return undefined',
+  },
+  {
+    name: 'the mesh time is the mean of all clocks instead of the median',
+    file: 'src/server/mesh-clock.ts',
+    from: 'const median = medianNear([...clocks.values()], oldest.mesh)',
+    to: 'const median = [...clocks.values()].reduce((sum, one) => sum + one, 0) / clocks.size',
+  },
+  {
+    name: 'of two clocks the later one counts, whichever server has run longer',
+    file: 'src/server/mesh-clock.ts',
+    from: 'return Math.abs(upper - reference) < Math.abs(lower - reference) ? upper : lower',
+    to: 'return upper',
+  },
+  {
+    name: 'a message that no server has accepted keeps a time that is ahead',
+    file: 'src/client/message-dates.ts',
+    from: 'return !mayBeAccepted && (needsDate || ahead > MAX_CLOCK_AHEAD_MS)',
+    to: 'return !mayBeAccepted && needsDate',
+  },
+  {
+    name: 'a message that a server may have accepted gets another time',
+    file: 'src/client/message-dates.ts',
+    from: 'return !mayBeAccepted && (needsDate || ahead > MAX_CLOCK_AHEAD_MS)',
+    to: 'return needsDate || ahead > MAX_CLOCK_AHEAD_MS',
+  },
+  {
+    name: 'a message composed before the first connection keeps the time of the local clock',
+    file: 'src/client/message-sender.ts',
+    from: 'const needsDate = clockOffset === undefined',
+    to: 'const needsDate = false',
+  },
+  {
+    name: 'the hybrid clock is not pulled back',
+    file: 'src/client/history/message-store.ts',
+    from: 'if (!this.#isClockAligned || clock.isAhead(wall)) clock.reset()',
+    to: '',
+  },
+  {
+    name: 'a settled message leaves the outbox before the history is saved',
+    file: 'src/client/message-sender.ts',
+    from: 'if (saves.isSaved(saves.latest)) return void',
+    to: 'if (saves.latest >= 0) return void',
   },
 ]

@@ -52,6 +52,8 @@ export class SimClient extends SimProcess {
   #effectsLeft = Number.POSITIVE_INFINITY
   /** Latest message time seen while online; a message composed now must sort after it. */
   #latestSeenAt = 0
+  /** The time of each own message, when it was last dated. */
+  readonly #datedAt = new Map<string, number>()
 
   constructor(name: string, user: string, context: SimulationContext, keepsEvents: boolean, key: string) {
     super(name, context.timeline)
@@ -341,7 +343,9 @@ export class SimClient extends SimProcess {
       this.name,
       `composes ${describeMessage(message)} at ${((message.at - SIMULATION_EPOCH_MS) / 1000).toFixed(3)}`,
     )
-    if (message.at <= this.#latestSeenAt)
+    if (this.#datedAt.get(message.id) === message.at) return () => {}
+    this.#datedAt.set(message.id, message.at)
+    if (message.at <= this.#latestSeenAt && recorder.isTimeRight(this.session?.meshTime))
       recorder.addProblem(`${this.name}: ${describeMessage(message)} sorts before a message seen earlier`)
     const ahead = message.at - SIMULATION_EPOCH_MS - this.timeline.now
     if (this.connection !== undefined && ahead <= MAX_SANE_SKEW_MS)

@@ -207,8 +207,8 @@ test('the outboxes of merged folders are taken over', async () => {
 
 test('a message keeps its sealed text, also when its file is taken over', () => {
   const outbox = new OutboxFile(folder)
-  outbox.hold(message('one'), 'sealed1.x')
-  outbox.hold(message('two'), '')
+  outbox.hold({ ...message('one'), sealed: 'sealed1.x' })
+  outbox.hold({ ...message('two'), sealed: '' })
   close(outbox)
   const expected = [
     { ...message('one'), sealed: 'sealed1.x' },
