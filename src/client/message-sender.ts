@@ -65,7 +65,7 @@ export class MessageSender {
       const isProvisional = provisional === true
       // A message that a server may have accepted is in the history already, unless the program was killed.
       if (!isProvisional && !this.#store.isTimeDoubtful(message.at)) this.#store.add(message, 'history')
-      else {
+      else if (!this.#store.log.has(message)) {
         const own = { message, needsDate: isProvisional, isProvisional, mayBeAccepted: !isProvisional }
         this.#store.show({ ...own, composedAt: undefined }, 'history')
       }

@@ -111,11 +111,14 @@ export class MessageLog {
     return Math.max(at[archived - 1] ?? 0, this.#recent[recent - 1]?.at ?? 0)
   }
 
+  has(message: Message): boolean {
+    return this.#recentKeys.has(messageKey(message)) || this.#isArchived(message)
+  }
+
   /** Adds a message; returns whether it is new. Costs O(1) for the newest message, the usual case. */
   add(message: StoredMessage): boolean {
-    const key = messageKey(message)
-    if (this.#recentKeys.has(key) || this.#isArchived(message)) return false
-    this.#recentKeys.add(key)
+    if (this.has(message)) return false
+    this.#recentKeys.add(messageKey(message))
     const { at, id, from } = message
     const recent: RecentMessage = { at, id, from, ...messageHash(message), message }
     const last = this.#recent.at(-1)

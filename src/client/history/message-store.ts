@@ -48,8 +48,11 @@ export class MessageStore {
     const { clock, options } = this.#context
     clock.observe(message.at, serverTime(this.#context))
     const own = message.from === options.user ? this.unaccepted.get(message.id) : undefined
-    // It was emitted when it was composed. Another version of it has no place in the order. A sibling has it from its server.
-    if (own !== undefined) return own.message.at === message.at && this.accept(message.id, origin === 'history')
+    if (own !== undefined) {
+      // Another version of it has no place in the order. A message to this user itself is delivered with its copy.
+      const isSettled = origin === 'history' || message.to === options.user
+      return own.message.at === message.at && this.accept(message.id, isSettled)
+    }
     if (!this.#store(message)) return false
     const plain = toMessage(message)
     const isLate = origin === 'live' && this.#lateMessages.isLate(plain, serverTime(this.#context))

@@ -1,5 +1,5 @@
 import type { MeshPin, SessionEvent } from '../../../src/client/events.ts'
-import type { StoredMessage } from '../../../src/client/history/message-log.ts'
+import type { HeldMessage, StoredMessage } from '../../../src/client/history/message-log.ts'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput } from '../../../src/client/types.ts'
 import type {
@@ -15,7 +15,7 @@ import { meshSignatures } from '../mesh-signatures.ts'
 import { STRANGER_URL, strangerInputs } from './hostile/stranger.ts'
 import type { SimSocket, TerminationMode } from './network.ts'
 import { PlainIdentity } from './plain-identity.ts'
-import { describeEvent, describeMessage, MAX_SANE_SKEW_MS } from './recorder.ts'
+import { describeEvent, describeMessage } from './recorder.ts'
 import { SimDisk } from './sim-disk.ts'
 import { SIMULATION_EPOCH_MS, SimProcess } from './sim-process.ts'
 import type { ClientConnection, SimServer, SimulationContext } from './sim-server.ts'
@@ -69,7 +69,7 @@ export class SimClient extends SimProcess {
     return this.disk.history
   }
 
-  get outbox(): ReadonlyMap<string, StoredMessage> {
+  get outbox(): ReadonlyMap<string, HeldMessage> {
     return this.disk.outbox
   }
 
@@ -232,7 +232,8 @@ export class SimClient extends SimProcess {
       case 'store-pending': {
         const recordSaved = this.#recordComposed(effect.message)
         return this.disk.write(() => {
-          this.disk.outbox.set(effect.message.id, storedMessage(effect))
+          const { provisional } = effect
+          this.disk.outbox.set(effect.message.id, { ...storedMessage(effect), ...(provisional ? { provisional } : {}) })
           recordSaved()
         })
       }
@@ -345,10 +346,10 @@ export class SimClient extends SimProcess {
     )
     if (this.#datedAt.get(message.id) === message.at) return () => {}
     this.#datedAt.set(message.id, message.at)
-    if (message.at <= this.#latestSeenAt && recorder.isTimeRight(this.session?.meshTime))
+    const isTimeRight = recorder.isTimeRight(this.session?.meshTime)
+    if (message.at <= this.#latestSeenAt && isTimeRight)
       recorder.addProblem(`${this.name}: ${describeMessage(message)} sorts before a message seen earlier`)
-    const ahead = message.at - SIMULATION_EPOCH_MS - this.timeline.now
-    if (this.connection !== undefined && ahead <= MAX_SANE_SKEW_MS)
+    if (isTimeRight && recorder.repliesMustSortAfter(message))
       this.#latestSeenAt = Math.max(this.#latestSeenAt, message.at)
     return () => void recorder.composed.set(message.id, { message, at })
   }
