@@ -83,13 +83,16 @@ function setUp(seed: number, transcript: boolean): Scenario {
   const { random, network, recorder } = mesh
   const users = USERS.slice(0, large ? between(random, 2, 6) : between(random, 1, 3))
   // Clock errors: none, small, large on clients only, large everywhere.
-  const [server, client] = pick(random, [
+  const [server, anyClient] = pick(random, [
     [0, 0],
     [MAX_SANE_SKEW_MS, MAX_SANE_SKEW_MS],
     [MAX_SANE_SKEW_MS, HOUR_MS],
     [MAX_SANE_SKEW_MS, 48 * HOUR_MS],
     [90_000, HOUR_MS],
   ] as const)
+  // A client whose clock is wrong by more than 24 h stores a message when it is delivered: not where all must be stored at once.
+  const isChecked = seed % GENTLE_EVERY === 0 || seed % CLOCK_STEPS_EVERY === 0
+  const client = isChecked ? Math.min(HOUR_MS, anyClient) : anyClient
   for (const process of mesh.servers) process.skew = (random() * 2 - 1) * server
   recorder.minServerSkew = Math.min(...mesh.servers.map(process => process.skew))
   // A minority of wrong clocks, where all servers are up in the end: those that are right decide the time.
@@ -177,9 +180,6 @@ function runClockSteps(scenario: Scenario): void {
   network.changeLatency(() => true)
   network.isLossy = false
   for (const server of mesh.servers) server.skew = 0
-  // A client whose clock is wrong by more than 24 h stores a message when it is delivered.
-  scenario.maxSkew.client = Math.min(HOUR_MS, scenario.maxSkew.client)
-  for (const client of mesh.clients) client.skew = Math.max(-HOUR_MS, client.skew)
   mesh.advance(3_000)
   const stepping = pick(random, mesh.servers)
   for (let round = 0; round < 3; round++) {
