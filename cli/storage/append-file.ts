@@ -117,7 +117,7 @@ export class AppendFile {
     try {
       truncateSync(this.path)
     } catch {
-      // There is no file, or it cannot be changed.
+      // The file is missing or read-only.
     }
   }
 

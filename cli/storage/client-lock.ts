@@ -26,7 +26,7 @@ export class ClientLock {
   }
 
   /**
-   * Takes a lock that nobody else takes: its name is random.
+   * Takes a lock with a random name.
    * @throws Error if no file can be created
    */
   static take(folder: string, name: string): ClientLock {

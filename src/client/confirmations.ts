@@ -36,7 +36,7 @@ export class Confirmations {
    * Counts a message.
    * @param isOwnCopy whether it is the sender's own copy
    * @param now monotonic time, ms
-   * @param save the number of the save that has the message, if it is to be stored
+   * @param save the number of the save that has the message, if the message is stored
    */
   receive(isOwnCopy: boolean, now: number, save = 0): void {
     this.#received++

@@ -230,7 +230,7 @@ export class Session {
     }
   }
 
-  /** What waited for the disk goes on. */
+  /** Sends and confirms what waited for the disk. */
   #handleSaved(through: number): void {
     this.#context.saves.handleSaved(through)
     this.#sender.handleSaved()

@@ -28,6 +28,8 @@ test('a name stolen during a partition returns to its key when the partition hea
   mesh.advance(1_000)
   mesh.cut('server-1', 'server-2')
   mesh.cut('server-1', 'server-3')
+  // Billy stays in the part of the thief when his server is killed.
+  mesh.cut('b', 'server-1')
   mesh.advance(15_000)
   // No server that remembers Anna is left in this part.
   for (const server of [two, last]) mesh.crash(server)

@@ -82,17 +82,19 @@ test('the held messages of a dead process are taken over once, those of a runnin
   expect(() => run(script)).toThrow(/SIGKILL|Command failed/)
   const successor = `
     const { History } = await import(process.argv[1])
-    console.log(new History(process.argv[2], 'Anna').held.map(message => message.id).join())
+    console.log((await new History(process.argv[2], 'Anna').adopt()).map(message => message.id).join())
     process.kill(process.pid, 'SIGKILL')`
   try {
     run(successor)
   } catch (error) {
     expect((error as { stdout: string }).stdout.trim()).toBe('two')
   }
-  expect(readdirSync(folder()).filter(name => name.includes('outbox'))).toHaveLength(2)
+  const outboxes = () => readdirSync(folder()).filter(name => /^outbox-.*\.jsonl$/.test(name))
+  expect(outboxes()).toHaveLength(2)
   expect(mine.held.map(({ id }) => id)).toEqual(['id-1'])
   mine.release('id-1')
-  expect(readdirSync(folder()).filter(name => name.includes('outbox'))).toHaveLength(1)
+  mine.close()
+  expect(outboxes()).toHaveLength(1)
 })
 
 test('mesh-chat history prints the messages as text or as JSON lines', () => {

@@ -37,7 +37,7 @@ function makeImage(): string {
   return image
 }
 
-/** The folder of a file system as it is after a power cut now. */
+/** The folder of a file system after a power cut at this moment. */
 function cutPower(image: string): string {
   const copy = `${image}.after`
   copyFileSync(image, copy)

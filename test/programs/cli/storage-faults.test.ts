@@ -25,24 +25,26 @@ afterEach(async () => {
   for (const program of programs.splice(0)) {
     await program.kill()
   }
-  for (const folder of mounts.splice(0)) spawnSync('umount', [folder])
+  for (const folder of mounts.splice(0)) run('umount', [folder])
 })
 afterAll(async () => {
   await mesh.close()
   stopAll()
 })
 
+const run = (command: string, args: readonly string[]) => spawnSync(command, args)
+
 /** Whether this user may mount file systems. */
 const canMount = (() => {
   const folder = temporaryFolder()
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder])
-  if (status === 0) spawnSync('umount', [folder])
+  const { status } = run('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder])
+  if (status === 0) run('umount', [folder])
   return status === 0
 })()
 
 function mount(folder: string, options: string): void {
   mkdirSync(folder, { recursive: true })
-  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder])
+  const { status, stderr } = run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder])
   expect(status, `${stderr}`).toBe(0)
   mounts.push(folder)
 }
@@ -109,7 +111,7 @@ describe.runIf(canMount)('a client of a mesh that it knows', () => {
     async options => {
       mount(stateFolder(), options)
       const [anna, billy] = await startPair()
-      const isFull = () => {
+      const fill = () => {
         for (let n = 0; ; n++) {
           try {
             writeFileSync(join(stateFolder(), `fill-${n}`), Buffer.alloc(16_384))
@@ -124,8 +126,7 @@ describe.runIf(canMount)('a client of a mesh that it knows', () => {
           return
         }
       }
-      // Without files of its own yet, it needs an inode or a block for each.
-      isFull()
+      fill()
       await expectNothingLost(anna, billy, () => {
         for (const name of readdirSync(stateFolder())) {
           if (name.startsWith('fill-')) rmSync(join(stateFolder(), name))
@@ -139,7 +140,7 @@ describe.runIf(canMount)('a client of a mesh that it knows', () => {
     const [anna, billy] = await startPair()
     // A mount point with open files cannot be remounted; these files are closed.
     const remount = (mode: string) => {
-      const { status, stderr } = spawnSync('mount', ['-o', `remount,${mode}`, stateFolder()])
+      const { status, stderr } = run('mount', ['-o', `remount,${mode}`, stateFolder()])
       expect(status, `${stderr}`).toBe(0)
     }
     remount('ro')
@@ -167,10 +168,10 @@ describe.runIf(canMount)('a client of a mesh that it knows', () => {
   })
 })
 
-test('a client keeps running when it may open no more files', async () => {
+test('a client keeps running when it has reached its limit of open files', async () => {
   const [anna, billy] = await startPair()
   const limitFiles = (count: number) => {
-    const { status, stderr } = spawnSync('prlimit', ['--pid', `${anna.child.pid}`, `--nofile=${count}:4096`])
+    const { status, stderr } = run('prlimit', ['--pid', `${anna.child.pid}`, `--nofile=${count}:4096`])
     expect(status, `${stderr}`).toBe(0)
   }
   limitFiles(3)

@@ -195,6 +195,12 @@ export const MUTANTS: readonly Mutant[] = [
     to: '',
   },
   {
+    name: "a message is given to the user's other clients before it is saved",
+    file: 'src/client/history/siblings.ts',
+    from: 'if (!this.#context.saves.mayLeave(message.id)) return []',
+    to: '',
+  },
+  {
     name: 'a save counts for what was stored after it was requested',
     file: 'src/client/history/saves.ts',
     from: 'this.#saved = Math.max(this.#saved, Math.min(through, this.#stored))',

@@ -1,7 +1,7 @@
 import type { HeldMessage, StoredMessage } from '../../../src/client/history/message-log.ts'
 import type { SimProcess } from './sim-process.ts'
 
-/** Time after which the operating system writes to the disk what nobody asked to save, ms. */
+/** Time after which the operating system writes to the disk what no save covers, ms. */
 const WRITE_BACK_MS = 1_000
 /** Time after which a failed save is tried again, ms. */
 const RETRY_MS = 1_000

@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -50,6 +51,23 @@ test('history, held messages and known keys move; the index goes, and the key st
   expect([...knownKeys.read()]).toEqual([['Billy', keyNamed('Billy')]])
   expect(migrate()).toBe(false)
   expect(hasLegacyHistory('Anna')).toBe(false)
+})
+
+test('two outboxes of 0.1 with one process id are both kept', () => {
+  writeFileSync(file(`Anna.outbox-${endedPid}.jsonl`), held('one'))
+  writeFileSync(file(`Anna.outbox-${endedPid}.jsonl.adopted`), held('two'))
+  expect(migrate()).toBe(true)
+  const { history } = openUserStorage(mesh, 'Anna')
+  expect(history.held.map(({ id }) => id).sort()).toEqual(['one', 'two'])
+})
+
+test('an outbox of 0.1 whose process id belongs to a program that started later is taken over', () => {
+  // The parent process is running.
+  const outbox = file(`Anna.outbox-${process.ppid}.jsonl`)
+  writeFileSync(outbox, held('one'))
+  expect(migrate()).toBe(false)
+  utimesSync(outbox, new Date(1_600_000_000_000), new Date(1_600_000_000_000))
+  expect(migrate()).toBe(true)
 })
 
 test('messages that were stored before are kept, each once', () => {
