@@ -1,6 +1,13 @@
 import { join } from 'node:path'
 import * as z from 'zod'
-import { type Archive, entriesBefore, type HeldMessage, lowerBound, messageHash, type StoredMessage } from '../../src/client/history/message-log.ts'
+import {
+  type Archive,
+  entriesBefore,
+  type HeldMessage,
+  lowerBound,
+  messageHash,
+  type StoredMessage,
+} from '../../src/client/history/message-log.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { type Message, messageSchema } from '../../src/protocol/messages.ts'
 import { AppendFile } from '../storage/append-file.ts'

@@ -196,9 +196,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a message is given to the user's other clients before it is saved",
-    file: 'src/client/history/siblings.ts',
-    from: 'if (!this.#context.saves.mayLeave(message.id)) return []',
-    to: '',
+    file: 'src/client/history/message-store.ts',
+    from: 'if (!message.needsDate) this.#lateMessages.observe(plain)',
+    to: 'this.log.add(message.message)',
   },
   {
     name: 'a save counts for what was stored after it was requested',

@@ -27,7 +27,7 @@ const SETTLE_TIMEOUT_MS = 180_000
 const LONG_RUN_EVERY = 16
 /** Every 12th schedule has only faults so short that no user may notice one. */
 const GENTLE_EVERY = 12
-/** In every 7th schedule a clock of a linked mesh steps, and nobody may notice. */
+/** In every 7th schedule a clock of a linked mesh steps, and no user may notice. */
 const CLOCK_STEPS_EVERY = 7
 /** In every 3rd schedule one server is of version 0.1. */
 const LEGACY_EVERY = 3
@@ -191,7 +191,8 @@ function runClockSteps(scenario: Scenario): void {
     }
     mesh.advance(4_000)
     for (const { name, session } of mesh.clients)
-      if (!recorder.isTimeRight(session?.meshTime)) recorder.addProblem(`${name} has a wrong time after a clock has jumped`)
+      if (!recorder.isTimeRight(session?.meshTime))
+        recorder.addProblem(`${name} has a wrong time after a clock has jumped`)
     for (const problem of findLateDeliveries(mesh)) recorder.addProblem(problem)
   }
 }

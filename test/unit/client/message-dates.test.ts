@@ -22,7 +22,13 @@ const sentTimes = (effects: readonly SessionEffect[]) => sent(effects).map(({ at
 const redated = (effects: readonly SessionEffect[]) =>
   eventsOf(effects).flatMap(event => (event.type === 'redated' ? [event.message] : []))
 const ahead = (time?: number) =>
-  ({ ok: false, code: 'clock-ahead', message: 'ahead', retryAfter: 60_000, ...(time === undefined ? {} : { time }) }) as const
+  ({
+    ok: false,
+    code: 'clock-ahead',
+    message: 'ahead',
+    retryAfter: 60_000,
+    ...(time === undefined ? {} : { time }),
+  }) as const
 
 describe('before the first connection', () => {
   test.each([10 * MINUTE_MS, -HOUR_MS])('M15: messages get their time once online; local clock %d ms ahead', skew => {
@@ -123,7 +129,9 @@ describe('a message that no server has accepted', () => {
     const harness = misled()
     harness.compose('Billy', 'lost in flight')
     harness.compose('Billy', 'copied')
-    harness.receive(messageOf({ id: 'run.2', from: 'Anna', to: 'Billy', text: 'copied', at: EPOCH_MS + HOUR_MS + 1 / 1024 }))
+    harness.receive(
+      messageOf({ id: 'run.2', from: 'Anna', to: 'Billy', text: 'copied', at: EPOCH_MS + HOUR_MS + 1 / 1024 }),
+    )
     harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' })
     expect(harness.session.messages.map(({ text }) => text)).toEqual(['lost in flight', 'copied'])
     harness.advance(harness.session.deadline - harness.now)

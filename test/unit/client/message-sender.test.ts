@@ -231,7 +231,10 @@ describe('in key mode', () => {
   test('a composed message is stored with its text sealed for the own key', () => {
     const harness = onlineWithKey(['Anna'])
     const [held] = effectsOf(harness.compose('Billy'), 'store-pending')
-    const accepted = harness.receive({ ...messageOf({ id: 'run.1', from: 'Anna', to: 'Billy' }), text: held?.sealed ?? '' })
+    const accepted = harness.receive({
+      ...messageOf({ id: 'run.1', from: 'Anna', to: 'Billy' }),
+      text: held?.sealed ?? '',
+    })
     const [stored] = effectsOf(accepted, 'store')
     expect(parseSealedText(held?.sealed ?? '')).toMatchObject({ from: anna.key, to: anna.key })
     expect(stored?.sealed).toBe(held?.sealed)

@@ -220,3 +220,18 @@ test('a message keeps its sealed text, also when its file is taken over', () => 
   close(next)
   expect(new OutboxFile(folder).held).toEqual(expected)
 })
+
+test('M16: a message keeps the mark that it is provisional until it is held without it, whichever file is read first', () => {
+  const outbox = new OutboxFile(folder)
+  outbox.hold({ ...message('one'), provisional: true })
+  outbox.hold({ ...message('two'), provisional: true })
+  outbox.hold(message('two'))
+  close(outbox)
+  const next = new OutboxFile(folder)
+  expect(next.held).toEqual([{ ...message('one'), provisional: true }, message('two')])
+  // Held again, the first message is in two files.
+  next.hold({ ...message('one'), at: message('one').at + 5 })
+  close(next)
+  const [held] = new OutboxFile(folder).held
+  expect(held).toEqual({ ...message('one'), at: message('one').at + 5 })
+})
