@@ -1,7 +1,7 @@
 import { HybridClock } from '../common/hybrid-clock.ts'
 import type { Fate, Message } from '../protocol/messages.ts'
 import { Connection } from './connection.ts'
-import { type Context, serverTime } from './context.ts'
+import type { Context } from './context.ts'
 import type { SessionRequest } from './events.ts'
 import { MessageStore, toMessage } from './history/message-store.ts'
 import { Saves } from './history/saves.ts'
@@ -78,9 +78,9 @@ export class Session {
     return this.#context.onlineConnection !== undefined && this.#receiver.deadline <= this.#context.now
   }
 
-  /** The time of the mesh as this client knows it, ms since 1970; undefined before the first connection. */
-  get meshTime(): number | undefined {
-    return this.#context.clockOffset === undefined ? undefined : serverTime(this.#context)
+  /** The time of the mesh minus the monotonic clock, ms, as this client knows it; undefined before the first connection. */
+  get meshTimeOffset(): number | undefined {
+    return this.#context.clockOffset
   }
 
   /** All messages of this client, in order, except own ones that no server has accepted yet. */

@@ -79,9 +79,9 @@ export class Recorder {
     return message.at <= SIMULATION_EPOCH_MS + this.#timeline.now + MAX_MERGED_AHEAD_MS
   }
 
-  /** Whether an idea of the mesh time, ms since 1970, is right. */
-  isTimeRight(meshTime: number | undefined): boolean {
-    return meshTime !== undefined && Math.abs(meshTime - SIMULATION_EPOCH_MS - this.#timeline.now) <= MAX_SANE_SKEW_MS
+  /** Whether a client's idea of the mesh time minus the monotonic clock, ms, is right. */
+  isTimeRight(offset: number | undefined): boolean {
+    return offset !== undefined && Math.abs(offset - SIMULATION_EPOCH_MS) <= MAX_SANE_SKEW_MS
   }
 
   /**

@@ -346,7 +346,7 @@ export class SimClient extends SimProcess {
     )
     if (this.#datedAt.get(message.id) === message.at) return () => {}
     this.#datedAt.set(message.id, message.at)
-    const isTimeRight = recorder.isTimeRight(this.session?.meshTime)
+    const isTimeRight = recorder.isTimeRight(this.session?.meshTimeOffset)
     if (message.at <= this.#latestSeenAt && isTimeRight)
       recorder.addProblem(`${this.name}: ${describeMessage(message)} sorts before a message seen earlier`)
     if (isTimeRight && recorder.repliesMustSortAfter(message))

@@ -149,7 +149,7 @@ describe('a clock of this machine that is wrong by years', () => {
     const harness = started({}, skew)
     harness.compose('Billy')
     harness.goOnline(['Anna', 'Billy'])
-    expect(harness.session.meshTime).toBeUndefined()
+    expect(harness.session.meshTimeOffset).toBeUndefined()
     const effects = harness.goOnline(['Anna', 'Billy'])
     expect(sentTimes(effects)).toEqual([0])
     const delivered = harness.answer('run.1', { ok: true, delivered: 1 })
@@ -158,7 +158,7 @@ describe('a clock of this machine that is wrong by years', () => {
     harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' })
     harness.advance(harness.session.deadline - harness.now)
     const again = harness.goOnline(['Anna', 'Billy'])
-    expect(harness.session.meshTime).toBeDefined()
+    expect(harness.session.meshTimeOffset).toBeDefined()
     expect(eventsOf(again).some(({ type }) => type === 'clock-wrong')).toBe(false)
   })
 
