@@ -316,9 +316,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a message that a server may have accepted gets another time',
-    file: 'src/client/message-dates.ts',
-    from: 'return !mayBeAccepted && (needsDate || ahead > MAX_CLOCK_AHEAD_MS)',
-    to: 'return needsDate || ahead > MAX_CLOCK_AHEAD_MS',
+    file: 'src/client/message-sender.ts',
+    from: 'this.#store.accept(message.id)',
+    to: '',
   },
   {
     name: 'a message composed before the first connection keeps the time of the local clock',
@@ -333,9 +333,9 @@ export const MUTANTS: readonly Mutant[] = [
     to: '',
   },
   {
-    name: 'a settled message leaves the outbox before the history is saved',
+    name: 'after a restart, a provisional message counts as possibly accepted',
     file: 'src/client/message-sender.ts',
-    from: 'if (saves.isSaved(saves.latest)) return void',
-    to: 'if (saves.latest >= 0) return void',
+    from: 'const isProvisional = provisional === true',
+    to: 'const isProvisional = false',
   },
 ]

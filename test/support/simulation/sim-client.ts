@@ -15,7 +15,7 @@ import { meshSignatures } from '../mesh-signatures.ts'
 import { STRANGER_URL, strangerInputs } from './hostile/stranger.ts'
 import type { SimSocket, TerminationMode } from './network.ts'
 import { PlainIdentity } from './plain-identity.ts'
-import { describeEvent, describeMessage } from './recorder.ts'
+import { describeEvent, describeMessage, MAX_SANE_SKEW_MS } from './recorder.ts'
 import { SimDisk } from './sim-disk.ts'
 import { SIMULATION_EPOCH_MS, SimProcess } from './sim-process.ts'
 import type { ClientConnection, SimServer, SimulationContext } from './sim-server.ts'
@@ -54,6 +54,8 @@ export class SimClient extends SimProcess {
   #latestSeenAt = 0
   /** The time of each own message, when it was last dated. */
   readonly #datedAt = new Map<string, number>()
+  /** When the messages were composed that this run has not dated by the time of the mesh yet. */
+  readonly #undated = new Map<string, number>()
 
   constructor(name: string, user: string, context: SimulationContext, keepsEvents: boolean, key: string) {
     super(name, context.timeline)
@@ -108,6 +110,7 @@ export class SimClient extends SimProcess {
     this.#shownIds.clear()
     this.#roster.clear()
     this.#latestSeenAt = 0
+    this.#undated.clear()
     this.#effectsLeft = Number.POSITIVE_INFINITY
     this.step({ type: 'start' })
   }
@@ -231,6 +234,7 @@ export class SimClient extends SimProcess {
         return this.disk.write(() => void this.disk.history.set(effect.message.id, storedMessage(effect)))
       case 'store-pending': {
         const recordSaved = this.#recordComposed(effect.message)
+        this.#checkFirstDate(effect.message, effect.provisional === true)
         return this.disk.write(() => {
           const { provisional } = effect
           this.disk.outbox.set(effect.message.id, { ...storedMessage(effect), ...(provisional ? { provisional } : {}) })
@@ -334,6 +338,20 @@ export class SimClient extends SimProcess {
         )
       }
     }
+  }
+
+  /** A message composed before the first connection gets about the time at which it was composed. */
+  #checkFirstDate(message: Message, isProvisional: boolean): void {
+    const { recorder } = this.#context
+    const { now } = this.timeline
+    const offset = this.session?.meshTimeOffset
+    if (isProvisional && offset === undefined && !this.#undated.has(message.id)) this.#undated.set(message.id, now)
+    if (isProvisional) return
+    const composedAt = this.#undated.get(message.id)
+    this.#undated.delete(message.id)
+    if (composedAt === undefined || !recorder.isTimeRight(offset)) return
+    if (message.at < SIMULATION_EPOCH_MS + composedAt - MAX_SANE_SKEW_MS - 1_000)
+      recorder.addProblem(`${this.name}: ${describeMessage(message)} has the time of a wrong clock`)
   }
 
   /** Returns the function to call once the message is on the disk: from then on it must not get lost. */
