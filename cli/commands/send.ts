@@ -30,7 +30,8 @@ class Arrival {
     if (progress.state === 'sent') this.#isInFlight = true
     if (progress.state !== 'waiting') return
     // An attempt without a result stays unknown, whatever comes of later ones.
-    if (this.#isInFlight && progress.reason !== 'recipient-offline') this.#isUnknown = true
+    const isAnswered = progress.reason === 'recipient-offline' || progress.reason === 'clock-ahead'
+    if (this.#isInFlight && !isAnswered) this.#isUnknown = true
     this.#isInFlight = false
   }
 }
@@ -52,6 +53,8 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
   let message: Message | undefined
   let online = false
   const arrival = new Arrival()
+  /** Whether the server rejects the time of the message. */
+  let isAhead = false
   /** Why servers reject the user. */
   let rejection: string | undefined
   const end = (code: number, line?: string): never => {
@@ -84,6 +87,7 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
         return
       const { progress } = event
       arrival.observe(progress)
+      isAhead = progress.state === 'waiting' && progress.reason === 'clock-ahead'
       if (progress.state === 'delivered') end(0)
       if (progress.state === 'refused') end(EXIT.general, `message rejected: ${sanitizeLine(progress.message)}`)
     },
@@ -101,6 +105,7 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
       if (mayHaveArrived) {
         end(EXIT.unconfirmed, `not confirmed by ${to} within ${timeout} s: it may have arrived; ${outcome}`)
       }
+      if (isAhead) end(EXIT.offline, `the time of the message is ahead of the clock of the server; ${outcome}`)
       end(EXIT.offline, `not delivered to ${to} within ${timeout} s; ${outcome}`)
     },
     timerDelay(timeout * 1_000),

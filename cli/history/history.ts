@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import {
   type Archive,
+  entriesBefore,
+  type HeldMessage,
   lowerBound,
   messageHash,
   messageKey,
@@ -106,13 +108,12 @@ export class History {
   }
 
   /** The held messages. The first call takes over those of processes that have ended. */
-  get held(): StoredMessage[] {
+  get held(): HeldMessage[] {
     return this.#outbox.held
   }
 
-  /** @param sealed see `StoredMessage` */
-  hold(message: Message, sealed?: string): void {
-    this.#outbox.hold(message, sealed)
+  hold(message: HeldMessage): void {
+    this.#outbox.hold(message)
   }
 
   release(id: string): void {
@@ -120,7 +121,7 @@ export class History {
   }
 
   /** Takes over the held messages of other clients that have ended. Returns those that this adds. */
-  adopt(): Promise<StoredMessage[]> {
+  adopt(): Promise<HeldMessage[]> {
     return this.#outbox.adopt()
   }
 
@@ -208,8 +209,23 @@ export class History {
       messages.push(message)
       lastAt = message.at
     }
+    messages.push(...this.#unacceptedMessages(thread, from))
     messages.sort(compareMessages)
     return isBackward ? messages.slice(-count) : messages.slice(0, count)
+  }
+
+  /** Held messages to a user that no server has accepted: the history does not have them yet. */
+  #unacceptedMessages(thread: string, from: Parameters<History['page']>[2]): Message[] {
+    const columns = this.#columns
+    return (this.#openedOutbox?.held ?? []).filter(message => {
+      const position = { at: message.at, ...messageHash(message) }
+      const row = entriesBefore(columns, position)
+      const isStored =
+        columns.at[row] === message.at && columns.hashA[row] === position.a && columns.hashB[row] === position.b
+      if (message.to !== thread || isStored) return false
+      if (from === undefined) return true
+      return 'before' in from ? compareMessages(message, from.before) < 0 : compareMessages(message, from.after) > 0
+    })
   }
 
   /** Messages of one thread or of all, in order; read on demand. */

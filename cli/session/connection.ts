@@ -3,7 +3,7 @@ import type { Socket } from 'socket.io-client'
 import * as z from 'zod'
 import type { KeptTicket } from '../../src/client/claim-keeper.ts'
 import type { SessionEvent } from '../../src/client/events.ts'
-import { type Archive, NO_ARCHIVE, type StoredMessage } from '../../src/client/history/message-log.ts'
+import { type Archive, type HeldMessage, NO_ARCHIVE } from '../../src/client/history/message-log.ts'
 import { type SiblingFrame, siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
 import { Session } from '../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
@@ -22,6 +22,7 @@ import {
   keyHolderSchema,
   MAX_PACKET_BYTES,
   type Message,
+  meshTimeSchema,
   moveSchema,
   rosterDeltaSchema,
   rosterSnapshotSchema,
@@ -57,12 +58,13 @@ function withUnpackedRoster(answer: unknown): unknown {
 export interface MessageStorage {
   /** Messages of earlier runs; the session emits no events for them. */
   readonly archive?: Archive
-  readonly held: readonly StoredMessage[]
+  readonly held: readonly HeldMessage[]
   /** @param sealed and `late`: see `StoredMessage` */
   store(message: Message, sealed?: string, late?: true): void
   /** Calls `done` once everything stored so far is safe on disk; tries until it is. Undefined: all is in memory. */
   readonly save?: ((done: () => void) => void) | undefined
-  hold(message: Message, sealed?: string): void
+  /** Holds a message; replaces an earlier one with the same id. */
+  hold(message: HeldMessage): void
   release(id: string): void
 }
 
@@ -169,6 +171,7 @@ export function openSession(
     on('connections', connectionsSchema, changes => step({ type: 'connections', dial, changes }))
     on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
     on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
+    on('time', meshTimeSchema, ({ time }) => step({ type: 'time', dial, time }))
     on('relay', relayedSchema, ({ from, body }) => {
       const parsed = parseFrame(sealer === undefined ? body : sealer.openFromSibling(body))
       if (parsed !== undefined) step({ type: 'relay', dial, from, ...parsed, sealed: sealer !== undefined })
@@ -285,7 +288,7 @@ export function openSession(
       case 'store':
         return storage.store(effect.message, effect.sealed, effect.late)
       case 'store-pending':
-        return storage.hold(effect.message, effect.sealed)
+        return storage.hold(heldMessage(effect))
       case 'save': {
         const { through } = effect
         return storage.save?.(() => step({ type: 'saved', through }))
@@ -306,4 +309,12 @@ export function openSession(
 
   step({ type: 'start' })
   return request => step({ type: 'request', request })
+}
+
+function heldMessage({ message, sealed, provisional }: Extract<SessionEffect, { type: 'store-pending' }>): HeldMessage {
+  return {
+    ...message,
+    ...(sealed === undefined ? {} : { sealed }),
+    ...(provisional === undefined ? {} : { provisional }),
+  }
 }

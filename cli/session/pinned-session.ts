@@ -2,7 +2,7 @@
 import { type KeyObject, randomBytes } from 'node:crypto'
 import type { KeptTicket } from '../../src/client/claim-keeper.ts'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
-import type { StoredMessage } from '../../src/client/history/message-log.ts'
+import type { HeldMessage } from '../../src/client/history/message-log.ts'
 import { isLoopbackUrl } from '../../src/common/loopback.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/mesh-identity.ts'
@@ -23,6 +23,7 @@ import {
   notStoredNotice,
   storageFailedNotice,
   storedAgainNotice,
+  wrongClockNotice,
 } from './mesh-notices.ts'
 
 export interface PinnedSessionOptions {
@@ -72,7 +73,7 @@ export class PinnedSession {
   /** Why the outbox of another client could not be taken over, as last reported. */
   #adoptionProblem: string | undefined
   /** Held messages without an outbox on disk, and known keys without a file. */
-  readonly #held = new Map<string, StoredMessage>()
+  readonly #held = new Map<string, HeldMessage>()
   readonly #keysInMemory = new Map<string, string>()
   #claimInMemory: KeptTicket | undefined
   #sendRequest: (request: SessionRequest) => void = () => {}
@@ -106,8 +107,7 @@ export class PinnedSession {
   keep(id: string): boolean {
     const message = this.#held.get(id)
     if (message === undefined || this.history === undefined) return false
-    const { sealed, ...plain } = message
-    this.history.hold(plain, sealed)
+    this.history.hold(message)
     return this.closeFiles() === undefined
   }
 
@@ -196,7 +196,7 @@ export class PinnedSession {
     if (event.type === 'connection' && event.state.phase === 'online' && this.#mesh.key !== undefined) {
       this.#options.pins.addOrigin(this.#mesh, event.state.url)
     }
-    this.#listener(event)
+    this.#listener(event.type === 'clock-wrong' ? wrongClockNotice(event.ahead) : event)
   }
 
   /** Pins the mesh. Goes on with the session, or starts another one with other files. */
@@ -273,9 +273,9 @@ export class PinnedSession {
       held: isOutboxOnDisk ? history.held : [...held.values()],
       store: (message: Message, sealed?: string, late?: true) => history?.store(message, sealed, late),
       save: history === undefined ? undefined : done => this.#saver?.save(done),
-      hold: (message: Message, sealed?: string) => {
-        if (isOutboxOnDisk) history.hold(message, sealed)
-        else held.set(message.id, sealed === undefined ? message : { ...message, sealed })
+      hold: (message: HeldMessage) => {
+        if (isOutboxOnDisk) history.hold(message)
+        else held.set(message.id, message)
       },
       release: (id: string) => {
         if (isOutboxOnDisk) history.release(id)

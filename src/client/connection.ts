@@ -10,15 +10,20 @@ import {
   type ServerAddress,
 } from '../protocol/messages.ts'
 import type { ClaimKeeper } from './claim-keeper.ts'
-import { type Context, emit, MAX_CLOCK_DIFFERENCE_MS } from './context.ts'
+import { type Context, emit, MAX_CLOCK_DIFFERENCE_MS, serverTime } from './context.ts'
 import type { ConnectionState } from './events.ts'
 import type { Identity } from './keys/keyring.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
 import type { DialledServer, MeshTrust } from './mesh-trust.ts'
 import { ServerList } from './server-list.ts'
+import { describeClockDifference, ServerTimes } from './server-times.ts'
 
 /** Time limit for connecting and identifying before the next server is tried, ms. */
 const CONNECT_TIMEOUT_MS = 3_000
+/** A change of the mesh time that matters, ms: a smaller one may be latency. */
+const MIN_TIME_CHANGE_MS = 1_000
+/** The user is told of a larger difference between this machine's clock and the time of the mesh, ms. */
+const WARN_CLOCK_DIFFERENCE_MS = 300_000
 
 /** A connection that is not identified yet. `openedAt`: when it was opened, for the round-trip time. */
 interface Attempt extends DialledServer {
@@ -64,6 +69,8 @@ export class Connection {
   #phase: Phase = { name: 'idle' }
   #dialCount = 0
   #wasOnline = false
+  readonly #serverTimes = new ServerTimes()
+  #hasWarnedOfClock = false
 
   constructor(context: Context, keys: KnownKeys, trust: MeshTrust, claims: ClaimKeeper, hooks: ConnectionHooks) {
     const { servers, random } = context.options
@@ -188,6 +195,19 @@ export class Connection {
     this.#emitState({ phase: 'waiting', reason, retryAt: wall + retryAt - now, attempt, ...rejection })
   }
 
+  /** The server tells its mesh time. Returns whether it differs from what this client knew. */
+  handleTime(time: number): boolean {
+    const { clockOffset = 0, now } = this.#context
+    const change = Math.abs(time - now - clockOffset)
+    if (change <= MIN_TIME_CHANGE_MS) return false
+    if (change > MAX_CLOCK_DIFFERENCE_MS) {
+      this.failover('the clock of the server has changed by more than 24 hours')
+      return false
+    }
+    this.#context.clockOffset = time - now
+    return true
+  }
+
   /** The server drains and names others. */
   handleMove(servers: readonly ServerAddress[]): void {
     this.#addServers(servers)
@@ -267,17 +287,33 @@ export class Connection {
     if (answer.auth === 'key' && !this.#keys.isEnabled) {
       return this.handleRefused('unauthorized', `${url} is in key mode but asked for no key; use another server`)
     }
-    // With a time from years ahead, messages would not be delivered for years.
-    if (Math.abs(answer.time - wall) > MAX_CLOCK_DIFFERENCE_MS)
-      return this.failover(describeClockDifference(answer.time - wall))
     // `time` is half of a round trip old.
     this.#context.maxTextBytes = answer.textBytes
-    this.#context.clockOffset = answer.time + (now - openedAt) / 2 - now
+    const offset = answer.time + (now - openedAt) / 2 - now
+    const trust = this.#serverTimes.judge(offset, this.#context)
+    if (trust === 'ask-again') return this.#askAgain(url)
+    if (trust === 'wrong') return this.failover(describeClockDifference(answer.time - wall))
+    this.#context.clockOffset = offset
     this.#wasOnline = true
     this.#setPhase({ name: 'online', dial, url, since: now })
     this.#addServers(answer.servers)
     this.#emitState({ phase: 'online', server: answer.server, url })
     this.#hooks.onOnline(answer)
+    this.#warnOfWrongClock(wall - serverTime(this.#context))
+  }
+
+  /** The first server with another time than this machine may be wrong: asks another one at once, or the same again. */
+  #askAgain(url: string): void {
+    this.#hangUp()
+    this.#hooks.onLost()
+    this.#trust.onDisconnected()
+    this.#connect(this.#servers.pickOther(url))
+  }
+
+  #warnOfWrongClock(ahead: number): void {
+    if (this.#hasWarnedOfClock || Math.abs(ahead) <= WARN_CLOCK_DIFFERENCE_MS) return
+    this.#hasWarnedOfClock = true
+    emit(this.#context, { type: 'clock-wrong', ahead })
   }
 
   #identify(credentials: Pick<IdentifyRequest, 'token' | 'key' | 'proof' | 'proofVersion' | 'claim'>): void {
@@ -328,9 +364,4 @@ function authModeOf(answer: IdentifyResponse, attempt: Attempt, token: string | 
   if (answer.code === 'prove-token') return 'token'
   const isLegacyToken = answer.code === 'unauthorized' && token !== undefined && answer.mesh === undefined
   return isLegacyToken && !attempt.sentCredentials && attempt.proven === undefined ? 'token' : undefined
-}
-
-function describeClockDifference(ms: number): string {
-  const hours = Math.round(Math.abs(ms) / 3_600_000)
-  return `the clock of the server is ${hours} hours ${ms < 0 ? 'behind' : 'ahead of'} the clock of this machine; set the wrong one`
 }

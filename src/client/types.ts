@@ -18,7 +18,7 @@ import type {
 } from '../protocol/messages.ts'
 import type { KeptTicket } from './claim-keeper.ts'
 import type { MeshPin, SessionEvent, SessionRequest } from './events.ts'
-import type { Archive, StoredMessage } from './history/message-log.ts'
+import type { Archive, HeldMessage, StoredMessage } from './history/message-log.ts'
 import type { SiblingFrame } from './history/reconciliation.ts'
 import type { Identity } from './keys/keyring.ts'
 
@@ -56,7 +56,7 @@ export interface StoredState {
   /** Stored messages that are not emitted, read on demand. */
   readonly archive: Archive
   /** Messages that are not confirmed yet. */
-  readonly outbox: readonly StoredMessage[]
+  readonly outbox: readonly HeldMessage[]
   /** Public keys of other users, by name. */
   readonly keys: ReadonlyMap<string, string>
   /** The ticket of this user's claim on the name. */
@@ -91,6 +91,8 @@ export type OnlineInput =
   /** `mesh`: the mesh key that the sender put into the frame; a sibling of 0.1 puts none. `sealed`: with the user's key. */
   | { type: 'relay'; dial: number; from: string; frame: SiblingFrame; mesh?: string | undefined; sealed: boolean }
   | { type: 'move'; dial: number; servers: readonly ServerAddress[] }
+  /** The mesh time of the server has changed, ms since 1970. */
+  | { type: 'time'; dial: number; time: number }
 
 export type SessionInput =
   | { type: 'start' }
@@ -126,8 +128,11 @@ export type SessionEffect =
   // The next four must be performed in order; what must not happen before they are safe on disk waits for `saved`.
   /** Add a message to the history; `sealed` and `late` as in `StoredMessage`. */
   | { type: 'store'; message: Message; sealed?: string; late?: true }
-  /** Keep an own message until it is confirmed or rejected. */
-  | { type: 'store-pending'; message: Message; sealed?: string }
+  /**
+   * Keep an own message until it is confirmed or rejected. Replaces an earlier one with the same id. `provisional` as in
+   * `HeldMessage`.
+   */
+  | { type: 'store-pending'; message: Message; sealed?: string; provisional?: true }
   /** The message is confirmed or rejected. */
   | { type: 'remove-pending'; id: string }
   /** Bring all messages stored so far to the disk, then answer with `saved`. If that is not possible, try again. */

@@ -92,11 +92,28 @@ const forwardedSchema = z.tuple([z.int().min(1), id, z.number(), name, name, tex
 export const forwardSchema = z.array(forwardedSchema).max(MAX_MESSAGES_PER_FRAME)
 export type ForwardedMessage = z.infer<typeof forwardedSchema>
 
+/** The clocks of a server. */
+const clockReadingSchema = z.object({
+  /** The wall clock of its machine, ms since 1970. */
+  machine: timeSchema,
+  /** The mesh time as it sees it, ms since 1970. */
+  mesh: timeSchema,
+  /** How long it has run, ms. */
+  uptime: z.number().min(0),
+})
+export type ClockReading = z.infer<typeof clockReadingSchema>
+
 /**
  * Sent every second with the position of the dialler's presence stream: it reveals a gap and shows that the dialler is
- * alive. `at` is the dialler's monotonic clock, ms; the echo returns it, which gives the round-trip time.
+ * alive. `at` is the dialler's monotonic clock, ms; the echo returns it, which gives the round-trip time, and adds the
+ * clocks of the acceptor.
  */
-export const heartbeatSchema = z.object({ incarnation: id, seq, at: z.number().min(0).optional() })
+export const heartbeatSchema = z.object({
+  incarnation: id,
+  seq,
+  at: z.number().min(0).optional(),
+  clock: clockReadingSchema.optional(),
+})
 export type Heartbeat = z.infer<typeof heartbeatSchema>
 
 /** Members that are not valid are left out. */

@@ -31,6 +31,12 @@ export interface StoredMessage extends Message {
   readonly late?: true | undefined
 }
 
+/** A message that waits on disk to be confirmed. */
+export interface HeldMessage extends StoredMessage {
+  /** It was not sent to any server yet, so it may get another time. Absent: a server may have accepted it. */
+  readonly provisional?: true | undefined
+}
+
 /** A message's place in the order of ranges: by time, then by hash. */
 export interface Position extends MessageHash {
   at: number
@@ -119,11 +125,22 @@ export class MessageLog {
     return messages
   }
 
+  /** The newest hybrid time that is not after `limit`; 0 if there is none. */
+  lastAtUntil(limit: number): number {
+    const { at } = this.#archive
+    const archived = lowerBound(at.length, index => (at[index] ?? 0) <= limit)
+    const recent = lowerBound(this.#recent.length, index => (this.#recent[index]?.at ?? 0) <= limit)
+    return Math.max(at[archived - 1] ?? 0, this.#recent[recent - 1]?.at ?? 0)
+  }
+
+  has(message: Message): boolean {
+    return this.#recentKeys.has(messageKey(message)) || this.#isArchived(message)
+  }
+
   /** Adds a message; returns whether it is new. Costs O(1) for the newest message, the usual case. */
   add(message: StoredMessage): boolean {
-    const key = messageKey(message)
-    if (this.#recentKeys.has(key) || this.#isArchived(message)) return false
-    this.#recentKeys.add(key)
+    if (this.has(message)) return false
+    this.#recentKeys.add(messageKey(message))
     const { at, id, from } = message
     const recent: RecentMessage = { at, id, from, ...messageHash(message), message }
     const last = this.#recent.at(-1)

@@ -23,21 +23,22 @@ const progressOf = (effects: readonly SessionEffect[]): Progress[] =>
 const sent = (effects: readonly SessionEffect[]) => effectsOf(effects, 'im').map(({ message }) => message)
 
 describe('composing', () => {
-  test('a message is stored as pending, then in the history, shown, and sent', () => {
+  test('a message is stored as pending, shown and sent, and stored in the history when a server has accepted it', () => {
     const message = messageOf({ id: 'run.1', from: 'Anna', to: 'Billy', at: EPOCH_MS })
     const { from: _, ...composed } = message
     const progress = (progress: Progress) => ({
       type: 'event',
       event: { type: 'progress', id: 'run.1', to: 'Billy', progress },
     })
-    expect(online().compose('Billy')).toEqual([
+    const harness = online()
+    expect(harness.compose('Billy')).toEqual([
       { type: 'store-pending', message },
-      { type: 'store', message },
       { type: 'event', event: { type: 'message', message, origin: 'composed' } },
       progress({ state: 'waiting', reason: 'offline' }),
       progress({ state: 'sent' }),
       { type: 'im', dial: 1, message: composed },
     ])
+    expect(harness.answer('run.1', { ok: true, delivered: 0 })[0]).toEqual({ type: 'store', message })
   })
 
   test('ids are unique in the run, and times increase', () => {
@@ -168,6 +169,7 @@ describe('holding', () => {
     harness.compose('Billy')
     harness.compose('Billy')
     expect(harness.answer('run.1', { ok: true, delivered: 2 })).toEqual([
+      { type: 'store', message: messageOf({ id: 'run.1', from: 'Anna', to: 'Billy', at: EPOCH_MS }) },
       { type: 'remove-pending', id: 'run.1' },
       {
         type: 'event',
@@ -265,9 +267,13 @@ describe('in key mode', () => {
   })
 
   test('a composed message is stored with its text sealed for the own key', () => {
-    const effects = onlineWithKey(['Anna']).compose('Billy')
-    const [held] = effectsOf(effects, 'store-pending')
-    const [stored] = effectsOf(effects, 'store')
+    const harness = onlineWithKey(['Anna'])
+    const [held] = effectsOf(harness.compose('Billy'), 'store-pending')
+    const accepted = harness.receive({
+      ...messageOf({ id: 'run.1', from: 'Anna', to: 'Billy' }),
+      text: held?.sealed ?? '',
+    })
+    const [stored] = effectsOf(accepted, 'store')
     expect(parseSealedText(held?.sealed ?? '')).toMatchObject({ from: anna.key, to: anna.key })
     expect(stored?.sealed).toBe(held?.sealed)
   })

@@ -26,7 +26,7 @@ test('the files of all users move, each message is there once, and the empty fol
       knownKeys.pin('Billy', keyNamed(mesh.folder))
     }
     const { history } = openUserStorage(one, user)
-    history.hold(message('held', 'Billy'), 'sealed1.y')
+    history.hold({ ...message('held', 'Billy'), sealed: 'sealed1.y' })
     history.close()
     writeFileSync(
       join(userFolder('one', user), `outbox-${endedPid}.jsonl`),
