@@ -23,7 +23,7 @@ const HELD: Accessors<Holder> = {
  * The bytes that clients' connections hold, all together. Above the limit, the connection with the most is closed, and
  * one that has not identified before any other: strangers cannot displace users.
  */
-export class ByteTotal<T extends Pick<Holder, 'isIdentified'>> {
+class ByteTotal<T extends Pick<Holder, 'isIdentified'>> {
   readonly #limit: number
   readonly #accessors: Accessors<T>
   readonly #holders = new Set<T>()
