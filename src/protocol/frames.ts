@@ -44,13 +44,23 @@ export const MAX_MEMBERS = 1_000
  */
 export const MAX_NUMBER_JUMP = 2 ** 40
 
+/**
+ * Highest count of a peer that is used, of a user's connections or of those that got a message; greater ones count as this.
+ * Clients get the sums over all servers, and must be able to read them: without this, one count near 2^53 would make them
+ * reject what they get.
+ */
+export const MAX_PEER_COUNT = 1_000_000
+
 const seq = countSchema
 /** `[name, connections]`; in key mode also the claim: the key that holds the name, and since when. */
 export type PresenceEntry =
   | [name: string, connections: number]
   | [name: string, connections: number, key: string, at: number]
 const entriesSchema = (min: number) => {
-  const connections = z.int().min(min)
+  const connections = z
+    .int()
+    .min(min)
+    .transform(count => Math.min(count, MAX_PEER_COUNT))
   const entry = z.union([z.tuple([name, connections]), z.tuple([name, connections, z.string().max(64), z.number()])])
   return z.array(entry).max(MAX_NAMES_PER_FRAME)
 }

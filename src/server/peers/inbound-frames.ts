@@ -119,7 +119,7 @@ export class InboundFrames {
       case 'fates':
         return outboundMessages.handleFates(peer, frame.payload)
       case 'resync':
-        return outboundPresence.sendSnapshot(outbound.link)
+        return outboundPresence.answerResync(peer, outbound.link)
       case 'beat':
         return this.#measure(peer, outbound, frame.payload)
       case 'status':
