@@ -89,7 +89,7 @@ export const NO_STORAGE: MessageStorage = { held: [], store: () => {}, hold: () 
 type MeshEvent = Extract<SessionEvent, { type: 'mesh' }>
 
 /** How to run a session; see `SessionOptions`. */
-export interface OpenOptions extends Omit<SessionOptions, 'makeNonce' | 'verify' | 'answersSaves'> {
+export interface OpenOptions extends Omit<SessionOptions, 'makeNonce' | 'makeIdSuffix' | 'verify' | 'answersSaves'> {
   ca?: string | undefined
   keys?: KeyStore | undefined
   /**
@@ -107,8 +107,9 @@ export function openSession(
 ): (input: Extract<SessionInput, { type: 'request' }>['request']) => void {
   const { keys, onMesh = (_, accept) => accept() } = options
   const makeNonce = () => randomBytes(24).toString('base64url')
+  const makeIdSuffix = () => randomBytes(8).toString('base64url')
   const session = new Session(
-    { ...options, makeNonce, verify: isSignedBy, answersSaves: storage.save !== undefined },
+    { ...options, makeNonce, makeIdSuffix, verify: isSignedBy, answersSaves: storage.save !== undefined },
     {
       history: [],
       archive: storage.archive ?? NO_ARCHIVE,

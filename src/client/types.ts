@@ -38,6 +38,11 @@ export interface SessionOptions {
   mesh?: MeshPin | undefined
   /** A fresh random nonce for a connection: 22 to 64 characters of base64url. */
   makeNonce: () => string
+  /**
+   * A fresh random text for the id of one message: 64 bits or more, at most 16 units. Who could predict ids could prepare
+   * messages whose hashes hide the message from catch-up (S5).
+   */
+  makeIdSuffix: () => string
   /** Whether `signature` is the Ed25519 signature of `text` by the public key `key`; all in base64url. Never throws. */
   verify: (key: string, text: string, signature: string) => boolean
   /** Random numbers in [0, 1). */

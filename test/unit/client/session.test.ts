@@ -67,7 +67,7 @@ describe('before a client is online', () => {
   const inputs: OnlineInput[] = [
     { type: 'key', dial: 1, user: 'Billy', key: keyNamed('Eve') },
     { type: 'im', dial: 1, message },
-    { type: 'fate', dial: 1, id: 'run.1', fate: { ok: true, delivered: 1 } },
+    { type: 'fate', dial: 1, id: 'run.1.x', fate: { ok: true, delivered: 1 } },
     { type: 'roster', dial: 1, delta: { version: 1, joined: ['Eve'], left: [] } },
     { type: 'roster-snapshot', dial: 1, snapshot: { version: 9, users: ['Eve'] } },
     { type: 'connections', dial: 1, changes: [['Billy', 3]] },
