@@ -149,7 +149,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no deduplication in the client',
     file: 'src/client/history/message-log.ts',
-    from: 'if (this.#recentKeys.has(key) || this.#isArchived(message)) return false',
+    from: 'if (this.#recentKeys.has(key) || this.#isArchived({ at: message.at, ...messageHash(message), key })) return false',
     to: '',
   },
   {
