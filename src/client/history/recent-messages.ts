@@ -93,7 +93,8 @@ export class RecentMessages<Stored extends Message> implements Iterable<RecentMe
     for (const block of this.#blocks) {
       if (first >= end) break
       const isWhole = first + block.entries.length <= end
-      for (const hash of isWhole ? [block] : block.entries.slice(0, end - first)) addHash(xor, hash)
+      if (isWhole) addHash(xor, block)
+      else for (const entry of block.entries.slice(0, end - first)) addHash(xor, entry)
       first += block.entries.length
     }
     return xor
