@@ -6,7 +6,7 @@ import type { SessionEvent } from '../../src/client/events.ts'
 import { type Archive, NO_ARCHIVE, type StoredMessage } from '../../src/client/history/message-log.ts'
 import { type SiblingFrame, siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
 import { Session } from '../../src/client/session.ts'
-import type { SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
+import type { IdentifyAnswer, SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
 import { timerDelay } from '../../src/common/time.ts'
 import { dialOnce } from '../../src/programs/checked-socket.ts'
 import { isSignedBy } from '../../src/programs/ed25519.ts'
@@ -23,6 +23,7 @@ import {
   MAX_PACKET_BYTES,
   type Message,
   moveSchema,
+  packedRosterSchema,
   rosterDeltaSchema,
   rosterSnapshotSchema,
   siblingsSchema,
@@ -47,10 +48,14 @@ function parseFrame(text: string | undefined): { frame: SiblingFrame; mesh: stri
   }
 }
 
-/** The answer to `identify`, with its roster unpacked. */
-function withUnpackedRoster(answer: unknown): unknown {
-  if (typeof answer !== 'object' || answer === null || !('roster' in answer)) return answer
-  return { ...answer, roster: unpackRoster(answer.roster) }
+const unpackedRosterSchema = z.preprocess(unpackRoster, rosterSnapshotSchema)
+
+/** Parses the answer to `identify`; undefined if it is invalid. A packed roster is unpacked later, by the session. */
+function parseAnswer(payload: unknown): IdentifyAnswer | undefined {
+  const packed = z.object({ roster: packedRosterSchema }).safeParse(payload).data?.roster
+  if (packed === undefined) return identifyResponseSchema.safeParse(payload).data
+  const answer = identifyResponseSchema.safeParse({ ...(payload as object), roster: { version: 0, users: [] } }).data
+  return answer?.ok ? { ...answer, roster: () => unpackedRosterSchema.safeParse(packed).data } : answer
 }
 
 /** Storage for a session's messages and for the messages it holds. */
@@ -81,6 +86,9 @@ export interface KeyStore {
  * event `identify` is sent the event then.
  */
 const IDENTIFY_FALLBACK_MS = 250
+
+/** Why the session leaves a server whose answer or message is invalid. */
+const INVALID_PAYLOAD = 'the server sent an invalid payload'
 
 /** Stores nothing: messages exist in memory only. */
 export const NO_STORAGE: MessageStorage = { held: [], store: () => {}, hold: () => {}, release: () => {} }
@@ -166,7 +174,11 @@ export function openSession(
         if (parsed.success) handle(parsed.data)
       })
     }
-    on('roster', z.preprocess(unpackRoster, rosterDeltaSchema), delta => step({ type: 'roster', dial, delta }))
+    newSocket.on('roster', (payload: unknown) => {
+      if (!session.isLetIn) return
+      const delta = rosterDeltaSchema.safeParse(unpackRoster(payload)).data
+      if (delta !== undefined) step({ type: 'roster', dial, delta })
+    })
     on('connections', connectionsSchema, changes => step({ type: 'connections', dial, changes }))
     on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
     on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
@@ -187,7 +199,7 @@ export function openSession(
     (payload: unknown) => {
       const parsed = schema.safeParse(payload)
       if (parsed.success) handle(parsed.data)
-      else step({ type: 'closed', dial, reason: 'the server sent an invalid payload' })
+      else step({ type: 'closed', dial, reason: INVALID_PAYLOAD })
     }
 
   /** Loads the user's key, and the cryptography on demand: most meshes need neither. */
@@ -203,13 +215,14 @@ export function openSession(
   }
 
   /** Handles the answer to `identify`, sent in the handshake or as an event. */
-  const handleIdentified = (dial: number, wasInHandshake: boolean) =>
-    requireValid(dial, z.preprocess(withUnpackedRoster, identifyResponseSchema), answer => {
-      // A slow server answers both: only the challenge of the later answer is valid.
-      if (wasInHandshake && sentFallback && !answer.ok) return
-      clearTimeout(fallbackTimer)
-      step({ type: 'identified', dial, answer })
-    })
+  const handleIdentified = (dial: number, wasInHandshake: boolean) => (payload: unknown) => {
+    const answer = parseAnswer(payload)
+    if (answer === undefined) return step({ type: 'closed', dial, reason: INVALID_PAYLOAD })
+    // A slow server answers both: only the challenge of the later answer is valid.
+    if (wasInHandshake && sentFallback && !answer.ok) return
+    clearTimeout(fallbackTimer)
+    step({ type: 'identified', dial, answer })
+  }
 
   const identify = ({ dial, request }: Extract<SessionEffect, { type: 'identify' }>) => {
     const emit = () => void socket?.emit('identify', { ...request, packed: true }, handleIdentified(dial, false))
@@ -271,7 +284,7 @@ export function openSession(
       case 'ask-roster':
         socket?.emit(
           'roster',
-          requireValid(effect.dial, z.preprocess(unpackRoster, rosterSnapshotSchema), snapshot =>
+          requireValid(effect.dial, unpackedRosterSchema, snapshot =>
             step({ type: 'roster-snapshot', dial: effect.dial, snapshot }),
           ),
         )

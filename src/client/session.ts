@@ -85,6 +85,11 @@ export class Session {
     return this.#context.onlineConnection !== undefined && this.#receiver.deadline <= this.#context.now
   }
 
+  /** Whether a server that has proven its mesh has let the client in. */
+  get isLetIn(): boolean {
+    return this.#context.onlineConnection !== undefined || this.#connection.isWaitingForAcceptance
+  }
+
   /** All messages of this client, in order. */
   get messages(): Message[] {
     return this.#store.log.between({ from: 0 }).map(toMessage)

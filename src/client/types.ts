@@ -69,11 +69,21 @@ export interface StoredState {
 }
 
 /** Inputs of a connection that is not online yet, `dial`. A session drops those of an earlier connection. */
+/**
+ * The answer to an identification. The roster may be a function that unpacks it: it is called when the client goes online,
+ * so a server that has not proven its mesh cannot have anything unpacked. It returns undefined for an invalid roster.
+ */
+export type IdentifyAnswer =
+  | Extract<IdentifyResponse, { ok: false }>
+  | (Omit<Extract<IdentifyResponse, { ok: true }>, 'roster'> & {
+      roster: RosterSnapshot | (() => RosterSnapshot | undefined)
+    })
+
 type IdentificationInput =
   /** `exporter`: the exporter value of the connection's TLS (RFC 9266), if it is direct and of version 1.3. */
   | { type: 'opened'; dial: number; exporter?: string | undefined }
   | { type: 'closed'; dial: number; reason: string }
-  | { type: 'identified'; dial: number; answer: IdentifyResponse }
+  | { type: 'identified'; dial: number; answer: IdentifyAnswer }
   /** The caller has stored the mesh of the event `mesh`: the session may go online. */
   | { type: 'mesh-accepted'; dial: number }
   /** This user's key, in answer to the effect `prove`. */
