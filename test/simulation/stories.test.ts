@@ -135,7 +135,7 @@ describe('a mesh of three', () => {
     for (const client of [anna, annaToo]) mesh.quit(client)
     const at = SIMULATION_EPOCH_MS
     for (let n = 0; n < 900; n++) {
-      // Each has a third of its own, and a third is on both.
+      // Each client has one third alone, and both have one third.
       const holders = n % 3 === 0 ? [anna, annaToo] : n % 3 === 1 ? [anna] : [annaToo]
       for (const { disk } of holders)
         disk.history.set(`${n}`, { id: `${n}`, at, from: 'Billy', to: 'Anna', text: `at once ${n}` })
