@@ -1,14 +1,7 @@
 import { join } from 'node:path'
 import * as z from 'zod'
-import {
-  type Archive,
-  entriesBefore,
-  type HeldMessage,
-  lowerBound,
-  messageHash,
-  messageKey,
-  type StoredMessage,
-} from '../../src/client/history/message-log.ts'
+import type { Archive, HeldMessage, StoredMessage } from '../../src/client/history/message-log.ts'
+import { entriesBefore, lowerBound, messageHash, messageKey } from '../../src/client/history/positions.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { type Message, messageSchema } from '../../src/protocol/messages.ts'
 import { searchForm } from '../search-form.ts'

@@ -1,4 +1,4 @@
-import { comparePositions, entriesBefore, type Position } from '../../src/client/history/message-log.ts'
+import { comparePositions, entriesBefore, type Position } from '../../src/client/history/positions.ts'
 
 /** The index entry of one message. `a` and `b` are the halves of its hash. */
 export interface IndexEntry extends Position {

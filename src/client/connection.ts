@@ -17,6 +17,7 @@ import type { KnownKeys } from './keys/known-keys.ts'
 import type { DialledServer, MeshTrust } from './mesh-trust.ts'
 import { ServerList } from './server-list.ts'
 import { describeClockDifference, ServerTimes } from './server-times.ts'
+import type { IdentifyAnswer } from './types.ts'
 
 /** Time limit for connecting and identifying before the next server is tried, ms. */
 const CONNECT_TIMEOUT_MS = 3_000
@@ -35,7 +36,7 @@ interface Attempt extends DialledServer {
   /** The mesh and mode that the server has proven on this connection; a key of undefined: a server of 0.1. */
   proven: { key: string | undefined; channel: string | undefined; mode: AuthMode } | undefined
   /** The answer that waits for the caller to accept the server's mesh. */
-  waiting: { answer: IdentifyResponse; mode: AuthMode } | undefined
+  waiting: { answer: IdentifyAnswer; mode: AuthMode } | undefined
   /** Whether the token or the proof of the user's key was sent on this connection. */
   sentCredentials: boolean
 }
@@ -115,7 +116,7 @@ export class Connection {
     this.#identify({})
   }
 
-  handleIdentified(answer: IdentifyResponse): void {
+  handleIdentified(answer: IdentifyAnswer): void {
     const attempt = this.#phase
     if (attempt.name !== 'connecting' || attempt.waiting !== undefined) return
     const mode = authModeOf(answer, attempt, this.#context.options.token)
@@ -249,7 +250,7 @@ export class Connection {
   }
 
   /** The server has proven its mesh, as far as it must: gives it what it asks for, or goes online. */
-  #proceed(attempt: Attempt, answer: IdentifyResponse, mode: AuthMode): void {
+  #proceed(attempt: Attempt, answer: IdentifyAnswer, mode: AuthMode): void {
     if (answer.ok) return this.#goOnline(attempt, answer)
     const { challenge } = answer
     if (attempt.sentCredentials) return this.#handleRejection(attempt, answer)
@@ -281,12 +282,14 @@ export class Connection {
     this.failover(message)
   }
 
-  #goOnline({ dial, url, openedAt }: Attempt, answer: IdentifySuccess): void {
+  #goOnline({ dial, url, openedAt }: Attempt, answer: Extract<IdentifyAnswer, { ok: true }>): void {
     const { now, wall } = this.#context
     // Without this user's key, messages would be sent unsealed and accepted unverified.
     if (answer.auth === 'key' && !this.#keys.isEnabled) {
       return this.handleRefused('unauthorized', `${url} is in key mode but asked for no key; use another server`)
     }
+    const roster = typeof answer.roster === 'function' ? answer.roster() : answer.roster
+    if (roster === undefined) return this.failover('the server sent an invalid roster')
     // `time` is half of a round trip old.
     this.#context.maxTextBytes = answer.textBytes
     const offset = answer.time + (now - openedAt) / 2 - now
@@ -298,7 +301,7 @@ export class Connection {
     this.#setPhase({ name: 'online', dial, url, since: now })
     this.#addServers(answer.servers)
     this.#emitState({ phase: 'online', server: answer.server, url })
-    this.#hooks.onOnline(answer)
+    this.#hooks.onOnline({ ...answer, roster })
     this.#warnOfWrongClock(wall - serverTime(this.#context))
   }
 
@@ -358,7 +361,7 @@ export class Connection {
  * The auth mode that an answer shows; undefined for a rejection that asks for no credential. A token server of 0.1 rejects
  * an identification without a token as `unauthorized`.
  */
-function authModeOf(answer: IdentifyResponse, attempt: Attempt, token: string | undefined): AuthMode | undefined {
+function authModeOf(answer: IdentifyAnswer, attempt: Attempt, token: string | undefined): AuthMode | undefined {
   if (answer.ok) return answer.auth ?? 'open'
   if (answer.code === 'prove-key') return answer.challenge === undefined ? undefined : 'key'
   if (answer.code === 'prove-token') return 'token'

@@ -87,7 +87,7 @@ export class MessageSender {
     const { options, clock, effects, saves, onlineConnection, clockOffset, now } = this.#context
     const name = parseUserName(to)
     if (!name.ok) return
-    const id = `${options.instance}.${(++this.#composedCount).toString(36)}`
+    const id = `${options.instance}.${(++this.#composedCount).toString(36)}.${options.makeIdSuffix()}`
     const at = clock.tick(serverTime(this.#context))
     const message: Message = { id, at, from: options.user, to: name.value, text }
     const fault = protocolTextFault(text)

@@ -90,6 +90,11 @@ export class Session {
     return this.#context.clockOffset
   }
 
+  /** Whether a server that has proven its mesh has let the client in. */
+  get isLetIn(): boolean {
+    return this.#context.onlineConnection !== undefined || this.#connection.isWaitingForAcceptance
+  }
+
   /** All messages of this client, in order, except own ones that no server has accepted yet. */
   get messages(): Message[] {
     return this.#store.log.between({ from: 0 }).map(toMessage)

@@ -38,6 +38,11 @@ export interface SessionOptions {
   mesh?: MeshPin | undefined
   /** A fresh random nonce for a connection: 22 to 64 characters of base64url. */
   makeNonce: () => string
+  /**
+   * A fresh random text for the id of one message: 64 bits or more, at most 16 units. Who could predict ids could prepare
+   * messages whose hashes hide the message from catch-up (S5).
+   */
+  makeIdSuffix: () => string
   /** Whether `signature` is the Ed25519 signature of `text` by the public key `key`; all in base64url. Never throws. */
   verify: (key: string, text: string, signature: string) => boolean
   /** Random numbers in [0, 1). */
@@ -64,11 +69,21 @@ export interface StoredState {
 }
 
 /** Inputs of a connection that is not online yet, `dial`. A session drops those of an earlier connection. */
+/**
+ * The answer to an identification. The roster may be a function that unpacks it: it is called when the client goes online,
+ * so a server that has not proven its mesh cannot have anything unpacked. It returns undefined for an invalid roster.
+ */
+export type IdentifyAnswer =
+  | Extract<IdentifyResponse, { ok: false }>
+  | (Omit<Extract<IdentifyResponse, { ok: true }>, 'roster'> & {
+      roster: RosterSnapshot | (() => RosterSnapshot | undefined)
+    })
+
 type IdentificationInput =
   /** `exporter`: the exporter value of the connection's TLS (RFC 9266), if it is direct and of version 1.3. */
   | { type: 'opened'; dial: number; exporter?: string | undefined }
   | { type: 'closed'; dial: number; reason: string }
-  | { type: 'identified'; dial: number; answer: IdentifyResponse }
+  | { type: 'identified'; dial: number; answer: IdentifyAnswer }
   /** The caller has stored the mesh of the event `mesh`: the session may go online. */
   | { type: 'mesh-accepted'; dial: number }
   /** This user's key, in answer to the effect `prove`. */

@@ -126,6 +126,32 @@ describe('a mesh of three', () => {
     expect(texts(late)).toEqual(texts(anna))
     expect(late.shown).toHaveLength(300)
   })
+
+  test('clients of one user with many messages of one time end with the same ones, and later messages arrive', () => {
+    const { mesh, one, two } = startMesh()
+    const anna = mesh.join('a1', 'Anna', one)
+    const annaToo = mesh.join('a2', 'Anna', two)
+    mesh.advance(2_000)
+    for (const client of [anna, annaToo]) mesh.quit(client)
+    const at = SIMULATION_EPOCH_MS
+    for (let n = 0; n < 900; n++) {
+      // Each client has one third alone, and both have one third.
+      const holders = n % 3 === 0 ? [anna, annaToo] : n % 3 === 1 ? [anna] : [annaToo]
+      for (const { disk } of holders)
+        disk.history.set(`${n}`, { id: `${n}`, at, from: 'Billy', to: 'Anna', text: `at once ${n}` })
+    }
+    anna.start(one)
+    annaToo.start(two)
+    mesh.advance(30_000)
+    expect(texts(anna)).toHaveLength(900)
+    expect(texts(annaToo)).toEqual(texts(anna))
+    const billy = mesh.join('b', 'Billy', two)
+    mesh.advance(3_000)
+    mesh.send(billy, 'Anna', 'later')
+    mesh.advance(3_000)
+    for (const client of [anna, annaToo]) expect(texts(client).at(-1)).toBe('later')
+    expect(texts(annaToo)).toEqual(texts(anna))
+  })
 })
 
 describe('wrong clocks', () => {

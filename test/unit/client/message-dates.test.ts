@@ -38,7 +38,7 @@ describe('before the first connection', () => {
     harness.compose('Billy')
     harness.now += 50
     const effects = harness.goOnline(['Anna', 'Billy'])
-    expect(sent(effects).map(({ id }) => id)).toEqual(['run.1', 'run.2'])
+    expect(sent(effects).map(({ id }) => id)).toEqual(['run.1.x', 'run.2.x'])
     expect(sentTimes(effects)).toEqual([0, 50])
     expect(redated(effects).map(({ at }) => at - EPOCH_MS)).toEqual([0, 50])
     const held = effectsOf(effects, 'store-pending')
@@ -86,10 +86,10 @@ describe('a message that no server has accepted', () => {
     const harness = misled()
     harness.compose('Billy', 'one')
     harness.compose('Billy', 'two')
-    const effects = [...harness.answer('run.1', ahead(EPOCH_MS)), ...harness.answer('run.2', ahead(EPOCH_MS))]
+    const effects = [...harness.answer('run.1.x', ahead(EPOCH_MS)), ...harness.answer('run.2.x', ahead(EPOCH_MS))]
     expect(sent(effects).map(({ id, at }) => [id, at - EPOCH_MS])).toEqual([
-      ['run.1', 0],
-      ['run.2', 1 / 1024],
+      ['run.1.x', 0],
+      ['run.2.x', 1 / 1024],
     ])
     expect(eventsOf(effects)).toContainEqual(
       expect.objectContaining({ progress: { state: 'waiting', reason: 'clock-ahead' } }),
@@ -100,28 +100,28 @@ describe('a message that no server has accepted', () => {
   test('M17: is dated again when the server tells another time', () => {
     const harness = misled()
     harness.compose('Billy')
-    harness.answer('run.1', { ok: false, code: 'rate-limited', message: 'slow', retryAfter: 5_000 })
+    harness.answer('run.1.x', { ok: false, code: 'rate-limited', message: 'slow', retryAfter: 5_000 })
     const effects = harness.step({ type: 'time', dial: harness.dial, time: EPOCH_MS })
-    expect(redated(effects)).toMatchObject([{ id: 'run.1', at: EPOCH_MS }])
+    expect(redated(effects)).toMatchObject([{ id: 'run.1.x', at: EPOCH_MS }])
   })
 
   test('M17: after `clock-ahead` of a server of 0.1 the client connects again, once nothing is in flight', () => {
     const harness = misled()
     harness.compose('Billy', 'one')
     harness.compose('Billy', 'two')
-    expect(effectsOf(harness.answer('run.1', ahead()), 'hang-up')).toEqual([])
-    expect(effectsOf(harness.answer('run.2', ahead()), 'hang-up')).toHaveLength(1)
+    expect(effectsOf(harness.answer('run.1.x', ahead()), 'hang-up')).toEqual([])
+    expect(effectsOf(harness.answer('run.2.x', ahead()), 'hang-up')).toHaveLength(1)
     harness.advance(harness.session.deadline - harness.now)
     const effects = harness.goOnline(['Anna', 'Billy'])
-    expect(sent(effects).map(({ id }) => id)).toEqual(['run.1', 'run.2'])
+    expect(sent(effects).map(({ id }) => id)).toEqual(['run.1.x', 'run.2.x'])
     expect(Math.max(...sentTimes(effects))).toBeLessThan(MINUTE_MS)
   })
 
   test('a server that tells another time with each answer is asked once per second', () => {
     const harness = misled()
     harness.compose('Billy')
-    expect(sent(harness.answer('run.1', ahead(EPOCH_MS)))).toHaveLength(1)
-    expect(sent(harness.answer('run.1', ahead(EPOCH_MS - HOUR_MS)))).toEqual([])
+    expect(sent(harness.answer('run.1.x', ahead(EPOCH_MS)))).toHaveLength(1)
+    expect(sent(harness.answer('run.1.x', ahead(EPOCH_MS - HOUR_MS)))).toEqual([])
     expect(sent(harness.advance(1_000))).toHaveLength(1)
   })
 
@@ -130,13 +130,13 @@ describe('a message that no server has accepted', () => {
     harness.compose('Billy', 'lost in flight')
     harness.compose('Billy', 'copied')
     harness.receive(
-      messageOf({ id: 'run.2', from: 'Anna', to: 'Billy', text: 'copied', at: EPOCH_MS + HOUR_MS + 1 / 1024 }),
+      messageOf({ id: 'run.2.x', from: 'Anna', to: 'Billy', text: 'copied', at: EPOCH_MS + HOUR_MS + 1 / 1024 }),
     )
     harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' })
     expect(harness.session.messages.map(({ text }) => text)).toEqual(['lost in flight', 'copied'])
     harness.advance(harness.session.deadline - harness.now)
     expect(sentTimes(harness.goOnline(['Anna', 'Billy']))).toEqual([HOUR_MS, HOUR_MS + 1 / 1024])
-    const effects = harness.answer('run.1', ahead(EPOCH_MS + harness.now))
+    const effects = harness.answer('run.1.x', ahead(EPOCH_MS + harness.now))
     expect(sent(effects)).toEqual([])
     expect(redated(effects)).toEqual([])
   })
@@ -152,7 +152,7 @@ describe('a clock of this machine that is wrong by years', () => {
     expect(harness.session.meshTimeOffset).toBeUndefined()
     const effects = harness.goOnline(['Anna', 'Billy'])
     expect(sentTimes(effects)).toEqual([0])
-    const delivered = harness.answer('run.1', { ok: true, delivered: 1 })
+    const delivered = harness.answer('run.1.x', { ok: true, delivered: 1 })
     expect(effectsOf(delivered, 'store')).toMatchObject([{ message: { at: EPOCH_MS } }])
     expect(eventsOf(effects)).toContainEqual({ type: 'clock-wrong', ahead: skew })
     harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' })
@@ -166,7 +166,7 @@ describe('a clock of this machine that is wrong by years', () => {
     const harness = started()
     harness.compose('Billy')
     for (let n = 0; n < 2; n++) harness.goOnline(['Anna', 'Billy'], { time: EPOCH_MS + YEARS_MS })
-    harness.answer('run.1', { ok: true, delivered: 0 })
+    harness.answer('run.1.x', { ok: true, delivered: 0 })
     expect(harness.session.messages).toEqual([])
     harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' })
     harness.advance(harness.session.deadline - harness.now)

@@ -4,7 +4,7 @@ import { History } from '../../../../cli/history/history.ts'
 import { MessageLog, type StoredMessage } from '../../../../src/client/history/message-log.ts'
 import { stateFolderPerTest } from '../state-folder.ts'
 
-vi.mock('../../../../src/client/history/message-log.ts', async original => ({
+vi.mock('../../../../src/client/history/positions.ts', async original => ({
   ...(await original<object>()),
   messageHash: () => ({ a: 1, b: 2 }),
 }))

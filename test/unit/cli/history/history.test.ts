@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, 
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { History } from '../../../../cli/history/history.ts'
-import { messageHash } from '../../../../src/client/history/message-log.ts'
+import { messageHash } from '../../../../src/client/history/positions.ts'
 import type { Message } from '../../../../src/protocol/messages.ts'
 import { stateFolderPerTest } from '../state-folder.ts'
 
