@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import type { StoredMessage } from '../../src/client/history/message-log.ts'
@@ -8,6 +8,7 @@ import { AppendFile } from '../storage/append-file.ts'
 import { ClientLock, isLockHeld, lockState } from '../storage/client-lock.ts'
 import { makePrivateFolder } from '../storage/data-folder.ts'
 import { mayHaveWritten } from '../storage/process-alive.ts'
+import { readLines } from '../storage/read-lines.ts'
 
 /** A held message, with its `sealed` text (see `StoredMessage`), or the id of one that is not held any more. */
 const lineSchema = z.union([
@@ -147,7 +148,7 @@ export class OutboxFile {
         renameSync(path, file.path)
         this.#parts.push({ file, ids: new Set(messages.keys()) })
       }
-      if (FILE_NAME.test(name)) rmSync(join(from, lockName(name)), { force: true })
+      if (FILE_NAME.test(name)) removeLock(join(from, lockName(name)))
       const added = [...messages.values()].filter(({ id }) => !this.#held.has(id))
       for (const message of added) this.#held.set(message.id, message)
       return added
@@ -187,7 +188,7 @@ function ownerState(folder: string, name: string): ReturnType<typeof lockState> 
 /** The messages that a file holds. */
 function readHeld(file: string): Map<string, StoredMessage> {
   const messages = new Map<string, StoredMessage>()
-  for (const line of readFileSync(file, 'utf8').split('\n')) {
+  for (const line of readLines(file)) {
     let raw: unknown
     try {
       raw = JSON.parse(line)
@@ -203,6 +204,14 @@ function readHeld(file: string): Map<string, StoredMessage> {
     }
   }
   return messages
+}
+
+function removeLock(path: string): void {
+  try {
+    rmSync(path, { force: true, recursive: true })
+  } catch {
+    // It belongs to no outbox any more.
+  }
 }
 
 function filesIn(folder: string): string[] {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { type JsonSyntaxError, parseJson } from '../../src/programs/json-text.ts'
@@ -6,6 +5,7 @@ import { AUTH_MODES, keySchema } from '../../src/protocol/credentials.ts'
 import { originSchema, PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/mesh-identity.ts'
 import { dataFolder } from '../storage/data-folder.ts'
 import { withFileLock } from '../storage/file-lock.ts'
+import { readFileText } from '../storage/open-file.ts'
 import { writeFileAtomically } from '../storage/write-file-atomically.ts'
 import {
   addOrigin,
@@ -171,7 +171,7 @@ function serialize(meshes: readonly KnownMesh[]): string {
 function readPins(file: string): KnownMesh[] | string {
   let text: string
   try {
-    text = readFileSync(file, 'utf8')
+    text = readFileText(file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     return `cannot read ${file}: ${(error as Error).message}; make it readable`

@@ -3,7 +3,6 @@ import {
   fdatasync,
   fdatasyncSync,
   fstatSync,
-  openSync,
   readSync,
   rmSync,
   statSync,
@@ -12,6 +11,7 @@ import {
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { makePrivateFolder } from './data-folder.ts'
+import { openToAppend } from './open-file.ts'
 import { syncFolder, writeAll } from './write-file-atomically.ts'
 
 const NEWLINE = 10
@@ -174,7 +174,7 @@ export class AppendFile {
   #open(): number {
     makePrivateFolder(dirname(this.path))
     this.#prepare()
-    const descriptor = openSync(this.path, 'a+', 0o600)
+    const descriptor = openToAppend(this.path)
     if (fstatSync(descriptor).size === 0) this.#isNew = true
     return descriptor
   }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileText } from './open-file.ts'
 import { isProcessAlive } from './process-alive.ts'
 
 /** How long to wait for another process, ms. The work under a lock takes a few milliseconds. */
@@ -37,7 +38,7 @@ function tryLock(lockFile: string): boolean {
 /** Whether the process that created the lock has ended. */
 function isAbandoned(lockFile: string): boolean {
   try {
-    const text = readFileSync(lockFile, 'utf8')
+    const text = readFileText(lockFile)
     // The file is empty for a moment after its creation.
     return text !== '' && !isProcessAlive(Number(text))
   } catch {
