@@ -77,7 +77,8 @@ export function writeIndex(file: string, { indexedBytes, names, columns }: Saved
     header.writeDoubleLE(indexedBytes, HEADER_BYTES - 8)
     const content = [packedNames, ...packColumns(columns)]
     let checksum = crc32(header.subarray(CHECKED_FROM))
-    for (const part of content) checksum = crc32(part, checksum)
+    // The CRC-32 of an empty buffer does not continue the checksum.
+    for (const part of content) if (part.length > 0) checksum = crc32(part, checksum)
     header.writeUInt32LE(checksum, CHECKSUM_OFFSET)
     writeFileAtomically(file, [header, ...content], { durable: false })
   } catch {

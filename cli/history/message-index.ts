@@ -98,6 +98,7 @@ export class MessageIndex {
         progress(next / size)
       }
     }
+    if (isLarge) progress(1)
     this.#seenBytes = size
     this.#columns = mergeEntries(this.#columns, added, ({ offset, length }) => this.#keyOf(offset, length))
   }
