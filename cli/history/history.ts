@@ -7,6 +7,7 @@ import { AppendFile } from '../storage/append-file.ts'
 import { formatLine, parseLine } from './history-line.ts'
 import { MessageIndex } from './message-index.ts'
 import { OutboxFile, type OutboxOptions } from './outbox-file.ts'
+import { SharedLines } from './shared-lines.ts'
 
 export interface HistoryOptions extends OutboxOptions {
   /** Called repeatedly with the indexed part (0 to 1) while a large file is indexed. */
@@ -33,8 +34,13 @@ export class History {
     const { progress, fileName = 'history', durable } = options
     this.#folder = folder
     this.#options = options
-    this.#file = new AppendFile(join(folder, `${fileName}.jsonl`), { durable })
-    this.#index = new MessageIndex(this.#file.path, join(folder, `${fileName}.index`), user, progress)
+    const path = join(folder, `${fileName}.jsonl`)
+    this.#index = new MessageIndex(path, join(folder, `${fileName}.index`), user, progress)
+    const shared = new SharedLines(this.#index.indexedBytes)
+    this.#file = new AppendFile(path, {
+      durable,
+      selectMissing: (lines, descriptor) => shared.selectMissing(lines, descriptor),
+    })
   }
 
   /** Why the history cannot be read; undefined: it can, or does not exist. */
@@ -51,7 +57,10 @@ export class History {
       hashA,
       hashB,
       read: row => this.#index.read(columns, row),
-      find: message => this.#index.find(message),
+      find: message => {
+        this.#file.flush()
+        return this.#index.find(message)
+      },
       refreshed: () => {
         this.refresh()
         return this.archive
@@ -84,7 +93,8 @@ export class History {
   }
 
   /**
-   * Stores a message. It is safe after the next save.
+   * Stores a message, unless another client of the user has. It is in the file at the end of the turn, and safe after the
+   * next save.
    * @param sealed and `late`: see `StoredMessage`
    */
   store(message: Message, sealed?: string, late?: true): void {
@@ -220,6 +230,7 @@ export class History {
 
   /** Takes in the messages that this process and others have stored since the last call. */
   refresh(): void {
+    this.#file.flush()
     this.#index.refresh()
   }
 

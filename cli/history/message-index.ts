@@ -1,9 +1,4 @@
-import {
-  type Archive,
-  messageHash,
-  messageKey,
-  type StoredMessage,
-} from '../../src/client/history/message-log.ts'
+import { type Archive, messageHash, messageKey, type StoredMessage } from '../../src/client/history/message-log.ts'
 import { linesBetween } from '../storage/read-lines.ts'
 import { parseLine } from './history-line.ts'
 import {
@@ -58,6 +53,11 @@ export class MessageIndex {
   /** All messages by time; later changes make new columns. */
   get columns(): IndexColumns {
     return this.#columns
+  }
+
+  /** Bytes of the history that are indexed. */
+  get indexedBytes(): number {
+    return this.#indexedBytes
   }
 
   /** Why the history cannot be read; undefined: it can, or does not exist. */

@@ -25,6 +25,20 @@ export function withFileLock<Result>(lockFile: string, run: () => Result): Resul
   }
 }
 
+/** Like `withFileLock`, but runs the function without the lock if the lock file cannot be written. */
+export function withOptionalLock<Result>(lockFile: string, run: () => Result): Result {
+  let hasStarted = false
+  try {
+    return withFileLock(lockFile, () => {
+      hasStarted = true
+      return run()
+    })
+  } catch (error) {
+    if (hasStarted) throw error
+    return run()
+  }
+}
+
 function tryLock(lockFile: string): boolean {
   try {
     writeFileSync(lockFile, `${process.pid}`, { flag: 'wx', mode: 0o600 })

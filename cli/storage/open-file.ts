@@ -40,7 +40,10 @@ export function openToAppend(path: string): number {
     return openRegular(path, APPEND)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ELOOP') throw error
-    throw new FileTypeError('ELOOP', `a symbolic link instead of a file: '${path}'; put the file there, or link its folder`)
+    throw new FileTypeError(
+      'ELOOP',
+      `a symbolic link instead of a file: '${path}'; put the file there, or link its folder`,
+    )
   }
 }
 
@@ -77,7 +80,10 @@ function openRegular(path: string, flags: number): number {
   const info = fstatSync(descriptor)
   if (info.isFile()) return descriptor
   closeSync(descriptor)
-  throw new FileTypeError(info.isDirectory() ? 'EISDIR' : 'EFTYPE', `${describeType(info)} instead of a file: '${path}'`)
+  throw new FileTypeError(
+    info.isDirectory() ? 'EISDIR' : 'EFTYPE',
+    `${describeType(info)} instead of a file: '${path}'`,
+  )
 }
 
 function describeType(info: Stats): string {

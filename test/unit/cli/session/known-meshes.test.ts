@@ -30,7 +30,7 @@ describe('a meeting', () => {
     expect(again.find(B)).toMatchObject({ folder: '10.0.0.1-3001', key: ONE, mode: 'open', origins: [A, B] })
     expect(again.findOrAdd([C, B]).folder).toBe('10.0.0.1-3001')
     expect(statSync(pinFile()).mode & 0o777).toBe(0o600)
-    expect(readdirSync(dirname(pinFile())).sort()).toEqual(['known-meshes.json', 'known-meshes.json.backup'])
+    expect(readdirSync(dirname(pinFile())).sort()).toEqual(['known-meshes.json', 'known-meshes.json.backup', 'meshes'])
   })
 
   test('another address of a known mesh is merged into it, also for a process that learns it later', () => {
