@@ -335,7 +335,8 @@ export class PinnedSession {
 
   #keyStore(): KeyStore {
     const { loadKey } = this.#options
-    if (this.#storage === undefined) return (this.#keysInMemory ??= keysInMemory(loadKey))
+    this.#keysInMemory ??= keysInMemory(loadKey)
+    if (this.#storage === undefined) return this.#keysInMemory
     // A save that fails is tried again, and says why.
     return keysOnDisk(this.#storage, loadKey, () => this.#saver?.save(() => {}))
   }

@@ -54,8 +54,10 @@ export function lockState(folder: string, name: string): LockState {
     if (lstatSync(file).isSocket()) return 'ask'
     return isDescribedProcessAlive(readFileText(file)) ? 'held' : 'free'
   } catch (error) {
-    // A missing lock holds nothing, nor does a folder or a pipe with its name.
-    return ['ENOENT', 'EISDIR', 'EFTYPE'].includes((error as NodeJS.ErrnoException).code ?? '') ? 'free' : 'held'
+    // A missing lock holds nothing, nor does anything that no client makes.
+    return ['ENOENT', 'EISDIR', 'EFTYPE', 'EFBIG', 'ELOOP'].includes((error as NodeJS.ErrnoException).code ?? '')
+      ? 'free'
+      : 'held'
   }
 }
 
