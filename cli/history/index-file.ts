@@ -29,7 +29,7 @@ export interface SavedIndex {
 
 /**
  * Reads an index file; undefined if it is missing or unusable.
- * @param historyBytes size of the history: an index is smaller, and covers no more
+ * @param historyBytes size of the history: an index is smaller, and covers at most that
  */
 export function readIndex(file: string, historyBytes: number): SavedIndex | undefined {
   let bytes: Buffer

@@ -70,7 +70,7 @@ export class MessageIndex {
     return this.#names[peer] ?? ''
   }
 
-  /** The number of a correspondent; undefined if there are no messages. */
+  /** The number of a correspondent; undefined: without messages. */
   numberOf(name: string): number | undefined {
     return this.#numbers.get(name)
   }

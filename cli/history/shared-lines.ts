@@ -24,7 +24,7 @@ export class SharedLines {
     this.#seenBytes = seenBytes
   }
 
-  /** The lines whose messages nobody has written; they count as written from now on. The file is locked. */
+  /** The lines whose messages are not in the file; they count as written from now on. The file is locked. */
   selectMissing(lines: readonly string[], descriptor: number): string[] {
     this.#look(descriptor)
     return lines.filter(line => {

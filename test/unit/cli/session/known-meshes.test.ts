@@ -148,7 +148,7 @@ describe('lost pins', () => {
     expect(KnownMeshes.onDisk().find(A)).toMatchObject({ folder: `${folder}-2`, key: OTHER })
   })
 
-  test('a rotated secret, a forgotten key and a merged mesh leave no old pin behind', () => {
+  test('a rotated secret, a forgotten key and a merged mesh remove the old pin', () => {
     const pins = KnownMeshes.onDisk()
     const { folder } = pins.findOrAdd([A])
     pins.meet(folder, met(ONE))
