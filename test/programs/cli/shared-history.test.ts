@@ -33,11 +33,16 @@ function start(user: string, folder: string, ...more: string[]): JsonClient {
   return client
 }
 
+function fileOf(folder: string, user: string, name: string): string {
+  const meshes = join(folder, 'state', 'mesh-chat', 'meshes')
+  return join(meshes, readdirSync(meshes)[0] ?? '', 'users', encodeFileName(user), name)
+}
+
 /** The texts in a history file, one for each line. */
 function storedTexts(folder: string, user: string): string[] {
-  const meshes = join(folder, 'state', 'mesh-chat', 'meshes')
-  const file = join(meshes, readdirSync(meshes)[0] ?? '', 'users', encodeFileName(user), 'history.jsonl')
-  const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean)
+  const lines = readFileSync(fileOf(folder, user, 'history.jsonl'), 'utf8')
+    .split('\n')
+    .filter(Boolean)
   return lines.map(line => (JSON.parse(line) as { message: { text: string } }).message.text)
 }
 
@@ -89,4 +94,15 @@ test('`send` ends at once, with a clear error, if the message cannot be stored',
   expect(send.child.exitCode).toBe(1)
   expect(send.out).toMatch(/cannot be stored.*the message is not sent/)
   expect(billy.received).toEqual([])
+})
+
+test('a client that cannot read its known keys ends with a clear error', async () => {
+  const first = start('Anna', home)
+  await until('Anna is online', () => first.isOnline)
+  await first.kill()
+  mkdirSync(fileOf(home, 'Anna', 'known-keys.jsonl'))
+  const second = start('Anna', home)
+  await second.waitForExit()
+  expect(second.child.exitCode).toBe(1)
+  expect(second.out).toMatch(/the known keys cannot be read: a folder instead of a file/)
 })
