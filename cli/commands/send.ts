@@ -69,7 +69,13 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
     // Leave the other held messages to the user's next client.
     { history: true, ownOutbox: true },
     event => {
-      if (event.type === 'notice') console.error(sanitizeLine(`mesh-chat: ${event.text}`))
+      if (event.type === 'notice') {
+        // A message that is not on the disk is not sent: waiting until the time-out would not change that.
+        if (event.code === 'not-stored' && !arrival.isPossible) {
+          end(EXIT.general, `${sanitizeLine(event.text)}; the message is not sent: make it possible, then try again`)
+        }
+        console.error(sanitizeLine(`mesh-chat: ${event.text}`))
+      }
       if (event.type === 'connection' && event.state.phase === 'online') online = true
       if (event.type === 'connection' && event.state.phase === 'waiting') {
         rejection = event.state.code === undefined ? undefined : event.state.reason

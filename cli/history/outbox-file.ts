@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import type { HeldMessage } from '../../src/client/history/message-log.ts'
@@ -8,6 +8,7 @@ import { AppendFile } from '../storage/append-file.ts'
 import { ClientLock, isLockHeld, lockState } from '../storage/client-lock.ts'
 import { makePrivateFolder } from '../storage/data-folder.ts'
 import { mayHaveWritten } from '../storage/process-alive.ts'
+import { readLines } from '../storage/read-lines.ts'
 
 /** A held message, with `sealed` and `provisional` (see `HeldMessage`), or the id of one that is not held any more. */
 const lineSchema = z.union([
@@ -149,7 +150,7 @@ export class OutboxFile {
         renameSync(path, file.path)
         this.#parts.push({ file, ids: new Set(messages.keys()) })
       }
-      if (FILE_NAME.test(name)) rmSync(join(from, lockName(name)), { force: true })
+      if (FILE_NAME.test(name)) removeLock(join(from, lockName(name)))
       const added = [...messages.values()].filter(({ id }) => !this.#held.has(id))
       for (const message of messages.values()) {
         const other = this.#held.get(message.id)
@@ -201,7 +202,7 @@ function ownerState(folder: string, name: string): ReturnType<typeof lockState> 
 /** The messages that a file holds. */
 function readHeld(file: string): Map<string, HeldMessage> {
   const messages = new Map<string, HeldMessage>()
-  for (const line of readFileSync(file, 'utf8').split('\n')) {
+  for (const line of readLines(file)) {
     let raw: unknown
     try {
       raw = JSON.parse(line)
@@ -221,6 +222,14 @@ function readHeld(file: string): Map<string, HeldMessage> {
     }
   }
   return messages
+}
+
+function removeLock(path: string): void {
+  try {
+    rmSync(path, { force: true, recursive: true })
+  } catch {
+    // It belongs to no outbox any more.
+  }
 }
 
 function filesIn(folder: string): string[] {

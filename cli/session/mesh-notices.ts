@@ -72,7 +72,7 @@ export function historyMovedNotice(user: string, folder: string): Notice {
 }
 
 export function storageFailedNotice(error: unknown): Notice {
-  const text = `Some files could not be moved: ${(error as Error).message}; they are moved at the next start`
+  const text = `Some files cannot be used: ${sanitizeLine((error as Error).message)}; the next start tries again`
   return { type: 'notice', code: 'storage-failed', text, isWarning: true }
 }
 
@@ -106,7 +106,7 @@ function formatDuration(ms: number): string {
 }
 
 export function unusablePinsNotice(problem: string): Notice {
-  const text = `${problem}. Until then, known meshes are still checked, but new ones and their messages are not stored`
+  const text = `${problem}. Until then, known meshes are still checked, but messages of new ones cannot be stored`
   return { type: 'notice', code: 'known-meshes-unusable', text, isWarning: true }
 }
 

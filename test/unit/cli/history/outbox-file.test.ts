@@ -170,9 +170,9 @@ test('an outbox that cannot be read stays, and is taken over once it can', async
   // A folder in its place: root can read every file.
   mkdirSync(path('outbox-xab.jsonl'))
   const outbox = new OutboxFile(folder)
-  expect(outbox.problem?.message).toMatch(/EISDIR/)
+  expect(outbox.problem?.message).toMatch(/a folder instead of a file/)
   await outbox.adopt()
-  expect(outbox.problem?.message).toMatch(/EISDIR/)
+  expect(outbox.problem?.message).toMatch(/a folder instead of a file/)
   expect(readdirSync(folder)).toEqual(['outbox-xab.jsonl'])
 })
 
