@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { appendFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { KeyFiles } from '../../../../cli/keys/key-files.ts'
 import { KnownMeshes } from '../../../../cli/session/known-meshes.ts'
 import { withFileLock } from '../../../../cli/storage/file-lock.ts'
@@ -13,6 +13,9 @@ import { stateFolderPerTest } from '../state-folder.ts'
 
 const file = stateFolderPerTest()
 const MESH = { folder: 'mesh' }
+// Reading 2 GB takes a while on a busy machine.
+vi.setConfig({ testTimeout: 120_000 })
+
 const HUGE_BYTES = 2 ** 31 + 7
 
 /** A file of another program, which must not change. */
