@@ -171,12 +171,12 @@ describe('the screen', () => {
     chat.online()
     chat.resize(60, 14)
     const text = 'First connection to this mesh: its key is exotic onion rifle pride wrap refuse chicken paddle crouch'
-    chat.tell({ type: 'notice', code: 'mesh-new', text })
+    chat.tell({ type: 'notice', code: 'mesh-new', text, isWarning: false })
     for (let n = 1; n <= 9; n++)
       chat.tell({ type: 'notice', code: 'mesh-same', text: `notice ${n}`, isWarning: n === 9 })
     expect(chat.model.startNotices).toHaveLength(5)
     chat.model.startNotices.splice(0)
-    chat.tell({ type: 'notice', code: 'mesh-new', text })
+    chat.tell({ type: 'notice', code: 'mesh-new', text, isWarning: false })
     chat.type('/who x')
     expect(chat.screen()).toMatchInlineSnapshot(`
       "
