@@ -15,6 +15,7 @@ export interface Notice {
     | 'settings-unusable'
     | 'not-stored'
     | 'stored-again'
+    | 'clock-wrong'
   text: string
   /** Whether it is about a risk. */
   isWarning: boolean

@@ -14,6 +14,7 @@ import {
 import { applyChange, isObject } from './settings-change.ts'
 import { closeToOthers } from './storage/close-permissions.ts'
 import { withFileLock } from './storage/file-lock.ts'
+import { readFileText } from './storage/open-file.ts'
 import { writeFileAtomically } from './storage/write-file-atomically.ts'
 
 const threadsSchema = z.record(z.string(), z.string())
@@ -35,6 +36,21 @@ const strictSchema = z
   .object({ user: z.string(), server: z.string(), preferences: strictPreferencesSchema, threads: threadsSchema })
   .partial()
 
+/** `Conf` would wait for the other end of a named pipe, and read a file of any size. */
+class SafeConf extends Conf<Record<string, unknown>> {
+  override get store(): Record<string, unknown> {
+    try {
+      readFileText(this.path)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+    return super.store
+  }
+  override set store(content: Record<string, unknown>) {
+    super.store = content
+  }
+}
+
 /**
  * Settings that persist between runs, in the user's config folder, which only the user can read. A change is written into
  * what the file has at that time, so that several clients can change different settings. A file that cannot be read is
@@ -52,7 +68,7 @@ export class SettingsFile {
     let content: Record<string, unknown> = {}
     let unreadable: string | undefined
     try {
-      this.#conf = new Conf({
+      this.#conf = new SafeConf({
         projectName: 'mesh-chat',
         projectSuffix: '',
         // Conf must not replace what it cannot read.

@@ -76,6 +76,7 @@ export interface RunningServer {
     tcp: number
     engine: number
     heldBytes: number
+    unreadBytes: number
     addresses: number
     clients: number
     pendingCalls: number

@@ -30,7 +30,8 @@ class Arrival {
     if (progress.state === 'sent') this.#isInFlight = true
     if (progress.state !== 'waiting') return
     // An attempt without a result stays unknown, whatever comes of later ones.
-    if (this.#isInFlight && progress.reason !== 'recipient-offline') this.#isUnknown = true
+    const isAnswered = progress.reason === 'recipient-offline' || progress.reason === 'clock-ahead'
+    if (this.#isInFlight && !isAnswered) this.#isUnknown = true
     this.#isInFlight = false
   }
 }
@@ -52,6 +53,8 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
   let message: Message | undefined
   let online = false
   const arrival = new Arrival()
+  /** Whether the server rejects the time of the message. */
+  let isAhead = false
   /** Why servers reject the user. */
   let rejection: string | undefined
   const end = (code: number, line?: string): never => {
@@ -66,7 +69,13 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
     // Leave the other held messages to the user's next client.
     { history: true, ownOutbox: true },
     event => {
-      if (event.type === 'notice') console.error(sanitizeLine(`mesh-chat: ${event.text}`))
+      if (event.type === 'notice') {
+        // A message that is not on the disk is not sent: waiting until the time-out would not change that.
+        if (event.code === 'not-stored' && !arrival.isPossible) {
+          end(EXIT.general, `${sanitizeLine(event.text)}; the message is not sent: make it possible, then try again`)
+        }
+        console.error(sanitizeLine(`mesh-chat: ${event.text}`))
+      }
       if (event.type === 'connection' && event.state.phase === 'online') online = true
       if (event.type === 'connection' && event.state.phase === 'waiting') {
         rejection = event.state.code === undefined ? undefined : event.state.reason
@@ -84,6 +93,7 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
         return
       const { progress } = event
       arrival.observe(progress)
+      isAhead = progress.state === 'waiting' && progress.reason === 'clock-ahead'
       if (progress.state === 'delivered') end(0)
       if (progress.state === 'refused') end(EXIT.general, `message rejected: ${sanitizeLine(progress.message)}`)
     },
@@ -101,6 +111,7 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
       if (mayHaveArrived) {
         end(EXIT.unconfirmed, `not confirmed by ${to} within ${timeout} s: it may have arrived; ${outcome}`)
       }
+      if (isAhead) end(EXIT.offline, `the time of the message is ahead of the clock of the server; ${outcome}`)
       end(EXIT.offline, `not delivered to ${to} within ${timeout} s; ${outcome}`)
     },
     timerDelay(timeout * 1_000),

@@ -1,4 +1,4 @@
-import { comparePositions, entriesBefore, type Position } from '../../src/client/history/message-log.ts'
+import { comparePositions, entriesBefore, type Position } from '../../src/client/history/positions.ts'
 
 /** The index entry of one message. `a` and `b` are the halves of its hash. */
 export interface IndexEntry extends Position {
@@ -154,6 +154,23 @@ function copy(source: IndexColumns, from: number, end: number, target: IndexColu
   target.peer.set(source.peer.subarray(from, end), to)
   target.offset.set(source.offset.subarray(from, end), to)
   target.length.set(source.length.subarray(from, end), to)
+}
+
+/**
+ * Whether all entries can be used.
+ * @param names number of correspondents
+ * @param bytes size of the indexed part of the history
+ */
+export function areEntriesValid(columns: IndexColumns, names: number, bytes: number): boolean {
+  const { at, hashA, hashB, peer, offset, length } = columns
+  const position = (row: number): Position => ({ at: at[row] ?? 0, a: hashA[row] ?? 0, b: hashB[row] ?? 0 })
+  for (let row = 0; row < at.length; row++) {
+    const [number = -1, start = -1, size = 0] = [peer[row], offset[row], length[row]]
+    if (number < 0 || number >= names) return false
+    if (!Number.isSafeInteger(start) || start < 0 || start + size > bytes) return false
+    if (!Number.isFinite(at[row]) || (row > 0 && comparePositions(position(row - 1), position(row)) > 0)) return false
+  }
+  return true
 }
 
 /** The columns as bytes. The 8-byte columns come first, so that every column is aligned. */

@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, readSync, statSync } from 'node:fs'
+import { openToRead } from '../storage/open-file.ts'
 
 /** Bytes per cached block. Callers often read neighboring lines, so one block serves many reads. */
 const BLOCK_BYTES = 1 << 16
@@ -8,11 +9,17 @@ const MAX_CACHED_BLOCKS = 16
 export class LineFile {
   readonly #file: string
   #descriptor: number | undefined
+  #problem: Error | undefined
   /** Full blocks by their position, oldest first. */
   #blocks = new Map<number, Buffer>()
 
   constructor(file: string) {
     this.#file = file
+  }
+
+  /** Why the file cannot be read; undefined: it can, or does not exist. */
+  get problem(): Error | undefined {
+    return this.#problem
   }
 
   /** Bytes of the file; undefined if it does not exist. */
@@ -24,7 +31,13 @@ export class LineFile {
   /** Fills a buffer from a position. Returns the number of bytes read: 0 at the end of the file. */
   read(buffer: Buffer, position: number): number {
     const descriptor = this.#open()
-    return descriptor === undefined ? 0 : readSync(descriptor, buffer, 0, buffer.length, position)
+    if (descriptor === undefined) return 0
+    try {
+      return readSync(descriptor, buffer, 0, buffer.length, position)
+    } catch (error) {
+      this.#problem = error as Error
+      return 0
+    }
   }
 
   /** The text of `length` bytes at a position; undefined if the file ends before. */
@@ -40,6 +53,15 @@ export class LineFile {
   /** Empties the cache; call it when the file may have been replaced. */
   clearCache(): void {
     this.#blocks.clear()
+  }
+
+  /** Closes a file that another process has moved or replaced: the next read opens the one that has the name now. */
+  reopenIfReplaced(): boolean {
+    if (this.#descriptor === undefined) return false
+    const [one, other] = [fstatSync(this.#descriptor), statSync(this.#file, { throwIfNoEntry: false })]
+    if (one.ino === other?.ino && one.dev === other.dev) return false
+    this.close()
+    return true
   }
 
   close(): void {
@@ -63,8 +85,10 @@ export class LineFile {
 
   #open(): number | undefined {
     try {
-      this.#descriptor ??= openSync(this.#file, 'r')
-    } catch {
+      this.#descriptor ??= openToRead(this.#file)
+      this.#problem = undefined
+    } catch (error) {
+      this.#problem = (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : (error as Error)
       return undefined
     }
     return this.#descriptor

@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
-import type { StoredMessage } from '../../src/client/history/message-log.ts'
-import { type Message, messageSchema } from '../../src/protocol/messages.ts'
+import type { HeldMessage } from '../../src/client/history/message-log.ts'
+import { messageSchema } from '../../src/protocol/messages.ts'
 import { AppendFile } from '../storage/append-file.ts'
 import { ClientLock, isLockHeld, lockState } from '../storage/client-lock.ts'
 import { makePrivateFolder } from '../storage/data-folder.ts'
 import { mayHaveWritten } from '../storage/process-alive.ts'
+import { readLines } from '../storage/read-lines.ts'
 
-/** A held message, with its `sealed` text (see `StoredMessage`), or the id of one that is not held any more. */
+/** A held message, with `sealed` and `provisional` (see `HeldMessage`), or the id of one that is not held any more. */
 const lineSchema = z.union([
-  z.object({ held: messageSchema, sealed: z.string().optional() }),
+  z.object({ held: messageSchema, sealed: z.string().optional(), provisional: z.literal(true).optional() }),
   z.object({ released: z.string() }),
 ])
 /** `outbox-CLIENT.jsonl`; with a number, a file that the client has taken over. CLIENT starts with a letter. */
@@ -49,7 +50,7 @@ export class OutboxFile {
   /** The own file, then those that were taken over. */
   #parts: Part[]
   #takenOver = 0
-  #held = new Map<string, StoredMessage>()
+  #held = new Map<string, HeldMessage>()
   #problem: Error | undefined
   #isClosed = false
 
@@ -63,7 +64,7 @@ export class OutboxFile {
     for (const [from, name] of this.#otherFiles()) if (isOutboxFree(from, name)) this.#takeOver(from, name)
   }
 
-  get held(): StoredMessage[] {
+  get held(): HeldMessage[] {
     return [...this.#held.values()]
   }
 
@@ -78,9 +79,9 @@ export class OutboxFile {
   }
 
   /** Takes over the files of clients that have ended. Returns the messages that this adds. */
-  async adopt(): Promise<StoredMessage[]> {
+  async adopt(): Promise<HeldMessage[]> {
     this.#problem = undefined
-    const added: StoredMessage[] = []
+    const added: HeldMessage[] = []
     for (const [from, name] of this.#otherFiles()) {
       const state = ownerState(from, name)
       const isFree = state === 'ask' ? !(await isLockHeld(from, lockName(name))) : state === 'free'
@@ -91,10 +92,12 @@ export class OutboxFile {
     return added
   }
 
-  hold(message: Message, sealed?: string): void {
-    this.#held.set(message.id, sealed === undefined ? message : { ...message, sealed })
+  /** Holds a message; replaces an earlier one with the same id. */
+  hold(message: HeldMessage): void {
+    const { sealed, provisional, ...held } = message
+    this.#held.set(message.id, message)
     this.#own.ids.add(message.id)
-    this.#own.file.append(JSON.stringify(sealed === undefined ? { held: message } : { held: message, sealed }))
+    this.#own.file.append(JSON.stringify({ held, sealed, provisional }))
   }
 
   release(id: string): void {
@@ -135,7 +138,7 @@ export class OutboxFile {
   }
 
   /** Returns the messages that were not held before. If the file cannot be read or renamed, it stays. */
-  #takeOver(from: string, name: string): StoredMessage[] {
+  #takeOver(from: string, name: string): HeldMessage[] {
     const path = join(from, name)
     try {
       const messages = readHeld(path)
@@ -147,9 +150,12 @@ export class OutboxFile {
         renameSync(path, file.path)
         this.#parts.push({ file, ids: new Set(messages.keys()) })
       }
-      if (FILE_NAME.test(name)) rmSync(join(from, lockName(name)), { force: true })
+      if (FILE_NAME.test(name)) removeLock(join(from, lockName(name)))
       const added = [...messages.values()].filter(({ id }) => !this.#held.has(id))
-      for (const message of added) this.#held.set(message.id, message)
+      for (const message of messages.values()) {
+        const other = this.#held.get(message.id)
+        if (other === undefined || isLater(message, other)) this.#held.set(message.id, message)
+      }
       return added
     } catch (error) {
       // Another client was faster, if the file is not there.
@@ -157,6 +163,15 @@ export class OutboxFile {
       return []
     }
   }
+}
+
+/**
+ * Whether a line of a message is later than one in another file: the mark `provisional` is only ever removed, and a new
+ * time is an earlier one.
+ */
+function isLater(one: HeldMessage, other: HeldMessage): boolean {
+  if (one.provisional !== other.provisional) return one.provisional === undefined
+  return one.at < other.at
 }
 
 /** Whether a file is an outbox, by its name. */
@@ -185,9 +200,9 @@ function ownerState(folder: string, name: string): ReturnType<typeof lockState> 
 }
 
 /** The messages that a file holds. */
-function readHeld(file: string): Map<string, StoredMessage> {
-  const messages = new Map<string, StoredMessage>()
-  for (const line of readFileSync(file, 'utf8').split('\n')) {
+function readHeld(file: string): Map<string, HeldMessage> {
+  const messages = new Map<string, HeldMessage>()
+  for (const line of readLines(file)) {
     let raw: unknown
     try {
       raw = JSON.parse(line)
@@ -198,11 +213,23 @@ function readHeld(file: string): Map<string, StoredMessage> {
     if (!parsed.success) continue
     if ('released' in parsed.data) messages.delete(parsed.data.released)
     else {
-      const { held, sealed } = parsed.data
-      messages.set(held.id, sealed === undefined ? held : { ...held, sealed })
+      const { held, sealed, provisional } = parsed.data
+      messages.set(held.id, {
+        ...held,
+        ...(sealed === undefined ? {} : { sealed }),
+        ...(provisional === undefined ? {} : { provisional }),
+      })
     }
   }
   return messages
+}
+
+function removeLock(path: string): void {
+  try {
+    rmSync(path, { force: true, recursive: true })
+  } catch {
+    // It belongs to no outbox any more.
+  }
 }
 
 function filesIn(folder: string): string[] {

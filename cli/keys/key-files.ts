@@ -1,10 +1,13 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { existsSync, linkSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { existsSync, linkSync, renameSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { dataFolder, makePrivateFolder } from '../storage/data-folder.ts'
 import { namesIn } from '../storage/import-lines.ts'
+import { readFileText } from '../storage/open-file.ts'
 import { encodeFileName } from '../storage/user-folder.ts'
 import { writeFileAtomically } from '../storage/write-file-atomically.ts'
+
+const MAX_KEY_FILE_BYTES = 1 << 16
 
 /** A key file cannot be used; the message says how to fix it. */
 export class KeyError extends Error {}
@@ -36,7 +39,7 @@ export class KeyFiles {
         `other users of this machine can read the key of ${this.#user}; fix it with: chmod 600 ${this.keyFile}`,
       )
     }
-    return parseKey(readFileSync(this.keyFile, 'utf8'), this.keyFile)
+    return parseKey(readFileText(this.keyFile, MAX_KEY_FILE_BYTES), this.keyFile)
   }
 
   /**

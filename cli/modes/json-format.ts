@@ -55,6 +55,8 @@ export function eventToJson(event: ClientEvent, user: string, confusables: Confu
       const other = message.from === user ? message.to : message.from
       return { type: 'message', origin, ...message, ...(late ? { late } : {}), ...looksLike(other) }
     }
+    case 'redated':
+      return { type: 'redated', ...event.message, ...looksLike(event.message.to) }
     case 'progress':
       return { type: 'progress', id: event.id, to: event.to, ...event.progress, ...looksLike(event.to) }
     case 'key': {

@@ -91,6 +91,6 @@ export class JsonMode {
 }
 
 function messageId(event: ClientEvent): string | undefined {
-  if (event.type === 'message') return event.message.id
+  if (event.type === 'message' || event.type === 'redated') return event.message.id
   return event.type === 'progress' ? event.id : undefined
 }

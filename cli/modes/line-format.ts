@@ -39,7 +39,10 @@ export function formatEvent(
       if (event.progress.state === 'refused') {
         return sanitizeLine(`* not sent to ${shown(event.to)}: ${event.progress.message}`)
       }
-      if (event.progress.state !== 'waiting' || event.progress.reason !== 'recipient-offline') return undefined
+      if (event.progress.state !== 'waiting') return undefined
+      if (event.progress.reason === 'clock-ahead')
+        return sanitizeLine(`* a message to ${shown(event.to)} waits: its time is ahead of the clock of the server`)
+      if (event.progress.reason !== 'recipient-offline') return undefined
       return sanitizeLine(`* ${shown(event.to)} is offline; the message is delivered when they connect`)
     case 'key':
       return formatKeyEvent(event, shown(event.user))
@@ -47,6 +50,8 @@ export function formatEvent(
       return sanitizeLine(`* dropped a forged message in the name of ${shown(event.from)}`)
     case 'notice':
       return sanitizeLine(`* ${event.text}`)
+    case 'redated':
+    case 'clock-wrong':
     case 'servers':
     case 'connections':
     case 'read':

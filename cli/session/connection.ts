@@ -3,10 +3,10 @@ import type { Socket } from 'socket.io-client'
 import * as z from 'zod'
 import type { KeptTicket } from '../../src/client/claim-keeper.ts'
 import type { SessionEvent } from '../../src/client/events.ts'
-import { type Archive, NO_ARCHIVE, type StoredMessage } from '../../src/client/history/message-log.ts'
+import { type Archive, type HeldMessage, NO_ARCHIVE } from '../../src/client/history/message-log.ts'
 import { type SiblingFrame, siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
 import { Session } from '../../src/client/session.ts'
-import type { SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
+import type { IdentifyAnswer, SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
 import { timerDelay } from '../../src/common/time.ts'
 import { dialOnce } from '../../src/programs/checked-socket.ts'
 import { isSignedBy } from '../../src/programs/ed25519.ts'
@@ -22,7 +22,9 @@ import {
   keyHolderSchema,
   MAX_PACKET_BYTES,
   type Message,
+  meshTimeSchema,
   moveSchema,
+  packedRosterSchema,
   rosterDeltaSchema,
   rosterSnapshotSchema,
   siblingsSchema,
@@ -47,22 +49,27 @@ function parseFrame(text: string | undefined): { frame: SiblingFrame; mesh: stri
   }
 }
 
-/** The answer to `identify`, with its roster unpacked. */
-function withUnpackedRoster(answer: unknown): unknown {
-  if (typeof answer !== 'object' || answer === null || !('roster' in answer)) return answer
-  return { ...answer, roster: unpackRoster(answer.roster) }
+const unpackedRosterSchema = z.preprocess(unpackRoster, rosterSnapshotSchema)
+
+/** Parses the answer to `identify`; undefined if it is invalid. A packed roster is unpacked later, by the session. */
+function parseAnswer(payload: unknown): IdentifyAnswer | undefined {
+  const packed = z.object({ roster: packedRosterSchema }).safeParse(payload).data?.roster
+  if (packed === undefined) return identifyResponseSchema.safeParse(payload).data
+  const answer = identifyResponseSchema.safeParse({ ...(payload as object), roster: { version: 0, users: [] } }).data
+  return answer?.ok ? { ...answer, roster: () => unpackedRosterSchema.safeParse(packed).data } : answer
 }
 
 /** Storage for a session's messages and for the messages it holds. */
 export interface MessageStorage {
   /** Messages of earlier runs; the session emits no events for them. */
   readonly archive?: Archive
-  readonly held: readonly StoredMessage[]
+  readonly held: readonly HeldMessage[]
   /** @param sealed and `late`: see `StoredMessage` */
   store(message: Message, sealed?: string, late?: true): void
   /** Calls `done` once everything stored so far is safe on disk; tries until it is. Undefined: all is in memory. */
   readonly save?: ((done: () => void) => void) | undefined
-  hold(message: Message, sealed?: string): void
+  /** Holds a message; replaces an earlier one with the same id. */
+  hold(message: HeldMessage): void
   release(id: string): void
 }
 
@@ -82,6 +89,9 @@ export interface KeyStore {
  */
 const IDENTIFY_FALLBACK_MS = 250
 
+/** Why the session leaves a server whose answer or message is invalid. */
+const INVALID_PAYLOAD = 'the server sent an invalid payload'
+
 /** Stores nothing: messages exist in memory only. */
 export const NO_STORAGE: MessageStorage = { held: [], store: () => {}, hold: () => {}, release: () => {} }
 
@@ -89,7 +99,7 @@ export const NO_STORAGE: MessageStorage = { held: [], store: () => {}, hold: () 
 type MeshEvent = Extract<SessionEvent, { type: 'mesh' }>
 
 /** How to run a session; see `SessionOptions`. */
-export interface OpenOptions extends Omit<SessionOptions, 'makeNonce' | 'verify' | 'answersSaves'> {
+export interface OpenOptions extends Omit<SessionOptions, 'makeNonce' | 'makeIdSuffix' | 'verify' | 'answersSaves'> {
   ca?: string | undefined
   keys?: KeyStore | undefined
   /**
@@ -107,8 +117,9 @@ export function openSession(
 ): (input: Extract<SessionInput, { type: 'request' }>['request']) => void {
   const { keys, onMesh = (_, accept) => accept() } = options
   const makeNonce = () => randomBytes(24).toString('base64url')
+  const makeIdSuffix = () => randomBytes(8).toString('base64url')
   const session = new Session(
-    { ...options, makeNonce, verify: isSignedBy, answersSaves: storage.save !== undefined },
+    { ...options, makeNonce, makeIdSuffix, verify: isSignedBy, answersSaves: storage.save !== undefined },
     {
       history: [],
       archive: storage.archive ?? NO_ARCHIVE,
@@ -165,10 +176,15 @@ export function openSession(
         if (parsed.success) handle(parsed.data)
       })
     }
-    on('roster', z.preprocess(unpackRoster, rosterDeltaSchema), delta => step({ type: 'roster', dial, delta }))
+    newSocket.on('roster', (payload: unknown) => {
+      if (!session.isLetIn) return
+      const delta = rosterDeltaSchema.safeParse(unpackRoster(payload)).data
+      if (delta !== undefined) step({ type: 'roster', dial, delta })
+    })
     on('connections', connectionsSchema, changes => step({ type: 'connections', dial, changes }))
     on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
     on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
+    on('time', meshTimeSchema, ({ time }) => step({ type: 'time', dial, time }))
     on('relay', relayedSchema, ({ from, body }) => {
       const parsed = parseFrame(sealer === undefined ? body : sealer.openFromSibling(body))
       if (parsed !== undefined) step({ type: 'relay', dial, from, ...parsed, sealed: sealer !== undefined })
@@ -186,7 +202,7 @@ export function openSession(
     (payload: unknown) => {
       const parsed = schema.safeParse(payload)
       if (parsed.success) handle(parsed.data)
-      else step({ type: 'closed', dial, reason: 'the server sent an invalid payload' })
+      else step({ type: 'closed', dial, reason: INVALID_PAYLOAD })
     }
 
   /** Loads the user's key, and the cryptography on demand: most meshes need neither. */
@@ -202,13 +218,14 @@ export function openSession(
   }
 
   /** Handles the answer to `identify`, sent in the handshake or as an event. */
-  const handleIdentified = (dial: number, wasInHandshake: boolean) =>
-    requireValid(dial, z.preprocess(withUnpackedRoster, identifyResponseSchema), answer => {
-      // A slow server answers both: only the challenge of the later answer is valid.
-      if (wasInHandshake && sentFallback && !answer.ok) return
-      clearTimeout(fallbackTimer)
-      step({ type: 'identified', dial, answer })
-    })
+  const handleIdentified = (dial: number, wasInHandshake: boolean) => (payload: unknown) => {
+    const answer = parseAnswer(payload)
+    if (answer === undefined) return step({ type: 'closed', dial, reason: INVALID_PAYLOAD })
+    // A slow server answers both: only the challenge of the later answer is valid.
+    if (wasInHandshake && sentFallback && !answer.ok) return
+    clearTimeout(fallbackTimer)
+    step({ type: 'identified', dial, answer })
+  }
 
   const identify = ({ dial, request }: Extract<SessionEffect, { type: 'identify' }>) => {
     const emit = () => void socket?.emit('identify', { ...request, packed: true }, handleIdentified(dial, false))
@@ -270,7 +287,7 @@ export function openSession(
       case 'ask-roster':
         socket?.emit(
           'roster',
-          requireValid(effect.dial, z.preprocess(unpackRoster, rosterSnapshotSchema), snapshot =>
+          requireValid(effect.dial, unpackedRosterSchema, snapshot =>
             step({ type: 'roster-snapshot', dial: effect.dial, snapshot }),
           ),
         )
@@ -285,7 +302,7 @@ export function openSession(
       case 'store':
         return storage.store(effect.message, effect.sealed, effect.late)
       case 'store-pending':
-        return storage.hold(effect.message, effect.sealed)
+        return storage.hold(heldMessage(effect))
       case 'save': {
         const { through } = effect
         return storage.save?.(() => step({ type: 'saved', through }))
@@ -306,4 +323,12 @@ export function openSession(
 
   step({ type: 'start' })
   return request => step({ type: 'request', request })
+}
+
+function heldMessage({ message, sealed, provisional }: Extract<SessionEffect, { type: 'store-pending' }>): HeldMessage {
+  return {
+    ...message,
+    ...(sealed === undefined ? {} : { sealed }),
+    ...(provisional === undefined ? {} : { provisional }),
+  }
 }

@@ -1,12 +1,11 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import * as z from 'zod'
 import { type JsonSyntaxError, parseJson } from '../../src/programs/json-text.ts'
-import { AUTH_MODES, keySchema } from '../../src/protocol/credentials.ts'
-import { originSchema, PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/mesh-identity.ts'
+import { toOrigin } from '../../src/protocol/mesh-identity.ts'
 import { dataFolder } from '../storage/data-folder.ts'
 import { withFileLock } from '../storage/file-lock.ts'
+import { readFileText } from '../storage/open-file.ts'
 import { writeFileAtomically } from '../storage/write-file-atomically.ts'
+import { meshListSchema, restorePins, serialize, usedFolders, writePins } from './mesh-files.ts'
 import {
   addOrigin,
   findByOrigin,
@@ -17,32 +16,6 @@ import {
   type MetMesh,
   meet,
 } from './mesh-list.ts'
-
-/** A folder in `meshes`: a name that cannot lead out of it. */
-const folderSchema = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,79}$/i, 'is not the name of a folder of a mesh')
-/** Fields that a later version may add are kept. */
-const meshSchema = z.looseObject({
-  folder: folderSchema,
-  key: keySchema.optional(),
-  mode: z.enum(AUTH_MODES).optional(),
-  origins: z.array(originSchema),
-  merged: z.array(folderSchema).optional(),
-  former: z.array(keySchema).optional(),
-  since: z.string(),
-})
-const fileSchema = z.array(meshSchema).superRefine((meshes, context) => {
-  const seen = new Map<string, number>()
-  for (const [at, { folder, key, origins }] of meshes.entries()) {
-    const unique = [`folder ${folder.toLowerCase()}`, ...new Set(origins.map(origin => `origin ${origin}`))]
-    if (key !== undefined && key !== PUBLIC_MESH_KEY) unique.push(`key ${key}`)
-    for (const value of unique) {
-      const first = seen.get(value)
-      if (first !== undefined)
-        context.addIssue({ code: 'custom', path: [at], message: `has the ${value} of entry ${first + 1}` })
-      seen.set(value, at)
-    }
-  }
-})
 
 /**
  * The meshes that this client knows, like the known hosts of ssh: `known-meshes.json` in the data folder. Several
@@ -93,7 +66,9 @@ export class KnownMeshes {
       const known = findByOrigin(this.#meshes, origin)
       if (known !== undefined) return known
     }
-    const mesh = this.#change(meshes => findOrAdd(meshes, origins, new Date()))
+    const mesh = this.#change(meshes =>
+      findOrAdd(meshes, origins, new Date(), this.#file === undefined ? [] : usedFolders(meshes)),
+    )
     if (this.#problem !== undefined) this.#unrecorded.add(mesh.folder)
     return mesh
   }
@@ -101,6 +76,15 @@ export class KnownMeshes {
   /** Whether the mesh is in the file: messages of others must not be stored, as their folder could not be found again. */
   isRecorded({ folder }: KnownMesh): boolean {
     return this.#file !== undefined && !this.#unrecorded.has(folder)
+  }
+
+  /** Reads the file again if it could not be used. Returns whether it can be used now: then the meshes in memory are left. */
+  retry(): boolean {
+    const meshes = this.#meshes
+    this.#load()
+    if (this.#problem === undefined) this.#unrecorded.clear()
+    else this.#meshes = meshes
+    return this.#problem === undefined
   }
 
   /** Pins what a server of a mesh has shown; see `meet`. */
@@ -129,13 +113,16 @@ export class KnownMeshes {
     if (file === undefined || this.#problem !== undefined) return change(this.#meshes)
     try {
       return withFileLock(`${file}.lock`, () => {
-        this.#load()
-        const before = serialize(this.#meshes)
+        const loaded = this.#load()
+        const before = structuredClone(this.#meshes)
         const result = change(this.#meshes)
         const after = serialize(this.#meshes)
-        if (this.#problem === undefined && after !== before) {
-          writeFileAtomically(file, after)
-          writeFileAtomically(backupOf(file), after)
+        if (this.#problem === undefined) {
+          if (after !== loaded) {
+            writeFileAtomically(file, after)
+            writeFileAtomically(backupOf(file), after)
+          }
+          writePins(this.#meshes, before)
         }
         return result
       })
@@ -146,16 +133,16 @@ export class KnownMeshes {
     }
   }
 
-  #load(): void {
-    if (this.#file === undefined) return
+  /** Returns the content of the file, as it would be written. */
+  #load(): string {
+    if (this.#file === undefined) return ''
     const content = readPins(this.#file)
-    if (Array.isArray(content)) {
-      this.#meshes = content
-      return
-    }
-    const backup = readPins(backupOf(this.#file))
+    const backup = Array.isArray(content) ? content : readPins(backupOf(this.#file))
     this.#meshes = Array.isArray(backup) ? backup : []
-    this.#problem = content
+    this.#problem = Array.isArray(content) ? undefined : content
+    const loaded = serialize(this.#meshes)
+    restorePins(this.#meshes)
+    return loaded
   }
 }
 
@@ -163,20 +150,16 @@ function backupOf(file: string): string {
   return `${file}.backup`
 }
 
-function serialize(meshes: readonly KnownMesh[]): string {
-  return `${JSON.stringify(meshes, undefined, 2)}\n`
-}
-
 /** The meshes in a file, or why it cannot be used and what to do. */
 function readPins(file: string): KnownMesh[] | string {
   let text: string
   try {
-    text = readFileSync(file, 'utf8')
+    text = readFileText(file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     return `cannot read ${file}: ${(error as Error).message}; make it readable`
   }
-  const remedy = 'correct it, or delete it to meet all meshes again'
+  const remedy = 'correct it, or delete it: it is made again from the mesh.json of each mesh'
   let raw: unknown
   try {
     raw = parseJson(text)
@@ -184,7 +167,7 @@ function readPins(file: string): KnownMesh[] | string {
     const { line, column, message } = error as JsonSyntaxError
     return `${file}:${line}:${column} is not JSON: ${message}; ${remedy}`
   }
-  const parsed = fileSchema.safeParse(raw)
+  const parsed = meshListSchema.safeParse(raw)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
   const [entry, ...field] = issue?.path ?? []

@@ -56,14 +56,24 @@ export function findByOrigin(meshes: readonly KnownMesh[], origin: string): Know
   return meshes.find(({ origins }) => origins.includes(origin))
 }
 
-/** The mesh of the first origin that belongs to one; else a new mesh with the first origin. */
-export function findOrAdd(meshes: KnownMesh[], origins: readonly string[], now: Date): KnownMesh {
+/**
+ * The mesh of the first origin that belongs to one; else a new mesh with the first origin.
+ * @param usedFolders names that a new folder must not have, besides those of the known meshes
+ */
+export function findOrAdd(
+  meshes: KnownMesh[],
+  origins: readonly string[],
+  now: Date,
+  usedFolders: readonly string[],
+): KnownMesh {
   for (const origin of origins) {
     const known = findByOrigin(meshes, origin)
     if (known !== undefined) return known
   }
   const [first = ''] = origins
-  const added: KnownMesh = { folder: newFolderName(meshes, first), origins: [first], since: now.toISOString() }
+  const folders = meshes.flatMap(({ folder, merged = [] }) => [folder, ...merged])
+  const folder = folderNameFor([...folders, ...usedFolders], first)
+  const added: KnownMesh = { folder, origins: [first], since: now.toISOString() }
   meshes.push(added)
   return added
 }
@@ -140,9 +150,15 @@ function isSameMesh(known: KnownMesh, { key, mode, origin }: MetMesh): boolean {
   return known.mode === mode && [origin, ...known.origins].every(isLoopbackUrl)
 }
 
-/** A folder name that tells where the mesh was met first; never one that is in use. */
-function newFolderName(meshes: readonly KnownMesh[], origin: string): string {
-  const used = new Set(meshes.flatMap(({ folder, merged = [] }) => [folder, ...merged].map(name => name.toLowerCase())))
+/** Whether two pins are of one mesh: their keys are equal, or the secret was changed between them. */
+export function isSameKey(one: KnownMesh, other: KnownMesh): boolean {
+  if (one.key === undefined || other.key === undefined || one.key === other.key) return true
+  return one.former?.includes(other.key) === true || other.former?.includes(one.key) === true
+}
+
+/** A folder name that tells where the mesh was met first; never one that is used. */
+export function folderNameFor(usedFolders: readonly string[], origin = 'http://mesh'): string {
+  const used = new Set(usedFolders.map(name => name.toLowerCase()))
   const { hostname, port, protocol } = new URL(origin)
   const readable = `${hostname}-${port || (protocol === 'https:' ? '443' : '80')}`
   const base =

@@ -72,7 +72,7 @@ export function historyMovedNotice(user: string, folder: string): Notice {
 }
 
 export function storageFailedNotice(error: unknown): Notice {
-  const text = `Some files could not be moved: ${(error as Error).message}; they are moved at the next start`
+  const text = `Some files cannot be used: ${sanitizeLine((error as Error).message)}; the next start tries again`
   return { type: 'notice', code: 'storage-failed', text, isWarning: true }
 }
 
@@ -91,8 +91,22 @@ export function storedAgainNotice(): Notice {
   return { type: 'notice', code: 'stored-again', text: 'Messages are stored again', isWarning: false }
 }
 
+/** @param ahead how far the clock of this machine is ahead of the time of the mesh, ms; negative: it is behind */
+export function wrongClockNotice(ahead: number): Notice {
+  const difference = `${formatDuration(Math.abs(ahead))} ${ahead < 0 ? 'behind' : 'ahead of'} the time of the mesh`
+  const text = `The clock of this machine is ${difference}; set it. Messages are dated by the time of the mesh`
+  return { type: 'notice', code: 'clock-wrong', text, isWarning: true }
+}
+
+function formatDuration(ms: number): string {
+  const minutes = Math.round(ms / 60_000)
+  if (minutes < 120) return `${minutes} minutes`
+  const hours = Math.round(minutes / 60)
+  return hours < 48 ? `${hours} hours` : `${Math.round(hours / 24)} days`
+}
+
 export function unusablePinsNotice(problem: string): Notice {
-  const text = `${problem}. Until then, known meshes are still checked, but new ones and their messages are not stored`
+  const text = `${problem}. Until then, known meshes are still checked, but messages of new ones cannot be stored`
   return { type: 'notice', code: 'known-meshes-unusable', text, isWarning: true }
 }
 

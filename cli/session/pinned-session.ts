@@ -1,12 +1,10 @@
 /** A session that pins its mesh, and keeps the user's files of that mesh. */
 import { type KeyObject, randomBytes } from 'node:crypto'
-import type { KeptTicket } from '../../src/client/claim-keeper.ts'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
-import type { StoredMessage } from '../../src/client/history/message-log.ts'
+import type { HeldMessage } from '../../src/client/history/message-log.ts'
 import { isLoopbackUrl } from '../../src/common/loopback.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/mesh-identity.ts'
-import type { Message } from '../../src/protocol/messages.ts'
 import type { ClientEvent, Notice } from '../client-events.ts'
 import type { History } from '../history/history.ts'
 import { migrateLegacyFiles } from '../storage/legacy-files.ts'
@@ -15,6 +13,7 @@ import { Saver } from '../storage/saver.ts'
 import { userFolder } from '../storage/user-folder.ts'
 import { openUserStorage, type UserStorage } from '../storage/user-storage.ts'
 import { type KeyStore, type MessageStorage, openSession } from './connection.ts'
+import { keysInMemory, keysOnDisk } from './key-stores.ts'
 import type { KnownMeshes } from './known-meshes.ts'
 import type { KnownMesh, Meeting, MetMesh } from './mesh-list.ts'
 import {
@@ -23,6 +22,7 @@ import {
   notStoredNotice,
   storageFailedNotice,
   storedAgainNotice,
+  wrongClockNotice,
 } from './mesh-notices.ts'
 
 export interface PinnedSessionOptions {
@@ -72,9 +72,12 @@ export class PinnedSession {
   /** Why the outbox of another client could not be taken over, as last reported. */
   #adoptionProblem: string | undefined
   /** Held messages without an outbox on disk, and known keys without a file. */
-  readonly #held = new Map<string, StoredMessage>()
-  readonly #keysInMemory = new Map<string, string>()
-  #claimInMemory: KeptTicket | undefined
+  readonly #held = new Map<string, HeldMessage>()
+  /** Messages of a mesh that could not be pinned yet. */
+  readonly #unrecorded: Parameters<History['store']>[] = []
+  /** What a server of the mesh has shown last. */
+  #met: MetMesh | undefined
+  #keysInMemory: KeyStore | undefined
   #sendRequest: (request: SessionRequest) => void = () => {}
   /** Counts the starts: events of an earlier session are dropped. */
   #generation = 0
@@ -106,8 +109,7 @@ export class PinnedSession {
   keep(id: string): boolean {
     const message = this.#held.get(id)
     if (message === undefined || this.history === undefined) return false
-    const { sealed, ...plain } = message
-    this.history.hold(plain, sealed)
+    this.history.hold(message)
     return this.closeFiles() === undefined
   }
 
@@ -123,17 +125,52 @@ export class PinnedSession {
 
   #open(): void {
     const { disk, pins, user, progress, durable } = this.#options
+    const report = (problem: Error | undefined) =>
+      this.#listener(problem === undefined ? storedAgainNotice() : notStoredNotice(problem))
     if (disk === 'none' || !pins.isRecorded(this.#mesh)) {
       this.#storage = undefined
-      this.#saver = undefined
+      // A history must be found again: what cannot be stored yet is neither confirmed nor sent.
+      this.#saver = disk === 'all' ? new Saver(async () => this.#record(), report) : undefined
       return
     }
     const storage = openUserStorage(this.#mesh, user, { ...(progress === undefined ? {} : { progress }), durable })
     this.#storage = storage
     this.#saver = new Saver(
       async () => void (await Promise.all([storage.history.save(), storage.knownKeys.save()])),
-      problem => this.#listener(problem === undefined ? storedAgainNotice() : notStoredNotice(problem)),
+      report,
     )
+  }
+
+  /**
+   * Pins a mesh that could not be pinned, stores its messages, and starts the session again with the files.
+   * @throws Error if that is not possible now
+   */
+  #record(): void {
+    const { pins } = this.#options
+    const met = this.#met
+    if (!pins.retry()) throw new Error(pins.problem)
+    let mesh = pins.findOrAdd(this.#servers)
+    if (met !== undefined) {
+      if (mesh.key !== undefined && mesh.key !== met.key)
+        throw new Error(`another client has met another mesh at ${met.origin}: start again`)
+      mesh = pins.meet(mesh.folder, met).mesh
+    }
+    if (!pins.isRecorded(mesh)) throw new Error(pins.problem)
+    this.#generation++
+    this.#sendRequest({ type: 'close' })
+    this.closeFiles()
+    this.#mesh = mesh
+    this.#open()
+    const { history } = this
+    for (const message of this.#unrecorded.splice(0)) history?.store(...message)
+    if (!this.#options.ownOutbox) {
+      for (const message of this.#held.values()) history?.hold(message)
+      this.#held.clear()
+    }
+    history?.refresh()
+    this.#listener(storedAgainNotice())
+    this.#listener({ type: 'storage' })
+    this.#run()
   }
 
   /** Takes over the held messages of the user's other clients once these have ended, now and from time to time. */
@@ -162,6 +199,13 @@ export class PinnedSession {
     if (problem !== undefined) this.#listener(storageFailedNotice(problem))
     const generation = ++this.#generation
     const isCurrent = () => generation === this.#generation
+    const keys = this.#keyStore()
+    try {
+      keys.knownKeys()
+    } catch (error) {
+      // Without them, every key would count as new.
+      return queueMicrotask(() => this.#refuse(`the known keys cannot be read: ${(error as Error).message}`))
+    }
     const { key, mode, former } = this.#mesh
     this.#sendRequest = openSession(
       {
@@ -177,7 +221,7 @@ export class PinnedSession {
           key === undefined && mode === undefined && meshKey === undefined
             ? undefined
             : { key: meshKey ?? key, mode, former },
-        keys: this.#keyStore(),
+        keys,
         random: Math.random,
         onMesh: ({ key, mode, url }, accept) => {
           if (isCurrent()) this.#meet({ key, mode, origin: toOrigin(url) ?? url }, accept)
@@ -196,7 +240,7 @@ export class PinnedSession {
     if (event.type === 'connection' && event.state.phase === 'online' && this.#mesh.key !== undefined) {
       this.#options.pins.addOrigin(this.#mesh, event.state.url)
     }
-    this.#listener(event)
+    this.#listener(event.type === 'clock-wrong' ? wrongClockNotice(event.ahead) : event)
   }
 
   /** Pins the mesh. Goes on with the session, or starts another one with other files. */
@@ -207,6 +251,7 @@ export class PinnedSession {
     } catch (error) {
       return this.#refuse((error as Error).message)
     }
+    this.#met = met
     const isOtherFolder = meeting.mesh.folder !== this.#mesh.folder
     this.#mesh = meeting.mesh
     const notices = [meetingNotice(meeting, met)]
@@ -271,11 +316,14 @@ export class PinnedSession {
     return {
       ...(history === undefined ? {} : { archive: history.archive }),
       held: isOutboxOnDisk ? history.held : [...held.values()],
-      store: (message: Message, sealed?: string, late?: true) => history?.store(message, sealed, late),
-      save: history === undefined ? undefined : done => this.#saver?.save(done),
-      hold: (message: Message, sealed?: string) => {
-        if (isOutboxOnDisk) history.hold(message, sealed)
-        else held.set(message.id, sealed === undefined ? message : { ...message, sealed })
+      store: (...message: Parameters<History['store']>) => {
+        if (history !== undefined) history.store(...message)
+        else if (this.#options.disk === 'all') this.#unrecorded.push(message)
+      },
+      save: this.#options.disk === 'all' ? done => this.#saver?.save(done) : undefined,
+      hold: (message: HeldMessage) => {
+        if (isOutboxOnDisk) history.hold(message)
+        else held.set(message.id, message)
       },
       release: (id: string) => {
         if (isOutboxOnDisk) history.release(id)
@@ -286,33 +334,9 @@ export class PinnedSession {
 
   #keyStore(): KeyStore {
     const { loadKey } = this.#options
-    const { knownKeys: file, claim } = this.#storage ?? {}
-    if (file !== undefined) {
-      const pin = (user: string, key: string) => {
-        try {
-          file.pin(user, key)
-        } catch {
-          // Tries again, and says why.
-          this.#saver?.save(() => {})
-        }
-      }
-      return {
-        load: loadKey,
-        knownKeys: () => file.read(),
-        pin,
-        claim: () => claim?.read(),
-        keepClaim: ticket => claim?.write(ticket),
-      }
-    }
-    const known = this.#keysInMemory
-    return {
-      load: loadKey,
-      knownKeys: () => known,
-      pin: (user, key) => void known.set(user, key),
-      claim: () => this.#claimInMemory,
-      keepClaim: ticket => {
-        this.#claimInMemory = ticket
-      },
-    }
+    this.#keysInMemory ??= keysInMemory(loadKey)
+    if (this.#storage === undefined) return this.#keysInMemory
+    // A save that fails is tried again, and says why.
+    return keysOnDisk(this.#storage, loadKey, () => this.#saver?.save(() => {}))
   }
 }

@@ -1,17 +1,9 @@
-import {
-  closeSync,
-  fdatasync,
-  fdatasyncSync,
-  fstatSync,
-  openSync,
-  readSync,
-  rmSync,
-  statSync,
-  truncateSync,
-} from 'node:fs'
+import { closeSync, fdatasync, fdatasyncSync, fstatSync, readSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { makePrivateFolder } from './data-folder.ts'
+import { withOptionalLock } from './file-lock.ts'
+import { openToAppend } from './open-file.ts'
 import { syncFolder, writeAll } from './write-file-atomically.ts'
 
 const NEWLINE = 10
@@ -24,6 +16,11 @@ export interface AppendOptions {
   prepare?: (() => void) | undefined
   /** Whether `save` waits until the lines survive a power cut; if not, they survive a crash of the process. Default: true. */
   durable?: boolean | undefined
+  /**
+   * Chooses the lines that the open file lacks, when it is about to be written: of several clients, one writes each line.
+   * With it, lines are written at the end of the turn or by `flush`, all at once, while no other client does the same.
+   */
+  selectMissing?: ((lines: readonly string[], descriptor: number) => readonly string[]) | undefined
 }
 
 /**
@@ -35,19 +32,24 @@ export class AppendFile {
   readonly path: string
   readonly #prepare: () => void
   readonly #durable: boolean
+  readonly #selectMissing: AppendOptions['selectMissing']
   /** Lines that are not saved, oldest first; the first `#written` are in the file. */
   #lines: string[] = []
   #written = 0
   #descriptor: number | undefined
   /** Whether the last write failed: the next save tries again. */
   #hasFailed = false
+  #isFlushDue = false
+  /** Whether lines that are in the file may not reach the disk: they are written again, whatever the file has. */
+  #isSuspect = false
   /** Counts the times that all lines were saved or dropped at once, which a save in progress must know. */
   #generation = 0
 
-  constructor(path: string, { prepare = () => {}, durable = true }: AppendOptions = {}) {
+  constructor(path: string, { prepare = () => {}, durable = true, selectMissing }: AppendOptions = {}) {
     this.path = path
     this.#prepare = prepare
     this.#durable = durable
+    this.#selectMissing = selectMissing
   }
 
   /** Number of lines that are not saved. */
@@ -58,6 +60,15 @@ export class AppendFile {
   /** Adds a line. Never throws: a line that cannot be written now is written by `save`. */
   append(line: string): void {
     this.#lines.push(line)
+    if (this.#selectMissing === undefined) return this.flush()
+    if (this.#isFlushDue) return
+    this.#isFlushDue = true
+    setImmediate(() => this.flush())
+  }
+
+  /** Writes what waits to be written. Never throws, see `append`. */
+  flush(): void {
+    this.#isFlushDue = false
     if (this.#hasFailed) return
     try {
       this.#write()
@@ -81,6 +92,7 @@ export class AppendFile {
       } catch (error) {
         // After a failed fdatasync the written data may be gone: write it again.
         this.#written = 0
+        this.#isSuspect = true
         throw error
       } finally {
         closeSync(descriptor)
@@ -105,6 +117,7 @@ export class AppendFile {
       this.#finishSave(count)
     } catch (error) {
       this.#written = 0
+      this.#isSuspect = true
       throw error
     } finally {
       closeSync(descriptor)
@@ -148,7 +161,8 @@ export class AppendFile {
     return { descriptor, count: this.#lines.length, generation: this.#generation, isNew }
   }
 
-  #isNew = false
+  /** Whether the name of the file may not be on the disk: another client may have created it a moment ago. */
+  #isNew = true
 
   #finishSave(count: number): void {
     this.#lines.splice(0, count)
@@ -160,12 +174,19 @@ export class AppendFile {
     if (this.#written === this.#lines.length) return
     try {
       this.#descriptor ??= this.#open()
-      const text = this.#lines.slice(this.#written).join('\n')
-      // A crash or a full disk may have left an incomplete last line: start a new one.
-      writeAll(this.#descriptor, Buffer.from(`${hasIncompleteEnd(this.#descriptor) ? '\n' : ''}${text}\n`))
+      const select = this.#isSuspect ? undefined : this.#selectMissing
+      const waiting = this.#lines.slice(this.#written)
+      const { path } = this
+      if (select === undefined) writeLines(this.#descriptor, waiting)
+      else {
+        const descriptor = this.#descriptor
+        withOptionalLock(`${path}.lock`, () => writeLines(descriptor, select(waiting, descriptor)))
+      }
+      this.#isSuspect = false
       this.#written = this.#lines.length
     } catch (error) {
       this.#hasFailed = true
+      this.#isSuspect = true
       this.#close()
       throw error
     }
@@ -174,7 +195,7 @@ export class AppendFile {
   #open(): number {
     makePrivateFolder(dirname(this.path))
     this.#prepare()
-    const descriptor = openSync(this.path, 'a+', 0o600)
+    const descriptor = openToAppend(this.path)
     if (fstatSync(descriptor).size === 0) this.#isNew = true
     return descriptor
   }
@@ -189,6 +210,12 @@ export class AppendFile {
     const [one, other] = [fstatSync(descriptor), statSync(this.path, { throwIfNoEntry: false })]
     return one.ino === other?.ino && one.dev === other.dev
   }
+}
+
+function writeLines(descriptor: number, lines: readonly string[]): void {
+  if (lines.length === 0) return
+  // A crash or a full disk may have left an incomplete last line: start a new one.
+  writeAll(descriptor, Buffer.from(`${hasIncompleteEnd(descriptor) ? '\n' : ''}${lines.join('\n')}\n`))
 }
 
 function hasIncompleteEnd(descriptor: number): boolean {

@@ -1,11 +1,13 @@
-import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { KeptTicket } from '../../src/client/claim-keeper.ts'
 import { claimTicketSchema } from '../../src/protocol/claim-ticket.ts'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import { makePrivateFolder } from './data-folder.ts'
+import { readFileText } from './open-file.ts'
 import { writeFileAtomically } from './write-file-atomically.ts'
 
+/** A ticket has a few hundred bytes. */
+const MAX_BYTES = 1 << 16
 const fileSchema = claimTicketSchema.extend({ key: keySchema })
 
 /** The ticket of a user's claim on the name in a mesh: `claim.json`. It is of use only with the user's private key. */
@@ -24,7 +26,7 @@ export class ClaimFile {
   /** The ticket; undefined without a file, or with one that cannot be used: the next ticket replaces it. */
   read(): KeptTicket | undefined {
     try {
-      return fileSchema.safeParse(JSON.parse(readFileSync(this.#file, 'utf8'))).data
+      return fileSchema.safeParse(JSON.parse(readFileText(this.#file, MAX_BYTES))).data
     } catch {
       return undefined
     }

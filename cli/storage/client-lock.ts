@@ -1,6 +1,7 @@
-import { chmodSync, closeSync, constants, lstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, constants, lstatSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
+import { readFileText } from './open-file.ts'
 import { describeThisProcess, isDescribedProcessAlive } from './process-alive.ts'
 
 /** Longest path of a socket, bytes: 104 on macOS and 108 on Linux, with the terminating 0. */
@@ -51,9 +52,12 @@ export function lockState(folder: string, name: string): LockState {
   try {
     const file = join(folder, name)
     if (lstatSync(file).isSocket()) return 'ask'
-    return isDescribedProcessAlive(readFileSync(file, 'utf8')) ? 'held' : 'free'
+    return isDescribedProcessAlive(readFileText(file)) ? 'held' : 'free'
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'free' : 'held'
+    // A missing lock holds nothing, nor does anything that no client makes.
+    return ['ENOENT', 'EISDIR', 'EFTYPE', 'EFBIG', 'ELOOP'].includes((error as NodeJS.ErrnoException).code ?? '')
+      ? 'free'
+      : 'held'
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileText } from './open-file.ts'
 import { isProcessAlive } from './process-alive.ts'
 
 /** How long to wait for another process, ms. The work under a lock takes a few milliseconds. */
@@ -24,6 +25,20 @@ export function withFileLock<Result>(lockFile: string, run: () => Result): Resul
   }
 }
 
+/** Like `withFileLock`, but runs the function without the lock if the lock file cannot be written. */
+export function withOptionalLock<Result>(lockFile: string, run: () => Result): Result {
+  let hasStarted = false
+  try {
+    return withFileLock(lockFile, () => {
+      hasStarted = true
+      return run()
+    })
+  } catch (error) {
+    if (hasStarted) throw error
+    return run()
+  }
+}
+
 function tryLock(lockFile: string): boolean {
   try {
     writeFileSync(lockFile, `${process.pid}`, { flag: 'wx', mode: 0o600 })
@@ -37,7 +52,7 @@ function tryLock(lockFile: string): boolean {
 /** Whether the process that created the lock has ended. */
 function isAbandoned(lockFile: string): boolean {
   try {
-    const text = readFileSync(lockFile, 'utf8')
+    const text = readFileText(lockFile)
     // The file is empty for a moment after its creation.
     return text !== '' && !isProcessAlive(Number(text))
   } catch {

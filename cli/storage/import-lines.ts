@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, linkSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
+import { closeSync, linkSync, readdirSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { AppendFile } from './append-file.ts'
 import { makePrivateFolder } from './data-folder.ts'
+import { openToRead } from './open-file.ts'
 import { syncFolder } from './write-file-atomically.ts'
 
 /** Bytes to copy at once. */
@@ -70,7 +71,7 @@ function isSameFile(from: string, to: string): boolean {
 
 /** Appends whole lines, so that lines of other processes stay whole too. They are safe on disk before the source goes. */
 function appendLines(from: string, to: string): void {
-  const source = openSync(from, 'r')
+  const source = openToRead(from)
   try {
     const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
     const target = new AppendFile(to)

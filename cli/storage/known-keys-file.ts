@@ -1,9 +1,10 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import { nameSchema } from '../../src/protocol/messages.ts'
 import { AppendFile } from './append-file.ts'
+import { readLines } from './read-lines.ts'
 
 const lineSchema = z.object({ user: nameSchema, key: keySchema })
 
@@ -20,7 +21,10 @@ export class KnownKeysFile {
     return new KnownKeysFile(join(folder, 'known-keys.jsonl'))
   }
 
-  /** The keys by user name; the last entry of a user counts. */
+  /**
+   * The keys by user name; the last entry of a user counts.
+   * @throws Error if the file exists and cannot be read
+   */
   read(): Map<string, string> {
     const known = new Map<string, string>()
     for (const line of this.#lines()) {
@@ -55,11 +59,11 @@ export class KnownKeysFile {
     rmSync(file, { force: true })
   }
 
-  #lines(): string[] {
+  *#lines(): Generator<string> {
     try {
-      return readFileSync(this.#file.path, 'utf8').split('\n')
+      yield* readLines(this.#file.path)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
       throw error
     }
   }

@@ -3,11 +3,12 @@
  * move into the first mesh that the user connects to. The user's key stays in its place.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
+import { closeSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { dataFolder, makePrivateFolder } from './data-folder.ts'
 import { importHistory, namesIn } from './import-lines.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
+import { openToRead } from './open-file.ts'
 import { mayHaveWritten } from './process-alive.ts'
 import { syncFolder } from './write-file-atomically.ts'
 
@@ -84,7 +85,7 @@ function isInUse(pid: number, file: string): boolean {
 /** The start of a file's first line with content. */
 function startOf(file: string): string {
   try {
-    const descriptor = openSync(file, 'r')
+    const descriptor = openToRead(file)
     try {
       const buffer = Buffer.alloc(START_BYTES)
       return buffer.toString('utf8', 0, readSync(descriptor, buffer)).trimStart()

@@ -18,7 +18,10 @@ export interface UserStorage {
   readonly history: History
   readonly knownKeys: KnownKeysFile
   readonly claim: ClaimFile
-  /** Why something that a crash left could not be finished; the next start tries again. Undefined: all is done. */
+  /**
+   * Why something that a crash left could not be finished, which the next start tries again, or why the history cannot be
+   * read. Undefined: all is done.
+   */
   readonly problem: Error | undefined
 }
 
@@ -46,5 +49,11 @@ export function openUserStorage(
   }
   const merged = (mesh.merged ?? []).map(merged => userFolder(merged, user))
   const history = new History(folder, user, { ...options, merged })
-  return { folder, history, knownKeys: KnownKeysFile.in(folder), claim: ClaimFile.in(folder), problem }
+  return {
+    folder,
+    history,
+    knownKeys: KnownKeysFile.in(folder),
+    claim: ClaimFile.in(folder),
+    problem: problem ?? history.problem,
+  }
 }

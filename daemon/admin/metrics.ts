@@ -97,6 +97,11 @@ const METRICS: readonly MetricDefinition[] = [
     samples: statusSample(({ delivered }) => delivered),
   },
   {
+    name: 'mesh_chat_clock_ahead_seconds',
+    help: 'How far the clock of this machine is ahead of the mesh time, the median of the clocks of all servers.',
+    samples: statusSample(({ clockAhead = 0 }) => clockAhead / 1_000),
+  },
+  {
     name: 'mesh_chat_link_up',
     help: '1 if the link is open, else 0. This server dials outbound links, the peer dials inbound links.',
     labels: ['peer', 'direction'],

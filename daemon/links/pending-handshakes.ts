@@ -2,17 +2,23 @@ import { exceeds } from '../../src/protocol/limits.ts'
 
 /**
  * Handshakes of dialling peers under way. Above the limit, the address with the most loses its oldest: strangers of one
- * address take no place of a peer at another.
+ * address take no place of a peer at another. Of several such addresses chance decides: if it was always the oldest, strangers
+ * with many addresses could displace a peer that cannot return (of version 0.1) at every attempt.
  */
 export class PendingHandshakes {
   readonly #limit: number
   /** What aborts each, oldest first, by address. */
   readonly #byAddress = new Map<string, Set<() => void>>()
+  readonly #random: () => number
   #size = 0
 
-  /** @param limit 0: unlimited */
-  constructor(limit: number) {
+  /**
+   * @param limit 0: unlimited
+   * @param random from 0 up to 1
+   */
+  constructor(limit: number, random: () => number) {
     this.#limit = limit
+    this.#random = random
   }
 
   get size(): number {
@@ -38,9 +44,13 @@ export class PendingHandshakes {
   }
 
   #oldestOfLargest(): (() => void) | undefined {
-    let largest: Set<() => void> | undefined
-    for (const aborts of this.#byAddress.values()) if (aborts.size > (largest?.size ?? 0)) largest = aborts
-    for (const oldest of largest ?? []) return oldest
+    let largest: Set<() => void>[] = []
+    for (const aborts of this.#byAddress.values()) {
+      const most = largest[0]?.size ?? 0
+      if (aborts.size > most) largest = [aborts]
+      else if (aborts.size === most) largest.push(aborts)
+    }
+    for (const oldest of largest[Math.floor(this.#random() * largest.length)] ?? []) return oldest
     return undefined
   }
 }

@@ -73,7 +73,7 @@ export class SocketLinks implements LinkCarrier {
     this.#ca = options.tls?.ca
     this.#malformed = new MalformedPayloads(options.log)
     this.#refusedDiallers = new RefusedDiallers(options.log)
-    this.#pendingHandshakes = new PendingHandshakes(options.limits.handshakes)
+    this.#pendingHandshakes = new PendingHandshakes(options.limits.handshakes, Math.random)
     this.#diallingSecrets = new DiallingSecrets(options.credentials, options.limits.peers)
     for (const io of servers) io.of('/mesh').on('connection', socket => this.#accept(socket))
   }

@@ -15,6 +15,10 @@ export interface LogOptions {
 
 const plural = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`
 
+/** A difference of clocks: `3.2 s ahead of`, `90.0 s behind`. */
+const formatSeconds = (ahead: number) =>
+  `${(Math.abs(ahead) / 1_000).toFixed(1)} s ${ahead < 0 ? 'behind' : 'ahead of'}`
+
 /** The log line of an entry. Many sentences are those of the original chat server; test/programs/daemon/log.test.ts. */
 function formatNote(note: LogEntry, showText: boolean): string {
   switch (note.event) {
@@ -84,6 +88,13 @@ function formatNote(note: LogEntry, showText: boolean): string {
       return `${note.role} ${note.user} has ${plural(note.connections, 'connection')} to this server, sending...`
     case 'forwarding':
       return `Forwarding to peer: ${note.peer}...`
+    case 'clock-wrong': {
+      const { server, ahead, isOwn } = note
+      const clock = isOwn ? 'The clock of this machine' : `The clock of peer: ${server}`
+      return `${clock} is ${formatSeconds(ahead)} the time of the mesh; synchronize it with NTP.`
+    }
+    case 'clock-right':
+      return `${note.isOwn ? 'The clock of this machine' : `The clock of peer: ${note.server}`} is right again.`
     case 'stalled':
       return `This process was paused for ${note.ms} ms; restarting the heartbeat timeouts of all peers.`
     case 'draining':
@@ -108,6 +119,7 @@ function level(note: LogEntry): LogOptions['level'] {
       return note.isRepeated ? 'debug' : 'warn'
     case 'foreign-sender':
     case 'stalled':
+    case 'clock-wrong':
       return 'warn'
     case 'link-lost':
       return note.direction === 'outbound' ? 'warn' : 'info'

@@ -13,8 +13,8 @@ const BURST_PACKETS_PER_MESSAGE = 4
 const BYTES_PER_PACKET = 2_048
 /** Longest pause of reading, ms: shorter than the ping timeout. */
 const MAX_PAUSE_MS = 4_000
-/** Packets of this length and more count as held while they wait for a connection that has not identified. */
-const MIN_HELD_PACKET_BYTES = 64 * 1024
+/** Packets of this length and more count as unsent before Engine.IO gives them to the transport; others after that. */
+const MIN_COUNTED_PACKET_BYTES = 64 * 1024
 
 /** The packet types of Socket.IO (docs/PROTOCOL.md, section A): the first character of a packet. */
 const CONNECT = '0'
@@ -52,6 +52,9 @@ function onPacketCreate(this: WithBackpressure, { data, options }: CreatedPacket
 }
 function onFlush(this: WithBackpressure): void {
   this[BACKPRESSURE]?.moveQueuedToTransport()
+}
+function onHandedOver(this: WithBackpressure): void {
+  this[BACKPRESSURE]?.onHandedOver()
 }
 function onPacket(this: WithBackpressure, { type, data }: { type?: string; data?: unknown }): void {
   this[BACKPRESSURE]?.onPacket(type, data)
@@ -91,6 +94,7 @@ export class Backpressure {
   #bucketLevel = 0
   #bucketUpdatedAt = performance.now()
   #isPaused = false
+  #awaitsDrain = false
   #isLink = false
   #isEnded = false
 
@@ -99,6 +103,7 @@ export class Backpressure {
     this.#engine = engine
     this.budget = budget
     budget.onExceeded = reason => this.refuse(reason)
+    budget.onUnreadExceeded = () => this.#disconnectSlow('too many unsent bytes of all clients')
     // A client of Engine.IO 3 is in the default namespace at once.
     if (engine.protocol === 3) budget.join()
     this.#context = context
@@ -108,6 +113,8 @@ export class Backpressure {
     ;(engine as WithBackpressure)[BACKPRESSURE] = this
     engine.on('packetCreate', onPacketCreate)
     engine.on('flush', onFlush)
+    // Engine.IO emits it when its transport has the packets, not when they are sent.
+    engine.on('drain', onHandedOver)
     engine.on('packet', onPacket)
     engine.on('upgrade', onUpgrade)
     engine.on('close', onClose)
@@ -172,11 +179,16 @@ export class Backpressure {
    * Engine.IO's transport is writable again: never fewer than wait.
    */
   get #unsentBytes(): number {
+    return this.#waitingBytes + this.budget.unreadAnswerBytes
+  }
+
+  /** The unsent bytes without those of answers, which count themselves: see `HttpRequests`. */
+  get #waitingBytes(): number {
     const webSocket = this.#webSocket
-    if (webSocket !== undefined) return this.#queuedBytes + webSocket.bufferedAmount + this.budget.unreadAnswerBytes
+    if (webSocket !== undefined) return this.#queuedBytes + webSocket.bufferedAmount
     const { transport } = this.#engine
     const isSending = transport.name === 'websocket' && !transport.writable
-    return this.#queuedBytes + (isSending ? this.#flushedBytes : 0) + this.budget.unreadAnswerBytes
+    return this.#queuedBytes + (isSending ? this.#flushedBytes : 0)
   }
 
   /** A session of long polling has moved to a WebSocket. */
@@ -188,23 +200,42 @@ export class Backpressure {
   /** Engine.IO put a packet of this many bytes into its buffer. */
   addQueued(bytes: number): void {
     this.#queuedBytes += bytes
-    if (bytes >= MIN_HELD_PACKET_BYTES) this.budget.holdUnsent(this.#unsentBytes)
     this.#disconnectIfSlow()
+    if (bytes >= MIN_COUNTED_PACKET_BYTES || !this.#engine.transport.writable) this.#countWaiting()
+  }
+
+  /** Engine.IO has given its buffer to the transport: what the kernel has not taken waits. */
+  onHandedOver(): void {
+    this.#countWaiting()
+    const { transport } = this.#engine
+    if (this.#awaitsDrain || this.#waitingBytes === 0 || transport.name !== 'websocket') return
+    this.#awaitsDrain = true
+    transport.once('drain', () => {
+      this.#awaitsDrain = false
+      this.#flushedBytes = 0
+      this.#countWaiting()
+    })
+  }
+
+  #countWaiting(): void {
+    if (!this.#isEnded) this.budget.holdUnsent(this.#waitingBytes)
   }
 
   /** Engine.IO gave its buffer to the transport. */
   moveQueuedToTransport(): void {
     this.#flushedBytes = this.#queuedBytes
     this.#queuedBytes = 0
-    // From now on the answer counts itself: see `HttpRequests`.
-    if (this.#engine.transport.name === 'polling') this.budget.holdUnsent(0)
   }
 
   #disconnectIfSlow(): void {
-    if (this.#isEnded || !exceeds(this.#unsentBytes, this.#maxUnsentBytes)) return
+    if (exceeds(this.#unsentBytes, this.#maxUnsentBytes)) this.#disconnectSlow('too many unsent bytes')
+  }
+
+  #disconnectSlow(reason: string): void {
+    if (this.#isEnded) return
     const side = this.#isLink ? 'peer' : 'client'
     this.#context.cutOffCounts[side]++
-    this.#context.log.write('warn', `Disconnected a slow ${side}: too many unsent bytes.`)
+    this.#context.log.write('warn', `Disconnected a slow ${side}: ${reason}.`)
     this.cut()
   }
 

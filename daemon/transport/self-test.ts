@@ -6,7 +6,7 @@ import { Server } from 'socket.io'
 import { NodeWebSocket } from 'socket.io-client'
 import { AddressBudget } from './budgets/address-budgets.ts'
 import { ConnectionBudget } from './budgets/connection-budget.ts'
-import { HeldBytes } from './budgets/held-bytes.ts'
+import { HeldBytes, UnreadBytes } from './budgets/held-bytes.ts'
 import { limitedWebSocketServer } from './budgets/limited-web-sockets.ts'
 import { FLUSH_TIMEOUT_MS } from './flush-timeout.ts'
 import { type Engine, webSocketOf, writePreEncoded } from './internals.ts'
@@ -207,7 +207,12 @@ class TestServer {
     serveClient: false,
     perMessageDeflate: false,
     wsEngine: limitedWebSocketServer(
-      () => new ConnectionBudget(new AddressBudget('', 0, 0), new HeldBytes(0), () => {}),
+      () =>
+        new ConnectionBudget(
+          new AddressBudget('', 0, 0),
+          { held: new HeldBytes(0), unread: new UnreadBytes(0) },
+          () => {},
+        ),
     ),
   })
 

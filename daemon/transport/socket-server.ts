@@ -10,7 +10,7 @@ import type { TlsMaterial } from '../settings/tls.ts'
 import { Backpressure, type TransportContext } from './backpressure.ts'
 import { AddressBudgets, TCP_CONNECTIONS_PER_CLIENT } from './budgets/address-budgets.ts'
 import { ConnectionBudget } from './budgets/connection-budget.ts'
-import { HeldBytes } from './budgets/held-bytes.ts'
+import { HeldBytes, UnreadBytes } from './budgets/held-bytes.ts'
 import { budgetOf, isAccepted, limitedWebSocketServer } from './budgets/limited-web-sockets.ts'
 import { TcpConnections } from './budgets/tcp-connections.ts'
 import { HttpRequests } from './http-requests.ts'
@@ -66,6 +66,7 @@ export class SocketServer {
   readonly io: Server
   readonly #addresses: AddressBudgets
   readonly #heldBytes: HeldBytes
+  readonly #unreadBytes: UnreadBytes
   readonly #tcpConnections: TcpConnections
   readonly #requests: HttpRequests
   readonly #maxSessions: number
@@ -83,6 +84,7 @@ export class SocketServer {
     if (options.maxTcpConnections !== undefined) this.http.maxConnections = options.maxTcpConnections
     this.#addresses = new AddressBudgets(limits.connectionsPerAddress, options.isExempt)
     this.#heldBytes = new HeldBytes(limits.heldBytes)
+    this.#unreadBytes = new UnreadBytes(limits.unreadBytes)
     this.#tcpConnections = new TcpConnections(limits.connections, this.#addresses)
     this.#requests = new HttpRequests(this.#heldBytes, socket => this.#tcpConnections.markUsed(socket))
     this.#maxSessions = limits.connections * TCP_CONNECTIONS_PER_CLIENT
@@ -128,13 +130,15 @@ export class SocketServer {
    * Open connections: of TCP, as far as they are limited, and of Engine.IO; bytes that they hold; and addresses that are
    * remembered: a second after the last connection, or 10 s after the last proof, token or roster of a stranger.
    */
-  get counts(): { tcp: number; engine: number; heldBytes: number; addresses: number } {
+  get counts(): { tcp: number; engine: number; heldBytes: number; unreadBytes: number; addresses: number } {
     const { tcp, addresses } = this.#addresses.counts
-    return { tcp, engine: this.#connections.size, heldBytes: this.#heldBytes.total, addresses }
+    const [heldBytes, unreadBytes] = [this.#heldBytes.total, this.#unreadBytes.total]
+    return { tcp, engine: this.#connections.size, heldBytes, unreadBytes, addresses }
   }
 
   #createBudget(remoteAddress: string | undefined): ConnectionBudget {
-    return new ConnectionBudget(this.#addresses.of(remoteAddress ?? ''), this.#heldBytes, () => {})
+    const totals = { held: this.#heldBytes, unread: this.#unreadBytes }
+    return new ConnectionBudget(this.#addresses.of(remoteAddress ?? ''), totals, () => {})
   }
 
   #openSession(engine: Engine): ConnectionBudget {

@@ -10,15 +10,21 @@ import {
   type ServerAddress,
 } from '../protocol/messages.ts'
 import type { ClaimKeeper } from './claim-keeper.ts'
-import { type Context, emit, MAX_CLOCK_DIFFERENCE_MS } from './context.ts'
+import { type Context, emit, MAX_CLOCK_DIFFERENCE_MS, serverTime } from './context.ts'
 import type { ConnectionState } from './events.ts'
 import type { Identity } from './keys/keyring.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
 import type { DialledServer, MeshTrust } from './mesh-trust.ts'
 import { ServerList } from './server-list.ts'
+import { describeClockDifference, ServerTimes } from './server-times.ts'
+import type { IdentifyAnswer } from './types.ts'
 
 /** Time limit for connecting and identifying before the next server is tried, ms. */
 const CONNECT_TIMEOUT_MS = 3_000
+/** A change of the mesh time that matters, ms: a smaller one may be latency. */
+const MIN_TIME_CHANGE_MS = 1_000
+/** The user is told of a larger difference between this machine's clock and the time of the mesh, ms. */
+const WARN_CLOCK_DIFFERENCE_MS = 300_000
 
 /** A connection that is not identified yet. `openedAt`: when it was opened, for the round-trip time. */
 interface Attempt extends DialledServer {
@@ -30,7 +36,7 @@ interface Attempt extends DialledServer {
   /** The mesh and mode that the server has proven on this connection; a key of undefined: a server of 0.1. */
   proven: { key: string | undefined; channel: string | undefined; mode: AuthMode } | undefined
   /** The answer that waits for the caller to accept the server's mesh. */
-  waiting: { answer: IdentifyResponse; mode: AuthMode } | undefined
+  waiting: { answer: IdentifyAnswer; mode: AuthMode } | undefined
   /** Whether the token or the proof of the user's key was sent on this connection. */
   sentCredentials: boolean
 }
@@ -64,6 +70,8 @@ export class Connection {
   #phase: Phase = { name: 'idle' }
   #dialCount = 0
   #wasOnline = false
+  readonly #serverTimes = new ServerTimes()
+  #hasWarnedOfClock = false
 
   constructor(context: Context, keys: KnownKeys, trust: MeshTrust, claims: ClaimKeeper, hooks: ConnectionHooks) {
     const { servers, random } = context.options
@@ -108,7 +116,7 @@ export class Connection {
     this.#identify({})
   }
 
-  handleIdentified(answer: IdentifyResponse): void {
+  handleIdentified(answer: IdentifyAnswer): void {
     const attempt = this.#phase
     if (attempt.name !== 'connecting' || attempt.waiting !== undefined) return
     const mode = authModeOf(answer, attempt, this.#context.options.token)
@@ -188,6 +196,19 @@ export class Connection {
     this.#emitState({ phase: 'waiting', reason, retryAt: wall + retryAt - now, attempt, ...rejection })
   }
 
+  /** The server tells its mesh time. Returns whether it differs from what this client knew. */
+  handleTime(time: number): boolean {
+    const { clockOffset = 0, now } = this.#context
+    const change = Math.abs(time - now - clockOffset)
+    if (change <= MIN_TIME_CHANGE_MS) return false
+    if (change > MAX_CLOCK_DIFFERENCE_MS) {
+      this.failover('the clock of the server has changed by more than 24 hours')
+      return false
+    }
+    this.#context.clockOffset = time - now
+    return true
+  }
+
   /** The server drains and names others. */
   handleMove(servers: readonly ServerAddress[]): void {
     this.#addServers(servers)
@@ -229,7 +250,7 @@ export class Connection {
   }
 
   /** The server has proven its mesh, as far as it must: gives it what it asks for, or goes online. */
-  #proceed(attempt: Attempt, answer: IdentifyResponse, mode: AuthMode): void {
+  #proceed(attempt: Attempt, answer: IdentifyAnswer, mode: AuthMode): void {
     if (answer.ok) return this.#goOnline(attempt, answer)
     const { challenge } = answer
     if (attempt.sentCredentials) return this.#handleRejection(attempt, answer)
@@ -261,23 +282,41 @@ export class Connection {
     this.failover(message)
   }
 
-  #goOnline({ dial, url, openedAt }: Attempt, answer: IdentifySuccess): void {
+  #goOnline({ dial, url, openedAt }: Attempt, answer: Extract<IdentifyAnswer, { ok: true }>): void {
     const { now, wall } = this.#context
     // Without this user's key, messages would be sent unsealed and accepted unverified.
     if (answer.auth === 'key' && !this.#keys.isEnabled) {
       return this.handleRefused('unauthorized', `${url} is in key mode but asked for no key; use another server`)
     }
-    // With a time from years ahead, messages would not be delivered for years.
-    if (Math.abs(answer.time - wall) > MAX_CLOCK_DIFFERENCE_MS)
-      return this.failover(describeClockDifference(answer.time - wall))
+    const roster = typeof answer.roster === 'function' ? answer.roster() : answer.roster
+    if (roster === undefined) return this.failover('the server sent an invalid roster')
     // `time` is half of a round trip old.
     this.#context.maxTextBytes = answer.textBytes
-    this.#context.clockOffset = answer.time + (now - openedAt) / 2 - now
+    const offset = answer.time + (now - openedAt) / 2 - now
+    const trust = this.#serverTimes.judge(offset, this.#context)
+    if (trust === 'ask-again') return this.#askAgain(url)
+    if (trust === 'wrong') return this.failover(describeClockDifference(answer.time - wall))
+    this.#context.clockOffset = offset
     this.#wasOnline = true
     this.#setPhase({ name: 'online', dial, url, since: now })
     this.#addServers(answer.servers)
     this.#emitState({ phase: 'online', server: answer.server, url })
-    this.#hooks.onOnline(answer)
+    this.#hooks.onOnline({ ...answer, roster })
+    this.#warnOfWrongClock(wall - serverTime(this.#context))
+  }
+
+  /** The first server with another time than this machine may be wrong: asks another one at once, or the same again. */
+  #askAgain(url: string): void {
+    this.#hangUp()
+    this.#hooks.onLost()
+    this.#trust.onDisconnected()
+    this.#connect(this.#servers.pickOther(url))
+  }
+
+  #warnOfWrongClock(ahead: number): void {
+    if (this.#hasWarnedOfClock || Math.abs(ahead) <= WARN_CLOCK_DIFFERENCE_MS) return
+    this.#hasWarnedOfClock = true
+    emit(this.#context, { type: 'clock-wrong', ahead })
   }
 
   #identify(credentials: Pick<IdentifyRequest, 'token' | 'key' | 'proof' | 'proofVersion' | 'claim'>): void {
@@ -322,15 +361,10 @@ export class Connection {
  * The auth mode that an answer shows; undefined for a rejection that asks for no credential. A token server of 0.1 rejects
  * an identification without a token as `unauthorized`.
  */
-function authModeOf(answer: IdentifyResponse, attempt: Attempt, token: string | undefined): AuthMode | undefined {
+function authModeOf(answer: IdentifyAnswer, attempt: Attempt, token: string | undefined): AuthMode | undefined {
   if (answer.ok) return answer.auth ?? 'open'
   if (answer.code === 'prove-key') return answer.challenge === undefined ? undefined : 'key'
   if (answer.code === 'prove-token') return 'token'
   const isLegacyToken = answer.code === 'unauthorized' && token !== undefined && answer.mesh === undefined
   return isLegacyToken && !attempt.sentCredentials && attempt.proven === undefined ? 'token' : undefined
-}
-
-function describeClockDifference(ms: number): string {
-  const hours = Math.round(Math.abs(ms) / 3_600_000)
-  return `the clock of the server is ${hours} hours ${ms < 0 ? 'behind' : 'ahead of'} the clock of this machine; set the wrong one`
 }

@@ -2,7 +2,7 @@
 import type { NameList } from '../common/sorted-names.ts'
 import type { AuthMode } from '../protocol/credentials.ts'
 import type { ErrorCode, Message, ServerAddress } from '../protocol/messages.ts'
-import type { StoredMessage } from './history/message-log.ts'
+import type { HeldMessage } from './history/message-log.ts'
 
 /** What identifies a mesh to a client. */
 export interface MeshPin {
@@ -31,8 +31,11 @@ export type ConnectionState =
 
 /** State of a message that this client composed. */
 export type Progress =
-  /** Held by this client: not sent, or not confirmed. It is sent again automatically. */
-  | { state: 'waiting'; reason: 'offline' | 'recipient-offline' | 'unconfirmed' | 'key-changed' }
+  /**
+   * Held by this client: not sent, or not confirmed. It is sent again automatically. `clock-ahead`: its time is ahead of the
+   * server's clock; the message is sent with another time, or when that time has come.
+   */
+  | { state: 'waiting'; reason: 'offline' | 'recipient-offline' | 'unconfirmed' | 'key-changed' | 'clock-ahead' }
   /** Sent to a server, no delivery result yet. */
   | { state: 'sent' }
   /** Confirmed by this number of the recipient's connections. */
@@ -53,6 +56,10 @@ export type SessionEvent =
    * its way or claims an earlier time, so it may be sorted before messages that the user has already read.
    */
   | { type: 'message'; message: Message; origin: 'composed' | 'live' | 'history'; late?: true }
+  /** An own message that no server had accepted has another time: move it. Its earlier time was from a wrong clock. */
+  | { type: 'redated'; message: Message }
+  /** The clock of this machine differs from the time of the mesh by this much, ms; negative: it is behind. Once. */
+  | { type: 'clock-wrong'; ahead: number }
   /** Connection counts of the users with more than one connection; the session's own live map. */
   | { type: 'connections'; connections: ReadonlyMap<string, number> }
   /** Another client of this user has read the thread `thread` up to the hybrid time `at`. */
@@ -97,7 +104,7 @@ export type SessionEvent =
 export type SessionRequest =
   | { type: 'compose'; to: string; text: string }
   /** Take over the held messages of another client of this user that has ended. They are on this client's disk. */
-  | { type: 'adopt'; messages: readonly StoredMessage[] }
+  | { type: 'adopt'; messages: readonly HeldMessage[] }
   /** The thread `thread` is read up to the hybrid time `at`; the session tells the user's other clients. */
   | { type: 'read'; thread: string; at: number }
   /** The person accepts a user's changed key, and has compared `key`: any other key stays untrusted. */

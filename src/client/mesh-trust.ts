@@ -9,9 +9,9 @@ import {
   successorText,
   TLS_AT_PROXY,
 } from '../protocol/mesh-identity.ts'
-import type { IdentifyResponse } from '../protocol/messages.ts'
 import { type Context, emit } from './context.ts'
 import type { MeshPin, SessionEvent } from './events.ts'
+import type { IdentifyAnswer } from './types.ts'
 
 /** One connection, and what the server must sign for it. */
 export interface DialledServer {
@@ -83,7 +83,7 @@ export class MeshTrust {
    * Checks the answer of a server.
    * @param mode the auth mode that the answer shows
    */
-  check(server: DialledServer, answer: IdentifyResponse, mode: AuthMode): MeshCheck {
+  check(server: DialledServer, answer: IdentifyAnswer, mode: AuthMode): MeshCheck {
     const { mesh } = answer
     const { url, isConfigured } = server
     if (mesh === undefined) return this.#checkLegacy(server, mode)
@@ -151,7 +151,7 @@ export class MeshTrust {
   /** What the server has proven; undefined if the proof is not valid for this connection and this answer. */
   #verify(
     { origin, nonce, exporter }: DialledServer,
-    answer: IdentifyResponse,
+    answer: IdentifyAnswer,
     mesh: MeshIdentity,
     mode: AuthMode,
   ): ServerProof | undefined {

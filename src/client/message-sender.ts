@@ -2,9 +2,10 @@ import type { Fate, Message } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
 import { type Context, emit, serverTime } from './context.ts'
 import type { Progress } from './events.ts'
-import type { StoredMessage } from './history/message-log.ts'
+import type { HeldMessage } from './history/message-log.ts'
 import type { MessageStore } from './history/message-store.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
+import { MessageDates, pendingEffect } from './message-dates.ts'
 import { MAX_PENDING_MESSAGES, Outbox } from './outbox.ts'
 import type { RosterCopy } from './roster-copy.ts'
 import { protocolTextFault, textFault } from './text-limit.ts'
@@ -23,6 +24,11 @@ export class MessageSender {
   readonly #roster: RosterCopy
   readonly #store: MessageStore
   readonly #outbox = new Outbox()
+  readonly #dates: MessageDates
+  /** Messages that are settled, and the number of the save after which the outbox need not have them. */
+  #settled: { id: string; save: number }[] = []
+  /** A server of 0.1 has rejected a time without telling its own: the connection must be made again. */
+  #needsServerTime = false
   #composedCount = 0
 
   constructor(context: Context, keys: KnownKeys, roster: RosterCopy, store: MessageStore) {
@@ -30,6 +36,7 @@ export class MessageSender {
     this.#keys = keys
     this.#roster = roster
     this.#store = store
+    this.#dates = new MessageDates(context, keys, store, this.#outbox)
   }
 
   /** When `send` has something to send or `hasOverdue` becomes true, monotonic ms. */
@@ -42,17 +49,27 @@ export class MessageSender {
     return this.#outbox.hasOverdue(this.#context.now)
   }
 
+  /** Whether to leave the server, because its time is not known any more. Not while messages wait for its answer. */
+  get mustMeasureTime(): boolean {
+    return this.#needsServerTime && this.#outbox.isIdle
+  }
+
   /** The messages that are not confirmed yet. */
   get pendingMessages(): Message[] {
     return this.#outbox.messages()
   }
 
   /** Takes over the unconfirmed messages of earlier runs. */
-  start(pending: readonly StoredMessage[]): void {
-    for (const message of pending) {
+  start(pending: readonly HeldMessage[]): void {
+    for (const { provisional, ...message } of pending) {
       this.#outbox.add(message)
-      // It is new if the program was killed between `store-pending` and `store`.
-      this.#store.add(message, 'history')
+      const isProvisional = provisional === true
+      // A message that a server may have accepted is in the history already, unless the program was killed.
+      if (!isProvisional && !this.#store.isTimeDoubtful(message.at)) this.#store.add(message, 'history')
+      else if (!this.#store.log.has(message)) {
+        const own = { message, needsDate: isProvisional, isProvisional, mayBeAccepted: !isProvisional }
+        this.#store.show({ ...own, composedAt: undefined }, 'history')
+      }
       this.#emitProgress(message, { state: 'waiting', reason: 'offline' })
     }
     const { saves, effects } = this.#context
@@ -60,16 +77,17 @@ export class MessageSender {
   }
 
   /** Takes over the held messages of another client that has ended. */
-  adopt(messages: readonly StoredMessage[]): void {
+  adopt(messages: readonly HeldMessage[]): void {
     this.start(messages.filter(({ id }) => this.#outbox.get(id) === undefined))
+    if (this.#context.onlineConnection !== undefined) this.#dates.update()
     this.send()
   }
 
   compose(to: string, text: string): void {
-    const { options, clock, effects, saves } = this.#context
+    const { options, clock, effects, saves, onlineConnection, clockOffset, now } = this.#context
     const name = parseUserName(to)
     if (!name.ok) return
-    const id = `${options.instance}.${(++this.#composedCount).toString(36)}`
+    const id = `${options.instance}.${(++this.#composedCount).toString(36)}.${options.makeIdSuffix()}`
     const at = clock.tick(serverTime(this.#context))
     const message: Message = { id, at, from: options.user, to: name.value, text }
     const fault = protocolTextFault(text)
@@ -78,9 +96,11 @@ export class MessageSender {
     if (this.#outbox.isFull)
       return this.#emitProgress(message, { state: 'refused', code: 'outbox-full', message: OUTBOX_FULL })
     const stored = this.#keys.toStored(message)
-    effects.push({ type: 'store-pending', message, ...(stored.sealed === undefined ? {} : { sealed: stored.sealed }) })
+    const isProvisional = onlineConnection === undefined
+    effects.push({ ...pendingEffect(stored), ...(isProvisional ? { provisional: true as const } : {}) })
     saves.count(effects)
-    this.#store.add(stored, 'composed')
+    const needsDate = clockOffset === undefined
+    this.#store.show({ message: stored, needsDate, composedAt: now, isProvisional, mayBeAccepted: false }, 'composed')
     this.#outbox.add(stored, saves.awaitComposed(id))
     saves.request(effects)
     this.#emitProgress(message, { state: 'waiting', reason: 'offline' })
@@ -90,7 +110,7 @@ export class MessageSender {
   /** Sends the messages that are due. One that can never be sent is refused, and others take its place. */
   send(): void {
     const { onlineConnection, effects, now, saves } = this.#context
-    if (onlineConnection === undefined) return
+    if (onlineConnection === undefined || this.#needsServerTime) return
     for (const message of this.#outbox.takeDue(now, save => saves.isSaved(save))) {
       const { id, at, to, text } = message
       const sealed = this.#keys.seal(message)
@@ -118,6 +138,26 @@ export class MessageSender {
     this.send()
   }
 
+  /** The time of the mesh was measured. */
+  handleTime(): void {
+    this.#dates.update()
+    this.send()
+  }
+
+  /** Removes the settled messages from the outbox whose history is saved. */
+  handleSaved(): void {
+    const { effects, saves } = this.#context
+    const saved = this.#settled.filter(({ save }) => saves.isSaved(save))
+    this.#settled = this.#settled.filter(({ save }) => !saves.isSaved(save))
+    for (const { id } of saved) effects.push({ type: 'remove-pending', id })
+  }
+
+  /** The session ends, and its caller saves everything. */
+  close(): void {
+    for (const { id } of this.#settled) this.#context.effects.push({ type: 'remove-pending', id })
+    this.#settled = []
+  }
+
   /** Handles the answer to a key request; undefined: no key holds the name. */
   handleKeyHolder(user: string, key: string | undefined): void {
     this.#keys.finishRequest(user)
@@ -143,17 +183,31 @@ export class MessageSender {
 
   /** Applies the delivery result of a message. Returns false for a message that is not in flight. */
   #applyFate({ id, to }: Message, fate: Fate): boolean {
-    const { effects, now } = this.#context
-    const result = this.#outbox.handleFate(id, fate, this.#roster.has(to), now)
+    const result = this.#outbox.handleFate(id, fate, this.#roster.has(to), this.#context.now)
     if (result === undefined) return false
-    if (result.done) effects.push({ type: 'remove-pending', id })
+    const isRejected = !fate.ok && result.done
+    if (fate.ok || isRejected) this.#store.accept(id, isRejected || (fate.ok && fate.delivered > 0))
+    if (result.done) this.#release(id)
+    const mayBeRedated = this.#store.unaccepted.get(id)?.mayBeAccepted === false
+    if (!fate.ok && fate.code === 'clock-ahead' && fate.time === undefined && mayBeRedated) this.#needsServerTime = true
     emit(this.#context, { type: 'progress', id, to, progress: result.progress })
     return true
   }
 
   onDisconnected(): void {
-    for (const message of this.#outbox.requeueInFlight())
+    this.#needsServerTime = false
+    for (const message of this.#outbox.requeueInFlight()) {
+      this.#store.accept(message.id)
       this.#emitProgress(message, { state: 'waiting', reason: 'offline' })
+    }
+  }
+
+  /** Removes a settled message from the outbox, after the history that has it is saved. */
+  #release(id: string): void {
+    const { saves, effects } = this.#context
+    if (saves.isSaved(saves.latest)) return void effects.push({ type: 'remove-pending', id })
+    this.#settled.push({ id, save: saves.latest })
+    saves.request(effects)
   }
 
   /** Holds a message until its recipient's key is known, or a changed key is trusted. */

@@ -52,6 +52,24 @@ export class Outbox {
     this.#entries.set(message.id, { message, awaitedSave, sentAt: undefined, nextAttemptAt: 0, attempts: 0 })
   }
 
+  /** Replaces a message that is not in flight; it is sent at `nextAttemptAt`, monotonic ms. */
+  replace(message: StoredMessage, awaitedSave: number | undefined, nextAttemptAt: number): void {
+    const entry = this.#entries.get(message.id)
+    if (entry === undefined || entry.sentAt !== undefined) return
+    entry.message = message
+    entry.awaitedSave = awaitedSave
+    entry.nextAttemptAt = nextAttemptAt
+  }
+
+  isInFlight(id: string): boolean {
+    return this.#entries.get(id)?.sentAt !== undefined
+  }
+
+  /** Whether no message is in flight. */
+  get isIdle(): boolean {
+    return this.#inFlight === 0
+  }
+
   /** When `takeDue` or `hasOverdue` may have a result, monotonic ms. */
   get deadline(): number {
     let deadline = Number.POSITIVE_INFINITY
@@ -134,7 +152,7 @@ export class Outbox {
       if (retryAfter !== undefined || code === 'draining' || code === 'not-identified') {
         entry.nextAttemptAt = now + (retryAfter ?? RETRY_BASE_MS)
         if (code === 'rate-limited') this.#pausedUntil = entry.nextAttemptAt
-        return { done: false, progress: { state: 'waiting', reason: 'unconfirmed' } }
+        return { done: false, progress: { state: 'waiting', reason: code === 'clock-ahead' ? code : 'unconfirmed' } }
       }
       this.#entries.delete(id)
       return { done: true, progress: { state: 'refused', code, message } }

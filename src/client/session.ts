@@ -1,5 +1,5 @@
 import { HybridClock } from '../common/hybrid-clock.ts'
-import type { Message } from '../protocol/messages.ts'
+import type { Fate, Message } from '../protocol/messages.ts'
 import { ClaimKeeper } from './claim-keeper.ts'
 import { Connection } from './connection.ts'
 import type { Context } from './context.ts'
@@ -61,8 +61,8 @@ export class Session {
         this.#receiver.onConnected()
         this.#siblings.onConnected()
         this.#claims.onConnected()
+        this.#sender.handleTime()
         this.#sender.handleJoined(this.#roster.onConnected(roster, connections))
-        this.#sender.send()
       },
       onLost: () => {
         this.#earlyInputs = []
@@ -85,7 +85,17 @@ export class Session {
     return this.#context.onlineConnection !== undefined && this.#receiver.deadline <= this.#context.now
   }
 
-  /** All messages of this client, in order. */
+  /** The time of the mesh minus the monotonic clock, ms, as this client knows it; undefined before the first connection. */
+  get meshTimeOffset(): number | undefined {
+    return this.#context.clockOffset
+  }
+
+  /** Whether a server that has proven its mesh has let the client in. */
+  get isLetIn(): boolean {
+    return this.#context.onlineConnection !== undefined || this.#connection.isWaitingForAcceptance
+  }
+
+  /** All messages of this client, in order, except own ones that no server has accepted yet. */
   get messages(): Message[] {
     return this.#store.log.between({ from: 0 }).map(toMessage)
   }
@@ -169,12 +179,15 @@ export class Session {
     switch (input.type) {
       case 'move':
         return this.#connection.handleMove(input.servers)
+      case 'time':
+        if (this.#connection.handleTime(input.time)) this.#sender.handleTime()
+        return
       case 'im':
         // Not counted as received: the server sends it again, or its sender does.
         if (this.#context.saves.isFull) return this.#connection.failover('messages cannot be stored')
         return this.#receiver.handleMessage(input.message)
       case 'fate':
-        return this.#sender.handleFate(input.id, input.fate)
+        return this.#handleFate(input.id, input.fate)
       case 'key':
         return this.#sender.handleKeyHolder(input.user, input.key)
       case 'claim':
@@ -192,6 +205,16 @@ export class Session {
       default:
         input satisfies never
     }
+  }
+
+  #handleFate(id: string, fate: Fate): void {
+    this.#sender.handleFate(id, fate)
+    if (!fate.ok && fate.time !== undefined) {
+      this.#connection.handleTime(fate.time)
+      // Also if the time is known: the answers to several messages tell the same time.
+      if (this.#context.onlineConnection !== undefined) this.#sender.handleTime()
+    }
+    if (this.#sender.mustMeasureTime) this.#connection.failover('the clock of the server has changed')
   }
 
   #start(): void {
@@ -214,6 +237,7 @@ export class Session {
         if (this.#keys.trust(request.user, request.key)) this.#sender.sendWaiting(request.user)
         return
       case 'close':
+        this.#sender.close()
         return this.#connection.close()
       default:
         request satisfies never
@@ -223,6 +247,7 @@ export class Session {
   /** Sends and confirms what waited for the disk. */
   #handleSaved(through: number): void {
     this.#context.saves.handleSaved(through)
+    this.#sender.handleSaved()
     if (this.#context.onlineConnection === undefined) return
     this.#sender.send()
     this.#receiver.sendConfirmation()

@@ -18,7 +18,7 @@ import type {
 } from '../protocol/messages.ts'
 import type { KeptTicket } from './claim-keeper.ts'
 import type { MeshPin, SessionEvent, SessionRequest } from './events.ts'
-import type { Archive, StoredMessage } from './history/message-log.ts'
+import type { Archive, HeldMessage, StoredMessage } from './history/message-log.ts'
 import type { SiblingFrame } from './history/reconciliation.ts'
 import type { Identity } from './keys/keyring.ts'
 
@@ -38,6 +38,11 @@ export interface SessionOptions {
   mesh?: MeshPin | undefined
   /** A fresh random nonce for a connection: 22 to 64 characters of base64url. */
   makeNonce: () => string
+  /**
+   * A fresh random text for the id of one message: 64 bits or more, at most 16 units. Who could predict ids could prepare
+   * messages whose hashes hide the message from catch-up (S5).
+   */
+  makeIdSuffix: () => string
   /** Whether `signature` is the Ed25519 signature of `text` by the public key `key`; all in base64url. Never throws. */
   verify: (key: string, text: string, signature: string) => boolean
   /** Random numbers in [0, 1). */
@@ -56,7 +61,7 @@ export interface StoredState {
   /** Stored messages that are not emitted, read on demand. */
   readonly archive: Archive
   /** Messages that are not confirmed yet. */
-  readonly outbox: readonly StoredMessage[]
+  readonly outbox: readonly HeldMessage[]
   /** Public keys of other users, by name. */
   readonly keys: ReadonlyMap<string, string>
   /** The ticket of this user's claim on the name. */
@@ -64,11 +69,21 @@ export interface StoredState {
 }
 
 /** Inputs of a connection that is not online yet, `dial`. A session drops those of an earlier connection. */
+/**
+ * The answer to an identification. The roster may be a function that unpacks it: it is called when the client goes online,
+ * so a server that has not proven its mesh cannot have anything unpacked. It returns undefined for an invalid roster.
+ */
+export type IdentifyAnswer =
+  | Extract<IdentifyResponse, { ok: false }>
+  | (Omit<Extract<IdentifyResponse, { ok: true }>, 'roster'> & {
+      roster: RosterSnapshot | (() => RosterSnapshot | undefined)
+    })
+
 type IdentificationInput =
   /** `exporter`: the exporter value of the connection's TLS (RFC 9266), if it is direct and of version 1.3. */
   | { type: 'opened'; dial: number; exporter?: string | undefined }
   | { type: 'closed'; dial: number; reason: string }
-  | { type: 'identified'; dial: number; answer: IdentifyResponse }
+  | { type: 'identified'; dial: number; answer: IdentifyAnswer }
   /** The caller has stored the mesh of the event `mesh`: the session may go online. */
   | { type: 'mesh-accepted'; dial: number }
   /** This user's key, in answer to the effect `prove`. */
@@ -91,6 +106,8 @@ export type OnlineInput =
   /** `mesh`: the mesh key that the sender put into the frame; a sibling of 0.1 puts none. `sealed`: with the user's key. */
   | { type: 'relay'; dial: number; from: string; frame: SiblingFrame; mesh?: string | undefined; sealed: boolean }
   | { type: 'move'; dial: number; servers: readonly ServerAddress[] }
+  /** The mesh time of the server has changed, ms since 1970. */
+  | { type: 'time'; dial: number; time: number }
 
 export type SessionInput =
   | { type: 'start' }
@@ -126,8 +143,11 @@ export type SessionEffect =
   // The next four must be performed in order; what must not happen before they are safe on disk waits for `saved`.
   /** Add a message to the history; `sealed` and `late` as in `StoredMessage`. */
   | { type: 'store'; message: Message; sealed?: string; late?: true }
-  /** Keep an own message until it is confirmed or rejected. */
-  | { type: 'store-pending'; message: Message; sealed?: string }
+  /**
+   * Keep an own message until it is confirmed or rejected. Replaces an earlier one with the same id. `provisional` as in
+   * `HeldMessage`.
+   */
+  | { type: 'store-pending'; message: Message; sealed?: string; provisional?: true }
   /** The message is confirmed or rejected. */
   | { type: 'remove-pending'; id: string }
   /** Bring all messages stored so far to the disk, then answer with `saved`. If that is not possible, try again. */

@@ -32,6 +32,16 @@ export class HybridClock {
     if (at > this.#last && at <= wall + MAX_CLOCK_AHEAD_MS) this.#last = Math.ceil(at * 1024) / 1024
   }
 
+  /** Whether a server would reject the next time as ahead of its clock. */
+  isAhead(wall: number): boolean {
+    return this.#last > wall + MAX_CLOCK_AHEAD_MS
+  }
+
+  /** Forgets all times: the clock that they came from was wrong. */
+  reset(): void {
+    this.#last = 0
+  }
+
   /** Forgets a last time that came from a wrong clock: servers would reject all times after it. */
   #forgetWrongTime(wall: number): void {
     if (this.#last > Math.ceil(wall) + MAX_LAST_AHEAD_MS) this.#last = 0

@@ -44,13 +44,23 @@ export const MAX_MEMBERS = 1_000
  */
 export const MAX_NUMBER_JUMP = 2 ** 40
 
+/**
+ * Highest count of a peer that is used, of a user's connections or of those that got a message; greater ones count as this.
+ * Clients get the sums over all servers, and must be able to read them: without this, one count near 2^53 would make them
+ * reject what they get.
+ */
+export const MAX_PEER_COUNT = 1_000_000
+
 const seq = countSchema
 /** `[name, connections]`; in key mode also the claim: the key that holds the name, and since when. */
 export type PresenceEntry =
   | [name: string, connections: number]
   | [name: string, connections: number, key: string, at: number]
 const entriesSchema = (min: number) => {
-  const connections = z.int().min(min)
+  const connections = z
+    .int()
+    .min(min)
+    .transform(count => Math.min(count, MAX_PEER_COUNT))
   const entry = z.union([z.tuple([name, connections]), z.tuple([name, connections, z.string().max(64), z.number()])])
   return z.array(entry).max(MAX_NAMES_PER_FRAME)
 }
@@ -92,11 +102,28 @@ const forwardedSchema = z.tuple([z.int().min(1), id, z.number(), name, name, tex
 export const forwardSchema = z.array(forwardedSchema).max(MAX_MESSAGES_PER_FRAME)
 export type ForwardedMessage = z.infer<typeof forwardedSchema>
 
+/** The clocks of a server. */
+const clockReadingSchema = z.object({
+  /** The wall clock of its machine, ms since 1970. */
+  machine: timeSchema,
+  /** The mesh time as it sees it, ms since 1970. */
+  mesh: timeSchema,
+  /** How long it has run, ms. */
+  uptime: z.number().min(0),
+})
+export type ClockReading = z.infer<typeof clockReadingSchema>
+
 /**
  * Sent every second with the position of the dialler's presence stream: it reveals a gap and shows that the dialler is
- * alive. `at` is the dialler's monotonic clock, ms; the echo returns it, which gives the round-trip time.
+ * alive. `at` is the dialler's monotonic clock, ms; the echo returns it, which gives the round-trip time, and adds the
+ * clocks of the acceptor.
  */
-export const heartbeatSchema = z.object({ incarnation: id, seq, at: z.number().min(0).optional() })
+export const heartbeatSchema = z.object({
+  incarnation: id,
+  seq,
+  at: z.number().min(0).optional(),
+  clock: clockReadingSchema.optional(),
+})
 export type Heartbeat = z.infer<typeof heartbeatSchema>
 
 /** Members that are not valid are left out. */

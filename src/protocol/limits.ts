@@ -21,6 +21,8 @@ export interface Limits {
    * the connection with the most is closed.
    */
   heldBytes: number
+  /** Bytes that wait for all identified clients; above it, the connection with the most is closed. */
+  unreadBytes: number
   /** Handshakes under way: peers that have not proven the mesh's secret yet. */
   handshakes: number
   /** Messages held for one peer while its link is down. */
@@ -49,6 +51,7 @@ export const DEFAULT_LIMITS: Limits = {
   connectionsPerUser: 100,
   connectionsPerAddress: 1_000,
   heldBytes: 64 * 1024 * 1024,
+  unreadBytes: 256 * 1024 * 1024,
   handshakes: 100,
   heldPerPeer: 10_000,
   linkBufferedBytes: 64 * 1024 * 1024,

@@ -77,6 +77,8 @@ export const refusalSchema = z.object({
     .min(0)
     .transform(ms => Math.min(ms, MAX_RETRY_AFTER_MS))
     .optional(),
+  /** With `clock-ahead`: the mesh time, ms since 1970. */
+  time: timeSchema.optional(),
 })
 export type Refusal = z.infer<typeof refusalSchema>
 
@@ -119,6 +121,9 @@ export type RosterDelta = z.infer<typeof rosterDeltaSchema>
  */
 export const packedRosterSchema = z.object({ version: countSchema, packed: z.base64() })
 export type PackedRoster = z.infer<typeof packedRosterSchema>
+
+/** The mesh time of the server, ms since 1970: it has changed, other than by passing. */
+export const meshTimeSchema = z.object({ time: timeSchema })
 
 /** Names with their number of connections in the whole mesh; an online name that is not listed has one. */
 export const connectionsSchema = z.array(z.tuple([nameSchema, countSchema]))

@@ -31,6 +31,8 @@ export const serverStatusSchema = z.object({
   /** Time since its start, ms. */
   uptime: millisecondsSchema,
   draining: z.boolean(),
+  /** How far its machine's clock is ahead of the mesh time, ms; negative if it is behind. Absent: a server of 0.2.0 or older. */
+  clockAhead: z.number().optional(),
   /** Users with a connection to this server, and their connections. */
   users: countSchema,
   connections: countSchema,

@@ -9,6 +9,7 @@ import type { Message } from '../protocol/messages.ts'
 import type { ServerStatus } from '../protocol/status.ts'
 import type { Connection } from './clients/connection.ts'
 import type { Delivery } from './delivery.ts'
+import type { MeshClock } from './mesh-clock.ts'
 import type { ClientEvent, Effect, LogEntry, ServerOptions } from './types.ts'
 
 type MessageCounts = Pick<ServerStatus, 'accepted' | 'refused' | 'forwarded' | 'delivered'>
@@ -24,13 +25,15 @@ export interface Context {
   readonly stream: PresenceStream
   /** Gives times later than all times seen before, even if the wall clock jumps back. */
   readonly clock: HybridClock
+  /** The common time of the mesh. */
+  readonly meshClock: MeshClock
   /** Message counters since the start, as in `ServerStatus`. */
   readonly messageCounts: MessageCounts
   /** Monotonic time of the start, ms. */
   startedAt: number
   /** Monotonic time of this step, ms. */
   now: number
-  /** Wall clock of this step, ms since 1970. */
+  /** Mesh time of this step, ms since 1970: see `MeshClock`. */
   wall: number
   draining: boolean
   /** Whether something is batched until the end of this event-loop turn. */

@@ -220,10 +220,15 @@ export class Router implements PeerMessageHandler {
   }
 
   #refuse({ connection, call }: ImInput, code: ErrorCode, message: string, retryAfter?: number): undefined {
-    const { effects, messageCounts } = this.#context
+    const { effects, messageCounts, wall } = this.#context
     messageCounts.refused++
-    const payload: Refusal =
-      retryAfter === undefined ? { ok: false, code, message } : { ok: false, code, message, retryAfter }
+    const payload: Refusal = {
+      ok: false,
+      code,
+      message,
+      ...(retryAfter === undefined ? {} : { retryAfter }),
+      ...(code === 'clock-ahead' ? { time: wall } : {}),
+    }
     if (call !== undefined) effects.push({ type: 'answer', connection, call, payload })
     else {
       const refused = { event: 'refused' as const, payload: { ...payload, event: 'im' } }

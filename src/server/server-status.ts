@@ -18,6 +18,7 @@ export function statusOf(
     incarnation: options.incarnation,
     uptime: now - startedAt,
     draining,
+    clockAhead: Math.round(context.meshClock.ahead),
     users: directory.userCount,
     connections: connections.size,
     online: roster.size,

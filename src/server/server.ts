@@ -9,6 +9,7 @@ import type { ServerStatus } from '../protocol/status.ts'
 import { Clients } from './clients/clients.ts'
 import { ClusterStatusCollector } from './cluster-status.ts'
 import { type Context, log } from './context.ts'
+import { MeshClock } from './mesh-clock.ts'
 import { Links } from './peers/links.ts'
 import { Membership } from './peers/membership.ts'
 import { OutboundMessages } from './peers/outbound-messages.ts'
@@ -19,6 +20,8 @@ import type { Effect, Input, ServerOptions } from './types.ts'
 
 /** A heartbeat that is late by more than this, ms, means that this process stalled. */
 const STALL_THRESHOLD_MS = 1_000
+/** A change of the mesh time that clients are told, ms. */
+const TOLD_TIME_CHANGE_MS = 1_000
 /** How long a draining server waits for its clients to disconnect, ms. */
 const DRAIN_TIMEOUT_MS = 3_000
 /** How long it then waits for a link to a peer that takes over its claims, ms since the start of the shutdown. */
@@ -41,6 +44,8 @@ export class MeshServer {
   #drainStartedAt = 0
   /** Whether a draining server waits only for a link on which it can hand over its claims. */
   #isHandingOver = false
+  /** The offset of the mesh time that clients were told last. */
+  #toldOffset = Number.NaN
 
   constructor(options: ServerOptions) {
     const context: Context = {
@@ -50,6 +55,7 @@ export class MeshServer {
       rememberedClaims: new ClaimMemory(options.limits),
       stream: new PresenceStream(options.incarnation),
       clock: new HybridClock(),
+      meshClock: new MeshClock(options.id),
       messageCounts: { accepted: 0, refused: 0, forwarded: 0, delivered: 0 },
       startedAt: 0,
       now: 0,
@@ -128,7 +134,7 @@ export class MeshServer {
   step(input: Input, now: number, wall: number): Effect[] {
     const context = this.#context
     context.now = now
-    context.wall = clampTime(wall)
+    context.wall = context.meshClock.read(now, wall)
     context.effects = []
     // After a stall, inputs that waited in sockets may arrive before any timer fires.
     const lateBy = now - this.#peers.nextHeartbeatAt
@@ -137,7 +143,16 @@ export class MeshServer {
       this.#peers.resetTimeouts()
     }
     this.#handle(input)
+    if (!(Math.abs(context.meshClock.offset - this.#toldOffset) <= TOLD_TIME_CHANGE_MS)) this.#tellTime()
     return context.effects
+  }
+
+  /** The mesh time has changed, other than by passing: tells the clients, which date messages by it. */
+  #tellTime(): void {
+    const context = this.#context
+    this.#toldOffset = context.meshClock.offset
+    context.wall = clampTime(context.now + this.#toldOffset)
+    this.#clients.tellTime()
   }
 
   #handle(input: Input): void {

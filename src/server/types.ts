@@ -122,6 +122,8 @@ export type ClientEvent =
   /** A sibling connected, disconnected or missed messages: compare histories. */
   | { event: 'siblings'; payload: { connections: number } }
   | { event: 'move'; payload: { servers: ServerAddress[] } }
+  /** The mesh time has changed, other than by passing. */
+  | { event: 'time'; payload: { time: number } }
   | { event: 'refused'; payload: Refusal & { event: string } }
 
 /** A user's claim, which the edge signs; no `claim`: there is none. */
@@ -188,4 +190,6 @@ export type LogEntry =
   | { event: 'sending'; role: 'Recipient' | 'Sender'; user: string; connections: number }
   | { event: 'forwarding'; peer: string }
   | { event: 'stalled'; ms: number }
+  /** The clock of a server differs from the mesh time, or does not any more. `ahead`: ms, negative if it is behind. */
+  | { event: 'clock-wrong' | 'clock-right'; server: string; ahead: number; isOwn: boolean }
   | { event: 'draining'; clients: number }

@@ -1,6 +1,7 @@
 /** Short scenarios in a simulated mesh of three servers. */
 import { describe, expect, test } from 'vitest'
 import { type SimClient, SimMesh } from '../support/simulation/sim-mesh.ts'
+import { SIMULATION_EPOCH_MS } from '../support/simulation/sim-process.ts'
 
 const texts = (client: SimClient) => (client.session?.messages ?? []).map(message => message.text)
 const roster = (client: SimClient) => client.session?.roster
@@ -124,5 +125,95 @@ describe('a mesh of three', () => {
     mesh.advance(20_000)
     expect(texts(late)).toEqual(texts(anna))
     expect(late.shown).toHaveLength(300)
+  })
+
+  test('clients of one user with many messages of one time end with the same ones, and later messages arrive', () => {
+    const { mesh, one, two } = startMesh()
+    const anna = mesh.join('a1', 'Anna', one)
+    const annaToo = mesh.join('a2', 'Anna', two)
+    mesh.advance(2_000)
+    for (const client of [anna, annaToo]) mesh.quit(client)
+    const at = SIMULATION_EPOCH_MS
+    for (let n = 0; n < 900; n++) {
+      // Each client has one third alone, and both have one third.
+      const holders = n % 3 === 0 ? [anna, annaToo] : n % 3 === 1 ? [anna] : [annaToo]
+      for (const { disk } of holders)
+        disk.history.set(`${n}`, { id: `${n}`, at, from: 'Billy', to: 'Anna', text: `at once ${n}` })
+    }
+    anna.start(one)
+    annaToo.start(two)
+    mesh.advance(30_000)
+    expect(texts(anna)).toHaveLength(900)
+    expect(texts(annaToo)).toEqual(texts(anna))
+    const billy = mesh.join('b', 'Billy', two)
+    mesh.advance(3_000)
+    mesh.send(billy, 'Anna', 'later')
+    mesh.advance(3_000)
+    for (const client of [anna, annaToo]) expect(texts(client).at(-1)).toBe('later')
+    expect(texts(annaToo)).toEqual(texts(anna))
+  })
+})
+
+describe('wrong clocks', () => {
+  const HOUR_MS = 3_600_000
+
+  /** Anna and Billy answer each other; each answer must arrive at once and sort after its question. */
+  function expectChat(mesh: SimMesh, anna: SimClient, billy: SimClient): void {
+    const before = texts(anna).length
+    for (let n = 0; n < 4; n++) {
+      const [author, to] = n % 2 === 0 ? ([anna, 'Billy'] as const) : ([billy, 'Anna'] as const)
+      mesh.send(author, to, `${n}`)
+      mesh.advance(1_500)
+    }
+    for (const client of [anna, billy]) {
+      expect(texts(client).slice(before)).toEqual(['0', '1', '2', '3'])
+      expect(client.outbox.size).toBe(0)
+      const error = (client.session?.meshTimeOffset ?? 0) - SIMULATION_EPOCH_MS
+      expect(Math.abs(error)).toBeLessThan(1_000)
+    }
+  }
+
+  test('of three servers one is a day ahead, then an hour behind: all clients have the right time', () => {
+    const { mesh, one, three: last } = startMesh()
+    one.skew = 23 * HOUR_MS
+    const anna = mesh.join('a', 'Anna', one)
+    const billy = mesh.join('b', 'Billy', last)
+    anna.skew = -5 * HOUR_MS
+    mesh.advance(5_000)
+    expectChat(mesh, anna, billy)
+    one.skew = -HOUR_MS
+    mesh.advance(5_000)
+    expectChat(mesh, anna, billy)
+  })
+
+  test('of two linked servers one steps back an hour: nothing waits', () => {
+    const mesh = new SimMesh(1, 2)
+    const [one, two] = mesh.servers
+    if (one === undefined || two === undefined) throw new Error('expected two servers')
+    const [anna, billy] = [mesh.join('a', 'Anna', one), mesh.join('b', 'Billy', two)]
+    mesh.advance(5_000)
+    for (const server of [one, two]) {
+      server.skew = -HOUR_MS
+      mesh.advance(2_000)
+      expectChat(mesh, anna, billy)
+      server.skew = 0
+      mesh.advance(5_000)
+    }
+  })
+
+  test('a server alone steps back an hour: what its clients then write is delivered at once', () => {
+    const mesh = new SimMesh(1, 1)
+    const [server] = mesh.servers
+    if (server === undefined) throw new Error('expected a server')
+    server.skew = HOUR_MS
+    const [anna, billy] = [mesh.join('a', 'Anna', server), mesh.join('b', 'Billy', server)]
+    mesh.advance(3_000)
+    mesh.send(anna, 'Billy', 'ahead')
+    mesh.advance(1_000)
+    server.skew = 0
+    mesh.send(billy, 'Anna', 'now')
+    mesh.advance(3_000)
+    expect([...anna.history.values()].map(({ text }) => text)).toEqual(['ahead', 'now'])
+    expect(billy.outbox.size).toBe(0)
   })
 })

@@ -8,8 +8,9 @@ export function signatureOf(key: string, text: string): string {
 
 let nonces = 0
 
-/** The options with which a session checks such signatures. */
-export const meshSignatures: Pick<SessionOptions, 'makeNonce' | 'verify'> = {
+/** The options with which a session checks such signatures. Ids of messages are the same in each run. */
+export const meshSignatures: Pick<SessionOptions, 'makeNonce' | 'makeIdSuffix' | 'verify'> = {
   makeNonce: () => `nonce-${`${++nonces}`.padStart(16, '0')}`,
+  makeIdSuffix: () => 'x',
   verify: (key, text, signature) => signature === signatureOf(key, text),
 }

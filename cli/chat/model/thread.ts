@@ -123,6 +123,17 @@ export class Thread {
     else this.hasEnd = false
   }
 
+  /** Moves a message to its new time. */
+  moveMessage({ id, at }: Message): void {
+    const entry = this.#byId.get(id)
+    if (entry === undefined) return
+    const index = this.entries.indexOf(entry)
+    if (index >= 0) this.entries.splice(index, 1)
+    entry.at = at
+    this.#lastStoredAt = Math.min(this.#lastStoredAt, this.entries.at(-1)?.at ?? at)
+    this.#insert(entry)
+  }
+
   /** Replaces all entries with a page of the history. */
   replaceEntries(messages: readonly ThreadMessage[], hasStart: boolean, hasEnd: boolean): void {
     this.entries.length = 0

@@ -29,6 +29,8 @@ export function update(model: Model, event: Exclude<ClientEvent, { type: 'storag
     case 'progress': {
       const thread = model.threads.get(event.to)
       thread?.setProgress(event.id, event.progress)
+      if (event.progress.state === 'waiting' && event.progress.reason === 'clock-ahead')
+        model.showNotice(`a message to ${event.to} waits: its time is ahead of the clock of the server`, 'error')
       // A message that is rejected before it is composed has no entry that could show the reason.
       const hasEntry = thread?.entryById(event.id) !== undefined
       if (!hasEntry && event.progress.state === 'refused') model.showNotice(event.progress.message, 'error')
@@ -42,6 +44,10 @@ export function update(model: Model, event: Exclude<ClientEvent, { type: 'storag
     case 'notice':
       showClientNotice(model, event, wall)
       return []
+    case 'redated':
+      model.threads.get(event.message.to)?.moveMessage(event.message)
+      return []
+    case 'clock-wrong':
     case 'servers':
     case 'mesh':
     case 'mesh-changed':

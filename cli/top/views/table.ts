@@ -1,6 +1,7 @@
 /** The table of servers, one row each. */
 
 import { ConfusableNames } from '../../../src/common/confusables.ts'
+import type { ServerStatus } from '../../../src/protocol/status.ts'
 import type { Tone } from '../../chat/model/theme.ts'
 import { type Row, type Segment, truncateRow } from '../../chat/views/row.ts'
 import { fitToColumns } from '../../terminal/width.ts'
@@ -63,6 +64,16 @@ const COLUMNS: readonly Column[] = [
   },
   { title: 'up', wide: 7, rank: 4, isAfterSparkline: true, text: ({ status }) => formatDuration(status?.uptime ?? 0) },
 ]
+
+/** A clock that is off by more than this is shown instead of the sparkline, ms. */
+const WRONG_CLOCK_MS = 5_000
+
+/** What the user must know about a server; undefined: nothing. */
+function noteOf({ draining, clockAhead = 0 }: ServerStatus): string | undefined {
+  if (draining) return 'draining'
+  if (Math.abs(clockAhead) <= WRONG_CLOCK_MS) return undefined
+  return `clock ${clockAhead < 0 ? '-' : '+'}${formatDuration(Math.abs(clockAhead))}`
+}
 
 /** Width of a sparkline, columns; rarely needed table columns are shown only if it keeps the preferred width. */
 const SPARKLINE_COLUMNS = { min: 8, preferred: 20, max: 60 }
@@ -161,12 +172,13 @@ function serverRow(
     return tone === undefined ? { text: padded } : { text: padded, tone }
   }
   const { columns, sparkline: sparklineColumns, unreachable } = widths
+  const note = noteOf(status)
   return [
     status.draining ? { text: `◌${mark}`, tone: 'warn' } : { text: `●${mark}`, tone: 'good' },
     id,
     ...columns.filter(({ isAfterSparkline }) => !isAfterSparkline).map(cell),
-    status.draining
-      ? { text: `  ${fitToColumns('draining', sparklineColumns)}`, tone: 'warn' }
+    note !== undefined
+      ? { text: `  ${fitToColumns(note, sparklineColumns)}`, tone: 'warn' }
       : { text: `  ${sparkline(server.history.tail(sparklineColumns), sparklineColumns, max)}`, tone: 'accent' },
     ...columns.filter(({ isAfterSparkline }) => isAfterSparkline).map(cell),
     ...(unreachable > 0 ? [{ text: `  ${unreachableText(mesh, server.id, unreachable)}`, tone: 'bad' } as const] : []),

@@ -1,6 +1,6 @@
 import { MAX_PACKET_BYTES } from '../../../src/protocol/messages.ts'
 import type { AddressBudget } from './address-budgets.ts'
-import type { HeldBytes, Holder } from './held-bytes.ts'
+import type { HeldBytes, Holder, SlowReader, UnreadBytes } from './held-bytes.ts'
 
 /** Bytes that a connection may send before it identifies, headers of frames included. */
 const MAX_UNIDENTIFIED_BYTES = 64 * 1024
@@ -13,13 +13,18 @@ const MAX_OVERHEAD_BYTES = 128 * 1024
  * What one connection may use: a TCP connection, or a session of long polling. It does not change when a client joins
  * a namespace of Socket.IO, so joining again gives nothing back.
  */
-export class ConnectionBudget implements Holder {
+export class ConnectionBudget implements Holder, SlowReader {
   readonly address: AddressBudget
   readonly #heldOnServer: HeldBytes
+  readonly #unreadOnServer: UnreadBytes
   /** Closes the connection, without flushing. */
   onExceeded: (reason: string) => void
+  /** Closes the connection as a slow client, without flushing. */
+  onUnreadExceeded: () => void = () => {}
   /** Bytes of unfinished messages, and of what waits to be sent to it before it has identified. */
   heldBytes = 0
+  /** Bytes that wait to be sent to it, once it has identified. */
+  unreadBytes = 0
   /** Bytes of answers to its requests that it has not read, where it uses long polling. */
   unreadAnswerBytes = 0
   #incoming = 0
@@ -30,9 +35,14 @@ export class ConnectionBudget implements Holder {
   #credentialAttempts = 0
   #joins = 0
 
-  constructor(address: AddressBudget, heldOnServer: HeldBytes, onExceeded: (reason: string) => void) {
+  constructor(
+    address: AddressBudget,
+    { held, unread }: { held: HeldBytes; unread: UnreadBytes },
+    onExceeded: (reason: string) => void,
+  ) {
     this.address = address
-    this.#heldOnServer = heldOnServer
+    this.#heldOnServer = held
+    this.#unreadOnServer = unread
     this.onExceeded = onExceeded
   }
 
@@ -53,7 +63,7 @@ export class ConnectionBudget implements Holder {
   markIdentified(): void {
     if (this.#trust !== 'none') return
     this.#trust = 'identified'
-    this.holdUnsent(0)
+    this.#updateHeld()
   }
 
   /** It is an authenticated link: what it holds is not counted with that of clients. */
@@ -87,9 +97,9 @@ export class ConnectionBudget implements Holder {
     this.#updateHeld()
   }
 
-  /** Bytes that wait to be sent to it. They are counted until it identifies; then it has its own limit. */
+  /** Bytes that wait to be sent to it: those of a client that has identified are counted on their own. */
   holdUnsent(bytes: number): void {
-    if (bytes === this.#unsent || (bytes > 0 && this.#trust !== 'none')) return
+    if (bytes === this.#unsent || this.#trust === 'link' || this.#trust === 'closed') return
     this.#unsent = bytes
     this.#updateHeld()
   }
@@ -111,6 +121,13 @@ export class ConnectionBudget implements Holder {
     this.onExceeded(reason)
   }
 
+  /** Closes the connection of a client that does not read, and gives back what it holds. */
+  exceedUnread(): void {
+    if (this.#trust === 'closed') return
+    this.close()
+    this.onUnreadExceeded()
+  }
+
   /** The connection has closed: gives back what it holds. */
   close(): void {
     this.#incoming = 0
@@ -121,8 +138,13 @@ export class ConnectionBudget implements Holder {
   }
 
   #updateHeld(): void {
-    const before = this.heldBytes
-    this.heldBytes = this.#incoming + this.#body + this.#unsent
-    if (this.heldBytes !== before) this.#heldOnServer.change(this, this.heldBytes - before)
+    const held = this.#incoming + this.#body + (this.isIdentified ? 0 : this.#unsent)
+    const heldMore = held - this.heldBytes
+    this.heldBytes = held
+    const unread = this.isIdentified ? this.#unsent : 0
+    const unreadMore = unread - this.unreadBytes
+    this.unreadBytes = unread
+    if (heldMore !== 0) this.#heldOnServer.change(this, heldMore)
+    if (unreadMore !== 0) this.#unreadOnServer.change(this, unreadMore)
   }
 }

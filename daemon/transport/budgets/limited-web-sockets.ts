@@ -38,9 +38,6 @@ function onData(this: WithMeter, chunk: Buffer): void {
   budget.holdIncoming(frames.held)
   budget.countRead(chunk.length)
 }
-function onDrain(this: WithMeter): void {
-  this[METER]?.budget.holdUnsent(0)
-}
 function onClose(this: WithMeter): void {
   this[METER]?.budget.close()
 }
@@ -95,7 +92,6 @@ export function limitedWebSocketServer(createBudget: (tcp: TcpSocket) => Connect
         socket[METER] = meter
         ;(webSocket as WithMeter)[METER] = meter
         socket.prependListener('data', onData)
-        socket.on('drain', onDrain)
         socket.on('close', onClose)
         callback(webSocket, request)
       })

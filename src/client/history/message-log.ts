@@ -1,23 +1,19 @@
 import { compareMessages } from '../../common/hybrid-clock.ts'
 import type { Message } from '../../protocol/messages.ts'
-
-/**
- * A range of messages. Within it are the messages whose position, (hybrid time, hash), is at least `from` and below `to`;
- * without `to`, it has no end. Without a hash, a bound is before all messages of its time. The hash instead of the id
- * divides messages of one time, because the index of a history has the hashes, but has to read ids from disk.
- */
-export interface Range {
-  from: number
-  fromHash?: string | undefined
-  to?: number | undefined
-  toHash?: string | undefined
-}
-
-/** The number of messages in a range, and a hash of their ids that does not depend on their order. */
-export interface Fingerprint extends Range {
-  count: number
-  hash: string
-}
+import {
+  boundsOf,
+  comparePositions,
+  entriesBefore,
+  type Fingerprint,
+  formatHash,
+  messageHash,
+  messageKey,
+  type Position,
+  type PositionColumns,
+  type Range,
+  rangeOf,
+} from './positions.ts'
+import { type RecentMessage, RecentMessages } from './recent-messages.ts'
 
 /** A message with what its plain text must not leave without. */
 export interface StoredMessage extends Message {
@@ -31,18 +27,14 @@ export interface StoredMessage extends Message {
   readonly late?: true | undefined
 }
 
-/** A message's place in the order of ranges: by time, then by hash. */
-export interface Position extends MessageHash {
-  at: number
+/** A message that waits on disk to be confirmed. */
+export interface HeldMessage extends StoredMessage {
+  /** It was not sent to any server yet, so it may get another time. Absent: a server may have accepted it. */
+  readonly provisional?: true | undefined
 }
 
 /** The messages of earlier runs as columns, ordered by position, each sender and id once. Texts are read on demand. */
-export interface Archive {
-  /** Hybrid times, ascending. */
-  readonly at: Float64Array
-  /** The two halves of each message's hash, `messageHash` with seed A and B. */
-  readonly hashA: Int32Array
-  readonly hashB: Int32Array
+export interface Archive extends PositionColumns {
   /** The message at an index; undefined if it cannot be read any more. */
   read(index: number): StoredMessage | undefined
   /** Finds a message that was stored in this run. */
@@ -57,14 +49,10 @@ export interface Archive {
  */
 type MessageRef = Pick<Message, 'id' | 'at' | 'from'>
 
-const SEED_A = 0x811c9dc5
-const SEED_B = 0x01000193
 /** Messages of this run after which the log takes those that the archive has by now from there. */
 const ARCHIVE_INTERVAL = 1_000
 /** Messages of this run whose ids stay in memory although the archive has them. */
 const REMEMBERED_KEYS = 10_000
-/** Messages of this run whose texts stay in memory although the archive has them too. */
-const CACHED_MESSAGES = 20_000
 
 export const NO_ARCHIVE: Archive = {
   at: new Float64Array(),
@@ -74,25 +62,18 @@ export const NO_ARCHIVE: Archive = {
   find: () => undefined,
 }
 
-interface RecentMessage extends MessageRef, Position {
-  message: StoredMessage | undefined
-}
-
-/** All messages of a client, once per sender and id: an archive and the messages since. */
+/**
+ * All messages of a client, once per sender and id: an archive and the messages since. Without an archive, the texts of old
+ * messages are gone, and their places remain.
+ */
 export class MessageLog {
   #archive: Archive
   /** The archive's hashes, xored from its start up to each index; undefined: not needed yet. */
   #xors: readonly [a: Int32Array, b: Int32Array] | undefined
-  /** Ordered by position. */
-  #recent: RecentMessage[] = []
+  readonly #recent = new RecentMessages<StoredMessage>()
   #recentKeys = new Set<string>()
-  /** The hashes of `#recent`, xored from its start up to each index, as far as they are known. */
-  readonly #recentXorA = [0]
-  readonly #recentXorB = [0]
   /** The keys of archived messages that share a position, by the index of the first. */
   readonly #sharedPositions = new Map<number, Set<string>>()
-  /** Entries of `#recent` with their text in memory, in order of arrival. */
-  #cachedMessages: RecentMessage[] = []
   /** The size of `#recent` at which it is archived. */
   #archiveAt = ARCHIVE_INTERVAL
 
@@ -101,12 +82,12 @@ export class MessageLog {
   }
 
   get size(): number {
-    return this.#archive.at.length + this.#recent.length
+    return this.#archive.at.length + this.#recent.size
   }
 
   /** The newest hybrid time. */
   get lastAt(): number {
-    return Math.max(this.#archive.at.at(-1) ?? 0, this.#recent.at(-1)?.at ?? 0)
+    return Math.max(this.#archive.at.at(-1) ?? 0, this.#recent.last?.at ?? 0)
   }
 
   /** The newest messages of the archive, in order. Reads their texts from disk. */
@@ -119,18 +100,24 @@ export class MessageLog {
     return messages
   }
 
-  /** Adds a message; returns whether it is new. Costs O(1) for the newest message, the usual case. */
-  add(message: StoredMessage): boolean {
+  /** The newest hybrid time that is not after `limit`; 0 if there is none. */
+  lastAtUntil(limit: number): number {
+    const end: Position = { at: limit, a: -1, b: -1 }
+    const archived = this.#archive.at[this.#archivedBefore(end) - 1] ?? 0
+    return Math.max(archived, this.#recent.at(this.#recent.before(end) - 1)?.at ?? 0)
+  }
+
+  has(message: Message): boolean {
     const key = messageKey(message)
-    if (this.#recentKeys.has(key) || this.#isArchived(message)) return false
-    this.#recentKeys.add(key)
-    const { at, id, from } = message
-    const recent: RecentMessage = { at, id, from, ...messageHash(message), message }
-    const last = this.#recent.at(-1)
-    if (last === undefined || comparePositions(last, recent) < 0) this.#recent.push(recent)
-    else this.#insert(recent)
-    if (this.#archive !== NO_ARCHIVE) this.#cacheMessage(recent)
-    if (this.#recent.length >= this.#archiveAt) this.#takeFromArchive()
+    return this.#recentKeys.has(key) || this.#isArchived({ at: message.at, ...messageHash(message), key })
+  }
+
+  /** Adds a message; returns whether it is new. */
+  add(message: StoredMessage): boolean {
+    if (this.has(message)) return false
+    this.#recentKeys.add(messageKey(message))
+    this.#recent.add(message)
+    if (this.#recent.size >= this.#archiveAt) this.#takeFromArchive()
     return true
   }
 
@@ -140,14 +127,15 @@ export class MessageLog {
     if (archive !== undefined) {
       this.#archive = archive
       this.#xors = undefined
-      this.#recentXorA.length = this.#recentXorB.length = 1
       this.#sharedPositions.clear()
-      this.#recent = this.#recent.filter(recent => !this.#isArchived(recent))
+      this.#recent.filter(recent => !this.#isArchived(recent))
       // An archive knows a message by its time, too: an id that comes again with another time is found here.
-      this.#recentKeys = new Set([...[...this.#recentKeys].slice(-REMEMBERED_KEYS), ...this.#recent.map(messageKey)])
-      this.#cachedMessages = this.#recent.filter(({ message }) => message !== undefined)
+      this.#recentKeys = new Set([
+        ...[...this.#recentKeys].slice(-REMEMBERED_KEYS),
+        ...[...this.#recent].map(({ key }) => key),
+      ])
     }
-    this.#archiveAt = this.#recent.length + ARCHIVE_INTERVAL
+    this.#archiveAt = this.#recent.size + ARCHIVE_INTERVAL
   }
 
   /** The messages of a range, in order (M3). Reads their texts from disk: use it for small ranges only. */
@@ -160,7 +148,7 @@ export class MessageLog {
     }
     const [start, stop] = this.#recentRange(range)
     for (const recent of this.#recent.slice(start, stop)) {
-      const found = recent.message ?? this.#archive.find(recent)
+      const found = recent.message ?? this.#archive.find(refOf(recent))
       if (found !== undefined) messages.push(found)
     }
     return messages.sort(compareMessages)
@@ -174,9 +162,10 @@ export class MessageLog {
     let b = (xorB[end] ?? 0) ^ (xorB[first] ?? 0)
     const [start, stop] = this.#recentRange(range)
     if (start < stop) {
-      this.#extendXors(stop)
-      a ^= (this.#recentXorA[stop] ?? 0) ^ (this.#recentXorA[start] ?? 0)
-      b ^= (this.#recentXorB[stop] ?? 0) ^ (this.#recentXorB[start] ?? 0)
+      for (const xor of [this.#recent.xorBefore(start), this.#recent.xorBefore(stop)]) {
+        a ^= xor.a
+        b ^= xor.b
+      }
     }
     const hash = (a >>> 0).toString(16) + (b >>> 0).toString(16).padStart(8, '0')
     const { from, fromHash, to, toHash } = range
@@ -206,7 +195,7 @@ export class MessageLog {
     const [start, stop] = this.#recentRange(range)
     const archived = end - first > stop - start
     const [low, count] = archived ? [first, end - first] : [start, stop - start]
-    const position = (index: number) => (archived ? this.#archivePosition(index) : this.#recent[index])
+    const position = (index: number) => (archived ? this.#archivePosition(index) : this.#recent.at(index))
     const cuts: { at: number; hash: string | undefined }[] = []
     for (let part = 1; part < parts; part++) {
       const index = low + Math.round((count * part) / parts)
@@ -218,22 +207,8 @@ export class MessageLog {
     return cuts
   }
 
-  #insert(recent: RecentMessage): void {
-    const index = this.#recentBefore(recent)
-    this.#recent.splice(index, 0, recent)
-    for (const xors of [this.#recentXorA, this.#recentXorB]) xors.length = Math.min(xors.length, index + 1)
-  }
-
-  /** Computes the xors up to an index: a sibling may ask for many ranges at once. */
-  #extendXors(end: number): void {
-    for (let index = this.#recentXorA.length - 1; index < end; index++) {
-      this.#recentXorA.push((this.#recentXorA[index] ?? 0) ^ (this.#recent[index]?.a ?? 0))
-      this.#recentXorB.push((this.#recentXorB[index] ?? 0) ^ (this.#recent[index]?.b ?? 0))
-    }
-  }
-
-  #isArchived(message: MessageRef): boolean {
-    const position: Position = { at: message.at, ...messageHash(message) }
+  #isArchived({ at, a, b, key }: Position & { key: string }): boolean {
+    const position: Position = { at, a, b }
     const index = this.#archivedBefore(position)
     const isThere = (row: number) => {
       const found = this.#archivePosition(row)
@@ -241,9 +216,9 @@ export class MessageLog {
     }
     if (!isThere(index)) return false
     // Anyone can choose an id whose hash is that of another message: only the ids themselves tell.
-    if (isThere(index + 1)) return this.#keysFrom(index, isThere).has(messageKey(message))
+    if (isThere(index + 1)) return this.#keysFrom(index, isThere).has(key)
     const archived = this.#archive.read(index)
-    return archived === undefined || messageKey(archived) === messageKey(message)
+    return archived === undefined || messageKey(archived) === key
   }
 
   /** The keys of the archived messages at one position, of which there are several. */
@@ -270,14 +245,6 @@ export class MessageLog {
     return entriesBefore(this.#archive, position)
   }
 
-  /** Number of messages of this run before a position. */
-  #recentBefore(position: Position): number {
-    return lowerBound(this.#recent.length, index => {
-      const recent = this.#recent[index]
-      return recent !== undefined && comparePositions(recent, position) < 0
-    })
-  }
-
   #archiveRange(range: Range): [first: number, end: number] {
     const { from, to } = boundsOf(range)
     return [this.#archivedBefore(from), to === undefined ? this.#archive.at.length : this.#archivedBefore(to)]
@@ -285,26 +252,8 @@ export class MessageLog {
 
   #recentRange(range: Range): [start: number, stop: number] {
     const { from, to } = boundsOf(range)
-    return [this.#recentBefore(from), to === undefined ? this.#recent.length : this.#recentBefore(to)]
+    return [this.#recent.before(from), to === undefined ? this.#recent.size : this.#recent.before(to)]
   }
-
-  #cacheMessage(recent: RecentMessage): void {
-    this.#cachedMessages.push(recent)
-    if (this.#cachedMessages.length < 2 * CACHED_MESSAGES) return
-    for (const old of this.#cachedMessages.splice(0, CACHED_MESSAGES)) old.message = undefined
-  }
-}
-
-/** The first index below `length` for which `isBefore` is false; `length` if there is none (binary search). */
-export function lowerBound(length: number, isBefore: (index: number) => boolean): number {
-  let low = 0
-  let high = length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (isBefore(middle)) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 function prefixXors(hashes: Int32Array): Int32Array {
@@ -313,76 +262,8 @@ function prefixXors(hashes: Int32Array): Int32Array {
   return xors
 }
 
-/** A unique key of a message, the same on every client. Names contain no line breaks. */
-export function messageKey({ from, id }: Pick<Message, 'from' | 'id'>): string {
-  return `${from}\n${id}`
-}
-
-/** A 64-bit hash, as two signed halves. */
-export interface MessageHash {
-  a: number
-  b: number
-}
-
-/** The hash of a message's key. */
-export function messageHash(message: Pick<Message, 'from' | 'id'>): MessageHash {
-  const key = messageKey(message)
-  return { a: fnv1a(key, SEED_A), b: fnv1a(key, SEED_B) }
-}
-
-export function comparePositions(one: Position, other: Position): number {
-  return one.at - other.at || (one.a >>> 0) - (other.a >>> 0) || (one.b >>> 0) - (other.b >>> 0)
-}
-
-/** Number of entries before a position, in columns that are ordered by position. */
-export function entriesBefore(
-  { at, hashA, hashB }: Pick<Archive, 'at' | 'hashA' | 'hashB'>,
-  position: Position,
-): number {
-  const entry: Position = { at: 0, a: 0, b: 0 }
-  return lowerBound(at.length, index => {
-    entry.at = at[index] ?? 0
-    entry.a = hashA[index] ?? 0
-    entry.b = hashB[index] ?? 0
-    return comparePositions(entry, position) < 0
-  })
-}
-
-/** A hash on the wire: 16 hexadecimal digits. */
-function formatHash({ a, b }: MessageHash): string {
-  return [a, b].map(half => (half >>> 0).toString(16).padStart(8, '0')).join('')
-}
-
-function parseHash(hash = ''): MessageHash {
-  const half = (digits: string) => (digits === '' ? 0 : Number.parseInt(digits, 16) | 0)
-  return { a: half(hash.slice(0, 8)), b: half(hash.slice(8)) }
-}
-
-function boundsOf({ from, fromHash, to, toHash }: Range): { from: Position; to: Position | undefined } {
-  return {
-    from: { at: from, ...parseHash(fromHash) },
-    to: to === undefined ? undefined : { at: to, ...parseHash(toHash) },
-  }
-}
-
-function rangeOf(
-  from: number,
-  fromHash: string | undefined,
-  to: number | undefined,
-  toHash: string | undefined,
-): Range {
-  return {
-    from,
-    ...(fromHash === undefined ? {} : { fromHash }),
-    ...(to === undefined ? {} : { to }),
-    ...(toHash === undefined ? {} : { toHash }),
-  }
-}
-
-/** 32-bit FNV-1a (Fowler, Noll, Vo) over UTF-16 units, with a final multiply-xor so that the xor of many hashes is uniform. */
-function fnv1a(text: string, seed: number): number {
-  let hash = seed
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  return hash ^ (hash >>> 13)
+/** What identifies an entry's message. Names contain no line breaks. */
+function refOf({ at, key }: RecentMessage): MessageRef {
+  const end = key.indexOf('\n')
+  return { at, from: key.slice(0, end), id: key.slice(end + 1) }
 }

@@ -6,7 +6,8 @@
  */
 import * as z from 'zod'
 import { type Message, messageSchema, nameSchema, timeSchema, validItems } from '../../protocol/messages.ts'
-import { type MessageLog, messageKey, type Range } from './message-log.ts'
+import type { MessageLog } from './message-log.ts'
+import { messageKey, type Range } from './positions.ts'
 
 /** A range of at most this number of messages is sent inline instead of split. */
 const MAX_INLINE_MESSAGES = 50

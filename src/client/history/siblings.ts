@@ -15,6 +15,7 @@ import {
   MAX_READ_MARKS_PER_FRAME,
   type SiblingFrame,
 } from './reconciliation.ts'
+import { SiblingBudgets } from './sibling-budgets.ts'
 
 /** Siblings start a comparison after a random delay of half of this to all of it, ms, so that not all start at once. */
 const COMPARE_SPREAD_MS = 500
@@ -25,6 +26,13 @@ const COMPARE_INTERVAL_MS = 60_000
  * comparison that brings no message: a sibling that claims messages and never sends them must not cost one every 2 s.
  */
 const RECOMPARE_DELAY_MS = 2_000
+
+/** What a frame costs by itself, a range, and a read mark (see `SiblingBudgets`). */
+const FRAME_COST = 1
+const RANGE_COST = 0.1
+const MARK_COST = 0.1
+/** UTF-16 units of text that cost as much as a message. */
+const UNITS_PER_COST = 1_000
 
 /** Shown for a message that was sealed in a mesh with keys, in a session without. */
 const UNREADABLE_TEXT = '[sealed message]'
@@ -38,6 +46,7 @@ export class Siblings {
   readonly #keys: KnownKeys
   readonly #trust: MeshTrust
   readonly #readMarks = new ReadMarks()
+  readonly #budgets = new SiblingBudgets()
   /** Connections of this user, this one included. */
   #connections = 0
   #compareAt = Number.POSITIVE_INFINITY
@@ -91,7 +100,10 @@ export class Siblings {
     if (onlineConnection === undefined) return
     // In key mode only a frame that is sealed with the user's key is from a sibling. A frame of another mesh is replayed.
     if (sealed !== this.#keys.isEnabled || !this.#trust.isMeshOfSibling(mesh)) return
+    if (!this.#budgets.allows(from, this.#context.now)) return this.#scheduleRecompare()
+    this.#budgets.spend(from, FRAME_COST)
     if (frame.type === 'read') {
+      this.#budgets.spend(from, frame.marks.length * MARK_COST)
       for (const [thread, at] of frame.marks) {
         if (isPlausibleTime(this.#context, at) && this.#readMarks.update(thread, at))
           emit(this.#context, { type: 'read', thread, at })
@@ -102,19 +114,33 @@ export class Siblings {
     const { log } = this.#store
     const isLegacy = mesh === undefined
     const sendable: ComparedLog = {
-      fingerprint: range => log.fingerprint(range),
-      split: (range, parts, byHash) => log.split(range, parts, byHash),
-      between: range => log.between(range).flatMap(message => this.#toSent(message, isLegacy)),
+      fingerprint: range => {
+        this.#budgets.spend(from, RANGE_COST)
+        return log.fingerprint(range)
+      },
+      split: (range, parts, byHash) => {
+        this.#budgets.spend(from, parts * RANGE_COST)
+        return log.split(range, parts, byHash)
+      },
+      between: range => {
+        const messages = log.between(range)
+        this.#budgets.spend(from, costOf(messages))
+        return messages.flatMap(message => this.#toSent(message, isLegacy))
+      },
     }
     const answers = handleSiblingFrame(sendable, frame, messages => {
+      this.#budgets.spend(from, costOf(messages))
       for (const message of messages) learned = this.#receive(message) || learned
     })
     for (const answer of answers) this.#relay(from, answer)
     if (learned) this.#fruitlessCompares = 0
-    if (learned || answers.length > 0) {
-      const delay = RECOMPARE_DELAY_MS * 2 ** Math.min(this.#fruitlessCompares, 10)
-      this.#scheduleCompare(Math.min(COMPARE_INTERVAL_MS, delay))
-    }
+    if (learned || answers.length > 0) this.#scheduleRecompare()
+  }
+
+  /** Schedules the comparison that continues an exchange, or checks its result. */
+  #scheduleRecompare(): void {
+    const delay = RECOMPARE_DELAY_MS * 2 ** Math.min(this.#fruitlessCompares, 10)
+    this.#scheduleCompare(Math.min(COMPARE_INTERVAL_MS, delay))
   }
 
   /** Stores a sibling's message; a sealed one is opened and verified as if it had come from a server. */
@@ -164,4 +190,9 @@ export class Siblings {
     const { now, options } = this.#context
     this.#compareAt = Math.min(this.#compareAt, now + (0.5 + options.random() / 2) * within)
   }
+}
+
+/** What it costs to receive or to read messages. */
+function costOf(messages: readonly Message[]): number {
+  return messages.reduce((cost, { text }) => cost + 1 + text.length / UNITS_PER_COST, 0)
 }

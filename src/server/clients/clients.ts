@@ -248,6 +248,12 @@ export class Clients implements UserObserver {
     for (const id of this.#unidentified.keys()) this.#close(id, 'draining')
   }
 
+  /** Tells the mesh time to all clients: it has changed. */
+  tellTime(): void {
+    const time = this.#context.wall
+    emitToProtocol2(this.#context, this.#connections.values(), { event: 'time', payload: { time } })
+  }
+
   closeAll(reason: string): void {
     for (const id of [...this.#connections.keys(), ...this.#unidentified.keys()]) this.#close(id, reason)
   }

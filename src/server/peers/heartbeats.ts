@@ -55,6 +55,7 @@ export class Heartbeats {
       if (isDue) this.#heartbeat(peer, heartbeat)
     }
     if (!isDue) return
+    this.#reportClocks()
     this.#membership.forgetExpired()
     this.#membership.learnAnnounced()
   }
@@ -69,6 +70,14 @@ export class Heartbeats {
       if (peer.inbound !== undefined) peer.inbound.heardAt = now
       if (peer.challenger !== undefined) peer.challenger.since = now
       if (peer.usersExpireAt !== Number.POSITIVE_INFINITY) peer.usersExpireAt = now + options.graceMs
+    }
+  }
+
+  #reportClocks(): void {
+    const { options, meshClock } = this.#context
+    for (const { server, ahead, isWrong } of meshClock.takeChanges()) {
+      const event = isWrong ? 'clock-wrong' : 'clock-right'
+      log(this.#context, { event, server, ahead, isOwn: server === options.id })
     }
   }
 

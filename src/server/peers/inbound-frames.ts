@@ -9,6 +9,9 @@ import type { InboundLink, OutboundLink, Peer } from './peer.ts'
 
 type OpenOutboundLink = Extract<OutboundLink, { state: 'open' }>
 
+/** A longer round trip says little about the peer's clock, ms. */
+const MAX_ROUND_TRIP_MS = 2_000
+
 interface FrameHandlers {
   links: Links
   membership: Membership
@@ -42,12 +45,16 @@ export class InboundFrames {
   /** Handles a frame on a link that the peer dialled. */
   #handleDiallerFrame(peer: Peer, inbound: InboundLink, frame: DiallerFrame | AcceptorFrame): void {
     const { links, membership, inboundPresence, users, statuses } = this.#handlers
-    inbound.heardAt = this.#context.now
+    const { now } = this.#context
+    inbound.heardAt = now
     switch (frame.event) {
       case 'presence':
         return inboundPresence.handlePresence(peer, inbound, frame.payload)
       case 'beat':
-        links.send(inbound.link, { event: 'beat', payload: frame.payload })
+        links.send(inbound.link, {
+          event: 'beat',
+          payload: { ...frame.payload, clock: this.#context.meshClock.reading(now) },
+        })
         return inboundPresence.handleHeartbeat(peer, inbound, frame.payload)
       case 'claims':
         return users.handleClaims(frame.payload)
@@ -112,9 +119,9 @@ export class InboundFrames {
       case 'fates':
         return outboundMessages.handleFates(peer, frame.payload)
       case 'resync':
-        return outboundPresence.sendSnapshot(outbound.link)
+        return outboundPresence.answerResync(peer, outbound.link)
       case 'beat':
-        return this.#recordRtt(outbound, frame.payload)
+        return this.#measure(peer, outbound, frame.payload)
       case 'status':
         return statuses.handleStatus(peer.id, outbound.incarnation, frame.payload)
       default:
@@ -123,8 +130,11 @@ export class InboundFrames {
     }
   }
 
-  /** Measures the round-trip time from the echo of a heartbeat. */
-  #recordRtt(outbound: OpenOutboundLink, { at = Number.POSITIVE_INFINITY }: Heartbeat): void {
-    if (at <= this.#context.now) outbound.rtt = this.#context.now - at
+  /** Measures the round-trip time and the peer's clock from the echo of a heartbeat. */
+  #measure(peer: Peer, outbound: OpenOutboundLink, { at = Number.POSITIVE_INFINITY, clock }: Heartbeat): void {
+    const { now, meshClock } = this.#context
+    if (at > now || at < outbound.openedAt) return
+    outbound.rtt = now - at
+    if (clock !== undefined && outbound.rtt <= MAX_ROUND_TRIP_MS) meshClock.observe(peer.id, clock, at, now)
   }
 }

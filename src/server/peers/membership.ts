@@ -193,6 +193,7 @@ export class Membership {
   }
 
   forget(peer: Peer): void {
+    this.#context.meshClock.forget(peer.id)
     this.#context.directory.removeReplica(peer.id)
     this.peers.delete(peer.id)
   }

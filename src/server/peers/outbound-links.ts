@@ -67,7 +67,7 @@ export class OutboundLinks {
     if (peer.outbound.state !== 'dialling') {
       return this.#links.discard(input.link, `the dial of ${peer.id} was cancelled`)
     }
-    const { now } = context
+    const { now, stream } = context
     const { incarnation } = input.introduction
     this.#membership.recordProven(peer, peer.dialledUrl)
     peer.dialFailure = undefined
@@ -75,6 +75,11 @@ export class OutboundLinks {
     this.#links.add(input.link, peer, 'outbound')
     log(context, { event: 'outbound', peer: peer.id })
     this.#outboundPresence.sendCatchUp(input.link, input.holds)
+    // Measures its clock at once.
+    this.#links.send(input.link, {
+      event: 'beat',
+      payload: { incarnation: stream.incarnation, seq: stream.seq, at: now },
+    })
     this.#outboundPresence.sendClaims(peer, input.link, incarnation)
     this.#links.send(input.link, { event: 'members', payload: this.#membership.members().slice(0, MAX_MEMBERS) })
     this.#outboundMessages.resendHeld(peer, input.link)

@@ -4,6 +4,7 @@ import {
   MAX_FATES_PER_FRAME,
   MAX_MESSAGES_PER_FRAME,
   MAX_NAMES_PER_FRAME,
+  MAX_PEER_COUNT,
   MAX_TEXT_PER_FRAME,
   type Relay,
 } from '../../protocol/frames.ts'
@@ -93,7 +94,7 @@ export class OutboundMessages implements PeerMessageSender {
       const held = peer.held.get(number)
       if (held === undefined) continue
       peer.held.delete(number)
-      held.delivery.recordAnswer(delivered, unconfirmed)
+      held.delivery.recordAnswer(Math.min(delivered, MAX_PEER_COUNT), unconfirmed)
     }
   }
 

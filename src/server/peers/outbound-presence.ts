@@ -6,6 +6,9 @@ import type { OutboundLink, Peer } from './peer.ts'
 /** Claims that are this much older than the loss of a link are sent again, ms: what the link carried last may be lost. */
 const CLAIM_OVERLAP_MS = 10_000
 
+/** Minimum time between two requested snapshots to one peer, ms; a peer requests one per second, and again if it is missing. */
+const MIN_SNAPSHOT_INTERVAL_MS = 500
+
 /** Presence for peers: sends the stream of this server's own users on the links that it dialled. */
 export class OutboundPresence {
   readonly #context: Context
@@ -54,9 +57,11 @@ export class OutboundPresence {
     if (claims.length > 0) send(claims)
   }
 
-  /** Answers a resync request. */
-  sendSnapshot(link: number): void {
-    const { stream, directory } = this.#context
+  /** Answers a resync request, unless the last one was a moment ago: a snapshot can be large, and the request is small. */
+  answerResync(peer: Peer, link: number): void {
+    const { stream, directory, now } = this.#context
+    if (now - peer.snapshotSentAt < MIN_SNAPSHOT_INTERVAL_MS) return
+    peer.snapshotSentAt = now
     for (const payload of stream.snapshot(directory.ownUsers())) this.#links.send(link, { event: 'presence', payload })
   }
 

@@ -80,6 +80,8 @@ export class Peer {
   usersExpireAt = Number.POSITIVE_INFINITY
   /** When the last resync was requested; monotonic ms. */
   resyncRequestedAt = Number.NEGATIVE_INFINITY
+  /** When it was last sent a snapshot that it had requested; monotonic ms. */
+  snapshotSentAt = Number.NEGATIVE_INFINITY
   /** Another incarnation with the same id that dials in while the inbound link may be alive; `since`: monotonic ms. */
   challenger: { incarnation: string; since: number } | undefined
 

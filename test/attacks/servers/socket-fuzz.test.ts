@@ -1,8 +1,10 @@
 /** A hostile server with hostile siblings on real sockets, against the session of the library and against the program. */
+import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { SocketFuzzer } from '../../support/attacks/socket-fuzzer.ts'
 import { Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 import { RealClient } from '../../support/programs/real-client.ts'
+import { Tmux } from '../../support/programs/tmux.ts'
 
 const PAYLOADS = Number(process.env.MESH_CHAT_FUZZ_PACKETS ?? 300)
 const SEED = Number(process.env.MESH_CHAT_FUZZ_SEED ?? Date.now() % 1_000_000)
@@ -10,7 +12,11 @@ const SEED = Number(process.env.MESH_CHAT_FUZZ_SEED ?? Date.now() % 1_000_000)
 const MAX_CONNECTIONS = 15
 
 let fuzzer: SocketFuzzer | undefined
+const tmux = new Tmux()
+let isTmuxRunning = false
 afterEach(async () => {
+  if (isTmuxRunning) tmux.kill()
+  isTmuxRunning = false
   await fuzzer?.server.close()
   stopAll()
 })
@@ -69,17 +75,43 @@ test.each([SEED, 1])(
   },
 )
 
-test('the program survives hostile payloads', { timeout: 240_000 }, async () => {
+test.each(['--json', '--plain'])('the program with %s survives hostile payloads', { timeout: 240_000 }, async mode => {
   fuzzer = await SocketFuzzer.start(SEED)
   const folder = temporaryFolder()
   const env = { XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder }
-  const program = new Program('cli', ['--user', 'Anna', '--json', '--server', fuzzer.server.url], env)
+  const program = new Program('cli', ['--user', 'Anna', mode, '--server', fuzzer.server.url], env)
   await play(fuzzer, Math.min(PAYLOADS, 100))
-  await recover(fuzzer, text => program.out.includes(`"text":"${text}`))
+  await recover(fuzzer, text => program.out.includes(mode === '--json' ? `"text":"${text}` : text))
   expect(program.exitStatus, program.out.slice(-2_000)).toBeUndefined()
   expect(program.out).not.toMatch(/TypeError|RangeError|Warning: /)
   expect(program.out).not.toContain('\u001b')
+  // A text cannot start a line.
+  expect(program.out).not.toMatch(/^Billy: forged/m)
   program.child.stdin?.end()
   await program.waitForExit()
   expect(program.exitStatus?.code).toBe(0)
+})
+
+test('the full screen survives hostile payloads, and /quit restores the terminal', { timeout: 240_000 }, async () => {
+  fuzzer = await SocketFuzzer.start(SEED)
+  const folder = temporaryFolder()
+  const client = `${process.execPath} ${join(process.cwd(), 'dist/cli/main.js')}`
+  const env = `env -u CI -u NO_COLOR XDG_STATE_HOME=${folder} XDG_CONFIG_HOME=${folder}`
+  isTmuxRunning = true
+  const window = tmux.open('fuzz', 'env PS1="shell> " bash --norc --noprofile -i', 120)
+  await window.until(screen => expect(screen).toContain('shell>'))
+  window.sendKeys(`${env} ${client} --user Anna --to Billy --server ${fuzzer.server.url}; echo "status $?"`, 'Enter')
+  await play(fuzzer, Math.min(PAYLOADS, 100))
+  await recover(fuzzer, text => window.screen().includes(text))
+  expect(window.query('alternate_on')).toBe('1')
+  window.sendKeys('still usable')
+  await window.until(screen => expect(screen).toContain('› still usable'))
+  window.sendKeys('C-u')
+  await window.until(screen => expect(screen).not.toContain('still usable'))
+  window.sendKeys('/quit', 'Enter')
+  await window.until(screen => expect(screen).toContain('status 0'))
+  expect(window.query('alternate_on')).toBe('0')
+  expect(window.screen('-S', '-')).not.toMatch(/TypeError|RangeError|Warning: /)
+  window.sendKeys('echo whole', 'Enter')
+  await window.until(screen => expect(screen).toMatch(/^whole$/m))
 })

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
-import { Server } from 'socket.io'
+import { type Socket as AcceptedSocket, Server } from 'socket.io'
 import { io } from 'socket.io-client'
 import { createProof } from '../../../daemon/links/handshake.ts'
 
@@ -11,12 +11,14 @@ export class FakePeer {
   readonly #http = createServer()
   readonly #io = new Server(this.#http)
   #dialled: ReturnType<typeof io> | undefined
-  #accepted: { pause(): void } | undefined
+  #accepted: AcceptedSocket | undefined
   readonly #sockets = new Set<Socket>()
   /** Makes the answer to a `survey` frame; undefined: none, like a peer of an older version that does not know the frame. */
   answerSurvey: ((question: { number: number }) => unknown) | undefined
   /** Whether the server's link to this peer is open. */
   isLinked = false
+  /** Called with each frame that the server sends on its link. */
+  onFrame: ((event: string, payload: unknown) => void) | undefined
 
   constructor(id: string) {
     this.#id = id
@@ -27,8 +29,13 @@ export class FakePeer {
     return { id: this.#id, incarnation: `${this.#id}#1`, protocol: 2, nonce }
   }
 
-  /** Listens for the server's link, and opens the link to the server. */
-  async start(port: number, server: string): Promise<void> {
+  /** Whether the link that this peer dialled is open. */
+  get isDialled(): boolean {
+    return this.#dialled?.connected === true
+  }
+
+  /** Listens for the server's link, and opens the link to the server. Resolves with the answer of the handshake. */
+  async start(port: number, server: string): Promise<unknown> {
     this.#http.on('connection', socket => this.#sockets.add(socket))
     this.#io.of('/mesh').on('connection', socket => {
       const self = this.#self
@@ -36,12 +43,13 @@ export class FakePeer {
       socket.emit('challenge', self)
       socket.on('prove', (_, answer) => {
         answer({ ok: true, proof: createProof('', 'acceptor', dialler, self), holds: { seq: 0, forwards: 0 } })
-        this.#accepted = (socket.conn.transport as unknown as { socket: { pause(): void } }).socket
+        this.#accepted = socket
         this.isLinked = true
       })
       socket.on('survey', question => {
         if (this.answerSurvey !== undefined) socket.emit('status', this.answerSurvey(question))
       })
+      socket.onAny((event, payload) => this.onFrame?.(event, payload))
       socket.on('disconnect', () => {
         this.isLinked = false
       })
@@ -50,7 +58,7 @@ export class FakePeer {
     const self = this.#self
     const socket = io(`${server}/mesh`, { transports: ['websocket'], reconnection: false, forceNew: true, auth: self })
     this.#dialled = socket
-    await new Promise(resolve => {
+    return new Promise(resolve => {
       socket.once('challenge', acceptor => socket.emit('prove', createProof('', 'dialler', self, acceptor), resolve))
     })
   }
@@ -60,9 +68,28 @@ export class FakePeer {
     this.#dialled?.emit(event, payload)
   }
 
+  /** Sends a frame over the link that this peer dialled, and resolves when the server has sent a matching one on it. */
+  async ask(event: string, payload: unknown, answer: string, matches: (payload: unknown) => boolean): Promise<void> {
+    const socket = this.#dialled
+    await new Promise<void>(resolve => {
+      const listener = (payload: unknown) => {
+        if (!matches(payload)) return
+        socket?.off(answer, listener)
+        resolve()
+      }
+      socket?.on(answer, listener).emit(event, payload)
+    })
+  }
+
+  /** Sends a frame over the link that the server dialled. */
+  answer(event: string, payload: unknown): void {
+    this.#accepted?.emit(event, payload)
+  }
+
   /** Stops reading from the server's link. */
   pause(): void {
-    this.#accepted?.pause()
+    const transport = this.#accepted?.conn.transport as unknown as { socket: { pause(): void } } | undefined
+    transport?.socket.pause()
   }
 
   async close(): Promise<void> {

@@ -8,6 +8,7 @@ import type { PeerIdentity } from '../../../src/protocol/frames.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
 import { Connection } from '../../../src/server/clients/connection.ts'
 import type { Context } from '../../../src/server/context.ts'
+import { MeshClock } from '../../../src/server/mesh-clock.ts'
 import type { Effect, ServerOptions } from '../../../src/server/types.ts'
 
 /** Wall clock minus monotonic clock, ms. */
@@ -15,6 +16,8 @@ const WALL_OFFSET_MS = 1_700_000_000_000
 
 export function createContext(limits: Partial<Limits> = {}, options: Partial<ServerOptions> = {}): Context {
   const incarnation = 'server-1#1'
+  const meshClock = new MeshClock(options.id ?? 'server-1')
+  meshClock.read(1_000, WALL_OFFSET_MS + 1_000)
   return {
     options: {
       id: 'server-1',
@@ -33,6 +36,7 @@ export function createContext(limits: Partial<Limits> = {}, options: Partial<Ser
     rememberedClaims: new ClaimMemory({ ...DEFAULT_LIMITS, ...limits }),
     stream: new PresenceStream(incarnation),
     clock: new HybridClock(),
+    meshClock,
     messageCounts: { accepted: 0, refused: 0, forwarded: 0, delivered: 0 },
     startedAt: 1_000,
     now: 1_000,

@@ -1,6 +1,7 @@
 import type { Context } from '../../../src/client/context.ts'
 import type { SessionEvent, SessionRequest } from '../../../src/client/events.ts'
-import { type Archive, comparePositions, messageHash, messageKey } from '../../../src/client/history/message-log.ts'
+import type { Archive } from '../../../src/client/history/message-log.ts'
+import { comparePositions, messageHash, messageKey } from '../../../src/client/history/positions.ts'
 import { Saves } from '../../../src/client/history/saves.ts'
 import type { Identity } from '../../../src/client/keys/keyring.ts'
 import { Session } from '../../../src/client/session.ts'

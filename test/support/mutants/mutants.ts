@@ -149,7 +149,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no deduplication in the client',
     file: 'src/client/history/message-log.ts',
-    from: 'if (this.#recentKeys.has(key) || this.#isArchived(message)) return false',
+    from: 'if (this.has(message)) return false',
     to: '',
   },
   {
@@ -173,13 +173,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'messages in flight are forgotten on fail-over',
     file: 'src/client/message-sender.ts',
-    from: "for (const message of this.#outbox.requeueInFlight())\n      this.#emitProgress(message, { state: 'waiting', reason: 'offline' })",
-    to: '',
+    from: 'for (const message of this.#outbox.requeueInFlight()) {',
+    to: 'for (const message of [] as Message[]) {',
   },
   {
     name: 'a held message is not written to disk',
     file: 'src/client/message-sender.ts',
-    from: "effects.push({ type: 'store-pending', message, ...(stored.sealed === undefined ? {} : { sealed: stored.sealed }) })",
+    from: 'effects.push({ ...pendingEffect(stored), ...(isProvisional ? { provisional: true as const } : {}) })',
     to: '',
   },
   {
@@ -196,9 +196,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a message is given to the user's other clients before it is saved",
-    file: 'src/client/history/siblings.ts',
-    from: 'if (!this.#context.saves.mayLeave(message.id)) return []',
-    to: '',
+    file: 'src/client/history/message-store.ts',
+    from: 'if (!message.needsDate) this.#lateMessages.observe(plain)',
+    to: 'this.log.add(message.message)',
   },
   {
     name: 'a save counts for what was stored after it was requested',
@@ -295,5 +295,47 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/server/peers/inbound-links.ts',
     from: 'if (isProcessKey(incarnation)) return undefined',
     to: 'return undefined',
+  },
+  {
+    name: 'the mesh time is the mean of all clocks instead of the median',
+    file: 'src/server/mesh-clock.ts',
+    from: 'const median = medianNear([...clocks.values()], oldest.mesh)',
+    to: 'const median = [...clocks.values()].reduce((sum, one) => sum + one, 0) / clocks.size',
+  },
+  {
+    name: 'of two clocks the later one counts, whichever server has run longer',
+    file: 'src/server/mesh-clock.ts',
+    from: 'return Math.abs(upper - reference) < Math.abs(lower - reference) ? upper : lower',
+    to: 'return upper',
+  },
+  {
+    name: 'a message that no server has accepted keeps a time that is ahead',
+    file: 'src/client/message-dates.ts',
+    from: 'return !mayBeAccepted && (needsDate || ahead > MAX_CLOCK_AHEAD_MS)',
+    to: 'return !mayBeAccepted && needsDate',
+  },
+  {
+    name: 'a message that a server may have accepted gets another time',
+    file: 'src/client/message-sender.ts',
+    from: 'this.#store.accept(message.id)',
+    to: '',
+  },
+  {
+    name: 'a message composed before the first connection keeps the time of the local clock',
+    file: 'src/client/message-sender.ts',
+    from: 'const needsDate = clockOffset === undefined',
+    to: 'const needsDate = false',
+  },
+  {
+    name: 'the hybrid clock is not pulled back',
+    file: 'src/client/history/message-store.ts',
+    from: 'if (!this.#isClockAligned || clock.isAhead(wall)) clock.reset()',
+    to: '',
+  },
+  {
+    name: 'after a restart, a provisional message counts as possibly accepted',
+    file: 'src/client/message-sender.ts',
+    from: 'const isProvisional = provisional === true',
+    to: 'const isProvisional = false',
   },
 ]

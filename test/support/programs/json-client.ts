@@ -7,8 +7,8 @@ export class JsonClient extends Program {
   #parsed = 0
 
   /** @param home the folder for its state and its config, and for those of other clients with the same one */
-  constructor(user: string, server: string, home: string, more: readonly string[] = []) {
-    const env = { XDG_STATE_HOME: `${home}/state`, XDG_CONFIG_HOME: `${home}/config`, HOME: home }
+  constructor(user: string, server: string, home: string, more: readonly string[] = [], clock: NodeJS.ProcessEnv = {}) {
+    const env = { ...clock, XDG_STATE_HOME: `${home}/state`, XDG_CONFIG_HOME: `${home}/config`, HOME: home }
     super('cli', ['--user', user, '--json', '--server', server, ...more], env)
   }
 

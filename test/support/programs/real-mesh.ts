@@ -27,7 +27,14 @@ export class RealMesh {
 
   static async start(
     count: number,
-    options: { proxied?: boolean; limits?: Partial<Limits>; backbone?: string; checkout?: string } = {},
+    options: {
+      proxied?: boolean
+      limits?: Partial<Limits>
+      backbone?: string
+      checkout?: string
+      /** Further environment of each server. */
+      env?: Readonly<Record<string, NodeJS.ProcessEnv>>
+    } = {},
   ): Promise<RealMesh> {
     const mesh = new RealMesh()
     const ports = await freePorts(count)
@@ -44,7 +51,7 @@ export class RealMesh {
       }
       const config = join(mesh.folder, `${id}.json`)
       writeFileSync(config, JSON.stringify({ servers, limits: options.limits ?? {}, backbone: options.backbone }))
-      const program = mesh.#spawn(id, config, options.checkout)
+      const program = mesh.#spawn(id, config, options.checkout, options.env?.[id])
       mesh.servers.push({ id, port, url: `http://127.0.0.1:${port}`, config, program })
     }
     await until(
@@ -60,8 +67,8 @@ export class RealMesh {
     return mesh
   }
 
-  #spawn(id: string, config: string, checkout?: string): Program {
-    return new Program('daemon', ['--id', id, '--config', config, '--log-format', 'text'], {}, checkout)
+  #spawn(id: string, config: string, checkout?: string, env: NodeJS.ProcessEnv = {}): Program {
+    return new Program('daemon', ['--id', id, '--config', config, '--log-format', 'text'], env, checkout)
   }
 
   /** @param checkout the folder of another release, with its build */

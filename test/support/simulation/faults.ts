@@ -2,7 +2,7 @@ import { between, pick } from '../random.ts'
 import { forgeNumbers, impersonate, intrude } from './hostile/intruders.ts'
 import { STRANGER_URL } from './hostile/stranger.ts'
 import type { TerminationMode } from './network.ts'
-import type { SimClient, SimMesh } from './sim-mesh.ts'
+import type { SimClient, SimMesh, SimServer } from './sim-mesh.ts'
 
 /** A mesh, and the bounds that the actions of a schedule keep to. */
 export interface Scenario {
@@ -11,6 +11,8 @@ export interface Scenario {
   maxClients: number
   /** Largest error of a server's and of a client's wall clock, ms. */
   maxSkew: { server: number; client: number }
+  /** Servers whose clocks are wrong by hours, and step: a minority. */
+  wrongClocks: ReadonlySet<SimServer>
   /** Whether servers may be down when the schedule ends. */
   mayStayDown: boolean
 }
@@ -37,6 +39,11 @@ function sendHello(client: SimClient | undefined, to: string, times = 1): undefi
 }
 
 const TERMINATION_MODES: readonly TerminationMode[] = ['orderly', 'reset', 'silent']
+
+/** The error of a clock that is wrong, ms: minutes to hours, in either direction. */
+export function randomWrongSkew(random: () => number): number {
+  return (random() < 0.5 ? -1 : 1) * pick(random, [300_000, 3_600_000, 40_000_000]) * (0.5 + random())
+}
 
 /** Everything that can happen in a schedule. */
 export const ACTIONS = {
@@ -317,11 +324,15 @@ export const ACTIONS = {
   jumpClock: {
     weight: 1,
     run: scenario => {
-      const { mesh, maxSkew } = scenario
+      const { mesh, maxSkew, wrongClocks } = scenario
       const isServer = mesh.random() < 0.5
       const process = isServer ? pick(mesh.random, mesh.servers) : pick(mesh.random, mesh.clients)
-      process.skew = (mesh.random() * 2 - 1) * (isServer ? maxSkew.server : maxSkew.client)
-      mesh.recorder.minServerSkew = Math.min(mesh.recorder.minServerSkew, ...mesh.servers.map(server => server.skew))
+      const isWrong = wrongClocks.has(process as SimServer)
+      process.skew = isWrong
+        ? randomWrongSkew(mesh.random)
+        : (mesh.random() * 2 - 1) * (isServer ? maxSkew.server : maxSkew.client)
+      const right = mesh.servers.filter(server => !wrongClocks.has(server))
+      mesh.recorder.minServerSkew = Math.min(mesh.recorder.minServerSkew, ...right.map(server => server.skew))
       return `the clock of ${process.name} jumps to ${Math.round(process.skew)} ms ahead of the true time`
     },
   },

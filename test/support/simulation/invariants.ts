@@ -60,8 +60,11 @@ function lostMessages(mesh: SimMesh): string[] {
     const isDelivered = clients.some(({ user, history }) => user === message.to && history.has(id))
     const holders = clients.filter(({ user, outbox }) => user === message.from && outbox.has(id))
     if (!isDelivered && holders.length === 0) wrong.push(`${describeMessage(message)} is lost`)
+    // A message that no server has accepted is dated again instead.
+    const isStuck = ({ running, history }: SimClient) =>
+      running && !(history.has(id) && recorder.mayBeRefusedAsAhead(id))
     const recipientOnline = clients.some(({ user, running }) => user === message.to && running)
-    if (recipientOnline && holders.some(({ running }) => running) && !recorder.mayBeRefusedAsAhead(id)) {
+    if (recipientOnline && holders.some(isStuck)) {
       wrong.push(`${describeMessage(message)} is still held though ${message.to} is online`)
     }
   }

@@ -16,7 +16,7 @@ interface RecordedClient {
   readonly history: ReadonlyMap<string, Message>
 }
 
-/** An answer must sort after its question where server clocks are wrong by at most this much, ms. */
+/** An answer must sort after its question while its author's idea of the mesh time is wrong by at most this much, ms. */
 export const MAX_SANE_SKEW_MS = 10_000
 /** Problems kept of one simulation. */
 const MAX_PROBLEMS = 20
@@ -34,11 +34,9 @@ export class Recorder {
   /** How often clients sent each message to a server. */
   readonly sendCounts = new Map<string, number>()
   readonly clients: RecordedClient[] = []
-  /** Whether the servers' clocks are near enough for an answer to sort after its question. */
-  areClocksSane = true
   /** Whether every fault is too short to be noticed: no user may disappear from a roster. */
   expectsNoDisruption = false
-  /** The lowest skew that a server's clock has had, ms; negative or 0. */
+  /** The lowest skew that the clock of a server has had, ms; negative or 0. Wrong clocks of a minority do not count. */
   minServerSkew = 0
 
   constructor(timeline: Timeline) {
@@ -78,13 +76,24 @@ export class Recorder {
 
   /** Whether the messages that a reader of this one composes later must sort after it. */
   repliesMustSortAfter(message: Message): boolean {
-    return this.areClocksSane && message.at <= SIMULATION_EPOCH_MS + this.#timeline.now + MAX_MERGED_AHEAD_MS
+    return message.at <= SIMULATION_EPOCH_MS + this.#timeline.now + MAX_MERGED_AHEAD_MS
   }
 
-  /** Whether a server may have rejected the message as ahead of its clock; its sender then holds it for a long time. */
+  /** Whether a client's idea of the mesh time minus the monotonic clock, ms, is right. */
+  isTimeRight(offset: number | undefined): boolean {
+    return offset !== undefined && Math.abs(offset - SIMULATION_EPOCH_MS) <= MAX_SANE_SKEW_MS
+  }
+
+  /**
+   * Whether servers may reject a message as ahead of their clocks. If another server may have accepted it before, its sender
+   * holds it until that time.
+   */
   mayBeRefusedAsAhead(id: string): boolean {
     const known = this.composed.get(id)
-    return known !== undefined && known.message.at > SIMULATION_EPOCH_MS + known.at + this.minServerSkew + 55_000
+    return (
+      known !== undefined &&
+      known.message.at > SIMULATION_EPOCH_MS + this.#timeline.now + Math.min(0, this.minServerSkew) + 30_000
+    )
   }
 }
 
@@ -105,6 +114,8 @@ export function describeEvent(event: SessionEvent): string | undefined {
       return `roster: ${[...event.users].join(', ')}`
     case 'message':
       return event.origin === 'composed' ? undefined : `shows ${describeMessage(event.message)} (${event.origin})`
+    case 'redated':
+      return `dates ${describeMessage(event.message)} again`
     case 'progress': {
       const { progress, id } = event
       if (progress.state === 'sent') return undefined

@@ -3,7 +3,7 @@
  * invariants must hold.
  */
 import { between, pick } from '../random.ts'
-import { ACTIONS, type Scenario } from './faults.ts'
+import { ACTIONS, randomWrongSkew, type Scenario } from './faults.ts'
 import { findLateDeliveries, findViolations } from './invariants.ts'
 import { MAX_SANE_SKEW_MS, type TranscriptLine } from './recorder.ts'
 import { SimMesh, type SimServer } from './sim-mesh.ts'
@@ -27,6 +27,8 @@ const SETTLE_TIMEOUT_MS = 180_000
 const LONG_RUN_EVERY = 16
 /** Every 12th schedule has only faults so short that no user may notice one. */
 const GENTLE_EVERY = 12
+/** In every 7th schedule a clock of a linked mesh steps, and no user may notice. */
+const CLOCK_STEPS_EVERY = 7
 /** In every 3rd schedule one server is of version 0.1. */
 const LEGACY_EVERY = 3
 /** Every 8th schedule is a mesh with `auth: key`. */
@@ -42,6 +44,8 @@ export function runSchedule(seed: number, transcript = false): ScheduleResult {
   const { recorder } = mesh
   try {
     if (seed % GENTLE_EVERY === 0) runGentleActions(scenario)
+    // In key mode, messages to users that were never online are not sent yet.
+    else if (seed % CLOCK_STEPS_EVERY === 0 && mesh.auth === 'open') runClockSteps(scenario)
     else runActions(scenario)
     healAll(scenario)
     const end = mesh.now + SETTLE_TIMEOUT_MS
@@ -79,19 +83,27 @@ function setUp(seed: number, transcript: boolean): Scenario {
   const { random, network, recorder } = mesh
   const users = USERS.slice(0, large ? between(random, 2, 6) : between(random, 1, 3))
   // Clock errors: none, small, large on clients only, large everywhere.
-  const [server, client] = pick(random, [
+  const [server, anyClient] = pick(random, [
     [0, 0],
     [MAX_SANE_SKEW_MS, MAX_SANE_SKEW_MS],
     [MAX_SANE_SKEW_MS, HOUR_MS],
+    [MAX_SANE_SKEW_MS, 48 * HOUR_MS],
     [90_000, HOUR_MS],
   ] as const)
-  recorder.areClocksSane = server <= MAX_SANE_SKEW_MS
+  // A client whose clock is wrong by more than 24 h stores a message when it is delivered: not where all must be stored at once.
+  const isChecked = seed % GENTLE_EVERY === 0 || seed % CLOCK_STEPS_EVERY === 0
+  const client = isChecked ? Math.min(HOUR_MS, anyClient) : anyClient
   for (const process of mesh.servers) process.skew = (random() * 2 - 1) * server
   recorder.minServerSkew = Math.min(...mesh.servers.map(process => process.skew))
+  // A minority of wrong clocks, where all servers are up in the end: those that are right decide the time.
+  const wrong = mayStayDown || random() < 0.5 ? 0 : (servers - 1) >> 1
+  const wrongClocks = new Set(mesh.servers.slice(0, wrong))
+  for (const process of wrongClocks) process.skew = randomWrongSkew(random)
   const slow = pick(random, [20, 30, 300, 1_500])
   network.nextLatency = () => (random() < 0.2 ? [slow * random(), slow] : [1, 25])
   network.isLossy = random() < 0.3
-  const scenario = { mesh, users, maxClients: large ? 20 : medium ? 8 : 4, maxSkew: { server, client }, mayStayDown }
+  const maxClients = large ? 20 : medium ? 8 : 4
+  const scenario = { mesh, users, maxClients, maxSkew: { server, client }, wrongClocks, mayStayDown }
   const first = large ? between(random, 4, 16) : seed % GENTLE_EVERY === 0 ? 4 : between(random, 1, 3)
   for (let n = 0; n < first; n++) ACTIONS.join.run(scenario)
   return scenario
@@ -155,6 +167,34 @@ function runGentleActions(scenario: Scenario): void {
     mesh.advance(8_000)
   }
   recorder.expectsNoDisruption = false
+}
+
+/**
+ * A linked mesh in which one clock is wrong and steps. All clients must have the right time within seconds, and messages must
+ * be delivered at once.
+ */
+function runClockSteps(scenario: Scenario): void {
+  const { mesh } = scenario
+  const { recorder, network, random } = mesh
+  network.nextLatency = () => [1, 25]
+  network.changeLatency(() => true)
+  network.isLossy = false
+  for (const server of mesh.servers) server.skew = 0
+  mesh.advance(3_000)
+  const stepping = pick(random, mesh.servers)
+  for (let round = 0; round < 3; round++) {
+    stepping.skew = randomWrongSkew(random)
+    recorder.log('*', `the clock of ${stepping.id} jumps to ${Math.round(stepping.skew)} ms ahead of the true time`)
+    for (const name of ['join', 'send', 'sendSeveral', 'send', 'sendFromAll'] as const) {
+      mesh.advance(random() * 1_500)
+      ACTIONS[name].run(scenario)
+    }
+    mesh.advance(4_000)
+    for (const { name, session } of mesh.clients)
+      if (!recorder.isTimeRight(session?.meshTimeOffset))
+        recorder.addProblem(`${name} has a wrong time after a clock has jumped`)
+    for (const problem of findLateDeliveries(mesh)) recorder.addProblem(problem)
+  }
 }
 
 /**

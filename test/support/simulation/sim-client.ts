@@ -1,6 +1,6 @@
 import type { KeptTicket } from '../../../src/client/claim-keeper.ts'
 import type { MeshPin, SessionEvent } from '../../../src/client/events.ts'
-import type { StoredMessage } from '../../../src/client/history/message-log.ts'
+import type { HeldMessage, StoredMessage } from '../../../src/client/history/message-log.ts'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput } from '../../../src/client/types.ts'
 import type {
@@ -54,6 +54,10 @@ export class SimClient extends SimProcess {
   #effectsLeft = Number.POSITIVE_INFINITY
   /** Latest message time seen while online; a message composed now must sort after it. */
   #latestSeenAt = 0
+  /** The time of each own message, when it was last dated. */
+  readonly #datedAt = new Map<string, number>()
+  /** When the messages were composed that this run has not dated by the time of the mesh yet. */
+  readonly #undated = new Map<string, number>()
 
   constructor(name: string, user: string, context: SimulationContext, keepsEvents: boolean, key: string) {
     super(name, context.timeline)
@@ -69,7 +73,7 @@ export class SimClient extends SimProcess {
     return this.disk.history
   }
 
-  get outbox(): ReadonlyMap<string, StoredMessage> {
+  get outbox(): ReadonlyMap<string, HeldMessage> {
     return this.disk.outbox
   }
 
@@ -113,6 +117,7 @@ export class SimClient extends SimProcess {
     this.#shownIds.clear()
     this.#roster.clear()
     this.#latestSeenAt = 0
+    this.#undated.clear()
     this.#effectsLeft = Number.POSITIVE_INFINITY
     this.step({ type: 'start' })
   }
@@ -253,8 +258,10 @@ export class SimClient extends SimProcess {
         return this.disk.write(() => void this.disk.history.set(effect.message.id, storedMessage(effect)))
       case 'store-pending': {
         const recordSaved = this.#recordComposed(effect.message)
+        this.#checkFirstDate(effect.message, effect.provisional === true)
         return this.disk.write(() => {
-          this.disk.outbox.set(effect.message.id, storedMessage(effect))
+          const { provisional } = effect
+          this.disk.outbox.set(effect.message.id, { ...storedMessage(effect), ...(provisional ? { provisional } : {}) })
           recordSaved()
         })
       }
@@ -357,6 +364,20 @@ export class SimClient extends SimProcess {
     }
   }
 
+  /** A message composed before the first connection gets about the time at which it was composed. */
+  #checkFirstDate(message: Message, isProvisional: boolean): void {
+    const { recorder } = this.#context
+    const { now } = this.timeline
+    const offset = this.session?.meshTimeOffset
+    if (isProvisional && offset === undefined && !this.#undated.has(message.id)) this.#undated.set(message.id, now)
+    if (isProvisional) return
+    const composedAt = this.#undated.get(message.id)
+    this.#undated.delete(message.id)
+    if (composedAt === undefined || !recorder.isTimeRight(offset)) return
+    if (message.at < SIMULATION_EPOCH_MS + composedAt - MAX_SANE_SKEW_MS - 1_000)
+      recorder.addProblem(`${this.name}: ${describeMessage(message)} has the time of a wrong clock`)
+  }
+
   /** Returns the function to call once the message is on the disk: from then on it must not get lost. */
   #recordComposed(message: Message): () => void {
     const { recorder } = this.#context
@@ -365,10 +386,12 @@ export class SimClient extends SimProcess {
       this.name,
       `composes ${describeMessage(message)} at ${((message.at - SIMULATION_EPOCH_MS) / 1000).toFixed(3)}`,
     )
-    if (message.at <= this.#latestSeenAt)
+    if (this.#datedAt.get(message.id) === message.at) return () => {}
+    this.#datedAt.set(message.id, message.at)
+    const isTimeRight = recorder.isTimeRight(this.session?.meshTimeOffset)
+    if (message.at <= this.#latestSeenAt && isTimeRight)
       recorder.addProblem(`${this.name}: ${describeMessage(message)} sorts before a message seen earlier`)
-    const ahead = message.at - SIMULATION_EPOCH_MS - this.timeline.now
-    if (this.connection !== undefined && ahead <= MAX_SANE_SKEW_MS)
+    if (isTimeRight && recorder.repliesMustSortAfter(message))
       this.#latestSeenAt = Math.max(this.#latestSeenAt, message.at)
     return () => void recorder.composed.set(message.id, { message, at })
   }

@@ -1,4 +1,4 @@
-import type { StoredMessage } from '../../../src/client/history/message-log.ts'
+import type { HeldMessage, StoredMessage } from '../../../src/client/history/message-log.ts'
 import type { SimProcess } from './sim-process.ts'
 
 /** Time after which the operating system writes to the disk what no save covers, ms. */
@@ -9,7 +9,7 @@ const RETRY_MS = 1_000
 /** A client's disk. What was written is in memory first, and reaches the disk in order: with the next save, or later. */
 export class SimDisk {
   readonly history = new Map<string, StoredMessage>()
-  readonly outbox = new Map<string, StoredMessage>()
+  readonly outbox = new Map<string, HeldMessage>()
   /** Whether writing fails: the disk is full. */
   fails = false
   /** Writes that are not on the disk yet. */

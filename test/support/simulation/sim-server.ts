@@ -367,6 +367,8 @@ function toSessionInput(message: Extract<Effect, { type: 'emit' }>['message'], d
       return { type: 'siblings', dial, ...message.payload }
     case 'move':
       return { type: 'move', dial, ...message.payload }
+    case 'time':
+      return { type: 'time', dial, ...message.payload }
     case 'relay': {
       const body = message.payload.body as Pick<Extract<SessionInput, { type: 'relay' }>, 'frame' | 'mesh' | 'sealed'>
       return { type: 'relay', dial, from: message.payload.from, ...body }

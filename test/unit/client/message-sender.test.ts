@@ -23,28 +23,40 @@ const progressOf = (effects: readonly SessionEffect[]): Progress[] =>
 const sent = (effects: readonly SessionEffect[]) => effectsOf(effects, 'im').map(({ message }) => message)
 
 describe('composing', () => {
-  test('a message is stored as pending, then in the history, shown, and sent', () => {
-    const message = messageOf({ id: 'run.1', from: 'Anna', to: 'Billy', at: EPOCH_MS })
+  test('a message is stored as pending, shown and sent, and stored in the history when a server has accepted it', () => {
+    const message = messageOf({ id: 'run.1.x', from: 'Anna', to: 'Billy', at: EPOCH_MS })
     const { from: _, ...composed } = message
     const progress = (progress: Progress) => ({
       type: 'event',
-      event: { type: 'progress', id: 'run.1', to: 'Billy', progress },
+      event: { type: 'progress', id: 'run.1.x', to: 'Billy', progress },
     })
-    expect(online().compose('Billy')).toEqual([
+    const harness = online()
+    expect(harness.compose('Billy')).toEqual([
       { type: 'store-pending', message },
-      { type: 'store', message },
       { type: 'event', event: { type: 'message', message, origin: 'composed' } },
       progress({ state: 'waiting', reason: 'offline' }),
       progress({ state: 'sent' }),
       { type: 'im', dial: 1, message: composed },
     ])
+    expect(harness.answer('run.1.x', { ok: true, delivered: 0 })[0]).toEqual({ type: 'store', message })
   })
 
   test('ids are unique in the run, and times increase', () => {
     const harness = online()
     const messages = [1, 2, 3].flatMap(() => sent(harness.compose('Billy')))
-    expect(messages.map(({ id }) => id)).toEqual(['run.1', 'run.2', 'run.3'])
+    expect(messages.map(({ id }) => id)).toEqual(['run.1.x', 'run.2.x', 'run.3.x'])
     expect(messages.map(({ at }) => at)).toEqual([EPOCH_MS, EPOCH_MS + 1 / 1024, EPOCH_MS + 2 / 1024])
+  })
+
+  test('S18: each id has a random suffix and at most 64 units', () => {
+    let count = 0
+    const instance = 'i'.repeat(32)
+    const harness = new SessionHarness({ instance, makeIdSuffix: () => `${++count}`.padStart(16, 'r') })
+    harness.step({ type: 'start' })
+    harness.goOnline(['Anna', 'Billy'])
+    const ids = [1, 2].flatMap(() => sent(harness.compose('Billy'))).map(({ id }) => id)
+    expect(ids).toEqual([`${instance}.1.${'r'.repeat(15)}1`, `${instance}.2.${'r'.repeat(15)}2`])
+    for (const id of ids) expect(id.length).toBeLessThanOrEqual(64)
   })
 
   test('M4: a message is later than every message received before', () => {
@@ -95,7 +107,7 @@ describe('C25: a text that can never be sent', () => {
     const effects = harness.compose('Billy', 'äöüßäö')
     expect(sent(effects)).toEqual([])
     expect(progressOf(effects).at(-1)).toMatchObject({ ...refused, message: expect.stringContaining('10 bytes') })
-    expect(effectsOf(effects, 'remove-pending')).toEqual([{ type: 'remove-pending', id: 'run.2' }])
+    expect(effectsOf(effects, 'remove-pending')).toEqual([{ type: 'remove-pending', id: 'run.2.x' }])
   })
 
   test('is refused if an earlier run has left it in the outbox, and the other messages are sent', () => {
@@ -116,7 +128,7 @@ describe('holding', () => {
     const harness = new SessionHarness()
     harness.step({ type: 'start' })
     expect(sent(harness.compose('Billy'))).toEqual([])
-    expect(sent(harness.goOnline()).map(({ id }) => id)).toEqual(['run.1'])
+    expect(sent(harness.goOnline()).map(({ id }) => id)).toEqual(['run.1.x'])
   })
 
   test('C8: pending messages of an earlier run are sent with their ids and times', () => {
@@ -137,19 +149,19 @@ describe('holding', () => {
   test('C8: a message to an offline user is sent when the user comes online', () => {
     const harness = online(['Anna'])
     harness.compose('Billy')
-    expect(progressOf(harness.answer('run.1', { ok: true, delivered: 0 }))).toEqual([
+    expect(progressOf(harness.answer('run.1.x', { ok: true, delivered: 0 }))).toEqual([
       { state: 'waiting', reason: 'recipient-offline' },
     ])
     const join = (version: number, user: string) =>
       sent(harness.step({ type: 'roster', dial: 1, delta: { version, joined: [user], left: [] } }))
     expect(join(2, 'Carla')).toEqual([])
-    expect(join(3, 'Billy').map(({ id }) => id)).toEqual(['run.1'])
+    expect(join(3, 'Billy').map(({ id }) => id)).toEqual(['run.1.x'])
   })
 
   test('C8: a snapshot that shows the recipient online sends the message too', () => {
     const harness = online(['Anna'])
     harness.compose('Billy')
-    harness.answer('run.1', { ok: true, delivered: 0 })
+    harness.answer('run.1.x', { ok: true, delivered: 0 })
     const snapshot = { version: 9, users: ['Anna', 'Billy'] }
     expect(sent(harness.step({ type: 'roster-snapshot', dial: 1, snapshot }))).toHaveLength(1)
   })
@@ -160,23 +172,24 @@ describe('holding', () => {
     const effects = harness.step({ type: 'closed', dial: 1, reason: 'gone' })
     expect(progressOf(effects)).toEqual([{ state: 'waiting', reason: 'offline' }])
     harness.advance(harness.session.deadline - harness.now)
-    expect(sent(harness.goOnline(['Anna', 'Billy'])).map(({ id }) => id)).toEqual(['run.1'])
+    expect(sent(harness.goOnline(['Anna', 'Billy'])).map(({ id }) => id)).toEqual(['run.1.x'])
   })
 
   test('C7: a delivered or rejected message is removed from disk', () => {
     const harness = online()
     harness.compose('Billy')
     harness.compose('Billy')
-    expect(harness.answer('run.1', { ok: true, delivered: 2 })).toEqual([
-      { type: 'remove-pending', id: 'run.1' },
+    expect(harness.answer('run.1.x', { ok: true, delivered: 2 })).toEqual([
+      { type: 'store', message: messageOf({ id: 'run.1.x', from: 'Anna', to: 'Billy', at: EPOCH_MS }) },
+      { type: 'remove-pending', id: 'run.1.x' },
       {
         type: 'event',
-        event: { type: 'progress', id: 'run.1', to: 'Billy', progress: { state: 'delivered', connections: 2 } },
+        event: { type: 'progress', id: 'run.1.x', to: 'Billy', progress: { state: 'delivered', connections: 2 } },
       },
     ])
     const rejection = { ok: false, code: 'text-too-long', message: 'long' } as const
-    expect(effectsOf(harness.answer('run.2', rejection), 'remove-pending')).toEqual([
-      { type: 'remove-pending', id: 'run.2' },
+    expect(effectsOf(harness.answer('run.2.x', rejection), 'remove-pending')).toEqual([
+      { type: 'remove-pending', id: 'run.2.x' },
     ])
     expect(harness.session.pendingMessages).toEqual([])
   })
@@ -185,7 +198,7 @@ describe('holding', () => {
     const harness = online()
     for (let n = 0; n < 64; n++) expect(sent(harness.compose('Billy'))).toHaveLength(1)
     expect(sent(harness.compose('Billy'))).toEqual([])
-    expect(sent(harness.answer('run.1', { ok: true, delivered: 1 }))).toHaveLength(1)
+    expect(sent(harness.answer('run.1.x', { ok: true, delivered: 1 }))).toHaveLength(1)
   })
 
   test('a result for an unknown message changes nothing', () => {
@@ -261,13 +274,17 @@ describe('in key mode', () => {
   test('D7: a result of 0 connections for an online recipient requests the key that holds the name now', () => {
     const harness = onlineWithKey(['Anna', 'Billy'], { Billy: billy.key })
     harness.compose('Billy')
-    expect(effectsOf(harness.answer('run.1', { ok: true, delivered: 0 }), 'ask-key')).toHaveLength(1)
+    expect(effectsOf(harness.answer('run.1.x', { ok: true, delivered: 0 }), 'ask-key')).toHaveLength(1)
   })
 
   test('a composed message is stored with its text sealed for the own key', () => {
-    const effects = onlineWithKey(['Anna']).compose('Billy')
-    const [held] = effectsOf(effects, 'store-pending')
-    const [stored] = effectsOf(effects, 'store')
+    const harness = onlineWithKey(['Anna'])
+    const [held] = effectsOf(harness.compose('Billy'), 'store-pending')
+    const accepted = harness.receive({
+      ...messageOf({ id: 'run.1.x', from: 'Anna', to: 'Billy' }),
+      text: held?.sealed ?? '',
+    })
+    const [stored] = effectsOf(accepted, 'store')
     expect(parseSealedText(held?.sealed ?? '')).toMatchObject({ from: anna.key, to: anna.key })
     expect(stored?.sealed).toBe(held?.sealed)
   })

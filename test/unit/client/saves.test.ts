@@ -48,12 +48,31 @@ test('D10: a message that is sent again is not confirmed before the first one is
 test('D11: a composed message is shown at once, and sent once it is saved', () => {
   const harness = online()
   const composed = harness.compose('Billy')
-  expect(composed.map(({ type }) => type)).toEqual(['store-pending', 'store', 'event', 'save', 'event'])
+  expect(composed.map(({ type }) => type)).toEqual(['store-pending', 'event', 'save', 'event'])
   expect(effectsOf(harness.advance(60_000), 'im')).toEqual([])
-  expect(effectsOf(harness.step({ type: 'saved', through: 2 }), 'im')).toHaveLength(1)
+  expect(effectsOf(harness.step({ type: 'saved', through: 1 }), 'im')).toHaveLength(1)
 })
 
-test('D11: a composed message is not given to other clients of the user before it is saved', () => {
+test('D13: a message leaves the outbox when the history that has it is saved', () => {
+  const harness = online()
+  harness.compose('Billy')
+  harness.step({ type: 'saved', through: 1 })
+  const delivered = harness.answer('run.1.x', { ok: true, delivered: 1 })
+  expect(effectsOf(delivered, 'store')).toHaveLength(1)
+  expect(saves(delivered)).toEqual([2])
+  expect(effectsOf(delivered, 'remove-pending')).toEqual([])
+  expect(effectsOf(harness.step({ type: 'saved', through: 2 }), 'remove-pending')).toHaveLength(1)
+})
+
+test('D13: a session that ends while the history is saved leaves nothing settled in the outbox', () => {
+  const harness = online()
+  harness.compose('Billy')
+  harness.step({ type: 'saved', through: 1 })
+  harness.answer('run.1.x', { ok: true, delivered: 1 })
+  expect(effectsOf(harness.ask({ type: 'close' }), 'remove-pending')).toHaveLength(1)
+})
+
+test('D11: a composed message is not given to other clients of the user before a server has accepted it', () => {
   const harness = online()
   harness.compose('Billy')
   const ask = () => {
@@ -62,7 +81,9 @@ test('D11: a composed message is not given to other clients of the user before i
     return JSON.stringify(effectsOf(effects, 'relay')).includes('"text":"Hi"')
   }
   expect(ask()).toBe(false)
-  harness.step({ type: 'saved', through: 2 })
+  harness.step({ type: 'saved', through: 1 })
+  expect(ask()).toBe(false)
+  harness.answer('run.1.x', { ok: true, delivered: 0 })
   expect(ask()).toBe(true)
 })
 

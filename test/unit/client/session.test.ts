@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { OnlineInput } from '../../../src/client/types.ts'
+import type { RosterSnapshot } from '../../../src/protocol/messages.ts'
 import { EPOCH_MS, effectsOf, eventsOf, messageOf, SessionHarness } from '../../support/harness/session-harness.ts'
 import { keyNamed, PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
@@ -61,13 +62,63 @@ test('the deadline while online is the earliest of confirmation, message and cat
   expect(harness.session.deadline).toBe(375)
 })
 
+describe('a packed roster', () => {
+  const build = () => {
+    const harness = new SessionHarness()
+    harness.step({ type: 'start' })
+    harness.step({ type: 'opened', dial: 1 })
+    return harness
+  }
+  const accept = (harness: SessionHarness, roster: () => RosterSnapshot | undefined, mesh = harness.proveMesh()) => {
+    const common = { server: 'server-1', incarnation: 'i', connection: 'server-1:1', time: EPOCH_MS, servers: [] }
+    return harness.step({ type: 'identified', dial: 1, answer: { ok: true, ...common, roster, mesh } })
+  }
+
+  test('C24: is unpacked once the mesh is proven and accepted', () => {
+    const harness = build()
+    harness.acceptsMesh = false
+    let unpacked = 0
+    accept(harness, () => {
+      unpacked++
+      return { version: 3, users: ['Anna', 'Billy'] }
+    })
+    expect(unpacked).toBe(0)
+    expect(harness.session.isLetIn).toBe(true)
+    harness.step({ type: 'mesh-accepted', dial: 1 })
+    expect(unpacked).toBe(1)
+    expect(harness.session.roster).toEqual(['Anna', 'Billy'])
+  })
+
+  test('C24: of a server whose proof is invalid is not unpacked', () => {
+    const harness = build()
+    const unpack = () => {
+      throw new Error('it is unpacked')
+    }
+    const effects = accept(harness, unpack, { ...harness.proveMesh(), proof: 'x'.repeat(86) })
+    expect(effectsOf(effects, 'hang-up')).toHaveLength(1)
+    expect(harness.session.isLetIn).toBe(false)
+  })
+
+  test('C13: a server with an invalid one is left', () => {
+    const harness = build()
+    expect(
+      effectsOf(
+        accept(harness, () => undefined),
+        'hang-up',
+      ),
+    ).toHaveLength(1)
+    expect(harness.session.isLetIn).toBe(false)
+    expect(harness.session.roster).toEqual([])
+  })
+})
+
 describe('before a client is online', () => {
   const message = { ...messageOf(), forwarded: false }
   const servers = [{ id: 'evil', url: 'http://evil' }]
   const inputs: OnlineInput[] = [
     { type: 'key', dial: 1, user: 'Billy', key: keyNamed('Eve') },
     { type: 'im', dial: 1, message },
-    { type: 'fate', dial: 1, id: 'run.1', fate: { ok: true, delivered: 1 } },
+    { type: 'fate', dial: 1, id: 'run.1.x', fate: { ok: true, delivered: 1 } },
     { type: 'roster', dial: 1, delta: { version: 1, joined: ['Eve'], left: [] } },
     { type: 'roster-snapshot', dial: 1, snapshot: { version: 9, users: ['Eve'] } },
     { type: 'connections', dial: 1, changes: [['Billy', 3]] },
@@ -86,7 +137,7 @@ describe('before a client is online', () => {
     harness.step({ type: 'opened', dial: 1 })
     expect(harness.step(input)).toEqual([])
     expect(harness.session.deadline).toBe(deadline)
-    expect(harness.session.messages).toHaveLength(1)
+    expect(harness.session.messages).toEqual([])
     expect(harness.session.pendingMessages).toHaveLength(1)
     expect(harness.session.roster).toEqual([])
     expect(harness.session.connectionCounts.size).toBe(0)

@@ -35,6 +35,7 @@ test('the default limits are the documented ones', () => {
     connectionsPerUser: 100,
     connectionsPerAddress: 1_000,
     heldBytes: 67_108_864,
+    unreadBytes: 268_435_456,
     handshakes: 100,
     heldPerPeer: 10_000,
     linkBufferedBytes: 67_108_864,

@@ -4,7 +4,7 @@ import { History } from '../../../../cli/history/history.ts'
 import { MessageLog, type StoredMessage } from '../../../../src/client/history/message-log.ts'
 import { stateFolderPerTest } from '../state-folder.ts'
 
-vi.mock('../../../../src/client/history/message-log.ts', async original => ({
+vi.mock('../../../../src/client/history/positions.ts', async original => ({
   ...(await original<object>()),
   messageHash: () => ({ a: 1, b: 2 }),
 }))
@@ -19,6 +19,7 @@ const texts = messages.map(({ text }) => text).sort()
 test('M12: messages with equal hashes are all in the history, each once, after a restart too', () => {
   const history = new History(folder(), 'Anna')
   for (const one of [...messages, ...messages]) history.store(one)
+  history.saveNow()
   for (let restart = 0; restart < 2; restart++) {
     const again = new History(folder(), 'Anna')
     expect([...again.all()].map(({ text }) => text).sort()).toEqual(texts)
@@ -26,6 +27,7 @@ test('M12: messages with equal hashes are all in the history, each once, after a
     const { archive } = again
     expect(Array.from(archive.at, (_, row) => archive.read(row)?.text).sort()).toEqual(texts)
     for (const one of messages) again.store(one)
+    again.saveNow()
     again.close()
   }
 })

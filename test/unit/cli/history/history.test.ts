@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, 
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { History } from '../../../../cli/history/history.ts'
-import { messageHash } from '../../../../src/client/history/message-log.ts'
+import { messageHash } from '../../../../src/client/history/positions.ts'
 import type { Message } from '../../../../src/protocol/messages.ts'
 import { stateFolderPerTest } from '../state-folder.ts'
 
@@ -23,12 +23,20 @@ function write(count: number, more: (n: number) => Partial<Message> = () => ({})
   writeFileSync(file('history.jsonl'), `${lines.join('\n')}\n`)
 }
 
+/** Stores a message as another client of the user. */
+function store(message: Message): void {
+  const history = new History(folder(), 'Anna')
+  history.store(message)
+  history.close()
+}
+
 const texts = (messages: Iterable<Message>) => [...messages].map(({ text }) => text)
 
 test('messages are in order, each once, whatever the order of the lines and repeated lines', () => {
   const history = new History(folder(), 'Anna')
   for (const n of [3, 1, 2, 3, 1, 5, 4, 5]) history.store(message(n))
   history.store(message(6, { from: 'Anna', to: 'Carla' }))
+  history.saveNow()
   const again = new History(folder(), 'Anna')
   expect(texts(again.all())).toEqual([1, 2, 3, 4, 5, 6].map(n => `message ${n}`))
   expect(texts(again.all('Billy'))).toHaveLength(5)
@@ -39,10 +47,11 @@ test('messages are in order, each once, whatever the order of the lines and repe
 })
 
 test('a line cut off by a crash is skipped, and the next message starts a new line', () => {
-  new History(folder(), 'Anna').store(message(1))
+  store(message(1))
   appendFileSync(file('history.jsonl'), '{"message":{"id":"id-2","at":17')
   const history = new History(folder(), 'Anna')
   history.store(message(3))
+  history.saveNow()
   expect(texts(new History(folder(), 'Anna').all())).toEqual(['message 1', 'message 3'])
   expect(history.page('Billy', 10).map(({ id }) => id)).toEqual(['id-1', 'id-3'])
 })
@@ -59,7 +68,7 @@ test('the saved index is used; a missing or damaged one is rebuilt', () => {
   }
   // Lines covered by the index are not parsed again: a line that became invalid still counts.
   const bytes = readFileSync(file('history.jsonl'))
-  bytes.fill('#', 0, 50)
+  bytes.fill('#', bytes.indexOf('\n') + 1, bytes.indexOf('\n') + 50)
   writeFileSync(file('history.jsonl'), bytes)
   expect(new History(folder(), 'Anna').archive.at).toHaveLength(20_000)
   rmSync(file('history.index'))
@@ -140,9 +149,11 @@ test('refresh adds the lines of other processes; a snapshot does not change', ()
   const history = new History(folder(), 'Anna')
   const other = new History(folder(), 'Anna')
   other.store(message(1))
+  other.saveNow()
   history.refresh()
   const { archive } = history
   other.store(message(2))
+  other.saveNow()
   history.refresh()
   expect(archive.at).toHaveLength(1)
   expect(history.archive.at).toHaveLength(2)
@@ -173,7 +184,7 @@ test('a file that became shorter was rewritten, and is indexed from the start', 
 test('lines that are not messages are skipped', () => {
   write(1)
   appendFileSync(file('history.jsonl'), '\n{"other":1}\n{"message":{"id":7}}\n{"message":null}\nnot JSON\n')
-  new History(folder(), 'Anna').store(message(2))
+  store(message(2))
   expect(texts(new History(folder(), 'Anna').all())).toEqual(['message 0', 'message 2'])
 })
 
@@ -216,6 +227,7 @@ test('the sealed original of a message is stored next to it', () => {
   history.store(message(1), 'sealed1.x')
   history.store(message(2), '')
   history.store(message(3))
+  history.saveNow()
   const { archive } = new History(folder(), 'Anna')
   expect([0, 1, 2].map(row => archive.read(row))).toEqual([
     { ...message(1), sealed: 'sealed1.x' },

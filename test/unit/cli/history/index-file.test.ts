@@ -29,7 +29,7 @@ function withNamesLength(index: Buffer, length: number): Buffer {
 
 test('a written index is read back, is private, and leaves no temporary file', () => {
   writeIndex(file, { indexedBytes: 2 ** 40 + 1, names, columns })
-  expect(readIndex(file)).toEqual({ indexedBytes: 2 ** 40 + 1, names, columns })
+  expect(readIndex(file, 2 ** 41)).toEqual({ indexedBytes: 2 ** 40 + 1, names, columns })
   expect(statSync(file).mode & 0o777).toBe(0o600)
   expect(readdirSync(folder)).toEqual(['Anna.index'])
 })
@@ -37,11 +37,11 @@ test('a written index is read back, is private, and leaves no temporary file', (
 test('an index replaces an older and longer one completely', () => {
   writeIndex(file, { indexedBytes: 300, names, columns })
   writeIndex(file, { indexedBytes: 0, names: [], columns: EMPTY_COLUMNS })
-  expect(readIndex(file)).toEqual({ indexedBytes: 0, names: [], columns: EMPTY_COLUMNS })
+  expect(readIndex(file, 1_000)).toEqual({ indexedBytes: 0, names: [], columns: EMPTY_COLUMNS })
 })
 
 test('a missing index is undefined', () => {
-  expect(readIndex(file)).toBeUndefined()
+  expect(readIndex(file, 1_000)).toBeUndefined()
 })
 
 test('a damaged index, or one with another layout, is undefined', () => {
@@ -59,13 +59,40 @@ test('a damaged index, or one with another layout, is undefined', () => {
   ]
   for (const content of damaged) {
     writeFileSync(file, content)
-    expect(readIndex(file)).toBeUndefined()
+    expect(readIndex(file, 1_000)).toBeUndefined()
   }
+})
+
+test('an index with any changed byte, or of a longer history, is undefined', () => {
+  writeIndex(file, { indexedBytes: 400, names, columns })
+  const bytes = readFileSync(file)
+  // The bytes between the magic and the checksum are not used.
+  for (let at = 20; at < bytes.length; at++) {
+    const changed = Buffer.from(bytes)
+    changed[at] = (changed[at] ?? 0) ^ 0x10
+    writeFileSync(file, changed)
+    expect(readIndex(file, 1_000), `byte ${at}`).toBeUndefined()
+  }
+  writeFileSync(file, bytes)
+  expect(readIndex(file, 399)).toBeUndefined()
+  expect(readIndex(file, 400)).toBeDefined()
+})
+
+test.each([
+  ['a negative offset', { offset: -1 }],
+  ['an offset outside the history', { offset: 1e9 }],
+  ['a fractional offset', { offset: 1.5 }],
+  ['a length outside the history', { length: 2 ** 31 }],
+  ['a time that is not a number', { at: Number.NaN }],
+])('an index with %s is undefined', (_, change) => {
+  const entry = { at: 1, a: 1, b: 1, peer: 0, offset: 0, length: 10, ...change }
+  writeIndex(file, { indexedBytes: 300, names, columns: mergeEntries(EMPTY_COLUMNS, [entry], () => '') })
+  expect(readIndex(file, 1_000)).toBeUndefined()
 })
 
 test('an index whose entries refer to a name that it does not have is undefined', () => {
   writeIndex(file, { indexedBytes: 300, names: ['Billy'], columns })
-  expect(readIndex(file)).toBeUndefined()
+  expect(readIndex(file, 1_000)).toBeUndefined()
 })
 
 test('an index that cannot be written changes nothing and does not throw', () => {

@@ -14,6 +14,7 @@ test('a message that arrived late is marked after a restart, too', () => {
   const history = new History(folder, 'Anna')
   history.store(message, undefined, true)
   history.store({ ...message, id: 'b.2', at: message.at + 1 })
+  history.saveNow()
   history.close()
   const again = new History(folder, 'Anna')
   expect(again.page('Billy', 10).map(({ late }) => late)).toEqual([true, undefined])

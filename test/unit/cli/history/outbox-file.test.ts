@@ -170,9 +170,9 @@ test('an outbox that cannot be read stays, and is taken over once it can', async
   // A folder in its place: root can read every file.
   mkdirSync(path('outbox-xab.jsonl'))
   const outbox = new OutboxFile(folder)
-  expect(outbox.problem?.message).toMatch(/EISDIR/)
+  expect(outbox.problem?.message).toMatch(/a folder instead of a file/)
   await outbox.adopt()
-  expect(outbox.problem?.message).toMatch(/EISDIR/)
+  expect(outbox.problem?.message).toMatch(/a folder instead of a file/)
   expect(readdirSync(folder)).toEqual(['outbox-xab.jsonl'])
 })
 
@@ -207,8 +207,8 @@ test('the outboxes of merged folders are taken over', async () => {
 
 test('a message keeps its sealed text, also when its file is taken over', () => {
   const outbox = new OutboxFile(folder)
-  outbox.hold(message('one'), 'sealed1.x')
-  outbox.hold(message('two'), '')
+  outbox.hold({ ...message('one'), sealed: 'sealed1.x' })
+  outbox.hold({ ...message('two'), sealed: '' })
   close(outbox)
   const expected = [
     { ...message('one'), sealed: 'sealed1.x' },
@@ -219,4 +219,19 @@ test('a message keeps its sealed text, also when its file is taken over', () => 
   expect(next.held).toEqual(expected)
   close(next)
   expect(new OutboxFile(folder).held).toEqual(expected)
+})
+
+test('M16: a message keeps the mark that it is provisional until it is held without it, whichever file is read first', () => {
+  const outbox = new OutboxFile(folder)
+  outbox.hold({ ...message('one'), provisional: true })
+  outbox.hold({ ...message('two'), provisional: true })
+  outbox.hold(message('two'))
+  close(outbox)
+  const next = new OutboxFile(folder)
+  expect(next.held).toEqual([{ ...message('one'), provisional: true }, message('two')])
+  // Held again, the first message is in two files.
+  next.hold({ ...message('one'), at: message('one').at + 5 })
+  close(next)
+  const [held] = new OutboxFile(folder).held
+  expect(held).toEqual({ ...message('one'), at: message('one').at + 5 })
 })

@@ -30,7 +30,7 @@ describe('a meeting', () => {
     expect(again.find(B)).toMatchObject({ folder: '10.0.0.1-3001', key: ONE, mode: 'open', origins: [A, B] })
     expect(again.findOrAdd([C, B]).folder).toBe('10.0.0.1-3001')
     expect(statSync(pinFile()).mode & 0o777).toBe(0o600)
-    expect(readdirSync(dirname(pinFile())).sort()).toEqual(['known-meshes.json', 'known-meshes.json.backup'])
+    expect(readdirSync(dirname(pinFile())).sort()).toEqual(['known-meshes.json', 'known-meshes.json.backup', 'meshes'])
   })
 
   test('another address of a known mesh is merged into it, also for a process that learns it later', () => {
@@ -114,6 +114,58 @@ describe('forgetting', () => {
   })
 })
 
+describe('lost pins', () => {
+  test('a deleted file is made again from the folders, so that another mesh at the address is noticed', () => {
+    const pins = KnownMeshes.onDisk()
+    const mesh = pins.findOrAdd([A])
+    pins.meet(mesh.folder, met(ONE))
+    pins.addOrigin(mesh, B)
+    for (const name of ['known-meshes.json', 'known-meshes.json.backup']) rmSync(file(name))
+    expect(KnownMeshes.onDisk().findOrAdd([B])).toMatchObject({
+      folder: mesh.folder,
+      key: ONE,
+      mode: 'open',
+      origins: [A, B],
+    })
+    // The pin is in the file again.
+    rmSync(file(`meshes/${mesh.folder}/mesh.json`))
+    expect(KnownMeshes.onDisk().find(A)?.key).toBeUndefined()
+    expect(KnownMeshes.onDisk().meshes).toEqual([])
+  })
+
+  test('a folder with files of an unknown mesh is not given to another mesh', () => {
+    mkdirSync(file('meshes/10.0.0.1-3001/users/Anna-1'), { recursive: true })
+    writeFileSync(file('meshes/10.0.0.1-3001/users/Anna-1/history.jsonl'), '')
+    expect(KnownMeshes.onDisk().findOrAdd([A]).folder).toBe('10.0.0.1-3001-2')
+  })
+
+  test('a mesh takes another folder if its folder belongs to another mesh', () => {
+    const pins = KnownMeshes.onDisk()
+    const { folder } = pins.findOrAdd([A])
+    pins.meet(folder, met(ONE))
+    const text = readFileSync(pinFile(), 'utf8').replaceAll(ONE, OTHER)
+    for (const name of ['known-meshes.json', 'known-meshes.json.backup']) writeFileSync(file(name), text)
+    expect(KnownMeshes.onDisk().find(A)).toMatchObject({ folder: `${folder}-2`, key: OTHER })
+  })
+
+  test('a rotated secret, a forgotten key and a merged mesh remove the old pin', () => {
+    const pins = KnownMeshes.onDisk()
+    const { folder } = pins.findOrAdd([A])
+    pins.meet(folder, met(ONE))
+    pins.meet(folder, met(OTHER))
+    expect(KnownMeshes.onDisk().find(A)).toMatchObject({ folder, key: OTHER, former: [ONE] })
+    pins.forget(A, true)
+    expect(KnownMeshes.onDisk().find(A)?.key).toBeUndefined()
+    pins.meet(folder, met(ONE))
+    const second = pins.findOrAdd([B])
+    pins.meet(second.folder, met(OTHER, B))
+    pins.forget(B, true)
+    expect(pins.meet(second.folder, met(ONE, B)).result).toBe('same')
+    for (const name of ['known-meshes.json', 'known-meshes.json.backup']) rmSync(file(name))
+    expect(foldersAndKeys()).toEqual([[folder, ONE]])
+  })
+})
+
 describe('the file', () => {
   test('changes of several processes are merged', () => {
     const [one, other] = [KnownMeshes.onDisk(), KnownMeshes.onDisk()]
@@ -166,7 +218,7 @@ describe('the file', () => {
       expect(readFileSync(pinFile(), 'utf8')).toBe(content)
     }
     rmSync(pinFile())
-    expect(KnownMeshes.onDisk().meshes).toEqual([])
+    expect(KnownMeshes.onDisk().meshes).toMatchObject([{ key: ONE }])
   })
 
   test('a file that is damaged while the program runs is not overwritten either', () => {

@@ -36,15 +36,20 @@ test.each<[string, unknown]>([
   expect(unpackRoster(payload)).toBe(payload)
 })
 
-test('more than 100 MiB of unpacked text is not unpacked', () => {
-  const bomb = packText(`{"users":[]}${' '.repeat(100 * 1024 * 1024)}`)
+test('C24: more than 32 MiB of unpacked text is not unpacked', () => {
+  const bomb = packText(`{"users":[]}${' '.repeat(32 * 1024 * 1024)}`)
   expect(bomb.packed.length).toBeLessThan(1_000_000)
   expect(unpackRoster(bomb)).toBe(bomb)
 })
 
-test('more than 5,000,000 names are not decoded', () => {
-  // The second name shares 35 units with the first, and so does each of the others: 4 bytes for 35.
-  const names = `{"users":["0${'x'.repeat(35)}"${',"z"'.repeat(5_000_000)}]}`
-  const bomb = packText(names)
+test('C24: more than 2,000,000 names are not decoded', () => {
+  const bomb = packText(`{"users":["0x"${',"1z"'.repeat(2_000_000)}]}`)
   expect(unpackRoster(bomb)).toBe(bomb)
+})
+
+test('C24: names of more than 64 Mi units are not decoded', () => {
+  // Each name shares 35 units with the one before: 4 bytes for 36.
+  const names = (count: number) => packText(`{"users":["0${'x'.repeat(35)}"${',"zy"'.repeat(count)}]}`)
+  expect(unpackRoster(names(1_900_000))).toMatchObject({ packed: expect.any(String) })
+  expect(unpackRoster(names(1_000))).toMatchObject({ users: { length: 1_001 } })
 })

@@ -55,6 +55,26 @@ test('lines that cannot be written are kept, and written by the next save in the
   expect(content()).toBe('one\ntwo\nthree\n')
 })
 
+test('lines that another client has written are not written, but after a failed write all are', async () => {
+  const written = new Set(['one'])
+  const selectMissing = (lines: readonly string[]) => {
+    const missing = lines.filter(line => !written.has(line))
+    for (const line of lines) written.add(line)
+    return missing
+  }
+  file = new AppendFile(path, { selectMissing })
+  for (const line of ['one', 'two']) file.append(line)
+  await file.save()
+  expect(content()).toBe('two\n')
+  rmSync(join(path, '..'), { recursive: true })
+  const repair = breakFolder()
+  file.append('one')
+  await expect(file.save()).rejects.toThrow(/EEXIST|ENOTDIR/)
+  repair()
+  await file.save()
+  expect(content()).toBe('one\n')
+})
+
 test('lines that are appended during a save are of the next one', async () => {
   file.append('one')
   const saving = file.save()

@@ -73,6 +73,7 @@ test('an outbox of 0.1 whose process id belongs to a program that started later 
 test('messages that were stored before are kept, each once', () => {
   const { history } = openUserStorage(mesh, 'Anna')
   history.store(message('one'))
+  history.saveNow()
   appendFileSync(join(userFolder('one', 'Anna'), 'history.jsonl'), '{"message":{"id":"cut o')
   writeFileSync(file('Anna.jsonl'), `${stored('one')}${stored('two')}{"message":{"id":"cut`)
   expect(migrate()).toBe(true)
@@ -142,7 +143,9 @@ test('a file of more than one block is appended whole', () => {
     { length: 9_000 },
     (_, n) => `${JSON.stringify({ message: { ...message(`id-${n}`), text: 'x'.repeat(200) } })}\n`,
   )
-  openUserStorage(mesh, 'Anna').history.store(message('first'))
+  const { history: first } = openUserStorage(mesh, 'Anna')
+  first.store(message('first'))
+  first.saveNow()
   writeFileSync(file('Anna.jsonl'), lines.join('').trimEnd())
   migrate()
   expect(historyIds()).toHaveLength(9_001)

@@ -23,10 +23,11 @@ test('the files of all users move, each message is there once, and the empty fol
     ] as const) {
       const { history, knownKeys } = openUserStorage(mesh, user)
       for (const id of ids) history.store(message(id, user), 'sealed1.x')
+      history.saveNow()
       knownKeys.pin('Billy', keyNamed(mesh.folder))
     }
     const { history } = openUserStorage(one, user)
-    history.hold(message('held', 'Billy'), 'sealed1.y')
+    history.hold({ ...message('held', 'Billy'), sealed: 'sealed1.y' })
     history.close()
     writeFileSync(
       join(userFolder('one', user), `outbox-${endedPid}.jsonl`),

@@ -98,6 +98,14 @@ test('an unreachable server, a draining server and a half-open link are marked',
   `)
 })
 
+test('a wrong clock is shown', () => {
+  const status = (n: number) => ({ clockAhead: n === 2 ? -90_400 : n === 3 ? 600_000 : 4_000 })
+  run(3, 2, { status })
+  expect(screen(2)).toContain('clock -1m')
+  expect(screen(2)).toContain('clock +10m')
+  expect(screen(2).match(/clock/g)).toHaveLength(2)
+})
+
 test('a large mesh shows one row per server with its unreachable peers', () => {
   const link = (from: number, to: number) =>
     (from === 2 && to > 5) || to === 7 ? { outbound: 'waiting' as const, held: 2 } : {}

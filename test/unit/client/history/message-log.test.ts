@@ -1,11 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import {
-  type Archive,
-  lowerBound,
-  MessageLog,
-  messageHash,
-  NO_ARCHIVE,
-} from '../../../../src/client/history/message-log.ts'
+import { type Archive, MessageLog, NO_ARCHIVE } from '../../../../src/client/history/message-log.ts'
+import { lowerBound, messageHash } from '../../../../src/client/history/positions.ts'
 import type { Message } from '../../../../src/protocol/messages.ts'
 import { archiveOf, messageOf } from '../../../support/harness/session-harness.ts'
 import { seeded } from '../../../support/random.ts'
@@ -213,6 +208,46 @@ test('with an archive, the texts of old messages of this run are read from it', 
   expect(finds).toEqual(['0', '1', '2'])
   expect(idsOf(log.between({ from: 39_999 }))).toEqual(['39999'])
   expect(finds).toHaveLength(3)
+})
+
+test('M7, S4: 30,000 messages in random order, each repeated later, are added once each, in order', () => {
+  const random = seeded(5)
+  const all = Array.from({ length: 30_000 }, (_, n) => message(`${n}`, Math.floor(n / 3)))
+  const shuffled = all.map(one => ({ one, rank: random() })).sort((a, b) => a.rank - b.rank)
+  const log = new MessageLog(NO_ARCHIVE)
+  shuffled.forEach(({ one }, n) => {
+    expect(log.add(one)).toBe(true)
+    expect(log.add(shuffled[Math.floor(random() * (n + 1))]?.one ?? one)).toBe(false)
+  })
+  for (const one of all) if (log.add(one)) throw new Error('a message is added twice')
+  const inOrder = new MessageLog(NO_ARCHIVE)
+  for (const one of all) inOrder.add(one)
+  for (const [from, to] of [
+    [0, undefined],
+    [5_000, 5_001],
+    [100, 9_900],
+  ] as const)
+    expect(log.fingerprint({ from, to })).toEqual(inOrder.fingerprint({ from, to }))
+  expect(log.split({ from: 0 }, 8, true)).toEqual(inOrder.split({ from: 0 }, 8, true))
+})
+
+describe('without an archive', () => {
+  test('the texts of the latest 20,000 messages are kept, and the places of all', () => {
+    const log = new MessageLog(NO_ARCHIVE)
+    for (let at = 0; at < 20_010; at++) log.add(message(`${at}`, at))
+    expect(log.between({ from: 0 })).toHaveLength(20_000)
+    expect(idsOf(log.between({ from: 0, to: 12 }))).toEqual(['10', '11'])
+    expect(log.fingerprint({ from: 0 }).count).toBe(20_010)
+    expect(log.add(message('3', 3))).toBe(false)
+  })
+
+  test('texts of at most 32 Mi units are kept', () => {
+    const log = new MessageLog(NO_ARCHIVE)
+    const text = 'x'.repeat(262_144)
+    for (let at = 0; at < 130; at++) log.add({ ...message(`${at}`, at), text })
+    expect(log.between({ from: 0 })).toHaveLength(128)
+    expect(log.fingerprint({ from: 0 }).count).toBe(130)
+  })
 })
 
 test('lowerBound finds the first index that is not before', () => {

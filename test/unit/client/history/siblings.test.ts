@@ -181,6 +181,59 @@ test('S10: comparisons that bring no message become rare, until one does', () =>
   expect(parts.siblings.deadline - parts.context.now).toBe(1_500)
 })
 
+test('S19: a sibling that sends too much is ignored until its budget is refilled, and others are not', () => {
+  const parts = build()
+  const { context, siblings, store } = parts
+  siblings.setConnections(3)
+  for (let n = 0; n < 50; n++) store.log.add(messageOf({ id: `${n}`, at: EPOCH_MS - n }))
+  const range = { from: 0, count: 1, hash: 'x' }
+  const compare: SiblingFrame = { type: 'compare', byHash: true, ranges: Array.from({ length: 64 }, () => range) }
+  const isAnswered = (from: string) => {
+    siblings.handleFrame({ ...frameOf(compare), from })
+    return effectsOf(takeEffects(context), 'relay').length > 0
+  }
+  let answered = 0
+  while (answered < 1_000 && isAnswered('server-1:2')) answered++
+  // Each reads 64 times 50 messages, from a budget of 50,000.
+  expect(answered).toBe(16)
+  expect(isAnswered('server-1:2')).toBe(false)
+  expect(isAnswered('server-1:3')).toBe(true)
+  context.now = 1_000
+  expect(isAnswered('server-1:2')).toBe(true)
+})
+
+test('S19: siblings together cannot cost more than a total, however many there are', () => {
+  const { context, siblings, store } = build()
+  let count = 0
+  for (let n = 0; n < 1_000; n++) {
+    const messages = Array.from({ length: 500 }, () => messageOf({ id: `${++count}` }))
+    siblings.handleFrame({ ...frameOf({ type: 'tell', messages }), from: `server-1:${n}` })
+  }
+  expect(store.log.size).toBeLessThanOrEqual(75_000)
+  expect(store.log.size).toBeGreaterThan(70_000)
+  takeEffects(context)
+})
+
+test('S19: two clients with 18,000 different long messages have the same ones in the end, although frames are dropped', () => {
+  const [one, other] = [build(), build()]
+  const both = [one, other]
+  const text = 'x'.repeat(1_800)
+  for (let n = 0; n < 18_000; n++) both[n % 2]?.store.log.add(messageOf({ id: `${n}`, at: EPOCH_MS - n, text }))
+  for (const { siblings } of both) siblings.setConnections(2)
+  let now = 0
+  for (; now < 600_000 && one.store.log.size + other.store.log.size < 36_000; now += 250) {
+    const frames = both.map(parts => tick(parts, now).map(({ frame }) => frame))
+    while (frames.flat().length > 0) {
+      for (const [at, parts] of [other, one].entries()) {
+        for (const frame of frames[at]?.splice(0) ?? []) parts.siblings.handleFrame(frameOf(frame))
+        frames[1 - at]?.push(...effectsOf(takeEffects(parts.context), 'relay').map(({ frame }) => frame))
+      }
+    }
+  }
+  expect([one.store.log.size, other.store.log.size]).toEqual([18_000, 18_000])
+  expect(now).toBeGreaterThan(2_000)
+}, 120_000)
+
 test('a frame that arrives while offline is dropped', () => {
   const { context, siblings, store } = build()
   context.onlineConnection = undefined

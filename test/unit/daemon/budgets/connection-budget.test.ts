@@ -2,14 +2,18 @@
 import { describe, expect, test } from 'vitest'
 import { AddressBudget } from '../../../../daemon/transport/budgets/address-budgets.ts'
 import { ConnectionBudget } from '../../../../daemon/transport/budgets/connection-budget.ts'
-import { HeldBytes } from '../../../../daemon/transport/budgets/held-bytes.ts'
+import { HeldBytes, UnreadBytes } from '../../../../daemon/transport/budgets/held-bytes.ts'
 
 function setUp(limit: number) {
-  const held = new HeldBytes(limit)
+  const [held, unread] = [new HeldBytes(limit), new UnreadBytes(limit)]
   const closed: string[] = []
   const address = new AddressBudget('192.0.2.1', 0, 0)
-  const connect = (name: string) => new ConnectionBudget(address, held, () => closed.push(name))
-  return { held, closed, connect }
+  const connect = (name: string) => {
+    const budget = new ConnectionBudget(address, { held, unread }, () => closed.push(name))
+    budget.onUnreadExceeded = () => closed.push(`${name}: slow`)
+    return budget
+  }
+  return { held, unread, closed, connect }
 }
 
 describe('above the limit of the server', () => {
@@ -31,14 +35,21 @@ describe('above the limit of the server', () => {
     expect([held.total, closed]).toEqual([0, ['large', 'small', 'user']])
   })
 
-  test('what waits to be sent counts, too, until the client has identified', () => {
-    const { held, closed, connect } = setUp(1_000)
+  test('what waits to be sent counts, too: separately once the client has identified', () => {
+    const { held, unread, closed, connect } = setUp(1_000)
     const [stranger, user] = [connect('stranger'), connect('user')]
     user.holdUnsent(600)
     expect(held.total).toBe(600)
     user.markIdentified()
-    user.holdUnsent(10_000)
-    expect(held.total).toBe(0)
+    expect([held.total, unread.total]).toEqual([0, 600])
+    const other = connect('other')
+    other.markIdentified()
+    other.holdUnsent(300)
+    user.holdUnsent(701)
+    expect([held.total, unread.total, closed.splice(0)]).toEqual([0, 300, ['user: slow']])
+    user.holdUnsent(500)
+    other.close()
+    expect(unread.total).toBe(0)
     stranger.holdUnsent(600)
     stranger.holdUnsent(0)
     expect(held.total).toBe(0)

@@ -26,13 +26,14 @@ test('a heartbeat goes out on each outbound link every second', () => {
   }
 })
 
-test('the heartbeat of a peer is echoed', () => {
+test('the heartbeat of a peer is echoed, with the clocks of this server', () => {
   const mesh = new RecordedPeers()
   const link = mesh.acceptLink('two')
   mesh.snapshot(link, 0, [])
   mesh.takeEffects()
   mesh.frame(link, beat(0, 123))
-  expect(mesh.takeSent(link)).toEqual([['beat', { incarnation: 'two#1', seq: 0, at: 123 }]])
+  const clock = mesh.context.meshClock.reading(mesh.context.now)
+  expect(mesh.takeSent(link)).toEqual([['beat', { incarnation: 'two#1', seq: 0, at: 123, clock }]])
 })
 
 test('the echo of a heartbeat measures the round-trip time', () => {

@@ -1,0 +1,197 @@
+import type { Archive, StoredMessage } from '../../src/client/history/message-log.ts'
+import { messageHash, messageKey } from '../../src/client/history/positions.ts'
+import { linesBetween } from '../storage/read-lines.ts'
+import { parseLine } from './history-line.ts'
+import {
+  EMPTY_COLUMNS,
+  type IndexColumns,
+  type IndexEntry,
+  indexOfEntry,
+  mergeEntries,
+  rowsOfEntry,
+} from './index-columns.ts'
+import { readIndex, writeIndex } from './index-file.ts'
+import { LineFile } from './line-file.ts'
+
+/** Rewrite the index file once it lacks more bytes of history than this. */
+const MAX_UNSAVED_BYTES = 1 << 18
+/** Report progress if more bytes of history than this have to be indexed. */
+const MIN_PROGRESS_BYTES = 32 << 20
+/** Entries of a saved index that are compared with the history before the index is used. */
+const SAMPLES = 64
+
+/**
+ * Where the messages of a history file are. In memory, with a copy on disk for large histories. An index that does not fit
+ * the file is made again from it.
+ */
+export class MessageIndex {
+  readonly #user: string
+  readonly #indexFile: string
+  readonly #lines: LineFile
+  /** The correspondents by number, and their numbers. */
+  #names: string[] = []
+  #numbers = new Map<string, number>()
+  #columns: IndexColumns = EMPTY_COLUMNS
+  /** Bytes of the file that the columns cover, up to the end of a complete line. */
+  #indexedBytes = 0
+  /** Size of the file at the last look: the end of it may be an incomplete line. */
+  #seenBytes = 0
+  /** Bytes of the file that the index file covers; negative: the index file must be replaced. */
+  #savedBytes = 0
+  /** Whether an entry was found that does not fit the file. */
+  #isStale = false
+
+  /** @param historyFile need not exist yet */
+  constructor(historyFile: string, indexFile: string, user: string, progress?: (share: number) => void) {
+    this.#user = user
+    this.#indexFile = indexFile
+    this.#lines = new LineFile(historyFile)
+    this.#load()
+    this.refresh(progress)
+    this.#save()
+  }
+
+  /** All messages by time; later changes make new columns. */
+  get columns(): IndexColumns {
+    return this.#columns
+  }
+
+  /** Bytes of the history that are indexed. */
+  get indexedBytes(): number {
+    return this.#indexedBytes
+  }
+
+  /** Why the history cannot be read; undefined: it can, or does not exist. */
+  get problem(): Error | undefined {
+    return this.#lines.problem
+  }
+
+  /** The name of a correspondent, see `IndexColumns.peer`. */
+  nameOf(peer: number): string {
+    return this.#names[peer] ?? ''
+  }
+
+  /** The number of a correspondent; undefined: without messages. */
+  numberOf(name: string): number | undefined {
+    return this.#numbers.get(name)
+  }
+
+  /** Indexes the lines that this process and others have appended since the last call. */
+  refresh(progress: (share: number) => void = () => {}): void {
+    // An index of another file, of a longer one, or of lines that are not there, says nothing about this file.
+    if (this.#lines.reopenIfReplaced() || this.#isStale || (this.#lines.size ?? 0) < this.#indexedBytes) this.#reset()
+    const { size = 0 } = this.#lines
+    if (size === this.#seenBytes) return
+    this.#lines.clearCache()
+    const added: IndexEntry[] = []
+    const isLarge = size - this.#indexedBytes > MIN_PROGRESS_BYTES
+    let reported = this.#indexedBytes
+    const read = (buffer: Buffer, position: number) => this.#lines.read(buffer, position)
+    for (const { offset, bytes, next } of linesBetween(read, this.#indexedBytes, size)) {
+      const message = bytes === undefined ? undefined : parseLine(bytes.toString('utf8'))
+      if (message !== undefined && bytes !== undefined) {
+        const peer = this.#addName(message.from === this.#user ? message.to : message.from)
+        added.push({ at: message.at, ...messageHash(message), peer, offset, length: bytes.length })
+      }
+      this.#indexedBytes = next
+      if (isLarge && next - reported >= MIN_PROGRESS_BYTES / 32) {
+        reported = next
+        progress(next / size)
+      }
+    }
+    if (isLarge) progress(1)
+    this.#seenBytes = size
+    this.#columns = mergeEntries(this.#columns, added, ({ offset, length }) => this.#keyOf(offset, length))
+  }
+
+  /** A message with the sender, id and time of this one. */
+  find(message: Parameters<Archive['find']>[0]): StoredMessage | undefined {
+    this.refresh()
+    // Two messages can have the same hash.
+    for (const row of rowsOfEntry(this.#columns, { at: message.at, ...messageHash(message) })) {
+      const found = this.read(this.#columns, row)
+      if (found !== undefined && messageKey(found) === messageKey(message)) return found
+    }
+    return undefined
+  }
+
+  read(columns: IndexColumns, row: number): StoredMessage | undefined {
+    const line = this.line(columns, row)
+    const message = line === undefined ? undefined : parseLine(line)
+    if (message !== undefined && message.at === columns.at[row]) return message
+    // The file was edited, or replaced by a longer one: the next refresh makes a new index.
+    if (columns === this.#columns) this.#isStale = true
+    return undefined
+  }
+
+  line({ offset, length }: IndexColumns, row: number): string | undefined {
+    const [start, bytes] = [offset[row], length[row]]
+    return start === undefined || bytes === undefined ? undefined : this.#lines.text(start, bytes)
+  }
+
+  close(): void {
+    this.refresh()
+    this.#save()
+    this.#lines.close()
+  }
+
+  #load(): void {
+    const saved = readIndex(this.#indexFile, this.#lines.size ?? 0)
+    if (saved === undefined) return
+    const { columns, indexedBytes, names } = saved
+    if (!this.#isFitting(columns)) {
+      this.#savedBytes = -MAX_UNSAVED_BYTES
+      return
+    }
+    for (const name of names) this.#addName(name)
+    this.#columns = columns
+    this.#indexedBytes = indexedBytes
+    this.#seenBytes = indexedBytes
+    this.#savedBytes = indexedBytes
+  }
+
+  /** Whether a saved index belongs to this file: the last entry and a sample of the others match the lines at their offsets. */
+  #isFitting(columns: IndexColumns): boolean {
+    const last = columns.at.length - 1
+    for (let sample = 0; sample <= SAMPLES && last >= 0; sample++) {
+      const row = Math.floor((last * sample) / SAMPLES)
+      const line = this.line(columns, row)
+      const message = line === undefined ? undefined : parseLine(line)
+      if (message === undefined || indexOfEntry(columns, { at: message.at, ...messageHash(message) }) < 0) return false
+    }
+    return true
+  }
+
+  #reset(): void {
+    this.#columns = EMPTY_COLUMNS
+    this.#names = []
+    this.#numbers = new Map()
+    this.#indexedBytes = 0
+    this.#seenBytes = 0
+    this.#savedBytes = -MAX_UNSAVED_BYTES
+    this.#isStale = false
+    this.#lines.clearCache()
+  }
+
+  #save(): void {
+    if (this.#indexedBytes - this.#savedBytes < MAX_UNSAVED_BYTES) return
+    writeIndex(this.#indexFile, { indexedBytes: this.#indexedBytes, names: this.#names, columns: this.#columns })
+    this.#savedBytes = this.#indexedBytes
+  }
+
+  /** What identifies the message of a line. */
+  #keyOf(offset: number, length: number): string {
+    const line = this.#lines.text(offset, length)
+    const message = line === undefined ? undefined : parseLine(line)
+    return message === undefined ? `line at ${offset}` : messageKey(message)
+  }
+
+  /** The number of a correspondent; a new name gets the next one. */
+  #addName(name: string): number {
+    const known = this.#numbers.get(name)
+    if (known !== undefined) return known
+    const number = this.#names.push(name) - 1
+    this.#numbers.set(name, number)
+    return number
+  }
+}
