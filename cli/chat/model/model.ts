@@ -33,6 +33,8 @@ export interface Notice {
   tone: 'info' | 'error'
 }
 
+const MAX_START_NOTICES = 5
+
 /**
  * The state of the screen. Only the modules of cli/chat/model and cli/chat/history-pages.ts change it: update.ts for
  * events of the session, handle-key.ts and what it calls for keys. Views get it as {@link ReadonlyModel}.
@@ -60,6 +62,8 @@ export class Model implements ReadonlyModel {
   /** The input line while no thread is open. */
   readonly commandEditor = new Editor()
   notice: Notice | undefined
+  /** The last notices of the client that came while no thread was open, oldest first. */
+  readonly startNotices: Notice[] = []
   overlay: 'help' | undefined
   /** The first visible line of the overlay. */
   overlayTop = 0
@@ -157,6 +161,12 @@ export class Model implements ReadonlyModel {
     let unread = 0
     for (const thread of this.threads.values()) unread += thread.unreadCount
     return unread
+  }
+
+  /** Keeps a notice for the screen without a thread, where it is not cut. */
+  keepStartNotice(notice: Notice): void {
+    this.startNotices.push(notice)
+    if (this.startNotices.length > MAX_START_NOTICES) this.startNotices.shift()
   }
 
   showNotice(text: string, tone: Notice['tone'] = 'info'): void {

@@ -46,6 +46,7 @@ export interface ReadonlyModel {
   readonly current: ReadonlyThread | undefined
   readonly focusedEditor: ReadonlyEditor
   readonly notice: Readonly<Notice> | undefined
+  readonly startNotices: readonly Readonly<Notice>[]
   readonly overlay: 'help' | undefined
   readonly overlayTop: number
   readonly preferences: ReadonlyPreferences

@@ -55,11 +55,13 @@ export function update(model: Model, event: Exclude<ClientEvent, { type: 'storag
   }
 }
 
-/** Shows a notice in the status row, and in the open thread, where it stays and is not cut. */
+/** Shows a notice in the status row, and in the open thread or the screen without one, where it stays and is not cut. */
 function showClientNotice(model: Model, { text, isWarning }: Notice, wall: number): void {
-  model.showNotice(text, isWarning ? 'error' : 'info')
-  if (isWarning) model.current?.addWarning(text, wall)
-  else model.current?.addNote(text, wall)
+  const tone = isWarning ? 'error' : 'info'
+  model.showNotice(text, tone)
+  if (model.current === undefined) model.keepStartNotice({ text, tone })
+  else if (isWarning) model.current.addWarning(text, wall)
+  else model.current.addNote(text, wall)
 }
 
 function handleRoster(

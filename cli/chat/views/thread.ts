@@ -1,5 +1,6 @@
 /** The visible part of the open thread. */
-import { fitToColumns } from '../../terminal/width.ts'
+import { sanitizeLine } from '../../../src/protocol/text.ts'
+import { fitToColumns, wrap } from '../../terminal/width.ts'
 import { bottomPosition, rowCounter } from '../model/layout/viewport.ts'
 import type { ReadonlyModel } from '../model/readonly-model.ts'
 import { entryRows } from './messages.ts'
@@ -40,6 +41,15 @@ function emptyRows(model: ReadonlyModel, columns: number, height: number): Row[]
         ]
       : [`No messages with ${model.current.name} yet.`]
   const rows = lines.slice(0, height).map((line): Row => [{ text: fitToColumns(line, columns), dim: true }])
+  if (model.current === undefined && model.startNotices.length > 0) rows.unshift(...noticeRows(model, columns), [])
   while (rows.length < height) rows.unshift([])
-  return rows
+  return rows.slice(rows.length - height)
+}
+
+function noticeRows({ startNotices }: ReadonlyModel, columns: number): Row[] {
+  return startNotices.flatMap(({ text, tone }) =>
+    wrap(sanitizeLine(text), columns).map(
+      (line): Row => [{ text: line.text, tone: tone === 'error' ? 'bad' : 'accent' }],
+    ),
+  )
 }

@@ -5,7 +5,6 @@ import { update } from '../../../../cli/chat/model/update.ts'
 import { renderScreen } from '../../../../cli/chat/views/render.ts'
 import { rowText } from '../../../../cli/chat/views/row.ts'
 import { KeyDecoder } from '../../../../cli/terminal/key-decoder.ts'
-import type { SessionEvent } from '../../../../src/client/events.ts'
 import { SortedNames } from '../../../../src/common/sorted-names.ts'
 
 /** The wall time of all events: 10:00 local time. */
@@ -44,7 +43,7 @@ export class ChatDriver {
     this.model.resize(columns, rows)
   }
 
-  tell(event: SessionEvent): ScreenRequest[] {
+  tell(event: Parameters<typeof update>[1]): ScreenRequest[] {
     return update(this.model, event, DAY)
   }
 

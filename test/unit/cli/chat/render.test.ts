@@ -167,6 +167,40 @@ describe('the screen', () => {
     expect(chat.screen()).toBe(before.replace('↓ ', '↓ 3 new below · ').replace('  Anna\n', '  Anna  3 unread\n'))
   })
 
+  test('shows notices in full while no thread is open, such as the words of the key of a new mesh', () => {
+    chat.online()
+    chat.resize(60, 14)
+    const text = 'First connection to this mesh: its key is exotic onion rifle pride wrap refuse chicken paddle crouch'
+    chat.tell({ type: 'notice', code: 'mesh-new', text, isWarning: false })
+    for (let n = 1; n <= 9; n++)
+      chat.tell({ type: 'notice', code: 'mesh-same', text: `notice ${n}`, isWarning: n === 9 })
+    expect(chat.model.startNotices).toHaveLength(5)
+    chat.model.startNotices.splice(0)
+    chat.tell({ type: 'notice', code: 'mesh-new', text, isWarning: false })
+    chat.type('/who x')
+    expect(chat.screen()).toMatchInlineSnapshot(`
+      "
+      Online 0            │ mesh-chat
+                          │
+                          │ First connection to this mesh: its
+                          │ key is exotic onion rifle pride wrap
+                          │ refuse chicken paddle crouch
+                          │
+                          │ No thread is open.
+                          │
+                          │ /msg NAME   open a thread
+                          │ Ctrl+N      go to the next online user
+                          │ ?           list all commands and keys
+      ● server-2  Anna  0 online  ? help
+      › /who x
+      "
+    `)
+    for (let rows = 1; rows < 12; rows++) {
+      chat.resize(30, rows)
+      expect(renderScreen(chat.model, DAY).rows.length).toBeLessThanOrEqual(Math.max(1, rows - 1))
+    }
+  })
+
   test('says what to do while no thread is open, and that an offline user gets messages later', () => {
     chat.online()
     chat.roster(['Anna'])
