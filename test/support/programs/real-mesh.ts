@@ -27,7 +27,13 @@ export class RealMesh {
 
   static async start(
     count: number,
-    options: { proxied?: boolean; limits?: Partial<Limits>; backbone?: string; checkout?: string } = {},
+    options: {
+      proxied?: boolean
+      limits?: Partial<Limits>
+      backbone?: string
+      checkout?: string
+      config?: object
+    } = {},
   ): Promise<RealMesh> {
     const mesh = new RealMesh()
     const ports = await freePorts(count)
@@ -43,7 +49,8 @@ export class RealMesh {
         }
       }
       const config = join(mesh.folder, `${id}.json`)
-      writeFileSync(config, JSON.stringify({ servers, limits: options.limits ?? {}, backbone: options.backbone }))
+      const { limits = {}, backbone } = options
+      writeFileSync(config, JSON.stringify({ servers, limits, backbone, ...options.config }))
       const program = mesh.#spawn(id, config, options.checkout)
       mesh.servers.push({ id, port, url: `http://127.0.0.1:${port}`, config, program })
     }
@@ -60,13 +67,13 @@ export class RealMesh {
     return mesh
   }
 
-  #spawn(id: string, config: string, checkout?: string): Program {
-    return new Program('daemon', ['--id', id, '--config', config, '--log-format', 'text'], {}, checkout)
+  #spawn(id: string, config: string, checkout?: string, env: NodeJS.ProcessEnv = {}): Program {
+    return new Program('daemon', ['--id', id, '--config', config, '--log-format', 'text'], env, checkout)
   }
 
   /** @param checkout the folder of another release, with its build */
-  restart(server: RealServer, checkout?: string): void {
-    server.program = this.#spawn(server.id, server.config, checkout)
+  restart(server: RealServer, checkout?: string, env?: NodeJS.ProcessEnv): void {
+    server.program = this.#spawn(server.id, server.config, checkout, env)
   }
 
   server(n: number): RealServer {
