@@ -133,7 +133,7 @@ async function takeAddress(port: number, lie: (attempt: number) => Lie): Promise
   return server
 }
 
-/** Anna writes to Billy, who is offline, and to herself. Returns when she has what is worth stealing. */
+/** Anna writes to herself and to Billy, an offline user. Returns when she has what is worth stealing. */
 async function makeHistory(port: number, auth: AuthMode, more: readonly string[]): Promise<JsonClient> {
   const client = anna(port, more)
   await until('Anna is online', () => client.isOnline)
