@@ -3,11 +3,11 @@ import { jwtVerify, SignJWT } from 'jose'
 import { ConfigError } from '../../src/programs/config.ts'
 import { isBase64url } from '../../src/protocol/base64url.ts'
 import type { Credential } from '../../src/protocol/credentials.ts'
-import { compressedBytes, NEW_SECRET_HINT, readPrivateFile } from '../settings/secret.ts'
+import { compressedBytes, EASY_SECRET, NEW_SECRET_HINT, readPrivateFile } from '../settings/secret.ts'
 
 /** The shortest HS256 key, bytes (RFC 7518, section 3.2). */
 const MIN_SECRET_BYTES = 32
-/** An HS256 key that compresses to fewer bytes repeats itself; 32 random digits take at least 27. */
+/** An HS256 key that compresses to fewer bytes is easy to guess; 32 random digits take at least 27. */
 const MIN_COMPRESSED_SECRET_BYTES = 24
 /** Accepted difference between the clocks of signer and server, s. */
 const CLOCK_TOLERANCE_S = 5
@@ -31,7 +31,7 @@ export interface TokenKey extends TokenClaims {
 
 /**
  * Reads a key file: PEM is an EdDSA key, anything else is the HS256 secret itself.
- * @throws ConfigError if the key is readable by other users, too short, repetitive, or not a valid key
+ * @throws ConfigError if the key is readable by other users, too short, easy to guess, or not a valid key
  */
 export function readTokenKey(file: string, claims: TokenClaims): TokenKey {
   const text = readPrivateFile('tokenKeyFile', file, text => !isPublicKey(text))
@@ -50,7 +50,7 @@ export function parseTokenKey(text: string, where: string, { audience, issuer }:
       throw new ConfigError(`${where}: the secret has fewer than ${MIN_SECRET_BYTES} characters; ${NEW_SECRET_HINT}`)
     }
     if (compressedBytes(secret) < MIN_COMPRESSED_SECRET_BYTES) {
-      throw new ConfigError(`${where}: the secret repeats characters and is easy to guess; ${NEW_SECRET_HINT}`)
+      throw new ConfigError(`${where}: ${EASY_SECRET}; ${NEW_SECRET_HINT}`)
     }
     const key = createSecretKey(secret)
     return { algorithm: 'HS256', verifyKey: key, signKey: key, audience, issuer }

@@ -276,13 +276,17 @@ export class SocketLinks implements LinkCarrier {
   ): void {
     this.#links.set(number, link)
     const countMalformed = this.#malformed.counterFor(`peer: ${peer}`)
-    for (const event of LINK_EVENTS[sender].keys()) {
-      socket.on(event, (payload: unknown) => {
-        const frame = readFrame(sender, event, payload)
-        if (frame === undefined) return countMalformed(event)
-        if (this.#links.has(number)) this.#options.step({ type: 'frame', link: number, frame })
-      })
+    const read = (event: string, payload: unknown) => {
+      const frame = readFrame(sender, event, payload)
+      if (frame === undefined) return countMalformed(event)
+      if (this.#links.has(number)) this.#options.step({ type: 'frame', link: number, frame })
     }
+    const events = LINK_EVENTS[sender]
+    if ('use' in socket) {
+      // Before the listeners of Socket.IO: it drops events that arrive in one read with the end of the connection, such as
+      // the claims and the goodbye of a server that shuts down.
+      socket.use(([event, payload], next) => (events.has(event) ? read(event, payload) : next()))
+    } else for (const event of events.keys()) socket.on(event, (payload: unknown) => read(event, payload))
     const closed = (reason: string) => {
       if (this.#links.delete(number)) this.#options.step({ type: 'link-closed', link: number, reason })
     }

@@ -4,9 +4,23 @@ import { ConfigError } from '../../src/programs/config.ts'
 
 /** Characters. A shorter secret could be guessed offline from a recorded handshake. */
 const MIN_SECRET_LENGTH = 16
-/** Bytes. A secret that compresses to less repeats itself; 16 random hexadecimal digits take at least 14. */
+/** Bytes. A secret that compresses to less is easy to guess; 16 random hexadecimal digits take at least 14. */
 const MIN_COMPRESSED_SECRET_BYTES = 12
+/** The order of keys on keyboards: rows (QWERTY, QWERTZ, AZERTY), columns, and the digits mixed with the first row. */
+const KEY_ORDERS = [
+  '1234567890-=qwertyuiop[]asdfghjkl;zxcvbnm,./',
+  'qwertzuiopasdfghjklyxcvbnm',
+  'azertyuiopqsdfghjklmwxcvbn',
+  '1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p;/',
+  '1q2w3e4r5t6y7u8i9o0p',
+]
+const KEY_SEQUENCES = Buffer.from(
+  KEY_ORDERS.flatMap(keys => [keys, [...keys].reverse().join('')])
+    .flatMap(keys => [keys, keys.toUpperCase()])
+    .join('\n'),
+)
 
+export const EASY_SECRET = 'the secret repeats characters or is a sequence of them, and is easy to guess'
 export const NEW_SECRET_HINT = 'make one with: openssl rand -base64 32'
 
 /**
@@ -73,15 +87,23 @@ export function checkSecretLength(secret: string, where: string): string {
     throw new ConfigError(`${where}: the secret has fewer than ${MIN_SECRET_LENGTH} characters; ${NEW_SECRET_HINT}`)
   }
   if (compressedBytes(secret) >= MIN_COMPRESSED_SECRET_BYTES) return secret
-  throw new ConfigError(`${where}: the secret repeats characters and is easy to guess; ${NEW_SECRET_HINT}`)
+  throw new ConfigError(`${where}: ${EASY_SECRET}; ${NEW_SECRET_HINT}`)
 }
 
 /**
  * The length of a text after compression (deflate, RFC 1951), bytes: an upper bound of its randomness. Repeated
- * characters and words add next to nothing.
+ * characters and words add next to nothing, nor do sequences: keys in the order of the keyboard, or characters with equal
+ * or repeated distances (`abcd`, `9876`, `a1b2c3`).
  */
 export function compressedBytes(text: string | Buffer): number {
-  return deflateRawSync(text, { level: 9 }).length
+  const bytes = Buffer.from(text)
+  const distances = bytes.map((byte, at) => (at === 0 ? byte : byte - (bytes[at - 1] ?? 0)))
+  const compressed = [
+    deflateRawSync(bytes, { level: 9 }),
+    deflateRawSync(bytes, { level: 9, dictionary: KEY_SEQUENCES }),
+    deflateRawSync(distances, { level: 9 }),
+  ]
+  return Math.min(...compressed.map(({ length }) => length))
 }
 
 /** Whether an address means all addresses of the machine. */

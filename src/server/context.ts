@@ -67,8 +67,8 @@ export interface UserObserver {
   handlePresenceChange(name: string, lostClaim?: Claim): void
   /** A peer remembers claims on the names of offline users. */
   handleClaims(claims: RememberedClaims): void
-  /** A peer has sent its users and the claims that it remembers. */
-  handlePeerSynced(): void
+  /** All known peers have sent their users and the claims that they remember. */
+  handlePeersSynced(): void
   /** At the end of this turn, asks the user's clients on this server to compare histories. */
   notifySiblings(name: string): void
 }

@@ -1,11 +1,8 @@
 /** `auth: key` with real processes: who tries to take the name of a user, or to look like one. */
-import { generateKeyPairSync } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { io, type Socket } from 'socket.io-client'
 import { afterAll, expect, test } from 'vitest'
-import { Sealer } from '../../cli/keys/sealer.ts'
-import { type Challenge, identificationText } from '../../src/protocol/credentials.ts'
+import { Thief } from '../support/attacks/thief.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
 
 afterAll(stopAll)
@@ -43,49 +40,6 @@ async function startMesh(config: object = {}) {
     await until('the servers are linked', () => programs.every(isLinked))
   }
   return { ports, restart, restartAll, client, folder }
-}
-
-/** Identifies with its own key, again and again, at all servers. */
-class Thief {
-  readonly codes = new Set<string>()
-  #stopped = false
-  readonly #sockets: Socket[]
-
-  constructor(user: string, ports: readonly number[]) {
-    this.#sockets = ports.map(port => {
-      const socket = io(`http://127.0.0.1:${port}`, {
-        transports: ['websocket'],
-        forceNew: true,
-        reconnectionDelay: 50,
-      })
-      const key = new Sealer(generateKeyPairSync('ed25519').privateKey)
-      const identify = (proof: object, reply: (answer: { code?: string; challenge?: Challenge }) => void) =>
-        socket.emit('identify', { user, client: 'thief/1', protocol: 2, ...proof }, reply)
-      const attempt = () => {
-        if (this.#stopped) return
-        identify({}, ({ challenge }) => {
-          if (challenge === undefined) return
-          const proof = key.sign(identificationText(user, challenge))
-          identify({ key: key.key, proof }, ({ code = 'ok' }) => {
-            this.codes.add(code)
-            // The server closes a connection at its tenth refusal.
-            if (code !== 'ok') setTimeout(attempt, 10)
-          })
-        })
-      }
-      socket.on('connect', attempt)
-      socket.on('disconnect', () => setTimeout(() => socket.connect(), 20))
-      return socket
-    })
-  }
-
-  stop(): void {
-    this.#stopped = true
-    for (const socket of this.#sockets) {
-      socket.removeAllListeners()
-      socket.disconnect()
-    }
-  }
 }
 
 test('while the server of a user restarts, a poller does not get the name, and the user returns', {

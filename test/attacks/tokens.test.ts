@@ -1,7 +1,8 @@
 /** `auth: token`: tokens made without the key, or wrongly by an issuer. */
-import { createHmac } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { checkToken, parseTokenKey } from '../../daemon/auth/tokens.ts'
+import { checkSecretLength } from '../../daemon/settings/secret.ts'
 
 const SECRET = 'k3Jx0vQe7TqP2mZsW9cYb4RnL6uH8dFa'
 const key = parseTokenKey(SECRET, 'key')
@@ -68,5 +69,43 @@ test('A2: a required audience may be in a list, a required issuer may not', asyn
 test('secrets that repeat themselves are refused, whatever they repeat', () => {
   for (const part of ['a', 'ab', 'secret', 'abcd1234', '0123456789abcdef', 'changeme', 'ä', '\0', 'k3Jx0vQe7TqP2mZs']) {
     expect(() => parseTokenKey(part.repeat(40).slice(0, 40), 'key')).toThrow('repeats')
+  }
+})
+
+const SEQUENCES = [
+  'abcdefghijklmnopqrstuvwxyz012345',
+  'ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF',
+  'zyxwvutsrqponmlkjihgfedcba987654',
+  'AbCdEfGhIjKlMnOpQrStUvWxYz012345',
+  'aabbccddeeffgghhiijjkkllmmnnoopp',
+  'a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6',
+  'acegikmoqsuwybdfhjlnprtvxz024680',
+  '01234567890123456789012345678901',
+  'qwertyuiopasdfghjklzxcvbnm123456',
+  'QWERTYUIOP[]ASDFGHJKL;ZXCVBNM,./',
+  'qwertzuiopasdfghjklyxcvbnm123456',
+  'poiuytrewqlkjhgfdsamnbvcxz098765',
+  '1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,',
+  '1q2w3e4r5t6y7u8i9o0p1q2w3e4r5t6y',
+]
+test.each(SEQUENCES)('secrets that are sequences are refused: %s', secret => {
+  expect(() => parseTokenKey(secret, 'key')).toThrow('a sequence')
+  expect(() => checkSecretLength(secret.slice(0, 16), 'secret')).toThrow('a sequence')
+})
+
+test.each([
+  ['bytes', undefined],
+  ['base64url', 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'],
+  ['hexadecimal digits', '0123456789abcdef'],
+  ['digits', '0123456789'],
+])('of 2,500 random secrets of the shortest length none is refused: %s', (_, characters) => {
+  const secret = (length: number) => {
+    const random = randomBytes(length)
+    if (characters === undefined) return random.toString('latin1')
+    return Array.from(random, byte => characters[byte % characters.length]).join('')
+  }
+  for (let n = 0; n < 2_500; n++) {
+    parseTokenKey(secret(32), 'key')
+    checkSecretLength(secret(16), 'secret')
   }
 })

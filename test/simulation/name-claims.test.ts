@@ -83,6 +83,33 @@ test('a server that starts alone learns the claims of the others, and its thief 
   expect(stateOf(billy)).toMatchObject({ phase: 'online' })
 })
 
+test.each([1, 2, 3, 4, 5])(
+  'A12: the claims of a peer that has just started do not count as those of all (seed %d)',
+  seed => {
+    const { mesh, billy, thieves } = setUp(400 + seed)
+    for (const thief of thieves) thief.quit()
+    billy.quit()
+    billy.claim = undefined
+    mesh.advance(10_000)
+    const [one, two, three] = mesh.servers
+    if (one === undefined || two === undefined || three === undefined) throw new Error('no server')
+    // Two servers start at once; only the third one knows the name, and they reach it later.
+    mesh.cut(one.id, three.id)
+    mesh.cut(two.id, three.id)
+    mesh.crash(one)
+    mesh.crash(two)
+    mesh.boot(one)
+    mesh.boot(two)
+    const thief = mesh.join('t', 'Billy', one, 'Mallory')
+    mesh.advance(1_000)
+    expect(mesh.servers.map(({ core }) => core?.rememberedClaims)).toEqual([0, 0, 1])
+    mesh.heal()
+    mesh.advance(10_000)
+    expect(wasOnline(thief)).toBe(false)
+    expect(stateOf(thief)).toMatchObject({ phase: 'waiting', code: 'name-taken' })
+  },
+)
+
 test('the memory of claims is empty again when they have ended', () => {
   const { mesh, billy, thieves } = setUp(6, 2, { claimMs: 60_000 })
   for (const thief of thieves) thief.quit()

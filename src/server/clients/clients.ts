@@ -137,8 +137,8 @@ export class Clients implements UserObserver {
     })
   }
 
-  /** A peer has sent its users and the claims that it remembers. */
-  handlePeerSynced(): void {
+  /** All known peers have sent their users and the claims that they remember. */
+  handlePeersSynced(): void {
     this.#isSynced = true
     this.#resumeIdentifies()
   }
@@ -230,7 +230,7 @@ export class Clients implements UserObserver {
     const { now } = this.#context
     this.#rosterPublisher.tick()
     this.#admission.forgetClaims()
-    if (!this.#isSynced && this.#syncDeadline <= now) this.handlePeerSynced()
+    if (!this.#isSynced && this.#syncDeadline <= now) this.handlePeersSynced()
     for (const id of this.#admission.takeExpired()) {
       this.#evict(id, 'unauthorized', 'the token has expired; get a new one')
     }

@@ -68,7 +68,8 @@ export class InboundFrames {
       case 'members':
         membership.hear(peer, frame.payload)
         // It follows presence and claims on a new link.
-        return users.handlePeerSynced()
+        peer.hasSynced = true
+        return membership.hasSynced ? users.handlePeersSynced() : undefined
       case 'survey': {
         const payload = { number: frame.payload.number, status: statuses.ownStatus }
         return links.send(inbound.link, { event: 'status', payload })

@@ -47,6 +47,14 @@ export class Membership {
     return true
   }
 
+  /** Whether every known peer has sent what it knows about users: one that has just started knows nothing itself. */
+  get hasSynced(): boolean {
+    for (const peer of this.peers.values()) {
+      if (!peer.hasSynced && !(peer.isSharedAddress && this.hasWorkers(peer.id))) return false
+    }
+    return true
+  }
+
   /** Whether there are other servers that this one could reach. */
   get hasOthers(): boolean {
     if (this.seeds.size > 0) return true

@@ -72,6 +72,8 @@ export class Peer {
   readonly replica = new Replica()
   outbound: OutboundLink
   inbound: InboundLink | undefined
+  /** Whether it has sent its users, and the claims that it remembers, since this server started. */
+  hasSynced = false
   /** When the outbound link was lost; monotonic ms. */
   outboundLostAt: number
   /** The incarnation to which the remembered claims were sent last. */

@@ -1,5 +1,6 @@
 /** A server that says what a test wants on a real socket, and records what its clients give it. */
 import { generateKeyPairSync, sign } from 'node:crypto'
+import type { EventEmitter } from 'node:events'
 import { createServer, type Server as HttpServer } from 'node:http'
 import { Server, type Socket } from 'socket.io'
 import type { AuthMode, Challenge } from '../../../src/protocol/credentials.ts'
@@ -39,6 +40,8 @@ export class HostileServer {
   readonly received: { event: string; payload: unknown }[] = []
   /** The paths of the requests, with their queries. */
   readonly paths: string[] = []
+  /** All that clients have sent, decoded: request lines and headers, and each packet. */
+  readonly transcript: string[] = []
   /** Called for each `identify`. Default: no answer. */
   onIdentify: (request: IdentifyRequest, client: IdentifyingClient) => void = () => {}
   readonly #io: Server
@@ -49,6 +52,13 @@ export class HostileServer {
     this.#http = createServer()
     this.#io = new Server(this.#http)
     this.#http.on('upgrade', ({ url }) => this.paths.push(url ?? ''))
+    for (const event of ['upgrade', 'request'])
+      this.#http.on(event, ({ method, url, rawHeaders }) =>
+        this.transcript.push([method, url, ...rawHeaders].join(' ')),
+      )
+    this.#io.engine.on('connection', (connection: EventEmitter) =>
+      connection.on('packet', ({ data = '' }: { data?: unknown }) => this.transcript.push(`${data}`)),
+    )
     this.#io.on('connection', socket => {
       this.sockets.push(socket)
       const handle = (payload: unknown, answer: (payload: unknown) => void) => {
@@ -65,8 +75,9 @@ export class HostileServer {
     })
   }
 
-  static async start(): Promise<HostileServer> {
-    const [port = 0] = await freePorts(1)
+  /** @param at the port; default: an unused one */
+  static async start(at?: number): Promise<HostileServer> {
+    const port = at ?? (await freePorts(1))[0] ?? 0
     const server = new HostileServer(port)
     await new Promise<void>(resolve => server.#http.listen(port, '127.0.0.1', resolve))
     return server

@@ -63,7 +63,7 @@ export class RecordedPeers {
           this.context.directory.invalidateHolders(name)
           this.changedUsers.push(name)
         },
-        handlePeerSynced: () => void this.syncs++,
+        handlePeersSynced: () => void this.syncs++,
         handleClaims: claims => void this.claims.push(...claims),
         notifySiblings: name => void this.notifiedSiblings.push(name),
       },

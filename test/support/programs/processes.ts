@@ -71,9 +71,18 @@ export class Program {
   out = ''
   exitStatus: { code: number | null; signal: NodeJS.Signals | null } | undefined
 
-  /** @param checkout the folder of another checkout, with its build */
-  constructor(program: 'daemon' | 'cli', args: readonly string[], env: NodeJS.ProcessEnv = {}, checkout = '.') {
-    this.child = spawn(process.execPath, [join(checkout, `dist/${program}/main.js`), ...args], {
+  /**
+   * @param program one of this package, or the path of another script
+   * @param checkout the folder of another checkout, with its build
+   */
+  constructor(
+    program: 'daemon' | 'cli' | `/${string}`,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+    checkout = '.',
+  ) {
+    const script = program.startsWith('/') ? program : join(checkout, `dist/${program}/main.js`)
+    this.child = spawn(process.execPath, [script, ...args], {
       env: { ...process.env, ...env },
     })
     running.add(this.child)

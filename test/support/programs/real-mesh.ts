@@ -34,6 +34,7 @@ export class RealMesh {
       checkout?: string
       /** Further environment of each server. */
       env?: Readonly<Record<string, NodeJS.ProcessEnv>>
+      config?: object
     } = {},
   ): Promise<RealMesh> {
     const mesh = new RealMesh()
@@ -50,7 +51,8 @@ export class RealMesh {
         }
       }
       const config = join(mesh.folder, `${id}.json`)
-      writeFileSync(config, JSON.stringify({ servers, limits: options.limits ?? {}, backbone: options.backbone }))
+      const { limits = {}, backbone } = options
+      writeFileSync(config, JSON.stringify({ servers, limits, backbone, ...options.config }))
       const program = mesh.#spawn(id, config, options.checkout, options.env?.[id])
       mesh.servers.push({ id, port, url: `http://127.0.0.1:${port}`, config, program })
     }
@@ -72,8 +74,8 @@ export class RealMesh {
   }
 
   /** @param checkout the folder of another release, with its build */
-  restart(server: RealServer, checkout?: string): void {
-    server.program = this.#spawn(server.id, server.config, checkout)
+  restart(server: RealServer, checkout?: string, env?: NodeJS.ProcessEnv): void {
+    server.program = this.#spawn(server.id, server.config, checkout, env)
   }
 
   server(n: number): RealServer {

@@ -11,6 +11,8 @@ class Pipe {
   #timer: NodeJS.Timeout | undefined
   /** Whether it forwards neither data nor the end of the connection any more. */
   #abandoned = false
+  /** Whether the connection has ended; what was sent before that still arrives. */
+  #ended = false
 
   constructor(proxy: TcpProxy, from: Socket, to: Socket) {
     this.#proxy = proxy
@@ -18,10 +20,12 @@ class Pipe {
     this.#to = to
     from.on('data', chunk => this.#enqueue(chunk))
     from.on('error', () => {})
-    from.on('close', () => {
-      clearTimeout(this.#timer)
-      if (!this.#abandoned) to.destroy()
+    from.on('close', hadError => {
+      if (hadError) this.#queue = []
+      this.#ended = true
+      this.#pump()
     })
+    to.on('close', () => clearTimeout(this.#timer))
     this.updateFlow()
   }
 
@@ -58,7 +62,8 @@ class Pipe {
       this.#queue.shift()
       this.#to.write(first.chunk)
     }
-    this.#from.resume()
+    if (this.#ended) this.#to.destroySoon()
+    else this.#from.resume()
   }
 }
 

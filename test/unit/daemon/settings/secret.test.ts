@@ -33,7 +33,7 @@ describe('readSecret', () => {
   test('a secret that repeats characters is rejected', () => {
     for (const secret of ['s'.repeat(64), 'secret'.repeat(6)]) {
       expect(() => readSecret(undefined, { MESH_CHAT_SECRET: secret })).toThrow(
-        'MESH_CHAT_SECRET: the secret repeats characters and is easy to guess',
+        'MESH_CHAT_SECRET: the secret repeats characters or is a sequence of them, and is easy to guess',
       )
     }
   })
