@@ -10,7 +10,7 @@ const MEASUREMENT_TTL_MS = 3_600_000
 /** The machine's clock was changed if it differs by more than this from the time that has passed, ms. */
 const STEP_MS = 20
 /** A clock that differs from the mesh time by more than this is reported, ms; and again when it is right by half of it. */
-export const REPORTED_DIFFERENCE_MS = 5_000
+const REPORTED_DIFFERENCE_MS = 5_000
 
 /** One measurement of a peer's clock, relative to this machine's monotonic clock. All in ms. */
 interface Sample {
