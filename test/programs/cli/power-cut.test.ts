@@ -117,7 +117,7 @@ test.runIf(canMount)(
     const sent = new Set(billy.received.map(({ text }) => `${text}`))
     const left = cutPower(image)
     await anna.kill()
-    const stored = textsIn(left, 'history')
+    const stored = new Set([...textsIn(left, 'history'), ...textsIn(left, 'outbox')])
     expect([...sent].filter(text => !stored.has(text))).toEqual([])
     // What the copy holds arrives, too.
     const held = [...textsIn(left, 'outbox')]

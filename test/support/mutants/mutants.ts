@@ -315,12 +315,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'return !mayBeAccepted && needsDate',
   },
   {
-    name: 'a message that a server may have accepted gets another time',
-    file: 'src/client/message-sender.ts',
-    from: 'this.#store.accept(message.id)',
-    to: '',
-  },
-  {
     name: 'a message composed before the first connection keeps the time of the local clock',
     file: 'src/client/message-sender.ts',
     from: 'const needsDate = clockOffset === undefined',

@@ -52,8 +52,10 @@ export class SimClient extends SimProcess {
   readonly #keepsEvents: boolean
   /** Number of effects that it still performs before it is killed. */
   #effectsLeft = Number.POSITIVE_INFINITY
-  /** Latest message time seen while online; a message composed now must sort after it. */
-  #latestSeenAt = 0
+  /** Latest message time received while online; a message composed now must sort after it. */
+  #latestReceivedAt = 0
+  /** The times of this run's own messages, which a message composed later must sort after. A message may be dated again. */
+  readonly #ownTimes = new Map<string, number>()
   /** The time of each own message, when it was last dated. */
   readonly #datedAt = new Map<string, number>()
   /** When the messages were composed that this run has not dated by the time of the mesh yet. */
@@ -116,7 +118,8 @@ export class SimClient extends SimProcess {
     this.shown.length = 0
     this.#shownIds.clear()
     this.#roster.clear()
-    this.#latestSeenAt = 0
+    this.#latestReceivedAt = 0
+    this.#ownTimes.clear()
     this.#undated.clear()
     this.#effectsLeft = Number.POSITIVE_INFINITY
     this.step({ type: 'start' })
@@ -348,7 +351,7 @@ export class SimClient extends SimProcess {
       this.shown.push(message)
       const isReceivedOnline = origin !== 'composed' && this.connection !== undefined
       if (isReceivedOnline && recorder.repliesMustSortAfter(message))
-        this.#latestSeenAt = Math.max(this.#latestSeenAt, message.at)
+        this.#latestReceivedAt = Math.max(this.#latestReceivedAt, message.at)
     } else if (event.type === 'progress' && event.progress.state === 'delivered') {
       recorder.checkDelivered(this.name, event.id)
     } else if (event.type === 'roster') {
@@ -389,10 +392,10 @@ export class SimClient extends SimProcess {
     if (this.#datedAt.get(message.id) === message.at) return () => {}
     this.#datedAt.set(message.id, message.at)
     const isTimeRight = recorder.isTimeRight(this.session?.meshTimeOffset)
-    if (message.at <= this.#latestSeenAt && isTimeRight)
+    this.#ownTimes.delete(message.id)
+    if (message.at <= Math.max(this.#latestReceivedAt, ...this.#ownTimes.values()) && isTimeRight)
       recorder.addProblem(`${this.name}: ${describeMessage(message)} sorts before a message seen earlier`)
-    if (isTimeRight && recorder.repliesMustSortAfter(message))
-      this.#latestSeenAt = Math.max(this.#latestSeenAt, message.at)
+    if (isTimeRight && recorder.repliesMustSortAfter(message)) this.#ownTimes.set(message.id, message.at)
     return () => void recorder.composed.set(message.id, { message, at })
   }
 }

@@ -32,7 +32,9 @@ describe('parseTokenKey', () => {
     'passwordpassword1passwordpassword2',
     '0123456789'.repeat(4),
   ])('a secret that repeats characters is rejected: %s', secret => {
-    expect(() => parseTokenKey(secret, 'key')).toThrow('key: the secret repeats characters or is a sequence of them, and is easy to guess; make')
+    expect(() => parseTokenKey(secret, 'key')).toThrow(
+      'key: the secret repeats characters or is a sequence of them, and is easy to guess; make',
+    )
   })
 
   test.each(['hex', 'base64'] as const)('random secrets of 32 characters in %s are accepted', encoding => {
