@@ -225,6 +225,8 @@ export class Backpressure {
   moveQueuedToTransport(): void {
     this.#flushedBytes = this.#queuedBytes
     this.#queuedBytes = 0
+    // From now on the answer counts itself: see `HttpRequests`.
+    if (this.#engine.transport.name === 'polling') this.#countWaiting()
   }
 
   #disconnectIfSlow(): void {

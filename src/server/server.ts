@@ -209,6 +209,8 @@ export class MeshServer {
         return this.#peers.inboundFrames.handle(input.link, input.frame)
       case 'link-closed':
         return this.#links.handleClosed(input.link, input.reason)
+      case 'id-in-use':
+        return this.#peers.outboundLinks.exitBecauseOfId('is on the backbone')
       default:
         input satisfies never
     }

@@ -95,6 +95,8 @@ export type LinkInput =
   | { type: 'accepted'; link: number; introduction: PeerIdentity }
   | { type: 'frame'; link: number; frame: DiallerFrame | AcceptorFrame }
   | { type: 'link-closed'; link: number; reason: string }
+  /** Another server on the backbone has proven that it runs with this server's id. */
+  | { type: 'id-in-use' }
 
 export type Input =
   | ClientInput

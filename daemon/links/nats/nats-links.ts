@@ -13,6 +13,7 @@ import { LinkTable } from './link-table.ts'
 import { NatsClient } from './nats-client.ts'
 import { NatsLink } from './nats-link.ts'
 import { OutboundBatch } from './outbound-batch.ts'
+import { OwnIdCheck } from './own-id-check.ts'
 import { Publisher } from './publisher.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { UserSubscriptions } from './user-subscriptions.ts'
@@ -39,6 +40,7 @@ export class NatsLinks implements LinkCarrier {
   readonly #malformed: MalformedPayloads
   readonly #subscriptions: Subscriptions
   readonly #announcements: Announcements
+  readonly #ownIdCheck: OwnIdCheck
   readonly #userSubscriptions = new UserSubscriptions()
   readonly #batch = new OutboundBatch()
   readonly #links = new LinkTable()
@@ -66,7 +68,10 @@ export class NatsLinks implements LinkCarrier {
       // The sum of the links' limits: all links share one connection.
       maxBufferedBytes: () => limits.linkBufferedBytes * Math.max(1, this.#links.counts.links),
       onConnect: () => this.#subscriptions.attach(),
-      onReady: () => this.#announce(),
+      onReady: () => {
+        this.#announce()
+        void this.#ownIdCheck.run()
+      },
       onDisconnect: () => this.#onDisconnect(),
     })
     this.#publisher = new Publisher(this.#nats, mac, self, holds)
@@ -83,6 +88,11 @@ export class NatsLinks implements LinkCarrier {
       limits,
       probe: id => this.#handshakes.probe(id),
       learn: member => options.step({ type: 'learn', member }),
+    })
+    this.#ownIdCheck = new OwnIdCheck({
+      self,
+      probe: id => this.#handshakes.probe(id),
+      onInUse: () => options.step({ type: 'id-in-use' }),
     })
     const inbound = new InboundEnvelopes({
       selfId: self.id,
@@ -136,6 +146,7 @@ export class NatsLinks implements LinkCarrier {
     for (const { number } of this.#links.all()) this.#hangUp(number)
     this.#handshakes.close()
     this.#announcements.close()
+    this.#ownIdCheck.close()
     this.#userSubscriptions.close()
     await this.#nats.close()
   }

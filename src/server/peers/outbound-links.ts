@@ -105,10 +105,14 @@ export class OutboundLinks {
     const delay = peer.backoff.nextDelay()
     const maxDelay = code === 'id-held' ? ID_HELD_RETRY_MS : Number.POSITIVE_INFINITY
     peer.outbound = { state: 'waiting', retryAt: this.#context.now + Math.min(delay, maxDelay) }
-    if (code !== 'id-in-use') return
+    if (code === 'id-in-use') this.exitBecauseOfId(`is in the mesh (reported by ${id})`)
+  }
+
+  /** @param where the other server with the id of this one was found */
+  exitBecauseOfId(where: string): void {
     const { effects, options } = this.#context
-    const conflict = `another server with the id ${options.id} is in the mesh (reported by ${id})`
-    effects.push({ type: 'exit', code: 1, reason: `${conflict}; give this server a different id` })
+    const reason = `another server with the id ${options.id} ${where}; give this server a different id`
+    effects.push({ type: 'exit', code: 1, reason })
   }
 
   /** Whether a link would let this server hand over its claims when it shuts down. */

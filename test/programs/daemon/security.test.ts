@@ -44,7 +44,7 @@ describe('the secret', () => {
     const outsider = server(3, file, { MESH_CHAT_SECRET: 'another secret, long enough' })
     await until('the two are linked', () => one.out.includes('Outbound connection to peer: server-2'))
     await until('the outsider is refused', () => outsider.out.includes('refused the connection: wrong-secret'))
-    expect(two.out).not.toContain('connection from peer: server-3')
+    expect(two.out).not.toContain('Inbound connection from peer: server-3')
     expect(one.out).not.toContain('No secret is set')
   })
 
