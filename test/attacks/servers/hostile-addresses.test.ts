@@ -248,10 +248,16 @@ async function billysToken(): Promise<string> {
   return file
 }
 
-test.each(['key', 'token', 'open'] as const)(
+test.each([
+  ['key', 0],
+  ['token', 1],
+  ['open', 2],
+] as const)(
   'auth: %s: at an announced address a stranger gets nothing, and the client returns to its mesh',
   { timeout: 240_000 },
-  async auth => {
+  async (auth, share) => {
+    // Each reconnection takes a while: every mode gets a third of the lies.
+    const lies = LIES.filter((_, at) => at % 3 === share)
     const ports = await freePorts(2)
     const [one = 0, two = 0] = ports
     const tokenFile = join(folder, 'anna.token')
@@ -261,9 +267,9 @@ test.each(['key', 'token', 'open'] as const)(
     const client = await makeHistory(one, auth, auth === 'token' ? ['--token-file', tokenFile] : [])
     // The client knows the second server from the first one only.
     await stop([second])
-    const server = await takeAddress(two, attempt => LIES[attempt % LIES.length]?.[1] ?? letIn('open'))
+    const server = await takeAddress(two, attempt => lies[attempt % lies.length]?.[1] ?? letIn('open'))
     await stop([first])
-    await until('the stranger has told all its lies', () => server.received.length > LIES.length, 120_000)
+    await until('the stranger has told all its lies', () => server.received.length > lies.length, 120_000)
     expectNothingOfValue(server, 'announced')
     const onlines = client.events('connection').filter(({ state }) => state === 'online').length
     await startMesh([one], auth)
