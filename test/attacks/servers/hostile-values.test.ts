@@ -47,17 +47,13 @@ const dateOfSent = () => (received('im')[0]?.payload as { at: number } | undefin
 const live = (id: string, at: number) => ({ id, at, from: 'Billy', to: 'Anna', text: id, forwarded: false })
 
 test.each([FIFTY_YEARS, -FIFTY_YEARS, 25 * 3_600_000])(
-  'C20: a client leaves a server whose time is %d ms off',
+  'C20: a client does not believe a single answer whose time is %d ms off',
   async ms => {
-    let off = ms
-    letIn(() => Date.now() + off)
+    letIn(() => Date.now() + (hostile.sockets.length > 1 ? 0 : ms))
     const anna = client('Anna', hostile.url)
     anna.send('Billy', 'held')
-    await until('the client tries again', () => hostile.sockets.length > 1)
-    expect(anna.server).toBeUndefined()
-    expect(received('im')).toEqual([])
-    off = 0
     await until('the client uses the server when its time is right', () => anna.server === 's')
+    expect(hostile.sockets).toHaveLength(2)
     await until('the held message is sent', () => received('im').length > 0)
     expect(Math.abs(dateOfSent() - Date.now())).toBeLessThan(60_000)
   },
@@ -90,7 +86,7 @@ test.each([1e15, Number.MAX_VALUE, 2 ** 31])(
     let asked = 0
     socket()?.on('im', (_, answer) => {
       asked++
-      answer({ ok: false, code: 'clock-ahead', message: 'later', retryAfter })
+      answer({ ok: false, code: 'rate-limited', message: 'later', retryAfter })
     })
     anna.send('Billy', 'held')
     await until('the message is refused', () => asked === 1)
