@@ -33,16 +33,7 @@ test('a client validates every payload of a server', { timeout: 30_000 }, async 
     expect(answered).toBe(5)
 
     // Invalid payloads that are not essential are dropped.
-    const nonsense = [
-      null,
-      5,
-      'x',
-      [],
-      {},
-      { version: 'x' },
-      { connections: -1 },
-      { servers: [{ id: 's', url: 'ftp://x' }] },
-    ]
+    const nonsense = [null, 5, 'x', [], {}, { version: 'x' }, { connections: -1 }, { servers: 's' }]
     for (const event of ['roster', 'siblings', 'move', 'relay', 'refused', 'error', '__proto__']) {
       for (const payload of nonsense) online[0]?.emit(event, payload)
     }
