@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import '../src/programs/require-node.ts'
-import { descriptorFault, descriptorLimit } from './descriptors.ts'
 
 // Before the modules of the program are loaded: with too few descriptors that fails.
+const { descriptorFault, descriptorLimit } = await import('./descriptors.ts')
 const fault = descriptorFault(descriptorLimit())
 if (fault !== undefined) {
   console.error(`mesh-chatd: ${fault}`)
