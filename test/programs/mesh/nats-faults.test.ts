@@ -230,6 +230,8 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     const idle = { links: 0, names: 0, handshakes: 0, decisions: 0, probes: 0 }
     const allIdle = () => [one, other, refused, outsider].every(harness => isDeepStrictEqual(countsOf(harness), idle))
 
+    // The servers ask each other who they are when they connect.
+    await until('all probes are answered', allIdle)
     // Links that either side closes.
     for (let round = 0; round < 5; round++) {
       const [link, back] = [await one.link(other), await other.link(one)]
