@@ -4,9 +4,9 @@ export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
     include: ['test/**/*.test.{ts,tsx}'],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    // The suites start real servers and terminals; more than two files at a time overload two cores.
-    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    // The suites start real servers and terminals, and wait for them: three files at a time keep two cores busy.
+    maxWorkers: 3,
   },
 })
