@@ -3,10 +3,8 @@
  * keep the ticket, and show it to a server that may have forgotten the claim because all servers were restarted.
  */
 import * as z from 'zod'
-import { MAX_TIME_MS, MIN_TIME_MS } from '../common/time.ts'
 import { signatureSchema } from './mesh-identity.ts'
-
-const timeSchema = z.number().min(MIN_TIME_MS).max(MAX_TIME_MS)
+import { timeSchema } from './time-schema.ts'
 
 /** A ticket on the wire. The name and the key are those of the identification that it is for. */
 export const claimTicketSchema = z.object({

@@ -15,12 +15,12 @@ import {
   serverAddressSchema,
   serverIdSchema,
   textSchema,
-  timeSchema,
   urlSchema,
   validItems,
 } from './messages.ts'
 import { isPublicKey } from './public-key.ts'
 import { serverStatusSchema } from './status.ts'
+import { timeSchema } from './time-schema.ts'
 
 // Every frame must fit a packet (`MAX_PACKET_BYTES`), whatever its names and texts: 266 bytes for a name with its count,
 // six bytes for a UTF-16 unit of text as JSON.

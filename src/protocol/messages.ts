@@ -3,12 +3,12 @@
  * at the edge; the code inside trusts it. docs/PROTOCOL.md has the rules.
  */
 import * as z from 'zod'
-import { MAX_TIME_MS, MIN_TIME_MS } from '../common/time.ts'
 import { claimTicketSchema } from './claim-ticket.ts'
 import { AUTH_MODES, challengeSchema, keySchema, MAX_TOKEN_LENGTH } from './credentials.ts'
 import { clientNonceSchema, meshIdentitySchema, originSchema } from './mesh-identity.ts'
 import { compareNames, isUserName, MAX_NAME_LENGTH, parseServerId } from './names.ts'
 import { sanitizeLine, utf8Length } from './text.ts'
+import { timeSchema } from './time-schema.ts'
 
 /** The protocol version of clients and links. Original clients have version 1. */
 export const PROTOCOL_VERSION = 2
@@ -28,8 +28,6 @@ export const idSchema = z.string().min(1).max(MAX_ID_LENGTH)
 /** A name that a server passes on; `parseUserName` has the rules for new names. */
 export const nameSchema = z.string().max(MAX_NAME_LENGTH).refine(isUserName, 'is not a user name')
 export const serverIdSchema = z.string().refine(id => parseServerId(id).ok, 'is not a server id')
-/** ms since 1970, see `isTime`. Hybrid times have a fraction. */
-export const timeSchema = z.number().min(MIN_TIME_MS).max(MAX_TIME_MS)
 export const textSchema = z.string().max(MAX_TEXT_LENGTH)
 /** A connection's address in the mesh: `<server id>:<number>`. */
 export const connectionAddressSchema = z.string().max(200)

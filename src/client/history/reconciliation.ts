@@ -5,7 +5,8 @@
  * may be lost: the next comparison continues from there.
  */
 import * as z from 'zod'
-import { type Message, messageSchema, nameSchema, timeSchema, validItems } from '../../protocol/messages.ts'
+import { type Message, messageSchema, nameSchema, validItems } from '../../protocol/messages.ts'
+import { timeSchema } from '../../protocol/time-schema.ts'
 import type { MessageLog } from './message-log.ts'
 import { messageKey, type Range } from './positions.ts'
 
@@ -63,10 +64,10 @@ export const siblingFrameSchema = z.discriminatedUnion('type', [
 ])
 export type SiblingFrame = z.infer<typeof siblingFrameSchema>
 
-/** The frame that starts a comparison. */
 /** What a comparison reads: `between` returns messages in the form in which they may be sent. */
 export type ComparedLog = Pick<MessageLog, 'fingerprint' | 'split' | 'between'>
 
+/** The frame that starts a comparison. */
 export function compareFrame(log: ComparedLog): SiblingFrame {
   return { type: 'compare', byHash: true, ranges: [log.fingerprint({ from: 0 })] }
 }
