@@ -290,8 +290,8 @@ export class Connection {
     }
     const roster = typeof answer.roster === 'function' ? answer.roster() : answer.roster
     if (roster === undefined) return this.failover('the server sent an invalid roster')
-    // `time` is half of a round trip old.
     this.#context.maxTextBytes = answer.textBytes
+    // `time` is half of a round trip old.
     const offset = answer.time + (now - openedAt) / 2 - now
     const trust = this.#serverTimes.judge(offset, this.#context)
     if (trust === 'ask-again') return this.#askAgain(url)

@@ -35,7 +35,7 @@ test.each<[keyof typeof PROGRAMS, string, string]>([
   expect(result).toMatchObject({ status: 2, stdout: '', stderr: `${line}\n` })
 })
 
-test.each(['--help', '--version'])('%s is no error', option => {
+test.each(['--help', '--version'])('%s succeeds', option => {
   const result = spawnSync(process.execPath, [PROGRAMS['mesh-chat'], option], { encoding: 'utf8' })
   expect(result).toMatchObject({ status: 0, stderr: '' })
 })

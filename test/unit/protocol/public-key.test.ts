@@ -24,7 +24,7 @@ function isValidForLibrary(bytes: Uint8Array): boolean {
   }
 }
 
-test('agrees with @noble/curves on random bytes, of which half are no points', () => {
+test('agrees with @noble/curves on random bytes, of which half are not points', () => {
   let valid = 0
   for (let n = 0; n < 1_000; n++) {
     const bytes = randomBytes()

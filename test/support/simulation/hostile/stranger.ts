@@ -8,7 +8,7 @@ import { SIMULATION_EPOCH_MS } from '../sim-process.ts'
 /** The address of a server that is not of the mesh. */
 export const STRANGER_URL = 'http://stranger:1'
 
-/** What a stranger claims to be: a server of 0.1, of a mesh without a secret, or of its own mesh. */
+/** What a stranger claims to be: a server of 0.1, of a mesh without a secret, or of another mesh. */
 const CLAIMED_KEYS = [undefined, PUBLIC_MESH_KEY, keyNamed('stranger')] as const
 
 /**
