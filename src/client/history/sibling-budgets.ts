@@ -1,3 +1,5 @@
+import { TokenBucket } from '../../common/token-bucket.ts'
+
 /**
  * What a sibling may cost in the long run, per second, and at once, and all siblings together. A server passes on 100 frames
  * per second of a connection, 500 at once, so the frames of an honest sibling are all handled.
@@ -12,46 +14,22 @@ const MAX_SIBLINGS = 200
  * open mode anyone with the user's name is a sibling. A cost is known only after the work, so a budget may be overdrawn.
  */
 export class SiblingBudgets {
-  #total: Budget | undefined
-  readonly #shares = new Map<string, Budget>()
+  #total: TokenBucket | undefined
+  readonly #shares = new Map<string, TokenBucket>()
 
   /** Whether a frame of a sibling may be handled. @param now monotonic ms */
   allows(from: string, now: number): boolean {
-    this.#total ??= new Budget(TOTAL, now)
-    const share = this.#shares.get(from) ?? new Budget(SHARE, now)
+    this.#total ??= new TokenBucket(TOTAL.perSecond, TOTAL.burst, now)
+    const share = this.#shares.get(from) ?? new TokenBucket(SHARE.perSecond, SHARE.burst, now)
     this.#shares.delete(from)
     this.#shares.set(from, share)
     const [oldest] = this.#shares.keys()
     if (this.#shares.size > MAX_SIBLINGS && oldest !== undefined) this.#shares.delete(oldest)
-    return share.refill(now) > 0 && this.#total.refill(now) > 0
+    return share.available(now) > 0 && this.#total.available(now) > 0
   }
 
   spend(from: string, cost: number): void {
     this.#total?.spend(cost)
     this.#shares.get(from)?.spend(cost)
-  }
-}
-
-class Budget {
-  readonly #limit: { perSecond: number; burst: number }
-  #left: number
-  #refilledAt: number
-
-  constructor(limit: { perSecond: number; burst: number }, now: number) {
-    this.#limit = limit
-    this.#left = limit.burst
-    this.#refilledAt = now
-  }
-
-  /** Returns what is left. */
-  refill(now: number): number {
-    const { perSecond, burst } = this.#limit
-    this.#left = Math.min(burst, this.#left + ((now - this.#refilledAt) * perSecond) / 1000)
-    this.#refilledAt = now
-    return this.#left
-  }
-
-  spend(cost: number): void {
-    this.#left -= cost
   }
 }

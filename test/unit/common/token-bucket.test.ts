@@ -23,6 +23,15 @@ test('never holds more tokens than the burst', () => {
   expect(bucket.take(at)).toBe(1)
 })
 
+test('may be overdrawn: takes no token until the debt is refilled', () => {
+  const bucket = new TokenBucket(4, 3, 0)
+  bucket.spend(5)
+  expect(bucket.available(0)).toBe(-2)
+  expect(bucket.take(0)).toBe(750)
+  expect(bucket.take(750)).toBe(0)
+  expect(bucket.available(750)).toBe(0)
+})
+
 test.each([
   [0, 5],
   [5, 0],
