@@ -6,14 +6,13 @@ import {
   entriesBefore,
   type Fingerprint,
   formatHash,
-  messageHash,
   messageKey,
   type Position,
   type PositionColumns,
   type Range,
   rangeOf,
 } from './positions.ts'
-import { type RecentMessage, RecentMessages } from './recent-messages.ts'
+import { entryOf, type RecentMessage, RecentMessages } from './recent-messages.ts'
 
 /** A message with what its plain text must not leave without. */
 export interface StoredMessage extends Message {
@@ -108,17 +107,21 @@ export class MessageLog {
   }
 
   has(message: Message): boolean {
-    const key = messageKey(message)
-    return this.#recentKeys.has(key) || this.#isArchived({ at: message.at, ...messageHash(message), key })
+    return this.#hasEntry(entryOf(message))
   }
 
   /** Adds a message; returns whether it is new. */
   add(message: StoredMessage): boolean {
-    if (this.has(message)) return false
-    this.#recentKeys.add(messageKey(message))
-    this.#recent.add(message)
+    const entry = entryOf(message)
+    if (this.#hasEntry(entry)) return false
+    this.#recentKeys.add(entry.key)
+    this.#recent.add(entry)
     if (this.#recent.size >= this.#archiveAt) this.#takeFromArchive()
     return true
+  }
+
+  #hasEntry(entry: RecentMessage): boolean {
+    return this.#recentKeys.has(entry.key) || this.#isArchived(entry)
   }
 
   /** Takes messages of this run from the archive from now on. What it does not have, such as a failed store, stays here. */

@@ -13,6 +13,11 @@ export interface RecentMessage<Stored extends Message = Message> extends Positio
   message: Stored | undefined
 }
 
+/** A message with its place and its key. */
+export function entryOf<Stored extends Message>(message: Stored): RecentMessage<Stored> {
+  return { at: message.at, ...messageHash(message), key: messageKey(message), message }
+}
+
 /** Messages next to each other, with the xor of their hashes. */
 interface Block<Stored extends Message> extends MessageHash {
   readonly entries: RecentMessage<Stored>[]
@@ -38,11 +43,10 @@ export class RecentMessages<Stored extends Message> implements Iterable<RecentMe
     return this.#blocks.at(-1)?.entries.at(-1)
   }
 
-  add(message: Stored): void {
-    const entry: RecentMessage<Stored> = { at: message.at, ...messageHash(message), key: messageKey(message), message }
+  add(entry: RecentMessage<Stored>): void {
     this.#insert(entry)
     this.#cached.push(entry)
-    this.#cachedLength += message.text.length
+    this.#cachedLength += entry.message?.text.length ?? 0
     this.#dropTexts()
   }
 

@@ -149,7 +149,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no deduplication in the client',
     file: 'src/client/history/message-log.ts',
-    from: 'if (this.has(message)) return false',
+    from: 'if (this.#hasEntry(entry)) return false',
     to: '',
   },
   {
