@@ -1,5 +1,6 @@
 import { io, type ManagerOptions, NodeWebSocket, type Socket, type SocketOptions } from 'socket.io-client'
 import * as z from 'zod'
+import { parseWireJson } from '../common/parse-wire-json.ts'
 
 /** Most bytes of one packet: the roster of a million users takes less. ws would accept 100 MiB. */
 const MAX_RECEIVED_BYTES = 32 * 1024 * 1024
@@ -52,7 +53,7 @@ export class CheckedWebSocket extends NodeWebSocket {
     if (type === 'open') {
       if (this.#isOpen) return undefined
       this.#isOpen = true
-      const open = openSchema.safeParse(parseJson(data))
+      const open = openSchema.safeParse(parseWireJson(data))
       return open.success ? { type, data: open.data } : undefined
     }
     if (type === 'message') return this.#isSocketIoPacket(data) ? { type, data } : undefined
@@ -64,7 +65,7 @@ export class CheckedWebSocket extends NodeWebSocket {
     if (type === '0') this.#hasJoined = true
     // An event or an acknowledgement.
     if (type === '2' || type === '3') return this.#hasJoined
-    if (type === '4') return connectErrorSchema.safeParse(parseJson(payload)).success
+    if (type === '4') return connectErrorSchema.safeParse(parseWireJson(payload)).success
     return type !== undefined
   }
 }
@@ -79,12 +80,4 @@ export function dialOnce(
   transport: typeof CheckedWebSocket = CheckedWebSocket,
 ): Socket {
   return io(url, { ...options, transports: [transport], upgrade: false, reconnection: false, forceNew: true })
-}
-
-function parseJson(text: unknown): unknown {
-  try {
-    return typeof text === 'string' ? JSON.parse(text) : undefined
-  } catch {
-    return undefined
-  }
 }

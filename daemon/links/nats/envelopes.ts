@@ -100,12 +100,3 @@ export const messageSchema = z.object({
   message: z.unknown().refine(message => isForwardBatch([message])),
   links: z.array(z.tuple([z.string().max(64), z.int().min(1)])).max(10_000),
 })
-
-/** Parses JSON; undefined if it is invalid. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}

@@ -1,5 +1,6 @@
 import { errors, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import type * as z from 'zod'
+import { parseWireJson } from '../../../src/common/parse-wire-json.ts'
 import {
   type LinkRefusal,
   type PeerIdentity,
@@ -31,7 +32,6 @@ import {
   isOwnInbox,
   LEGACY_SUBJECTS,
   markNonce,
-  parseJson,
   SUBJECTS,
   subjectToken,
   unmarkNonce,
@@ -136,7 +136,7 @@ export class HandshakeRequests {
     const text = isLegacy
       ? this.#guard.admitLegacy(message.data, nonce => this.#pendingHandshakes.has(nonce), performance.now())
       : this.#guard.admit(message.subject, message.data, performance.now())
-    const request = text === undefined ? undefined : handshakeRequestSchema.safeParse(parseJson(text)).data
+    const request = text === undefined ? undefined : handshakeRequestSchema.safeParse(parseWireJson(text)).data
     if (request === undefined) return
     const dialler = 'dialler' in request ? request.dialler : this.#diallerOf(request, isLegacy)
     if (dialler === undefined || (!isLegacy && sender !== subjectToken(dialler.id))) return
@@ -283,7 +283,7 @@ function respond(
 }
 
 function read({ data }: Pick<Msg, 'data'>): unknown {
-  return parseJson(Buffer.from(data).toString())
+  return parseWireJson(Buffer.from(data).toString())
 }
 
 /** Describes an error of `requestHandshake`. */

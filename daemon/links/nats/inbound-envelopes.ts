@@ -1,5 +1,6 @@
 import type { Msg } from '@nats-io/transport-node'
 import type * as z from 'zod'
+import { parseWireJson } from '../../../src/common/parse-wire-json.ts'
 import { peerIdentitySchema } from '../../../src/protocol/frames.ts'
 import type { Input } from '../../../src/server/types.ts'
 import { readFrame } from '../link-events.ts'
@@ -10,7 +11,6 @@ import {
   linkEnvelopeSchema,
   messageSchema,
   openedSchema,
-  parseJson,
   partSchema,
   subjectToken,
 } from './envelopes.ts'
@@ -104,7 +104,7 @@ export class InboundEnvelopes {
     for (const mac of macs) {
       const text = mac.verify(subject, data)
       if (text === undefined) continue
-      const parsed = schema.safeParse(parseJson(text))
+      const parsed = schema.safeParse(parseWireJson(text))
       if (parsed.success) return parsed.data
       countMalformed('envelope')
       return undefined
@@ -125,7 +125,7 @@ export class InboundEnvelopes {
     if (!part.success) return this.#options.countMalformed('part')
     const text = link.addPart(part.data.text, part.data.more)
     if (text === undefined) return
-    const frame = assembledFrameSchema.safeParse(parseJson(text))
+    const frame = assembledFrameSchema.safeParse(parseWireJson(text))
     if (frame.success) this.#handleFrame(link, frame.data.event, frame.data.payload)
     else this.#options.countMalformed('part')
   }
