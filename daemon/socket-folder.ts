@@ -3,6 +3,7 @@ import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isProcessAlive } from '../src/programs/process-alive.ts'
 
 const PREFIX = 'mesh-chatd-'
 const FOLDER = /^mesh-chatd-(?:(\d+)-)?[A-Za-z0-9]{6}$/
@@ -32,7 +33,7 @@ export async function removeStaleFolders(now = Date.now()): Promise<void> {
   for (const name of names.slice(0, MAX_CHECKED)) {
     const folder = join(root, name)
     try {
-      if (isOld(folder, now) && !isRunning(FOLDER.exec(name)?.[1]) && !(await isInUse(folder)))
+      if (isOld(folder, now) && !isProcessAlive(Number(FOLDER.exec(name)?.[1])) && !(await isInUse(folder)))
         rmSync(folder, { recursive: true, force: true })
     } catch {
       // It is gone already, or cannot be read.
@@ -43,16 +44,6 @@ export async function removeStaleFolders(now = Date.now()): Promise<void> {
 function isOld(folder: string, now: number): boolean {
   const found = lstatSync(folder)
   return found.isDirectory() && found.uid === process.getuid?.() && now - found.mtimeMs > MIN_AGE_MS
-}
-
-function isRunning(pid: string | undefined): boolean {
-  if (pid === undefined) return false
-  try {
-    process.kill(Number(pid), 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }
 
 /** Whether a process accepts connections at a socket of the folder. */

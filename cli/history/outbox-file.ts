@@ -7,7 +7,7 @@ import { messageSchema } from '../../src/protocol/messages.ts'
 import { AppendFile } from '../storage/append-file.ts'
 import { ClientLock, isLockHeld, lockState } from '../storage/client-lock.ts'
 import { makePrivateFolder } from '../storage/data-folder.ts'
-import { mayHaveWritten } from '../storage/process-alive.ts'
+import { mayHaveWritten } from '../storage/process-identity.ts'
 import { readLines } from '../storage/read-lines.ts'
 
 /** A held message, with `sealed` and `provisional` (see `HeldMessage`), or the id of one that is not held any more. */

@@ -2,7 +2,7 @@ import { chmodSync, closeSync, constants, lstatSync, openSync, rmSync, writeFile
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { readFileText } from './open-file.ts'
-import { describeThisProcess, isDescribedProcessAlive } from './process-alive.ts'
+import { describeThisProcess, isDescribedProcessAlive } from './process-identity.ts'
 
 /** Longest path of a socket, bytes: 104 on macOS and 108 on Linux, with the terminating 0. */
 const MAX_SOCKET_PATH_BYTES = 100

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { isProcessAlive } from '../../src/programs/process-alive.ts'
 import { readFileText } from './open-file.ts'
-import { isProcessAlive } from './process-alive.ts'
 
 /** How long to wait for another process, ms. The work under a lock takes a few milliseconds. */
 const MAX_WAIT_MS = 5_000

@@ -9,7 +9,7 @@ import { dataFolder, makePrivateFolder } from './data-folder.ts'
 import { importHistory, namesIn } from './import-lines.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
 import { openToRead } from './open-file.ts'
-import { mayHaveWritten } from './process-alive.ts'
+import { mayHaveWritten } from './process-identity.ts'
 import { syncFolder } from './write-file-atomically.ts'
 
 /** Bytes of a file that tell which kind of file it is. */

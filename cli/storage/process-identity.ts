@@ -1,21 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { uptime } from 'node:os'
+import { isProcessAlive } from '../../src/programs/process-alive.ts'
 
 /** Clock ticks per second in `/proc`: 100 on all common platforms of Linux. */
 const TICKS_PER_SECOND = 100
 /** Position of a process's start time in `/proc/PID/stat`, counted after the name in parentheses. */
 const START_TIME_FIELD = 19
-
-/** Whether a process with this id runs on this machine. */
-export function isProcessAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
 
 /**
  * Whether the process with this id may have written a file: it runs, and it started before the last change of the file.
