@@ -33,8 +33,8 @@ export function identificationText(user: string, { server, connection, nonce }: 
 
 /** The verified credential of an identification. */
 export type Credential =
-  /** The operator vouches for `user` until `expires`, ms since 1970. */
-  | { kind: 'token'; user: string; expires: number }
+  /** The operator vouches for `user` until `expires`, ms since 1970. `rooms`: those that the user may join; absent: any. */
+  | { kind: 'token'; user: string; expires: number; rooms?: readonly string[] }
   /** The client holds this key. `ticket`: the mesh has signed at `issued` that the key holds the name since `at`. */
   | { kind: 'key'; key: string; ticket?: { at: number; issued: number } }
   /** A credential that failed verification. */

@@ -39,6 +39,14 @@ export interface Limits {
   claimMs: number
   /** Key mode: names of offline users that are remembered with their keys. */
   rememberedClaims: number
+  /** Rooms that one connection may be in. */
+  roomsPerUser: number
+  /** Users in one room, in the whole mesh. */
+  membersPerRoom: number
+  /** Average number of messages per second to one room from the clients of this server; bursts may have five times as many. */
+  roomMessagesPerSecond: number
+  /** Memberships of rooms in the replica of one peer; the link of a peer with more is closed. */
+  membershipsPerPeer: number
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -60,6 +68,10 @@ export const DEFAULT_LIMITS: Limits = {
   identifyMs: 10_000,
   claimMs: 12 * 3_600_000,
   rememberedClaims: 100_000,
+  roomsPerUser: 100,
+  membersPerRoom: 2_000,
+  roomMessagesPerSecond: 100,
+  membershipsPerPeer: 1_000_000,
 }
 
 /** Whether a value exceeds a limit; a limit of 0 is off. */

@@ -26,6 +26,7 @@ import type {
   RosterSnapshot,
   ServerAddress,
 } from '../protocol/messages.ts'
+import type { RoomSettings } from '../protocol/rooms.ts'
 import type { ClusterStatus } from '../protocol/status.ts'
 
 export interface ServerOptions {
@@ -45,6 +46,8 @@ export interface ServerOptions {
   limits: Limits
   /** How users prove their names. */
   auth: AuthMode
+  /** The rooms that the config sets up; anyone may open others. */
+  rooms?: readonly RoomSettings[]
   /** Grace period: how long the users of an unreachable peer stay online, and messages for it are held, ms. */
   graceMs: number
   /** Random numbers in [0, 1). */
@@ -106,8 +109,8 @@ export type Input =
   | { type: 'flush' }
   /** `deadline` has passed. */
   | { type: 'tick' }
-  /** The configured peers changed. */
-  | { type: 'configure'; peers: readonly ServerAddress[] }
+  /** The configured peers changed, or the rooms; `rooms` undefined: they did not. */
+  | { type: 'configure'; peers: readonly ServerAddress[]; rooms?: readonly RoomSettings[] }
   /** The edge discovered another server: a worker of this machine, or one on the NATS backbone. */
   | { type: 'learn'; member: ServerAddress }
   /** Shut down gracefully. */
