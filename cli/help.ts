@@ -11,6 +11,7 @@ export const HELP = helpText({
       'on either server; open a thread with Billy',
     ],
     ['mesh-chat send --user Bot --to Anna "done"', 'exit code 0 means delivered'],
+    ['mesh-chat send --user Bot --to \'#ops\' "done"', 'to a room; delivered: another member has it'],
     ['uptime | mesh-chat send --user Bot --to Anna -', 'reads the text from stdin'],
     ['mesh-chat --json --user Bot', 'JSON lines in and out, for programs'],
     ['mesh-chat lab', 'servers and clients side by side in tmux'],

@@ -4,6 +4,7 @@ import { readLocalConfig, toServerAddress } from '../src/programs/config.ts'
 import { EXIT, fail, readErrorReason } from '../src/programs/fail.ts'
 import { toOrigin } from '../src/protocol/mesh-identity.ts'
 import { parseUserName } from '../src/protocol/names.ts'
+import { isRoom, parseRoomName } from '../src/protocol/rooms.ts'
 import type { ConnectionTarget } from './session/go-online.ts'
 import { KnownMeshes } from './session/known-meshes.ts'
 import type { SettingsFile } from './settings.ts'
@@ -49,6 +50,7 @@ export function connectionTarget(args: ServerArguments & { user?: string }, sett
     token: readToken(args.tokenFile),
     lastServer: settings.settings.server,
     durable: settings.settings.sync,
+    roomHistoryDays: settings.settings.roomHistoryDays,
     insecure: args.insecure,
   }
 }
@@ -66,6 +68,13 @@ function readToken(file: string | undefined): string | undefined {
 export function parseNameOption(option: string, given: string): string {
   const name = parseUserName(given)
   return name.ok ? name.value : fail(EXIT.usage, `${option}: ${name.reason}`)
+}
+
+/** The user or room given with an option, in canonical form; an invalid one ends the process. */
+export function parseThreadOption(option: string, given: string): string {
+  if (!isRoom(given)) return parseNameOption(option, given)
+  const room = parseRoomName(given)
+  return room.ok ? room.value : fail(EXIT.usage, `${option}: ${room.reason}`)
 }
 
 export function resolveServers(

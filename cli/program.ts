@@ -9,11 +9,18 @@ import { printHistory } from './commands/history.ts'
 import { identity } from './commands/identity.ts'
 import { lab } from './commands/lab.ts'
 import { forgetMesh, listMeshes } from './commands/mesh.ts'
+import { roomMembers, type WhoArguments } from './commands/room-members.ts'
 import { send } from './commands/send.ts'
 import { tail } from './commands/tail.ts'
 import { who } from './commands/who.ts'
 import { HELP } from './help.ts'
-import { addServerOptions, addUserOptions, connectionTarget, parseNameOption, type ServerArguments } from './options.ts'
+import {
+  addServerOptions,
+  addUserOptions,
+  connectionTarget,
+  parseThreadOption,
+  type ServerArguments,
+} from './options.ts'
 import { SettingsFile } from './settings.ts'
 import type { TopArguments } from './top/top.ts'
 
@@ -35,7 +42,7 @@ const program = new Command('mesh-chat')
   .enablePositionalOptions()
   .addHelpText('after', HELP)
 addUserOptions(program)
-  .option('--to <name>', 'open the thread with this user')
+  .option('--to <name>', "open the thread with this user, or join this room ('#ops')")
   .option('--inline', "print messages into the terminal's scrollback; draw only the input line below them")
   .option('--plain', 'line by line, also on a terminal')
   .option('--screen-reader', 'same as --plain: states are written as words, nothing is drawn')
@@ -45,7 +52,7 @@ addUserOptions(program)
   .action(async (args: ChatArguments) => {
     const settings = new SettingsFile()
     const target = connectionTarget(args, settings)
-    const to = args.to === undefined ? undefined : parseNameOption('--to', args.to)
+    const to = args.to === undefined ? undefined : parseThreadOption('--to', args.to)
     if (!args.color) process.env.NO_COLOR = '1'
     const plain = args.plain || args.json || args.screenReader || process.env.INK_SCREEN_READER === 'true'
     const terminal = process.stdin.isTTY && process.stdout.isTTY && !plain && process.env.TERM !== 'dumb'
@@ -55,13 +62,13 @@ addUserOptions(program)
 
 addUserOptions(program.command('send').description('Send one message; the exit code tells if it was delivered.'))
   .argument('<text>', 'text of the message; "-" reads it from stdin')
-  .requiredOption('--to <name>', 'recipient')
+  .requiredOption('--to <name>', "recipient: a user, or a room ('#ops')")
   .option('--timeout <seconds>', 'how long to wait for the delivery', '10')
   .option('--keep', 'after the timeout keep the message in your outbox: your next client sends it')
   .action(send)
 
 addUserOptions(program.command('tail').description('Print messages as they arrive, until interrupted.'))
-  .option('--with <name>', 'only messages from and to this user')
+  .option('--with <name>', "only messages from and to this user, or of this room ('#ops')")
   .option('--json', 'print JSON lines')
   .action(tail)
 
@@ -69,7 +76,7 @@ program
   .command('history')
   .description('Print the messages of one mesh that are stored on this machine, oldest first.')
   .option('--user <name>', 'whose messages (default: the last user)')
-  .option('--with <name>', 'only messages from and to this user')
+  .option('--with <name>', "only messages from and to this user, or of this room ('#ops')")
   .option('--mesh <name>', 'which mesh: its name, its key in words, or a server (default: that of the last server)')
   .option('--server <url>', 'the mesh of this server; it need not run')
   .option('--json', 'print JSON lines')
@@ -108,9 +115,13 @@ meshes
   .option('--keep-history', 'it is the same mesh with a new key: keep its messages for it')
   .action(forgetMesh)
 
-addServerOptions(program.command('who').description('Print the users online, one name per line.'))
+addUserOptions(
+  program.command('who').description('Print the users online, or the members of a room, one name per line.'),
+)
+  .argument('[room]', "a room ('#ops') that you are in")
+  .option('--join', 'join the room for a moment if you are not in it; its members see that')
   .option('--json', 'print one JSON object')
-  .action(who)
+  .action((room: string | undefined, args: WhoArguments) => (room === undefined ? who(args) : roomMembers(room, args)))
 
 addServerOptions(
   program.command('top').description('Monitor the mesh live: servers, links, users, messages per second.'),

@@ -25,6 +25,8 @@ const settingsSchema = z.object({
   server: z.string().optional().catch(undefined),
   /** Whether messages must survive a power cut before they are confirmed or sent. Default: true. */
   sync: z.boolean().optional().catch(undefined),
+  /** Days of a room's history that this client asks its members for when it joins. Default: 30. */
+  roomHistoryDays: z.number().min(0).max(36_500).optional().catch(undefined),
   preferences: preferencesSchema.catch(DEFAULT_PREFERENCES),
   /** By user: the thread that was open last. */
   threads: z.preprocess(onlyStrings, threadsSchema).catch({}),

@@ -199,8 +199,24 @@ export class ClientGateway {
   #relay: EventHandler = ({ connection }, payload, call) => {
     const request = relayRequestSchema.safeParse(payload)
     if (!request.success || call !== undefined) return false
-    this.#step({ type: 'relay', connection, to: request.data.to, body: request.data.body })
+    const { to, room, body } = request.data
+    this.#step({ type: 'relay', connection, to, body, ...(room === undefined ? {} : { room }) })
     return true
+  }
+
+  #join: EventHandler = ({ connection }, room, call) => {
+    if (call !== undefined) this.#step({ type: 'join', connection, room, call })
+    return call !== undefined
+  }
+
+  #part: EventHandler = ({ connection }, room, call) => {
+    if (call !== undefined) this.#step({ type: 'part', connection, room, call })
+    return call !== undefined
+  }
+
+  #rooms: EventHandler = ({ connection }, _, call) => {
+    if (call !== undefined) this.#step({ type: 'rooms', connection, call })
+    return call !== undefined
   }
 
   /** In a `Map`, so that an event named `__proto__` finds nothing. */
@@ -212,6 +228,9 @@ export class ClientGateway {
     ['key', this.#key],
     ['claim', this.#claim],
     ['relay', this.#relay],
+    ['join', this.#join],
+    ['part', this.#part],
+    ['rooms', this.#rooms],
     ['survey', this.#survey],
   ])
 }

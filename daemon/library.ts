@@ -1,6 +1,7 @@
 import { createSecureContext } from 'node:tls'
 import * as z from 'zod'
 import { backboneUrlSchema, ConfigError, serverNameSchema } from '../src/programs/config.ts'
+import { type ConfiguredRoom, roomsSchema } from '../src/programs/configured-rooms.ts'
 import { hostSchema } from '../src/programs/host.ts'
 import { AUTH_MODES } from '../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS, type Limits } from '../src/protocol/limits.ts'
@@ -54,6 +55,8 @@ export interface CreateServerOptions {
   tokenIssuer?: string
   /** Limits that differ from the defaults; 0 turns a limit off. */
   limits?: Partial<Limits>
+  /** Rooms with a topic, members or other settings, the same on all servers; users can open others. */
+  rooms?: readonly ConfiguredRoom[]
   /** Allow a reachable `host` without `secret` and `auth`: anyone can join as a server and use any name. */
   insecure?: boolean
   /** Receives each log line; default: `false`, no log. */
@@ -99,6 +102,7 @@ const optionsSchema = z.strictObject({
   tokenAudience: z.string().min(1).optional(),
   tokenIssuer: z.string().min(1).optional(),
   limits: limitsSchema.default({}),
+  rooms: roomsSchema.optional(),
   insecure: z.boolean().default(false),
   log: z.union([z.literal(false), z.custom<(line: LogLine) => void>(log => typeof log === 'function')]).default(false),
 })
@@ -161,6 +165,7 @@ export async function createServer(options: CreateServerOptions): Promise<ChatSe
     seeds: join,
     backbone,
     limits: { ...DEFAULT_LIMITS, ...(limits as Partial<Limits>) },
+    rooms: given.rooms ?? [],
     secret,
     previousSecret,
     names,

@@ -58,6 +58,7 @@ program
   .option('--expires <time>', 'lifetime of the token, such as 12h or 30d', '30d')
   .option('--key <file>', 'key to sign with (default: tokenKeyFile in the config)')
   .option('--audience <name>', 'aud of the token (default: tokenAudience in the config)')
+  .option('--room <name...>', 'rooms that the user may join, in quotes because of the # (default: any)')
   .option('--issuer <name>', 'iss of the token (default: tokenIssuer in the config)')
   .option('--config <file>', 'config of the mesh (default: ./config.json, else the packaged one)')
   .action((args: TokenArguments) => runCommand(printToken(args)))

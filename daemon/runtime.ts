@@ -2,6 +2,7 @@ import { toServerAddress } from '../src/programs/config.ts'
 import type { AuthMode } from '../src/protocol/credentials.ts'
 import type { Limits } from '../src/protocol/limits.ts'
 import type { ServerAddress } from '../src/protocol/messages.ts'
+import type { RoomSettings } from '../src/protocol/rooms.ts'
 import type { ServerStatus } from '../src/protocol/status.ts'
 import { OWN_PROTOCOLS } from '../src/protocol/versions.ts'
 import { MeshServer } from '../src/server/server.ts'
@@ -38,6 +39,8 @@ export interface RuntimeOptions {
   /** URLs of servers to join, whatever their ids. */
   seeds?: readonly string[]
   limits: Limits
+  /** The rooms that the config sets up. */
+  rooms?: readonly RoomSettings[]
   /** Most TCP connections, so that descriptors are left for dials; undefined: any number. */
   maxTcpConnections?: number | undefined
   /** The mesh's secret; empty: none. */
@@ -89,8 +92,8 @@ export interface RunningServer {
   drain: () => void
   /** Uses renewed certificates for new connections. */
   renewCertificates: (tls: TlsMaterial) => void
-  /** Replaces the configured peers. */
-  updatePeers: (peers: readonly ServerAddress[]) => void
+  /** Replaces the configured peers and rooms. */
+  reconfigure: (settings: { peers: readonly ServerAddress[]; rooms: readonly RoomSettings[] }) => void
 }
 
 /** Runs the core on real sockets: input → step → effects. Rejects when the port is not available. */
@@ -133,7 +136,25 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
   }
   const publicUrls = { url, ...(clientUrl === undefined ? {} : { clients: clientUrl }) }
 
-  const core = new MeshServer({ ...options, ...publicUrls, incarnation, graceMs: 5_000, random: Math.random })
+  const { secret, previousSecret, auth } = options
+  const scheme = tls === undefined ? 'http' : 'https'
+  // Clients reach a server at the port for clients only.
+  const ownOrigins = new OwnOrigins({
+    host: options.host,
+    port,
+    scheme,
+    urls: [urlForPort(port), clientUrl ?? url],
+    names,
+  })
+  const mesh = new MeshProver({ secret, previousSecret, server: options.id, incarnation, auth, origins: ownOrigins })
+  const core = new MeshServer({
+    ...options,
+    ...publicUrls,
+    incarnation,
+    graceMs: 5_000,
+    random: Math.random,
+    signRoomMessage: message => mesh.signRoomMessage(message),
+  })
   const deadlineTimer = new DeadlineTimer(() => step({ type: 'tick' }))
   let isFlushScheduled = false
   let ended = false
@@ -162,17 +183,6 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
       clients.flush()
     })
   }
-  const { secret, previousSecret, auth } = options
-  const scheme = tls === undefined ? 'http' : 'https'
-  // Clients reach a server at the port for clients only.
-  const ownOrigins = new OwnOrigins({
-    host: options.host,
-    port,
-    scheme,
-    urls: [urlForPort(port), clientUrl ?? url],
-    names,
-  })
-  const mesh = new MeshProver({ secret, previousSecret, server: options.id, incarnation, auth, origins: ownOrigins })
   const clients = new ClientGateway(
     server.io,
     { server: options.id, mode: auth, tokenKey: options.tokenKey, mesh },
@@ -181,8 +191,16 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
     scheduleFlush,
     core,
   )
-  const self = { id: options.id, incarnation, ...OWN_PROTOCOLS, ...publicUrls, auth: options.auth }
+  const self = {
+    id: options.id,
+    incarnation,
+    ...OWN_PROTOCOLS,
+    ...publicUrls,
+    auth: options.auth,
+    rooms: true as const,
+  }
   const holds = (peer: string, user: string) => core.isUserOnPeer(peer, user)
+  const holdsRoom = (peer: string, room: string) => core.isRoomOnPeer(peer, room)
   const credentials = { secret, previousSecret, processKey }
   const carrierOptions: CarrierOptions = { ...options, self, credentials, cutOffCounts, step }
   const links: LinkCarrier =
@@ -191,7 +209,7 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
           socketServers.map(({ io }) => io),
           carrierOptions,
         )
-      : new NatsLinks({ ...carrierOptions, urls: backbone, holds })
+      : new NatsLinks({ ...carrierOptions, urls: backbone, holds, holdsRoom })
   const perform = (effect: Effect): void => {
     switch (effect.type) {
       case 'emit':
@@ -243,7 +261,7 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
     url: clientUrl ?? url,
     roster: () => core.roster,
     drain: () => step({ type: 'drain' }),
-    updatePeers: peers => step({ type: 'configure', peers }),
+    reconfigure: ({ peers, rooms }) => step({ type: 'configure', peers, rooms }),
     renewCertificates: renewed => {
       for (const one of socketServers) one.renewCertificates(renewed)
       links.setCa(renewed.ca)

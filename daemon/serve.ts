@@ -81,6 +81,7 @@ export async function serve(given: ServeArguments): Promise<void> {
     seeds: args.join ?? [],
     backbone,
     limits: descriptors.limits,
+    rooms: config.rooms,
     maxTcpConnections: descriptors.maxTcpConnections,
     secret,
     previousSecret,
@@ -142,7 +143,7 @@ async function openAdmin(
   return AdminServer.listen({ host, hostNames, port: port === 0 ? 0 : port + worker - 1, version: VERSION, log })
 }
 
-/** Reloads the config's peers, and the certificates for new connections. */
+/** Reloads the config's peers and rooms, and the certificates for new connections. */
 function reloadConfig(args: ServeArguments, id: string, server: RunningServer, log: Log): void {
   try {
     const config = loadConfig(args)
@@ -151,7 +152,7 @@ function reloadConfig(args: ServeArguments, id: string, server: RunningServer, l
       server.renewCertificates(readTls(config.tls))
       log.write('info', 'Certificates reloaded.')
     }
-    server.updatePeers(peersOf(config, id))
+    server.reconfigure({ peers: peersOf(config, id), rooms: config.rooms })
     if (config !== NO_CONFIG) log.write('info', `Config reloaded from: ${config.file}`)
   } catch (error) {
     log.write('error', `Could not reload the config: ${(error as Error).message}; keeping the current settings`)

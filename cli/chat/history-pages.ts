@@ -11,7 +11,7 @@ const PAGE_SIZE = 200
 /** Adds the threads that the history on disk has; their messages are loaded when they are opened. */
 export function addStoredThreads(model: Model, history: History): void {
   model.hasHistory = true
-  for (const { name, lastAt } of history.threads()) model.ensureThread(name).markStored(lastAt)
+  for (const { name, lastAt } of history.threads(true)) model.ensureThread(name).markStored(lastAt)
 }
 
 /** Carries out a `page` request for the open thread. */

@@ -1,5 +1,6 @@
 import type { SessionRequest } from '../../src/client/events.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
+import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../client-events.ts'
 import { exitAfterOutput } from '../io/exit.ts'
@@ -12,6 +13,7 @@ import type { SettingsFile } from '../settings.ts'
 import { TerminalGuard } from '../terminal/guard.ts'
 
 export interface ChatOptions extends ConnectionTarget {
+  /** The user or room to write to; the client joins the room. */
   to: string | undefined
   settings: SettingsFile
   /** Whether to store messages on disk. */
@@ -76,6 +78,7 @@ export async function chat(options: ChatOptions): Promise<void> {
   )
   const request = (request: SessionRequest) => session.request(request)
   session.start()
+  if (options.to !== undefined && isRoom(options.to)) request({ type: 'join', room: options.to })
   const leave = () => {
     request({ type: 'close' })
     end(0)

@@ -1,12 +1,14 @@
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { printLines } from '../../src/programs/print.ts'
+import { didYouMean } from '../../src/programs/suggestion.ts'
 import { toOrigin } from '../../src/protocol/mesh-identity.ts'
+import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { History } from '../history/history.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { messageLine, nameText } from '../modes/message-line.ts'
-import { parseNameOption, resolveServers } from '../options.ts'
+import { parseNameOption, parseThreadOption, resolveServers } from '../options.ts'
 import { KnownMeshes } from '../session/known-meshes.ts'
 import type { KnownMesh } from '../session/mesh-list.ts'
 import { openFilesNotice, storageFailedNotice } from '../session/mesh-notices.ts'
@@ -31,13 +33,20 @@ export function printHistory(args: HistoryArguments): void {
   reportSettings(settings)
   const given = args.user ?? settings.settings.user ?? fail(EXIT.usage, 'no user name given; add --user NAME')
   const user = parseNameOption('--user', given)
-  const other = args.with === undefined ? undefined : parseNameOption('--with', args.with)
+  const other = args.with === undefined ? undefined : parseThreadOption('--with', args.with)
   const openFiles = openFilesNotice(closePermissions(dataFolder()))
   if (openFiles !== undefined) console.error(`mesh-chat: ${openFiles.text}`)
   const history = openHistory(user, args, settings)
   if (history === undefined) return
+  if (other !== undefined && isRoom(other)) reportUnknownRoom(other, history)
   printLines(historyLines(history, user, other, args.json === true))
   history.close()
+}
+
+function reportUnknownRoom(room: string, history: History): void {
+  const rooms = history.threads().flatMap(({ name }) => (isRoom(name) ? [name] : []))
+  if (!rooms.includes(room))
+    console.error(`mesh-chat: no messages of ${room} are stored here${didYouMean(room, rooms)}`)
 }
 
 function* historyLines(history: History, user: string, other: string | undefined, json: boolean): Generator<string> {

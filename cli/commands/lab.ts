@@ -13,6 +13,8 @@ interface LabArguments {
 }
 
 const SESSION_NAME = 'lab'
+/** All clients have this room open, so that every pane shows the same thread. */
+const ROOM = '#lab'
 
 /** Starts the servers and several clients, each in a pane of one tmux session. */
 export async function lab(clients: readonly string[], args: LabArguments): Promise<void> {
@@ -20,7 +22,9 @@ export async function lab(clients: readonly string[], args: LabArguments): Promi
   const panes = parseClients(clients, config)
   const tmux = (...command: string[]) => spawnSync('tmux', ['-L', args.socket, ...command], { encoding: 'utf8' })
   if (tmux('-V').error !== undefined) {
-    const lines = panes.map(({ user, port }) => `    mesh-chat --user ${shellQuote(user)} --port ${port}`)
+    const lines = panes.map(
+      ({ user, port }) => `    mesh-chat --user ${shellQuote(user)} --port ${port} --to '${ROOM}'`,
+    )
     fail(
       EXIT.general,
       [
@@ -60,11 +64,8 @@ export async function lab(clients: readonly string[], args: LabArguments): Promi
     fail(EXIT.general, (error as Error).message)
   }
   // The logs are in the last pane: each client's pane goes before it.
-  const otherUser = (user: string) => panes.find(pane => pane.user !== user)?.user
   for (const { user, port } of panes) {
-    const recipient = otherUser(user)
-    const to = recipient === undefined ? [] : ['--to', recipient]
-    const command = nodeCommand('dist/cli/main.js', '--user', user, '--port', `${port}`, ...to)
+    const command = nodeCommand('dist/cli/main.js', '--user', user, '--port', `${port}`, '--to', ROOM)
     requireSuccess(tmux('split-window', '-b', '-t', `${SESSION_NAME}:0.{bottom-right}`, command))
     requireSuccess(tmux('select-layout', '-t', SESSION_NAME, 'tiled'))
   }

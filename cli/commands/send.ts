@@ -1,11 +1,13 @@
-import type { Progress } from '../../src/client/events.ts'
+import type { Progress, RoomState } from '../../src/client/events.ts'
 import { timerDelay } from '../../src/common/time.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
+import { didYouMean } from '../../src/programs/suggestion.ts'
 import type { Message } from '../../src/protocol/messages.ts'
+import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import { readInput } from '../io/stdin.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
-import { connectionTarget, parseNameOption, type ServerArguments } from '../options.ts'
+import { connectionTarget, parseThreadOption, type ServerArguments } from '../options.ts'
 import { goOnline } from '../session/go-online.ts'
 import { reportSettings, SettingsFile } from '../settings.ts'
 
@@ -30,7 +32,7 @@ class Arrival {
     if (progress.state === 'sent') this.#isInFlight = true
     if (progress.state !== 'waiting') return
     // An attempt without a result stays unknown, whatever comes of later ones.
-    const isAnswered = progress.reason === 'recipient-offline' || progress.reason === 'clock-ahead'
+    const isAnswered = ['recipient-offline', 'clock-ahead', 'not-joined'].includes(progress.reason)
     if (this.#isInFlight && !isAnswered) this.#isUnknown = true
     this.#isInFlight = false
   }
@@ -40,11 +42,15 @@ class Arrival {
  * Sends one message and exits with its delivery result. A message that is not delivered in time is dropped, so that a
  * script can retry; it would send it twice only after exit code 4: the message may have arrived. With `--keep` the user's
  * next client sends it.
+ *
+ * For a message to a room the user is in the room meanwhile, unknown to the user's other clients; with `--keep`, for good, so
+ * that the next client can send it. Delivered: another member has confirmed it.
  */
 export async function send(textArgument: string, args: SendArguments): Promise<void> {
   const timeout = Number(args.timeout)
   if (!(timeout > 0)) fail(EXIT.usage, `--timeout ${args.timeout} is not a duration; give a number of seconds above 0`)
-  const to = parseNameOption('--to', args.to)
+  const to = parseThreadOption('--to', args.to)
+  const room = isRoom(to) ? to : undefined
   const text = textArgument === '-' ? await readText() : textArgument
   if (text === '') fail(EXIT.usage, 'the text is empty; give the text to send')
   const settings = new SettingsFile()
@@ -57,17 +63,35 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
   let isAhead = false
   /** Why servers reject the user. */
   let rejection: string | undefined
+  let isJoined = false
+  /** Why the server does not let the user into the room for now. */
+  let roomProblem = ''
+  /** Whether nobody else is in the room. */
+  let isAlone = false
+  /** The other rooms of the mesh, once they are known. */
+  let otherRooms: readonly string[] | undefined
   const end = (code: number, line?: string): never => {
     if (code !== 0 && message !== undefined && args.keep && !session.keep(message.id)) {
       fail(code, `${line ?? ''}; the message could not be kept: the outbox cannot be used`)
     }
+    // The receipt of the message is written now.
+    session.closeFiles()
     if (line !== undefined) fail(code, line)
     process.exit(code)
   }
+  const handleRoom = (state: RoomState) => {
+    isJoined = state.state === 'joined'
+    if (state.state !== 'refused' && state.state !== 'rejected') return
+    roomProblem = `: ${sanitizeLine(state.message)}`
+    // Nothing changes that before the timeout.
+    if (state.code === 'rate-limited') return
+    session.closeFiles()
+    fail(EXIT.general, `cannot join ${to}${roomProblem}; the message is not sent`)
+  }
   const session = goOnline(
     target,
-    // Leave the other held messages to the user's next client.
-    { history: true, ownOutbox: true },
+    // Leave the other held messages, and the other rooms, to the user's next client.
+    { history: true, ownOutbox: true, ownRooms: room === undefined || !args.keep, roomHistoryDays: 0 },
     event => {
       if (event.type === 'notice') {
         // A message that is not on the disk is not sent: waiting until the time-out would not change that.
@@ -87,6 +111,8 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
           `the key of ${to} has changed to: ${fingerprint(event.key)}; check it with ${to}, then type /trust ${to} and the words in mesh-chat`,
         )
       }
+      if (event.type === 'room' && event.room === room) handleRoom(event.state)
+      if (event.type === 'room-list') otherRooms = event.rooms.map(({ room }) => room).filter(name => name !== room)
       if (event.type !== 'progress') return
       // A message that is refused before it is composed has no other event.
       if (message === undefined ? event.progress.state !== 'refused' || event.to !== to : event.id !== message.id)
@@ -94,12 +120,16 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
       const { progress } = event
       arrival.observe(progress)
       isAhead = progress.state === 'waiting' && progress.reason === 'clock-ahead'
+      isAlone = room !== undefined && progress.state === 'waiting' && progress.reason === 'recipient-offline'
+      // For a suggestion, if the name of the room is wrong.
+      if (isAlone && otherRooms === undefined) session.request({ type: 'list-rooms' })
       if (progress.state === 'delivered') end(0)
       if (progress.state === 'refused') end(EXIT.general, `message rejected: ${sanitizeLine(progress.message)}`)
     },
     end,
   )
   session.start()
+  if (room !== undefined) session.request({ type: 'join', room })
   session.request({ type: 'compose', to, text })
   setTimeout(
     () => {
@@ -109,8 +139,13 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
       if (!online && rejection !== undefined) end(EXIT.general, `${sanitizeLine(rejection)}; ${outcome}`)
       if (!online) end(EXIT.unavailable, `no server was reachable within ${timeout} s; ${outcome}`)
       if (mayHaveArrived) {
-        end(EXIT.unconfirmed, `not confirmed by ${to} within ${timeout} s: it may have arrived; ${outcome}`)
+        const by = room === undefined ? to : `anyone in ${room}`
+        end(EXIT.unconfirmed, `not confirmed by ${by} within ${timeout} s: it may have arrived; ${outcome}`)
       }
+      if (room !== undefined && !isJoined) {
+        end(EXIT.offline, `not in ${room} within ${timeout} s${roomProblem}; ${outcome}`)
+      }
+      if (isAlone) end(EXIT.offline, `nobody else is in ${room}${didYouMean(to, otherRooms ?? [])}; ${outcome}`)
       if (isAhead) end(EXIT.offline, `the time of the message is ahead of the clock of the server; ${outcome}`)
       end(EXIT.offline, `not delivered to ${to} within ${timeout} s; ${outcome}`)
     },

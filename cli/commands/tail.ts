@@ -1,11 +1,15 @@
+import { EXIT } from '../../src/programs/fail.ts'
+import { isRoom } from '../../src/protocol/rooms.ts'
+import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../client-events.ts'
 import { exitAfterOutput } from '../io/exit.ts'
 import { Stdout } from '../io/stdout.ts'
 import { JsonMode } from '../modes/json-mode.ts'
 import { LineMode } from '../modes/line-mode.ts'
-import { connectionTarget, parseNameOption, type ServerArguments } from '../options.ts'
+import { connectionTarget, parseThreadOption, type ServerArguments } from '../options.ts'
 import { goOnline } from '../session/go-online.ts'
 import { reportSettings, SettingsFile } from '../settings.ts'
+import { threadName } from '../thread-name.ts'
 
 interface TailArguments extends ServerArguments {
   user?: string
@@ -18,7 +22,8 @@ export function tail(args: TailArguments): void {
   const settings = new SettingsFile()
   reportSettings(settings)
   const target = connectionTarget(args, settings)
-  const other = args.with === undefined ? undefined : parseNameOption('--with', args.with)
+  const other = args.with === undefined ? undefined : parseThreadOption('--with', args.with)
+  const room = other !== undefined && isRoom(other) ? other : undefined
   const end = (code: number, message?: string) => {
     if (hasEnded) return
     hasEnded = true
@@ -30,10 +35,13 @@ export function tail(args: TailArguments): void {
   let hasEnded = false
   const session = goOnline(
     target,
-    { history: true },
+    // In a room that is named, only as long as this runs.
+    { history: true, ownRooms: room !== undefined },
     event => {
-      if (other === undefined || involves(event, other)) mode.handleEvent(event)
+      if (other === undefined || involves(event, other, target.user)) mode.handleEvent(event)
       else if (event.type === 'roster') mode.observeRoster(event)
+      if (event.type === 'room' && event.room === room && event.state.state === 'refused')
+        end(EXIT.general, sanitizeLine(`cannot join ${room}: ${event.state.message}`))
     },
     end,
   )
@@ -42,9 +50,11 @@ export function tail(args: TailArguments): void {
     ? new JsonMode(target.user, correspondents, text => stdout.write(text))
     : new LineMode(target.user, correspondents, stdout.asConsole())
   session.start()
+  if (room !== undefined) session.request({ type: 'join', room })
 }
 
-function involves(event: ClientEvent, other: string): boolean {
-  if (event.type === 'message') return event.message.from === other || event.message.to === other
+function involves(event: ClientEvent, other: string, user: string): boolean {
+  if (event.type === 'message') return threadName(event.message, user) === other
+  if (event.type === 'room') return event.room === other && event.state.state !== 'refused'
   return event.type === 'connection' || event.type === 'notice'
 }

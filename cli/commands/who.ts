@@ -46,7 +46,7 @@ function describeRefusal(server: string, { code, message }: Refusal): string {
 }
 
 /** Prints one name per line, with a note on names that look like another name. */
-function printNames(names: readonly string[]): void {
+export function printNames(names: readonly string[]): void {
   const confusables = confusablesAmong(names)
   printLines(
     names.map(name => {
@@ -56,7 +56,7 @@ function printNames(names: readonly string[]): void {
   )
 }
 
-function confusablesAmong(names: readonly string[]): ConfusableNames {
+export function confusablesAmong(names: readonly string[]): ConfusableNames {
   const confusables = new ConfusableNames()
   confusables.keep(names)
   return confusables

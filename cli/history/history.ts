@@ -1,13 +1,22 @@
 import { join } from 'node:path'
-import type { Archive, HeldMessage, StoredMessage } from '../../src/client/history/message-log.ts'
-import { entriesBefore, lowerBound, messageHash } from '../../src/client/history/positions.ts'
+import type {
+  Archive,
+  HeldMessage,
+  RejectedMessage,
+  StoredMessage,
+  StoredReceipt,
+} from '../../src/client/history/message-log.ts'
+import { lowerBound, messageHash, type PositionColumns } from '../../src/client/history/positions.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
-import type { Message } from '../../src/protocol/messages.ts'
+import type { Message, Receipt } from '../../src/protocol/messages.ts'
+import { isRoom } from '../../src/protocol/rooms.ts'
 import { searchForm } from '../search-form.ts'
 import { AppendFile } from '../storage/append-file.ts'
-import { formatLine, parseLine } from './history-line.ts'
+import { formatLine, formatReceipt } from './history-line.ts'
+import { type IndexColumns, indexOfEntry, selectRows } from './index-columns.ts'
 import { MessageIndex } from './message-index.ts'
 import { OutboxFile, type OutboxOptions } from './outbox-file.ts'
+import { RejectedFile } from './rejected-file.ts'
 import { SharedLines } from './shared-lines.ts'
 
 export interface HistoryOptions extends OutboxOptions {
@@ -23,10 +32,12 @@ export interface HistoryOptions extends OutboxOptions {
  */
 export class History {
   readonly #folder: string
+  readonly #user: string
   readonly #options: HistoryOptions
   readonly #file: AppendFile
   readonly #index: MessageIndex
   #openedOutbox: OutboxFile | undefined
+  #openedRejected: RejectedFile | undefined
 
   /**
    * @param folder the user's folder in the mesh; created when the first message is stored
@@ -34,6 +45,7 @@ export class History {
   constructor(folder: string, user: string, options: HistoryOptions = {}) {
     const { progress, fileName = 'history', durable } = options
     this.#folder = folder
+    this.#user = user
     this.#options = options
     const path = join(folder, `${fileName}.jsonl`)
     this.#index = new MessageIndex(path, join(folder, `${fileName}.index`), user, progress)
@@ -49,22 +61,39 @@ export class History {
     return this.#index.problem
   }
 
-  /** A snapshot of all messages; later ones are not part of it. */
+  /** A snapshot of all messages from and to users; later ones are not part of it. */
   get archive(): Archive {
     const { columns } = this.#index
-    const { at, hashA, hashB } = columns
+    if (!this.#index.hasRooms) return this.#toArchive(columns, columns)
+    const positions = selectRows(columns, peer => !isRoom(this.#index.nameOf(peer)))
+    return this.#toArchive(columns, positions, positions.rows)
+  }
+
+  /** A snapshot of the messages of a room; later ones are not part of it. */
+  roomArchive(room: string): Archive {
+    const { columns } = this.#index
+    const number = this.#index.numberOf(room)
+    const positions = selectRows(columns, peer => peer === number)
+    return this.#toArchive(columns, positions, positions.rows, room)
+  }
+
+  /**
+   * @param rows the row of each position; undefined: all rows
+   * @param room the room that the messages are of; undefined: of no room
+   */
+  #toArchive(columns: IndexColumns, { at, hashA, hashB }: PositionColumns, rows?: Uint32Array, room?: string): Archive {
     return {
       at,
       hashA,
       hashB,
-      read: row => this.#index.read(columns, row),
+      read: index => this.#index.read(columns, rows === undefined ? index : (rows[index] ?? -1)),
       find: message => {
         this.#file.flush()
-        return this.#index.find(message)
+        return this.#index.find(message, room)
       },
       refreshed: () => {
         this.refresh()
-        return this.archive
+        return room === undefined ? this.archive : this.roomArchive(room)
       },
     }
   }
@@ -101,6 +130,35 @@ export class History {
     this.#file.append(formatLine(message, sealed, late))
   }
 
+  /** Stores how many have confirmed the user's message with this id and time, unless the history says as much. */
+  storeReceipt(id: string, at: number, receipt: StoredReceipt): void {
+    const line = { id, at, ...receipt }
+    if (!this.#index.hasReceipt(line)) this.#file.append(formatReceipt(line))
+  }
+
+  /** The receipts of the user's latest messages that have one, oldest first. */
+  latestReceipts(count: number): Receipt[] {
+    const { columns } = this.#index
+    const receipts: Receipt[] = []
+    for (let row = columns.at.length - 1; row >= 0 && receipts.length < count; row--) {
+      if (columns.delivered[row] === 0) continue
+      const message = this.#index.read(columns, row)
+      if (message?.receipt === undefined) continue
+      const { id, at, to, receipt } = message
+      const { delivered, of } = receipt
+      receipts.push(of === undefined ? [id, at, to, delivered] : [id, at, to, delivered, of, []])
+    }
+    return receipts.reverse()
+  }
+
+  /**
+   * Stores an own message that was rejected. It is only part of the pages of its thread, on this and the user's other
+   * clients with this folder.
+   */
+  storeRejected(message: RejectedMessage): void {
+    this.#rejected.store(message)
+  }
+
   /**
    * Saves all that was stored, held and released before.
    * @throws Error (rejects) if that is not possible now; nothing is lost while the process runs
@@ -115,11 +173,15 @@ export class History {
   }
 
   get #files(): AppendFile[] {
-    return [this.#file, ...(this.#openedOutbox?.files ?? [])]
+    const rejected = this.#openedRejected === undefined ? [] : [this.#openedRejected.file]
+    return [this.#file, ...rejected, ...(this.#openedOutbox?.files ?? [])]
   }
 
-  /** Correspondents with the hybrid time of their last message, latest first. */
-  threads(): { name: string; lastAt: number }[] {
+  /**
+   * Correspondents and rooms with the hybrid time of the last message, latest first.
+   * @param withRejected also those to whom only rejected messages were sent
+   */
+  threads(withRejected = false): { name: string; lastAt: number }[] {
     const { peer, at } = this.#index.columns
     const seen = new Set<number>()
     const threads: { name: string; lastAt: number }[] = []
@@ -129,19 +191,31 @@ export class History {
       seen.add(number)
       threads.push({ name: this.#index.nameOf(number), lastAt: at[row] ?? 0 })
     }
-    return threads
+    return withRejected ? this.#withRejectedThreads(threads) : threads
+  }
+
+  #withRejectedThreads(stored: readonly { name: string; lastAt: number }[]): { name: string; lastAt: number }[] {
+    const times = new Map(stored.map(({ name, lastAt }) => [name, lastAt]))
+    for (const message of this.#rejected.messages) {
+      if (!this.#isStored(message)) times.set(message.to, Math.max(times.get(message.to) ?? 0, message.at))
+    }
+    return [...times].map(([name, lastAt]) => ({ name, lastAt })).sort((one, other) => other.lastAt - one.lastAt)
   }
 
   /**
    * Up to `count` messages of a thread, in order: those right before or after a position, or the last ones. Returns
-   * fewer than `count` only at the end of the thread.
+   * fewer than `count` only at the end of the thread. Has messages that no server has accepted, and rejected ones, too.
    */
-  page(
-    thread: string,
-    count: number,
-    from?: { before: Message | MessagePosition } | { after: Message | MessagePosition },
-  ): StoredMessage[] {
+  page(thread: string, count: number, from?: PageStart): StoredMessage[] {
     this.refresh()
+    const isBackward = from === undefined || 'before' in from
+    const messages = [...this.#storedMessages(thread, count, from), ...this.#unsentMessages(thread, from)]
+    messages.sort(compareMessages)
+    return isBackward ? messages.slice(-count) : messages.slice(0, count)
+  }
+
+  /** The messages of a page that the history has; a few more if several have the same time. */
+  #storedMessages(thread: string, count: number, from: PageStart | undefined): StoredMessage[] {
     const { peer, at } = this.#index.columns
     const number = this.#index.numberOf(thread)
     if (number === undefined) return []
@@ -171,26 +245,26 @@ export class History {
       messages.push(message)
       lastAt = message.at
     }
-    messages.push(...this.#unacceptedMessages(thread, from))
-    messages.sort(compareMessages)
-    return isBackward ? messages.slice(-count) : messages.slice(0, count)
+    return messages
   }
 
-  /** Held messages to a user that no server has accepted: the history does not have them yet. */
-  #unacceptedMessages(thread: string, from: Parameters<History['page']>[2]): Message[] {
-    const { columns } = this.#index
-    return (this.#openedOutbox?.held ?? []).filter(message => {
-      const position = { at: message.at, ...messageHash(message) }
-      const row = entriesBefore(columns, position)
-      const isStored =
-        columns.at[row] === message.at && columns.hashA[row] === position.a && columns.hashB[row] === position.b
-      if (message.to !== thread || isStored) return false
+  /** Messages to a thread that the history does not have: held ones that no server has accepted yet, and rejected ones. */
+  #unsentMessages(thread: string, from: PageStart | undefined): StoredMessage[] {
+    const held = this.#openedOutbox?.held ?? []
+    const heldIds = new Set(held.map(({ id }) => id))
+    const rejected = [...this.#rejected.messages].filter(({ id }) => !heldIds.has(id))
+    return [...held, ...rejected].filter(message => {
+      if (message.to !== thread || this.#isStored(message)) return false
       if (from === undefined) return true
       return 'before' in from ? compareMessages(message, from.before) < 0 : compareMessages(message, from.after) > 0
     })
   }
 
-  /** Messages of one thread or of all, in order; read on demand. */
+  #isStored(message: Message): boolean {
+    return indexOfEntry(this.#index.columns, { at: message.at, ...messageHash(message) }) >= 0
+  }
+
+  /** Messages of one thread or of all, in order; read on demand. Without rejected ones, which were never said. */
   *all(thread?: string): Generator<StoredMessage> {
     const { columns } = this.#index
     const number = thread === undefined ? undefined : this.#index.numberOf(thread)
@@ -218,7 +292,7 @@ export class History {
     thread: string,
     text: string,
     before: MessagePosition = { at: Number.POSITIVE_INFINITY, id: '' },
-  ): Generator<Message | undefined> {
+  ): Generator<StoredMessage | undefined> {
     this.refresh()
     const { columns } = this.#index
     const number = this.#index.numberOf(thread)
@@ -228,14 +302,14 @@ export class History {
     const escapedNeedle = JSON.stringify(needle).slice(1, -1)
     let row = lowerBound(columns.at.length, one => (columns.at[one] ?? 0) <= before.at) - 1
     /** The last match by id among those of one time, whose rows are not ordered by id. */
-    let match: Message | undefined
+    let match: StoredMessage | undefined
     for (let looked = 0; row >= 0; row--) {
       if (match !== undefined && columns.at[row] !== match.at) break
       if (columns.peer[row] !== number) continue
       if (++looked % 2_000 === 0) yield undefined
       const line = this.#index.line(columns, row)
       if (line === undefined || !searchForm(line).includes(escapedNeedle)) continue
-      const message = parseLine(line)
+      const message = this.#index.parse(line, columns, row)
       if (message === undefined || compareMessages(message, before) >= 0) continue
       if (!searchForm(message.text).includes(needle)) continue
       if (match === undefined || compareMessages(message, match) > 0) match = message
@@ -262,8 +336,14 @@ export class History {
     }
     this.#openedOutbox?.close()
     this.#openedOutbox = undefined
+    this.#openedRejected = undefined
     this.#index.close()
     return problem
+  }
+
+  get #rejected(): RejectedFile {
+    this.#openedRejected ??= new RejectedFile(this.#folder, this.#user, this.#options.durable)
+    return this.#openedRejected
   }
 
   get #outbox(): OutboxFile {
@@ -272,6 +352,9 @@ export class History {
     return this.#openedOutbox
   }
 }
+
+/** Where a page starts or ends. */
+type PageStart = { before: Message | MessagePosition } | { after: Message | MessagePosition }
 
 /** A position in the order of messages. */
 export interface MessagePosition {

@@ -1,15 +1,25 @@
-import { comparePositions, entriesBefore, type Position } from '../../src/client/history/positions.ts'
+import type { StoredReceipt } from '../../src/client/history/message-log.ts'
+import {
+  comparePositions,
+  entriesBefore,
+  type Position,
+  type PositionColumns,
+} from '../../src/client/history/positions.ts'
+import { mergeReceipts } from './receipt-counts.ts'
 
 /** The index entry of one message. `a` and `b` are the halves of its hash. */
 export interface IndexEntry extends Position {
-  /** Number of the correspondent in the index's list of names. */
+  /** Number of the correspondent or room in the index's list of names. */
   peer: number
   /** Position and length of the message's line in the history file, bytes. */
   offset: number
   length: number
 }
 
-/** Index entries as columns, sorted by position, each message once. What they show does not change: an update makes new ones, which may share memory. */
+/**
+ * Index entries as columns, sorted by position, each message once. An update makes new columns, which may share memory; the
+ * rows of the old ones do not change, except that receipts grow.
+ */
 export interface IndexColumns {
   readonly at: Float64Array
   readonly hashA: Int32Array
@@ -17,12 +27,15 @@ export interface IndexColumns {
   readonly peer: Int32Array
   readonly offset: Float64Array
   readonly length: Uint32Array
+  /** The receipt of a message: how many have confirmed it (0: no receipt), of how many (0: not a room). */
+  readonly delivered: Uint16Array
+  readonly of: Uint16Array
 }
 
 /** Room for later rows when columns are copied: appending costs a copy only now and then. */
 const GROWTH = 1.25
 
-const BYTES_PER_ENTRY = 8 + 4 + 4 + 4 + 8 + 4
+const BYTES_PER_ENTRY = 8 + 4 + 4 + 4 + 8 + 4 + 2 + 2
 
 export const EMPTY_COLUMNS: IndexColumns = allocateColumns(0)
 
@@ -34,6 +47,8 @@ function allocateColumns(size: number): IndexColumns {
     peer: new Int32Array(size),
     offset: new Float64Array(size),
     length: new Uint32Array(size),
+    delivered: new Uint16Array(size),
+    of: new Uint16Array(size),
   }
 }
 
@@ -53,6 +68,45 @@ export function rowsOfEntry(columns: IndexColumns, entry: Position): number[] {
     rows.push(row)
   }
   return rows
+}
+
+/** Records the receipt of the message with this time and hash. Counts only grow. Returns false if there is no such message. */
+export function recordReceipt(columns: IndexColumns, position: Position, receipt: StoredReceipt): boolean {
+  const rows = rowsOfEntry(columns, position)
+  for (const row of rows) {
+    const { delivered, of = 0 } = mergeReceipts(receipt, receiptOf(columns, row))
+    columns.delivered[row] = delivered
+    columns.of[row] = of
+  }
+  return rows.length > 0
+}
+
+/** The positions of some messages, and the row of each. */
+export interface RowPositions extends PositionColumns {
+  readonly rows: Uint32Array
+}
+
+/** The positions of the messages with some correspondents, or in some rooms. */
+export function selectRows({ at, hashA, hashB, peer }: IndexColumns, has: (peer: number) => boolean): RowPositions {
+  const matches = new Uint32Array(peer.length)
+  let count = 0
+  for (let row = 0; row < peer.length; row++) if (has(peer[row] ?? -1)) matches[count++] = row
+  const rows = matches.slice(0, count)
+  const selected = { at: new Float64Array(count), hashA: new Int32Array(count), hashB: new Int32Array(count), rows }
+  for (let index = 0; index < count; index++) {
+    const row = rows[index] ?? 0
+    selected.at[index] = at[row] ?? 0
+    selected.hashA[index] = hashA[row] ?? 0
+    selected.hashB[index] = hashB[row] ?? 0
+  }
+  return selected
+}
+
+/** The receipt in a row; undefined: none. */
+export function receiptOf({ delivered, of }: IndexColumns, row: number): StoredReceipt | undefined {
+  const [count = 0, all = 0] = [delivered[row], of[row]]
+  if (count === 0) return undefined
+  return all === 0 ? { delivered: count } : { delivered: count, of: all }
 }
 
 /** Where the line of a message is. */
@@ -124,7 +178,7 @@ function appendEntries(columns: IndexColumns, entries: readonly IndexEntry[]): I
     copy(columns, 0, size, store.columns, 0)
   }
   for (const entry of entries) setRow(store.columns, store.used++, entry)
-  const { at, hashA, hashB, peer, offset, length: lengths } = store.columns
+  const { at, hashA, hashB, peer, offset, length: lengths, delivered, of } = store.columns
   const grown = {
     at: at.subarray(0, length),
     hashA: hashA.subarray(0, length),
@@ -132,6 +186,8 @@ function appendEntries(columns: IndexColumns, entries: readonly IndexEntry[]): I
     peer: peer.subarray(0, length),
     offset: offset.subarray(0, length),
     length: lengths.subarray(0, length),
+    delivered: delivered.subarray(0, length),
+    of: of.subarray(0, length),
   }
   stores.set(grown.at, store)
   return grown
@@ -154,11 +210,13 @@ function copy(source: IndexColumns, from: number, end: number, target: IndexColu
   target.peer.set(source.peer.subarray(from, end), to)
   target.offset.set(source.offset.subarray(from, end), to)
   target.length.set(source.length.subarray(from, end), to)
+  target.delivered.set(source.delivered.subarray(from, end), to)
+  target.of.set(source.of.subarray(from, end), to)
 }
 
 /**
  * Whether all entries can be used.
- * @param names number of correspondents
+ * @param names number of correspondents and rooms
  * @param bytes size of the indexed part of the history
  */
 export function areEntriesValid(columns: IndexColumns, names: number, bytes: number): boolean {
@@ -173,9 +231,9 @@ export function areEntriesValid(columns: IndexColumns, names: number, bytes: num
   return true
 }
 
-/** The columns as bytes. The 8-byte columns come first, so that every column is aligned. */
-export function packColumns({ at, offset, hashA, hashB, peer, length }: IndexColumns): Buffer[] {
-  return [at, offset, hashA, hashB, peer, length].map(column =>
+/** The columns as bytes. Wider columns come first, so that every column is aligned. */
+export function packColumns({ at, offset, hashA, hashB, peer, length, delivered, of }: IndexColumns): Buffer[] {
+  return [at, offset, hashA, hashB, peer, length, delivered, of].map(column =>
     Buffer.from(column.buffer, column.byteOffset, column.byteLength),
   )
 }
@@ -197,5 +255,7 @@ export function unpackColumns(bytes: ArrayBuffer, offset: number): IndexColumns 
     hashB: new Int32Array(bytes, take(4), size),
     peer: new Int32Array(bytes, take(4), size),
     length: new Uint32Array(bytes, take(4), size),
+    delivered: new Uint16Array(bytes, take(2), size),
+    of: new Uint16Array(bytes, take(2), size),
   }
 }

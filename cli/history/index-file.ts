@@ -2,29 +2,38 @@ import { crc32 } from 'node:zlib'
 import * as z from 'zod'
 import { readFileBytes } from '../storage/open-file.ts'
 import { writeFileAtomically } from '../storage/write-file-atomically.ts'
+import type { EarlyReceipt } from './early-receipts.ts'
 import { areEntriesValid, type IndexColumns, packColumns, unpackColumns } from './index-columns.ts'
 
 /** Identifies the layout. An index with another one, such as that of 0.2.0, is ignored and rebuilt. */
-const MAGIC = 'mesh-chat index 5'
+const MAGIC = 'mesh-chat index 6'
 /**
- * The magic; the CRC-32 of all that follows (uint32); the length of the correspondents' names as JSON, padded with spaces to a multiple of 8 (float64); the number
- * of indexed bytes of the history (float64). The names and the columns follow. All parts are aligned to 8 bytes.
+ * The magic; the CRC-32 of all that follows (uint32); the length of the details as JSON, padded with spaces to a multiple of
+ * 8 (float64); the number of indexed bytes of the history (float64). The details and the columns follow. All parts are
+ * aligned to 8 bytes.
  */
 const HEADER_BYTES = 40
 const CHECKSUM_OFFSET = 20
 const CHECKED_FROM = 24
 const ALIGNMENT = 8
-/** Room for the names and the header in the size of an index, above that of the history. */
+/** Room for the details and the header in the size of an index, above that of the history. */
 const SPARE_BYTES = 1 << 16
 
-const namesSchema = z.array(z.string())
+const detailsSchema = z.object({
+  names: z.array(z.string()),
+  /** `[at, a, b, delivered, of]` for each early receipt. */
+  receipts: z.array(z.tuple([z.number(), z.int(), z.int(), z.int(), z.int()])),
+})
+type Details = z.infer<typeof detailsSchema>
 
 /** The entries of the first `indexedBytes` bytes of a history file. */
 export interface SavedIndex {
   indexedBytes: number
-  /** The correspondents, each once; `columns.peer` has their numbers. */
+  /** The correspondents and rooms, each once; `columns.peer` has their numbers. */
   names: readonly string[]
   columns: IndexColumns
+  /** Receipts in the indexed bytes whose messages are not. */
+  receipts: readonly EarlyReceipt[]
 }
 
 /**
@@ -40,42 +49,50 @@ export function readIndex(file: string, historyBytes: number): SavedIndex | unde
   }
   if (bytes.length < HEADER_BYTES || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined
   if (bytes.readUInt32LE(CHECKSUM_OFFSET) !== crc32(bytes.subarray(CHECKED_FROM))) return undefined
-  const namesLength = bytes.readDoubleLE(HEADER_BYTES - 16)
+  const detailsLength = bytes.readDoubleLE(HEADER_BYTES - 16)
   const indexedBytes = bytes.readDoubleLE(HEADER_BYTES - 8)
-  const names = parseNames(bytes, namesLength)
+  const details = parseDetails(bytes, detailsLength)
   // A copy starts at an aligned address, which the view of a pooled buffer may not.
   const aligned = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
-  const columns = names === undefined ? undefined : unpackColumns(aligned, HEADER_BYTES + namesLength)
-  if (names === undefined || columns === undefined) return undefined
+  const columns = details === undefined ? undefined : unpackColumns(aligned, HEADER_BYTES + detailsLength)
+  if (details === undefined || columns === undefined) return undefined
   if (!Number.isSafeInteger(indexedBytes) || indexedBytes > historyBytes) return undefined
-  return areEntriesValid(columns, names.length, indexedBytes) ? { indexedBytes, names, columns } : undefined
+  const { names } = details
+  if (!areEntriesValid(columns, names.length, indexedBytes)) return undefined
+  const receipts = details.receipts.map(
+    ([at, a, b, delivered, of]): EarlyReceipt => [{ at, a, b }, of === 0 ? { delivered } : { delivered, of }],
+  )
+  return { indexedBytes, names, columns, receipts }
 }
 
-function parseNames(bytes: Buffer, length: number): string[] | undefined {
+function parseDetails(bytes: Buffer, length: number): Details | undefined {
   if (!Number.isInteger(length / ALIGNMENT) || length < 0 || HEADER_BYTES + length > bytes.length) return undefined
   try {
-    const names = namesSchema.safeParse(JSON.parse(bytes.toString('utf8', HEADER_BYTES, HEADER_BYTES + length)))
-    return names.success ? names.data : undefined
+    const details = detailsSchema.safeParse(JSON.parse(bytes.toString('utf8', HEADER_BYTES, HEADER_BYTES + length)))
+    return details.success ? details.data : undefined
   } catch {
     return undefined
   }
 }
 
-/** The names as JSON, padded. */
-function packNames(names: readonly string[]): Buffer {
-  const json = Buffer.from(JSON.stringify(names))
+/** The details as JSON, padded. */
+function packDetails(details: Details): Buffer {
+  const json = Buffer.from(JSON.stringify(details))
   return Buffer.concat([json], Math.ceil(json.length / ALIGNMENT) * ALIGNMENT).fill(' ', json.length)
 }
 
 /** Replaces an index file. Errors are ignored, and it need not survive a power cut: the index can be rebuilt. */
-export function writeIndex(file: string, { indexedBytes, names, columns }: SavedIndex): void {
+export function writeIndex(file: string, { indexedBytes, names, columns, receipts }: SavedIndex): void {
   try {
     const header = Buffer.alloc(HEADER_BYTES)
     header.write(MAGIC, 'latin1')
-    const packedNames = packNames(names)
-    header.writeDoubleLE(packedNames.length, HEADER_BYTES - 16)
+    const packedDetails = packDetails({
+      names: [...names],
+      receipts: receipts.map(([{ at, a, b }, { delivered, of = 0 }]) => [at, a, b, delivered, of]),
+    })
+    header.writeDoubleLE(packedDetails.length, HEADER_BYTES - 16)
     header.writeDoubleLE(indexedBytes, HEADER_BYTES - 8)
-    const content = [packedNames, ...packColumns(columns)]
+    const content = [packedDetails, ...packColumns(columns)]
     let checksum = crc32(header.subarray(CHECKED_FROM))
     // The CRC-32 of an empty buffer does not continue the checksum.
     for (const part of content) if (part.length > 0) checksum = crc32(part, checksum)

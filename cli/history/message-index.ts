@@ -1,17 +1,23 @@
 import type { Archive, StoredMessage } from '../../src/client/history/message-log.ts'
-import { messageHash, messageKey } from '../../src/client/history/positions.ts'
+import { messageHash, messageKey, type Position } from '../../src/client/history/positions.ts'
+import { isRoom } from '../../src/protocol/rooms.ts'
 import { linesBetween } from '../storage/read-lines.ts'
-import { parseLine } from './history-line.ts'
+import { threadName } from '../thread-name.ts'
+import { EarlyReceipts } from './early-receipts.ts'
+import { lineKey, parseLine, parseReceipt, type ReceiptLine } from './history-line.ts'
 import {
   EMPTY_COLUMNS,
   type IndexColumns,
   type IndexEntry,
   indexOfEntry,
   mergeEntries,
+  receiptOf,
+  recordReceipt,
   rowsOfEntry,
 } from './index-columns.ts'
 import { readIndex, writeIndex } from './index-file.ts'
 import { LineFile } from './line-file.ts'
+import { isMore } from './receipt-counts.ts'
 
 /** Rewrite the index file once it lacks more bytes of history than this. */
 const MAX_UNSAVED_BYTES = 1 << 18
@@ -28,10 +34,11 @@ export class MessageIndex {
   readonly #user: string
   readonly #indexFile: string
   readonly #lines: LineFile
-  /** The correspondents by number, and their numbers. */
+  /** The correspondents and rooms by number, and their numbers. */
   #names: string[] = []
   #numbers = new Map<string, number>()
   #columns: IndexColumns = EMPTY_COLUMNS
+  readonly #earlyReceipts = new EarlyReceipts()
   /** Bytes of the file that the columns cover, up to the end of a complete line. */
   #indexedBytes = 0
   /** Size of the file at the last look: the end of it may be an incomplete line. */
@@ -66,14 +73,19 @@ export class MessageIndex {
     return this.#lines.problem
   }
 
-  /** The name of a correspondent, see `IndexColumns.peer`. */
+  /** The name of a correspondent or room, see `IndexColumns.peer`. */
   nameOf(peer: number): string {
     return this.#names[peer] ?? ''
   }
 
-  /** The number of a correspondent; undefined: without messages. */
+  /** The number of a correspondent or room; undefined: without messages. */
   numberOf(name: string): number | undefined {
     return this.#numbers.get(name)
+  }
+
+  /** Whether there are messages of rooms. */
+  get hasRooms(): boolean {
+    return this.#names.some(isRoom)
   }
 
   /** Indexes the lines that this process and others have appended since the last call. */
@@ -84,15 +96,19 @@ export class MessageIndex {
     if (size === this.#seenBytes) return
     this.#lines.clearCache()
     const added: IndexEntry[] = []
+    const receipts: ReceiptLine[] = []
     const isLarge = size - this.#indexedBytes > MIN_PROGRESS_BYTES
     let reported = this.#indexedBytes
     const read = (buffer: Buffer, position: number) => this.#lines.read(buffer, position)
     for (const { offset, bytes, next } of linesBetween(read, this.#indexedBytes, size)) {
-      const message = bytes === undefined ? undefined : parseLine(bytes.toString('utf8'))
-      if (message !== undefined && bytes !== undefined) {
-        const peer = this.#addName(message.from === this.#user ? message.to : message.from)
-        added.push({ at: message.at, ...messageHash(message), peer, offset, length: bytes.length })
+      const line = bytes?.toString('utf8') ?? ''
+      const message = parseLine(line)
+      if (message !== undefined) {
+        const peer = this.#addName(threadName(message, this.#user))
+        added.push({ at: message.at, ...messageHash(message), peer, offset, length: bytes?.length ?? 0 })
       }
+      const receipt = parseReceipt(line)
+      if (receipt !== undefined) receipts.push(receipt)
       this.#indexedBytes = next
       if (isLarge && next - reported >= MIN_PROGRESS_BYTES / 32) {
         reported = next
@@ -102,22 +118,39 @@ export class MessageIndex {
     if (isLarge) progress(1)
     this.#seenBytes = size
     this.#columns = mergeEntries(this.#columns, added, ({ offset, length }) => this.#keyOf(offset, length))
+    this.#recordReceipts(added, receipts)
   }
 
-  /** A message with the sender, id and time of this one. */
-  find(message: Parameters<Archive['find']>[0]): StoredMessage | undefined {
+  /** Whether the index has this receipt of the user's message, or one that says more. */
+  hasReceipt(receipt: ReceiptLine): boolean {
+    const position = this.#ownPosition(receipt)
+    const [row] = rowsOfEntry(this.#columns, position)
+    const known = row === undefined ? this.#earlyReceipts.get(position) : receiptOf(this.#columns, row)
+    return !isMore(receipt, known)
+  }
+
+  /** The message of a line, with the receipt of its row. */
+  parse(line: string, columns: IndexColumns, row: number): StoredMessage | undefined {
+    const message = parseLine(line)
+    const receipt = message?.from === this.#user ? receiptOf(columns, row) : undefined
+    return message === undefined || receipt === undefined ? message : { ...message, receipt }
+  }
+
+  /** A message with the sender, id and time of this one. @param room its room; undefined: of no room */
+  find(message: Parameters<Archive['find']>[0], room: string | undefined): StoredMessage | undefined {
     this.refresh()
     // Two messages can have the same hash.
     for (const row of rowsOfEntry(this.#columns, { at: message.at, ...messageHash(message) })) {
       const found = this.read(this.#columns, row)
-      if (found !== undefined && messageKey(found) === messageKey(message)) return found
+      if (found === undefined || messageKey(found) !== messageKey(message)) continue
+      if (room === undefined ? !isRoom(found.to) : found.to === room) return found
     }
     return undefined
   }
 
   read(columns: IndexColumns, row: number): StoredMessage | undefined {
     const line = this.line(columns, row)
-    const message = line === undefined ? undefined : parseLine(line)
+    const message = line === undefined ? undefined : this.parse(line, columns, row)
     if (message !== undefined && message.at === columns.at[row]) return message
     // The file was edited, or replaced by a longer one: the next refresh makes a new index.
     if (columns === this.#columns) this.#isStale = true
@@ -138,12 +171,13 @@ export class MessageIndex {
   #load(): void {
     const saved = readIndex(this.#indexFile, this.#lines.size ?? 0)
     if (saved === undefined) return
-    const { columns, indexedBytes, names } = saved
+    const { columns, indexedBytes, names, receipts } = saved
     if (!this.#isFitting(columns)) {
       this.#savedBytes = -MAX_UNSAVED_BYTES
       return
     }
     for (const name of names) this.#addName(name)
+    for (const [position, receipt] of receipts) this.#earlyReceipts.add(position, receipt)
     this.#columns = columns
     this.#indexedBytes = indexedBytes
     this.#seenBytes = indexedBytes
@@ -164,6 +198,7 @@ export class MessageIndex {
 
   #reset(): void {
     this.#columns = EMPTY_COLUMNS
+    this.#earlyReceipts.clear()
     this.#names = []
     this.#numbers = new Map()
     this.#indexedBytes = 0
@@ -175,15 +210,36 @@ export class MessageIndex {
 
   #save(): void {
     if (this.#indexedBytes - this.#savedBytes < MAX_UNSAVED_BYTES) return
-    writeIndex(this.#indexFile, { indexedBytes: this.#indexedBytes, names: this.#names, columns: this.#columns })
+    writeIndex(this.#indexFile, {
+      indexedBytes: this.#indexedBytes,
+      names: this.#names,
+      columns: this.#columns,
+      receipts: [...this.#earlyReceipts],
+    })
     this.#savedBytes = this.#indexedBytes
+  }
+
+  /** Records new receipts, and earlier ones of messages that are new. */
+  #recordReceipts(added: readonly Position[], receipts: readonly ReceiptLine[]): void {
+    for (const [position, receipt] of this.#earlyReceipts.takeAll(added)) {
+      recordReceipt(this.#columns, position, receipt)
+    }
+    for (const receipt of receipts) {
+      const position = this.#ownPosition(receipt)
+      if (!recordReceipt(this.#columns, position, receipt)) this.#earlyReceipts.add(position, receipt)
+    }
+  }
+
+  /** The position of the user's message with this id and time. */
+  #ownPosition({ id, at }: ReceiptLine): Position {
+    return { at, ...messageHash({ from: this.#user, id }) }
   }
 
   /** What identifies the message of a line. */
   #keyOf(offset: number, length: number): string {
     const line = this.#lines.text(offset, length)
     const message = line === undefined ? undefined : parseLine(line)
-    return message === undefined ? `line at ${offset}` : messageKey(message)
+    return message === undefined ? `line at ${offset}` : lineKey(message)
   }
 
   /** The number of a correspondent; a new name gets the next one. */

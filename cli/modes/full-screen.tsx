@@ -88,6 +88,9 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
       case 'read':
         return send({ type: 'read', thread: request.thread, at: request.at })
       case 'trust':
+      case 'join':
+      case 'part':
+      case 'list-rooms':
         return send(request)
       case 'page':
         return loadPage(model, options.history(), request.part)

@@ -3,15 +3,27 @@ import * as z from 'zod'
 import type { ConfusableNames } from '../../src/common/confusables.ts'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
+import { isRoom, parseRoomName } from '../../src/protocol/rooms.ts'
 import type { ClientEvent } from '../client-events.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
+
+const roomSchema = z.string().transform((raw, context) => {
+  const name = parseRoomName(raw)
+  if (name.ok) return name.value
+  context.addIssue({ code: 'custom', message: name.reason })
+  return z.NEVER
+})
 
 const requestSchema = z.union([
   z.object({ type: z.literal('close') }),
   /** `key`: the key that was compared, as in the event `key`. */
   z.object({ type: z.literal('trust'), user: z.string(), key: keySchema }),
+  z.object({ type: z.enum(['join', 'part']), room: roomSchema }),
+  /** Asks for the event `room` with all members. */
+  z.object({ type: z.literal('members'), room: roomSchema }),
+  z.object({ type: z.literal('list-rooms') }),
   z.object({
-    to: z.string().refine(to => parseUserName(to).ok, 'invalid user name'),
+    to: z.string().refine(isRecipient, 'invalid user or room name'),
     text: z.string().min(1),
     /** Returned with the events of this message. */
     ref: z.union([z.string(), z.number()]).optional(),
@@ -30,10 +42,23 @@ export function parseRequest(line: string): JsonRequest | string {
   const parsed = requestSchema.safeParse(raw)
   return parsed.success
     ? parsed.data
-    : 'invalid request; send {"to": NAME, "text": TEXT}, {"type": "trust", "user": NAME, "key": KEY} or {"type": "close"}'
+    : 'invalid request; send {"to": NAME, "text": TEXT}, {"type": TYPE, "room": ROOM} with the type join, part or members, ' +
+        '{"type": "list-rooms"}, {"type": "trust", "user": NAME, "key": KEY} or {"type": "close"}'
 }
 
-/** The JSON of an event, or undefined for an event that programs do not get. */
+function isRecipient(to: string): boolean {
+  return isRoom(to) ? parseRoomName(to).ok : parseUserName(to).ok
+}
+
+/** The JSON of an event of a room. `withMembers`: all members, besides the changes. */
+export function roomEventToJson(event: Extract<ClientEvent, { type: 'room' }>, withMembers: boolean): object {
+  const { room, state, members, info, joined, left } = event
+  if (state.state !== 'joined') return { type: 'room', room, ...state }
+  const all = withMembers ? { members: [...members] } : {}
+  return { type: 'room', room, ...state, ...all, joined, left, ...info }
+}
+
+/** The JSON of an event other than those of a room; undefined: programs do not get it. */
 export function eventToJson(event: ClientEvent, user: string, confusables: ConfusableNames): object | undefined {
   /** The field `looksLike` for a name that looks like another one. */
   const looksLike = (name: string) => {
@@ -70,6 +95,8 @@ export function eventToJson(event: ClientEvent, user: string, confusables: Confu
       return { type: 'mesh', key, words: key === undefined ? undefined : fingerprint(key), mode, url, isNew, movedFrom }
     }
     case 'mesh-changed':
+      return event
+    case 'room-list':
       return event
     case 'notice':
       return { type: 'notice', code: event.code, message: event.text }

@@ -5,7 +5,12 @@ import type { ClientEvent } from '../client-events.ts'
 import { LineReader } from '../io/stdin.ts'
 import { PendingMessages } from '../session/pending-messages.ts'
 import { type End, endAfterDelivery } from './end-of-input.ts'
-import { eventToJson, parseRequest } from './json-format.ts'
+import { eventToJson, type JsonRequest, parseRequest, roomEventToJson } from './json-format.ts'
+
+/** Messages whose `ref` is remembered, the latest ones: more than an outbox holds. */
+const MAX_REFS = 20_000
+
+type RoomEvent = Extract<ClientEvent, { type: 'room' }>
 
 const NOT_THE_NEW_KEY = 'not trusted: the key of this user has not changed, or has changed to another key'
 
@@ -17,8 +22,10 @@ export class JsonMode {
   readonly #confusables = new ConfusableNames()
   /** The new key of each user whose key has changed and is not trusted yet. */
   readonly #changedKeys = new Map<string, string>()
-  /** Message id → the `ref` of its request. */
+  /** Message id → the `ref` of its request, latest last. */
   readonly #refs = new Map<string, string | number>()
+  /** The last event of each room that the user is in. */
+  readonly #rooms = new Map<string, RoomEvent>()
   /** The `ref` of the request that is being carried out. */
   #composingRef: string | number | undefined
   /** Set by the first `connection` event: messages before it come from the history on disk. */
@@ -42,13 +49,13 @@ export class JsonMode {
     if (event.type === 'roster') this.observeRoster(event)
     const id = messageId(event)
     const composed = event.type === 'progress' || (event.type === 'message' && event.origin === 'composed')
-    if (id !== undefined && composed && this.#composingRef !== undefined) this.#refs.set(id, this.#composingRef)
+    if (id !== undefined && composed && this.#composingRef !== undefined) this.#remember(id, this.#composingRef)
+    if (event.type === 'room') return this.#handleRoom(event)
     const json = eventToJson(event, this.#user, this.#confusables)
     const ref = id === undefined ? undefined : this.#refs.get(id)
     if (json !== undefined) this.#writeEvent(ref === undefined ? json : { ...json, ref })
-    if (event.type === 'progress' && (event.progress.state === 'delivered' || event.progress.state === 'refused')) {
-      this.#refs.delete(event.id)
-    }
+    // After the delivery, more connections may confirm the message.
+    if (event.type === 'progress' && event.progress.state === 'refused') this.#refs.delete(event.id)
   }
 
   /** Notes who is online, without output. */
@@ -75,14 +82,47 @@ export class JsonMode {
       this.#writeEvent({ type: 'error', message: request, line: line.slice(0, 200) })
     } else if ('type' in request) {
       if (request.type === 'close') return 'close'
-      if (this.#changedKeys.get(request.user) === request.key) send(request)
-      else this.#writeEvent({ type: 'error', message: NOT_THE_NEW_KEY, line: line.slice(0, 200) })
+      const problem = this.#perform(request, send)
+      if (problem !== undefined) this.#writeEvent({ type: 'error', message: problem, line: line.slice(0, 200) })
     } else {
       this.#composingRef = request.ref
       send({ type: 'compose', to: request.to, text: request.text })
       this.#composingRef = undefined
     }
     return undefined
+  }
+
+  /** Carries out a request. Returns why that is not possible. */
+  #perform(
+    request: Exclude<JsonRequest, { to: string } | { type: 'close' }>,
+    send: (request: SessionRequest) => void,
+  ): string | undefined {
+    if (request.type === 'trust' && this.#changedKeys.get(request.user) !== request.key) return NOT_THE_NEW_KEY
+    if (request.type !== 'members') {
+      this.#pending.handleRequest(request)
+      send(request)
+      return undefined
+    }
+    const event = this.#rooms.get(request.room)
+    if (event?.state.state !== 'joined') return `not in ${request.room}: only its members know who is there`
+    this.#writeEvent(roomEventToJson({ ...event, joined: [], left: [] }, true))
+    return undefined
+  }
+
+  /** Writes all members when they are known, and changes after that. */
+  #handleRoom(event: RoomEvent): void {
+    const { room, state } = event
+    const isKnown = this.#rooms.has(room)
+    if (state.state === 'joined') this.#rooms.set(room, event)
+    else if (state.state === 'parted' || state.state === 'refused') this.#rooms.delete(room)
+    else if (isKnown) this.#rooms.set(room, event)
+    this.#writeEvent(roomEventToJson(event, !isKnown))
+  }
+
+  #remember(id: string, ref: string | number): void {
+    this.#refs.set(id, ref)
+    const [oldest] = this.#refs.keys()
+    if (this.#refs.size > MAX_REFS && oldest !== undefined) this.#refs.delete(oldest)
   }
 
   #writeEvent(json: object): void {

@@ -1,6 +1,7 @@
 /** Session events as lines of text. */
 import type { SessionEvent } from '../../src/client/events.ts'
 import type { ConfusableNames } from '../../src/common/confusables.ts'
+import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../client-events.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
@@ -24,7 +25,8 @@ export function formatEvent(
       const { at, from, to, text } = event.message
       const dateTime = localDateTime(at)
       const time = event.late ? `${dateTime} (late)` : dateTime.slice(-5)
-      return messageLine(from === user ? `${time} to ${shown(to)}` : `${time} ${shown(from)}`, text, columns)
+      const author = isRoom(to) ? `${shown(to)} ${shown(from)}` : shown(from)
+      return messageLine(from === user ? `${time} to ${shown(to)}` : `${time} ${author}`, text, columns)
     }
     case 'connection': {
       const { state } = event
@@ -43,6 +45,8 @@ export function formatEvent(
       if (event.progress.reason === 'clock-ahead')
         return sanitizeLine(`* a message to ${shown(event.to)} waits: its time is ahead of the clock of the server`)
       if (event.progress.reason !== 'recipient-offline') return undefined
+      if (isRoom(event.to))
+        return sanitizeLine(`* nobody else is in ${shown(event.to)}; the message is delivered when someone joins`)
       return sanitizeLine(`* ${shown(event.to)} is offline; the message is delivered when they connect`)
     case 'key':
       return formatKeyEvent(event, shown(event.user))
@@ -50,6 +54,9 @@ export function formatEvent(
       return sanitizeLine(`* dropped a forged message in the name of ${shown(event.from)}`)
     case 'notice':
       return sanitizeLine(`* ${event.text}`)
+    // `RoomLines` has the lines of rooms.
+    case 'room':
+    case 'room-list':
     case 'redated':
     case 'clock-wrong':
     case 'servers':

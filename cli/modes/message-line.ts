@@ -5,8 +5,8 @@ import { wrap } from '../terminal/width.ts'
 
 /** Columns before the second and further lines of a text: no text can look like the start of another message. */
 const INDENT = 6
-/** Characters with which a name could look like a name and a text, or like a note about it. */
-const AMBIGUOUS_NAME = /[:→,("*]/
+/** Names that could look like a name and a text, like a note about a name, or like the start of another kind of line. */
+const AMBIGUOUS_NAME = /[:→,;("*]|^to /
 
 /** A name; in quotes if it could be taken for more than a name, and with a note if it looks like another one. */
 export function nameText(name: string, confusables: Pick<ConfusableNames, 'find'>): string {

@@ -3,8 +3,15 @@ import type { Socket } from 'socket.io-client'
 import * as z from 'zod'
 import type { KeptTicket } from '../../src/client/claim-keeper.ts'
 import type { SessionEvent } from '../../src/client/events.ts'
-import { type Archive, type HeldMessage, NO_ARCHIVE } from '../../src/client/history/message-log.ts'
+import {
+  type Archive,
+  type HeldMessage,
+  NO_ARCHIVE,
+  type RejectedMessage,
+  type StoredReceipt,
+} from '../../src/client/history/message-log.ts'
 import { type SiblingFrame, siblingFrameSchema } from '../../src/client/history/reconciliation.ts'
+import type { RoomEntry } from '../../src/client/rooms/room-list.ts'
 import { Session } from '../../src/client/session.ts'
 import type { IdentifyAnswer, SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
 import { timerDelay } from '../../src/common/time.ts'
@@ -18,24 +25,38 @@ import {
   deliveredMessageSchema,
   fateSchema,
   identifyResponseSchema,
+  type JoinResponse,
+  joinResponseSchema,
   type KeyHolder,
   keyHolderSchema,
   MAX_PACKET_BYTES,
   type Message,
   meshTimeSchema,
   moveSchema,
+  nameSchema,
   packedRosterSchema,
+  type Receipt,
+  receiptsSchema,
+  roomEventSchema,
+  roomListSchema,
   rosterDeltaSchema,
   rosterSnapshotSchema,
   siblingsSchema,
 } from '../../src/protocol/messages.ts'
+import { roomNameSchema } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { Sealer } from '../keys/sealer.ts'
 import { tlsExporterOf } from './tls-exporter.ts'
 import { unpackRoster } from './unpack-roster.ts'
 
-/** A frame from a sibling: JSON text that servers relay unread; encrypted in key mode. */
-const relayedSchema = z.object({ from: connectionAddressSchema, body: z.string().max(MAX_PACKET_BYTES) })
+/** A frame from a sibling, or from a member of a room: JSON text that servers relay unread; of siblings, encrypted in key mode. */
+const relayedSchema = z.object({
+  from: connectionAddressSchema,
+  body: z.string().max(MAX_PACKET_BYTES),
+  /** From a member of this room, `user`. */
+  room: roomNameSchema.optional(),
+  user: nameSchema.optional(),
+})
 const meshFieldSchema = z.object({ mesh: keySchema.optional() })
 
 /** Parses a frame and the mesh key that its sender put into it; undefined if it is invalid. */
@@ -66,6 +87,18 @@ export interface MessageStorage {
   readonly held: readonly HeldMessage[]
   /** @param sealed and `late`: see `StoredMessage` */
   store(message: Message, sealed?: string, late?: true): void
+  /** Stores how many have confirmed the user's message with this id and time. */
+  storeReceipt(id: string, at: number, receipt: StoredReceipt): void
+  /** Stores an own message that was rejected. */
+  storeRejected(message: RejectedMessage): void
+  /** The rooms that the user has joined or left. */
+  readonly rooms?: readonly RoomEntry[]
+  /** Returns the messages of a room. */
+  readonly roomArchive?: (room: string) => Archive
+  /** How many have confirmed the user's latest messages, oldest first. */
+  readonly receipts?: readonly Receipt[]
+  /** Stores the list of rooms, in place of the one before. */
+  storeRooms(rooms: readonly RoomEntry[]): void
   /** Calls `done` once everything stored so far is safe on disk; tries until it is. Undefined: all is in memory. */
   readonly save?: ((done: () => void) => void) | undefined
   /** Holds a message; replaces an earlier one with the same id. */
@@ -93,7 +126,15 @@ const IDENTIFY_FALLBACK_MS = 250
 const INVALID_PAYLOAD = 'the server sent an invalid payload'
 
 /** Stores nothing: messages exist in memory only. */
-export const NO_STORAGE: MessageStorage = { held: [], store: () => {}, hold: () => {}, release: () => {} }
+export const NO_STORAGE: MessageStorage = {
+  held: [],
+  store: () => {},
+  storeReceipt: () => {},
+  storeRejected: () => {},
+  storeRooms: () => {},
+  hold: () => {},
+  release: () => {},
+}
 
 /** The mesh that a server has proven; see the event `mesh` of a session. */
 type MeshEvent = Extract<SessionEvent, { type: 'mesh' }>
@@ -102,6 +143,8 @@ type MeshEvent = Extract<SessionEvent, { type: 'mesh' }>
 export interface OpenOptions extends Omit<SessionOptions, 'makeNonce' | 'makeIdSuffix' | 'verify' | 'answersSaves'> {
   ca?: string | undefined
   keys?: KeyStore | undefined
+  /** Keep the list of rooms apart from that of the user's other clients: tell them nothing of it, and hear nothing. */
+  ownRooms?: boolean | undefined
   /**
    * Called once the mesh is proven, and before anything of value is sent to it. The session goes online when `accept` is
    * called, at once or later. Default: accepts every mesh.
@@ -126,6 +169,9 @@ export function openSession(
       outbox: storage.held,
       keys: keys?.knownKeys() ?? new Map(),
       claim: keys?.claim(),
+      ...(storage.rooms === undefined ? {} : { rooms: storage.rooms }),
+      ...(storage.roomArchive === undefined ? {} : { roomArchive: storage.roomArchive }),
+      ...(storage.receipts === undefined ? {} : { receipts: storage.receipts }),
     },
   )
   /** The user's key, once a server has asked for it. */
@@ -154,6 +200,8 @@ export function openSession(
     const wait = session.deadline - performance.now()
     if (wait < Number.POSITIVE_INFINITY) timer = setTimeout(() => step({ type: 'tick' }), timerDelay(wait))
   }
+
+  const isKeptApart = (frame: SiblingFrame) => options.ownRooms === true && frame.type === 'rooms'
 
   const dial = (dial: number, url: string) => {
     const newSocket = dialOnce(url, {
@@ -184,10 +232,18 @@ export function openSession(
     on('connections', connectionsSchema, changes => step({ type: 'connections', dial, changes }))
     on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
     on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
+    on('receipts', receiptsSchema, receipts => step({ type: 'receipts', dial, receipts }))
     on('time', meshTimeSchema, ({ time }) => step({ type: 'time', dial, time }))
-    on('relay', relayedSchema, ({ from, body }) => {
+    on('room', roomEventSchema, event => step({ type: 'room', dial, event }))
+    on('relay', relayedSchema, ({ from, body, room, user }) => {
+      if (room !== undefined) {
+        const parsed = parseFrame(body)
+        if (parsed !== undefined && user !== undefined) step({ type: 'room-relay', dial, room, user, from, ...parsed })
+        return
+      }
       const parsed = parseFrame(sealer === undefined ? body : sealer.openFromSibling(body))
-      if (parsed !== undefined) step({ type: 'relay', dial, from, ...parsed, sealed: sealer !== undefined })
+      if (parsed !== undefined && !isKeptApart(parsed.frame))
+        step({ type: 'relay', dial, from, ...parsed, sealed: sealer !== undefined })
     })
     // Messages are confirmed by count: skipping an invalid one would confirm it.
     newSocket.on(
@@ -294,13 +350,40 @@ export function openSession(
         return
       case 'relay': {
         const { to, frame, mesh, sealed } = effect
+        if (isKeptApart(frame)) return
         const text = JSON.stringify({ ...frame, mesh })
         const body = sealed ? sealer?.sealForSiblings(text) : text
         if (body !== undefined) socket?.emit('relay', { to, body })
         return
       }
+      case 'join': {
+        const { dial, room } = effect
+        const handle = (answer: JoinResponse) => step({ type: 'room-joined', dial, room, answer })
+        return void socket?.emit('join', room, requireValid(dial, joinResponseSchema, handle))
+      }
+      case 'part': {
+        const { dial, room } = effect
+        return void socket?.emit('part', room, () => step({ type: 'room-parted', dial, room }))
+      }
+      case 'ask-rooms': {
+        const { dial } = effect
+        return void socket?.emit('rooms', null, (answer: unknown) => {
+          const list = roomListSchema.safeParse(answer).data
+          if (list?.ok) step({ type: 'room-list', dial, list })
+        })
+      }
+      case 'room-relay': {
+        const { room, to, frame, mesh } = effect
+        return void socket?.emit('relay', { room, to, body: JSON.stringify({ ...frame, mesh }) })
+      }
+      case 'store-rooms':
+        return storage.storeRooms(effect.rooms)
       case 'store':
         return storage.store(effect.message, effect.sealed, effect.late)
+      case 'store-receipt':
+        return storage.storeReceipt(effect.id, effect.at, effect.receipt)
+      case 'store-rejected':
+        return storage.storeRejected(effect.message)
       case 'store-pending':
         return storage.hold(heldMessage(effect))
       case 'save': {

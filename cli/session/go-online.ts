@@ -26,6 +26,8 @@ export interface ConnectionTarget {
   lastServer?: string | undefined
   /** See `PinnedSessionOptions`. */
   durable?: boolean | undefined
+  /** Days of a room's history that the client asks its members for; undefined: the default. */
+  roomHistoryDays?: number | undefined
   /** At the first meeting, accept remote servers that do not check keys, although this user has one. */
   insecure?: boolean | undefined
 }
@@ -36,6 +38,10 @@ export interface StorageOptions {
   history: boolean
   /** See `PinnedSessionOptions`. */
   ownOutbox?: boolean
+  /** See `PinnedSessionOptions`. */
+  ownRooms?: boolean
+  /** See `SessionOptions`. */
+  roomHistoryDays?: number
   /** Called repeatedly with the indexed part (0 to 1) while a large history is indexed. */
   progress?: (share: number) => void
 }
@@ -51,7 +57,7 @@ export function goOnline(
   listener: (event: ClientEvent) => void,
   end: (code: number, message: string) => void,
 ): PinnedSession {
-  const { user, servers, ca, token, insecure, lastServer, durable } = target
+  const { user, servers, ca, token, insecure, lastServer, durable, roomHistoryDays } = target
   const { openFiles, keys, pins } = openDataFolder(user)
   let wasOnline = false
   let failures = 0
@@ -79,6 +85,8 @@ export function goOnline(
       durable,
       disk: storage.history ? 'all' : 'keys',
       ownOutbox: storage.ownOutbox === true,
+      ownRooms: storage.ownRooms === true,
+      roomHistoryDays: storage.roomHistoryDays ?? roomHistoryDays,
       progress: storage.progress,
     },
     event => {

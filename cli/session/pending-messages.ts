@@ -1,15 +1,34 @@
+import type { RoomState, SessionRequest } from '../../src/client/events.ts'
 import { timerDelay } from '../../src/common/time.ts'
 import type { ClientEvent } from '../client-events.ts'
 
-/** Messages composed in this run that have no delivery result yet. */
+/** Messages composed in this run that have no delivery result yet, and requests about rooms that are not answered. */
 export class PendingMessages {
   readonly #unsettled = new Set<string>()
+  readonly #roomStates = new Map<string, RoomState['state']>()
+  /** The rooms to join or to leave. */
+  readonly #unansweredRooms = new Set<string>()
+  #awaitsRoomList = false
   #wasOnline = false
   #onChange: () => void = () => {}
+
+  /** Notes a request; call it before the request is sent. Room names are in canonical form. */
+  handleRequest(request: SessionRequest): void {
+    if (request.type === 'list-rooms') this.#awaitsRoomList = true
+    // Nothing comes for a room that one is in already.
+    if (request.type === 'join' && this.#roomStates.get(request.room) !== 'joined')
+      this.#unansweredRooms.add(request.room)
+  }
 
   handleEvent(event: ClientEvent): void {
     if (event.type === 'message' && event.origin === 'composed') this.#unsettled.add(event.message.id)
     if (event.type === 'connection' && event.state.phase === 'online') this.#wasOnline = true
+    if (event.type === 'room-list') this.#awaitsRoomList = false
+    if (event.type === 'room') {
+      const { state } = event.state
+      this.#roomStates.set(event.room, state)
+      if (state !== 'waiting') this.#unansweredRooms.delete(event.room)
+    }
     if (event.type === 'progress' && this.#unsettled.has(event.id)) {
       const { progress } = event
       const isFinal = progress.state === 'delivered' || progress.state === 'refused'
@@ -26,9 +45,13 @@ export class PendingMessages {
     return this.#wasOnline
   }
 
-  /** Waits until every message has a delivery result, at most `timeoutMs`. Returns the number of those without. */
+  /**
+   * Waits until every message has a delivery result and every request an answer, at most `timeoutMs`. Returns the number of
+   * messages without one.
+   */
   async waitUntilSettled(timeoutMs: number): Promise<number> {
-    await this.#waitUntil(() => this.#unsettled.size === 0, timeoutMs)
+    const isSettled = () => this.#unsettled.size === 0 && this.#unansweredRooms.size === 0 && !this.#awaitsRoomList
+    await this.#waitUntil(isSettled, timeoutMs)
     return this.#unsettled.size
   }
 

@@ -1,7 +1,8 @@
 /** A session that pins its mesh, and keeps the user's files of that mesh. */
 import { type KeyObject, randomBytes } from 'node:crypto'
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
-import type { HeldMessage } from '../../src/client/history/message-log.ts'
+import type { HeldMessage, RejectedMessage, StoredReceipt } from '../../src/client/history/message-log.ts'
+import { type RoomEntry, RoomList } from '../../src/client/rooms/room-list.ts'
 import { isLoopbackUrl } from '../../src/common/loopback.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/mesh-identity.ts'
@@ -9,6 +10,7 @@ import type { ClientEvent, Notice } from '../client-events.ts'
 import type { History } from '../history/history.ts'
 import { migrateLegacyFiles } from '../storage/legacy-files.ts'
 import { mergeMeshFolders } from '../storage/merge-meshes.ts'
+import type { RoomsFile } from '../storage/rooms-file.ts'
 import { Saver } from '../storage/saver.ts'
 import { userFolder } from '../storage/user-folder.ts'
 import { openUserStorage, type UserStorage } from '../storage/user-storage.ts'
@@ -48,12 +50,21 @@ export interface PinnedSessionOptions {
   lastServer?: string | undefined
   /** Leave the held messages of earlier runs to the user's next client, and keep new ones in memory. Default: false. */
   ownOutbox?: boolean
+  /**
+   * Start in no room, and leave the list of rooms of the user as it is: the rooms of this session are in memory, and unknown
+   * to the user's other clients. Default: false.
+   */
+  ownRooms?: boolean
+  /** See `SessionOptions`. */
+  roomHistoryDays?: number | undefined
   /** See `HistoryOptions`. */
   progress?: ((share: number) => void) | undefined
   /** Whether messages survive a power cut before they are confirmed or sent; see `AppendFile`. Default: true. */
   durable?: boolean | undefined
 }
 
+/** Receipts of own messages that a session starts with, the latest ones. */
+const MAX_RECEIPTS = 500
 /** Interval at which the outboxes of other clients of the user are looked at: some may have ended, ms. */
 const ADOPT_INTERVAL_MS = 5_000
 
@@ -73,12 +84,17 @@ export class PinnedSession {
   #adoptionProblem: string | undefined
   /** Held messages without an outbox on disk, and known keys without a file. */
   readonly #held = new Map<string, HeldMessage>()
-  /** Messages of a mesh that could not be pinned yet. */
-  readonly #unrecorded: Parameters<History['store']>[] = []
+  /** The rooms, without a file on disk. */
+  #rooms = new RoomList([])
+  /** What is to be stored once the mesh, which could not be pinned yet, is. */
+  readonly #unrecorded: ((history: History) => void)[] = []
   /** What a server of the mesh has shown last. */
   #met: MetMesh | undefined
   #keysInMemory: KeyStore | undefined
   #sendRequest: (request: SessionRequest) => void = () => {}
+  #isOnline = false
+  /** Whether the list of rooms was asked for and has not come. */
+  #awaitsRoomList = false
   /** Counts the starts: events of an earlier session are dropped. */
   #generation = 0
 
@@ -101,7 +117,17 @@ export class PinnedSession {
     return this.#options.disk === 'all' ? this.#storage?.history : undefined
   }
 
+  /** Whether the user has joined a room, as far as the list on disk knows. */
+  hasJoined(room: string): boolean {
+    return new RoomList(this.#storage?.rooms.read() ?? []).has(room)
+  }
+
   request(request: SessionRequest): void {
+    if (request.type === 'list-rooms') {
+      this.#awaitsRoomList = true
+      // Only a server knows the list.
+      if (!this.#isOnline) return
+    }
     this.#sendRequest(request)
   }
 
@@ -120,7 +146,13 @@ export class PinnedSession {
   closeFiles(): Error | undefined {
     clearInterval(this.#adoptTimer)
     this.#saver?.close()
-    return this.#storage?.history.close()
+    const problem = this.#storage?.history.close()
+    try {
+      this.#roomsFile?.save()
+      return problem
+    } catch (error) {
+      return problem ?? (error as Error)
+    }
   }
 
   #open(): void {
@@ -135,10 +167,10 @@ export class PinnedSession {
     }
     const storage = openUserStorage(this.#mesh, user, { ...(progress === undefined ? {} : { progress }), durable })
     this.#storage = storage
-    this.#saver = new Saver(
-      async () => void (await Promise.all([storage.history.save(), storage.knownKeys.save()])),
-      report,
-    )
+    this.#saver = new Saver(async () => {
+      storage.rooms.save()
+      await Promise.all([storage.history.save(), storage.knownKeys.save()])
+    }, report)
   }
 
   /**
@@ -162,12 +194,13 @@ export class PinnedSession {
     this.#mesh = mesh
     this.#open()
     const { history } = this
-    for (const message of this.#unrecorded.splice(0)) history?.store(...message)
+    if (history !== undefined) for (const store of this.#unrecorded.splice(0)) store(history)
     if (!this.#options.ownOutbox) {
       for (const message of this.#held.values()) history?.hold(message)
       this.#held.clear()
     }
     history?.refresh()
+    this.#storeRooms(this.#rooms.entries)
     this.#listener(storedAgainNotice())
     this.#listener({ type: 'storage' })
     this.#run()
@@ -194,7 +227,7 @@ export class PinnedSession {
   }
 
   #run(): void {
-    const { user, client, ca, token, auth, meshKey, ownOutbox } = this.#options
+    const { user, client, ca, token, auth, meshKey, ownOutbox, ownRooms, roomHistoryDays } = this.#options
     const { problem } = this.#storage ?? {}
     if (problem !== undefined) this.#listener(storageFailedNotice(problem))
     const generation = ++this.#generation
@@ -222,6 +255,8 @@ export class PinnedSession {
             ? undefined
             : { key: meshKey ?? key, mode, former },
         keys,
+        ownRooms,
+        roomHistoryDays,
         random: Math.random,
         onMesh: ({ key, mode, url }, accept) => {
           if (isCurrent()) this.#meet({ key, mode, origin: toOrigin(url) ?? url }, accept)
@@ -240,7 +275,10 @@ export class PinnedSession {
     if (event.type === 'connection' && event.state.phase === 'online' && this.#mesh.key !== undefined) {
       this.#options.pins.addOrigin(this.#mesh, event.state.url)
     }
+    if (event.type === 'connection') this.#isOnline = event.state.phase === 'online'
+    if (event.type === 'room-list') this.#awaitsRoomList = false
     this.#listener(event.type === 'clock-wrong' ? wrongClockNotice(event.ahead) : event)
+    if (event.type === 'connection' && this.#isOnline && this.#awaitsRoomList) this.#sendRequest({ type: 'list-rooms' })
   }
 
   /** Pins the mesh. Goes on with the session, or starts another one with other files. */
@@ -313,13 +351,27 @@ export class PinnedSession {
     const { history } = this
     const isOutboxOnDisk = history !== undefined && !this.#options.ownOutbox
     const held = this.#held
+    const store = (run: (history: History) => void) => {
+      if (history !== undefined) run(history)
+      else if (this.#options.disk === 'all') this.#unrecorded.push(run)
+    }
+    const stored =
+      history === undefined
+        ? {}
+        : {
+            archive: history.archive,
+            roomArchive: (room: string) => history.roomArchive(room),
+            receipts: history.latestReceipts(MAX_RECEIPTS),
+          }
     return {
-      ...(history === undefined ? {} : { archive: history.archive }),
+      ...stored,
+      rooms: this.#roomsFile?.read() ?? this.#rooms.entries,
       held: isOutboxOnDisk ? history.held : [...held.values()],
-      store: (...message: Parameters<History['store']>) => {
-        if (history !== undefined) history.store(...message)
-        else if (this.#options.disk === 'all') this.#unrecorded.push(message)
-      },
+      store: (...message: Parameters<History['store']>) => store(history => history.store(...message)),
+      storeReceipt: (id: string, at: number, receipt: StoredReceipt) =>
+        store(history => history.storeReceipt(id, at, receipt)),
+      storeRooms: entries => this.#storeRooms(entries),
+      storeRejected: (message: RejectedMessage) => store(history => history.storeRejected(message)),
       save: this.#options.disk === 'all' ? done => this.#saver?.save(done) : undefined,
       hold: (message: HeldMessage) => {
         if (isOutboxOnDisk) history.hold(message)
@@ -329,6 +381,25 @@ export class PinnedSession {
         if (isOutboxOnDisk) history.release(id)
         else held.delete(id)
       },
+    }
+  }
+
+  /** The list of rooms on disk; undefined: it is in memory. */
+  get #roomsFile(): RoomsFile | undefined {
+    return this.history === undefined || this.#options.ownRooms ? undefined : this.#storage?.rooms
+  }
+
+  #storeRooms(entries: readonly RoomEntry[]): void {
+    const file = this.#roomsFile
+    if (file === undefined) {
+      this.#rooms = new RoomList(entries)
+      return
+    }
+    try {
+      file.store(entries)
+    } catch {
+      // A save that fails is tried again, and says why.
+      this.#saver?.save(() => {})
     }
   }
 

@@ -1,9 +1,11 @@
 import { renameSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isOutboxFree, isOutboxName } from '../history/outbox-file.ts'
+import { importRejected, REJECTED_FILE_NAME } from '../history/rejected-file.ts'
 import { makePrivateFolder } from './data-folder.ts'
 import { importHistory, namesIn } from './import-lines.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
+import { ROOMS_FILE_NAME, RoomsFile } from './rooms-file.ts'
 import { usersFolder } from './user-folder.ts'
 
 /**
@@ -22,7 +24,9 @@ function mergeUser(from: string, to: string): void {
     const file = join(from, name)
     if (name === 'history.jsonl' || name.startsWith('import-')) importHistory(file, to)
     else if (name === 'history.index') rmSync(file, { force: true })
+    else if (name === REJECTED_FILE_NAME) importRejected(file, to)
     else if (name === 'known-keys.jsonl') KnownKeysFile.in(to).import(file)
+    else if (name === ROOMS_FILE_NAME) RoomsFile.in(to).import(file)
     else if (isOutboxName(name) && isOutboxFree(from, name)) moveOutbox(file, to, name)
   }
   removeIfEmpty(from)

@@ -4,6 +4,7 @@ import { makePrivateFolder } from './data-folder.ts'
 import { finishImports, namesIn } from './import-lines.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
 import { mergeMeshFolders } from './merge-meshes.ts'
+import { RoomsFile } from './rooms-file.ts'
 import { userFolder } from './user-folder.ts'
 
 /** The folder of a mesh, and the folders that it has taken over. */
@@ -18,9 +19,10 @@ export interface UserStorage {
   readonly history: History
   readonly knownKeys: KnownKeysFile
   readonly claim: ClaimFile
+  readonly rooms: RoomsFile
   /**
-   * Why something that a crash left could not be finished, which the next start tries again, or why the history cannot be
-   * read. Undefined: all is done.
+   * Why something that a crash left could not be finished, which the next start tries again, or why the history or the
+   * list of rooms cannot be read. Undefined: all is done.
    */
   readonly problem: Error | undefined
 }
@@ -49,11 +51,13 @@ export function openUserStorage(
   }
   const merged = (mesh.merged ?? []).map(merged => userFolder(merged, user))
   const history = new History(folder, user, { ...options, merged })
+  const rooms = RoomsFile.in(folder, options.durable)
   return {
     folder,
     history,
     knownKeys: KnownKeysFile.in(folder),
     claim: ClaimFile.in(folder),
-    problem: problem ?? history.problem,
+    rooms,
+    problem: problem ?? history.problem ?? rooms.problem,
   }
 }

@@ -26,6 +26,11 @@ const KEY_BINDINGS: Record<string, (model: TopModel) => TopRequest> = {
     model.scrollOffset = 0
     return undefined
   },
+  r: model => {
+    model.isRoomsOpen = !model.isRoomsOpen
+    model.scrollOffset = 0
+    return undefined
+  },
   up: model => scroll(model, -1),
   k: model => scroll(model, -1),
   down: model => scroll(model, 1),
@@ -47,10 +52,11 @@ export function handleKey(model: TopModel, key: Key): TopRequest {
 }
 
 function pageRows(model: TopModel): number {
-  return Math.max(1, computeLayout(model).serverRows - 1)
+  return Math.max(1, computeLayout(model).listRows - 1)
 }
 
 function scroll(model: TopModel, rows: number): undefined {
-  const last = Math.max(0, model.mesh.servers.size - computeLayout(model).serverRows)
+  const count = model.isRoomsOpen ? model.mesh.rooms().length : model.mesh.servers.size
+  const last = Math.max(0, count - computeLayout(model).listRows)
   model.scrollOffset = Math.max(0, Math.min(last, model.scrollOffset + rows))
 }

@@ -23,9 +23,9 @@ export interface TopLayout {
   columns: number
   /** Columns of the servers' ids. */
   idColumns: number
-  /** Rows of the summary above the servers, and of the servers themselves. */
+  /** Rows of the summary above the list, and of the list of servers or rooms. */
   summaryRows: number
-  serverRows: number
+  listRows: number
   /** Undefined if the matrix does not fit: each server's row lists its unreachable peers instead. */
   matrix: MatrixLayout | undefined
   footerRows: number
@@ -42,13 +42,13 @@ export function computeLayout(model: ReadonlyTopModel): TopLayout {
   const summaryRows = model.rows >= 8 ? 5 : model.rows >= 5 ? 2 : 1
   const availableRows = Math.max(0, model.rows - summaryRows - footerRows)
   // The matrix needs a blank row, the legend and the column titles above its rows.
-  const fits = count > 1 && count * 2 + 3 <= availableRows && summaryRows === 5
+  const fits = !model.isRoomsOpen && count > 1 && count * 2 + 3 <= availableRows && summaryRows === 5
   const matrix = fits ? matrixLayout(columns - 2 - idColumns, count, widest) : undefined
   return {
     columns,
     idColumns,
     summaryRows,
-    serverRows: matrix === undefined ? availableRows : count,
+    listRows: matrix === undefined ? availableRows : count,
     matrix,
     footerRows,
   }

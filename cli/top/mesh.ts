@@ -71,6 +71,19 @@ export type ReadonlyServer = Readonly<Omit<MonitoredServer, 'update' | 'history'
   readonly history: ReadonlySeries
 }
 
+/** A room, from the reports of all servers. */
+export interface MonitoredRoom {
+  readonly name: string
+  /** Members in the whole mesh. */
+  members: number
+  /** Members by server, of those that list the room. */
+  readonly byServer: Map<string, number>
+}
+
+type ReadonlyRoom = Readonly<Omit<MonitoredRoom, 'byServer'>> & {
+  readonly byServer: ReadonlyMap<string, number>
+}
+
 /** Sums over the servers that answer. */
 export interface Totals {
   answering: number
@@ -156,6 +169,21 @@ export class Mesh {
     return asked?.status?.online
   }
 
+  /** The rooms that any server lists, those with the most members first. */
+  rooms(): MonitoredRoom[] {
+    const rooms = new Map<string, MonitoredRoom>()
+    for (const { id, status } of this.#servers.values()) {
+      for (const { room: name, members, local } of status?.topRooms ?? []) {
+        const room = rooms.get(name) ?? { name, members: 0, byServer: new Map<string, number>() }
+        rooms.set(name, room)
+        // Servers may hear of a change one after the other.
+        room.members = Math.max(room.members, members)
+        room.byServer.set(id, local)
+      }
+    }
+    return [...rooms.values()].sort((one, other) => other.members - one.members || (one.name < other.name ? -1 : 1))
+  }
+
   totals(): Totals {
     const size = this.#servers.size
     const totals = { answering: 0, connections: 0, slow: 0, held: 0, open: 0, links: size * (size - 1), refused: 0 }
@@ -181,6 +209,7 @@ export class Mesh {
 export type ReadonlyMesh = Readonly<
   Pick<Mesh, 'askedServer' | 'updatedAt' | 'link' | 'unreachablePeers' | 'openLinkCount' | 'online' | 'totals'>
 > & {
+  rooms(): readonly ReadonlyRoom[]
   readonly servers: ReadonlyMap<string, ReadonlyServer>
   readonly accepted: ReadonlySeries
   readonly delivered: ReadonlySeries

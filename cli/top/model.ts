@@ -21,7 +21,9 @@ export class TopModel {
   sortKey: SortKey = 'id'
   isPaused = false
   isHelpOpen = false
-  /** Index of the first server shown. */
+  /** Whether the rooms are shown instead of the servers. */
+  isRoomsOpen = false
+  /** Index of the first server or room shown. */
   scrollOffset = 0
 
   resize(columns: number, rows: number): void {

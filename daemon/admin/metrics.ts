@@ -72,6 +72,16 @@ const METRICS: readonly MetricDefinition[] = [
     samples: ({ status: { claims } }) => (claims === undefined ? [] : [[claims]]),
   },
   {
+    name: 'mesh_chat_rooms',
+    help: 'Rooms with members on this server.',
+    samples: statusSample(({ rooms = 0 }) => rooms),
+  },
+  {
+    name: 'mesh_chat_room_memberships',
+    help: 'Rooms that connections to this server are in, summed over the connections.',
+    samples: statusSample(({ memberships = 0 }) => memberships),
+  },
+  {
     name: 'mesh_chat_slow_connections',
     help: 'Slow consumers: connections with more than 100 unacknowledged messages.',
     samples: statusSample(({ slow }) => slow),

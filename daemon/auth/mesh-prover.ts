@@ -10,6 +10,8 @@ import {
   successorText,
   TLS_AT_PROXY,
 } from '../../src/protocol/mesh-identity.ts'
+import type { Message } from '../../src/protocol/messages.ts'
+import { roomMessageText } from '../../src/protocol/room-proof.ts'
 import { deriveMeshKey, isSignature, type SigningKey } from './mesh-key.ts'
 import type { OwnOrigins } from './own-origins.ts'
 
@@ -97,6 +99,15 @@ export class MeshProver {
     if (this.publicKey === PUBLIC_MESH_KEY) return undefined
     const signed = { at, issued: wall }
     return { ...signed, proof: this.#key.sign(claimTicketText(user, key, signed, this.publicKey)) }
+  }
+
+  /**
+   * Signs who said what in a room, so that a member who passes the message on later cannot change it.
+   * @returns undefined in other modes than `token`, and without a secret: everyone could sign for that mesh
+   */
+  signRoomMessage(message: Message): string | undefined {
+    if (this.#options.auth !== 'token' || this.publicKey === PUBLIC_MESH_KEY) return undefined
+    return this.#key.sign(roomMessageText(message, this.publicKey))
   }
 
   /** Whether a server of this mesh has signed a ticket for this user and key, with the secret or the one before. */

@@ -1,6 +1,8 @@
 import { type Config, ConfigError, readConfig, readLocalConfig } from '../../src/programs/config.ts'
 import { printLine } from '../../src/programs/print.ts'
+import { MAX_TOKEN_LENGTH } from '../../src/protocol/credentials.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
+import { parseRoomName } from '../../src/protocol/rooms.ts'
 import { makeToken, readTokenKey } from './tokens.ts'
 
 export interface TokenArguments {
@@ -11,6 +13,8 @@ export interface TokenArguments {
   /** `aud` and `iss` of the token; default: those that the config requires. */
   audience?: string
   issuer?: string
+  /** The rooms that the user may join; default: any. */
+  room?: string[]
 }
 
 /**
@@ -27,6 +31,7 @@ export async function printToken(args: TokenArguments): Promise<void> {
   if (!/^\d+[smhdwy]$/.test(args.expires)) {
     throw new ConfigError(`--expires ${args.expires} is not a duration; give one such as 12h or 30d`)
   }
+  const rooms = args.room?.map(parseRoomOption)
   const claims = {
     audience: args.audience ?? config?.tokenAudience,
     issuer: args.issuer ?? config?.tokenIssuer,
@@ -36,7 +41,18 @@ export async function printToken(args: TokenArguments): Promise<void> {
   if (signKey === undefined) {
     throw new ConfigError(`${file} is a public key, which cannot sign tokens; give the private key with --key FILE`)
   }
-  printLine(await makeToken(signKey, key, name.value, args.expires))
+  const token = await makeToken(signKey, key, name.value, args.expires, rooms)
+  if (token.length > MAX_TOKEN_LENGTH) {
+    throw new ConfigError(`the token would have more than ${MAX_TOKEN_LENGTH} characters; give fewer rooms`)
+  }
+  printLine(token)
+}
+
+/** @throws ConfigError */
+function parseRoomOption(given: string): string {
+  const parsed = parseRoomName(given)
+  if (parsed.ok) return parsed.value
+  throw new ConfigError(`--room ${given} is not a room name: ${parsed.reason}`)
 }
 
 /** The config; with `--key` it is optional, because a machine that signs tokens may have none. */

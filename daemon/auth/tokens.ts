@@ -3,6 +3,7 @@ import { jwtVerify, SignJWT } from 'jose'
 import { ConfigError } from '../../src/programs/config.ts'
 import { isBase64url } from '../../src/protocol/base64url.ts'
 import type { Credential } from '../../src/protocol/credentials.ts'
+import { parseRoomName } from '../../src/protocol/rooms.ts'
 import { compressedBytes, EASY_SECRET, NEW_SECRET_HINT, readPrivateFile } from '../settings/secret.ts'
 
 /** The shortest HS256 key, bytes (RFC 7518, section 3.2). */
@@ -70,7 +71,13 @@ function isPublicKey(text: string): boolean {
   return text.trimStart().startsWith('-----BEGIN PUBLIC KEY-----') && !text.includes('PRIVATE KEY')
 }
 
-/** Verifies a token (JWT, RFC 7519): `sub` is the user name, `exp` the expiry time; `aud` and `iss` if the key requires them. */
+/** A token whose claim `rooms` is invalid. */
+class RoomsClaimError extends Error {}
+
+/**
+ * Verifies a token (JWT, RFC 7519): `sub` is the user name, `exp` the expiry time; `aud` and `iss` if the key requires
+ * them; `rooms`, if present, the rooms that the user may join.
+ */
 export async function checkToken(key: TokenKey, token: string): Promise<Credential> {
   try {
     // The decoder accepts other spellings of the same token. Only a line break at the end is common.
@@ -85,27 +92,42 @@ export async function checkToken(key: TokenKey, token: string): Promise<Credenti
     })
     if (typeof payload.sub !== 'string') throw new Error('sub is not a string')
     // A connection ends when the token is no longer accepted: before that, its client would come back at once, again and again.
-    return { kind: 'token', user: payload.sub, expires: ((payload.exp ?? 0) + CLOCK_TOLERANCE_S) * 1_000 }
+    const expires = ((payload.exp ?? 0) + CLOCK_TOLERANCE_S) * 1_000
+    const rooms = payload.rooms === undefined ? {} : { rooms: parseRoomsClaim(payload.rooms) }
+    return { kind: 'token', user: payload.sub, expires, ...rooms }
   } catch (error) {
     // The library's message names the invalid claim. Why a signature is invalid is not disclosed.
     const { code, message } = error as { code?: string; message: string }
-    const why =
-      code === 'ERR_JWT_EXPIRED' ? 'it has expired' : code?.startsWith('ERR_JWT_CLAIM') ? message : 'it is not valid'
+    const isClaimError = error instanceof RoomsClaimError || code?.startsWith('ERR_JWT_CLAIM') === true
+    const why = code === 'ERR_JWT_EXPIRED' ? 'it has expired' : isClaimError ? message : 'it is not valid'
     return { kind: 'invalid', reason: `the token is rejected: ${why}; get a new one` }
   }
+}
+
+/** @throws RoomsClaimError */
+function parseRoomsClaim(claim: unknown): string[] {
+  if (!Array.isArray(claim)) throw new RoomsClaimError('its claim "rooms" is not a list of room names')
+  const rooms = claim.map(raw => {
+    const parsed = parseRoomName(raw)
+    if (parsed.ok) return parsed.value
+    throw new RoomsClaimError(`its claim "rooms" has an invalid name: ${parsed.reason}`)
+  })
+  return [...new Set(rooms)]
 }
 
 /**
  * Signs a token.
  * @param expires lifetime, such as `30d`, `12h` or `15m`
+ * @param rooms those that the user may join, in canonical form; undefined: any
  */
 export function makeToken(
   key: KeyObject,
   { algorithm, audience, issuer }: Pick<TokenKey, 'algorithm' | 'audience' | 'issuer'>,
   user: string,
   expires: string,
+  rooms?: readonly string[],
 ): Promise<string> {
-  const token = new SignJWT()
+  const token = new SignJWT(rooms === undefined ? {} : { rooms })
     .setProtectedHeader({ alg: algorithm })
     .setSubject(user)
     .setIssuedAt()

@@ -45,11 +45,8 @@ export async function check(args: CheckArguments): Promise<number> {
   const backbone = withBackboneOf<{ backbone?: string[] }>({}).backbone ?? config.backbone
   const self = servers.find(({ id }) => id === args.id)
   if (args.id !== undefined && self === undefined) throw unknownServer(config, args.id)
-  print({
-    ok: true,
-    about: 'config',
-    text: `${config.file}: ${servers.length === 1 ? '1 server' : `${servers.length} servers`}`,
-  })
+  const contents = [countOf(servers, 'server'), ...(config.rooms.length === 0 ? [] : [countOf(config.rooms, 'room')])]
+  print({ ok: true, about: 'config', text: `${config.file}: ${contents.join(', ')}` })
   const files = checkFiles(config)
   const exposureFindings = checkServerExposure(
     { ...config, backbone },
@@ -79,6 +76,10 @@ export async function check(args: CheckArguments): Promise<number> {
     : (await import('./check-nats.ts')).checkBackbone(backbone, addresses, context))
   for (const finding of serverFindings.flat()) print(finding)
   return serverFindings.flat().every(({ ok }) => ok) ? 0 : 1
+}
+
+function countOf({ length }: readonly unknown[], noun: string): string {
+  return `${length} ${noun}${length === 1 ? '' : 's'}`
 }
 
 /** Checks that the files of a config can be read and used. */

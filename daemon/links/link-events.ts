@@ -2,6 +2,7 @@ import * as z from 'zod'
 import {
   type AcceptorFrame,
   claimsSchema,
+  confirmedSchema,
   type DiallerFrame,
   type ForwardedMessage,
   type ForwardFate,
@@ -10,8 +11,11 @@ import {
   missedSchema,
   presenceSchema,
   relaySchema,
+  roomForwardSchema,
+  roomRelaySchema,
   statusRequestSchema,
   statusResponseSchema,
+  userReceiptsSchema,
 } from '../../src/protocol/frames.ts'
 import { isFateBatch, isForwardBatch } from '../../src/protocol/guards.ts'
 
@@ -26,12 +30,16 @@ export const LINK_EVENTS = {
     ['beat', heartbeatSchema],
     ['members', membersSchema],
     ['relay', relaySchema],
+    ['room-forward', roomForwardSchema],
+    ['room-relay', roomRelaySchema],
     ['missed', missedSchema],
+    ['receipts', userReceiptsSchema],
     ['survey', statusRequestSchema],
     ['goodbye', emptySchema],
   ]),
   acceptor: new Map<string, z.ZodType>([
     ['fates', z.custom<ForwardFate[]>(isFateBatch)],
+    ['confirmed', confirmedSchema],
     ['resync', emptySchema],
     ['beat', heartbeatSchema],
     ['status', statusResponseSchema],

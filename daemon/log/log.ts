@@ -70,6 +70,10 @@ function formatNote(note: LogEntry, showText: boolean): string {
       return 'Updating clients with new user list...'
     case 'updating-peers':
       return `Updating peers with connection count for user: ${note.user}...`
+    case 'room-joined':
+      return `User: ${note.user} joined ${note.room}, which has ${plural(note.members, 'member')}.`
+    case 'room-left':
+      return `User: ${note.user} left ${note.room}, which has ${plural(note.members, 'member')}.`
     case 'user-connected':
       return `User: ${note.user} connected ${plural(note.connections, 'time')}.`
     case 'user-disconnected':

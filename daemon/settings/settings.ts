@@ -82,6 +82,7 @@ export const NO_CONFIG: Config = {
   tokenIssuer: undefined,
   tls: undefined,
   backbone: undefined,
+  rooms: [],
 }
 
 /** @throws ConfigError that names the option or field and how to fix it */

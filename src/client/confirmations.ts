@@ -2,8 +2,6 @@
 const CONFIRM_INTERVAL_MS = 100
 /** Unconfirmed messages that are confirmed at once: half of a sender's window of messages in flight. */
 const CONFIRM_BATCH_SIZE = 32
-/** Longest delay of the confirmation of a sender's own copy, ms. No one waits for it. */
-const OWN_COPY_DELAY_MS = 1_000
 
 /** A confirmation: the number of messages received, and the number of the save that has all of them (see `Saves`). */
 interface Confirmation {
@@ -34,15 +32,15 @@ export class Confirmations {
 
   /**
    * Counts a message.
-   * @param isOwnCopy whether it is the sender's own copy
+   * @param delay how long its confirmation may wait, ms; undefined: until the interval since the last one has passed
    * @param now monotonic time, ms
    * @param save the number of the save that has the message, if the message is stored
    */
-  receive(isOwnCopy: boolean, now: number, save = 0): void {
+  receive(delay: number | undefined, now: number, save = 0): void {
     this.#received++
     this.#save = save
     const isBatchFull = this.#received - this.#confirmed >= CONFIRM_BATCH_SIZE
-    const due = isBatchFull ? now : isOwnCopy ? now + OWN_COPY_DELAY_MS : this.#confirmedAt + CONFIRM_INTERVAL_MS
+    const due = isBatchFull ? now : delay === undefined ? this.#confirmedAt + CONFIRM_INTERVAL_MS : now + delay
     this.#deadline = Math.min(this.#deadline, due)
   }
 

@@ -331,6 +331,7 @@ export class Connection {
         client,
         protocol: PROTOCOL_VERSION,
         connections: true,
+        rooms: true,
         ...(origin === undefined ? {} : { nonce, origin }),
         ...credentials,
       },

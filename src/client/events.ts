@@ -1,7 +1,7 @@
 /** What a client session tells its user interface (`SessionEvent`), and what the interface asks of it (`SessionRequest`). */
 import type { NameList } from '../common/sorted-names.ts'
 import type { AuthMode } from '../protocol/credentials.ts'
-import type { ErrorCode, Message, ServerAddress } from '../protocol/messages.ts'
+import type { ErrorCode, Message, RoomInfo, ServerAddress } from '../protocol/messages.ts'
 import type { HeldMessage } from './history/message-log.ts'
 
 /** What identifies a mesh to a client. */
@@ -33,15 +33,34 @@ export type ConnectionState =
 export type Progress =
   /**
    * Held by this client: not sent, or not confirmed. It is sent again automatically. `clock-ahead`: its time is ahead of the
-   * server's clock; the message is sent with another time, or when that time has come.
+   * server's clock; the message is sent with another time, or when that time has come. `not-joined`: the server has not put
+   * this client into the room yet.
    */
-  | { state: 'waiting'; reason: 'offline' | 'recipient-offline' | 'unconfirmed' | 'key-changed' | 'clock-ahead' }
+  | {
+      state: 'waiting'
+      reason: 'offline' | 'recipient-offline' | 'unconfirmed' | 'key-changed' | 'clock-ahead' | 'not-joined'
+    }
   /** Sent to a server, no delivery result yet. */
   | { state: 'sent' }
-  /** Confirmed by this number of the recipient's connections. */
-  | { state: 'delivered'; connections: number }
+  /**
+   * Confirmed by this number of the recipient's connections. In a room: by this number of other members, of the `of` who
+   * were there; `names`: those known by name, where they are few.
+   */
+  | { state: 'delivered'; connections: number; of?: number; names?: readonly string[] }
   /** Rejected; it is not sent again. */
   | { state: 'refused'; code: ErrorCode; message: string }
+
+/** State of a room. */
+export type RoomState =
+  /** The user is in the room, and the client is offline or waits for its server. */
+  | { state: 'waiting' }
+  | { state: 'joined' }
+  /** The user has left the room, here or on another client. */
+  | { state: 'parted' }
+  /** The server does not let the user in for now; the client asks again. `code`: an `ErrorCode`, or `unsupported`. */
+  | { state: 'rejected'; code: string; message: string }
+  /** The server does not let the user in; the user is not in the room. */
+  | { state: 'refused'; code: string; message: string }
 
 export type SessionEvent =
   | { type: 'connection'; state: ConnectionState }
@@ -65,6 +84,25 @@ export type SessionEvent =
   /** Another client of this user has read the thread `thread` up to the hybrid time `at`. */
   | { type: 'read'; thread: string; at: number }
   | { type: 'progress'; id: string; to: string; progress: Progress }
+  /**
+   * The state of a room, and the difference of its members to the previous event. `members`, sorted, is the session's own
+   * live list.
+   */
+  | {
+      type: 'room'
+      room: string
+      state: RoomState
+      members: NameList
+      info: RoomInfo
+      joined: readonly string[]
+      left: readonly string[]
+    }
+  /** The rooms of the mesh that are not hidden, those with the most members first, and the number of all. */
+  | {
+      type: 'room-list'
+      rooms: readonly { room: string; members: number; topic?: string | undefined }[]
+      total: number
+    }
   /**
    * A user's public key, in key mode. `own`: this user's key. `new`: first seen. `changed`: differs from the known key,
    * so the user may be an impostor; messages to the user are held until the key is trusted. `trusted`: accepted.
@@ -103,6 +141,9 @@ export type SessionEvent =
 /** What the user interface asks of the session. */
 export type SessionRequest =
   | { type: 'compose'; to: string; text: string }
+  | { type: 'join' | 'part'; room: string }
+  /** Ask for the event `room-list`. */
+  | { type: 'list-rooms' }
   /** Take over the held messages of another client of this user that has ended. They are on this client's disk. */
   | { type: 'adopt'; messages: readonly HeldMessage[] }
   /** The thread `thread` is read up to the hybrid time `at`; the session tells the user's other clients. */

@@ -54,7 +54,9 @@ export class MessageDates {
     const { message, needsDate, composedAt = now, redatedAt = Number.NEGATIVE_INFINITY } = own
     const wall = serverTime(this.#context)
     const at = clock.tick(needsDate ? Math.min(wall, composedAt + clockOffset) : wall)
-    const dated = this.#keys.toStored({ ...toMessage(message), at })
+    // A proof is one of the earlier time.
+    const { proof: _, ...plain } = toMessage(message)
+    const dated = this.#keys.toStored({ ...plain, at })
     const redated = { ...own, message: dated, needsDate: false, isProvisional: false, redatedAt: now }
     this.#store.redate(redated)
     this.#hold(redated, now - redatedAt < REDATE_INTERVAL_MS ? now + REDATE_INTERVAL_MS : 0)

@@ -1,10 +1,23 @@
 import type { Message } from '../protocol/messages.ts'
+import { isRoom } from '../protocol/rooms.ts'
 import { Confirmations } from './confirmations.ts'
 import { type Context, emit } from './context.ts'
 import type { MessageStore } from './history/message-store.ts'
 import { withOpenedText } from './keys/keyring.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
 import type { MessageSender } from './message-sender.ts'
+import type { RoomProofs } from './rooms/room-proofs.ts'
+import type { Rooms } from './rooms/rooms.ts'
+
+/** Longest delay of the confirmation of a sender's own copy, ms. No one waits for it. */
+const OWN_COPY_DELAY_MS = 1_000
+/**
+ * In a room one of many confirms first, and the sender waits for that one only. Each delays its confirmation at random, in
+ * proportion to the size of the room, so that all together confirm equally often in any room.
+ */
+const ROOM_DELAY_PER_MEMBER_MS = 10
+/** A server waits 3 s for the first confirmation of a message that another one has forwarded. */
+const MAX_ROOM_DELAY_MS = 2_500
 
 /** Receives messages from the server: confirms them, opens sealed ones, and stores each once. */
 export class MessageReceiver {
@@ -12,13 +25,24 @@ export class MessageReceiver {
   readonly #keys: KnownKeys
   readonly #sender: MessageSender
   readonly #store: MessageStore
+  readonly #proofs: RoomProofs
+  readonly #rooms: Rooms
   #confirmations = new Confirmations()
 
-  constructor(context: Context, keys: KnownKeys, sender: MessageSender, store: MessageStore) {
+  constructor(
+    context: Context,
+    keys: KnownKeys,
+    sender: MessageSender,
+    store: MessageStore,
+    proofs: RoomProofs,
+    rooms: Rooms,
+  ) {
     this.#context = context
     this.#keys = keys
     this.#sender = sender
     this.#store = store
+    this.#proofs = proofs
+    this.#rooms = rooms
   }
 
   /** When `sendConfirmation` is due, monotonic ms. */
@@ -35,12 +59,16 @@ export class MessageReceiver {
     this.#receive(message)
     // Counted even if it was dropped: the confirmation is a count of all messages.
     const { now, saves } = this.#context
-    this.#confirmations.receive(this.#isOwnCopy(message), now, saves.latest)
+    this.#confirmations.receive(this.#confirmationDelay(message), now, saves.latest)
   }
 
   #receive(message: Message): void {
     const { from } = message
     if (!this.#store.accepts(message)) return
+    if (isRoom(message.to)) {
+      if (this.#proofs.checkLive(message) !== 'proven') return emit(this.#context, { type: 'forged', from })
+      return void this.#store.add(message, 'live')
+    }
     const opened = this.#keys.open(message)
     if (opened.state === 'forged') return emit(this.#context, { type: 'forged', from })
     if (opened.state === 'plain') return void this.#store.add(message, 'live')
@@ -58,6 +86,15 @@ export class MessageReceiver {
       return false
     })
     if (count !== undefined) effects.push({ type: 'got', dial: onlineConnection, count })
+  }
+
+  /** How long the confirmation of a message may wait, ms; undefined: as long as that of others. */
+  #confirmationDelay(message: Message): number | undefined {
+    if (this.#isOwnCopy(message)) return OWN_COPY_DELAY_MS
+    if (!isRoom(message.to)) return undefined
+    const members = this.#rooms.get(message.to)?.members.size ?? 0
+    const longest = Math.min(MAX_ROOM_DELAY_MS, members * ROOM_DELAY_PER_MEMBER_MS)
+    return this.#context.options.random() * longest
   }
 
   /** Whether a message is the copy of an own message, sent from another of the user's connections or returned to this one. */

@@ -1,5 +1,6 @@
 import type { Fate, Message } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
+import { isRoom, parseRoomName } from '../protocol/rooms.ts'
 import { type Context, emit, serverTime } from './context.ts'
 import type { Progress } from './events.ts'
 import type { HeldMessage } from './history/message-log.ts'
@@ -7,6 +8,9 @@ import type { MessageStore } from './history/message-store.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
 import { MessageDates, pendingEffect } from './message-dates.ts'
 import { MAX_PENDING_MESSAGES, Outbox } from './outbox.ts'
+import type { ReceiptLog } from './receipts.ts'
+import type { RoomProofs } from './rooms/room-proofs.ts'
+import type { Rooms } from './rooms/rooms.ts'
 import type { RosterCopy } from './roster-copy.ts'
 import { protocolTextFault, textFault } from './text-limit.ts'
 
@@ -23,6 +27,9 @@ export class MessageSender {
   readonly #keys: KnownKeys
   readonly #roster: RosterCopy
   readonly #store: MessageStore
+  readonly #receipts: ReceiptLog
+  readonly #rooms: Rooms
+  readonly #proofs: RoomProofs
   readonly #outbox = new Outbox()
   readonly #dates: MessageDates
   /** Messages that are settled, and the number of the save after which the outbox need not have them. */
@@ -31,8 +38,19 @@ export class MessageSender {
   #needsServerTime = false
   #composedCount = 0
 
-  constructor(context: Context, keys: KnownKeys, roster: RosterCopy, store: MessageStore) {
+  constructor(
+    context: Context,
+    keys: KnownKeys,
+    roster: RosterCopy,
+    store: MessageStore,
+    receipts: ReceiptLog,
+    rooms: Rooms,
+    proofs: RoomProofs,
+  ) {
     this.#context = context
+    this.#receipts = receipts
+    this.#rooms = rooms
+    this.#proofs = proofs
     this.#keys = keys
     this.#roster = roster
     this.#store = store
@@ -41,7 +59,8 @@ export class MessageSender {
 
   /** When `send` has something to send or `hasOverdue` becomes true, monotonic ms. */
   get deadline(): number {
-    return this.#outbox.deadline
+    // Nothing is sent until the time of the mesh is measured again.
+    return this.#needsServerTime ? this.#outbox.responseDeadline : this.#outbox.deadline
   }
 
   /** Whether the server has not answered a message in time. */
@@ -66,11 +85,15 @@ export class MessageSender {
       const isProvisional = provisional === true
       // A message that a server may have accepted is in the history already, unless the program was killed.
       if (!isProvisional && !this.#store.isTimeDoubtful(message.at)) this.#store.add(message, 'history')
-      else if (!this.#store.log.has(message)) {
+      else if (!this.#store.has(message)) {
         const own = { message, needsDate: isProvisional, isProvisional, mayBeAccepted: !isProvisional }
         this.#store.show({ ...own, composedAt: undefined }, 'history')
       }
       this.#emitProgress(message, { state: 'waiting', reason: 'offline' })
+    }
+    // The user has left their rooms in an earlier run, or on another client.
+    for (const message of pending) {
+      if (isRoom(message.to) && !this.#rooms.list.has(message.to)) this.#rejectForRoom(message)
     }
     const { saves, effects } = this.#context
     saves.request(effects)
@@ -85,7 +108,7 @@ export class MessageSender {
 
   compose(to: string, text: string): void {
     const { options, clock, effects, saves, onlineConnection, clockOffset, now } = this.#context
-    const name = parseUserName(to)
+    const name = isRoom(to) ? parseRoomName(to) : parseUserName(to)
     if (!name.ok) return
     const id = `${options.instance}.${(++this.#composedCount).toString(36)}.${options.makeIdSuffix()}`
     const at = clock.tick(serverTime(this.#context))
@@ -95,6 +118,10 @@ export class MessageSender {
       return this.#emitProgress(message, { state: 'refused', code: 'text-too-long', message: fault })
     if (this.#outbox.isFull)
       return this.#emitProgress(message, { state: 'refused', code: 'outbox-full', message: OUTBOX_FULL })
+    if (isRoom(message.to) && !this.#rooms.list.has(message.to)) {
+      const reason = `you are not in ${message.to}; join it first`
+      return this.#emitProgress(message, { state: 'refused', code: 'not-in-room', message: reason })
+    }
     const stored = this.#keys.toStored(message)
     const isProvisional = onlineConnection === undefined
     effects.push({ ...pendingEffect(stored), ...(isProvisional ? { provisional: true as const } : {}) })
@@ -113,6 +140,11 @@ export class MessageSender {
     if (onlineConnection === undefined || this.#needsServerTime) return
     for (const message of this.#outbox.takeDue(now, save => saves.isSaved(save))) {
       const { id, at, to, text } = message
+      if (isRoom(to) && !this.#rooms.isJoined(to)) {
+        this.#outbox.defer(id, Number.POSITIVE_INFINITY)
+        this.#emitProgress(message, { state: 'waiting', reason: 'not-joined' })
+        continue
+      }
       const sealed = this.#keys.seal(message)
       if ('waits' in sealed) {
         this.#defer(message, sealed.waits)
@@ -124,7 +156,9 @@ export class MessageSender {
         continue
       }
       this.#emitProgress(message, { state: 'sent' })
-      effects.push({ type: 'im', dial: onlineConnection, message: { id, at, to, text: sealed.text } })
+      const proof = isRoom(to) ? this.#proofs.prove(message) : undefined
+      const composed = { id, at, to, text: sealed.text, ...(proof === undefined ? {} : { proof }) }
+      effects.push({ type: 'im', dial: onlineConnection, message: composed })
     }
   }
 
@@ -135,6 +169,7 @@ export class MessageSender {
     const { to } = message
     // The recipient is online but no connection could read it: another key may hold the name now.
     if (fate.ok && fate.delivered === 0 && this.#roster.has(to)) this.#requestKey(to)
+    if (!fate.ok && fate.code === 'not-in-room') this.#rooms.handleNotInRoom(to)
     this.send()
   }
 
@@ -169,10 +204,29 @@ export class MessageSender {
     if (this.#roster.has(user)) this.#outbox.reschedule(user, this.#context.now + KEY_RETRY_MS)
   }
 
-  /** Sends the messages that wait for a user's key. */
-  sendWaiting(user: string): void {
-    this.#outbox.reschedule(user)
+  /** Sends the messages that wait for a user's key, or for a room. */
+  sendWaiting(to: string): void {
+    this.#outbox.reschedule(to)
     this.send()
+  }
+
+  /** The user has left a room: rejects the messages that wait for it. */
+  handleParted(room: string): void {
+    for (const message of this.#outbox.messages()) if (message.to === room) this.#rejectForRoom(message)
+  }
+
+  /**
+   * Rejects a message to a room that the user has left. If a server has accepted it, it is in the history of the room, and
+   * other members get it from there if the user comes back.
+   */
+  #rejectForRoom(message: Message): void {
+    const { id, to } = message
+    if (this.#store.unaccepted.get(id)?.mayBeAccepted === true || this.#outbox.isInFlight(id)) return
+    const rejection = { code: 'not-in-room' as const, message: `you have left ${to}` }
+    this.#store.reject(message, rejection)
+    this.#outbox.delete(id)
+    this.#release(id)
+    this.#emitProgress(message, { state: 'refused', ...rejection })
   }
 
   /** Sends the messages that wait for users who came online. */
@@ -182,15 +236,19 @@ export class MessageSender {
   }
 
   /** Applies the delivery result of a message. Returns false for a message that is not in flight. */
-  #applyFate({ id, to }: Message, fate: Fate): boolean {
-    const result = this.#outbox.handleFate(id, fate, this.#roster.has(to), this.#context.now)
+  #applyFate(message: Message, fate: Fate): boolean {
+    const { id, to } = message
+    const isOnline = isRoom(to) ? this.#rooms.hasOthers(to) : this.#roster.has(to)
+    const result = this.#outbox.handleFate(id, fate, isOnline, this.#context.now)
     if (result === undefined) return false
-    const isRejected = !fate.ok && result.done
-    if (fate.ok || isRejected) this.#store.accept(id, isRejected || (fate.ok && fate.delivered > 0))
+    if (fate.ok) this.#store.accept(id, fate.delivered > 0)
+    else if (result.done) this.#store.reject(message, { code: fate.code, message: fate.message })
     if (result.done) this.#release(id)
     const mayBeRedated = this.#store.unaccepted.get(id)?.mayBeAccepted === false
     if (!fate.ok && fate.code === 'clock-ahead' && fate.time === undefined && mayBeRedated) this.#needsServerTime = true
-    emit(this.#context, { type: 'progress', id, to, progress: result.progress })
+    // More receipts than the result has may have come before it.
+    if (fate.ok && fate.delivered > 0) this.#receipts.recordFate(message, fate)
+    else emit(this.#context, { type: 'progress', id, to, progress: result.progress })
     return true
   }
 

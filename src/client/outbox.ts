@@ -61,6 +61,11 @@ export class Outbox {
     entry.nextAttemptAt = nextAttemptAt
   }
 
+  /** Removes a message that is not in flight. */
+  delete(id: string): void {
+    if (!this.isInFlight(id)) this.#entries.delete(id)
+  }
+
   isInFlight(id: string): boolean {
     return this.#entries.get(id)?.sentAt !== undefined
   }
@@ -68,6 +73,14 @@ export class Outbox {
   /** Whether no message is in flight. */
   get isIdle(): boolean {
     return this.#inFlight === 0
+  }
+
+  /** When `hasOverdue` may become true, monotonic ms. */
+  get responseDeadline(): number {
+    let deadline = Number.POSITIVE_INFINITY
+    for (const { sentAt } of this.#entries.values())
+      if (sentAt !== undefined) deadline = Math.min(deadline, sentAt + RESPONSE_TIMEOUT_MS)
+    return deadline
   }
 
   /** When `takeDue` or `hasOverdue` may have a result, monotonic ms. */
@@ -131,9 +144,9 @@ export class Outbox {
     this.#inFlight--
   }
 
-  /** Makes the messages to a user due at a time, monotonic ms. */
-  reschedule(user: string, at = 0): void {
-    for (const entry of this.#entries.values()) if (entry.message.to === user) entry.nextAttemptAt = at
+  /** Makes the messages to a user or a room due at a time, monotonic ms. */
+  reschedule(to: string, at = 0): void {
+    for (const entry of this.#entries.values()) if (entry.message.to === to) entry.nextAttemptAt = at
   }
 
   /** Applies a delivery result. Returns undefined for a message that is not in flight. */
@@ -149,6 +162,10 @@ export class Outbox {
     this.#inFlight--
     if (!fate.ok) {
       const { code, message, retryAfter } = fate
+      if (code === 'not-in-room') {
+        entry.nextAttemptAt = Number.POSITIVE_INFINITY
+        return { done: false, progress: { state: 'waiting', reason: 'not-joined' } }
+      }
       if (retryAfter !== undefined || code === 'draining' || code === 'not-identified') {
         entry.nextAttemptAt = now + (retryAfter ?? RETRY_BASE_MS)
         if (code === 'rate-limited') this.#pausedUntil = entry.nextAttemptAt
@@ -160,13 +177,17 @@ export class Outbox {
     const isUnconfirmed = fate.unconfirmed === true
     if (!isUnconfirmed && fate.delivered > 0) {
       this.#entries.delete(id)
-      return { done: true, progress: { state: 'delivered', connections: fate.delivered } }
+      return { done: true, progress: deliveredProgress(fate) }
     }
     // Retry if a connection did not confirm or the recipient has just come online; else wait until it comes online.
     const retryAt = now + Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** Math.min(entry.attempts - 1, 10))
     entry.nextAttemptAt = isUnconfirmed || isRecipientOnline ? retryAt : Number.POSITIVE_INFINITY
-    if (fate.delivered > 0) return { done: false, progress: { state: 'delivered', connections: fate.delivered } }
+    if (fate.delivered > 0) return { done: false, progress: deliveredProgress(fate) }
     const reason = isRecipientOnline || isUnconfirmed ? 'unconfirmed' : 'recipient-offline'
     return { done: false, progress: { state: 'waiting', reason } }
   }
+}
+
+function deliveredProgress({ delivered, of }: Extract<Fate, { ok: true }>): Progress {
+  return { state: 'delivered', connections: delivered, ...(of === undefined ? {} : { of }) }
 }

@@ -1,9 +1,10 @@
-import { HybridClock } from '../common/hybrid-clock.ts'
+import { compareMessages, HybridClock } from '../common/hybrid-clock.ts'
 import type { Fate, Message } from '../protocol/messages.ts'
 import { ClaimKeeper } from './claim-keeper.ts'
 import { Connection } from './connection.ts'
-import type { Context } from './context.ts'
+import { type Context, emit } from './context.ts'
 import type { SessionRequest } from './events.ts'
+import { NO_ARCHIVE } from './history/message-log.ts'
 import { MessageStore, toMessage } from './history/message-store.ts'
 import { Saves } from './history/saves.ts'
 import { Siblings } from './history/siblings.ts'
@@ -11,6 +12,10 @@ import { KnownKeys } from './keys/known-keys.ts'
 import { MeshTrust } from './mesh-trust.ts'
 import { MessageReceiver } from './message-receiver.ts'
 import { MessageSender } from './message-sender.ts'
+import { ReceiptLog } from './receipts.ts'
+import { RoomHistory } from './rooms/room-history.ts'
+import { RoomProofs } from './rooms/room-proofs.ts'
+import { Rooms } from './rooms/rooms.ts'
 import { RosterCopy } from './roster-copy.ts'
 import type { OnlineInput, SessionEffect, SessionInput, SessionOptions, StoredState } from './types.ts'
 
@@ -27,9 +32,12 @@ export class Session {
   readonly #store: MessageStore
   readonly #roster: RosterCopy
   readonly #keys: KnownKeys
+  readonly #receipts: ReceiptLog
   readonly #sender: MessageSender
   readonly #receiver: MessageReceiver
   readonly #siblings: Siblings
+  readonly #rooms: Rooms
+  readonly #roomHistory: RoomHistory
   readonly #claims: ClaimKeeper
   readonly #connection: Connection
   /** Inputs of a server that has let the client in, until the caller has accepted its mesh; handled after that. */
@@ -48,16 +56,45 @@ export class Session {
       effects: [],
     }
     this.#stored = stored
-    this.#store = new MessageStore(this.#context, stored.archive)
+    this.#rooms = new Rooms(this.#context, stored.rooms ?? [], {
+      onJoined: room => {
+        this.#roomHistory.onJoined(room)
+        this.#sender.sendWaiting(room.name)
+      },
+      onMembersJoined: room => {
+        this.#roomHistory.onMembersJoined(room)
+        this.#sender.sendWaiting(room.name)
+      },
+      onMissed: room => this.#roomHistory.onMissed(room),
+      onParted: room => {
+        this.#roomHistory.onParted(room)
+        this.#sender.handleParted(room)
+      },
+      onListChanged: entries => this.#siblings.tellRooms(entries),
+    })
+    const roomArchive = stored.roomArchive ?? (() => NO_ARCHIVE)
+    this.#store = new MessageStore(this.#context, stored.archive, roomArchive, room => this.#rooms.receives(room))
     this.#roster = new RosterCopy(this.#context)
     const trust = new MeshTrust(this.#context)
     this.#keys = new KnownKeys(this.#context, stored.keys, trust)
-    this.#sender = new MessageSender(this.#context, this.#keys, this.#roster, this.#store)
-    this.#receiver = new MessageReceiver(this.#context, this.#keys, this.#sender, this.#store)
-    this.#siblings = new Siblings(this.#context, this.#store, this.#keys, trust)
+    const proofs = new RoomProofs(this.#context, this.#keys, trust)
+    this.#receipts = new ReceiptLog(this.#context, stored.receipts)
+    this.#sender = new MessageSender(
+      this.#context,
+      this.#keys,
+      this.#roster,
+      this.#store,
+      this.#receipts,
+      this.#rooms,
+      proofs,
+    )
+    this.#receiver = new MessageReceiver(this.#context, this.#keys, this.#sender, this.#store, proofs, this.#rooms)
+    this.#siblings = new Siblings(this.#context, this.#store, this.#keys, trust, this.#receipts, this.#rooms)
+    this.#roomHistory = new RoomHistory(this.#context, this.#rooms, this.#store, proofs, trust, this.#keys)
     this.#claims = new ClaimKeeper(this.#context, trust, stored.claim)
     this.#connection = new Connection(this.#context, this.#keys, trust, this.#claims, {
-      onOnline: ({ roster, connections = [] }) => {
+      onOnline: ({ roster, connections = [], rooms }) => {
+        this.#rooms.onConnected(rooms === true)
         this.#receiver.onConnected()
         this.#siblings.onConnected()
         this.#claims.onConnected()
@@ -67,6 +104,8 @@ export class Session {
       onLost: () => {
         this.#earlyInputs = []
         this.#siblings.onDisconnected()
+        this.#rooms.onDisconnected()
+        this.#roomHistory.onDisconnected()
         this.#claims.onDisconnected()
         this.#sender.onDisconnected()
       },
@@ -76,8 +115,14 @@ export class Session {
   /** When `tick` is due, monotonic ms. */
   get deadline(): number {
     if (this.#context.onlineConnection === undefined) return this.#connection.deadline
-    const { deadline } = this.#claims
-    return Math.min(this.#receiver.deadline, this.#sender.deadline, this.#siblings.deadline, deadline)
+    return Math.min(
+      this.#receiver.deadline,
+      this.#sender.deadline,
+      this.#siblings.deadline,
+      this.#rooms.deadline,
+      this.#roomHistory.deadline,
+      this.#claims.deadline,
+    )
   }
 
   /** Whether the caller must step `flush` at the end of this event-loop turn. */
@@ -97,7 +142,10 @@ export class Session {
 
   /** All messages of this client, in order, except own ones that no server has accepted yet. */
   get messages(): Message[] {
-    return this.#store.log.between({ from: 0 }).map(toMessage)
+    return this.#store.logs
+      .flatMap(log => log.between({ from: 0 }))
+      .map(toMessage)
+      .sort(compareMessages)
   }
 
   /** The messages that are not confirmed yet. */
@@ -108,6 +156,11 @@ export class Session {
   /** The names online in the whole mesh, sorted. */
   get roster(): string[] {
     return this.#roster.names
+  }
+
+  /** The rooms that the user is in, with their members, sorted. */
+  get rooms(): Map<string, string[]> {
+    return new Map(Array.from(this.#rooms.all, ({ name, members }) => [name, members.toArray()]))
   }
 
   /** Users with more than one connection. */
@@ -188,6 +241,9 @@ export class Session {
         return this.#receiver.handleMessage(input.message)
       case 'fate':
         return this.#handleFate(input.id, input.fate)
+      case 'receipts':
+        for (const receipt of input.receipts) this.#receipts.record(receipt)
+        return
       case 'key':
         return this.#sender.handleKeyHolder(input.user, input.key)
       case 'claim':
@@ -202,6 +258,16 @@ export class Session {
         return this.#siblings.setConnections(input.connections)
       case 'relay':
         return this.#siblings.handleFrame(input)
+      case 'room-joined':
+        return this.#rooms.handleJoinAnswer(input.room, input.answer)
+      case 'room-parted':
+        return this.#rooms.handlePartAnswer(input.room)
+      case 'room':
+        return this.#rooms.handleEvent(input.event)
+      case 'room-list':
+        return emit(this.#context, { type: 'room-list', rooms: input.list.rooms, total: input.list.total })
+      case 'room-relay':
+        return this.#roomHistory.handleFrame(input)
       default:
         input satisfies never
     }
@@ -219,6 +285,8 @@ export class Session {
 
   #start(): void {
     this.#store.load(this.#stored.history)
+    for (const room of this.#rooms.list.joined) this.#store.logOf(room)
+    this.#rooms.start()
     this.#sender.start(this.#stored.outbox)
     this.#connection.start()
   }
@@ -231,6 +299,17 @@ export class Session {
       case 'adopt':
         if (!this.#connection.isClosed) this.#sender.adopt(request.messages)
         return
+      case 'join':
+        if (!this.#connection.isClosed) this.#rooms.join(request.room)
+        return
+      case 'part':
+        if (!this.#connection.isClosed) this.#rooms.part(request.room)
+        return
+      case 'list-rooms': {
+        const { onlineConnection, effects } = this.#context
+        if (onlineConnection !== undefined) effects.push({ type: 'ask-rooms', dial: onlineConnection })
+        return
+      }
       case 'read':
         return this.#siblings.markRead(request.thread, request.at)
       case 'trust':
@@ -260,6 +339,8 @@ export class Session {
     this.#sender.send()
     this.#receiver.sendConfirmation()
     this.#siblings.tick()
+    this.#rooms.tick()
+    this.#roomHistory.tick()
     this.#claims.tick()
   }
 }

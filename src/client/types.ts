@@ -11,16 +11,21 @@ import type {
   Fate,
   IdentifyRequest,
   IdentifyResponse,
+  JoinResponse,
   Message,
+  Receipt,
+  RoomEvent,
+  RoomList,
   RosterDelta,
   RosterSnapshot,
   ServerAddress,
 } from '../protocol/messages.ts'
 import type { KeptTicket } from './claim-keeper.ts'
 import type { MeshPin, SessionEvent, SessionRequest } from './events.ts'
-import type { Archive, HeldMessage, StoredMessage } from './history/message-log.ts'
+import type { Archive, HeldMessage, RejectedMessage, StoredMessage, StoredReceipt } from './history/message-log.ts'
 import type { SiblingFrame } from './history/reconciliation.ts'
 import type { Identity } from './keys/keyring.ts'
+import type { RoomEntry } from './rooms/room-list.ts'
 
 export interface SessionOptions {
   user: string
@@ -52,6 +57,8 @@ export interface SessionOptions {
    * before it is saved. Default: false, everything is in memory.
    */
   answersSaves?: boolean | undefined
+  /** Days of a room's history that this client asks other members for. Default: 30. */
+  roomHistoryDays?: number | undefined
 }
 
 /** What earlier runs of the program left on disk. */
@@ -66,6 +73,12 @@ export interface StoredState {
   readonly keys: ReadonlyMap<string, string>
   /** The ticket of this user's claim on the name. */
   readonly claim?: KeptTicket | undefined
+  /** How many have confirmed the user's latest messages, oldest first. */
+  readonly receipts?: readonly Receipt[]
+  /** The rooms that the user has joined or left. */
+  readonly rooms?: readonly RoomEntry[]
+  /** Returns the messages of a room, read on demand. Absent: there are none. */
+  readonly roomArchive?: (room: string) => Archive
 }
 
 /** Inputs of a connection that is not online yet, `dial`. A session drops those of an earlier connection. */
@@ -99,12 +112,30 @@ export type OnlineInput =
   | { type: 'claim'; dial: number; ticket: ClaimTicket }
   | { type: 'im'; dial: number; message: DeliveredMessage }
   | { type: 'fate'; dial: number; id: string; fate: Fate }
+  /** More connections have confirmed messages of this user. */
+  | { type: 'receipts'; dial: number; receipts: readonly Receipt[] }
   | { type: 'roster'; dial: number; delta: RosterDelta }
   | { type: 'roster-snapshot'; dial: number; snapshot: RosterSnapshot }
   | { type: 'connections'; dial: number; changes: Connections }
   | { type: 'siblings'; dial: number; connections: number }
   /** `mesh`: the mesh key that the sender put into the frame; a sibling of 0.1 puts none. `sealed`: with the user's key. */
   | { type: 'relay'; dial: number; from: string; frame: SiblingFrame; mesh?: string | undefined; sealed: boolean }
+  /** The answer to the effect `join`. */
+  | { type: 'room-joined'; dial: number; room: string; answer: JoinResponse }
+  /** The answer to the effect `part`. */
+  | { type: 'room-parted'; dial: number; room: string }
+  | { type: 'room'; dial: number; event: RoomEvent }
+  | { type: 'room-list'; dial: number; list: Extract<RoomList, { ok: true }> }
+  /** A frame of another member, `user`, of a room. */
+  | {
+      type: 'room-relay'
+      dial: number
+      room: string
+      user: string
+      from: string
+      frame: SiblingFrame
+      mesh?: string | undefined
+    }
   | { type: 'move'; dial: number; servers: readonly ServerAddress[] }
   /** The mesh time of the server has changed, ms since 1970. */
   | { type: 'time'; dial: number; time: number }
@@ -140,6 +171,23 @@ export type SessionEffect =
       mesh: string | undefined
       sealed: boolean
     }
+  /** Answer with `room-joined`. */
+  | { type: 'join'; dial: number; room: string }
+  /** Answer with `room-parted`. */
+  | { type: 'part'; dial: number; room: string }
+  /** Answer with `room-list`, if the server does. */
+  | { type: 'ask-rooms'; dial: number }
+  /** Send a frame to another member of a room, with the field `mesh`: to the one at `to`, or to any. */
+  | {
+      type: 'room-relay'
+      dial: number
+      room: string
+      to: string | undefined
+      frame: SiblingFrame
+      mesh: string | undefined
+    }
+  /** Keep the list of rooms, in place of the one before. */
+  | { type: 'store-rooms'; rooms: readonly RoomEntry[] }
   // The next four must be performed in order; what must not happen before they are safe on disk waits for `saved`.
   /** Add a message to the history; `sealed` and `late` as in `StoredMessage`. */
   | { type: 'store'; message: Message; sealed?: string; late?: true }
@@ -148,6 +196,10 @@ export type SessionEffect =
    * `HeldMessage`.
    */
   | { type: 'store-pending'; message: Message; sealed?: string; provisional?: true }
+  /** How many have confirmed the user's message with this id and time; replaces what was stored for it. */
+  | { type: 'store-receipt'; id: string; at: number; receipt: StoredReceipt }
+  /** Keep an own message that was rejected, to be shown as that; nobody else has it. */
+  | { type: 'store-rejected'; message: RejectedMessage }
   /** The message is confirmed or rejected. */
   | { type: 'remove-pending'; id: string }
   /** Bring all messages stored so far to the disk, then answer with `saved`. If that is not possible, try again. */

@@ -1,5 +1,5 @@
 /** The smallest step of hybrid logical time: a double holds ms since 1970 with ten fractional bits. */
-const LOGICAL_STEP_MS = 1 / 1024
+export const LOGICAL_STEP_MS = 1 / 1024
 
 /** A server rejects a message whose time is further ahead of its own clock than this, ms. */
 export const MAX_CLOCK_AHEAD_MS = 60_000

@@ -1,10 +1,11 @@
 import type { Claim } from '../protocol/credentials.ts'
 import { MAX_NUMBER_JUMP, type PresenceDelta, type PresenceEntry, type PresenceSnapshot } from '../protocol/frames.ts'
 import { CompactNames } from './compact-names.ts'
+import { Memberships } from './memberships.ts'
 
 /** The result of applying a presence frame. `replaced`: it was a snapshot. */
 export type ApplyResult =
-  | { outcome: 'applied'; replaced: boolean; changes: UserChange[] }
+  | { outcome: 'applied'; replaced: boolean; changes: UserChange[]; memberships: MembershipChange[] }
   /** An earlier frame is missing: request a snapshot. */
   | { outcome: 'gap' }
   /** A repeated frame, or a chunk of an incomplete snapshot. */
@@ -19,8 +20,15 @@ export interface UserChange {
   lostClaim?: Claim
 }
 
+/** A user of the peer is in a room now, or is not any more. */
+export interface MembershipChange {
+  room: string
+  name: string
+  isMember: boolean
+}
+
 /**
- * A copy of one peer's users. Only the peer writes its stream, so a position in it is (incarnation, seq), and there is
+ * A copy of one peer's users, and of the rooms that they are in. Only the peer writes its stream, so a position in it is (incarnation, seq), and there is
  * nothing to merge.
  */
 export class Replica {
@@ -30,7 +38,17 @@ export class Replica {
   /** Claims on the names, with `auth: key`. */
   #claims = new Map<string, Claim>()
   /** The chunks so far of an incomplete snapshot. */
-  #partial: { incarnation: string; seq: number; users: CompactNames; claims: Map<string, Claim> } | undefined
+  #partial:
+    | {
+        incarnation: string
+        seq: number
+        users: CompactNames
+        claims: Map<string, Claim>
+        rooms: Memberships
+        parts: number
+      }
+    | undefined
+  #rooms = new Memberships()
 
   get incarnation(): string | undefined {
     return this.#incarnation
@@ -45,9 +63,19 @@ export class Replica {
     return Math.max(this.#users.size, this.#partial?.users.size ?? 0)
   }
 
+  /** Number of memberships of rooms; while a snapshot is incomplete, its number if that is larger. */
+  get membershipCount(): number {
+    return Math.max(this.#rooms.size, this.#partial?.rooms.size ?? 0)
+  }
+
   /** A user's number of connections to the peer. */
   connectionCount(name: string): number {
     return this.#users.get(name)
+  }
+
+  /** Whether a user of the peer is in a room. */
+  isInRoom(room: string, name: string): boolean {
+    return this.#rooms.has(room, name)
   }
 
   /** The peer's claim on a name. */
@@ -70,7 +98,9 @@ export class Replica {
   }
 
   /** Forgets all users. Returns them as changes. */
-  clear(): UserChange[] {
+  clear(): { changes: UserChange[]; memberships: MembershipChange[] } {
+    const memberships = changesBetween(this.#rooms, new Memberships())
+    this.#rooms = new Memberships()
     const changes: UserChange[] = []
     for (const [name, before] of this.#users) changes.push({ name, before, now: 0, ...lost(this.#claims.get(name)) })
     this.#users = new CompactNames()
@@ -78,18 +108,26 @@ export class Replica {
     this.#incarnation = undefined
     this.#seq = 0
     this.#partial = undefined
-    return changes
+    return { changes, memberships }
   }
 
   #applySnapshot(frame: PresenceSnapshot): ApplyResult {
     let partial = this.#partial
-    if (partial?.incarnation !== frame.incarnation || partial.seq !== frame.seq) {
-      partial = { incarnation: frame.incarnation, seq: frame.seq, users: new CompactNames(), claims: new Map() }
+    if (partial?.incarnation !== frame.incarnation || partial.seq !== frame.seq || frame.part === 0) {
+      const { incarnation, seq } = frame
+      partial = { incarnation, seq, users: new CompactNames(), claims: new Map(), rooms: new Memberships(), parts: 0 }
     }
+    if (frame.part !== undefined && frame.part !== partial.parts) {
+      // A chunk is missing.
+      this.#partial = undefined
+      return { outcome: 'gap' }
+    }
+    partial.parts++
     for (const entry of frame.users) {
       partial.users.set(entry[0], entry[1])
       if (entry.length > 2) partial.claims.set(entry[0], claimOf(entry))
     }
+    for (const [room, users] of frame.rooms ?? []) for (const user of users) partial.rooms.add(room, user)
     if (frame.more) {
       this.#partial = partial
       return { outcome: 'nothing-new' }
@@ -114,7 +152,9 @@ export class Replica {
         changes.push({ name, before: connections, now, ...lost(oldClaim, newClaim) })
       }
     }
-    return { outcome: 'applied', replaced: true, changes }
+    const memberships = changesBetween(this.#rooms, partial.rooms)
+    this.#rooms = partial.rooms
+    return { outcome: 'applied', replaced: true, changes, memberships }
   }
 
   #applyDelta(frame: PresenceDelta): ApplyResult {
@@ -123,15 +163,21 @@ export class Replica {
     if (frame.seq > this.#seq + 1) return { outcome: 'gap' }
     this.#seq = frame.seq
     const changes: UserChange[] = []
+    const memberships: MembershipChange[] = []
     for (const entry of frame.changes) {
       const [name, now] = entry
+      if (now === 0) for (const room of this.#rooms.deleteUser(name)) memberships.push({ room, name, isMember: false })
       const before = this.#users.set(name, now)
       const oldClaim = this.#claims.get(name)
       const claimed = this.#updateClaim(entry)
       if (before === now && !claimed) continue
       changes.push({ name, before, now, ...lost(oldClaim, this.#claims.get(name)) })
     }
-    return { outcome: 'applied', replaced: false, changes }
+    for (const [room, joined, left] of frame.rooms ?? []) {
+      for (const name of joined) if (this.#rooms.add(room, name)) memberships.push({ room, name, isMember: true })
+      for (const name of left) if (this.#rooms.delete(room, name)) memberships.push({ room, name, isMember: false })
+    }
+    return { outcome: 'applied', replaced: false, changes, memberships }
   }
 
   /** Updates the claim on a name. Returns whether it changed. */
@@ -142,6 +188,18 @@ export class Replica {
     const now = this.#claims.get(entry[0])
     return before?.key !== now?.key || before?.at !== now?.at
   }
+}
+
+/** The difference between two sets of memberships. */
+function changesBetween(before: Memberships, after: Memberships): MembershipChange[] {
+  const changes: MembershipChange[] = []
+  for (const [room, users] of before) {
+    for (const name of users) if (!after.has(room, name)) changes.push({ room, name, isMember: false })
+  }
+  for (const [room, users] of after) {
+    for (const name of users) if (!before.has(room, name)) changes.push({ room, name, isMember: true })
+  }
+  return changes
 }
 
 /** The field `lostClaim`, if a claim has ended: there is none now, or one of another key. */

@@ -7,6 +7,8 @@ import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
 import { parseServerOrigin } from '../protocol/mesh-identity.ts'
 import type { ServerAddress } from '../protocol/messages.ts'
 import { parseServerId } from '../protocol/names.ts'
+import type { RoomSettings } from '../protocol/rooms.ts'
+import { ROOM_FIELDS, roomsSchema } from './configured-rooms.ts'
 import { readErrorReason } from './fail.ts'
 import { hostSchema } from './host.ts'
 import { parseJson } from './json-text.ts'
@@ -85,6 +87,8 @@ const configSchema = z.strictObject(
         .min(1, 'must list at least one NATS URL')
         .optional(),
     ),
+    /** Rooms with settings; users can open others. */
+    rooms: roomsSchema.optional(),
     limits: limitsSchema.optional(),
   },
   OBJECT,
@@ -117,6 +121,7 @@ export interface Config {
   tokenIssuer: string | undefined
   tls: TlsFiles | undefined
   backbone: string[] | undefined
+  rooms: readonly RoomSettings[]
 }
 
 /**
@@ -183,7 +188,7 @@ function parseConfig(file: string, text: string): Config {
     throw new ConfigError(`${file}: ${issue === undefined ? 'it is invalid' : describeIssue(issue, raw)}`)
   }
   const { servers, limits, secretFile, previousSecretFile, names = [], origins = [], auth } = parsed.data
-  const { tokenKeyFile, tokenAudience, tokenIssuer, tls, backbone } = parsed.data
+  const { tokenKeyFile, tokenAudience, tokenIssuer, tls, backbone, rooms = [] } = parsed.data
   const ids = servers.map(server => server.id)
   const duplicate = ids.find((id, at) => ids.indexOf(id) !== at)
   if (duplicate !== undefined)
@@ -202,6 +207,7 @@ function parseConfig(file: string, text: string): Config {
     tokenIssuer,
     tls,
     backbone,
+    rooms,
   }
 }
 
@@ -217,13 +223,16 @@ function describeIssue(issue: z.core.$ZodIssue, config: unknown): string {
     return `${name} is not a ${isLimit ? 'limit' : 'field'}${help}`
   }
   if (field !== '' && valueAt(config, issue.path) === undefined) return `${field} is missing; add it`
-  return `${field || 'the file'} ${issue.message}; correct ${field === '' ? 'the file' : 'this field'}`
+  // Some messages have their own fix.
+  const fix = issue.message.includes('; ') ? '' : `; correct ${field === '' ? 'the file' : 'this field'}`
+  return `${field || 'the file'} ${issue.message}${fix}`
 }
 
 /** The names that an object of the config may have. @param field its field; empty: the config itself */
 function knownKeys(field: string): string[] {
   if (field === 'limits') return limitNames
   if (field === 'tls') return ['cert', 'key', 'ca']
+  if (field.startsWith('rooms[')) return ROOM_FIELDS
   return Object.keys(field === '' ? configSchema.shape : serverSchema.shape)
 }
 

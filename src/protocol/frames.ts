@@ -9,8 +9,11 @@ import {
   connectionAddressSchema,
   countSchema,
   idSchema as id,
+  MAX_PROOF_LENGTH,
+  MAX_RECEIPT_NAMES,
   MAX_TEXT_LENGTH,
   nameSchema as name,
+  receiptsSchema,
   relayBodySchema,
   serverAddressSchema,
   serverIdSchema,
@@ -19,6 +22,7 @@ import {
   validItems,
 } from './messages.ts'
 import { isPublicKey } from './public-key.ts'
+import { isRoom, roomNameSchema } from './rooms.ts'
 import { serverStatusSchema } from './status.ts'
 import { timeSchema } from './time-schema.ts'
 
@@ -26,12 +30,16 @@ import { timeSchema } from './time-schema.ts'
 // six bytes for a UTF-16 unit of text as JSON.
 /** Most names in one presence frame. */
 export const MAX_NAMES_PER_FRAME = 4_096
+/** Most memberships of rooms in one presence frame: each may have the name of a room and of a user. */
+export const MAX_MEMBERSHIPS_PER_FRAME = 1_500
 /** Most messages in one forward frame. */
 export const MAX_MESSAGES_PER_FRAME = 256
 /** Most UTF-16 units of text in one forward frame; a single message always fits. */
 export const MAX_TEXT_PER_FRAME = MAX_TEXT_LENGTH
 /** Most delivery results in one `fates` frame. */
 export const MAX_FATES_PER_FRAME = 10_000
+/** Most confirmations in one `confirmed` frame. */
+export const MAX_CONFIRMATIONS_PER_FRAME = 100
 /** Most claims in one `claims` frame. */
 export const MAX_CLAIMS_PER_FRAME = 2_000
 /** Most servers in one `members` frame. */
@@ -64,7 +72,7 @@ const entriesSchema = (min: number) => {
   const entry = z.union([z.tuple([name, connections]), z.tuple([name, connections, z.string().max(64), z.number()])])
   return z.array(entry).max(MAX_NAMES_PER_FRAME)
 }
-/** Users whose key is not a key are left out: a server of 0.1 accepts such a user, and its other users count. */
+/** Users whose key is not a key, or whose name is that of a room, are left out: a server of 0.1 accepts them, and its other users count. */
 const users = entriesSchema(1).transform(entries => entries.map(parseClaim).filter(entry => entry !== undefined))
 /** A change to a key that is not a key removes the user. */
 const changes = entriesSchema(0).transform(entries => entries.map(entry => parseClaim(entry) ?? removalOf(entry)))
@@ -72,6 +80,7 @@ const changes = entriesSchema(0).transform(entries => entries.map(entry => parse
 /** The entry with a possible claim; undefined if its key is not a key. A clock that was never set makes an early claim. */
 function parseClaim(entry: PresenceEntry): PresenceEntry | undefined {
   const [name, connections, key, at] = entry
+  if (isRoom(name)) return undefined
   if (key === undefined || at === undefined) return entry
   return isPublicKey(key) ? [name, connections, key, clampTime(at)] : undefined
 }
@@ -80,10 +89,33 @@ function removalOf([name]: PresenceEntry): PresenceEntry {
   return [name, 0]
 }
 
-/** All users of the dialler at `seq`, in chunks; with `more`, another chunk follows. */
-const snapshotSchema = z.object({ type: z.literal('snapshot'), incarnation: id, seq, users, more: z.boolean() })
-/** The changes from `seq - 1` to `seq`; 0 connections removes the name. */
-const deltaSchema = z.object({ type: z.literal('delta'), incarnation: id, seq, changes })
+const members = z.array(name).max(MAX_NAMES_PER_FRAME)
+/** Rooms with users of the dialler who are in them. A room whose name a newer Unicode allows is left out. */
+const roomMembersSchema = validItems(z.tuple([roomNameSchema, members]), MAX_NAMES_PER_FRAME)
+/** `[room, joined, left]`. A user without a connection has left all rooms without being listed. */
+const roomChangesSchema = validItems(z.tuple([roomNameSchema, members, members]), MAX_NAMES_PER_FRAME)
+export type RoomMembers = z.infer<typeof roomMembersSchema>
+export type RoomChanges = z.infer<typeof roomChangesSchema>
+
+/** All users of the dialler at `seq`, and the rooms that they are in, in chunks; with `more`, another chunk follows. */
+const snapshotSchema = z.object({
+  type: z.literal('snapshot'),
+  incarnation: id,
+  seq,
+  users,
+  rooms: roomMembersSchema.optional(),
+  /** The number of the chunk, from 0; absent: a server of 0.2, or the only chunk. */
+  part: countSchema.optional(),
+  more: z.boolean(),
+})
+/** The changes from `seq - 1` to `seq`; 0 connections removes the name. `rooms` apply after `changes`. */
+const deltaSchema = z.object({
+  type: z.literal('delta'),
+  incarnation: id,
+  seq,
+  changes,
+  rooms: roomChangesSchema.optional(),
+})
 export const presenceSchema = z.discriminatedUnion('type', [snapshotSchema, deltaSchema])
 export type PresenceSnapshot = z.infer<typeof snapshotSchema>
 export type PresenceDelta = z.infer<typeof deltaSchema>
@@ -98,6 +130,20 @@ export type RememberedClaims = z.infer<typeof claimsSchema>
  * impossible: the acceptor must answer that message, and deliver the others.
  */
 const forwardedSchema = z.tuple([z.int().min(1), id, z.number(), name, name, textSchema])
+/** `[number, id, at, from, room, text, proof]`, numbered like other forwards. `proof`: see `Message`; empty: none. */
+export const roomForwardedSchema = z.tuple([
+  z.int().min(1),
+  id,
+  z.number(),
+  name,
+  roomNameSchema,
+  textSchema,
+  z.string().max(MAX_PROOF_LENGTH),
+])
+export type RoomForwarded = z.infer<typeof roomForwardedSchema>
+/** A batch of messages to rooms with members of the acceptor. */
+export const roomForwardSchema = z.array(roomForwardedSchema).max(MAX_MESSAGES_PER_FRAME)
+
 /** A batch of messages for connections of the acceptor. */
 export const forwardSchema = z.array(forwardedSchema).max(MAX_MESSAGES_PER_FRAME)
 export type ForwardedMessage = z.infer<typeof forwardedSchema>
@@ -129,7 +175,7 @@ export type Heartbeat = z.infer<typeof heartbeatSchema>
 /** Members that are not valid are left out. */
 export const membersSchema = validItems(serverAddressSchema, MAX_MEMBERS)
 
-/** Users who missed a message while the acceptor was unreachable: their clients there compare histories. */
+/** Users, or rooms, who missed a message while the acceptor was unreachable: their clients there compare histories. */
 export const missedSchema = z.array(name).max(MAX_NAMES_PER_FRAME)
 
 /** From one client of a user to the user's other clients, or to the one at address `to`. Servers do not read `body`. */
@@ -141,6 +187,10 @@ export const relaySchema = z.object({
 })
 export type Relay = z.infer<typeof relaySchema>
 
+/** A frame for a member of a room, from a connection of another: for the one at address `to`, or for any. */
+export const roomRelaySchema = relaySchema.extend({ room: roomNameSchema })
+export type RoomRelay = z.infer<typeof roomRelaySchema>
+
 /** Requests the acceptor's status; the answer has the same number. */
 export const statusRequestSchema = z.object({ number: z.int().min(1) })
 
@@ -151,6 +201,20 @@ export type StatusResponse = z.infer<typeof statusResponseSchema>
 /** Delivery results of forwards: `[number, delivered, unconfirmed]`. */
 export const fatesSchema = z.array(z.tuple([z.int().min(1), z.int().min(0), z.boolean()])).max(MAX_FATES_PER_FRAME)
 export type ForwardFate = z.infer<typeof fatesSchema>[number]
+
+/** Later confirmations of forwards: see `ForwardConfirmation`. */
+export const confirmedSchema = z
+  .array(z.tuple([z.int().min(1), countSchema, z.boolean(), z.array(name).max(MAX_RECEIPT_NAMES)]))
+  .max(MAX_CONFIRMATIONS_PER_FRAME)
+/**
+ * `[number, delivered, pending, names]`: so far, this number of the acceptor's connections have confirmed a forward;
+ * `pending`: more may. In a room: of its members, besides those whose names are told here or before.
+ */
+export type ForwardConfirmation = z.infer<typeof confirmedSchema>[number]
+
+/** Receipts for the clients of a user. */
+export const userReceiptsSchema = z.object({ user: name, receipts: receiptsSchema })
+export type UserReceipts = z.infer<typeof userReceiptsSchema>
 
 /** The acceptor's position in the dialler's presence stream, sent at the end of the handshake. */
 export const streamPositionSchema = z.object({
@@ -173,6 +237,8 @@ export const peerIdentitySchema = z.object({
   clients: urlSchema.optional(),
   /** Its auth mode; absent: `open`. */
   auth: z.enum(AUTH_MODES).optional(),
+  /** It knows rooms and receipts. */
+  rooms: z.literal(true).optional(),
   /** Only checks the secret and opens no link; answered with `probeResponseSchema`. */
   probe: z.literal(true).optional(),
 })
@@ -190,11 +256,15 @@ export type DiallerFrame =
   | { event: 'members'; payload: z.infer<typeof membersSchema> }
   | { event: 'relay'; payload: Relay }
   | { event: 'missed'; payload: string[] }
+  | { event: 'receipts'; payload: UserReceipts }
+  | { event: 'room-forward'; payload: RoomForwarded[] }
+  | { event: 'room-relay'; payload: RoomRelay }
   | { event: 'survey'; payload: z.infer<typeof statusRequestSchema> }
   | { event: 'goodbye'; payload: null }
 /** Frames that the acceptor of a link sends. */
 export type AcceptorFrame =
   | { event: 'fates'; payload: ForwardFate[] }
+  | { event: 'confirmed'; payload: ForwardConfirmation[] }
   | { event: 'resync'; payload: null }
   | { event: 'status'; payload: StatusResponse }
   | { event: 'beat'; payload: Heartbeat }

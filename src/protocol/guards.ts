@@ -5,16 +5,17 @@
  */
 import { isTime } from '../common/time.ts'
 import { type ForwardedMessage, type ForwardFate, MAX_FATES_PER_FRAME, MAX_MESSAGES_PER_FRAME } from './frames.ts'
-import { type ComposedMessage, MAX_ID_LENGTH, MAX_TEXT_LENGTH } from './messages.ts'
+import { type ComposedMessage, MAX_ID_LENGTH, MAX_PROOF_LENGTH, MAX_TEXT_LENGTH } from './messages.ts'
 import { isUserName } from './names.ts'
 
 /** Like `composedMessageSchema`. */
 export function parseComposedMessage(payload: unknown): ComposedMessage | undefined {
   if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return undefined
-  const { id, at, to, text } = payload as Record<string, unknown>
-  return isText(id, 1, MAX_ID_LENGTH) && isTime(at) && typeof to === 'string' && isText(text, 0, MAX_TEXT_LENGTH)
-    ? { id, at, to, text }
-    : undefined
+  const { id, at, to, text, proof } = payload as Record<string, unknown>
+  if (!isText(id, 1, MAX_ID_LENGTH) || !isTime(at) || typeof to !== 'string' || !isText(text, 0, MAX_TEXT_LENGTH))
+    return undefined
+  if (proof === undefined) return { id, at, to, text }
+  return isText(proof, 0, MAX_PROOF_LENGTH) ? { id, at, to, text, proof } : undefined
 }
 
 /** Like `forwardSchema`. */

@@ -7,6 +7,7 @@ import { claimTicketSchema } from './claim-ticket.ts'
 import { AUTH_MODES, challengeSchema, keySchema, MAX_TOKEN_LENGTH } from './credentials.ts'
 import { clientNonceSchema, meshIdentitySchema, originSchema } from './mesh-identity.ts'
 import { compareNames, isUserName, MAX_NAME_LENGTH, parseServerId } from './names.ts'
+import { roomNameSchema } from './rooms.ts'
 import { sanitizeLine, utf8Length } from './text.ts'
 import { timeSchema } from './time-schema.ts'
 
@@ -29,6 +30,8 @@ export const idSchema = z.string().min(1).max(MAX_ID_LENGTH)
 export const nameSchema = z.string().max(MAX_NAME_LENGTH).refine(isUserName, 'is not a user name')
 export const serverIdSchema = z.string().refine(id => parseServerId(id).ok, 'is not a server id')
 export const textSchema = z.string().max(MAX_TEXT_LENGTH)
+/** Longest proof of a message's author: an Ed25519 signature in base64url, and the key. */
+export const MAX_PROOF_LENGTH = 200
 /** A connection's address in the mesh: `<server id>:<number>`. */
 export const connectionAddressSchema = z.string().max(200)
 export const urlSchema = z
@@ -59,6 +62,18 @@ const errorCodeSchema = z.enum([
   'rate-limited',
   'draining',
   'outbox-full',
+  // The name of a room is not one.
+  'bad-room',
+  // The user may not join the room.
+  'room-forbidden',
+  'room-full',
+  'too-many-rooms',
+  // Only members may send to a room.
+  'not-in-room',
+  // Only the room's operators may write.
+  'read-only',
+  // The room allows a message of each user from time to time only.
+  'slow-mode',
 ])
 export type ErrorCode = z.infer<typeof errorCodeSchema>
 
@@ -80,12 +95,38 @@ export const refusalSchema = z.object({
 })
 export type Refusal = z.infer<typeof refusalSchema>
 
-/** The delivery result of a message. `delivered`: the number of the recipient's connections that confirmed it. */
+/** Most receipts in one event. */
+export const MAX_RECEIPTS = 200
+/** Most names in one receipt. */
+export const MAX_RECEIPT_NAMES = 32
+
+/**
+ * The delivery result of a message. `delivered`: the number of the recipient's connections that have confirmed it so far;
+ * in a room, the number of other members, of the `of` who were there.
+ */
 export const fateSchema = z.discriminatedUnion('ok', [
-  z.object({ ok: z.literal(true), delivered: countSchema, unconfirmed: z.literal(true).optional() }),
+  z.object({
+    ok: z.literal(true),
+    delivered: countSchema,
+    unconfirmed: z.literal(true).optional(),
+    of: countSchema.optional(),
+    /** In a small room: who of them. */
+    names: z.array(nameSchema).max(MAX_RECEIPT_NAMES).optional(),
+  }),
   refusalSchema,
 ])
 export type Fate = z.infer<typeof fateSchema>
+
+/**
+ * `[id, at, to, delivered]`: more connections have confirmed a message of this user; `delivered` is their number so far, as
+ * in the delivery result. Of a room also `of`, and names of members who have it, where they are few.
+ */
+const receiptSchema = z.union([
+  z.tuple([idSchema, timeSchema, nameSchema, countSchema]),
+  z.tuple([idSchema, timeSchema, nameSchema, countSchema, countSchema, z.array(nameSchema).max(MAX_RECEIPT_NAMES)]),
+])
+export type Receipt = z.infer<typeof receiptSchema>
+export const receiptsSchema = z.array(receiptSchema).max(MAX_RECEIPTS)
 
 /** A server of the mesh and the URL at which clients and peers reach it. */
 export const serverAddressSchema = z.object({
@@ -145,6 +186,8 @@ export const identifyResponseSchema = z.discriminatedUnion('ok', [
     servers: serversSchema,
     /** Proves the mesh, if the request has `nonce` and `origin`. */
     mesh: meshIdentitySchema.optional(),
+    /** The server knows rooms. */
+    rooms: z.literal(true).optional(),
   }),
   /** `challenge`, with the code `prove-key`: identify again with a key that has signed it. */
   refusalSchema.extend({ challenge: challengeSchema.optional(), mesh: meshIdentitySchema.optional() }),
@@ -161,13 +204,17 @@ export const claimResponseSchema = z.union([
   refusalSchema,
 ])
 
-/** One instant message. `at` is hybrid logical time: ms since 1970, in steps of 1/1024 ms. Order is by (`at`, `id`). */
+/**
+ * One instant message to a user or a room. `at` is hybrid logical time: ms since 1970, in steps of 1/1024 ms. Order is by
+ * (`at`, `id`). `proof`, of a message to a room: a signature of who said what, see `room-proof.ts`.
+ */
 export const messageSchema = z.object({
   id: idSchema,
   at: timeSchema,
   from: nameSchema,
   to: nameSchema,
   text: textSchema,
+  proof: z.string().max(MAX_PROOF_LENGTH).optional(),
 })
 export type Message = z.infer<typeof messageSchema>
 
@@ -187,6 +234,8 @@ export const identifyRequestSchema = z.object({
   connections: z.boolean().optional(),
   /** Accepts packed rosters and deltas: see `PackedRoster`. */
   packed: z.boolean().optional(),
+  /** Knows rooms and receipts. */
+  rooms: z.boolean().optional(),
   /** Token mode: a JWT (RFC 7519) signed by the operator. */
   token: z.string().max(MAX_TOKEN_LENGTH).optional(),
   /** Key mode: the user's public key, and the signature of the challenge. */
@@ -203,7 +252,13 @@ export const identifyRequestSchema = z.object({
 export type IdentifyRequest = z.infer<typeof identifyRequestSchema>
 
 /** Protocol 2: a message from its sender. */
-export const composedMessageSchema = z.object({ id: idSchema, at: timeSchema, to: z.string(), text: textSchema })
+export const composedMessageSchema = z.object({
+  id: idSchema,
+  at: timeSchema,
+  to: z.string(),
+  text: textSchema,
+  proof: z.string().max(MAX_PROOF_LENGTH).optional(),
+})
 export type ComposedMessage = z.infer<typeof composedMessageSchema>
 
 /**
@@ -231,8 +286,74 @@ export const moveSchema = z.object({ servers: serversSchema })
  */
 export const relayBodySchema = z.unknown().refine(body => typeof body === 'string' && fitsPacket(body))
 
-/** A frame for the user's other clients, or for the one at address `to`. */
-export const relayRequestSchema = z.object({ to: connectionAddressSchema.optional(), body: relayBodySchema })
+/**
+ * A frame for the user's other clients, or for the one at address `to`. With `room`: for another member's client, which
+ * the servers choose at random, or for the one at address `to`.
+ */
+export const relayRequestSchema = z.object({
+  to: connectionAddressSchema.optional(),
+  room: roomNameSchema.optional(),
+  body: relayBodySchema,
+})
+
+/** What a client is told of a room's settings. */
+const roomInfoSchema = z.object({
+  topic: z.string().max(500).transform(sanitizeLine).optional(),
+  operators: z.array(nameSchema).max(10_000).optional(),
+  write: z.enum(['all', 'operators']).optional(),
+  historyDays: z.number().min(0).optional(),
+})
+export type RoomInfo = z.infer<typeof roomInfoSchema>
+
+/** The answer to `join`: the room's name in canonical form, and its members at a version. */
+export const joinResponseSchema = z.discriminatedUnion('ok', [
+  z.object({
+    ok: z.literal(true),
+    room: roomNameSchema,
+    info: roomInfoSchema,
+    version: countSchema,
+    members: z.array(nameSchema),
+  }),
+  refusalSchema,
+])
+export type JoinResponse = z.infer<typeof joinResponseSchema>
+
+/** The answer to `part`. */
+export type PartResponse = { ok: true; room: string } | Refusal
+
+/** Most rooms in the list of rooms. */
+export const MAX_LISTED_ROOMS = 1_000
+/** The answer to `rooms`: those with the most members first, and how many there are. */
+export const roomListSchema = z.union([
+  z.object({
+    ok: z.literal(true),
+    rooms: z
+      .array(
+        z.object({
+          room: roomNameSchema,
+          members: countSchema,
+          topic: z.string().max(500).transform(sanitizeLine).optional(),
+        }),
+      )
+      .max(MAX_LISTED_ROOMS),
+    total: countSchema,
+  }),
+  refusalSchema,
+])
+export type RoomList = z.infer<typeof roomListSchema>
+
+/** What a client in a room is told: see `RoomEvent`. */
+export const roomEventSchema = z.union([
+  z.object({ room: roomNameSchema, version: countSchema, joined: z.array(nameSchema), left: z.array(nameSchema) }),
+  z.object({ room: roomNameSchema, info: roomInfoSchema }),
+  z.object({ room: roomNameSchema, refusal: refusalSchema }),
+  z.object({ room: roomNameSchema, missed: z.literal(true) }),
+])
+/**
+ * The members changed from `version - 1` to `version`; or the settings of the room did; or the user is not in the room any
+ * more (`refusal`); or a message may have been missed, and the client should compare histories.
+ */
+export type RoomEvent = z.infer<typeof roomEventSchema>
 
 function fitsPacket(body: string): boolean {
   // A UTF-16 unit takes at most three bytes, six if it is escaped: measure long bodies only.

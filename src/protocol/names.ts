@@ -33,18 +33,24 @@ export function isUserName(name: unknown): name is string {
   )
 }
 
+/** Whether a text has characters that are invisible, or that this version of Unicode does not assign. */
+export function hasHiddenCharacters(text: string): boolean {
+  return HIDDEN_CHARACTER.test(text) || UNASSIGNED_CHARACTER.test(text)
+}
+
 /**
  * Parses a user name into its canonical form: Unicode NFC (UAX #15), trimmed, without variation selectors. Canonically
  * equal spellings are the same name.
  */
 export function parseUserName(raw: unknown): ParseResult<string> {
   if (typeof raw !== 'string') return { ok: false, reason: 'a user name must be a string' }
-  if (ASCII_NAME.test(raw)) return { ok: true, value: raw }
+  if (ASCII_NAME.test(raw) && !raw.startsWith('#')) return { ok: true, value: raw }
   // Checked before normalising, so that a huge text costs nothing.
   if (raw.length > MAX_NAME_CHARACTERS * 12) return { ok: false, reason: NAME_TOO_LONG }
   const name = raw.replace(VARIATION_SELECTORS, '').normalize('NFC').trim()
   if (name === '') return { ok: false, reason: 'a user name cannot be empty' }
-  if (HIDDEN_CHARACTER.test(name) || UNASSIGNED_CHARACTER.test(name)) {
+  if (name.startsWith('#')) return { ok: false, reason: 'a user name cannot start with #, which marks rooms' }
+  if (hasHiddenCharacters(name)) {
     return { ok: false, reason: 'a user name cannot contain control or invisible characters' }
   }
   if ([...name].length > MAX_NAME_CHARACTERS) return { ok: false, reason: NAME_TOO_LONG }

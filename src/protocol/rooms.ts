@@ -1,9 +1,9 @@
 /** Rooms: their names, their settings, and the payloads between clients and servers that only rooms have. */
 import * as z from 'zod'
-import type { ParseResult } from './names.ts'
+import { hasHiddenCharacters, type ParseResult } from './names.ts'
 
 /** Longest room name, in characters with the `#`. */
-export const MAX_ROOM_NAME_CHARACTERS = 64
+const MAX_ROOM_NAME_CHARACTERS = 64
 /** Longest room name on the wire, in UTF-16 units. */
 const MAX_ROOM_NAME_LENGTH = 128
 
@@ -36,7 +36,10 @@ export function parseRoomName(raw: unknown): ParseResult<string> {
   // A final sigma in lower case depends on its place: without this, parsing twice would give another name.
   const name = raw.trim().normalize('NFC').toLowerCase().normalize('NFC').replaceAll('ς', 'σ')
   const isValid =
-    ROOM_NAME.test(name) && [...name].length <= MAX_ROOM_NAME_CHARACTERS && name.length <= MAX_ROOM_NAME_LENGTH
+    ROOM_NAME.test(name) &&
+    !hasHiddenCharacters(name) &&
+    [...name].length <= MAX_ROOM_NAME_CHARACTERS &&
+    name.length <= MAX_ROOM_NAME_LENGTH
   return isValid ? { ok: true, value: name } : { ok: false, reason: ROOM_NAME_RULE }
 }
 

@@ -1,12 +1,26 @@
-/** Cluster status, on the wire `survey`: counts and times of all servers, without user names. */
+/** Cluster status, on the wire `survey`: counts and times of all servers, without names of users or of hidden rooms. */
 import * as z from 'zod'
 import { countSchema, idSchema, serverIdSchema, urlSchema } from './messages.ts'
+import { roomNameSchema } from './rooms.ts'
 
 const millisecondsSchema = z.number().min(0)
 /** Most links in one server's status. */
 export const MAX_LINKS = 1_000
 /** Most servers in a cluster status. */
 export const MAX_CLUSTER_SERVERS = 10_000
+
+/** Most rooms in one server's status. */
+export const MAX_TOP_ROOMS = 20
+
+/** A room with members on the server. */
+const roomStatusSchema = z.object({
+  room: roomNameSchema,
+  /** Members in the whole mesh, as this server sees it. */
+  members: countSchema,
+  /** Those connected to this server. */
+  local: countSchema,
+})
+export type RoomStatus = z.infer<typeof roomStatusSchema>
 
 /** Both links between a server and one of its peers, as this server sees them. */
 const linkStatusSchema = z.object({
@@ -48,6 +62,12 @@ export const serverStatusSchema = z.object({
   delivered: countSchema,
   /** Key mode: names of offline users that it remembers with their keys; absent in other modes, and in 0.2.0 and earlier. */
   claims: countSchema.optional(),
+  /** Rooms with members on this server; this and the next two are absent in 0.2 and earlier. */
+  rooms: countSchema.optional(),
+  /** Rooms that its connections are in, summed over the connections. */
+  memberships: countSchema.optional(),
+  /** Rooms with members on this server that are not hidden, those with the most members first. */
+  topRooms: z.array(roomStatusSchema).max(MAX_TOP_ROOMS).optional(),
   links: z.array(linkStatusSchema).max(MAX_LINKS),
 })
 export type ServerStatus = z.infer<typeof serverStatusSchema>

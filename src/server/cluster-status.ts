@@ -14,6 +14,8 @@ const CACHE_MS = 500
 const MIN_REQUEST_INTERVAL_MS = 1_000
 /** Most links in one cluster status: n servers have n(n−1). Servers past this limit are reported without links. */
 const MAX_REPORTED_LINKS = 20_000
+/** Most rooms in one cluster status. Servers past this limit are reported without rooms. */
+const MAX_REPORTED_ROOMS = 1_000
 
 interface PendingRequest {
   connection: number
@@ -50,7 +52,7 @@ export class ClusterStatusCollector implements StatusExchange {
   get ownStatus(): ServerStatus {
     const { now } = this.#context
     if (this.#cachedOwnStatus === undefined || now - this.#cachedOwnStatus.at >= CACHE_MS) {
-      const status = statusOf(this.#context, this.#clients.connections, this.#membership.distinctPeers)
+      const status = statusOf(this.#context, this.#clients, this.#membership.distinctPeers)
       this.#cachedOwnStatus = { at: now, status }
     }
     return this.#cachedOwnStatus.status
@@ -119,10 +121,16 @@ export class ClusterStatusCollector implements StatusExchange {
     const { id, url, clients = url } = this.#context.options
     const servers: ClusterStatus['servers'] = [{ id, url: clients, status: this.ownStatus }]
     let links = this.ownStatus.links.length
+    let rooms = this.ownStatus.topRooms?.length ?? 0
     for (const { id, url, clients = url } of this.#membership.distinctPeers.slice(0, MAX_CLUSTER_SERVERS - 1)) {
       const reported = this.#peerStatuses.get(id)
       links += reported?.links.length ?? 0
-      const status = reported !== undefined && links > MAX_REPORTED_LINKS ? { ...reported, links: [] } : reported
+      rooms += reported?.topRooms?.length ?? 0
+      const status = reported && {
+        ...reported,
+        ...(links > MAX_REPORTED_LINKS ? { links: [] } : {}),
+        ...(rooms > MAX_REPORTED_ROOMS ? { topRooms: [] } : {}),
+      }
       servers.push({
         id,
         ...(clients === undefined ? {} : { url: clients }),

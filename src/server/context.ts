@@ -2,9 +2,19 @@ import type { HybridClock } from '../common/hybrid-clock.ts'
 import type { ClaimMemory } from '../presence/claim-memory.ts'
 import type { Directory } from '../presence/directory.ts'
 import type { PresenceStream } from '../presence/presence-stream.ts'
+import type { MembershipChange } from '../presence/replica.ts'
+import type { RoomDirectory } from '../presence/room-directory.ts'
 import type { Roster } from '../presence/roster.ts'
 import type { Claim } from '../protocol/credentials.ts'
-import type { ForwardedMessage, Relay, RememberedClaims, StatusResponse } from '../protocol/frames.ts'
+import type {
+  ForwardedMessage,
+  Relay,
+  RememberedClaims,
+  RoomForwarded,
+  RoomRelay,
+  StatusResponse,
+  UserReceipts,
+} from '../protocol/frames.ts'
 import type { Message } from '../protocol/messages.ts'
 import type { ServerStatus } from '../protocol/status.ts'
 import type { Connection } from './clients/connection.ts'
@@ -19,6 +29,7 @@ export interface Context {
   readonly options: ServerOptions
   readonly directory: Directory<Connection>
   readonly roster: Roster
+  readonly rooms: RoomDirectory<Connection>
   /** Claims on the names of offline users, with `auth: key`. */
   readonly rememberedClaims: ClaimMemory
   /** Presence of this server's own users. */
@@ -46,16 +57,29 @@ export interface Context {
 export interface PeerMessageSender {
   /** Sends or holds a message for peers; each then answers the delivery. Returns false if a peer is unreachable. */
   forward(peers: readonly string[], message: Message, delivery: Delivery): boolean
+  /** Like `forward`, to a room. */
+  forwardToRoom(peers: readonly string[], message: Message, delivery: Delivery): boolean
   /** Answers a forward of a peer with the delivery result. */
   sendFate(peer: string, incarnation: string, number: number, delivered: number, unconfirmed: boolean): void
+  /** Tells a peer that has forwarded a message that more connections have confirmed it, or that no more will. */
+  sendConfirmation(peer: string, incarnation: string, number: number, delivery: Delivery): void
+  /** Tells a peer that clients of users may have missed a message. */
+  sendMissed(peer: string, users: readonly string[]): void
+  /** Sends receipts for the clients of a user to a peer, if the link to it is open. */
+  sendReceipts(peer: string, receipts: UserReceipts): void
   /** Sends a client's relay to a peer, if the link to it is open. */
   relay(peer: string, relay: Relay): void
+  relayToRoom(peer: string, relay: RoomRelay): void
 }
 
 /** Handles messages from peers. */
 export interface PeerMessageHandler {
-  handleForwarded(peer: string, incarnation: string, batch: readonly ForwardedMessage[]): void
+  /** @param waitsForAll whether the peer takes one result for each message: it is of 0.2 */
+  handleForwarded(peer: string, incarnation: string, batch: readonly ForwardedMessage[], waitsForAll: boolean): void
   deliverRelay(relay: Relay): void
+  handleRoomForwarded(peer: string, incarnation: string, batch: readonly RoomForwarded[]): void
+  deliverRoomRelay(relay: RoomRelay): void
+  deliverReceipts(receipts: UserReceipts): void
 }
 
 /** Handles news about users from peers. */
@@ -69,7 +93,9 @@ export interface UserObserver {
   handleClaims(claims: RememberedClaims): void
   /** All known peers have sent their users and the claims that they remember. */
   handlePeersSynced(): void
-  /** At the end of this turn, asks the user's clients on this server to compare histories. */
+  /** Users of a peer have joined or left rooms. */
+  handleMemberships(peer: string, changes: readonly MembershipChange[]): void
+  /** At the end of this turn, asks the clients of the user, or of the room, on this server to compare histories. */
   notifySiblings(name: string): void
 }
 

@@ -1,18 +1,20 @@
-import { type LinkStatus, MAX_LINKS, type ServerStatus } from '../protocol/status.ts'
+import { type LinkStatus, MAX_LINKS, MAX_TOP_ROOMS, type ServerStatus } from '../protocol/status.ts'
 import type { Connection } from './clients/connection.ts'
 import type { Context } from './context.ts'
 import type { Peer } from './peers/peer.ts'
+import type { Rooms } from './rooms/rooms.ts'
 
 /** A connection with more unconfirmed messages than this is a slow consumer. */
 const SLOW_UNCONFIRMED = 100
 
-/** The status of this server. O(connections), because it counts the slow consumers. */
+/** The status of this server. O(connections + rooms), because it counts the slow consumers and memberships. */
 export function statusOf(
   context: Context,
-  connections: ReadonlyMap<number, Connection>,
+  { connections, rooms }: { connections: ReadonlyMap<number, Connection>; rooms: Rooms },
   peers: readonly Peer[],
 ): ServerStatus {
   const { options, directory, roster, messageCounts, draining, now, startedAt } = context
+  const { slow, memberships } = countConnections(connections.values())
   return {
     server: options.id,
     incarnation: options.incarnation,
@@ -22,17 +24,23 @@ export function statusOf(
     users: directory.userCount,
     connections: connections.size,
     online: roster.size,
-    slow: countSlow(connections.values()),
+    slow,
     ...messageCounts,
     ...(options.auth === 'key' ? { claims: context.rememberedClaims.size } : {}),
+    rooms: rooms.localCount,
+    memberships,
+    topRooms: rooms.largestLocal(MAX_TOP_ROOMS),
     links: peers.slice(0, MAX_LINKS).map(linkStatus),
   }
 }
 
-function countSlow(connections: Iterable<Connection>): number {
-  let slow = 0
-  for (const { unconfirmedCount } of connections) if (unconfirmedCount > SLOW_UNCONFIRMED) slow++
-  return slow
+function countConnections(connections: Iterable<Connection>): { slow: number; memberships: number } {
+  const counts = { slow: 0, memberships: 0 }
+  for (const { unconfirmedCount, rooms } of connections) {
+    if (unconfirmedCount > SLOW_UNCONFIRMED) counts.slow++
+    counts.memberships += rooms.size
+  }
+  return counts
 }
 
 function linkStatus({ id, outbound, inbound, replica, held }: Peer): LinkStatus {

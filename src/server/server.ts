@@ -3,6 +3,7 @@ import { clampTime } from '../common/time.ts'
 import { ClaimMemory } from '../presence/claim-memory.ts'
 import { Directory } from '../presence/directory.ts'
 import { PresenceStream } from '../presence/presence-stream.ts'
+import { RoomDirectory } from '../presence/room-directory.ts'
 import { Roster } from '../presence/roster.ts'
 import type { Claim } from '../protocol/credentials.ts'
 import type { ServerStatus } from '../protocol/status.ts'
@@ -52,6 +53,7 @@ export class MeshServer {
       options,
       directory: new Directory(),
       roster: new Roster(),
+      rooms: new RoomDirectory(),
       rememberedClaims: new ClaimMemory(options.limits),
       stream: new PresenceStream(options.incarnation),
       clock: new HybridClock(),
@@ -68,7 +70,7 @@ export class MeshServer {
     const links = new Links(context)
     const outboundMessages = new OutboundMessages(context, links, membership.peers)
     const clients = new Clients(context, membership.servers)
-    const router = new Router(context, clients.connections, outboundMessages)
+    const router = new Router(context, clients.connections, outboundMessages, clients, clients.rooms)
     const clusterStatus = new ClusterStatusCollector(context, clients, membership)
     this.#context = context
     this.#membership = membership
@@ -102,14 +104,19 @@ export class MeshServer {
     return this.#context.roster.snapshot().users
   }
 
+  /** The members of a room, sorted; none if it does not exist. */
+  membersOf(room: string): string[] {
+    return [...(this.#context.rooms.get(room)?.members ?? [])].sort()
+  }
+
   /** Number of names that are held for the keys of offline users. */
   get rememberedClaims(): number {
     return this.#context.rememberedClaims.size
   }
 
-  /** The status of this server. O(connections): do not read it per message. */
+  /** The status of this server. O(connections + rooms): do not read it per message. */
   get status(): ServerStatus {
-    return statusOf(this.#context, this.#clients.connections, this.#membership.distinctPeers)
+    return statusOf(this.#context, this.#clients, this.#membership.distinctPeers)
   }
 
   /** Whether a user has identified on a connection. */
@@ -125,6 +132,11 @@ export class MeshServer {
   /** Whether a user is connected to a peer, as far as this server knows. */
   isUserOnPeer(peer: string, user: string): boolean {
     return this.#context.directory.isUserOnPeer(peer, user)
+  }
+
+  /** Whether a peer has a member of a room, as far as this server knows. */
+  isRoomOnPeer(peer: string, room: string): boolean {
+    return (this.#context.rooms.get(room)?.countOn(peer) ?? 0) > 0
   }
 
   /**
@@ -167,6 +179,7 @@ export class MeshServer {
       case 'drain':
         return this.#drain()
       case 'configure':
+        if (input.rooms !== undefined) this.#clients.rooms.configure(input.rooms)
         return this.#peers.configure(input.peers)
       case 'learn':
         return this.#peers.learn(input.member)
@@ -178,6 +191,12 @@ export class MeshServer {
         return this.#router.handleIm(input)
       case 'relay':
         return this.#router.handleRelay(input)
+      case 'join':
+        return this.#clients.rooms.join(input)
+      case 'part':
+        return this.#clients.rooms.part(input)
+      case 'rooms':
+        return this.#clients.rooms.list(input.connection, input.call)
       case 'got': {
         const connection = this.#clients.connections.get(input.connection)
         if (connection !== undefined) this.#router.handleConfirmation(connection, input.count)
@@ -219,6 +238,7 @@ export class MeshServer {
   #flush(): void {
     this.#context.needsFlush = false
     this.#clients.flush()
+    this.#router.flush()
     this.#peers.flush()
   }
 

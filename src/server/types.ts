@@ -9,6 +9,7 @@ import type {
   LinkRefusal,
   PeerIdentity,
   Relay,
+  RoomRelay,
   StreamPosition,
 } from '../protocol/frames.ts'
 import type { Limits } from '../protocol/limits.ts'
@@ -19,9 +20,15 @@ import type {
   ErrorCode,
   Fate,
   IdentifyResponse,
+  JoinResponse,
   KeyHolder,
   LegacyMessage,
+  Message,
+  PartResponse,
+  Receipt,
   Refusal,
+  RoomEvent,
+  RoomList,
   RosterDelta,
   RosterSnapshot,
   ServerAddress,
@@ -46,6 +53,8 @@ export interface ServerOptions {
   limits: Limits
   /** How users prove their names. */
   auth: AuthMode
+  /** Token mode: signs the text of a message to a room (`roomMessageText`) with the mesh key. Absent: it has none. */
+  signRoomMessage?: (message: Message) => string | undefined
   /** The rooms that the config sets up; anyone may open others. */
   rooms?: readonly RoomSettings[]
   /** Grace period: how long the users of an unreachable peer stay online, and messages for it are held, ms. */
@@ -72,6 +81,8 @@ export type ClientInput =
       user: unknown
       protocol: 1 | 2
       connections?: boolean
+      /** Whether the client knows rooms and receipts. */
+      rooms?: boolean
       credential?: Credential
       /** Why the edge refuses the identification. */
       denial?: Denial
@@ -84,7 +95,12 @@ export type ClientInput =
   | { type: 'key'; connection: number; user: unknown; call: number }
   /** Asks for a ticket of the user's claim. */
   | { type: 'claim'; connection: number; call: number }
-  | { type: 'relay'; connection: number; to: string | undefined; body: unknown }
+  /** `room`: for another member of it, not for the user's other clients. */
+  | { type: 'relay'; connection: number; to: string | undefined; room?: string; body: unknown }
+  | { type: 'join'; connection: number; room: unknown; call: number }
+  | { type: 'part'; connection: number; room: unknown; call: number }
+  /** Asks for the list of rooms. */
+  | { type: 'rooms'; connection: number; call: number }
   /** Asks for the cluster status. */
   | { type: 'survey'; connection: number; call: number }
   | { type: 'disconnected'; connection: number }
@@ -123,7 +139,10 @@ export type ClientEvent =
   | { event: 'roster'; payload: RosterDelta }
   /** Changed connection counts, for clients that subscribed to them. */
   | { event: 'connections'; payload: Connections }
-  | { event: 'relay'; payload: Relay }
+  | { event: 'relay'; payload: Relay | RoomRelay }
+  | { event: 'room'; payload: RoomEvent }
+  /** More connections have confirmed messages of the user. */
+  | { event: 'receipts'; payload: Receipt[] }
   /** A sibling connected, disconnected or missed messages: compare histories. */
   | { event: 'siblings'; payload: { connections: number } }
   | { event: 'move'; payload: { servers: ServerAddress[] } }
@@ -141,7 +160,16 @@ export type ClientEffect =
       type: 'answer'
       connection: number
       call: number
-      payload: IdentifyResponse | Fate | RosterSnapshot | KeyHolder | HeldName | ClusterStatus
+      payload:
+        | IdentifyResponse
+        | Fate
+        | RosterSnapshot
+        | KeyHolder
+        | HeldName
+        | ClusterStatus
+        | JoinResponse
+        | PartResponse
+        | RoomList
     }
   | { type: 'close'; connection: number; reason: string }
 
@@ -187,6 +215,8 @@ export type LogEntry =
   | { event: 'peer-removed' | 'peer-forgotten'; peer: string }
   | { event: 'updating-clients'; clients: number; online: number }
   | { event: 'updating-peers'; user: string }
+  /** The first connection of a user to this server has joined a room; the last one has left it. */
+  | { event: 'room-joined' | 'room-left'; room: string; user: string; members: number }
   | { event: 'user-connected'; user: string; connections: number }
   | { event: 'user-disconnected'; user: string; connections: number }
   | { event: 'connection-refused'; code: string; reason: string }

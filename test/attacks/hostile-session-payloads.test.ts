@@ -5,6 +5,7 @@ import { formatEvent } from '../../cli/modes/line-format.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { MAX_TIME_MS, MIN_TIME_MS } from '../../src/common/time.ts'
+import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizedJson } from '../../src/protocol/text.ts'
 import { SessionFuzzer } from '../support/attacks/session-fuzzer.ts'
 import { Random } from '../support/random.ts'
@@ -27,11 +28,13 @@ test.each([SEED, SEED + 1, 1])(
     const checkLog = () => {
       const { messages } = fuzzer.session
       expect(messages).toEqual([...messages].sort(compareMessages))
-      expect(new Set(messages.map(({ from, id }) => `${from}\n${id}`)).size).toBe(messages.length)
+      // Each room has a log of its own.
+      const keys = messages.map(({ from, id, to }) => `${from}\n${id}\n${isRoom(to) ? to : ''}`)
+      expect(new Set(keys).size).toBe(messages.length)
       for (const { at, from, to } of messages) {
         expect(at).toBeGreaterThanOrEqual(MIN_TIME_MS)
         expect(at).toBeLessThanOrEqual(MAX_TIME_MS)
-        expect([from, to]).toContain('Anna')
+        if (!isRoom(to)) expect([from, to]).toContain('Anna')
       }
     }
     for (let n = 0; n < PAYLOADS; n++) {
@@ -40,7 +43,7 @@ test.each([SEED, SEED + 1, 1])(
       if (n % 500 === 0) checkLog()
     }
     checkLog()
-    for (const type of ['identified', 'im', 'relay', 'fate', 'key', 'roster'])
+    for (const type of ['identified', 'im', 'relay', 'fate', 'key', 'roster', 'room'])
       expect(fuzzer.inputs.get(type), type).toBeGreaterThan(0)
     const id = fuzzer.recover()
     expect(fuzzer.session.messages.map(message => message.id)).toContain(id)

@@ -1,6 +1,6 @@
 /** The contract of a link carrier, which the core relies on; holds for sockets and for NATS. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { ForwardedMessage, PresenceDelta } from '../../src/protocol/frames.ts'
+import type { ForwardedMessage, PresenceDelta, RoomForwarded } from '../../src/protocol/frames.ts'
 import { CarrierHarness, type CarrierHarnessOptions } from '../support/harness/carrier-harness.ts'
 import { NatsServer, natsMissingReason } from '../support/programs/nats-server.ts'
 import { until } from '../support/programs/processes.ts'
@@ -19,6 +19,15 @@ const message = (number: number, text: string, to = 'Billy'): ForwardedMessage =
   'Anna',
   to,
   text,
+]
+const roomMessage = (number: number, text: string, proof = ''): RoomForwarded => [
+  number,
+  `m${number}`,
+  1,
+  'Anna',
+  '#ops',
+  text,
+  proof,
 ]
 
 let nats: NatsServer | undefined
@@ -165,6 +174,48 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
         .flatMap(({ frame }) => (frame.event === 'forward' ? frame.payload.map(one => one[5]) : [])),
     )
     expect(texts).toEqual([['to the first two'], ['to the first two'], ['to one who holds neither']])
+  })
+
+  contract('a message to a room arrives once on each of its links, in order with others', async () => {
+    const hub = await start('server-1')
+    const others = [await start('server-2'), await start('server-3'), await start('server-4')]
+    const links: { out: number; in: number }[] = []
+    for (const other of others) links.push(await hub.link(other))
+    // All have Billy; the first two announce him as a member before messages are sent.
+    for (const [at, other] of others.entries()) {
+      const back = await other.link(hub)
+      const own = delta(`server-${at + 2}#1`, 1, 'Billy')
+      other.send(back.out, {
+        event: 'presence',
+        payload: at === 2 ? own : { ...own, rooms: [['#ops', ['Billy'], []]] },
+      })
+    }
+    await until('the hub knows the members', () => hub.inputsOfType('frame').length === 3)
+    const long = '✓'.repeat(200_000)
+    const sent = [
+      roomMessage(1, 'first', 'a proof'),
+      message(2, 'second'),
+      roomMessage(3, long),
+      roomMessage(4, 'last'),
+    ]
+    for (const { out } of links) {
+      for (const one of sent) {
+        if (one.length === 6) hub.send(out, { event: 'forward', payload: [one] })
+        else hub.send(out, { event: 'room-forward', payload: [one] })
+      }
+    }
+    const received = ({ in: link }: { in: number }, at: number) =>
+      others[at]
+        ?.framesFrom(link)
+        .flatMap(({ event, payload }): unknown[] => (event === 'forward' || event === 'room-forward' ? payload : [])) ??
+      []
+    await until('all have arrived', () => links.every((link, at) => received(link, at).length >= 4))
+    for (const { out } of links) hub.send(out, { event: 'missed', payload: ['the end'] })
+    await until('the end has arrived', () =>
+      links.every((link, at) => others[at]?.framesFrom(link.in).at(-1)?.event === 'missed'),
+    )
+    for (const [at, link] of links.entries()) expect(received(link, at)).toEqual(sent)
+    expect(others.flatMap(other => other.inputsOfType('link-closed'))).toEqual([])
   })
 
   contract('closing a link closes it on the other side, after earlier frames have arrived', async () => {

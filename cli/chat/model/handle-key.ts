@@ -13,9 +13,13 @@ import {
 } from './editing/paste.ts'
 import { handleFinderAction, openFinder } from './finder.ts'
 import type { Action } from './keymap.ts'
-import { helpLines } from './layout/help-lines.ts'
+import { lastOwnMessage } from './layout/detail-lines.ts'
+import { overlayLines } from './layout/overlay-lines.ts'
 import { overlayHeight } from './layout/screen-layout.ts'
 import type { Model, ScreenRequest } from './model.ts'
+import { openInvitation } from './rooms/invitations.ts'
+import { joinRoom } from './rooms/join-room.ts'
+import { writeFault } from './rooms/room.ts'
 import { pageSize, scroll } from './scroll.ts'
 import { handleSearchAction, openSearch, restartSearch } from './search.ts'
 import { openNthThread, openUnreadThread, switchThread } from './switch-thread.ts'
@@ -98,6 +102,21 @@ function handleAction(model: Model, action: Action, quitArmed: boolean): ScreenR
     case 'find-user':
       openFinder(model, 'users')
       return []
+    case 'members':
+      return runCommand(model, 'names')
+    case 'message-details': {
+      const entry = lastOwnMessage(model)
+      model.detailsId = entry?.id
+      if (entry === undefined) model.showNotice('no message of yours here', 'error')
+      else openOverlay(model, 'details')
+      return []
+    }
+    case 'join-invitation': {
+      const room = openInvitation(model)
+      if (room !== undefined) return joinRoom(model, room)
+      model.showNotice('no invitation to a room here', 'error')
+      return []
+    }
     case 'find-input':
       openFinder(model, 'input')
       return []
@@ -129,6 +148,11 @@ function handleAction(model: Model, action: Action, quitArmed: boolean): ScreenR
   }
 }
 
+function openOverlay(model: Model, overlay: Exclude<Model['overlay'], undefined>): void {
+  model.overlay = overlay
+  model.overlayTop = 0
+}
+
 /** Scrolls the overlay; any action that does not scroll it closes it. */
 function handleOverlayAction(model: Model, action: Action): ScreenRequest[] {
   if (action === 'redraw' || action === 'suspend') return [{ type: action }]
@@ -147,9 +171,14 @@ function handleOverlayAction(model: Model, action: Action): ScreenRequest[] {
     model.overlay = undefined
     return []
   }
-  const lastTop = Math.max(0, helpLines(model).length - height)
+  const lastTop = Math.max(0, overlayLines(model).length - height)
   model.overlayTop = Math.max(0, Math.min(Math.min(model.overlayTop, lastTop) + by, lastTop))
   return []
+}
+
+/** Why the user cannot write in the open thread; undefined: they can. */
+function openRoomFault({ current, rooms, user }: Model): string | undefined {
+  return current?.isRoom ? writeFault(current.name, rooms.get(current.name), user) : undefined
 }
 
 /** Runs the input as a command, or sends it to the open thread. */
@@ -161,8 +190,8 @@ function submit(model: Model): ScreenRequest[] {
     model.showNotice('no thread is open; open one with /msg NAME', 'error')
     return []
   }
-  // The draft stays: it can be shortened, or sent in parts.
-  const fault = isCommand ? undefined : protocolTextFault(editor.text)
+  // The draft stays: it can be shortened, or sent in parts, or after joining the room.
+  const fault = isCommand ? undefined : (protocolTextFault(editor.text) ?? openRoomFault(model))
   if (fault !== undefined) {
     model.showNotice(fault, 'error')
     return []

@@ -16,6 +16,9 @@ export type Action =
   | 'unread-thread'
   | 'find-user'
   | 'find-input'
+  | 'members'
+  | 'join-invitation'
+  | 'message-details'
   | 'search'
   | 'complete'
   | 'complete-previous'
@@ -37,12 +40,15 @@ interface Binding {
 export const KEYMAP: readonly Binding[] = [
   { keys: ['enter'], action: 'send', help: 'send the message' },
   { keys: ['M-enter'], action: 'new-line', help: 'insert a line break' },
-  { keys: ['tab'], action: 'complete', help: 'complete a name or command; again: next match' },
+  { keys: ['tab'], action: 'complete', help: 'complete a name, room or command; again: next' },
   { keys: ['S-tab'], action: 'complete-previous' },
   { keys: ['C-n', 'M-down'], action: 'next-thread', help: 'next thread or online user' },
   { keys: ['C-p', 'M-up'], action: 'previous-thread', help: 'previous thread or online user' },
   { keys: ['M-a'], action: 'unread-thread', help: 'next unread thread' },
   { keys: ['C-o'], action: 'find-user', help: 'find an online user' },
+  { keys: ['f8', 'M-m'], action: 'members', help: 'list the members of this room' },
+  { keys: ['M-j'], action: 'join-invitation', help: 'join the room that the newest message invites to' },
+  { keys: ['M-i'], action: 'message-details', help: 'show who has your last message' },
   { keys: ['C-r'], action: 'find-input', help: 'find earlier input' },
   { keys: ['C-s'], action: 'search', help: 'search this thread; again: older match' },
   { keys: ['pageup', 'M-v'], action: 'page-up', help: 'scroll up' },
@@ -116,6 +122,12 @@ export function resolveBindings(overrides: Readonly<Record<string, string>>): {
     else bindings.set(key, action)
   }
   return { bindings, unknown }
+}
+
+/** The first key of an action, as the help writes it; undefined: it has none. */
+export function actionLabel(bindings: ReadonlyMap<string, Action>, action: Action): string | undefined {
+  const binding = [...bindings].find(([, one]) => one === action)
+  return binding && keyLabel(binding[0])
 }
 
 const KEY_LABELS: Readonly<Record<string, string>> = { escape: 'Esc', pageup: 'PageUp', pagedown: 'PageDown' }

@@ -1,12 +1,14 @@
 import type { ConnectionState } from '../../../src/client/events.ts'
 import { ConfusableNames } from '../../../src/common/confusables.ts'
 import { type NameList, SortedNames } from '../../../src/common/sorted-names.ts'
+import { isRoom } from '../../../src/protocol/rooms.ts'
 import type { Completion } from './editing/completion.ts'
 import { Editor } from './editing/editor.ts'
 import type { Finder } from './finder.ts'
 import { type Action, resolveBindings } from './keymap.ts'
 import { DEFAULT_PREFERENCES, type Preferences } from './preferences.ts'
 import type { ReadonlyModel } from './readonly-model.ts'
+import type { Room, RoomList } from './rooms/room.ts'
 import type { Search } from './search.ts'
 import { Thread } from './thread.ts'
 
@@ -22,6 +24,9 @@ export type ScreenRequest =
   | { type: 'page'; part: 'latest' | 'before' | 'after' | 'first' }
   /** Search the open thread backwards, from its end or (`older`) from the current match. */
   | { type: 'search'; text: string; older: boolean }
+  | { type: 'join' | 'part'; room: string }
+  /** Ask for the rooms of the mesh: the event `room-list`. */
+  | { type: 'list-rooms' }
   /** Accept the changed key of a user. */
   | { type: 'trust'; user: string; key: string }
   /** Save the preferences and the name of the open thread. */
@@ -48,6 +53,10 @@ export class Model implements ReadonlyModel {
   connectionCounts: ReadonlyMap<string, number> = new Map()
   /** Names that look alike, among the users online, those with a thread, and this user. */
   readonly confusables = new ConfusableNames()
+  /** Names of rooms that look alike, among those with a thread. */
+  readonly #confusableRooms = new ConfusableNames()
+  /** The rooms that the user is in, by name. */
+  readonly rooms = new Map<string, Room>()
   /** False until the first roster of a connection: the users in it were online before and are not announced. */
   hasRoster = false
   /** Whether threads may have older messages on disk. */
@@ -57,6 +66,8 @@ export class Model implements ReadonlyModel {
   /** The new key of each user whose key has changed and is not trusted yet. */
   readonly changedKeys = new Map<string, string>()
   ownKey: string | undefined
+  /** The rooms of the mesh, as last asked for. */
+  roomList: RoomList | undefined
   readonly threads = new Map<string, Thread>()
   current: Thread | undefined
   /** The input line while no thread is open. */
@@ -64,7 +75,9 @@ export class Model implements ReadonlyModel {
   notice: Notice | undefined
   /** The last notices of the client that came while no thread was open, oldest first. */
   readonly startNotices: Notice[] = []
-  overlay: 'help' | undefined
+  overlay: 'help' | 'details' | undefined
+  /** The message of the open thread that the details are about. */
+  detailsId: string | undefined
   /** The first visible line of the overlay. */
   overlayTop = 0
   preferences: Preferences
@@ -74,7 +87,7 @@ export class Model implements ReadonlyModel {
   search: Search | undefined
   /** A long paste that waits for confirmation. */
   pendingPaste: string | undefined
-  /** The user who sent the last live message. */
+  /** The user who sent the last live message to this user alone. */
   lastSender: string | undefined
   columns = 80
   rows = 24
@@ -115,31 +128,44 @@ export class Model implements ReadonlyModel {
     return this.online.has(name)
   }
 
-  /** The thread with a user; creates it if there is none. */
+  /** Another user or room whose name looks like this one; undefined: none. */
+  similarName(name: string): string | undefined {
+    return (isRoom(name) ? this.#confusableRooms : this.confusables).find(name)
+  }
+
+  /** The thread with a user or a room; creates it if there is none. */
   ensureThread(name: string): Thread {
     let thread = this.threads.get(name)
     if (thread === undefined) {
-      thread = new Thread(name)
+      thread = new Thread(name, this.user)
       if (this.hasHistory) thread.markStored(0)
       this.threads.set(name, thread)
-      this.confusables.keep([name])
+      ;(thread.isRoom ? this.#confusableRooms : this.confusables).keep([name])
     }
     return thread
   }
 
-  /** The threads, most recent activity first, threads without messages last. */
+  /** The threads of rooms, then those with users; most recent activity first, threads without messages last. */
   threadsByActivity(): Thread[] {
-    return [...this.threads.values()].sort((a, b) => b.lastAt - a.lastAt || (a.name < b.name ? -1 : 1))
+    return [...this.threads.values()]
+      .filter(thread => this.#isListed(thread) || thread === this.current)
+      .sort((a, b) => Number(b.isRoom) - Number(a.isRoom) || b.lastAt - a.lastAt || (a.name < b.name ? -1 : 1))
   }
 
-  /** Opens a thread. Removes the thread that was open before if it has neither entries nor a draft. */
+  /** Whether lists show a thread: not that of a room that the user has left. */
+  #isListed({ name, isRoom }: Thread): boolean {
+    return !isRoom || this.rooms.has(name)
+  }
+
+  /** Opens a thread. Removes the thread that was open before if it has no entries, no draft and no room. */
   openThread(name: string): void {
     const last = this.current
     if (last?.name === name) return
     if (last !== undefined) {
       last.firstUnreadId = undefined
       last.searchMatch = undefined
-      if (last.entries.length === 0 && last.editor.text === '') this.threads.delete(last.name)
+      if (last.entries.length === 0 && last.editor.text === '' && !this.rooms.has(last.name))
+        this.threads.delete(last.name)
     }
     const thread = this.ensureThread(name)
     this.current = thread
@@ -149,18 +175,23 @@ export class Model implements ReadonlyModel {
     this.completion = undefined
   }
 
-  /** Adds a warning if the thread's name looks like another name; once for each such name. */
-  warnIfConfusable(thread: Thread): void {
-    const similarName = this.confusables.find(thread.name)
-    if (similarName === undefined || similarName === thread.confusableWith) return
-    thread.confusableWith = similarName
-    thread.addWarning(`${thread.name} looks like ${similarName}, another user.`, 0)
+  /** Adds a warning if a name, by default the thread's, looks like another one; once for each such pair. */
+  warnIfConfusable(thread: Thread, name = thread.name): void {
+    const similarName = this.similarName(name)
+    if (similarName !== undefined) thread.warnOfName(name, similarName)
   }
 
   get unreadCount(): number {
     let unread = 0
-    for (const thread of this.threads.values()) unread += thread.unreadCount
+    for (const thread of this.threads.values()) if (this.#isListed(thread)) unread += thread.unreadCount
     return unread
+  }
+
+  /** Unread messages that mention this user. */
+  get mentionCount(): number {
+    let mentions = 0
+    for (const thread of this.threads.values()) if (this.#isListed(thread)) mentions += thread.mentionCount
+    return mentions
   }
 
   /** Keeps a notice for the screen without a thread, where it is not cut. */

@@ -5,10 +5,12 @@ const FIELDS = {
   sidebar: z.boolean(),
   bell: z.boolean(),
   notes: z.boolean(),
+  /** Whether rooms show who joins and leaves. `auto`: those with few members. */
+  joins: z.enum(['auto', 'on', 'off']),
   theme: z.enum(Object.keys(THEMES) as [keyof typeof THEMES]),
   /** Users whose messages are hidden. */
   ignored: z.array(z.string()),
-  /** Users whose messages do not ring the bell. */
+  /** Users and rooms whose messages do not ring the bell, unless they mention this user. */
   muted: z.array(z.string()),
   /** The user's own key bindings: key → action name, see keymap.ts. */
   keys: z.record(z.string(), z.string()),
@@ -25,6 +27,7 @@ export const preferencesSchema = z.object({
   sidebar: FIELDS.sidebar.catch(true),
   bell: FIELDS.bell.catch(true),
   notes: FIELDS.notes.catch(true),
+  joins: FIELDS.joins.catch('auto'),
   theme: FIELDS.theme.catch('calm'),
   ignored: z.preprocess(onlyStrings, FIELDS.ignored).catch([]),
   muted: z.preprocess(onlyStrings, FIELDS.muted).catch([]),
@@ -35,7 +38,7 @@ export type Preferences = z.infer<typeof preferencesSchema>
 export const DEFAULT_PREFERENCES: Preferences = preferencesSchema.parse({})
 
 interface Setting {
-  name: 'sidebar' | 'bell' | 'notes' | 'theme'
+  name: 'sidebar' | 'bell' | 'notes' | 'joins' | 'theme'
   values: readonly string[]
   help: string
 }
@@ -45,6 +48,7 @@ export const SETTINGS: readonly Setting[] = [
   { name: 'sidebar', values: ['on', 'off'], help: 'list threads and online users' },
   { name: 'bell', values: ['on', 'off'], help: 'ring the bell for unread messages' },
   { name: 'notes', values: ['on', 'off'], help: 'show when a user goes online or offline' },
+  { name: 'joins', values: ['auto', 'on', 'off'], help: 'joins and leaves; auto: small rooms' },
   { name: 'theme', values: Object.keys(THEMES), help: 'colors' },
 ]
 
@@ -57,7 +61,8 @@ export function settingValue(preferences: Preferences, name: Setting['name']): s
 /** The preferences with one setting changed, or undefined if the value is invalid. */
 export function withSetting(preferences: Preferences, setting: Setting, value: string): Preferences | undefined {
   if (!setting.values.includes(value)) return undefined
-  return preferencesSchema.parse({ ...preferences, [setting.name]: setting.name === 'theme' ? value : value === 'on' })
+  const isBoolean = typeof preferences[setting.name] === 'boolean'
+  return preferencesSchema.parse({ ...preferences, [setting.name]: isBoolean ? value === 'on' : value })
 }
 
 /** An array or object of JSON without the values that are not strings. */

@@ -4,8 +4,10 @@ import type { ConfusableNames } from '../../../src/common/confusables.ts'
 import type { NameList } from '../../../src/common/sorted-names.ts'
 import type { Editor } from './editing/editor.ts'
 import type { Finder } from './finder.ts'
+import type { Action } from './keymap.ts'
 import type { Notice } from './model.ts'
 import type { Preferences } from './preferences.ts'
+import type { Room, RoomList } from './rooms/room.ts'
 import type { Search } from './search.ts'
 import type { Anchor, Entry, Thread } from './thread.ts'
 
@@ -14,7 +16,20 @@ type ReadonlyEditor = Readonly<Pick<Editor, 'text' | 'cursor'>>
 export type ReadonlyEntry = Readonly<Entry>
 
 type ReadonlyThreadFields = Readonly<
-  Pick<Thread, 'name' | 'unreadCount' | 'lastAt' | 'firstUnreadId' | 'newBelow' | 'hasStart' | 'hasEnd'>
+  Pick<
+    Thread,
+    | 'name'
+    | 'isRoom'
+    | 'unreadCount'
+    | 'mentionCount'
+    | 'lastAt'
+    | 'firstUnreadId'
+    | 'newBelow'
+    | 'hasStart'
+    | 'hasEnd'
+    | 'markColumns'
+    | 'senderColumns'
+  >
 >
 
 export interface ReadonlyThread extends ReadonlyThreadFields {
@@ -26,7 +41,7 @@ export interface ReadonlyThread extends ReadonlyThreadFields {
   indexOf(entry: ReadonlyEntry): number
 }
 
-export interface ReadonlyFinder extends Readonly<Pick<Finder, 'kind' | 'selectedIndex'>> {
+export interface ReadonlyFinder extends Readonly<Pick<Finder, 'kind' | 'room' | 'selectedIndex'>> {
   readonly editor: ReadonlyEditor
 }
 
@@ -42,12 +57,16 @@ export interface ReadonlyModel {
   readonly online: NameList
   readonly connectionCounts: ReadonlyMap<string, number>
   readonly confusables: Pick<ConfusableNames, 'find'>
+  readonly rooms: ReadonlyMap<string, Room>
+  readonly roomList: RoomList | undefined
+  readonly bindings: ReadonlyMap<string, Action>
   readonly threads: ReadonlyMap<string, ReadonlyThread>
   readonly current: ReadonlyThread | undefined
   readonly focusedEditor: ReadonlyEditor
   readonly notice: Readonly<Notice> | undefined
   readonly startNotices: readonly Readonly<Notice>[]
-  readonly overlay: 'help' | undefined
+  readonly overlay: 'help' | 'details' | undefined
+  readonly detailsId: string | undefined
   readonly overlayTop: number
   readonly preferences: ReadonlyPreferences
   readonly finder: ReadonlyFinder | undefined
@@ -57,6 +76,8 @@ export interface ReadonlyModel {
   readonly isInline: boolean
   readonly inputHistory: readonly string[]
   readonly unreadCount: number
+  readonly mentionCount: number
+  similarName(name: string): string | undefined
   isOnline(name: string): boolean
   threadsByActivity(): readonly ReadonlyThread[]
 }

@@ -13,18 +13,20 @@ export function openNthThread(model: Model, nth: number): ScreenRequest[] {
   return thread === undefined ? [] : openThread(model, thread.name)
 }
 
+/** Opens the next thread with unread messages: first one with mentions. */
 export function openUnreadThread(model: Model): ScreenRequest[] {
-  const unread = model.threadsByActivity().find(thread => thread.unreadCount > 0)
+  const threads = model.threadsByActivity()
+  const unread = threads.find(thread => thread.mentionCount > 0) ?? threads.find(thread => thread.unreadCount > 0)
   if (unread !== undefined) return openThread(model, unread.name)
   model.showNotice('no unread messages')
   return []
 }
 
-/** Opens the next or previous thread: first the threads with entries or a draft, then the other online users. */
+/** Opens the next or previous thread: first the rooms and the threads with entries or a draft, then the other online users. */
 export function switchThread(model: Model, by: 1 | -1): ScreenRequest[] {
   const activeThreads = model
     .threadsByActivity()
-    .filter(thread => thread.entries.length > 0 || thread.editor.text !== '')
+    .filter(thread => thread.isRoom || thread.entries.length > 0 || thread.editor.text !== '')
   const names = activeThreads.map(thread => thread.name)
   const listed = new Set(names).add(model.user)
   const others = [...model.online].filter(name => !listed.has(name))

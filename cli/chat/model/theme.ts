@@ -14,7 +14,13 @@ interface Theme {
 
 /** Only the colors of the terminal's palette, which suit its background, dark or light. */
 export const THEMES = {
-  calm: { accent: 'cyan', good: 'green', warn: 'yellow', bad: 'red', names: ['green', 'yellow', 'blue', 'magenta'] },
+  calm: {
+    accent: 'cyan',
+    good: 'green',
+    warn: 'yellow',
+    bad: 'red',
+    names: ['green', 'yellow', 'blue', 'magenta', 'cyan'],
+  },
   blue: { accent: 'blue', good: 'green', warn: 'yellow', bad: 'red', names: ['cyan', 'magenta', 'green'] },
   amber: { accent: 'yellow', good: 'yellow', warn: 'red', bad: 'red', names: ['yellow'] },
   mono: { names: [] },
@@ -22,11 +28,11 @@ export const THEMES = {
 
 export type ThemeName = keyof typeof THEMES
 
-/** The color of a tone. The color of a name depends on its text. */
-export function toneColor(theme: ThemeName, tone: Tone, text: string): Color | undefined {
+/** The color of a tone. For the tone `name`, it depends on the user only. */
+export function toneColor(theme: ThemeName, tone: Tone, user = ''): Color | undefined {
   const { names, ...tones }: Theme = THEMES[theme]
   if (tone !== 'name') return tones[tone]
   let hash = 0
-  for (const character of text.trim()) hash = (Math.imul(hash, 31) + (character.codePointAt(0) ?? 0)) | 0
+  for (const character of user) hash = (Math.imul(hash, 31) + (character.codePointAt(0) ?? 0)) | 0
   return names[Math.abs(hash) % Math.max(1, names.length)]
 }

@@ -1,9 +1,14 @@
 import type { Progress } from '../../../src/client/events.ts'
 import { compareMessages } from '../../../src/common/hybrid-clock.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
+import { isRoom } from '../../../src/protocol/rooms.ts'
 import { sanitizeText } from '../../../src/protocol/text.ts'
 import { localDateTime } from '../../terminal/local-time.ts'
+import { width } from '../../terminal/width.ts'
 import { Editor } from './editing/editor.ts'
+import { nextProgress, progressMark, storedProgress, type ThreadMessage } from './message-progress.ts'
+import { changesText, foldChanges, type MembershipChanges } from './rooms/membership.ts'
+import { mentions } from './rooms/mentions.ts'
 
 /** Most entries in memory: the rest of a thread is in the history on disk. */
 const MAX_ENTRIES = 2_000
@@ -15,9 +20,8 @@ const MAX_UNSTORED_ENTRIES = 20_000
 const MAX_PROGRESS_STATES = 2_000
 /** Most late messages remembered per thread. */
 const MAX_LATE_MESSAGES = 2_000
-
-/** A message of the session or of the history; `late`: it arrived late in an earlier run. */
-type ThreadMessage = Message & { readonly late?: true | undefined }
+/** Most names remembered that were warned about. */
+const MAX_WARNED_NAMES = 1_000
 
 /** A line of a thread: a message, or a note or warning from this program. `text` is sanitized for the terminal. */
 export interface Entry {
@@ -26,8 +30,12 @@ export interface Entry {
   id: string
   from: string
   text: string
-  /** Delivery state; only for messages composed by this client in this run. */
+  /** Delivery state of a message of this user, as reported in this run or as the history has it. */
   progress?: Progress
+  /** Whether it is a message of a room that mentions this user. */
+  mentionsUser?: true
+  /** For the note about who joined and left a room: the changes, which later ones are added to. */
+  changes?: MembershipChanges
 }
 
 /** A position in the rendered rows of a thread: an entry, and one of its rows. */
@@ -36,18 +44,21 @@ export interface Anchor {
   row: number
 }
 
-/** The conversation with one user: entries ordered by (`at`, `id`), the draft, and the scroll position. */
+/** The conversation with one user or in one room: entries ordered by (`at`, `id`), the draft, and the scroll position. */
 export class Thread {
   readonly name: string
+  readonly isRoom: boolean
   readonly entries: Entry[] = []
   /** Holds the draft of this thread. */
   readonly editor = new Editor()
   unreadCount = 0
-  /** The name that the last warning about confusable names mentioned. */
-  confusableWith: string | undefined
+  /** Unread messages that mention this user; only in rooms. */
+  mentionCount = 0
+  /** The names that were warned about, each with the name that it looks like. */
+  readonly #warnedNames = new Map<string, string>()
   /** Read mark: hybrid time up to which the thread was read, on this or on another client of the user. */
   readAt = 0
-  /** Hybrid time of the newest message from the other user. */
+  /** Hybrid time of the newest message from others. */
   lastReceivedAt = 0
   /** The first unread entry when the thread was opened; the "new" separator is drawn above it until the thread is left. */
   firstUnreadId: string | undefined
@@ -62,8 +73,15 @@ export class Thread {
   isLoaded = true
   /** The current match of the search; `text` is in its search form. */
   searchMatch: { id: string; text: string } | undefined
+  /** Columns of the widest delivery mark. */
+  markColumns = 2
+  /** Columns of the widest name of a sender. */
+  senderColumns = 0
+  readonly #user: string
   #lastStoredAt = 0
-  /** Delivery states by message id; the history does not store them. */
+  /** Time of the newest message that was known before the first one of this run came; undefined: none has come. */
+  #knownUntil: number | undefined
+  /** Delivery states that were reported in this run, by message id. */
   #progressById = new Map<string, Progress>()
   #byId = new Map<string, Entry>()
   #noteCount = 0
@@ -71,13 +89,18 @@ export class Thread {
   readonly #lateIds = new Set<string>()
   readonly #unseenLateIds = new Set<string>()
 
-  constructor(name: string) {
+  /** @param user this user, whose own messages in a room are never unread */
+  constructor(name: string, user = '') {
     this.name = name
+    this.isRoom = isRoom(name)
+    this.#user = user
   }
 
   /** Time of the newest message, loaded or on disk; sorts the threads. */
   get lastAt(): number {
-    return Math.max(this.#lastStoredAt, this.entries.at(-1)?.at ?? 0)
+    // Joins and leaves are not activity.
+    const last = this.entries.findLast(({ changes }) => changes === undefined)
+    return Math.max(this.#lastStoredAt, last?.at ?? 0)
   }
 
   /** Marks that the history on disk has messages up to `lastAt`, which are loaded when the thread is opened. */
@@ -90,11 +113,13 @@ export class Thread {
   /**
    * Adds a message, unless it belongs to a part of the history that is not loaded.
    * @param isLate whether it was held on its way or claims an earlier time; it is unread until the thread is seen
+   * @param wall ms since 1970
    */
-  addMessage(message: Message, isLate = false): void {
-    const { at, from } = message
+  addMessage(message: Message, isLate = false, wall = Number.POSITIVE_INFINITY): void {
+    this.#knownUntil ??= this.lastAt === 0 ? wall : this.lastAt
+    const { at } = message
     if (isLate) this.#markLate(message.id)
-    if (from === this.name) this.lastReceivedAt = Math.max(this.lastReceivedAt, at)
+    if (this.isReceived(message)) this.lastReceivedAt = Math.max(this.lastReceivedAt, at)
     this.#lastStoredAt = Math.max(this.#lastStoredAt, at)
     const [first] = this.entries
     const last = this.entries.at(-1)
@@ -168,29 +193,88 @@ export class Thread {
     this.#appendNote('warning', text, wall)
   }
 
-  #appendNote(kind: 'note' | 'warning', text: string, wall: number): void {
-    this.#insert({ kind, id: `note ${++this.#noteCount}`, at: Math.max(wall, this.lastAt), from: '', text })
+  /** Adds who joined and left a room to the line at the end of the thread, or as a new line. */
+  addMembershipChanges(changes: MembershipChanges, wall: number): void {
+    if (!this.hasEnd) return
+    const last = this.entries.at(-1)
+    const folded = foldChanges(last?.changes, changes)
+    if (last?.changes !== undefined) {
+      this.entries.pop()
+      this.#byId.delete(last.id)
+    }
+    const text = changesText(folded)
+    if (text !== '') this.#appendNote('note', text, wall, folded)
+  }
+
+  #appendNote(kind: 'note' | 'warning', text: string, wall: number, changes?: MembershipChanges): void {
+    const at = Math.max(wall, this.lastAt, this.entries.at(-1)?.at ?? 0)
+    const entry: Entry = { kind, id: `note ${++this.#noteCount}`, at, from: '', text }
+    this.#insert(changes === undefined ? entry : { ...entry, changes })
+  }
+
+  /** Adds a warning that a name looks like another one; once for each such pair. */
+  warnOfName(name: string, similarName: string): void {
+    if (this.#warnedNames.get(name) === similarName) return
+    if (this.#warnedNames.size >= MAX_WARNED_NAMES) this.#warnedNames.clear()
+    this.#warnedNames.set(name, similarName)
+    this.addWarning(`${name} looks like ${similarName}, another ${isRoom(name) ? 'room' : 'user'}.`, 0)
+  }
+
+  /** Counts a message as unread, unless this or another client of the user has read the thread up to it. */
+  countUnread(message: Message, isLate: boolean): void {
+    if (!isLate && message.at <= this.readAt) return
+    this.unreadCount++
+    if (this.mentionsUser(message)) this.mentionCount++
+  }
+
+  /**
+   * Counts a message of a room that came from the history of another client: unread if it was sent after those that were
+   * known before. The older ones of a room that the user has just joined are not unread.
+   */
+  countCaughtUp(message: Message): void {
+    if (message.at > (this.#knownUntil ?? 0)) this.countUnread(message, false)
+    else this.readAt = Math.max(this.readAt, message.at)
+  }
+
+  /** Whether a message is from someone else. */
+  isReceived({ from }: Pick<Message, 'from'>): boolean {
+    return this.isRoom ? from !== this.#user : from === this.name
+  }
+
+  /** Whether a message mentions this user: in a room, and by someone else. */
+  mentionsUser(message: Pick<Message, 'from' | 'text'>): boolean {
+    return this.isRoom && this.isReceived(message) && mentions(message.text, this.#user)
   }
 
   setProgress(id: string, progress: Progress): void {
+    const entry = this.#byId.get(id)
+    const next = nextProgress(entry?.progress ?? this.#progressById.get(id), progress)
     this.#progressById.delete(id)
-    this.#progressById.set(id, progress)
+    this.#progressById.set(id, next)
     if (this.#progressById.size > MAX_PROGRESS_STATES) {
       const [oldest] = this.#progressById.keys()
       if (oldest !== undefined) this.#progressById.delete(oldest)
     }
-    const entry = this.#byId.get(id)
-    if (entry !== undefined) entry.progress = progress
+    if (entry !== undefined) this.#showProgress(entry, next)
+  }
+
+  #showProgress(entry: Entry, progress: Progress): void {
+    entry.progress = progress
+    this.markColumns = Math.max(this.markColumns, progressMark(progress).length)
   }
 
   /** Moves the read mark forward to the hybrid time `at`, and recounts the unread messages. */
   markRead(at: number): void {
     this.readAt = Math.max(this.readAt, at)
     this.unreadCount = this.#unseenLateIds.size
+    this.mentionCount = 0
+    for (const id of this.#unseenLateIds) if (this.#byId.get(id)?.mentionsUser) this.mentionCount++
     for (let index = this.entries.length - 1; index >= 0; index--) {
       const entry = this.entries[index]
       if (entry === undefined || entry.at <= this.readAt) break
-      if (entry.from === this.name && !this.#unseenLateIds.has(entry.id)) this.unreadCount++
+      if (entry.kind !== 'message' || !this.isReceived(entry) || this.#unseenLateIds.has(entry.id)) continue
+      this.unreadCount++
+      if (entry.mentionsUser) this.mentionCount++
     }
   }
 
@@ -202,7 +286,7 @@ export class Thread {
 
   /** The first unread message; late ones, which may be far up, only if there are no others. */
   get firstUnread(): Entry | undefined {
-    const isReceived = (entry: Entry) => entry.kind === 'message' && entry.from === this.name
+    const isReceived = (entry: Entry) => entry.kind === 'message' && this.isReceived(entry)
     return (
       this.entries.find(entry => isReceived(entry) && entry.at > this.readAt && !this.#unseenLateIds.has(entry.id)) ??
       this.entries.find(entry => this.#unseenLateIds.has(entry.id))
@@ -236,12 +320,17 @@ export class Thread {
     this.hasEnd = true
   }
 
-  #toEntry({ id, at, from, text, late }: ThreadMessage): Entry {
-    if (from === this.name) this.lastReceivedAt = Math.max(this.lastReceivedAt, at)
-    const progress = this.#progressById.get(id)
+  #toEntry(message: ThreadMessage): Entry {
+    const { id, at, from, text, late } = message
+    if (this.isReceived(message)) this.lastReceivedAt = Math.max(this.lastReceivedAt, at)
+    this.senderColumns = Math.max(this.senderColumns, width(from))
     const prefix = late === true || this.#lateIds.has(id) ? `(late, dated ${localDateTime(at)}) ` : ''
     const entry: Entry = { kind: 'message', id, at, from, text: `${prefix}${sanitizeText(text)}` }
-    return progress === undefined ? entry : { ...entry, progress }
+    if (this.mentionsUser(message)) entry.mentionsUser = true
+    const [stored, reported] = [storedProgress(message), this.#progressById.get(id)]
+    const progress = reported === undefined ? stored : nextProgress(stored, reported)
+    if (progress !== undefined) this.#showProgress(entry, progress)
+    return entry
   }
 
   #markLate(id: string): void {

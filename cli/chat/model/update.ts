@@ -3,7 +3,11 @@ import type { SessionEvent } from '../../../src/client/events.ts'
 import type { ClientEvent, Notice } from '../../client-events.ts'
 import { fingerprint } from '../../keys/fingerprint.ts'
 import { localDateTime } from '../../terminal/local-time.ts'
+import { actionLabel } from './keymap.ts'
 import type { Model, ScreenRequest } from './model.ts'
+import { handleRoom } from './rooms/handle-room.ts'
+import { invitedRoom } from './rooms/invitations.ts'
+import { threadName } from './rooms/room.ts'
 
 /**
  * Applies an event to the model and returns the side effects to carry out.
@@ -20,6 +24,12 @@ export function update(model: Model, event: Exclude<ClientEvent, { type: 'storag
       return []
     case 'connections':
       model.connectionCounts = event.connections
+      return []
+    case 'room':
+      handleRoom(model, event, wall)
+      return []
+    case 'room-list':
+      model.roomList = event
       return []
     case 'message':
       return handleMessage(model, event, wall)
@@ -109,12 +119,12 @@ function handleMessage(
 ): ScreenRequest[] {
   const isLate = late === true
   const own = message.from === model.user
-  const name = own ? message.to : message.from
+  const name = threadName(message, model.user)
   const { ignored, muted } = model.preferences
-  if (!own && ignored.includes(name)) return []
+  if (!own && ignored.includes(message.from)) return []
   const thread = model.ensureThread(name)
-  if (!own) model.warnIfConfusable(thread)
-  thread.addMessage(message, isLate)
+  if (!own && (!thread.isRoom || origin === 'live')) model.warnIfConfusable(thread, message.from)
+  thread.addMessage(message, isLate, wall)
   thread.trim(model.hasHistory)
   if (isLate) thread.addNote(`a message dated ${localDateTime(message.at)} has arrived; it is sorted by its time`, wall)
   if (origin === 'composed') {
@@ -123,12 +133,19 @@ function handleMessage(
     if (!thread.hasEnd && thread === model.current) return [{ type: 'page', part: 'latest' }]
   }
   if (thread.anchor !== undefined && origin !== 'history') thread.newBelow++
+  // Messages of a room that were missed come from other members.
+  if (!own && origin === 'history' && thread.isRoom) thread.countCaughtUp(message)
   if (own || origin !== 'live') return markOpenThreadRead(model)
-  model.lastSender = name
-  // Another client of this user may have read the message already.
-  if (isLate || message.at > thread.readAt) thread.unreadCount++
+  if (!thread.isRoom) model.lastSender = name
+  const invited = invitedRoom(message.text)
+  if (invited !== undefined && !model.rooms.has(invited)) {
+    const key = thread === model.current ? actionLabel(model.bindings, 'join-invitation') : undefined
+    model.showNotice(`${name} invites you to ${invited}; ${key === undefined ? `/join ${invited}` : `${key} to join`}`)
+  }
+  thread.countUnread(message, isLate)
   const requests = markOpenThreadRead(model)
-  if (thread.unreadCount > 0 && !muted.includes(name)) requests.push({ type: 'bell', thread: name })
+  const isMuted = !thread.mentionsUser(message) && (muted.includes(name) || muted.includes(message.from))
+  if (thread.unreadCount > 0 && !isMuted) requests.push({ type: 'bell', thread: name })
   return requests
 }
 

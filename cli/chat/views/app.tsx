@@ -31,8 +31,8 @@ const Line = memo(
   (a, b) => a.theme === b.theme && rowsEqual(a.row, b.row),
 )
 
-function style({ text, tone, bold, dim, inverse }: Segment, theme: ThemeName | undefined) {
-  const color = tone === undefined || theme === undefined ? undefined : toneColor(theme, tone, text)
+function style({ tone, user, bold, dim, inverse }: Segment, theme: ThemeName | undefined) {
+  const color = tone === undefined || theme === undefined ? undefined : toneColor(theme, tone, user)
   return {
     ...(color !== undefined ? { color } : {}),
     ...(bold ? { bold } : {}),

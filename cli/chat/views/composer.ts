@@ -2,6 +2,7 @@
 import { fitToColumns, width } from '../../terminal/width.ts'
 import { composerRows, PROMPT_COLUMNS, shownInput } from '../model/layout/screen-layout.ts'
 import type { ReadonlyModel } from '../model/readonly-model.ts'
+import { writeFault } from '../model/rooms/room.ts'
 import type { Row, Segment } from './row.ts'
 
 const PROMPT = '› '
@@ -21,8 +22,7 @@ export function renderComposer(model: ReadonlyModel, height: number): { rows: Ro
   })
   const visible = rows.slice(top, top + height).map((row, at): Row => [prompt(top + at === 0), { text: row.text }])
   if (text === '' && model.overlay === undefined && model.finder === undefined && model.search === undefined) {
-    const placeholder =
-      model.current === undefined ? 'type a command, for example /msg NAME' : `message to ${model.current.name}`
+    const placeholder = placeholderText(model)
     visible[0] = [
       prompt(true),
       { text: fitToColumns(placeholder, Math.max(1, model.columns - 3)).trimEnd(), dim: true },
@@ -30,4 +30,10 @@ export function renderComposer(model: ReadonlyModel, height: number): { rows: Ro
   }
   const x = PROMPT_COLUMNS + width(text.slice(rows[cursorRow]?.start ?? 0, cursor))
   return { rows: visible, x: Math.min(x, model.columns - 1), y: cursorRow - top }
+}
+
+function placeholderText({ current, rooms, user }: ReadonlyModel): string {
+  if (current === undefined) return 'type a command, for example /msg NAME'
+  const fault = current.isRoom ? writeFault(current.name, rooms.get(current.name), user) : undefined
+  return fault ?? `message to ${current.name}`
 }

@@ -1,10 +1,14 @@
 /** Inline mode: messages are printed into the terminal's scrollback; only status and input line are redrawn. */
 import { styleText } from 'node:util'
+import { isRoom } from '../../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../../src/protocol/text.ts'
 import type { ClientEvent, Notice } from '../../client-events.ts'
 import { formatTimeOfDay } from '../../format-time.ts'
 import { wrap } from '../../terminal/width.ts'
+import { rejectionText } from '../model/layout/entry-layout.ts'
 import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
+import { changesText } from '../model/rooms/membership.ts'
+import { threadName } from '../model/rooms/room.ts'
 import { type ThemeName, toneColor } from '../model/theme.ts'
 import type { Row, Segment } from './row.ts'
 
@@ -14,11 +18,12 @@ const MAX_OPENED_ENTRIES = 10
 /** The rows to print for an event that has been applied to the model. */
 export function eventRows(model: ReadonlyModel, event: ClientEvent): Row[] {
   if (event.type === 'message' && event.origin !== 'history') {
-    const { from, to, id } = event.message
-    const entry = model.threads.get(from === model.user ? to : from)?.entryById(id)
+    const { to, id } = event.message
+    const entry = model.threads.get(threadName(event.message, model.user))?.entryById(id)
     return entry === undefined ? [] : inlineEntryRows(model, entry, to)
   }
   if (event.type === 'notice') return noticeRows(model, event)
+  if (event.type === 'room') return roomRows(model, event)
   if (event.type === 'progress' && event.progress.state === 'refused') {
     return [[{ text: `not sent to ${event.to}: ${sanitizeLine(event.progress.message)}`, tone: 'bad' }]]
   }
@@ -35,6 +40,13 @@ export function eventRows(model: ReadonlyModel, event: ClientEvent): Row[] {
   ]
 }
 
+function roomRows(model: ReadonlyModel, { room, state }: Extract<ClientEvent, { type: 'room' }>): Row[] {
+  if (state.state === 'refused') return [[{ text: `${room}: ${sanitizeLine(state.message)}`, tone: 'bad' }]]
+  const { announced } = model.rooms.get(room) ?? {}
+  const text = announced === undefined ? '' : changesText(announced)
+  return text === '' ? [] : [[{ text: `${room}: ${text}`, dim: true }]]
+}
+
 function noticeRows(model: ReadonlyModel, { text, isWarning }: Notice): Row[] {
   return wrap(sanitizeLine(text), Math.max(10, model.columns)).map(
     (line): Row => [isWarning ? { text: line.text, tone: 'bad', bold: true } : { text: line.text, tone: 'accent' }],
@@ -46,22 +58,25 @@ export function openedThreadRows(model: ReadonlyModel, thread: ReadonlyThread): 
   const entries = thread.entries.filter(entry => entry.kind === 'message').slice(-MAX_OPENED_ENTRIES)
   return [
     [{ text: `── ${thread.name} ──`, tone: 'accent' }],
-    ...entries.flatMap(entry => inlineEntryRows(model, entry, entry.from === model.user ? thread.name : model.user)),
+    ...entries.flatMap(entry =>
+      inlineEntryRows(model, entry, thread.isRoom || entry.from === model.user ? thread.name : model.user),
+    ),
   ]
 }
 
 function inlineEntryRows(model: ReadonlyModel, entry: ReadonlyEntry, to: string): Row[] {
   const own = entry.from === model.user
-  const other = own ? to : entry.from
-  const mark = model.confusables.find(other) === undefined ? '' : ' ≈'
-  const head = `${own ? `${entry.from} → ${to}` : entry.from}${mark}`
-  const name: Segment = own ? { text: head, bold: true } : { text: head, tone: 'name' }
-  return wrap(entry.text, Math.max(10, model.columns - 8)).map(
+  const mark = model.similarName(own ? to : entry.from) === undefined ? '' : ' ≈'
+  const head = `${own || isRoom(to) ? `${entry.from} → ${to}` : entry.from}${mark}`
+  const name: Segment = own ? { text: head, bold: true } : { text: head, tone: 'name', user: entry.from }
+  const rows = wrap(entry.text, Math.max(10, model.columns - 8)).map(
     ({ text }, row): Row =>
       row === 0
         ? [{ text: `${formatTimeOfDay(entry.at)} `, dim: true }, name, { text: `  ${text}` }]
         : [{ text: `      ${text}` }],
   )
+  const reason = rejectionText(entry)
+  return reason === undefined ? rows : [...rows, [{ text: `      ${reason}`, tone: 'bad' }]]
 }
 
 /** A row as text with ANSI escape sequences. Without a theme, it has no colors. */
@@ -69,8 +84,8 @@ export function rowToAnsi(row: Row, theme: ThemeName | undefined): string {
   return row.map(segment => segmentToAnsi(segment, theme)).join('')
 }
 
-function segmentToAnsi({ text, tone, bold, dim, inverse }: Segment, theme: ThemeName | undefined): string {
-  const color = tone === undefined || theme === undefined ? undefined : toneColor(theme, tone, text)
+function segmentToAnsi({ text, tone, user, bold, dim, inverse }: Segment, theme: ThemeName | undefined): string {
+  const color = tone === undefined || theme === undefined ? undefined : toneColor(theme, tone, user)
   const formats: Parameters<typeof styleText>[0][] = []
   if (color !== undefined) formats.push(color)
   if (bold) formats.push('bold')

@@ -1,10 +1,11 @@
 /** The rows of an entry: separators, time, delivery mark, name and text. */
-import type { Progress } from '../../../src/client/events.ts'
 import { formatDay, formatTimeOfDay } from '../../format-time.ts'
 import { findAll } from '../../search-form.ts'
 import { fitToColumns, width } from '../../terminal/width.ts'
 import { type EntryLayout, entryLayout } from '../model/layout/entry-layout.ts'
+import { progressMark } from '../model/message-progress.ts'
 import type { ReadonlyEntry, ReadonlyThread } from '../model/readonly-model.ts'
+import { findMentions, type Range } from '../model/rooms/mentions.ts'
 import type { Row, Segment } from './row.ts'
 
 /** All rows of the entry at `index`, with the separators above it. */
@@ -23,29 +24,37 @@ export function entryRows(thread: ReadonlyThread, index: number, user: string, c
 function messageRows(entry: ReadonlyEntry, user: string, layout: EntryLayout, match: string): Row[] {
   const own = entry.from === user
   const rejected = entry.progress?.state === 'refused'
-  const mark = `${(own && entry.progress !== undefined ? progressMark(entry.progress) : '').padEnd(2)} `
+  const mark = `${(own && entry.progress !== undefined ? progressMark(entry.progress) : '').padEnd(layout.markColumns)} `
   const name = fitToColumns(entry.from, layout.nameColumns)
+  const mentioned = entry.mentionsUser ? user : ''
   const indent: Segment = { text: ' '.repeat(layout.indent) }
   const rows = layout.lines.map((text, line): Row => {
-    if (line > 0) return [indent, ...highlight(text, match)]
+    if (line > 0) return [indent, ...highlight(text, match, mentioned)]
     return [
       { text: layout.showsTime ? `${formatTimeOfDay(entry.at)} ` : '', dim: true },
       rejected ? { text: mark, tone: 'bad' } : { text: mark, dim: true },
-      own ? { text: name, bold: true } : { text: name, tone: 'name' },
+      own ? { text: name, bold: true } : { text: name, tone: 'name', user: entry.from },
       { text: '  ' },
-      ...highlight(text, match),
+      ...highlight(text, match, mentioned),
     ]
   })
   for (const text of layout.reasonLines) rows.push([indent, { text, tone: 'bad' }])
   return rows
 }
 
-/** Splits a text so that each occurrence of `match` (in its search form) is inverse. */
-function highlight(text: string, match: string): Segment[] {
+/** Splits a text so that each occurrence of `match` (in its search form) is inverse, and each mention of a user stands out. */
+function highlight(text: string, match: string, mentioned: string): Segment[] {
+  const matches = findAll(text, match).map(range => ({ ...range, style: { inverse: true } as const }))
+  const mentions = mentioned === '' ? [] : findMentions(text, mentioned)
+  const isFree = ({ start, end }: Range) => matches.every(other => other.end <= start || end <= other.start)
+  const ranges = [
+    ...matches,
+    ...mentions.filter(isFree).map(range => ({ ...range, style: { tone: 'warn', bold: true } as const })),
+  ].sort((one, other) => one.start - other.start)
   const segments: Segment[] = []
   let from = 0
-  for (const { start, end } of findAll(text, match)) {
-    segments.push({ text: text.slice(from, start) }, { text: text.slice(start, end), inverse: true })
+  for (const { start, end, style } of ranges) {
+    segments.push({ text: text.slice(from, start) }, { text: text.slice(start, end), ...style })
     from = end
   }
   segments.push({ text: text.slice(from) })
@@ -58,20 +67,6 @@ function noteRows(entry: ReadonlyEntry, { lines, showsTime, indent }: EntryLayou
     const row = start.padEnd(indent) + text
     return [entry.kind === 'note' ? { text: row, dim: true } : { text: row, tone: 'bad', bold: true }]
   })
-}
-
-/** The delivery state in at most two columns. The help overlay explains these marks. */
-function progressMark(progress: Progress): string {
-  switch (progress.state) {
-    case 'waiting':
-      return '…'
-    case 'sent':
-      return '→'
-    case 'delivered':
-      return progress.connections > 1 ? `✓${Math.min(9, progress.connections)}` : '✓'
-    case 'refused':
-      return '✗'
-  }
 }
 
 function separatorRow(label: string, columns: number, tone: 'dim' | 'accent'): Row {

@@ -1,9 +1,9 @@
 /** Renders the model as rows of text. */
-import { fitToColumns, width } from '../../terminal/width.ts'
 import { overlayHeight, screenLayout } from '../model/layout/screen-layout.ts'
 import type { ReadonlyModel } from '../model/readonly-model.ts'
 import { renderComposer } from './composer.ts'
-import { finderRows, helpRows } from './overlays.ts'
+import { headerRow } from './header.ts'
+import { finderRows, overlayRows } from './overlays.ts'
 import type { Row } from './row.ts'
 import { sidebarRows } from './sidebar.ts'
 import { statusRow } from './status-row.ts'
@@ -46,29 +46,7 @@ function withComposer(model: ReadonlyModel, above: Row[], height: number): Frame
 }
 
 function mainRows(model: ReadonlyModel, columns: number, height: number): Row[] {
-  if (model.overlay === 'help') return helpRows(model, columns, height)
+  if (model.overlay !== undefined) return overlayRows(model, columns, height)
   if (model.finder !== undefined) return finderRows(model, model.finder, columns, height)
   return threadRows(model, columns, height)
-}
-
-function headerRow(model: ReadonlyModel, columns: number): Row {
-  const title = (text: string): Row => [{ text: fitToColumns(text, columns), bold: true }]
-  if (model.overlay === 'help') return title('Help')
-  if (model.finder !== undefined) return title(model.finder.kind === 'users' ? 'Online users' : 'Earlier input')
-  const thread = model.current
-  if (thread === undefined) return title('mesh-chat')
-  const name = width(thread.name) > columns - 12 ? fitToColumns(thread.name, Math.max(1, columns - 12)) : thread.name
-  const connections = model.connectionCounts.get(thread.name)
-  const rosterKnown = model.connection.phase === 'online'
-  const online = rosterKnown && model.isOnline(thread.name)
-  const mark = model.confusables.find(thread.name) === undefined ? '' : ' ≈'
-  const times = connections === undefined ? '' : ` ×${connections}`
-  const state = !rosterKnown ? '' : online ? `● online${times}` : '○ offline: messages are delivered when they connect'
-  return [
-    { text: name, bold: true },
-    { text: `${mark}  `, tone: 'accent' },
-    online
-      ? { text: state, tone: 'good' }
-      : { text: fitToColumns(state, Math.max(0, columns - width(name) - width(mark) - 2)), dim: true },
-  ]
 }

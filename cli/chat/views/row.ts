@@ -5,6 +5,8 @@ import type { Tone } from '../model/theme.ts'
 export interface Segment {
   text: string
   tone?: Tone
+  /** The user whose color the segment has, for the tone `name`. */
+  user?: string
   bold?: true
   dim?: true
   inverse?: true
@@ -43,6 +45,7 @@ export function rowsEqual(a: Row | undefined, b: Row | undefined): boolean {
           other !== undefined &&
           segment.text === other.text &&
           segment.tone === other.tone &&
+          segment.user === other.user &&
           segment.bold === other.bold &&
           segment.dim === other.dim &&
           segment.inverse === other.inverse

@@ -1,5 +1,7 @@
 import { sanitizeLine } from '../../../src/protocol/text.ts'
+import { actionLabel } from '../model/keymap.ts'
 import type { ReadonlyModel } from '../model/readonly-model.ts'
+import { openInvitation } from '../model/rooms/invitations.ts'
 import { type Row, type Segment, truncateRow } from './row.ts'
 
 const SEARCH_HINTS = {
@@ -9,7 +11,10 @@ const SEARCH_HINTS = {
   'not-found': 'search: nothing found',
 }
 const FINDER_HINT = 'type to filter, Enter select, Esc close'
-const HELP_HINT = 'Up/Down scroll, Esc closes the help'
+const OVERLAY_HINTS = {
+  help: 'Up/Down scroll, Esc closes the help',
+  details: 'Up/Down scroll, Esc closes the details',
+}
 
 /** Connection, user, counts, and a hint or notice. */
 export function statusRow(model: ReadonlyModel, wall: number): Row {
@@ -17,6 +22,7 @@ export function statusRow(model: ReadonlyModel, wall: number): Row {
   segments.push({ text: `  ${model.user}`, bold: true })
   if (model.connection.phase === 'online') segments.push({ text: `  ${model.online.size} online`, dim: true })
   if (model.unreadCount > 0) segments.push({ text: `  ${model.unreadCount} unread`, tone: 'accent' })
+  if (model.mentionCount > 0) segments.push({ text: ` @${model.mentionCount}`, tone: 'warn', bold: true })
   segments.push(...hintSegments(model))
   return truncateRow(segments, model.columns)
 }
@@ -43,13 +49,17 @@ function connectionSegments({ connection }: ReadonlyModel, wall: number): Segmen
   }
 }
 
-function hintSegments({ notice, overlay, finder, search, columns }: ReadonlyModel): Segment[] {
-  if (overlay !== undefined) return [{ text: `  ${HELP_HINT}`, tone: 'accent' }]
+function hintSegments(model: ReadonlyModel): Segment[] {
+  const { notice, overlay, finder, search, columns } = model
+  if (overlay !== undefined) return [{ text: `  ${OVERLAY_HINTS[overlay]}`, tone: 'accent' }]
   if (search !== undefined) return [{ text: `  ${SEARCH_HINTS[search.state]}`, tone: 'accent' }]
   if (notice !== undefined) {
     const text = sanitizeLine(notice.text)
     return [{ text: '  ' }, { text, tone: notice.tone === 'error' ? 'bad' : 'accent' }]
   }
   if (finder !== undefined) return [{ text: `  ${FINDER_HINT}`, tone: 'accent' }]
+  const invited = openInvitation(model)
+  const key = actionLabel(model.bindings, 'join-invitation')
+  if (invited !== undefined && key !== undefined) return [{ text: `  ${key} joins ${invited}`, tone: 'accent' }]
   return columns >= 60 ? [{ text: '  ? help', dim: true }] : []
 }

@@ -36,10 +36,11 @@ function emptyRows(model: ReadonlyModel, columns: number, height: number): Row[]
           'No thread is open.',
           '',
           '/msg NAME   open a thread',
+          '/rooms      list the rooms to join',
           'Ctrl+N      go to the next online user',
           '?           list all commands and keys',
         ]
-      : [`No messages with ${model.current.name} yet.`]
+      : [`No messages ${model.current.isRoom ? 'in' : 'with'} ${model.current.name} yet.`]
   const rows = lines.slice(0, height).map((line): Row => [{ text: fitToColumns(line, columns), dim: true }])
   if (model.current === undefined && model.startNotices.length > 0) rows.unshift(...noticeRows(model, columns), [])
   while (rows.length < height) rows.unshift([])

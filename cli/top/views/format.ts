@@ -13,6 +13,11 @@ export function formatCount(value: number): string {
   return unit === 0 ? `${Math.round(rest)}` : `${Math.min(9_999, Math.round(rest))}${UNITS[unit]}`
 }
 
+/** A count, `-` if unknown. */
+export function formatOptional(value: number | undefined): string {
+  return value === undefined ? '-' : formatCount(value)
+}
+
 /** A rate per second, below 10 with one decimal; `-` if unknown. */
 export function formatRate(value: number | undefined): string {
   if (value === undefined) return '-'

@@ -6,6 +6,7 @@ import { type ReadonlyTopModel, SORT_KEYS } from '../model.ts'
 import { formatCount, formatDuration, formatRate, sparkline, sparklineMax } from './format.ts'
 import { graphRows } from './graph.ts'
 import { matrixRows } from './matrix.ts'
+import { roomTableRows } from './rooms.ts'
 import { tableRows } from './table.ts'
 
 /** @param now the time, ms, by the same clock as the model's readings */
@@ -13,7 +14,7 @@ export function renderTop(model: ReadonlyTopModel, now: number): Row[] {
   const layout = computeLayout(model)
   const rows: Row[] = [titleRow(model, now)]
   if (layout.summaryRows >= 5) rows.push(totalsRow(model, layout.columns), messagesRow(model, layout.columns), [])
-  const table = tableRows(model, layout, now)
+  const table = model.isRoomsOpen ? roomTableRows(model, layout) : tableRows(model, layout, now)
   if (layout.summaryRows >= 2) rows.push(table.head)
   rows.push(...table.rows)
   if (layout.matrix !== undefined) rows.push([], ...matrixRows(model, layout, layout.matrix))
@@ -101,11 +102,14 @@ function messagesRow(model: ReadonlyTopModel, columns: number): Row {
 }
 
 function footerRow(model: ReadonlyTopModel): Row {
-  if (!model.isHelpOpen) return [{ text: `? help  q quit  sorted by ${model.sortKey}`, dim: true }]
+  const otherView = model.isRoomsOpen ? 'servers' : 'rooms'
+  const order = model.isRoomsOpen ? '' : `  sorted by ${model.sortKey}`
+  if (!model.isHelpOpen) return [{ text: `? help  q quit  r ${otherView}${order}`, dim: true }]
   const keys: [string, string][] = [
     ['q', 'quit'],
-    ['s', `sort: ${SORT_KEYS.join(', ')}`],
-    ['↑↓ jk PgUp PgDn', 'scroll'],
+    ['s', `sort: ${SORT_KEYS.join(' ')}`],
+    ['r', otherView],
+    ['↑↓ PgUp PgDn', 'scroll'],
     ['space', model.isPaused ? 'resume' : 'pause'],
   ]
   return keys.flatMap(([key, help]): Segment[] => [{ text: `${key} `, tone: 'accent' }, { text: `${help}  ` }])

@@ -8,7 +8,7 @@ import { fitToColumns } from '../../terminal/width.ts'
 import type { TopLayout } from '../layout.ts'
 import type { ReadonlyMesh, ReadonlyServer } from '../mesh.ts'
 import type { ReadonlyTopModel, SortKey } from '../model.ts'
-import { formatCount, formatDuration, formatMs, formatRate, sparkline, sparklineMax } from './format.ts'
+import { formatCount, formatDuration, formatMs, formatOptional, formatRate, sparkline, sparklineMax } from './format.ts'
 
 interface Column {
   title: string
@@ -22,17 +22,18 @@ interface Column {
 }
 
 const COLUMNS: readonly Column[] = [
-  { title: 'users', wide: 7, rank: 9, sortKey: 'users', text: ({ status }) => formatCount(status?.users ?? 0) },
-  { title: 'conns', wide: 7, rank: 6, text: ({ status }) => formatCount(status?.connections ?? 0) },
-  { title: 'online', wide: 8, rank: 2, text: ({ status }) => formatCount(status?.online ?? 0) },
+  { title: 'users', wide: 7, rank: 10, sortKey: 'users', text: ({ status }) => formatCount(status?.users ?? 0) },
+  { title: 'conns', wide: 7, rank: 7, text: ({ status }) => formatCount(status?.connections ?? 0) },
+  { title: 'online', wide: 8, rank: 3, text: ({ status }) => formatCount(status?.online ?? 0) },
+  { title: 'rooms', wide: 7, rank: 1, text: ({ status }) => formatOptional(status?.rooms) },
   { title: 'in/s', wide: 7, rank: 0, text: ({ rates }) => formatRate(rates?.accepted) },
   { title: 'peers/s', wide: 9, rank: 0, text: ({ rates }) => formatRate(rates?.forwarded) },
-  { title: 'out/s', wide: 7, rank: 3, text: ({ rates }) => formatRate(rates?.delivered) },
-  { title: 'msg/s', wide: 7, rank: 8, sortKey: 'rate', text: server => formatRate(server.rate) },
+  { title: 'out/s', wide: 7, rank: 4, text: ({ rates }) => formatRate(rates?.delivered) },
+  { title: 'msg/s', wide: 7, rank: 9, sortKey: 'rate', text: server => formatRate(server.rate) },
   {
     title: 'refused/s',
     wide: 11,
-    rank: 1,
+    rank: 2,
     isAfterSparkline: true,
     text: ({ rates }) => formatRate(rates?.refused),
     tone: ({ rates }) => ((rates?.refused ?? 0) > 0 ? 'warn' : undefined),
@@ -40,16 +41,16 @@ const COLUMNS: readonly Column[] = [
   {
     title: 'slow',
     wide: 6,
-    rank: 5,
+    rank: 6,
     isAfterSparkline: true,
     text: ({ status }) => formatCount(status?.slow ?? 0),
     tone: ({ status }) => ((status?.slow ?? 0) > 0 ? 'warn' : undefined),
   },
-  { title: 'held', wide: 7, rank: 2, isAfterSparkline: true, text: ({ held }) => formatCount(held) },
+  { title: 'held', wide: 7, rank: 3, isAfterSparkline: true, text: ({ held }) => formatCount(held) },
   {
     title: 'links',
     wide: 8,
-    rank: 10,
+    rank: 11,
     isAfterSparkline: true,
     text: (server, mesh) => `${formatCount(mesh.openLinkCount(server.id))}/${formatCount(mesh.servers.size - 1)}`,
     tone: (server, mesh) => (mesh.openLinkCount(server.id) < mesh.servers.size - 1 ? 'bad' : 'good'),
@@ -57,12 +58,12 @@ const COLUMNS: readonly Column[] = [
   {
     title: 'rtt ms',
     wide: 8,
-    rank: 7,
+    rank: 8,
     isAfterSparkline: true,
     sortKey: 'rtt',
     text: server => formatMs(server.worstRtt),
   },
-  { title: 'up', wide: 7, rank: 4, isAfterSparkline: true, text: ({ status }) => formatDuration(status?.uptime ?? 0) },
+  { title: 'up', wide: 7, rank: 5, isAfterSparkline: true, text: ({ status }) => formatDuration(status?.uptime ?? 0) },
 ]
 
 /** A clock that is off by more than this is shown instead of the sparkline, ms. */
@@ -78,7 +79,7 @@ function noteOf({ draining, clockAhead = 0 }: ServerStatus): string | undefined 
 /** Width of a sparkline, columns; rarely needed table columns are shown only if it keeps the preferred width. */
 const SPARKLINE_COLUMNS = { min: 8, preferred: 20, max: 60 }
 /** Table columns up to this rank are rarely needed. */
-const MAX_RARE_RANK = 1
+const MAX_RARE_RANK = 2
 /** Least width for the names of unreachable peers, columns, and least width of the table to show them. */
 const MIN_UNREACHABLE_COLUMNS = 16
 const MIN_ROOM_FOR_UNREACHABLE = 48
@@ -94,8 +95,8 @@ interface Widths {
 export function tableRows(model: ReadonlyTopModel, layout: TopLayout, now: number): { head: Row; rows: Row[] } {
   const widths = fitColumns(layout, model.mesh.servers.size)
   const servers = model.sortedServers()
-  const scrollOffset = Math.max(0, Math.min(model.scrollOffset, servers.length - layout.serverRows))
-  const shown = servers.slice(scrollOffset, scrollOffset + layout.serverRows)
+  const scrollOffset = Math.max(0, Math.min(model.scrollOffset, servers.length - layout.listRows))
+  const shown = servers.slice(scrollOffset, scrollOffset + layout.listRows)
   const max = sparklineMax(shown.map(({ history }) => history.tail(widths.sparkline)))
   const ids = new ConfusableNames()
   ids.keep(model.mesh.servers.keys())
@@ -104,9 +105,7 @@ export function tableRows(model: ReadonlyTopModel, layout: TopLayout, now: numbe
     return truncateRow(serverRow(model, server, mark, layout, widths, max, now), layout.columns)
   })
   const range =
-    servers.length > layout.serverRows
-      ? `${scrollOffset + 1}-${scrollOffset + shown.length}/${servers.length}`
-      : 'server'
+    servers.length > layout.listRows ? `${scrollOffset + 1}-${scrollOffset + shown.length}/${servers.length}` : 'server'
   return { head: truncateRow(headerRow(model, layout, widths, range), layout.columns), rows }
 }
 

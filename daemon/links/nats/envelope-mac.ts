@@ -30,7 +30,16 @@ export class EnvelopeMac {
 
   /** Stands for a user in a subject: hides the name from readers without the secret, and has a fixed length. */
   alias(user: string): string {
-    return createHmac('sha256', this.#key).update(`user ${user}`).digest('base64url').slice(0, 22)
+    return this.#aliasOf(`user ${user}`)
+  }
+
+  /** Stands for a room in a subject. No user has the same alias: `user` and `room` keep them apart. */
+  roomAlias(room: string): string {
+    return this.#aliasOf(`room ${room}`)
+  }
+
+  #aliasOf(text: string): string {
+    return createHmac('sha256', this.#key).update(text).digest('base64url').slice(0, 22)
   }
 
   #mac(subject: string, text: Buffer): Buffer {

@@ -1,5 +1,6 @@
 /** The subjects of the backbone, and the schemas of what is published on them. */
 import * as z from 'zod'
+import { roomForwardedSchema } from '../../../src/protocol/frames.ts'
 import { isForwardBatch } from '../../../src/protocol/guards.ts'
 import { countSchema, idSchema } from '../../../src/protocol/messages.ts'
 import { partySchema } from '../handshake.ts'
@@ -15,7 +16,11 @@ export const LEGACY_SUBJECTS = {
   link: (to: string) => `mesh-chat.link.${subjectToken(to)}`,
   /** Broadcasts to all servers. */
   broadcast: 'mesh-chat.all',
-  /** Messages to or from a user; servers with a connection of the user subscribe. @param alias `EnvelopeMac.alias` */
+  /**
+   * Messages to or from a user, or to a room; servers with a connection of the user, or with a member, subscribe. Rooms
+   * have no subjects of their own, so that the NATS permissions of version 0.2 allow them.
+   * @param alias `EnvelopeMac.alias` or `EnvelopeMac.roomAlias`
+   */
   user: (alias: string) => `mesh-chat.user.${alias}`,
 }
 
@@ -95,8 +100,11 @@ export const broadcastSchema = z.object({
   payload: z.unknown(),
 })
 
+const messageLinksSchema = z.array(z.tuple([z.string().max(64), z.int().min(1)])).max(10_000)
 /** A message, and the links it is for with its sequence number on each. */
 export const messageSchema = z.object({
   message: z.unknown().refine(message => isForwardBatch([message])),
-  links: z.array(z.tuple([z.string().max(64), z.int().min(1)])).max(10_000),
+  links: messageLinksSchema,
 })
+/** The same for a message to a room. */
+export const roomMessageSchema = z.object({ message: roomForwardedSchema, links: messageLinksSchema })

@@ -12,6 +12,7 @@ import {
   messageSchema,
   openedSchema,
   partSchema,
+  roomMessageSchema,
   subjectToken,
 } from './envelopes.ts'
 import type { LinkTable } from './link-table.ts'
@@ -76,10 +77,24 @@ export class InboundEnvelopes {
   /** Handles a message to or from one of this server's users. */
   handleUserMessage(message: Envelope, subjectSender?: string): void {
     const envelope = this.#read(message, messageSchema)
-    for (const [name, n] of envelope?.links ?? []) {
+    if (envelope !== undefined) this.#handleForward('forward', envelope, subjectSender)
+  }
+
+  /** Handles a message to a room with members on this server. */
+  handleRoomMessage(message: Envelope, subjectSender: string): void {
+    const envelope = this.#read(message, roomMessageSchema)
+    if (envelope !== undefined) this.#handleForward('room-forward', envelope, subjectSender)
+  }
+
+  #handleForward(
+    event: 'forward' | 'room-forward',
+    { message, links }: { message: unknown; links: readonly [name: string, n: number][] },
+    subjectSender?: string,
+  ): void {
+    for (const [name, n] of links) {
       const link = this.#options.links.withName(name)
       if (link === undefined || link.subjectSender !== subjectSender) continue
-      if (this.#checkSequence(link, n)) this.#handleFrame(link, 'forward', [envelope?.message])
+      if (this.#checkSequence(link, n)) this.#handleFrame(link, event, [message])
     }
   }
 

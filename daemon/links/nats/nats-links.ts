@@ -14,21 +14,24 @@ import { NatsClient } from './nats-client.ts'
 import { NatsLink } from './nats-link.ts'
 import { OutboundBatch } from './outbound-batch.ts'
 import { OwnIdCheck } from './own-id-check.ts'
+import { PresenceSubscriptions } from './presence-subscriptions.ts'
 import { Publisher } from './publisher.ts'
 import { Subscriptions } from './subscriptions.ts'
-import { UserSubscriptions } from './user-subscriptions.ts'
 
 export interface NatsLinksOptions extends CarrierOptions {
   /** URLs of NATS servers. */
   urls: readonly string[]
   /** Whether a peer has a connection of a user. */
   holds: (peer: string, user: string) => boolean
+  /** Whether a peer has a member of a room. */
+  holdsRoom: (peer: string, room: string) => boolean
 }
 
 /**
  * Links over NATS. A link starts with a handshake; then each direction is a numbered series of signed envelopes, so a
  * lost envelope closes the link, as on a socket. A frame for all peers is published once; a message is published once
- * for the servers of its recipient and once for those of its sender, which subscribe to their users.
+ * for the servers of its recipient and once for those of its sender, or once for all servers of its room: servers subscribe
+ * to their users and to the rooms that these are in.
  */
 export class NatsLinks implements LinkCarrier {
   readonly #options: NatsLinksOptions
@@ -41,7 +44,7 @@ export class NatsLinks implements LinkCarrier {
   readonly #subscriptions: Subscriptions
   readonly #announcements: Announcements
   readonly #ownIdCheck: OwnIdCheck
-  readonly #userSubscriptions = new UserSubscriptions()
+  readonly #presenceSubscriptions = new PresenceSubscriptions()
   readonly #batch = new OutboundBatch()
   readonly #links = new LinkTable()
   #ca: string | undefined
@@ -49,7 +52,7 @@ export class NatsLinks implements LinkCarrier {
   #lastNumber = 0
 
   constructor(options: NatsLinksOptions) {
-    const { self, credentials, log, limits, tls, urls, holds } = options
+    const { self, credentials, log, limits, tls, urls, holds, holdsRoom } = options
     const { secret, previousSecret } = credentials
     this.#options = options
     const mac = new EnvelopeMac(secret)
@@ -74,7 +77,7 @@ export class NatsLinks implements LinkCarrier {
       },
       onDisconnect: () => this.#onDisconnect(),
     })
-    this.#publisher = new Publisher(this.#nats, mac, self, holds)
+    this.#publisher = new Publisher(this.#nats, mac, self, { holds, holdsRoom })
     const onProven = this.#onProven.bind(this)
     const isLegacyDenied = () => this.#publisher.isLegacyDenied
     const refusedDiallers = new RefusedDiallers(log)
@@ -109,11 +112,12 @@ export class NatsLinks implements LinkCarrier {
       selfId: self.id,
       nats: this.#nats,
       macs,
-      users: this.#userSubscriptions,
+      presence: this.#presenceSubscriptions,
       onHandshake: (message, sender) => this.#handshakes.handleRequest(message, sender),
       onLinkEnvelope: (message, sender) => inbound.handleLinkEnvelope(message, sender),
       onBroadcast: (message, sender) => inbound.handleBroadcast(message, sender),
       onUserMessage: (message, sender) => inbound.handleUserMessage(message, sender),
+      onRoomMessage: (message, sender) => inbound.handleRoomMessage(message, sender),
     })
   }
 
@@ -147,7 +151,7 @@ export class NatsLinks implements LinkCarrier {
     this.#handshakes.close()
     this.#announcements.close()
     this.#ownIdCheck.close()
-    this.#userSubscriptions.close()
+    this.#presenceSubscriptions.close()
     await this.#nats.close()
   }
 
@@ -241,9 +245,9 @@ export class NatsLinks implements LinkCarrier {
 
   #flush(): void {
     for (const out of this.#batch.drain()) {
-      // Subscribe to users before announcing them.
-      if (out.to !== 'users' && out.frame.event === 'presence')
-        this.#userSubscriptions.handlePresence(out.frame.payload)
+      // Subscribe to users and rooms before announcing them.
+      if ('frame' in out && out.frame.event === 'presence')
+        this.#presenceSubscriptions.handlePresence(out.frame.payload)
       this.#publisher.publish(out)
     }
   }

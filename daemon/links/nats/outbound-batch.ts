@@ -1,4 +1,4 @@
-import type { AcceptorFrame, DiallerFrame, ForwardedMessage } from '../../../src/protocol/frames.ts'
+import type { AcceptorFrame, DiallerFrame, ForwardedMessage, RoomForwarded } from '../../../src/protocol/frames.ts'
 import type { NatsLink } from './nats-link.ts'
 
 type Frame = AcceptorFrame | DiallerFrame
@@ -9,6 +9,7 @@ export type Outgoing =
   /** The same frame for every link that this server dialled. */
   | { to: 'all'; links: NatsLink[]; frame: Frame }
   | { to: 'users'; message: ForwardedMessage; links: NatsLink[] }
+  | { to: 'room'; message: RoomForwarded; links: NatsLink[] }
 
 /** Collects the frames that the core sends in one event-loop turn, so that a frame for many links is published once. */
 export class OutboundBatch {
@@ -32,17 +33,22 @@ export class OutboundBatch {
     const out: Outgoing[] = []
     const goodbyes: Outgoing[] = []
     const broadcasts = new Map<unknown, NatsLink[]>()
-    const messages = new Map<ForwardedMessage, NatsLink[]>()
+    const messages = new Map<ForwardedMessage | RoomForwarded, NatsLink[]>()
     for (const { link, frame } of frames) {
-      if (frame.event === 'forward') for (const message of frame.payload) addLink(messages, message, link)
-      else if (frame.event === 'goodbye') goodbyes.push({ to: 'link', link, frame })
+      if (frame.event === 'forward' || frame.event === 'room-forward') {
+        for (const message of frame.payload) addLink(messages, message, link)
+      } else if (frame.event === 'goodbye') goodbyes.push({ to: 'link', link, frame })
       else if (!isBroadcast(frame)) out.push({ to: 'link', link, frame })
       else if (addLink(broadcasts, frame.payload, link))
         out.push({ to: 'all', links: broadcasts.get(frame.payload) ?? [], frame })
     }
     const ordered = [...messages].sort(([[one]], [[other]]) => one - other)
-    return [...out, ...ordered.map(([message, links]) => ({ to: 'users' as const, message, links })), ...goodbyes]
+    return [...out, ...ordered.map(toPublication), ...goodbyes]
   }
+}
+
+function toPublication([message, links]: [ForwardedMessage | RoomForwarded, NatsLink[]]): Outgoing {
+  return message.length === 6 ? { to: 'users', message, links } : { to: 'room', message, links }
 }
 
 /** Adds a link to a key; true if it is the first. */

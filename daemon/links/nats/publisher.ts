@@ -1,4 +1,4 @@
-import type { ForwardedMessage } from '../../../src/protocol/frames.ts'
+import type { ForwardedMessage, RoomForwarded } from '../../../src/protocol/frames.ts'
 import type { EnvelopeMac } from './envelope-mac.ts'
 import { LEGACY_SUBJECTS, SUBJECTS } from './envelopes.ts'
 import type { NatsClient } from './nats-client.ts'
@@ -12,26 +12,33 @@ const MAX_BYTES_PER_LINK = 90
 /** Room for the envelope around a payload, bytes. */
 const ENVELOPE_OVERHEAD_BYTES = 1_024
 
-/** Publishes on the backbone: to one peer, to all peers, or to the subscribers of a user. */
+/** What the subscriptions of peers are known by. */
+interface Peers {
+  /** Whether a peer has a connection of a user. */
+  holds: (peer: string, user: string) => boolean
+  /** Whether a peer has a member of a room. */
+  holdsRoom: (peer: string, room: string) => boolean
+}
+
+/** Publishes on the backbone: to one peer, to all peers, or to the subscribers of a user or room. */
 export class Publisher {
   readonly #nats: Pick<NatsClient, 'maxPayload' | 'publish'>
   readonly #mac: EnvelopeMac
   readonly #self: { id: string; incarnation: string }
-  readonly #holds: (peer: string, user: string) => boolean
+  readonly #peers: Peers
   #broadcastCount = 0
   #isLegacyDenied = false
 
-  /** @param holds whether a peer has a connection of a user */
   constructor(
     nats: Pick<NatsClient, 'maxPayload' | 'publish'>,
     mac: EnvelopeMac,
     self: { id: string; incarnation: string },
-    holds: (peer: string, user: string) => boolean,
+    peers: Peers,
   ) {
     this.#nats = nats
     this.#mac = mac
     this.#self = self
-    this.#holds = holds
+    this.#peers = peers
   }
 
   /** The number of broadcasts so far. */
@@ -58,6 +65,11 @@ export class Publisher {
       for (const link of separate) this.sendToLink(link, 'forward', [out.message])
       return
     }
+    if (out.to === 'room') {
+      this.#publishToRoom(out.message, shared)
+      for (const link of separate) this.sendToLink(link, 'room-forward', [out.message])
+      return
+    }
     const { event, payload } = out.frame
     if (shared.length <= 1 || !this.broadcast(event, payload, shared)) separate.push(...shared)
     for (const link of separate) this.sendToLink(link, event, payload)
@@ -68,27 +80,42 @@ export class Publisher {
     const [, , , from, to] = message
     const text = JSON.stringify(message)
     let remaining = links
-    const linksPerMessage = Math.floor(
-      (this.#nats.maxPayload - ENVELOPE_OVERHEAD_BYTES / 2 - Buffer.byteLength(text)) / MAX_BYTES_PER_LINK,
-    )
     for (const user of text.length > this.#maxTextLength ? [] : [to, from]) {
-      const holders = remaining.filter(({ peer }) => this.#holds(peer, user))
+      const holders = remaining.filter(({ peer }) => this.#peers.holds(peer, user))
       const alias = this.#mac.alias(user)
-      for (const [subject, group] of [
-        [SUBJECTS.user(alias, this.#self.id), holders.filter(isCurrent)],
-        [LEGACY_SUBJECTS.user(alias), holders.filter(link => !isCurrent(link))],
-      ] as const) {
-        for (let at = 0; at < group.length; at += linksPerMessage) {
-          const numberedLinks = JSON.stringify(
-            group.slice(at, at + linksPerMessage).map(link => [link.name, link.nextSequence()]),
-          )
-          this.#send(subject, `{"message":${text},"links":${numberedLinks}}`)
-        }
-      }
+      this.#publishForLinks(SUBJECTS.user(alias, this.#self.id), text, holders.filter(isCurrent))
+      this.#publishForLinks(
+        LEGACY_SUBJECTS.user(alias),
+        text,
+        holders.filter(link => !isCurrent(link)),
+      )
       if (holders.length > 0) remaining = remaining.filter(link => !holders.includes(link))
     }
     // Peers that have neither user any more, and messages that are too long for one envelope.
     for (const link of remaining) this.sendToLink(link, 'forward', [message])
+  }
+
+  /** Publishes a message once for all peers with members of its room. */
+  #publishToRoom(message: RoomForwarded, links: readonly NatsLink[]): void {
+    const [, , , , room] = message
+    const text = JSON.stringify(message)
+    const isSubscribed = (link: NatsLink) =>
+      text.length <= this.#maxTextLength && isCurrent(link) && this.#peers.holdsRoom(link.peer, room)
+    const subject = SUBJECTS.user(this.#mac.roomAlias(room), this.#self.id)
+    this.#publishForLinks(subject, text, links.filter(isSubscribed))
+    // Peers that all members have left, and messages that are too long for one envelope.
+    for (const link of links) if (!isSubscribed(link)) this.sendToLink(link, 'room-forward', [message])
+  }
+
+  /** Publishes a message with the links it is for, and its number on each; again if these are too many for one envelope. */
+  #publishForLinks(subject: string, message: string, links: readonly NatsLink[]): void {
+    const linksPerMessage = Math.floor(
+      (this.#nats.maxPayload - ENVELOPE_OVERHEAD_BYTES / 2 - Buffer.byteLength(message)) / MAX_BYTES_PER_LINK,
+    )
+    for (let at = 0; at < links.length; at += linksPerMessage) {
+      const numberedLinks = links.slice(at, at + linksPerMessage).map(link => [link.name, link.nextSequence()])
+      this.#send(subject, `{"message":${message},"links":${JSON.stringify(numberedLinks)}}`)
+    }
   }
 
   /**

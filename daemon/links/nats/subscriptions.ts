@@ -2,7 +2,7 @@ import type { Msg } from '@nats-io/transport-node'
 import type { EnvelopeMac } from './envelope-mac.ts'
 import { LEGACY_SUBJECTS } from './envelopes.ts'
 import type { NatsClient } from './nats-client.ts'
-import type { UserSubscriptions } from './user-subscriptions.ts'
+import type { PresenceSubscriptions } from './presence-subscriptions.ts'
 
 /** @param sender the last token of the subject; undefined for a subject of version 0.1 */
 type Handler = (message: Msg, sender?: string) => void
@@ -12,11 +12,12 @@ export interface SubscriptionsOptions {
   nats: Pick<NatsClient, 'subscribe'>
   /** Of the mesh's secret, and of the one before a rotation: servers with only that one know users by other aliases. */
   macs: readonly EnvelopeMac[]
-  users: UserSubscriptions
+  presence: PresenceSubscriptions
   onHandshake: Handler
   onLinkEnvelope: Handler
   onBroadcast: Handler
   onUserMessage: Handler
+  onRoomMessage: (message: Msg, sender: string) => void
 }
 
 /** The subjects that a server subscribes to. */
@@ -31,7 +32,8 @@ export class Subscriptions {
 
   /** The backbone is connected. */
   attach(): void {
-    const { selfId, nats, onHandshake, onLinkEnvelope, onBroadcast, onUserMessage } = this.#options
+    const { selfId, nats, macs, presence, onHandshake, onLinkEnvelope, onBroadcast, onUserMessage, onRoomMessage } =
+      this.#options
     this.#subscribe(LEGACY_SUBJECTS.handshake(selfId), onHandshake)
     // The workers of a server share its id: one of them (a queue group) answers each request.
     const shared = selfId.slice(0, Math.max(0, selfId.lastIndexOf('/')))
@@ -41,11 +43,14 @@ export class Subscriptions {
     this.#subscribeToUsers(alias =>
       nats.subscribe(`${LEGACY_SUBJECTS.user(alias)}.*`, message => onUserMessage(message, lastToken(message))),
     )
+    const subscribeToRoom = (alias: string) =>
+      nats.subscribe(`${LEGACY_SUBJECTS.user(alias)}.*`, message => onRoomMessage(message, lastToken(message)))
+    for (const mac of macs) presence.rooms.attach(room => subscribeToRoom(mac.roomAlias(room)))
   }
 
   /** The backbone is disconnected, and all subscriptions are gone. */
   detach(): void {
-    this.#options.users.detach()
+    this.#options.presence.detach()
     this.#servesLegacyUsers = false
   }
 
@@ -65,8 +70,8 @@ export class Subscriptions {
   }
 
   #subscribeToUsers(subscribe: (alias: string) => { unsubscribe(): void }): void {
-    const { macs, users } = this.#options
-    for (const mac of macs) users.attach(user => subscribe(mac.alias(user)))
+    const { macs, presence } = this.#options
+    for (const mac of macs) presence.users.attach(user => subscribe(mac.alias(user)))
   }
 }
 

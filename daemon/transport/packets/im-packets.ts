@@ -5,8 +5,9 @@ import type { DeliveredMessage } from '../../../src/protocol/messages.ts'
  * is nearly all text, is copied. Saves
  * 7 % of a message's CPU time: docs/decisions/transport-shortcuts.md.
  */
-export function imPacket({ id, from, to, text, at, forwarded }: DeliveredMessage): string {
-  return `2["im",{"id":${quoteJson(id)},"from":${quoteJson(from)},"to":${quoteJson(to)},"text":${quoteJson(text)},"at":${at},"forwarded":${forwarded}}]`
+export function imPacket({ id, from, to, text, at, forwarded, proof }: DeliveredMessage): string {
+  const proven = proof === undefined ? '' : `,"proof":${quoteJson(proof)}`
+  return `2["im",{"id":${quoteJson(id)},"from":${quoteJson(from)},"to":${quoteJson(to)},"text":${quoteJson(text)},"at":${at},"forwarded":${forwarded}${proven}}]`
 }
 
 /** What JSON escapes: quotes, backslashes, control characters, and unpaired surrogates (here: all surrogates). */

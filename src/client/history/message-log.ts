@@ -1,5 +1,5 @@
 import { compareMessages } from '../../common/hybrid-clock.ts'
-import type { Message } from '../../protocol/messages.ts'
+import type { ErrorCode, Message } from '../../protocol/messages.ts'
 import {
   boundsOf,
   comparePositions,
@@ -24,7 +24,26 @@ export interface StoredMessage extends Message {
   readonly sealed?: string | undefined
   /** Whether it arrived late: see the event `message`. Only this client knows, so siblings do not get this field. */
   readonly late?: true | undefined
+  /** How many have confirmed it, for a message of this user; filled in by a history that is read. */
+  readonly receipt?: StoredReceipt | undefined
+  /** Why it was rejected: it was never said, and only this client has it. Filled in by a history that is read. */
+  readonly rejection?: Rejection | undefined
 }
+
+/** How many have confirmed a message: connections of its recipient, or members of a room, of the `of` who were there. */
+export interface StoredReceipt {
+  readonly delivered: number
+  readonly of?: number | undefined
+}
+
+/** Why a message was rejected. */
+export interface Rejection {
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+/** An own message that was rejected. */
+export type RejectedMessage = Message & { readonly sealed?: string | undefined; readonly rejection: Rejection }
 
 /** A message that waits on disk to be confirmed. */
 export interface HeldMessage extends StoredMessage {
@@ -104,6 +123,13 @@ export class MessageLog {
     const end: Position = { at: limit, a: -1, b: -1 }
     const archived = this.#archive.at[this.#archivedBefore(end) - 1] ?? 0
     return Math.max(archived, this.#recent.at(this.#recent.before(end) - 1)?.at ?? 0)
+  }
+
+  /** About the hybrid time of the oldest of the latest `count` messages; 0 if there are fewer. */
+  timeOfLatest(count: number): number {
+    const recent = this.#recent.size
+    if (recent >= count) return this.#recent.at(recent - count)?.at ?? 0
+    return this.#archive.at[this.#archive.at.length - (count - recent)] ?? 0
   }
 
   has(message: Message): boolean {

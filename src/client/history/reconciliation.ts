@@ -5,8 +5,9 @@
  * may be lost: the next comparison continues from there.
  */
 import * as z from 'zod'
-import { type Message, messageSchema, nameSchema, validItems } from '../../protocol/messages.ts'
+import { type Message, messageSchema, nameSchema, receiptsSchema, validItems } from '../../protocol/messages.ts'
 import { timeSchema } from '../../protocol/time-schema.ts'
+import { MAX_REMEMBERED_ROOMS, roomEntrySchema } from '../rooms/room-list.ts'
 import type { MessageLog } from './message-log.ts'
 import { messageKey, type Range } from './positions.ts'
 
@@ -61,15 +62,21 @@ export const siblingFrameSchema = z.discriminatedUnion('type', [
     type: z.literal('read'),
     marks: validItems(z.tuple([nameSchema, timeSchema]), MAX_READ_MARKS_PER_FRAME),
   }),
+  /** A hash of what the sender knows of receipts: a client that knows something else answers with `receipts`. */
+  z.object({ type: z.literal('compare-receipts'), hash: hashSchema }),
+  /** How many have confirmed the user's latest messages. */
+  z.object({ type: z.literal('receipts'), receipts: receiptsSchema }),
+  /** The rooms that the user has joined or left. */
+  z.object({ type: z.literal('rooms'), rooms: validItems(roomEntrySchema, MAX_REMEMBERED_ROOMS) }),
 ])
 export type SiblingFrame = z.infer<typeof siblingFrameSchema>
 
 /** What a comparison reads: `between` returns messages in the form in which they may be sent. */
 export type ComparedLog = Pick<MessageLog, 'fingerprint' | 'split' | 'between'>
 
-/** The frame that starts a comparison. */
-export function compareFrame(log: ComparedLog): SiblingFrame {
-  return { type: 'compare', byHash: true, ranges: [log.fingerprint({ from: 0 })] }
+/** The frame that starts a comparison of the messages since a hybrid time. */
+export function compareFrame(log: ComparedLog, from = 0): SiblingFrame {
+  return { type: 'compare', byHash: true, ranges: [log.fingerprint({ from })] }
 }
 
 /**
@@ -83,6 +90,9 @@ export function handleSiblingFrame(
 ): SiblingFrame[] {
   switch (frame.type) {
     case 'read':
+    case 'compare-receipts':
+    case 'receipts':
+    case 'rooms':
       return []
     case 'tell':
       addMessages(frame.messages)

@@ -1,9 +1,13 @@
 import { parseSealedText } from '../../protocol/credentials.ts'
 import type { Message } from '../../protocol/messages.ts'
+import { isRoom } from '../../protocol/rooms.ts'
 import { type Context, emit, isPlausibleTime } from '../context.ts'
 import { withOpenedText } from '../keys/keyring.ts'
 import type { KnownKeys } from '../keys/known-keys.ts'
 import type { MeshTrust } from '../mesh-trust.ts'
+import type { ReceiptLog } from '../receipts.ts'
+import type { RoomEntry } from '../rooms/room-list.ts'
+import type { Rooms } from '../rooms/rooms.ts'
 import type { OnlineInput } from '../types.ts'
 import type { StoredMessage } from './message-log.ts'
 import { type MessageStore, toMessage } from './message-store.ts'
@@ -15,7 +19,7 @@ import {
   MAX_READ_MARKS_PER_FRAME,
   type SiblingFrame,
 } from './reconciliation.ts'
-import { SiblingBudgets } from './sibling-budgets.ts'
+import { costOf, FRAME_COST, MARK_COST, OF_SIBLINGS, RANGE_COST, SiblingBudgets } from './sibling-budgets.ts'
 
 /** Siblings start a comparison after a random delay of half of this to all of it, ms, so that not all start at once. */
 const COMPARE_SPREAD_MS = 500
@@ -26,13 +30,6 @@ const COMPARE_INTERVAL_MS = 60_000
  * comparison that brings no message: a sibling that claims messages and never sends them must not cost one every 2 s.
  */
 const RECOMPARE_DELAY_MS = 2_000
-
-/** What a frame costs by itself, a range, and a read mark (see `SiblingBudgets`). */
-const FRAME_COST = 1
-const RANGE_COST = 0.1
-const MARK_COST = 0.1
-/** UTF-16 units of text that cost as much as a message. */
-const UNITS_PER_COST = 1_000
 
 /** Shown for a message that was sealed in a mesh with keys, in a session without. */
 const UNREADABLE_TEXT = '[sealed message]'
@@ -45,19 +42,30 @@ export class Siblings {
   readonly #store: MessageStore
   readonly #keys: KnownKeys
   readonly #trust: MeshTrust
+  readonly #receipts: ReceiptLog
+  readonly #rooms: Rooms
   readonly #readMarks = new ReadMarks()
-  readonly #budgets = new SiblingBudgets()
+  readonly #budgets = new SiblingBudgets(OF_SIBLINGS)
   /** Connections of this user, this one included. */
   #connections = 0
   #compareAt = Number.POSITIVE_INFINITY
   /** Comparisons sent since the last message from a sibling. */
   #fruitlessCompares = 0
 
-  constructor(context: Context, store: MessageStore, keys: KnownKeys, trust: MeshTrust) {
+  constructor(
+    context: Context,
+    store: MessageStore,
+    keys: KnownKeys,
+    trust: MeshTrust,
+    receipts: ReceiptLog,
+    rooms: Rooms,
+  ) {
     this.#context = context
     this.#store = store
     this.#keys = keys
     this.#trust = trust
+    this.#receipts = receipts
+    this.#rooms = rooms
   }
 
   /** When `tick` is due, monotonic ms. */
@@ -92,6 +100,8 @@ export class Siblings {
     this.#compareAt = this.#connections > 1 ? now + COMPARE_INTERVAL_MS : Number.POSITIVE_INFINITY
     this.#fruitlessCompares++
     this.#relay(undefined, compareFrame(this.#store.log))
+    this.#relay(undefined, { type: 'compare-receipts', hash: this.#receipts.latestHash })
+    this.tellRooms(this.#rooms.list.entries)
   }
 
   /** `from` is the sibling's connection address. */
@@ -109,6 +119,21 @@ export class Siblings {
           emit(this.#context, { type: 'read', thread, at })
       }
       return
+    }
+    if (frame.type === 'compare-receipts') {
+      if (frame.hash === this.#receipts.latestHash) return
+      const receipts = this.#receipts.latest
+      this.#budgets.spend(from, receipts.length * MARK_COST)
+      return this.#relay(from, { type: 'receipts', receipts })
+    }
+    if (frame.type === 'receipts') {
+      this.#budgets.spend(from, frame.receipts.length * MARK_COST)
+      for (const receipt of frame.receipts) this.#receipts.record(receipt)
+      return
+    }
+    if (frame.type === 'rooms') {
+      this.#budgets.spend(from, frame.rooms.length * MARK_COST)
+      return this.#rooms.merge(frame.rooms)
     }
     let learned = false
     const { log } = this.#store
@@ -145,7 +170,8 @@ export class Siblings {
 
   /** Stores a sibling's message; a sealed one is opened and verified as if it had come from a server. */
   #receive(message: Message): boolean {
-    if (!this.#store.accepts(message)) return false
+    // Those of rooms come from their members, with a proof.
+    if (isRoom(message.to) || !this.#store.accepts(message)) return false
     if (parseSealedText(message.text) === undefined) {
       // In key mode it came sealed with the user's key, so it must not leave in plain text in another mode either.
       return this.#store.add(this.#keys.isEnabled ? { ...message, sealed: '' } : message, 'history')
@@ -173,6 +199,11 @@ export class Siblings {
     return isLegacy || !this.#keys.canOpen(sealed) ? [message] : [{ ...message, text: sealed }]
   }
 
+  /** Tells the user's other clients of rooms that the user has joined or left. */
+  tellRooms(rooms: readonly RoomEntry[]): void {
+    if (this.#connections > 1 && rooms.length > 0) this.#relay(undefined, { type: 'rooms', rooms: [...rooms] })
+  }
+
   #sendReadMarks(): void {
     const marks = this.#readMarks.takeDue(MAX_READ_MARKS_PER_FRAME, this.#context.now)
     if (marks.length > 0) this.#relay(undefined, { type: 'read', marks })
@@ -190,9 +221,4 @@ export class Siblings {
     const { now, options } = this.#context
     this.#compareAt = Math.min(this.#compareAt, now + (0.5 + options.random() / 2) * within)
   }
-}
-
-/** What it costs to receive or to read messages. */
-function costOf(messages: readonly Message[]): number {
-  return messages.reduce((cost, { text }) => cost + 1 + text.length / UNITS_PER_COST, 0)
 }

@@ -1,6 +1,8 @@
 import { type Challenge, parseSealedText } from '../../protocol/credentials.ts'
 import type { ProofBinding } from '../../protocol/mesh-identity.ts'
 import type { Message } from '../../protocol/messages.ts'
+import { formatAuthorProof } from '../../protocol/room-proof.ts'
+import { isRoom } from '../../protocol/rooms.ts'
 import { type Context, emit } from '../context.ts'
 import type { SessionEvent } from '../events.ts'
 import type { StoredMessage } from '../history/message-log.ts'
@@ -47,6 +49,8 @@ export class KnownKeys {
 
   /** The text to send for a message, or why the message has to wait. */
   seal(message: StoredMessage): SealResult {
+    // Texts to a room are signed instead.
+    if (isRoom(message.to)) return { text: message.text }
     if (this.#keyring !== undefined) return this.#keyring.seal(message)
     // A message that was composed in key mode never leaves unsealed.
     return message.sealed === undefined ? { text: message.text } : { waits: 'for-key' }
@@ -54,11 +58,23 @@ export class KnownKeys {
 
   /** The stored form of a composed message: in key mode with its text sealed for this user's own key. */
   toStored(message: Message): StoredMessage {
+    if (isRoom(message.to)) return message
     if (this.#keyring !== undefined) {
       const { identity } = this.#keyring
       return { ...message, sealed: identity.seal(message, identity.key) }
     }
     return this.#trust.expected.mode === 'key' ? { ...message, sealed: '' } : message
+  }
+
+  /** Signs a message to a room; undefined: not in key mode. */
+  proveAuthor(text: string): string | undefined {
+    const identity = this.#keyring?.identity
+    return identity && formatAuthorProof(identity.key, identity.sign(text))
+  }
+
+  /** The known key of a user; undefined: none is known. */
+  keyOf(user: string): string | undefined {
+    return user === this.#context.options.user ? this.ownKey : this.#keyring?.known.get(user)
   }
 
   /** Whether a sealed text can be opened with this user's key. */

@@ -1,10 +1,13 @@
 import { isLoopbackAddress } from '../../common/loopback.ts'
+import type { MembershipChange } from '../../presence/replica.ts'
 import type { Claim } from '../../protocol/credentials.ts'
 import type { RememberedClaims } from '../../protocol/frames.ts'
 import { exceeds } from '../../protocol/limits.ts'
 import type { ErrorCode, Refusal, ServerAddress } from '../../protocol/messages.ts'
 import { parseUserName } from '../../protocol/names.ts'
+import { isRoom } from '../../protocol/rooms.ts'
 import { type Context, emitToProtocol2, log, type UserObserver } from '../context.ts'
+import { Rooms } from '../rooms/rooms.ts'
 import type { ClientEvent, ClientInput } from '../types.ts'
 import { AddressCounts } from './address-counts.ts'
 import { Admission } from './admission.ts'
@@ -37,6 +40,7 @@ export class Clients implements UserObserver {
   readonly #rosterPublisher: RosterPublisher
   /** Answers the requests of clients that read the state of the mesh. */
   readonly requests: ClientRequests
+  readonly rooms: Rooms
   /** Users whose clients are told at the end of the turn to compare histories. */
   #siblingsToNotify = new Set<string>()
 
@@ -46,6 +50,7 @@ export class Clients implements UserObserver {
     this.#servers = servers
     this.#admission = new Admission(context)
     this.#rosterPublisher = new RosterPublisher(context, this.#connections)
+    this.rooms = new Rooms(context, this.#connections)
     this.requests = new ClientRequests(context, this.#connections, this.#unidentified, this.#admission)
   }
 
@@ -57,7 +62,12 @@ export class Clients implements UserObserver {
   get deadline(): number {
     const isWaiting = this.#deferredIdentifies.size > 0 && !this.#isSynced
     const syncDeadline = isWaiting ? this.#syncDeadline : Number.POSITIVE_INFINITY
-    const deadline = Math.min(this.#rosterPublisher.deadline, this.#admission.deadline, syncDeadline)
+    const deadline = Math.min(
+      this.#rosterPublisher.deadline,
+      this.#admission.deadline,
+      this.rooms.deadline,
+      syncDeadline,
+    )
     for (const unidentified of this.#unidentified.values()) return Math.min(unidentified.deadline, deadline)
     return deadline
   }
@@ -112,9 +122,10 @@ export class Clients implements UserObserver {
         this.#releaseName(name.value)
         return this.#defer(input)
       }
-      const { connection: id, protocol, connections = false } = input
+      const { connection: id } = input
       this.#admission.admit(id, name.value, input.credential)
-      this.#addConnection(new Connection(id, name.value, protocol, connections, options.limits, context.now))
+      const allowedRooms = input.credential?.kind === 'token' ? input.credential.rooms : undefined
+      this.#addConnection(new Connection(id, name.value, input, options.limits, context.now, allowedRooms))
     }
     if (input.protocol === 1) this.#rosterPublisher.requestList(input.connection)
     if (input.call === undefined) return
@@ -132,6 +143,7 @@ export class Clients implements UserObserver {
         ...(options.auth === 'open' ? {} : { auth: options.auth }),
         time: context.wall,
         ...(options.limits.textBytes > 0 ? { textBytes: options.limits.textBytes } : {}),
+        ...(input.rooms === true ? { rooms: true as const } : {}),
         servers: this.#servers(),
       },
     })
@@ -186,6 +198,7 @@ export class Clients implements UserObserver {
     const connection = this.#connections.get(id)
     if (connection === undefined) return undefined
     this.#connections.delete(id)
+    this.rooms.handleDisconnected(connection)
     const { directory } = this.#context
     const claim = directory.ownClaim(connection.user)
     const left = directory.removeConnection(connection)
@@ -209,7 +222,12 @@ export class Clients implements UserObserver {
     }
   }
 
+  handleMemberships(peer: string, changes: readonly MembershipChange[]): void {
+    this.rooms.handleMemberships(peer, changes)
+  }
+
   notifySiblings(name: string): void {
+    if (isRoom(name)) return this.rooms.notifyMissed(name)
     this.#siblingsToNotify.add(name)
     this.#context.needsFlush = true
   }
@@ -224,11 +242,13 @@ export class Clients implements UserObserver {
       emitToProtocol2(this.#context, connections, { event: 'siblings', payload })
     }
     this.#siblingsToNotify.clear()
+    this.rooms.flush()
   }
 
   tick(): void {
     const { now } = this.#context
     this.#rosterPublisher.tick()
+    this.rooms.tick()
     this.#admission.forgetClaims()
     if (!this.#isSynced && this.#syncDeadline <= now) this.handlePeersSynced()
     for (const id of this.#admission.takeExpired()) {

@@ -1,9 +1,15 @@
 import { TokenBucket } from '../../common/token-bucket.ts'
 import type { Limits } from '../../protocol/limits.ts'
 import type { Delivery } from '../delivery.ts'
+import type { ClientInput } from '../types.ts'
 
 /** Recent messages remembered per original client. It ignores ids, so the server drops messages that are sent again. */
 const MAX_RECENT_MESSAGES = 256
+
+const NO_ROOMS: ReadonlySet<string> = new Set()
+
+/** What a client supports, as it says when it identifies. */
+type ClientFeatures = Pick<Extract<ClientInput, { type: 'identify' }>, 'protocol' | 'connections' | 'rooms'>
 
 /** One identified connection of a user to this server. */
 export class Connection {
@@ -13,9 +19,15 @@ export class Connection {
   readonly protocol: 1 | 2
   /** Whether the client subscribed to connection counts. */
   readonly wantsConnectionCounts: boolean
+  /** Whether the client knows rooms and receipts. */
+  readonly knowsRooms: boolean
   readonly rateLimiter: TokenBucket
   /** When it got the ticket of its claim last; monotonic ms. */
   ticketAt = Number.NEGATIVE_INFINITY
+  /** The rooms that the user may join; undefined: any. */
+  readonly allowedRooms: ReadonlySet<string> | undefined
+  /** Created for connections that are in a room. */
+  #rooms: Set<string> | undefined
   /** Messages sent and not confirmed, oldest first; undefined for a message that has no delivery to answer. */
   #unconfirmed: (Delivery | undefined)[] = []
   #head = 0
@@ -23,12 +35,36 @@ export class Connection {
   /** Created for original clients only. */
   #recent: Set<string> | undefined
 
-  constructor(id: number, user: string, protocol: 1 | 2, wantsConnectionCounts: boolean, limits: Limits, now: number) {
+  constructor(
+    id: number,
+    user: string,
+    { protocol, connections = false, rooms = false }: ClientFeatures,
+    limits: Limits,
+    now: number,
+    allowedRooms?: readonly string[],
+  ) {
     this.id = id
     this.user = user
     this.protocol = protocol
-    this.wantsConnectionCounts = wantsConnectionCounts
+    this.wantsConnectionCounts = connections
+    this.knowsRooms = rooms
+    this.allowedRooms = allowedRooms && new Set(allowedRooms)
     this.rateLimiter = new TokenBucket(limits.messagesPerSecond, limits.burst, now)
+  }
+
+  /** The rooms that this connection is in. */
+  get rooms(): ReadonlySet<string> {
+    return this.#rooms ?? NO_ROOMS
+  }
+
+  addRoom(room: string): void {
+    this.#rooms ??= new Set()
+    this.#rooms.add(room)
+  }
+
+  /** Returns false if it was not in the room. */
+  removeRoom(room: string): boolean {
+    return this.#rooms?.delete(room) === true
   }
 
   /** Messages sent to this connection and not confirmed. */

@@ -87,7 +87,7 @@ export class Heartbeats {
     if (peer.foreignMessages !== undefined)
       log(this.#context, { event: 'foreign-sender', peer: peer.id, ...peer.foreignMessages })
     peer.foreignMessages = undefined
-    this.#outboundMessages.releaseSettled(peer)
+    this.#outboundMessages.releaseExpired(peer)
     const { outbound, inbound } = peer
     if (outbound.state === 'open') {
       if (now - outbound.heardAt > LINK_TIMEOUT_MS) this.#links.close(outbound.link, TIMED_OUT)

@@ -1,4 +1,12 @@
-import type { AcceptorFrame, DiallerFrame, ForwardedMessage, Heartbeat, Relay } from '../../protocol/frames.ts'
+import type {
+  AcceptorFrame,
+  DiallerFrame,
+  ForwardedMessage,
+  Heartbeat,
+  Relay,
+  RoomForwarded,
+  RoomRelay,
+} from '../../protocol/frames.ts'
 import { type Context, log, type PeerMessageHandler, type StatusExchange, type UserObserver } from '../context.ts'
 import type { InboundPresence } from './inbound-presence.ts'
 import type { Links } from './links.ts'
@@ -59,9 +67,16 @@ export class InboundFrames {
       case 'claims':
         return users.handleClaims(frame.payload)
       case 'forward':
-        return this.#handleForward(peer, inbound.incarnation, frame.payload)
+        return this.#handleForward(peer, inbound, frame.payload)
       case 'relay':
         return this.#handleRelay(peer, frame.payload)
+      case 'room-forward':
+        return this.#handleRoomForward(peer, inbound.incarnation, frame.payload)
+      case 'room-relay':
+        return this.#handleRoomRelay(peer, frame.payload)
+      case 'receipts':
+        if (!peer.speaksFor(frame.payload.user, now)) return
+        return this.#handlers.messages.deliverReceipts(frame.payload)
       case 'missed':
         for (const name of frame.payload) users.notifySiblings(name)
         return
@@ -84,8 +99,22 @@ export class InboundFrames {
   }
 
   /** Delivers the messages of a batch that are new and come from users of the peer; answers all others. */
-  #handleForward(peer: Peer, incarnation: string, batch: readonly ForwardedMessage[]): void {
-    const own: ForwardedMessage[] = []
+  #handleForward(peer: Peer, { incarnation, knowsRooms }: InboundLink, batch: readonly ForwardedMessage[]): void {
+    const own = this.#acceptForwards(peer, incarnation, batch)
+    this.#handlers.messages.handleForwarded(peer.id, incarnation, own, !knowsRooms)
+  }
+
+  #handleRoomForward(peer: Peer, incarnation: string, batch: readonly RoomForwarded[]): void {
+    this.#handlers.messages.handleRoomForwarded(peer.id, incarnation, this.#acceptForwards(peer, incarnation, batch))
+  }
+
+  /** Selects the messages to deliver. */
+  #acceptForwards<T extends ForwardedMessage | RoomForwarded>(
+    peer: Peer,
+    incarnation: string,
+    batch: readonly T[],
+  ): T[] {
+    const own: T[] = []
     for (const forwarded of batch) {
       const [number, , , from] = forwarded
       const arrival = peer.acceptForward(incarnation, number)
@@ -93,7 +122,7 @@ export class InboundFrames {
       if (arrival === 'new' && peer.speaksFor(from, this.#context.now)) own.push(forwarded)
       else this.#dropForward(peer, incarnation, forwarded, arrival === 'new')
     }
-    this.#handlers.messages.handleForwarded(peer.id, incarnation, own)
+    return own
   }
 
   /**
@@ -101,7 +130,12 @@ export class InboundFrames {
    * one with an implausible number; or one whose sender is not a user of the peer. If the peer is honest and its presence is
    * just late, the sender's client sends the message again.
    */
-  #dropForward(peer: Peer, incarnation: string, [number, , , user]: ForwardedMessage, isForeign: boolean): void {
+  #dropForward(
+    peer: Peer,
+    incarnation: string,
+    [number, , , user]: ForwardedMessage | RoomForwarded,
+    isForeign: boolean,
+  ): void {
     if (isForeign) peer.foreignMessages = { messages: (peer.foreignMessages?.messages ?? 0) + 1, user }
     this.#handlers.outboundMessages.sendFate(peer.id, incarnation, number, 0, true)
   }
@@ -112,6 +146,12 @@ export class InboundFrames {
     if (peer.speaksFor(relay.user, this.#context.now)) this.#handlers.messages.deliverRelay(relay)
   }
 
+  /** Delivers a frame for a member of a room if it comes from a connection of a member to that peer. */
+  #handleRoomRelay(peer: Peer, relay: RoomRelay): void {
+    if (!relay.from.startsWith(`${peer.id}:`)) return
+    if (peer.replica.isInRoom(relay.room, relay.user)) this.#handlers.messages.deliverRoomRelay(relay)
+  }
+
   /** Handles an answer on a link that this server dialled. */
   #handleAcceptorFrame(peer: Peer, outbound: OpenOutboundLink, frame: DiallerFrame | AcceptorFrame): void {
     const { outboundPresence, outboundMessages, statuses } = this.#handlers
@@ -119,6 +159,9 @@ export class InboundFrames {
     switch (frame.event) {
       case 'fates':
         return outboundMessages.handleFates(peer, frame.payload)
+      case 'confirmed':
+        for (const confirmation of frame.payload) peer.recordConfirmed(confirmation)
+        return
       case 'resync':
         return outboundPresence.answerResync(peer, outbound.link)
       case 'beat':

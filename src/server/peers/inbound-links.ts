@@ -48,7 +48,7 @@ export class InboundLinks {
 
   handleAccepted({ link, introduction }: Extract<LinkInput, { type: 'accepted' }>): void {
     const result = this.#check(introduction) ?? this.#registerPeer(introduction)
-    if (!('code' in result)) return this.#open(link, result, introduction.incarnation)
+    if (!('code' in result)) return this.#open(link, result, introduction)
     this.#context.effects.push({ type: 'refuse', link, ...result })
     this.#logDenial(introduction.id, result)
   }
@@ -69,10 +69,10 @@ export class InboundLinks {
     for (const oldest of this.#denials.keys()) return void this.#denials.delete(oldest)
   }
 
-  #open(link: number, peer: Peer, incarnation: string): void {
+  #open(link: number, peer: Peer, { incarnation, rooms }: PeerIdentity): void {
     const { effects, now } = this.#context
     if (peer.inbound !== undefined) this.#links.discard(peer.inbound.link, 'replaced by a newer link')
-    peer.inbound = { link, heardAt: now, incarnation }
+    peer.inbound = { link, heardAt: now, incarnation, knowsRooms: rooms === true }
     peer.challenger = undefined
     this.#denials.delete(peer.id)
     peer.usersExpireAt = Number.POSITIVE_INFINITY

@@ -24,9 +24,12 @@ export class InboundPresence {
     // Accept only the incarnation that the handshake proved.
     if (frame.incarnation !== inbound.incarnation || !peer.replica.isPlausible(frame.incarnation, frame.seq)) return
     if (!this.#apply(peer, frame)) this.#requestResync(peer, inbound)
-    if (!exceeds(peer.replica.size, this.#context.options.limits.usersPerPeer)) return
+    const { usersPerPeer, membershipsPerPeer } = this.#context.options.limits
+    const isTooLarge = exceeds(peer.replica.size, usersPerPeer)
+    if (!isTooLarge && !exceeds(peer.replica.membershipCount, membershipsPerPeer)) return
     this.removeUsers(peer, false)
-    this.#links.close(inbound.link, 'more users than usersPerPeer allows')
+    const limit = isTooLarge ? 'users than usersPerPeer' : 'memberships than membershipsPerPeer'
+    this.#links.close(inbound.link, `more ${limit} allows`)
   }
 
   /** Compares the peer's position in its stream with the replica's. */
@@ -42,9 +45,9 @@ export class InboundPresence {
   removeUsers(peer: Peer, keepsClaims = true): void {
     peer.usersExpireAt = Number.POSITIVE_INFINITY
     log(this.#context, { event: 'peer-gone', peer: peer.id, users: peer.replica.size })
-    for (const { name, lostClaim } of peer.replica.clear()) {
-      this.#handleUserChange(peer, name, keepsClaims ? lostClaim : undefined)
-    }
+    const { changes, memberships } = peer.replica.clear()
+    this.#users.handleMemberships(peer.id, memberships)
+    for (const { name, lostClaim } of changes) this.#handleUserChange(peer, name, keepsClaims ? lostClaim : undefined)
   }
 
   /** Returns false if an earlier frame is missing. */
@@ -76,6 +79,7 @@ export class InboundPresence {
       const event = now === 0 ? 'removing-user' : before === 0 ? 'adding-user' : 'replacing-user'
       log(context, { event, peer: id, user: name, connections: now })
     }
+    this.#users.handleMemberships(id, applied.memberships)
     return true
   }
 

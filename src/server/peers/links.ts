@@ -54,6 +54,7 @@ export class Links {
       peer.inbound = undefined
       peer.challenger = undefined
       peer.pendingFates = []
+      peer.pendingConfirmations.clear()
       if (peer.replica.incarnation !== undefined) peer.usersExpireAt = now + options.graceMs
     } else if (peer.outbound.state === 'open') {
       peer.backoff.connectionEnded(now - peer.outbound.openedAt)

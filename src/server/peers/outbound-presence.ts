@@ -23,8 +23,8 @@ export class OutboundPresence {
 
   /** Sends a new link what the peer is missing: nothing, the missed deltas, or a snapshot. */
   sendCatchUp(link: number, holds: StreamPosition): void {
-    const { stream, directory } = this.#context
-    for (const payload of stream.catchUp(holds, directory.ownUsers())) {
+    const { stream, directory, rooms } = this.#context
+    for (const payload of stream.catchUp(holds, directory.ownUsers(), rooms.localMembers())) {
       this.#links.send(link, { event: 'presence', payload })
     }
   }
@@ -59,10 +59,12 @@ export class OutboundPresence {
 
   /** Answers a resync request, unless the last one was a moment ago: a snapshot can be large, and the request is small. */
   answerResync(peer: Peer, link: number): void {
-    const { stream, directory, now } = this.#context
+    const { stream, directory, rooms, now } = this.#context
     if (now - peer.snapshotSentAt < MIN_SNAPSHOT_INTERVAL_MS) return
     peer.snapshotSentAt = now
-    for (const payload of stream.snapshot(directory.ownUsers())) this.#links.send(link, { event: 'presence', payload })
+    for (const payload of stream.snapshot(directory.ownUsers(), rooms.localMembers())) {
+      this.#links.send(link, { event: 'presence', payload })
+    }
   }
 
   /** Sends this turn's changes to all peers. Carriers rely on all links getting the same object. */

@@ -1,6 +1,13 @@
 import type { Backoff } from '../../common/backoff.ts'
 import { Replica } from '../../presence/replica.ts'
-import { type ForwardedMessage, type ForwardFate, MAX_NUMBER_JUMP } from '../../protocol/frames.ts'
+import {
+  type ForwardConfirmation,
+  type ForwardedMessage,
+  type ForwardFate,
+  MAX_NUMBER_JUMP,
+  MAX_PEER_COUNT,
+  type RoomForwarded,
+} from '../../protocol/frames.ts'
 import type { ServerAddress } from '../../protocol/messages.ts'
 import type { Delivery } from '../delivery.ts'
 
@@ -30,12 +37,24 @@ export interface InboundLink {
   /** When the last frame arrived; monotonic ms. */
   heardAt: number
   incarnation: string
+  /** Whether the peer knows rooms and receipts; a server of 0.2 does not. */
+  knowsRooms: boolean
 }
+
+/** Most forwards of which later confirmations are awaited, the latest ones. */
+const MAX_AWAITED = 10_000
 
 /** A message that is kept until the peer answers with its delivery result. */
 interface HeldMessage {
-  frame: ForwardedMessage
-  delivery: Delivery
+  frame: ForwardedMessage | RoomForwarded
+  confirmations: Confirmations
+}
+
+/** What a peer has told of the confirmations of a forward. */
+interface Confirmations {
+  readonly delivery: Delivery
+  /** Confirmations that are counted. */
+  counted: number
 }
 
 /** What a forward is, by its number: `repeated` and `implausible` ones are answered at once. */
@@ -92,9 +111,13 @@ export class Peer {
   /** Users who missed a message because the peer was unreachable for too long. */
   readonly missedUsers = new Set<string>()
   /** Forwards batched in this turn. */
-  pendingForwards: ForwardedMessage[] = []
+  pendingForwards: (ForwardedMessage | RoomForwarded)[] = []
   /** Delivery results batched in this turn. */
   pendingFates: ForwardFate[] = []
+  /** Forwards of the peer with new confirmations in this turn, by number. */
+  pendingConfirmations = new Map<number, Delivery>()
+  /** Forwards that more of the peer's connections may confirm, by number, oldest first; `counted`: so far. */
+  readonly #awaited = new Map<number, Confirmations>()
   /** Highest forward number received from an incarnation of the peer, and the numbers without a delivery result. */
   lastForward: { incarnation: string; number: number; pending: Set<number> } | undefined
 
@@ -156,9 +179,9 @@ export class Peer {
   }
 
   /** Holds a message, and adds it to this turn's batch if the link is open. */
-  hold(frame: ForwardedMessage, delivery: Delivery): void {
+  hold(frame: ForwardedMessage | RoomForwarded, delivery: Delivery): void {
     delivery.expectAnswer()
-    this.held.set(frame[0], { frame, delivery })
+    this.held.set(frame[0], { frame, confirmations: { delivery, counted: 0 } })
     if (this.outbound.state === 'open') this.pendingForwards.push(frame)
   }
 
@@ -170,13 +193,52 @@ export class Peer {
   /** Drops all held messages. Returns their deliveries, which the peer will not answer. */
   dropHeld(): Delivery[] {
     const deliveries: Delivery[] = []
-    for (const { frame, delivery } of this.held.values()) {
-      deliveries.push(delivery)
+    for (const { frame, confirmations } of this.held.values()) {
+      deliveries.push(confirmations.delivery)
       this.markMissed(frame[3], frame[4])
     }
     this.held.clear()
+    this.#awaited.clear()
     this.pendingForwards = []
     return deliveries
+  }
+
+  /** Number of forwards of which later confirmations are awaited. */
+  get awaitedCount(): number {
+    return this.#awaited.size
+  }
+
+  /** The peer has confirmed a forward, which may or may not have its delivery result yet. */
+  recordConfirmed([number, delivered, isPending, names]: ForwardConfirmation): void {
+    const held = this.held.get(number)
+    const awaited = held?.confirmations ?? this.#awaited.get(number)
+    if (awaited === undefined) return
+    // The delivery result, which follows, has the connections that confirmed first; in a room it has no number.
+    const isFirst = held !== undefined && awaited.delivery.audience === undefined
+    const counted = Math.min(delivered, MAX_PEER_COUNT)
+    if (isPending) this.#await(number, awaited)
+    else this.#awaited.delete(number)
+    if (isFirst) return
+    const more = Math.max(0, counted - awaited.counted)
+    awaited.counted += more
+    awaited.delivery.recordMore(more, names)
+  }
+
+  /** The peer has answered a forward: its delivery result has this number of connections. */
+  recordFate([number, delivered, unconfirmed]: ForwardFate): void {
+    const held = this.held.get(number)
+    if (held === undefined) return
+    this.held.delete(number)
+    const { confirmations } = held
+    const count = Math.min(delivered, MAX_PEER_COUNT)
+    if (confirmations.delivery.audience === undefined) confirmations.counted += count
+    confirmations.delivery.recordAnswer(count, unconfirmed)
+  }
+
+  #await(number: number, awaited: Confirmations): void {
+    this.#awaited.set(number, awaited)
+    const [oldest] = this.#awaited.keys()
+    if (this.#awaited.size > MAX_AWAITED && oldest !== undefined) this.#awaited.delete(oldest)
   }
 
   /** Records the arrival of a forward. Numbers grow within an incarnation, across its links. */

@@ -34,6 +34,10 @@ const TESTS: Record<keyof Limits, { files: readonly string[]; row: readonly stri
   usersPerPeer: { files: ['unit/server/limits', 'attacks/peers/hostile-frames'], row: ['is closed'] },
   identifyMs: { files: ['unit/server/limits', 'attacks/limits/budgets'], row: ['TCP connection'] },
   claimMs: { files: ['unit/presence/claim-memory'], row: ['0: not at all'] },
+  roomsPerUser: { files: ['unit/server/limits', 'attacks/limits/rooms'], row: ['too-many-rooms'] },
+  membersPerRoom: { files: ['unit/server/limits', 'attacks/limits/rooms'], row: ['room-full', 'mesh'] },
+  roomMessagesPerSecond: { files: ['unit/server/limits', 'attacks/limits/rooms'], row: ['slow-mode', 'five times'] },
+  membershipsPerPeer: { files: ['unit/server/limits', 'attacks/limits/rooms'], row: ['is closed'] },
   rememberedClaims: { files: ['unit/presence/claim-memory'], row: ['oldest'] },
 }
 

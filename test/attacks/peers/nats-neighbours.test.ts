@@ -236,15 +236,20 @@ describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each serv
       incarnation: 'server-2#1',
       seq: 1,
       changes: [['Billy', 1] as [string, number]],
+      rooms: [['#ops', ['Billy'], []] as [string, string[], string[]]],
     }
     two.send(two.inputsOfType('dialled').at(-1)?.link ?? 0, { event: 'presence', payload: delta })
     await until('the user is known', () => one.peerHasUser('server-2', 'Billy'))
     one.send(link.out, { event: 'forward', payload: [[1, 'id', 1, 'Anna', 'Billy', 'hi']] as never })
-    const alias = new EnvelopeMac(SECRET).alias('Billy')
+    one.send(link.out, { event: 'room-forward', payload: [[2, 'id', 1, 'Anna', '#ops', 'hi', '']] })
+    const mac = new EnvelopeMac(SECRET)
+    const alias = mac.alias('Billy')
     const kinds = ['door', 'link', 'all', 'user', 'inbox']
     const usedOf = (kind: string) => [...used].filter(subject => subject.startsWith(`mesh-chat.${kind}.`))
     await until('all kinds of subjects are in use', () => kinds.every(kind => usedOf(kind).length > 0))
-    expect(usedOf('user')).toEqual([SUBJECTS.user(alias, 'server-1')])
+    const aliases = [alias, mac.roomAlias('#ops')]
+    expect(usedOf('user')).toEqual(aliases.map(name => SUBJECTS.user(name, 'server-1')))
+    await until('both have arrived', () => two.framesFrom(link.in).length === 2)
     expect([...used].filter(subject => !subject.startsWith('mesh-chat.'))).toEqual([])
 
     const rogue = await tap(nats.url, { user: 'server-3', pass: 'for server-3' })

@@ -157,7 +157,7 @@ function expectNothingOfValue(server: HostileServer, what: string): void {
   expect(['identify', 'roster'], what).toEqual(expect.arrayContaining(server.events))
   for (const { event, payload } of server.received) {
     if (event !== 'identify') continue
-    const allowed = ['user', 'client', 'protocol', 'nonce', 'origin', 'connections', 'packed']
+    const allowed = ['user', 'client', 'protocol', 'nonce', 'origin', 'connections', 'packed', 'rooms']
     expect(allowed, what).toEqual(expect.arrayContaining(Object.keys(payload as object)))
   }
 }

@@ -86,6 +86,30 @@ test('all clients of a user show what one of them sends or receives', async () =
   await again.until(screen => expect(screen).toContain('Billy went offline'))
 }, 60_000)
 
+test("✓ is on all of the sender's terminals, and still there after all programs were killed", async () => {
+  const [one, two, three] = mesh.ports
+  const start = (suffix: string) => ({
+    dora: open(`dora${suffix}`, `--user Dora --port ${one} --to Emil`, { folder: 'dora' }),
+    // With another folder: as on another machine.
+    doraToo: open(`dora-too${suffix}`, `--user Dora --port ${two} --to Emil`, { folder: 'dora-too' }),
+    emil: open(`emil${suffix}`, `--user Emil --port ${three} --to Dora`, { folder: 'emil' }),
+  })
+  const { dora, doraToo, emil } = start('')
+  for (const window of [dora, doraToo]) await window.until(screen => expect(screen).toContain('Emil  ● online'))
+  await emil.until(screen => expect(screen).toMatch(/^ Dora ×2 /m))
+  dora.sendKeys('Hi Emil', 'Enter')
+  emil.sendKeys('Hi Dora', 'Enter')
+  for (const window of [dora, doraToo]) await window.until(screen => expect(screen).toMatch(/✓ +Dora +Hi Emil/))
+  await emil.until(screen => expect(screen).toMatch(/✓2 Emil +Hi Dora/))
+  for (const window of [dora, doraToo, emil]) for (const child of childrenOf(window)) process.kill(child, 'SIGKILL')
+  for (const window of [dora, doraToo, emil]) await window.until(screen => expect(screen).toContain('exit code 137'))
+  const again = start('-again')
+  for (const window of [again.dora, again.doraToo]) {
+    await window.until(screen => expect(screen).toMatch(/✓ +Dora +Hi Emil/))
+  }
+  await again.emil.until(screen => expect(screen).toMatch(/✓2 Emil +Hi Dora/))
+}, 60_000)
+
 test('resizing redraws the screen and keeps the scrollback of the terminal', async () => {
   const window = open('sizes', `--user Sizes --port ${mesh.ports[0]} --to Nobody`)
   await window.until(screen => expect(screen).toContain('Sizes (you)'))
@@ -238,6 +262,7 @@ test('the lab opens several clients side by side, and they stay in sync', async 
     const panes = [0, 1, 2].map(pane => inner.window(`lab:0.${pane}`))
     const [anna, annaToo, billy] = panes
     for (const pane of panes) await pane.until(screen => expect(screen).toMatch(/ 2 online/))
+    for (const pane of panes) await pane.until(screen => expect(screen).toContain('#lab'))
     anna?.sendKeys('in sync?', 'Enter')
     for (const pane of [anna, annaToo, billy]) await pane?.until(screen => expect(screen).toMatch(/Anna +in sync\?/))
     await inner.window('lab:0.3').until(screen => expect(screen).toContain('server-3: '))

@@ -201,7 +201,7 @@ describe('stdout', () => {
     const input = join(home, 'requests.jsonl')
     writeFileSync(input, requests.join('\n'))
     // The reader starts when everything is delivered, and gives the client time to end too early.
-    const stored = `cat $(find ${home} -name history.jsonl) /dev/null | wc -l`
+    const stored = `cat $(find ${home} -name history.jsonl) /dev/null | grep -c message`
     const afterDelivery = `until [ $(${stored}) -ge ${requests.length} ]; do sleep 0.2; done; sleep 3`
     const { status, stdout } = shell(
       `$CHAT --json --user Jo --port ${mesh.ports[0]} < ${input} | (${afterDelivery}; cat); exit \${PIPESTATUS[0]}`,

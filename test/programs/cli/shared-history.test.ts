@@ -38,11 +38,11 @@ function fileOf(folder: string, user: string, name: string): string {
   return join(meshes, readdirSync(meshes)[0] ?? '', 'users', encodeFileName(user), name)
 }
 
-/** The texts in a history file, one for each line. */
+/** The texts in a history file, one for each line of a message. */
 function storedTexts(folder: string, user: string): string[] {
   const lines = readFileSync(fileOf(folder, user, 'history.jsonl'), 'utf8')
     .split('\n')
-    .filter(Boolean)
+    .filter(line => line.startsWith('{"message":'))
   return lines.map(line => (JSON.parse(line) as { message: { text: string } }).message.text)
 }
 

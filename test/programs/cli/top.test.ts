@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { clusterStatusSchema } from '../../../src/protocol/status.ts'
 import { clusterStatusOf } from '../../support/cluster-statuses.ts'
 import { freePorts } from '../../support/programs/processes.ts'
+import { RawClient } from '../../support/programs/raw-client.ts'
 import { TestMesh, until } from '../../support/programs/test-mesh.ts'
 import { Tmux, type Window } from '../../support/programs/tmux.ts'
 import { StatusServer } from '../../support/status-server.ts'
@@ -146,6 +147,28 @@ describe('the screen', () => {
     expect([window.query('alternate_on'), window.query('cursor_flag')]).toEqual(['0', '1'])
     expect(window.screen()).toContain('\n60\n')
   }, 90_000)
+
+  test('r shows the rooms and their members on each server', async () => {
+    const window = open(`--port ${port(1)}`)
+    await window.until(screen => expect(screen).toContain('servers 3/3'))
+    const clients = [
+      await RawClient.connect(`http://127.0.0.1:${port(1)}`, 'Anna'),
+      await RawClient.connect(`http://127.0.0.1:${port(3)}`, 'Billy'),
+      await RawClient.connect(`http://127.0.0.1:${port(3)}`, 'Carla'),
+    ]
+    for (const client of clients) await client.join('#ops')
+    window.sendKeys('r')
+    await window.until(screen => {
+      expect(screen).toMatch(/room +members +server-1 +server-2 +server-3\n/)
+      expect(screen).toMatch(/#ops +3 +1 +- +2\n/)
+    })
+    for (const client of clients) client.close()
+    await window.until(screen => expect(screen).toContain('no rooms, except hidden ones'))
+    window.sendKeys('r')
+    await window.until(screen => expect(screen).toContain('link row → column'))
+    window.sendKeys('q')
+    await window.until(screen => expect(screen).toContain('exit code 0'))
+  }, 60_000)
 
   test('redraws at every size, and leaves the scrollback of the terminal unchanged', async () => {
     const window = open(`--port ${port(2)}`)

@@ -14,7 +14,7 @@ test.each<[keyof typeof PROGRAMS, string, string]>([
   ['mesh-chat', '--prot 3001', "mesh-chat: unknown option '--prot'; did you mean --port? See mesh-chat --help"],
   ['mesh-chat', '--port', "mesh-chat: option '--port <port>' argument missing; see mesh-chat --help"],
   ['mesh-chat', 'send --to Anna', "mesh-chat: missing required argument 'text'; see mesh-chat send --help"],
-  ['mesh-chat', 'who all', "mesh-chat: unexpected argument 'all'; see mesh-chat who --help"],
+  ['mesh-chat', 'who all', "mesh-chat: all is not a room; give one such as '#ops', or no name"],
   ['mesh-chat', 'send --to Anna a b', "mesh-chat: unexpected argument 'b'; see mesh-chat send --help"],
   [
     'mesh-chat',

@@ -151,12 +151,20 @@ test('health and metrics follow the state of the mesh', { timeout: 60_000 }, asy
   await until('both clients see both users', () => [anna, billy].every(({ roster }) => roster.join() === 'Anna,Billy'))
   for (let n = 0; n < 3; n++) anna.send('Billy', 'hi')
   await until('all messages are confirmed', () => billy.shown.length === 3 && anna.held.length === 0)
+  for (const room of ['#ops', '#dev']) anna.joinRoom(room)
+  billy.joinRoom('#ops')
+  await until('both are in the room', () =>
+    [anna, billy].every(({ rooms }) => rooms.get('#ops')?.join() === 'Anna,Billy'),
+  )
+  await until('Anna is in the other room', () => anna.rooms.has('#dev'))
   const rude = io(one.url, { transports: ['websocket'], forceNew: true })
   for (let n = 0; n < 2; n++) rude.emit('im', { to: 5 })
   await new Promise(resolve => rude.emit('im', { to: 'Anna', text: 'hi' }, resolve))
   const text = (await ask(one.admin, '/metrics')).body
   const after = (series: string) => sample(text, series)
   expect(after('mesh_chat_users')).toBe(1)
+  expect(after('mesh_chat_rooms')).toBe(2)
+  expect(after('mesh_chat_room_memberships')).toBe(2)
   expect(after('mesh_chat_connections')).toBe(1)
   expect(after('mesh_chat_online_users')).toBe(2)
   expect(after('mesh_chat_messages_accepted_total')).toBe(3)

@@ -129,6 +129,12 @@ test('the findings say what is wrong with each server and how to fix it', async 
   ])
 })
 
+test('the line of the config counts its rooms', async () => {
+  const { file } = await configure(1, { rooms: [{ name: '#ops' }, { name: '#dev' }] })
+  const { lines } = await check(file, {}, '--id', 'server-1')
+  expect(lines[0]).toBe(`ok     config: ${file}: 1 server, 2 rooms`)
+})
+
 test('a server that accepts the connection but stays silent times out', async () => {
   const { file, ports } = await configure(1)
   const mute = createServer(() => {})

@@ -141,6 +141,25 @@ describe('with a secret (HS256)', () => {
     expect(made(publicKey, 0o644)).toMatchObject({ status: 2, stderr: expect.stringContaining('cannot sign') })
   })
 
+  test('--room puts the rooms that the user may join into the token', () => {
+    const roomsOf = (...args: string[]) => {
+      const [, claims = ''] = make('--user', 'Anna', ...args).stdout.split('.')
+      return JSON.parse(Buffer.from(claims, 'base64url').toString()).rooms
+    }
+    expect(roomsOf('--room', '#Ops', '#dev')).toEqual(['#ops', '#dev'])
+    expect(roomsOf('--room', '#ops', '--room', '#dev')).toEqual(['#ops', '#dev'])
+    expect(roomsOf()).toBeUndefined()
+    expect(make('--user', 'Anna', '--room', 'ops')).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/^mesh-chatd: --room ops is not a room name: a room name has # and .*\n$/),
+    })
+    const many = Array.from({ length: 500 }, (_, n) => `#room-with-a-long-name-${n}`)
+    expect(make('--user', 'Anna', '--room', ...many)).toMatchObject({
+      status: 2,
+      stderr: 'mesh-chatd: the token would have more than 8192 characters; give fewer rooms\n',
+    })
+  })
+
   test('invalid options of `token` are reported in one line', () => {
     expect(make('--user', ' ')).toMatchObject({
       status: 2,

@@ -150,6 +150,22 @@ test('long-polling clients work although each request reaches another worker', {
   for (const socket of sockets) socket.disconnect()
 })
 
+test('SIGHUP makes every worker read the config again', { timeout: 60_000 }, async () => {
+  const { file, ports, programs, all } = await startMachines(2)
+  const [primary] = programs
+  if (primary === undefined) throw new Error('a program')
+  const reload = (rooms: object[]) => {
+    writeFileSync(file, JSON.stringify({ servers: [{ id: 'server-1', ip: '127.0.0.1', port: ports[0] }], rooms }))
+    primary.child.kill('SIGHUP')
+  }
+  const untilAllLog = (text: string) =>
+    until(`every worker logs: ${text}`, () => all.every(id => primary.out.includes(`${id}: ${text}`)))
+  reload([{ name: 'ops' }])
+  await untilAllLog(`Could not reload the config: ${file}: rooms[0].name is invalid`)
+  reload([{ name: '#ops' }])
+  await untilAllLog(`Config reloaded from: ${file}`)
+})
+
 test('a start failure is reported once, with the exit code of a single process', { timeout: 30_000 }, async () => {
   const folder = temporaryFolder()
   const [port = 0] = await freePorts(1)

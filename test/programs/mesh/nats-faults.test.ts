@@ -102,11 +102,12 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     const tap = await startNatsProxy(await startNats())
     const mesh = await RealMesh.start(2, { backbone: tap.url })
     cleanups.push(() => mesh.close())
-    const users = ['Anna', 'Billy']
+    const users = ['Anna', 'Billy', 'Carla', 'Dora', 'Emil', 'Finn', 'Gina', 'Hugo', 'Ida', 'Jan']
     users.forEach((user, at) => {
-      mesh.join(user, at + 1)
+      mesh.join(user, (at % 2) + 1)
     })
     await mesh.waitForRoster(users)
+    await mesh.openRoom('#ops')
     let published = 0
     const lost = { link: 0, user: 0, all: 0 }
     tap.decide = subject => {
@@ -118,7 +119,7 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
       if (kind === 'link' || kind === 'user' || kind === 'all') lost[kind]++
       return 'lose'
     }
-    const stop = mesh.startChatting(users)
+    const stop = mesh.startChatting(['Anna', 'Billy', '#ops'])
     await until('enough envelopes were lost', () => lost.link >= 2 && lost.user >= 2, 60_000)
     stop()
     tap.decide = () => 'pass'

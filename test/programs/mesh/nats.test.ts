@@ -3,12 +3,15 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect, type Msg } from '@nats-io/transport-node'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { EnvelopeMac } from '../../../daemon/links/nats/envelope-mac.ts'
+import { SUBJECTS } from '../../../daemon/links/nats/envelopes.ts'
 import { NatsServer, natsMissingReason } from '../../support/programs/nats-server.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 import { RealClient } from '../../support/programs/real-client.ts'
 import { RealMesh } from '../../support/programs/real-mesh.ts'
 
 const USERS = ['Anna', 'Billy', 'Carla']
+const MEMBERS = ['Dora', 'Emil', 'Finn', 'Gina', 'Hugo', 'Ida', 'Jan']
 const started: { kill(): void }[] = []
 
 afterEach(() => {
@@ -32,8 +35,12 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
       mesh.join(user, at + 1)
       mesh.join(user, ((at + 1) % 3) + 1)
     })
-    await mesh.waitForRoster(USERS)
-    const stop = mesh.startChatting(USERS)
+    // A room of ten members, with those in it who move to other servers.
+    for (let n = 0; n < 7; n++) mesh.join(MEMBERS[n] ?? '', (n % 3) + 1)
+    const users = [...USERS, ...MEMBERS]
+    await mesh.waitForRoster(users)
+    await mesh.openRoom('#ops')
+    const stop = mesh.startChatting([...USERS, '#ops'])
     const sentCount = () => mesh.clients.reduce((sum, { composed }) => sum + composed.length, 0)
     await until('messages are sent', () => sentCount() > 100)
     mesh.server(2).program.child.kill('SIGKILL')
@@ -53,7 +60,7 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     )
     await until('more messages are sent', () => sentCount() > 500)
     stop()
-    await mesh.expectConverged(USERS)
+    await mesh.expectConverged(users)
     await mesh.close()
   })
 
@@ -141,6 +148,57 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     expect(anna.roster.join()).toBe('Anna,Billy')
     for (const client of [anna, billy]) client.close()
     await tap.close()
+  })
+
+  test('a message to a room is published once for all servers with a member', { timeout: 60_000 }, async () => {
+    const nats = await startNats()
+    const mesh = await RealMesh.start(4, { backbone: nats.url })
+    const [anna, billy, carla] = USERS.map((user, at) => mesh.join(user, at + 1))
+    const dora = mesh.join('Dora', 4)
+    if (anna === undefined || billy === undefined || carla === undefined) throw new Error('three clients')
+    await mesh.waitForRoster([...USERS, 'Dora'])
+    const members = [anna, billy, carla]
+    for (const member of members) member.joinRoom('#ops')
+    await until('all know the members', () => members.every(({ rooms }) => rooms.get('#ops')?.join() === USERS.join()))
+
+    const tap = await connect({ servers: nats.url.slice('nats://'.length) })
+    const published: Msg[] = []
+    tap.subscribe('>', { callback: (_, message) => void published.push(message) })
+    await tap.flush()
+    for (let n = 0; n < 20; n++) anna.send('#ops', `message ${n}`)
+    anna.send('Dora', 'the end')
+    const texts = Array.from({ length: 20 }, (_, n) => `message ${n}`)
+    const received = ({ shown }: RealClient) => shown.filter(({ to }) => to === '#ops').map(({ text }) => text)
+    await until('all have the messages', () =>
+      members.every(one => received(one).length === 20 && one.held.length === 0),
+    )
+    await until('the last message has arrived', () => dora.shown.length === 1)
+    for (const member of members) expect(received(member)).toEqual(texts)
+    expect(received(dora)).toEqual([])
+    await until('the tap has the last message', () =>
+      published.some(({ data }) => Buffer.from(data).includes('the end')),
+    )
+    const withMessage = published.filter(({ data }) => Buffer.from(data).includes('"message '))
+    const subject = SUBJECTS.user(new EnvelopeMac('').roomAlias('#ops'), 'server-1')
+    expect(withMessage.map(one => one.subject)).toEqual(Array(20).fill(subject))
+
+    // A room that all members of a server have left is not sent there.
+    carla.partRoom('#ops')
+    await until('the others know', () => [anna, billy].every(({ rooms }) => rooms.get('#ops')?.join() === 'Anna,Billy'))
+    published.length = 0
+    anna.send('#ops', 'without Carla')
+    await until('Billy has it', () => received(billy).includes('without Carla'))
+    await until('the tap has it', () => published.some(({ data }) => Buffer.from(data).includes('without Carla')))
+    const envelopes = published.filter(({ data }) => Buffer.from(data).includes('without Carla'))
+    const { links } = JSON.parse(
+      Buffer.from(envelopes[0]?.data ?? [])
+        .subarray(32)
+        .toString(),
+    )
+    expect([envelopes.length, links.length]).toEqual([1, 1])
+    expect(received(carla)).toEqual(texts)
+    await tap.close()
+    await mesh.close()
   })
 
   test('workers and a server without a config form a mesh', { timeout: 60_000 }, async () => {

@@ -204,4 +204,32 @@ describe.skipIf(previousReleaseMissingReason !== undefined)('with the previous r
       expect(out).not.toMatch(/wrong-secret|bad-handshake|malformed/)
     await mesh.close()
   })
+
+  test('rooms work among the servers of this release, and a client of one of the previous release is told why not', {
+    timeout: 120_000,
+  }, async () => {
+    const mesh = await RealMesh.start(3)
+    const [old] = mesh.servers
+    if (old === undefined) throw new Error('no server')
+    old.program.child.kill('SIGTERM')
+    await old.program.waitForExit()
+    mesh.restart(old, previous)
+    await until('all servers are linked', () => mesh.servers.every(one => mesh.outboundLinkCount(one) >= 2), 60_000)
+    const anna = mesh.join('Anna', 2)
+    const billy = mesh.join('Billy', 3)
+    const carla = mesh.join('Carla', 1)
+    await mesh.waitForRoster(['Anna', 'Billy', 'Carla'], 60_000)
+    for (const client of [anna, billy, carla]) client.joinRoom('#ops')
+    await until('Anna and Billy are in the room', () => anna.rooms.get('#ops')?.join() === 'Anna,Billy')
+    anna.send('#ops', 'hello')
+    await until('Billy has the message', () => billy.shown.some(({ to, text }) => to === '#ops' && text === 'hello'))
+    await until('it is confirmed', () => anna.held.length === 0)
+    expect(carla.roomErrors).toEqual(['#ops unsupported'])
+    expect(carla.shown).toEqual([])
+    // Direct messages still go through all three.
+    carla.send('Anna', 'hi')
+    await until('Anna has it', () => anna.shown.some(({ from }) => from === 'Carla'))
+    for (const { program } of mesh.servers) expect(program.out).not.toContain('malformed')
+    await mesh.close()
+  })
 })

@@ -4,7 +4,15 @@ import { afterAll, expect, test } from 'vitest'
 import { Program, stopAll, until } from '../../support/programs/processes.ts'
 import { RealMesh } from '../../support/programs/real-mesh.ts'
 
-const USERS = ['Anna', 'Billy', 'Carla']
+/** By server. */
+const USERS_AT = [
+  ['Anna', 'Dora', 'Gina', 'Jan'],
+  ['Billy', 'Emil', 'Hugo'],
+  ['Carla', 'Finn', 'Ida'],
+] as const
+const USERS = USERS_AT.flat()
+/** All users are in it. */
+const ROOM = '#ops'
 /** A client is online at another server within this time after it notices the loss, ms. */
 const FAIL_OVER_MS = 3_000
 /** How long a client needs to detect a silent server: Socket.IO's ping interval plus timeout, ms. */
@@ -20,21 +28,17 @@ const SLACK_MS = 6_000
 const rounds = Number(process.env.MESH_CHAT_ROUNDS ?? 1)
 const measured: { faultTest: string; messages: number; [what: string]: number | string }[] = []
 
-/** Three servers; two clients of Anna, one each of Billy and Carla; all send to all while `run` causes the fault. */
+/** Three servers, and a room of ten members; all send to it and to each other while `run` causes the fault. */
 function fault(name: string, options: { proxied?: boolean }, run: (mesh: RealMesh) => Promise<Record<string, number>>) {
   for (let round = 1; round <= rounds; round++) {
     test.concurrent(`${name}${round > 1 ? `, round ${round}` : ''}`, { timeout: 240_000 }, async () => {
       const mesh = await RealMesh.start(3, options)
       try {
-        for (const [user, n] of [
-          ['Anna', 1],
-          ['Billy', 2],
-          ['Carla', 3],
-          ['Anna', 2],
-        ] as const)
-          mesh.join(user, n)
+        for (const [at, users] of USERS_AT.entries()) for (const user of users) mesh.join(user, at + 1)
+        mesh.join('Anna', 2)
         await mesh.waitForRoster(USERS)
-        const stop = mesh.startChatting(USERS)
+        await mesh.openRoom(ROOM)
+        const stop = mesh.startChatting(['Anna', 'Billy', 'Carla', ROOM])
         const times = await run(mesh).finally(stop)
         await mesh.expectConverged(USERS)
         measured.push({ faultTest: name, messages: stop(), ...times })
@@ -150,9 +154,11 @@ fault('a cut of 2 s between servers', { proxied: true }, async mesh => {
 for (const kind of ['cut', 'freeze'] as const) {
   const name = kind === 'cut' ? 'a partition (connections reset)' : 'a partition (half-open, nothing passes)'
   fault(name, { proxied: true }, async mesh => {
-    const carla = mesh.clients[2]
+    const side = USERS_AT[2].join()
+    const carla = mesh.clients.find(({ user }) => user === 'Carla')
     for (const proxy of mesh.proxiesOf(3)) proxy[kind]()
-    const alone = await until("Carla's side sees Carla alone", () => carla?.roster.join() === 'Carla', 40_000)
+    const alone = await until("Carla's server sees its own users only", () => carla?.roster.join() === side, 40_000)
+    await until('they are the members of the room', () => carla?.rooms.get(ROOM)?.join() === side)
     expect(alone).toBeLessThan(LINK_DEAD_MS + GRACE_MS + SLACK_MS)
     const before = mesh.servers.map(server => mesh.outboundLinkCount(server))
     for (const proxy of mesh.proxiesOf(3)) proxy.heal()

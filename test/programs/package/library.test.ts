@@ -62,7 +62,12 @@ describe('createServer and connect', () => {
     const own: string[] = []
     anna.on('message', ({ text }) => own.push(text))
     expect(await again.send('Billy', 'Hi again')).toMatchObject({ state: 'delivered' })
-    expect(await billy.send('Anna', 'Hi Anna')).toMatchObject({ state: 'delivered', connections: 2 })
+    const counts: number[] = []
+    billy.on('progress', progress => progress.state === 'delivered' && counts.push(progress.connections))
+    // The first confirmation is the delivery result; the second one follows as an event.
+    expect(await billy.send('Anna', 'Hi Anna')).toMatchObject({ state: 'delivered', connections: 1 })
+    await until('both connections of Anna have confirmed', () => counts.at(-1) === 2)
+    expect(counts).toEqual([1, 2])
     expect(own).toEqual(['Hi Anna'])
   })
 
@@ -207,6 +212,9 @@ describe('invalid options', () => {
     await expect(loose({ id: 'one', prot: 1 })).rejects.toThrow(/prot/)
     await expect(loose({ id: 'one', port: 70_000 })).rejects.toThrow(/createServer: port/)
     await expect(loose({ id: 'one', limits: { messages: 1 } })).rejects.toThrow(/createServer: limits/)
+    await expect(loose({ id: 'one', rooms: [{ name: 'ops' }] })).rejects.toThrow(
+      /createServer: rooms\.0\.name: is invalid: a room name has #/,
+    )
     const taken = createTcpServer()
     const [port = 0] = await freePorts(1)
     await new Promise<void>(resolve => taken.listen(port, '127.0.0.1', resolve))

@@ -83,7 +83,8 @@ export class Fuzzer {
     const mesh = kind === 'unproven' || kind === 'peer'
     const n = ++this.#openedCount
     const id = random.chance(0.9) ? `fuzz-${n % 8}` : `fuzz-${n}`
-    const self = { id, incarnation: `${id}.${n}`, protocol: 2, nonce: randomBytes(16).toString('base64url') }
+    const nonce = randomBytes(16).toString('base64url')
+    const self = { id, incarnation: `${id}.${n}`, protocol: 2, rooms: true as const, nonce }
     const auth = mesh ? (kind === 'unproven' ? mutate(self, random, 0.1) : self) : {}
     const socket = io(`http://127.0.0.1:${port}${mesh ? '/mesh' : ''}`, {
       transports: [random.chance(0.9) ? 'websocket' : 'polling'],
@@ -108,7 +109,8 @@ export class Fuzzer {
         })
       } else socket.once('connect', ready)
     })
-    if (kind === 'user') socket.emit('identify', { user: `Mallory ${n % 4}`, client: 'fuzz/1', protocol: 2 })
+    if (kind === 'user')
+      socket.emit('identify', { user: `Mallory ${n % 4}`, client: 'fuzz/1', protocol: 2, rooms: true })
     const engine = socket.io.engine as unknown as RawEngine
     const send = () => {
       if (!open || !socket.connected) return false

@@ -48,6 +48,8 @@ export function mutate(value: unknown, random: Random, probability: number): unk
 const NAMES = ['Mallory', 'Mallory 1', '__proto__', 'constructor', 'Zoë']
 /** Recipients of hostile messages; Anna and Billy are the users whose chat must not be disturbed. */
 const RECIPIENTS = ['Anna', 'Billy', ...NAMES]
+/** Rooms that hostile connections join, and names that are none. */
+const ROOMS = ['#ops', '#Ops', '#caf\u00e9', '#', 'ops', '#__proto__']
 const EVENTS = [
   'error',
   'message',
@@ -64,11 +66,19 @@ const EVENTS = [
 export function clientEvent(random: Random): [string, ...unknown[]] {
   const name = random.pick(NAMES)
   const to = random.pick(RECIPIENTS)
+  const room = random.pick(ROOMS)
   const id = random.below(1e9).toString(36)
   const body = JSON.stringify({ type: 'compare', ranges: [{ from: 0, count: 1, hash: 'x' }] })
   return random.pick<[string, ...unknown[]]>([
     ['identify', name],
     ['identify', { user: name, client: 'fuzz/1', protocol: 2 }],
+    ['identify', { user: name, client: 'fuzz/1', protocol: 2, rooms: true }],
+    ['join', room],
+    ['part', room],
+    ['rooms', null],
+    ['im', { id, at: Date.now(), to: room, text: 'hello', proof: 'p' }],
+    ['relay', { room, body }],
+    ['relay', { room, to: `server-1:${random.below(100)}`, body }],
     ['im', { from: 'x', to, text: 'hello', forwarded: true }],
     ['im', { id, at: Date.now(), to, text: 'hello' }],
     ['got', random.below(10)],
@@ -86,7 +96,16 @@ export function peerFrame(random: Random, incarnation: string): [string, ...unkn
   const users = NAMES.map((name, at) => [name, at + 1])
   const id = random.below(1e9).toString(36)
   const to = random.pick(RECIPIENTS)
+  const room = random.pick(ROOMS)
+  const number = random.below(1_000_000) + 1
   return random.pick<[string, ...unknown[]]>([
+    ['presence', { type: 'snapshot', incarnation, seq, users, rooms: [[room, NAMES]], more: random.chance(0.5) }],
+    ['presence', { type: 'delta', incarnation, seq, changes: [], rooms: [[room, [to], ['Mallory']]] }],
+    ['room-forward', [[number, id, Date.now(), 'Mallory', room, 'forwarded', 'p']]],
+    ['room-relay', { room, user: 'Mallory', from: 'fuzz:1', body: '{"type":"tell","messages":[]}' }],
+    ['receipts', { user: to, receipts: [[id, Date.now(), room, 1, 2, ['Mallory']]] }],
+    ['confirmed', [[random.below(100), 1, random.chance(0.5), ['Mallory']]]],
+    ['missed', [room]],
     ['presence', { type: 'snapshot', incarnation, seq, users, more: random.chance(0.5) }],
     ['presence', { type: 'delta', incarnation, seq, changes: [[`Mallory ${random.below(50)}`, random.below(2)]] }],
     ['forward', [[random.below(1_000_000) + 1, id, Date.now(), 'Mallory', to, 'forwarded']]],

@@ -3,8 +3,9 @@
  * client parses them, in any order. Every run can be repeated from its seed.
  */
 import * as z from 'zod'
-import type { SessionEvent } from '../../../src/client/events.ts'
+import type { SessionEvent, SessionRequest } from '../../../src/client/events.ts'
 import { siblingFrameSchema } from '../../../src/client/history/reconciliation.ts'
+import type { RoomEntry } from '../../../src/client/rooms/room-list.ts'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput } from '../../../src/client/types.ts'
 import type { AuthMode } from '../../../src/protocol/credentials.ts'
@@ -15,13 +16,19 @@ import {
   fateSchema,
   type IdentifyRequest,
   identifyResponseSchema,
+  joinResponseSchema,
   keyHolderSchema,
   MAX_PACKET_BYTES,
+  type Message,
   moveSchema,
+  receiptsSchema,
+  roomEventSchema,
+  roomListSchema,
   rosterDeltaSchema,
   rosterSnapshotSchema,
   siblingsSchema,
 } from '../../../src/protocol/messages.ts'
+import { formatAuthorProof, roomMessageText } from '../../../src/protocol/room-proof.ts'
 import { EPOCH_MS, MESH_KEY } from '../harness/session-harness.ts'
 import { storedState } from '../harness/stored-state.ts'
 import { meshSignatures, signatureOf } from '../mesh-signatures.ts'
@@ -35,6 +42,7 @@ const MAX_EFFECTS = 25_000
 const MAX_TICKS = 10
 
 const NAMES = ['Anna', 'Billy', 'Carla', '__proto__']
+const ROOMS = ['#ops', '#dev', '#__proto__']
 const TIMES = [
   -1,
   0,
@@ -116,7 +124,8 @@ export class SessionFuzzer {
 
   #start(): Session {
     const options = { user: 'Anna', client: 'x/1', instance: `run${this.ended}`, servers: ['http://a', 'http://b'] }
-    this.session = new Session({ ...options, ...meshSignatures, random: this.#random.next }, storedState())
+    const rooms: RoomEntry[] = ROOMS.map(room => [room, true, EPOCH_MS - 1])
+    this.session = new Session({ ...options, ...meshSignatures, random: this.#random.next }, storedState({ rooms }))
     this.#dial = 0
     this.#isKeyed = false
     this.#mode = this.#random.pick(['open', 'key'])
@@ -133,7 +142,7 @@ export class SessionFuzzer {
       if (effect.type === 'dial') this.#dial = effect.dial
       if (effect.type === 'identify') this.#identification = effect.request
       if (effect.type === 'event') this.#onEvent(effect.event)
-      if (effect.type === 'relay') relayedLength += JSON.stringify(effect.frame).length
+      if (effect.type === 'relay' || effect.type === 'room-relay') relayedLength += JSON.stringify(effect.frame).length
       if (effect.type === 'im' || effect.type === 'ask-key') this.#outstanding.push(effect)
       if (effect.type === 'prove') this.#prove(effect)
       if (effect.type === 'event' && effect.event.type === 'connection' && effect.event.state.phase === 'refused')
@@ -158,10 +167,12 @@ export class SessionFuzzer {
 
   #request(): void {
     const random = this.#random
-    const to = random.pick(NAMES)
+    const to = random.pick([...NAMES, ...ROOMS])
     this.#step({
       type: 'request',
-      request: random.pick([
+      request: random.pick<SessionRequest>([
+        { type: random.pick(['join', 'part']), room: random.pick([...ROOMS, '#']) },
+        { type: 'list-rooms' },
         { type: 'compose', to, text: 'hello' },
         { type: 'read', thread: to, at: this.#wall },
         { type: 'trust', user: to, key: keyNamed(to) },
@@ -186,7 +197,17 @@ export class SessionFuzzer {
     const roster = { version: random.below(3), users: ['Anna', 'Billy'] }
     const servers = [{ id: 'server-2', url: 'http://c' }]
     const auth = this.#mode
-    const parts = { server: 's', incarnation: 'i', connection: 's:1', roster, time: this.#wall, servers, auth }
+    const rooms = random.chance(0.8) ? { rooms: true } : {}
+    const parts = {
+      server: 's',
+      incarnation: 'i',
+      connection: 's:1',
+      roster,
+      time: this.#wall,
+      servers,
+      auth,
+      ...rooms,
+    }
     return { ok: true, ...parts, mesh: this.#mesh() }
   }
 
@@ -208,8 +229,25 @@ export class SessionFuzzer {
       'x'.repeat(random.chance(0.02) ? 20_000 : 50),
     ])
     const message = { id: `${random.below(500)}`, at, from: random.pick(NAMES), to: random.pick(NAMES), text }
+    if (random.chance(0.3)) return this.#roomMessage({ ...message, to: random.pick(ROOMS) })
     if (!this.#isKeyed || random.chance(0.3)) return message
     return { ...message, text: new PlainIdentity(message.from).seal(message, keyNamed('Anna')) }
+  }
+
+  #roomMessage(message: Message): object {
+    const random = this.#random
+    if (!this.#isKeyed) return random.chance(0.5) ? message : { ...message, proof: 'p' }
+    const identity = new PlainIdentity(random.chance(0.8) ? message.from : 'Mallory')
+    const signature = identity.sign(roomMessageText(message, MESH_KEY))
+    return { ...message, proof: formatAuthorProof(identity.key, signature) }
+  }
+
+  /** A receipt of a message to a user or a room. */
+  #receipt(): unknown[] {
+    const random = this.#random
+    const receipt = [`${random.below(50)}`, random.pick([...TIMES, this.#wall]), random.pick(NAMES), random.below(4)]
+    if (random.chance(0.5)) return receipt
+    return [...receipt.with(2, random.pick(ROOMS)), random.below(5), [random.pick(NAMES)]]
   }
 
   #messages(): object[] {
@@ -237,6 +275,8 @@ export class SessionFuzzer {
       { type: 'have', ...byHash, ...this.#range(), messages: this.#messages() },
       { type: 'tell', messages: this.#messages() },
       { type: 'read', marks: [[random.pick(NAMES), random.pick(TIMES)]] },
+      { type: 'receipts', receipts: [this.#receipt()] },
+      { type: 'rooms', rooms: [[random.pick(ROOMS), random.chance(0.5), random.pick([...TIMES, this.#wall])]] },
     ])
   }
 
@@ -253,6 +293,55 @@ export class SessionFuzzer {
       mesh,
       sealed,
     }))
+  }
+
+  /** A payload about rooms, and the function that parses it. */
+  #roomPayload(): Payload {
+    const random = this.#random
+    const dial = this.#dial
+    const room = random.pick(ROOMS)
+    const version = random.below(4)
+    const refusal = { ok: false, code: random.pick(['room-forbidden', 'room-full', 'rate-limited']), message: 'no' }
+    const info = random.pick([{}, { topic: '\u001b[2J', historyDays: random.pick([0, 7]), operators: ['Billy'] }])
+    const members = ['Anna', random.pick(NAMES)]
+    const joined = { ok: true, room, info, version, members }
+    return random.pick<Payload>([
+      payloadOf(joinResponseSchema, random.chance(0.9) ? joined : refusal, answer => ({
+        type: 'room-joined',
+        dial,
+        room,
+        answer,
+      })),
+      payloadOf(
+        roomEventSchema,
+        random.pick([
+          { room, version, joined: [random.pick(NAMES)], left: [random.pick(NAMES)] },
+          { room, info },
+          { room, missed: true },
+          random.chance(0.2) ? { room, refusal } : { room, missed: true },
+        ]),
+        event => ({ type: 'room', dial, event }),
+      ),
+      payloadOf(
+        roomListSchema.options[0],
+        { ok: true, rooms: [{ room, members: 2, topic: '\u001b[2J' }], total: 1 },
+        list => ({
+          type: 'room-list',
+          dial,
+          list,
+        }),
+      ),
+      payloadOf(receiptsSchema, [this.#receipt()], receipts => ({ type: 'receipts', dial, receipts })),
+      payloadOf(siblingFrameSchema, this.#frame(), frame => ({
+        type: 'room-relay',
+        dial,
+        room,
+        user: random.pick(NAMES),
+        from: `s:${random.below(5)}`,
+        frame,
+        mesh: random.pick([MESH_KEY, undefined, keyNamed('another mesh')]),
+      })),
+    ])
   }
 
   /** A valid payload, and the function that parses it. */
@@ -328,6 +417,9 @@ export class SessionFuzzer {
       ),
       this.#relay(),
       this.#relay(),
+      this.#roomPayload(),
+      this.#roomPayload(),
+      this.#roomPayload(),
     ])
   }
 }

@@ -6,7 +6,7 @@ import { SocketLinks } from '../../../daemon/links/socket-links.ts'
 import type { Log } from '../../../daemon/log/log.ts'
 import { selfTest } from '../../../daemon/transport/self-test.ts'
 import { SocketServer } from '../../../daemon/transport/socket-server.ts'
-import type { AcceptorFrame, DiallerFrame } from '../../../src/protocol/frames.ts'
+import type { AcceptorFrame, DiallerFrame, PresenceDelta } from '../../../src/protocol/frames.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
 import type { Input, LinkEffect } from '../../../src/server/types.ts'
 import { until } from '../programs/processes.ts'
@@ -75,20 +75,30 @@ export class CarrierHarness {
 
   static async onBackbone(id: string, nats: string, options: CarrierHarnessOptions = {}): Promise<CarrierHarness> {
     const holds = (peer: string, user: string): boolean => harness.peerHasUser(peer, user)
-    const make = (base: ConstructorParameters<typeof SocketLinks>[1]) => new NatsLinks({ ...base, urls: [nats], holds })
+    const holdsRoom = (peer: string, room: string): boolean => harness.peerHasRoom(peer, room)
+    const make = (base: ConstructorParameters<typeof SocketLinks>[1]) =>
+      new NatsLinks({ ...base, urls: [nats], holds, holdsRoom })
     const harness: CarrierHarness = new CarrierHarness(id, 'http://127.0.0.1:1', options, make, async () => {})
     return harness
   }
 
   /** Whether a delta from a peer has announced this user. */
   peerHasUser(peer: string, user: string): boolean {
+    return this.#deltasFrom(peer).some(({ changes }) => changes.some(([name]) => name === user))
+  }
+
+  /** Whether a delta from a peer has announced a member of this room. */
+  peerHasRoom(peer: string, room: string): boolean {
+    return this.#deltasFrom(peer).some(({ rooms = [] }) => rooms.some(([name]) => name === room))
+  }
+
+  #deltasFrom(peer: string): PresenceDelta[] {
     const links = this.inputsOfType('accepted').flatMap(({ link, introduction }) =>
       introduction.id === peer ? [link] : [],
     )
-    return this.inputsOfType('frame').some(({ link, frame }) => {
-      if (!links.includes(link) || frame.event !== 'presence' || frame.payload.type !== 'delta') return false
-      return frame.payload.changes.some(([name]) => name === user)
-    })
+    return this.inputsOfType('frame').flatMap(({ link, frame }) =>
+      links.includes(link) && frame.event === 'presence' && frame.payload.type === 'delta' ? [frame.payload] : [],
+    )
   }
 
   inputsOfType<Type extends Input['type']>(type: Type): Extract<Input, { type: Type }>[] {

@@ -1,11 +1,16 @@
 /** The modules of a server that deal with peers, with recorded users, messages and statuses. */
 
+import type { MembershipChange } from '../../../src/presence/replica.ts'
 import type {
   ForwardedMessage,
+  PeerIdentity,
   PresenceEntry,
   Relay,
   RememberedClaims,
+  RoomForwarded,
+  RoomRelay,
   StatusResponse,
+  UserReceipts,
 } from '../../../src/protocol/frames.ts'
 import type { Limits } from '../../../src/protocol/limits.ts'
 import type { ServerStatus } from '../../../src/protocol/status.ts'
@@ -44,6 +49,10 @@ export class RecordedPeers {
   readonly notifiedSiblings: string[] = []
   readonly forwarded: ForwardedMessage[] = []
   readonly relays: Relay[] = []
+  readonly receipts: UserReceipts[] = []
+  readonly memberships: ({ peer: string } & MembershipChange)[] = []
+  readonly roomForwarded: RoomForwarded[] = []
+  readonly roomRelays: RoomRelay[] = []
   readonly claims: RememberedClaims = []
   syncs = 0
   readonly statuses: [string, string, StatusResponse][] = []
@@ -65,11 +74,16 @@ export class RecordedPeers {
         },
         handlePeersSynced: () => void this.syncs++,
         handleClaims: claims => void this.claims.push(...claims),
+        handleMemberships: (peer, changes) =>
+          void this.memberships.push(...changes.map(change => ({ peer, ...change }))),
         notifySiblings: name => void this.notifiedSiblings.push(name),
       },
       messages: {
         handleForwarded: (_peer, _incarnation, batch) => void this.forwarded.push(...batch),
+        handleRoomForwarded: (_peer, _incarnation, batch) => void this.roomForwarded.push(...batch),
+        deliverRoomRelay: relay => void this.roomRelays.push(relay),
         deliverRelay: relay => void this.relays.push(relay),
+        deliverReceipts: receipts => void this.receipts.push(receipts),
       },
       statuses: { ownStatus: OWN_STATUS, handleStatus: (...answer) => void this.statuses.push(answer) },
     })
@@ -85,9 +99,10 @@ export class RecordedPeers {
   }
 
   /** Opens the link that a peer dials. Returns its number. */
-  acceptLink(id: string, incarnation = `${id}#1`): number {
+  acceptLink(id: string, incarnation = `${id}#1`, more: Partial<PeerIdentity> = {}): number {
     const link = ++this.#lastLink
-    this.peers.inboundLinks.handleAccepted({ type: 'accepted', link, introduction: peerIdentity(id, incarnation) })
+    const introduction = peerIdentity(id, incarnation, more)
+    this.peers.inboundLinks.handleAccepted({ type: 'accepted', link, introduction })
     return link
   }
 

@@ -3,6 +3,7 @@ import { HybridClock } from '../../../src/common/hybrid-clock.ts'
 import { ClaimMemory } from '../../../src/presence/claim-memory.ts'
 import { Directory } from '../../../src/presence/directory.ts'
 import { PresenceStream } from '../../../src/presence/presence-stream.ts'
+import { RoomDirectory } from '../../../src/presence/room-directory.ts'
 import { Roster } from '../../../src/presence/roster.ts'
 import type { PeerIdentity } from '../../../src/protocol/frames.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
@@ -33,6 +34,7 @@ export function createContext(limits: Partial<Limits> = {}, options: Partial<Ser
     },
     directory: new Directory(),
     roster: new Roster(),
+    rooms: new RoomDirectory(),
     rememberedClaims: new ClaimMemory({ ...DEFAULT_LIMITS, ...limits }),
     stream: new PresenceStream(incarnation),
     clock: new HybridClock(),
@@ -64,15 +66,16 @@ export function addConnection(
   id: number,
   user: string,
   protocol: 1 | 2 = 2,
-  wantsConnectionCounts = false,
+  features: { connections?: boolean; rooms?: boolean } = { rooms: true },
+  allowedRooms?: readonly string[],
 ): Connection {
   const { options, now, directory } = context
-  const connection = new Connection(id, user, protocol, wantsConnectionCounts, options.limits, now)
+  const connection = new Connection(id, user, { protocol, ...features }, options.limits, now, allowedRooms)
   connections.set(id, connection)
   directory.addConnection(connection)
   return connection
 }
 
-export function peerIdentity(id: string, incarnation = `${id}#1`): PeerIdentity {
-  return { id, incarnation, protocol: 2, url: `http://${id}:1` }
+export function peerIdentity(id: string, incarnation = `${id}#1`, more: Partial<PeerIdentity> = {}): PeerIdentity {
+  return { id, incarnation, protocol: 2, url: `http://${id}:1`, ...more }
 }

@@ -1,9 +1,9 @@
 /** A server's core without a network: a test plays its clients, its peers and its clock. */
 import type { AuthMode, Credential } from '../../../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
-import type { Fate, IdentifyResponse } from '../../../src/protocol/messages.ts'
+import type { Fate, IdentifyResponse, JoinResponse } from '../../../src/protocol/messages.ts'
 import { MeshServer } from '../../../src/server/server.ts'
-import type { Effect, Input, ServerOptions } from '../../../src/server/types.ts'
+import type { ClientEvent, Effect, Input, ServerOptions } from '../../../src/server/types.ts'
 
 const WALL_CLOCK_OFFSET_MS = 1_700_000_000_000
 
@@ -70,7 +70,7 @@ export class ServerHarness {
   identify(connection: number, user: string, protocol: 1 | 2 = 2, credential?: Credential): IdentifyResponse {
     const call = ++this.#lastNumber
     const optional = credential === undefined ? {} : { credential }
-    this.step({ type: 'identify', connection, user, protocol, call, ...optional })
+    this.step({ type: 'identify', connection, user, protocol, rooms: protocol === 2, call, ...optional })
     return this.answers.get(call) as IdentifyResponse
   }
 
@@ -79,6 +79,19 @@ export class ServerHarness {
     const connection = this.connect()
     this.identify(connection, user, protocol)
     return connection
+  }
+
+  joinRoom(connection: number, room: string): JoinResponse {
+    const call = ++this.#lastNumber
+    this.step({ type: 'join', connection, room, call })
+    return this.answers.get(call) as JoinResponse
+  }
+
+  /** The payloads of all events of a kind that were sent to a connection. */
+  sentTo(connection: number, event: ClientEvent['event']): unknown[] {
+    return this.effects.flatMap(one =>
+      one.type === 'emit' && one.to.includes(connection) && one.message.event === event ? [one.message.payload] : [],
+    )
   }
 
   /** The codes of all `refused` events sent to a connection. */
@@ -102,7 +115,8 @@ export class ServerHarness {
   acceptLink(id: string, auth?: AuthMode): number {
     const link = ++this.#lastNumber
     const optional = auth === undefined ? {} : { auth }
-    this.step({ type: 'accepted', link, introduction: { id, incarnation: `${id}#1`, protocol: 2, ...optional } })
+    const introduction = { id, incarnation: `${id}#1`, protocol: 2, rooms: true as const, ...optional }
+    this.step({ type: 'accepted', link, introduction })
     return link
   }
 }

@@ -15,7 +15,11 @@ export class RealClient {
   /** Messages that this client composed. */
   readonly composed: Message[] = []
   roster: readonly string[] = []
-  /** Users that left, with the time of the event, ms. */
+  /** The members of the rooms that it is in; none while it is offline. */
+  readonly rooms = new Map<string, readonly string[]>()
+  /** The rooms that it could not join, each with the code. */
+  readonly roomErrors: string[] = []
+  /** Users that left the mesh or a room, with the time of the event, ms. */
   readonly departures: { name: string; at: number }[] = []
   /** The server that it is online at; undefined: offline. */
   server: string | undefined
@@ -33,6 +37,9 @@ export class RealClient {
         return [...held.values()]
       },
       store: () => {},
+      storeReceipt: () => {},
+      storeRejected: () => {},
+      storeRooms: () => {},
       hold: (message: Message) => void held.set(message.id, message),
       release: (id: string) => void held.delete(id),
     }
@@ -49,8 +56,24 @@ export class RealClient {
     return [...this.shown].sort(compareMessages).map(({ id }) => id)
   }
 
+  /** Ids of the messages to a room in thread order. */
+  orderedIdsTo(room: string): string[] {
+    return this.shown
+      .filter(({ to }) => to === room)
+      .sort(compareMessages)
+      .map(({ id }) => id)
+  }
+
   send(to: string, text: string): void {
     this.#request({ type: 'compose', to, text })
+  }
+
+  joinRoom(room: string): void {
+    this.#request({ type: 'join', room })
+  }
+
+  partRoom(room: string): void {
+    this.#request({ type: 'part', room })
   }
 
   close(): void {
@@ -65,6 +88,11 @@ export class RealClient {
     } else if (event.type === 'message') {
       this.shown.push(event.message)
       if (event.origin === 'composed') this.composed.push(event.message)
+    } else if (event.type === 'room') {
+      if ('code' in event.state) this.roomErrors.push(`${event.room} ${event.state.code}`)
+      if (event.state.state === 'joined') this.rooms.set(event.room, [...event.members])
+      else this.rooms.delete(event.room)
+      for (const name of event.left) this.departures.push({ name, at: now })
     } else if (event.type === 'connection') {
       const { state } = event
       if (state.phase === 'online') {

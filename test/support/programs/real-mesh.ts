@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
 import { expect } from 'vitest'
+import { compareMessages } from '../../../src/common/hybrid-clock.ts'
 import type { Limits } from '../../../src/protocol/limits.ts'
 import { freePorts, Program, temporaryFolder, until } from './processes.ts'
 import { RealClient } from './real-client.ts'
@@ -21,6 +22,8 @@ export class RealMesh {
   readonly clients: RealClient[] = []
   readonly folder = temporaryFolder()
   readonly #proxies = new Map<string, TcpProxy>()
+  /** The room that all clients are in. */
+  #room: string | undefined
   readonly #sockets: { disconnect(): unknown }[] = []
 
   private constructor() {}
@@ -137,7 +140,24 @@ export class RealMesh {
     })
   }
 
-  /** Every client sends to every user in turn. Returns a function that stops it and returns the number of messages. */
+  /** All clients join a room, and their users are its members from now on. */
+  async openRoom(room: string): Promise<void> {
+    this.#room = room
+    for (const client of this.clients) client.joinRoom(room)
+    await this.waitForMembers(room, new Set(this.clients.map(({ user }) => user)))
+  }
+
+  /** Waits until every client is in the room, with exactly these members. */
+  async waitForMembers(room: string, users: Iterable<string>, within = 30_000): Promise<number> {
+    const expected = [...users].sort().join()
+    const wrong = () => this.clients.filter(({ rooms }) => rooms.get(room)?.join() !== expected)
+    return until(`every client has the members ${expected}`, () => wrong().length === 0, within).catch(error => {
+      const seen = wrong().map(client => `${client.user} at ${client.server}: ${client.rooms.get(room)?.join()}`)
+      throw new Error(`${error.message}; ${seen.join('; ')}`)
+    })
+  }
+
+  /** Every client sends to every user or room in turn. Returns a function that stops it and returns the number of messages. */
   startChatting(users: readonly string[], everyMs = 25): () => number {
     let sent = 0
     const timer = setInterval(() => {
@@ -154,7 +174,8 @@ export class RealMesh {
 
   /**
    * Checks what must hold once all faults are healed: one roster, no held message (all users are online, so a client of
-   * the recipient has confirmed each one), identical threads on all clients of a user, nothing lost, one order.
+   * the recipient has confirmed each one), identical threads on all clients of a user, nothing lost, one order. In a room
+   * all clients have all messages.
    */
   async expectConverged(users: readonly string[]): Promise<void> {
     for (const [at, server] of this.servers.entries()) {
@@ -163,6 +184,7 @@ export class RealMesh {
     await this.waitForRoster(users, 60_000)
     const held = () => this.clients.flatMap(client => client.held)
     await until('no message is held', () => held().length === 0, 60_000)
+    if (this.#room !== undefined) await this.#expectRoomConverged(this.#room, users)
     const areAlike = (client: RealClient, other: RealClient) => client.orderedIds.join() === other.orderedIds.join()
     const pairs = this.clients.flatMap(one => this.clients.map(other => [one, other] as const))
     const different = () => pairs.filter(([one, other]) => one.user === other.user && !areAlike(one, other))
@@ -177,6 +199,7 @@ export class RealMesh {
     }
     for (const sender of this.clients) {
       for (const message of sender.composed) {
+        if (message.to === this.#room) continue
         const receivers = this.clients.filter(({ user }) => user === message.to)
         expect(
           receivers.some(({ shown }) => shown.some(({ id }) => id === message.id)),
@@ -190,6 +213,21 @@ export class RealMesh {
       const both = one.orderedIds.filter(id => otherIds.has(id))
       expect(other.orderedIds.filter(id => both.includes(id))).toEqual(both)
     }
+  }
+
+  async #expectRoomConverged(room: string, users: readonly string[]): Promise<void> {
+    await this.waitForMembers(room, users, 60_000)
+    const sent = this.clients.flatMap(({ composed }) => composed).filter(({ to }) => to === room)
+    const expected = sent.sort(compareMessages).map(({ id }) => id)
+    const wrong = () => this.clients.filter(client => client.orderedIdsTo(room).join() !== expected.join())
+    await until(`all have the ${sent.length} messages to ${room}`, () => wrong().length === 0, 60_000).catch(error => {
+      const seen = wrong().map(client => {
+        const ids = client.orderedIdsTo(room)
+        const missing = sent.filter(({ id }) => !ids.includes(id)).map(({ text, from }) => `${text} of ${from}`)
+        return `${client.user} at ${client.server}: ${ids.length}, without ${missing.slice(0, 5).join()}`
+      })
+      throw new Error(`${error.message}; ${seen.join('; ')}`)
+    })
   }
 
   async close(): Promise<void> {

@@ -8,6 +8,8 @@ import type { SimClient, SimMesh, SimServer } from './sim-mesh.ts'
 export interface Scenario {
   mesh: SimMesh
   users: readonly string[]
+  /** The rooms that clients join. */
+  rooms: readonly string[]
   maxClients: number
   /** Largest error of a server's and of a client's wall clock, ms. */
   maxSkew: { server: number; client: number }
@@ -37,6 +39,8 @@ function sendHello(client: SimClient | undefined, to: string, times = 1): undefi
   for (let n = 0; n < times; n++) client?.send(to, 'hello')
   return undefined
 }
+
+const isInRoom = ({ rooms }: SimClient) => rooms.length > 0
 
 const TERMINATION_MODES: readonly TerminationMode[] = ['orderly', 'reset', 'silent']
 
@@ -87,6 +91,49 @@ export const ACTIONS = {
       const to = pick(scenario.mesh.random, scenario.users)
       for (const client of responsive(scenario.mesh.clients)) client.send(to, 'hello')
       return undefined
+    },
+  },
+  joinRoom: {
+    weight: 3,
+    run: scenario => {
+      const client = pickOne(scenario, responsive(scenario.mesh.clients))
+      const room = pick(scenario.mesh.random, scenario.rooms)
+      client?.joinRoom(room)
+      return client && `${client.name} joins ${room}`
+    },
+  },
+  partRoom: {
+    weight: 1,
+    run: scenario => {
+      const client = pickOne(scenario, responsive(scenario.mesh.clients).filter(isInRoom))
+      const room = client && pick(scenario.mesh.random, client.rooms)
+      if (client === undefined || room === undefined) return undefined
+      client.partRoom(room)
+      return `${client.name} leaves ${room}`
+    },
+  },
+  sendToRoom: {
+    weight: 6,
+    run: scenario => {
+      const { random, clients } = scenario.mesh
+      const client = pickOne(scenario, responsive(clients).filter(isInRoom))
+      return sendHello(client, client === undefined ? '' : pick(random, client.rooms), between(random, 1, 3))
+    },
+  },
+  floodRoom: {
+    weight: 0.3,
+    run: scenario => {
+      const { random, clients } = scenario.mesh
+      const client = pickOne(scenario, responsive(clients).filter(isInRoom))
+      return sendHello(client, client === undefined ? '' : pick(random, client.rooms), pick(random, [12, 40, 120]))
+    },
+  },
+  allJoinRoom: {
+    weight: 0.5,
+    run: scenario => {
+      const room = pick(scenario.mesh.random, scenario.rooms)
+      for (const client of responsive(scenario.mesh.clients)) client.joinRoom(room)
+      return `all clients join ${room}`
     },
   },
   join: {
@@ -349,6 +396,15 @@ export const ACTIONS = {
     run: scenario => forgeNumbers(scenario.mesh, pickOne(scenario, responsive(scenario.mesh.servers)), scenario.users),
   },
 } satisfies Readonly<Record<string, Action>>
+
+/** The actions that need a room. */
+export const ROOM_ACTIONS: ReadonlySet<string> = new Set([
+  'joinRoom',
+  'partRoom',
+  'sendToRoom',
+  'floodRoom',
+  'allJoinRoom',
+])
 
 function freeze({ mesh }: Scenario, process: SimClient | SimMesh['servers'][number] | undefined): string | undefined {
   if (process === undefined) return undefined

@@ -1,7 +1,11 @@
 /** The invariants of a mesh after all faults. Those that hold at any time are in recorder.ts and sim-client.ts. */
 import type { Message } from '../../../src/protocol/messages.ts'
-import { describeMessage } from './recorder.ts'
+import { isRoom } from '../../../src/protocol/rooms.ts'
+import { describeMessage, isRecipientWith } from './recorder.ts'
 import type { SimClient, SimMesh } from './sim-mesh.ts'
+
+/** The rooms of the schedules. */
+export const ROOMS = ['#one', '#two', '#three']
 
 /** Checks the invariants that must hold once all faults are healed and the mesh is quiet. Returns the violations. */
 export function findViolations(mesh: SimMesh): string[] {
@@ -12,6 +16,10 @@ export function findViolations(mesh: SimMesh): string[] {
     ...lostMessages(mesh),
     ...misorderedMessages(mesh),
     ...differingSiblings(online),
+    ...differingRooms(online),
+    ...wrongMembers(mesh, online),
+    ...differingRoomHistories(online),
+    ...differingReceipts(online),
   ]
 }
 
@@ -21,6 +29,7 @@ export function findLateDeliveries(mesh: SimMesh): string[] {
   const late = [...mesh.recorder.composed.values()].flatMap(({ message }) =>
     online
       .filter(({ user, history }) => (user === message.to || user === message.from) && !history.has(message.id))
+      .filter(() => !isRoom(message.to))
       .map(client => `${client.name} lacks ${describeMessage(message)}`),
   )
   return [...wrongRosters(mesh, online), ...late]
@@ -57,14 +66,22 @@ function lostMessages(mesh: SimMesh): string[] {
   const { recorder, clients } = mesh
   const wrong: string[] = []
   for (const [id, { message }] of recorder.composed) {
-    const isDelivered = clients.some(({ user, history }) => user === message.to && history.has(id))
+    const isDelivered = clients.some(client => isRecipientWith(message, client))
     const holders = clients.filter(({ user, outbox }) => user === message.from && outbox.has(id))
+    // Its author has left the room before another member had it, and sees that.
+    const authors = clients.filter(({ user }) => user === message.from)
+    if (authors.some(({ disk }) => disk.rejected.has(id))) continue
+    const hasLeft = isRoom(message.to) && !authors.some(({ running, rooms }) => running && rooms.includes(message.to))
+    if (hasLeft && authors.some(({ history }) => history.has(id))) continue
     if (!isDelivered && holders.length === 0) wrong.push(`${describeMessage(message)} is lost`)
     // A message that no server has accepted is dated again instead.
     const isStuck = ({ running, history }: SimClient) =>
       running && !(history.has(id) && recorder.mayBeRefusedAsAhead(id))
-    const recipientOnline = clients.some(({ user, running }) => user === message.to && running)
-    if (recipientOnline && holders.some(isStuck)) {
+    const canReach = ({ user, running, rooms }: SimClient) =>
+      running && (isRoom(message.to) ? user !== message.from && rooms.includes(message.to) : user === message.to)
+    // Who has left a room sends nothing to it.
+    const maySend = ({ rooms }: SimClient) => !isRoom(message.to) || rooms.includes(message.to)
+    if (clients.some(canReach) && holders.some(one => isStuck(one) && maySend(one))) {
       wrong.push(`${describeMessage(message)} is still held though ${message.to} is online`)
     }
   }
@@ -108,11 +125,82 @@ function differingSiblings(online: readonly SimClient[]): string[] {
   const firsts = new Map<string, { client: SimClient; ids: string }>()
   const wrong: string[] = []
   for (const client of online) {
-    const ids = (client.session?.messages ?? []).map(({ id }) => id).join(' ')
+    // Rooms are compared by themselves: a client that does not know of a room yet has none of its messages.
+    const messages = (client.session?.messages ?? []).filter(({ to }) => !isRoom(to))
+    const ids = messages.map(({ id }) => id).join(' ')
     const first = firsts.get(client.user)
     if (first === undefined) firsts.set(client.user, { client, ids })
     else if (first.ids !== ids) {
       wrong.push(`${first.client.name} and ${client.name} of ${client.user} differ: [${first.ids}] and [${ids}]`)
+    }
+  }
+  return wrong
+}
+
+/** All online clients of a user are in the same rooms. */
+function differingRooms(online: readonly SimClient[]): string[] {
+  const firsts = new Map<string, SimClient>()
+  const list = ({ rooms }: SimClient) => [...rooms].sort().join(' ')
+  return online.flatMap(client => {
+    const first = firsts.get(client.user)
+    if (first === undefined) firsts.set(client.user, client)
+    if (first === undefined || list(first) === list(client)) return []
+    return [`${first.name} is in [${list(first)}], and ${client.name} in [${list(client)}]`]
+  })
+}
+
+/** Every server, and every client in a room, knows exactly the users that are online and in it. */
+function wrongMembers(mesh: SimMesh, online: readonly SimClient[]): string[] {
+  const members = new Map<string, Set<string>>()
+  for (const { user, rooms } of online) {
+    for (const room of rooms) members.set(room, (members.get(room) ?? new Set()).add(user))
+  }
+  const wrong = (who: string, room: string, known: readonly string[]) => {
+    const expected = [...(members.get(room) ?? [])].sort().join(', ')
+    return known.join(', ') === expected ? [] : [`${who}: ${room} has [${known.join(', ')}] instead of [${expected}]`]
+  }
+  // A server of 0.1 knows no rooms, and its clients are in none.
+  const servers = mesh.servers.filter(server => server.running && !mesh.isLegacy(server))
+  return [
+    ...servers.flatMap(({ id, core }) => ROOMS.flatMap(room => wrong(id, room, core?.membersOf(room) ?? []))),
+    ...online.flatMap(({ name, session }) =>
+      Array.from(session?.rooms ?? [], ([room, known]) => wrong(name, room, known)).flat(),
+    ),
+  ]
+}
+
+/** All online members of a room have the same messages of it. */
+function differingRoomHistories(online: readonly SimClient[]): string[] {
+  return ROOMS.flatMap(room => {
+    const members = online.filter(({ rooms }) => rooms.includes(room))
+    const ids = ({ history }: SimClient) =>
+      [...history.values()].flatMap(({ id, to }) => (to === room ? [id] : [])).sort()
+    const all = new Set(members.flatMap(ids))
+    return members.flatMap(client => {
+      const missing = [...all].filter(id => !client.history.has(id))
+      return missing.length === 0 ? [] : [`${client.name} lacks ${missing.join(' ')} of ${room}`]
+    })
+  })
+}
+
+/** Clients compare the receipts of the latest 200 messages. */
+const COMPARED_RECEIPTS = 150
+
+/** All online clients of a user show the same receipts of the latest messages. */
+function differingReceipts(online: readonly SimClient[]): string[] {
+  const firsts = new Map<string, SimClient>()
+  const wrong: string[] = []
+  for (const client of online) {
+    const first = firsts.get(client.user)
+    if (first === undefined) {
+      firsts.set(client.user, client)
+      continue
+    }
+    const all = new Map([...first.disk.receipts, ...client.disk.receipts])
+    const latest = [...all.values()].sort(([, one], [, other]) => one - other).slice(-COMPARED_RECEIPTS)
+    for (const [id] of latest) {
+      const [one, other] = [first.disk.receipts.get(id)?.[3], client.disk.receipts.get(id)?.[3]]
+      if (one !== other) wrong.push(`${first.name} shows ${id} as delivered to ${one}, and ${client.name} to ${other}`)
     }
   }
   return wrong

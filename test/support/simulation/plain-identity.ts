@@ -2,6 +2,7 @@ import type { Identity } from '../../../src/client/keys/keyring.ts'
 import { formatSealedText, parseSealedText } from '../../../src/protocol/credentials.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import { isPublicKey } from '../../../src/protocol/public-key.ts'
+import { signatureOf } from '../mesh-signatures.ts'
 
 /** An identity without cryptography: a sealed text contains the plain text, and `open` only compares keys. */
 export class PlainIdentity implements Identity {
@@ -11,8 +12,8 @@ export class PlainIdentity implements Identity {
     this.key = keyNamed(name)
   }
 
-  sign(): string {
-    return this.key
+  sign(text: string): string {
+    return signatureOf(this.key, text)
   }
 
   seal({ id, text }: Message, to: string): string {

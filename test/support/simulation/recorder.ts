@@ -1,5 +1,6 @@
 import type { SessionEvent } from '../../../src/client/events.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
+import { isRoom } from '../../../src/protocol/rooms.ts'
 import { SIMULATION_EPOCH_MS } from './sim-process.ts'
 import type { Timeline } from './timeline.ts'
 
@@ -34,6 +35,8 @@ export class Recorder {
   /** How often clients sent each message to a server. */
   readonly sendCounts = new Map<string, number>()
   readonly clients: RecordedClient[] = []
+  /** Users with the rooms that they have joined at some time. */
+  readonly #joined = new Set<string>()
   /** Whether every fault is too short to be noticed: no user may disappear from a roster. */
   expectsNoDisruption = false
   /** The lowest skew that the clock of a server has had, ms; negative or 0. Wrong clocks of a minority do not count. */
@@ -52,6 +55,16 @@ export class Recorder {
     this.log('PROBLEM', problem)
   }
 
+  recordJoin(user: string, room: string): void {
+    this.#joined.add(`${user} ${room}`)
+  }
+
+  /** Checks that a message to a room is shown to users only who have joined it at some time. */
+  checkMember(client: string, user: string, message: Message): void {
+    if (isRoom(message.to) && !this.#joined.has(`${user} ${message.to}`))
+      this.addProblem(`${client} shows ${describeMessage(message)}, and ${user} has never joined that room`)
+  }
+
   recordSend(id: string): void {
     this.sendCounts.set(id, (this.sendCounts.get(id) ?? 0) + 1)
   }
@@ -68,9 +81,9 @@ export class Recorder {
 
   /** Checks that a message reported to its sender as delivered is on the disk of a client of its recipient. */
   checkDelivered(sender: string, id: string): void {
-    const to = this.composed.get(id)?.message.to
-    if (!this.clients.some(({ user, history }) => user === to && history.has(id))) {
-      this.addProblem(`${sender} shows ${id} as delivered, but no client of ${to} has it`)
+    const message = this.composed.get(id)?.message
+    if (message === undefined || !this.clients.some(client => isRecipientWith(message, client))) {
+      this.addProblem(`${sender} shows ${id} as delivered, but no client of ${message?.to} has it`)
     }
   }
 
@@ -95,6 +108,11 @@ export class Recorder {
       known.message.at > SIMULATION_EPOCH_MS + this.#timeline.now + Math.min(0, this.minServerSkew) + 30_000
     )
   }
+}
+
+/** Whether a client of the recipient, or of another member of the room, has a message on its disk. */
+export function isRecipientWith({ id, from, to }: Message, { user, history }: RecordedClient): boolean {
+  return (isRoom(to) ? user !== from : user === to) && history.has(id)
 }
 
 export function describeMessage(message: Message): string {

@@ -3,8 +3,8 @@
  * invariants must hold.
  */
 import { between, pick } from '../random.ts'
-import { ACTIONS, randomWrongSkew, type Scenario } from './faults.ts'
-import { findLateDeliveries, findViolations } from './invariants.ts'
+import { ACTIONS, ROOM_ACTIONS, randomWrongSkew, type Scenario } from './faults.ts'
+import { findLateDeliveries, findViolations, ROOMS } from './invariants.ts'
 import { MAX_SANE_SKEW_MS, type TranscriptLine } from './recorder.ts'
 import { SimMesh, type SimServer } from './sim-mesh.ts'
 
@@ -31,6 +31,8 @@ const GENTLE_EVERY = 12
 const CLOCK_STEPS_EVERY = 7
 /** In every 3rd schedule one server is of version 0.1. */
 const LEGACY_EVERY = 3
+/** Two of five schedules have no rooms: what happens without them must not become rare. */
+const ROOMLESS_EVERY = 5
 /** Every 8th schedule is a mesh with `auth: key`. */
 const KEY_MODE_EVERY = 8
 
@@ -102,8 +104,9 @@ function setUp(seed: number, transcript: boolean): Scenario {
   const slow = pick(random, [20, 30, 300, 1_500])
   network.nextLatency = () => (random() < 0.2 ? [slow * random(), slow] : [1, 25])
   network.isLossy = random() < 0.3
-  const maxClients = large ? 20 : medium ? 8 : 4
-  const scenario = { mesh, users, maxClients, maxSkew: { server, client }, wrongClocks, mayStayDown }
+  const maxClients = large ? 40 : medium ? 8 : 4
+  const rooms = seed % ROOMLESS_EVERY < 2 ? [] : ROOMS.slice(0, between(random, 1, ROOMS.length))
+  const scenario = { mesh, users, rooms, maxClients, maxSkew: { server, client }, wrongClocks, mayStayDown }
   const first = large ? between(random, 4, 16) : seed % GENTLE_EVERY === 0 ? 4 : between(random, 1, 3)
   for (let n = 0; n < first; n++) ACTIONS.join.run(scenario)
   return scenario
@@ -116,7 +119,8 @@ function setUp(seed: number, transcript: boolean): Scenario {
 function runActions(scenario: Scenario): void {
   const { mesh } = scenario
   const { random, recorder } = mesh
-  const weights = Object.entries(ACTIONS).map(([name, action]) => {
+  const actions = Object.entries(ACTIONS).filter(([name]) => scenario.rooms.length > 0 || !ROOM_ACTIONS.has(name))
+  const weights = actions.map(([name, action]) => {
     const preference = name === 'send' ? 1 : pick(random, [0, 0.5, 1, 3])
     return { action, weight: action.weight * preference }
   })
@@ -216,7 +220,7 @@ function stallServer(mesh: SimMesh, peer: SimServer, server: SimServer): void {
 }
 
 /** Ends all faults: servers that are down start, frozen processes continue, and the network is fast. */
-function healAll({ mesh, mayStayDown }: Scenario): void {
+function healAll({ mesh, mayStayDown, rooms }: Scenario): void {
   const { network, recorder, random } = mesh
   recorder.log('*', 'all faults end')
   mesh.heal()
@@ -237,5 +241,7 @@ function healAll({ mesh, mayStayDown }: Scenario): void {
   mesh.advance(5_000)
   boot()
   const up = mesh.servers.filter(({ running }) => running)
-  mesh.join('Zoe', 'Zoe', pick(random, up))
+  const zoe = mesh.join('Zoe', 'Zoe', pick(random, up))
+  // A lost change of the members is noticed at the next one.
+  for (const room of rooms) zoe.joinRoom(room)
 }

@@ -7,6 +7,7 @@ import type {
   Fate,
   IdentifyRequest,
   IdentifyResponse,
+  JoinResponse,
   Message,
   RosterSnapshot,
 } from '../../../src/protocol/messages.ts'
@@ -113,6 +114,8 @@ export class SimClient extends SimProcess {
       outbox: [...this.outbox.values()],
       keys: this.keys,
       claim: this.claim,
+      rooms: this.disk.rooms,
+      receipts: [...this.disk.receipts.values()],
     }
     this.session = new Session(options, storedState(stored))
     this.shown.length = 0
@@ -147,6 +150,27 @@ export class SimClient extends SimProcess {
 
   send(to: string, text: string): void {
     this.step({ type: 'request', request: { type: 'compose', to, text } })
+  }
+
+  /** The rooms that the client has joined. */
+  get rooms(): string[] {
+    return [...(this.session?.rooms.keys() ?? [])]
+  }
+
+  joinRoom(room: string): void {
+    this.#context.recorder.recordJoin(this.user, room)
+    this.step({ type: 'request', request: { type: 'join', room } })
+    this.#checkRoom(room, true)
+  }
+
+  partRoom(room: string): void {
+    this.step({ type: 'request', request: { type: 'part', room } })
+    this.#checkRoom(room, false)
+  }
+
+  #checkRoom(room: string, isIn: boolean): void {
+    if (this.session !== undefined && this.rooms.includes(room) !== isIn)
+      this.#context.recorder.addProblem(`${this.name} is ${isIn ? 'not' : 'still'} in ${room}`)
   }
 
   /** Its server drains, and announces another one. */
@@ -203,6 +227,7 @@ export class SimClient extends SimProcess {
             user: this.user,
             protocol: 2,
             connections: true,
+            rooms: true,
             call,
             ...(key === undefined ? {} : { credential: { kind: 'key' as const, key, ...ticket } }),
           }),
@@ -259,6 +284,39 @@ export class SimClient extends SimProcess {
       }
       case 'store':
         return this.disk.write(() => void this.disk.history.set(effect.message.id, storedMessage(effect)))
+      case 'join': {
+        const { room } = effect
+        return this.#call(
+          (dial, answer) => ({ type: 'room-joined', dial, room, answer: answer as JoinResponse }),
+          (connection, call) => ({ type: 'join', connection, room, call }),
+        )
+      }
+      case 'part': {
+        const { room } = effect
+        return this.#call(
+          dial => ({ type: 'room-parted', dial, room }),
+          (connection, call) => ({ type: 'part', connection, room, call }),
+        )
+      }
+      case 'ask-rooms':
+        return
+      case 'room-relay': {
+        const { room, to, frame, mesh } = effect
+        return this.#emit(connection => ({ type: 'relay', connection, to, room, body: { frame, mesh } }))
+      }
+      case 'store-rooms':
+        return this.disk.write(() => {
+          this.disk.rooms = effect.rooms
+        })
+      case 'store-receipt':
+        return this.disk.write(() => {
+          const { id, at, receipt } = effect
+          const { delivered, of } = receipt
+          const to = recorder.composed.get(id)?.message.to ?? ''
+          this.disk.receipts.set(id, of === undefined ? [id, at, to, delivered] : [id, at, to, delivered, of, []])
+        })
+      case 'store-rejected':
+        return this.disk.write(() => void this.disk.rejected.set(effect.message.id, effect.message))
       case 'store-pending': {
         const recordSaved = this.#recordComposed(effect.message)
         this.#checkFirstDate(effect.message, effect.provisional === true)
@@ -348,6 +406,7 @@ export class SimClient extends SimProcess {
       const { message, origin } = event
       if (this.#shownIds.has(message.id)) recorder.addProblem(`${this.name} shows ${describeMessage(message)} twice`)
       this.#shownIds.add(message.id)
+      recorder.checkMember(this.name, this.user, message)
       this.shown.push(message)
       const isReceivedOnline = origin !== 'composed' && this.connection !== undefined
       if (isReceivedOnline && recorder.repliesMustSortAfter(message))

@@ -1,4 +1,6 @@
-import type { HeldMessage, StoredMessage } from '../../../src/client/history/message-log.ts'
+import type { HeldMessage, RejectedMessage, StoredMessage } from '../../../src/client/history/message-log.ts'
+import type { RoomEntry } from '../../../src/client/rooms/room-list.ts'
+import type { Receipt } from '../../../src/protocol/messages.ts'
 import type { SimProcess } from './sim-process.ts'
 
 /** Time after which the operating system writes to the disk what no save covers, ms. */
@@ -10,6 +12,12 @@ const RETRY_MS = 1_000
 export class SimDisk {
   readonly history = new Map<string, StoredMessage>()
   readonly outbox = new Map<string, HeldMessage>()
+  /** How many have confirmed each of the user's messages. */
+  readonly receipts = new Map<string, Receipt>()
+  /** The rooms that the user has joined or left. */
+  rooms: readonly RoomEntry[] = []
+  /** The user's messages that were rejected. */
+  readonly rejected = new Map<string, RejectedMessage>()
   /** Whether writing fails: the disk is full. */
   fails = false
   /** Writes that are not on the disk yet. */

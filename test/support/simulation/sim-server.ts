@@ -105,6 +105,7 @@ export class SimServer extends SimProcess {
       protocol: 2,
       url: this.url,
       auth: this.#context.auth,
+      ...(this.#context.isLegacy(this) ? {} : { rooms: true as const }),
     }
   }
 
@@ -341,7 +342,8 @@ export class SimServer extends SimProcess {
     const accepted = this.#connections.get(connection)
     if (accepted === undefined) return
     // The client detects a lost delta when the next one arrives.
-    if (message.event === 'roster' && this.#context.network.isLossy && this.#context.random() < 0.1) return
+    const isDelta = message.event === 'roster' || (message.event === 'room' && 'version' in message.payload)
+    if (isDelta && this.#context.network.isLossy && this.#context.random() < 0.1) return
     if (message.event === 'im') this.#countWrite(accepted, message.payload)
     const input = toSessionInput(message, accepted.dial)
     if (input !== undefined) this.#context.network.send(accepted.socket, 1, () => accepted.deliver(input))
@@ -365,11 +367,20 @@ function toSessionInput(message: Extract<Effect, { type: 'emit' }>['message'], d
       return { type: 'connections', dial, changes: message.payload }
     case 'siblings':
       return { type: 'siblings', dial, ...message.payload }
+    case 'receipts':
+      return { type: 'receipts', dial, receipts: message.payload }
     case 'move':
       return { type: 'move', dial, ...message.payload }
     case 'time':
       return { type: 'time', dial, ...message.payload }
+    case 'room':
+      return { type: 'room', dial, event: message.payload }
     case 'relay': {
+      if ('room' in message.payload) {
+        const { room, user, from } = message.payload
+        const body = message.payload.body as Pick<Extract<SessionInput, { type: 'room-relay' }>, 'frame' | 'mesh'>
+        return { type: 'room-relay', dial, room, user, from, ...body }
+      }
       const body = message.payload.body as Pick<Extract<SessionInput, { type: 'relay' }>, 'frame' | 'mesh' | 'sealed'>
       return { type: 'relay', dial, from: message.payload.from, ...body }
     }

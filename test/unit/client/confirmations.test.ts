@@ -3,15 +3,15 @@ import { Confirmations } from '../../../src/client/confirmations.ts'
 
 test('D3: a single message is confirmed at once', () => {
   const confirmations = new Confirmations()
-  confirmations.receive(false, 1_000)
+  confirmations.receive(undefined, 1_000)
   expect(confirmations.takeDue(1_000)).toBe(1)
 })
 
 test('D3: the next confirmation is due 100 ms after the last one', () => {
   const confirmations = new Confirmations()
-  confirmations.receive(false, 1_000)
+  confirmations.receive(undefined, 1_000)
   confirmations.takeDue(1_000)
-  confirmations.receive(false, 1_010)
+  confirmations.receive(undefined, 1_010)
   expect(confirmations.deadline).toBe(1_100)
   expect(confirmations.takeDue(1_099)).toBeUndefined()
   expect(confirmations.takeDue(1_100)).toBe(2)
@@ -19,17 +19,17 @@ test('D3: the next confirmation is due 100 ms after the last one', () => {
 
 test('D3: 32 unconfirmed messages are confirmed without delay', () => {
   const confirmations = new Confirmations()
-  confirmations.receive(false, 1_000)
+  confirmations.receive(undefined, 1_000)
   confirmations.takeDue(1_000)
-  for (let n = 0; n < 31; n++) confirmations.receive(false, 1_001)
+  for (let n = 0; n < 31; n++) confirmations.receive(undefined, 1_001)
   expect(confirmations.takeDue(1_001)).toBeUndefined()
-  confirmations.receive(false, 1_001)
+  confirmations.receive(undefined, 1_001)
   expect(confirmations.takeDue(1_001)).toBe(33)
 })
 
 test('D3: an own copy is confirmed after 1 s', () => {
   const confirmations = new Confirmations()
-  confirmations.receive(true, 1_000)
+  confirmations.receive(1_000, 1_000)
   expect(confirmations.deadline).toBe(2_000)
   expect(confirmations.takeDue(1_999)).toBeUndefined()
   expect(confirmations.takeDue(2_000)).toBe(1)
@@ -37,16 +37,16 @@ test('D3: an own copy is confirmed after 1 s', () => {
 
 test('D2: a confirmation counts own copies too', () => {
   const confirmations = new Confirmations()
-  confirmations.receive(true, 1_000)
-  confirmations.receive(true, 1_000)
-  confirmations.receive(false, 1_000)
+  confirmations.receive(1_000, 1_000)
+  confirmations.receive(1_000, 1_000)
+  confirmations.receive(undefined, 1_000)
   expect(confirmations.takeDue(1_000)).toBe(3)
 })
 
 test('without further messages nothing is due', () => {
   const confirmations = new Confirmations()
   expect(confirmations.deadline).toBe(Number.POSITIVE_INFINITY)
-  confirmations.receive(false, 1_000)
+  confirmations.receive(undefined, 1_000)
   confirmations.takeDue(1_000)
   expect(confirmations.deadline).toBe(Number.POSITIVE_INFINITY)
   expect(confirmations.takeDue(1_000_000)).toBeUndefined()

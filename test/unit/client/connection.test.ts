@@ -1,8 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import type { ConnectionState } from '../../../src/client/events.ts'
 import type { SessionEffect } from '../../../src/client/types.ts'
+import { boundIdentificationText, NO_TLS } from '../../../src/protocol/mesh-identity.ts'
 import type { IdentifyResponse } from '../../../src/protocol/messages.ts'
-import { CHALLENGE, EPOCH_MS, effectsOf, eventsOf, SessionHarness } from '../../support/harness/session-harness.ts'
+import {
+  CHALLENGE,
+  EPOCH_MS,
+  effectsOf,
+  eventsOf,
+  MESH_KEY,
+  SessionHarness,
+} from '../../support/harness/session-harness.ts'
 import { PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
 const SERVERS = ['http://a', 'http://b', 'http://c']
@@ -31,7 +39,7 @@ describe('connecting', () => {
   test('V4: an opened connection identifies with protocol 2 and asks for connection counts', () => {
     const effects = start({ token: 'jwt', makeNonce: () => 'fresh' }).step({ type: 'opened', dial: 1 })
     const mesh = { nonce: 'mesh2-fresh', origin: 'http://a' }
-    const request = { user: 'Anna', client: 'test/1', protocol: 2, connections: true, ...mesh }
+    const request = { user: 'Anna', client: 'test/1', protocol: 2, connections: true, rooms: true, ...mesh }
     expect(effects).toEqual([{ type: 'identify', dial: 1, request }])
   })
 
@@ -230,7 +238,9 @@ describe('keys', () => {
     const harness = start()
     expect(effectsOf(harness.askForKey(), 'prove')).toEqual([{ type: 'prove', dial: 1, challenge: CHALLENGE }])
     const effects = harness.proveKey(anna)
-    expect(effectsOf(effects, 'identify')).toMatchObject([{ request: { key: anna.key, proof: anna.sign() } }])
+    const binding = { origin: 'http://a', meshKey: MESH_KEY, channel: NO_TLS }
+    const proof = anna.sign(boundIdentificationText('Anna', CHALLENGE, binding))
+    expect(effectsOf(effects, 'identify')).toMatchObject([{ request: { key: anna.key, proof } }])
   })
 
   test('C12: a client that has identified with a key uses no server in another mode', () => {

@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import type { SessionEffect, StoredState } from '../../../src/client/types.ts'
-import { EPOCH_MS, effectsOf, eventsOf, messageOf, SessionHarness } from '../../support/harness/session-harness.ts'
+import type { SessionEffect, SessionOptions, StoredState } from '../../../src/client/types.ts'
+import type { Message } from '../../../src/protocol/messages.ts'
+import { formatAuthorProof, roomMessageText } from '../../../src/protocol/room-proof.ts'
+import {
+  EPOCH_MS,
+  effectsOf,
+  eventsOf,
+  MESH_KEY,
+  messageOf,
+  SessionHarness,
+} from '../../support/harness/session-harness.ts'
 import { PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
 const anna = new PlainIdentity('Anna')
@@ -145,5 +154,99 @@ describe('in key mode', () => {
     expect(effectsOf(effects, 'pin')).toEqual([{ type: 'pin', user: 'Billy', key: billy.key }])
     expect(effectsOf(effects, 'im')).toHaveLength(1)
     expect(effectsOf(effects, 'store')).toEqual([{ type: 'store', message: messageOf(), sealed: sealedBy(billy).text }])
+  })
+})
+
+describe('a message to a room', () => {
+  function inRoom(members: number, options: Partial<SessionOptions> = {}): SessionHarness {
+    const harness = new SessionHarness(options, { rooms: [['#ops', true, EPOCH_MS - 1]] })
+    harness.step({ type: 'start' })
+    harness.goOnline(['Anna', 'Billy'], { rooms: true })
+    const names = Array.from({ length: members }, (_, at) => (at === 0 ? 'Anna' : `user ${at}`))
+    const answer = { ok: true, room: '#ops', info: {}, version: 1, members: names } as const
+    harness.step({ type: 'room-joined', dial: harness.dial, room: '#ops', answer })
+    return harness
+  }
+  const said = (parts: Partial<Message> = {}) => messageOf({ to: '#ops', ...parts })
+  /** When the confirmation of a message leaves, ms. */
+  const confirmedAfter = (harness: SessionHarness, message = said()) => {
+    harness.receive(message)
+    for (let ms = 0; ms <= 20_000; ms += 5) {
+      if (counts(harness.advance(ms === 0 ? 0 : 5)).length > 0) return ms
+    }
+    return undefined
+  }
+
+  test('is stored and shown', () => {
+    const message = said()
+    expect(inRoom(2).receive(message)).toEqual([
+      { type: 'store', message },
+      { type: 'event', event: { type: 'message', message, origin: 'live' } },
+    ])
+  })
+
+  test('that the user is not in is dropped, but confirmed: the count is of all messages', () => {
+    const harness = inRoom(2)
+    expect(harness.receive(said({ to: '#dev' }))).toEqual([])
+    harness.ask({ type: 'part', room: '#ops' })
+    harness.step({ type: 'room-parted', dial: harness.dial, room: '#ops' })
+    expect(harness.receive(said({ id: '2' }))).toEqual([])
+    harness.receive(messageOf({ id: '3' }))
+    expect(counts(harness.advance(1_000)).at(-1)).toBe(3)
+    expect(harness.session.messages.map(({ id }) => id)).toEqual(['3'])
+  })
+
+  test('that comes after leaving, before the answer of the server, is kept: its sender takes it for delivered', () => {
+    const harness = inRoom(2)
+    harness.ask({ type: 'part', room: '#ops' })
+    expect(harness.receive(said())[0]).toMatchObject({ type: 'store' })
+  })
+
+  test('is confirmed after a random time that grows with the room, so that all together confirm equally often', () => {
+    expect([2, 100, 500].map(members => confirmedAfter(inRoom(members)))).toEqual([10, 500, 1_250])
+    expect(confirmedAfter(inRoom(500, { random: () => 0 }))).toBe(0)
+  })
+
+  test('is confirmed within the 3 s for which a server waits, however large the room is', () => {
+    expect(confirmedAfter(inRoom(2_000, { random: () => 0.99 }))).toBeLessThan(3_000)
+  })
+
+  test('of this user, from another connection, is confirmed after 1 s', () => {
+    expect(confirmedAfter(inRoom(500), said({ from: 'Anna' }))).toBe(1_000)
+  })
+
+  test('does not delay the confirmation of a message to this user', () => {
+    const harness = inRoom(2_000)
+    harness.receive(said())
+    harness.receive(messageOf({ id: '2' }))
+    expect(counts(harness.step({ type: 'flush' }))).toEqual([2])
+  })
+
+  test('in token mode is taken from a server without a proof, which has checked its author', () => {
+    const harness = new SessionHarness({ auth: 'token' }, { rooms: [['#ops', true, EPOCH_MS - 1]] })
+    harness.step({ type: 'start' })
+    harness.goOnline(['Anna'], { rooms: true, auth: 'token' })
+    expect(effectsOf(harness.receive(said({ proof: 'p' })), 'store')).toMatchObject([{ message: { proof: 'p' } }])
+    expect(effectsOf(harness.receive(said({ id: '2' })), 'store')).toHaveLength(1)
+  })
+
+  test('in key mode is dropped and said to be forged unless its author has signed it, and is confirmed', () => {
+    const harness = new SessionHarness(
+      {},
+      { rooms: [['#ops', true, EPOCH_MS - 1]], keys: new Map([['Billy', billy.key]]) },
+    )
+    harness.step({ type: 'start' })
+    harness.goOnlineWithKey(anna, ['Anna', 'Billy'])
+    const sign = (identity: PlainIdentity, message = said()) => {
+      const text = roomMessageText(message, MESH_KEY)
+      return { ...message, proof: formatAuthorProof(identity.key, identity.sign(text)) }
+    }
+    const forged = [said(), sign(other), { ...sign(billy), text: 'No' }, { ...sign(billy), at: EPOCH_MS - 1 }]
+    for (const message of forged) {
+      expect(harness.receive(message)).toEqual([{ type: 'event', event: { type: 'forged', from: 'Billy' } }])
+    }
+    const message = sign(billy)
+    expect(effectsOf(harness.receive(message), 'store')).toEqual([{ type: 'store', message }])
+    expect(counts(harness.advance(20_000)).at(-1)).toBe(5)
   })
 })

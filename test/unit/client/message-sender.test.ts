@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Progress } from '../../../src/client/events.ts'
 import type { SessionEffect, StoredState } from '../../../src/client/types.ts'
 import { parseSealedText } from '../../../src/protocol/credentials.ts'
+import { formatAuthorProof, roomMessageText } from '../../../src/protocol/room-proof.ts'
 import {
   EPOCH_MS,
   effectsOf,
@@ -182,14 +183,18 @@ describe('holding', () => {
     expect(harness.answer('run.1.x', { ok: true, delivered: 2 })).toEqual([
       { type: 'store', message: messageOf({ id: 'run.1.x', from: 'Anna', to: 'Billy', at: EPOCH_MS }) },
       { type: 'remove-pending', id: 'run.1.x' },
+      { type: 'store-receipt', id: 'run.1.x', at: EPOCH_MS, receipt: { delivered: 2 } },
       {
         type: 'event',
         event: { type: 'progress', id: 'run.1.x', to: 'Billy', progress: { state: 'delivered', connections: 2 } },
       },
     ])
     const rejection = { ok: false, code: 'text-too-long', message: 'long' } as const
-    expect(effectsOf(harness.answer('run.2.x', rejection), 'remove-pending')).toEqual([
-      { type: 'remove-pending', id: 'run.2.x' },
+    const effects = harness.answer('run.2.x', rejection)
+    expect(effectsOf(effects, 'remove-pending')).toEqual([{ type: 'remove-pending', id: 'run.2.x' }])
+    expect(effectsOf(effects, 'store')).toEqual([])
+    expect(effectsOf(effects, 'store-rejected')).toMatchObject([
+      { message: { id: 'run.2.x', rejection: { code: 'text-too-long', message: 'long' } } },
     ])
     expect(harness.session.pendingMessages).toEqual([])
   })
@@ -204,6 +209,16 @@ describe('holding', () => {
   test('a result for an unknown message changes nothing', () => {
     expect(online().answer('unknown', { ok: true, delivered: 1 })).toEqual([])
   })
+})
+
+// Nothing may be sent before the connection is made again, which waits for the answers to all messages in flight.
+test('while the time of the server is to be measured, the session is not due all the time', () => {
+  const harness = online()
+  for (let n = 0; n < 2; n++) harness.compose('Billy')
+  harness.answer('run.1.x', { ok: false, code: 'clock-ahead', message: 'no', retryAfter: 1_000 })
+  harness.compose('Billy')
+  harness.step({ type: 'tick' })
+  expect(harness.session.deadline).toBeGreaterThan(harness.now)
 })
 
 describe('in key mode', () => {
@@ -301,5 +316,161 @@ describe('in key mode', () => {
     harness.step({ type: 'start' })
     expect(sent([...harness.goOnline(['Anna', 'Billy']), ...harness.advance(120_000)])).toEqual([])
     expect(harness.session.pendingMessages).toHaveLength(1)
+  })
+})
+
+describe('a message to a room', () => {
+  function inRoom(members = ['Anna', 'Billy'], isJoined = true) {
+    const harness = new SessionHarness({}, { rooms: [['#ops', true, EPOCH_MS - 1]] })
+    harness.step({ type: 'start' })
+    harness.goOnline(['Anna', 'Billy'], { rooms: true })
+    const joined = (version = 1) =>
+      harness.step({
+        type: 'room-joined',
+        dial: harness.dial,
+        room: '#ops',
+        answer: { ok: true, room: '#ops', info: {}, version, members },
+      })
+    const roomEvent = (joined: string[], version: number) =>
+      harness.step({ type: 'room', dial: harness.dial, event: { room: '#ops', version, joined, left: [] } })
+    if (isJoined) joined()
+    return { harness, joined, roomEvent }
+  }
+
+  test('is sent to its canonical name, without a proof in open mode', () => {
+    const { harness } = inRoom()
+    expect(sent(harness.compose('#OPS'))).toEqual([{ id: 'run.1.x', at: EPOCH_MS, to: '#ops', text: 'Hi' }])
+  })
+
+  test('is refused if the user is not in the room, and not kept', () => {
+    const { harness } = inRoom()
+    const effects = harness.compose('#dev')
+    const message = 'you are not in #dev; join it first'
+    expect(progressOf(effects)).toEqual([{ state: 'refused', code: 'not-in-room', message }])
+    expect([effects.length, harness.session.pendingMessages]).toEqual([1, []])
+  })
+
+  test('with an invalid name sends nothing', () => {
+    expect(inRoom().harness.compose('#')).toEqual([])
+  })
+
+  test('waits until the server has put the client into the room', () => {
+    const { harness, joined } = inRoom(['Anna', 'Billy'], false)
+    const effects = harness.compose('#ops')
+    expect([sent(effects), progressOf(effects).at(-1)]).toEqual([[], { state: 'waiting', reason: 'not-joined' }])
+    expect(sent(harness.advance(120_000))).toEqual([])
+    expect(sent(joined())).toHaveLength(1)
+    expect(sent(joined())).toEqual([])
+  })
+
+  test('while offline waits for the room on the next server, too', () => {
+    const { harness, joined } = inRoom()
+    harness.step({ type: 'closed', dial: harness.dial, reason: 'cut' })
+    harness.compose('#ops')
+    harness.advance(harness.session.deadline - harness.now)
+    expect(sent(harness.goOnline(['Anna', 'Billy'], { rooms: true }))).toEqual([])
+    expect(sent(joined())).toHaveLength(1)
+  })
+
+  test('that the server does not take because the client is not in the room makes it join again, and is sent then', () => {
+    const { harness, joined } = inRoom()
+    harness.compose('#ops')
+    const effects = harness.answer('run.1.x', { ok: false, code: 'not-in-room', message: 'no' })
+    expect(effectsOf(effects, 'join')).toEqual([{ type: 'join', dial: 1, room: '#ops' }])
+    expect(progressOf(effects).at(-1)).toEqual({ state: 'waiting', reason: 'not-joined' })
+    expect(sent(harness.advance(59_000))).toEqual([])
+    expect(sent(joined(2)).map(({ id }) => id)).toEqual(['run.1.x'])
+    expect(harness.session.pendingMessages).toHaveLength(1)
+  })
+
+  test('that is refused for good is kept as rejected, and is not in the history', () => {
+    const { harness } = inRoom()
+    harness.compose('#ops')
+    const effects = harness.answer('run.1.x', { ok: false, code: 'read-only', message: 'only operators' })
+    const rejection = { code: 'read-only', message: 'only operators' }
+    expect(effectsOf(effects, 'store-rejected')).toMatchObject([{ message: { id: 'run.1.x', to: '#ops', rejection } }])
+    expect(effectsOf(effects, 'store')).toEqual([])
+    expect(effectsOf(effects, 'remove-pending')).toHaveLength(1)
+    expect([harness.session.messages, harness.session.pendingMessages]).toEqual([[], []])
+    expect(progressOf(effects).at(-1)).toEqual({ state: 'refused', ...rejection })
+  })
+
+  test('in slow mode is sent again after the wait, and messages to others are not held up', () => {
+    const { harness } = inRoom()
+    harness.compose('#ops')
+    harness.answer('run.1.x', { ok: false, code: 'slow-mode', message: 'wait', retryAfter: 30_000 })
+    expect(sent(harness.compose('Billy'))).toHaveLength(1)
+    harness.answer('run.2.x', { ok: true, delivered: 1 })
+    expect(sent(harness.advance(29_999))).toEqual([])
+    expect(sent(harness.advance(1)).map(({ id }) => id)).toEqual(['run.1.x'])
+  })
+
+  test('that someone has confirmed is delivered, with the number of others', () => {
+    const { harness } = inRoom()
+    harness.compose('#ops')
+    const effects = harness.answer('run.1.x', { ok: true, delivered: 1, of: 4 })
+    expect(progressOf(effects)).toEqual([{ state: 'delivered', connections: 1, of: 4, names: [] }])
+    expect(effectsOf(effects, 'store')).toMatchObject([{ message: { id: 'run.1.x', to: '#ops' } }])
+    expect(effectsOf(effects, 'store-receipt')).toMatchObject([{ receipt: { delivered: 1, of: 4 } }])
+    expect(harness.session.pendingMessages).toEqual([])
+  })
+
+  test('that nobody is there to get waits until others join', () => {
+    const { harness, roomEvent } = inRoom(['Anna'])
+    harness.compose('#ops')
+    const effects = harness.answer('run.1.x', { ok: true, delivered: 0, of: 0 })
+    expect(progressOf(effects)).toEqual([{ state: 'waiting', reason: 'recipient-offline' }])
+    expect(sent(harness.advance(120_000))).toEqual([])
+    expect(sent(roomEvent(['Billy'], 2)).map(({ id }) => id)).toEqual(['run.1.x'])
+  })
+
+  test('that others have not confirmed in time is sent again', () => {
+    const { harness } = inRoom()
+    harness.compose('#ops')
+    harness.answer('run.1.x', { ok: true, delivered: 0, of: 1, unconfirmed: true })
+    expect(sent(harness.advance(1_000)).map(({ id }) => id)).toEqual(['run.1.x'])
+  })
+
+  test('waits on a server that does not know rooms', () => {
+    const harness = new SessionHarness({}, { rooms: [['#ops', true, EPOCH_MS - 1]] })
+    harness.step({ type: 'start' })
+    harness.goOnline(['Anna'])
+    const effects = harness.compose('#ops')
+    expect([sent(effects), progressOf(effects).at(-1)]).toEqual([[], { state: 'waiting', reason: 'not-joined' }])
+  })
+
+  test.each([
+    ['leaves', (harness: SessionHarness) => harness.ask({ type: 'part', room: '#ops' })],
+    [
+      'may not be in',
+      (harness: SessionHarness) => {
+        const refusal = { ok: false, code: 'room-forbidden', message: 'no' } as const
+        return harness.step({ type: 'room', dial: harness.dial, event: { room: '#ops', refusal } })
+      },
+    ],
+  ])('is refused when the user %s the room before it was sent', (_, leave) => {
+    const { harness } = inRoom(['Anna'])
+    harness.compose('#ops')
+    harness.answer('run.1.x', { ok: true, delivered: 0, of: 0 })
+    expect(progressOf(leave(harness)).at(-1)).toMatchObject({ state: 'refused', code: 'not-in-room' })
+    expect(harness.session.pendingMessages).toEqual([])
+  })
+
+  test('in key mode is signed with the key of the author, and not sealed', () => {
+    const anna = new PlainIdentity('Anna')
+    const harness = new SessionHarness({}, { rooms: [['#ops', true, EPOCH_MS - 1]] })
+    harness.step({ type: 'start' })
+    harness.askForKey()
+    harness.proveKey(anna)
+    harness.accept(['Anna', 'Billy'], { auth: 'key', rooms: true })
+    const members = ['Anna', 'Billy']
+    const answer = { ok: true, room: '#ops', info: {}, version: 1, members } as const
+    harness.step({ type: 'room-joined', dial: harness.dial, room: '#ops', answer })
+    const effects = harness.compose('#ops')
+    const message = { id: 'run.1.x', at: EPOCH_MS, from: 'Anna', to: '#ops', text: 'Hi' }
+    const proof = formatAuthorProof(anna.key, anna.sign(roomMessageText(message, MESH_KEY)))
+    const { from: _, ...composed } = message
+    expect(sent(effects)).toEqual([{ ...composed, proof }])
+    expect(effectsOf(effects, 'store-pending')).toEqual([{ type: 'store-pending', message }])
   })
 })

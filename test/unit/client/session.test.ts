@@ -43,7 +43,7 @@ test('S3, S11: siblings exchange messages and read marks through the session', (
   harness.step({ type: 'siblings', dial: 1, connections: 2 })
   harness.ask({ type: 'read', thread: 'Billy', at: EPOCH_MS })
   const relays = harness.advance(500).flatMap(effect => (effect.type === 'relay' ? [effect.frame.type] : []))
-  expect(relays).toEqual(['read', 'compare'])
+  expect(relays).toEqual(['read', 'compare', 'compare-receipts'])
   const messages = [messageOf({ id: 'b.2', at: EPOCH_MS + 1 })]
   harness.step({ type: 'relay', dial: 1, from: 'server-1:2', frame: { type: 'tell', messages }, sealed: false })
   expect(harness.session.messages.map(({ id }) => id)).toEqual(['b.1', 'b.2'])

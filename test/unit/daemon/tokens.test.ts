@@ -12,9 +12,9 @@ const pair = (type: 'ed25519' | 'x25519') =>
   })
 const { publicKey, privateKey } = pair('ed25519')
 
-async function sign(key: TokenKey, user: string, expires: string): Promise<string> {
+async function sign(key: TokenKey, user: string, expires: string, rooms?: string[]): Promise<string> {
   if (key.signKey === undefined) throw new Error('a public key')
-  return makeToken(key.signKey, key, user, expires)
+  return makeToken(key.signKey, key, user, expires, rooms)
 }
 
 describe('parseTokenKey', () => {
@@ -96,6 +96,38 @@ describe('checkToken', () => {
       const credential = await checkToken(strict, await sign(signer, 'Anna', '1h'))
       expect(credential).toMatchObject({ kind: 'invalid', reason: expect.stringContaining(`"${claim}"`) })
     }
+  })
+
+  describe('the claim rooms', () => {
+    const key = parseTokenKey(SECRET, 'key')
+    const check = async (rooms: unknown) => {
+      const token = new SignJWT({ rooms }).setProtectedHeader({ alg: 'HS256' }).setSubject('Anna')
+      return checkToken(key, await token.setExpirationTime('1h').sign(key.verifyKey))
+    }
+
+    test('lists the rooms that the user may join, in canonical form and each once', async () => {
+      expect(await check(['#Ops', '#ops', '#dev'])).toMatchObject({ kind: 'token', rooms: ['#ops', '#dev'] })
+      expect(await check([])).toMatchObject({ kind: 'token', rooms: [] })
+    })
+
+    test('is put in when the token is signed', async () => {
+      const token = await sign(key, 'Anna', '1h', ['#ops'])
+      expect(await checkToken(key, token)).toMatchObject({ user: 'Anna', rooms: ['#ops'] })
+    })
+
+    test('may be absent: the user may join any room', async () => {
+      expect(await checkToken(key, await sign(key, 'Anna', '1h'))).not.toHaveProperty('rooms')
+    })
+
+    test.each(['#ops', null, { '#ops': true }, 1, false])('makes the token invalid if it is %j', async rooms => {
+      const reason = 'the token is rejected: its claim "rooms" is not a list of room names; get a new one'
+      expect(await check(rooms)).toEqual({ kind: 'invalid', reason })
+    })
+
+    test.each(['ops', '', '#a b', 7, null, ['#ops']])('makes the token invalid if it lists %j', async name => {
+      const reason = /^the token is rejected: its claim "rooms" has an invalid name: a room name .*; get a new one$/
+      expect(await check(['#dev', name])).toEqual({ kind: 'invalid', reason: expect.stringMatching(reason) })
+    })
   })
 
   test('the clocks may differ by 5 seconds', async () => {

@@ -1,7 +1,7 @@
 /** This server's users as a stream for its peers. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { PresenceStream } from '../../../src/presence/presence-stream.ts'
-import { MAX_NAMES_PER_FRAME, type PresenceEntry } from '../../../src/protocol/frames.ts'
+import { MAX_MEMBERSHIPS_PER_FRAME, MAX_NAMES_PER_FRAME, type PresenceEntry } from '../../../src/protocol/frames.ts'
 
 const entry = (name: string, connections: number): PresenceEntry => [name, connections]
 
@@ -44,7 +44,7 @@ test('many changes are split into several deltas', () => {
 test('a peer catches up with the deltas that it misses', () => {
   const stream = new PresenceStream('a')
   for (let n = 0; n < 3; n++) publish(stream, 1)
-  const seqs = (seq: number) => stream.catchUp({ incarnation: 'a', seq }, []).map(frame => [frame.type, frame.seq])
+  const seqs = (seq: number) => stream.catchUp({ incarnation: 'a', seq }, [], []).map(frame => [frame.type, frame.seq])
   expect(seqs(1)).toEqual([
     ['delta', 2],
     ['delta', 3],
@@ -59,7 +59,7 @@ test.each([
 ])('a peer that %s gets a snapshot', (_, holds) => {
   const stream = new PresenceStream('a')
   for (let n = 0; n < 3; n++) publish(stream, 1)
-  expect(stream.catchUp(holds, [['Anna', 1]])).toEqual([
+  expect(stream.catchUp(holds, [['Anna', 1]], [])).toEqual([
     { type: 'snapshot', incarnation: 'a', seq: 3, users: [['Anna', 1]], more: false },
   ])
 })
@@ -68,24 +68,158 @@ test('a peer that misses more than the log keeps gets a snapshot', () => {
   const stream = new PresenceStream('a')
   publish(stream, 2_000)
   publish(stream, 2_000)
-  expect(stream.catchUp({ incarnation: 'a', seq: 0 }, []).map(({ type }) => type)).toEqual(['delta', 'delta'])
+  expect(stream.catchUp({ incarnation: 'a', seq: 0 }, [], []).map(({ type }) => type)).toEqual(['delta', 'delta'])
   publish(stream, 2_000)
-  expect(stream.catchUp({ incarnation: 'a', seq: 0 }, []).map(({ type }) => type)).toEqual(['snapshot'])
-  expect(stream.catchUp({ incarnation: 'a', seq: 1 }, []).map(({ type }) => type)).toEqual(['delta', 'delta'])
+  expect(stream.catchUp({ incarnation: 'a', seq: 0 }, [], []).map(({ type }) => type)).toEqual(['snapshot'])
+  expect(stream.catchUp({ incarnation: 'a', seq: 1 }, [], []).map(({ type }) => type)).toEqual(['delta', 'delta'])
 })
 
 test('an empty snapshot is one empty chunk', () => {
   const stream = new PresenceStream('a')
-  expect(stream.snapshot([])).toEqual([{ type: 'snapshot', incarnation: 'a', seq: 0, users: [], more: false }])
+  expect(stream.snapshot([], [])).toEqual([{ type: 'snapshot', incarnation: 'a', seq: 0, users: [], more: false }])
 })
 
 test('a long snapshot comes in chunks, and only the last has no more', () => {
   const stream = new PresenceStream('a')
   const users = Array.from({ length: 2 * MAX_NAMES_PER_FRAME }, (_, n): PresenceEntry => [`user ${n}`, 1])
-  const chunks = stream.snapshot(users)
+  const chunks = stream.snapshot(users, [])
   expect(chunks.map(({ users, more }) => [users.length, more])).toEqual([
     [MAX_NAMES_PER_FRAME, true],
     [MAX_NAMES_PER_FRAME, false],
   ])
   expect(chunks.flatMap(({ users }) => users)).toEqual(users)
+})
+
+describe('memberships of rooms', () => {
+  test('go into the delta of their turn, by room', () => {
+    const stream = new PresenceStream('a')
+    stream.recordChange('Anna', 1)
+    stream.recordMembership('#ops', 'Anna', true)
+    stream.recordMembership('#dev', 'Anna', true)
+    stream.recordMembership('#ops', 'Billy', false)
+    expect(stream.takeDeltas(entry)).toEqual([
+      {
+        type: 'delta',
+        incarnation: 'a',
+        seq: 1,
+        changes: [['Anna', 1]],
+        rooms: [
+          ['#ops', ['Anna'], ['Billy']],
+          ['#dev', ['Anna'], []],
+        ],
+      },
+    ])
+    expect(stream.takeDeltas(entry)).toEqual([])
+  })
+
+  test('without changes of users make a delta of their own', () => {
+    const stream = new PresenceStream('a')
+    stream.recordMembership('#ops', 'Anna', true)
+    expect(stream.takeDeltas(entry)).toMatchObject([{ seq: 1, changes: [], rooms: [['#ops', ['Anna'], []]] }])
+  })
+
+  test('of a user who joins and leaves in one turn are told as left, and the other way round', () => {
+    const stream = new PresenceStream('a')
+    for (const isMember of [true, false]) stream.recordMembership('#ops', 'Anna', isMember)
+    for (const isMember of [false, true]) stream.recordMembership('#ops', 'Billy', isMember)
+    expect(stream.takeDeltas(entry)).toMatchObject([{ rooms: [['#ops', ['Billy'], ['Anna']]] }])
+  })
+
+  test('of a user who goes offline need no entry: the user has left all rooms', () => {
+    const stream = new PresenceStream('a')
+    stream.recordMembership('#ops', 'Anna', false)
+    stream.recordChange('Anna', 0)
+    expect(stream.takeDeltas(entry)).toEqual([{ type: 'delta', incarnation: 'a', seq: 1, changes: [['Anna', 0]] }])
+  })
+
+  test('of a user who goes offline and comes back in one turn are told', () => {
+    const stream = new PresenceStream('a')
+    stream.recordMembership('#ops', 'Anna', false)
+    stream.recordChange('Anna', 0)
+    stream.recordChange('Anna', 1)
+    stream.recordMembership('#dev', 'Anna', true)
+    expect(stream.takeDeltas(entry)).toMatchObject([
+      {
+        changes: [['Anna', 1]],
+        rooms: [
+          ['#ops', [], ['Anna']],
+          ['#dev', ['Anna'], []],
+        ],
+      },
+    ])
+  })
+
+  test('follow the users in deltas of their own if there are many: a user is known before the rooms', () => {
+    const stream = new PresenceStream('a')
+    for (let n = 0; n <= MAX_NAMES_PER_FRAME; n++) stream.recordChange(`user ${n}`, 1)
+    for (let n = 0; n <= MAX_MEMBERSHIPS_PER_FRAME; n++) stream.recordMembership('#ops', `user ${n}`, true)
+    const sizes = stream.takeDeltas(entry).map(({ seq, changes, rooms = [] }) => {
+      return [seq, changes.length, rooms.reduce((sum, [, joined, left]) => sum + joined.length + left.length, 0)]
+    })
+    expect(sizes).toEqual([
+      [1, MAX_NAMES_PER_FRAME, 0],
+      [2, 1, 0],
+      [3, 0, MAX_MEMBERSHIPS_PER_FRAME],
+      [4, 0, 1],
+    ])
+  })
+
+  test('share a delta with the users up to half of what each may have', () => {
+    const sizesOf = (users: number, memberships: number) => {
+      const stream = new PresenceStream('a')
+      for (let n = 0; n < users; n++) stream.recordChange(`user ${n}`, 1)
+      for (let n = 0; n < memberships; n++) stream.recordMembership(`#room-${n}`, 'Anna', true)
+      return stream.takeDeltas(entry).map(({ changes, rooms = [] }) => [changes.length, rooms.length])
+    }
+    const [users, memberships] = [MAX_NAMES_PER_FRAME / 2, MAX_MEMBERSHIPS_PER_FRAME / 2]
+    expect(sizesOf(users, memberships)).toEqual([[users, memberships]])
+    expect(sizesOf(users + 1, 1)).toEqual([
+      [users + 1, 0],
+      [0, 1],
+    ])
+    expect(sizesOf(1, memberships + 1)).toEqual([
+      [1, 0],
+      [0, memberships + 1],
+    ])
+  })
+
+  test('are in a snapshot after the users, in chunks with one or the other', () => {
+    const stream = new PresenceStream('a')
+    const users = Array.from({ length: MAX_NAMES_PER_FRAME + 1 }, (_, n): PresenceEntry => [`user ${n}`, 1])
+    const members = users.slice(0, MAX_MEMBERSHIPS_PER_FRAME).map(([name]) => name)
+    const chunks = stream.snapshot(users, [
+      ['#one', ['user 0']],
+      ['#ops', members],
+    ])
+    expect(
+      chunks.map(({ users, rooms, more }) => [users.length, rooms?.map(([room, all]) => [room, all.length]), more]),
+    ).toEqual([
+      [MAX_NAMES_PER_FRAME, undefined, true],
+      [1, undefined, true],
+      [
+        0,
+        [
+          ['#one', 1],
+          ['#ops', MAX_MEMBERSHIPS_PER_FRAME - 1],
+        ],
+        true,
+      ],
+      [0, [['#ops', 1]], false],
+    ])
+    expect(chunks[2]?.rooms?.[1]?.[1]).toEqual(members.slice(0, -1))
+  })
+
+  test('count for the log: a peer that misses too many gets a snapshot', () => {
+    const stream = new PresenceStream('a')
+    const join = (users: number) => {
+      for (let n = 0; n < users; n++) stream.recordMembership('#ops', `user ${n}`, true)
+      stream.takeDeltas(entry)
+    }
+    join(1_400)
+    join(1_400)
+    const types = () => stream.catchUp({ incarnation: 'a', seq: 0 }, [], []).map(({ type }) => type)
+    expect(types()).toEqual(['delta', 'delta'])
+    join(1_400)
+    expect(types()).toEqual(['snapshot'])
+  })
 })

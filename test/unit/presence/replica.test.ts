@@ -1,7 +1,13 @@
 /** The copy of a peer's users. */
-import { expect, test } from 'vitest'
-import { Replica } from '../../../src/presence/replica.ts'
-import type { PresenceDelta, PresenceEntry, PresenceSnapshot } from '../../../src/protocol/frames.ts'
+import { describe, expect, test } from 'vitest'
+import { type ApplyResult, Replica } from '../../../src/presence/replica.ts'
+import type {
+  PresenceDelta,
+  PresenceEntry,
+  PresenceSnapshot,
+  RoomChanges,
+  RoomMembers,
+} from '../../../src/protocol/frames.ts'
 
 const KEY = 'k'.repeat(43)
 const OTHER_KEY = 'o'.repeat(43)
@@ -26,6 +32,7 @@ test('a snapshot sets the position and reports the users as changes', () => {
     outcome: 'applied',
     replaced: true,
     changes: [{ name: 'Anna', before: 0, now: 2 }],
+    memberships: [],
   })
   expect([replica.incarnation, replica.seq, replica.size]).toEqual(['a', 5, 1])
   expect(replica.connectionCount('Anna')).toBe(2)
@@ -72,13 +79,15 @@ test('the next delta applies; 0 connections remove a user', () => {
       { name: 'Anna', before: 1, now: 0 },
       { name: 'Billy', before: 0, now: 3 },
     ],
+    memberships: [],
   })
   expect([replica.seq, replica.size]).toEqual([6, 1])
 })
 
 test('a delta without effect is applied without changes', () => {
   const replica = replicaWith(['Anna', 1])
-  expect(replica.apply(delta(6, [['Anna', 1]]))).toEqual({ outcome: 'applied', replaced: false, changes: [] })
+  const nothing = { outcome: 'applied', replaced: false, changes: [], memberships: [] }
+  expect(replica.apply(delta(6, [['Anna', 1]]))).toEqual(nothing)
   expect(replica.seq).toBe(6)
 })
 
@@ -144,9 +153,10 @@ test('a heartbeat shows a gap by incarnation or position', () => {
 test('clear removes everything, reports the users, and forgets the position', () => {
   const replica = replicaWith(['Anna', 2, KEY, 7])
   replica.apply(snapshot(9, [['Billy', 1]], true))
-  expect(replica.clear()).toEqual([{ name: 'Anna', before: 2, now: 0, lostClaim: { key: KEY, at: 7 } }])
+  const changes = [{ name: 'Anna', before: 2, now: 0, lostClaim: { key: KEY, at: 7 } }]
+  expect(replica.clear()).toEqual({ changes, memberships: [] })
   expect([replica.size, replica.incarnation, replica.seq, replica.claim('Anna')]).toEqual([0, undefined, 0, undefined])
-  expect(replica.clear()).toEqual([])
+  expect(replica.clear()).toEqual({ changes: [], memberships: [] })
 })
 
 test('a claim is set, changed and removed with its user', () => {
@@ -178,4 +188,130 @@ test('a change names the claim that it ends: of a user who left, or of another k
   expect(changesOf(delta(6, [['Anna', 1, OTHER_KEY, 8]]))).toEqual(taken)
   expect(changesOf(snapshot(9, [['Anna', 1, OTHER_KEY, 8]]))).toEqual(taken)
   expect(changesOf(delta(6, [['Anna', 2, KEY, 7]]))).toEqual([{ name: 'Anna', before: 1, now: 2 }])
+})
+
+describe('memberships of rooms', () => {
+  const withRooms = (
+    rooms: RoomMembers,
+    users: PresenceEntry[] = [
+      ['Anna', 1],
+      ['Billy', 1],
+    ],
+  ) => {
+    const replica = new Replica()
+    replica.apply({ ...snapshot(5, users), rooms })
+    return replica
+  }
+  const changed = (result: ApplyResult) =>
+    result.outcome === 'applied'
+      ? result.memberships.map(({ room, name, isMember }) => `${isMember ? '+' : '-'}${room} ${name}`)
+      : result.outcome
+  const roomDelta = (seq: number, rooms: RoomChanges, changes: PresenceEntry[] = []): PresenceDelta => ({
+    ...delta(seq, changes),
+    rooms,
+  })
+
+  test('a snapshot sets them and reports the difference', () => {
+    const replica = withRooms([
+      ['#ops', ['Anna', 'Billy']],
+      ['#dev', ['Anna']],
+    ])
+    expect([replica.isInRoom('#ops', 'Anna'), replica.isInRoom('#dev', 'Billy'), replica.membershipCount]).toEqual([
+      true,
+      false,
+      3,
+    ])
+    const next = {
+      ...snapshot(9, [['Anna', 1]]),
+      rooms: [
+        ['#ops', ['Anna']],
+        ['#new', ['Anna']],
+      ] as RoomMembers,
+    }
+    expect(changed(replica.apply(next))).toEqual(['-#ops Billy', '-#dev Anna', '+#new Anna'])
+    expect(replica.membershipCount).toBe(2)
+  })
+
+  test('a snapshot without rooms, as of a server of 0.2, ends them all', () => {
+    const replica = withRooms([['#ops', ['Anna']]])
+    expect(changed(replica.apply(snapshot(9, [['Anna', 1]])))).toEqual(['-#ops Anna'])
+    expect(replica.membershipCount).toBe(0)
+  })
+
+  test('a snapshot in chunks applies its rooms with the last chunk, and counts them before', () => {
+    const replica = withRooms([['#old', ['Anna']]])
+    replica.apply({ ...snapshot(9, [['Anna', 1]], true), rooms: [['#ops', ['Anna']]] })
+    expect(replica.apply({ ...snapshot(9, [], true), rooms: [['#ops', ['Billy', 'Cleo']]] })).toEqual({
+      outcome: 'nothing-new',
+    })
+    expect([replica.isInRoom('#old', 'Anna'), replica.isInRoom('#ops', 'Anna'), replica.membershipCount]).toEqual([
+      true,
+      false,
+      3,
+    ])
+    expect(changed(replica.apply({ ...snapshot(9, []), rooms: [['#ops', ['Dora']]] }))).toEqual([
+      '-#old Anna',
+      '+#ops Anna',
+      '+#ops Billy',
+      '+#ops Cleo',
+      '+#ops Dora',
+    ])
+  })
+
+  test('a delta joins and leaves; what is known already is no change', () => {
+    const replica = withRooms([['#ops', ['Anna']]])
+    expect(
+      changed(
+        replica.apply(
+          roomDelta(6, [
+            ['#ops', ['Anna', 'Billy'], ['Cleo']],
+            ['#dev', [], ['Anna']],
+          ]),
+        ),
+      ),
+    ).toEqual(['+#ops Billy'])
+    expect(changed(replica.apply(roomDelta(7, [['#ops', [], ['Anna', 'Billy']]])))).toEqual([
+      '-#ops Anna',
+      '-#ops Billy',
+    ])
+    expect(replica.membershipCount).toBe(0)
+  })
+
+  test('a user who goes offline leaves all rooms, without being listed', () => {
+    const replica = withRooms([
+      ['#ops', ['Anna', 'Billy']],
+      ['#dev', ['Anna']],
+    ])
+    expect(changed(replica.apply(delta(6, [['Anna', 0]])))).toEqual(['-#ops Anna', '-#dev Anna'])
+    expect(changed(replica.apply(delta(7, [['Anna', 0]])))).toEqual([])
+    expect(replica.membershipCount).toBe(1)
+  })
+
+  test('the rooms of a delta apply after its users: a user who comes and joins is in the room', () => {
+    const replica = withRooms([])
+    expect(changed(replica.apply(roomDelta(6, [['#ops', ['Cleo'], []]], [['Cleo', 1]])))).toEqual(['+#ops Cleo'])
+  })
+
+  test('a change of the number of connections leaves the rooms alone', () => {
+    const replica = withRooms([['#ops', ['Anna']]])
+    expect(changed(replica.apply(delta(6, [['Anna', 3]])))).toEqual([])
+    expect(replica.isInRoom('#ops', 'Anna')).toBe(true)
+  })
+
+  test.each([
+    ['a repeated delta', roomDelta(5, [['#ops', ['Billy'], ['Anna']]]), 'nothing-new'],
+    ['a delta after a missing one', roomDelta(7, [['#ops', ['Billy'], ['Anna']]]), 'gap'],
+  ])('%s changes no room', (_, frame, outcome) => {
+    const replica = withRooms([['#ops', ['Anna']]])
+    expect(changed(replica.apply(frame))).toBe(outcome)
+    expect([replica.isInRoom('#ops', 'Anna'), replica.isInRoom('#ops', 'Billy')]).toEqual([true, false])
+  })
+
+  test('clear ends and reports them all, those of an incomplete snapshot without a report', () => {
+    const replica = withRooms([['#ops', ['Anna', 'Billy']]])
+    replica.apply({ ...snapshot(9, [], true), rooms: [['#new', ['Anna', 'Billy', 'Cleo']]] })
+    expect(replica.clear().memberships.map(({ room, name }) => `${room} ${name}`)).toEqual(['#ops Anna', '#ops Billy'])
+    expect([replica.membershipCount, replica.isInRoom('#ops', 'Anna')]).toEqual([0, false])
+    expect(replica.clear().memberships).toEqual([])
+  })
 })

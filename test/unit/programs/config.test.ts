@@ -45,6 +45,7 @@ describe('a valid config', () => {
       tokenKeyFile: undefined,
       tls: undefined,
       backbone: undefined,
+      rooms: [],
     })
   })
 
@@ -101,6 +102,131 @@ describe('a valid config', () => {
   test('takes one NATS URL or several', () => {
     expect(read({ servers: SERVERS, backbone: 'nats://a:4222' }).backbone).toEqual(['nats://a:4222'])
     expect(read({ servers: SERVERS, backbone: ['nats://a', 'tls://b'] }).backbone).toEqual(['nats://a', 'tls://b'])
+  })
+})
+
+describe('the rooms of a valid config', () => {
+  const roomsOf = (...rooms: object[]) => read({ servers: SERVERS, rooms }).rooms
+
+  test('need a name only, and are open to everyone', () => {
+    expect(roomsOf({ name: '#ops' })).toEqual([
+      { name: '#ops', operators: [], write: 'all', hidden: false, slowSeconds: 0 },
+    ])
+  })
+
+  test('have all settings', () => {
+    const room = {
+      name: '#News',
+      topic: 'What is new ',
+      operators: ['Anna'],
+      members: ['Billy'],
+      write: 'operators',
+      history: 30,
+      hidden: true,
+      slow: 5,
+    }
+    expect(roomsOf(room)).toEqual([
+      {
+        name: '#news',
+        topic: 'What is new',
+        operators: ['Anna'],
+        members: ['Billy'],
+        write: 'operators',
+        historyDays: 30,
+        hidden: true,
+        slowSeconds: 5,
+      },
+    ])
+  })
+
+  test('have names of rooms and users in canonical form, each user once', () => {
+    const names = ['Ame\u0301lie', 'Am\u00e9lie', ' Billy ']
+    const [room] = roomsOf({ name: '#CAFE\u0301', operators: names, members: names })
+    const users = ['Am\u00e9lie', 'Billy']
+    expect(room).toMatchObject({ name: '#caf\u00e9', operators: users, members: users })
+  })
+
+  test('give newcomers no history with "none", and as much as clients want without the field', () => {
+    const days = [{ history: 'none' }, { history: 1 }, { history: 3_650 }, {}].map(
+      (history, at) => roomsOf({ name: `#room-${at}`, ...history })[0]?.historyDays,
+    )
+    expect(days).toEqual([0, 1, 3_650, undefined])
+  })
+
+  test('have no topic if it is empty', () => {
+    expect(roomsOf({ name: '#ops', topic: ' ' })[0]?.topic).toBeUndefined()
+  })
+
+  test('may have operators only as members', () => {
+    expect(roomsOf({ name: '#ops', operators: ['Anna'], members: [] })[0]).toMatchObject({ members: [] })
+  })
+})
+
+describe('an error in a room names the field and the fix', () => {
+  const HISTORY = 'must be "none" or a whole number of days from 1 to 3650; correct this field'
+  const SLOW = 'must be a whole number of seconds from 0 to 3600; correct this field'
+  const ROOM_NAME = 'is invalid: a room name has # and then 1 to 63 letters, digits or any of - _ .; correct this field'
+  test.each<[string, object, string]>([
+    ['a missing name', { name: undefined }, 'name is missing; add it'],
+    ['a name without #', { name: 'ops' }, `name ${ROOM_NAME}`],
+    ['a name with a space', { name: '#the ops' }, `name ${ROOM_NAME}`],
+    ['a number as name', { name: 1 }, 'name is invalid: a room name must be a string; correct this field'],
+    ['a long topic', { topic: 'x'.repeat(501) }, 'topic must be a text of at most 500 characters; correct this field'],
+    ['a topic of two lines', { topic: 'a\nb' }, 'topic must be one line, without control characters; correct'],
+    ['a topic with an escape', { topic: '\u001b[2J' }, 'topic must be one line, without control characters; correct'],
+    ['one operator as text', { operators: 'Anna' }, 'operators must be a list of user names; correct this field'],
+    ['an empty user name', { operators: ['Anna', ''] }, 'operators[1] is invalid: a user name cannot be empty'],
+    ['an invalid member', { members: [7] }, 'members[0] is invalid: a user name must be a string; correct this field'],
+    [
+      'too many members',
+      { members: Array.from({ length: 10_001 }, (_, n) => `user ${n}`) },
+      'members must list at most 10000 users; correct this field',
+    ],
+    ['unknown writers', { write: 'members' }, 'write must be all or operators; correct this field'],
+    [
+      'no operators who could write',
+      { write: 'operators' },
+      'write is operators, but the room has none, so nobody could write; add users to its operators',
+    ],
+    [
+      'nobody who could join',
+      { members: [] },
+      'members is empty and the room has no operators, so nobody could join; add users, or remove this field',
+    ],
+    ...[0, 3_651, 1.5, 'all', '7', null].map((history): [string, object, string] => [
+      `the history ${history}`,
+      { history },
+      `history ${HISTORY}`,
+    ]),
+    ...[-1, 3_601, 0.5, '5'].map((slow): [string, object, string] => [`the pace ${slow}`, { slow }, `slow ${SLOW}`]),
+    ['a text for hidden', { hidden: 'yes' }, 'hidden must be true or false; correct this field'],
+    ['a mistyped field', { topik: 'x' }, 'topik is not a field; did you mean topic?'],
+    [
+      'an unknown field',
+      { password: 'x' },
+      'password is not a field; remove it; the known names are name, topic, operators,',
+    ],
+  ])('%s', (_, fields, error) => {
+    const rooms = [{ name: '#first' }, { name: '#ops', ...fields }]
+    expect(errorOf({ servers: SERVERS, rooms })).toContain(`FILE: rooms[1].${error}`)
+  })
+
+  test('a name that is used twice, in any spelling', () => {
+    const rooms = [{ name: '#ops' }, { name: '#dev' }, { name: '#Ops' }]
+    expect(errorOf({ servers: SERVERS, rooms })).toBe(
+      'FILE: rooms[2].name #ops is used twice; give each room its own name',
+    )
+  })
+
+  test('no list, and too many rooms', () => {
+    expect(errorOf({ servers: SERVERS, rooms: { '#ops': {} } })).toBe(
+      'FILE: rooms must be a list of rooms; correct this field',
+    )
+    expect(errorOf({ servers: SERVERS, rooms: ['#ops'] })).toBe(
+      'FILE: rooms[0] must be a JSON object; correct this field',
+    )
+    const rooms = Array.from({ length: 1_001 }, (_, n) => ({ name: `#room-${n}` }))
+    expect(errorOf({ servers: SERVERS, rooms })).toBe('FILE: rooms must list at most 1000 rooms; correct this field')
   })
 })
 
@@ -172,6 +298,11 @@ describe('an error names the file, the field and the fix', () => {
       'tls.caa is not a field; did you mean ca?',
     ],
     ['a name', { servers: SERVERS, names: ['chat.example.com'] }, 'names[0] must be an origin such as https'],
+    [
+      'a name with a wildcard',
+      { servers: SERVERS, names: ['https://*.a.example'] },
+      'names[0] must be an origin without wildcards; list each origin',
+    ],
     ['a name with a path', { servers: SERVERS, names: ['https://a/b'] }, 'names[0] must be an origin such as https'],
     [
       'a backbone',

@@ -22,10 +22,21 @@ const count = () => pick([0, 1, 2, 1_000])
 describe('guards and schemas agree on random input', () => {
   test('a composed message', () => {
     for (let n = 0; n < 20_000; n++) {
-      const valid = { id: mostly(text), at: mostly(() => pick(NUMBERS)), to: mostly(text), text: mostly(text) }
+      const unsigned = { id: mostly(text), at: mostly(() => pick(NUMBERS)), to: mostly(text), text: mostly(text) }
+      const valid = random() < 0.5 ? unsigned : { ...unsigned, proof: mostly(text) }
       const payload = mostly(() => (random() < 0.1 ? { ...valid, more: 1 } : valid))
       expect(parseComposedMessage(payload)).toEqual(composedMessageSchema.safeParse(payload).data)
     }
+  })
+
+  test('a composed message with a proof', () => {
+    const message = { id: 'm', at: NUMBERS[6], to: '#ops', text: 'hi' }
+    for (const proof of ['', 'x'.repeat(200), 'x'.repeat(201), null, undefined, 7, [], {}]) {
+      const payload = { ...message, proof }
+      expect([proof, parseComposedMessage(payload)]).toEqual([proof, composedMessageSchema.safeParse(payload).data])
+    }
+    expect(parseComposedMessage({ ...message, proof: 'x'.repeat(200) })).toMatchObject({ proof: 'x'.repeat(200) })
+    expect(parseComposedMessage({ ...message, proof: 'x'.repeat(201) })).toBeUndefined()
   })
 
   test('a batch of forwards', () => {

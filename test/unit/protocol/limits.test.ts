@@ -44,6 +44,10 @@ test('the default limits are the documented ones', () => {
     identifyMs: 10_000,
     claimMs: 43_200_000,
     rememberedClaims: 100_000,
+    roomsPerUser: 100,
+    membersPerRoom: 2_000,
+    roomMessagesPerSecond: 100,
+    membershipsPerPeer: 1_000_000,
   })
 })
 

@@ -1,8 +1,13 @@
 /** The cluster status on one server's core: who may request it, which answers count, and what the counters count. */
 import { expect, test } from 'vitest'
-import type { ForwardedMessage, StatusResponse } from '../../../src/protocol/frames.ts'
+import type { ForwardedMessage, PresenceSnapshot, StatusResponse } from '../../../src/protocol/frames.ts'
 import type { Refusal } from '../../../src/protocol/messages.ts'
-import { type ClusterStatus, clusterStatusSchema, type ServerStatus } from '../../../src/protocol/status.ts'
+import {
+  type ClusterStatus,
+  clusterStatusSchema,
+  MAX_TOP_ROOMS,
+  type ServerStatus,
+} from '../../../src/protocol/status.ts'
 import { ServerHarness } from '../../support/harness/server-harness.ts'
 
 /** A server with an open link to server-2, numbered 900. */
@@ -169,6 +174,76 @@ test('in a mesh with too many links for one answer, only the first servers list 
   expect(servers.slice(1).map(({ status }) => status?.users)).toEqual(ids.map((_, at) => at))
   const counts = servers.map(({ status }) => status?.links.length)
   expect(counts).toEqual([30, ...Array(19).fill(1_000), ...Array(11).fill(0)])
+})
+
+test('the rooms of a status are those with members here that are not hidden, the largest first', () => {
+  const settings = { operators: [], write: 'all' as const, slowSeconds: 0 }
+  const { harness } = setUp({ rooms: [{ ...settings, name: '#secret', hidden: true }] })
+  let calls = 5_000
+  const join = (connection: number, ...rooms: string[]) => {
+    for (const room of rooms) harness.step({ type: 'join', connection, room, call: ++calls })
+  }
+  const rooms = Array.from({ length: MAX_TOP_ROOMS + 4 }, (_, n) => `#room-${n}`)
+  const [anna, again, billy] = ['Anna', 'Anna', 'Billy'].map(user => harness.join(user))
+  if (anna === undefined || again === undefined || billy === undefined) throw new Error('three connections')
+  join(anna, ...rooms, '#secret')
+  join(again, '#room-3')
+  join(billy, '#room-23', '#secret')
+  // Members on a peer count, and a room with members only there does not.
+  const link = harness.acceptLink('server-3')
+  const presence: PresenceSnapshot = {
+    type: 'snapshot',
+    incarnation: 'server-3#1',
+    seq: 1,
+    users: [
+      ['Carla', 1],
+      ['Dora', 1],
+    ],
+    rooms: [
+      ['#room-22', ['Carla', 'Dora']],
+      ['#elsewhere', ['Carla', 'Dora']],
+    ],
+    more: false,
+  }
+  harness.step({ type: 'frame', link, frame: { event: 'presence', payload: presence } })
+  const { rooms: count, memberships, topRooms = [] } = harness.server.status
+  expect([count, memberships]).toEqual([rooms.length + 1, rooms.length + 1 + 1 + 2])
+  expect(topRooms).toHaveLength(MAX_TOP_ROOMS)
+  expect(topRooms.slice(0, 3)).toEqual([
+    { room: '#room-22', members: 3, local: 1 },
+    { room: '#room-23', members: 2, local: 2 },
+    { room: '#room-0', members: 1, local: 1 },
+  ])
+  expect(topRooms.some(({ room }) => room === '#secret' || room === '#elsewhere')).toBe(false)
+  harness.step({ type: 'disconnected', connection: anna })
+  harness.step({ type: 'disconnected', connection: billy })
+  expect(harness.server.status).toMatchObject({
+    rooms: 1,
+    memberships: 1,
+    topRooms: [{ room: '#room-3', members: 1, local: 1 }],
+  })
+})
+
+test('in a mesh with too many rooms for one answer, only the first servers list their rooms', () => {
+  const ids = Array.from({ length: 60 }, (_, at) => `peer-${at}`)
+  const { harness, ask } = setUp({ peers: ids.map(id => ({ id, url: 'http://127.0.0.1:2' })) })
+  for (const [at, id] of ids.entries()) {
+    const introduction = { id, incarnation: `${id}#1`, protocol: 2 }
+    harness.step({ type: 'dialled', peer: id, link: 100 + at, introduction, holds: { seq: 0 } })
+  }
+  const result = ask(harness.join('Anna'))
+  const topRooms = Array.from({ length: MAX_TOP_ROOMS }, (_, at) => ({ room: `#room-${at}`, members: 2, local: 1 }))
+  for (const [at, id] of ids.entries()) {
+    const payload = { number: 1, status: { ...status, server: id, incarnation: `${id}#1`, rooms: 20, topRooms } }
+    harness.step({ type: 'frame', link: 100 + at, frame: { event: 'status', payload } })
+  }
+  const { servers } = clusterStatusSchema.parse(result())
+  expect(servers.slice(1).map(({ status }) => status?.rooms)).toEqual(Array(60).fill(20))
+  expect(servers.map(({ status }) => status?.topRooms?.length)).toEqual([
+    0,
+    ...Array(50).fill(20),
+    ...Array(10).fill(0),
+  ])
 })
 
 test('a heartbeat echo without a time, or with one in the future, gives no round-trip time', () => {

@@ -1,13 +1,21 @@
 /** Collecting the answers to one message, and the queue of deadlines. */
 import { describe, expect, test } from 'vitest'
 import type { Fate } from '../../../src/protocol/messages.ts'
-import { DeadlineQueue, Delivery } from '../../../src/server/delivery.ts'
+import { Audience, DeadlineQueue, Delivery } from '../../../src/server/delivery.ts'
 
-function setUp(deadline = 100) {
+const message = { id: 'm', at: 1, from: 'Anna', to: 'Billy' }
+
+function setUp(deadline = 100, audience?: Audience) {
   const results: Fate[] = []
-  const origin = { kind: 'client', connection: 1, call: 1 } as const
-  const delivery = new Delivery(origin, deadline, ({ result }) => results.push(result))
-  return { delivery, results }
+  const late: unknown[][] = []
+  const origin = { kind: 'client', connection: 1, call: 1, message } as const
+  const observer = {
+    onSettled: ({ result }: Delivery) => void results.push(result),
+    onLateAnswer: ({ delivered }: Delivery, isNew: boolean) => void late.push([delivered, isNew]),
+    onMissed: () => void late.push(['missed']),
+  }
+  const delivery = new Delivery(origin, deadline, observer, audience)
+  return { delivery, results, late }
 }
 
 describe('a delivery', () => {
@@ -17,23 +25,42 @@ describe('a delivery', () => {
     expect(results).toEqual([{ ok: true, delivered: 0 }])
   })
 
-  test('settles with the last answer, and sums the answers', () => {
-    const { delivery, results } = setUp()
-    for (let n = 0; n < 3; n++) delivery.expectAnswer()
+  test('settles with the first confirmation; later ones are reported, the last answer too', () => {
+    const { delivery, results, late } = setUp()
+    for (let n = 0; n < 4; n++) delivery.expectAnswer()
     delivery.settleIfComplete()
-    delivery.recordAnswer(1)
-    delivery.recordAnswer(4)
-    expect([results, delivery.isSettled]).toEqual([[], false])
     delivery.recordAnswer(0)
-    expect([results, delivery.isSettled]).toEqual([[{ ok: true, delivered: 5 }], true])
+    expect([results, delivery.isSettled]).toEqual([[], false])
+    delivery.recordConfirmation('Billy')
+    expect([results, delivery.isSettled]).toEqual([[{ ok: true, delivered: 1 }], true])
+    delivery.recordAnswer(4)
+    delivery.recordAnswer(0, true)
+    expect([results.length, late, delivery.isPending]).toEqual([1, [[5, true], [5, false], ['missed']], false])
   })
 
-  test('is unconfirmed if one receiver is', () => {
-    const { delivery, results } = setUp()
+  test('is confirmed by one receiver, whatever the others say', () => {
+    const { delivery, results, late } = setUp()
     for (let n = 0; n < 2; n++) delivery.expectAnswer()
     delivery.recordAnswer(0, true)
+    expect(late).toEqual([])
     delivery.recordAnswer(1)
-    expect(results).toEqual([{ ok: true, delivered: 1, unconfirmed: true }])
+    expect([results, late]).toEqual([[{ ok: true, delivered: 1 }], [['missed']]])
+  })
+
+  test('of a peer of 0.2 settles when all receivers have answered', () => {
+    const results: number[] = []
+    const origin = { kind: 'peer', peer: 'p', incarnation: 'i', number: 1, waitsForAll: true } as const
+    const observer = {
+      onSettled: ({ delivered }: Delivery) => void results.push(delivered),
+      onLateAnswer: () => {},
+      onMissed: () => {},
+    }
+    const delivery = new Delivery(origin, 100, observer)
+    for (let n = 0; n < 2; n++) delivery.expectAnswer()
+    delivery.recordConfirmation('Billy')
+    expect(results).toEqual([])
+    delivery.recordConfirmation('Billy')
+    expect(results).toEqual([2])
   })
 
   test('is unconfirmed if a receiver is unreachable', () => {
@@ -43,21 +70,50 @@ describe('a delivery', () => {
     expect(results).toEqual([{ ok: true, delivered: 0, unconfirmed: true }])
   })
 
-  test('counts connections that never confirm', () => {
+  test('counts connections that never confirm, and is not settled by them', () => {
     const { delivery, results } = setUp()
     delivery.countDelivered()
+    delivery.expectAnswer()
     delivery.settleIfComplete()
-    expect(results).toEqual([{ ok: true, delivered: 1 }])
-  })
-
-  test('settled by its deadline is unconfirmed, and later answers are ignored', () => {
-    const { delivery, results } = setUp()
-    for (let n = 0; n < 2; n++) delivery.expectAnswer()
-    delivery.recordAnswer(1)
-    delivery.settle()
-    delivery.recordAnswer(1)
+    expect(results).toEqual([])
     delivery.settle()
     expect(results).toEqual([{ ok: true, delivered: 1, unconfirmed: true }])
+  })
+
+  test('settled by its deadline is unconfirmed; who confirms later is reported', () => {
+    const { delivery, results, late } = setUp()
+    delivery.expectAnswer()
+    delivery.settle()
+    delivery.recordConfirmation('Billy')
+    delivery.settle()
+    expect(results).toEqual([{ ok: true, delivered: 0, unconfirmed: true }])
+    expect(late).toEqual([[1, true]])
+  })
+})
+
+describe('a delivery to a room', () => {
+  test('counts each named member once, and others by connection', () => {
+    const { delivery, results, late } = setUp(100, new Audience(50, user => user === 'Billy'))
+    for (let n = 0; n < 5; n++) delivery.expectAnswer()
+    delivery.recordConfirmation('Billy')
+    expect(results).toEqual([{ ok: true, delivered: 1, of: 50 }])
+    delivery.recordConfirmation('Billy')
+    expect(late).toEqual([])
+    delivery.recordConfirmation('Cleo')
+    delivery.recordMore(2, ['Billy', 'Dora'])
+    expect(late).toEqual([
+      [2, true],
+      [5, true],
+    ])
+    expect(delivery.audience?.takeNewNames()).toEqual(['Billy', 'Dora'])
+    expect(delivery.audience?.takeNewNames()).toEqual([])
+  })
+
+  test('is confirmed by a peer before its count is known', () => {
+    const { delivery, results } = setUp(100, new Audience(3, () => true))
+    delivery.expectAnswer()
+    delivery.recordAnswer(1)
+    expect(results).toEqual([{ ok: true, delivered: 1, of: 3 }])
   })
 })
 

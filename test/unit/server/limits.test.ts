@@ -1,6 +1,7 @@
 /** Each limit: the limit itself is allowed, one more is not, and 0 turns the limit off. */
 import { describe, expect, test } from 'vitest'
 import { Session } from '../../../src/client/session.ts'
+import type { PresenceSnapshot, RoomMembers } from '../../../src/protocol/frames.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
 import { ServerHarness } from '../../support/harness/server-harness.ts'
 import { storedState } from '../../support/harness/stored-state.ts'
@@ -110,6 +111,62 @@ const ROWS: Row[] = [
       for (let at = 0; at < amount; at += 5) {
         const some = users(amount).slice(at, at + 5)
         harness.step({ type: 'frame', link, frame: { event: 'presence', payload: { ...frame, users: some } } })
+      }
+      return !harness.closed.has(link)
+    },
+  },
+  {
+    limit: 'roomsPerUser',
+    value: 3,
+    others: { messagesPerSecond: 0 },
+    fillTo: (harness, amount) => {
+      const anna = harness.join('Anna')
+      return times(amount, at => harness.joinRoom(anna, `#room-${at}`)).every(({ ok }) => ok)
+    },
+  },
+  {
+    limit: 'membersPerRoom',
+    value: 3,
+    // Members on a peer count.
+    fillTo: (harness, amount) => {
+      const link = harness.acceptLink('server-2')
+      const rooms: RoomMembers = [['#ops', ['user 0']]]
+      const payload = {
+        type: 'snapshot',
+        incarnation: 'server-2#1',
+        seq: 1,
+        users: users(1),
+        rooms,
+        more: false,
+      } as const
+      harness.step({ type: 'frame', link, frame: { event: 'presence', payload } })
+      return times(amount - 1, at => harness.joinRoom(harness.join(`Anna ${at}`), '#ops')).every(({ ok }) => ok)
+    },
+  },
+  {
+    limit: 'roomMessagesPerSecond',
+    value: 2,
+    others: { messagesPerSecond: 0 },
+    // A burst may have five times as many, from all connections together.
+    fillTo: (harness, amount) => {
+      const members = ['Anna', 'Billy'].map(user => harness.join(user))
+      for (const member of members) harness.joinRoom(member, '#ops')
+      const [anna = 0, billy = 0] = members
+      for (let n = 0; n < 8; n++) harness.im(billy, '#ops')
+      return times(amount, () => harness.im(anna, '#ops')).every(fate => fate?.ok !== false)
+    },
+  },
+  {
+    limit: 'membershipsPerPeer',
+    value: 10,
+    fillTo: (harness, amount) => {
+      const link = harness.acceptLink('server-2')
+      const frame = { type: 'snapshot', incarnation: 'server-2#1', seq: 1 } as const
+      const step = (payload: PresenceSnapshot) =>
+        harness.step({ type: 'frame', link, frame: { event: 'presence', payload } })
+      step({ ...frame, users: users(2), more: true })
+      for (let at = 0; at < amount; at++) {
+        step({ ...frame, users: [], rooms: [[`#room-${at >> 1}`, [`user ${at % 2}`]]], more: at < amount - 1 })
       }
       return !harness.closed.has(link)
     },

@@ -29,16 +29,20 @@ describe('a message of a client', () => {
     expect(takeEffects(context)).toMatchObject([{ to: [1, 2] }])
   })
 
-  test('is answered when the last connection of the recipient has confirmed it', () => {
+  test('is answered when the first connection of the recipient has confirmed it; the next one makes a receipt', () => {
     const { context, router, join, im, confirm } = createRouter()
     join(1, 'Anna')
     const [one, two] = [join(2, 'Billy'), join(3, 'Billy')]
     im(1, 'Billy')
     takeEffects(context)
     confirm(one, 1)
+    expect(takeEffects(context)).toEqual([answer({ ok: true, delivered: 1 })])
+    router.flush()
     expect(takeEffects(context)).toEqual([])
     confirm(two, 1)
-    expect(takeEffects(context)).toEqual([answer({ ok: true, delivered: 2 })])
+    router.flush()
+    const receipts = { event: 'receipts', payload: [['m', context.wall, 'Billy', 2]] }
+    expect(takeEffects(context)).toEqual([{ type: 'emit', to: [1], message: receipts }])
     expect(router.deadline).toBe(Number.POSITIVE_INFINITY)
   })
 
@@ -96,7 +100,7 @@ describe('a message of a client', () => {
     expect(router.deadline).toBe(Number.POSITIVE_INFINITY)
   })
 
-  test('goes to the peers of recipient and sender, and is answered after them', () => {
+  test('goes to the peers of recipient and sender, and is answered after the first that has delivered it', () => {
     const { context, peers, join, usersOnPeer, im } = createRouter()
     join(1, 'Anna')
     usersOnPeer('server-2', 'Billy')
@@ -106,9 +110,9 @@ describe('a message of a client', () => {
     const [forward] = peers.forwards
     expect(forward?.peers).toEqual(['server-2', 'server-3'])
     expect(forward?.message).toMatchObject({ id: 'm', from: 'Anna', to: 'Billy' })
-    forward?.delivery.recordAnswer(2)
-    expect(takeEffects(context)).toEqual([])
     forward?.delivery.recordAnswer(0)
+    expect(takeEffects(context)).toEqual([])
+    forward?.delivery.recordAnswer(2)
     expect(takeEffects(context)).toEqual([answer({ ok: true, delivered: 2 })])
   })
 
@@ -207,7 +211,7 @@ describe('a forwarded message', () => {
 
   test('advances the clock', () => {
     const { context, router } = createRouter()
-    router.handleForwarded('server-2', 'x', [[1, 'm', context.wall + 500, 'Anna', 'Billy', 'hi']])
+    router.handleForwarded('server-2', 'x', [[1, 'm', context.wall + 500, 'Anna', 'Billy', 'hi']], false)
     expect(context.clock.tick(context.wall)).toBeGreaterThan(context.wall + 500)
   })
 })
@@ -236,7 +240,7 @@ test.each([
       [1, 'bad', at(context.wall), 'Anna', 'Billy', 'hi'],
       [2, 'ahead', context.wall + 360_000, 'Anna', 'Billy', 'hi'],
     ]
-    router.handleForwarded('server-2', 'server-2#1', batch)
+    router.handleForwarded('server-2', 'server-2#1', batch, false)
     expect(takeEffects(context)).toMatchObject([{ type: 'emit', message: { payload: { id: 'ahead' } } }])
     expect(peers.results).toEqual([['server-2', 'server-2#1', 1, 0, true]])
   },

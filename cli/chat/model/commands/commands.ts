@@ -1,35 +1,37 @@
 /** The slash commands. Help, completion and usage errors come from this table. */
 import { parseUserName } from '../../../../src/protocol/names.ts'
+import { parseRoomName } from '../../../../src/protocol/rooms.ts'
 import { fingerprint } from '../../../keys/fingerprint.ts'
 import { decideTrust } from '../../../keys/trust.ts'
 import { openFinder } from '../finder.ts'
-import type { Model, Notice, ScreenRequest } from '../model.ts'
+import type { Model, ScreenRequest } from '../model.ts'
 import { type Preferences, SETTINGS, settingValue, withSetting } from '../preferences.ts'
+import { writeFault } from '../rooms/room.ts'
 import { openSearch } from '../search.ts'
-
-export interface Command {
-  name: string
-  /** The arguments; those in brackets are optional. */
-  usage: string
-  help: string
-  /** Changes the model and returns the side effects to carry out. `args` is the trimmed text after the name. */
-  run: (model: Model, args: string) => ScreenRequest[]
-}
+import { type Command, notify } from './command.ts'
+import { ROOM_COMMANDS } from './room-commands.ts'
 
 export const COMMANDS: readonly Command[] = [
   {
     name: 'msg',
     usage: 'NAME [TEXT]',
-    help: 'open the thread with NAME, and send TEXT',
+    help: 'open the thread with NAME or #ROOM, and send TEXT',
     run: (model, args) => {
       const text = openThreadFromArgs(model, args)
-      return text ? [{ type: 'send', to: model.current?.name ?? '', text }, { type: 'save' }] : [{ type: 'save' }]
+      const { current } = model
+      if (!text || current === undefined) return [{ type: 'save' }]
+      const fault = current.isRoom ? writeFault(current.name, model.rooms.get(current.name), model.user) : undefined
+      if (fault === undefined) return [{ type: 'send', to: current.name, text }, { type: 'save' }]
+      // The text is not lost: it becomes the draft.
+      current.editor.set(text)
+      model.showNotice(fault, 'error')
+      return [{ type: 'save' }]
     },
   },
   {
     name: 'query',
     usage: 'NAME',
-    help: 'open the thread with NAME',
+    help: 'open the thread with NAME or #ROOM',
     run: (model, args) => {
       openThreadFromArgs(model, args)
       return [{ type: 'save' }]
@@ -45,6 +47,7 @@ export const COMMANDS: readonly Command[] = [
       return [{ type: 'send', to: model.lastSender, text: args }, { type: 'save' }]
     },
   },
+  ...ROOM_COMMANDS,
   {
     name: 'who',
     usage: '[PART]',
@@ -70,6 +73,7 @@ export const COMMANDS: readonly Command[] = [
     run: model => {
       const { current } = model
       if (current === undefined) return notify(model, 'no thread is open', 'error')
+      if (model.rooms.has(current.name)) return notify(model, `you are in ${current.name}; /part leaves it`, 'error')
       model.current = undefined
       model.threads.delete(current.name)
       const next = model.threadsByActivity()[0]
@@ -89,9 +93,11 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'mute',
     usage: '[NAME]',
-    help: 'turn the bell off or on for NAME (or this thread)',
+    help: 'turn the bell off or on for NAME or this thread',
     run: (model, args) => {
-      const name = args || model.current?.name
+      const room = args.startsWith('#') ? parseRoomName(args) : undefined
+      if (room?.ok === false) return notify(model, room.reason, 'error')
+      const name = room?.value ?? (args || model.current?.name)
       if (name === undefined) return notify(model, 'usage: /mute NAME', 'error')
       const { muted } = model.preferences
       const isMuted = muted.includes(name)
@@ -105,6 +111,7 @@ export const COMMANDS: readonly Command[] = [
     usage: 'NAME',
     help: 'hide new messages from NAME; the history keeps them',
     run: (model, args) => {
+      if (args.startsWith('#')) return notify(model, 'only users can be ignored; /mute a room, or /part it', 'error')
       const { ignored } = model.preferences
       changePreferences(model, { ignored: [...ignored.filter(one => one !== args), args] })
       notify(model, `${args} is ignored; /unignore ${args} to undo`)
@@ -130,7 +137,7 @@ export const COMMANDS: readonly Command[] = [
     usage: '[NAME]',
     help: 'show the key fingerprints of NAME and you',
     run: (model, args) => {
-      const name = args || model.current?.name
+      const name = args || (model.current?.isRoom ? undefined : model.current?.name)
       if (model.ownKey === undefined) return notify(model, 'this mesh does not use user keys', 'error')
       const own = `your key: ${fingerprint(model.ownKey)}`
       if (name === undefined || name === model.user) return notify(model, own)
@@ -170,16 +177,14 @@ export const COMMANDS: readonly Command[] = [
   { name: 'quit', usage: '', help: 'quit', run: () => [{ type: 'quit' }] },
 ]
 
-function notify(model: Model, text: string, tone: Notice['tone'] = 'info'): ScreenRequest[] {
-  model.showNotice(text, tone)
-  return []
-}
-
 function changePreferences(model: Model, change: Partial<Preferences>): void {
   model.preferences = { ...model.preferences, ...change }
 }
 
-/** Opens the thread with the user that `args` starts with; returns the text after the name, or undefined for an invalid name. */
+/**
+ * Opens the thread with the user or the room that `args` starts with; returns the text after the name, or undefined for an
+ * invalid name.
+ */
 function openThreadFromArgs(model: Model, args: string): string | undefined {
   // Names may contain spaces: prefer the longest known name that `args` starts with, else take the first word.
   const known = [...model.threads.keys(), ...model.online].filter(
@@ -187,13 +192,13 @@ function openThreadFromArgs(model: Model, args: string): string | undefined {
   )
   const longest = known.sort((a, b) => b.length - a.length)[0]
   const [word = ''] = /^\S+/.exec(args) ?? []
-  const name = parseUserName(longest ?? word)
+  const name = word.startsWith('#') ? parseRoomName(word) : parseUserName(longest ?? word)
   if (!name.ok) {
     model.showNotice(name.reason, 'error')
     return undefined
   }
   model.openThread(name.value)
-  return args.slice((longest ?? word).length).trim()
+  return args.slice((word.startsWith('#') ? word : (longest ?? word)).length).trim()
 }
 
 function runSetCommand(model: Model, args: string): ScreenRequest[] {

@@ -1,5 +1,6 @@
 import type { Model, ScreenRequest } from '../model.ts'
-import { COMMANDS, type Command } from './commands.ts'
+import type { Command } from './command.ts'
+import { COMMANDS } from './commands.ts'
 
 /** Runs a command line without its slash. A unique prefix of a command name is enough. */
 export function runCommand(model: Model, line: string): ScreenRequest[] {

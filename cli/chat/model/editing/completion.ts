@@ -1,6 +1,7 @@
 import { compareNames } from '../../../../src/protocol/names.ts'
 import { COMMANDS } from '../commands/commands.ts'
 import type { Model } from '../model.ts'
+import { recentSpeakers } from '../rooms/members.ts'
 
 /** A completion by Tab: where the word starts, the candidates, and which of them is in the input line. */
 export interface Completion {
@@ -9,20 +10,18 @@ export interface Completion {
   index: number
 }
 
-/** Completes the word before the cursor: a command at the start of the input, else a user name. Repeated, moves on by `by`. */
+/**
+ * Completes the word before the cursor: a command at the start of the input, a room after `#` or a command about rooms,
+ * else a user name, also after `@`. Repeated, moves on by `by`.
+ */
 export function complete(model: Model, by: 1 | -1): void {
   const editor = model.focusedEditor
   const { completion } = model
   if (completion === undefined) {
     const before = editor.text.slice(0, editor.cursor)
     const start = before.startsWith('/') && !before.includes(' ') ? 0 : before.search(/\S*$/)
-    const word = before.slice(start).toLowerCase()
-    const all =
-      start === 0 && word.startsWith('/')
-        ? COMMANDS.map(command => `/${command.name} `)
-        : [...new Set([...model.threads.keys(), ...model.online])].sort(compareNames).map(name => `${name} `)
-    const candidates = all.filter(candidate => candidate.toLowerCase().startsWith(word))
-    if (word === '' || candidates.length === 0) return
+    const candidates = findCandidates(model, before, start)
+    if (candidates.length === 0) return
     model.completion = { start, candidates, index: by > 0 ? 0 : candidates.length - 1 }
   } else {
     const { length } = completion.candidates
@@ -30,4 +29,44 @@ export function complete(model: Model, by: 1 | -1): void {
   }
   const current = model.completion
   if (current !== undefined) editor.replace(current.start, current.candidates[current.index] ?? '')
+}
+
+/** What the word at `start` of `text` may become, the best candidate first. */
+function findCandidates(model: Model, text: string, start: number): string[] {
+  const word = text.slice(start).toLowerCase()
+  const startingWith = (names: Iterable<string>, prefix: string) =>
+    [...names].filter(name => name.toLowerCase().startsWith(prefix))
+  if (start === 0 && word.startsWith('/')) {
+    return startingWith(
+      COMMANDS.map(({ name }) => `/${name}`),
+      word,
+    ).map(command => `${command} `)
+  }
+  const [, commandName] = /^\/(\S+)\s+\S*$/.exec(text) ?? []
+  const takesRoom = COMMANDS.find(({ name }) => name === commandName)?.takesRoom === true
+  if (word.startsWith('#') || takesRoom)
+    return startingWith(roomNames(model), word.startsWith('#') ? word : `#${word}`).map(name => `${name} `)
+  const at = word.startsWith('@') ? '@' : ''
+  const prefix = word.slice(at.length)
+  // Without a letter, `@` completes the name of the last speaker; nothing else is completed.
+  if (prefix === '' && at === '') return []
+  return startingWith(userNames(model), prefix).map(name => `${at}${name} `)
+}
+
+/** The rooms that the user is in or has a thread of, and those of the last list of rooms. */
+function roomNames(model: Model): string[] {
+  const threads = [...model.threads.values()].filter(({ isRoom }) => isRoom).map(({ name }) => name)
+  const listed = model.roomList?.rooms.map(({ room }) => room) ?? []
+  return [...new Set([...model.rooms.keys(), ...threads, ...listed])].sort(compareNames)
+}
+
+/** In a room, first those who spoke last, then the other members; then the users with a thread and those online. */
+function userNames(model: Model): Iterable<string> {
+  const { current } = model
+  const threads = [...model.threads.values()].filter(({ isRoom }) => !isRoom).map(({ name }) => name)
+  const others = [...new Set([...threads, ...model.online])].sort(compareNames)
+  if (current === undefined || !current.isRoom) return others
+  const names = new Set([...recentSpeakers(current, model.user), ...(model.rooms.get(current.name)?.members ?? [])])
+  for (const name of others) names.add(name)
+  return names
 }

@@ -10,8 +10,6 @@ const MAX_NAME_COLUMNS = 16
 const MIN_COLUMNS_FOR_TIME = 36
 /** Columns of a time of day and a space. */
 const TIME_COLUMNS = 6
-/** Columns of a delivery mark and a space. */
-const MARK_COLUMNS = 3
 /** Cached layouts, so that a frame only wraps entries that are new or have changed. */
 const MAX_CACHED_LAYOUTS = 2_000
 
@@ -20,6 +18,8 @@ export interface EntryLayout {
   hasDaySeparator: boolean
   hasUnreadSeparator: boolean
   showsTime: boolean
+  /** Columns of the delivery mark, without the space after it. */
+  markColumns: number
   nameColumns: number
   /** Columns before the text. */
   indent: number
@@ -45,20 +45,28 @@ export function entryLayout(
   const previous = thread.entries[index - 1]
   const hasDaySeparator = previous === undefined || localDay(entry.at) !== localDay(previous.at)
   const hasUnreadSeparator = thread.firstUnreadId === entry.id
-  const nameColumns = Math.min(MAX_NAME_COLUMNS, Math.max(width(user), width(thread.name)), Math.max(4, columns >> 2))
-  const key = `${columns} ${nameColumns} ${hasDaySeparator} ${hasUnreadSeparator} ${entry.progress?.state}`
+  const { markColumns, isRoom, senderColumns } = thread
+  const widestName = Math.max(width(user), isRoom ? senderColumns : width(thread.name))
+  const nameColumns = Math.min(MAX_NAME_COLUMNS, widestName, Math.max(4, columns >> 2))
+  const key = `${columns} ${markColumns} ${nameColumns} ${hasDaySeparator} ${hasUnreadSeparator} ${entry.progress?.state}`
   const cached = cache.get(entry)
   if (cached?.key === key) return cached.layout
   const showsTime = columns >= MIN_COLUMNS_FOR_TIME
   const timeColumns = showsTime ? TIME_COLUMNS : 0
-  const indent = timeColumns + MARK_COLUMNS + (entry.kind === 'message' ? nameColumns + 2 : 0)
-  const reason = entry.progress?.state === 'refused' ? `not sent: ${sanitizeLine(entry.progress.message)}` : undefined
+  const indent = timeColumns + markColumns + 1 + (entry.kind === 'message' ? nameColumns + 2 : 0)
+  const reason = rejectionText(entry)
   const wrapped = (text: string) => wrap(text, columns - indent).map(row => row.text)
   const lines = wrapped(entry.text)
   const reasonLines = reason === undefined ? [] : wrapped(reason)
   const height = (hasDaySeparator ? 1 : 0) + (hasUnreadSeparator ? 1 : 0) + lines.length + reasonLines.length
-  const layout = { hasDaySeparator, hasUnreadSeparator, showsTime, nameColumns, indent, lines, reasonLines, height }
+  const separators = { hasDaySeparator, hasUnreadSeparator }
+  const layout = { ...separators, showsTime, markColumns, nameColumns, indent, lines, reasonLines, height }
   if (cache.size >= MAX_CACHED_LAYOUTS) cache.clear()
   cache.set(entry, { key, layout })
   return layout
+}
+
+/** Why a message was rejected, for the user; undefined: it was not. */
+export function rejectionText({ progress }: ReadonlyEntry): string | undefined {
+  return progress?.state === 'refused' ? `not sent: ${sanitizeLine(progress.message)}` : undefined
 }

@@ -4,7 +4,7 @@ import { actionByName, KEYMAP, keyLabel } from '../keymap.ts'
 import { SETTINGS } from '../preferences.ts'
 import type { ReadonlyModel } from '../readonly-model.ts'
 
-export type HelpLine =
+export type OverlayLine =
   | { type: 'title'; text: string }
   | { type: 'text'; text: string }
   | { type: 'item'; label: string; text: string }
@@ -13,16 +13,19 @@ const MARKS: readonly [mark: string, meaning: string][] = [
   ['…', 'waiting: not sent yet, or the recipient is offline'],
   ['→', 'sent, not confirmed yet'],
   ['✓  ✓2', "delivered; to 2 of the recipient's connections"],
+  ['✓5/8', 'delivered to 5 of the 8 other members of a room'],
   ['✗', 'rejected; the reason is below the message'],
   ['●  ○', 'online, offline'],
+  ['3  @2', 'unread messages; those that mention you'],
+  ['●  ◌  ✗', 'a room: you are in it, it waits, you are rejected'],
   ['×2', 'a user with 2 connections'],
-  ['≈', 'looks like the name of another user'],
+  ['≈', 'looks like the name of another user or room'],
 ]
 
-export function helpLines(model: ReadonlyModel): HelpLine[] {
-  const section = (text: string, items: readonly (readonly [label: string, text: string])[]): HelpLine[] => [
+export function helpLines(model: ReadonlyModel): OverlayLine[] {
+  const section = (text: string, items: readonly (readonly [label: string, text: string])[]): OverlayLine[] => [
     { type: 'title', text },
-    ...items.map(([label, item]): HelpLine => ({ type: 'item', label, text: item })),
+    ...items.map(([label, item]): OverlayLine => ({ type: 'item', label, text: item })),
     { type: 'text', text: '' },
   ]
   const ownKeys = Object.entries(model.preferences.keys).map(

@@ -5,7 +5,9 @@ import { update } from '../../../../cli/chat/model/update.ts'
 import { renderScreen } from '../../../../cli/chat/views/render.ts'
 import { rowText } from '../../../../cli/chat/views/row.ts'
 import { KeyDecoder } from '../../../../cli/terminal/key-decoder.ts'
+import type { RoomState } from '../../../../src/client/events.ts'
 import { SortedNames } from '../../../../src/common/sorted-names.ts'
+import type { RoomInfo } from '../../../../src/protocol/messages.ts'
 
 /** The wall time of all events: 10:00 local time. */
 export const DAY = new Date(2026, 10, 24, 10, 0).getTime()
@@ -60,6 +62,22 @@ export class ChatDriver {
     const names = new SortedNames()
     names.reset(users)
     this.tell({ type: 'roster', users: names, joined, left })
+  }
+
+  /** Tells that the user is in a room with these members, in addition to Anna. */
+  room(
+    room: string,
+    others: readonly string[],
+    {
+      state = { state: 'joined' } as RoomState,
+      info = {} as RoomInfo,
+      joined = [] as readonly string[],
+      left = [] as readonly string[],
+    } = {},
+  ): void {
+    const members = new SortedNames()
+    members.reset(['Anna', ...others].sort())
+    this.tell({ type: 'room', room, state, members, info, joined, left })
   }
 
   /** Adds a message; each is a minute later than the one before. Returns its side effects. */

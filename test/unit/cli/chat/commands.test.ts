@@ -207,7 +207,7 @@ test('/trust shows the words in the open thread, which has room for them', () =>
 
 describe('/set', () => {
   test.each([
-    ['set', 'sidebar on, bell on, notes on, theme calm'],
+    ['set', 'sidebar on, bell on, notes on, joins auto, theme calm'],
     ['set bell', 'bell on (on, off): ring the bell for unread messages'],
     ['set nonsense', 'unknown setting nonsense; /set lists the settings'],
     ['set theme pink', 'theme must be one of: calm, blue, amber, mono'],
@@ -222,6 +222,7 @@ describe('/set', () => {
     ['set theme mono', { theme: 'mono' }],
     ['set bell off', { bell: false }],
     ['set sidebar off', { sidebar: false }],
+    ['set joins on', { joins: 'on' }],
   ])('/%s changes a preference', (line, changed) => {
     expect(run(line)).toEqual([SAVE])
     expect(chat.model.preferences).toMatchObject(changed)

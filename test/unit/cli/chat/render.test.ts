@@ -71,7 +71,7 @@ describe('the screen', () => {
       › message to Billy
       "
     `)
-    for (const overlay of [undefined, 'help'] as const) {
+    for (const overlay of [undefined, 'help', 'details'] as const) {
       chat.model.overlay = overlay
       for (let columns = 1; columns < 90; columns += 7) {
         for (let rows = 1; rows < 12; rows++) {
@@ -181,7 +181,6 @@ describe('the screen', () => {
     expect(chat.screen()).toMatchInlineSnapshot(`
       "
       Online 0            │ mesh-chat
-                          │
                           │ First connection to this mesh: its
                           │ key is exotic onion rifle pride wrap
                           │ refuse chicken paddle crouch
@@ -189,6 +188,7 @@ describe('the screen', () => {
                           │ No thread is open.
                           │
                           │ /msg NAME   open a thread
+                          │ /rooms      list the rooms to join
                           │ Ctrl+N      go to the next online user
                           │ ?           list all commands and keys
       ● server-2  Anna  0 online  ? help
@@ -209,10 +209,10 @@ describe('the screen', () => {
       "
       Online 1            │ mesh-chat
        Anna (you)         │
-                          │
                           │ No thread is open.
                           │
                           │ /msg NAME   open a thread
+                          │ /rooms      list the rooms to join
                           │ Ctrl+N      go to the next online user
                           │ ?           list all commands and keys
       ● server-2  Anna  1 online  ? help
@@ -248,7 +248,7 @@ describe('the screen', () => {
 describe('the help', () => {
   test('lists all commands and keys, also those of the settings file, and any other key closes it', () => {
     chat = new ChatDriver({ ...DEFAULT_PREFERENCES, keys: { 'C-x': 'last-thread' } })
-    chat.resize(80, 90)
+    chat.resize(80, 120)
     chat.type('?')
     for (const { name } of COMMANDS) expect(chat.screen()).toContain(`/${name}`)
     for (const part of ['Ctrl+N Alt+Down', 'Alt+Enter', '✓2', '/set theme']) expect(chat.screen()).toContain(part)
@@ -259,7 +259,7 @@ describe('the help', () => {
   })
 
   test('fits into 80 columns', () => {
-    chat.resize(80, 90)
+    chat.resize(80, 120)
     chat.type('?')
     for (const line of helpLines(chat.model)) {
       if (line.type === 'item') expect(chat.screen()).toContain(`  ${line.label.padEnd(26)} ${line.text}\n`)
@@ -379,5 +379,14 @@ describe('inline mode prints', () => {
     const rows = thread === undefined ? [] : openedThreadRows(chat.model, thread).map(rowText)
     expect(rows).toHaveLength(11)
     expect([rows[0], rows[1], rows[10]]).toEqual(['── Billy ──', '10:03 Billy  message 3', '10:12 Billy  message 12'])
+  })
+
+  test('a rejected message of a thread that is opened as that', () => {
+    const id = chat.compose('Billy', 'too much')
+    const progress = { state: 'refused', code: 'text-too-long', message: 'too long' } as const
+    chat.tell({ type: 'progress', id, to: 'Billy', progress })
+    const thread = chat.model.threads.get('Billy')
+    const rows = thread === undefined ? [] : openedThreadRows(chat.model, thread).map(rowText)
+    expect(rows.slice(1)).toEqual(['10:01 Anna → Billy  too much', '      not sent: too long'])
   })
 })

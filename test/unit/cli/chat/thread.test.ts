@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Thread } from '../../../../cli/chat/model/thread.ts'
+import { entryRows } from '../../../../cli/chat/views/messages.ts'
+import { rowText } from '../../../../cli/chat/views/row.ts'
 import type { Message } from '../../../../src/protocol/messages.ts'
 
 const message = (n: number, from = 'Billy'): Message => ({
@@ -150,5 +152,43 @@ describe('late messages', () => {
     expect(thread.entries.filter(({ text }) => text.startsWith('(late')).length).toBe(2_000)
     thread.markRead(20)
     expect(thread.unreadCount).toBe(2_100)
+  })
+})
+
+describe('the delivery state of a message', () => {
+  const delivered = (connections: number) => ({ state: 'delivered', connections }) as const
+  const own = message(1, 'Anna')
+
+  test('is that of the history, or a later one of this run', () => {
+    const thread = new Thread('Billy')
+    const shown = () => thread.entryById(own.id)?.progress
+    thread.replaceEntries([{ ...own, receipt: { delivered: 2 } }], true, true)
+    expect(shown()).toEqual(delivered(2))
+    for (const progress of [{ state: 'sent' }, { state: 'waiting', reason: 'offline' }, delivered(1)] as const) {
+      thread.setProgress(own.id, progress)
+      expect(shown()).toEqual(delivered(2))
+    }
+    thread.setProgress(own.id, delivered(3))
+    // The history may not have it yet.
+    thread.replaceEntries([{ ...own, receipt: { delivered: 2 } }], true, true)
+    expect(shown()).toEqual(delivered(3))
+    thread.replaceEntries([{ ...own, receipt: { delivered: 4 } }], true, true)
+    expect(shown()).toEqual(delivered(4))
+  })
+
+  test('of a message that is sent again after it was rejected is the later one', () => {
+    const thread = new Thread('Billy')
+    thread.setProgress(own.id, { state: 'waiting', reason: 'offline' })
+    thread.replaceEntries([{ ...own, rejection: { code: 'bad-name', message: 'no' } }], true, true)
+    expect(thread.entryById(own.id)?.progress).toEqual({ state: 'waiting', reason: 'offline' })
+  })
+
+  test('has the number of members in a room, and the column of marks is as wide as the widest', () => {
+    const thread = new Thread('Billy')
+    thread.replaceEntries([own, { ...message(2, 'Anna'), receipt: { delivered: 12, of: 345 } }], true, true)
+    const rows = [0, 1].flatMap(index => entryRows(thread, index, 'Anna', 60).map(rowText)).slice(-2)
+    expect(rows.map(row => row.slice(6))).toEqual(['        Anna   message 1', '✓12/345 Anna   message 2'])
+    thread.setProgress(own.id, { state: 'delivered', connections: 3, of: 345 })
+    expect(entryRows(thread, 0, 'Anna', 60).map(rowText).at(-1)?.slice(6)).toBe('✓3/345  Anna   message 1')
   })
 })

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { expect, test } from 'vitest'
-import { loadPage, searchThread } from '../../../../cli/chat/history-pages.ts'
+import { addStoredThreads, loadPage, searchThread } from '../../../../cli/chat/history-pages.ts'
 import { handleKey } from '../../../../cli/chat/model/handle-key.ts'
 import { Model } from '../../../../cli/chat/model/model.ts'
 import { update } from '../../../../cli/chat/model/update.ts'
@@ -30,11 +30,15 @@ function write(count: number, more: (n: number) => Partial<Message> = () => ({})
 /** Opens the thread with Billy, with this many messages on disk. */
 function openThread(count: number, more: (n: number) => Partial<Message> = () => ({})) {
   write(count, more)
+  return openStored()
+}
+
+/** Opens the thread with Billy, with the messages that are on disk. */
+function openStored() {
   const history = new History(dirname(file('history.jsonl')), 'Anna')
   const model = new Model('Anna')
   Object.assign(model, { columns: 50, rows: 10 })
-  model.hasHistory = true
-  for (const { name, lastAt } of history.threads()) model.ensureThread(name).markStored(lastAt)
+  addStoredThreads(model, history)
   model.openThread('Billy')
   const perform = (requests: ReturnType<typeof handleKey>) => {
     for (const request of requests) {
@@ -54,7 +58,7 @@ function openThread(count: number, more: (n: number) => Partial<Message> = () =>
     perform(update(model, { type: 'message', message: composed, origin: 'composed' }, DAY))
   }
   const screen = () => renderScreen(model, DAY).rows.map(rowText).join('\n')
-  return { model, type, send, screen }
+  return { model, type, send, screen, perform, history }
 }
 
 test('a long thread shows its end, pages to its beginning and back, and keeps a limited number of entries in memory', () => {
@@ -125,4 +129,56 @@ test('messages that no server has accepted are at the end of the thread, and mov
   update(model, { type: 'redated', message: { ...waiting, at: message(1).at + 500 } }, DAY)
   expect(model.current?.entries.map(({ id }) => id)).toEqual(['id-1', 'waiting', 'id-2'])
   expect(model.current?.lastAt).toBe(message(2).at)
+})
+
+test('✓ and rejected messages are shown after a restart and when scrolling back, and each once', () => {
+  const first = new History(dirname(file('history.jsonl')), 'Anna')
+  const own = (n: number, text: string) => message(n, { from: 'Anna', to: 'Billy', text })
+  first.store(own(-3, 'said'))
+  first.storeReceipt('id--3', own(-3, '').at, { delivered: 2 })
+  first.storeRejected({ ...own(-2, 'too much'), rejection: { code: 'text-too-long', message: 'too long' } })
+  first.close()
+  for (let n = 0; n < 300; n++) first.store(message(n))
+  first.store(own(300, 'the last one'))
+  first.storeReceipt('id-300', own(300, '').at, { delivered: 1 })
+  first.storeRejected({ ...own(301, 'refused'), rejection: { code: 'bad-name', message: 'not a name' } })
+  first.close()
+
+  const { model, type, screen, perform, history } = openStored()
+  expect(screen()).toMatch(/✓ {2}Anna +the last one\n.*✗ {2}Anna +refused\n +not sent: not a name/)
+  type('\u001b[1;3H')
+  expect(screen()).toMatch(/✓2 Anna +said\n.*✗ {2}Anna +too much\n +not sent: too long/)
+  expect(model.current?.entries.filter(({ id }) => id === 'id--2')).toHaveLength(1)
+  type('\u001b[1;3F')
+
+  // More confirmations of a message that another client of the user composed.
+  perform(
+    update(
+      model,
+      { type: 'progress', id: 'id-300', to: 'Billy', progress: { state: 'delivered', connections: 3 } },
+      DAY,
+    ),
+  )
+  expect(screen()).toMatch(/✓3 Anna +the last one/)
+  // A message that is rejected in this run is on the screen and on disk.
+  const live = own(302, 'live')
+  const progress = { state: 'refused', code: 'bad-name', message: 'not a name' } as const
+  perform(update(model, { type: 'message', message: live, origin: 'composed' }, DAY))
+  perform(update(model, { type: 'progress', id: live.id, to: 'Billy', progress }, DAY))
+  history.storeRejected({ ...live, rejection: { code: 'bad-name', message: 'not a name' } })
+  type('\u001b[1;3H')
+  type('\u001b[1;3F')
+  expect(screen().match(/✗ {2}Anna +live/g)).toHaveLength(1)
+  history.close()
+})
+
+test('a thread that has only rejected messages is in the list after a restart', () => {
+  const first = new History(dirname(file('history.jsonl')), 'Anna')
+  const refused = message(1, { from: 'Anna', to: 'Billy', text: 'refused' })
+  first.storeRejected({ ...refused, rejection: { code: 'bad-name', message: 'not a name' } })
+  first.close()
+  const { model, screen, history } = openStored()
+  expect(model.threads.get('Billy')?.lastAt).toBe(refused.at)
+  expect(screen()).toMatch(/✗ {2}Anna +refused/)
+  history.close()
 })

@@ -2,7 +2,8 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
-import { EMPTY_COLUMNS, mergeEntries } from '../../../../cli/history/index-columns.ts'
+import type { EarlyReceipt } from '../../../../cli/history/early-receipts.ts'
+import { EMPTY_COLUMNS, mergeEntries, recordReceipt } from '../../../../cli/history/index-columns.ts'
 import { readIndex, writeIndex } from '../../../../cli/history/index-file.ts'
 import { stopAll, temporaryFolder } from '../../../support/programs/processes.ts'
 
@@ -11,7 +12,15 @@ const columns = mergeEntries(
   [3, 1, 2].map(at => ({ at, a: at, b: -at, peer: 1, offset: at * 100, length: 99 })),
   () => 'one message',
 )
+recordReceipt(columns, { at: 2, a: 2, b: -2 }, { delivered: 4, of: 5 })
 const names = ['Billy', 'Žofie 🎈']
+const receipts: EarlyReceipt[] = [
+  [{ at: 1.5, a: -7, b: 2 ** 31 - 1 }, { delivered: 1 }],
+  [
+    { at: 2, a: 0, b: 1 },
+    { delivered: 2, of: 3 },
+  ],
+]
 let folder = ''
 let file = ''
 
@@ -28,16 +37,16 @@ function withNamesLength(index: Buffer, length: number): Buffer {
 }
 
 test('a written index is read back, is private, and leaves no temporary file', () => {
-  writeIndex(file, { indexedBytes: 2 ** 40 + 1, names, columns })
-  expect(readIndex(file, 2 ** 41)).toEqual({ indexedBytes: 2 ** 40 + 1, names, columns })
+  writeIndex(file, { indexedBytes: 2 ** 40 + 1, names, columns, receipts })
+  expect(readIndex(file, 2 ** 41)).toEqual({ indexedBytes: 2 ** 40 + 1, names, columns, receipts })
   expect(statSync(file).mode & 0o777).toBe(0o600)
   expect(readdirSync(folder)).toEqual(['Anna.index'])
 })
 
 test('an index replaces an older and longer one completely', () => {
-  writeIndex(file, { indexedBytes: 300, names, columns })
-  writeIndex(file, { indexedBytes: 0, names: [], columns: EMPTY_COLUMNS })
-  expect(readIndex(file, 1_000)).toEqual({ indexedBytes: 0, names: [], columns: EMPTY_COLUMNS })
+  writeIndex(file, { indexedBytes: 300, names, columns, receipts })
+  writeIndex(file, { indexedBytes: 0, names: [], columns: EMPTY_COLUMNS, receipts: [] })
+  expect(readIndex(file, 1_000)).toEqual({ indexedBytes: 0, names: [], columns: EMPTY_COLUMNS, receipts: [] })
 })
 
 test('a missing index is undefined', () => {
@@ -45,7 +54,7 @@ test('a missing index is undefined', () => {
 })
 
 test('a damaged index, or one with another layout, is undefined', () => {
-  writeIndex(file, { indexedBytes: 300, names, columns })
+  writeIndex(file, { indexedBytes: 300, names, columns, receipts })
   const bytes = readFileSync(file)
   const damaged: Buffer[] = [
     Buffer.alloc(0),
@@ -64,7 +73,7 @@ test('a damaged index, or one with another layout, is undefined', () => {
 })
 
 test('an index with any changed byte, or of a longer history, is undefined', () => {
-  writeIndex(file, { indexedBytes: 400, names, columns })
+  writeIndex(file, { indexedBytes: 400, names, columns, receipts })
   const bytes = readFileSync(file)
   // The bytes between the magic and the checksum are not used.
   for (let at = 20; at < bytes.length; at++) {
@@ -86,19 +95,19 @@ test.each([
   ['a time that is not a number', { at: Number.NaN }],
 ])('an index with %s is undefined', (_, change) => {
   const entry = { at: 1, a: 1, b: 1, peer: 0, offset: 0, length: 10, ...change }
-  writeIndex(file, { indexedBytes: 300, names, columns: mergeEntries(EMPTY_COLUMNS, [entry], () => '') })
+  writeIndex(file, { indexedBytes: 300, names, columns: mergeEntries(EMPTY_COLUMNS, [entry], () => ''), receipts })
   expect(readIndex(file, 1_000)).toBeUndefined()
 })
 
 test('an index whose entries refer to a name that it does not have is undefined', () => {
-  writeIndex(file, { indexedBytes: 300, names: ['Billy'], columns })
+  writeIndex(file, { indexedBytes: 300, names: ['Billy'], columns, receipts })
   expect(readIndex(file, 1_000)).toBeUndefined()
 })
 
 test('an index that cannot be written changes nothing and does not throw', () => {
   mkdirSync(file)
-  writeIndex(file, { indexedBytes: 300, names, columns })
-  writeIndex(join(folder, 'missing', 'Anna.index'), { indexedBytes: 300, names, columns })
+  writeIndex(file, { indexedBytes: 300, names, columns, receipts })
+  writeIndex(join(folder, 'missing', 'Anna.index'), { indexedBytes: 300, names, columns, receipts })
   expect(readdirSync(folder)).toEqual(['Anna.index'])
   expect(readdirSync(file)).toEqual([])
 })

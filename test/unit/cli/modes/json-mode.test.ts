@@ -59,6 +59,13 @@ describe('the request of a line', () => {
     [`{"type":"trust","user":"Billy","key":"${KEY}"}`, { type: 'trust', user: 'Billy', key: KEY }],
     ['{"type":"trust","user":"Billy"}', expect.stringContaining('"key": KEY')],
     ['{"type":"close"}', { type: 'close' }],
+    ['{"to":"#Ops","text":"Hi"}', { to: '#Ops', text: 'Hi' }],
+    ['{"to":"# ops","text":"Hi"}', expect.stringContaining('invalid request')],
+    ['{"type":"join","room":"#Ops"}', { type: 'join', room: '#ops' }],
+    ['{"type":"part","room":"#ops"}', { type: 'part', room: '#ops' }],
+    ['{"type":"members","room":"#ops"}', { type: 'members', room: '#ops' }],
+    ['{"type":"list-rooms"}', { type: 'list-rooms' }],
+    ['{"type":"join","room":"ops"}', expect.stringContaining('"room": ROOM')],
     ['nonsense', 'the line is not JSON'],
     ['{"to":"Billy","text":""}', expect.stringContaining('invalid request')],
     ['{"to":"","text":"Hi"}', expect.stringContaining('invalid request')],
@@ -97,7 +104,7 @@ describe('JsonMode', () => {
     expect(written.at(-1)).toMatch(/^\{"type":"forged".*a\\u202eb\\n.*\}\n$/)
   })
 
-  test('returns the ref of a request with the events of its message, up to the delivery result', () => {
+  test('returns the ref of a request with all events of its message, also those after the delivery', () => {
     mode.handleEvent(online)
     lines()
     const progress = (state: 'sent' | 'delivered'): SessionEvent => ({
@@ -115,7 +122,7 @@ describe('JsonMode', () => {
     mode.handleEvent(progress('delivered'))
     mode.handleEvent(progress('delivered'))
     expect(sent).toEqual([{ type: 'compose', to: 'Billy', text: 'Hi' }])
-    expect(lines().map(({ ref }) => ref)).toEqual(['mine', 'mine', undefined, 'mine', undefined])
+    expect(lines().map(({ ref }) => ref)).toEqual(['mine', 'mine', undefined, 'mine', 'mine'])
   })
 
   test('answers an invalid line with an error event that quotes it, cut to 200 characters', () => {
@@ -164,6 +171,53 @@ describe('JsonMode', () => {
       { type: 'key', looksLike: expect.stringMatching(/billy/i) },
       { type: 'forged', looksLike: expect.stringMatching(/billy/i) },
     ])
+  })
+
+  test('all members of a room come once, then changes; all again on request, and after leaving', () => {
+    const members = new SortedNames()
+    const room = (change: Partial<Extract<SessionEvent, { type: 'room' }>>) =>
+      mode.handleEvent({
+        type: 'room',
+        room: '#ops',
+        state: { state: 'joined' },
+        members,
+        info: { topic: 'On call' },
+        joined: [],
+        left: [],
+        ...change,
+      })
+    const enter = (line: object) => mode.handleLine(JSON.stringify(line), request => sent.push(request))
+    room({ state: { state: 'waiting' } })
+    members.reset(['Anna', 'Billy'])
+    room({ joined: ['Anna', 'Billy'] })
+    members.add('Carla')
+    room({ joined: ['Carla'] })
+    const common = { type: 'room', room: '#ops', state: 'joined', topic: 'On call' }
+    expect(lines()).toEqual([
+      { type: 'room', room: '#ops', state: 'waiting' },
+      { ...common, members: ['Anna', 'Billy'], joined: ['Anna', 'Billy'], left: [] },
+      { ...common, joined: ['Carla'], left: [] },
+    ])
+    enter({ type: 'members', room: '#OPS' })
+    expect(lines()).toEqual([{ ...common, members: ['Anna', 'Billy', 'Carla'], joined: [], left: [] }])
+    room({ state: { state: 'parted' }, members: new SortedNames() })
+    enter({ type: 'members', room: '#ops' })
+    room({ joined: ['Anna'] })
+    expect(lines()).toMatchObject([
+      { type: 'room', room: '#ops', state: 'parted' },
+      { type: 'error', message: expect.stringContaining('not in #ops') },
+      { members: ['Anna', 'Billy', 'Carla'] },
+    ])
+    expect(sent).toEqual([])
+  })
+
+  test('requests about rooms go to the session, and its answers are events', () => {
+    const requests = [{ type: 'join', room: '#ops' }, { type: 'list-rooms' }, { type: 'part', room: '#ops' }]
+    for (const request of requests) mode.handleLine(JSON.stringify(request), one => sent.push(one))
+    expect(sent).toEqual(requests)
+    const list: SessionEvent = { type: 'room-list', rooms: [{ room: '#ops', members: 2 }], total: 1 }
+    mode.handleEvent(list)
+    expect(lines()).toEqual([list])
   })
 
   test('a late message is marked', () => {

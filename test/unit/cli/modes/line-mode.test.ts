@@ -1,5 +1,5 @@
 /** The line mode: what it prints for events, and what lines of input do. */
-import { beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { fingerprint } from '../../../../cli/keys/fingerprint.ts'
 import { formatEvent } from '../../../../cli/modes/line-format.ts'
 import { LineMode } from '../../../../cli/modes/line-mode.ts'
@@ -42,6 +42,8 @@ describe('the line of an event', () => {
     ['a received message', message('Billy', 'Anna', 'Hi\nAnna'), '09:05 Billy: Hi\n      Anna'],
     ['a sent message', message('Anna', 'Billy', 'Hi'), '09:05 to Billy: Hi'],
     ['control characters', message('Billy', 'Anna', 'a\u001b[2J'), '09:05 Billy: a\\u{1b}[2J'],
+    ['a message to a room', message('Billy', '#ops', 'Hi\nall'), '09:05 #ops Billy: Hi\n      all'],
+    ['an own message to a room', message('Anna', '#ops', 'Hi'), '09:05 to #ops: Hi'],
     ['a confusable name', message('Bi11y', 'Anna', 'Hi'), '09:05 Bi11y (looks like Billy): Hi'],
     ['online', online, '* online at server-2'],
     ['connecting', { type: 'connection', state: { phase: 'connecting', server: 's', attempt: 1 } }, undefined],
@@ -63,6 +65,11 @@ describe('the line of an event', () => {
       'an offline recipient',
       progress({ state: 'waiting', reason: 'recipient-offline' }),
       '* Billy is offline; the message is delivered when they connect',
+    ],
+    [
+      'a room without others',
+      { type: 'progress', id: 'id', to: '#ops', progress: { state: 'waiting', reason: 'recipient-offline' } },
+      '* nobody else is in #ops; the message is delivered when someone joins',
     ],
     [
       'a rejected message',
@@ -106,12 +113,18 @@ describe('LineMode', () => {
     )
   })
 
-  const enter = (line: string, recipient?: string) => mode.handleLine(line, recipient, request => sent.push(request))
+  const enter = (line: string) => mode.handleLine(line, request => sent.push(request))
 
   test('prints messages on stdout and all else on stderr', () => {
     mode.handleEvent(online)
     mode.handleEvent(message('Billy', 'Anna', 'Hi'))
     expect([out, err]).toEqual([['09:05 Billy: Hi'], ['* online at server-2']])
+  })
+
+  test('prints nothing for the confirmations of a message, whichever client of the user sent it', () => {
+    mode.handleEvent(online)
+    for (const connections of [1, 2]) mode.handleEvent(progress({ state: 'delivered', connections }))
+    expect([out, err]).toEqual([[], ['* online at server-2']])
   })
 
   test('does not print the history on disk, which comes before the first connection event', () => {
@@ -122,9 +135,7 @@ describe('LineMode', () => {
   })
 
   test('sends a line to the recipient; two slashes start a message with a slash', () => {
-    enter('Hi', 'Billy')
-    enter('//me', 'Billy')
-    enter('', 'Billy')
+    for (const line of ['/to Billy', 'Hi', '//me', '']) enter(line)
     expect(sent).toEqual([
       { type: 'compose', to: 'Billy', text: 'Hi' },
       { type: 'compose', to: 'Billy', text: '/me' },
@@ -132,10 +143,15 @@ describe('LineMode', () => {
   })
 
   test('rejects a message without a recipient, and an unknown command', () => {
-    enter('Hi')
-    enter('/nonsense', 'Billy')
+    for (const line of ['Hi', '/nonsense', '/to', '/join']) expect(enter(line)).toBeUndefined()
+    expect(enter('/quit')).toBe('quit')
     expect(sent).toEqual([])
-    expect(err).toEqual(['no recipient; choose one with /to NAME', expect.stringContaining('unknown command')])
+    expect(err).toEqual([
+      'no recipient; choose one with /to NAME or /join #ROOM',
+      expect.stringContaining('unknown command; commands: /to NAME, /msg NAME TEXT, /join #ROOM,'),
+      'usage: /to NAME',
+      'usage: /join #ROOM',
+    ])
   })
 
   test('/trust NAME shows the words of the changed key; with these words it accepts the key', () => {
@@ -186,6 +202,8 @@ describe('LineMode', () => {
     expect(out.pop()).toBe('09:05 "Billy: I pay. Carla": yes')
     mode.handleEvent(message('Zoe (looks like Yao)', 'Anna', 'yes'))
     expect(out.pop()).toBe('09:05 "Zoe (looks like Yao)": yes')
+    mode.handleEvent(message('to Billy', 'Anna', 'yes'))
+    expect(out.pop()).toBe('09:05 "to Billy": yes')
   })
 
   test('a name that looks like one of the history or the own one is marked, online or not', () => {
@@ -219,6 +237,161 @@ describe('LineMode', () => {
       `* the key of Billy: ${fingerprint(key('b'))}`,
       '* the key of Carla: not known yet',
     ])
+  })
+})
+
+describe('rooms in the line mode', () => {
+  let out: string[]
+  let err: string[]
+  let sent: SessionRequest[]
+  let mode: LineMode
+
+  beforeEach(() => {
+    vi.useFakeTimers({ now: AT })
+    out = []
+    err = []
+    sent = []
+    mode = new LineMode('Anna', [], { log: line => out.push(line), error: line => err.push(line) })
+    mode.handleEvent({ type: 'connection', state: { phase: 'connecting', server: 'x', attempt: 1 } })
+  })
+  afterEach(() => void vi.useRealTimers())
+
+  const enter = (line: string) => mode.handleLine(line, request => sent.push(request))
+  const printed = () => err.splice(0)
+
+  function room(change: Partial<Extract<SessionEvent, { type: 'room' }>> = {}, members: string[] = []): void {
+    const event = { type: 'room', room: '#ops', state: { state: 'joined' }, info: {}, joined: [], left: [] } as const
+    mode.handleEvent({ ...event, members: names(members), ...change })
+  }
+  const crowd = (count: number) => Array.from({ length: count }, (_, n) => `User ${n + 10}`)
+
+  test('says who is in a room, what its topic is, and who may write', () => {
+    room({ state: { state: 'waiting' } })
+    room({ info: { topic: 'On call' }, joined: ['Anna', 'Billy'] }, ['Anna', 'Billy'])
+    room({ room: '#dev' }, ['Anna'])
+    room({ room: '#all', info: { write: 'operators', operators: ['Billy'] } }, ['Anna', ...crowd(30)])
+    expect(printed()).toEqual([
+      '* you are in #ops with Billy',
+      '* topic of #ops: On call',
+      '* you are in #dev, where nobody else is',
+      '* you are in #all with 30 others',
+      '* only operators may write in #all: Billy',
+    ])
+  })
+
+  test('says who joins and leaves in small rooms only, and nothing when the client is back in a room', () => {
+    room({}, ['Anna'])
+    printed()
+    room({ joined: ['Billy', 'Carla'] }, ['Anna', 'Billy', 'Carla'])
+    room({ joined: ['Dora'], left: ['Billy'] }, ['Anna', 'Carla', 'Dora'])
+    room({ state: { state: 'waiting' } }, ['Anna', 'Carla', 'Dora'])
+    room({ joined: ['Anna'] }, ['Anna', 'Carla', 'Dora'])
+    room({ joined: ['Eve'] }, ['Anna', ...crowd(20), 'Eve'])
+    expect(printed()).toEqual(['* #ops: Billy, Carla joined', '* #ops: Dora joined; Billy left'])
+  })
+
+  test('says a new topic', () => {
+    room({ info: { topic: 'one' } }, ['Anna'])
+    room({ info: { topic: 'one' } }, ['Anna'])
+    printed()
+    room({ info: { topic: 'two\u001b[2J' } }, ['Anna'])
+    expect(printed()).toEqual(['* topic of #ops: two\\u{1b}[2J'])
+  })
+
+  test('says why the user is not in a room', () => {
+    room({ state: { state: 'rejected', code: 'room-full', message: '#ops is full' } })
+    room({ state: { state: 'parted' } })
+    room({ state: { state: 'refused', code: 'room-forbidden', message: 'you may not join #ops' } })
+    room({}, ['Anna'])
+    room({ state: { state: 'parted' } })
+    expect(printed()).toEqual([
+      '* not in #ops for now: #ops is full',
+      '* cannot join #ops: you may not join #ops',
+      '* you are in #ops, where nobody else is',
+      '* left #ops',
+    ])
+  })
+
+  test('/join sends lines to the room, /part ends that', () => {
+    for (const line of ['/join #Ops', 'Hi', '/part', 'Hi']) enter(line)
+    expect(sent).toEqual([
+      { type: 'join', room: '#ops' },
+      { type: 'compose', to: '#ops', text: 'Hi' },
+      { type: 'part', room: '#ops' },
+    ])
+    expect(printed()).toEqual(['no recipient; choose one with /to NAME or /join #ROOM'])
+    for (const line of ['/part', '/join ops', '/to #']) enter(line)
+    expect(sent).toHaveLength(3)
+    expect(printed()).toEqual([
+      'no room; name one, such as #ops',
+      expect.stringContaining('a room name has # and then'),
+      expect.stringContaining('a room name has # and then'),
+    ])
+  })
+
+  test('/names and /topic are of the named room, or of the one that lines go to', () => {
+    room({ info: { topic: 'On call' } }, ['Anna', 'Billy'])
+    printed()
+    for (const line of ['/to #ops', '/names', '/topic', '/names #dev', '/topic #dev']) enter(line)
+    const notIn = '* you are not in #dev; only members know that; join with /join #dev'
+    expect(printed()).toEqual(['* in #ops: Anna, Billy', '* topic of #ops: On call', notIn, notIn])
+    room({ room: '#dev', state: { state: 'waiting' } })
+    enter('/names #dev')
+    expect(printed()).toEqual(['* not in #dev yet; try again in a moment'])
+  })
+
+  test('says that a message waits for a room that the user has left', () => {
+    const wait = () =>
+      mode.handleEvent({ type: 'progress', id: 'id', to: '#ops', progress: { state: 'waiting', reason: 'not-joined' } })
+    room({ state: { state: 'waiting' } })
+    wait()
+    room({}, ['Anna'])
+    room({ state: { state: 'parted' } })
+    printed()
+    wait()
+    expect(printed()).toEqual(['* a message to #ops waits: you are not in this room; join with /join #ops'])
+  })
+
+  test('/rooms lists the rooms of the mesh', () => {
+    enter('/rooms')
+    expect(sent).toEqual([{ type: 'list-rooms' }])
+    const rooms = [
+      { room: '#ops', members: 5, topic: 'On call' },
+      { room: '#dev', members: 1 },
+    ]
+    mode.handleEvent({ type: 'room-list', rooms, total: 9 })
+    mode.handleEvent({ type: 'room-list', rooms: [], total: 0 })
+    expect(printed()).toEqual([
+      '* #ops, 5 members: On call',
+      '* #dev, 1 member',
+      '* 9 rooms in all',
+      '* no rooms; open one with /join #NAME',
+    ])
+  })
+
+  test('/msg sends one text to a user or a room; a name with spaces is in quotes', () => {
+    for (const line of ['/msg #ops Hi all', '/msg Billy Hi', '/msg "Billy the \\"Kid\\"" Hi', '/msg Billy']) enter(line)
+    expect(sent).toEqual([
+      { type: 'compose', to: '#ops', text: 'Hi all' },
+      { type: 'compose', to: 'Billy', text: 'Hi' },
+      { type: 'compose', to: 'Billy the "Kid"', text: 'Hi' },
+    ])
+    expect(printed()).toEqual(['usage: /msg NAME TEXT; put a name with spaces in quotes'])
+  })
+
+  test('messages from before the client was in the room are counted, later ones that it missed are printed', () => {
+    mode.handleEvent(message('Billy', '#ops', 'too early', 'history'))
+    vi.setSystemTime(AT + 1)
+    room({}, ['Anna', 'Billy'])
+    printed()
+    mode.handleEvent(message('Billy', '#ops', 'before', 'history'))
+    vi.setSystemTime(AT - 60_000)
+    room({ room: '#dev' }, ['Anna'])
+    printed()
+    mode.handleEvent(message('Billy', '#dev', 'missed', 'history'))
+    expect(out).toEqual(['09:05 #dev Billy: missed'])
+    vi.advanceTimersByTime(2_000)
+    expect(printed()).toEqual(["* 2 earlier messages in #ops; to read them: mesh-chat history --with '#ops'"])
   })
 })
 

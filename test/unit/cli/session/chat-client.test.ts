@@ -1,7 +1,13 @@
 /** The library's client: its events, its promises, and how it ends. The session is a fake. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ChatClient } from '../../../../cli/session/chat-client.ts'
-import type { ConnectionState, Progress, SessionEvent, SessionRequest } from '../../../../src/client/events.ts'
+import type {
+  ConnectionState,
+  Progress,
+  RoomState,
+  SessionEvent,
+  SessionRequest,
+} from '../../../../src/client/events.ts'
 import { SortedNames } from '../../../../src/common/sorted-names.ts'
 
 const ONLINE: ConnectionState = { phase: 'online', server: 'server-1', url: 'http://127.0.0.1:3001' }
@@ -98,6 +104,70 @@ describe('send', () => {
     const refused = client.send('Billy', 'hi')
     connection(REFUSED)
     expect(await refused).toEqual({ id: 'id-1', state: 'refused', code: 'name-taken', message: 'taken\u001b[2J' })
+  })
+})
+
+describe('rooms', () => {
+  const members = new SortedNames()
+  const room = (state: RoomState, name = '#ops') =>
+    emit({ type: 'room', room: name, state, members, info: { topic: 'On call' }, joined: ['Anna'], left: [] })
+
+  beforeEach(() => {
+    members.reset(['Anna', 'Billy'])
+    connection(ONLINE)
+  })
+
+  test('join resolves with the members when the server lets the user in, and at once if the user is in', async () => {
+    const joined = client.join('#Ops')
+    room({ state: 'waiting' })
+    expect(await settled(joined)).toBeUndefined()
+    room({ state: 'joined' })
+    expect(await joined).toEqual(['Anna', 'Billy'])
+    expect(await client.join('#ops')).toEqual(['Anna', 'Billy'])
+    expect(requests).toEqual([{ type: 'join', room: '#ops' }])
+  })
+
+  test('join waits while the server is busy, and rejects and leaves the room if it is full', async () => {
+    const joined = client.join('#ops')
+    room({ state: 'rejected', code: 'rate-limited', message: 'too many requests' })
+    expect(await settled(joined)).toBeUndefined()
+    room({ state: 'rejected', code: 'room-full', message: 'full\u001b[2J' })
+    await expect(joined).rejects.toMatchObject({ name: 'RoomError', code: 'room-full', message: 'full\\u{1b}[2J' })
+    expect(requests.at(-1)).toEqual({ type: 'part', room: '#ops' })
+  })
+
+  test('a room of another client of the user that is full is not left', () => {
+    room({ state: 'waiting' })
+    room({ state: 'rejected', code: 'room-full', message: 'full' })
+    expect(requests).toEqual([])
+    expect(client.rooms.has('#ops')).toBe(true)
+  })
+
+  test('join rejects with the reason of a refusal, also if the room counts as left before', async () => {
+    const joined = client.join('#ops')
+    room({ state: 'parted' })
+    room({ state: 'refused', code: 'room-forbidden', message: 'you may not' })
+    await expect(joined).rejects.toMatchObject({ code: 'room-forbidden' })
+    const left = client.join('#ops')
+    room({ state: 'parted' })
+    await expect(left).rejects.toMatchObject({ code: 'parted' })
+  })
+
+  test('rooms has a copy of the members, and changes are events', () => {
+    const changes: unknown[] = []
+    client.on('room', change => changes.push(change))
+    room({ state: 'joined' })
+    const copy = client.rooms
+    members.add('Carla')
+    expect(copy).toEqual(new Map([['#ops', ['Anna', 'Billy']]]))
+    expect(client.rooms.get('#ops')).toEqual(['Anna', 'Billy', 'Carla'])
+    room({ state: 'parted' })
+    expect(client.rooms.size).toBe(0)
+    const common = { room: '#ops', joined: ['Anna'], left: [], topic: 'On call' }
+    expect(changes).toEqual([
+      { ...common, state: 'joined' },
+      { ...common, state: 'parted' },
+    ])
   })
 })
 

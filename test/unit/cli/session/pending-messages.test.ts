@@ -1,7 +1,8 @@
 /** Waiting for the delivery results of the messages composed in one run. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { PendingMessages } from '../../../../cli/session/pending-messages.ts'
-import type { Progress, SessionEvent } from '../../../../src/client/events.ts'
+import type { Progress, RoomState, SessionEvent } from '../../../../src/client/events.ts'
+import { SortedNames } from '../../../../src/common/sorted-names.ts'
 
 let pending: PendingMessages
 
@@ -78,4 +79,34 @@ test('messages of others and unknown ids do not count', async () => {
   compose('from Billy', 'live')
   progress('unknown', { state: 'sent' })
   expect(await pending.waitUntilSettled(1_000)).toBe(0)
+})
+
+const room = (state: RoomState) =>
+  pending.handleEvent({
+    type: 'room',
+    room: '#ops',
+    state,
+    members: new SortedNames(),
+    info: {},
+    joined: [],
+    left: [],
+  })
+
+test('requests about rooms are waited for, and are no messages', async () => {
+  pending.handleRequest({ type: 'join', room: '#ops' })
+  room({ state: 'waiting' })
+  pending.handleRequest({ type: 'list-rooms' })
+  let count: number | undefined
+  const wait = pending.waitUntilSettled(1_000).then(result => {
+    count = result
+  })
+  room({ state: 'joined' })
+  await vi.advanceTimersByTimeAsync(1)
+  expect(count).toBeUndefined()
+  pending.handleEvent({ type: 'room-list', rooms: [], total: 0 })
+  await wait
+  expect(count).toBe(0)
+  pending.handleRequest({ type: 'join', room: '#ops' })
+  expect(await pending.waitUntilSettled(0)).toBe(0)
+  expect(vi.getTimerCount()).toBe(0)
 })

@@ -105,6 +105,21 @@ describe.each(Object.entries(KINDS))('%s', (kind, make) => {
     expect(readFileSync(foreign(), 'utf8')).toBe(FOREIGN_TEXT)
   })
 
+  test('in place of the list of rooms: no rooms, and the next change replaces it, or says why not', () => {
+    const path = join(prepare(), 'rooms.json')
+    make(path)
+    const { rooms, problem } = openUserStorage(MESH, 'Anna')
+    expect(rooms.read()).toEqual([])
+    expect(problem?.message).toContain(path)
+    try {
+      rooms.store([['#ops', true, message(1).at]])
+      expect(rooms.read()).toEqual([['#ops', true, message(1).at]])
+    } catch (error) {
+      expect((error as Error).message).toContain(path)
+    }
+    expect(readFileSync(foreign(), 'utf8')).toBe(FOREIGN_TEXT)
+  })
+
   // Known keys are read line by line, as the outbox is: 2 GB once is enough.
   test.skipIf(kind === 'a file of 2 GB')('in place of the known keys: no key, or an error, and no change', () => {
     const path = join(prepare(), 'known-keys.jsonl')

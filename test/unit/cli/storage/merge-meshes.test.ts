@@ -1,4 +1,4 @@
-/** Two mesh folders become one: histories, held messages and known keys of all users. */
+/** Two mesh folders become one: histories, held messages, known keys and rooms of all users. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,8 +11,9 @@ import { stateFolderPerTest } from '../state-folder.ts'
 
 stateFolderPerTest()
 
+const DAY = 1_700_000_000_000
 const [one, two] = [{ folder: 'one' }, { folder: 'two' }]
-const message = (id: string, to: string) => ({ id, at: 1_700_000_000_000, from: 'Billy', to, text: id })
+const message = (id: string, to: string) => ({ id, at: DAY, from: 'Billy', to, text: id })
 const endedPid = spawnSync(process.execPath, ['--version']).pid
 
 test('the files of all users move, each message is there once, and the empty folder goes', () => {
@@ -21,8 +22,14 @@ test('the files of all users move, each message is there once, and the empty fol
       [one, ['a', 'b']],
       [two, ['b', 'c']],
     ] as const) {
-      const { history, knownKeys } = openUserStorage(mesh, user)
+      const { history, knownKeys, rooms } = openUserStorage(mesh, user)
+      rooms.store([
+        [`#${mesh.folder}`, true, DAY + 1],
+        ['#both', mesh === two, DAY + (mesh === two ? 1 : 2)],
+      ])
       for (const id of ids) history.store(message(id, user), 'sealed1.x')
+      const own = { ...message(mesh.folder, 'Billy'), from: user }
+      history.storeRejected({ ...own, rejection: { code: 'text-too-long', message: 'too long' } })
       history.saveNow()
       knownKeys.pin('Billy', keyNamed(mesh.folder))
     }
@@ -36,7 +43,12 @@ test('the files of all users move, each message is there once, and the empty fol
   }
   mergeMeshFolders('one', 'two')
   for (const user of ['Anna', '会'.repeat(40)]) {
-    const { history, knownKeys } = openUserStorage(two, user)
+    const { history, knownKeys, rooms } = openUserStorage(two, user)
+    expect(rooms.read().sort()).toEqual([
+      ['#both', false, DAY + 2],
+      ['#one', true, DAY + 1],
+      ['#two', true, DAY + 1],
+    ])
     expect(
       [...history.archive.at.keys()]
         .map(row => history.archive.read(row))
@@ -50,6 +62,10 @@ test('the files of all users move, each message is there once, and the empty fol
     expect(history.held.map(({ id, sealed }) => [id, sealed]).sort()).toEqual([
       ['held', 'sealed1.y'],
       ['old', undefined],
+    ])
+    expect(history.page('Billy', 10).flatMap(({ id, rejection }) => (rejection === undefined ? [] : [id]))).toEqual([
+      'one',
+      'two',
     ])
     expect(knownKeys.read().get('Billy')).toBe(keyNamed('two'))
   }

@@ -49,6 +49,18 @@ test('space toggles the pause, ? the help', () => {
   expect(model).toMatchObject({ isHelpOpen: false, isPaused: false })
 })
 
+test('r switches between servers and rooms, from the top', () => {
+  model.resize(80, 12)
+  read(20)
+  type('jr')
+  expect(model).toMatchObject({ isRoomsOpen: true, scrollOffset: 0 })
+  // No room is listed, so there is nothing to scroll.
+  type('j')
+  expect(model.scrollOffset).toBe(0)
+  type('r')
+  expect(model.isRoomsOpen).toBe(false)
+})
+
 test('s cycles through the sort keys and scrolls to the top', () => {
   model.resize(80, 12)
   read(20)
@@ -68,7 +80,7 @@ describe('scrolling', () => {
   beforeEach(() => {
     model.resize(80, 15)
     read(20)
-    page = computeLayout(model).serverRows
+    page = computeLayout(model).listRows
     last = 20 - page
   })
 

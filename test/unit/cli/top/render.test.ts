@@ -56,7 +56,7 @@ test('a small mesh shows the servers, the matrix of links and a chart of message
                                                                            ████████
                                                                            ████████
                                                                            ████████
-    ? help  q quit  sorted by id
+    ? help  q quit  r rooms  sorted by id
     "
   `)
 })
@@ -93,7 +93,7 @@ test('an unreachable server, a draining server and a half-open link are marked',
                                                                         ███████████
                                                                         ███████████
                                                                         ███████████
-    ? help  q quit  sorted by id
+    ? help  q quit  r rooms  sorted by id
     "
   `)
 })
@@ -127,7 +127,7 @@ test('a large mesh shows one row per server with its unreachable peers', () => {
     ● server-7      70     84     14              ▆▆   19/19     2.7
     ● server-8      80     96     16              ▇▇   18/19     2.8  server-7
     ● server-9      90    108     18              ██   18/19     2.9  server-7
-    ? help  q quit  sorted by id
+    ? help  q quit  r rooms  sorted by id
     "
   `)
 })
@@ -147,17 +147,90 @@ test('the title shows the source, its errors and the age of the last reading', (
   expect(screen(12)).toContain('○ http://127.0.0.1:3001  data 9s old  rejected: too many req')
 })
 
+/** The rooms of server n in a mesh with two rooms. */
+const withRooms = (n: number) => ({
+  rooms: 5,
+  memberships: 9,
+  topRooms: [
+    { room: '#ops', members: 12 + (n === 2 ? 1 : 0), local: n },
+    ...(n === 3 ? [{ room: '#entwickler', members: 40_000, local: 123_456 }] : []),
+  ],
+})
+
+test('a wide table has the number of rooms; servers of 0.2 have none', () => {
+  Object.assign(model, { columns: 140 })
+  run(3, 2, { status: n => (n === 1 ? {} : withRooms(n)) })
+  expect(screen(2)).toContain('online  rooms')
+  expect(screen(2)).toMatch(/server-1 +10 +12 +60 +- /)
+  expect(screen(2)).toMatch(/server-2 +20 +24 +60 +5 /)
+})
+
+test('the rooms are shown with their members on each server, those with the most members first', () => {
+  Object.assign(model, { rows: 10, isRoomsOpen: true })
+  run(3, 2, { unresponsive: [1], status: withRooms })
+  expect(screen(2)).toMatchInlineSnapshot(`
+    "
+    mesh-chat top  ● server-1 at http://127.0.0.1:3001
+    servers 2/3  links 2/6  online -  connections 60  slow 0  held 0  refused/s 0
+    messages/s   5.0                     █  delivered/s    15                     █
+
+    room           members  server-1  server-2  server-3
+      #entwickler    40000         -         -      123k
+      #ops              13         -         2         3
+
+
+    ? help  q quit  r servers
+    "
+  `)
+  Object.assign(model, { columns: 50 })
+  expect(screen(2)).toMatchInlineSnapshot(`
+    "
+    mesh-chat top  ● server-1 at http://127.0.0.1:30…
+    servers 2/3  links 2/6  online -  connections 60
+    messages/s   5.0                                █
+
+    room           members  server-1  server-2  +1
+      #entwickler    40000         -         -
+      #ops              13         -         2
+
+
+    ? help  q quit  r servers
+    "
+  `)
+})
+
+test('more rooms than rows can be scrolled, and names that look alike are marked', () => {
+  Object.assign(model, { rows: 10, isRoomsOpen: true, scrollOffset: 4 })
+  const topRooms = Array.from({ length: 12 }, (_, n) => ({ room: `#room-${n}`, members: 100 - n, local: 1 }))
+  run(2, 2, { status: () => ({ topRooms: [...topRooms, { room: '#r0om-1', members: 1, local: 1 }] }) })
+  expect(screen(2)).toContain('5-8/13')
+  expect(screen(2)).toMatch(/^ {2}#room-4 /m)
+  model.scrollOffset = 100
+  expect(screen(2)).toContain('10-13/13')
+  expect(screen(2)).toMatch(/^≈ #r0om-1 /m)
+})
+
+test('a mesh without rooms, and one of servers of 0.2, show none', () => {
+  model.isRoomsOpen = true
+  expect(screen(0)).not.toContain('no rooms')
+  run(2, 2)
+  expect(screen(2)).toContain('no rooms, except hidden ones')
+})
+
 test('every screen size gets exactly its rows, none too wide', () => {
   for (const size of [0, 1, 4, 20, 60]) {
     model = new TopModel()
     if (size > 0)
-      for (const second of [1, 2]) read(clusterStatusOf(size, second, { unresponsive: size > 3 ? [3] : [] }), second)
+      for (const second of [1, 2])
+        read(clusterStatusOf(size, second, { unresponsive: size > 3 ? [3] : [], status: withRooms }), second)
     for (const columns of [1, 8, 20, 40, 60, 80, 120, 200]) {
       for (const rows of [1, 2, 3, 5, 8, 12, 24, 40]) {
-        Object.assign(model, { columns, rows })
-        const rendered = renderTop(model, 3_000)
-        expect(rendered).toHaveLength(rows)
-        for (const row of rendered) expect(width(rowText(row))).toBeLessThanOrEqual(columns)
+        for (const isRoomsOpen of [false, true]) {
+          Object.assign(model, { columns, rows, isRoomsOpen })
+          const rendered = renderTop(model, 3_000)
+          expect(rendered).toHaveLength(rows)
+          for (const row of rendered) expect(width(rowText(row))).toBeLessThanOrEqual(columns)
+        }
       }
     }
   }
@@ -182,7 +255,7 @@ test('the matrix shows as much detail as fits', () => {
 
 test('the footer lists the keys while help is open', () => {
   Object.assign(model, { isHelpOpen: true })
-  expect(screen(0)).toContain('q quit  s sort: id, users, rate, rtt  ↑↓ jk PgUp PgDn scroll  space pause')
+  expect(screen(0)).toContain('q quit  s sort: id users rate rtt  r rooms  ↑↓ PgUp PgDn scroll  space pause')
   model.isPaused = true
   expect(screen(0)).toContain('space resume')
   expect(screen(0)).toContain('mesh-chat top  paused')

@@ -6,6 +6,9 @@ import { compareFrame, type SiblingFrame } from '../../../../src/client/history/
 import { Siblings } from '../../../../src/client/history/siblings.ts'
 import { KnownKeys } from '../../../../src/client/keys/known-keys.ts'
 import { MeshTrust } from '../../../../src/client/mesh-trust.ts'
+import { ReceiptLog } from '../../../../src/client/receipts.ts'
+import type { RoomEntry } from '../../../../src/client/rooms/room-list.ts'
+import { Rooms } from '../../../../src/client/rooms/rooms.ts'
 import {
   clientContext,
   EPOCH_MS,
@@ -23,10 +26,17 @@ const NEVER = Number.POSITIVE_INFINITY
 function build(): { context: Context; store: MessageStore; keys: KnownKeys; siblings: Siblings } {
   // At random() = 0.5, a delay within 500 ms is 375 ms.
   const context = clientContext()
-  const store = new MessageStore(context, NO_ARCHIVE)
+  const store = new MessageStore(
+    context,
+    NO_ARCHIVE,
+    () => NO_ARCHIVE,
+    () => false,
+  )
   const trust = new MeshTrust(context)
+  const hooks = { onJoined: () => {}, onMembersJoined: () => {}, onMissed: () => {}, onParted: () => {} }
+  const rooms = new Rooms(context, [], { ...hooks, onListChanged: () => {} })
   const keys = new KnownKeys(context, new Map(), trust)
-  return { context, store, keys, siblings: new Siblings(context, store, keys, trust) }
+  return { context, store, keys, siblings: new Siblings(context, store, keys, trust, new ReceiptLog(context), rooms) }
 }
 function frameOf(frame: SiblingFrame, more: { mesh?: string; sealed?: boolean } = {}) {
   return { from: 'server-1:2', frame, sealed: false, ...more }
@@ -48,10 +58,13 @@ test('S3: with another client, a comparison starts within 500 ms and is repeated
   parts.siblings.setConnections(2)
   expect(parts.siblings.deadline).toBe(375)
   expect(tick(parts, 374)).toEqual([])
-  const compare = { to: undefined, frame: compareFrame(parts.store.log) }
-  expect(tick(parts, 375)).toEqual([compare])
+  const frames = [
+    { to: undefined, frame: compareFrame(parts.store.log) },
+    { to: undefined, frame: { type: 'compare-receipts', hash: '0'.repeat(16) } },
+  ]
+  expect(tick(parts, 375)).toEqual(frames)
   expect(parts.siblings.deadline).toBe(60_375)
-  expect(tick(parts, 60_375)).toEqual([compare])
+  expect(tick(parts, 60_375)).toEqual(frames)
 })
 
 test('S3: comparisons end when the other client is gone', () => {
@@ -313,7 +326,7 @@ describe('in key mode', () => {
     parts.siblings.setConnections(2)
     parts.context.now = 375
     parts.siblings.tick()
-    expect(effectsOf(takeEffects(parts.context), 'relay')).toMatchObject([{ sealed: true }])
+    expect(effectsOf(takeEffects(parts.context), 'relay')).toMatchObject([{ sealed: true }, { sealed: true }])
   })
 })
 
@@ -346,7 +359,8 @@ describe('without keys', () => {
     harness.step({ type: 'start' })
     harness.goOnline()
     harness.step({ type: 'siblings', dial: 1, connections: 2 })
-    expect(effectsOf(harness.advance(500), 'relay')).toMatchObject([{ mesh: MESH_KEY, sealed: false }])
+    const named = { mesh: MESH_KEY, sealed: false }
+    expect(effectsOf(harness.advance(500), 'relay')).toMatchObject([named, named])
   })
 })
 
@@ -382,4 +396,76 @@ test('K12: what a sibling sends in plain text in key mode does not leave in anot
   const frame = { type: 'tell' as const, messages: [messageOf()] }
   const effects = harness.step({ type: 'relay', dial: 1, from: 's:2', frame, mesh: MESH_KEY, sealed: true })
   expect(effectsOf(effects, 'store')).toMatchObject([{ message: { text: 'Hi' }, sealed: '' }])
+})
+
+describe('rooms', () => {
+  const entry: RoomEntry = ['#ops', true, EPOCH_MS]
+  function session(rooms: readonly RoomEntry[] = []): SessionHarness {
+    const harness = new SessionHarness({}, { rooms })
+    harness.step({ type: 'start' })
+    harness.goOnline(['Anna'], { rooms: true })
+    return harness
+  }
+  const relay = (harness: SessionHarness, frame: SiblingFrame, sealed = false) =>
+    harness.step({ type: 'relay', dial: harness.dial, from: 'server-1:2', frame, sealed })
+  const told = (effects: ReturnType<SessionHarness['step']>) =>
+    effectsOf(effects, 'relay').flatMap(({ frame, to }) => (frame.type === 'rooms' ? [[to, frame.rooms]] : []))
+
+  test('that the user joins or leaves are told to the other clients at once, if there are any', () => {
+    const harness = session()
+    expect(told(harness.ask({ type: 'join', room: '#dev' }))).toEqual([])
+    harness.step({ type: 'siblings', dial: harness.dial, connections: 2 })
+    expect(told(harness.ask({ type: 'join', room: '#ops' }))).toEqual([
+      [undefined, [['#ops', true, EPOCH_MS + 1 / 1024]]],
+    ])
+    expect(told(harness.ask({ type: 'part', room: '#ops' }))).toEqual([
+      [undefined, [['#ops', false, EPOCH_MS + 2 / 1024]]],
+    ])
+  })
+
+  test('are all told with each comparison, those that were left too', () => {
+    const left: RoomEntry = ['#left', false, EPOCH_MS - 1]
+    const harness = session([left, entry])
+    harness.step({ type: 'siblings', dial: harness.dial, connections: 2 })
+    expect(told(harness.advance(60_375))).toEqual([
+      [undefined, [left, entry]],
+      [undefined, [left, entry]],
+    ])
+  })
+
+  test('that another client has joined are joined, and not told back', () => {
+    const harness = session()
+    harness.step({ type: 'siblings', dial: harness.dial, connections: 2 })
+    const effects = relay(harness, { type: 'rooms', rooms: [entry] })
+    expect([effectsOf(effects, 'join').length, told(effects)]).toEqual([1, []])
+    expect(relay(harness, { type: 'rooms', rooms: [entry] })).toEqual([])
+  })
+
+  test('of a frame that should be sealed and is not are ignored, receipts too', () => {
+    const harness = new SessionHarness()
+    harness.step({ type: 'start' })
+    harness.goOnlineWithKey(new PlainIdentity('Anna'))
+    expect(relay(harness, { type: 'rooms', rooms: [entry] })).toEqual([])
+    expect(relay(harness, { type: 'receipts', receipts: [['m', EPOCH_MS, 'Billy', 1]] })).toEqual([])
+    expect(relay(harness, { type: 'rooms', rooms: [entry] }, true).length).toBeGreaterThan(0)
+  })
+
+  test('messages of rooms are not compared with the other clients of the user, and none is taken from them', () => {
+    const { context, siblings, store } = build()
+    const message = messageOf({ to: '#ops' })
+    siblings.handleFrame(frameOf({ type: 'tell', messages: [message] }))
+    expect([takeEffects(context), store.logOf('#ops').size]).toEqual([[], 0])
+    const harness = session([entry])
+    harness.receive(message)
+    expect(effectsOf(relay(harness, { type: 'have', from: 0, messages: [] }), 'relay')).toEqual([])
+  })
+
+  // A room's messages go only through the members of the room, with a proof; these come with none.
+  test('a message to a room of the user from another client of the user is not taken without a proof', () => {
+    const harness = new SessionHarness({ auth: 'token' }, { rooms: [entry] })
+    harness.step({ type: 'start' })
+    harness.goOnline(['Anna'], { rooms: true, auth: 'token' })
+    const effects = relay(harness, { type: 'tell', messages: [messageOf({ to: '#ops' })] })
+    expect(effectsOf(effects, 'store')).toEqual([])
+  })
 })

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { KnownKeys } from '../../../../src/client/keys/known-keys.ts'
 import { MeshTrust } from '../../../../src/client/mesh-trust.ts'
+import { identificationText } from '../../../../src/protocol/credentials.ts'
 import { clientContext, eventsOf, messageOf, takeEffects } from '../../../support/harness/session-harness.ts'
 import { PlainIdentity } from '../../../support/simulation/plain-identity.ts'
 
@@ -34,7 +35,8 @@ test('before a server asks for a key, texts are sent and received as they are', 
 
 test('the first challenge enables keys and emits the own key, once', () => {
   const { context, keys } = build({ Billy: billy.key })
-  expect(keys.signChallenge(anna, challenge, undefined)).toEqual({ key: anna.key, proof: anna.sign() })
+  const proof = anna.sign(identificationText('Anna', challenge))
+  expect(keys.signChallenge(anna, challenge, undefined)).toEqual({ key: anna.key, proof })
   expect(keys.isEnabled).toBe(true)
   const known = new Map([['Billy', billy.key]])
   expect(eventsOf(takeEffects(context))).toEqual([

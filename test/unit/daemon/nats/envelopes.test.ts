@@ -1,10 +1,10 @@
 /** Links over NATS: sequence numbers, signatures, batches and subscriptions. */
-import { expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { EnvelopeMac } from '../../../../daemon/links/nats/envelope-mac.ts'
 import { NatsLink } from '../../../../daemon/links/nats/nats-link.ts'
 import { OutboundBatch } from '../../../../daemon/links/nats/outbound-batch.ts'
-import { UserSubscriptions } from '../../../../daemon/links/nats/user-subscriptions.ts'
-import type { ForwardedMessage, PresenceDelta } from '../../../../src/protocol/frames.ts'
+import { PresenceSubscriptions } from '../../../../daemon/links/nats/presence-subscriptions.ts'
+import type { ForwardedMessage, PresenceDelta, RoomChanges, RoomForwarded } from '../../../../src/protocol/frames.ts'
 
 const link = (n: number) => new NatsLink(n, `link ${n}`, { id: `server-${n}`, incarnation: `i${n}` }, 'acceptor', true)
 
@@ -60,6 +60,8 @@ test('a signature is valid only for its subject, secret and text', () => {
   expect(mac.verify('a', signed.subarray(0, 20))).toBeUndefined()
   expect(mac.alias('Anna')).not.toBe(other.alias('Anna'))
   expect(mac.alias('Anna')).not.toContain('Anna')
+  expect(mac.roomAlias('#ops')).not.toBe(other.roomAlias('#ops'))
+  expect(mac.roomAlias('#ops')).not.toBe(mac.alias('#ops'))
 })
 
 test('a batch publishes shared frames once, in the right order for each link', () => {
@@ -68,15 +70,18 @@ test('a batch publishes shared frames once, in the right order for each link', (
   const delta: PresenceDelta = { type: 'delta', incarnation: 'i', seq: 1, changes: [['Anna', 1]] }
   const message = (number: number): ForwardedMessage => [number, `m${number}`, 1, 'Anna', 'Billy', 'hi']
   const [first, second, third] = [message(1), message(2), message(3)]
+  const toRoom: RoomForwarded = [4, 'm4', 1, 'Anna', '#ops', 'hi', '']
   batch.add(one, { event: 'goodbye', payload: null })
-  batch.add(one, { event: 'forward', payload: [second, third] })
+  batch.add(one, { event: 'room-forward', payload: [toRoom] })
+  batch.add(one, { event: 'forward', payload: [second, third, message(5)] })
   batch.add(one, { event: 'presence', payload: delta })
   batch.add(two, { event: 'presence', payload: delta })
   // An equal but different object is for one link only.
   batch.add(two, { event: 'presence', payload: { ...delta } })
   batch.add(two, { event: 'forward', payload: [first, second] })
+  batch.add(two, { event: 'room-forward', payload: [toRoom] })
   const out = batch.drain().map(one => {
-    if (one.to === 'users') return ['users', one.message[0], one.links.map(({ number }) => number)]
+    if ('message' in one) return [one.to, one.message[0], one.links.map(({ number }) => number)]
     return [one.to, one.frame.event, one.to === 'all' ? one.links.map(({ number }) => number) : one.link.number]
   })
   expect(out).toEqual([
@@ -85,6 +90,8 @@ test('a batch publishes shared frames once, in the right order for each link', (
     ['users', 1, [2]],
     ['users', 2, [1, 2]],
     ['users', 3, [1]],
+    ['room', 4, [1, 2]],
+    ['users', 5, [1]],
     ['link', 'goodbye', 1],
   ])
   expect(batch.drain()).toEqual([])
@@ -92,7 +99,7 @@ test('a batch publishes shared frames once, in the right order for each link', (
 
 test('a user is subscribed while connected and a while longer, and leaves no state behind', () => {
   vi.useFakeTimers()
-  const subscriptions = new UserSubscriptions()
+  const subscriptions = new PresenceSubscriptions()
   let subscribed: string[] = []
   const subscribe = (user: string) => {
     subscribed.push(user)
@@ -105,7 +112,7 @@ test('a user is subscribed while connected and a while longer, and leaves no sta
       seq: 1,
       changes: users.map(user => [user, connections]),
     })
-  subscriptions.attach(subscribe)
+  subscriptions.users.attach(subscribe)
   const many = Array.from({ length: 1_000 }, (_, n) => `user ${n}`)
   for (let round = 0; round < 3; round++) {
     tell(1, ...many)
@@ -124,7 +131,7 @@ test('a user is subscribed while connected and a while longer, and leaves no sta
   tell(0, 'user 7')
   tell(1, 'Anna')
   vi.advanceTimersByTime(10_100)
-  subscriptions.attach(subscribe)
+  subscriptions.users.attach(subscribe)
   expect(subscribed).toEqual(['Anna'])
   // A user missing in a snapshot has left.
   const snapshot = { type: 'snapshot' as const, incarnation: 'i', seq: 2 }
@@ -134,4 +141,94 @@ test('a user is subscribed while connected and a while longer, and leaves no sta
   expect(subscribed).toEqual(['Billy', 'Carla'])
   subscriptions.close()
   vi.useRealTimers()
+})
+
+describe('subscriptions to rooms', () => {
+  let subscribed: string[] = []
+  let subscriptions = new PresenceSubscriptions()
+  const subscribe = (room: string) => {
+    subscribed.push(room)
+    return { unsubscribe: () => void subscribed.splice(subscribed.indexOf(room), 1) }
+  }
+  const frame = { incarnation: 'i', seq: 1 }
+  const tell = (rooms: RoomChanges, changes: PresenceDelta['changes'] = []) =>
+    subscriptions.handlePresence({ ...frame, type: 'delta', changes, rooms })
+  /** After the time for which a subscription stays. */
+  const subscribedLater = () => {
+    vi.advanceTimersByTime(10_100)
+    return [...subscribed].sort()
+  }
+
+  beforeEach(() => {
+    vi.useFakeTimers()
+    subscribed = []
+    subscriptions = new PresenceSubscriptions()
+    subscriptions.rooms.attach(subscribe)
+  })
+  afterEach(() => {
+    subscriptions.close()
+    vi.useRealTimers()
+  })
+
+  test('a room is subscribed once, while it has members, and a while longer', () => {
+    tell([['#ops', ['Anna', 'Billy'], []]])
+    tell([['#ops', ['Carla'], ['Anna']]])
+    expect(subscribed).toEqual(['#ops'])
+    tell([['#ops', [], ['Billy']]])
+    expect(subscribedLater()).toEqual(['#ops'])
+    tell([['#ops', [], ['Carla']]])
+    vi.advanceTimersByTime(9_000)
+    expect(subscribed).toEqual(['#ops'])
+    expect(subscribedLater()).toEqual([])
+    // Who joins in time keeps the subscription.
+    tell([['#ops', ['Anna'], []]])
+    tell([['#ops', [], ['Anna']]])
+    tell([['#ops', ['Anna'], []]])
+    expect(subscribedLater()).toEqual(['#ops'])
+  })
+
+  test('a user without connections has left all rooms', () => {
+    tell([
+      ['#dev', ['Anna'], []],
+      ['#ops', ['Anna', 'Billy'], []],
+    ])
+    tell([], [['Anna', 0]])
+    expect(subscribedLater()).toEqual(['#ops'])
+    // Reconnected and joined in one turn: memberships apply after users.
+    tell([['#ops', ['Billy'], []]], [['Billy', 0]])
+    expect(subscribedLater()).toEqual(['#ops'])
+  })
+
+  test('a snapshot replaces the memberships when it is complete', () => {
+    tell([
+      ['#dev', ['Anna'], []],
+      ['#ops', ['Anna', 'Billy'], []],
+    ])
+    const snapshot = { ...frame, type: 'snapshot' as const, users: [] }
+    subscriptions.handlePresence({ ...snapshot, rooms: [['#ops', ['Billy']]], more: true })
+    expect(subscribedLater()).toEqual(['#dev', '#ops'])
+    subscriptions.handlePresence({ ...snapshot, rooms: [['#new', ['Billy']]], more: false })
+    expect(subscribedLater()).toEqual(['#new', '#ops'])
+    tell([['#ops', [], ['Billy']]])
+    expect(subscribedLater()).toEqual(['#new'])
+    subscriptions.handlePresence({ ...snapshot, more: false })
+    expect(subscribedLater()).toEqual([])
+  })
+
+  test('after a reconnect all rooms are subscribed again, as they are then', () => {
+    tell([
+      ['#dev', ['Anna'], []],
+      ['#ops', ['Anna'], []],
+    ])
+    subscriptions.detach()
+    subscribed = []
+    tell([
+      ['#dev', [], ['Anna']],
+      ['#new', ['Anna'], []],
+    ])
+    vi.advanceTimersByTime(10_100)
+    expect(subscribed).toEqual([])
+    subscriptions.rooms.attach(subscribe)
+    expect(subscribedLater()).toEqual(['#new', '#ops'])
+  })
 })

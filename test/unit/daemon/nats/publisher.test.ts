@@ -4,14 +4,18 @@ import { EnvelopeMac } from '../../../../daemon/links/nats/envelope-mac.ts'
 import { isLegacySubject, LEGACY_SUBJECTS, SUBJECTS } from '../../../../daemon/links/nats/envelopes.ts'
 import { NatsLink } from '../../../../daemon/links/nats/nats-link.ts'
 import { Publisher } from '../../../../daemon/links/nats/publisher.ts'
-import type { ForwardedMessage } from '../../../../src/protocol/frames.ts'
+import type { ForwardedMessage, RoomForwarded } from '../../../../src/protocol/frames.ts'
 
 const MAX_PAYLOAD = 16 * 1024
 const SELF = { id: 'server-1', incarnation: 'i' }
 const mac = new EnvelopeMac('a secret')
 const message = (text: string): ForwardedMessage => [1, 'm1', 1, 'Anna', 'Billy', text]
+const roomMessage = (text: string): RoomForwarded => [1, 'm1', 1, 'Anna', '#ops', text, '']
 
-/** A publisher that collects what it publishes, verified. */
+/**
+ * A publisher that collects what it publishes, verified.
+ * @param users the users, and the rooms, of each peer
+ */
 function collect(users: Record<string, string[]> = {}) {
   const published: { subject: string; bytes: number; payload: Record<string, unknown> }[] = []
   const nats = {
@@ -19,7 +23,8 @@ function collect(users: Record<string, string[]> = {}) {
     publish: (subject: string, data: Uint8Array) =>
       void published.push({ subject, bytes: data.length, payload: JSON.parse(mac.verify(subject, data) ?? '') }),
   }
-  const publisher = new Publisher(nats, mac, SELF, (peer, user) => users[peer]?.includes(user) === true)
+  const holds = (peer: string, name: string) => users[peer]?.includes(name) === true
+  const publisher = new Publisher(nats, mac, SELF, { holds, holdsRoom: holds })
   return { publisher, published }
 }
 
@@ -94,6 +99,71 @@ test('a message for many links is split into publications that fit', () => {
   const names = published.flatMap(({ payload }) => (payload.links as [string, number][]).map(([name]) => name))
   expect(new Set(names).size).toBe(count)
   expect(names).toHaveLength(count)
+})
+
+test('a message to a room is published once for all peers with a member', () => {
+  const users = { p0: ['#ops'], p1: ['#ops'], p2: ['#ops', 'Anna'], p3: ['Anna', '#dev'] }
+  const { publisher, published } = collect(users)
+  publisher.publish({ to: 'room', message: roomMessage('hi'), links: links(4) })
+  expect(published.map(({ subject, payload }) => [subject, payload])).toEqual([
+    [
+      SUBJECTS.user(mac.roomAlias('#ops'), SELF.id),
+      {
+        message: roomMessage('hi'),
+        links: [
+          ['link-0', 1],
+          ['link-1', 1],
+          ['link-2', 1],
+        ],
+      },
+    ],
+    // It has no member any more, and does not subscribe to the room.
+    [SUBJECTS.link('p3', SELF.id), { link: 'link-3', n: 1, event: 'room-forward', payload: [roomMessage('hi')] }],
+  ])
+})
+
+test('a message to a room that is too long for one envelope goes to each link in parts', () => {
+  const { publisher, published } = collect({ p0: ['#ops'], p1: ['#ops'] })
+  const message = roomMessage('✓'.repeat(20_000))
+  publisher.publish({ to: 'room', message, links: links(2) })
+  const subjects = ['p0', 'p1'].map(id => SUBJECTS.link(id, SELF.id))
+  expect(new Set(published.map(({ subject }) => subject))).toEqual(new Set(subjects))
+  for (const subject of subjects) {
+    const parts = published.filter(one => one.subject === subject).map(({ payload }) => payload.payload)
+    const whole = (parts as { text: string }[]).map(({ text }) => text).join('')
+    expect(JSON.parse(whole)).toEqual({ event: 'room-forward', payload: [message] })
+  }
+})
+
+test('a message to a room for many links is split into publications that fit', () => {
+  const count = 500
+  const { publisher, published } = collect(
+    Object.fromEntries(Array.from({ length: count }, (_, n) => [`p${n}`, ['#ops']])),
+  )
+  publisher.publish({ to: 'room', message: roomMessage('✓'.repeat(4_000)), links: links(count) })
+  expect(Math.max(...published.map(({ bytes }) => bytes))).toBeLessThanOrEqual(MAX_PAYLOAD)
+  const names = published.flatMap(({ payload }) => (payload.links as [string, number][]).map(([name]) => name))
+  expect(new Set(names).size).toBe(count)
+  expect(names).toHaveLength(count)
+})
+
+test('peers that have only the previous secret get a message to a room on their link', () => {
+  const sent: { subject: string; bytes: Uint8Array }[] = []
+  const nats = {
+    maxPayload: MAX_PAYLOAD,
+    publish: (subject: string, bytes: Uint8Array) => void sent.push({ subject, bytes }),
+  }
+  const previous = new EnvelopeMac('the secret before')
+  const publisher = new Publisher(nats, mac, SELF, { holds: () => true, holdsRoom: () => true })
+  const old = new NatsLink(9, 'link-9', { id: 'p9', incarnation: 'i' }, 'acceptor', true, previous)
+  publisher.publish({ to: 'room', message: roomMessage('hi'), links: [...links(1), old] })
+  expect(sent.map(({ subject }) => subject)).toEqual([
+    SUBJECTS.user(mac.roomAlias('#ops'), SELF.id),
+    SUBJECTS.link('p9', SELF.id),
+  ])
+  const [shared, own] = sent
+  expect(mac.verify(shared?.subject ?? '', shared?.bytes ?? new Uint8Array())).toContain('#ops')
+  expect(previous.verify(own?.subject ?? '', own?.bytes ?? new Uint8Array())).toContain('#ops')
 })
 
 test('peers of version 0.1 get everything on the subjects without a sender, with the same numbers', () => {

@@ -2,10 +2,10 @@
 import { expect, test } from 'vitest'
 import { DEFAULT_LIMITS } from '../../../../src/protocol/limits.ts'
 import { Connection } from '../../../../src/server/clients/connection.ts'
-import { Delivery } from '../../../../src/server/delivery.ts'
+import { unobservedDelivery } from '../../../support/harness/deliveries.ts'
 
-const connection = () => new Connection(1, 'Anna', 2, false, DEFAULT_LIMITS, 0)
-const delivery = () => new Delivery({ kind: 'client', connection: 2, call: undefined }, 0, () => {})
+const connection = () => new Connection(1, 'Anna', { protocol: 2 }, DEFAULT_LIMITS, 0)
+const delivery = unobservedDelivery
 
 test('a confirmation returns the deliveries up to its total, each once', () => {
   const anna = connection()

@@ -12,7 +12,7 @@ function setUp() {
   const connections = new Map<number, Connection>()
   const publisher = new RosterPublisher(context, connections)
   const join = (id: number, user: string, protocol: 1 | 2 = 2, wantsCounts = false) => {
-    const connection = addConnection(context, connections, id, user, protocol, wantsCounts)
+    const connection = addConnection(context, connections, id, user, protocol, { connections: wantsCounts })
     publisher.markChanged(user)
     return connection
   }

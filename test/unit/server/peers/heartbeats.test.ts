@@ -1,6 +1,6 @@
 /** Heartbeats, dead links, and the periodic clean-up of peers. */
 import { describe, expect, test } from 'vitest'
-import { Delivery } from '../../../../src/server/delivery.ts'
+import { unobservedDelivery } from '../../../support/harness/deliveries.ts'
 import { RecordedPeers } from '../../../support/harness/recorded-peers.ts'
 
 /** The links that were closed, with the reasons. */
@@ -107,7 +107,7 @@ describe('the grace period', () => {
 })
 
 describe('the periodic clean-up', () => {
-  const delivery = () => new Delivery({ kind: 'client', connection: 1, call: undefined }, 0, () => {})
+  const delivery = unobservedDelivery
   const message = { id: 'm', at: 1, from: 'Anna', to: 'Billy', text: '' }
 
   test('forgets departed users', () => {
@@ -132,13 +132,13 @@ describe('the periodic clean-up', () => {
     expect(mesh.peer('two').foreignMessages).toBeUndefined()
   })
 
-  test('releases held messages whose delivery is settled', () => {
+  test('releases held messages whose deadline has passed, not those that are confirmed by others before', () => {
     const mesh = new RecordedPeers()
     const link = mesh.dialLink('two')
-    const [one, two] = [delivery(), delivery()]
+    const [one, two] = [delivery(500), delivery()]
     mesh.outboundMessages.forward(['two'], message, one)
     mesh.outboundMessages.forward(['two'], message, two)
-    one.settle()
+    two.settle()
     mesh.advance(1_000)
     expect([...mesh.peer('two').held.keys()]).toEqual([2])
     mesh.frame(link, { event: 'fates', payload: [[2, 1, false]] })

@@ -1,7 +1,7 @@
 /** Numbers and requests of a peer that would make the server send too much, or what clients cannot read. */
 import { expect, test } from 'vitest'
 import { MAX_PEER_COUNT, presenceSchema } from '../../../../src/protocol/frames.ts'
-import { fateSchema } from '../../../../src/protocol/messages.ts'
+import { fateSchema, receiptsSchema } from '../../../../src/protocol/messages.ts'
 import { ServerHarness } from '../../../support/harness/server-harness.ts'
 
 /** A server with both links to server-2. */
@@ -61,5 +61,8 @@ test('F11: a delivery result near 2^53 does not make the result of the message u
   harness.advance(6_000)
   const answer = harness.answers.get(call)
   expect(fateSchema.safeParse(answer).success, JSON.stringify(answer)).toBe(true)
-  expect(answer).toMatchObject({ ok: true, delivered: MAX_PEER_COUNT + 1 })
+  expect(answer).toMatchObject({ ok: true, delivered: 1 })
+  const receipts = harness.sentTo(anna, 'receipts')
+  expect(receiptsSchema.safeParse(receipts.at(-1)).success, JSON.stringify(receipts)).toBe(true)
+  expect(receipts.at(-1)).toMatchObject([['one', message.at, 'Billy', MAX_PEER_COUNT + 1]])
 })

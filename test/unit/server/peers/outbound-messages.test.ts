@@ -5,12 +5,13 @@ import {
   MAX_FATES_PER_FRAME,
   MAX_MESSAGES_PER_FRAME,
   MAX_TEXT_PER_FRAME,
+  type RoomForwarded,
 } from '../../../../src/protocol/frames.ts'
 import type { Message } from '../../../../src/protocol/messages.ts'
-import { Delivery } from '../../../../src/server/delivery.ts'
+import { unobservedDelivery } from '../../../support/harness/deliveries.ts'
 import { RecordedPeers } from '../../../support/harness/recorded-peers.ts'
 
-const delivery = () => new Delivery({ kind: 'client', connection: 1, call: undefined }, 0, () => {})
+const delivery = unobservedDelivery
 const message = (id: string, text = ''): Message => ({ id, at: 1, from: 'Anna', to: 'Billy', text })
 
 /** The ids of the messages that are sent on a link, frame by frame. */
@@ -51,6 +52,23 @@ test('long batches are split by number of messages and by length of text', () =>
   expect(forwards(mesh, link)).toEqual([['a', 'b'], ['c']])
 })
 
+test('messages to users and to rooms leave in the order of their numbers', () => {
+  const mesh = new RecordedPeers()
+  const link = mesh.dialLink('two')
+  const toRoom = (id: string) => ({ ...message(id), to: '#ops' })
+  mesh.outboundMessages.forwardToRoom(['two'], toRoom('a'), delivery())
+  mesh.outboundMessages.forward(['two'], message('b'), delivery())
+  for (const id of ['c', 'd']) mesh.outboundMessages.forwardToRoom(['two'], toRoom(id), delivery())
+  mesh.takeEffects()
+  mesh.peers.flush()
+  const sent = mesh.takeSent(link).map(([event, payload]) => [event, (payload as RoomForwarded[]).map(([n]) => n)])
+  expect(sent).toEqual([
+    ['room-forward', [1]],
+    ['forward', [2]],
+    ['room-forward', [3, 4]],
+  ])
+})
+
 test('held messages are released by the answer of the peer, and their number returns to 0', () => {
   const mesh = new RecordedPeers()
   const link = mesh.dialLink('two')
@@ -85,10 +103,10 @@ test('messages for a disconnected peer are held, and sent again when it reconnec
   expect(forwards(mesh, link)).toEqual([['a', 'b']])
 })
 
-test('a held message whose delivery is settled is sent once more, and then released', () => {
+test('a held message whose deadline has passed is sent once more, and then released', () => {
   const mesh = new RecordedPeers()
   let link = mesh.dialLink('two')
-  const one = delivery()
+  const one = delivery(0)
   mesh.outboundMessages.forward(['two'], message('a'), one)
   mesh.links.handleClosed(link, 'cut')
   one.settle()

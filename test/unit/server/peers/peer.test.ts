@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest'
 import { Backoff } from '../../../../src/common/backoff.ts'
 import type { ForwardedMessage } from '../../../../src/protocol/frames.ts'
 import { MAX_NUMBER_JUMP } from '../../../../src/protocol/frames.ts'
-import { Delivery } from '../../../../src/server/delivery.ts'
 import { Peer } from '../../../../src/server/peers/peer.ts'
+import { unobservedDelivery } from '../../../support/harness/deliveries.ts'
 
 const peer = (url: string | undefined = 'http://two:1') => new Peer('two', url, new Backoff(() => 0), 1_000)
-const delivery = () => new Delivery({ kind: 'client', connection: 1, call: undefined }, 0, () => {})
+const delivery = unobservedDelivery
 const frame = (number: number, from = 'Anna', to = 'Billy'): ForwardedMessage => [number, `m${number}`, 1, from, to, '']
 
 function setUsers(two: Peer, ...users: [string, number][]): void {
@@ -135,7 +135,7 @@ test.each<[string, (two: Peer) => void]>([
   [
     'has an inbound link',
     two => {
-      two.inbound = { link: 1, heardAt: 0, incarnation: 'x' }
+      two.inbound = { link: 1, heardAt: 0, incarnation: 'x', knowsRooms: true }
     },
   ],
   ['has an outbound link', open],

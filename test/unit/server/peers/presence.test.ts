@@ -1,7 +1,7 @@
 /** Presence from peers into the replicas, and this server's presence to its peers. */
 import { describe, expect, test } from 'vitest'
 import { MAX_NUMBER_JUMP } from '../../../../src/protocol/frames.ts'
-import { Delivery } from '../../../../src/server/delivery.ts'
+import { unobservedDelivery } from '../../../support/harness/deliveries.ts'
 import { RecordedPeers } from '../../../support/harness/recorded-peers.ts'
 import { addConnection } from '../../../support/harness/server-context.ts'
 
@@ -230,10 +230,9 @@ describe('outbound', () => {
   test('a user is known before its message', () => {
     const { mesh, join } = setUp()
     const message = { id: 'm', at: 1, from: 'Anna', to: 'Billy', text: '' }
-    const origin = { kind: 'client', connection: 0, call: undefined } as const
     const link = mesh.dialLink('two')
     mesh.takeEffects()
-    mesh.outboundMessages.forward(['two'], message, new Delivery(origin, 0, () => {}))
+    mesh.outboundMessages.forward(['two'], message, unobservedDelivery())
     join('Anna')
     mesh.peers.flush()
     expect(mesh.takeSent(link).map(([event]) => event)).toEqual(['presence', 'forward'])

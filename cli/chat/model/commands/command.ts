@@ -1,0 +1,18 @@
+import type { Model, Notice, ScreenRequest } from '../model.ts'
+
+/** A slash command. */
+export interface Command {
+  name: string
+  /** The arguments; those in brackets are optional. */
+  usage: string
+  help: string
+  /** Whether the first argument is a room: Tab completes it also without its `#`. */
+  takesRoom?: true
+  /** Changes the model and returns the side effects to carry out. `args` is the trimmed text after the name. */
+  run: (model: Model, args: string) => ScreenRequest[]
+}
+
+export function notify(model: Model, text: string, tone: Notice['tone'] = 'info'): ScreenRequest[] {
+  model.showNotice(text, tone)
+  return []
+}

@@ -1,0 +1,94 @@
+/** The content of the details overlay: one own message, and who has confirmed it. */
+import type { Progress } from '../../../../src/client/events.ts'
+import { sanitizeLine } from '../../../../src/protocol/text.ts'
+import { formatDay, formatTimeOfDay } from '../../../format-time.ts'
+import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../readonly-model.ts'
+import type { OverlayLine } from './help-lines.ts'
+
+/** Most members that are listed as those who have not confirmed the message. */
+const MAX_MISSING_MEMBERS = 500
+
+/** The message to show: the own one that the search has found, else the last own one above the end of the view. */
+export function lastOwnMessage({ current, user }: ReadonlyModel): ReadonlyEntry | undefined {
+  if (current === undefined) return undefined
+  const isOwn = (entry: ReadonlyEntry | undefined) => entry?.kind === 'message' && entry.from === user
+  const match = current.entryById(current.searchMatch?.id ?? '')
+  if (isOwn(match)) return match
+  const { entries, anchor } = current
+  const end = anchor === undefined ? entries.length : current.indexOf(anchor.entry) + 1
+  return entries.slice(0, end).findLast(isOwn)
+}
+
+export function detailLines(model: ReadonlyModel): OverlayLine[] {
+  const { current: thread, detailsId } = model
+  const entry = thread?.entryById(detailsId ?? '')
+  if (thread === undefined || entry === undefined) return [{ type: 'text', text: 'the message is gone' }]
+  const [firstLine = ''] = entry.text.split('\n', 1)
+  const lines: OverlayLine[] = [
+    { type: 'item', label: 'To', text: thread.name },
+    { type: 'item', label: 'Time', text: `${formatTimeOfDay(entry.at)}, ${formatDay(entry.at)}` },
+    { type: 'item', label: 'Text', text: firstLine },
+    { type: 'item', label: 'State', text: progressText(entry.progress, thread) },
+  ]
+  if (entry.progress?.state !== 'delivered' || !thread.isRoom) return lines
+  const { connections, of, names = [] } = entry.progress
+  const list = (title: string, listed: readonly string[]) => {
+    if (listed.length === 0) return
+    lines.push({ type: 'text', text: '' }, { type: 'title', text: title })
+    for (const name of listed) lines.push({ type: 'text', text: `  ${name}` })
+  }
+  list('Delivered to', names)
+  if (names.length < connections) {
+    const others = names.length === 0 ? 'the names are not known' : `and ${connections - names.length} others`
+    lines.push({ type: 'text', text: connections === of ? '  everyone who was in the room' : `  ${others}` })
+    return lines
+  }
+  list('Not confirmed, in the room now', membersWithout(model, thread.name, names))
+  return lines
+}
+
+/** The other members of a room who are not in a list. */
+function membersWithout(model: ReadonlyModel, room: string, names: readonly string[]): string[] {
+  const known = new Set(names).add(model.user)
+  const others: string[] = []
+  for (const name of model.rooms.get(room)?.members ?? []) {
+    if (!known.has(name)) others.push(name)
+    if (others.length === MAX_MISSING_MEMBERS) break
+  }
+  return others
+}
+
+function progressText(progress: Progress | undefined, { isRoom }: ReadonlyThread): string {
+  switch (progress?.state) {
+    case undefined:
+      return 'accepted by a server, not confirmed'
+    case 'sent':
+      return 'sent, not confirmed yet'
+    case 'delivered': {
+      const { connections, of } = progress
+      if (isRoom) return `delivered to ${connections}${of === undefined ? '' : ` of ${of} other`} members`
+      return `delivered to ${connections} ${connections === 1 ? 'connection' : 'connections'}`
+    }
+    case 'refused':
+      return `rejected: ${sanitizeLine(progress.message)}`
+    case 'waiting':
+      return `waiting: ${waitingText(progress.reason, isRoom)}`
+  }
+}
+
+function waitingText(reason: Extract<Progress, { state: 'waiting' }>['reason'], isRoom: boolean): string {
+  switch (reason) {
+    case 'offline':
+      return 'you are offline'
+    case 'recipient-offline':
+      return isRoom ? 'no other member is online' : 'the recipient is offline'
+    case 'unconfirmed':
+      return 'nobody has confirmed it; it is sent again'
+    case 'key-changed':
+      return 'the key of the recipient has changed; see /key'
+    case 'clock-ahead':
+      return 'its time is ahead of the clock of the server'
+    case 'not-joined':
+      return 'you are not in the room yet'
+  }
+}

@@ -1,0 +1,37 @@
+/** Mentions of a user in the messages of rooms: `@Anna`, or the name as a word. */
+import { findAll, searchForm } from '../../../search-form.ts'
+
+/** A word character at the end of a text, and at its start. Scripts that put no spaces between words have no borders. */
+const SPACELESS = '\\p{scx=Han}\\p{scx=Hira}\\p{scx=Kana}\\p{sc=Thai}\\p{sc=Lao}\\p{sc=Khmer}\\p{sc=Mymr}'
+const WORD = `(?![${SPACELESS}])[\\p{L}\\p{N}\\p{M}_]`
+const ENDS_WITH_WORD = new RegExp(`${WORD}$`, 'u')
+const STARTS_WITH_WORD = new RegExp(`^${WORD}`, 'u')
+/** The start of a mail address: its host may be a name. */
+const ENDS_WITH_MAILBOX = new RegExp(`${WORD}@$`, 'u')
+
+/** A part of a text, in UTF-16 units. */
+export interface Range {
+  start: number
+  end: number
+}
+
+/** Whether a text mentions a user, whatever the case. */
+export function mentions(text: string, name: string): boolean {
+  return findMentions(text, name).length > 0
+}
+
+/** The parts of a text that mention a user, with the `@`. */
+export function findMentions(text: string, name: string): Range[] {
+  const needle = searchForm(name)
+  // Most messages do not: this is much cheaper than mapping the positions.
+  if (!searchForm(text).includes(needle)) return []
+  return findAll(text, needle).flatMap(({ start, end }) => {
+    // Two UTF-16 units before and after: one character, and the `@` of a mail address.
+    const before = text.slice(Math.max(0, start - 3), start)
+    const after = text.slice(end, end + 2)
+    if (ENDS_WITH_WORD.test(text.slice(start, end)) && STARTS_WITH_WORD.test(after)) return []
+    if (STARTS_WITH_WORD.test(text.slice(start, end)) && ENDS_WITH_WORD.test(before)) return []
+    if (ENDS_WITH_MAILBOX.test(before)) return []
+    return [{ start: before.endsWith('@') ? start - 1 : start, end }]
+  })
+}

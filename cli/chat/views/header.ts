@@ -1,0 +1,51 @@
+/** The first row: what is shown below it, and the state of the open thread. */
+import { sanitizeLine } from '../../../src/protocol/text.ts'
+import { fitToColumns, width } from '../../terminal/width.ts'
+import type { ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
+import { finderTitle } from './overlays.ts'
+import { type Row, type Segment, truncateRow } from './row.ts'
+
+/** Columns that the state gets next to a long name. */
+const MIN_STATE_COLUMNS = 12
+
+export function headerRow(model: ReadonlyModel, columns: number): Row {
+  const title = (text: string): Row => [{ text: fitToColumns(text, columns), bold: true }]
+  if (model.overlay !== undefined) return title(model.overlay === 'help' ? 'Help' : 'Your message')
+  if (model.finder !== undefined) return title(finderTitle(model, model.finder))
+  const thread = model.current
+  return thread === undefined ? title('mesh-chat') : threadHeader(model, thread, columns)
+}
+
+function threadHeader(model: ReadonlyModel, thread: ReadonlyThread, columns: number): Row {
+  const nameColumns = Math.max(1, columns - MIN_STATE_COLUMNS)
+  const name = width(thread.name) > nameColumns ? fitToColumns(thread.name, nameColumns) : thread.name
+  const mark = model.similarName(thread.name) === undefined ? '' : ' ≈'
+  const state = thread.isRoom ? roomState(model, thread.name) : userState(model, thread.name)
+  return truncateRow([{ text: name, bold: true }, { text: `${mark}  `, tone: 'accent' }, ...state], columns)
+}
+
+function userState(model: ReadonlyModel, name: string): Segment[] {
+  if (model.connection.phase !== 'online') return []
+  const connections = model.connectionCounts.get(name)
+  if (!model.isOnline(name)) return [{ text: '○ offline: messages are delivered when they connect', dim: true }]
+  return [{ text: `● online${connections === undefined ? '' : ` ×${connections}`}`, tone: 'good' }]
+}
+
+/** The number of members of a room and its topic, or why the user is not in it. */
+function roomState(model: ReadonlyModel, name: string): Segment[] {
+  const room = model.rooms.get(name)
+  if (room === undefined) return [{ text: `○ you are not in this room; /join ${name}`, dim: true }]
+  const { state, members, info } = room
+  switch (state.state) {
+    case 'joined': {
+      const count: Segment = { text: `● ${members.size} ${members.size === 1 ? 'member' : 'members'}`, tone: 'good' }
+      return info.topic === undefined ? [count] : [count, { text: `  ${info.topic}`, dim: true }]
+    }
+    case 'waiting':
+      return model.connection.phase === 'online'
+        ? [{ text: '◌ joining…', tone: 'warn' }]
+        : [{ text: '◌ offline: messages are sent when you are back', tone: 'warn' }]
+    case 'rejected':
+      return [{ text: `✗ ${sanitizeLine(state.message)}`, tone: 'bad' }]
+  }
+}
