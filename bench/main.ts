@@ -7,6 +7,7 @@ import { idle } from './idle.ts'
 import { im } from './im.ts'
 import { join } from './join.ts'
 import { presence } from './presence.ts'
+import { room } from './room.ts'
 import { scale } from './scale.ts'
 import { screen } from './screen.ts'
 import { type Benchmark, evaluate, type Result, table } from './support/report.ts'
@@ -14,7 +15,7 @@ import { sleep } from './support/servers.ts'
 import { users } from './users.ts'
 import { workers } from './workers.ts'
 
-const benchmarks: readonly Benchmark[] = [im, workers, presence, users, join, idle, screen, scale]
+const benchmarks: readonly Benchmark[] = [im, room, workers, presence, users, join, idle, screen, scale]
 
 const program = new Command('bench')
   .argument('[names...]', `benchmarks to run: ${benchmarks.map(({ name }) => name).join(', ')} (default: all)`)

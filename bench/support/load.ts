@@ -1,5 +1,5 @@
 /** The load generator of the benchmarks that send messages: pairs of a sender and a recipient. */
-import { Confirmations } from '../../src/client/confirmations.ts'
+import { Confirmer, OWN_COPY_DELAY_MS } from './confirmer.ts'
 import type { RawClient } from './raw-client.ts'
 import { type System, until } from './servers.ts'
 
@@ -53,22 +53,7 @@ export async function connectPairs(
       [sender, `sender-${n}`],
       [recipient, `recipient-${n}`],
     ] as const) {
-      // Confirms like the product's own client.
-      const confirmations = new Confirmations()
-      let confirming: NodeJS.Timeout | undefined
-      let confirmingAt = Number.POSITIVE_INFINITY
-      const confirm = () => {
-        const count = confirmations.takeDue(performance.now())
-        if (count !== undefined) client.send(`2["got",${count}]`)
-        confirmingAt = Number.POSITIVE_INFINITY
-        confirmSoon()
-      }
-      const confirmSoon = () => {
-        if (confirmations.deadline >= confirmingAt) return
-        clearTimeout(confirming)
-        confirmingAt = confirmations.deadline
-        confirming = setTimeout(confirm, Math.max(0, Math.ceil(confirmingAt - performance.now())))
-      }
+      const confirmer = new Confirmer(client)
       client.onPacket = packet => {
         if (packet.startsWith('43', 0) || packet[0] === '3') {
           if (packet.startsWith('30[')) identified++
@@ -88,8 +73,7 @@ export async function connectPairs(
           }
         }
         if (!protocol2) return
-        for (let m = 0; m < messages; m++) confirmations.receive(client === sender, performance.now())
-        confirmSoon()
+        for (let m = 0; m < messages; m++) confirmer.receive(client === sender ? OWN_COPY_DELAY_MS : undefined)
       }
       client.send(`20["identify",${JSON.stringify(protocol2 ? { user, client: 'bench/1', protocol: 2 } : user)}]`)
     }

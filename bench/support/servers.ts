@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Limits } from '../../src/protocol/limits.ts'
 import type { ProcessUsage } from './meter.ts'
 
 const BUILD = fileURLToPath(new URL('../..', import.meta.url))
@@ -133,14 +134,17 @@ function cpuTimeMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS
 }
 
-/** Writes a config with this number of servers to a temporary folder. Limits are the defaults, except the message rate. */
-async function writeMeshConfig(servers: number) {
+/** No limit on the rate of messages; other limits are the defaults. */
+const ANY_RATE: Partial<Limits> = { messagesPerSecond: 1e6, burst: 1e6, roomMessagesPerSecond: 0 }
+
+/** Writes a config with this number of servers to a temporary folder. */
+async function writeMeshConfig(servers: number, limits = ANY_RATE) {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-bench-'))
   const ports: number[] = []
   for (let n = 0; n < servers; n++) ports.push(await freePort())
   const list = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
   const config = join(folder, 'config.json')
-  writeFileSync(config, JSON.stringify({ servers: list, limits: { messagesPerSecond: 1e6, burst: 1e6 } }))
+  writeFileSync(config, JSON.stringify({ servers: list, limits }))
   const args = ['--config', config, '--log-format', 'json', '--log-level', 'error']
   const clean = () => rmSync(folder, { recursive: true, force: true })
   return { folder, ports, ids: list.map(({ id }) => id), args, clean }
@@ -149,9 +153,10 @@ async function writeMeshConfig(servers: number) {
 /**
  * Starts this number of servers of mesh-chat, as a user would.
  * @param settle time for them to link up, ms
+ * @param limits those that differ from the defaults
  */
-export async function startMesh(servers: number, settle = 1_500): Promise<System> {
-  const { ports, ids, args, clean } = await writeMeshConfig(servers)
+export async function startMesh(servers: number, settle = 1_500, limits = ANY_RATE): Promise<System> {
+  const { ports, ids, args, clean } = await writeMeshConfig(servers, limits)
   const nodes = ids.map(id => startNode('daemon/main.js', ['--id', id, ...args]))
   await Promise.all(ports.map(waitForPort))
   await sleep(settle)
@@ -204,4 +209,57 @@ export async function startFullList(mode: 'each' | 'broadcast'): Promise<System>
   const node = startNode('bench/yardsticks/full-list.js', [`${port}`, mode])
   await waitForPort(port)
   return createSystem('Socket.IO, full list', [port], [node], [])
+}
+
+/** Whether ngircd is installed. */
+export function hasNgircd(): boolean {
+  return spawnSync('ngircd', ['--version']).status === 0
+}
+
+/** Printed when ngircd is not installed. */
+export const NO_NGIRCD = 'Skipping the yardstick "ngircd": it is not installed; run apt-get install -y ngircd.'
+
+/** Starts two IRC servers, ngircd, with no limit on the rate of messages. They may not be linked yet. */
+export async function startNgircd(): Promise<System> {
+  const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-bench-'))
+  const ports = [await freePort(), await freePort()]
+  const name = (n: number) => `server-${n + 1}.bench`
+  const processes: ChildProcess[] = []
+  for (const [n, port] of ports.entries()) {
+    const [peer] = n === 0 ? [] : ports
+    const config = [
+      '[Global]',
+      `Name = ${name(n)}`,
+      'Info = bench',
+      'AdminInfo1 = bench',
+      'AdminInfo2 = bench',
+      'AdminEMail = bench@localhost',
+      'MotdPhrase = bench',
+      'Listen = 127.0.0.1',
+      `Ports = ${port}`,
+      '[Limits]',
+      'ConnectRetry = 5',
+      'MaxConnectionsIP = 0',
+      'MaxPenaltyTime = 0',
+      '[Options]',
+      'DNS = no',
+      'Ident = no',
+      'PAM = no',
+      '[Server]',
+      `Name = ${name(1 - n)}`,
+      ...(peer === undefined ? ['Passive = yes'] : ['Host = 127.0.0.1', `Port = ${peer}`]),
+      'MyPassword = bench',
+      'PeerPassword = bench',
+    ]
+    const file = join(folder, `${n}.conf`)
+    writeFileSync(file, config.map(line => `${line}\n`).join(''))
+    processes.push(start('ngircd', ['--nodaemon', '--config', file], false))
+    await waitForPort(port)
+  }
+  return createSystem('ngircd', ports, [], processes, () => rmSync(folder, { recursive: true, force: true }))
+}
+
+/** Starts a Node.js process that is not measured. @param script path in the build folder */
+export function startHelper(script: string, args: readonly string[]): ChildProcess {
+  return start(process.execPath, [join(BUILD, script), ...args], true)
 }

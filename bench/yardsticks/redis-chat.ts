@@ -1,4 +1,7 @@
-/** The usual way to build this with Socket.IO 4.8: the Redis adapter, with `socket.join(user)` to address users. */
+/**
+ * The usual way to build this with Socket.IO 4.8: the Redis adapter, with `socket.join(user)` to address users, and
+ * `socket.join(room)` for rooms.
+ */
 import { createAdapter } from '@socket.io/redis-adapter'
 import { createClient } from 'redis'
 import { Server } from 'socket.io'
@@ -20,9 +23,14 @@ io.on('connection', socket => {
     void socket.join(user)
     answer({ ok: true })
   })
+  socket.on('join', (room: string, answer: (answer: unknown) => void) => {
+    void socket.join(room)
+    answer({ ok: true })
+  })
   socket.on('im', ({ to, text }: Im) => {
     const from = socket.data.user as string
-    io.to(to).to(from).emit('im', { from, to, text })
+    if (to.startsWith('#')) io.to(to).emit('im', { from, to, text })
+    else io.to(to).to(from).emit('im', { from, to, text })
   })
 })
 io.listen(Number(port))
