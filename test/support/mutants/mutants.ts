@@ -435,12 +435,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'return',
   },
   {
-    name: 'a server drops a held message as soon as another client has confirmed it',
-    file: 'src/server/peers/outbound-messages.ts',
-    from: 'if (confirmations.delivery.deadline > this.#context.now) break',
-    to: 'if (!confirmations.delivery.isSettled) break',
-  },
-  {
     name: 'a message that one of several receivers has missed is not repaired',
     file: 'src/server/router.ts',
     from: 'this.#missedUsers.add(from).add(to)\n',
