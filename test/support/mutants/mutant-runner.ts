@@ -11,6 +11,8 @@ export interface Mutant {
   file: string
   from: string
   to: string
+  /** A schedule that has shown the fault before: it is played first. */
+  seed?: number
   /** Why this fault can only show as a search that hangs; absent: it must violate an invariant. */
   hangs?: string
 }

@@ -4,6 +4,7 @@ import type { Mutant } from './mutant-runner.ts'
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no gap check: a delta applies on top of any other',
+    seed: 79,
     file: 'src/presence/replica.ts',
     from: "if (frame.seq > this.#seq + 1) return { outcome: 'gap' }",
     to: '',
@@ -46,12 +47,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'no grace period: a short break of a link removes its users',
+    seed: 84,
     file: 'src/server/peers/links.ts',
     from: 'peer.usersExpireAt = now + options.graceMs\n    } else',
     to: 'peer.usersExpireAt = now\n    } else',
   },
   {
     name: 'the grace period never ends: the users of a dead server stay',
+    seed: 81,
     file: 'src/server/peers/links.ts',
     from: 'if (peer.replica.incarnation !== undefined) peer.usersExpireAt = now + options.graceMs',
     to: '',
@@ -70,6 +73,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a server that stalled blames its peers for the silence',
+    seed: 84,
     file: 'src/server/server.ts',
     from: 'this.#peers.resetTimeouts()',
     to: '',
@@ -82,18 +86,21 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'no deduplication of forwards',
+    seed: 691,
     file: 'src/server/peers/peer.ts',
     from: "if (last.pending.has(number)) return 'pending'\n    if (number <= last.number) return 'repeated'",
     to: '',
   },
   {
     name: 'the forwards of a restarted server are taken for repeats of its previous incarnation',
+    seed: 437,
     file: 'src/server/peers/peer.ts',
     from: 'if (this.lastForward?.incarnation !== incarnation) this.lastForward =',
     to: 'this.lastForward ??=',
   },
   {
     name: 'a restarted server gets the delivery results of its previous incarnation',
+    seed: 5840,
     file: 'src/server/peers/outbound-messages.ts',
     from: 'if (peer?.inbound?.incarnation !== incarnation) return\n    peer.pendingFates',
     to: 'if (peer === undefined) return\n    peer.pendingFates',
@@ -172,6 +179,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'messages in flight are forgotten on fail-over',
+    seed: 64,
     file: 'src/client/message-sender.ts',
     from: 'for (const message of this.#outbox.requeueInFlight()) {',
     to: 'for (const message of [] as Message[]) {',
@@ -226,12 +234,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a client dials the same dead server forever',
+    seed: 138,
     file: 'src/client/connection.ts',
     from: 'url: this.#servers.pickOther(phase.url), retryAt',
     to: 'url: phase.url, retryAt',
   },
   {
     name: 'a client ignores a gap between roster deltas',
+    seed: 66,
     file: 'src/client/roster-copy.ts',
     from: 'if (version > this.#version + 1) {',
     to: 'if (version < 0) {',
@@ -274,12 +284,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a forward number near the maximum is accepted: all later forwards look repeated',
+    seed: 286,
     file: 'src/server/peers/peer.ts',
     from: "if (number > last.number + MAX_NUMBER_JUMP) return 'implausible'",
     to: '',
   },
   {
     name: 'a position near the maximum is accepted: all later presence looks old',
+    seed: 62,
     file: 'src/presence/replica.ts',
     from: 'return seq <= (incarnation === this.#incarnation ? this.#seq : 0) + MAX_NUMBER_JUMP',
     to: 'return seq >= 0 || incarnation === this.#incarnation',
@@ -292,6 +304,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the incarnation of a server of 0.1 counts as proof that a new link is its own',
+    seed: 64,
     file: 'src/server/peers/inbound-links.ts',
     from: 'if (isProcessKey(incarnation)) return undefined',
     to: 'return undefined',
@@ -322,12 +335,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the hybrid clock is not pulled back',
+    seed: 584,
     file: 'src/client/history/message-store.ts',
     from: 'if (!this.#isClockAligned || clock.isAhead(wall)) clock.reset()',
     to: '',
   },
   {
     name: 'after a restart, a provisional message counts as possibly accepted',
+    seed: 1966,
     file: 'src/client/message-sender.ts',
     from: 'const isProvisional = provisional === true',
     to: 'const isProvisional = false',
@@ -340,6 +355,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'leaving a room is not told to peers',
+    seed: 554,
     file: 'src/server/rooms/rooms.ts',
     from: 'stream.recordMembership(name, connection.user, false)',
     to: '',
@@ -358,12 +374,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the users of a lost peer stay in rooms',
+    seed: 393,
     file: 'src/server/peers/inbound-presence.ts',
     from: 'this.#users.handleMemberships(peer.id, memberships)',
     to: '',
   },
   {
     name: 'a user leaves a room with the first of several connections',
+    seed: 1203,
     file: 'src/presence/room-directory.ts',
     from: 'return count === 1',
     to: 'return count >= 1',
@@ -376,12 +394,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a missing version of the members goes unnoticed',
+    seed: 1424,
     file: 'src/client/rooms/rooms.ts',
     from: 'if (event.version > room.version + 1) return this.#requestJoin(room)',
     to: '',
   },
   {
     name: 'of two changes of a room the first that is heard wins',
+    seed: 92,
     file: 'src/client/rooms/room-list.ts',
     from: 'if (known !== undefined && (at < known[2] || (at === known[2] && (known[1] || !isJoined)))) return false',
     to: 'if (known !== undefined) return false',
@@ -394,6 +414,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'members do not compare their histories',
+    seed: 114,
     file: 'src/client/rooms/room-history.ts',
     from: 'this.#relay(name, undefined, compareFrame(this.#store.logOf(name), this.#oldest(room)))',
     to: '',
@@ -424,6 +445,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a message composed before the room is joined is never sent',
+    seed: 198,
     file: 'src/client/session.ts',
     from: 'this.#roomHistory.onJoined(room)\n        this.#sender.sendWaiting(room.name)',
     to: 'this.#roomHistory.onJoined(room)',
@@ -436,12 +458,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a message that one of several receivers has missed is not repaired',
+    seed: 84,
     file: 'src/server/router.ts',
     from: 'this.#missedUsers.add(from).add(to)\n',
     to: 'return\n',
   },
   {
     name: 'a change of a room that was dated by a wrong clock stays',
+    seed: 1903,
     file: 'src/client/rooms/rooms.ts',
     from: 'if (this.list.redate(now + MAX_CLOCK_AHEAD_MS, () => this.#context.clock.tick(now))) this.#store()',
     to: '',
