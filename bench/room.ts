@@ -164,11 +164,16 @@ interface CatchUpSample {
   during: number[]
 }
 
+/** Longest wait for a message of a process, ms. */
+const MAX_WAIT_MS = 60_000
+
 function nextMessage(child: ChildProcess): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const fail = () => reject(new Error('a process of the benchmark has exited'))
+    const timer = setTimeout(() => reject(new Error('a process of the benchmark does not answer')), MAX_WAIT_MS)
     child.once('exit', fail)
     child.once('message', message => {
+      clearTimeout(timer)
       child.off('exit', fail)
       resolve(message)
     })

@@ -4,7 +4,8 @@
  * - `holders`: eight members who have the history, and answer comparisons
  * - `pair`: two more; the first sends 50 messages per second, the second measures the time until they arrive. The answer to
  *   each message of the parent is the times since the last one, ms
- * - `newcomer`: has nothing; joins at a message of the parent, and answers with the time until it has the history, s
+ * - `newcomer`: has nothing; joins at a message of the parent, and answers with the time until it has MESSAGES messages, s:
+ *   members share a limited number of the latest ones, and those of the pair replace the oldest of the history
  * Each tells the parent `ready` when it is connected, and except for the newcomer in the room.
  */
 import { randomUUID } from 'node:crypto'
@@ -94,7 +95,7 @@ function runNewcomer(): void {
   let missing = Number(messages)
   const session = open('newcomer', 0, undefined, event => {
     if (event.type === 'connection' && event.state.phase === 'online') tell('ready')
-    if (event.type !== 'message' || !event.message.id.startsWith('old-')) return
+    if (event.type !== 'message') return
     if (--missing === 0) tell((performance.now() - joinedAt) / 1_000)
   })
   process.on('message', () => {
