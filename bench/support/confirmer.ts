@@ -23,6 +23,12 @@ export class Confirmer {
     this.#schedule()
   }
 
+  /** Counts a message of a room. */
+  receiveInRoom(room: string, memberCount: number): void {
+    this.#confirmations.receiveInRoom(room, memberCount, Math.random, performance.now())
+    this.#schedule()
+  }
+
   #schedule(): void {
     const { deadline } = this.#confirmations
     if (deadline >= this.#timerAt) return

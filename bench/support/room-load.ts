@@ -14,10 +14,6 @@ const BATCH_SIZE = 50
 const IRC_BATCH_SIZE = 5
 /** Fills the text up to 100 bytes, after the number of the message. */
 const FILLER = 'x'.repeat(100)
-/** How the product's own client delays its confirmations in a room; as in `src/client/message-receiver.ts`. */
-const ROOM_DELAY_PER_MEMBER_MS = 10
-const MAX_ROOM_DELAY_MS = 10_000
-
 /** Start of `2["im",…]` and `2["room",…]`, after the bracket and the quote. */
 const IM = Buffer.from('im"')
 const ROOM_EVENT = Buffer.from('room"')
@@ -188,13 +184,14 @@ export class RoomLoad {
     this.clients[member] = client
     const confirmer = new Confirmer(client)
     this.#confirmers[member] = confirmer
-    const longest = Math.min(MAX_ROOM_DELAY_MS, this.#members * ROOM_DELAY_PER_MEMBER_MS)
     const user = `member-${member.toString().padStart(4, '0')}`
     let answers = 0
     client.onBytes = packet => {
       if (packet[0] === 0x32 && packet.subarray(3, 3 + IM.length).equals(IM)) {
         this.#handleCopy(member)
-        if (protocol2) confirmer.receive(member === 0 ? OWN_COPY_DELAY_MS : Math.random() * longest)
+        if (!protocol2) return true
+        if (member === 0) confirmer.receive(OWN_COPY_DELAY_MS)
+        else confirmer.receiveInRoom(ROOM, this.#members)
       } else if (packet[0] === 0x32 && packet.subarray(3, 3 + ROOM_EVENT.length).equals(ROOM_EVENT)) {
         this.onRoomEvent(member, packet)
       } else if (packet[0] === 0x33) {

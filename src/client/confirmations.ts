@@ -2,6 +2,15 @@
 const CONFIRM_INTERVAL_MS = 100
 /** Unconfirmed messages that are confirmed at once: half of a sender's window of messages in flight. */
 const CONFIRM_BATCH_SIZE = 32
+/**
+ * In a room one of many confirms first, and the sender waits for that one only. Each delays its confirmation at random, in
+ * proportion to the size of the room, so that all together confirm equally often in any room.
+ */
+const ROOM_DELAY_PER_MEMBER_MS = 10
+const MAX_ROOM_DELAY_MS = 10_000
+/** In rooms with at least this number of members some confirm long before a window is full: larger batches delay nobody. */
+const LARGE_ROOM = 100
+const LARGE_ROOM_BATCH_SIZE = 128
 
 /** A confirmation: the number of messages received, and the number of the save that has all of them (see `Saves`). */
 interface Confirmation {
@@ -20,6 +29,8 @@ export class Confirmations {
   #confirmed = 0
   #confirmedAt = Number.NEGATIVE_INFINITY
   #deadline = Number.POSITIVE_INFINITY
+  /** The rooms of the messages that the deadline is for. */
+  readonly #rooms = new Set<string>()
   /** The number of the save that has the last message. */
   #save = 0
   /** A due confirmation whose messages are not saved yet; further messages wait for the next one. */
@@ -37,11 +48,27 @@ export class Confirmations {
    * @param save the number of the save that has the message, if the message is stored
    */
   receive(delay: number | undefined, now: number, save = 0): void {
+    this.#count(delay === undefined ? this.#confirmedAt + CONFIRM_INTERVAL_MS : now + delay, now, save)
+  }
+
+  /**
+   * Counts a message of a room.
+   * @param random from 0 up to 1
+   */
+  receiveInRoom(room: string, memberCount: number, random: () => number, now: number, save = 0): void {
+    const batchSize = memberCount < LARGE_ROOM ? CONFIRM_BATCH_SIZE : LARGE_ROOM_BATCH_SIZE
+    // One random delay for all messages until the next confirmation: of one for each, the shortest would count.
+    if (this.#rooms.has(room)) return this.#count(Number.POSITIVE_INFINITY, now, save, batchSize)
+    this.#rooms.add(room)
+    const delay = random() * Math.min(MAX_ROOM_DELAY_MS, memberCount * ROOM_DELAY_PER_MEMBER_MS)
+    this.#count(now + delay, now, save, batchSize)
+  }
+
+  #count(due: number, now: number, save: number, batchSize = CONFIRM_BATCH_SIZE): void {
     this.#received++
     this.#save = save
-    const isBatchFull = this.#received - this.#confirmed >= CONFIRM_BATCH_SIZE
-    const due = isBatchFull ? now : delay === undefined ? this.#confirmedAt + CONFIRM_INTERVAL_MS : now + delay
-    this.#deadline = Math.min(this.#deadline, due)
+    const isBatchFull = this.#received - this.#confirmed >= batchSize
+    this.#deadline = Math.min(this.#deadline, isBatchFull ? now : due)
   }
 
   /**
@@ -52,6 +79,7 @@ export class Confirmations {
     if (this.#awaited === undefined) {
       if (this.#deadline > now) return undefined
       this.#deadline = Number.POSITIVE_INFINITY
+      this.#rooms.clear()
       this.#awaited = { count: this.#received, save: this.#save }
     }
     const { count, save } = this.#awaited

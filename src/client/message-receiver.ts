@@ -11,14 +11,6 @@ import type { Rooms } from './rooms/rooms.ts'
 
 /** Longest delay of the confirmation of a sender's own copy, ms. No one waits for it. */
 const OWN_COPY_DELAY_MS = 1_000
-/**
- * In a room one of many confirms first, and the sender waits for that one only. Each delays its confirmation at random, in
- * proportion to the size of the room, so that all together confirm equally often in any room.
- */
-const ROOM_DELAY_PER_MEMBER_MS = 10
-/** A server waits 3 s for the first confirmation of a message that another one has forwarded. */
-const MAX_ROOM_DELAY_MS = 2_500
-
 /** Receives messages from the server: confirms them, opens sealed ones, and stores each once. */
 export class MessageReceiver {
   readonly #context: Context
@@ -58,8 +50,12 @@ export class MessageReceiver {
   handleMessage(message: Message): void {
     this.#receive(message)
     // Counted even if it was dropped: the confirmation is a count of all messages.
-    const { now, saves } = this.#context
-    this.#confirmations.receive(this.#confirmationDelay(message), now, saves.latest)
+    const { now, saves, options } = this.#context
+    const { to } = message
+    if (this.#isOwnCopy(message)) return this.#confirmations.receive(OWN_COPY_DELAY_MS, now, saves.latest)
+    if (!isRoom(to)) return this.#confirmations.receive(undefined, now, saves.latest)
+    const memberCount = this.#rooms.get(to)?.members.size ?? 0
+    this.#confirmations.receiveInRoom(to, memberCount, options.random, now, saves.latest)
   }
 
   #receive(message: Message): void {
@@ -86,15 +82,6 @@ export class MessageReceiver {
       return false
     })
     if (count !== undefined) effects.push({ type: 'got', dial: onlineConnection, count })
-  }
-
-  /** How long the confirmation of a message may wait, ms; undefined: as long as that of others. */
-  #confirmationDelay(message: Message): number | undefined {
-    if (this.#isOwnCopy(message)) return OWN_COPY_DELAY_MS
-    if (!isRoom(message.to)) return undefined
-    const members = this.#rooms.get(message.to)?.members.size ?? 0
-    const longest = Math.min(MAX_ROOM_DELAY_MS, members * ROOM_DELAY_PER_MEMBER_MS)
-    return this.#context.options.random() * longest
   }
 
   /** Whether a message is the copy of an own message, sent from another of the user's connections or returned to this one. */

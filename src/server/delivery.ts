@@ -54,6 +54,11 @@ export class Delivery {
     return this.#isSettled
   }
 
+  /** Whether it has many receivers, so that later confirmations are reported together. */
+  get hasLargeAudience(): boolean {
+    return this.#audience?.isSmall === false
+  }
+
   /** Connections of the recipient that have the message; in a room: other members. */
   get delivered(): number {
     return this.#audience?.delivered ?? this.#delivered
@@ -164,7 +169,7 @@ export class Audience {
   /** How many there were. */
   readonly of: number
   /** Whether all are known by name, and told to the sender. */
-  readonly #isSmall: boolean
+  readonly isSmall: boolean
   readonly #isInSeveralPlaces: (user: string) => boolean
   #counted = 0
   readonly #names = new Set<string>()
@@ -174,7 +179,7 @@ export class Audience {
   /** @param isInSeveralPlaces whether a member has several connections in the room */
   constructor(of: number, isInSeveralPlaces: (user: string) => boolean) {
     this.of = of
-    this.#isSmall = of <= MAX_NAMED_MEMBERS
+    this.isSmall = of <= MAX_NAMED_MEMBERS
     this.#isInSeveralPlaces = isInSeveralPlaces
   }
 
@@ -185,7 +190,7 @@ export class Audience {
 
   /** Who has the message, in a small room. */
   get names(): string[] {
-    return this.#isSmall ? [...this.#names].slice(0, MAX_RECEIPT_NAMES) : []
+    return this.isSmall ? [...this.#names].slice(0, MAX_RECEIPT_NAMES) : []
   }
 
   /** Members that are counted, not named. */
@@ -195,7 +200,7 @@ export class Audience {
 
   /** Adds a member of this server. Returns false for one that is known to have the message. */
   add(user: string): boolean {
-    if (this.#isSmall || this.#names.has(user) || this.#isInSeveralPlaces(user)) return this.addMore(0, [user])
+    if (this.isSmall || this.#names.has(user) || this.#isInSeveralPlaces(user)) return this.addMore(0, [user])
     this.#counted++
     return true
   }

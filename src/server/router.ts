@@ -37,6 +37,9 @@ const FORWARDED_DELIVERY_TIMEOUT_MS = 3_000
 /** Misses within this time are told together, ms: while a client hangs, each message to its user is one. */
 const MISSED_NOTICE_DELAY_MS = 3_000
 
+/** Later confirmations in a large room are reported together, at most this long after the first of them, ms. */
+const LATE_ANSWERS_DELAY_MS = 250
+
 /** A peer accepts messages by its own clock, which may differ from this server's by this much, ms. */
 const MAX_PEER_CLOCK_DIFFERENCE_MS = 300_000
 
@@ -53,6 +56,9 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
   /** Users of whose connections some may have missed a message, and when their clients are told; monotonic ms. */
   #missedUsers = new Set<string>()
   #tellMissedAt = Number.POSITIVE_INFINITY
+  /** Deliveries in large rooms with later answers, whether one of them is new, and when to report them; monotonic ms. */
+  #lateAnswers = new Map<Delivery, boolean>()
+  #reportLateAt = Number.POSITIVE_INFINITY
   readonly #pendingDeliveries = { client: new DeadlineQueue(), peer: new DeadlineQueue() }
   #generatedIds = 0
 
@@ -74,7 +80,7 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
 
   get deadline(): number {
     const { client, peer } = this.#pendingDeliveries
-    return Math.min(client.deadline, peer.deadline, this.#tellMissedAt)
+    return Math.min(client.deadline, peer.deadline, this.#tellMissedAt, this.#reportLateAt)
   }
 
   /** Handles a message from a client of this server. */
@@ -265,6 +271,7 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
       for (let due = queue.takeDue(now); due !== undefined; due = queue.takeDue(now)) due.settle()
     }
     if (this.#tellMissedAt <= now) this.#tellMissed()
+    if (this.#reportLateAt <= now) this.#reportLateAnswers()
   }
 
   /** All receivers are known: settles the delivery, or waits for their answers. */
@@ -289,6 +296,20 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
   }
 
   onLateAnswer(delivery: Delivery, isNew: boolean): void {
+    if (!delivery.hasLargeAudience) return this.#reportLateAnswer(delivery, isNew)
+    // A report for each of a thousand members would cost more than the message.
+    this.#lateAnswers.set(delivery, isNew || this.#lateAnswers.get(delivery) === true)
+    this.#reportLateAt = Math.min(this.#reportLateAt, this.#context.now + LATE_ANSWERS_DELAY_MS)
+  }
+
+  #reportLateAnswers(): void {
+    const answers = this.#lateAnswers
+    this.#lateAnswers = new Map()
+    this.#reportLateAt = Number.POSITIVE_INFINITY
+    for (const [delivery, isNew] of answers) this.#reportLateAnswer(delivery, isNew)
+  }
+
+  #reportLateAnswer(delivery: Delivery, isNew: boolean): void {
     const { origin } = delivery
     if (origin.kind === 'client') return isNew ? this.#receipts.add(origin.message, delivery) : undefined
     this.#peerSender.sendConfirmation(origin.peer, origin.incarnation, origin.number, delivery)

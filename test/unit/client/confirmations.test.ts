@@ -51,3 +51,27 @@ test('without further messages nothing is due', () => {
   expect(confirmations.deadline).toBe(Number.POSITIVE_INFINITY)
   expect(confirmations.takeDue(1_000_000)).toBeUndefined()
 })
+
+test('J9: a batch is 32 messages, and 128 in a room with at least 100 members', () => {
+  const dueAfter = (memberCount: number) => {
+    const confirmations = new Confirmations()
+    let count = 0
+    do {
+      confirmations.receiveInRoom('#ops', memberCount, () => 0.99, 1_000)
+      count++
+    } while (confirmations.deadline > 1_000)
+    return count
+  }
+  expect([10, 99, 100, 2_000].map(dueAfter)).toEqual([32, 32, 128, 128])
+})
+
+test('J9: each room has a random delay of its own, and a new one after a confirmation', () => {
+  const confirmations = new Confirmations()
+  confirmations.receiveInRoom('#large', 1_000, () => 0.5, 1_000)
+  confirmations.receiveInRoom('#small', 10, () => 0.5, 1_000)
+  expect(confirmations.deadline).toBe(1_050)
+  expect(confirmations.takeDue(1_050)).toBe(2)
+  expect(confirmations.deadline).toBe(Number.POSITIVE_INFINITY)
+  confirmations.receiveInRoom('#small', 10, () => 0.2, 2_000)
+  expect(confirmations.deadline).toBe(2_020)
+})

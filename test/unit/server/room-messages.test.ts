@@ -23,7 +23,9 @@ function inRoom(users: readonly string[], ...options: Parameters<typeof createRo
     if (found === undefined) throw new Error(`${id} is not a connection`)
     return found
   }
-  const receipts = () => {
+  const receipts = (after = 0) => {
+    advance(parts.context, after)
+    parts.router.tick()
     parts.router.flush()
     return takeEffects(parts.context).flatMap(effect =>
       effect.type === 'emit' && effect.message.event === 'receipts'
@@ -185,7 +187,7 @@ describe('receipts of a message to a room', () => {
       const { im, confirm, member, receipts } = inRoom(['Anna', ...names(others)])
       im(1, '#ops')
       for (let id = 2; id <= others + 1; id++) confirm(member(id), 1)
-      return receipts().flatMap(({ rows }) => rows)
+      return receipts(250).flatMap(({ rows }) => rows)
     }
     expect(rowsOf(32)).toEqual([['m', expect.any(Number), '#ops', 32, 32, names(32)]])
     expect(rowsOf(33)).toEqual([['m', expect.any(Number), '#ops', 33, 33, []]])
@@ -198,8 +200,28 @@ describe('receipts of a message to a room', () => {
     takeEffects(context)
     for (let id = 2; id <= 42; id++) confirm(member(id), 1)
     peers.roomForwards[0]?.delivery.recordMore(1, ['user 5'])
-    const rows = receipts().flatMap(({ rows }) => rows)
-    expect(rows).toEqual([['m', context.wall, '#ops', 41, 41, []]])
+    const { wall } = context
+    const rows = receipts(250).flatMap(({ rows }) => rows)
+    expect(rows).toEqual([['m', wall, '#ops', 41, 41, []]])
+  })
+
+  test('in a large room are told every 250 ms, to the sender and to the peer of the sender', () => {
+    const { context, router, peers, im, confirm, member, receipts, membersOnPeer } = inRoom(['Anna', ...names(40)])
+    membersOnPeer('server-2', '#ops', 'Far')
+    const { wall } = context
+    im(1, '#ops')
+    router.handleRoomForwarded('server-2', 'far-1', [[1, 'far', wall, 'Far', '#ops', 'hi', '']])
+    confirm(member(2), 2)
+    expect(receipts()).toEqual([])
+    peers.confirmations.length = 0
+    for (const id of [3, 4]) confirm(member(id), 2)
+    expect([receipts(), peers.confirmations]).toEqual([[], []])
+    expect(router.deadline).toBe(context.now + 250)
+    expect(receipts(249)).toEqual([])
+    confirm(member(5), 2)
+    expect(receipts(1)).toEqual([{ to: [1], rows: [['m', wall, '#ops', 4, 41, []]] }])
+    expect(peers.confirmations).toHaveLength(1)
+    expect(receipts(1_000)).toEqual([])
   })
 
   test('in a large room count a member once whose other connection has left in between', () => {
