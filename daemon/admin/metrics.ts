@@ -92,6 +92,11 @@ const METRICS: readonly MetricDefinition[] = [
     samples: statusSample(({ accepted }) => accepted),
   },
   {
+    name: 'mesh_chat_room_messages_accepted_total',
+    help: 'Messages to rooms among the accepted ones.',
+    samples: statusSample(({ roomAccepted = 0 }) => roomAccepted),
+  },
+  {
     name: 'mesh_chat_messages_refused_total',
     help: 'Messages from clients of this server that were rejected.',
     samples: statusSample(({ refused }) => refused),

@@ -62,8 +62,10 @@ export const serverStatusSchema = z.object({
   delivered: countSchema,
   /** Key mode: names of offline users that it remembers with their keys; absent in other modes, and in 0.2.0 and earlier. */
   claims: countSchema.optional(),
-  /** Rooms with members on this server; this and the next two are absent in 0.2 and earlier. */
+  /** Rooms with members on this server; this and the next three are absent in 0.2 and earlier. */
   rooms: countSchema.optional(),
+  /** Messages to rooms, among those of `accepted`. */
+  roomAccepted: countSchema.optional(),
   /** Rooms that its connections are in, summed over the connections. */
   memberships: countSchema.optional(),
   /** Rooms with members on this server that are not hidden, those with the most members first. */

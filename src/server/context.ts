@@ -22,7 +22,7 @@ import type { Delivery } from './delivery.ts'
 import type { MeshClock } from './mesh-clock.ts'
 import type { ClientEvent, Effect, LogEntry, ServerOptions } from './types.ts'
 
-type MessageCounts = Pick<ServerStatus, 'accepted' | 'refused' | 'forwarded' | 'delivered'>
+type MessageCounts = Pick<ServerStatus, 'accepted' | 'refused' | 'forwarded' | 'delivered'> & { roomAccepted: number }
 
 /** State that the modules of one server share. */
 export interface Context {

@@ -109,6 +109,7 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
     const room = context.rooms.get(message.to)
     if (room === undefined) return
     context.messageCounts.accepted++
+    context.messageCounts.roomAccepted++
     if (context.options.narrateMessages) log(context, { event: 'im', ...message, forwarded: false })
     const origin: DeliveryOrigin = { kind: 'client', connection: input.connection, call: input.call, message }
     const delivery = new Delivery(origin, context.now + DELIVERY_TIMEOUT_MS, this, audienceOf(room))

@@ -58,7 +58,7 @@ export class MeshServer {
       stream: new PresenceStream(options.incarnation),
       clock: new HybridClock(),
       meshClock: new MeshClock(options.id),
-      messageCounts: { accepted: 0, refused: 0, forwarded: 0, delivered: 0 },
+      messageCounts: { accepted: 0, roomAccepted: 0, refused: 0, forwarded: 0, delivered: 0 },
       startedAt: 0,
       now: 0,
       wall: 0,

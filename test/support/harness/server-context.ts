@@ -39,7 +39,7 @@ export function createContext(limits: Partial<Limits> = {}, options: Partial<Ser
     stream: new PresenceStream(incarnation),
     clock: new HybridClock(),
     meshClock,
-    messageCounts: { accepted: 0, refused: 0, forwarded: 0, delivered: 0 },
+    messageCounts: { accepted: 0, roomAccepted: 0, refused: 0, forwarded: 0, delivered: 0 },
     startedAt: 1_000,
     now: 1_000,
     wall: WALL_OFFSET_MS + 1_000,

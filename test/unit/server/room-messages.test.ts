@@ -44,7 +44,7 @@ describe('a message of a client to a room', () => {
     im(1, '#OPS')
     const payload = { id: 'm', from: 'Anna', to: '#ops', text: 'hi', at: context.wall, forwarded: false }
     expect(takeEffects(context)).toEqual([{ type: 'emit', to: [1, 2, 3, 4, 5], message: { event: 'im', payload } }])
-    expect(context.messageCounts).toMatchObject({ accepted: 1, delivered: 5, refused: 0 })
+    expect(context.messageCounts).toMatchObject({ accepted: 1, roomAccepted: 1, delivered: 5, refused: 0 })
   })
 
   test('is forwarded once to each peer with a member, and to no other', () => {
