@@ -4,8 +4,13 @@ export {
   type ChatEvents,
   type Fate,
   type ListedRoom,
+  type MessageChange,
+  type ReactOptions,
+  type ReceivedMessage,
   type RoomChange,
   RoomError,
+  type SendOptions,
+  type TargetOptions,
 } from '../cli/session/chat-client.ts'
 export { type ConnectOptions, connect } from '../cli/session/library.ts'
 export { type ChatServer, type CreateServerOptions, createServer, type LogLine } from '../daemon/library.ts'

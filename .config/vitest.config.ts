@@ -1,12 +1,36 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './longest-first.ts'
+
+const root = new URL('..', import.meta.url).pathname
+const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 }
+/** Unit tests that replace a module, which must not be loaded before. */
+const WITH_MOCKS = ['test/unit/cli/keys/key-files.test.ts', 'test/unit/cli/history/equal-hashes.test.ts']
 
 export default defineConfig({
   test: {
-    root: new URL('..', import.meta.url).pathname,
-    include: ['test/**/*.test.{ts,tsx}'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
     // The suites start real servers and terminals, and wait for them: three files at a time keep two cores busy.
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          root,
+          include: ['test/unit/**/*.test.{ts,tsx}'],
+          exclude: WITH_MOCKS,
+          // Loading the modules again for each file takes longer than the tests.
+          isolate: false,
+          ...timeouts,
+        },
+      },
+      {
+        test: {
+          name: 'others',
+          root,
+          include: ['test/{attacks,contract,programs,simulation}/**/*.test.{ts,tsx}', ...WITH_MOCKS],
+          ...timeouts,
+        },
+      },
+    ],
   },
 })

@@ -16,6 +16,7 @@ export interface Notice {
     | 'not-stored'
     | 'stored-again'
     | 'clock-wrong'
+    | 'started-offline'
   text: string
   /** Whether it is about a risk. */
   isWarning: boolean

@@ -9,6 +9,9 @@ import type { ConnectionTarget } from './session/go-online.ts'
 import { KnownMeshes } from './session/known-meshes.ts'
 import type { SettingsFile } from './settings.ts'
 
+/** The server if none is known. */
+export const DEFAULT_SERVER = 'http://127.0.0.1:3001'
+
 /** Options that select the server; every command that connects has them. */
 export interface ServerArguments {
   host?: string
@@ -72,7 +75,7 @@ export function parseNameOption(option: string, given: string): string {
 
 /** The user or room given with an option, in canonical form; an invalid one ends the process. */
 export function parseThreadOption(option: string, given: string): string {
-  if (!isRoom(given)) return parseNameOption(option, given)
+  if (!isRoom(given.trimStart())) return parseNameOption(option, given)
   const room = parseRoomName(given)
   return room.ok ? room.value : fail(EXIT.usage, `${option}: ${room.reason}`)
 }
@@ -116,7 +119,7 @@ function chooseServers(args: ServerArguments, last: string | undefined): string[
   const config = readLocalConfig()
   const urls = config?.servers.map(server => toServerAddress(server, config.tls !== undefined).url) ?? []
   if (last !== undefined && isOfOtherMesh(last, urls)) return [last]
-  const first = last ?? urls[Math.floor(Math.random() * urls.length)] ?? 'http://127.0.0.1:3001'
+  const first = last ?? urls[Math.floor(Math.random() * urls.length)] ?? DEFAULT_SERVER
   return [...new Set([first, ...urls])]
 }
 

@@ -1,18 +1,20 @@
 import { Argument, Command } from 'commander'
-import { reportUsageErrors } from '../src/programs/command-errors.ts'
+import { addHelpCommand, reportUsageErrors } from '../src/programs/command-errors.ts'
 import { completionScript, SHELLS, type Shell } from '../src/programs/completion.ts'
 import { EXIT, exitOnCrash, fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import { printLine } from '../src/programs/print.ts'
+import { isRoom } from '../src/protocol/rooms.ts'
 import { chat } from './commands/chat.ts'
 import { printHistory } from './commands/history.ts'
 import { identity } from './commands/identity.ts'
 import { lab } from './commands/lab.ts'
 import { forgetMesh, listMeshes } from './commands/mesh.ts'
-import { roomMembers, type WhoArguments } from './commands/room-members.ts'
+import { roomMembers } from './commands/room-members.ts'
 import { send } from './commands/send.ts'
 import { tail } from './commands/tail.ts'
-import { who } from './commands/who.ts'
+import { type WhoArguments, who } from './commands/who.ts'
+import { withFirstRunAnswers } from './first-run.ts'
 import { HELP } from './help.ts'
 import {
   addServerOptions,
@@ -51,7 +53,7 @@ addUserOptions(program)
   .option('--no-color', 'no colors (also: NO_COLOR in the environment)')
   .action(async (args: ChatArguments) => {
     const settings = new SettingsFile()
-    const target = connectionTarget(args, settings)
+    const target = connectionTarget(await withFirstRunAnswers(args, settings), settings)
     const to = args.to === undefined ? undefined : parseThreadOption('--to', args.to)
     if (!args.color) process.env.NO_COLOR = '1'
     const plain = args.plain || args.json || args.screenReader || process.env.INK_SCREEN_READER === 'true'
@@ -118,10 +120,13 @@ meshes
 addUserOptions(
   program.command('who').description('Print the users online, or the members of a room, one name per line.'),
 )
-  .argument('[room]', "a room ('#ops') that you are in")
+  .argument('[name]', "a room ('#ops') that you are in, or a part of the names to list")
   .option('--join', 'join the room for a moment if you are not in it; its members see that')
   .option('--json', 'print one JSON object')
-  .action((room: string | undefined, args: WhoArguments) => (room === undefined ? who(args) : roomMembers(room, args)))
+  .action((name: string | undefined, args: WhoArguments) => {
+    const trimmed = name?.trim()
+    return trimmed !== undefined && isRoom(trimmed) ? roomMembers(trimmed, args) : who(trimmed, args)
+  })
 
 addServerOptions(
   program.command('top').description('Monitor the mesh live: servers, links, users, messages per second.'),
@@ -149,6 +154,7 @@ program
   .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
   .action((shell: Shell) => printLine(completionScript(shell, program)))
 
+addHelpCommand(program)
 reportUsageErrors(program)
 program
   .parseAsync()

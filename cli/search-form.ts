@@ -1,5 +1,8 @@
 /** How texts are compared in a search: without case, and with accents composed (NFC), whatever form they were written in. */
 
+/** Characters of scripts that put no spaces between words, for a class of a regular expression. */
+export const SPACELESS = '\\p{scx=Han}\\p{scx=Hira}\\p{scx=Kana}\\p{sc=Thai}\\p{sc=Lao}\\p{sc=Khmer}\\p{sc=Mymr}'
+
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
 const ASCII = /^[\u0000-\u007f]*$/
 

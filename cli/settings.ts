@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import Conf from 'conf'
 import * as z from 'zod'
 import { readErrorReason } from '../src/programs/fail.ts'
@@ -8,6 +9,7 @@ import { sanitizeLine } from '../src/protocol/text.ts'
 import {
   DEFAULT_PREFERENCES,
   onlyStrings,
+  type Preferences,
   preferencesSchema,
   strictPreferencesSchema,
 } from './chat/model/preferences.ts'
@@ -27,7 +29,10 @@ const settingsSchema = z.object({
   sync: z.boolean().optional().catch(undefined),
   /** Days of a room's history that this client asks its members for when it joins. Default: 30. */
   roomHistoryDays: z.number().min(0).max(36_500).optional().catch(undefined),
+  /** The preferences of users who have not changed them; earlier versions had one set for all users. */
   preferences: preferencesSchema.catch(DEFAULT_PREFERENCES),
+  /** By user: the preferences that they have changed. */
+  userPreferences: z.preprocess(onlyObjects, z.record(z.string(), z.record(z.string(), z.unknown()))).catch({}),
   /** By user: the thread that was open last. */
   threads: z.preprocess(onlyStrings, threadsSchema).catch({}),
 })
@@ -36,7 +41,13 @@ export type Settings = z.infer<typeof settingsSchema>
 /** The settings as the file should have them, to find values that cannot be used. */
 const strictSchema = z
   .object({ user: z.string(), server: z.string(), preferences: strictPreferencesSchema, threads: threadsSchema })
+  .extend({ userPreferences: z.record(z.string(), strictPreferencesSchema) })
   .partial()
+
+/** An object of JSON without the values that are not objects. */
+function onlyObjects(value: unknown): unknown {
+  return isObject(value) ? Object.fromEntries(Object.entries(value).filter(([, one]) => isObject(one))) : value
+}
 
 /** `Conf` would wait for the other end of a named pipe, and read a file of any size. */
 class SafeConf extends Conf<Record<string, unknown>> {
@@ -92,6 +103,27 @@ export class SettingsFile {
 
   get settings(): Settings {
     return this.#settings
+  }
+
+  /** The preferences of a user: their own, and those that they have not changed. */
+  preferencesOf(user: string): Preferences {
+    return preferencesSchema.parse({ ...this.#settings.preferences, ...this.#changesOf(user) })
+  }
+
+  /** The preferences to save when a user has changed theirs. */
+  withPreferences(user: string, preferences: Preferences): Settings['userPreferences'] {
+    const before = new Map<string, unknown>(Object.entries(this.preferencesOf(user)))
+    const changed = Object.entries(preferences).filter(([name, value]) => !isDeepStrictEqual(before.get(name), value))
+    const users = new Map(Object.entries(this.#settings.userPreferences))
+    if (changed.length === 0) return Object.fromEntries(users)
+    users.set(user, { ...this.#changesOf(user), ...Object.fromEntries(changed) })
+    return Object.fromEntries(users)
+  }
+
+  #changesOf(user: string): Record<string, unknown> {
+    const { userPreferences } = this.#settings
+    // A user may be named like a property that every object inherits.
+    return Object.hasOwn(userPreferences, user) ? (userPreferences[user] ?? {}) : {}
   }
 
   /** The thread that a user had open last. */

@@ -10,6 +10,7 @@ import { reportUsageErrors } from '../src/programs/command-errors.ts'
 import { type Config, ConfigError, type ConfiguredServer, readConfig, toServerAddress } from '../src/programs/config.ts'
 import { EXIT, exitOnCrash, fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
+import { parseContent } from '../src/protocol/message-kinds.ts'
 import { chat } from './commands/chat.ts'
 import { portOwner } from './port-owner.ts'
 import { ServerProcesses, waitUntilListening } from './server-processes.ts'
@@ -151,6 +152,8 @@ function runEchoBot(server: string, guest: string): void {
     }
     if (event.type !== 'message' || event.origin !== 'live' || event.message.from === BOT) return
     const { from, text } = event.message
-    setTimeout(() => send({ type: 'compose', to: from, text: `You said: ${text}` }), 300)
+    const content = parseContent(text, from)
+    if (content.kind !== 'text') return
+    setTimeout(() => send({ type: 'compose', to: from, text: `You said: ${content.text}` }), 300)
   })
 }

@@ -14,7 +14,8 @@ export function trialUser(login = loginName()): string {
   return name.ok && name.value.toLowerCase() !== BOT.toLowerCase() ? name.value : FALLBACK_USER
 }
 
-function loginName(): string {
+/** The name that the user has logged in with; empty if there is none. */
+export function loginName(): string {
   try {
     return userInfo().username
   } catch {
@@ -25,7 +26,7 @@ function loginName(): string {
 
 /** The settings of daily use, of which only the preferences are saved: not the user, server and thread of the trial. */
 export class TrialSettings extends SettingsFile {
-  override save({ preferences }: Partial<Settings>): void {
-    if (preferences !== undefined) super.save({ preferences })
+  override save({ userPreferences }: Partial<Settings>): void {
+    if (userPreferences !== undefined) super.save({ userPreferences })
   }
 }

@@ -1,5 +1,5 @@
 import { Argument, Command, Option } from 'commander'
-import { reportUsageErrors } from '../src/programs/command-errors.ts'
+import { addHelpCommand, reportUsageErrors } from '../src/programs/command-errors.ts'
 import { completionScript, SHELLS, type Shell } from '../src/programs/completion.ts'
 import { exitOnCrash, setProgramName } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
@@ -77,5 +77,6 @@ program
   .description('Print a completion script for a shell, with instructions to load it.')
   .addArgument(new Argument('<shell>', 'name of the shell').choices(SHELLS))
   .action((shell: Shell) => printLine(completionScript(shell, program)))
+addHelpCommand(program)
 reportUsageErrors(program)
 await program.parseAsync()

@@ -1,8 +1,15 @@
 /** Loads pages of the history on disk into the open thread, and searches it. These functions change the model. */
+import type { StoredMessage } from '../../src/client/history/message-log.ts'
+import type { Change } from '../../src/client/message-changes.ts'
+import { compareMessages } from '../../src/common/hybrid-clock.ts'
+import { parseContent } from '../../src/protocol/message-kinds.ts'
+import type { Message } from '../../src/protocol/messages.ts'
 import type { History, MessagePosition } from '../history/history.ts'
 import { searchForm } from '../search-form.ts'
+import { threadName } from '../thread-name.ts'
 import type { Model, ScreenRequest } from './model/model.ts'
 import { scroll, scrollToEntry } from './model/scroll.ts'
+import { addFoundMessage } from './model/search-all.ts'
 import type { Thread } from './model/thread.ts'
 
 /** Messages per page. */
@@ -26,15 +33,24 @@ export function loadPage(
   const [first, last] = [messages[0], messages.at(-1)]
   if (part === 'latest' || first === undefined || last === undefined) {
     const latest = history.page(thread.name, PAGE_SIZE)
-    thread.replaceEntries(latest, latest.length < PAGE_SIZE, true)
+    thread.replaceEntries(latest, latest.length < PAGE_SIZE, true, changesOfPage(history, thread, latest))
   } else if (part === 'first') {
     const page = history.page(thread.name, PAGE_SIZE, { after: { at: -1, id: '' } })
-    thread.replaceEntries(page, true, page.length < PAGE_SIZE)
+    thread.replaceEntries(page, true, page.length < PAGE_SIZE, changesOfPage(history, thread, page))
     scroll(model, Number.NEGATIVE_INFINITY)
   } else {
     const page = history.page(thread.name, PAGE_SIZE, part === 'before' ? { before: first } : { after: last })
-    thread.addPage(page, part, page.length < PAGE_SIZE)
+    thread.addPage(page, part, page.length < PAGE_SIZE, changesOfPage(history, thread, page))
   }
+}
+
+/** The changes of the messages of a page, and of those that they reply to: a reply shows the start of that text. */
+function changesOfPage(history: History, { name }: Thread, messages: readonly StoredMessage[]): Change[] {
+  const replies = messages.flatMap(({ text, from }) => {
+    const content = parseContent(text, from)
+    return content.kind === 'text' && content.reply !== undefined ? [content.reply] : []
+  })
+  return history.changesOf(name, [...messages, ...replies])
 }
 
 /**
@@ -51,10 +67,14 @@ export function* searchThread(
   const current = older ? thread.entryById(thread.searchMatch?.id ?? '') : undefined
   const before: MessagePosition | undefined = current && { at: current.at, id: current.id }
   let match: MessagePosition | undefined
-  for (const message of history?.search(thread.name, text, before) ?? searchInMemory(thread, text, before)) {
+  const isOperator = (name: string) => model.rooms.get(thread.name)?.info.operators?.includes(name) === true
+  for (const message of history?.search(thread.name, text, before, isOperator) ??
+    searchInMemory(thread, text, before)) {
     match = message
     if (match === undefined) yield undefined
   }
+  const unsent = history === undefined ? undefined : findUnsent(thread, text, before)
+  if (unsent !== undefined && (match === undefined || compareMessages(match, unsent) < 0)) match = unsent
   if (model.current !== thread || model.search?.editor.text !== text) return
   model.search.state = match === undefined ? 'not-found' : 'found'
   if (match === undefined) return
@@ -62,6 +82,68 @@ export function* searchThread(
   if (thread.entryById(id) === undefined && history !== undefined) loadPageAround(thread, history, match)
   scrollToEntry(model, thread, id)
   thread.searchMatch = { id, text: searchForm(text) }
+}
+
+/**
+ * Carries out a `search-all` request in steps, like {@link searchThread}: adds the messages to the list as they are found,
+ * unless the user has changed the text in the meantime.
+ */
+export function* searchAllThreads(
+  model: Model,
+  history: History | undefined,
+  text: string,
+): Generator<undefined, void> {
+  const search = model.searchAll
+  const isCurrent = () => model.searchAll === search && search?.editor.text === text
+  if (search === undefined || text === '' || !isCurrent()) return
+  const isOperator = (room: string, name: string) => model.rooms.get(room)?.info.operators?.includes(name) === true
+  for (const message of history?.searchAll(text, isOperator) ?? searchAllInMemory(model, text)) {
+    if (message === undefined) {
+      yield undefined
+      if (!isCurrent()) return
+    } else if (!addFoundMessage(search, { thread: threadName(message, model.user), message })) break
+  }
+  search.state = 'done'
+}
+
+function searchAllInMemory(
+  { threads, user }: Model,
+  text: string,
+): Pick<Message, 'id' | 'at' | 'from' | 'to' | 'text'>[] {
+  const needle = searchForm(text)
+  return [...threads.values()]
+    .flatMap(({ name, isRoom, entries }) =>
+      entries
+        .filter(({ kind, isDeleted, text }) => kind === 'message' && !isDeleted && searchForm(text).includes(needle))
+        .map(({ id, at, from, text }) => ({ id, at, from, to: isRoom || from === user ? name : user, text })),
+    )
+    .sort((one, other) => compareMessages(other, one))
+}
+
+/** Carries out a `go-to-message` request. */
+export function goToMessage(
+  model: Model,
+  history: History | undefined,
+  { thread: name, message, text }: Extract<ScreenRequest, { type: 'go-to-message' }>,
+): void {
+  model.openThread(name)
+  const thread = model.current
+  if (thread === undefined) return
+  const isLoaded = thread.isLoaded && thread.entryById(message.id) !== undefined
+  if (!isLoaded && history !== undefined) loadPageAround(thread, history, message)
+  scrollToEntry(model, thread, message.id)
+  thread.searchMatch = { id: message.id, text: searchForm(text) }
+}
+
+/** The newest match among the messages that wait or were rejected: the history does not have them. */
+function findUnsent(thread: Thread, text: string, before: MessagePosition | undefined): MessagePosition | undefined {
+  const needle = searchForm(text)
+  return thread.entries.findLast(
+    entry =>
+      (entry.progress?.state === 'waiting' || entry.progress?.state === 'refused') &&
+      (before === undefined || compareMessages(entry, before) < 0) &&
+      searchForm(entry.text).includes(needle),
+  )
 }
 
 function* searchInMemory(
@@ -82,5 +164,7 @@ function loadPageAround(thread: Thread, history: History, { at, id }: MessagePos
   const before = history.page(thread.name, PAGE_SIZE, { before: { at, id } })
   // Starts after the last message before it, so that it includes the message itself.
   const after = history.page(thread.name, PAGE_SIZE, { after: before.at(-1) ?? { at: -1, id: '' } })
-  thread.replaceEntries([...before, ...after], before.length < PAGE_SIZE, after.length < PAGE_SIZE)
+  const messages = [...before, ...after]
+  const changes = changesOfPage(history, thread, messages)
+  thread.replaceEntries(messages, before.length < PAGE_SIZE, after.length < PAGE_SIZE, changes)
 }

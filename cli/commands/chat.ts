@@ -7,8 +7,10 @@ import { exitAfterOutput } from '../io/exit.ts'
 import { Stdout } from '../io/stdout.ts'
 import { JsonMode } from '../modes/json-mode.ts'
 import { LineMode } from '../modes/line-mode.ts'
+import { DraftKeeper } from '../session/draft-keeper.ts'
 import { type ConnectionTarget, goOnline } from '../session/go-online.ts'
 import { settingsNotice } from '../session/mesh-notices.ts'
+import { MessageLookup } from '../session/message-lookup.ts'
 import type { SettingsFile } from '../settings.ts'
 import { TerminalGuard } from '../terminal/guard.ts'
 
@@ -50,6 +52,7 @@ export async function chat(options: ChatOptions): Promise<void> {
     if (hasEnded) return
     hasEnded = true
     if (output instanceof TerminalGuard) output.leave()
+    drafts.flush()
     const problem = session.closeFiles()
     options.onExit?.()
     if (problem !== undefined && code === 0) [code, message] = [EXIT.general, lostText(problem)]
@@ -58,6 +61,7 @@ export async function chat(options: ChatOptions): Promise<void> {
     process.exit(code)
   }
   const closeFiles = () => {
+    drafts.flush()
     session.closeFiles()
     options.onExit?.()
   }
@@ -67,7 +71,7 @@ export async function chat(options: ChatOptions): Promise<void> {
       : new TerminalGuard(options.screen === 'inline' ? 'inline' : 'screen', closeFiles)
   const session = goOnline(
     options,
-    { history: options.history, progress: showIndexingProgress },
+    { history: options.history, progress: showIndexingProgress, startsOffline: options.json !== true },
     event => {
       if (event.type === 'connection' && event.state.phase === 'online') {
         settings.save({ user, server: event.state.url })
@@ -76,6 +80,7 @@ export async function chat(options: ChatOptions): Promise<void> {
     },
     end,
   )
+  const drafts = new DraftKeeper(() => session.drafts)
   const request = (request: SessionRequest) => session.request(request)
   session.start()
   if (options.to !== undefined && isRoom(options.to)) request({ type: 'join', room: options.to })
@@ -86,8 +91,15 @@ export async function chat(options: ChatOptions): Promise<void> {
   if (output instanceof Stdout) {
     const correspondents = session.history?.threads().map(({ name }) => name) ?? []
     const mode = options.json
-      ? new JsonMode(user, correspondents, text => output.write(text))
-      : new LineMode(user, correspondents, output.asConsole())
+      ? new JsonMode(user, correspondents, text => output.write(text), new MessageLookup(user, () => session.history))
+      : new LineMode(user, correspondents, output.asConsole(), undefined, undefined, {
+          history: () => session.history,
+          ignored: () => settings.preferencesOf(user).ignored,
+          setIgnored: users => {
+            const preferences = { ...settings.preferencesOf(user), ignored: [...users] }
+            settings.save({ userPreferences: settings.withPreferences(user, preferences) })
+          },
+        })
     for (const event of earlyEvents) mode.handleEvent(event)
     listener = event => mode.handleEvent(event)
     const close = (code: number, message?: string) => {
@@ -107,15 +119,17 @@ export async function chat(options: ChatOptions): Promise<void> {
   listener = runScreen({
     user,
     to: options.to ?? settings.lastThread(user),
-    preferences: settings.settings.preferences,
+    preferences: settings.preferencesOf(user),
     colors: !process.env.NO_COLOR,
     inline: options.screen === 'inline',
     guard: output,
     send: request,
     history: () => session.history,
+    drafts,
     events: earlyEvents,
     save: ({ preferences, to }) => {
-      settings.save({ preferences, threads: settings.withLastThread(user, to) })
+      const userPreferences = settings.withPreferences(user, preferences)
+      settings.save({ userPreferences, threads: settings.withLastThread(user, to) })
     },
     quit: leave,
   })

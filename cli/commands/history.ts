@@ -5,6 +5,7 @@ import { didYouMean } from '../../src/programs/suggestion.ts'
 import { toOrigin } from '../../src/protocol/mesh-identity.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
+import { foldedContentFields, foldedText } from '../content-fields.ts'
 import { History } from '../history/history.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { messageLine, nameText } from '../modes/message-line.ts'
@@ -37,29 +38,40 @@ export function printHistory(args: HistoryArguments): void {
   const openFiles = openFilesNotice(closePermissions(dataFolder()))
   if (openFiles !== undefined) console.error(`mesh-chat: ${openFiles.text}`)
   const history = openHistory(user, args, settings)
-  if (history === undefined) return
-  if (other !== undefined && isRoom(other)) reportUnknownRoom(other, history)
+  if (history === undefined) return reportNothing(`no messages of ${user} are stored here`)
+  if (other !== undefined) reportUnknownThread(other, history)
   printLines(historyLines(history, user, other, args.json === true))
   history.close()
 }
 
-function reportUnknownRoom(room: string, history: History): void {
-  const rooms = history.threads().flatMap(({ name }) => (isRoom(name) ? [name] : []))
-  if (!rooms.includes(room))
-    console.error(`mesh-chat: no messages of ${room} are stored here${didYouMean(room, rooms)}`)
+function reportUnknownThread(thread: string, history: History): void {
+  const names = history.threads().flatMap(({ name }) => (isRoom(name) === isRoom(thread) ? [name] : []))
+  if (names.includes(thread)) return
+  const relation = isRoom(thread) ? 'of' : 'from or to'
+  reportNothing(`no messages ${relation} ${thread} are stored here${didYouMean(thread, names)}`)
+}
+
+function reportNothing(text: string): void {
+  console.error(sanitizeLine(`mesh-chat: ${text}`))
 }
 
 function* historyLines(history: History, user: string, other: string | undefined, json: boolean): Generator<string> {
   const columns = process.stdout.isTTY ? process.stdout.columns : undefined
   const confusables = new ConfusableNames()
   confusables.keep([user, ...history.threads().map(({ name }) => name)])
-  for (const { id, at, from, to, text, late } of history.all(other)) {
-    const message = { id, at, from, to, text, ...(late === undefined ? {} : { late }) }
+  for (const stored of history.all(other)) {
+    const shown = history.fold(stored)
+    if (shown === undefined) continue
+    const { id, at, from, to, late } = stored
     const looksLike = confusables.find(from === user ? to : from)
-    if (json) yield sanitizedJson(looksLike === undefined ? message : { ...message, looksLike })
-    else {
+    if (json) {
+      const fields = foldedContentFields(stored, shown)
+      const message = { id, at, from, to, ...fields, ...(late === undefined ? {} : { late }) }
+      yield sanitizedJson(looksLike === undefined ? message : { ...message, looksLike })
+    } else {
       const time = `${localDateTime(at)}${late === undefined ? '' : ' (late)'}`
-      yield messageLine(`${time} ${nameText(from, confusables)} → ${nameText(to, confusables)}`, text, columns)
+      const head = `${time} ${nameText(from, confusables)} → ${nameText(to, confusables)}`
+      yield messageLine(head, foldedText(stored, shown), columns)
     }
   }
 }

@@ -8,6 +8,7 @@ import { sanitizeLine } from '../../src/protocol/text.ts'
 import { readInput } from '../io/stdin.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { connectionTarget, parseThreadOption, type ServerArguments } from '../options.ts'
+import { SeenUsers } from '../seen-users.ts'
 import { goOnline } from '../session/go-online.ts'
 import { reportSettings, SettingsFile } from '../settings.ts'
 
@@ -59,6 +60,8 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
   let message: Message | undefined
   let online = false
   const arrival = new Arrival()
+  let seen: SeenUsers | undefined
+  const warn = (warning: string) => console.error(`mesh-chat: ${warning}`)
   /** Whether the server rejects the time of the message. */
   let isAhead = false
   /** Why servers reject the user. */
@@ -100,6 +103,7 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
         }
         console.error(sanitizeLine(`mesh-chat: ${event.text}`))
       }
+      for (const warning of seen?.handleEvent(event) ?? []) warn(warning)
       if (event.type === 'connection' && event.state.phase === 'online') online = true
       if (event.type === 'connection' && event.state.phase === 'waiting') {
         rejection = event.state.code === undefined ? undefined : event.state.reason
@@ -128,6 +132,9 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
     },
     end,
   )
+  seen = new SeenUsers(target.user, session.history?.threads().map(({ name }) => name) ?? [])
+  const warning = seen.check(to)
+  if (warning !== undefined) warn(warning)
   session.start()
   if (room !== undefined) session.request({ type: 'join', room })
   session.request({ type: 'compose', to, text })

@@ -1,20 +1,33 @@
 import * as z from 'zod'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { dialOnce } from '../../src/programs/checked-socket.ts'
+import { connectErrorText } from '../../src/programs/connection-error.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { printLine, printLines } from '../../src/programs/print.ts'
+import { didYouMean } from '../../src/programs/suggestion.ts'
 import { type Refusal, refusalSchema, rosterSnapshotSchema } from '../../src/protocol/messages.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { lookAlikes } from '../modes/json-format.ts'
-import { resolveServers, type ServerArguments } from '../options.ts'
+import { connectionTarget, resolveServers, type ServerArguments } from '../options.ts'
+import { searchForm } from '../search-form.ts'
 import { START_SERVER_HINT } from '../session/go-online.ts'
 import { reportSettings, SettingsFile } from '../settings.ts'
+import { connectBriefly } from './connect-briefly.ts'
 
 /** How long to wait for a server's answer, ms. */
 const ANSWER_TIMEOUT_MS = 3_000
 
-/** Prints the users online in the mesh, without going online. */
-export async function who(args: ServerArguments & { json?: boolean }): Promise<void> {
+export interface WhoArguments extends ServerArguments {
+  user?: string
+  join?: boolean
+  json?: boolean
+}
+
+/**
+ * Prints the users online in the mesh, without going online, unless the mesh tells only its users and a user is given.
+ * @param part only users whose name contains it, whatever the case
+ */
+export async function who(part: string | undefined, args: WhoArguments): Promise<void> {
   const settings = new SettingsFile()
   reportSettings(settings)
   const { servers, ca } = resolveServers(args, settings)
@@ -22,13 +35,9 @@ export async function who(args: ServerArguments & { json?: boolean }): Promise<v
   let wasRejected = false
   for (const server of servers) {
     const answer = await fetchUsers(server, ca)
-    if (Array.isArray(answer)) {
-      if (args.json)
-        printLine(sanitizedJson({ users: answer, ...lookAlikes(new Set(answer), confusablesAmong(answer)) }))
-      else printNames(answer)
-      process.exit(0)
-    }
+    if (Array.isArray(answer)) process.exit(printUsers(answer, part, args.json === true))
     if (typeof answer === 'string') reasons.push(`${server}: ${answer}`)
+    else if (answer.code === 'unauthorized' && args.user !== undefined) return whoAsUser(part, args, settings)
     else {
       wasRejected = true
       reasons.push(describeRefusal(server, answer))
@@ -39,9 +48,27 @@ export async function who(args: ServerArguments & { json?: boolean }): Promise<v
   fail(EXIT.unavailable, `no server answers (${why}); ${START_SERVER_HINT}`)
 }
 
+/** Connects as the user for a moment, and prints the users online. */
+function whoAsUser(part: string | undefined, args: WhoArguments, settings: SettingsFile): void {
+  connectBriefly(connectionTarget(args, settings), (event, { end }) => {
+    if (event.type === 'roster') end(printUsers([...event.users], part, args.json === true))
+  })
+}
+
+/** Prints the users whose name contains `part`. Returns the exit code, and says so if there are none. */
+function printUsers(users: readonly string[], part: string | undefined, json: boolean): number {
+  const needle = searchForm(part ?? '')
+  const matching = users.filter(user => searchForm(user).includes(needle))
+  if (json) printLine(sanitizedJson({ users: matching, ...lookAlikes(new Set(matching), confusablesAmong(users)) }))
+  else printNames(matching)
+  if (matching.length > 0) return 0
+  if (part === undefined) console.error('mesh-chat: nobody is online')
+  else console.error(sanitizeLine(`mesh-chat: no user online matches '${part}'${didYouMean(part, users)}`))
+  return part === undefined ? 0 : EXIT.general
+}
+
 function describeRefusal(server: string, { code, message }: Refusal): string {
-  const advice =
-    code === 'unauthorized' ? `connect as a user: mesh-chat --user NAME --server ${server}` : 'try again later'
+  const advice = code === 'unauthorized' ? 'add --user NAME to connect as that user for a moment' : 'try again later'
   return `${server} rejected the request: ${message}; ${advice}`
 }
 
@@ -73,7 +100,7 @@ function fetchUsers(server: string, ca: string | undefined): Promise<string[] | 
       resolve(answer)
     }
     setTimeout(() => end('no answer'), ANSWER_TIMEOUT_MS)
-    socket.on('connect_error', error => end(error.message))
+    socket.on('connect_error', error => end(connectErrorText(error)))
     socket.on('connect', () =>
       socket.emit('roster', (payload: unknown) => {
         const { success, data } = answerSchema.safeParse(payload)

@@ -6,12 +6,15 @@ import type {
   StoredMessage,
   StoredReceipt,
 } from '../../src/client/history/message-log.ts'
-import { lowerBound, messageHash, type PositionColumns } from '../../src/client/history/positions.ts'
+import { lowerBound, messageHash, messageKey, type PositionColumns } from '../../src/client/history/positions.ts'
+import { type Change, type FoldedChanges, foldChanges, toChange } from '../../src/client/message-changes.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
+import { type Content, type MessageTarget, parseContent, readableText } from '../../src/protocol/message-kinds.ts'
 import type { Message, Receipt } from '../../src/protocol/messages.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { searchForm } from '../search-form.ts'
 import { AppendFile } from '../storage/append-file.ts'
+import { threadName } from '../thread-name.ts'
 import { formatLine, formatReceipt } from './history-line.ts'
 import { type IndexColumns, indexOfEntry, selectRows } from './index-columns.ts'
 import { MessageIndex } from './message-index.ts'
@@ -205,6 +208,7 @@ export class History {
   /**
    * Up to `count` messages of a thread, in order: those right before or after a position, or the last ones. Returns
    * fewer than `count` only at the end of the thread. Has messages that no server has accepted, and rejected ones, too.
+   * Without changes of messages that the history has: `changesOf` has those.
    */
   page(thread: string, count: number, from?: PageStart): StoredMessage[] {
     this.refresh()
@@ -234,7 +238,7 @@ export class History {
     for (; row >= 0 && row < end; row += isBackward ? -1 : 1) {
       // Rows of one time are not ordered by id: a page takes all of them or chooses below.
       if (messages.length >= count && at[row] !== lastAt) break
-      if (peer[row] !== number) continue
+      if (peer[row] !== number || this.#index.isFolded(this.#index.columns, row)) continue
       const message = this.#index.read(this.#index.columns, row)
       if (message === undefined) continue
       if (
@@ -255,9 +259,45 @@ export class History {
     const rejected = [...this.#rejected.messages].filter(({ id }) => !heldIds.has(id))
     return [...held, ...rejected].filter(message => {
       if (message.to !== thread || this.#isStored(message)) return false
+      // A change that was rejected changes nothing, and is shown with the reason.
+      const change = heldIds.has(message.id) ? toChange(message) : undefined
+      if (change !== undefined && this.#index.isChangeOfStored(change, thread)) return false
       if (from === undefined) return true
       return 'before' in from ? compareMessages(message, from.before) < 0 : compareMessages(message, from.after) > 0
     })
+  }
+
+  /** The edits, deletions and reactions of messages of a thread, by anyone, with those that no server has accepted yet. */
+  changesOf(thread: string, targets: readonly MessageTarget[]): Change[] {
+    const keys = new Set(targets.map(messageKey))
+    const held = this.#openedOutbox?.held.filter(({ to }) => to === thread) ?? []
+    const heldChanges = held.flatMap(message => toChange(message) ?? [])
+    const isOfThese = ({ content }: Change) => keys.has(messageKey(content.target))
+    return [...targets.flatMap(target => this.#index.changesOf(thread, target)), ...heldChanges.filter(isOfThese)]
+  }
+
+  /**
+   * The content of a message and the result of its changes; undefined for a change of another message that the history has.
+   * @param isOperator whether a user is an operator of the room
+   */
+  fold(message: StoredMessage, isOperator?: (name: string) => boolean): FoldedMessage | undefined {
+    const content = parseContent(message.text, message.from)
+    if (content.kind !== 'text') {
+      const change = { ...message, content }
+      return this.#index.isChangeOfStored(change, threadName(message, this.#user)) ? undefined : { content }
+    }
+    const thread = threadName(message, this.#user)
+    const changes = this.changesOf(thread, [message])
+    const shown = changes.length === 0 ? { content } : { content, changes: foldChanges(changes, isOperator) }
+    if (content.reply === undefined) return shown
+    const { isDeleted } = foldChanges(this.changesOf(thread, [content.reply]), isOperator)
+    return isDeleted ? { ...shown, isReplyToDeleted: true } : shown
+  }
+
+  /** The message of a thread with this sender and id. */
+  find(thread: string, target: MessageTarget): StoredMessage | undefined {
+    this.refresh()
+    return this.#index.findInThread(thread, target)
   }
 
   #isStored(message: Message): boolean {
@@ -286,12 +326,15 @@ export class History {
 
   /**
    * Searches a thread backwards from a position, ignoring case and normal form. Yields the first match and ends. Before that, yields
-   * `undefined` every 2,000 messages, so that the caller can do other work.
+   * `undefined` every 2,000 messages, so that the caller can do other work. An edited message is found by its new text, and a
+   * deleted one is not found.
+   * @param isOperator whether a user is an operator of the room
    */
   *search(
     thread: string,
     text: string,
     before: MessagePosition = { at: Number.POSITIVE_INFINITY, id: '' },
+    isOperator?: (name: string) => boolean,
   ): Generator<StoredMessage | undefined> {
     this.refresh()
     const { columns } = this.#index
@@ -308,13 +351,49 @@ export class History {
       if (columns.peer[row] !== number) continue
       if (++looked % 2_000 === 0) yield undefined
       const line = this.#index.line(columns, row)
-      if (line === undefined || !searchForm(line).includes(escapedNeedle)) continue
+      if (line === undefined) continue
+      if (!this.#index.mayHaveChanges(columns, row) && !searchForm(line).includes(escapedNeedle)) continue
       const message = this.#index.parse(line, columns, row)
       if (message === undefined || compareMessages(message, before) >= 0) continue
-      if (!searchForm(message.text).includes(needle)) continue
+      const shown = this.fold(message, isOperator)
+      if (shown === undefined || !searchForm(shownText(message, shown)).includes(needle)) continue
       if (match === undefined || compareMessages(message, match) > 0) match = message
     }
     if (match !== undefined) yield match
+  }
+
+  /**
+   * Searches all threads, like `search`: yields every match, newest first and with the text that is shown, and `undefined`
+   * every 2,000 messages in between.
+   */
+  *searchAll(
+    text: string,
+    isOperator?: (thread: string, name: string) => boolean,
+  ): Generator<StoredMessage | undefined> {
+    this.refresh()
+    const { columns } = this.#index
+    const needle = searchForm(text)
+    const escapedNeedle = JSON.stringify(needle).slice(1, -1)
+    /** Matches of one time, whose rows are not ordered by id. */
+    let simultaneous: StoredMessage[] = []
+    for (let row = columns.at.length - 1; row >= 0; row--) {
+      if ((columns.at.length - row) % 2_000 === 0) yield undefined
+      const line = this.#index.line(columns, row)
+      if (line === undefined) continue
+      if (!this.#index.mayHaveChanges(columns, row) && !searchForm(line).includes(escapedNeedle)) continue
+      const message = this.#index.parse(line, columns, row)
+      if (message === undefined) continue
+      const thread = threadName(message, this.#user)
+      const shown = this.fold(message, isOperator && (name => isOperator(thread, name)))
+      const shownAs = shown && shownText(message, shown)
+      if (shownAs === undefined || !searchForm(shownAs).includes(needle)) continue
+      if (simultaneous[0]?.at !== message.at) {
+        yield* simultaneous.sort((one, other) => compareMessages(other, one))
+        simultaneous = []
+      }
+      simultaneous.push({ ...message, text: shownAs })
+    }
+    yield* simultaneous.sort((one, other) => compareMessages(other, one))
   }
 
   /** Takes in the messages that this process and others have stored since the last call. */
@@ -351,6 +430,20 @@ export class History {
     this.#openedOutbox ??= new OutboxFile(this.#folder, { merged: merged ?? [], durable })
     return this.#openedOutbox
   }
+}
+
+/** What is shown of a message: its content, and what its changes amount to, if there are any. */
+export interface FoldedMessage {
+  readonly content: Content
+  readonly changes?: FoldedChanges
+  /** Whether it replies to a message that is deleted: then the quote of that is not shown. */
+  readonly isReplyToDeleted?: true
+}
+
+/** The text of a message after its changes; empty if it is deleted. */
+function shownText({ text }: Message, { content, changes }: FoldedMessage): string {
+  if (content.kind !== 'text') return readableText(text)
+  return changes?.isDeleted === true ? '' : (changes?.text ?? content.text)
 }
 
 /** Where a page starts or ends. */

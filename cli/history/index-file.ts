@@ -2,15 +2,16 @@ import { crc32 } from 'node:zlib'
 import * as z from 'zod'
 import { readFileBytes } from '../storage/open-file.ts'
 import { writeFileAtomically } from '../storage/write-file-atomically.ts'
+import { ChangeIndex, packedLength } from './change-index.ts'
 import type { EarlyReceipt } from './early-receipts.ts'
 import { areEntriesValid, type IndexColumns, packColumns, unpackColumns } from './index-columns.ts'
 
 /** Identifies the layout. An index with another one, such as that of 0.2.0, is ignored and rebuilt. */
-const MAGIC = 'mesh-chat index 6'
+const MAGIC = 'mesh-chat index 7'
 /**
  * The magic; the CRC-32 of all that follows (uint32); the length of the details as JSON, padded with spaces to a multiple of
- * 8 (float64); the number of indexed bytes of the history (float64). The details and the columns follow. All parts are
- * aligned to 8 bytes.
+ * 8 (float64); the number of indexed bytes of the history (float64). The details, the changes and the columns follow. All
+ * parts are aligned to 8 bytes.
  */
 const HEADER_BYTES = 40
 const CHECKSUM_OFFSET = 20
@@ -23,6 +24,8 @@ const detailsSchema = z.object({
   names: z.array(z.string()),
   /** `[at, a, b, delivered, of]` for each early receipt. */
   receipts: z.array(z.tuple([z.number(), z.int(), z.int(), z.int(), z.int()])),
+  /** The number of changes. */
+  changes: z.int().min(0),
 })
 type Details = z.infer<typeof detailsSchema>
 
@@ -32,6 +35,8 @@ export interface SavedIndex {
   /** The correspondents and rooms, each once; `columns.peer` has their numbers. */
   names: readonly string[]
   columns: IndexColumns
+  /** The messages among them that change other ones. */
+  changes: ChangeIndex
   /** Receipts in the indexed bytes whose messages are not. */
   receipts: readonly EarlyReceipt[]
 }
@@ -54,15 +59,19 @@ export function readIndex(file: string, historyBytes: number): SavedIndex | unde
   const details = parseDetails(bytes, detailsLength)
   // A copy starts at an aligned address, which the view of a pooled buffer may not.
   const aligned = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
-  const columns = details === undefined ? undefined : unpackColumns(aligned, HEADER_BYTES + detailsLength)
-  if (details === undefined || columns === undefined) return undefined
+  if (details === undefined) return undefined
+  const changesStart = HEADER_BYTES + detailsLength
+  const changes = ChangeIndex.unpack(aligned, changesStart, details.changes, indexedBytes)
+  if (changes === undefined) return undefined
+  const columns = unpackColumns(aligned, changesStart + packedLength(details.changes))
+  if (columns === undefined) return undefined
   if (!Number.isSafeInteger(indexedBytes) || indexedBytes > historyBytes) return undefined
   const { names } = details
   if (!areEntriesValid(columns, names.length, indexedBytes)) return undefined
   const receipts = details.receipts.map(
     ([at, a, b, delivered, of]): EarlyReceipt => [{ at, a, b }, of === 0 ? { delivered } : { delivered, of }],
   )
-  return { indexedBytes, names, columns, receipts }
+  return { indexedBytes, names, columns, changes, receipts }
 }
 
 function parseDetails(bytes: Buffer, length: number): Details | undefined {
@@ -82,17 +91,18 @@ function packDetails(details: Details): Buffer {
 }
 
 /** Replaces an index file. Errors are ignored, and it need not survive a power cut: the index can be rebuilt. */
-export function writeIndex(file: string, { indexedBytes, names, columns, receipts }: SavedIndex): void {
+export function writeIndex(file: string, { indexedBytes, names, columns, changes, receipts }: SavedIndex): void {
   try {
     const header = Buffer.alloc(HEADER_BYTES)
     header.write(MAGIC, 'latin1')
     const packedDetails = packDetails({
       names: [...names],
       receipts: receipts.map(([{ at, a, b }, { delivered, of = 0 }]) => [at, a, b, delivered, of]),
+      changes: changes.size,
     })
     header.writeDoubleLE(packedDetails.length, HEADER_BYTES - 16)
     header.writeDoubleLE(indexedBytes, HEADER_BYTES - 8)
-    const content = [packedDetails, ...packColumns(columns)]
+    const content = [packedDetails, ...changes.pack(), ...packColumns(columns)]
     let checksum = crc32(header.subarray(CHECKED_FROM))
     // The CRC-32 of an empty buffer does not continue the checksum.
     for (const part of content) if (part.length > 0) checksum = crc32(part, checksum)

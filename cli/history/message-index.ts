@@ -1,8 +1,11 @@
 import type { Archive, StoredMessage } from '../../src/client/history/message-log.ts'
-import { messageHash, messageKey, type Position } from '../../src/client/history/positions.ts'
+import { type MessageHash, messageHash, messageKey, type Position } from '../../src/client/history/positions.ts'
+import { type Change, toChange } from '../../src/client/message-changes.ts'
+import type { MessageTarget } from '../../src/protocol/message-kinds.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { linesBetween } from '../storage/read-lines.ts'
 import { threadName } from '../thread-name.ts'
+import { ChangeIndex } from './change-index.ts'
 import { EarlyReceipts } from './early-receipts.ts'
 import { lineKey, parseLine, parseReceipt, type ReceiptLine } from './history-line.ts'
 import {
@@ -23,6 +26,8 @@ import { isMore } from './receipt-counts.ts'
 const MAX_UNSAVED_BYTES = 1 << 18
 /** Report progress if more bytes of history than this have to be indexed. */
 const MIN_PROGRESS_BYTES = 32 << 20
+/** Targets of changes that are remembered as found. */
+const MAX_FOUND_TARGETS = 10_000
 /** Entries of a saved index that are compared with the history before the index is used. */
 const SAMPLES = 64
 
@@ -38,6 +43,9 @@ export class MessageIndex {
   #names: string[] = []
   #numbers = new Map<string, number>()
   #columns: IndexColumns = EMPTY_COLUMNS
+  #changes = ChangeIndex.empty()
+  /** Keys of messages that are in the history, of those that were looked for because of their changes. */
+  readonly #foundTargets = new Set<string>()
   readonly #earlyReceipts = new EarlyReceipts()
   /** Bytes of the file that the columns cover, up to the end of a complete line. */
   #indexedBytes = 0
@@ -105,7 +113,10 @@ export class MessageIndex {
       const message = parseLine(line)
       if (message !== undefined) {
         const peer = this.#addName(threadName(message, this.#user))
-        added.push({ at: message.at, ...messageHash(message), peer, offset, length: bytes?.length ?? 0 })
+        const position = { offset, length: bytes?.length ?? 0 }
+        added.push({ at: message.at, ...messageHash(message), peer, ...position })
+        const change = toChange(message)
+        if (change !== undefined) this.#changes.add({ ...position, ...messageHash(change.content.target) })
       }
       const receipt = parseReceipt(line)
       if (receipt !== undefined) receipts.push(receipt)
@@ -148,6 +159,69 @@ export class MessageIndex {
     return undefined
   }
 
+  /** The edits, deletions and reactions of a message of a thread, by anyone. */
+  changesOf(thread: string, target: MessageTarget): Change[] {
+    const changes: Change[] = []
+    const key = messageKey(target)
+    for (const { offset, length } of this.#changes.of(messageHash(target))) {
+      const line = this.#lines.text(offset, length)
+      const found = line === undefined ? undefined : parseLine(line)
+      const change = found === undefined ? undefined : toChange(found)
+      if (found === undefined || change === undefined) continue
+      if (messageKey(change.content.target) === key && threadName(found, this.#user) === thread) changes.push(change)
+    }
+    return changes
+  }
+
+  /** Whether a message may have changes. */
+  mayHaveChanges({ hashA, hashB }: IndexColumns, row: number): boolean {
+    return this.#changes.of({ a: hashA[row] ?? 0, b: hashB[row] ?? 0 }).length > 0
+  }
+
+  /** Whether a row is a change of a message that the history has: it is not shown by itself. */
+  isFolded(columns: IndexColumns, row: number): boolean {
+    const target = this.#changes.targetAt(columns.offset[row] ?? -1)
+    return target !== undefined && this.#hasText(target, columns.peer[row] ?? -1, row)
+  }
+
+  /** The same for a change that is not in the history itself. */
+  isChangeOfStored(change: Change, thread: string): boolean {
+    const peer = this.#numbers.get(thread)
+    return peer !== undefined && this.#hasText(messageHash(change.content.target), peer, this.#columns.at.length)
+  }
+
+  /** Whether a thread has a text with this hash. Looks first before `near`: a change soon follows what it changes. */
+  #hasText({ a, b }: MessageHash, thread: number, near: number): boolean {
+    const key = `${thread} ${a} ${b}`
+    if (this.#foundTargets.has(key)) return true
+    const { hashA, hashB, peer, offset } = this.#columns
+    const isThere = (row: number) =>
+      hashA[row] === a &&
+      hashB[row] === b &&
+      peer[row] === thread &&
+      this.#changes.targetAt(offset[row] ?? -1) === undefined
+    let row = near - 1
+    while (row >= 0 && !isThere(row)) row--
+    if (row < 0) for (row = near; row < hashA.length && !isThere(row); ) row++
+    if (row === hashA.length) return false
+    if (this.#foundTargets.size >= MAX_FOUND_TARGETS) this.#foundTargets.clear()
+    this.#foundTargets.add(key)
+    return true
+  }
+
+  /** The message with this sender and id in a thread; undefined: there is none. */
+  findInThread(thread: string, target: MessageTarget): StoredMessage | undefined {
+    const number = this.#numbers.get(thread)
+    const { a, b } = messageHash(target)
+    const columns = this.#columns
+    for (let row = columns.at.length - 1; row >= 0; row--) {
+      if (columns.hashA[row] !== a || columns.hashB[row] !== b || columns.peer[row] !== number) continue
+      const found = this.read(columns, row)
+      if (found !== undefined && messageKey(found) === messageKey(target)) return found
+    }
+    return undefined
+  }
+
   read(columns: IndexColumns, row: number): StoredMessage | undefined {
     const line = this.line(columns, row)
     const message = line === undefined ? undefined : this.parse(line, columns, row)
@@ -171,7 +245,7 @@ export class MessageIndex {
   #load(): void {
     const saved = readIndex(this.#indexFile, this.#lines.size ?? 0)
     if (saved === undefined) return
-    const { columns, indexedBytes, names, receipts } = saved
+    const { columns, indexedBytes, names, changes, receipts } = saved
     if (!this.#isFitting(columns)) {
       this.#savedBytes = -MAX_UNSAVED_BYTES
       return
@@ -179,6 +253,7 @@ export class MessageIndex {
     for (const name of names) this.#addName(name)
     for (const [position, receipt] of receipts) this.#earlyReceipts.add(position, receipt)
     this.#columns = columns
+    this.#changes = changes
     this.#indexedBytes = indexedBytes
     this.#seenBytes = indexedBytes
     this.#savedBytes = indexedBytes
@@ -198,6 +273,8 @@ export class MessageIndex {
 
   #reset(): void {
     this.#columns = EMPTY_COLUMNS
+    this.#changes = ChangeIndex.empty()
+    this.#foundTargets.clear()
     this.#earlyReceipts.clear()
     this.#names = []
     this.#numbers = new Map()
@@ -214,6 +291,7 @@ export class MessageIndex {
       indexedBytes: this.#indexedBytes,
       names: this.#names,
       columns: this.#columns,
+      changes: this.#changes,
       receipts: [...this.#earlyReceipts],
     })
     this.#savedBytes = this.#indexedBytes

@@ -60,6 +60,8 @@ export class LineReader {
       if (!this.#isClosed && (this.#rest !== '' || this.#isSkipping)) this.#endLine(this.#rest)
       this.#end()
     })
+    // Questions before the start have paused it.
+    stream.resume()
     stream.on('error', error => this.#end(`cannot read stdin: ${readErrorReason(error)}`))
   }
 

@@ -1,3 +1,4 @@
+import { parseNameArgument, quoteName } from '../name-argument.ts'
 import { fingerprint } from './fingerprint.ts'
 
 /** The request to trust a key, or why there is none, as a sentence for a person. */
@@ -9,14 +10,11 @@ type TrustDecision = { request: { type: 'trust'; user: string; key: string } } |
  * @param changedKeys the new key of each user whose key has changed
  */
 export function decideTrust(args: string, changedKeys: ReadonlyMap<string, string>): TrustDecision {
-  // Names may contain spaces: take the longest one.
-  const [user = args] = [...changedKeys.keys()]
-    .filter(name => args === name || args.startsWith(`${name} `))
-    .sort((a, b) => b.length - a.length)
+  const parsed = parseNameArgument(args, name => changedKeys.has(name))
+  const { name: user, rest } = parsed.ok ? parsed.value : { name: args, rest: '' }
   const key = changedKeys.get(user)
-  if (key === undefined) return { reason: `the key of ${user} has not changed` }
-  const words = args
-    .slice(user.length)
+  if (key === undefined) return { reason: `the key of ${args.startsWith('"') ? user : args} has not changed` }
+  const words = rest
     .toLowerCase()
     .match(/[a-z]+/g)
     ?.join(' ')
@@ -26,7 +24,7 @@ export function decideTrust(args: string, changedKeys: ReadonlyMap<string, strin
     return {
       reason:
         `the words of the new key of ${user} are: ${expected}. Compare them with ${user} over another channel; if they ` +
-        `are the same, type /trust ${user} and these words`,
+        `are the same, type /trust ${quoteName(user)} and these words`,
     }
   }
   return {

@@ -19,10 +19,11 @@ export async function endAfterDelivery(
   report: (left: number) => void,
   inputError?: string,
 ): Promise<void> {
-  const wasOnline = await pending.waitUntilOnline(WAIT_MS)
-  const left = await pending.waitUntilSettled(wasOnline ? WAIT_MS : 0)
+  const outcome = await pending.waitUntilOnline(WAIT_MS)
+  const left = await pending.waitUntilSettled(outcome === 'online' ? WAIT_MS : 0)
   if (left > 0) report(left)
   if (inputError !== undefined) return end(EXIT.general, inputError)
-  if (wasOnline) return end(0)
-  end(EXIT.unavailable, `not connected within ${WAIT_MS / 1_000} s; messages that wait are sent the next time`)
+  if (outcome === 'online') return end(0)
+  const reason = outcome === 'no-server' ? 'no server answers' : `not connected within ${WAIT_MS / 1_000} s`
+  end(EXIT.unavailable, `${reason}; messages that wait are sent the next time`)
 }

@@ -1,18 +1,30 @@
 /** The chat on a terminal, on the whole screen or inline: connects model, session, history and terminal. */
 import type { SessionRequest } from '../../src/client/events.ts'
-import { addStoredThreads, loadPage, searchThread } from '../chat/history-pages.ts'
+import { sanitizeLine } from '../../src/protocol/text.ts'
+import { addStoredThreads, goToMessage, loadPage, searchAllThreads, searchThread } from '../chat/history-pages.ts'
+import { complete } from '../chat/model/editing/completion.ts'
+import { collectDrafts, restoreDrafts } from '../chat/model/editing/drafts.ts'
+import { addEmojiNames } from '../chat/model/editing/emoji-completion.ts'
+import { sanitizeInput } from '../chat/model/editing/paste.ts'
+import { setFocus } from '../chat/model/focus.ts'
 import { handleKey } from '../chat/model/handle-key.ts'
 import { Model, type ScreenRequest } from '../chat/model/model.ts'
+import { handleClick } from '../chat/model/mouse.ts'
 import type { Preferences } from '../chat/model/preferences.ts'
 import { requestInitialPage, update } from '../chat/model/update.ts'
-import { eventRows } from '../chat/views/inline.ts'
 import type { ClientEvent } from '../client-events.ts'
 import type { History } from '../history/history.ts'
+import type { DraftKeeper } from '../session/draft-keeper.ts'
+import { editText } from '../terminal/external-editor.ts'
 import type { TerminalGuard } from '../terminal/guard.ts'
+import type { Key } from '../terminal/key-decoder.ts'
+import { Notifier } from '../terminal/notifier.ts'
+import { openLink } from '../terminal/opener.ts'
 import { listenToTerminalInput } from '../terminal/terminal-input.ts'
+import { ReceiptLines } from './receipt-lines.ts'
 import { ScreenPainter } from './screen-painter.tsx'
 
-/** Delay of the bell: another client of the user may read the message in this time, ms. */
+/** Delay of the bell and of notifications: another client of the user may read the message in this time, ms. */
 const BELL_DELAY_MS = 600
 /** Longest time that a search blocks keys, ms. */
 const SEARCH_SLICE_MS = 8
@@ -29,6 +41,7 @@ export interface ScreenOptions {
   send: (request: SessionRequest) => void
   /** The current history on disk; another one after an event `storage`, undefined with --no-history. */
   history: () => History | undefined
+  drafts: DraftKeeper
   /** Events from before the screen was ready. */
   events: readonly ClientEvent[]
   save: (state: { preferences: Preferences; to: string | undefined }) => void
@@ -40,6 +53,11 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
   const { guard, send, quit } = options
   const { stdout } = process
   const model = new Model(options.user, options.preferences, options.inline)
+  const showError = (text: string) => {
+    model.showNotice(text, 'error')
+    painter.scheduleDraw()
+  }
+  const notifier = new Notifier(text => guard.write(text), showError)
   const save = () => options.save({ preferences: model.preferences, to: model.current?.name })
   if (options.to !== undefined) {
     model.openThread(options.to)
@@ -47,6 +65,13 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
   }
   const painter = new ScreenPainter(model, options.colors, text => guard.write(text))
   let activeSearch: Generator | undefined
+  // The marks of messages in the scrollback do not change.
+  const receipts = model.isInline
+    ? new ReceiptLines(
+        text => painter.print([[{ text: sanitizeLine(text), dim: true }]]),
+        name => name,
+      )
+    : undefined
 
   const repaint = () => {
     model.resize(stdout.columns || 80, stdout.rows || 24)
@@ -58,25 +83,54 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
       if ((model.threads.get(thread)?.unreadCount ?? 0) > 0) guard.write('\u0007')
     }, BELL_DELAY_MS)
   }
+  const announce = ({ thread: name, message }: Extract<ScreenRequest, { type: 'notify' }>) => {
+    setTimeout(() => {
+      if (!model.threads.get(name)?.isUnread(message)) return
+      const title = name === message.from ? name : `${name}: ${message.from}`
+      notifier.notify(title, message.text, model.preferences)
+    }, BELL_DELAY_MS)
+  }
+  let isEditing = false
+  const editDraft = async () => {
+    if (isEditing) return
+    isEditing = true
+    const { editor } = model.current ?? { editor: model.commandEditor }
+    painter.holdPrints()
+    // What arrives now is not seen.
+    setFocus(model, false)
+    const takeBack = guard.lend()
+    const result = await editText(editor.text)
+    if ('error' in result) model.showNotice(result.error, 'error')
+    else editor.set(sanitizeInput(result.text))
+    isEditing = false
+    for (const request of setFocus(model, true)) perform(request)
+    takeBack()
+    painter.releasePrints()
+  }
   /** Searches in slices so that keys are handled in between. A new search replaces the current one. */
-  const startSearch = (text: string, older: boolean) => {
-    activeSearch = undefined
-    const thread = model.current
-    if (thread === undefined) return
-    const search = searchThread(model, thread, options.history(), text, older)
+  const startSearch = (search: Generator) => {
     activeSearch = search
     const runSlice = () => {
       if (activeSearch !== search) return
       const deadline = performance.now() + SEARCH_SLICE_MS
       while (performance.now() < deadline) if (search.next().done) return painter.draw()
+      painter.scheduleDraw()
       setImmediate(runSlice)
     }
     runSlice()
   }
+  const loadEmoji = () => {
+    void import('../emoji-names.ts').then(({ EMOJI_NAMES }) => {
+      if (addEmojiNames(model, EMOJI_NAMES)) complete(model, 1)
+      painter.draw()
+    })
+  }
   const perform = (request: ScreenRequest) => {
     switch (request.type) {
       case 'send':
-        return send({ type: 'compose', to: request.to, text: request.text })
+        return send({ type: 'compose', to: request.to, text: request.text, reply: request.reply })
+      case 'change':
+        return send(request)
       case 'quit':
         return quit()
       case 'suspend':
@@ -85,24 +139,44 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
         return repaint()
       case 'bell':
         return ringBell(request.thread)
+      case 'notify':
+        return announce(request)
       case 'read':
         return send({ type: 'read', thread: request.thread, at: request.at })
       case 'trust':
+      case 'cancel':
       case 'join':
       case 'part':
       case 'list-rooms':
         return send(request)
       case 'page':
         return loadPage(model, options.history(), request.part)
+      case 'load-emoji':
+        return loadEmoji()
       case 'search':
-        return startSearch(request.text, request.older)
+        if (model.current === undefined) return undefined
+        return startSearch(searchThread(model, model.current, options.history(), request.text, request.older))
+      case 'search-all':
+        return startSearch(searchAllThreads(model, options.history(), request.text))
+      case 'go-to-message':
+        return goToMessage(model, options.history(), request)
+      case 'edit-draft':
+        return void editDraft()
+      case 'open-link':
+        return openLink(request.url, model.preferences.opener, showError)
       case 'save':
         return save()
     }
   }
+  const applyKey = (key: Key): ScreenRequest[] =>
+    key.type === 'mouse' && key.action === 'press' ? handleClick(model, painter.targetAt(key)) : handleKey(model, key)
   const addThreads = () => {
     const history = options.history()
     if (history !== undefined) addStoredThreads(model, history)
+    restoreDrafts(
+      model,
+      options.drafts.load(() => collectDrafts(model)),
+    )
   }
   const applyEvent = (event: ClientEvent) => {
     if (event.type === 'storage') return addThreads()
@@ -123,13 +197,17 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
       painter.forgetPosition()
       repaint()
     },
-    closing: () => painter.erasure(),
+    opening: () => painter.modes.opening(),
+    closing: () => painter.modes.closing() + painter.erasure(),
   })
   repaint()
   listenToTerminalInput(
     keys => {
-      for (const key of keys) for (const request of handleKey(model, key)) perform(request)
-      if (keys.length > 0) painter.draw()
+      for (const key of keys) for (const request of applyKey(key)) perform(request)
+      if (keys.length > 0) {
+        options.drafts.schedule()
+        painter.draw()
+      }
     },
     repaint,
     quit,
@@ -137,7 +215,8 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
   return event => {
     applyEvent(event)
     loadOpenThread()
-    if (model.isInline) painter.print(eventRows(model, event))
+    painter.printEvent(event)
+    receipts?.handleEvent(event)
     painter.scheduleDraw()
   }
 }

@@ -2,9 +2,12 @@
 import * as z from 'zod'
 import type { ConfusableNames } from '../../src/common/confusables.ts'
 import { keySchema } from '../../src/protocol/credentials.ts'
-import { parseUserName } from '../../src/protocol/names.ts'
-import { isRoom, parseRoomName } from '../../src/protocol/rooms.ts'
+import { isReaction } from '../../src/protocol/message-kinds.ts'
+import { idSchema } from '../../src/protocol/messages.ts'
+import { isUserName } from '../../src/protocol/names.ts'
+import { parseRecipient, parseRoomName } from '../../src/protocol/rooms.ts'
 import type { ClientEvent } from '../client-events.ts'
+import { contentFields } from '../content-fields.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 
 const roomSchema = z.string().transform((raw, context) => {
@@ -22,12 +25,35 @@ const requestSchema = z.union([
   /** Asks for the event `room` with all members. */
   z.object({ type: z.literal('members'), room: roomSchema }),
   z.object({ type: z.literal('list-rooms') }),
-  z.object({
-    to: z.string().refine(isRecipient, 'invalid user or room name'),
-    text: z.string().min(1),
-    /** Returned with the events of this message. */
-    ref: z.union([z.string(), z.number()]).optional(),
-  }),
+  z.object({ type: z.literal('cancel'), id: z.string() }),
+  /** Sends, edits, deletes or reacts to a message. */
+  z
+    .object({
+      to: z.string().refine(isRecipient, 'invalid user or room name'),
+      text: z.string().min(1).optional(),
+      reply: idSchema.optional(),
+      edit: idSchema.optional(),
+      delete: idSchema.optional(),
+      react: idSchema.optional(),
+      emoji: z.string().refine(isReaction, 'an emoji, or a few characters without spaces').optional(),
+      /** Takes the reaction back. */
+      remove: z.boolean().optional(),
+      /** The sender of the message that is named by its id; needed only if the client does not know it. */
+      author: z.string().refine(isUserName, 'invalid user name').optional(),
+      /** Returned with the events of this message. */
+      ref: z.union([z.string(), z.number()]).optional(),
+    })
+    .transform(({ text, reply, edit, delete: deleted, react, emoji, remove = false, ...rest }, context) => {
+      const named = [reply, edit, deleted, react].filter(id => id !== undefined)
+      if (named.length < 2) {
+        if (edit !== undefined && text !== undefined) return { ...rest, edit, text }
+        if (deleted !== undefined) return { ...rest, delete: deleted }
+        if (react !== undefined && emoji !== undefined) return { ...rest, react, emoji, remove }
+        if (edit === undefined && react === undefined && text !== undefined) return { ...rest, text, reply }
+      }
+      context.addIssue({ code: 'custom', message: 'not a message, edit, deletion or reaction' })
+      return z.NEVER
+    }),
 ])
 export type JsonRequest = z.infer<typeof requestSchema>
 
@@ -42,12 +68,13 @@ export function parseRequest(line: string): JsonRequest | string {
   const parsed = requestSchema.safeParse(raw)
   return parsed.success
     ? parsed.data
-    : 'invalid request; send {"to": NAME, "text": TEXT}, {"type": TYPE, "room": ROOM} with the type join, part or members, ' +
-        '{"type": "list-rooms"}, {"type": "trust", "user": NAME, "key": KEY} or {"type": "close"}'
+    : 'invalid request; send {"to": NAME, "text": TEXT}, also with "reply": ID, {"to": NAME, "edit": ID, "text": TEXT}, ' +
+        '{"to": NAME, "delete": ID}, {"to": NAME, "react": ID, "emoji": EMOJI}, {"type": TYPE, "room": ROOM} with the type join, part or members, ' +
+        '{"type": "list-rooms"}, {"type": "cancel", "id": ID}, {"type": "trust", "user": NAME, "key": KEY} or {"type": "close"}'
 }
 
 function isRecipient(to: string): boolean {
-  return isRoom(to) ? parseRoomName(to).ok : parseUserName(to).ok
+  return parseRecipient(to).ok
 }
 
 /** The JSON of an event of a room. `withMembers`: all members, besides the changes. */
@@ -78,10 +105,16 @@ export function eventToJson(event: ClientEvent, user: string, confusables: Confu
     case 'message': {
       const { message, origin, late } = event
       const other = message.from === user ? message.to : message.from
-      return { type: 'message', origin, ...message, ...(late ? { late } : {}), ...looksLike(other) }
+      const fields = contentFields(message)
+      const type = fields.kind === 'text' ? 'message' : 'change'
+      return { type, origin, ...message, ...fields, ...(late ? { late } : {}), ...looksLike(other) }
     }
+    case 'cancelled':
+      return { type: 'cancelled', ...event.message, ...looksLike(event.message.to) }
+    case 'not-cancelled':
+      return event
     case 'redated':
-      return { type: 'redated', ...event.message, ...looksLike(event.message.to) }
+      return { type: 'redated', ...event.message, ...contentFields(event.message), ...looksLike(event.message.to) }
     case 'progress':
       return { type: 'progress', id: event.id, to: event.to, ...event.progress, ...looksLike(event.to) }
     case 'key': {

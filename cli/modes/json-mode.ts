@@ -1,11 +1,15 @@
 import type { SessionRequest } from '../../src/client/events.ts'
+import { isPermitted, toChange } from '../../src/client/message-changes.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
+import type { Message } from '../../src/protocol/messages.ts'
 import { sanitizedJson } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../client-events.ts'
 import { LineReader } from '../io/stdin.ts'
+import { MessageLookup } from '../session/message-lookup.ts'
 import { PendingMessages } from '../session/pending-messages.ts'
 import { type End, endAfterDelivery } from './end-of-input.ts'
 import { eventToJson, type JsonRequest, parseRequest, roomEventToJson } from './json-format.ts'
+import { toSessionRequest } from './message-requests.ts'
 
 /** Messages whose `ref` is remembered, the latest ones: more than an outbox holds. */
 const MAX_REFS = 20_000
@@ -18,6 +22,7 @@ const NOT_THE_NEW_KEY = 'not trusted: the key of this user has not changed, or h
 export class JsonMode {
   readonly #user: string
   readonly #write: (line: string) => void
+  readonly #lookup: MessageLookup
   readonly #pending = new PendingMessages()
   readonly #confusables = new ConfusableNames()
   /** The new key of each user whose key has changed and is not trusted yet. */
@@ -31,17 +36,28 @@ export class JsonMode {
   /** Set by the first `connection` event: messages before it come from the history on disk. */
   #started = false
 
-  /** @param correspondents users in the history: names that look like theirs are marked, also while they are offline */
-  constructor(user: string, correspondents: Iterable<string>, write: (line: string) => void) {
+  /**
+   * @param correspondents users in the history: names that look like theirs are marked, also while they are offline
+   * @param lookup finds the messages that requests name
+   */
+  constructor(
+    user: string,
+    correspondents: Iterable<string>,
+    write: (line: string) => void,
+    lookup = new MessageLookup(user),
+  ) {
     this.#user = user
     this.#write = write
+    this.#lookup = lookup
     this.#confusables.keep([user, ...correspondents])
   }
 
   handleEvent(event: ClientEvent): void {
     this.#pending.handleEvent(event)
+    if (event.type === 'message') this.#lookup.observe(event.message)
     if (event.type === 'connection') this.#started = true
     if (!this.#started && (event.type === 'message' || event.type === 'progress')) return
+    if (event.type === 'message' && !this.#isPermitted(event.message)) return
     if (event.type === 'key') {
       if (event.state === 'changed') this.#changedKeys.set(event.user, event.key)
       else this.#changedKeys.delete(event.user)
@@ -56,6 +72,7 @@ export class JsonMode {
     if (json !== undefined) this.#writeEvent(ref === undefined ? json : { ...json, ref })
     // After the delivery, more connections may confirm the message.
     if (event.type === 'progress' && event.progress.state === 'refused') this.#refs.delete(event.id)
+    if (event.type === 'cancelled') this.#refs.delete(event.message.id)
   }
 
   /** Notes who is online, without output. */
@@ -85,11 +102,26 @@ export class JsonMode {
       const problem = this.#perform(request, send)
       if (problem !== undefined) this.#writeEvent({ type: 'error', message: problem, line: line.slice(0, 200) })
     } else {
+      const composed = toSessionRequest(request, this.#lookup, room => this.#isOperator(room))
+      if (typeof composed === 'string') {
+        this.#writeEvent({ type: 'error', message: composed, line: line.slice(0, 200) })
+        return undefined
+      }
       this.#composingRef = request.ref
-      send({ type: 'compose', to: request.to, text: request.text })
+      send(composed)
       this.#composingRef = undefined
     }
     return undefined
+  }
+
+  #isOperator(room: string, name = this.#user): boolean {
+    return this.#rooms.get(room)?.info.operators?.includes(name) === true
+  }
+
+  /** Whether the sender of an edit or deletion may make it. */
+  #isPermitted(message: Message): boolean {
+    const change = toChange(message)
+    return change === undefined || isPermitted(change, name => this.#isOperator(message.to, name))
   }
 
   /** Carries out a request. Returns why that is not possible. */
@@ -131,6 +163,6 @@ export class JsonMode {
 }
 
 function messageId(event: ClientEvent): string | undefined {
-  if (event.type === 'message' || event.type === 'redated') return event.message.id
-  return event.type === 'progress' ? event.id : undefined
+  if (event.type === 'message' || event.type === 'redated' || event.type === 'cancelled') return event.message.id
+  return event.type === 'progress' || event.type === 'not-cancelled' ? event.id : undefined
 }

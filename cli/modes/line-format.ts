@@ -1,12 +1,19 @@
 /** Session events as lines of text. */
 import type { SessionEvent } from '../../src/client/events.ts'
 import type { ConfusableNames } from '../../src/common/confusables.ts'
+import { actionOf, parseContent, readableText } from '../../src/protocol/message-kinds.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../client-events.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
+import { quoteName } from '../name-argument.ts'
 import { localDateTime } from '../terminal/local-time.ts'
-import { messageLine, nameText } from './message-line.ts'
+import { notCancelledText } from '../waiting-messages.ts'
+import { actionLine, messageLine, nameText } from './message-line.ts'
+
+/** Most names in a list of users, and in a line about who came and went. */
+const MAX_LISTED_NAMES = 500
+const MAX_CHANGED_NAMES = 4
 
 /**
  * The line to print for an event, or undefined if there is none. All but messages start with `* `; further lines of a
@@ -26,7 +33,12 @@ export function formatEvent(
       const dateTime = localDateTime(at)
       const time = event.late ? `${dateTime} (late)` : dateTime.slice(-5)
       const author = isRoom(to) ? `${shown(to)} ${shown(from)}` : shown(from)
-      return messageLine(from === user ? `${time} to ${shown(to)}` : `${time} ${author}`, text, columns)
+      const head = from === user ? `${time} to ${shown(to)}` : `${time} ${author}`
+      const content = parseContent(text, from)
+      const action = content.kind === 'text' ? actionOf(content.text) : undefined
+      if (action === undefined) return messageLine(head, readableText(text), columns)
+      const place = from === user ? `${time} to ${shown(to)}` : isRoom(to) ? `${time} ${shown(to)}` : time
+      return actionLine(`${place} * ${shown(from)}`, action, columns)
     }
     case 'connection': {
       const { state } = event
@@ -36,7 +48,7 @@ export function formatEvent(
     }
     case 'roster':
       if (event.joined.length + event.left.length === 0) return undefined
-      return sanitizeLine(`* online: ${rosterText(event.users, confusables)}`)
+      return sanitizeLine(`* online: ${namesText(event.users, event.users.size, confusables)}`)
     case 'progress':
       if (event.progress.state === 'refused') {
         return sanitizeLine(`* not sent to ${shown(event.to)}: ${event.progress.message}`)
@@ -48,6 +60,10 @@ export function formatEvent(
       if (isRoom(event.to))
         return sanitizeLine(`* nobody else is in ${shown(event.to)}; the message is delivered when someone joins`)
       return sanitizeLine(`* ${shown(event.to)} is offline; the message is delivered when they connect`)
+    case 'cancelled':
+      return sanitizeLine(`* the message to ${shown(event.message.to)} is cancelled: ${event.message.text}`)
+    case 'not-cancelled':
+      return `* ${notCancelledText(event.reason)}`
     case 'key':
       return formatKeyEvent(event, shown(event.user))
     case 'forged':
@@ -58,6 +74,7 @@ export function formatEvent(
     case 'room':
     case 'room-list':
     case 'redated':
+    case 'text-limit':
     case 'clock-wrong':
     case 'servers':
     case 'connections':
@@ -66,11 +83,32 @@ export function formatEvent(
   }
 }
 
-/** The names of a roster. It may be long: only names that look like another one are looked up. */
-function rosterText(users: Iterable<string>, confusables: ConfusableNames): string {
+/** Names, the first ones if there are many. Only names that look like another one are looked up. */
+export function namesText(names: Iterable<string>, count: number, confusables: ConfusableNames): string {
   const pairs = confusables.pairs()
   const lookUp = { find: (name: string) => pairs.get(name) }
-  return Array.from(users, name => nameText(name, lookUp)).join(', ')
+  const listed: string[] = []
+  for (const name of names) {
+    if (listed.length === MAX_LISTED_NAMES) break
+    listed.push(nameText(name, lookUp))
+  }
+  const more = count - listed.length
+  return `${listed.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+/** Who came and went, in one short line; undefined: nobody. */
+export function rosterChange(
+  { joined, left }: Pick<Extract<SessionEvent, { type: 'roster' }>, 'joined' | 'left'>,
+  shown: (name: string) => string,
+): string | undefined {
+  const list = (names: readonly string[]) => {
+    const more = names.length - MAX_CHANGED_NAMES
+    return `${names.slice(0, MAX_CHANGED_NAMES).map(shown).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+  }
+  const parts: string[] = []
+  if (joined.length > 0) parts.push(`${list(joined)} ${joined.length === 1 ? 'is' : 'are'} online`)
+  if (left.length > 0) parts.push(`${list(left)} went offline`)
+  return parts.length === 0 ? undefined : sanitizeLine(`* ${parts.join('; ')}`)
 }
 
 function formatKeyEvent(
@@ -81,7 +119,7 @@ function formatKeyEvent(
   if (state === 'trusted') return sanitizeLine(`* the new key of ${shownUser} is trusted`)
   return sanitizeLine(
     `* WARNING: the key of ${shownUser} has changed. The new key is: ${fingerprint(key)}. Someone else may be using ` +
-      `this name. Verify the new key with ${user} over another channel, then accept it with /trust ${user} and the ` +
+      `this name. Verify the new key with ${user} over another channel, then accept it with /trust ${quoteName(user)} and the ` +
       `words that ${user} told you. Until then, your messages to ${user} are held.`,
   )
 }

@@ -1,18 +1,35 @@
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
+import { type NameList, SortedNames } from '../../src/common/sorted-names.ts'
+import { didYouMean } from '../../src/programs/suggestion.ts'
+import { type ChangeContent, isReaction } from '../../src/protocol/message-kinds.ts'
+import type { Message } from '../../src/protocol/messages.ts'
+import { parseUserName } from '../../src/protocol/names.ts'
 import { isRoom, parseRoomName } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
+import { invitationText } from '../chat/model/rooms/invitations.ts'
 import type { ClientEvent } from '../client-events.ts'
+import type { History } from '../history/history.ts'
 import { LineReader } from '../io/stdin.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { decideTrust } from '../keys/trust.ts'
+import { parseNameArgument, parseSoleName } from '../name-argument.ts'
+import { searchForm } from '../search-form.ts'
+import { SeenUsers } from '../seen-users.ts'
+import { MessageLookup } from '../session/message-lookup.ts'
 import { PendingMessages } from '../session/pending-messages.ts'
+import { WaitingMessages } from '../waiting-messages.ts'
 import { type End, endAfterDelivery } from './end-of-input.ts'
-import { formatEvent } from './line-format.ts'
+import { formatEvent, namesText, rosterChange } from './line-format.ts'
+import { printSearch } from './line-search.ts'
+import { nameText } from './message-line.ts'
+import { ReceiptLines } from './receipt-lines.ts'
 import { RoomLines } from './room-lines.ts'
 
 /** How long to wait for further messages of a room before their number is printed, ms. */
 const EARLIER_DELAY_MS = 2_000
+
+const NO_RECIPIENT = 'no recipient; choose one with /to NAME or /join #ROOM'
 
 type Send = (request: SessionRequest) => void
 
@@ -20,9 +37,21 @@ interface Command {
   readonly name: string
   /** The arguments; those in brackets are optional. */
   readonly usage: string
+  readonly help: string
   /** `args` is the trimmed text after the name. */
   readonly run: (args: string, send: Send) => void
 }
+
+/** What the commands need besides the session. */
+export interface LineServices {
+  /** The history on disk; undefined with --no-history. */
+  readonly history: () => History | undefined
+  /** Users whose messages are not printed. */
+  readonly ignored: () => readonly string[]
+  readonly setIgnored: (users: readonly string[]) => void
+}
+
+const NO_SERVICES: LineServices = { history: () => undefined, ignored: () => [], setIgnored: () => {} }
 
 /**
  * Chat line by line, for pipes, screen readers and simple terminals: messages on stdout, all else on stderr. A line of stdin
@@ -33,14 +62,19 @@ export class LineMode {
   readonly #user: string
   readonly #output: Pick<Console, 'log' | 'error'>
   readonly #columns: () => number | undefined
+  readonly #lookup: MessageLookup
   readonly #pending = new PendingMessages()
   readonly #confusables = new ConfusableNames()
   readonly #rooms: RoomLines
+  readonly #seen: SeenUsers
+  readonly #waiting = new WaitingMessages()
   /** To whom lines are sent: a user, or a room. */
   #recipient: string | undefined
   #hasQuit = false
   /** Number of messages by room that were not printed, and not reported. */
   readonly #earlier = new Map<string, number>()
+  /** Why the last attempt to connect failed, as printed. */
+  #lastFailure: string | undefined
   #earlierTimer: NodeJS.Timeout | undefined
   /** Set by the first `connection` event: messages before it come from the history on disk. */
   #started = false
@@ -49,25 +83,128 @@ export class LineMode {
   /** The last key event, which has all known keys. */
   #lastKeyEvent: Extract<SessionEvent, { type: 'key' }> | undefined
 
+  readonly #services: LineServices
+  readonly #receipts: ReceiptLines
+  /** All users online. */
+  #online: NameList = new SortedNames()
+  /** False until the first roster of a connection, which is printed in full. */
+  #hasRoster = false
+  /** The user who wrote last to this user alone. */
+  #lastSender: string | undefined
+
   readonly #commands: readonly Command[] = [
-    { name: 'to', usage: 'NAME', run: args => this.#setRecipient(args) },
-    { name: 'msg', usage: 'NAME TEXT', run: (args, send) => this.#sendTo(args, send) },
-    { name: 'join', usage: '#ROOM', run: (args, send) => this.#join(args, send) },
-    { name: 'part', usage: '[#ROOM]', run: (args, send) => this.#part(args, send) },
-    { name: 'rooms', usage: '', run: (_, send) => this.#request({ type: 'list-rooms' }, send) },
+    { name: 'to', usage: 'NAME', help: 'send lines to NAME or #ROOM', run: args => this.#setRecipient(args) },
+    { name: 'query', usage: 'NAME', help: 'the same', run: args => this.#setRecipient(args) },
+    {
+      name: 'msg',
+      usage: 'NAME TEXT',
+      help: 'send TEXT to NAME or #ROOM',
+      run: (args, send) => this.#sendTo(args, send),
+    },
+    {
+      name: 'reply',
+      usage: 'TEXT',
+      help: 'reply to the user who wrote to you last',
+      run: (args, send) => this.#reply(args, send),
+    },
+    {
+      name: 'join',
+      usage: '#ROOM',
+      help: 'join a room, and send lines to it',
+      run: (args, send) => this.#join(args, send),
+    },
+    { name: 'part', usage: '[#ROOM]', help: 'leave a room', run: (args, send) => this.#part(args, send) },
+    {
+      name: 'rooms',
+      usage: '[PART]',
+      help: 'list rooms whose name or topic contains PART',
+      run: (args, send) => {
+        this.#rooms.listedPart = args
+        this.#request({ type: 'list-rooms' }, send)
+      },
+    },
     {
       name: 'names',
       usage: '[#ROOM]',
+      help: 'list the members of a room',
       run: args => this.#withRoom(args, room => this.#print(this.#rooms.names(room))),
     },
     {
       name: 'topic',
       usage: '[#ROOM]',
+      help: 'show the topic of a room',
       run: args => this.#withRoom(args, room => this.#print(this.#rooms.topic(room))),
     },
-    { name: 'key', usage: '[NAME]', run: args => this.#showKey(args || this.#user) },
-    { name: 'trust', usage: 'NAME WORDS', run: (args, send) => this.#trust(args, send) },
-    { name: 'quit', usage: '', run: () => this.#quit() },
+    {
+      name: 'invite',
+      usage: 'NAME [#ROOM]',
+      help: 'send NAME an invitation to a room',
+      run: (args, send) => this.#invite(args, send),
+    },
+    { name: 'who', usage: '[PART]', help: 'list online users whose name contains PART', run: args => this.#who(args) },
+    {
+      name: 'search',
+      usage: 'TEXT',
+      help: 'search the messages of the recipient',
+      run: args => this.#search(args, this.#recipient),
+    },
+    {
+      name: 'search-all',
+      usage: 'TEXT',
+      help: 'search all messages',
+      run: args => void this.#printSearch(args, undefined),
+    },
+    { name: 'ignore', usage: 'NAME', help: 'do not print messages of NAME', run: args => this.#ignore(args) },
+    {
+      name: 'unignore',
+      usage: '[NAME]',
+      help: 'stop ignoring NAME, or list ignored users',
+      run: args => this.#unignore(args),
+    },
+    {
+      name: 'me',
+      usage: 'TEXT',
+      help: 'say what you do: /me waves',
+      run: (args, send) => this.#composeToRecipient(`/me ${args}`, send),
+    },
+    {
+      name: 'edit',
+      usage: 'TEXT',
+      help: 'replace the text of your last message',
+      run: (args, send) => this.#changeLatest('edit', args, send),
+    },
+    {
+      name: 'delete',
+      usage: '',
+      help: 'delete your last message for everyone',
+      run: (args, send) => this.#changeLatest('delete', args, send),
+    },
+    {
+      name: 'react',
+      usage: 'EMOJI',
+      help: 'react to the last message of others',
+      run: (args, send) => this.#changeLatest('react', args, send),
+    },
+    {
+      name: 'cancel',
+      usage: '[all]',
+      help: 'take back the last waiting message, or all',
+      run: (args, send) => this.#cancel(args, send),
+    },
+    {
+      name: 'key',
+      usage: '[NAME]',
+      help: 'show the key fingerprint of NAME or you',
+      run: args => this.#showKeyOf(args),
+    },
+    {
+      name: 'trust',
+      usage: 'NAME WORDS',
+      help: 'accept the new key of NAME, if it has these WORDS',
+      run: (args, send) => this.#trust(args, send),
+    },
+    { name: 'help', usage: '', help: 'list the commands; also ?', run: () => this.#help() },
+    { name: 'quit', usage: '', help: 'quit', run: () => this.#quit() },
   ]
 
   /**
@@ -81,17 +218,35 @@ export class LineMode {
     output: Pick<Console, 'log' | 'error'>,
     columns = () => (process.stdout.isTTY ? process.stdout.columns : undefined),
     now = Date.now,
+    services = NO_SERVICES,
   ) {
     this.#user = user
     this.#output = output
+    this.#lookup = new MessageLookup(user)
     this.#columns = columns
-    this.#confusables.keep([user, ...correspondents])
+    const names = [...correspondents]
+    this.#confusables.keep([user, ...names])
     this.#rooms = new RoomLines(user, this.#confusables, now)
+    this.#seen = new SeenUsers(user, names)
+    this.#services = services
+    this.#receipts = new ReceiptLines(
+      line => this.#print(sanitizeLine(`* ${line}`)),
+      name => this.#shown(name),
+    )
   }
 
   handleEvent(event: ClientEvent): void {
     this.#pending.handleEvent(event)
-    if (event.type === 'connection') this.#started = true
+    this.#waiting.handleEvent(event)
+    for (const warning of this.#seen.handleEvent(event)) this.#print(`* ${warning}`)
+    if (event.type === 'message') this.#lookup.observe(event.message)
+    this.#receipts.handleEvent(event)
+    if (event.type === 'connection') {
+      this.#started = true
+      if (event.state.phase !== 'online') this.#hasRoster = false
+    }
+    if (event.type === 'message' && this.#isIgnored(event.message)) return
+    if (event.type === 'message' && event.origin === 'live') this.#noteSender(event.message)
     if (event.type === 'message' && !this.#started) return
     if (event.type === 'room') return this.#printAll(this.#rooms.handleEvent(event))
     if (event.type === 'room-list') return this.#printAll(this.#rooms.list(event))
@@ -99,11 +254,19 @@ export class LineMode {
     if (event.type === 'message' && event.origin === 'history' && this.#rooms.isEarlier(event.message))
       return this.#countEarlier(event.message.to)
     if (event.type === 'key') this.#handleKey(event)
-    if (event.type === 'roster') this.observeRoster(event)
+    if (event.type === 'roster') return this.#handleRoster(event)
     const line = this.#format(event)
-    if (line === undefined) return
+    if (line === undefined || this.#isRepeated(event, line)) return
     if (event.type === 'message') this.#output.log(line)
     else this.#print(line)
+  }
+
+  /** Whether a further attempt to connect has failed for the same reason as the last one. */
+  #isRepeated(event: ClientEvent, line: string): boolean {
+    if (event.type !== 'connection' || event.state.phase === 'connecting') return false
+    const isRepeated = event.state.phase === 'waiting' && line === this.#lastFailure
+    this.#lastFailure = event.state.phase === 'waiting' ? line : undefined
+    return isRepeated
   }
 
   #format(event: ClientEvent): string | undefined {
@@ -113,8 +276,31 @@ export class LineMode {
   }
 
   /** Notes who is online, without output. */
-  observeRoster({ joined, left }: Extract<SessionEvent, { type: 'roster' }>): void {
+  observeRoster({ users, joined, left }: Extract<SessionEvent, { type: 'roster' }>): void {
+    this.#online = users
     this.#confusables.update(joined, left)
+  }
+
+  /** Prints who is online when the client connects, and then who comes and goes. */
+  #handleRoster(event: Extract<SessionEvent, { type: 'roster' }>): void {
+    this.observeRoster(event)
+    const line = this.#hasRoster
+      ? rosterChange(event, name => this.#shown(name))
+      : formatEvent(event, this.#user, this.#confusables)
+    this.#hasRoster = true
+    if (line !== undefined) this.#print(line)
+  }
+
+  #isIgnored({ from }: Pick<Message, 'from'>): boolean {
+    return from !== this.#user && this.#services.ignored().includes(from)
+  }
+
+  #noteSender({ from, to }: Pick<Message, 'from' | 'to'>): void {
+    if (!isRoom(to) && from !== this.#user) this.#lastSender = from
+  }
+
+  #shown(name: string): string {
+    return nameText(name, this.#confusables)
   }
 
   /**
@@ -132,10 +318,16 @@ export class LineMode {
     })
   }
 
-  async #end(end: End, error: string | undefined): Promise<void> {
+  async #end(endProgram: End, error: string | undefined): Promise<void> {
+    const end: End = (code, message) => {
+      this.#receipts.flush()
+      endProgram(code, message)
+    }
     const report = (left: number) => {
       const messages = left === 1 ? '1 message is' : `${left} messages are`
-      this.#print(`* ${messages} not confirmed yet; sent again when ${this.#user} is online the next time`)
+      this.#print(
+        `* ${messages} not confirmed yet, for ${this.#waiting.recipients()}; sent again when ${this.#user} is online the next time`,
+      )
     }
     // A user who quits while no server is reachable does not wait for one.
     if (this.#hasQuit && (await this.#pending.waitUntilSettled(0)) === 0) return end(0)
@@ -144,18 +336,42 @@ export class LineMode {
 
   /** Handles a line of input. Returns `quit` if the program is to end. */
   handleLine(text: string, send: Send): 'quit' | undefined {
-    if (text.startsWith('/') && !text.startsWith('//')) this.#runCommand(text.slice(1), send)
-    else if (this.#recipient === undefined) this.#print('no recipient; choose one with /to NAME or /join #ROOM')
-    else if (text !== '') send({ type: 'compose', to: this.#recipient, text: text.replace(/^\/\//, '/') })
+    if (text.trim() === '?') this.#help()
+    else if (text.startsWith('/') && !text.startsWith('//')) this.#runCommand(text.slice(1), send)
+    else this.#composeToRecipient(text.replace(/^\/\//, '/'), send)
     return this.#hasQuit ? 'quit' : undefined
+  }
+
+  #composeToRecipient(text: string, send: Send): void {
+    if (this.#recipient === undefined) this.#print(NO_RECIPIENT)
+    else if (text !== '') this.#compose(this.#recipient, text, send)
+  }
+
+  /** Edits or deletes the latest own message to the recipient, or reacts to the latest one of others. */
+  #changeLatest(kind: 'edit' | 'delete' | 'react', args: string, send: Send): void {
+    const to = this.#recipient
+    if (to === undefined) return this.#print(NO_RECIPIENT)
+    if (kind === 'react' && !isReaction(args)) return this.#print('usage: /react EMOJI, without spaces')
+    const target = this.#lookup.latest(to, kind !== 'react')
+    if (target === undefined)
+      return this.#print(kind === 'react' ? '* no message to react to yet' : '* you have sent no message here yet')
+    const change: ChangeContent =
+      kind === 'edit'
+        ? { kind, target, text: args }
+        : kind === 'react'
+          ? { kind, target, emoji: args }
+          : { kind, target }
+    send({ type: 'change', to, change })
   }
 
   #runCommand(line: string, send: Send): void {
     const [, name = '', args = ''] = /^(\S*)\s*(.*)$/s.exec(line) ?? []
     const command = this.#commands.find(one => one.name === name)
     if (command === undefined) {
-      const commands = this.#commands.map(usageOf).join(', ')
-      return this.#print(`unknown command; commands: ${commands}; // starts a message with a slash`)
+      const names = this.#commands.map(one => `/${one.name}`)
+      const suggestion = didYouMean(`/${name}`, names)
+      const problem = sanitizeLine(`unknown command /${name}${suggestion}`)
+      return this.#print(`${problem}${suggestion === '' ? '; ' : ' '}/help lists the commands`)
     }
     const needsArguments = command.usage !== '' && !command.usage.startsWith('[')
     if (needsArguments && args.trim() === '') this.#print(`usage: ${usageOf(command)}`)
@@ -166,24 +382,96 @@ export class LineMode {
     this.#hasQuit = true
   }
 
-  #setRecipient(name: string): void {
-    if (!isRoom(name)) this.#recipient = name
-    else {
-      this.#withRoom(name, room => {
-        this.#recipient = room
-      })
-    }
+  #help(): void {
+    for (const command of this.#commands) this.#print(`  ${usageOf(command).padEnd(22)} ${command.help}`)
+    this.#print(`  ${'//TEXT'.padEnd(22)} send a message that starts with a slash`)
+  }
+
+  #setRecipient(args: string): void {
+    const name = parseSoleName(args)
+    if (!name.ok) this.#print(sanitizeLine(name.reason))
+    else this.#recipient = name.value
+  }
+
+  #reply(text: string, send: Send): void {
+    if (this.#lastSender === undefined) return this.#print('no messages received yet')
+    this.#recipient = this.#lastSender
+    this.#compose(this.#lastSender, text, send)
+  }
+
+  #invite(args: string, send: Send): void {
+    const [, userPart = '', roomPart = ''] = /^([\s\S]*?)(?:\s+(#\S*))?$/.exec(args) ?? []
+    const sole = parseSoleName(userPart)
+    const user = sole.ok ? parseUserName(sole.value) : sole
+    if (!user.ok) return this.#print(sanitizeLine(user.reason))
+    this.#withRoom(roomPart, room => {
+      this.#compose(user.value, invitationText(room), send)
+      this.#print(sanitizeLine(`* invited ${this.#shown(user.value)} to ${room}`))
+    })
+  }
+
+  #who(part: string): void {
+    const needle = searchForm(part)
+    const matching: string[] = []
+    for (const name of this.#online) if (searchForm(name).includes(needle)) matching.push(name)
+    if (matching.length > 0 || part === '')
+      return this.#print(sanitizeLine(`* online: ${namesText(matching, matching.length, this.#confusables)}`))
+    this.#print(sanitizeLine(`* no user online matches ${part}${didYouMean(part, [...this.#online])}`))
+  }
+
+  #search(text: string, thread: string | undefined): void {
+    if (thread === undefined) this.#print('no recipient; choose one with /to NAME, or use /search-all')
+    else void this.#printSearch(text, thread)
+  }
+
+  #printSearch(text: string, thread: string | undefined): Promise<void> {
+    const shown = (name: string) => this.#shown(name)
+    return printSearch(this.#services.history(), text, thread, this.#user, shown, line => this.#print(line))
+  }
+
+  #ignore(name: string): void {
+    if (isRoom(name)) return this.#print('only users can be ignored; /part leaves a room')
+    this.#services.setIgnored([...this.#services.ignored().filter(one => one !== name), name])
+    this.#print(sanitizeLine(`* ${name} is ignored; /unignore ${name} to undo`))
+  }
+
+  #unignore(name: string): void {
+    const ignored = this.#services.ignored()
+    if (name === '')
+      return this.#print(
+        sanitizeLine(ignored.length === 0 ? '* no users are ignored' : `* ignored: ${ignored.join(', ')}`),
+      )
+    if (!ignored.includes(name)) return this.#print(sanitizeLine(`* ${name} is not ignored`))
+    this.#services.setIgnored(ignored.filter(one => one !== name))
+    this.#print(sanitizeLine(`* ${name} is no longer ignored`))
   }
 
   #sendTo(args: string, send: Send): void {
-    const [, quoted, word, text = ''] = /^(?:"((?:[^"\\]|\\.)*)"|(\S+))\s*(.*)$/s.exec(args) ?? []
-    const to = quoted === undefined ? word : quoted.replace(/\\(.)/g, '$1')
-    if (to === undefined || text === '') return this.#print('usage: /msg NAME TEXT; put a name with spaces in quotes')
+    const parsed = parseNameArgument(args, name => this.#seen.has(name))
+    if (!parsed.ok) return this.#print(sanitizeLine(parsed.reason))
+    const { name, rest, alternative } = parsed.value
+    if (rest === '') return this.#print('usage: /msg NAME TEXT; put a name with spaces in quotes')
+    if (alternative !== undefined)
+      this.#print(sanitizeLine(`* sent to "${name}"; for ${alternative} write /msg "${alternative}" …`))
+    this.#compose(name, rest, send)
+  }
+
+  #compose(to: string, text: string, send: Send): void {
+    const warning = this.#seen.check(to)
+    if (warning !== undefined) this.#print(`* ${warning}`)
     send({ type: 'compose', to, text })
   }
 
+  /** Takes back the last message to the recipient that waits, or all of them. */
+  #cancel(args: string, send: Send): void {
+    if (args !== '' && args !== 'all') return this.#print('usage: /cancel [all]')
+    const ids = this.#waiting.idsTo(this.#recipient ?? '')
+    if (ids.length === 0) return this.#print('no message to the recipient waits')
+    for (const id of args === 'all' ? ids : ids.slice(-1)) send({ type: 'cancel', id })
+  }
+
   #join(name: string, send: Send): void {
-    this.#withRoom(name, room => {
+    this.#withRoom(name.startsWith('#') ? name : `#${name}`, room => {
       this.#recipient = room
       this.#request({ type: 'join', room }, send)
     })
@@ -232,6 +520,12 @@ export class LineMode {
     const decision = decideTrust(args, this.#changedKeys)
     if ('request' in decision) send(decision.request)
     else this.#print(sanitizeLine(`* ${decision.reason}`))
+  }
+
+  #showKeyOf(args: string): void {
+    const name = args === '' ? { ok: true as const, value: this.#user } : parseSoleName(args)
+    if (name.ok) this.#showKey(name.value)
+    else this.#print(sanitizeLine(name.reason))
   }
 
   #showKey(name: string): void {

@@ -24,7 +24,15 @@ function quoted(name: string): string {
  * @param columns width of the terminal, which would break longer lines without an indent; undefined: no terminal
  */
 export function messageLine(head: string, text: string, columns?: number): string {
-  const message = `${sanitizeLine(head)}: ${sanitizeText(text)}`
+  return indented(`${sanitizeLine(head)}: ${sanitizeText(text)}`, columns)
+}
+
+/** The same for an action, such as `* Anna waves`. @param head the time, and who acts */
+export function actionLine(head: string, action: string, columns?: number): string {
+  return indented(`${sanitizeLine(head)} ${sanitizeText(action)}`, columns)
+}
+
+function indented(message: string, columns: number | undefined): string {
   const room = columns === undefined ? Number.POSITIVE_INFINITY : Math.max(1, columns - INDENT)
   return wrap(message, room)
     .map(row => row.text)

@@ -2,9 +2,11 @@
 import type { SessionEvent } from '../../src/client/events.ts'
 import type { ConfusableNames } from '../../src/common/confusables.ts'
 import type { NameList } from '../../src/common/sorted-names.ts'
+import { didYouMean } from '../../src/programs/suggestion.ts'
 import type { Message, RoomInfo } from '../../src/protocol/messages.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
+import { searchForm } from '../search-form.ts'
 import { nameText } from './message-line.ts'
 
 /** In rooms with more members nobody is told who joins and leaves. */
@@ -32,6 +34,8 @@ export class RoomLines {
   readonly #rooms = new Map<string, Room>()
   /** The rooms that the user joins, or joins again. */
   readonly #waiting = new Set<string>()
+  /** What the names or topics of the rooms contain that the next answer to `/rooms` lists. */
+  listedPart = ''
 
   /** @param now ms since 1970 */
   constructor(user: string, confusables: Pick<ConfusableNames, 'find'>, now: () => number) {
@@ -92,7 +96,15 @@ export class RoomLines {
   }
 
   /** The answer to `/rooms`. */
-  list({ rooms, total }: RoomListEvent): string[] {
+  list({ rooms: all, total: allCount }: RoomListEvent): string[] {
+    const needle = searchForm(this.listedPart)
+    const rooms = all.filter(({ room, topic = '' }) => searchForm(`${room} ${topic}`).includes(needle))
+    const total = needle === '' ? allCount : rooms.length
+    if (rooms.length === 0 && needle !== '') {
+      const names = all.map(({ room }) => room)
+      const typed = isRoom(this.listedPart) ? this.listedPart : `#${this.listedPart}`
+      return [sanitizeLine(`* no room matches ${this.listedPart}${didYouMean(typed, names)}`)]
+    }
     if (rooms.length === 0) return ['* no rooms; open one with /join #NAME']
     const lines = rooms.slice(0, MAX_ROOMS).map(({ room, members, topic }) => {
       const count = members === 1 ? '1 member' : `${members} members`

@@ -1,11 +1,19 @@
 import { type Instance, render } from 'ink'
+import { screenLayout } from '../chat/model/layout/screen-layout.ts'
+import type { ClickTarget } from '../chat/model/mouse.ts'
 import type { ReadonlyModel, ReadonlyThread } from '../chat/model/readonly-model.ts'
 import type { ThemeName } from '../chat/model/theme.ts'
+import { windowTitle } from '../chat/model/window-title.ts'
 import { App } from '../chat/views/app.tsx'
-import { openedThreadRows, rowToAnsi } from '../chat/views/inline.ts'
+import { clickTarget } from '../chat/views/click-target.ts'
+import { eventRows, openedEntries, openedThreadRows, rowToAnsi } from '../chat/views/inline.ts'
 import { renderInline, renderScreen } from '../chat/views/render.ts'
-import { type Row, rowsEqual } from '../chat/views/row.ts'
+import { columnStops, continuesLink, type Row, rowLinks, rowsEqual, rowText } from '../chat/views/row.ts'
+import type { ClientEvent } from '../client-events.ts'
+import { addHyperlinks } from '../terminal/hyperlinks.ts'
 import { InlineOutput, ScreenOutput } from '../terminal/output.ts'
+import { hasHyperlinks } from '../terminal/terminal-features.ts'
+import { TerminalModes } from '../terminal/terminal-modes.ts'
 
 /** Delay before events from the network are drawn, so that events in close succession share a frame, ms. */
 const DRAW_DELAY_MS = 30
@@ -14,6 +22,11 @@ const BUSY_DRAW_DELAY_MS = 100
 /** Interval of redraws while the status row counts down to the next connection attempt, ms. */
 const COUNTDOWN_INTERVAL_MS = 500
 
+/** Most printed messages that are remembered, so that opening their thread does not print them again. */
+const MAX_PRINTED_IDS = 5_000
+/** Most rows that are kept while another program has the terminal. */
+const MAX_HELD_ROWS = 1_000
+
 /** Draws the model on the terminal, with Ink. Keys are drawn at once, events from the network after a short delay. */
 export class ScreenPainter {
   readonly #model: ReadonlyModel
@@ -21,14 +34,20 @@ export class ScreenPainter {
   /** Exactly one of the two outputs is in use. */
   readonly #fullScreen: ScreenOutput | undefined
   readonly #inline: InlineOutput | undefined
+  /** What the guard writes when it sets the terminal up and restores it. */
+  readonly modes: TerminalModes
   #ink: Instance | undefined
   /** The frame on the terminal; undefined: draw every row. */
-  #lastFrame: { rows: readonly Row[]; theme: ThemeName | undefined } | undefined
+  #lastFrame: { rows: readonly Row[]; theme: ThemeName | undefined; hyperlinks: boolean } | undefined
   /** React key of the frame: a new one makes Ink write a frame that is equal to the last one. */
   #repaintCount = 0
   #drawTimer: NodeJS.Timeout | undefined
   #countdownTimer: NodeJS.Timeout | undefined
   #lastScheduledDrawAt = 0
+  /** What was printed while another program has the terminal; undefined: none has. */
+  #heldRows: readonly Row[] | undefined
+  /** Inline mode: the messages that have been printed, latest last. */
+  readonly #printedIds = new Set<string>()
   /** Inline mode: the open thread, whose newest messages have been printed. */
   #printedThread: ReadonlyThread | undefined
 
@@ -36,12 +55,18 @@ export class ScreenPainter {
   constructor(model: ReadonlyModel, colors: boolean, write: (text: string) => void) {
     this.#model = model
     this.#colors = colors
+    this.modes = new TerminalModes(write)
     if (model.isInline) this.#inline = new InlineOutput(write)
     else this.#fullScreen = new ScreenOutput(write)
   }
 
   get #theme(): ThemeName | undefined {
     return this.#colors ? this.#model.preferences.theme : undefined
+  }
+
+  get #hyperlinks(): boolean {
+    const { links } = this.#model.preferences
+    return links === 'on' || (links === 'auto' && hasHyperlinks(process.env))
   }
 
   draw(): void {
@@ -51,18 +76,33 @@ export class ScreenPainter {
     this.#drawTimer = undefined
     const model = this.#model
     if (model.current !== this.#printedThread && model.current !== undefined) {
-      this.print(openedThreadRows(model, model.current))
+      const entries = openedEntries(model.current, id => this.#printedIds.has(id))
+      this.print(openedThreadRows(model, model.current, entries))
+      for (const { id } of entries) this.#notePrinted(id)
     }
     this.#printedThread = model.current
     const { rows, cursor } = (model.isInline ? renderInline : renderScreen)(model, Date.now())
     const theme = this.#theme
+    const hyperlinks = this.#hyperlinks
     output.cursor = cursor
+    if (this.#lastFrame !== undefined && this.#lastFrame.hyperlinks !== hyperlinks) {
+      this.#lastFrame = undefined
+      this.#repaintCount++
+    }
     // Ink's cost is in the cells that it composes: give it only the rows that have changed.
     const lastRows =
       this.#fullScreen !== undefined && this.#lastFrame?.theme === theme ? this.#lastFrame?.rows : undefined
     const changed = rows.map((row, at) => (lastRows !== undefined && rowsEqual(row, lastRows[at]) ? undefined : row))
-    this.#lastFrame = { rows, theme }
-    if (this.#fullScreen !== undefined) this.#fullScreen.isRowUnchanged = row => changed[row] === undefined
+    this.#lastFrame = { rows, theme, hyperlinks }
+    if (this.#fullScreen !== undefined) {
+      this.#fullScreen.isRowUnchanged = row => changed[row] === undefined
+      this.#fullScreen.columnStops = row => columnStops(rows[row] ?? [])
+      this.#fullScreen.decorate = (at, line) => {
+        const row = rows[at] ?? []
+        return hyperlinks ? addHyperlinks(line, rowText(row), rowLinks(row)) : line
+      }
+      this.#fullScreen.isContinuation = at => continuesLink(rows[at] ?? [], rows[at - 1], model.columns)
+    }
     if (lastRows?.length !== rows.length || changed.some(row => row !== undefined)) {
       const node = <App key={this.#repaintCount} rows={changed} theme={theme} />
       if (this.#ink !== undefined) this.#ink.rerender(node)
@@ -72,10 +112,18 @@ export class ScreenPainter {
       }
     }
     output.placeCursor()
+    const { mouse, title } = model.preferences
+    this.modes.set({ mouse: model.isInline ? undefined : mouse, title: title ? windowTitle(model) : undefined })
     clearTimeout(this.#countdownTimer)
     if (model.connection.phase === 'waiting') {
       this.#countdownTimer = setTimeout(() => this.draw(), COUNTDOWN_INTERVAL_MS)
     }
+  }
+
+  /** What the user sees at a position of the full screen, if a click opens it. */
+  targetAt(position: { column: number; row: number }): ClickTarget | undefined {
+    const mainColumn = this.#model.columns - screenLayout(this.#model).main
+    return clickTarget(this.#lastFrame?.rows[position.row] ?? [], position.column, mainColumn)
   }
 
   /** Draws soon, together with other changes in that time. */
@@ -111,8 +159,36 @@ export class ScreenPainter {
     return this.#inline?.erasure() ?? ''
   }
 
+  /** Inline mode: prints what an event that has been applied to the model says. */
+  printEvent(event: ClientEvent): void {
+    if (this.#inline === undefined) return
+    this.print(eventRows(this.#model, event))
+    if (event.type === 'message' && event.origin !== 'history') this.#notePrinted(event.message.id)
+  }
+
+  #notePrinted(id: string): void {
+    this.#printedIds.add(id)
+    const [oldest] = this.#printedIds
+    if (this.#printedIds.size > MAX_PRINTED_IDS && oldest !== undefined) this.#printedIds.delete(oldest)
+  }
+
+  /** Another program has the terminal: keeps what is printed until `releasePrints`. */
+  holdPrints(): void {
+    this.#heldRows = []
+  }
+
+  releasePrints(): void {
+    const rows = this.#heldRows ?? []
+    this.#heldRows = undefined
+    this.print(rows)
+  }
+
   /** Inline mode: prints rows into the terminal's scrollback. */
   print(rows: readonly Row[]): void {
-    this.#inline?.print(rows.map(row => rowToAnsi(row, this.#theme)))
+    if (this.#heldRows !== undefined) {
+      this.#heldRows = [...this.#heldRows, ...rows].slice(-MAX_HELD_ROWS)
+      return
+    }
+    this.#inline?.print(rows.map(row => rowToAnsi(row, this.#theme, this.#hyperlinks)))
   }
 }

@@ -1,18 +1,21 @@
 import { EventEmitter, on } from 'node:events'
 import type { ConnectionState, Progress, RoomState, SessionEvent, SessionRequest } from '../../src/client/events.ts'
+import { isPermitted } from '../../src/client/message-changes.ts'
 import type { NameList } from '../../src/common/sorted-names.ts'
+import { type ChangeContent, isReaction, parseContent } from '../../src/protocol/message-kinds.ts'
 import type { Message, RoomInfo } from '../../src/protocol/messages.ts'
-import { parseUserName } from '../../src/protocol/names.ts'
-import { isRoom, parseRoomName } from '../../src/protocol/rooms.ts'
+import { parseRecipient, parseRoomName } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
+import { MessageLookup } from './message-lookup.ts'
 
 /**
  * The delivery result of a message. `delivered`: confirmed by `connections` connections of the recipient; in a room, by that
  * number of other members, of the `of` who were there. `waiting`: the recipient is offline, nobody else is in the room, or
  * the recipient's key has changed; the client holds the message and retries until it is closed
- * (reason `offline`: it was closed before). `refused`: rejected, and not retried.
+ * (reason `offline`: it was closed before). `refused`: rejected, and not retried. `cancelled`: taken back with
+ * {@link ChatClient.cancel}.
  */
-export type Fate = { id: string } & Exclude<Progress, { state: 'sent' }>
+export type Fate = { id: string } & (Exclude<Progress, { state: 'sent' }> | { state: 'cancelled' })
 
 /** A room of the mesh; see {@link ChatClient.listRooms}. */
 export interface ListedRoom {
@@ -44,7 +47,9 @@ export class RoomError extends Error {
 /** The events of a {@link ChatClient}. */
 export interface ChatEvents {
   /** A message for this user, or for a room that the user is in (`to`). `at`: ms since 1970. */
-  message: [message: Message]
+  message: [message: ReceivedMessage]
+  /** An edit or deletion of a message by someone who may do that, or a reaction to one. */
+  change: [change: MessageChange]
   /** Users that came online or went offline, anywhere in the mesh, since the last event. */
   roster: [change: { joined: readonly string[]; left: readonly string[] }]
   /** The connection changed its state. The client reconnects until it is closed or refused. */
@@ -65,6 +70,36 @@ export interface ChatEvents {
   storage: [problem: string | undefined]
   /** The client has ended: `close` was called, or the server refused the user. */
   close: []
+}
+
+/** A message, without the marker of its kind in the text. */
+export type ReceivedMessage = Message & {
+  /** The id of the message that this one replies to, and who sent that. */
+  reply?: string
+  author?: string
+}
+
+/** An edit or deletion of the message with the id `target` by `author`, or a reaction to it, in the thread of `from` and `to`. */
+export type MessageChange = Pick<Message, 'id' | 'at' | 'from' | 'to'> & { target: string; author: string } & (
+    | { kind: 'edit'; text: string }
+    | { kind: 'delete' }
+    /** `removed`: the reaction is taken back. */
+    | { kind: 'react'; emoji: string; removed?: true }
+  )
+
+/** Names a message whose sender the client does not know: ids are unique per sender. */
+export interface TargetOptions {
+  author?: string
+}
+
+export interface SendOptions extends TargetOptions {
+  /** The id of the message that this one replies to. */
+  reply?: string
+}
+
+export interface ReactOptions extends TargetOptions {
+  /** Take the reaction back. */
+  remove?: boolean
 }
 
 /** Whether the state is a delivery result. A message that waits for a server or a confirmation is still in progress. */
@@ -88,6 +123,7 @@ type SendRequest = (request: SessionRequest) => void
 /** A user's connection to the mesh. If its server fails, it connects to another one. */
 export class ChatClient extends EventEmitter<ChatEvents> {
   readonly user: string
+  readonly #lookup: MessageLookup
   #sendRequest: SendRequest = () => {}
   #roster: NameList | undefined
   #connection: ConnectionState = { phase: 'closed' }
@@ -98,18 +134,25 @@ export class ChatClient extends EventEmitter<ChatEvents> {
   /** Set while `send` composes a message, until the message has an id. */
   #resolveComposed: ((fate: Fate) => void) | undefined
   /** The members of the rooms that the user is in: the session's own live lists. */
-  readonly #rooms = new Map<string, { members: NameList; isJoined: boolean }>()
+  readonly #rooms = new Map<string, { members: NameList; isJoined: boolean; operators: readonly string[] }>()
   /** The calls of `join` that wait, by room. */
   readonly #pendingJoins = new Map<string, Waiting<string[]>[]>()
   #pendingLists: Waiting<ListedRoom[]>[] = []
+  /** The calls of `cancel` that wait, by message id. */
+  readonly #pendingCancels = new Map<string, ((isCancelled: boolean) => void)[]>()
 
   /** The key that was trusted last. */
   #trustedKey: string | undefined
 
   /** @internal */
-  constructor(user: string, open: (listener: (event: SessionEvent) => void) => SendRequest) {
+  constructor(
+    user: string,
+    open: (listener: (event: SessionEvent) => void) => SendRequest,
+    lookup = new MessageLookup(user),
+  ) {
     super()
     this.user = user
+    this.#lookup = lookup
     this.#sendRequest = open(event => this.#handleEvent(event))
   }
 
@@ -117,7 +160,31 @@ export class ChatClient extends EventEmitter<ChatEvents> {
   flushBuffered(): void {
     const messages = this.#bufferedMessages ?? []
     this.#bufferedMessages = undefined
-    for (const message of messages) this.emit('message', message)
+    for (const message of messages) this.#emitMessage(message)
+  }
+
+  #emitMessage(message: Message): void {
+    const { id, at, from, to } = message
+    const content = parseContent(message.text, from)
+    if (content.kind === 'text') {
+      const { text, reply } = content
+      const received = { ...message, text }
+      this.emit('message', reply === undefined ? received : { ...received, reply: reply.id, author: reply.from })
+      return
+    }
+    const { target } = content
+    const change = { id, at, from, to, target: target.id, author: target.from }
+    if (!isPermitted({ from, content }, name => this.#isOperator(to, name))) return
+    if (content.kind === 'edit') this.emit('change', { ...change, kind: content.kind, text: content.text })
+    else if (content.kind === 'delete') this.emit('change', { ...change, kind: content.kind })
+    else {
+      const { kind, emoji, isRemoved } = content
+      this.emit('change', { ...change, kind, emoji, ...(isRemoved === true ? { removed: true } : {}) })
+    }
+  }
+
+  #isOperator(room: string, user: string): boolean {
+    return this.#rooms.get(room)?.operators.includes(user) === true
   }
 
   /** The users online in the whole mesh, sorted. A copy; it does not change later. */
@@ -176,20 +243,80 @@ export class ChatClient extends EventEmitter<ChatEvents> {
 
   /**
    * Sends a message to a user, or to a room that the user is in. Resolves with its first delivery result: in a room, when
-   * the first other member has it. While no server is reachable, the promise stays pending.
+   * the first other member has it. While no server is reachable, the promise stays pending. `reply`: the id of the message
+   * that this one replies to.
    * @throws RangeError (rejects) for an invalid recipient name or an empty text
    * @throws Error (rejects) after the client has ended
    */
-  async send(to: string, text: string): Promise<Fate> {
-    const name = isRoom(to) ? parseRoomName(to) : parseUserName(to)
-    if (!name.ok) throw new RangeError(`to: ${name.reason}`)
+  async send(to: string, text: string, { reply, author }: SendOptions = {}): Promise<Fate> {
+    const thread = recipientOrThrow(to)
     if (text === '') throw new RangeError('text: must not be empty')
-    if (this.#hasEnded) throw new Error(ENDED)
+    if (reply === undefined) return this.#compose({ type: 'compose', to: thread, text })
+    const target = orThrow(this.#lookup.find(thread, reply, author))
+    return this.#compose({ type: 'compose', to: thread, text, reply: target })
+  }
+
+  /**
+   * Replaces the text of an own message, for everyone. The last edit is in effect.
+   * @param id of the message, as in the result of `send` or in the event `message`
+   * @throws RangeError (rejects) for an invalid name, an empty text, or a message of someone else
+   */
+  async edit(to: string, id: string, text: string): Promise<Fate> {
+    if (text === '') throw new RangeError('text: must not be empty')
+    const thread = recipientOrThrow(to)
+    return this.#change(thread, this.#lookup.edit(thread, id, text))
+  }
+
+  /**
+   * Deletes an own message for everyone, for good; as an operator of the room `to`, any message in it.
+   * @throws RangeError (rejects) for an invalid name, or a message that this user may not delete
+   */
+  async delete(to: string, id: string, { author }: TargetOptions = {}): Promise<Fate> {
+    const thread = recipientOrThrow(to)
+    return this.#change(thread, this.#lookup.delete(thread, id, author, this.#isOperator(thread, this.user)))
+  }
+
+  /**
+   * Reacts to a message, or takes the reaction back.
+   * @param emoji at most 32 UTF-16 units without white space
+   * @throws RangeError (rejects) for an invalid name or emoji, or a message that is not known
+   */
+  async react(to: string, id: string, emoji: string, { author, remove = false }: ReactOptions = {}): Promise<Fate> {
+    const thread = recipientOrThrow(to)
+    if (!isReaction(emoji)) throw new RangeError('emoji: a few characters without white space')
+    return this.#change(thread, this.#lookup.react(thread, id, author, { emoji, isRemoved: remove }))
+  }
+
+  #change(to: string, change: ChangeContent | string): Promise<Fate> {
+    return this.#compose({ type: 'change', to, change: orThrow(change) })
+  }
+
+  /** Sends a message; resolves with its first delivery result. */
+  #compose(request: Extract<SessionRequest, { type: 'compose' | 'change' }>): Promise<Fate> {
+    if (this.#hasEnded) return Promise.reject(new Error(ENDED))
     return new Promise(resolve => {
       this.#resolveComposed = resolve
-      this.#sendRequest({ type: 'compose', to: name.value, text })
+      this.#sendRequest(request)
       this.#resolveComposed = undefined
     })
+  }
+
+  /**
+   * Takes back a message that waits: it is never sent, and `send` resolves with the state `cancelled`.
+   * @param id of the message, as in the event `progress`
+   * @returns whether it is taken back; `false` if it may have been delivered already, or does not wait
+   */
+  async cancel(id: string): Promise<boolean> {
+    if (this.#hasEnded) return false
+    return new Promise(resolve => {
+      this.#pendingCancels.set(id, [...(this.#pendingCancels.get(id) ?? []), resolve])
+      this.#sendRequest({ type: 'cancel', id })
+    })
+  }
+
+  #resolveCancels(id: string, isCancelled: boolean): void {
+    for (const resolve of this.#pendingCancels.get(id) ?? []) resolve(isCancelled)
+    this.#pendingCancels.delete(id)
   }
 
   /**
@@ -209,9 +336,9 @@ export class ChatClient extends EventEmitter<ChatEvents> {
   }
 
   /** Iterates over the messages from now on, until the client ends. Throws if the server refuses the user. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Message, void> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<ReceivedMessage, void> {
     if (this.#hasEnded) return
-    for await (const [message] of on(this, 'message', { close: ['close'] })) yield message as Message
+    for await (const [message] of on(this, 'message', { close: ['close'] })) yield message as ReceivedMessage
     if (this.#connection.phase === 'refused') throw new Error(sanitizeLine(this.#connection.message))
   }
 
@@ -230,8 +357,9 @@ export class ChatClient extends EventEmitter<ChatEvents> {
         return
       }
       case 'message':
+        this.#lookup.observe(event.message)
         if (event.origin !== 'live' || event.message.from === this.user) return
-        if (this.#bufferedMessages === undefined) this.emit('message', event.message)
+        if (this.#bufferedMessages === undefined) this.#emitMessage(event.message)
         else this.#bufferedMessages.push(event.message)
         return
       case 'progress': {
@@ -244,6 +372,14 @@ export class ChatClient extends EventEmitter<ChatEvents> {
         this.#pendingSends.delete(id)
         return
       }
+      case 'cancelled': {
+        const { id } = event.message
+        this.#pendingSends.get(id)?.({ id, state: 'cancelled' })
+        this.#pendingSends.delete(id)
+        return this.#resolveCancels(id, true)
+      }
+      case 'not-cancelled':
+        return this.#resolveCancels(event.id, false)
       case 'room':
         return this.#handleRoom(event)
       case 'room-list': {
@@ -262,7 +398,7 @@ export class ChatClient extends EventEmitter<ChatEvents> {
 
   #handleRoom({ room, state, members, info, joined, left }: Extract<SessionEvent, { type: 'room' }>): void {
     if (state.state === 'parted' || state.state === 'refused') this.#rooms.delete(room)
-    else this.#rooms.set(room, { members, isJoined: state.state === 'joined' })
+    else this.#rooms.set(room, { members, isJoined: state.state === 'joined', operators: info.operators ?? [] })
     this.emit('room', { room, joined, left, ...info, ...state })
     if (state.state === 'joined') for (const { resolve } of this.#takeJoins(room)) resolve(this.#toNames(members))
     // A refusal comes right after this, and says why.
@@ -302,12 +438,25 @@ export class ChatClient extends EventEmitter<ChatEvents> {
         : { state: 'waiting' as const, reason: 'offline' as const }
     for (const [id, resolve] of this.#pendingSends) resolve({ id, ...result })
     this.#pendingSends.clear()
+    for (const id of [...this.#pendingCancels.keys()]) this.#resolveCancels(id, false)
     const waiting = [...this.#pendingLists, ...[...this.#pendingJoins.values()].flat()]
     this.#pendingLists = []
     this.#pendingJoins.clear()
     for (const { reject } of waiting) reject(new Error(ENDED))
     this.emit('close')
   }
+}
+
+function recipientOrThrow(to: string): string {
+  const name = parseRecipient(to)
+  if (!name.ok) throw new RangeError(`to: ${name.reason}`)
+  return name.value
+}
+
+/** A value, or a `RangeError` with the reason why there is none. */
+function orThrow<T extends object>(value: T | string): T {
+  if (typeof value === 'string') throw new RangeError(sanitizeLine(value))
+  return value
 }
 
 function parseRoom(raw: string): string {

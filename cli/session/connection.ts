@@ -16,6 +16,7 @@ import { Session } from '../../src/client/session.ts'
 import type { IdentifyAnswer, SessionEffect, SessionInput, SessionOptions } from '../../src/client/types.ts'
 import { timerDelay } from '../../src/common/time.ts'
 import { dialOnce } from '../../src/programs/checked-socket.ts'
+import { connectErrorText, disconnectText } from '../../src/programs/connection-error.ts'
 import { isSignedBy } from '../../src/programs/ed25519.ts'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import {
@@ -216,8 +217,10 @@ export function openSession(
     dialled = dial
     sentFallback = false
     newSocket.once('identified', handleIdentified(dial, true))
-    newSocket.on('connect_error', error => step({ type: 'closed', dial, reason: sanitizeLine(error.message) }))
-    newSocket.on('disconnect', reason => step({ type: 'closed', dial, reason }))
+    newSocket.on('connect_error', error =>
+      step({ type: 'closed', dial, reason: sanitizeLine(connectErrorText(error)) }),
+    )
+    newSocket.on('disconnect', reason => step({ type: 'closed', dial, reason: disconnectText(reason) }))
     const on = <T>(event: string, schema: z.ZodType<T>, handle: (payload: T) => void) => {
       newSocket.on(event, (payload: unknown) => {
         const parsed = schema.safeParse(payload)

@@ -7,7 +7,7 @@ import { KeyFiles } from '../keys/key-files.ts'
 import { closePermissions } from '../storage/close-permissions.ts'
 import { dataFolder } from '../storage/data-folder.ts'
 import { KnownMeshes } from './known-meshes.ts'
-import { changedKeyText, openFilesNotice, unusablePinsNotice } from './mesh-notices.ts'
+import { changedKeyText, openFilesNotice, startedOfflineNotice, unusablePinsNotice } from './mesh-notices.ts'
 import { PinnedSession } from './pinned-session.ts'
 
 /** What to do if no server is reachable. */
@@ -42,13 +42,16 @@ export interface StorageOptions {
   ownRooms?: boolean
   /** See `SessionOptions`. */
   roomHistoryDays?: number
+  /** Go on without a server at the start: a notice says so. Default: end. */
+  startsOffline?: boolean
   /** Called repeatedly with the indexed part (0 to 1) while a large history is indexed. */
   progress?: (share: number) => void
 }
 
 /**
  * Prepares to connect as a user. The session starts with `start`, pins its mesh, and reconnects when a connection fails.
- * It gives up if the server refuses the user or is of another mesh, or if no server is reachable at start.
+ * It gives up if the server refuses the user or is of another mesh, or, unless it may start offline, if no server is
+ * reachable at start.
  * @param end called on giving up, with the exit code and a one-line error
  */
 export function goOnline(
@@ -61,6 +64,7 @@ export function goOnline(
   const { openFiles, keys, pins } = openDataFolder(user)
   let wasOnline = false
   let failures = 0
+  let isReportedOffline = false
   let reportedProblem: string | undefined
   /** Why the mesh was refused, if its key has changed. */
   let changed: string | undefined
@@ -100,6 +104,11 @@ export function goOnline(
       // A rejected client has reached a server: it warns and tries again.
       if (state.phase === 'waiting' && state.code === undefined && !wasOnline && ++failures >= servers.length) {
         const reason = sanitizeLine(state.reason)
+        if (storage.startsOffline) {
+          if (!isReportedOffline) listener(startedOfflineNotice(servers, reason))
+          isReportedOffline = true
+          return
+        }
         end(EXIT.unavailable, `no server answers at ${servers.join(', ')} (${reason}); ${START_SERVER_HINT}`)
       }
     },

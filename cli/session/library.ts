@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import * as z from 'zod'
-import type { ConnectionState, SessionEvent } from '../../src/client/events.ts'
+import type { ConnectionState, SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import { urlSchema } from '../../src/protocol/messages.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
@@ -8,6 +8,7 @@ import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../client-events.ts'
 import { ChatClient } from './chat-client.ts'
 import { KnownMeshes } from './known-meshes.ts'
+import { MessageLookup } from './message-lookup.ts'
 import { PinnedSession } from './pinned-session.ts'
 
 /** How to connect; see {@link connect}. */
@@ -72,8 +73,10 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
   if (!name.ok) throw new Error(`connect: user: ${name.reason}`)
   const user = name.value
   const loadKey = createKeyLoader(key)
-  const client = new ChatClient(user, listener => {
-    const session = new PinnedSession(
+  let session: PinnedSession | undefined
+  const lookup = new MessageLookup(user, () => session?.history)
+  const open = (listener: (event: SessionEvent) => void) => {
+    const opened = new PinnedSession(
       {
         user,
         client: 'mesh-chat-library',
@@ -93,12 +96,14 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
         if (isSessionEvent(event)) listener(event)
         else if (event.type === 'notice' && event.code === 'not-stored') client.emit('storage', event.text)
         else if (event.type === 'notice' && event.code === 'stored-again') client.emit('storage', undefined)
-        if (event.type === 'connection' && isEnded(event.state)) session.closeFiles()
+        if (event.type === 'connection' && isEnded(event.state)) opened.closeFiles()
       },
     )
-    session.start()
-    return request => session.request(request)
-  })
+    session = opened
+    opened.start()
+    return (request: SessionRequest) => opened.request(request)
+  }
+  const client = new ChatClient(user, open, lookup)
   return new Promise((resolve, reject) => {
     let failures = 0
     const handleConnection = (state: ConnectionState) => {

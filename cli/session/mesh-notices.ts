@@ -105,6 +105,14 @@ function formatDuration(ms: number): string {
   return hours < 48 ? `${hours} hours` : `${Math.round(hours / 24)} days`
 }
 
+/** No server answers when the client starts. @param reason a short clause */
+export function startedOfflineNotice(servers: readonly string[], reason: string): Notice {
+  const text =
+    `No server answers at ${servers.join(', ')} (${reason}). What you write waits here and is sent when one does. ` +
+    `Check the address, or start one with: mesh-chatd --id server-1`
+  return { type: 'notice', code: 'started-offline', text: sanitizeLine(text), isWarning: true }
+}
+
 export function unusablePinsNotice(problem: string): Notice {
   const text = `${problem}. Until then, known meshes are still checked, but messages of new ones cannot be stored`
   return { type: 'notice', code: 'known-meshes-unusable', text, isWarning: true }

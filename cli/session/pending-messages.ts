@@ -10,6 +10,8 @@ export class PendingMessages {
   readonly #unansweredRooms = new Set<string>()
   #awaitsRoomList = false
   #wasOnline = false
+  /** Whether no server has answered at the start. */
+  #isOffline = false
   #onChange: () => void = () => {}
 
   /** Notes a request; call it before the request is sent. Room names are in canonical form. */
@@ -22,7 +24,9 @@ export class PendingMessages {
 
   handleEvent(event: ClientEvent): void {
     if (event.type === 'message' && event.origin === 'composed') this.#unsettled.add(event.message.id)
+    if (event.type === 'cancelled') this.#unsettled.delete(event.message.id)
     if (event.type === 'connection' && event.state.phase === 'online') this.#wasOnline = true
+    if (event.type === 'notice' && event.code === 'started-offline') this.#isOffline = true
     if (event.type === 'room-list') this.#awaitsRoomList = false
     if (event.type === 'room') {
       const { state } = event.state
@@ -39,10 +43,11 @@ export class PendingMessages {
     this.#onChange()
   }
 
-  /** Waits until the client has been online, at most `timeoutMs`. Returns whether it has. */
-  async waitUntilOnline(timeoutMs: number): Promise<boolean> {
-    await this.#waitUntil(() => this.#wasOnline, timeoutMs)
-    return this.#wasOnline
+  /** Waits until the client has been online, or no server has answered, at most `timeoutMs`. */
+  async waitUntilOnline(timeoutMs: number): Promise<'online' | 'no-server' | 'timeout'> {
+    await this.#waitUntil(() => this.#wasOnline || this.#isOffline, timeoutMs)
+    if (this.#wasOnline) return 'online'
+    return this.#isOffline ? 'no-server' : 'timeout'
   }
 
   /**

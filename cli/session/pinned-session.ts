@@ -8,6 +8,7 @@ import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/mesh-identity.ts'
 import type { ClientEvent, Notice } from '../client-events.ts'
 import type { History } from '../history/history.ts'
+import type { DraftsFile } from '../storage/drafts-file.ts'
 import { migrateLegacyFiles } from '../storage/legacy-files.ts'
 import { mergeMeshFolders } from '../storage/merge-meshes.ts'
 import type { RoomsFile } from '../storage/rooms-file.ts'
@@ -115,6 +116,11 @@ export class PinnedSession {
   /** The history on disk; another one after an event `storage`. */
   get history(): History | undefined {
     return this.#options.disk === 'all' ? this.#storage?.history : undefined
+  }
+
+  /** The drafts on disk; another file after an event `storage`. */
+  get drafts(): DraftsFile | undefined {
+    return this.#options.disk === 'all' ? this.#storage?.drafts : undefined
   }
 
   /** Whether the user has joined a room, as far as the list on disk knows. */

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { isOutboxFree, isOutboxName } from '../history/outbox-file.ts'
 import { importRejected, REJECTED_FILE_NAME } from '../history/rejected-file.ts'
 import { makePrivateFolder } from './data-folder.ts'
+import { DRAFTS_FILE_NAME, DraftsFile } from './drafts-file.ts'
 import { importHistory, namesIn } from './import-lines.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
 import { ROOMS_FILE_NAME, RoomsFile } from './rooms-file.ts'
@@ -27,6 +28,7 @@ function mergeUser(from: string, to: string): void {
     else if (name === REJECTED_FILE_NAME) importRejected(file, to)
     else if (name === 'known-keys.jsonl') KnownKeysFile.in(to).import(file)
     else if (name === ROOMS_FILE_NAME) RoomsFile.in(to).import(file)
+    else if (name === DRAFTS_FILE_NAME) DraftsFile.in(to).import(file)
     else if (isOutboxName(name) && isOutboxFree(from, name)) moveOutbox(file, to, name)
   }
   removeIfEmpty(from)

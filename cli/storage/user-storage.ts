@@ -1,6 +1,7 @@
 import { History, type HistoryOptions } from '../history/history.ts'
 import { ClaimFile } from './claim-file.ts'
 import { makePrivateFolder } from './data-folder.ts'
+import { DraftsFile } from './drafts-file.ts'
 import { finishImports, namesIn } from './import-lines.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
 import { mergeMeshFolders } from './merge-meshes.ts'
@@ -20,6 +21,7 @@ export interface UserStorage {
   readonly knownKeys: KnownKeysFile
   readonly claim: ClaimFile
   readonly rooms: RoomsFile
+  readonly drafts: DraftsFile
   /**
    * Why something that a crash left could not be finished, which the next start tries again, or why the history or the
    * list of rooms cannot be read. Undefined: all is done.
@@ -58,6 +60,7 @@ export function openUserStorage(
     knownKeys: KnownKeysFile.in(folder),
     claim: ClaimFile.in(folder),
     rooms,
+    drafts: DraftsFile.in(folder, options.durable),
     problem: problem ?? history.problem ?? rooms.problem,
   }
 }

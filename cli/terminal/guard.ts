@@ -1,16 +1,22 @@
 import { writeSync } from 'node:fs'
 import { EXIT } from '../../src/programs/fail.ts'
 
-/** Turn on bracketed paste; full screen: also switch to the alternate screen and clear it. */
-const ENTER_SEQUENCES = { screen: '\u001b[?1049h\u001b[?2004h\u001b[2J\u001b[H', inline: '\u001b[?2004h' }
+/**
+ * Turn on bracketed paste; full screen: also switch to the alternate screen and clear it. There, a text that the terminal
+ * draws wider than expected is cut at the right edge (no auto-wrap) and does not spill into the next row.
+ */
+const ENTER_SEQUENCES = { screen: '\u001b[?1049h\u001b[?7l\u001b[?2004h\u001b[2J\u001b[H', inline: '\u001b[?2004h' }
 /** Undo all terminal modes that the program may have set; harmless for those that it has not. */
 const LEAVE_SEQUENCES = {
-  screen: '\u001b[?2026l\u001b[?2004l\u001b[0m\u001b[?25h\u001b[?1049l',
+  screen: '\u001b[?2026l\u001b[?7h\u001b[?2004l\u001b[0m\u001b[?25h\u001b[?1049l',
   inline: '\u001b[?2004l\u001b[0m\u001b[?25h\r',
 }
 
 /** Time after which a program that was not stopped resumes, ms. Without a shell that could resume it, nothing stops it. */
 const STOP_TIMEOUT_MS = 200
+
+/** Time after which Ctrl+C is for this program again, ms, when another one has given the terminal back. */
+const INTERRUPT_DELAY_MS = 200
 
 const SIGNAL_EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
@@ -18,6 +24,8 @@ const SIGNAL_EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 export interface ScreenState {
   /** Draws everything again. */
   redraw: () => void
+  /** What to write after the terminal was set up, before `redraw`. Default: nothing. */
+  opening?: () => string
   /** What to write before the terminal is restored. Default: nothing. */
   closing?: () => string
 }
@@ -78,6 +86,30 @@ export class TerminalGuard {
     this.#stop(0)
   }
 
+  /** Gives the terminal to another program, until the returned function is called. */
+  lend(): () => void {
+    this.#restore()
+    // The terminal sends Ctrl+C to all programs in its foreground; it is meant for the other one. Libraries listen too.
+    const interruptListeners = process.rawListeners('SIGINT') as NodeJS.SignalsListener[]
+    const ignoreInterrupt = () => {}
+    process.on('SIGINT', ignoreInterrupt)
+    for (const listener of interruptListeners) process.off('SIGINT', listener)
+    // Both programs stop together, as the shell expects.
+    process.off('SIGTSTP', this.#handleStop)
+    process.stdin.pause()
+    return () => {
+      // The signal that ended the other program may reach this one after its end.
+      setTimeout(() => {
+        for (const listener of interruptListeners) process.on('SIGINT', listener)
+        process.off('SIGINT', ignoreInterrupt)
+      }, INTERRUPT_DELAY_MS)
+      process.on('SIGTSTP', this.#handleStop)
+      process.stdin.resume()
+      this.#setUp()
+      this.#screen.redraw()
+    }
+  }
+
   readonly #handleStop = () => this.#stop(process.pid)
 
   /** @param pid the process to stop; 0: the process group */
@@ -106,7 +138,7 @@ export class TerminalGuard {
   #setUp(): void {
     this.#isActive = true
     process.stdin.setRawMode(true)
-    writeSync(1, ENTER_SEQUENCES[this.#mode])
+    writeSync(1, ENTER_SEQUENCES[this.#mode] + (this.#screen.opening?.() ?? ''))
   }
 
   #restore(): void {

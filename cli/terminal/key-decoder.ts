@@ -4,6 +4,17 @@ export type Key =
   /** `isCut`: the paste was longer, and the rest is dropped. */
   | { type: 'paste'; text: string; isCut?: true }
   | { type: 'key'; name: string }
+  /** The terminal has got or lost the keyboard focus. */
+  | { type: 'focus'; isFocused: boolean }
+  | MouseEvent
+
+/** A turn of the mouse wheel, or a press of the left button. `column` and `row` count from 0. */
+export interface MouseEvent {
+  type: 'mouse'
+  action: 'press' | 'wheel-up' | 'wheel-down'
+  column: number
+  row: number
+}
 
 const ESC = '\u001b'
 const PASTE_START = `${ESC}[200~`
@@ -25,6 +36,12 @@ const MAX_UNCLEAR_LENGTH = 4_096
 
 /** ECMA-48 control sequence: parameters, intermediate bytes, final byte. */
 const CONTROL_SEQUENCE = /^\u001b\[([0-9;:<=>?]*)([ -/]*)([@-~])/
+/** SGR mouse report (`?1006`), without its introducer and final byte: button, column and row. */
+const MOUSE_REPORT = /^<(\d{1,3});(\d{1,5});(\d{1,5})$/
+/** Mouse buttons without modifiers that mean something: left, wheel up, wheel down. */
+const MOUSE_ACTIONS: Record<string, MouseEvent['action']> = { 0: 'press', 64: 'wheel-up', 65: 'wheel-down' }
+/** Mouse report of terminals that do not know SGR reports: three characters follow. */
+const X10_MOUSE_REPORT = /^\u001b\[M([^\u0000-\u001f]{0,3})/
 /** F1 to F5 on the Linux console. */
 const CONSOLE_FUNCTION_KEY = /^\u001b\[\[([A-E])/
 
@@ -166,8 +183,12 @@ export class KeyDecoder {
       keys.push({ type: 'key', name: `f${(console[1] ?? 'A').charCodeAt(0) - 64}` })
       return console[0].length
     }
+    const x10Report = X10_MOUSE_REPORT.exec(rest)
+    if (x10Report !== null) return x10Report[1]?.length === 3 || x10Report[0] !== rest ? x10Report[0].length : 0
     const sequence = CONTROL_SEQUENCE.exec(rest)
     if (sequence !== null) {
+      const report = terminalReport(sequence[1] ?? '', sequence[3] ?? '')
+      if (report !== undefined) keys.push(report)
       const name = sequenceKey(sequence[1] ?? '', sequence[3] ?? '')
       if (name !== undefined) keys.push({ type: 'key', name })
       return sequence[0].length
@@ -255,7 +276,19 @@ function controlKey(character: string): string | undefined {
   return undefined
 }
 
+/** The focus or mouse event of a control sequence; undefined: it is none, or one that is ignored. */
+function terminalReport(parameters: string, final: string): Key | undefined {
+  if (parameters === '' && (final === 'I' || final === 'O')) return { type: 'focus', isFocused: final === 'I' }
+  if (final !== 'M') return undefined
+  const [, button = '', column = '', row = ''] = MOUSE_REPORT.exec(parameters) ?? []
+  const action = MOUSE_ACTIONS[button]
+  if (action === undefined || Number(column) < 1 || Number(row) < 1) return undefined
+  return { type: 'mouse', action, column: Number(column) - 1, row: Number(row) - 1 }
+}
+
 function sequenceKey(parameters: string, final: string): string | undefined {
+  // A mouse report, also a malformed one.
+  if (parameters.startsWith('<')) return undefined
   const [first = '', second = ''] = parameters.split(';')
   const modifierBits = Math.max(0, Number(second.split(':')[0] || '1') - 1)
   const modifiers = `${modifierBits & 4 ? 'C-' : ''}${modifierBits & 2 ? 'M-' : ''}${modifierBits & 1 ? 'S-' : ''}`

@@ -1,6 +1,18 @@
 import { EventEmitter } from 'node:events'
+import { width } from './width.ts'
 
 const ESC = '\u001b['
+/** Auto-wrap (DECAWM), which is off on the full screen except for rows that the terminal is to join. */
+const AUTO_WRAP_ON = `${ESC}?7h`
+const AUTO_WRAP_OFF = `${ESC}?7l`
+/** A style (SGR) or the start or end of a hyperlink (OSC 8). */
+const STYLE_OR_LINK = /\u001b(?:\[[0-9;:]*m|\]8;[^\u001b]*\u001b\\)/y
+
+/** A part of a row that starts at a column: the UTF-16 units before it, without styles and links, and its column, from 0. */
+export interface ColumnStop {
+  units: number
+  column: number
+}
 
 /**
  * The `stdout` that Ink writes to. With `debug: true`, Ink writes each frame as a whole, and this class decides how to
@@ -39,16 +51,31 @@ abstract class InkOutput extends EventEmitter {
 export class ScreenOutput extends InkOutput {
   /** Whether a row was left blank in the next frame because it has not changed. */
   isRowUnchanged: (row: number) => boolean = () => false
+  /** The parts of a row that start at a certain column. */
+  columnStops: (row: number) => readonly ColumnStop[] = () => []
+  /** Adds to the line of a row what Ink must not see. */
+  decorate: (row: number, line: string) => string = (_, line) => line
+  /** Whether a row continues the row above, which has the full width: the terminal then wraps it itself. */
+  isContinuation: (row: number) => boolean = () => false
   #lastLines: string[] = []
 
   override write(frame: string): boolean {
     const lines = frame.split('\n').slice(0, this.rows)
-    lines.forEach((_, row) => {
-      if (this.isRowUnchanged(row)) lines[row] = this.#lastLines[row] ?? ''
+    lines.forEach((line, row) => {
+      lines[row] = this.isRowUnchanged(row) ? (this.#lastLines[row] ?? '') : this.decorate(row, line)
     })
+    const isChanged = this.#changedRows(lines)
     let changes = ''
     lines.forEach((line, row) => {
-      if (line !== this.#lastLines[row]) changes += `${ESC}${row + 1};1H${line}${ESC}0m${ESC}K`
+      if (!isChanged[row]) return
+      const continues = this.isContinuation(row)
+      const isContinued = row + 1 < lines.length && this.isContinuation(row + 1)
+      if (isContinued && !continues) changes += AUTO_WRAP_ON
+      // A row that continues the one above is wrapped by the terminal: its cursor is still on the last column above.
+      if (continues) changes += `${line}${ESC}0m${width(line) < this.columns ? `${ESC}K` : ''}`
+      // Erase first: at the right edge, erasing to the end of the row would erase its last character.
+      else changes += `${ESC}${row + 1};1H${ESC}K${moveToStops(line, this.columnStops(row))}${ESC}0m`
+      if (continues && !isContinued) changes += AUTO_WRAP_OFF
     })
     if (lines.length < this.#lastLines.length) changes += `${ESC}${lines.length + 1};1H${ESC}J`
     this.#lastLines = lines
@@ -56,6 +83,18 @@ export class ScreenOutput extends InkOutput {
     this.placeCursor()
     if (changes !== '') this.writeRaw(`${ESC}?2026l`)
     return true
+  }
+
+  /** The rows to write. A row that the one below it continues is written together with that. */
+  #changedRows(lines: readonly string[]): boolean[] {
+    const isChanged = lines.map((line, row) => line !== this.#lastLines[row])
+    let start = 0
+    for (let row = 1; row <= lines.length; row++) {
+      if (row < lines.length && this.isContinuation(row)) continue
+      if (row - start > 1 && isChanged.slice(start, row).includes(true)) isChanged.fill(true, start, row)
+      start = row
+    }
+    return isChanged
   }
 
   override placeCursor(): void {
@@ -69,6 +108,29 @@ export class ScreenOutput extends InkOutput {
     this.#lastLines = []
     this.writeRaw(`${ESC}H${ESC}2J`)
   }
+}
+
+/**
+ * Inserts cursor movements so that each part starts at its column, also on terminals that give the text before it another
+ * width: they disagree on emoji sequences, flags and some scripts.
+ */
+function moveToStops(line: string, stops: readonly ColumnStop[]): string {
+  let moved = ''
+  let from = 0
+  let units = 0
+  for (const stop of stops) {
+    let at = from
+    while (at < line.length && units < stop.units) {
+      STYLE_OR_LINK.lastIndex = at
+      const skipped = STYLE_OR_LINK.exec(line)?.[0].length ?? 0
+      at += skipped > 0 ? skipped : 1
+      if (skipped === 0) units++
+    }
+    if (units < stop.units) break
+    moved += `${line.slice(from, at)}${ESC}${stop.column + 1}G`
+    from = at
+  }
+  return moved + line.slice(from)
 }
 
 /** Inline: a block of rows below the scrollback, which moves down as lines are printed above it. */

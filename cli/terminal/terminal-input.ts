@@ -10,7 +10,7 @@ const RESIZE_DEBOUNCE_MS = 30
 
 /** The parts of `process` that are used. */
 export interface TerminalStreams {
-  stdin: EventEmitter & { setEncoding(encoding: BufferEncoding): unknown }
+  stdin: EventEmitter & { setEncoding(encoding: BufferEncoding): unknown; resume(): unknown }
   stdout: EventEmitter
 }
 
@@ -39,6 +39,8 @@ export function listenToTerminalInput(
     if (decoder.isInInput) stalledTimer = setTimeout(() => onKeys(decoder.endInput()), STALLED_INPUT_MS)
   })
   stdin.on('end', onEnd)
+  // Questions before the start have paused it.
+  stdin.resume()
   stdout.on('resize', () => {
     clearTimeout(resizeTimer)
     resizeTimer = setTimeout(onResize, RESIZE_DEBOUNCE_MS)

@@ -44,7 +44,7 @@ const KEY_BINDINGS: Record<string, (model: TopModel) => TopRequest> = {
 /** Applies a key to the model. */
 export function handleKey(model: TopModel, key: Key): TopRequest {
   if (key.type === 'key') return KEY_BINDINGS[key.name]?.(model)
-  if (key.type === 'paste') return undefined
+  if (key.type !== 'text') return undefined
   // Keys typed in quick succession arrive as one text.
   let request: TopRequest
   for (const character of key.text) request = KEY_BINDINGS[character]?.(model) ?? request

@@ -4,6 +4,7 @@ import * as z from 'zod'
 import { Backoff } from '../../src/common/backoff.ts'
 import { timerDelay } from '../../src/common/time.ts'
 import { dialOnce } from '../../src/programs/checked-socket.ts'
+import { connectErrorText } from '../../src/programs/connection-error.ts'
 import { type Refusal, refusalSchema } from '../../src/protocol/messages.ts'
 import { type ClusterStatus, clusterStatusSchema } from '../../src/protocol/status.ts'
 
@@ -12,7 +13,7 @@ const ANSWER_TIMEOUT_MS = 3_000
 /** Time between requests, ms. A server answers one request per second; the rest allows for network jitter. */
 const POLL_INTERVAL_MS = 1_050
 
-const CONNECTION_ENDED = 'connection closed'
+const CONNECTION_ENDED = 'the connection was closed'
 
 const answerSchema = z.union([clusterStatusSchema, refusalSchema])
 
@@ -120,7 +121,7 @@ function waitForConnect(socket: Socket): Promise<string | undefined> {
       resolve(reason)
     }
     socket.on('connect', () => end())
-    socket.on('connect_error', error => end(error.message))
+    socket.on('connect_error', error => end(connectErrorText(error)))
   })
 }
 

@@ -24,7 +24,9 @@ export async function top(args: TopArguments): Promise<void> {
   }
   const guard = new TerminalGuard('screen', () => {})
   const colors = args.color && !process.env.NO_COLOR
-  const theme = colors ? settingsFile.settings.preferences.theme : undefined
+  const { user, preferences } = settingsFile.settings
+  const { theme: ownTheme } = user === undefined ? preferences : settingsFile.preferencesOf(user)
+  const theme = colors ? ownTheme : undefined
   const quit = () => {
     guard.leave()
     process.exit(0)

@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'socket.io'
 import type { Socket as DialledSocket } from 'socket.io-client'
 import * as z from 'zod'
+import { connectErrorText, disconnectText } from '../../src/programs/connection-error.ts'
 import type { LinkRefusal } from '../../src/protocol/frames.ts'
 import { exceeds } from '../../src/protocol/limits.ts'
 import type { LinkEffect } from '../../src/server/types.ts'
@@ -233,8 +234,8 @@ export class SocketLinks implements LinkCarrier {
       this.#openLink(link, peer, socket, this.#dialledLink(link, socket), 'acceptor')
       this.#options.step({ type: 'dialled', peer, link, introduction: acceptor, holds: welcome.holds })
     }
-    socket.on('connect_error', error => fail(error.message))
-    socket.once('disconnect', reason => fail(reason))
+    socket.on('connect_error', error => fail(connectErrorText(error)))
+    socket.once('disconnect', reason => fail(disconnectText(reason)))
     socket.once('connect', () => {
       if (!hasUnsentBytes(socket)) fail('unknown version of socket.io-client: cannot limit unsent bytes')
     })

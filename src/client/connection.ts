@@ -290,7 +290,9 @@ export class Connection {
     }
     const roster = typeof answer.roster === 'function' ? answer.roster() : answer.roster
     if (roster === undefined) return this.failover('the server sent an invalid roster')
+    const isNewLimit = this.#context.maxTextBytes !== answer.textBytes
     this.#context.maxTextBytes = answer.textBytes
+    if (isNewLimit) emit(this.#context, { type: 'text-limit', bytes: answer.textBytes })
     // `time` is half of a round trip old.
     const offset = answer.time + (now - openedAt) / 2 - now
     const trust = this.#serverTimes.judge(offset, this.#context)

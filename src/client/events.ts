@@ -1,6 +1,7 @@
 /** What a client session tells its user interface (`SessionEvent`), and what the interface asks of it (`SessionRequest`). */
 import type { NameList } from '../common/sorted-names.ts'
 import type { AuthMode } from '../protocol/credentials.ts'
+import type { ChangeContent, QuotedTarget } from '../protocol/message-kinds.ts'
 import type { ErrorCode, Message, RoomInfo, ServerAddress } from '../protocol/messages.ts'
 import type { HeldMessage } from './history/message-log.ts'
 
@@ -84,6 +85,12 @@ export type SessionEvent =
   /** Another client of this user has read the thread `thread` up to the hybrid time `at`. */
   | { type: 'read'; thread: string; at: number }
   | { type: 'progress'; id: string; to: string; progress: Progress }
+  /** A message was taken back, and is removed from this client's disk. No other client has it, and it is never sent. */
+  | { type: 'cancelled'; message: Message }
+  /** A message could not be taken back. `not-waiting`: it is delivered or rejected, or unknown to this client. */
+  | { type: 'not-cancelled'; id: string; reason: 'not-waiting' | 'may-be-delivered' }
+  /** The longest text that the server accepts, in bytes of UTF-8; undefined: it does not say. */
+  | { type: 'text-limit'; bytes: number | undefined }
   /**
    * The state of a room, and the difference of its members to the previous event. `members`, sorted, is the session's own
    * live list.
@@ -140,7 +147,11 @@ export type SessionEvent =
 
 /** What the user interface asks of the session. */
 export type SessionRequest =
-  | { type: 'compose'; to: string; text: string }
+  | { type: 'compose'; to: string; text: string; reply?: QuotedTarget | undefined }
+  /** Edit, delete or react to a message: a message of this kind. */
+  | { type: 'change'; to: string; change: ChangeContent }
+  /** Take back a message that waits. Answered with `cancelled`, once that is safe on disk, or with `not-cancelled`. */
+  | { type: 'cancel'; id: string }
   | { type: 'join' | 'part'; room: string }
   /** Ask for the event `room-list`. */
   | { type: 'list-rooms' }

@@ -1,10 +1,10 @@
+import { type Content, formatContent } from '../protocol/message-kinds.ts'
 import type { Fate, Message } from '../protocol/messages.ts'
-import { parseUserName } from '../protocol/names.ts'
-import { isRoom, parseRoomName } from '../protocol/rooms.ts'
+import { isRoom, parseRecipient } from '../protocol/rooms.ts'
 import { type Context, emit, serverTime } from './context.ts'
 import type { Progress } from './events.ts'
 import type { HeldMessage } from './history/message-log.ts'
-import type { MessageStore } from './history/message-store.ts'
+import { type MessageStore, toMessage } from './history/message-store.ts'
 import type { KnownKeys } from './keys/known-keys.ts'
 import { MessageDates, pendingEffect } from './message-dates.ts'
 import { MAX_PENDING_MESSAGES, Outbox } from './outbox.ts'
@@ -34,6 +34,8 @@ export class MessageSender {
   readonly #dates: MessageDates
   /** Messages that are settled, and the number of the save after which the outbox need not have them. */
   #settled: { id: string; save: number }[] = []
+  /** Messages that were taken back, and the number of the save after which the disk does not have them. */
+  #cancelled: { message: Message; save: number }[] = []
   /** A server of 0.1 has rejected a time without telling its own: the connection must be made again. */
   #needsServerTime = false
   #composedCount = 0
@@ -106,13 +108,17 @@ export class MessageSender {
     this.send()
   }
 
-  compose(to: string, text: string): void {
+  compose(to: string, content: Content): void {
     const { options, clock, effects, saves, onlineConnection, clockOffset, now } = this.#context
-    const name = isRoom(to) ? parseRoomName(to) : parseUserName(to)
-    if (!name.ok) return
+    const name = parseRecipient(to)
     const id = `${options.instance}.${(++this.#composedCount).toString(36)}.${options.makeIdSuffix()}`
     const at = clock.tick(serverTime(this.#context))
-    const message: Message = { id, at, from: options.user, to: name.value, text }
+    const text = formatContent(content, options.user)
+    const message: Message = { id, at, from: options.user, to: name.ok ? name.value : to, text }
+    if (!name.ok) {
+      const code = isRoom(to.trimStart()) ? 'bad-room' : 'bad-name'
+      return this.#emitProgress(message, { state: 'refused', code, message: name.reason })
+    }
     const fault = protocolTextFault(text)
     if (fault !== undefined)
       return this.#emitProgress(message, { state: 'refused', code: 'text-too-long', message: fault })
@@ -132,6 +138,36 @@ export class MessageSender {
     saves.request(effects)
     this.#emitProgress(message, { state: 'waiting', reason: 'offline' })
     this.send()
+  }
+
+  /**
+   * Takes back a message that waits, unless a server may have accepted it. It is not sent from now on; the event `cancelled`
+   * comes when the disk does not have it any more.
+   */
+  cancel(id: string): void {
+    const message = this.#outbox.get(id)
+    if (message === undefined) {
+      if (!this.#cancelled.some(one => one.message.id === id))
+        emit(this.#context, { type: 'not-cancelled', id, reason: 'not-waiting' })
+      return
+    }
+    if (this.#outbox.isInFlight(id) || this.#store.unaccepted.get(id)?.mayBeAccepted !== false)
+      return emit(this.#context, { type: 'not-cancelled', id, reason: 'may-be-delivered' })
+    const { effects, saves } = this.#context
+    this.#store.unaccepted.delete(id)
+    this.#outbox.delete(id)
+    effects.push({ type: 'remove-pending', id })
+    saves.count(effects)
+    this.#cancelled.push({ message: toMessage(message), save: saves.latest })
+    saves.request(effects)
+    this.#emitCancelled()
+  }
+
+  #emitCancelled(): void {
+    const { saves } = this.#context
+    const saved = this.#cancelled.filter(({ save }) => saves.isSaved(save))
+    this.#cancelled = this.#cancelled.filter(({ save }) => !saves.isSaved(save))
+    for (const { message } of saved) emit(this.#context, { type: 'cancelled', message })
   }
 
   /** Sends the messages that are due. One that can never be sent is refused, and others take its place. */
@@ -185,6 +221,7 @@ export class MessageSender {
     const saved = this.#settled.filter(({ save }) => saves.isSaved(save))
     this.#settled = this.#settled.filter(({ save }) => !saves.isSaved(save))
     for (const { id } of saved) effects.push({ type: 'remove-pending', id })
+    this.#emitCancelled()
   }
 
   /** The session ends, and its caller saves everything. */

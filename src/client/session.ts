@@ -293,8 +293,17 @@ export class Session {
 
   #handleRequest(request: SessionRequest): void {
     switch (request.type) {
-      case 'compose':
-        if (!this.#connection.isClosed) this.#sender.compose(request.to, request.text)
+      case 'compose': {
+        const { to, text, reply } = request
+        const content = { kind: 'text' as const, text, ...(reply === undefined ? {} : { reply }) }
+        if (!this.#connection.isClosed) this.#sender.compose(to, content)
+        return
+      }
+      case 'change':
+        if (!this.#connection.isClosed) this.#sender.compose(request.to, request.change)
+        return
+      case 'cancel':
+        if (!this.#connection.isClosed) this.#sender.cancel(request.id)
         return
       case 'adopt':
         if (!this.#connection.isClosed) this.#sender.adopt(request.messages)

@@ -200,7 +200,7 @@ export type SessionEffect =
   | { type: 'store-receipt'; id: string; at: number; receipt: StoredReceipt }
   /** Keep an own message that was rejected, to be shown as that; nobody else has it. */
   | { type: 'store-rejected'; message: RejectedMessage }
-  /** The message is confirmed or rejected. */
+  /** The message is confirmed, rejected or taken back. */
   | { type: 'remove-pending'; id: string }
   /** Bring all messages stored so far to the disk, then answer with `saved`. If that is not possible, try again. */
   | { type: 'save'; through: number }

@@ -7,6 +7,8 @@ export function closestWord(word: string, candidates: readonly string[]): string
   // A short word may differ in fewer letters: every three-letter word is two edits from many others.
   let limit = Math.min(MAX_EDITS, Math.floor(word.length / 2))
   for (const candidate of candidates) {
+    // Each missing letter is an edit: most candidates of a long list need no comparison.
+    if (Math.abs(candidate.length - word.length) > limit) continue
     const edits = editDistance(word.toLowerCase(), candidate.toLowerCase())
     if (edits > limit) continue
     best = candidate

@@ -1,6 +1,6 @@
 /** Rooms: their names, their settings, and the payloads between clients and servers that only rooms have. */
 import * as z from 'zod'
-import { hasHiddenCharacters, type ParseResult } from './names.ts'
+import { hasHiddenCharacters, type ParseResult, parseUserName } from './names.ts'
 
 /** Longest room name, in characters with the `#`. */
 const MAX_ROOM_NAME_CHARACTERS = 64
@@ -41,6 +41,11 @@ export function parseRoomName(raw: unknown): ParseResult<string> {
     [...name].length <= MAX_ROOM_NAME_CHARACTERS &&
     name.length <= MAX_ROOM_NAME_LENGTH
   return isValid ? { ok: true, value: name } : { ok: false, reason: ROOM_NAME_RULE }
+}
+
+/** Parses a recipient, a user or a room, into its canonical form. Spaces around it are ignored. */
+export function parseRecipient(raw: string): ParseResult<string> {
+  return isRoom(raw) || isRoom(raw.trimStart()) ? parseRoomName(raw) : parseUserName(raw)
 }
 
 /** A room name that another program passes on. */

@@ -22,10 +22,37 @@ function isLowSurrogate(unit: number): boolean {
 
 /** Controls, formats such as bidi overrides and zero-width characters, unassigned, private, line separators. */
 const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}]/u
-/** The same except for what texts need: line breaks, and the joiner inside an emoji or a ligature. */
-const INVISIBLE_IN_TEXT =
-  /(?<![\p{Extended_Pictographic}\p{Emoji_Modifier}\p{M}])\u200d|[^\P{C}\n\u200d]|[\p{Zl}\p{Zp}]/gu
 const ALL_INVISIBLE = new RegExp(INVISIBLE, 'gu')
+
+/** Most combining marks of one character. Real writing has up to six; more of them cover the lines above and below. */
+const MAX_MARKS = 8
+
+/** Scripts in which a joiner between two letters chooses their shape: Arabic and its relatives, Mongolian, the Indic ones. */
+const JOINING_SCRIPTS = [
+  ...['Arabic', 'Syriac', 'Nko', 'Mandaic', 'Mongolian', 'Phags_Pa', 'Adlam', 'Hanifi_Rohingya'],
+  ...['Devanagari', 'Bengali', 'Gurmukhi', 'Gujarati', 'Oriya', 'Tamil', 'Telugu', 'Kannada', 'Malayalam', 'Sinhala'],
+  ...['Tibetan', 'Myanmar', 'Khmer', 'Balinese', 'Javanese', 'Sundanese', 'Meetei_Mayek', 'Chakma', 'Newa', 'Grantha'],
+].map(script => `\\p{Script_Extensions=${script}}`)
+const JOINING_LETTER = `(?=[${JOINING_SCRIPTS.join('')}])[\\p{L}\\p{M}]`
+/** The sign of an Indic consonant without a vowel: a joiner after it counts at the end of a word, too. */
+const VIRAMA = '[\\u094d\\u09cd\\u0a4d\\u0acd\\u0b4d\\u0bcd\\u0c4d\\u0ccd\\u0d4d\\u0dca]'
+const JOINER = '[\\u200c\\u200d]'
+const PICTOGRAPH = '\\p{Extended_Pictographic}'
+
+/** Characters that are invisible elsewhere, in a place where writing needs them. */
+const LEGITIMATE = [
+  `(?<=(?:${JOINING_LETTER}))${JOINER}(?=${JOINING_LETTER})`,
+  `(?<=${VIRAMA})${JOINER}`,
+  // A sequence of emoji that is shown as one.
+  `(?<=[${PICTOGRAPH}\\p{Emoji_Modifier}\\ufe0f])\\u200d(?=${PICTOGRAPH})`,
+  // A soft hyphen inside a word.
+  '(?<=[\\p{L}\\p{M}])\\u00ad(?=\\p{L})',
+].join('|')
+
+const NEEDS_SANITIZING = new RegExp(`[\\p{C}\\p{Zl}\\p{Zp}]|\\p{M}{${MAX_MARKS + 1}}`, 'u')
+const EXCESS_MARKS = new RegExp(`(\\p{M}{${MAX_MARKS}})\\p{M}+`, 'gu')
+const UNSAFE_IN_LINE = new RegExp(`(?!${LEGITIMATE})[\\p{C}\\p{Zl}\\p{Zp}]`, 'gu')
+const UNSAFE_IN_TEXT = new RegExp(`(?!${LEGITIMATE})(?!\\n)[\\p{C}\\p{Zl}\\p{Zp}]`, 'gu')
 
 function escapeCodePoint(character: string): string {
   return `\\u{${character.codePointAt(0)?.toString(16)}}`
@@ -44,14 +71,20 @@ function escapeUtf16Units(character: string): string {
     .join('')
 }
 
-/** A line that is safe to print to a terminal: invisible characters are replaced by `\u{…}`. */
+/**
+ * A line that is safe to print to a terminal: invisible characters are replaced by `\u{…}`, except for joiners and soft
+ * hyphens where writing needs them. Of too many combining marks, the rest is replaced by an ellipsis.
+ */
 export function sanitizeLine(text: string): string {
-  return INVISIBLE.test(text) ? text.replace(ALL_INVISIBLE, escapeCodePoint) : text
+  return NEEDS_SANITIZING.test(text) ? escapeUnsafe(text, UNSAFE_IN_LINE) : text
 }
 
 /** The same for a text of many lines: `\n` and `\r\n` break lines, and a tab becomes four spaces. */
 export function sanitizeText(text: string): string {
-  return INVISIBLE.test(text)
-    ? text.replaceAll('\r\n', '\n').replaceAll('\t', '    ').replace(INVISIBLE_IN_TEXT, escapeCodePoint)
-    : text
+  if (!NEEDS_SANITIZING.test(text)) return text
+  return escapeUnsafe(text.replaceAll('\r\n', '\n').replaceAll('\t', '    '), UNSAFE_IN_TEXT)
+}
+
+function escapeUnsafe(text: string, unsafe: RegExp): string {
+  return text.replace(EXCESS_MARKS, '$1…').replace(unsafe, escapeCodePoint)
 }

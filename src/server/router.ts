@@ -4,6 +4,7 @@ import type { Room } from '../presence/room-directory.ts'
 import { parseSealedText, sealedLength } from '../protocol/credentials.ts'
 import type { ForwardedMessage, Relay, RoomForwarded, RoomRelay, UserReceipts } from '../protocol/frames.ts'
 import { exceeds } from '../protocol/limits.ts'
+import { readableText } from '../protocol/message-kinds.ts'
 import {
   type DeliveredMessage,
   type ErrorCode,
@@ -354,15 +355,29 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
     if (recipients.length + senders.length === 0) return
     const { id, from, to, text, at } = message
     const payload: DeliveredMessage = { id, from, to, text, at, forwarded }
-    const receivers: number[] = []
+    const receivers: Connection[] = []
     for (const connection of recipients) {
-      if (this.#recordSend(connection, message, delivery)) receivers.push(connection.id)
+      if (this.#recordSend(connection, message, delivery)) receivers.push(connection)
     }
     for (const connection of senders) {
-      if (this.#recordSend(connection, message, undefined)) receivers.push(connection.id)
+      if (this.#recordSend(connection, message, undefined)) receivers.push(connection)
     }
     messageCounts.delivered += receivers.length
-    if (receivers.length > 0) effects.push({ type: 'emit', to: receivers, message: { event: 'im', payload } })
+    const emit = (connections: readonly Connection[], sent: DeliveredMessage) => {
+      if (connections.length === 0) return
+      effects.push({ type: 'emit', to: connections.map(one => one.id), message: { event: 'im', payload: sent } })
+    }
+    const readable = readableText(text)
+    if (readable === text) return emit(receivers, payload)
+    // Original clients do not know kinds of messages.
+    emit(
+      receivers.filter(({ protocol }) => protocol !== 1),
+      payload,
+    )
+    emit(
+      receivers.filter(({ protocol }) => protocol === 1),
+      { ...payload, text: readable },
+    )
   }
 
   /** A user's local connections. With `auth: key`, none unless they hold the key for which the text is sealed. */
@@ -393,7 +408,7 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
     const { options, now, wall, clock } = this.#context
     const { limits } = options
     const { text } = input.message
-    const toRoom = isRoom(input.message.to) && sender.knowsRooms
+    const toRoom = isRoom(input.message.to.trimStart()) && sender.knowsRooms
     const to = toRoom ? parseRoomName(input.message.to) : parseUserName(input.message.to)
     if (!to.ok) return this.#refuse(input, toRoom ? 'bad-room' : 'bad-name', to.reason)
     // Texts to a room are signed, not sealed.

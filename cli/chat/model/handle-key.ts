@@ -1,9 +1,9 @@
 /** Applies keys to the model. The actions of the finder and of the search are in finder.ts and search.ts. */
-import { protocolTextFault } from '../../../src/client/text-limit.ts'
 import type { Key } from '../../terminal/key-decoder.ts'
+import { cancelShown } from './cancelling.ts'
 import { runCommand } from './commands/run-command.ts'
 import { complete } from './editing/completion.ts'
-import { addToInputHistory, recallInput } from './editing/input-history.ts'
+import { addToInputHistory, draftBehindHistory, recallInput } from './editing/input-history.ts'
 import {
   handlePasteConfirmation,
   insertPaste,
@@ -12,21 +12,43 @@ import {
   sanitizeInput,
 } from './editing/paste.ts'
 import { handleFinderAction, openFinder } from './finder.ts'
-import type { Action } from './keymap.ts'
+import { setFocus } from './focus.ts'
+import { type Action, actionLabel, keyLabel, startsSequence } from './keymap.ts'
 import { lastOwnMessage } from './layout/detail-lines.ts'
-import { overlayLines } from './layout/overlay-lines.ts'
-import { overlayHeight } from './layout/screen-layout.ts'
+import { overlayHeight, toggledSidebar } from './layout/screen-layout.ts'
+import {
+  cancelDraftTarget,
+  handleReactionAction,
+  handleReactionText,
+  handleSelectionAction,
+  handleSelectionText,
+  moveMessageSelection,
+  sendText,
+} from './message-selection.ts'
 import type { Model, ScreenRequest } from './model.ts'
+import { handleWheel } from './mouse.ts'
+import { quit } from './quitting.ts'
 import { openInvitation } from './rooms/invitations.ts'
 import { joinRoom } from './rooms/join-room.ts'
 import { writeFault } from './rooms/room.ts'
 import { pageSize, scroll } from './scroll.ts'
+import { scrollOverlay } from './scroll-overlay.ts'
 import { handleSearchAction, openSearch, restartSearch } from './search.ts'
-import { openNthThread, openUnreadThread, switchThread } from './switch-thread.ts'
+import { handleSearchAllAction, openSearchAll, restartSearchAll } from './search-all.ts'
+import { openNumberedThread, openUnreadThread, switchThread } from './switch-thread.ts'
+import { lengthFault } from './text-length.ts'
+import { asksAboutRecipient, handleSuggestionKey } from './unseen-recipient.ts'
 import { markOpenThreadRead, requestInitialPage } from './update.ts'
 
 /** Applies a key to the model and returns the side effects to carry out. */
 export function handleKey(model: Model, key: Key): ScreenRequest[] {
+  if (key.type === 'focus') return setFocus(model, key.isFocused)
+  if (key.type === 'mouse') return handleWheel(model, key.action)
+  // Some terminals report that the focus is lost, and not that it is back: who types looks at the screen.
+  return [...setFocus(model, true), ...handleInput(model, key)]
+}
+
+function handleInput(model: Model, key: Exclude<Key, { type: 'focus' | 'mouse' }>): ScreenRequest[] {
   const quitArmed = model.quitArmed
   model.quitArmed = false
   model.notice = undefined
@@ -34,25 +56,47 @@ export function handleKey(model: Model, key: Key): ScreenRequest[] {
     handlePasteConfirmation(model, key)
     return []
   }
+  const { suggestion } = model
+  if (suggestion !== undefined && handleSuggestionKey(model, suggestion, key))
+    return [{ type: 'save' }, ...requestInitialPage(model), ...markOpenThreadRead(model)]
   const requests = key.type === 'key' ? handleNamedKey(model, key.name, quitArmed) : handleText(model, key)
   return [...requests, ...requestInitialPage(model), ...markOpenThreadRead(model)]
 }
 
 function handleText(model: Model, key: Extract<Key, { type: 'text' | 'paste' }>): ScreenRequest[] {
   const { type, text } = key
+  model.keyPrefix = undefined
+  const { overlay, finder, search, searchAll } = model
+  const isOverThread = [overlay, finder, search, searchAll].some(one => one !== undefined)
+  if (!isOverThread && model.reactionPrompt !== undefined)
+    return handleReactionText(model, model.reactionPrompt, sanitizeInput(text))
+  const [first = ''] = text
+  const selected = isOverThread ? undefined : handleSelectionText(model, type, first)
+  if (selected !== undefined) {
+    // A chunk of a terminal may have several keys.
+    const rest = type === 'paste' ? '' : text.slice(first.length)
+    return rest === '' ? selected : [...selected, ...handleText(model, { type: 'text', text: rest })]
+  }
   if (model.overlay !== undefined) model.overlay = undefined
   else if (type === 'paste' && isLongPaste(text)) requestPasteConfirmation(model, text, key.isCut === true)
   else if (type === 'text' && text === '?' && model.focusedEditor.text === '') return handleAction(model, 'help', false)
   else if (type === 'paste') insertPaste(model, sanitizeInput(text))
   else model.focusedEditor.insert(sanitizeInput(text))
   model.completion = undefined
+  if (model.searchAll !== undefined) return restartSearchAll(model.searchAll)
   return model.search === undefined ? [] : restartSearch(model, model.search)
 }
 
 function handleNamedKey(model: Model, name: string, quitArmed: boolean): ScreenRequest[] {
-  const nth = /^M-([1-9])$/.exec(name)
-  if (nth !== null) return openNthThread(model, Number(nth[1]))
-  const action = model.bindings.get(name)
+  const keys = model.keyPrefix === undefined ? name : `${model.keyPrefix} ${name}`
+  model.keyPrefix = undefined
+  const nth = /^M-([1-9])$/.exec(keys)
+  if (nth !== null) return openNumberedThread(model, Number(nth[1]))
+  const action = model.bindings.get(keys)
+  if (action === undefined && startsSequence(model.bindings, keys)) {
+    model.keyPrefix = keys
+    model.showNotice(`${keyLabel(keys)} …`)
+  } else if (action === undefined && keys !== name) model.showNotice(`${keyLabel(keys)} has no action`)
   if (action !== 'complete' && action !== 'complete-previous') model.completion = undefined
   return action === undefined ? [] : handleAction(model, action, quitArmed)
 }
@@ -60,13 +104,21 @@ function handleNamedKey(model: Model, name: string, quitArmed: boolean): ScreenR
 function handleAction(model: Model, action: Action, quitArmed: boolean): ScreenRequest[] {
   if (model.overlay !== undefined) return handleOverlayAction(model, action)
   if (model.finder !== undefined) return handleFinderAction(model, model.finder, action)
+  if (model.searchAll !== undefined) return handleSearchAllAction(model, model.searchAll, action)
   if (model.search !== undefined) return handleSearchAction(model, model.search, action)
+  const handled =
+    model.reactionPrompt === undefined
+      ? handleSelectionAction(model, action)
+      : handleReactionAction(model, model.reactionPrompt, action)
+  if (handled !== undefined) return handled
   const editor = model.focusedEditor
   switch (action) {
     case 'search':
       if (model.current !== undefined) return openSearch(model, '')
       model.showNotice('no thread is open', 'error')
       return []
+    case 'search-all':
+      return openSearchAll(model, '')
     case 'send':
       return submit(model)
     case 'new-line':
@@ -84,8 +136,14 @@ function handleAction(model: Model, action: Action, quitArmed: boolean): ScreenR
       return scroll(model, pageSize(model))
     case 'scroll-to-start':
       return scroll(model, Number.NEGATIVE_INFINITY)
-    case 'scroll-to-end':
+    case 'select-previous':
+      return moveMessageSelection(model, -1)
+    case 'select-next':
+      return moveMessageSelection(model, 1)
     case 'dismiss':
+      if (model.current !== undefined && cancelDraftTarget(model.current)) return []
+      return scroll(model, Number.POSITIVE_INFINITY)
+    case 'scroll-to-end':
       return scroll(model, Number.POSITIVE_INFINITY)
     case 'next-thread':
       return switchThread(model, 1)
@@ -94,14 +152,12 @@ function handleAction(model: Model, action: Action, quitArmed: boolean): ScreenR
     case 'unread-thread':
       return openUnreadThread(model)
     case 'complete':
-      complete(model, 1)
-      return []
+      return complete(model, 1)
     case 'complete-previous':
-      complete(model, -1)
-      return []
-    case 'find-user':
-      openFinder(model, 'users')
-      return []
+      return complete(model, -1)
+    case 'find-thread':
+      openFinder(model, 'switcher')
+      return [{ type: 'list-rooms' }]
     case 'members':
       return runCommand(model, 'names')
     case 'message-details': {
@@ -111,6 +167,8 @@ function handleAction(model: Model, action: Action, quitArmed: boolean): ScreenR
       else openOverlay(model, 'details')
       return []
     }
+    case 'cancel-message':
+      return cancelShown(model)
     case 'join-invitation': {
       const room = openInvitation(model)
       if (room !== undefined) return joinRoom(model, room)
@@ -122,24 +180,29 @@ function handleAction(model: Model, action: Action, quitArmed: boolean): ScreenR
       return []
     case 'redraw':
       return [{ type: 'redraw' }]
+    case 'edit-in-editor':
+      return [{ type: 'edit-draft' }]
     case 'suspend':
       return [{ type: 'suspend' }]
     case 'toggle-sidebar':
-      model.preferences = { ...model.preferences, sidebar: !model.preferences.sidebar }
+      model.preferences = { ...model.preferences, sidebar: toggledSidebar(model) }
       return [{ type: 'save' }]
     case 'help':
       return runCommand(model, 'help')
     case 'clear-or-quit':
+      if (model.current !== undefined && cancelDraftTarget(model.current)) return []
       if (editor.text !== '') {
-        editor.set('')
+        editor.cutText()
+        const key = actionLabel(model.bindings, 'paste-cut')
+        if (key !== undefined) model.showNotice(`cleared; ${key} brings the text back`)
         return []
       }
-      if (quitArmed) return [{ type: 'quit' }]
+      if (quitArmed) return quit(model)
       model.quitArmed = true
       model.showNotice('press Ctrl+C again to quit')
       return []
     case 'delete-or-quit':
-      if (editor.text === '') return [{ type: 'quit' }]
+      if (editor.text === '') return quit(model)
       editor.apply('delete-right')
       return []
     default:
@@ -156,8 +219,12 @@ function openOverlay(model: Model, overlay: Exclude<Model['overlay'], undefined>
 /** Scrolls the overlay; any action that does not scroll it closes it. */
 function handleOverlayAction(model: Model, action: Action): ScreenRequest[] {
   if (action === 'redraw' || action === 'suspend') return [{ type: action }]
-  const height = overlayHeight(model)
-  const page = Math.max(1, height - 1)
+  if (action === 'cancel-message' && model.overlay === 'details') {
+    const requests = cancelShown(model)
+    model.overlay = undefined
+    return requests
+  }
+  const page = Math.max(1, overlayHeight(model) - 1)
   const rowsByAction: Partial<Record<Action, number>> = {
     'previous-input': -1,
     'next-input': 1,
@@ -171,8 +238,7 @@ function handleOverlayAction(model: Model, action: Action): ScreenRequest[] {
     model.overlay = undefined
     return []
   }
-  const lastTop = Math.max(0, overlayLines(model).length - height)
-  model.overlayTop = Math.max(0, Math.min(Math.min(model.overlayTop, lastTop) + by, lastTop))
+  scrollOverlay(model, by)
   return []
 }
 
@@ -184,20 +250,41 @@ function openRoomFault({ current, rooms, user }: Model): string | undefined {
 /** Runs the input as a command, or sends it to the open thread. */
 function submit(model: Model): ScreenRequest[] {
   const editor = model.focusedEditor
-  if (editor.text.trim() === '') return []
-  const isCommand = editor.text.startsWith('/') && !editor.text.startsWith('//')
+  const isEdit = model.current?.draftTarget?.kind === 'edit'
+  if (editor.text.trim() === '') {
+    if (isEdit) model.showNotice('the text is empty; /delete deletes the message', 'error')
+    return []
+  }
+  // The text of an edited message is what it is.
+  const isCommand = !isEdit && editor.text.startsWith('/') && !editor.text.startsWith('//')
   if (!isCommand && model.current === undefined) {
     model.showNotice('no thread is open; open one with /msg NAME', 'error')
     return []
   }
   // The draft stays: it can be shortened, or sent in parts, or after joining the room.
-  const fault = isCommand ? undefined : (protocolTextFault(editor.text) ?? openRoomFault(model))
+  const fault = isCommand ? undefined : (lengthFault(model, toMessageText(editor.text)) ?? openRoomFault(model))
   if (fault !== undefined) {
     model.showNotice(fault, 'error')
     return []
   }
+  const { current } = model
+  if (!isCommand && !isEdit && current !== undefined && !current.isRoom && asksAboutRecipient(model, current.name))
+    return []
+  const draft = draftBehindHistory(model)
   const text = editor.takeText()
   addToInputHistory(model, text)
-  if (isCommand) return runCommand(model, text.slice(1))
-  return [{ type: 'send', to: model.current?.name ?? '', text: text.replace(/^\/\//, '/') }]
+  if (draft !== undefined) editor.set(draft)
+  if (isCommand) {
+    const { current } = model
+    const requests = runCommand(model, text.slice(1))
+    if (current?.selection?.step === 'command') current.selection = undefined
+    return requests
+  }
+  if (model.current === undefined) return []
+  return sendText(model.current, isEdit ? text : toMessageText(text))
+}
+
+/** The message of an input: one that starts with a slash is written with two. */
+function toMessageText(input: string): string {
+  return input.replace(/^\/\//, '/')
 }

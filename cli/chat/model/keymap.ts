@@ -14,15 +14,20 @@ export type Action =
   | 'next-thread'
   | 'previous-thread'
   | 'unread-thread'
-  | 'find-user'
+  | 'find-thread'
   | 'find-input'
   | 'members'
   | 'join-invitation'
   | 'message-details'
+  | 'cancel-message'
+  | 'select-previous'
+  | 'select-next'
   | 'search'
+  | 'search-all'
   | 'complete'
   | 'complete-previous'
   | 'redraw'
+  | 'edit-in-editor'
   | 'toggle-sidebar'
   | 'suspend'
   | 'help'
@@ -40,17 +45,25 @@ interface Binding {
 export const KEYMAP: readonly Binding[] = [
   { keys: ['enter'], action: 'send', help: 'send the message' },
   { keys: ['M-enter'], action: 'new-line', help: 'insert a line break' },
-  { keys: ['tab'], action: 'complete', help: 'complete a name, room or command; again: next' },
+  { keys: ['tab'], action: 'complete', help: 'complete a name, room, command or :emoji:' },
   { keys: ['S-tab'], action: 'complete-previous' },
   { keys: ['C-n', 'M-down'], action: 'next-thread', help: 'next thread or online user' },
   { keys: ['C-p', 'M-up'], action: 'previous-thread', help: 'previous thread or online user' },
   { keys: ['M-a'], action: 'unread-thread', help: 'next unread thread' },
-  { keys: ['C-o'], action: 'find-user', help: 'find an online user' },
+  { keys: ['C-o'], action: 'find-thread', help: 'go to a thread, room or user' },
   { keys: ['f8', 'M-m'], action: 'members', help: 'list the members of this room' },
   { keys: ['M-j'], action: 'join-invitation', help: 'join the room that the newest message invites to' },
   { keys: ['M-i'], action: 'message-details', help: 'show who has your last message' },
+  { keys: ['M-c'], action: 'cancel-message', help: 'take back your last message that waits' },
+  {
+    keys: ['M-k', 'S-up'],
+    action: 'select-previous',
+    help: 'select a message; again: the next older one',
+  },
+  { keys: ['M-l', 'S-down'], action: 'select-next', help: 'select the next newer message' },
   { keys: ['C-r'], action: 'find-input', help: 'find earlier input' },
   { keys: ['C-s'], action: 'search', help: 'search this thread; again: older match' },
+  { keys: ['M-s'], action: 'search-all', help: 'search all threads' },
   { keys: ['pageup', 'M-v'], action: 'page-up', help: 'scroll up' },
   { keys: ['pagedown', 'C-v'], action: 'page-down', help: 'scroll down' },
   { keys: ['M-home', 'C-home', 'M-<'], action: 'scroll-to-start', help: 'scroll to the start of the thread' },
@@ -73,6 +86,7 @@ export const KEYMAP: readonly Binding[] = [
   { keys: ['C-y'], action: 'paste-cut', help: 'paste the last cut text' },
   { keys: ['C-t'], action: 'transpose', help: 'swap the characters around the cursor' },
   { keys: ['C-_'], action: 'undo', help: 'undo' },
+  { keys: ['C-x C-e'], action: 'edit-in-editor', help: 'edit the input with $EDITOR' },
   { keys: ['f7'], action: 'toggle-sidebar', help: 'show or hide the sidebar' },
   { keys: ['C-l'], action: 'redraw', help: 'redraw the screen' },
   { keys: ['C-z'], action: 'suspend', help: 'suspend; fg in the shell resumes' },
@@ -89,7 +103,8 @@ const OLD_ACTION_NAMES: Readonly<Record<string, Action>> = {
   top: 'scroll-to-start',
   bottom: 'scroll-to-end',
   'last-thread': 'previous-thread',
-  'find-people': 'find-user',
+  'find-people': 'find-thread',
+  'find-user': 'find-thread',
   'find-entered': 'find-input',
   'complete-back': 'complete-previous',
   sidebar: 'toggle-sidebar',
@@ -124,6 +139,12 @@ export function resolveBindings(overrides: Readonly<Record<string, string>>): {
   return { bindings, unknown }
 }
 
+/** Whether a key or keys start a longer sequence of keys, such as `C-x C-e`. */
+export function startsSequence(bindings: ReadonlyMap<string, Action>, keys: string): boolean {
+  for (const bound of bindings.keys()) if (bound.startsWith(`${keys} `)) return true
+  return false
+}
+
 /** The first key of an action, as the help writes it; undefined: it has none. */
 export function actionLabel(bindings: ReadonlyMap<string, Action>, action: Action): string | undefined {
   const binding = [...bindings].find(([, one]) => one === action)
@@ -132,8 +153,12 @@ export function actionLabel(bindings: ReadonlyMap<string, Action>, action: Actio
 
 const KEY_LABELS: Readonly<Record<string, string>> = { escape: 'Esc', pageup: 'PageUp', pagedown: 'PageDown' }
 
-/** A key as keyboards and manuals write it: `C-n` is `Ctrl+N`. */
-export function keyLabel(key: string): string {
+/** A key, or keys in a sequence, as keyboards and manuals write them: `C-n` is `Ctrl+N`. */
+export function keyLabel(keys: string): string {
+  return keys.split(' ').map(singleKeyLabel).join(' ')
+}
+
+function singleKeyLabel(key: string): string {
   const [, modifiers = '', name = key] = /^((?:[CMS]-)*)(.+)$/.exec(key) ?? []
   const prefix = modifiers.replaceAll('C-', 'Ctrl+').replaceAll('M-', 'Alt+').replaceAll('S-', 'Shift+')
   return prefix + (KEY_LABELS[name] ?? (name[0] ?? '').toUpperCase() + name.slice(1))

@@ -1,34 +1,58 @@
 import type { ConnectionState } from '../../../src/client/events.ts'
 import { ConfusableNames } from '../../../src/common/confusables.ts'
 import { type NameList, SortedNames } from '../../../src/common/sorted-names.ts'
+import type { ChangeContent, QuotedTarget } from '../../../src/protocol/message-kinds.ts'
+import type { Message } from '../../../src/protocol/messages.ts'
 import { isRoom } from '../../../src/protocol/rooms.ts'
+import { WaitingMessages } from '../../waiting-messages.ts'
 import type { Completion } from './editing/completion.ts'
 import { Editor } from './editing/editor.ts'
+import { leaveInputHistory } from './editing/input-history.ts'
 import type { Finder } from './finder.ts'
 import { type Action, resolveBindings } from './keymap.ts'
+import type { ReactionPrompt } from './message-selection.ts'
 import { DEFAULT_PREFERENCES, type Preferences } from './preferences.ts'
 import type { ReadonlyModel } from './readonly-model.ts'
 import type { Room, RoomList } from './rooms/room.ts'
 import type { Search } from './search.ts'
+import type { SearchAll } from './search-all.ts'
 import { Thread } from './thread.ts'
+import { ThreadNumbers } from './thread-numbers.ts'
+import type { Suggestion } from './unseen-recipient.ts'
 
 /** A side effect that the screen asks for; cli/modes/full-screen.tsx carries it out. */
 export type ScreenRequest =
-  | { type: 'send'; to: string; text: string }
+  | { type: 'send'; to: string; text: string; reply?: QuotedTarget }
+  /** Edit, delete or react to a message. */
+  | { type: 'change'; to: string; change: ChangeContent }
   | { type: 'quit' | 'suspend' | 'redraw' }
+  /** Take a waiting message back. */
+  | { type: 'cancel'; id: string }
+  /** Load the short names of emoji, then complete. */
+  | { type: 'load-emoji' }
   /** Ring the bell after a short delay, unless another client of the user reads the thread in that time. */
   | { type: 'bell'; thread: string }
+  /** Announce a message on the desktop, after the same delay and unless it is read in that time. */
+  | { type: 'notify'; thread: string; message: Message }
   /** The thread was read up to the hybrid time `at`. */
   | { type: 'read'; thread: string; at: number }
   /** Load a page of the open thread's history: the newest, the one before or after the loaded entries, or the oldest. */
   | { type: 'page'; part: 'latest' | 'before' | 'after' | 'first' }
   /** Search the open thread backwards, from its end or (`older`) from the current match. */
   | { type: 'search'; text: string; older: boolean }
+  /** Search all threads for the text of `searchAll`. An empty text ends the search. */
+  | { type: 'search-all'; text: string }
+  /** Open a thread at a message, where the search text is highlighted. */
+  | { type: 'go-to-message'; thread: string; message: { id: string; at: number }; text: string }
   | { type: 'join' | 'part'; room: string }
   /** Ask for the rooms of the mesh: the event `room-list`. */
   | { type: 'list-rooms' }
   /** Accept the changed key of a user. */
   | { type: 'trust'; user: string; key: string }
+  /** Edit the draft with the user's editor. */
+  | { type: 'edit-draft' }
+  /** Open a link with the user's program. */
+  | { type: 'open-link'; url: string }
   /** Save the preferences and the name of the open thread. */
   | { type: 'save' }
 
@@ -55,6 +79,7 @@ export class Model implements ReadonlyModel {
   readonly confusables = new ConfusableNames()
   /** Names of rooms that look alike, among those with a thread. */
   readonly #confusableRooms = new ConfusableNames()
+  readonly #numbers = new ThreadNumbers()
   /** The rooms that the user is in, by name. */
   readonly rooms = new Map<string, Room>()
   /** False until the first roster of a connection: the users in it were online before and are not announced. */
@@ -68,6 +93,12 @@ export class Model implements ReadonlyModel {
   ownKey: string | undefined
   /** The rooms of the mesh, as last asked for. */
   roomList: RoomList | undefined
+  /** The longest text that the server accepts, in bytes of UTF-8; undefined: not known. */
+  maxTextBytes: number | undefined
+  /** The user's messages that are not confirmed yet. */
+  readonly waiting = new WaitingMessages()
+  /** How many of them the user was told of when quitting. */
+  warnedWaitingCount = 0
   readonly threads = new Map<string, Thread>()
   current: Thread | undefined
   /** The input line while no thread is open. */
@@ -85,10 +116,21 @@ export class Model implements ReadonlyModel {
   bindings: ReadonlyMap<string, Action>
   finder: Finder | undefined
   search: Search | undefined
+  /** The search in all threads. */
+  searchAll: SearchAll | undefined
+  /** The keys of a sequence that is not complete yet, such as `C-x`. */
+  keyPrefix: string | undefined
+  reactionPrompt: ReactionPrompt | undefined
   /** A long paste that waits for confirmation. */
   pendingPaste: string | undefined
+  /** The recipient that Tab takes instead of one who was never seen. */
+  suggestion: Suggestion | undefined
+  /** The names that the user was asked about because they were never seen. */
+  readonly askedNames = new Set<string>()
   /** The user who sent the last live message to this user alone. */
   lastSender: string | undefined
+  /** Whether the user looks at the terminal: false after the terminal reports that it has lost the focus. */
+  hasFocus = true
   columns = 80
   rows = 24
   /** Whether the program draws below the terminal's scrollback instead of on the whole screen. */
@@ -97,7 +139,15 @@ export class Model implements ReadonlyModel {
   inputHistory: string[] = []
   /** Which of them the input line shows; undefined: none. */
   inputHistoryIndex: number | undefined
+  /** The draft, and changed lines, while the input history is shown: index of the line → text. */
+  readonly inputEdits = new Map<number, string>()
+  /** Drafts of closed threads. */
+  readonly closedDrafts = new Map<string, string>()
   completion: Completion | undefined
+  /** The emoji of each short name; undefined: not loaded yet. */
+  emojiNames: ReadonlyMap<string, string> | undefined
+  /** The input line for which Tab requested the short names of emoji. */
+  emojiAsked: { text: string; cursor: number } | undefined
   /** Set by Ctrl+C on an empty line: the next Ctrl+C quits. */
   quitArmed = false
 
@@ -113,9 +163,13 @@ export class Model implements ReadonlyModel {
     }
   }
 
-  /** The editor that has the keyboard focus: of the search, the finder, the open thread, or the command line. */
+  /**
+   * The editor that has the keyboard focus: of a search, the finder, a reaction, the open thread, or the command line.
+   */
   get focusedEditor(): Editor {
-    return this.search?.editor ?? this.finder?.editor ?? this.current?.editor ?? this.commandEditor
+    const { search, searchAll, finder, reactionPrompt } = this
+    const overThread = search?.editor ?? searchAll?.editor ?? finder?.editor ?? reactionPrompt?.editor
+    return overThread ?? this.current?.editor ?? this.commandEditor
   }
 
   /** The terminal has another size; at least one column and one row. */
@@ -137,9 +191,13 @@ export class Model implements ReadonlyModel {
   ensureThread(name: string): Thread {
     let thread = this.threads.get(name)
     if (thread === undefined) {
-      thread = new Thread(name, this.user)
+      thread = new Thread(name, this.user, () => this.preferences.highlights)
+      thread.setOperators(this.rooms.get(name)?.info.operators)
       if (this.hasHistory) thread.markStored(0)
       this.threads.set(name, thread)
+      const draft = this.closedDrafts.get(name)
+      if (draft !== undefined) thread.editor.set(draft)
+      this.closedDrafts.delete(name)
       ;(thread.isRoom ? this.#confusableRooms : this.confusables).keep([name])
     }
     return thread
@@ -152,6 +210,27 @@ export class Model implements ReadonlyModel {
       .sort((a, b) => Number(b.isRoom) - Number(a.isRoom) || b.lastAt - a.lastAt || (a.name < b.name ? -1 : 1))
   }
 
+  /**
+   * The threads as the sidebar lists them: rooms above users; in each group first those with a number, in this order, which
+   * does not change while they are listed; then those with unread messages, and the latest ones.
+   */
+  listedThreads(): Thread[] {
+    const threads = this.threadsByActivity()
+    this.#numbers.assign(threads.map(({ name }) => name))
+    const place = new Map(threads.map(({ name }) => [name, this.#numbers.find(name) ?? Number.POSITIVE_INFINITY]))
+    const isUnread = ({ unreadCount }: Thread) => Number(unreadCount > 0)
+    return threads.sort((a, b) => {
+      if (a.isRoom !== b.isRoom) return Number(b.isRoom) - Number(a.isRoom)
+      const [first = 0, second = 0] = [place.get(a.name), place.get(b.name)]
+      return first === second ? isUnread(b) - isUnread(a) : first - second
+    })
+  }
+
+  /** The number of a thread, for Alt and a digit; undefined: it has none. */
+  threadNumber(name: string): number | undefined {
+    return this.#numbers.find(name)
+  }
+
   /** Whether lists show a thread: not that of a room that the user has left. */
   #isListed({ name, isRoom }: Thread): boolean {
     return !isRoom || this.rooms.has(name)
@@ -161,7 +240,10 @@ export class Model implements ReadonlyModel {
   openThread(name: string): void {
     const last = this.current
     if (last?.name === name) return
+    leaveInputHistory(this, last?.editor ?? this.commandEditor)
+    this.reactionPrompt = undefined
     if (last !== undefined) {
+      last.selection = undefined
       last.firstUnreadId = undefined
       last.searchMatch = undefined
       if (last.entries.length === 0 && last.editor.text === '' && !this.rooms.has(last.name))
@@ -171,7 +253,6 @@ export class Model implements ReadonlyModel {
     this.current = thread
     this.warnIfConfusable(thread)
     if (thread.unreadCount > 0) thread.firstUnreadId = thread.firstUnread?.id
-    this.inputHistoryIndex = undefined
     this.completion = undefined
   }
 

@@ -2,16 +2,31 @@ import * as z from 'zod'
 import { THEMES } from './theme.ts'
 
 const FIELDS = {
-  sidebar: z.boolean(),
+  /** Whether the sidebar is shown. `auto`: where the screen is wide enough. Earlier versions had a boolean. */
+  sidebar: z.union([z.enum(['auto', 'on', 'off']), z.boolean().transform(isShown => (isShown ? 'auto' : 'off'))]),
   bell: z.boolean(),
   notes: z.boolean(),
   /** Whether rooms show who joins and leaves. `auto`: those with few members. */
   joins: z.enum(['auto', 'on', 'off']),
+  /** Whether `*bold*`, `_italic_` and code are rendered. */
+  formatting: z.boolean(),
   theme: z.enum(Object.keys(THEMES) as [keyof typeof THEMES]),
   /** Users whose messages are hidden. */
   ignored: z.array(z.string()),
   /** Users and rooms whose messages do not ring the bell, unless they mention this user. */
   muted: z.array(z.string()),
+  /** How messages for this user are announced on the desktop. `auto`: as the terminal can. */
+  notify: z.enum(['auto', 'off', 'osc9', 'osc777', 'osc99']),
+  /** A command that announces them instead: `%t` is the title, `%m` the message. It runs without a shell. */
+  notifyCommand: z.array(z.string()),
+  title: z.boolean(),
+  mouse: z.boolean(),
+  /** Whether links in messages are hyperlinks of the terminal (OSC 8). `auto`: where it is known to have them. */
+  links: z.enum(['auto', 'on', 'off']),
+  /** A command that opens links: `%u` is the link, which is added at the end if no argument has it. */
+  opener: z.array(z.string()),
+  /** Words that count as mentions of this user. */
+  highlights: z.array(z.string()),
   /** The user's own key bindings: key → action name, see keymap.ts. */
   keys: z.record(z.string(), z.string()),
 }
@@ -24,13 +39,21 @@ export const strictPreferencesSchema = z.object(FIELDS).partial()
  * invalid elements are left out.
  */
 export const preferencesSchema = z.object({
-  sidebar: FIELDS.sidebar.catch(true),
+  sidebar: FIELDS.sidebar.catch('auto'),
   bell: FIELDS.bell.catch(true),
   notes: FIELDS.notes.catch(true),
   joins: FIELDS.joins.catch('auto'),
+  formatting: FIELDS.formatting.catch(true),
   theme: FIELDS.theme.catch('calm'),
   ignored: z.preprocess(onlyStrings, FIELDS.ignored).catch([]),
   muted: z.preprocess(onlyStrings, FIELDS.muted).catch([]),
+  notify: FIELDS.notify.catch('auto'),
+  notifyCommand: FIELDS.notifyCommand.catch([]),
+  title: FIELDS.title.catch(true),
+  mouse: FIELDS.mouse.catch(true),
+  links: FIELDS.links.catch('auto'),
+  opener: FIELDS.opener.catch([]),
+  highlights: z.preprocess(onlyStrings, FIELDS.highlights).catch([]),
   keys: z.preprocess(onlyStrings, FIELDS.keys).catch({}),
 })
 export type Preferences = z.infer<typeof preferencesSchema>
@@ -38,17 +61,26 @@ export type Preferences = z.infer<typeof preferencesSchema>
 export const DEFAULT_PREFERENCES: Preferences = preferencesSchema.parse({})
 
 interface Setting {
-  name: 'sidebar' | 'bell' | 'notes' | 'joins' | 'theme'
+  name: 'sidebar' | 'bell' | 'notes' | 'joins' | 'formatting' | 'theme' | 'notify' | 'title' | 'mouse' | 'links'
   values: readonly string[]
   help: string
 }
 
 /** The settings of `/set`, which the help lists. */
 export const SETTINGS: readonly Setting[] = [
-  { name: 'sidebar', values: ['on', 'off'], help: 'list threads and online users' },
+  { name: 'sidebar', values: ['auto', 'on', 'off'], help: 'threads and users; auto: if wide' },
   { name: 'bell', values: ['on', 'off'], help: 'ring the bell for unread messages' },
+  {
+    name: 'notify',
+    values: ['auto', 'off', 'osc9', 'osc777', 'osc99'],
+    help: 'notifications',
+  },
+  { name: 'title', values: ['on', 'off'], help: 'count unread messages in the title' },
+  { name: 'mouse', values: ['on', 'off'], help: 'the wheel scrolls, a click opens' },
+  { name: 'links', values: ['auto', 'on', 'off'], help: 'links that the terminal opens' },
   { name: 'notes', values: ['on', 'off'], help: 'show when a user goes online or offline' },
   { name: 'joins', values: ['auto', 'on', 'off'], help: 'joins and leaves; auto: small rooms' },
+  { name: 'formatting', values: ['on', 'off'], help: 'render *bold*, _italic_ and `code`' },
   { name: 'theme', values: Object.keys(THEMES), help: 'colors' },
 ]
 

@@ -2,6 +2,7 @@
 import type { ConnectionState } from '../../../src/client/events.ts'
 import type { ConfusableNames } from '../../../src/common/confusables.ts'
 import type { NameList } from '../../../src/common/sorted-names.ts'
+import type { MessageTarget, QuotedTarget } from '../../../src/protocol/message-kinds.ts'
 import type { Editor } from './editing/editor.ts'
 import type { Finder } from './finder.ts'
 import type { Action } from './keymap.ts'
@@ -9,6 +10,7 @@ import type { Notice } from './model.ts'
 import type { Preferences } from './preferences.ts'
 import type { Room, RoomList } from './rooms/room.ts'
 import type { Search } from './search.ts'
+import type { FoundMessage, SearchAll } from './search-all.ts'
 import type { Anchor, Entry, Thread } from './thread.ts'
 
 type ReadonlyEditor = Readonly<Pick<Editor, 'text' | 'cursor'>>
@@ -25,10 +27,15 @@ type ReadonlyThreadFields = Readonly<
     | 'lastAt'
     | 'firstUnreadId'
     | 'newBelow'
+    | 'hasMessages'
+    | 'showsSource'
     | 'hasStart'
     | 'hasEnd'
+    | 'selection'
+    | 'draftTarget'
     | 'markColumns'
     | 'senderColumns'
+    | 'mentionWords'
   >
 >
 
@@ -38,15 +45,22 @@ export interface ReadonlyThread extends ReadonlyThreadFields {
   readonly anchor: Readonly<Anchor> | undefined
   readonly searchMatch: Readonly<{ id: string; text: string }> | undefined
   entryById(id: string): ReadonlyEntry | undefined
+  messageOf(target: MessageTarget): ReadonlyEntry | undefined
+  currentQuote(target: QuotedTarget): string | undefined
   indexOf(entry: ReadonlyEntry): number
 }
 
-export interface ReadonlyFinder extends Readonly<Pick<Finder, 'kind' | 'room' | 'selectedIndex'>> {
+export interface ReadonlyFinder extends Readonly<Pick<Finder, 'kind' | 'room' | 'selectedIndex' | 'revision'>> {
   readonly editor: ReadonlyEditor
 }
 
 interface ReadonlySearch extends Readonly<Pick<Search, 'state'>> {
   readonly editor: ReadonlyEditor
+}
+
+export interface ReadonlySearchAll extends Readonly<Pick<SearchAll, 'state' | 'selectedIndex'>> {
+  readonly editor: ReadonlyEditor
+  readonly found: readonly FoundMessage[]
 }
 
 type ReadonlyPreferences = { readonly [Name in keyof Preferences]: Readonly<Preferences[Name]> }
@@ -60,6 +74,8 @@ export interface ReadonlyModel {
   readonly rooms: ReadonlyMap<string, Room>
   readonly roomList: RoomList | undefined
   readonly bindings: ReadonlyMap<string, Action>
+  readonly userKeys: ReadonlyMap<string, string>
+  readonly maxTextBytes: number | undefined
   readonly threads: ReadonlyMap<string, ReadonlyThread>
   readonly current: ReadonlyThread | undefined
   readonly focusedEditor: ReadonlyEditor
@@ -71,6 +87,9 @@ export interface ReadonlyModel {
   readonly preferences: ReadonlyPreferences
   readonly finder: ReadonlyFinder | undefined
   readonly search: ReadonlySearch | undefined
+  readonly hasFocus: boolean
+  readonly searchAll: ReadonlySearchAll | undefined
+  readonly reactionPrompt: { readonly editor: ReadonlyEditor } | undefined
   readonly columns: number
   readonly rows: number
   readonly isInline: boolean
@@ -79,5 +98,6 @@ export interface ReadonlyModel {
   readonly mentionCount: number
   similarName(name: string): string | undefined
   isOnline(name: string): boolean
-  threadsByActivity(): readonly ReadonlyThread[]
+  listedThreads(): readonly ReadonlyThread[]
+  threadNumber(name: string): number | undefined
 }

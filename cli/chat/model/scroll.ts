@@ -1,8 +1,15 @@
 /** Scrolling of the open thread. */
 import { screenLayout } from './layout/screen-layout.ts'
-import { bottomPosition, movePosition, type RowCounter, type RowPosition, rowCounter } from './layout/viewport.ts'
+import {
+  bottomPosition,
+  MIN_ROWS_FOR_DAY,
+  movePosition,
+  type RowCounter,
+  type RowPosition,
+  rowCounter,
+} from './layout/viewport.ts'
 import type { Model, ScreenRequest } from './model.ts'
-import type { Thread } from './thread.ts'
+import type { Entry, Thread } from './thread.ts'
 
 /** When fewer entries than this are loaded beyond the visible rows, the next page of the history is requested. */
 const PREFETCH_ENTRIES = 30
@@ -12,9 +19,10 @@ function rowsWhenScrolledUp(body: number): number {
   return Math.max(1, body - 1)
 }
 
-/** Rows of a page: one row less than visible, so that one row stays in view. */
+/** Rows of a page: so that one row stays in view, next to the one that the day covers. */
 export function pageSize(model: Model): number {
-  return Math.max(1, rowsWhenScrolledUp(screenLayout(model).body) - 1)
+  const rows = rowsWhenScrolledUp(screenLayout(model).body)
+  return Math.max(1, rows - (rows >= MIN_ROWS_FOR_DAY ? 2 : 1))
 }
 
 /**
@@ -31,7 +39,7 @@ export function scroll(model: Model, by: number): ScreenRequest[] {
   }
   if (by === Number.NEGATIVE_INFINITY && !thread.hasStart) return [{ type: 'page', part: 'first' }]
   const { main, body } = screenLayout(model)
-  const rowsOf = rowCounter(thread, model.user, main)
+  const rowsOf = rowCounter(thread, model, main)
   const bottom = Number.isFinite(by)
     ? movePosition(bottomPosition(thread, rowsOf), by, thread, rowsOf)
     : { index: by < 0 ? -1 : thread.entries.length, row: 0 }
@@ -42,17 +50,33 @@ export function scroll(model: Model, by: number): ScreenRequest[] {
   return []
 }
 
+/** Scrolls the open thread if an entry is not in view, and requests the page before the first entries. */
+export function revealEntry(model: Model, thread: Thread, entry: Entry): ScreenRequest[] {
+  // Inline, messages are in the terminal's scrollback.
+  if (model.isInline) return []
+  const { main, body } = screenLayout(model)
+  const rowsOf = rowCounter(thread, model, main)
+  const visible = thread.anchor === undefined ? body : rowsWhenScrolledUp(body)
+  const bottom = bottomPosition(thread, rowsOf)
+  const top = movePosition(bottom, 1 - visible, thread, rowsOf)
+  const index = thread.indexOf(entry)
+  const isBelowTop = index > top.index || (index === top.index && top.row === 0)
+  const isAboveBottom = index < bottom.index || (index === bottom.index && bottom.row >= rowsOf(index) - 1)
+  if (!isBelowTop || !isAboveBottom) scrollToEntry(model, thread, entry.id)
+  return !thread.hasStart && index < PREFETCH_ENTRIES ? [{ type: 'page', part: 'before' }] : []
+}
+
 /** Scrolls the open thread so that an entry is in the middle of the view. */
 export function scrollToEntry(model: Model, thread: Thread, id: string): void {
   const index = thread.entries.findIndex(entry => entry.id === id)
   if (index < 0) return
   const { main, body } = screenLayout(model)
-  const rowsOf = rowCounter(thread, model.user, main)
+  const rowsOf = rowCounter(thread, model, main)
   const visible = rowsWhenScrolledUp(body)
   const rows = rowsOf(index)
-  // Show the start of an entry that is higher than the view.
+  // Show the start of an entry that is higher than the view, below the row of the day.
   const below = Math.max(0, Math.floor((visible - rows) / 2))
-  const bottom = movePosition({ index, row: Math.min(rows, visible) - 1 }, below, thread, rowsOf)
+  const bottom = movePosition({ index, row: Math.max(0, Math.min(rows, visible - 1) - 1) }, below, thread, rowsOf)
   setBottom(thread, notAboveFirstPage(bottom, thread, body, rowsOf), rowsOf)
 }
 

@@ -7,15 +7,15 @@ export function openThread(model: Model, name: string): ScreenRequest[] {
   return [{ type: 'save' }]
 }
 
-/** Opens the thread with number `nth` in the sidebar, counted from 1. */
-export function openNthThread(model: Model, nth: number): ScreenRequest[] {
-  const thread = model.threadsByActivity()[nth - 1]
+/** Opens the thread with a number. */
+export function openNumberedThread(model: Model, number: number): ScreenRequest[] {
+  const thread = model.listedThreads().find(({ name }) => model.threadNumber(name) === number)
   return thread === undefined ? [] : openThread(model, thread.name)
 }
 
 /** Opens the next thread with unread messages: first one with mentions. */
 export function openUnreadThread(model: Model): ScreenRequest[] {
-  const threads = model.threadsByActivity()
+  const threads = model.listedThreads()
   const unread = threads.find(thread => thread.mentionCount > 0) ?? threads.find(thread => thread.unreadCount > 0)
   if (unread !== undefined) return openThread(model, unread.name)
   model.showNotice('no unread messages')
@@ -25,7 +25,7 @@ export function openUnreadThread(model: Model): ScreenRequest[] {
 /** Opens the next or previous thread: first the rooms and the threads with entries or a draft, then the other online users. */
 export function switchThread(model: Model, by: 1 | -1): ScreenRequest[] {
   const activeThreads = model
-    .threadsByActivity()
+    .listedThreads()
     .filter(thread => thread.isRoom || thread.entries.length > 0 || thread.editor.text !== '')
   const names = activeThreads.map(thread => thread.name)
   const listed = new Set(names).add(model.user)

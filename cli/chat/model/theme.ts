@@ -1,5 +1,5 @@
 /** The meaning of a text on the screen. A theme maps it to a color. */
-export type Tone = 'accent' | 'good' | 'warn' | 'bad' | 'name'
+export type Tone = 'accent' | 'good' | 'warn' | 'bad' | 'code' | 'name'
 
 type Color = 'cyan' | 'green' | 'yellow' | 'blue' | 'magenta' | 'red'
 
@@ -8,6 +8,7 @@ interface Theme {
   good?: Color
   warn?: Color
   bad?: Color
+  code?: Color
   /** Colors of user names; each name always has the same one. */
   names: readonly Color[]
 }
@@ -19,10 +20,18 @@ export const THEMES = {
     good: 'green',
     warn: 'yellow',
     bad: 'red',
+    code: 'magenta',
     names: ['green', 'yellow', 'blue', 'magenta', 'cyan'],
   },
-  blue: { accent: 'blue', good: 'green', warn: 'yellow', bad: 'red', names: ['cyan', 'magenta', 'green'] },
-  amber: { accent: 'yellow', good: 'yellow', warn: 'red', bad: 'red', names: ['yellow'] },
+  blue: {
+    accent: 'blue',
+    good: 'green',
+    warn: 'yellow',
+    bad: 'red',
+    code: 'cyan',
+    names: ['cyan', 'magenta', 'green'],
+  },
+  amber: { accent: 'yellow', good: 'yellow', warn: 'red', bad: 'red', code: 'green', names: ['yellow'] },
   mono: { names: [] },
 } as const satisfies Record<string, Theme>
 

@@ -1,5 +1,13 @@
 import type { Progress } from '../../../src/client/events.ts'
+import { type Change, toChange } from '../../../src/client/message-changes.ts'
 import { compareMessages } from '../../../src/common/hybrid-clock.ts'
+import {
+  type MessageTarget,
+  parseContent,
+  type QuotedTarget,
+  quoteOf,
+  readableText,
+} from '../../../src/protocol/message-kinds.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import { sanitizeText } from '../../../src/protocol/text.ts'
@@ -7,8 +15,10 @@ import { localDateTime } from '../../terminal/local-time.ts'
 import { width } from '../../terminal/width.ts'
 import { Editor } from './editing/editor.ts'
 import { nextProgress, progressMark, storedProgress, type ThreadMessage } from './message-progress.ts'
+import type { DraftTarget, MessageSelection } from './message-selection.ts'
 import { changesText, foldChanges, type MembershipChanges } from './rooms/membership.ts'
 import { mentions } from './rooms/mentions.ts'
+import { type FoldedEntryFields, ThreadChanges } from './thread-changes.ts'
 
 /** Most entries in memory: the rest of a thread is in the history on disk. */
 const MAX_ENTRIES = 2_000
@@ -20,11 +30,12 @@ const MAX_UNSTORED_ENTRIES = 20_000
 const MAX_PROGRESS_STATES = 2_000
 /** Most late messages remembered per thread. */
 const MAX_LATE_MESSAGES = 2_000
+const NO_OPERATORS: readonly string[] = []
 /** Most names remembered that were warned about. */
 const MAX_WARNED_NAMES = 1_000
 
 /** A line of a thread: a message, or a note or warning from this program. `text` is sanitized for the terminal. */
-export interface Entry {
+export interface Entry extends FoldedEntryFields {
   kind: 'message' | 'note' | 'warning'
   at: number
   id: string
@@ -34,6 +45,8 @@ export interface Entry {
   progress?: Progress
   /** Whether it is a message of a room that mentions this user. */
   mentionsUser?: true
+  /** Whether it is an edit, deletion or reaction whose target is not loaded. */
+  isChange?: true
   /** For the note about who joined and left a room: the changes, which later ones are added to. */
   changes?: MembershipChanges
 }
@@ -66,6 +79,8 @@ export class Thread {
   anchor: Anchor | undefined
   /** Messages that arrived below the visible rows. */
   newBelow = 0
+  /** Whether texts are shown as they were written, without formatting. */
+  showsSource = false
   /** Whether `entries` includes the first and the last message; if not, the rest is in the history on disk. */
   hasStart = true
   hasEnd = true
@@ -73,11 +88,17 @@ export class Thread {
   isLoaded = true
   /** The current match of the search; `text` is in its search form. */
   searchMatch: { id: string; text: string } | undefined
+  /** The text of messages that were taken back, while it is the draft. */
+  restoredText: string | undefined
+  selection: MessageSelection | undefined
+  /** The message that the draft replies to or edits. */
+  draftTarget: DraftTarget | undefined
   /** Columns of the widest delivery mark. */
   markColumns = 2
   /** Columns of the widest name of a sender. */
   senderColumns = 0
   readonly #user: string
+  readonly #highlights: () => readonly string[]
   #lastStoredAt = 0
   /** Time of the newest message that was known before the first one of this run came; undefined: none has come. */
   #knownUntil: number | undefined
@@ -88,19 +109,29 @@ export class Thread {
   /** Messages that arrived late in this run, and those of them that the user has not seen. */
   readonly #lateIds = new Set<string>()
   readonly #unseenLateIds = new Set<string>()
+  readonly #changes = new ThreadChanges()
 
-  /** @param user this user, whose own messages in a room are never unread */
-  constructor(name: string, user = '') {
+  /**
+   * @param user this user, whose own messages in a room are never unread
+   * @param highlights the words that count as mentions of this user
+   */
+  constructor(name: string, user = '', highlights: () => readonly string[] = () => []) {
     this.name = name
     this.isRoom = isRoom(name)
     this.#user = user
+    this.#highlights = highlights
   }
 
   /** Time of the newest message, loaded or on disk; sorts the threads. */
   get lastAt(): number {
     // Joins and leaves are not activity.
-    const last = this.entries.findLast(({ changes }) => changes === undefined)
+    const last = this.entries.findLast(({ changes, isChange }) => changes === undefined && isChange === undefined)
     return Math.max(this.#lastStoredAt, last?.at ?? 0)
+  }
+
+  /** Whether it has messages, loaded or on disk. */
+  get hasMessages(): boolean {
+    return this.#lastStoredAt > 0 || this.entries.some(({ kind }) => kind === 'message')
   }
 
   /** Marks that the history on disk has messages up to `lastAt`, which are loaded when the thread is opened. */
@@ -118,14 +149,59 @@ export class Thread {
   addMessage(message: Message, isLate = false, wall = Number.POSITIVE_INFINITY): void {
     this.#knownUntil ??= this.lastAt === 0 ? wall : this.lastAt
     const { at } = message
-    if (isLate) this.#markLate(message.id)
     if (this.isReceived(message)) this.lastReceivedAt = Math.max(this.lastReceivedAt, at)
-    this.#lastStoredAt = Math.max(this.#lastStoredAt, at)
+    const change = toChange(message)
+    if (change !== undefined && this.#applyChange(change)) return
+    if (change === undefined) {
+      if (isLate) this.#markLate(message.id)
+      this.#lastStoredAt = Math.max(this.#lastStoredAt, at)
+    }
     const [first] = this.entries
     const last = this.entries.at(-1)
     if (!this.hasEnd && last !== undefined && compareMessages(last, message) < 0) return
     if (!this.hasStart && first !== undefined && compareMessages(message, first) < 0) return
     this.#insert(this.#toEntry(message))
+  }
+
+  /** Records a change. Returns false if its target is not loaded, so that the change is shown by itself. */
+  #applyChange(change: Change): boolean {
+    this.#changes.add(change)
+    return this.#refold(change.content.target)
+  }
+
+  /** Shows a message as its changes make it. Returns false if it is not loaded. */
+  #refold(target: MessageTarget): boolean {
+    const entry = this.messageOf(target)
+    if (entry === undefined) return false
+    const next = this.#changes.refold(entry)
+    this.#byId.set(entry.id, next)
+    // Two senders may use one time and id.
+    let index = this.indexOf(entry)
+    while (index < this.entries.length && this.entries[index] !== entry) index++
+    if (index < this.entries.length) this.entries[index] = next
+    for (const change of this.#changes.of(entry)) this.#removeChangeEntry(change)
+    return true
+  }
+
+  /** Removes the entry of a change that is not shown by itself any more. */
+  #removeChangeEntry({ id, from }: Change): void {
+    const entry = this.#byId.get(id)
+    if (entry?.isChange !== true || entry.from !== from) return
+    const index = this.entries.indexOf(entry)
+    if (index >= 0) this.entries.splice(index, 1)
+    this.#byId.delete(id)
+  }
+
+  /** The operators of the room have changed: they may delete messages. */
+  setOperators(operators: readonly string[] = NO_OPERATORS): void {
+    if (!this.#changes.setOperators(operators)) return
+    for (const entry of [...this.entries]) if (this.#changes.of(entry).length > 0) this.#refold(entry)
+  }
+
+  /** The entry of a text, by sender and id; undefined: it is not loaded. */
+  messageOf({ id, from }: MessageTarget): Entry | undefined {
+    const entry = this.#byId.get(id)
+    return entry?.kind === 'message' && entry.from === from && entry.isChange === undefined ? entry : undefined
   }
 
   /**
@@ -142,14 +218,20 @@ export class Thread {
   /** Drops entries at the start or the end. */
   #drop(side: 'before' | 'after', count: number, isStored: boolean): void {
     const dropped = side === 'before' ? this.entries.splice(0, count) : this.entries.splice(-count)
-    for (const { id } of dropped) this.#byId.delete(id)
+    for (const entry of dropped) {
+      this.#byId.delete(entry.id)
+      this.#changes.forget(entry)
+    }
     if (!isStored) return
     if (side === 'before') this.hasStart = false
     else this.hasEnd = false
   }
 
   /** Moves a message to its new time. */
-  moveMessage({ id, at }: Message): void {
+  moveMessage(message: Message): void {
+    const { id, at } = message
+    const change = toChange(message)
+    if (change !== undefined && this.#applyChange(change)) return
     const entry = this.#byId.get(id)
     if (entry === undefined) return
     const index = this.entries.indexOf(entry)
@@ -159,11 +241,32 @@ export class Thread {
     this.#insert(entry)
   }
 
-  /** Replaces all entries with a page of the history. */
-  replaceEntries(messages: readonly ThreadMessage[], hasStart: boolean, hasEnd: boolean): void {
+  /** Removes a message that was taken back. */
+  removeMessage(id: string): void {
+    const entry = this.#byId.get(id)
+    this.#progressById.delete(id)
+    if (entry === undefined) return
+    this.#byId.delete(id)
+    if (this.anchor?.entry === entry) this.anchor = undefined
+    const index = this.entries.indexOf(entry)
+    if (index >= 0) this.entries.splice(index, 1)
+    if (this.hasStart && this.hasEnd)
+      this.#lastStoredAt = this.entries.findLast(({ kind }) => kind === 'message')?.at ?? 0
+  }
+
+  /**
+   * Replaces all entries with a page of the history.
+   * @param changes the changes of its messages
+   */
+  replaceEntries(
+    messages: readonly ThreadMessage[],
+    hasStart: boolean,
+    hasEnd: boolean,
+    changes: readonly Change[] = [],
+  ): void {
     this.entries.length = 0
     this.#byId.clear()
-    for (const message of messages) this.#insert(this.#toEntry(message))
+    this.#addLoaded(messages, changes)
     this.hasStart = hasStart
     this.hasEnd = hasEnd
     this.isLoaded = true
@@ -173,14 +276,30 @@ export class Thread {
   /**
    * Adds a page of the history before or after the entries, and drops entries at the other end beyond `MAX_ENTRIES`.
    * @param reachesEdge whether the history has nothing further on that side
+   * @param changes the changes of its messages
    */
-  addPage(messages: readonly ThreadMessage[], side: 'before' | 'after', reachesEdge: boolean): void {
-    for (const message of messages) if (!this.#byId.has(message.id)) this.#insert(this.#toEntry(message))
+  addPage(
+    messages: readonly ThreadMessage[],
+    side: 'before' | 'after',
+    reachesEdge: boolean,
+    changes: readonly Change[] = [],
+  ): void {
+    this.#addLoaded(messages, changes)
     if (side === 'before') this.hasStart = reachesEdge
     else this.hasEnd = reachesEdge
     const excess = this.entries.length - MAX_ENTRIES
     if (excess <= 0) return
     this.#drop(side === 'before' ? 'after' : 'before', excess, true)
+  }
+
+  #addLoaded(messages: readonly ThreadMessage[], changes: readonly Change[]): void {
+    for (const change of changes) this.#applyChange(change)
+    for (const message of messages) {
+      // A change that was rejected changes nothing.
+      const change = message.rejection === undefined ? toChange(message) : undefined
+      if (change !== undefined && this.#applyChange(change)) continue
+      if (!this.#byId.has(message.id)) this.#insert(this.#toEntry(message))
+    }
   }
 
   /** Adds a note after the last entry, even if that entry's time is ahead of `wall` (ms since 1970). */
@@ -241,9 +360,22 @@ export class Thread {
     return this.isRoom ? from !== this.#user : from === this.name
   }
 
-  /** Whether a message mentions this user: in a room, and by someone else. */
+  /** Whether a message mentions this user, has a word of the highlights, or replies to this user: in a room, and by someone else. */
   mentionsUser(message: Pick<Message, 'from' | 'text'>): boolean {
-    return this.isRoom && this.isReceived(message) && mentions(message.text, this.#user)
+    if (!this.isRoom || !this.isReceived(message)) return false
+    const content = parseContent(message.text, message.from)
+    if (content.kind !== 'text') return false
+    return content.reply?.from === this.#user || this.mentionWords.some(word => mentions(content.text, word))
+  }
+
+  /** The name of this user, and the words of the highlights. */
+  get mentionWords(): readonly string[] {
+    return [this.#user, ...this.#highlights()]
+  }
+
+  /** Whether neither this nor another client of the user has read a message. */
+  isUnread({ id, at }: Pick<Message, 'id' | 'at'>): boolean {
+    return at > this.readAt || this.#unseenLateIds.has(id)
   }
 
   setProgress(id: string, progress: Progress): void {
@@ -256,6 +388,13 @@ export class Thread {
       if (oldest !== undefined) this.#progressById.delete(oldest)
     }
     if (entry !== undefined) this.#showProgress(entry, next)
+    if (progress.state === 'refused') this.#takeBackChange(id)
+  }
+
+  /** An edit, deletion or reaction of this user was rejected: it changes nothing. */
+  #takeBackChange(id: string): void {
+    const change = this.#changes.remove({ id, from: this.#user })
+    if (change !== undefined) this.#refold(change.content.target)
   }
 
   #showProgress(entry: Entry, progress: Progress): void {
@@ -272,7 +411,7 @@ export class Thread {
     for (let index = this.entries.length - 1; index >= 0; index--) {
       const entry = this.entries[index]
       if (entry === undefined || entry.at <= this.readAt) break
-      if (entry.kind !== 'message' || !this.isReceived(entry) || this.#unseenLateIds.has(entry.id)) continue
+      if (!this.#isReceivedText(entry) || this.#unseenLateIds.has(entry.id)) continue
       this.unreadCount++
       if (entry.mentionsUser) this.mentionCount++
     }
@@ -286,11 +425,24 @@ export class Thread {
 
   /** The first unread message; late ones, which may be far up, only if there are no others. */
   get firstUnread(): Entry | undefined {
-    const isReceived = (entry: Entry) => entry.kind === 'message' && this.isReceived(entry)
     return (
-      this.entries.find(entry => isReceived(entry) && entry.at > this.readAt && !this.#unseenLateIds.has(entry.id)) ??
-      this.entries.find(entry => this.#unseenLateIds.has(entry.id))
+      this.entries.find(
+        entry => this.#isReceivedText(entry) && entry.at > this.readAt && !this.#unseenLateIds.has(entry.id),
+      ) ?? this.entries.find(entry => this.#unseenLateIds.has(entry.id))
     )
+  }
+
+  /** Whether an entry counts as unread when it is new: edits, deletions and reactions do not. */
+  #isReceivedText(entry: Entry): boolean {
+    return entry.kind === 'message' && entry.isChange === undefined && this.isReceived(entry)
+  }
+
+  /** The start of the current text of a message; undefined if it is deleted. */
+  currentQuote(target: QuotedTarget): string | undefined {
+    const { isDeleted, currentText } = this.messageOf(target) ?? this.#changes.fieldsOf(target, undefined)
+    if (isDeleted) return undefined
+    // The quote is all that is known of a message that is neither loaded nor edited.
+    return currentText === undefined || currentText === '' ? target.quote : quoteOf(currentText)
   }
 
   entryById(id: string): Entry | undefined {
@@ -313,6 +465,7 @@ export class Thread {
   clear(): void {
     this.entries.length = 0
     this.#byId.clear()
+    this.#changes.clear()
     this.anchor = undefined
     this.firstUnreadId = undefined
     this.newBelow = 0
@@ -325,7 +478,16 @@ export class Thread {
     if (this.isReceived(message)) this.lastReceivedAt = Math.max(this.lastReceivedAt, at)
     this.senderColumns = Math.max(this.senderColumns, width(from))
     const prefix = late === true || this.#lateIds.has(id) ? `(late, dated ${localDateTime(at)}) ` : ''
-    const entry: Entry = { kind: 'message', id, at, from, text: `${prefix}${sanitizeText(text)}` }
+    const content = parseContent(text, from)
+    const entry: Entry = { kind: 'message', id, at, from, text: '' }
+    if (content.kind === 'text') {
+      Object.assign(entry, this.#changes.fieldsOf(message, { prefix, text: content.text }))
+      if (content.reply !== undefined) entry.reply = content.reply
+      for (const change of this.#changes.of(message)) this.#removeChangeEntry(change)
+    } else {
+      entry.isChange = true
+      entry.text = `${prefix}${sanitizeText(readableText(text))}`
+    }
     if (this.mentionsUser(message)) entry.mentionsUser = true
     const [stored, reported] = [storedProgress(message), this.#progressById.get(id)]
     const progress = reported === undefined ? stored : nextProgress(stored, reported)

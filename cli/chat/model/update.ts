@@ -1,19 +1,25 @@
 /** Applies events of the session to the model. */
 import type { SessionEvent } from '../../../src/client/events.ts'
+import { parseContent } from '../../../src/protocol/message-kinds.ts'
 import type { ClientEvent, Notice } from '../../client-events.ts'
 import { fingerprint } from '../../keys/fingerprint.ts'
+import { quoteName } from '../../name-argument.ts'
 import { localDateTime } from '../../terminal/local-time.ts'
+import { threadName } from '../../thread-name.ts'
+import { notCancelledText } from '../../waiting-messages.ts'
+import { handleCancelled } from './cancelling.ts'
+import { refreshFinder } from './finder.ts'
 import { actionLabel } from './keymap.ts'
 import type { Model, ScreenRequest } from './model.ts'
 import { handleRoom } from './rooms/handle-room.ts'
 import { invitedRoom } from './rooms/invitations.ts'
-import { threadName } from './rooms/room.ts'
 
 /**
  * Applies an event to the model and returns the side effects to carry out.
  * @param wall ms since 1970
  */
 export function update(model: Model, event: Exclude<ClientEvent, { type: 'storage' }>, wall: number): ScreenRequest[] {
+  model.waiting.handleEvent(event)
   switch (event.type) {
     case 'connection':
       model.connection = event.state
@@ -21,15 +27,18 @@ export function update(model: Model, event: Exclude<ClientEvent, { type: 'storag
       return []
     case 'roster':
       handleRoster(model, event, wall)
+      refreshFinder(model)
       return []
     case 'connections':
       model.connectionCounts = event.connections
       return []
     case 'room':
       handleRoom(model, event, wall)
+      refreshFinder(model)
       return []
     case 'room-list':
       model.roomList = event
+      refreshFinder(model)
       return []
     case 'message':
       return handleMessage(model, event, wall)
@@ -56,6 +65,15 @@ export function update(model: Model, event: Exclude<ClientEvent, { type: 'storag
       return []
     case 'redated':
       model.threads.get(event.message.to)?.moveMessage(event.message)
+      return []
+    case 'cancelled':
+      handleCancelled(model, event.message)
+      return []
+    case 'not-cancelled':
+      model.showNotice(notCancelledText(event.reason), 'error')
+      return []
+    case 'text-limit':
+      model.maxTextBytes = event.bytes
       return []
     case 'clock-wrong':
     case 'servers':
@@ -105,7 +123,7 @@ function handleUserKey(
   thread.addWarning(`WARNING: the key of ${user} has changed. The new key is: ${fingerprint(key)}.`, wall)
   thread.addWarning(
     `Someone else may be using this name. Verify the new key with ${user} over another channel, ` +
-      `then accept it with /trust ${user} and the words that ${user} told you. Until then, your messages to ${user} are held.`,
+      `then accept it with /trust ${quoteName(user)} and the words that ${user} told you. Until then, your messages to ${user} are held.`,
     wall,
   )
   model.showNotice(`WARNING: the key of ${user} has changed`, 'error')
@@ -126,6 +144,9 @@ function handleMessage(
   if (!own && (!thread.isRoom || origin === 'live')) model.warnIfConfusable(thread, message.from)
   thread.addMessage(message, isLate, wall)
   thread.trim(model.hasHistory)
+  const content = parseContent(message.text, message.from)
+  // Edits, deletions and reactions are neither unread nor do they ring.
+  if (content.kind !== 'text') return markOpenThreadRead(model)
   if (isLate) thread.addNote(`a message dated ${localDateTime(message.at)} has arrived; it is sorted by its time`, wall)
   if (origin === 'composed') {
     thread.anchor = undefined
@@ -137,7 +158,7 @@ function handleMessage(
   if (!own && origin === 'history' && thread.isRoom) thread.countCaughtUp(message)
   if (own || origin !== 'live') return markOpenThreadRead(model)
   if (!thread.isRoom) model.lastSender = name
-  const invited = invitedRoom(message.text)
+  const invited = invitedRoom(content.text)
   if (invited !== undefined && !model.rooms.has(invited)) {
     const key = thread === model.current ? actionLabel(model.bindings, 'join-invitation') : undefined
     model.showNotice(`${name} invites you to ${invited}; ${key === undefined ? `/join ${invited}` : `${key} to join`}`)
@@ -145,7 +166,10 @@ function handleMessage(
   thread.countUnread(message, isLate)
   const requests = markOpenThreadRead(model)
   const isMuted = !thread.mentionsUser(message) && (muted.includes(name) || muted.includes(message.from))
-  if (thread.unreadCount > 0 && !isMuted) requests.push({ type: 'bell', thread: name })
+  if (thread.unreadCount > 0 && !isMuted) {
+    requests.push({ type: 'bell', thread: name })
+    if (!thread.isRoom || thread.mentionsUser(message)) requests.push({ type: 'notify', thread: name, message })
+  }
   return requests
 }
 
@@ -154,10 +178,10 @@ export function requestInitialPage(model: Model): ScreenRequest[] {
   return model.current?.isLoaded === false ? [{ type: 'page', part: 'latest' }] : []
 }
 
-/** Marks the open thread as read while its end is visible. Advances the read mark that the user's clients share. */
+/** Marks the open thread as read while the user sees its end. Advances the read mark that the user's clients share. */
 export function markOpenThreadRead(model: Model): ScreenRequest[] {
   const thread = model.current
-  if (thread === undefined || thread.anchor !== undefined) return []
+  if (thread === undefined || thread.anchor !== undefined || !model.hasFocus) return []
   const previousReadAt = thread.readAt
   thread.markSeen()
   return thread.readAt > previousReadAt ? [{ type: 'read', thread: thread.name, at: thread.readAt }] : []

@@ -31,12 +31,14 @@ const Line = memo(
   (a, b) => a.theme === b.theme && rowsEqual(a.row, b.row),
 )
 
-function style({ tone, user, bold, dim, inverse }: Segment, theme: ThemeName | undefined) {
+function style({ tone, user, bold, italic, dim, inverse }: Segment, theme: ThemeName | undefined) {
   const color = tone === undefined || theme === undefined ? undefined : toneColor(theme, tone, user)
   return {
     ...(color !== undefined ? { color } : {}),
     ...(bold ? { bold } : {}),
-    ...(dim ? { dimColor: dim } : {}),
+    ...(italic ? { italic } : {}),
+    // Without colors, code is dim.
+    ...(dim || (tone === 'code' && color === undefined) ? { dimColor: true } : {}),
     ...(inverse ? { inverse } : {}),
   }
 }

@@ -1,6 +1,7 @@
 /** The input line at the bottom of the screen. */
 import { fitToColumns, width } from '../../terminal/width.ts'
 import { composerRows, PROMPT_COLUMNS, shownInput } from '../model/layout/screen-layout.ts'
+import { QUICK_REACTIONS } from '../model/message-selection.ts'
 import type { ReadonlyModel } from '../model/readonly-model.ts'
 import { writeFault } from '../model/rooms/room.ts'
 import type { Row, Segment } from './row.ts'
@@ -21,7 +22,13 @@ export function renderComposer(model: ReadonlyModel, height: number): { rows: Ro
     tone: 'accent',
   })
   const visible = rows.slice(top, top + height).map((row, at): Row => [prompt(top + at === 0), { text: row.text }])
-  if (text === '' && model.overlay === undefined && model.finder === undefined && model.search === undefined) {
+  if (
+    text === '' &&
+    model.overlay === undefined &&
+    model.finder === undefined &&
+    model.search === undefined &&
+    model.searchAll === undefined
+  ) {
     const placeholder = placeholderText(model)
     visible[0] = [
       prompt(true),
@@ -32,8 +39,11 @@ export function renderComposer(model: ReadonlyModel, height: number): { rows: Ro
   return { rows: visible, x: Math.min(x, model.columns - 1), y: cursorRow - top }
 }
 
-function placeholderText({ current, rooms, user }: ReadonlyModel): string {
+function placeholderText({ current, rooms, user, reactionPrompt }: ReadonlyModel): string {
+  if (reactionPrompt !== undefined) return `an emoji, or 1 to ${QUICK_REACTIONS.length}`
   if (current === undefined) return 'type a command, for example /msg NAME'
   const fault = current.isRoom ? writeFault(current.name, rooms.get(current.name), user) : undefined
+  const { draftTarget } = current
+  if (draftTarget !== undefined) return draftTarget.kind === 'reply' ? 'your reply' : 'the new text'
   return fault ?? `message to ${current.name}`
 }

@@ -2,8 +2,9 @@
 import { sanitizeLine } from '../../../src/protocol/text.ts'
 import { fitToColumns, width } from '../../terminal/width.ts'
 import type { ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
-import { finderTitle } from './overlays.ts'
+import { finderTitle } from './finder-rows.ts'
 import { type Row, type Segment, truncateRow } from './row.ts'
+import { searchResultsTitle } from './search-results.ts'
 
 /** Columns that the state gets next to a long name. */
 const MIN_STATE_COLUMNS = 12
@@ -11,6 +12,7 @@ const MIN_STATE_COLUMNS = 12
 export function headerRow(model: ReadonlyModel, columns: number): Row {
   const title = (text: string): Row => [{ text: fitToColumns(text, columns), bold: true }]
   if (model.overlay !== undefined) return title(model.overlay === 'help' ? 'Help' : 'Your message')
+  if (model.searchAll !== undefined) return title(searchResultsTitle(model.searchAll))
   if (model.finder !== undefined) return title(finderTitle(model, model.finder))
   const thread = model.current
   return thread === undefined ? title('mesh-chat') : threadHeader(model, thread, columns)
@@ -20,8 +22,9 @@ function threadHeader(model: ReadonlyModel, thread: ReadonlyThread, columns: num
   const nameColumns = Math.max(1, columns - MIN_STATE_COLUMNS)
   const name = width(thread.name) > nameColumns ? fitToColumns(thread.name, nameColumns) : thread.name
   const mark = model.similarName(thread.name) === undefined ? '' : ' ≈'
+  const muted: Segment[] = model.preferences.muted.includes(thread.name) ? [{ text: '~ muted  ', dim: true }] : []
   const state = thread.isRoom ? roomState(model, thread.name) : userState(model, thread.name)
-  return truncateRow([{ text: name, bold: true }, { text: `${mark}  `, tone: 'accent' }, ...state], columns)
+  return truncateRow([{ text: name, bold: true }, { text: `${mark}  `, tone: 'accent' }, ...muted, ...state], columns)
 }
 
 function userState(model: ReadonlyModel, name: string): Segment[] {

@@ -1,16 +1,21 @@
 /** Inline mode: messages are printed into the terminal's scrollback; only status and input line are redrawn. */
 import { styleText } from 'node:util'
+import { parseContent, readableText } from '../../../src/protocol/message-kinds.ts'
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../../src/protocol/text.ts'
 import type { ClientEvent, Notice } from '../../client-events.ts'
 import { formatTimeOfDay } from '../../format-time.ts'
+import { hyperlink } from '../../terminal/hyperlinks.ts'
 import { wrap } from '../../terminal/width.ts'
-import { rejectionText } from '../model/layout/entry-layout.ts'
+import { threadName } from '../../thread-name.ts'
+import { entryLines, rejectionText } from '../model/layout/entry-layout.ts'
+import { wrapFormatted } from '../model/layout/formatting.ts'
+import { reactionsText, replyText } from '../model/layout/message-text.ts'
 import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
 import { changesText } from '../model/rooms/membership.ts'
-import { threadName } from '../model/rooms/room.ts'
 import { type ThemeName, toneColor } from '../model/theme.ts'
-import type { Row, Segment } from './row.ts'
+import { highlight } from './messages.ts'
+import { markLinks, type Row, type Segment } from './row.ts'
 
 /** Messages printed when a thread is opened. */
 const MAX_OPENED_ENTRIES = 10
@@ -18,14 +23,21 @@ const MAX_OPENED_ENTRIES = 10
 /** The rows to print for an event that has been applied to the model. */
 export function eventRows(model: ReadonlyModel, event: ClientEvent): Row[] {
   if (event.type === 'message' && event.origin !== 'history') {
-    const { to, id } = event.message
-    const entry = model.threads.get(threadName(event.message, model.user))?.entryById(id)
-    return entry === undefined ? [] : inlineEntryRows(model, entry, to)
+    const { to, id, from, text } = event.message
+    const thread = model.threads.get(threadName(event.message, model.user))
+    const entry = thread?.entryById(id)
+    if (entry !== undefined) return inlineEntryRows(model, entry, to)
+    // What was printed stays: an edit, deletion or reaction is a line.
+    const isChange = thread !== undefined && parseContent(text, from).kind !== 'text'
+    return isChange ? [[{ text: `      ${from}: ${sanitizeLine(readableText(text))}`, dim: true }]] : []
   }
   if (event.type === 'notice') return noticeRows(model, event)
   if (event.type === 'room') return roomRows(model, event)
   if (event.type === 'progress' && event.progress.state === 'refused') {
     return [[{ text: `not sent to ${event.to}: ${sanitizeLine(event.progress.message)}`, tone: 'bad' }]]
+  }
+  if (event.type === 'cancelled') {
+    return [[{ text: sanitizeLine(`cancelled: to ${event.message.to}: ${event.message.text}`), dim: true }]]
   }
   if (event.type === 'key' && event.state === 'changed') {
     // The two warnings that the model has just added.
@@ -53,9 +65,24 @@ function noticeRows(model: ReadonlyModel, { text, isWarning }: Notice): Row[] {
   )
 }
 
-/** The newest messages of a thread, to print when it is opened. */
-export function openedThreadRows(model: ReadonlyModel, thread: ReadonlyThread): Row[] {
-  const entries = thread.entries.filter(entry => entry.kind === 'message').slice(-MAX_OPENED_ENTRIES)
+/**
+ * The messages to print when a thread is opened: its newest ones that have not been printed yet, or those around the match of
+ * a search, which the user has asked for.
+ */
+export function openedEntries(thread: ReadonlyThread, isPrinted: (id: string) => boolean): ReadonlyEntry[] {
+  const messages = thread.entries.filter(entry => entry.kind === 'message')
+  const match = messages.findIndex(({ id }) => id === thread.searchMatch?.id)
+  if (match < 0) return messages.slice(-MAX_OPENED_ENTRIES).filter(({ id }) => !isPrinted(id))
+  const end = Math.min(messages.length, match + (MAX_OPENED_ENTRIES >> 1))
+  return messages.slice(Math.max(0, end - MAX_OPENED_ENTRIES), end)
+}
+
+/** The rows to print when a thread is opened. */
+export function openedThreadRows(
+  model: ReadonlyModel,
+  thread: ReadonlyThread,
+  entries = openedEntries(thread, () => false),
+): Row[] {
   return [
     [{ text: `── ${thread.name} ──`, tone: 'accent' }],
     ...entries.flatMap(entry =>
@@ -67,29 +94,46 @@ export function openedThreadRows(model: ReadonlyModel, thread: ReadonlyThread): 
 function inlineEntryRows(model: ReadonlyModel, entry: ReadonlyEntry, to: string): Row[] {
   const own = entry.from === model.user
   const mark = model.similarName(own ? to : entry.from) === undefined ? '' : ' ≈'
-  const head = `${own || isRoom(to) ? `${entry.from} → ${to}` : entry.from}${mark}`
+  const sender = entry.isAction ? '*' : entry.from
+  const head = `${own || isRoom(to) ? `${sender} → ${to}` : sender}${mark}`
   const name: Segment = own ? { text: head, bold: true } : { text: head, tone: 'name', user: entry.from }
-  const rows = wrap(entry.text, Math.max(10, model.columns - 8)).map(
-    ({ text }, row): Row =>
-      row === 0
-        ? [{ text: `${formatTimeOfDay(entry.at)} `, dim: true }, name, { text: `  ${text}` }]
-        : [{ text: `      ${text}` }],
-  )
+  const thread = model.threads.get(threadName({ from: entry.from, to }, model.user))
+  const reply = entry.reply === undefined || thread === undefined ? undefined : replyText(thread, entry.reply)
+  const lines = entryLines(entry, model.preferences.formatting && thread?.showsSource !== true)
+  // The terminal wraps code and long links itself, and finds the links.
+  const wrapped = wrapFormatted(lines, entry.id, Math.max(10, model.columns - 8), Number.POSITIVE_INFINITY)
+  const rows = wrapped.map((line, row): Row => {
+    const content = markLinks(highlight(line, '', []), line.links)
+    if (row === 0) return [{ text: `${formatTimeOfDay(entry.at)} `, dim: true }, name, { text: '  ' }, ...content]
+    return line.isFlush ? content : [{ text: ' '.repeat(6) }, ...content]
+  })
+  if (reply !== undefined) rows.unshift([{ text: `      ${reply}`, dim: true }])
+  const reactions = reactionsText(entry)
+  if (reactions !== '') rows.push([{ text: `      ${reactions}`, dim: true }])
   const reason = rejectionText(entry)
   return reason === undefined ? rows : [...rows, [{ text: `      ${reason}`, tone: 'bad' }]]
 }
 
 /** A row as text with ANSI escape sequences. Without a theme, it has no colors. */
-export function rowToAnsi(row: Row, theme: ThemeName | undefined): string {
-  return row.map(segment => segmentToAnsi(segment, theme)).join('')
+export function rowToAnsi(row: Row, theme: ThemeName | undefined, hyperlinks = false): string {
+  return row
+    .map(segment => {
+      const text = segmentToAnsi(segment, theme)
+      return segment.link !== undefined && hyperlinks ? hyperlink(text, segment.link) : text
+    })
+    .join('')
 }
 
-function segmentToAnsi({ text, tone, user, bold, dim, inverse }: Segment, theme: ThemeName | undefined): string {
+function segmentToAnsi(
+  { text, tone, user, bold, italic, dim, inverse }: Segment,
+  theme: ThemeName | undefined,
+): string {
   const color = tone === undefined || theme === undefined ? undefined : toneColor(theme, tone, user)
   const formats: Parameters<typeof styleText>[0][] = []
   if (color !== undefined) formats.push(color)
   if (bold) formats.push('bold')
-  if (dim) formats.push('dim')
+  if (italic) formats.push('italic')
+  if (dim || (tone === 'code' && color === undefined)) formats.push('dim')
   if (inverse) formats.push('inverse')
   return formats.reduce((styledText, format) => styleText(format, styledText), text)
 }

@@ -2,67 +2,129 @@
 import { formatDay, formatTimeOfDay } from '../../format-time.ts'
 import { findAll } from '../../search-form.ts'
 import { fitToColumns, width } from '../../terminal/width.ts'
-import { type EntryLayout, entryLayout } from '../model/layout/entry-layout.ts'
+import { type EntryLayout, entryLayout, type Reader } from '../model/layout/entry-layout.ts'
+import type { Format, FormattedRow } from '../model/layout/formatting.ts'
+import { replyText } from '../model/layout/message-text.ts'
 import { progressMark } from '../model/message-progress.ts'
 import type { ReadonlyEntry, ReadonlyThread } from '../model/readonly-model.ts'
-import { findMentions, type Range } from '../model/rooms/mentions.ts'
-import type { Row, Segment } from './row.ts'
+import { findAllMentions, type Range } from '../model/rooms/mentions.ts'
+import { markLinks, type Row, type Segment } from './row.ts'
 
-/** All rows of the entry at `index`, with the separators above it. */
-export function entryRows(thread: ReadonlyThread, index: number, user: string, columns: number): Row[] {
+/** Segments before the text of a message: time, delivery mark, name. */
+const HEAD_SEGMENTS = 3
+
+/**
+ * All rows of the entry at `index`, with the separators above it.
+ * @param isConfusable whether a name looks like another one; its messages are marked
+ */
+export function entryRows(
+  thread: ReadonlyThread,
+  index: number,
+  reader: Reader,
+  columns: number,
+  isConfusable: (name: string) => boolean = () => false,
+): Row[] {
   const entry = thread.entries[index]
-  const layout = entryLayout(thread, index, user, columns)
+  const layout = entryLayout(thread, index, reader, columns)
   if (entry === undefined || layout === undefined) return []
   const rows: Row[] = []
-  if (layout.hasDaySeparator) rows.push(separatorRow(formatDay(entry.at), columns, 'dim'))
+  if (layout.hasDaySeparator) rows.push(dayRow(entry.at, columns))
   if (layout.hasUnreadSeparator) rows.push(separatorRow('new', columns, 'accent'))
   const match = thread.searchMatch?.id === entry.id ? thread.searchMatch.text : ''
-  rows.push(...(entry.kind === 'message' ? messageRows(entry, user, layout, match) : noteRows(entry, layout)))
+  if (entry.reply !== undefined && layout.hasReplyRow) {
+    const reply = fitToColumns(replyText(thread, entry.reply), Math.max(1, columns - layout.indent)).trimEnd()
+    rows.push([{ text: ' '.repeat(layout.indent) }, { text: reply, dim: true }])
+  }
+  const isSelected = thread.selection !== undefined && thread.messageOf(thread.selection) === entry
+  const messages =
+    entry.kind === 'message'
+      ? messageRows(entry, thread, reader.user, layout, match, isConfusable(entry.from))
+      : noteRows(entry, layout)
+  rows.push(...(isSelected ? highlightFirst(messages) : messages))
   return rows
 }
 
-function messageRows(entry: ReadonlyEntry, user: string, layout: EntryLayout, match: string): Row[] {
+/** The line with a day: above its first entry, and at the top of the view while that is scrolled up. */
+export function dayRow(at: number, columns: number): Row {
+  return separatorRow(formatDay(at), columns, 'dim')
+}
+
+function messageRows(
+  entry: ReadonlyEntry,
+  thread: ReadonlyThread,
+  user: string,
+  layout: EntryLayout,
+  match: string,
+  isConfusable: boolean,
+): Row[] {
   const own = entry.from === user
   const rejected = entry.progress?.state === 'refused'
   const mark = `${(own && entry.progress !== undefined ? progressMark(entry.progress) : '').padEnd(layout.markColumns)} `
-  const name = fitToColumns(entry.from, layout.nameColumns)
-  const mentioned = entry.mentionsUser ? user : ''
+  const shownName = layout.showsName ? entry.from : ''
+  const name = entry.isAction ? '*'.padStart(layout.nameColumns) : fitToColumns(shownName, layout.nameColumns)
+  const mentioned = entry.mentionsUser ? thread.mentionWords : []
   const indent: Segment = { text: ' '.repeat(layout.indent) }
-  const rows = layout.lines.map((text, line): Row => {
-    if (line > 0) return [indent, ...highlight(text, match, mentioned)]
+  const timeColumns = layout.indent - mark.length - layout.nameColumns - 2
+  const rows = layout.lines.map((row, line): Row => {
+    const content = markLinks(highlight(row, match, mentioned), row.links)
+    if (row.isFlush) return content
+    if (line > 0) return [indent, ...content]
     return [
-      { text: layout.showsTime ? `${formatTimeOfDay(entry.at)} ` : '', dim: true },
+      { text: (layout.showsTime ? formatTimeOfDay(entry.at) : '').padEnd(timeColumns), dim: true },
       rejected ? { text: mark, tone: 'bad' } : { text: mark, dim: true },
       own ? { text: name, bold: true } : { text: name, tone: 'name', user: entry.from },
-      { text: '  ' },
-      ...highlight(text, match, mentioned),
+      isConfusable && layout.showsName ? { text: '≈ ', tone: 'accent', bold: true } : { text: '  ' },
+      ...content,
     ]
   })
+  for (const text of layout.reactionLines) rows.push([indent, { text, dim: true }])
   for (const text of layout.reasonLines) rows.push([indent, { text, tone: 'bad' }])
   return rows
 }
 
-/** Splits a text so that each occurrence of `match` (in its search form) is inverse, and each mention of a user stands out. */
-function highlight(text: string, match: string, mentioned: string): Segment[] {
-  const matches = findAll(text, match).map(range => ({ ...range, style: { inverse: true } as const }))
-  const mentions = mentioned === '' ? [] : findMentions(text, mentioned)
+/** The rows of a selected message: all before the text of the first one is inverse. */
+function highlightFirst([first = [], ...others]: Row[]): Row[] {
+  return [
+    first.map((segment, at): Segment => (at < HEAD_SEGMENTS ? { ...segment, inverse: true } : segment)),
+    ...others,
+  ]
+}
+
+/**
+ * Splits a row into segments: each occurrence of `match` (in its search form) is inverse, and each mention of a user is
+ * bold, both on top of the formatting.
+ */
+export function highlight(
+  { text, isCode, ranges }: FormattedRow,
+  match: string,
+  mentioned: readonly string[],
+): Segment[] {
+  const matches = findAll(text, match)
   const isFree = ({ start, end }: Range) => matches.every(other => other.end <= start || end <= other.start)
-  const ranges = [
-    ...matches,
-    ...mentions.filter(isFree).map(range => ({ ...range, style: { tone: 'warn', bold: true } as const })),
-  ].sort((one, other) => one.start - other.start)
+  const mentions = findAllMentions(text, mentioned).filter(isFree)
+  const borders = [0, text.length, ...[...ranges, ...matches, ...mentions].flatMap(({ start, end }) => [start, end])]
+  const sorted = [...new Set(borders)].sort((one, other) => one - other)
   const segments: Segment[] = []
-  let from = 0
-  for (const { start, end, style } of ranges) {
-    segments.push({ text: text.slice(from, start) }, { text: text.slice(start, end), ...style })
-    from = end
+  for (const [at, start] of sorted.entries()) {
+    const end = sorted[at + 1]
+    if (end === undefined) break
+    const isIn = (range: Range) => range.start <= start && end <= range.end
+    const format = ranges.find(isIn)?.format ?? (isCode ? { code: true } : {})
+    segments.push({
+      text: text.slice(start, end),
+      ...formatStyle(format),
+      ...(matches.some(isIn) ? { inverse: true } : mentions.some(isIn) ? { tone: 'warn', bold: true } : {}),
+    })
   }
-  segments.push({ text: text.slice(from) })
   return segments
 }
 
+function formatStyle({ bold, italic, code, dim }: Format): Omit<Segment, 'text'> {
+  return { ...(bold && { bold }), ...(italic && { italic }), ...(code && { tone: 'code' }), ...(dim && { dim }) }
+}
+
 function noteRows(entry: ReadonlyEntry, { lines, showsTime, indent }: EntryLayout): Row[] {
-  return lines.map((text, line): Row => {
+  return lines.map(({ text }, line): Row => {
     const start = line === 0 && showsTime ? formatTimeOfDay(entry.at) : ''
     const row = start.padEnd(indent) + text
     return [entry.kind === 'note' ? { text: row, dim: true } : { text: row, tone: 'bad', bold: true }]

@@ -1,48 +1,91 @@
+import { isRoom } from '../../../src/protocol/rooms.ts'
 import { fitToColumns, width } from '../../terminal/width.ts'
 import type { ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
-import type { Row, Segment } from './row.ts'
+import { opening, type Row, type Segment } from './row.ts'
 
-/** The rooms, below them the threads with users, most recent activity first, and then all users online in the mesh. */
+/** Below this height there are no titles: only threads. */
+const MIN_TITLED_ROWS = 6
+
+/** The rooms, below them the threads with users, and then the other users online in the mesh. */
 export function sidebarRows(model: ReadonlyModel, columns: number, height: number): Row[] {
-  // Threads get at most half of the rows, or more if the roster leaves rows free.
-  const rows = threadListRows(model, columns, Math.max(height >> 1, height - model.online.size - 1))
+  const threads = model.listedThreads()
+  // Users with a thread are not listed twice.
+  const withThread = new Set(threads.map(({ name }) => name))
+  const others = model.online.size - [...withThread].filter(name => model.isOnline(name)).length
+  const rows = threadListRows(model, threads, columns, height, Math.max(height >> 1, height - others - 1))
   rows.push(titleRow(`Online ${model.online.size}`, columns))
   const rowsLeft = height - rows.length
-  const shown = model.online.size > rowsLeft ? Math.max(0, rowsLeft - 1) : model.online.size
-  for (const name of model.online.slice(0, shown)) {
-    rows.push(onlineRow(model, name, columns))
-  }
-  if (shown < model.online.size && rows.length < height) rows.push(moreRow(model.online.size - shown, columns))
+  const shown = others > rowsLeft ? Math.max(0, rowsLeft - 1) : others
+  for (const name of takeOthers(model.online, withThread, shown)) rows.push(onlineRow(model, name, columns))
+  if (shown < others && rows.length < height) rows.push(moreRow(others - shown, columns))
   while (rows.length < height) rows.push([{ text: ' '.repeat(columns) }])
   return rows.slice(0, height)
 }
 
-/** The rooms and the threads with users, each below a title, in at most `height` rows; the last one is blank. */
-function threadListRows(model: ReadonlyModel, columns: number, height: number): Row[] {
-  const threads = model.threadsByActivity()
+function* takeOthers(names: Iterable<string>, excluded: ReadonlySet<string>, count: number): Generator<string> {
+  let left = count
+  if (left === 0) return
+  for (const name of names) {
+    if (excluded.has(name)) continue
+    yield name
+    if (--left === 0) return
+  }
+}
+
+/**
+ * The rooms and the threads with users, each below a title, in at most `available` rows; the last one is blank. The open
+ * thread is always among them.
+ * @param height rows of the whole sidebar
+ */
+function threadListRows(
+  model: ReadonlyModel,
+  threads: readonly ReadonlyThread[],
+  columns: number,
+  height: number,
+  available: number,
+): Row[] {
+  if (height < MIN_TITLED_ROWS) return threadWindow(model, threads, columns, height)
   const rooms = threads.filter(({ isRoom }) => isRoom)
   const groups = [
-    { title: 'Rooms', threads: rooms, firstNumber: 0 },
-    { title: 'Threads', threads: threads.slice(rooms.length), firstNumber: rooms.length },
+    { title: 'Rooms', threads: rooms },
+    { title: 'Threads', threads: threads.slice(rooms.length) },
   ].filter(group => group.threads.length > 0)
+  const current = groups.find(group => group.threads.some(one => one === model.current))
+  const listed = available > 2 * groups.length ? groups : [current ?? groups[0]].filter(group => group !== undefined)
   const rows: Row[] = []
   // The rows for threads, without the titles and the blank row.
-  let left = height - groups.length - 1
-  for (const [at, group] of groups.entries()) {
+  let left = Math.max(1, available - listed.length - 1)
+  for (const [at, group] of listed.entries()) {
     // A group leaves half of the rows to the next one, if that needs them.
-    const others = groups.slice(at + 1).reduce((sum, other) => sum + other.threads.length, 0)
-    const available = Math.max(left - others, left - (others > 0 ? left >> 1 : 0))
-    if (available < 1) break
-    const isCut = group.threads.length > available
-    const shown = isCut ? available - 1 : group.threads.length
-    rows.push(titleRow(group.title, columns))
-    for (const [nth, thread] of group.threads.slice(0, shown).entries())
-      rows.push(threadRow(model, thread, group.firstNumber + nth, columns))
-    if (isCut) rows.push(moreRow(group.threads.length - shown, columns))
-    left -= isCut ? available : shown
+    const others = listed.slice(at + 1).reduce((sum, other) => sum + other.threads.length, 0)
+    const groupRows = threadWindow(model, group.threads, columns, Math.max(left - others, left - (left >> 1)))
+    rows.push(titleRow(group.title, columns), ...groupRows)
+    left -= groupRows.length
   }
   if (rows.length > 0) rows.push([{ text: ' '.repeat(columns) }])
   return rows
+}
+
+/** The threads that fit into some rows, the open one among them, and how many there are besides. */
+function threadWindow(
+  model: ReadonlyModel,
+  threads: readonly ReadonlyThread[],
+  columns: number,
+  height: number,
+): Row[] {
+  const isCut = threads.length > height
+  const shown = isCut ? Math.max(1, height - 1) : threads.length
+  const at = model.current === undefined ? -1 : threads.indexOf(model.current)
+  const top = Math.max(0, at - shown + 1)
+  const rows = threads.slice(top, top + shown).map(thread => threadRow(model, thread, columns))
+  if (!isCut || (height < 2 && at >= 0)) return rows
+  if (height < 2) return [moreRow(threads.length, columns, unreadIn(threads))]
+  const hidden = [...threads.slice(0, top), ...threads.slice(top + shown)]
+  return [...rows, moreRow(hidden.length, columns, unreadIn(hidden))]
+}
+
+function unreadIn(threads: readonly ReadonlyThread[]): number {
+  return threads.reduce((sum, { unreadCount }) => sum + unreadCount, 0)
 }
 
 function onlineRow(model: ReadonlyModel, name: string, columns: number): Row {
@@ -52,43 +95,61 @@ function onlineRow(model: ReadonlyModel, name: string, columns: number): Row {
   const suffix = `${confusableMark}${connections === undefined ? '' : ` ×${connections}`}`
   const nameColumns = Math.max(1, columns - 1 - you.length - suffix.length)
   const shown = width(name) > nameColumns ? fitToColumns(name, nameColumns) : name
-  return [
+  const row: Row = [
     you === '' ? { text: ` ${shown}` } : { text: ` ${shown}${you}`, dim: true },
     { text: suffix, tone: 'accent' },
     { text: ' '.repeat(Math.max(0, columns - 1 - width(shown) - you.length - suffix.length)) },
   ]
+  return name === model.user ? row : opening(name, row)
 }
 
+/** A row that opens a thread when it is clicked. */
 function titleRow(text: string, columns: number): Row {
   return [{ text: fitToColumns(text, columns), bold: true }]
 }
 
-function moreRow(count: number, columns: number): Row {
-  return [{ text: fitToColumns(` … ${count} more`, columns), dim: true }]
+function moreRow(count: number, columns: number, unread = 0): Row {
+  if (unread === 0) return [{ text: fitToColumns(` … ${count} more`, columns), dim: true }]
+  return [{ text: fitToColumns(` … ${count} more, ${shortCount(unread)} unread`, columns), tone: 'accent', bold: true }]
 }
 
-function threadRow(model: ReadonlyModel, thread: ReadonlyThread, at: number, columns: number): Row {
-  const number = at < 9 ? `${at + 1}` : ' '
-  const mark = model.similarName(thread.name) === undefined ? '' : ' ≈'
+function threadRow(model: ReadonlyModel, thread: ReadonlyThread, columns: number): Row {
+  const number = `${model.threadNumber(thread.name) ?? ' '}`
+  const isMuted = model.preferences.muted.includes(thread.name)
+  const connections = thread.isRoom ? undefined : model.connectionCounts.get(thread.name)
+  const confusable = model.similarName(thread.name) === undefined ? '' : ' ≈'
+  const marks = `${connections === undefined ? '' : ` ×${connections}`}${isMuted ? ' ~' : ''}`
   const unread = thread.unreadCount > 0 ? ` ${shortCount(thread.unreadCount)}` : ''
   const mentions = thread.mentionCount > 0 ? ` @${shortCount(thread.mentionCount)}` : ''
-  const name = fitToColumns(thread.name, Math.max(1, columns - 5 - width(unread) - width(mentions) - width(mark)))
+  const taken = [unread, mentions, confusable, marks].reduce((sum, text) => sum + width(text), 0)
+  const nameColumns = Math.max(1, columns - 5 - taken)
+  const you = thread.name === model.user ? ' (you)' : ''
+  const name = fitToColumns(`${thread.name}${you}`, nameColumns)
   const current = thread === model.current
-  return [
+  const row: Row = [
     { text: `${number} `, dim: true },
-    thread.isRoom ? roomMark(model, thread.name) : onlineMark(model, thread.name),
-    current ? { text: name, inverse: true } : thread.unreadCount > 0 ? { text: name, bold: true } : { text: name },
-    { text: mark, tone: 'accent', bold: true },
+    presenceMark(model, thread.name),
+    {
+      text: name,
+      ...(current ? { inverse: true } : {}),
+      ...(isMuted ? { dim: true } : {}),
+      ...(!current && !isMuted && thread.unreadCount > 0 ? { bold: true } : {}),
+    },
+    { text: confusable, tone: 'accent', bold: true, column: 4 + nameColumns },
+    { text: marks, dim: true },
     { text: mentions, tone: 'warn', bold: true },
-    { text: `${unread} `, tone: 'accent', bold: true },
+    isMuted ? { text: `${unread} `, dim: true } : { text: `${unread} `, tone: 'accent', bold: true },
   ]
+  return opening(thread.name, row)
 }
 
 function shortCount(count: number): string {
   return count > 999 ? '999+' : `${count}`
 }
 
-function onlineMark(model: ReadonlyModel, name: string): Segment {
+/** Whether a user is online, or the state of a room. */
+export function presenceMark(model: ReadonlyModel, name: string): Segment {
+  if (isRoom(name)) return roomMark(model, name)
   return model.isOnline(name) ? { text: '● ', tone: 'good' } : { text: '○ ', dim: true }
 }
 

@@ -1,8 +1,13 @@
+import { quoteOf } from '../../../src/protocol/message-kinds.ts'
 import { sanitizeLine } from '../../../src/protocol/text.ts'
+import { width } from '../../terminal/width.ts'
 import { actionLabel } from '../model/keymap.ts'
+import { QUICK_REACTIONS, SELECTION_KEYS } from '../model/message-selection.ts'
 import type { ReadonlyModel } from '../model/readonly-model.ts'
 import { openInvitation } from '../model/rooms/invitations.ts'
+import { excessBytesOfInput } from '../model/text-length.ts'
 import { type Row, type Segment, truncateRow } from './row.ts'
+import { unreadSegments } from './unread.ts'
 
 const SEARCH_HINTS = {
   idle: 'search: type to search',
@@ -11,26 +16,43 @@ const SEARCH_HINTS = {
   'not-found': 'search: nothing found',
 }
 const FINDER_HINT = 'type to filter, Enter select, Esc close'
+const SEARCH_ALL_HINT = 'Up/Down select, Enter go to the message, Esc close'
 const OVERLAY_HINTS = {
-  help: 'Up/Down scroll, Esc closes the help',
-  details: 'Up/Down scroll, Esc closes the details',
+  help: 'Esc closes the help, Up/Down scroll',
+  details: 'Esc closes the details, Up/Down scroll',
 }
 
-/** Connection, user, counts, and a hint or notice. */
+/** Connection, user, counts, and a hint or notice, as a bar with its own background. */
 export function statusRow(model: ReadonlyModel, wall: number): Row {
+  const row = truncateRow(statusSegments(model, wall), model.columns)
+  const free = model.columns - row.reduce((sum, { text }) => sum + width(text), 0)
+  // Inline, a row that is as wide as the terminal would break when that gets narrower.
+  const bar = model.isInline ? row : [...row, { text: ' '.repeat(Math.max(0, free)) }]
+  // A faint text on an inverse background is hard to read.
+  return bar.map(({ dim: _, ...segment }): Segment => ({ ...segment, inverse: true }))
+}
+
+function statusSegments(model: ReadonlyModel, wall: number): Segment[] {
+  // How to close the help is visible at every width.
+  if (model.overlay !== undefined) return [{ text: OVERLAY_HINTS[model.overlay], bold: true }]
   const segments = connectionSegments(model, wall)
   segments.push({ text: `  ${model.user}`, bold: true })
   if (model.connection.phase === 'online') segments.push({ text: `  ${model.online.size} online`, dim: true })
-  if (model.unreadCount > 0) segments.push({ text: `  ${model.unreadCount} unread`, tone: 'accent' })
-  if (model.mentionCount > 0) segments.push({ text: ` @${model.mentionCount}`, tone: 'warn', bold: true })
+  segments.push(...unreadSegments(model))
+  const excess = excessBytesOfInput(model)
+  if (excess > 0)
+    segments.push(
+      { text: '  ' },
+      { text: `${excess} ${excess === 1 ? 'byte' : 'bytes'} too long`, tone: 'bad', bold: true },
+    )
   segments.push(...hintSegments(model))
-  return truncateRow(segments, model.columns)
+  return segments
 }
 
 function connectionSegments({ connection }: ReadonlyModel, wall: number): Segment[] {
   switch (connection.phase) {
     case 'online':
-      return [{ text: '● ', tone: 'good' }, { text: connection.server }]
+      return [{ text: '● ' }, { text: connection.server }]
     case 'connecting':
       return [
         { text: '◌ ', tone: 'warn' },
@@ -49,17 +71,38 @@ function connectionSegments({ connection }: ReadonlyModel, wall: number): Segmen
   }
 }
 
+/** What the keys do with the selected message, or what the text of the input line becomes. */
+function selectionHint({ current, reactionPrompt }: ReadonlyModel): string | undefined {
+  if (reactionPrompt !== undefined)
+    return `react: ${QUICK_REACTIONS.map((emoji, at) => `${at + 1} ${emoji}`).join('  ')}`
+  if (current === undefined) return undefined
+  const { selection, draftTarget } = current
+  if (selection?.step === 'confirm-delete') return 'd to delete for everyone, any other key to cancel'
+  if (selection?.step === 'menu') {
+    const quote = quoteOf(current.messageOf(selection)?.text ?? '')
+    return `${SELECTION_KEYS.map(([key, help]) => `${key} ${help}`).join('  ')}  Esc leave  │ ${selection.from}: ${quote}`
+  }
+  if (draftTarget === undefined) return undefined
+  const { kind, target } = draftTarget
+  const what = kind === 'reply' ? `reply to ${target.from}: ${target.quote}` : `edit: ${target.quote}`
+  return `Esc cancels  │ ${what}`
+}
+
 function hintSegments(model: ReadonlyModel): Segment[] {
-  const { notice, overlay, finder, search, columns } = model
-  if (overlay !== undefined) return [{ text: `  ${OVERLAY_HINTS[overlay]}`, tone: 'accent' }]
-  if (search !== undefined) return [{ text: `  ${SEARCH_HINTS[search.state]}`, tone: 'accent' }]
+  const { notice, finder, search, searchAll, columns } = model
+  if (search !== undefined) return [{ text: `  ${SEARCH_HINTS[search.state]}` }]
+  const selecting = selectionHint(model)
+  if (selecting !== undefined && (model.reactionPrompt !== undefined || notice === undefined))
+    return [{ text: `  ${sanitizeLine(selecting)}` }]
   if (notice !== undefined) {
     const text = sanitizeLine(notice.text)
-    return [{ text: '  ' }, { text, tone: notice.tone === 'error' ? 'bad' : 'accent' }]
+    return [{ text: '  ' }, notice.tone === 'error' ? { text, tone: 'bad' } : { text }]
   }
-  if (finder !== undefined) return [{ text: `  ${FINDER_HINT}`, tone: 'accent' }]
+  if (searchAll !== undefined) return [{ text: `  ${SEARCH_ALL_HINT}` }]
+  if (finder !== undefined) return [{ text: `  ${FINDER_HINT}` }]
   const invited = openInvitation(model)
   const key = actionLabel(model.bindings, 'join-invitation')
-  if (invited !== undefined && key !== undefined) return [{ text: `  ${key} joins ${invited}`, tone: 'accent' }]
+  if (invited !== undefined && key !== undefined)
+    return [{ text: '  ' }, { text: `${key} joins ${invited}`, tone: 'accent' }]
   return columns >= 60 ? [{ text: '  ? help', dim: true }] : []
 }

@@ -1,9 +1,9 @@
 /** The visible part of the open thread. */
 import { sanitizeLine } from '../../../src/protocol/text.ts'
 import { fitToColumns, wrap } from '../../terminal/width.ts'
-import { bottomPosition, rowCounter } from '../model/layout/viewport.ts'
+import { bottomPosition, MIN_ROWS_FOR_DAY, rowCounter } from '../model/layout/viewport.ts'
 import type { ReadonlyModel } from '../model/readonly-model.ts'
-import { entryRows } from './messages.ts'
+import { dayRow, entryRows } from './messages.ts'
 import type { Row } from './row.ts'
 
 export function threadRows(model: ReadonlyModel, columns: number, height: number): Row[] {
@@ -11,17 +11,22 @@ export function threadRows(model: ReadonlyModel, columns: number, height: number
   if (thread === undefined || thread.entries.length === 0) return emptyRows(model, columns, height)
   const isScrolledUp = thread.anchor !== undefined
   const wanted = height - (isScrolledUp ? 1 : 0)
-  const bottom = bottomPosition(thread, rowCounter(thread, model.user, columns))
+  const bottom = bottomPosition(thread, rowCounter(thread, model, columns))
+  const isConfusable = (name: string) => name !== model.user && model.similarName(name) !== undefined
   // From the lowest visible row up.
   const rows: Row[] = []
+  let topIndex = bottom.index
   for (let index = bottom.index; index >= 0 && rows.length < wanted; index--) {
-    const all = entryRows(thread, index, model.user, columns)
+    topIndex = index
+    const all = entryRows(thread, index, model, columns, isConfusable)
     for (let row = index === bottom.index ? bottom.row : all.length - 1; row >= 0; row--) {
       if (rows.length < wanted) rows.push(all[row] ?? [])
     }
   }
   while (rows.length < wanted) rows.push([])
   rows.reverse()
+  const topEntry = thread.entries[topIndex]
+  if (isScrolledUp && topEntry !== undefined && rows.length >= MIN_ROWS_FOR_DAY) rows[0] = dayRow(topEntry.at, columns)
   if (isScrolledUp) {
     const arrived = thread.newBelow === 0 ? '' : `${thread.newBelow} new below · `
     rows.push([{ text: fitToColumns(`↓ ${arrived}Esc to go to the end`, columns), tone: 'accent' }])

@@ -133,7 +133,7 @@ describe('send', () => {
 test('who prints the users online in order, and does not go online itself', async () => {
   const zoe = start('tail', '--user', 'Zoe', ...at(1))
   const ann = start('tail', '--user', 'Ann', ...at(2))
-  for (const one of [zoe, ann]) await until(() => expect(one.out).toContain('Ann, '))
+  for (const one of [zoe, ann]) await until(() => expect(one.out).toMatch(/\bAnn(, | is online)/))
   await until(() => expect(zoe.out).toContain('Zoe'))
   const { status, stdout } = await run(['who', ...at(1)])
   expect(status).toBe(0)
@@ -142,6 +142,9 @@ test('who prints the users online in order, and does not go online itself', asyn
   expect(names).toEqual(expect.arrayContaining(['Ann', 'Zoe']))
   const json = await run(['who', '--json', ...at(2)])
   expect(JSON.parse(json.stdout)).toEqual({ users: names })
+  expect(await run(['who', 'zO', ...at(1)])).toEqual({ status: 0, stdout: 'Zoe\n', stderr: '' })
+  const stderr = "mesh-chat: no user online matches 'Zeo'; did you mean Zoe?\n"
+  expect(await run(['who', 'Zeo', ...at(1)])).toEqual({ status: 1, stdout: '', stderr })
 })
 
 test.each(['key', 'token'])('who reports that a mesh with auth %s refuses it, and what to do', async auth => {
@@ -157,8 +160,14 @@ test.each(['key', 'token'])('who reports that a mesh with auth %s refuses it, an
     stdout: '',
     stderr:
       `mesh-chat: http://127.0.0.1:${port} rejected the request: only users of this mesh may list who is online; ` +
-      `connect as a user: mesh-chat --user NAME --server http://127.0.0.1:${port}\n`,
+      'add --user NAME to connect as that user for a moment\n',
   })
+  if (auth === 'key') {
+    const lea = start('tail', '--user', 'Lea', '--port', `${port}`)
+    await until(() => expect(lea.out).toContain('online at private'))
+    const asUser = await run(['who', '--user', 'Kim', '--port', `${port}`])
+    expect(asUser).toMatchObject({ status: 0, stdout: expect.stringContaining('Lea\n') })
+  }
   server.child.kill()
 })
 

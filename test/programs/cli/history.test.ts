@@ -105,7 +105,44 @@ test('mesh-chat history prints the messages as text or as JSON lines', () => {
   expect(print().trim().split('\n')).toHaveLength(3)
   expect(print('--with', 'Billy')).toMatch(/2026-11-24 \d\d:\d\d Billy → Anna: message 0\n/)
   expect(print('--with', 'Carla')).toBe('')
-  expect(JSON.parse(print('--json').split('\n')[1] ?? '')).toEqual(message(1))
+  expect(JSON.parse(print('--json').split('\n')[1] ?? '')).toEqual({ ...message(1), kind: 'text' })
+})
+
+test('mesh-chat history prints edited messages with their new text, no text of deleted ones, and reactions', () => {
+  const changes = [
+    '(edited) new text\n⟦edit id-0⟧',
+    '(deleted a message)\n⟦delete id-1⟧',
+    '👍 to "message 0"\n⟦react id-0⟧',
+    '(edited) of an unknown one\n⟦edit id-99⟧',
+    '> new text\nyes\n⟦reply id-0⟧',
+    '> message 1\nno\n⟦reply id-1⟧',
+  ]
+  write(8, n => (n < 2 ? {} : { text: changes[n - 2] ?? '' }))
+  writePin(3001)
+  const print = (...more: string[]) =>
+    execFileSync(process.execPath, ['dist/cli/main.js', 'history', '--user', 'Anna', ...more], { encoding: 'utf8' })
+  const text = print().replaceAll(/^[\d-]+ [\d:]+ Billy → Anna: /gm, '')
+  expect(text.trimEnd().split('\n')).toEqual([
+    'new text (edited)',
+    '      👍 1 Billy',
+    '(message deleted)',
+    '(edited) of an unknown one',
+    '> new text',
+    '      yes',
+    '> (message deleted)',
+    '      no',
+  ])
+  const lines = print('--json')
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line))
+  expect(lines).toMatchObject([
+    { id: 'id-0', kind: 'text', text: 'new text', edited: true, reactions: [{ emoji: '👍', users: ['Billy'] }] },
+    { id: 'id-1', kind: 'text', text: '', deleted: true },
+    { id: 'id-5', kind: 'edit', text: 'of an unknown one', target: 'id-99', author: 'Billy' },
+    { id: 'id-6', kind: 'text', text: 'yes', reply: 'id-0', author: 'Billy' },
+    { id: 'id-7', kind: 'text', text: 'no', reply: 'id-1', author: 'Billy' },
+  ])
 })
 
 test('mesh-chat history indents the further lines of a text, and marks names that look like another', () => {

@@ -34,9 +34,8 @@ test('messages reach all clients of both users, and no server log contains a tex
   const { folder, client, identity, logs } = await startMesh()
   const anna = client('Anna', 0, 'Anna', '--to', 'Billy')
   const billy = client('Billy', 1, 'Billy', '--to', 'Anna')
-  await until(
-    'both are online',
-    () => anna.out.includes('online: Anna, Billy') && billy.out.includes('online: Anna, Billy'),
+  await until('both are online', () =>
+    [anna, billy].every(({ out }) => /online: Anna, Billy|(Anna|Billy) is online/.test(out)),
   )
   // Copies the key to a second machine.
   const exported = identity('Anna', 'export', '--user', 'Anna')
@@ -58,9 +57,16 @@ test('messages reach all clients of both users, and no server log contains a tex
   await until('all clients show both messages', () =>
     [anna, billy, laptop].every(one => one.out.includes('a secret of ours') && one.out.includes('I keep it')),
   )
+  // Edits and reactions are sealed like texts.
+  anna.child.stdin?.write('/edit a better secret\n/react 👍\n')
+  await until('all clients show the edit and the reaction', () =>
+    [anna, billy, laptop].every(
+      one => one.out.includes('(edited) a better secret') && one.out.includes('👍 to "I keep it"'),
+    ),
+  )
   for (const { out } of logs) {
     expect(out).toContain('IM from Anna to Billy: sealed1.')
-    expect(out).not.toMatch(/secret of ours|keep it/)
+    expect(out).not.toMatch(/secret of ours|keep it|better secret|👍|⟦/)
   }
   const [{ folder: mesh }] = JSON.parse(readFileSync(join(folder, 'Anna/mesh-chat/known-meshes.json'), 'utf8'))
   const knownKeys = join(folder, 'Anna/mesh-chat/meshes', mesh, 'users', encodeFileName('Anna'), 'known-keys.jsonl')

@@ -85,6 +85,8 @@ test('original clients of Socket.IO 1, 2 and 4 and mesh-chat exchange messages o
 
   dora.child.stdin.write('hello from the terminal\n')
   await until(() => expect(old.ims[1]).toMatchObject({ from: 'Dora', text: 'hello from the terminal' }))
+  dora.child.stdin.write('/edit hello again\n')
+  await until(() => expect(old.ims[2]).toMatchObject({ from: 'Dora', text: '(edited) hello again' }))
   old.socket.emit('im', { to: 'Dora', text: 'and \u001b[2Jback' })
   await until(() => expect(dora.out).toContain('Anna: and \\u{1b}[2Jback'))
 

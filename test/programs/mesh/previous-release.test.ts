@@ -17,6 +17,8 @@ interface Event {
   from?: string
   to?: string
   text?: string
+  id?: string
+  kind?: string
   state?: string
 }
 
@@ -47,7 +49,11 @@ class JsonClient {
   }
 
   send(to: string, text: string): void {
-    this.#program.child.stdin?.write(`${JSON.stringify({ to, text })}\n`)
+    this.request({ to, text })
+  }
+
+  request(request: object): void {
+    this.#program.child.stdin?.write(`${JSON.stringify(request)}\n`)
   }
 
   /** The texts of messages from a user. */
@@ -135,6 +141,21 @@ describe.skipIf(previousReleaseMissingReason !== undefined)('with the previous r
       for (const client of clients)
         for (const from of USERS)
           if (from !== client.user) expect(client.textsFrom(from)).toEqual([`${from} to ${client.user}`])
+
+      // An edit passes a server of the previous release; its clients show the new text, and the marker.
+      const [, billy, carla, dora] = clients
+      for (const to of ['Billy', 'Carla']) {
+        const own = dora?.events.find(event => event.type === 'message' && event.from === 'Dora' && event.to === to)
+        dora?.request({ to, edit: own?.id, text: 'edited' })
+      }
+      await until(
+        'Billy has the edit',
+        () => billy?.events.some(({ kind, text }) => kind === 'edit' && text === 'edited') === true,
+      )
+      await until(
+        'Carla has it',
+        () => carla?.textsFrom('Dora').some(text => text?.startsWith('(edited) edited\n⟦edit ')) === true,
+      )
 
       // A user that leaves, leaves everywhere.
       const [anna, ...others] = clients

@@ -28,10 +28,13 @@ const SLACK_MS = 6_000
 const rounds = Number(process.env.MESH_CHAT_ROUNDS ?? 1)
 const measured: { faultTest: string; messages: number; [what: string]: number | string }[] = []
 
+/** A machine that stalls for longer than the grace period is a fault of its own: such a round is played once more. */
+const RETRY = 1
+
 /** Three servers, and a room of ten members; all send to it and to each other while `run` causes the fault. */
 function fault(name: string, options: { proxied?: boolean }, run: (mesh: RealMesh) => Promise<Record<string, number>>) {
   for (let round = 1; round <= rounds; round++) {
-    test.concurrent(`${name}${round > 1 ? `, round ${round}` : ''}`, { timeout: 240_000 }, async () => {
+    test.concurrent(`${name}${round > 1 ? `, round ${round}` : ''}`, { timeout: 240_000, retry: RETRY }, async () => {
       const mesh = await RealMesh.start(3, options)
       try {
         for (const [at, users] of USERS_AT.entries()) for (const user of users) mesh.join(user, at + 1)
@@ -205,6 +208,7 @@ fault('faults of all servers one after the other', { proxied: true }, async mesh
 
 test.concurrent('two line-mode clients get every line once although servers are killed', {
   timeout: 90_000,
+  retry: RETRY,
 }, async () => {
   const mesh = await RealMesh.start(3)
   try {
@@ -215,7 +219,9 @@ test.concurrent('two line-mode clients get every line once although servers are 
     }
     const dora = run('Dora', 'Emil', 2)
     const emil = run('Emil', 'Dora', 3)
-    await until('both are online', () => [dora, emil].every(({ out }) => out.includes('* online: Dora, Emil')))
+    await until('both are online', () =>
+      [dora, emil].every(({ out }) => /\* (online: Dora, Emil|(Dora|Emil) is online)/.test(out)),
+    )
     for (let n = 100; n < 200; n++) {
       dora.child.stdin?.write(`line ${n}\n`)
       if (n === 130) mesh.server(2).program.child.kill('SIGKILL')

@@ -57,12 +57,12 @@ test('members on two servers talk: each message is reported once, with how many 
   for (const client of [billy, carla]) {
     client.on('message', ({ from, to, text }) => heard.push(`${client.user}: ${from} to ${to}: ${text}`))
   }
+  const last: { connections?: number } = {}
+  anna.on('progress', progress => Object.assign(last, progress))
   const fate = await anna.send('#ops', 'Hi')
   expect(fate).toMatchObject({ state: 'delivered', of: 2 })
   await until('both have it', () => heard.length === 2)
   expect(heard.sort()).toEqual(['Billy: Anna to #ops: Hi', 'Carla: Anna to #ops: Hi'])
-  const last: { connections?: number } = {}
-  anna.on('progress', progress => Object.assign(last, progress))
   await until(
     'both have confirmed it',
     () => last.connections === 2 || ('connections' in fate && fate.connections === 2),

@@ -79,7 +79,13 @@ test('the package contains the two programs, the library with its types, documen
   )
   const docs = files.filter(path => path.startsWith('docs/'))
   const others = docs.filter(path => !/^docs\/(decisions\/)?[\w-]+\.md$/.test(path))
-  expect(others.sort()).toEqual(['docs/grafana-dashboard.json', 'docs/scale.svg', 'docs/screens/lab.svg'])
+  expect(others.sort()).toEqual([
+    'docs/grafana-dashboard.json',
+    'docs/scale.svg',
+    'docs/screens/client-dark.svg',
+    'docs/screens/client-light.svg',
+    'docs/screens/lab.svg',
+  ])
   expect(files).toEqual(expect.arrayContaining(['dist/cli/main.js', 'dist/daemon/main.js', 'dist/.config/index.js']))
 })
 

@@ -11,6 +11,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'no incarnation check: a heartbeat of a restarted server is taken for one of its previous incarnation',
+    seed: 2957,
     file: 'src/presence/replica.ts',
     from: 'return incarnation !== this.#incarnation || seq > this.#seq',
     to: 'return seq > this.#seq',
@@ -29,18 +30,21 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'an empty snapshot is not sent',
+    seed: 15,
     file: 'src/presence/presence-stream.ts',
     from: 'const count = Math.max(1, userChunks.length,',
     to: 'const count = Math.max(userChunks.length,',
   },
   {
     name: 'a gap that a heartbeat reveals is not repaired',
+    seed: 30,
     file: 'src/server/peers/inbound-presence.ts',
     from: 'if (peer.replica.isBehind(inbound.incarnation, seq)) this.#requestResync(peer, inbound)',
     to: '',
   },
   {
     name: 'a user is announced as gone when the first of several connections closes',
+    seed: 18,
     file: 'src/server/clients/clients.ts',
     from: 'this.#recordPresenceChange(connection.user, left, left === 0 ? claim : undefined)',
     to: 'this.#recordPresenceChange(connection.user, 0, left === 0 ? claim : undefined)',
@@ -61,12 +65,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a half-open inbound link is never detected',
+    seed: 73,
     file: 'src/server/peers/heartbeats.ts',
     from: 'if (inbound !== undefined && now - inbound.heardAt > LINK_TIMEOUT_MS) this.#links.close(inbound.link, TIMED_OUT)',
     to: '',
   },
   {
     name: 'a half-open outbound link is never detected',
+    seed: 25,
     file: 'src/server/peers/heartbeats.ts',
     from: 'if (now - outbound.heardAt > LINK_TIMEOUT_MS) this.#links.close(outbound.link, TIMED_OUT)\n      else this',
     to: 'this',
@@ -80,6 +86,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'held forwards are dropped instead of being sent when the link is back',
+    seed: 24,
     file: 'src/server/peers/outbound-messages.ts',
     from: 'peer.pendingForwards.push(frame)\n',
     to: '\n',
@@ -167,6 +174,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'clocks are not merged: an answer sorts before its question',
+    seed: 52,
     file: 'src/common/hybrid-clock.ts',
     from: 'if (at > this.#last && at <= wall + MAX_CLOCK_AHEAD_MS) this.#last = Math.ceil(at * 1024) / 1024',
     to: '',
@@ -183,6 +191,13 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/client/message-sender.ts',
     from: 'for (const message of this.#outbox.requeueInFlight()) {',
     to: 'for (const message of [] as Message[]) {',
+  },
+  {
+    name: 'a message that a server may have accepted is taken back',
+    seed: 30,
+    file: 'src/client/message-sender.ts',
+    from: 'if (this.#outbox.isInFlight(id) || this.#store.unaccepted.get(id)?.mayBeAccepted !== false)',
+    to: 'if (this.#outbox.isInFlight(id))',
   },
   {
     name: 'a held message is not written to disk',
@@ -230,7 +245,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'held messages are not sent when their recipient connects',
     file: 'src/client/outbox.ts',
     from: 'if (entry.message.to === to) entry.nextAttemptAt = at',
-    to: 'void user, entry',
+    to: 'void to, entry',
   },
   {
     name: 'a client dials the same dead server forever',
@@ -254,30 +269,35 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'siblings on other servers are not asked',
+    seed: 16,
     file: 'src/server/router.ts',
     from: 'if (server === undefined || server === peer) this.#peerSender',
     to: 'if (server === peer) this.#peerSender',
   },
   {
     name: 'the oldest part of a long history is not compared',
+    seed: 45,
     file: 'src/client/history/reconciliation.ts',
     from: "{ type: 'compare', byHash: true, ranges } : undefined",
     to: "{ type: 'compare', byHash: true, ranges: ranges.slice(1) } : undefined",
   },
   {
     name: 'an announced server need not prove the mesh',
+    seed: 15,
     file: 'src/client/mesh-trust.ts',
     from: 'if (!isConfigured || (key !== undefined && key !== PUBLIC_MESH_KEY)) {',
     to: 'if (key === undefined && !isConfigured) {',
   },
   {
     name: 'an announced server may prove another mesh',
+    seed: 16,
     file: 'src/client/mesh-trust.ts',
     from: 'if (known !== mesh.key && !isSuccessor && mesh.key !== this.#previousKey) {',
     to: 'if (false) {',
   },
   {
     name: 'a server acts before the client is online',
+    seed: 15,
     file: 'src/client/session.ts',
     from: 'if (this.#context.onlineConnection !== undefined) return this.#handleServerInput(input)',
     to: 'return this.#handleServerInput(input)',
@@ -298,6 +318,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a peer may forward messages of any user',
+    seed: 20,
     file: 'src/server/peers/inbound-frames.ts',
     from: "if (arrival === 'new' && peer.speaksFor(from, this.#context.now)) own",
     to: "if (arrival === 'new') own",
@@ -317,18 +338,21 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'of two clocks the later one counts, whichever server has run longer',
+    seed: 14,
     file: 'src/server/mesh-clock.ts',
     from: 'return Math.abs(upper - reference) < Math.abs(lower - reference) ? upper : lower',
     to: 'return upper',
   },
   {
     name: 'a message that no server has accepted keeps a time that is ahead',
+    seed: 31,
     file: 'src/client/message-dates.ts',
     from: 'return !mayBeAccepted && (needsDate || ahead > MAX_CLOCK_AHEAD_MS)',
     to: 'return !mayBeAccepted && needsDate',
   },
   {
     name: 'a message composed before the first connection keeps the time of the local clock',
+    seed: 19,
     file: 'src/client/message-sender.ts',
     from: 'const needsDate = clockOffset === undefined',
     to: 'const needsDate = false',
@@ -349,6 +373,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'memberships of rooms are left out of snapshots',
+    seed: 13,
     file: 'src/presence/presence-stream.ts',
     from: '...(room === undefined ? {} : { rooms: groupMembers(room) }),',
     to: '',
@@ -362,12 +387,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a user who has no connection any more stays in rooms',
+    seed: 27,
     file: 'src/presence/replica.ts',
     from: 'if (now === 0) for (const room of this.#rooms.deleteUser(name)) memberships.push({ room, name, isMember: false })',
     to: '',
   },
   {
     name: 'a closed connection stays in its rooms',
+    seed: 27,
     file: 'src/server/clients/clients.ts',
     from: 'this.rooms.handleDisconnected(connection)',
     to: '',
@@ -408,6 +435,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'other clients of the user are not told of rooms',
+    seed: 17,
     file: 'src/client/history/siblings.ts',
     from: "this.#relay(undefined, { type: 'rooms', rooms: [...rooms] })",
     to: '{}',
@@ -421,24 +449,28 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a message to a room goes to local members only',
+    seed: 38,
     file: 'src/server/router.ts',
     from: 'if (peers.length > 0 && !this.#peerSender.forwardToRoom(peers, message, delivery)) delivery.markUnconfirmed()\n    this.#track',
     to: 'this.#track',
   },
   {
     name: 'a message to a room goes to everyone',
+    seed: 58,
     file: 'src/server/router.ts',
     from: 'for (const connection of room.connections) {',
     to: 'for (const connection of this.#connections.values()) {',
   },
   {
     name: 'the confirmation of an own copy counts as that of a member',
+    seed: 38,
     file: 'src/server/router.ts',
     from: 'if (connection.user === message.from) this.#recordSend(connection, message, undefined)\n      else',
     to: '',
   },
   {
     name: 'a message waits for ever in a room that nobody was in',
+    seed: 38,
     file: 'src/client/session.ts',
     from: 'this.#roomHistory.onMembersJoined(room)\n        this.#sender.sendWaiting(room.name)',
     to: 'this.#roomHistory.onMembersJoined(room)',

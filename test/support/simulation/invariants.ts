@@ -14,6 +14,7 @@ export function findViolations(mesh: SimMesh): string[] {
     ...wrongRosters(mesh, online),
     ...wrongConnectionCounts(online),
     ...lostMessages(mesh),
+    ...keptCancelledMessages(mesh),
     ...misorderedMessages(mesh),
     ...differingSiblings(online),
     ...differingRooms(online),
@@ -73,6 +74,7 @@ function lostMessages(mesh: SimMesh): string[] {
     if (authors.some(({ disk }) => disk.rejected.has(id))) continue
     const hasLeft = isRoom(message.to) && !authors.some(({ running, rooms }) => running && rooms.includes(message.to))
     if (hasLeft && authors.some(({ history }) => history.has(id))) continue
+    if (!isDelivered && holders.length === 0 && recorder.mayBeCancelled.has(id)) continue
     if (!isDelivered && holders.length === 0) wrong.push(`${describeMessage(message)} is lost`)
     // A message that no server has accepted is dated again instead.
     const isStuck = ({ running, history }: SimClient) =>
@@ -86,6 +88,15 @@ function lostMessages(mesh: SimMesh): string[] {
     }
   }
   return wrong
+}
+
+/** Nobody has a message that was taken back. */
+function keptCancelledMessages({ recorder, clients }: SimMesh): string[] {
+  return [...recorder.cancelled].flatMap(id =>
+    clients
+      .filter(({ history, outbox }) => history.has(id) || outbox.has(id))
+      .map(({ name }) => `${name} has ${id}, which was taken back`),
+  )
 }
 
 /** A message is identical on every client, and every client shows its messages in the global order. */

@@ -32,6 +32,10 @@ export class Recorder {
   readonly problems: string[] = []
   /** Every message composed, with the true time of its composition, ms. */
   readonly composed = new Map<string, { message: Message; at: number }>()
+  /** Messages whose sender was told that they are taken back. */
+  readonly cancelled = new Set<string>()
+  /** Messages that a client was asked to take back, and did not refuse: it may have been killed before its answer. */
+  readonly mayBeCancelled = new Set<string>()
   /** How often clients sent each message to a server. */
   readonly sendCounts = new Map<string, number>()
   readonly clients: RecordedClient[] = []
@@ -65,7 +69,13 @@ export class Recorder {
       this.addProblem(`${client} shows ${describeMessage(message)}, and ${user} has never joined that room`)
   }
 
+  recordCancelled(id: string): void {
+    this.cancelled.add(id)
+    this.composed.delete(id)
+  }
+
   recordSend(id: string): void {
+    if (this.cancelled.has(id)) this.addProblem(`${id} is sent after it was taken back`)
     this.sendCounts.set(id, (this.sendCounts.get(id) ?? 0) + 1)
   }
 
@@ -132,6 +142,8 @@ export function describeEvent(event: SessionEvent): string | undefined {
       return `roster: ${[...event.users].join(', ')}`
     case 'message':
       return event.origin === 'composed' ? undefined : `shows ${describeMessage(event.message)} (${event.origin})`
+    case 'cancelled':
+      return `has taken ${describeMessage(event.message)} back`
     case 'redated':
       return `dates ${describeMessage(event.message)} again`
     case 'progress': {

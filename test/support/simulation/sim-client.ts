@@ -152,6 +152,11 @@ export class SimClient extends SimProcess {
     this.step({ type: 'request', request: { type: 'compose', to, text } })
   }
 
+  cancel(id: string): void {
+    this.#context.recorder.mayBeCancelled.add(id)
+    this.step({ type: 'request', request: { type: 'cancel', id } })
+  }
+
   /** The rooms that the client has joined. */
   get rooms(): string[] {
     return [...(this.session?.rooms.keys() ?? [])]
@@ -411,6 +416,10 @@ export class SimClient extends SimProcess {
       const isReceivedOnline = origin !== 'composed' && this.connection !== undefined
       if (isReceivedOnline && recorder.repliesMustSortAfter(message))
         this.#latestReceivedAt = Math.max(this.#latestReceivedAt, message.at)
+    } else if (event.type === 'cancelled') {
+      recorder.recordCancelled(event.message.id)
+    } else if (event.type === 'not-cancelled') {
+      recorder.mayBeCancelled.delete(event.id)
     } else if (event.type === 'progress' && event.progress.state === 'delivered') {
       recorder.checkDelivered(this.name, event.id)
     } else if (event.type === 'roster') {

@@ -20,7 +20,7 @@ afterAll(() => {
   stopAll()
 })
 
-const DEFAULTS = { preferences: DEFAULT_PREFERENCES, threads: {} }
+const DEFAULTS = { preferences: DEFAULT_PREFERENCES, userPreferences: {}, threads: {} }
 const file = () => join(folder, 'config.json')
 
 function write(content: string): void {
@@ -113,11 +113,11 @@ describe('a file that a person has edited', () => {
   })
 
   test('one bad value is named, ignored and left in the file; the others apply', () => {
-    const preferences = { keys: { 'C-x': 'find-people' }, ignored: ['Troll', 7], muted: ['Bot'], sidebar: 'on' }
+    const preferences = { keys: { 'C-x': 'find-people' }, ignored: ['Troll', 7], muted: ['Bot'], sidebar: 'wide' }
     write(JSON.stringify({ preferences, later: { version: 3 } }))
     const settings = new SettingsFile()
     expect(settings.problem).toMatch(/config\.json: preferences\.(sidebar|ignored\.1): .*; this value is ignored/)
-    expect(settings.settings.preferences).toMatchObject({ sidebar: true, ignored: ['Troll'], muted: ['Bot'] })
+    expect(settings.settings.preferences).toMatchObject({ sidebar: 'auto', ignored: ['Troll'], muted: ['Bot'] })
     settings.save({ user: 'Anna', preferences: { ...settings.settings.preferences, muted: ['Bot', 'Carla'] } })
     expect(JSON.parse(readFileSync(file(), 'utf8'))).toEqual({
       user: 'Anna',
@@ -142,7 +142,7 @@ test('two clients that change different settings both win', () => {
   })
   const [one, other] = [new SettingsFile(), new SettingsFile()]
   one.save({ preferences: { ...one.settings.preferences, ignored: ['Troll', 'Spam'], theme: 'blue' } })
-  other.save({ preferences: { ...other.settings.preferences, ignored: ['Noise'], sidebar: false } })
+  other.save({ preferences: { ...other.settings.preferences, ignored: ['Noise'], sidebar: 'off' } })
   one.save({ threads: one.withLastThread('Anna', 'Billy') })
   other.save({ threads: other.withLastThread('Carla', '__proto__') })
   other.save({ threads: other.withLastThread('__proto__', 'Dora') })
@@ -151,7 +151,7 @@ test('two clients that change different settings both win', () => {
     ignored: ['Spam', 'Noise'],
     muted: ['Bot'],
     theme: 'blue',
-    sidebar: false,
+    sidebar: 'off',
     keys: { 'C-x': 'search' },
   })
   expect(Object.entries(threads)).toEqual([
@@ -159,6 +159,49 @@ test('two clients that change different settings both win', () => {
     ['Carla', '__proto__'],
     ['__proto__', 'Dora'],
   ])
+})
+
+describe('the preferences of a user', () => {
+  test('are their own; what they have not changed is that of all users, as earlier versions stored it', () => {
+    write('{"preferences": {"sidebar": false, "muted": ["Bot"], "theme": "blue"}}')
+    const settings = new SettingsFile()
+    expect(settings.preferencesOf('Anna')).toMatchObject({ sidebar: 'off', muted: ['Bot'], theme: 'blue' })
+    const changed = { ...settings.preferencesOf('Anna'), muted: ['Bot', 'Carla'], ignored: ['Troll'] }
+    settings.save({ userPreferences: settings.withPreferences('Anna', changed) })
+    expect(JSON.parse(readFileSync(file(), 'utf8'))).toEqual({
+      preferences: { sidebar: false, muted: ['Bot'], theme: 'blue' },
+      userPreferences: { Anna: { muted: ['Bot', 'Carla'], ignored: ['Troll'] } },
+    })
+    const later = new SettingsFile()
+    expect(later.preferencesOf('Anna')).toEqual(changed)
+    expect(later.preferencesOf('Billy')).toMatchObject({ muted: ['Bot'], ignored: [], theme: 'blue' })
+  })
+
+  test('saving what has not changed writes nothing', () => {
+    write('{}')
+    const settings = new SettingsFile()
+    settings.save({ userPreferences: settings.withPreferences('Anna', settings.preferencesOf('Anna')) })
+    expect(readFileSync(file(), 'utf8')).toBe('{}')
+  })
+
+  test('of two clients that mute different users, both win', () => {
+    const [one, other] = [new SettingsFile(), new SettingsFile()]
+    for (const [settings, muted] of [
+      [one, ['Bot']],
+      [other, ['Carla']],
+    ] as const) {
+      const changed = { ...settings.preferencesOf('constructor'), muted: [...muted] }
+      settings.save({ userPreferences: settings.withPreferences('constructor', changed) })
+    }
+    expect(new SettingsFile().preferencesOf('constructor').muted).toEqual(['Bot', 'Carla'])
+  })
+
+  test('a bad value is named', () => {
+    write('{"userPreferences": {"Anna": {"theme": "neon", "bell": false}}}')
+    const settings = new SettingsFile()
+    expect(settings.problem).toMatch(/userPreferences\.Anna\.theme: .*; this value is ignored/)
+    expect(settings.preferencesOf('Anna')).toMatchObject({ theme: 'calm', bell: false })
+  })
 })
 
 test('the file and its folder are for their owner only', () => {

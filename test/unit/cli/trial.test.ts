@@ -30,6 +30,13 @@ test('the trial saves preferences, but no user, server and thread', () => {
   trial.save({ user: 'kim' })
   trial.save({ server: 'http://127.0.0.1:3001' })
   const preferences = { ...DEFAULT_PREFERENCES, bell: !DEFAULT_PREFERENCES.bell }
-  trial.save({ preferences, threads: trial.withLastThread('kim', 'Echo') })
-  expect(new SettingsFile().settings).toEqual({ ...daily, preferences })
+  trial.save({
+    userPreferences: trial.withPreferences('kim', preferences),
+    threads: trial.withLastThread('kim', 'Echo'),
+  })
+  expect(new SettingsFile().settings).toEqual({
+    ...daily,
+    preferences: DEFAULT_PREFERENCES,
+    userPreferences: { kim: { bell: preferences.bell } },
+  })
 })

@@ -23,6 +23,12 @@ const progressOf = (effects: readonly SessionEffect[]): Progress[] =>
   eventsOf(effects).flatMap(event => (event.type === 'progress' ? [event.progress] : []))
 const sent = (effects: readonly SessionEffect[]) => effectsOf(effects, 'im').map(({ message }) => message)
 
+/** The effect of composing a message that is rejected at once. */
+function refusal(to: string, code: string, message: RegExp): object {
+  const progress = { state: 'refused', code, message: expect.stringMatching(message) }
+  return { type: 'event', event: { type: 'progress', id: expect.any(String), to, progress } }
+}
+
 describe('composing', () => {
   test('a message is stored as pending, shown and sent, and stored in the history when a server has accepted it', () => {
     const message = messageOf({ id: 'run.1.x', from: 'Anna', to: 'Billy', at: EPOCH_MS })
@@ -40,6 +46,21 @@ describe('composing', () => {
       { type: 'im', dial: 1, message: composed },
     ])
     expect(harness.answer('run.1.x', { ok: true, delivered: 0 })[0]).toEqual({ type: 'store', message })
+  })
+
+  test('M20: a reply and a change have a marker, and so has a text that ends with one', () => {
+    const harness = online()
+    const target = { id: 'm1', from: 'Billy', quote: 'Lunch now?' }
+    const effects = [
+      ...harness.ask({ type: 'compose', to: 'Billy', text: 'me', reply: target }),
+      ...harness.ask({ type: 'change', to: 'Billy', change: { kind: 'react', target, emoji: '👍' } }),
+      ...harness.ask({ type: 'compose', to: 'Billy', text: '(edited) x\n⟦edit m1⟧' }),
+    ]
+    expect(sent(effects).map(({ text }) => text)).toEqual([
+      '> Lunch now?\nme\n⟦reply m1 Billy⟧',
+      '👍 to "Lunch now?"\n⟦react m1 Billy⟧',
+      '(edited) x\n⟦edit m1⟧\n⟦text⟧',
+    ])
   })
 
   test('ids are unique in the run, and times increase', () => {
@@ -75,7 +96,7 @@ describe('composing', () => {
   test('the recipient is normalised, and an invalid one sends nothing', () => {
     const harness = online()
     expect(sent(harness.compose('  Billy '))[0]?.to).toBe('Billy')
-    expect(harness.compose('')).toEqual([])
+    expect(harness.compose('')).toEqual([refusal('', 'bad-name', /empty/)])
   })
 
   test('a message is refused when the outbox is full', () => {
@@ -350,8 +371,14 @@ describe('a message to a room', () => {
     expect([effects.length, harness.session.pendingMessages]).toEqual([1, []])
   })
 
-  test('with an invalid name sends nothing', () => {
-    expect(inRoom().harness.compose('#')).toEqual([])
+  test('with an invalid name is rejected', () => {
+    expect(inRoom().harness.compose('#')).toEqual([refusal('#', 'bad-room', /^a room name has/)])
+  })
+
+  test('finds the room also with spaces around its name', () => {
+    const { harness } = inRoom()
+    const events = harness.compose(' #OPS ').filter(effect => effect.type === 'event')
+    expect(events[0]).toMatchObject({ event: { type: 'message', message: { to: '#ops' } } })
   })
 
   test('waits until the server has put the client into the room', () => {
@@ -472,5 +499,83 @@ describe('a message to a room', () => {
     const { from: _, ...composed } = message
     expect(sent(effects)).toEqual([{ ...composed, proof }])
     expect(effectsOf(effects, 'store-pending')).toEqual([{ type: 'store-pending', message }])
+  })
+})
+
+describe('taking a message back', () => {
+  const cancel = (harness: SessionHarness, id: string) => harness.ask({ type: 'cancel', id })
+  const refused = (id: string, reason: 'not-waiting' | 'may-be-delivered') => [
+    { type: 'event', event: { type: 'not-cancelled', id, reason } },
+  ]
+  const message = messageOf({ id: 'run.1.x', from: 'Anna', to: 'Billy', at: EPOCH_MS })
+
+  test('that no server has been told of removes it from the disk, and it is never sent', () => {
+    const harness = new SessionHarness()
+    harness.step({ type: 'start' })
+    harness.compose('Billy')
+    expect(cancel(harness, 'run.1.x')).toEqual([
+      { type: 'remove-pending', id: 'run.1.x' },
+      { type: 'event', event: { type: 'cancelled', message } },
+    ])
+    expect(sent(harness.goOnline(['Anna', 'Billy']))).toEqual([])
+    expect(harness.session.pendingMessages).toEqual([])
+    expect(harness.session.messages).toEqual([])
+  })
+
+  test('is told when the disk does not have it any more', () => {
+    const harness = new SessionHarness({ answersSaves: true })
+    harness.step({ type: 'start' })
+    harness.compose('Billy')
+    expect(cancel(harness, 'run.1.x')).toEqual([
+      { type: 'remove-pending', id: 'run.1.x' },
+      { type: 'save', through: 2 },
+    ])
+    expect(cancel(harness, 'run.1.x')).toEqual([])
+    expect(harness.step({ type: 'saved', through: 1 })).toEqual([])
+    expect(harness.step({ type: 'saved', through: 2 })).toEqual([
+      { type: 'event', event: { type: 'cancelled', message } },
+    ])
+  })
+
+  test('of an earlier run works if it was never sent', () => {
+    const harness = new SessionHarness({}, { outbox: [{ ...message, provisional: true }] })
+    harness.step({ type: 'start' })
+    expect(eventsOf(cancel(harness, 'run.1.x'))).toEqual([{ type: 'cancelled', message }])
+  })
+
+  test.each([
+    ['is in flight', (_: SessionHarness) => {}],
+    ['a server has accepted', (harness: SessionHarness) => harness.answer('run.1.x', { ok: true, delivered: 0 })],
+    [
+      'was in flight when the connection broke',
+      (harness: SessionHarness) => harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' }),
+    ],
+  ])('that %s is refused: it may be delivered', (_, happen) => {
+    const harness = online()
+    harness.compose('Billy')
+    happen(harness)
+    expect(cancel(harness, 'run.1.x')).toEqual(refused('run.1.x', 'may-be-delivered'))
+    expect(harness.session.pendingMessages).toHaveLength(1)
+  })
+
+  test('of an earlier run that may have been sent is refused', () => {
+    const harness = new SessionHarness({}, { outbox: [message] })
+    harness.step({ type: 'start' })
+    expect(cancel(harness, 'run.1.x')).toEqual(refused('run.1.x', 'may-be-delivered'))
+  })
+
+  test('that does not wait is refused', () => {
+    const harness = online()
+    harness.compose('Billy')
+    harness.answer('run.1.x', { ok: true, delivered: 1 })
+    expect(cancel(harness, 'run.1.x')).toEqual(refused('run.1.x', 'not-waiting'))
+  })
+
+  test('works after a server has rejected it for now', () => {
+    const harness = online()
+    harness.compose('Billy')
+    harness.answer('run.1.x', { ok: false, code: 'rate-limited', message: 'slow down', retryAfter: 1_000 })
+    expect(eventsOf(cancel(harness, 'run.1.x'))).toEqual([{ type: 'cancelled', message }])
+    expect(sent(harness.advance(5_000))).toEqual([])
   })
 })

@@ -164,7 +164,7 @@ test('line mode, JSON mode and `who` mark confusable names', { timeout: 30_000 }
   const lines = client('Billy', '--plain')
   const json = client('Billy', '--json')
   const other = client('Аnna', '--plain', '--to', 'Billy')
-  await until('all are online', () => [anna, lines, other].every(one => one.out.includes(', Billy, Аnna')))
+  await until('all are online', () => [anna, lines, other].every(one => one.out.includes('Аnna')))
   other.child.stdin?.write('send me the key\n')
   await until('it is told', () => lines.out.includes('Аnna (looks like Anna): send me the key'))
   await until('programs are told', () => json.out.includes('"looksLike":"Anna"'))

@@ -53,6 +53,21 @@ describe('a message of a client', () => {
     expect(takeEffects(context)).toContainEqual(answer({ ok: true, delivered: 0 }))
   })
 
+  test('M21: of another kind than a text goes to original clients without its marker', () => {
+    const { context, join, im } = createRouter()
+    join(1, 'Anna')
+    join(2, 'Anna', 1)
+    join(3, 'Billy', 1)
+    join(4, 'Billy')
+    const text = '(edited) hello\n⟦edit run.1⟧'
+    im(1, 'Billy', { text })
+    const payload = { id: 'm', from: 'Anna', to: 'Billy', text, at: context.wall, forwarded: false }
+    expect(takeEffects(context)).toEqual([
+      { type: 'emit', to: [4, 1], message: { event: 'im', payload } },
+      { type: 'emit', to: [3, 2], message: { event: 'im', payload: { ...payload, text: '(edited) hello' } } },
+    ])
+  })
+
   test('counts as delivered when it is written to an original client', () => {
     const { context, join, im } = createRouter()
     join(1, 'Anna')

@@ -8,6 +8,10 @@ export interface Command {
   help: string
   /** Whether the first argument is a room: Tab completes it also without its `#`. */
   takesRoom?: true
+  /** Whether the first or the only argument is a name: Tab completes it, also one with spaces. */
+  takesName?: 'first' | 'only'
+  /** Why the line mode does not have the command; undefined: it has one with this name. */
+  screenOnly?: string
   /** Changes the model and returns the side effects to carry out. `args` is the trimmed text after the name. */
   run: (model: Model, args: string) => ScreenRequest[]
 }

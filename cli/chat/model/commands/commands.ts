@@ -1,60 +1,73 @@
 /** The slash commands. Help, completion and usage errors come from this table. */
-import { parseUserName } from '../../../../src/protocol/names.ts'
-import { parseRoomName } from '../../../../src/protocol/rooms.ts'
 import { fingerprint } from '../../../keys/fingerprint.ts'
 import { decideTrust } from '../../../keys/trust.ts'
-import { openFinder } from '../finder.ts'
+import { parseSoleName, quoteName } from '../../../name-argument.ts'
+import { cancelWaiting } from '../cancelling.ts'
+import { keepClosedDraft } from '../editing/drafts.ts'
+import { finderMatches, openFinder } from '../finder.ts'
+import { selectedTarget } from '../message-selection.ts'
 import type { Model, ScreenRequest } from '../model.ts'
+import { nearestName } from '../nearest-name.ts'
 import { type Preferences, SETTINGS, settingValue, withSetting } from '../preferences.ts'
-import { writeFault } from '../rooms/room.ts'
+import { quit } from '../quitting.ts'
 import { openSearch } from '../search.ts'
+import { openSearchAll } from '../search-all.ts'
+import { openThread } from '../switch-thread.ts'
 import { type Command, notify } from './command.ts'
+import { HIGHLIGHT_COMMAND } from './highlight-command.ts'
+import { MESSAGE_COMMANDS } from './message-commands.ts'
+import { OPEN_COMMAND } from './open-command.ts'
 import { ROOM_COMMANDS } from './room-commands.ts'
+import { sendMessage, sendOrKeep, withName } from './send-message.ts'
 
 export const COMMANDS: readonly Command[] = [
   {
     name: 'msg',
     usage: 'NAME [TEXT]',
     help: 'open the thread with NAME or #ROOM, and send TEXT',
-    run: (model, args) => {
-      const text = openThreadFromArgs(model, args)
-      const { current } = model
-      if (!text || current === undefined) return [{ type: 'save' }]
-      const fault = current.isRoom ? writeFault(current.name, model.rooms.get(current.name), model.user) : undefined
-      if (fault === undefined) return [{ type: 'send', to: current.name, text }, { type: 'save' }]
-      // The text is not lost: it becomes the draft.
-      current.editor.set(text)
-      model.showNotice(fault, 'error')
-      return [{ type: 'save' }]
-    },
+    takesName: 'first',
+    run: sendMessage,
   },
   {
     name: 'query',
     usage: 'NAME',
     help: 'open the thread with NAME or #ROOM',
-    run: (model, args) => {
-      openThreadFromArgs(model, args)
-      return [{ type: 'save' }]
-    },
+    takesName: 'only',
+    run: (model, args) => withName(model, args, name => openThread(model, name)),
   },
   {
     name: 'reply',
     usage: 'TEXT',
-    help: 'reply to the user who wrote to you last',
+    help: 'reply to the selected message, or the last sender',
     run: (model, args) => {
+      const reply = selectedTarget(model.current)
+      if (model.current !== undefined && reply !== undefined)
+        return [{ type: 'send', to: model.current.name, text: args, reply }]
       if (model.lastSender === undefined) return notify(model, 'no messages received yet', 'error')
       model.openThread(model.lastSender)
-      return [{ type: 'send', to: model.lastSender, text: args }, { type: 'save' }]
+      return sendOrKeep(model, args)
     },
   },
+  {
+    name: 'cancel',
+    usage: '[all]',
+    help: 'take back your last message that waits here, or all',
+    run: cancelWaiting,
+  },
+  ...MESSAGE_COMMANDS,
   ...ROOM_COMMANDS,
   {
     name: 'who',
     usage: '[PART]',
-    help: 'list online users whose name contains PART',
+    help: 'list online users whose name matches PART',
     run: (model, args) => {
       openFinder(model, 'users', args)
-      return []
+      const { finder } = model
+      if (finder === undefined || args === '' || finderMatches(model, finder).length > 0) return []
+      model.finder = undefined
+      const nearest = nearestName(model, args)
+      const suggestion = nearest === undefined ? '' : `; did you mean ${nearest}?`
+      return notify(model, `no user online matches ${args}${suggestion}`, 'error')
     },
   },
   {
@@ -66,14 +79,24 @@ export const COMMANDS: readonly Command[] = [
       return openSearch(model, args)
     },
   },
+  OPEN_COMMAND,
+  {
+    name: 'search-all',
+    usage: '[TEXT]',
+    help: 'search all threads; Enter goes to a message',
+    run: (model, args) => openSearchAll(model, args),
+  },
   {
     name: 'close',
     usage: '',
     help: 'close this thread; its history is kept',
+    screenOnly: 'no thread is open there',
     run: model => {
       const { current } = model
       if (current === undefined) return notify(model, 'no thread is open', 'error')
       if (model.rooms.has(current.name)) return notify(model, `you are in ${current.name}; /part leaves it`, 'error')
+      if (keepClosedDraft(model, current.name))
+        notify(model, `the draft is kept; /query ${quoteName(current.name)} shows it`)
       model.current = undefined
       model.threads.delete(current.name)
       const next = model.threadsByActivity()[0]
@@ -85,59 +108,90 @@ export const COMMANDS: readonly Command[] = [
     name: 'clear',
     usage: '',
     help: 'clear the view of this thread; its history is kept',
+    screenOnly: 'what was printed stays',
     run: model => {
       model.current?.clear()
       return []
     },
   },
   {
+    name: 'raw',
+    usage: '',
+    help: 'show texts as they were written; again: formatted',
+    screenOnly: 'it prints texts as they were written',
+    run: model => {
+      const { current } = model
+      if (current === undefined) return notify(model, 'no thread is open', 'error')
+      if (!model.preferences.formatting) return notify(model, 'formatting is off; /set formatting on')
+      current.showsSource = !current.showsSource
+      return notify(
+        model,
+        current.showsSource ? 'texts as they were written; /raw to format them' : 'texts are formatted',
+      )
+    },
+  },
+  {
     name: 'mute',
     usage: '[NAME]',
     help: 'turn the bell off or on for NAME or this thread',
+    takesName: 'only',
+    screenOnly: 'it does not ring the bell',
     run: (model, args) => {
-      const room = args.startsWith('#') ? parseRoomName(args) : undefined
-      if (room?.ok === false) return notify(model, room.reason, 'error')
-      const name = room?.value ?? (args || model.current?.name)
-      if (name === undefined) return notify(model, 'usage: /mute NAME', 'error')
-      const { muted } = model.preferences
-      const isMuted = muted.includes(name)
-      changePreferences(model, { muted: isMuted ? muted.filter(one => one !== name) : [...muted, name] })
-      notify(model, isMuted ? `${name} is no longer muted` : `${name} is muted; /mute ${name} again to undo`)
-      return [{ type: 'save' }]
+      if (args === '' && model.current === undefined) return notify(model, 'usage: /mute NAME', 'error')
+      return withName(model, args || quoteName(model.current?.name ?? ''), name => {
+        const { muted } = model.preferences
+        const isMuted = muted.includes(name)
+        changePreferences(model, { muted: isMuted ? muted.filter(one => one !== name) : [...muted, name] })
+        notify(
+          model,
+          isMuted ? `${name} is no longer muted` : `${name} is muted; /mute ${quoteName(name)} again to undo`,
+        )
+        return [{ type: 'save' }]
+      })
     },
   },
+  HIGHLIGHT_COMMAND,
   {
     name: 'ignore',
     usage: 'NAME',
     help: 'hide new messages from NAME; the history keeps them',
+    takesName: 'only',
     run: (model, args) => {
       if (args.startsWith('#')) return notify(model, 'only users can be ignored; /mute a room, or /part it', 'error')
-      const { ignored } = model.preferences
-      changePreferences(model, { ignored: [...ignored.filter(one => one !== args), args] })
-      notify(model, `${args} is ignored; /unignore ${args} to undo`)
-      return [{ type: 'save' }]
+      return withName(model, args, name => {
+        const { ignored } = model.preferences
+        changePreferences(model, { ignored: [...ignored.filter(one => one !== name), name] })
+        notify(model, `${name} is ignored; /unignore ${quoteName(name)} to undo`)
+        return [{ type: 'save' }]
+      })
     },
   },
   {
     name: 'unignore',
     usage: '[NAME]',
     help: 'stop ignoring NAME, or list ignored users',
+    takesName: 'only',
     run: (model, args) => {
       const { ignored } = model.preferences
       if (args === '')
         return notify(model, ignored.length === 0 ? 'no users are ignored' : `ignored: ${ignored.join(', ')}`)
-      if (!ignored.includes(args)) return notify(model, `${args} is not ignored`, 'error')
-      changePreferences(model, { ignored: ignored.filter(one => one !== args) })
-      notify(model, `${args} is no longer ignored`)
-      return [{ type: 'save' }]
+      return withName(model, args, name => {
+        if (!ignored.includes(name)) return notify(model, `${name} is not ignored`, 'error')
+        changePreferences(model, { ignored: ignored.filter(one => one !== name) })
+        notify(model, `${name} is no longer ignored`)
+        return [{ type: 'save' }]
+      })
     },
   },
   {
     name: 'key',
     usage: '[NAME]',
     help: 'show the key fingerprints of NAME and you',
+    takesName: 'only',
     run: (model, args) => {
-      const name = args || (model.current?.isRoom ? undefined : model.current?.name)
+      const parsed = args === '' ? undefined : parseSoleName(args)
+      if (parsed?.ok === false) return notify(model, parsed.reason, 'error')
+      const name = parsed?.value ?? (model.current?.isRoom ? undefined : model.current?.name)
       if (model.ownKey === undefined) return notify(model, 'this mesh does not use user keys', 'error')
       const own = `your key: ${fingerprint(model.ownKey)}`
       if (name === undefined || name === model.user) return notify(model, own)
@@ -154,6 +208,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'trust',
     usage: 'NAME [WORDS]',
     help: 'accept the new key of NAME, if it has these WORDS',
+    takesName: 'first',
     run: (model, args) => {
       const decision = decideTrust(args, model.changedKeys)
       if ('request' in decision) return [decision.request]
@@ -163,7 +218,13 @@ export const COMMANDS: readonly Command[] = [
       return []
     },
   },
-  { name: 'set', usage: '[NAME [VALUE]]', help: 'show or change a setting', run: runSetCommand },
+  {
+    name: 'set',
+    usage: '[NAME [VALUE]]',
+    help: 'show or change a setting',
+    screenOnly: 'the settings are about the screen',
+    run: runSetCommand,
+  },
   {
     name: 'help',
     usage: '',
@@ -174,31 +235,11 @@ export const COMMANDS: readonly Command[] = [
       return []
     },
   },
-  { name: 'quit', usage: '', help: 'quit', run: () => [{ type: 'quit' }] },
+  { name: 'quit', usage: '', help: 'quit', run: quit },
 ]
 
 function changePreferences(model: Model, change: Partial<Preferences>): void {
   model.preferences = { ...model.preferences, ...change }
-}
-
-/**
- * Opens the thread with the user or the room that `args` starts with; returns the text after the name, or undefined for an
- * invalid name.
- */
-function openThreadFromArgs(model: Model, args: string): string | undefined {
-  // Names may contain spaces: prefer the longest known name that `args` starts with, else take the first word.
-  const known = [...model.threads.keys(), ...model.online].filter(
-    name => args === name || args.startsWith(`${name} `) || args.startsWith(`${name}\n`),
-  )
-  const longest = known.sort((a, b) => b.length - a.length)[0]
-  const [word = ''] = /^\S+/.exec(args) ?? []
-  const name = word.startsWith('#') ? parseRoomName(word) : parseUserName(longest ?? word)
-  if (!name.ok) {
-    model.showNotice(name.reason, 'error')
-    return undefined
-  }
-  model.openThread(name.value)
-  return args.slice((word.startsWith('#') ? word : (longest ?? word)).length).trim()
 }
 
 function runSetCommand(model: Model, args: string): ScreenRequest[] {

@@ -1,11 +1,13 @@
 /** The slash commands about rooms. */
 import { type ParseResult, parseUserName } from '../../../../src/protocol/names.ts'
 import { parseRoomName } from '../../../../src/protocol/rooms.ts'
+import { parseSoleName, quoteName } from '../../../name-argument.ts'
 import { openFinder } from '../finder.ts'
 import type { Model } from '../model.ts'
 import { invitationText } from '../rooms/invitations.ts'
 import { joinRoom, leaveRoom } from '../rooms/join-room.ts'
 import type { Room } from '../rooms/room.ts'
+import { asksAboutRecipient } from '../unseen-recipient.ts'
 import { type Command, notify } from './command.ts'
 
 export const ROOM_COMMANDS: readonly Command[] = [
@@ -63,12 +65,19 @@ export const ROOM_COMMANDS: readonly Command[] = [
     name: 'invite',
     usage: 'NAME [#ROOM]',
     help: 'send NAME an invitation to this room or #ROOM',
+    takesName: 'first',
     run: (model, args) => {
       const [, userPart = '', roomPart = ''] = /^([\s\S]*?)(?:\s+(#\S*))?$/.exec(args) ?? []
-      const user = parseUserName(userPart)
+      const sole = parseSoleName(userPart)
+      const user = sole.ok ? parseUserName(sole.value) : sole
       if (!user.ok) return notify(model, user.reason, 'error')
       const room = roomPart === '' ? openRoomName(model) : parseRoomArgument(roomPart)
       if (!room.ok) return notify(model, room.reason, 'error')
+      const inputFor = (name: string) => `/invite ${quoteName(name)} ${room.value}`
+      if (asksAboutRecipient(model, user.value, inputFor)) {
+        model.focusedEditor.set(inputFor(user.value))
+        return []
+      }
       const when = model.isOnline(user.value) ? '' : '; they are offline and get the invitation when they connect'
       notify(model, `invited ${user.value} to ${room.value}${when}`)
       return [{ type: 'send', to: user.value, text: invitationText(room.value) }]

@@ -1,7 +1,10 @@
 import { compareNames } from '../../../../src/protocol/names.ts'
 import { COMMANDS } from '../commands/commands.ts'
-import type { Model } from '../model.ts'
+import { seenUsers } from '../known-names.ts'
+import type { Model, ScreenRequest } from '../model.ts'
 import { recentSpeakers } from '../rooms/members.ts'
+import { emojiCandidates, emojiWordStart } from './emoji-completion.ts'
+import { completeNameArgument } from './name-completion.ts'
 
 /** A completion by Tab: where the word starts, the candidates, and which of them is in the input line. */
 export interface Completion {
@@ -12,16 +15,27 @@ export interface Completion {
 
 /**
  * Completes the word before the cursor: a command at the start of the input, a room after `#` or a command about rooms,
- * else a user name, also after `@`. Repeated, moves on by `by`.
+ * an emoji after `:`, else a user name, also after `@`. Repeated, moves on by `by`. The names of emoji are loaded first.
  */
-export function complete(model: Model, by: 1 | -1): void {
+export function complete(model: Model, by: 1 | -1): ScreenRequest[] {
   const editor = model.focusedEditor
   const { completion } = model
   if (completion === undefined) {
     const before = editor.text.slice(0, editor.cursor)
-    const start = before.startsWith('/') && !before.includes(' ') ? 0 : before.search(/\S*$/)
-    const candidates = findCandidates(model, before, start)
-    if (candidates.length === 0) return
+    const argument = completeNameArgument(before, new Set([...userNames(model), ...seenUsers(model)]))
+    const emojiStart = argument === undefined ? emojiWordStart(before) : undefined
+    if (emojiStart !== undefined && model.emojiNames === undefined) {
+      model.emojiAsked = { text: editor.text, cursor: editor.cursor }
+      return [{ type: 'load-emoji' }]
+    }
+    const wordStart = before.startsWith('/') && !before.includes(' ') ? 0 : before.search(/\S*$/)
+    const start = argument?.start ?? emojiStart ?? wordStart
+    const candidates =
+      argument?.candidates ??
+      (emojiStart === undefined
+        ? findCandidates(model, before, start)
+        : emojiCandidates(model.emojiNames ?? new Map(), before.slice(emojiStart)))
+    if (candidates.length === 0) return []
     model.completion = { start, candidates, index: by > 0 ? 0 : candidates.length - 1 }
   } else {
     const { length } = completion.candidates
@@ -29,6 +43,7 @@ export function complete(model: Model, by: 1 | -1): void {
   }
   const current = model.completion
   if (current !== undefined) editor.replace(current.start, current.candidates[current.index] ?? '')
+  return []
 }
 
 /** What the word at `start` of `text` may become, the best candidate first. */

@@ -66,6 +66,11 @@ export class Editor {
     return text
   }
 
+  /** Cuts the whole text: the actions `paste-cut` and `undo` bring it back. */
+  cutText(): void {
+    if (this.#text !== '') this.#remove(0, this.#text.length, true)
+  }
+
   /** Replaces the text between `start` and the cursor, for completion. */
   replace(start: number, text: string): void {
     this.#change(this.#text.slice(0, start) + text + this.#text.slice(this.#cursor), start + text.length)

@@ -8,11 +8,11 @@ import type { OverlayLine } from './help-lines.ts'
 /** Most members that are listed as those who have not confirmed the message. */
 const MAX_MISSING_MEMBERS = 500
 
-/** The message to show: the own one that the search has found, else the last own one above the end of the view. */
+/** The message to show: the own one that is selected or that the search has found, else the last own one above the end of the view. */
 export function lastOwnMessage({ current, user }: ReadonlyModel): ReadonlyEntry | undefined {
   if (current === undefined) return undefined
   const isOwn = (entry: ReadonlyEntry | undefined) => entry?.kind === 'message' && entry.from === user
-  const match = current.entryById(current.searchMatch?.id ?? '')
+  const match = current.entryById(current.selection?.id ?? current.searchMatch?.id ?? '')
   if (isOwn(match)) return match
   const { entries, anchor } = current
   const end = anchor === undefined ? entries.length : current.indexOf(anchor.entry) + 1
@@ -25,7 +25,7 @@ export function detailLines(model: ReadonlyModel): OverlayLine[] {
   if (thread === undefined || entry === undefined) return [{ type: 'text', text: 'the message is gone' }]
   const [firstLine = ''] = entry.text.split('\n', 1)
   const lines: OverlayLine[] = [
-    { type: 'item', label: 'To', text: thread.name },
+    { type: 'item', label: 'To', text: markedName(model, thread.name) },
     { type: 'item', label: 'Time', text: `${formatTimeOfDay(entry.at)}, ${formatDay(entry.at)}` },
     { type: 'item', label: 'Text', text: firstLine },
     { type: 'item', label: 'State', text: progressText(entry.progress, thread) },
@@ -35,7 +35,7 @@ export function detailLines(model: ReadonlyModel): OverlayLine[] {
   const list = (title: string, listed: readonly string[]) => {
     if (listed.length === 0) return
     lines.push({ type: 'text', text: '' }, { type: 'title', text: title })
-    for (const name of listed) lines.push({ type: 'text', text: `  ${name}` })
+    for (const name of listed) lines.push({ type: 'text', text: `  ${markedName(model, name)}` })
   }
   list('Delivered to', names)
   if (names.length < connections) {
@@ -45,6 +45,11 @@ export function detailLines(model: ReadonlyModel): OverlayLine[] {
   }
   list('Not confirmed, in the room now', membersWithout(model, thread.name, names))
   return lines
+}
+
+/** A name, with a mark if it looks like another one. */
+function markedName(model: ReadonlyModel, name: string): string {
+  return model.similarName(name) === undefined ? name : `${name} ≈`
 }
 
 /** The other members of a room who are not in a list. */

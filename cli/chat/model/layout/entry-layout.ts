@@ -1,13 +1,18 @@
 /** How an entry of a thread breaks into rows. Scrolling counts these rows; views/messages.ts draws them. */
 import { sanitizeLine } from '../../../../src/protocol/text.ts'
-import { localDay } from '../../../format-time.ts'
+import { formatTimeOfDay, localDay } from '../../../format-time.ts'
+import { searchForm } from '../../../search-form.ts'
 import { width, wrap } from '../../../terminal/width.ts'
-import type { ReadonlyEntry, ReadonlyThread } from '../readonly-model.ts'
+import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../readonly-model.ts'
+import { type FormattedLine, type FormattedRow, parseFormatting, sourceLines, wrapFormatted } from './formatting.ts'
+import { addMarks, reactionsText } from './message-text.ts'
 
 /** Widest column of names. */
 const MAX_NAME_COLUMNS = 16
 /** Below this width the time of day is left out. */
 const MIN_COLUMNS_FOR_TIME = 36
+/** Most rows of reactions. */
+const MAX_REACTION_ROWS = 3
 /** Columns of a time of day and a space. */
 const TIME_COLUMNS = 6
 /** Cached layouts, so that a frame only wraps entries that are new or have changed. */
@@ -18,18 +23,30 @@ export interface EntryLayout {
   hasDaySeparator: boolean
   hasUnreadSeparator: boolean
   showsTime: boolean
+  /** False for a message that follows another one of the same sender. */
+  showsName: boolean
   /** Columns of the delivery mark, without the space after it. */
   markColumns: number
   nameColumns: number
   /** Columns before the text. */
   indent: number
+  /** Whether a row above the text names the message that this one replies to. */
+  hasReplyRow: boolean
   /** The wrapped text. */
-  lines: readonly string[]
+  lines: readonly FormattedRow[]
+  /** The reactions, wrapped. */
+  reactionLines: readonly string[]
   /** For a rejected message: why, wrapped. */
   reasonLines: readonly string[]
   /** Number of all rows, separators included. */
   height: number
 }
+
+/** Longest pause between two messages of a sender that are shown below one name, ms. */
+const GROUP_PAUSE_MS = 5 * 60_000
+
+/** The user of the client and their preferences, on which the layout depends. */
+export type Reader = Pick<ReadonlyModel, 'user' | 'preferences'>
 
 const cache = new Map<ReadonlyEntry, { key: string; layout: EntryLayout }>()
 
@@ -37,7 +54,7 @@ const cache = new Map<ReadonlyEntry, { key: string; layout: EntryLayout }>()
 export function entryLayout(
   thread: ReadonlyThread,
   index: number,
-  user: string,
+  { user, preferences }: Reader,
   columns: number,
 ): EntryLayout | undefined {
   const entry = thread.entries[index]
@@ -48,22 +65,54 @@ export function entryLayout(
   const { markColumns, isRoom, senderColumns } = thread
   const widestName = Math.max(width(user), isRoom ? senderColumns : width(thread.name))
   const nameColumns = Math.min(MAX_NAME_COLUMNS, widestName, Math.max(4, columns >> 2))
-  const key = `${columns} ${markColumns} ${nameColumns} ${hasDaySeparator} ${hasUnreadSeparator} ${entry.progress?.state}`
+  const isGrouped = !hasDaySeparator && !hasUnreadSeparator && continues(previous, entry)
+  const showsName = !isGrouped
+  const showsTime =
+    columns >= MIN_COLUMNS_FOR_TIME && !(isGrouped && formatTimeOfDay(previous?.at ?? 0) === formatTimeOfDay(entry.at))
+  const isFormatted = preferences.formatting && !thread.showsSource
+  const match = thread.searchMatch?.id === entry.id ? thread.searchMatch.text : ''
+  const key = [
+    ...[columns, markColumns, nameColumns, hasDaySeparator, hasUnreadSeparator, showsName, showsTime],
+    ...[entry.progress?.state, isFormatted, match],
+  ].join(' ')
   const cached = cache.get(entry)
   if (cached?.key === key) return cached.layout
-  const showsTime = columns >= MIN_COLUMNS_FOR_TIME
-  const timeColumns = showsTime ? TIME_COLUMNS : 0
+  const timeColumns = columns >= MIN_COLUMNS_FOR_TIME ? TIME_COLUMNS : 0
   const indent = timeColumns + markColumns + 1 + (entry.kind === 'message' ? nameColumns + 2 : 0)
   const reason = rejectionText(entry)
+  const lines = wrapFormatted(entryLines(entry, isFormatted, match), entry.id, columns - indent, columns)
   const wrapped = (text: string) => wrap(text, columns - indent).map(row => row.text)
-  const lines = wrapped(entry.text)
+  const hasReplyRow = entry.reply !== undefined
+  const reactions = reactionsText(entry)
+  const reactionLines = reactions === '' ? [] : wrapped(reactions).slice(0, MAX_REACTION_ROWS)
   const reasonLines = reason === undefined ? [] : wrapped(reason)
-  const height = (hasDaySeparator ? 1 : 0) + (hasUnreadSeparator ? 1 : 0) + lines.length + reasonLines.length
-  const separators = { hasDaySeparator, hasUnreadSeparator }
-  const layout = { ...separators, showsTime, markColumns, nameColumns, indent, lines, reasonLines, height }
+  const extraRows = [hasDaySeparator, hasUnreadSeparator, hasReplyRow].filter(Boolean).length
+  const height = extraRows + lines.length + reactionLines.length + reasonLines.length
+  const parts = { hasDaySeparator, hasUnreadSeparator, hasReplyRow, lines, reactionLines, reasonLines }
+  const layout = { ...parts, showsTime, showsName, markColumns, nameColumns, indent, height }
   if (cache.size >= MAX_CACHED_LAYOUTS) cache.clear()
   cache.set(entry, { key, layout })
   return layout
+}
+
+/** Whether a message belongs to those above it: soon after another one of its sender, on the same day. */
+function continues(previous: ReadonlyEntry | undefined, { kind, from, at }: ReadonlyEntry): boolean {
+  return kind === 'message' && previous?.kind === kind && previous.from === from && at - previous.at <= GROUP_PAUSE_MS
+}
+
+/** The lines of an entry, with its marks: formatted, or as they were written if the match of the search is only there. */
+export function entryLines(entry: ReadonlyEntry, isFormatted: boolean, match = ''): FormattedLine[] {
+  return entry.kind === 'message' ? addMarks(entry, textLines(entry.text, isFormatted, match)) : sourceLines(entry.text)
+}
+
+function textLines(text: string, isFormatted: boolean, match: string): FormattedLine[] {
+  if (!isFormatted) return sourceLines(text)
+  const lines = parseFormatting(text)
+  const first: FormattedLine = { text: '', isCode: false, ranges: [] }
+  // The time and the name are not in a row of code.
+  if (lines[0]?.isCode) lines.unshift(first)
+  const isFound = match === '' || lines.some(line => searchForm(line.text).includes(match))
+  return isFound ? lines : sourceLines(text)
 }
 
 /** Why a message was rejected, for the user; undefined: it was not. */

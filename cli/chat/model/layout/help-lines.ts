@@ -1,6 +1,7 @@
 /** The content of the help overlay, from the tables of commands, keys and settings. */
 import { COMMANDS } from '../commands/commands.ts'
 import { actionByName, KEYMAP, keyLabel } from '../keymap.ts'
+import { SELECTION_KEYS } from '../message-selection.ts'
 import { SETTINGS } from '../preferences.ts'
 import type { ReadonlyModel } from '../readonly-model.ts'
 
@@ -8,6 +9,12 @@ export type OverlayLine =
   | { type: 'title'; text: string }
   | { type: 'text'; text: string }
   | { type: 'item'; label: string; text: string }
+  /** Two lines next to each other. */
+  | { type: 'pair'; left: OverlayLine; right: OverlayLine }
+
+/** From this width on, the help has two columns. */
+const MIN_COLUMNS_FOR_PAIRS = 160
+const BLANK: OverlayLine = { type: 'text', text: '' }
 
 const MARKS: readonly [mark: string, meaning: string][] = [
   ['…', 'waiting: not sent yet, or the recipient is offline'],
@@ -18,11 +25,27 @@ const MARKS: readonly [mark: string, meaning: string][] = [
   ['●  ○', 'online, offline'],
   ['3  @2', 'unread messages; those that mention you'],
   ['●  ◌  ✗', 'a room: you are in it, it waits, you are rejected'],
+  ['+', 'a room in the switcher, which Enter joins'],
   ['×2', 'a user with 2 connections'],
+  ['~', 'muted: does not ring the bell'],
   ['≈', 'looks like the name of another user or room'],
 ]
 
 export function helpLines(model: ReadonlyModel): OverlayLine[] {
+  const sections = helpSections(model)
+  return model.columns >= MIN_COLUMNS_FOR_PAIRS ? inTwoColumns(sections) : sections.flat()
+}
+
+/** Puts each section below the shorter one of two columns. */
+function inTwoColumns(sections: readonly OverlayLine[][]): OverlayLine[] {
+  const left: OverlayLine[] = []
+  const right: OverlayLine[] = []
+  for (const section of sections) (left.length <= right.length ? left : right).push(...section)
+  const rows = Math.max(left.length, right.length)
+  return Array.from({ length: rows }, (_, at) => ({ type: 'pair', left: left[at] ?? BLANK, right: right[at] ?? BLANK }))
+}
+
+function helpSections(model: ReadonlyModel): OverlayLine[][] {
   const section = (text: string, items: readonly (readonly [label: string, text: string])[]): OverlayLine[] => [
     { type: 'title', text },
     ...items.map(([label, item]): OverlayLine => ({ type: 'item', label, text: item })),
@@ -32,22 +55,23 @@ export function helpLines(model: ReadonlyModel): OverlayLine[] {
     ([key, name]) => [keyLabel(key), `${actionByName(name) ?? name} (from your settings file)`] as const,
   )
   return [
-    ...section('Commands', [
+    section('Commands', [
       ...COMMANDS.map(({ name, usage, help }) => [`/${name} ${usage}`, help] as const),
       ['//TEXT', 'send a message that starts with a slash'],
     ]),
-    ...section('Keys', [
+    section('Keys', [
       ...KEYMAP.flatMap(({ keys, help }) =>
         help === undefined ? [] : [[keys.map(keyLabel).join(' '), help] as const],
       ),
       ['Alt+1 … Alt+9', 'open the thread with that number'],
       ...ownKeys,
     ]),
-    ...section(
+    section('A selected message', [...SELECTION_KEYS, ['Up Down', 'select another message'], ['Esc', 'select none']]),
+    section(
       'Settings',
       SETTINGS.map(({ name, values, help }) => [`/set ${name}`, `${values.join(', ')}: ${help}`] as const),
     ),
-    ...section('Marks', MARKS),
-    { type: 'text', text: 'Esc followed by a key is the same as Alt with that key.' },
+    section('Marks', MARKS),
+    [{ type: 'text', text: 'Esc followed by a key is the same as Alt with that key.' }],
   ]
 }

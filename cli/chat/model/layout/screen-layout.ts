@@ -3,8 +3,10 @@ import type { ReadonlyModel } from '../readonly-model.ts'
 
 /** Columns of the sidebar, without the line at its right. */
 const SIDEBAR_COLUMNS = 20
-/** Below this screen width the sidebar is hidden. */
-const MIN_COLUMNS_FOR_SIDEBAR = 60
+/** Below this screen width the sidebar is hidden, unless the user has asked for it. */
+const MIN_COLUMNS_FOR_SIDEBAR = 80
+/** Below this screen width it is hidden in any case. */
+const MIN_COLUMNS_FOR_ANY_SIDEBAR = 40
 /** Most rows of the input line; longer text scrolls. */
 const MAX_COMPOSER_ROWS = 6
 /** Most rows of an overlay or a finder in inline mode. */
@@ -30,8 +32,7 @@ export function screenLayout(
 ): ScreenLayout {
   const height = Math.max(1, model.rows - 1)
   // Overlays get the full width.
-  const hasSidebar =
-    model.preferences.sidebar && model.overlay === undefined && model.columns >= MIN_COLUMNS_FOR_SIDEBAR
+  const hasSidebar = model.overlay === undefined && showsSidebar(model)
   const sidebar = hasSidebar ? SIDEBAR_COLUMNS : 0
   const main = Math.max(1, model.columns - (sidebar > 0 ? sidebar + 2 : 0))
   const status = height >= 3 ? 1 : 0
@@ -39,6 +40,24 @@ export function screenLayout(
   const wanted = composerRows(model.focusedEditor.text, model.columns).length
   const composer = Math.max(1, Math.min(wanted, MAX_COMPOSER_ROWS, height - status - header - 1))
   return { sidebar, main, header, status, composer, body: Math.max(0, height - header - status - composer) }
+}
+
+/** Whether the sidebar is shown while nothing covers it. */
+export function showsSidebar({ preferences, columns }: Pick<ReadonlyModel, 'preferences' | 'columns'>): boolean {
+  switch (preferences.sidebar) {
+    case 'auto':
+      return columns >= MIN_COLUMNS_FOR_SIDEBAR
+    case 'on':
+      return columns >= MIN_COLUMNS_FOR_ANY_SIDEBAR
+    case 'off':
+      return false
+  }
+}
+
+/** The setting that hides the sidebar if it is shown, and shows it if it is hidden. */
+export function toggledSidebar(model: Pick<ReadonlyModel, 'preferences' | 'columns'>): 'auto' | 'on' | 'off' {
+  if (showsSidebar(model)) return 'off'
+  return model.columns >= MIN_COLUMNS_FOR_SIDEBAR ? 'auto' : 'on'
 }
 
 /** Rows of the help overlay or the finder. */

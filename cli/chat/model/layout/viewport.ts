@@ -1,6 +1,9 @@
 /** Which rows of a thread are visible. */
 import type { ReadonlyThread } from '../readonly-model.ts'
-import { entryLayout } from './entry-layout.ts'
+import { entryLayout, type Reader } from './entry-layout.ts'
+
+/** With fewer rows, the view does not show the day at its top while it is scrolled up. */
+export const MIN_ROWS_FOR_DAY = 6
 
 /** A row of a thread: the index of its entry, and its number in the entry. */
 export interface RowPosition {
@@ -11,8 +14,8 @@ export interface RowPosition {
 /** The number of rows of the entry at an index; 0 if there is none. */
 export type RowCounter = (index: number) => number
 
-export function rowCounter(thread: ReadonlyThread, user: string, columns: number): RowCounter {
-  return index => entryLayout(thread, index, user, columns)?.height ?? 0
+export function rowCounter(thread: ReadonlyThread, reader: Reader, columns: number): RowCounter {
+  return index => entryLayout(thread, index, reader, columns)?.height ?? 0
 }
 
 /** The lowest visible row. */

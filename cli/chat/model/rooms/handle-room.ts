@@ -23,6 +23,7 @@ export function handleRoom(
   }
   model.rooms.set(name, { name, state, members, info })
   const thread = model.ensureThread(name)
+  thread.setOperators(info.operators)
   // The client asks again and again: say it once.
   if (state.state === 'rejected' && previous?.state.state !== 'rejected')
     model.showNotice(`cannot join ${name} now: ${sanitizeLine(state.message)}`, 'error')

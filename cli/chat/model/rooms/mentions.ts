@@ -1,8 +1,7 @@
 /** Mentions of a user in the messages of rooms: `@Anna`, or the name as a word. */
-import { findAll, searchForm } from '../../../search-form.ts'
+import { findAll, SPACELESS, searchForm } from '../../../search-form.ts'
 
-/** A word character at the end of a text, and at its start. Scripts that put no spaces between words have no borders. */
-const SPACELESS = '\\p{scx=Han}\\p{scx=Hira}\\p{scx=Kana}\\p{sc=Thai}\\p{sc=Lao}\\p{sc=Khmer}\\p{sc=Mymr}'
+/** A word character at the end of a text, and at its start. */
 const WORD = `(?![${SPACELESS}])[\\p{L}\\p{N}\\p{M}_]`
 const ENDS_WITH_WORD = new RegExp(`${WORD}$`, 'u')
 const STARTS_WITH_WORD = new RegExp(`^${WORD}`, 'u')
@@ -18,6 +17,17 @@ export interface Range {
 /** Whether a text mentions a user, whatever the case. */
 export function mentions(text: string, name: string): boolean {
   return findMentions(text, name).length > 0
+}
+
+/** The parts of a text that mention one of the names, in order, without overlaps. */
+export function findAllMentions(text: string, names: readonly string[]): Range[] {
+  const found = names.flatMap(name => findMentions(text, name)).sort((a, b) => a.start - b.start || b.end - a.end)
+  let end = 0
+  return found.filter(range => {
+    if (range.start < end) return false
+    end = range.end
+    return true
+  })
 }
 
 /** The parts of a text that mention a user, with the `@`. */

@@ -35,14 +35,21 @@ export const paste = (text: string) => `\u001b[200~${text}\u001b[201~`
 export class ChatDriver {
   readonly model: Model
   #messages = 0
+  readonly #choosesSidebar: boolean
 
   constructor(preferences?: Preferences) {
     this.model = new Model('Anna', preferences)
+    this.#choosesSidebar = preferences === undefined
     this.resize(64, 11)
   }
 
+  /** Without preferences of a test, the sidebar is shown from 60 columns on. */
   resize(columns: number, rows: number): void {
     this.model.resize(columns, rows)
+    if (this.#choosesSidebar) {
+      const sidebar = columns >= 60 ? 'on' : 'auto'
+      this.model.preferences = { ...this.model.preferences, sidebar }
+    }
   }
 
   tell(event: Parameters<typeof update>[1]): ScreenRequest[] {
@@ -107,6 +114,16 @@ export class ChatDriver {
 
   get notice(): string | undefined {
     return this.model.notice?.text
+  }
+
+  /** All inverse text of the screen. */
+  inverseText(): string {
+    const segments = renderScreen(this.model, DAY).rows.flat()
+    return segments
+      .filter(({ inverse }) => inverse)
+      .map(({ text }) => text)
+      .join('')
+      .trim()
   }
 
   /** The rows of the screen, without trailing spaces. */

@@ -69,8 +69,22 @@ describe('/msg', () => {
     ['msg Anna Bell hello', 'Anna Bell', 'hello'],
     ['msg Anna Belle hello', 'Anna', 'Belle hello'],
     ['msg Billy\nfirst\nsecond', 'Billy', 'first\nsecond'],
-    ['msg Zoe hello', 'Zoe', 'hello'],
-  ])('takes the longest known name: %j', (line, to, text) => {
+    ['msg "Anna Bell" hello', 'Anna Bell', 'hello'],
+    ['msg "Anna" Bell hello', 'Anna', 'Bell hello'],
+    ['msg Anna Seen hello', 'Anna Seen', 'hello'],
+    ['msg Anna Key hello', 'Anna Key', 'hello'],
+    ['msg Anna Member hello', 'Anna Member', 'hello'],
+  ])('takes the longest known name, or one in quotes: %j', (line, to, text) => {
+    chat.message('Anna Seen', 'Anna', 'from the history')
+    chat.tell({
+      type: 'key',
+      user: 'x',
+      key: key('x'),
+      state: 'new',
+      own: key('a'),
+      known: new Map([['Anna Key', 'k']]),
+    })
+    chat.room('#ops', ['Anna Member'])
     expect(run(line)).toContainEqual({ type: 'send', to, text })
   })
 
@@ -79,6 +93,25 @@ describe('/msg', () => {
     expect(chat.model.notice).toEqual({ text: 'a user name can have at most 64 characters', tone: 'error' })
     expect(chat.thread).toBeUndefined()
   })
+})
+
+test.each([
+  ['msg Anna Bell hello', 'sent to "Anna Bell"; for Anna write /msg "Anna" …'],
+  ['msg "Anna Bell hello', 'put the name in quotes: "NAME"'],
+  ['query Anna Belle', 'never seen "Anna Belle"; write only Anna, or the whole name in quotes'],
+  ['ignore "Anna Bell" x', 'unexpected text after the name: x'],
+])('says what is ambiguous: %j', (line, notice) => {
+  run(line)
+  expect(chat.notice).toBe(notice)
+})
+
+test.each([
+  ['query Anna Bell', 'Anna Bell'],
+  ['query "Not Seen"', 'Not Seen'],
+  ['query Not Seen', 'Not Seen'],
+])('%s opens the thread with the whole name', (line, name) => {
+  expect(run(line)).toEqual([SAVE])
+  expect(chat.thread).toBe(name)
 })
 
 test('/query opens a thread', () => {
@@ -155,7 +188,7 @@ test('/ignore hides the messages of a user until /unignore', () => {
   run('unignore Billy')
   expect(chat.model.notice).toEqual({ text: 'Billy is not ignored', tone: 'error' })
   expect(run('unignore Carla')).toEqual([SAVE])
-  expect(chat.message('Carla', 'Anna', 'shown')).toEqual([{ type: 'bell', thread: 'Carla' }])
+  expect(chat.message('Carla', 'Anna', 'shown')).toContainEqual({ type: 'bell', thread: 'Carla' })
 })
 
 describe('/key', () => {
@@ -207,7 +240,10 @@ test('/trust shows the words in the open thread, which has room for them', () =>
 
 describe('/set', () => {
   test.each([
-    ['set', 'sidebar on, bell on, notes on, joins auto, theme calm'],
+    [
+      'set',
+      'sidebar on, bell on, notify auto, title on, mouse on, links auto, notes on, joins auto, formatting on, theme calm',
+    ],
     ['set bell', 'bell on (on, off): ring the bell for unread messages'],
     ['set nonsense', 'unknown setting nonsense; /set lists the settings'],
     ['set theme pink', 'theme must be one of: calm, blue, amber, mono'],
@@ -221,7 +257,7 @@ describe('/set', () => {
   test.each([
     ['set theme mono', { theme: 'mono' }],
     ['set bell off', { bell: false }],
-    ['set sidebar off', { sidebar: false }],
+    ['set sidebar off', { sidebar: 'off' }],
     ['set joins on', { joins: 'on' }],
   ])('/%s changes a preference', (line, changed) => {
     expect(run(line)).toEqual([SAVE])

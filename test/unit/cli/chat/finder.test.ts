@@ -1,7 +1,9 @@
-/** The lists of online users and of earlier input. */
+/** The switcher, and the lists of online users and of earlier input. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { finderMatches } from '../../../../cli/chat/model/finder.ts'
-import { ChatDriver, ctrl, KEYS } from './chat-driver.ts'
+import { renderScreen } from '../../../../cli/chat/views/render.ts'
+import { rowText } from '../../../../cli/chat/views/row.ts'
+import { ChatDriver, ctrl, DAY, KEYS } from './chat-driver.ts'
 
 let chat: ChatDriver
 
@@ -13,19 +15,104 @@ beforeEach(() => {
 
 const matches = () => chat.model.finder && finderMatches(chat.model, chat.model.finder)
 
-describe('the list of online users', () => {
-  test('shows the users whose name contains the typed text, whatever the case, with their connections', () => {
-    chat.tell({ type: 'connections', connections: new Map([['Carla', 3]]) })
-    chat.type(`${ctrl('o')}cAr`)
-    expect(matches()).toEqual(['Carla', 'Caroline'])
-    expect(chat.screen()).toMatch(/Online users[\s\S]*Carla ×3\n.*Caroline\n/)
-    expect(chat.screen()).not.toMatch(/│ Billy/)
+describe('the switcher', () => {
+  test('lists what needs attention first: mentions, unread threads, the latest ones, and then the other rooms and users', () => {
+    chat.room('#ops', ['Billy'])
+    chat.message('Carla', 'Anna', 'first')
+    chat.message('Zoe', 'Anna', 'she is offline now')
+    chat.message('Billy', '#ops', 'hello Anna')
+    chat.model.openThread('Zoe')
+    chat.type('/query Caroline\r')
+    const rooms = [
+      { room: '#ops', members: 2 },
+      { room: '#lab', members: 1, topic: 'experiments' },
+    ]
+    chat.tell({ type: 'room-list', rooms, total: 2 })
+    expect(chat.type(ctrl('o'))).toEqual([{ type: 'list-rooms' }])
+    expect(matches()).toEqual(['#ops', 'Carla', 'Zoe', 'Caroline', '#lab', 'Anna', 'Billy'])
+    chat.resize(64, 12)
+    expect(chat.screen()).toMatchInlineSnapshot(`
+      "
+      Rooms               │ Go to a thread, room or user
+      1 ● #ops       @1 1 │ ● #ops  @1  1 unread  2
+      Threads             │ ● Carla  1 unread
+      4 ● Caroline        │ ○ Zoe
+       … 2 more, 1 unread │ ● Caroline
+                          │ + #lab  1  experiments
+      Online 4            │ ● Anna (you)
+       Anna (you)         │ ● Billy
+       Billy              │
+      ● server-2  Anna  4 online  2 unread @1  type to filter, Enter …
+      ›
+      "
+    `)
+  })
+
+  test('ranks exact matches first, then starts of names and words, parts, and scattered letters', () => {
+    chat.roster(['Art', 'Bart Ender', 'Clark Art', 'Adrian Burt', 'Artur', 'Zoe'])
+    chat.type(`${ctrl('o')}aRt`)
+    expect(matches()).toEqual(['Art', 'Artur', 'Clark Art', 'Bart Ender', 'Adrian Burt'])
+  })
+
+  test('finds rooms with and without their #, which leaves the users out', () => {
+    chat.room('#carpool', [])
+    chat.type(`${ctrl('o')}car`)
+    expect(matches()).toEqual(['#carpool', 'Carla', 'Caroline'])
+    chat.type(`${ctrl('u')}#c`)
+    expect(matches()).toEqual(['#carpool'])
+    chat.type(`${ctrl('u')}caro`)
+    expect(matches()).toEqual(['Caroline', '#carpool'])
+  })
+
+  test.each([
+    ['lin', 'Caro[lin]e'],
+    ['crl', '[C]a[r]o[l]ine'],
+    ['CAR', '[Car]oline'],
+  ])('highlights what was typed: %s', (typed, expected) => {
+    chat.roster(['Caroline'])
+    chat.type(ctrl('o') + typed)
+    const row = renderScreen(chat.model, DAY).rows.find(one => rowText(one).includes('● Caroline')) ?? []
+    const name = row.slice(row.findIndex(({ text }) => text === '● ') + 1)
+    const marked = name.map(({ text, tone, bold }) => (tone === 'accent' && bold ? `[${text}]` : text))
+    expect(marked.join('').trim()).toBe(expected)
   })
 
   test('opens the thread of the selected user', () => {
     chat.type(`${ctrl('o')}car${KEYS.down}`)
     expect(chat.type(KEYS.enter)).toContainEqual({ type: 'save' })
     expect([chat.thread, chat.model.finder]).toEqual(['Caroline', undefined])
+  })
+
+  test('joins the selected room', () => {
+    chat.tell({ type: 'room-list', rooms: [{ room: '#lab', members: 1 }], total: 1 })
+    chat.type(`${ctrl('o')}lab`)
+    expect(chat.screen()).toContain('+ #lab  1')
+    expect(chat.type(KEYS.enter)).toContainEqual({ type: 'join', room: '#lab' })
+    expect(chat.thread).toBe('#lab')
+    expect(chat.type(`${ctrl('o')}lab${KEYS.enter}`)).not.toContainEqual({ type: 'join', room: '#lab' })
+  })
+
+  test('keeps the selection on the same name when users come and go', () => {
+    chat.type(`${ctrl('o')}car${KEYS.down}`)
+    chat.roster(['Anna', 'Carl', 'Carla', 'Caroline', 'Carsten'], ['Carl', 'Carsten'], ['Billy'])
+    expect(matches()).toEqual(['Carl', 'Carla', 'Caroline', 'Carsten'])
+    chat.type(KEYS.enter)
+    expect(chat.thread).toBe('Caroline')
+  })
+
+  test('suggests a name when nothing matches', () => {
+    chat.type(`${ctrl('o')}Biily`)
+    expect(chat.screen()).toContain('no matches; did you mean Billy?')
+  })
+
+  test('typing narrows the matches down, and does not look at all names again', () => {
+    chat.roster(Array.from({ length: 20_000 }, (_, n) => `User ${n}`))
+    chat.type(`${ctrl('o')}user 19`)
+    expect(matches()?.[0]).toBe('User 19')
+    // All names would be read from here.
+    Object.defineProperty(chat.model, 'online', { get: () => expect.unreachable() })
+    chat.type('999')
+    expect(matches()).toEqual(['User 19999'])
   })
 
   test.each([
@@ -60,6 +147,24 @@ describe('the list of online users', () => {
     chat.roster(Array.from({ length: 600 }, (_, n) => `User ${1_000 + n}`))
     chat.type(ctrl('o'))
     expect(matches()).toHaveLength(500)
+  })
+})
+
+describe('/who', () => {
+  test('lists the online users that match, with their connections', () => {
+    chat.tell({ type: 'connections', connections: new Map([['Carla', 3]]) })
+    chat.message('Carlos', 'Anna', 'I am offline')
+    chat.type('/who cAr\r')
+    expect(matches()).toEqual(['Carla', 'Caroline'])
+    expect(chat.screen()).toMatch(/Online users[\s\S]*Carla ×3\n.*Caroline\n/)
+    expect(chat.screen()).not.toMatch(/│ Billy/)
+  })
+
+  test('says when nobody matches, and suggests a name', () => {
+    chat.type('/who Biily\r')
+    expect([chat.model.finder, chat.notice]).toEqual([undefined, 'no user online matches Biily; did you mean Billy?'])
+    chat.type('/who xyzzy\r')
+    expect(chat.notice).toBe('no user online matches xyzzy')
   })
 })
 

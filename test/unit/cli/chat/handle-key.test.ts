@@ -236,7 +236,7 @@ test('side effects of keys: redraw, suspend, sidebar', () => {
   expect(chat.type(ctrl('l'))).toEqual([{ type: 'redraw' }])
   expect(chat.type(ctrl('z'))).toEqual([{ type: 'suspend' }])
   expect(chat.type('\u001b[18~')).toEqual([{ type: 'save' }])
-  expect(chat.model.preferences.sidebar).toBe(false)
+  expect(chat.model.preferences.sidebar).toBe('off')
 })
 
 test('? opens the help on an empty line only', () => {
@@ -264,4 +264,34 @@ test('a read mark is sent when the end of the open thread is visible', () => {
   chat.message('Billy', 'Anna', 'one')
   expect(chat.type('/query Billy\r')).toContainEqual(expect.objectContaining({ type: 'read', thread: 'Billy' }))
   expect(chat.type('x')).toEqual([])
+})
+
+describe('keys in a sequence', () => {
+  test('Ctrl+X Ctrl+E edits the draft with the editor', () => {
+    chat.model.openThread('Billy')
+    chat.type('a draft')
+    expect(chat.type(ctrl('x'))).toEqual([])
+    expect(chat.notice).toBe('Ctrl+X …')
+    expect(chat.type(ctrl('e'))).toEqual([{ type: 'edit-draft' }])
+    expect([chat.notice, chat.input]).toEqual([undefined, 'a draft'])
+  })
+
+  test('other keys after the first one do nothing, and text is inserted', () => {
+    chat.model.openThread('Billy')
+    chat.type(`one${ctrl('x')}${ctrl('u')}`)
+    expect([chat.input, chat.notice]).toEqual(['one', 'Ctrl+X Ctrl+U has no action'])
+    chat.type(`${ctrl('x')} two`)
+    expect(chat.type(ctrl('e'))).toEqual([])
+    expect(chat.input).toBe('one two')
+  })
+
+  test('a binding of the first key wins, and own sequences work', () => {
+    const own = new ChatDriver({
+      ...DEFAULT_PREFERENCES,
+      keys: { 'C-x': 'redraw', 'C-q e': 'help', 'C-q C-e': 'help' },
+    })
+    expect(own.type(ctrl('x'))).toEqual([{ type: 'redraw' }])
+    own.type(ctrl('q') + ctrl('e'))
+    expect(own.model.overlay).toBe('help')
+  })
 })

@@ -8,7 +8,8 @@ const EARLIER_NAMES = [
   ['top', 'scroll-to-start'],
   ['bottom', 'scroll-to-end'],
   ['last-thread', 'previous-thread'],
-  ['find-people', 'find-user'],
+  ['find-people', 'find-thread'],
+  ['find-user', 'find-thread'],
   ['find-entered', 'find-input'],
   ['complete-back', 'complete-previous'],
   ['sidebar', 'toggle-sidebar'],
@@ -27,7 +28,7 @@ test('bindings of the settings file override the defaults; unknown actions are r
   const { bindings, unknown } = resolveBindings({ 'C-n': 'help', 'C-x': 'find-user', f5: 'nonsense' })
   expect([bindings.get('C-n'), bindings.get('C-x'), bindings.get('M-down')]).toEqual([
     'help',
-    'find-user',
+    'find-thread',
     'next-thread',
   ])
   expect(bindings.has('f5')).toBe(false)
@@ -93,6 +94,7 @@ test.each([
   ['C-_', 'Ctrl+_'],
   ['M--', 'Alt+-'],
   ['f7', 'F7'],
+  ['C-x C-e', 'Ctrl+X Ctrl+E'],
   ['C-', 'C-'],
 ])('the label of %s is %s', (key, label) => {
   expect(keyLabel(key)).toBe(label)

@@ -187,6 +187,7 @@ describe('/invite', () => {
     ['invite Billy', 'Billy', '#ops', 'invited Billy to #ops'],
     ['invite Anna Bell #Dev', 'Anna Bell', '#dev', expect.stringContaining('Anna Bell to #dev; they are offline')],
   ])('/%s sends a message', (line, to, room, notice) => {
+    chat.message('Anna Bell', 'Anna', 'hello')
     chat.room('#ops', [])
     run('query #ops')
     expect(run(line)).toEqual([{ type: 'send', to, text: `Join ${room}: /join ${room}` }])

@@ -45,8 +45,8 @@ describe('the sidebar', () => {
                           │
       Online 3            │
        Anna (you)         │
-       Billy              │
        Carla              │
+                          │
                           │ No messages in #later yet.
       ● server-2  Anna  3 online  4 unread @1  ? help
       › message to #later
@@ -67,7 +67,7 @@ describe('the sidebar', () => {
         "1 ● #room-1",
         " … 8 more",
         "Threads",
-        " … 9 more",
+        " … 9 more, 9 unread",
         "",
         "Online 50",
         " Online 0",
@@ -222,7 +222,7 @@ describe('the thread of a room', () => {
 
       Not confirmed, in the room now
         Christopher Robin
-      ● server-2  Anna  3 online  Up/Down scroll, Esc closes the details
+      Esc closes the details, Up/Down scroll
       ›
       "
     `)

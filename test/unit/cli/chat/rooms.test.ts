@@ -95,7 +95,10 @@ describe('unread messages of a room', () => {
   test('of a muted room are counted and do not ring, except for mentions', () => {
     chat.type('/mute #ops\r')
     expect(chat.message('Billy', '#ops', 'hello')).toEqual([])
-    expect(chat.message('Billy', '#ops', 'hello @anna')).toEqual([{ type: 'bell', thread: '#ops' }])
+    expect(chat.message('Billy', '#ops', 'hello @anna')).toMatchObject([
+      { type: 'bell' },
+      { type: 'notify', thread: '#ops' },
+    ])
     expect(counts('#ops')).toEqual([2, 1])
   })
 

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { DEFAULT_PREFERENCES } from '../../../../cli/chat/model/preferences.ts'
 import { Thread } from '../../../../cli/chat/model/thread.ts'
 import { entryRows } from '../../../../cli/chat/views/messages.ts'
 import { rowText } from '../../../../cli/chat/views/row.ts'
 import type { Message } from '../../../../src/protocol/messages.ts'
+
+const READER = { user: 'Anna', preferences: DEFAULT_PREFERENCES }
 
 const message = (n: number, from = 'Billy'): Message => ({
   id: `id-${`${n}`.padStart(4, '0')}`,
@@ -186,9 +189,9 @@ describe('the delivery state of a message', () => {
   test('has the number of members in a room, and the column of marks is as wide as the widest', () => {
     const thread = new Thread('Billy')
     thread.replaceEntries([own, { ...message(2, 'Anna'), receipt: { delivered: 12, of: 345 } }], true, true)
-    const rows = [0, 1].flatMap(index => entryRows(thread, index, 'Anna', 60).map(rowText)).slice(-2)
-    expect(rows.map(row => row.slice(6))).toEqual(['        Anna   message 1', '✓12/345 Anna   message 2'])
+    const rows = [0, 1].flatMap(index => entryRows(thread, index, READER, 60).map(rowText)).slice(-2)
+    expect(rows.map(row => row.slice(6))).toEqual(['        Anna   message 1', '✓12/345        message 2'])
     thread.setProgress(own.id, { state: 'delivered', connections: 3, of: 345 })
-    expect(entryRows(thread, 0, 'Anna', 60).map(rowText).at(-1)?.slice(6)).toBe('✓3/345  Anna   message 1')
+    expect(entryRows(thread, 0, READER, 60).map(rowText).at(-1)?.slice(6)).toBe('✓3/345  Anna   message 1')
   })
 })

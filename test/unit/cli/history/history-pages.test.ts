@@ -145,9 +145,9 @@ test('✓ and rejected messages are shown after a restart and when scrolling bac
   first.close()
 
   const { model, type, screen, perform, history } = openStored()
-  expect(screen()).toMatch(/✓ {2}Anna +the last one\n.*✗ {2}Anna +refused\n +not sent: not a name/)
+  expect(screen()).toMatch(/✓ {2}Anna +the last one\n.*✗ {2} +refused\n +not sent: not a name/)
   type('\u001b[1;3H')
-  expect(screen()).toMatch(/✓2 Anna +said\n.*✗ {2}Anna +too much\n +not sent: too long/)
+  expect(screen()).toMatch(/✓2 Anna +said\n.*✗ {2} +too much\n +not sent: too long/)
   expect(model.current?.entries.filter(({ id }) => id === 'id--2')).toHaveLength(1)
   type('\u001b[1;3F')
 
@@ -168,7 +168,7 @@ test('✓ and rejected messages are shown after a restart and when scrolling bac
   history.storeRejected({ ...live, rejection: { code: 'bad-name', message: 'not a name' } })
   type('\u001b[1;3H')
   type('\u001b[1;3F')
-  expect(screen().match(/✗ {2}Anna +live/g)).toHaveLength(1)
+  expect(screen().match(/✗ {2} +live/g)).toHaveLength(1)
   history.close()
 })
 
@@ -181,4 +181,52 @@ test('a thread that has only rejected messages is in the list after a restart', 
   expect(model.threads.get('Billy')?.lastAt).toBe(refused.at)
   expect(screen()).toMatch(/✗ {2}Anna +refused/)
   history.close()
+})
+
+test('an edit far after its message is shown when the page of the message is loaded', () => {
+  const edit = (n: number, of: number, text: string) => ({ id: `id-${n}`, text: `(edited) ${text}\n⟦edit id-${of}⟧` })
+  const { model, type } = openThread(1_000, n =>
+    n === 998 ? edit(n, 3, 'new text') : n === 999 ? { text: 'last' } : {},
+  )
+  expect(model.current?.entries.at(-1)?.text).toBe('last')
+  expect(model.current?.entries).toHaveLength(200)
+  type('\u001b[1;3H')
+  const found = model.current?.entryById('id-3')
+  expect([found?.text, found?.isEdited]).toEqual(['new text', true])
+})
+
+test('a reply to a deleted message that is not loaded does not quote it', () => {
+  const texts: Record<number, string> = {
+    997: '> secret\n⟦reply id-3⟧',
+    998: '> secret\nyes\n⟦reply id-3⟧',
+    999: '(deleted a message)\n⟦delete id-3⟧',
+  }
+  const { screen } = openThread(1_000, n => (texts[n] === undefined ? {} : { text: texts[n] }))
+  expect(screen()).toContain('↪ Billy: message deleted')
+  expect(screen().match(/secret/g)).toHaveLength(1)
+})
+
+test('the search finds the new text of an edited message, and nothing of a deleted one', () => {
+  const changes: Record<number, Partial<Message>> = {
+    990: { text: '(edited) a carrot\n⟦edit id-5⟧' },
+    991: { text: '(edited) a carrot\n⟦edit id-7⟧' },
+    992: { text: '(deleted a message)\n⟦delete id-7⟧' },
+  }
+  const { model, type } = openThread(1_000, n => changes[n] ?? {})
+  type('\u0013carrot')
+  expect([model.search?.state, model.current?.searchMatch?.id]).toEqual(['found', 'id-5'])
+  type('\u0013')
+  expect(model.search?.state).toBe('not-found')
+})
+
+test('the search finds messages that wait, which the history does not have', () => {
+  const { model, type } = openThread(3)
+  const waiting = message(10, { id: 'waiting', from: 'Anna', to: 'Billy', text: 'message that waits' })
+  update(model, { type: 'message', message: waiting, origin: 'composed' }, DAY)
+  const offline = { state: 'waiting', reason: 'offline' } as const
+  update(model, { type: 'progress', id: 'waiting', to: 'Billy', progress: offline }, DAY)
+  type('\u0013message')
+  expect(model.current?.searchMatch?.id).toBe('waiting')
+  type('\u0013')
+  expect(model.current?.searchMatch?.id).toBe('id-2')
 })

@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
+import { ChangeIndex } from '../../../../cli/history/change-index.ts'
 import type { EarlyReceipt } from '../../../../cli/history/early-receipts.ts'
 import { EMPTY_COLUMNS, mergeEntries, recordReceipt } from '../../../../cli/history/index-columns.ts'
 import { readIndex, writeIndex } from '../../../../cli/history/index-file.ts'
@@ -21,6 +22,8 @@ const receipts: EarlyReceipt[] = [
     { delivered: 2, of: 3 },
   ],
 ]
+const changes = ChangeIndex.empty()
+for (const n of [1, 2, 3]) changes.add({ offset: n * 70, length: 60 + n, a: -5, b: n % 2 })
 let folder = ''
 let file = ''
 
@@ -37,16 +40,30 @@ function withNamesLength(index: Buffer, length: number): Buffer {
 }
 
 test('a written index is read back, is private, and leaves no temporary file', () => {
-  writeIndex(file, { indexedBytes: 2 ** 40 + 1, names, columns, receipts })
-  expect(readIndex(file, 2 ** 41)).toEqual({ indexedBytes: 2 ** 40 + 1, names, columns, receipts })
+  writeIndex(file, { indexedBytes: 2 ** 40 + 1, names, columns, changes, receipts })
+  expect(readIndex(file, 2 ** 41)).toEqual({ indexedBytes: 2 ** 40 + 1, names, columns, changes, receipts })
+  const read = readIndex(file, 2 ** 41)?.changes
+  expect([read?.of({ a: -5, b: 1 }), read?.of({ a: -5, b: 0 })]).toEqual([
+    [
+      { offset: 70, length: 61 },
+      { offset: 210, length: 63 },
+    ],
+    [{ offset: 140, length: 62 }],
+  ])
   expect(statSync(file).mode & 0o777).toBe(0o600)
   expect(readdirSync(folder)).toEqual(['Anna.index'])
 })
 
 test('an index replaces an older and longer one completely', () => {
-  writeIndex(file, { indexedBytes: 300, names, columns, receipts })
-  writeIndex(file, { indexedBytes: 0, names: [], columns: EMPTY_COLUMNS, receipts: [] })
-  expect(readIndex(file, 1_000)).toEqual({ indexedBytes: 0, names: [], columns: EMPTY_COLUMNS, receipts: [] })
+  writeIndex(file, { indexedBytes: 300, names, columns, changes, receipts })
+  writeIndex(file, { indexedBytes: 0, names: [], columns: EMPTY_COLUMNS, changes: ChangeIndex.empty(), receipts: [] })
+  expect(readIndex(file, 1_000)).toEqual({
+    indexedBytes: 0,
+    names: [],
+    columns: EMPTY_COLUMNS,
+    changes: ChangeIndex.empty(),
+    receipts: [],
+  })
 })
 
 test('a missing index is undefined', () => {
@@ -54,7 +71,7 @@ test('a missing index is undefined', () => {
 })
 
 test('a damaged index, or one with another layout, is undefined', () => {
-  writeIndex(file, { indexedBytes: 300, names, columns, receipts })
+  writeIndex(file, { indexedBytes: 300, names, columns, changes, receipts })
   const bytes = readFileSync(file)
   const damaged: Buffer[] = [
     Buffer.alloc(0),
@@ -73,7 +90,7 @@ test('a damaged index, or one with another layout, is undefined', () => {
 })
 
 test('an index with any changed byte, or of a longer history, is undefined', () => {
-  writeIndex(file, { indexedBytes: 400, names, columns, receipts })
+  writeIndex(file, { indexedBytes: 400, names, columns, changes, receipts })
   const bytes = readFileSync(file)
   // The bytes between the magic and the checksum are not used.
   for (let at = 20; at < bytes.length; at++) {
@@ -95,19 +112,34 @@ test.each([
   ['a time that is not a number', { at: Number.NaN }],
 ])('an index with %s is undefined', (_, change) => {
   const entry = { at: 1, a: 1, b: 1, peer: 0, offset: 0, length: 10, ...change }
-  writeIndex(file, { indexedBytes: 300, names, columns: mergeEntries(EMPTY_COLUMNS, [entry], () => ''), receipts })
+  writeIndex(file, {
+    indexedBytes: 300,
+    names,
+    columns: mergeEntries(EMPTY_COLUMNS, [entry], () => ''),
+    changes,
+    receipts,
+  })
   expect(readIndex(file, 1_000)).toBeUndefined()
 })
 
+test('an index with changes outside of the history, or in another order than in it, is undefined', () => {
+  for (const offsets of [[250], [0, 50], [-1], [0.5]]) {
+    const wrong = ChangeIndex.empty()
+    for (const offset of offsets) wrong.add({ offset, length: 60, a: 0, b: 0 })
+    writeIndex(file, { indexedBytes: 300, names, columns, changes: wrong, receipts })
+    expect(readIndex(file, 1_000)).toBeUndefined()
+  }
+})
+
 test('an index whose entries refer to a name that it does not have is undefined', () => {
-  writeIndex(file, { indexedBytes: 300, names: ['Billy'], columns, receipts })
+  writeIndex(file, { indexedBytes: 300, names: ['Billy'], columns, changes, receipts })
   expect(readIndex(file, 1_000)).toBeUndefined()
 })
 
 test('an index that cannot be written changes nothing and does not throw', () => {
   mkdirSync(file)
-  writeIndex(file, { indexedBytes: 300, names, columns, receipts })
-  writeIndex(join(folder, 'missing', 'Anna.index'), { indexedBytes: 300, names, columns, receipts })
+  writeIndex(file, { indexedBytes: 300, names, columns, changes, receipts })
+  writeIndex(join(folder, 'missing', 'Anna.index'), { indexedBytes: 300, names, columns, changes, receipts })
   expect(readdirSync(folder)).toEqual(['Anna.index'])
   expect(readdirSync(file)).toEqual([])
 })

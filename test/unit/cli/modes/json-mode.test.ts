@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { fingerprint } from '../../../../cli/keys/fingerprint.ts'
 import { eventToJson, parseRequest } from '../../../../cli/modes/json-format.ts'
 import { JsonMode } from '../../../../cli/modes/json-mode.ts'
+import { MessageLookup } from '../../../../cli/session/message-lookup.ts'
 import type { SessionEvent, SessionRequest } from '../../../../src/client/events.ts'
 import { ConfusableNames } from '../../../../src/common/confusables.ts'
 import { SortedNames } from '../../../../src/common/sorted-names.ts'
@@ -24,12 +25,48 @@ const message = (from: string, origin: 'composed' | 'live' | 'history', id = 'id
   origin,
 })
 
+/** A message of Billy with this text, with the marker of its kind. */
+const said = (text: string): SessionEvent => ({
+  type: 'message',
+  message: { id: 'id', at: 5, from: 'Billy', to: 'Anna', text },
+  origin: 'live',
+})
+const common = { origin: 'live', id: 'id', at: 5, from: 'Billy', to: 'Anna' }
+
 describe('the JSON of an event', () => {
   test.each<[event: SessionEvent, json: object | undefined]>([
     [online, { type: 'connection', state: 'online', server: 'server-2', url: 'http://x' }],
     [roster(['Anna', 'Billy']), { type: 'roster', users: ['Anna', 'Billy'], joined: ['Anna', 'Billy'], left: [] }],
-    [message('Zoe', 'live'), { type: 'message', origin: 'live', id: 'id', at: 5, from: 'Zoe', to: 'Anna', text: 'Hi' }],
+    [
+      message('Zoe', 'live'),
+      { type: 'message', origin: 'live', id: 'id', at: 5, from: 'Zoe', to: 'Anna', kind: 'text', text: 'Hi' },
+    ],
     [message('Bi11y', 'history'), expect.objectContaining({ origin: 'history', looksLike: 'Billy' })],
+    [
+      said('> Hi?\nyes\n⟦reply m1 Anna⟧'),
+      { type: 'message', ...common, kind: 'text', text: 'yes', reply: 'm1', author: 'Anna' },
+    ],
+    [
+      said('(edited) Ho\n⟦edit m2⟧'),
+      { type: 'change', ...common, kind: 'edit', text: 'Ho', target: 'm2', author: 'Billy' },
+    ],
+    [
+      said('(deleted a message)\n⟦delete m2⟧'),
+      { type: 'change', ...common, kind: 'delete', text: '(deleted a message)', target: 'm2', author: 'Billy' },
+    ],
+    [
+      said('removed 👍 from "Hi?"\n⟦unreact m1 Anna⟧'),
+      {
+        type: 'change',
+        ...common,
+        kind: 'react',
+        text: 'removed 👍 from "Hi?"',
+        target: 'm1',
+        author: 'Anna',
+        emoji: '👍',
+        removed: true,
+      },
+    ],
     [
       { type: 'progress', id: 'id', to: 'Billy', progress: { state: 'delivered', connections: 2 } },
       { type: 'progress', id: 'id', to: 'Billy', state: 'delivered', connections: 2 },
@@ -42,6 +79,15 @@ describe('the JSON of an event', () => {
       { type: 'forged', from: 'Billy' },
       { type: 'forged', from: 'Billy' },
     ],
+    [
+      { type: 'cancelled', message: { id: 'id', at: 5, from: 'Anna', to: 'Billy', text: 'Hi' } },
+      { type: 'cancelled', id: 'id', at: 5, from: 'Anna', to: 'Billy', text: 'Hi' },
+    ],
+    [
+      { type: 'not-cancelled', id: 'id', reason: 'not-waiting' },
+      { type: 'not-cancelled', id: 'id', reason: 'not-waiting' },
+    ],
+    [{ type: 'text-limit', bytes: 5 }, undefined],
     [{ type: 'read', thread: 'Billy', at: 5 }, undefined],
     [{ type: 'servers', servers: [] }, undefined],
     [{ type: 'connections', connections: new Map() }, undefined],
@@ -56,6 +102,15 @@ describe('the request of a line', () => {
   test.each([
     ['{"to":"Billy","text":"Hi"}', { to: 'Billy', text: 'Hi' }],
     ['{"to":"Billy","text":"Hi","ref":7}', { to: 'Billy', text: 'Hi', ref: 7 }],
+    ['{"to":"Billy","text":"Hi","reply":"m","author":"B"}', { to: 'Billy', text: 'Hi', reply: 'm', author: 'B' }],
+    ['{"to":"Billy","edit":"m","text":"Ho"}', { to: 'Billy', edit: 'm', text: 'Ho' }],
+    ['{"to":"Billy","delete":"m","ref":1}', { to: 'Billy', delete: 'm', ref: 1 }],
+    ['{"to":"Billy","react":"m","emoji":"👍"}', { to: 'Billy', react: 'm', emoji: '👍', remove: false }],
+    ['{"to":"Billy","react":"m","emoji":"two words"}', expect.stringContaining('"emoji": EMOJI')],
+    ['{"to":"Billy","react":"m","text":"👍"}', expect.stringContaining('"emoji": EMOJI')],
+    ['{"to":"Billy","edit":"m"}', expect.stringContaining('"edit": ID')],
+    ['{"to":"Billy","edit":5,"text":"Ho"}', expect.stringContaining('"edit": ID')],
+    ['{"to":"Billy","edit":"m","delete":"m","text":"Ho"}', expect.stringContaining('"edit": ID')],
     [`{"type":"trust","user":"Billy","key":"${KEY}"}`, { type: 'trust', user: 'Billy', key: KEY }],
     ['{"type":"trust","user":"Billy"}', expect.stringContaining('"key": KEY')],
     ['{"type":"close"}', { type: 'close' }],
@@ -65,6 +120,7 @@ describe('the request of a line', () => {
     ['{"type":"part","room":"#ops"}', { type: 'part', room: '#ops' }],
     ['{"type":"members","room":"#ops"}', { type: 'members', room: '#ops' }],
     ['{"type":"list-rooms"}', { type: 'list-rooms' }],
+    ['{"type":"cancel","id":"1"}', { type: 'cancel', id: '1' }],
     ['{"type":"join","room":"ops"}', expect.stringContaining('"room": ROOM')],
     ['nonsense', 'the line is not JSON'],
     ['{"to":"Billy","text":""}', expect.stringContaining('invalid request')],
@@ -247,4 +303,98 @@ test('events about the mesh have the key in words too', () => {
   const notice = { type: 'notice', code: 'mesh-new', text: 'First\u202e connection', isWarning: true } as const
   expect(eventToJson(notice, 'Anna', confusables)).toEqual({ type: 'notice', code: 'mesh-new', message: notice.text })
   expect(eventToJson({ type: 'storage' }, 'Anna', confusables)).toBeUndefined()
+})
+
+describe('requests that name a message', () => {
+  let sent: SessionRequest[]
+  let written: { type: string; message?: string; ref?: unknown }[]
+  let mode: JsonMode
+  const enter = (request: object) => {
+    mode.handleLine(JSON.stringify(request), one => sent.push(one))
+    return sent.at(-1)
+  }
+  const say = (from: string, to: string, id: string, text: string) =>
+    mode.handleEvent({ type: 'message', message: { id, at: 5, from, to, text }, origin: 'live' })
+
+  beforeEach(() => {
+    sent = []
+    written = []
+    mode = new JsonMode('Anna', [], line => written.push(JSON.parse(line)))
+    mode.handleEvent(online)
+    say('Billy', 'Anna', 'b1', 'Lunch now?\nTell me')
+    say('Anna', 'Billy', 'a1', 'mee')
+  })
+
+  test('reply, edit, delete and react', () => {
+    const target = { id: 'b1', from: 'Billy', quote: 'Lunch now?' }
+    expect(enter({ to: 'Billy', text: 'me', reply: 'b1' })).toEqual({
+      type: 'compose',
+      to: 'Billy',
+      text: 'me',
+      reply: target,
+    })
+    const change = (content: object) => ({ type: 'change', to: 'Billy', change: content })
+    const own = { id: 'a1', from: 'Anna' }
+    expect(enter({ to: 'Billy', edit: 'a1', text: 'me' })).toEqual(change({ kind: 'edit', target: own, text: 'me' }))
+    expect(enter({ to: 'Billy', delete: 'a1' })).toEqual(change({ kind: 'delete', target: own }))
+    expect(enter({ to: 'Billy', react: 'b1', emoji: '👍' })).toEqual(change({ kind: 'react', target, emoji: '👍' }))
+    expect(enter({ to: 'Billy', react: 'b1', emoji: '👍', remove: true })).toEqual(
+      change({ kind: 'react', target, emoji: '👍', isRemoved: true }),
+    )
+  })
+
+  test('quote the current text of an edited message', () => {
+    say('Billy', 'Anna', 'b2', '(edited) Who goes?\n⟦edit b1⟧')
+    say('Anna', 'Billy', 'a2', '(edited) forged\n⟦edit b1 Billy⟧')
+    expect(enter({ to: 'Billy', text: 'me', reply: 'b1' })).toMatchObject({ reply: { quote: 'Who goes?' } })
+  })
+
+  test('of someone else cannot be edited or deleted, except by an operator of the room', () => {
+    say('Billy', '#ops', 'o1', 'spam')
+    for (const request of [
+      { to: 'Billy', edit: 'b1', text: 'x' },
+      { to: 'Billy', delete: 'b1' },
+      { to: '#ops', delete: 'o1' },
+    ]) {
+      enter(request)
+      expect(written.at(-1)?.message).toContain('the message is by Billy; only its author')
+    }
+    expect(sent).toEqual([])
+    const members = new SortedNames()
+    const info = { operators: ['Anna'] }
+    mode.handleEvent({ type: 'room', room: '#ops', state: { state: 'joined' }, members, info, joined: [], left: [] })
+    expect(enter({ to: '#OPS', delete: 'o1' })).toMatchObject({ change: { target: { id: 'o1', from: 'Billy' } } })
+  })
+
+  test('come as events only from those who may make them', () => {
+    say('Billy', 'Anna', 'b2', '(edited) forged\n⟦edit a1 Anna⟧')
+    say('Billy', 'Anna', 'b3', '(deleted a message)\n⟦delete a1 Anna⟧')
+    say('Billy', 'Anna', 'b4', '👍 to "mee"\n⟦react a1 Anna⟧')
+    expect(written.filter(({ type }) => type === 'change')).toMatchObject([{ id: 'b4' }])
+  })
+
+  test('that is not known need its author', () => {
+    enter({ to: '#ops', react: 'zzz', emoji: '👍' })
+    expect(written.at(-1)).toMatchObject({ type: 'error', message: expect.stringContaining('name its author too') })
+    expect(enter({ to: '#ops', react: 'zzz', emoji: '👍', author: 'Carla' })).toMatchObject({
+      change: { target: { id: 'zzz', from: 'Carla', quote: '…' } },
+    })
+    say('Billy', '#ops', 'same', 'one')
+    say('Carla', '#ops', 'same', 'two')
+    enter({ to: '#ops', react: 'same', emoji: '👍' })
+    expect(written.at(-1)?.message).toContain('several messages')
+    expect(enter({ to: '#ops', react: 'same', emoji: '👍', author: 'Carla' })).toMatchObject({
+      change: { target: { quote: 'two' } },
+    })
+  })
+
+  test('are found in the history', () => {
+    const stored = { id: 'old', at: 1, from: 'Billy', to: 'Anna', text: 'long ago' }
+    const find = (thread: string, { id, from }: { id: string; from: string }) =>
+      thread === 'Billy' && id === 'old' && from === 'Billy' ? stored : undefined
+    mode = new JsonMode('Anna', [], () => {}, new MessageLookup('Anna', () => ({ find })))
+    expect(enter({ to: 'Billy', text: 'yes', reply: 'old' })).toMatchObject({
+      reply: { from: 'Billy', quote: 'long ago' },
+    })
+  })
 })

@@ -1,5 +1,6 @@
 /** The line mode: what it prints for events, and what lines of input do. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { COMMANDS } from '../../../../cli/chat/model/commands/commands.ts'
 import { fingerprint } from '../../../../cli/keys/fingerprint.ts'
 import { formatEvent } from '../../../../cli/modes/line-format.ts'
 import { LineMode } from '../../../../cli/modes/line-mode.ts'
@@ -44,6 +45,12 @@ describe('the line of an event', () => {
     ['control characters', message('Billy', 'Anna', 'a\u001b[2J'), '09:05 Billy: a\\u{1b}[2J'],
     ['a message to a room', message('Billy', '#ops', 'Hi\nall'), '09:05 #ops Billy: Hi\n      all'],
     ['an own message to a room', message('Anna', '#ops', 'Hi'), '09:05 to #ops: Hi'],
+    ['a reply', message('Billy', 'Anna', '> Hi?\nyes\n⟦reply m Anna⟧'), '09:05 Billy: > Hi?\n      yes'],
+    ['an edit', message('Billy', 'Anna', '(edited) Ho\n⟦edit m⟧'), '09:05 Billy: (edited) Ho'],
+    ['a reaction', message('Billy', '#ops', '👍 to "Hi?"\n⟦react m Anna⟧'), '09:05 #ops Billy: 👍 to "Hi?"'],
+    ['an action', message('Billy', 'Anna', '/me waves'), '09:05 * Billy waves'],
+    ['an action in a room', message('Billy', '#ops', '/me waves\ntwice'), '09:05 #ops * Billy waves\n      twice'],
+    ['an own action', message('Anna', 'Billy', '/me waves'), '09:05 to Billy * Anna waves'],
     ['a confusable name', message('Bi11y', 'Anna', 'Hi'), '09:05 Bi11y (looks like Billy): Hi'],
     ['online', online, '* online at server-2'],
     ['connecting', { type: 'connection', state: { phase: 'connecting', server: 's', attempt: 1 } }, undefined],
@@ -115,10 +122,80 @@ describe('LineMode', () => {
 
   const enter = (line: string) => mode.handleLine(line, request => sent.push(request))
 
+  const wait = (id: string, to: string) => {
+    mode.handleEvent({ type: 'progress', id, to, progress: { state: 'waiting', reason: 'offline' } })
+    return id
+  }
+
+  test('/cancel takes back the last message to the recipient that waits, /cancel all all of them', () => {
+    enter('/to Billy')
+    wait('1', 'Billy')
+    wait('2', 'Billy')
+    wait('3', 'Carla')
+    enter('/cancel')
+    enter('/cancel all')
+    expect(sent.map(request => (request.type === 'cancel' ? request.id : ''))).toEqual(['2', '1', '2'])
+    const message = { id: '2', at: AT, from: 'Anna', to: 'Billy', text: 'Hi' }
+    mode.handleEvent({ type: 'cancelled', message })
+    mode.handleEvent({ type: 'not-cancelled', id: '1', reason: 'may-be-delivered' })
+    expect(err).toEqual([
+      '* the message to Billy is cancelled: Hi',
+      '* not cancelled: a server has the message, which may be delivered already; /delete deletes it for everyone',
+    ])
+    enter('/to Zoe')
+    enter('/cancel')
+    expect(err.at(-1)).toBe('no message to the recipient waits')
+  })
+
+  test.each([
+    ['/msg "Anna B" hello', { type: 'compose', to: 'Anna B', text: 'hello' }],
+    ['/msg Carla hello there', { type: 'compose', to: 'Carla', text: 'hello there' }],
+    ['/msg Anna B hello', { type: 'compose', to: 'Anna B', text: 'hello' }],
+  ])('%s goes to the longest known name', (line, request) => {
+    mode.handleEvent(message('Anna B', 'Anna', 'from the history'))
+    enter(line)
+    expect(sent).toEqual([request])
+  })
+
+  test('warns once of a recipient who was never seen, also when it is known later who is online', () => {
+    enter('/msg Carl hello')
+    enter('/msg Zoe hello')
+    expect(err).toEqual(['* never seen "Carl"; did you mean Carla?'])
+    mode.handleEvent({ type: 'roster', users: names(['Anna', 'Billy']), joined: [], left: [] })
+    enter('/msg Zoe hello')
+    enter('/msg Billy hello')
+    expect(err).toEqual(['* never seen "Carl"; did you mean Carla?', '* never seen "Zoe"'])
+    expect(sent).toHaveLength(4)
+  })
+
   test('prints messages on stdout and all else on stderr', () => {
     mode.handleEvent(online)
     mode.handleEvent(message('Billy', 'Anna', 'Hi'))
     expect([out, err]).toEqual([['09:05 Billy: Hi'], ['* online at server-2']])
+  })
+
+  test('/me, /edit, /delete and /react: the latest own message, and the latest of others', () => {
+    enter('/me waves')
+    expect(err).toEqual(['no recipient; choose one with /to NAME or /join #ROOM'])
+    enter('/to Billy')
+    for (const line of ['/edit x', '/delete', '/react 👍', '/react two words']) enter(line)
+    expect(err.slice(1)).toEqual([
+      '* you have sent no message here yet',
+      '* you have sent no message here yet',
+      '* no message to react to yet',
+      'usage: /react EMOJI, without spaces',
+    ])
+    mode.handleEvent(message('Billy', 'Anna', 'Hi'))
+    mode.handleEvent(message('Anna', 'Billy', 'Ho'))
+    for (const line of ['/me waves', '/edit Hello', '/delete', '/react 👍']) enter(line)
+    const own = { id: 'id', from: 'Anna' }
+    const change = (content: object) => ({ type: 'change', to: 'Billy', change: content })
+    expect(sent).toEqual([
+      { type: 'compose', to: 'Billy', text: '/me waves' },
+      change({ kind: 'edit', target: expect.objectContaining(own), text: 'Hello' }),
+      change({ kind: 'delete', target: expect.objectContaining(own) }),
+      change({ kind: 'react', target: { id: 'id', from: 'Billy', quote: 'Hi' }, emoji: '👍' }),
+    ])
   })
 
   test('prints nothing for the confirmations of a message, whichever client of the user sent it', () => {
@@ -148,10 +225,138 @@ describe('LineMode', () => {
     expect(sent).toEqual([])
     expect(err).toEqual([
       'no recipient; choose one with /to NAME or /join #ROOM',
-      expect.stringContaining('unknown command; commands: /to NAME, /msg NAME TEXT, /join #ROOM,'),
+      'unknown command /nonsense; /help lists the commands',
       'usage: /to NAME',
       'usage: /join #ROOM',
     ])
+  })
+
+  test('has every command of the screen, except those about the screen', () => {
+    enter('/help')
+    const listed = err.map(line => /^ {2}\/(\S+)/.exec(line)?.[1])
+    for (const { name, screenOnly } of COMMANDS) {
+      if (screenOnly === undefined) expect(listed).toContain(name)
+      else expect(listed).not.toContain(name)
+    }
+    const help = [...err]
+    err.length = 0
+    enter('?')
+    expect(err).toEqual(help)
+    err.length = 0
+    enter('/sarch x')
+    expect(err).toEqual(['unknown command /sarch; did you mean /search? /help lists the commands'])
+  })
+
+  test('says once that a message of this client was delivered; in a room, to how many', () => {
+    vi.useFakeTimers()
+    try {
+      mode.handleEvent(online)
+      err.length = 0
+      const compose = (id: string, to: string) =>
+        mode.handleEvent({ type: 'message', message: { id, at: AT, from: 'Anna', to, text: 'Hi' }, origin: 'composed' })
+      const deliver = (id: string, to: string, connections: number, of?: number) =>
+        mode.handleEvent({
+          type: 'progress',
+          id,
+          to,
+          progress: { state: 'delivered', connections, ...(of === undefined ? {} : { of }) },
+        })
+      compose('1', 'Billy')
+      for (const connections of [1, 2]) deliver('1', 'Billy', connections)
+      expect(err).toEqual(['* delivered to Billy'])
+      compose('2', '#ops')
+      for (const connections of [1, 3, 5]) deliver('2', '#ops', connections, 8)
+      expect(err).toHaveLength(1)
+      vi.advanceTimersByTime(2_000)
+      deliver('2', '#ops', 8, 8)
+      compose('3', '#ops')
+      deliver('3', '#ops', 2, 2)
+      expect(err.slice(1)).toEqual(['* delivered to 5 of 8 in #ops', '* delivered to 2 of 2 in #ops'])
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('prints who is online once, and then who comes and goes', () => {
+    const roster = (users: string[], joined: string[], left: string[]) =>
+      mode.handleEvent({ type: 'roster', users: names(users), joined, left })
+    roster(['Anna', 'Billy'], ['Anna', 'Billy'], [])
+    roster(['Anna', 'Billy', 'Dora'], ['Dora'], [])
+    roster(['Anna'], [], ['Billy', 'Dora'])
+    roster(['Anna', 'a', 'b', 'c', 'd', 'e'], ['a', 'b', 'c', 'd', 'e'], [])
+    expect(err).toEqual([
+      '* online: Anna, Billy',
+      '* Dora is online',
+      '* Billy, Dora went offline',
+      '* a, b, c, d and 1 more are online',
+    ])
+  })
+
+  test('/who lists users, and suggests one when nobody matches', () => {
+    mode.handleEvent({ type: 'roster', users: names(['Anna', 'Billy']), joined: [], left: [] })
+    for (const line of ['/who', '/who BIL', '/who Biily']) enter(line)
+    expect(err).toEqual([
+      '* online: Anna, Billy',
+      '* online: Billy',
+      '* no user online matches Biily; did you mean Billy?',
+    ])
+  })
+
+  test('/reply writes to the last sender, /invite invites to the room', () => {
+    enter('/reply Hi')
+    mode.handleEvent(online)
+    mode.handleEvent(message('Billy', 'Anna', 'Hi'))
+    enter('/reply Hello')
+    enter('more')
+    enter('/invite Carla ops')
+    enter('/invite Carla #ops')
+    expect(sent).toEqual([
+      { type: 'compose', to: 'Billy', text: 'Hello' },
+      { type: 'compose', to: 'Billy', text: 'more' },
+      { type: 'compose', to: 'Carla', text: 'Join #ops: /join #ops' },
+    ])
+    expect(err).toEqual([
+      'no messages received yet',
+      '* online at server-2',
+      'no room; name one, such as #ops',
+      '* invited Carla to #ops',
+    ])
+  })
+
+  test('/ignore hides the messages of a user until /unignore', () => {
+    let ignored: readonly string[] = []
+    const output = { log: (line: string) => out.push(line), error: (line: string) => err.push(line) }
+    const setIgnored = (users: readonly string[]) => {
+      ignored = users
+    }
+    mode = new LineMode('Anna', [], output, () => undefined, Date.now, {
+      history: () => undefined,
+      ignored: () => ignored,
+      setIgnored,
+    })
+    mode.handleEvent(online)
+    enter('/ignore Billy')
+    mode.handleEvent(message('Billy', 'Anna', 'hidden'))
+    enter('/unignore')
+    enter('/unignore Billy')
+    mode.handleEvent(message('Billy', 'Anna', 'shown'))
+    expect(out).toEqual(['09:05 Billy: shown'])
+    expect(err.slice(1)).toEqual([
+      '* Billy is ignored; /unignore Billy to undo',
+      '* ignored: Billy',
+      '* Billy is no longer ignored',
+    ])
+  })
+
+  test('/search without a history says that there is none', async () => {
+    enter('/search x')
+    enter('/search-all x')
+    await vi.waitFor(() =>
+      expect(err).toEqual([
+        'no recipient; choose one with /to NAME, or use /search-all',
+        '* no messages are stored: nothing to search',
+      ]),
+    )
   })
 
   test('/trust NAME shows the words of the changed key; with these words it accepts the key', () => {
@@ -320,7 +525,7 @@ describe('rooms in the line mode', () => {
       { type: 'part', room: '#ops' },
     ])
     expect(printed()).toEqual(['no recipient; choose one with /to NAME or /join #ROOM'])
-    for (const line of ['/part', '/join ops', '/to #']) enter(line)
+    for (const line of ['/part', '/join o ps', '/to #']) enter(line)
     expect(sent).toHaveLength(3)
     expect(printed()).toEqual([
       'no room; name one, such as #ops',

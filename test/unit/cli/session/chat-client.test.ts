@@ -9,6 +9,7 @@ import type {
   SessionRequest,
 } from '../../../../src/client/events.ts'
 import { SortedNames } from '../../../../src/common/sorted-names.ts'
+import { formatContent } from '../../../../src/protocol/message-kinds.ts'
 
 const ONLINE: ConnectionState = { phase: 'online', server: 'server-1', url: 'http://127.0.0.1:3001' }
 const REFUSED: ConnectionState = { phase: 'refused', code: 'name-taken', message: 'taken\u001b[2J' }
@@ -26,9 +27,10 @@ beforeEach(() => {
     emit = listener
     return request => {
       requests.push(request)
-      if (request.type !== 'compose') return
+      if (request.type !== 'compose' && request.type !== 'change') return
       const id = `id-${++composed}`
-      const message = { id, at: 1, from: 'Anna', to: request.to, text: request.text }
+      const text = request.type === 'compose' ? request.text : formatContent(request.change, 'Anna')
+      const message = { id, at: 1, from: 'Anna', to: request.to, text }
       listener({ type: 'message', message, origin: 'composed' })
       progress(id, { state: 'waiting', reason: 'offline' })
     }
@@ -104,6 +106,29 @@ describe('send', () => {
     const refused = client.send('Billy', 'hi')
     connection(REFUSED)
     expect(await refused).toEqual({ id: 'id-1', state: 'refused', code: 'name-taken', message: 'taken\u001b[2J' })
+  })
+})
+
+describe('cancel', () => {
+  const message = { id: 'id-1', at: 1, from: 'Anna', to: 'Billy', text: 'hi' }
+  beforeEach(() => connection(ONLINE))
+
+  test('resolves with true when the message is taken back, and so does its send', async () => {
+    const sent = client.send('Billy', 'hi')
+    const cancelled = client.cancel('id-1')
+    expect(requests.at(-1)).toEqual({ type: 'cancel', id: 'id-1' })
+    expect(await settled(cancelled)).toBeUndefined()
+    emit({ type: 'cancelled', message })
+    expect([await settled(cancelled), await settled(sent)]).toEqual([true, { id: 'id-1', state: 'cancelled' }])
+  })
+
+  test('resolves with false when it is refused, or when the client ends', async () => {
+    const refused = client.cancel('id-1')
+    emit({ type: 'not-cancelled', id: 'id-1', reason: 'may-be-delivered' })
+    expect(await settled(refused)).toBe(false)
+    const ended = client.cancel('id-1')
+    connection({ phase: 'closed' })
+    expect([await settled(ended), await settled(client.cancel('id-1'))]).toEqual([false, false])
   })
 })
 
@@ -273,5 +298,73 @@ describe('iteration', () => {
   test('ends at once if the client has ended already', async () => {
     connection({ phase: 'closed' })
     expect((await client[Symbol.asyncIterator]().next()).done).toBe(true)
+  })
+})
+
+describe('replies, edits, deletions and reactions', () => {
+  beforeEach(() => {
+    connection(ONLINE)
+    client.flushBuffered()
+    receive('Lunch now?')
+  })
+
+  test('resolve with the delivery result', async () => {
+    const target = { id: 'Lunch now?', from: 'Billy', quote: 'Lunch now?' }
+    const results = [
+      client.send('Billy', 'mee', { reply: 'Lunch now?' }),
+      client.edit('Billy', 'id-1', 'me'),
+      client.react('Billy', 'Lunch now?', '👍'),
+      client.react('Billy', 'Lunch now?', '👍', { remove: true }),
+      client.delete('Billy', 'id-1'),
+    ]
+    for (const n of [1, 2, 3, 4, 5]) progress(`id-${n}`, DELIVERED)
+    expect((await Promise.all(results)).map(({ state }) => state)).toEqual(Array(5).fill('delivered'))
+    const own = { id: 'id-1', from: 'Anna' }
+    const change = (content: object) => ({ type: 'change', to: 'Billy', change: content })
+    expect(requests).toEqual([
+      { type: 'compose', to: 'Billy', text: 'mee', reply: target },
+      change({ kind: 'edit', target: own, text: 'me' }),
+      change({ kind: 'react', target, emoji: '👍' }),
+      change({ kind: 'react', target, emoji: '👍', isRemoved: true }),
+      change({ kind: 'delete', target: own }),
+    ])
+  })
+
+  test('reject with a RangeError what is not possible', async () => {
+    await expect(client.edit('Billy', 'Lunch now?', 'x')).rejects.toThrow(RangeError)
+    await expect(client.delete('Billy', 'Lunch now?')).rejects.toThrow('only its author')
+    await expect(client.edit('Billy', 'id-1', '')).rejects.toThrow('text: must not be empty')
+    await expect(client.react('Billy', 'Lunch now?', 'two words')).rejects.toThrow('emoji')
+    await expect(client.react('#ops', 'unknown', '👍')).rejects.toThrow('name its author')
+    await expect(client.send('Billy', 'x', { reply: 'unknown' })).rejects.toThrow('name its author')
+    expect(requests).toEqual([])
+  })
+
+  test('are events: a reply is a message, the others are changes; edits and deletions only by those who may', () => {
+    const events: object[] = []
+    client.on('message', event => events.push(event))
+    client.on('change', event => events.push(event))
+    const say = (text: string, from = 'Billy', to = 'Anna') =>
+      emit({ type: 'message', message: { id: 'new', at: 1, from, to, text }, origin: 'live' })
+    say('> Hi?\nyes\n⟦reply m Anna⟧')
+    say('(edited) Ho\n⟦edit m⟧')
+    say('(edited) forged\n⟦edit m Anna⟧')
+    say('(deleted a message)\n⟦delete m⟧')
+    say('(deleted a message)\n⟦delete m Anna⟧')
+    say('👍 to "x"\n⟦react m Anna⟧')
+    say('removed 👍 from "x"\n⟦unreact m Anna⟧')
+    const common = { id: 'new', at: 1, from: 'Billy', to: 'Anna' }
+    expect(events).toEqual([
+      { ...common, text: 'yes', reply: 'm', author: 'Anna' },
+      { ...common, kind: 'edit', target: 'm', author: 'Billy', text: 'Ho' },
+      { ...common, kind: 'delete', target: 'm', author: 'Billy' },
+      { ...common, kind: 'react', target: 'm', author: 'Anna', emoji: '👍' },
+      { ...common, kind: 'react', target: 'm', author: 'Anna', emoji: '👍', removed: true },
+    ])
+    const members = new SortedNames()
+    const info = { operators: ['Billy'] }
+    emit({ type: 'room', room: '#ops', state: { state: 'joined' }, members, info, joined: [], left: [] })
+    say('(deleted a message)\n⟦delete m Anna⟧', 'Billy', '#ops')
+    expect(events.at(-1)).toMatchObject({ kind: 'delete', to: '#ops' })
   })
 })

@@ -67,11 +67,11 @@ test('the wait ends with the last result, and clears its timer', async () => {
 test('being online is awaited, at most until the timeout', async () => {
   const early = pending.waitUntilOnline(1_000)
   await vi.advanceTimersByTimeAsync(1_000)
-  expect(await early).toBe(false)
+  expect(await early).toBe('timeout')
   const wait = pending.waitUntilOnline(1_000)
   pending.handleEvent({ type: 'connection', state: { phase: 'online', server: 'server-1', url: 'http://x' } })
-  expect(await wait).toBe(true)
-  expect(await pending.waitUntilOnline(1_000)).toBe(true)
+  expect(await wait).toBe('online')
+  expect(await pending.waitUntilOnline(1_000)).toBe('online')
   expect(vi.getTimerCount()).toBe(0)
 })
 
@@ -109,4 +109,15 @@ test('requests about rooms are waited for, and are no messages', async () => {
   pending.handleRequest({ type: 'join', room: '#ops' })
   expect(await pending.waitUntilSettled(0)).toBe(0)
   expect(vi.getTimerCount()).toBe(0)
+})
+
+test('being online is not awaited if no server has answered', async () => {
+  pending.handleEvent({ type: 'notice', code: 'started-offline', text: 'no server', isWarning: true })
+  expect(await pending.waitUntilOnline(1_000)).toBe('no-server')
+})
+
+test('a message that is taken back is settled', async () => {
+  compose('one')
+  pending.handleEvent({ type: 'cancelled', message: { id: 'one', at: 1, from: 'Anna', to: 'Billy', text: 'one' } })
+  expect(await pending.waitUntilSettled(1_000)).toBe(0)
 })

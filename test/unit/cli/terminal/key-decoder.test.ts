@@ -1,13 +1,24 @@
 import { describe, expect, test } from 'vitest'
-import { KeyDecoder } from '../../../../cli/terminal/key-decoder.ts'
+import { type Key, KeyDecoder } from '../../../../cli/terminal/key-decoder.ts'
 
 /** The decoded keys as a line: text and pastes in quotes, keys by name. */
 function decode(...chunks: string[]): string {
   const decoder = new KeyDecoder()
   const keys = [...chunks.flatMap(chunk => decoder.feed(chunk)), ...decoder.flush()]
-  return keys
-    .map(key => (key.type === 'key' ? key.name : `${key.type === 'paste' ? 'paste ' : ''}"${key.text}"`))
-    .join(' ')
+  return keys.map(describeKey).join(' ')
+}
+
+function describeKey(key: Key): string {
+  switch (key.type) {
+    case 'key':
+      return key.name
+    case 'focus':
+      return key.isFocused ? 'focus-in' : 'focus-out'
+    case 'mouse':
+      return `${key.action} ${key.column},${key.row}`
+    default:
+      return `${key.type === 'paste' ? 'paste ' : ''}"${key.text}"`
+  }
 }
 
 describe('KeyDecoder decodes', () => {
@@ -30,6 +41,24 @@ describe('KeyDecoder decodes', () => {
     ['keys of the kitty protocol', ['\u001b[13;3u\u001b[97;5u'], 'M-enter C-a'],
     ['a sequence in three chunks', ['\u001b', '[1;', '5D'], 'C-left'],
     ['a bracketed paste in several chunks', ['\u001b[200~two\r', 'lines\u001b[20', '1~\r'], 'paste "two\rlines" enter'],
+    ['focus reports', ['a\u001b[Ib\u001b[Oc'], '"a" focus-in "b" focus-out "c"'],
+    [
+      'the wheel and the left button',
+      ['\u001b[<64;1;2M\u001b[<65;10;20M\u001b[<0;300;40M'],
+      'wheel-up 0,1 wheel-down 9,19 press 299,39',
+    ],
+    ['a mouse report in three chunks', ['\u001b[<6', '4;1', ';2Mx'], 'wheel-up 0,1 "x"'],
+    [
+      'no key for releases, other buttons and modifiers',
+      ['\u001b[<0;1;1m\u001b[<2;1;1M\u001b[<4;1;1M\u001b[<35;1;1Mx'],
+      '"x"',
+    ],
+    [
+      'no key for malformed mouse reports',
+      ['\u001b[<0;0;1M\u001b[<0;1M\u001b[<0;1;1;1M\u001b[<;;M\u001b[<0;999999;1M\u001b[<64;1;1~\u001b[<13uxy'],
+      '"xy"',
+    ],
+    ['no key for mouse reports of old terminals', ['\u001b[M !!x\u001b[M', ' !', '!y\u001b[M \r'], '"x" "y" enter'],
     ['letters outside of ASCII', ['Grüße 👩‍👩‍👧\r'], '"Grüße 👩‍👩‍👧" enter'],
     [
       'a reply of the terminal is not typed: OSC',

@@ -30,7 +30,33 @@ describe('the full screen', () => {
 
   test('gets only the rows that have changed', () => {
     output.write('one\nTWO\nthree')
-    expect(take()).toBe('^[[?2026h^[[?25l^[[2;1HTWO^[[0m^[[K^[[?25l^[[?2026l')
+    expect(take()).toBe('^[[?2026h^[[?25l^[[2;1H^[[KTWO^[[0m^[[?25l^[[?2026l')
+  })
+
+  test('erases a row before it is written: after a row of the full width, the last column has the cursor', () => {
+    output.columns = 5
+    output.write('one\n12345\nthree')
+    expect(take()).toContain('^[[2;1H^[[K12345^[[0m^[[?25l')
+  })
+
+  test('lets the terminal wrap a row that another one continues, and writes both when one changes', () => {
+    output.columns = 5
+    output.isContinuation = row => row === 2
+    output.write('one\n12345\n678')
+    expect(take()).toContain('^[[?7h^[[2;1H^[[K12345^[[0m678^[[0m^[[K^[[?7l')
+    output.write('one\n12345\n6789')
+    expect(take()).toContain('^[[?7h^[[2;1H^[[K12345^[[0m6789^[[0m^[[K^[[?7l')
+    output.write('ONE\n12345\n6789')
+    expect(take()).not.toContain('12345')
+  })
+
+  test('gets what Ink must not see', () => {
+    output.decorate = (row, line) => `<${row} ${line}>`
+    output.write('one\ntwo\nthree')
+    expect(take()).toContain('<1 two>')
+    output.isRowUnchanged = () => true
+    output.write('\n\n')
+    expect(take()).toBe('^[[?25l')
   })
 
   test('keeps a row that is marked as unchanged', () => {
@@ -51,8 +77,17 @@ describe('the full screen', () => {
     output.repaint(10, 2)
     expect(take()).toBe('^[[H^[[2J')
     output.write('one\ntwo\nthree')
-    expect(take()).toMatch(/1;1Hone.*2;1Htwo/)
+    expect(take()).toMatch(/1;1H\^\[\[Kone.*2;1H\^\[\[Ktwo/)
     expect(written).not.toContain('three')
+  })
+
+  test('moves the cursor to the column of a part, whatever is before it', () => {
+    output.columnStops = row => (row === 1 ? [{ units: 3, column: 20 }] : [])
+    output.write('one\n\u001b[1mab\u001b[22mc\u001b[2mdef\u001b[22m\nthree')
+    expect(take()).toContain('^[[2;1H^[[K^[[1mab^[[22mc^[[21G^[[2mdef^[[22m^[[0m')
+    output.columnStops = () => [{ units: 9, column: 20 }]
+    output.write('one\nshort\nthree')
+    expect(take()).toContain('^[[2;1H^[[Kshort^[[0m')
   })
 
   test('shows the cursor at its position', () => {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Key } from '../../../../cli/terminal/key-decoder.ts'
 import { listenToTerminalInput } from '../../../../cli/terminal/terminal-input.ts'
 
-let stdin: EventEmitter & { setEncoding: (encoding: string) => void }
+let stdin: EventEmitter & { setEncoding: (encoding: string) => void; resume: () => void }
 let encodings: string[]
 let stdout: EventEmitter
 let keys: Key[]
@@ -13,7 +13,10 @@ let ended: boolean
 beforeEach(() => {
   vi.useFakeTimers()
   encodings = []
-  stdin = Object.assign(new EventEmitter(), { setEncoding: (encoding: string) => void encodings.push(encoding) })
+  stdin = Object.assign(new EventEmitter(), {
+    setEncoding: (encoding: string) => void encodings.push(encoding),
+    resume: () => {},
+  })
   stdout = new EventEmitter()
   keys = []
   resizes = 0

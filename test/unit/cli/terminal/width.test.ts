@@ -32,6 +32,14 @@ describe('wrap', () => {
     ['中文', 1, ['中', '文']],
     ['e\u0301e\u0301', 1, ['e\u0301', 'e\u0301']],
     ['abc', 0, ['a', 'b', 'c']],
+    // Some terminals draw soft hyphens, each emoji of a sequence, and each half of a flag with two columns.
+    ['ab\u00adcd', 4, ['ab\u00adc', 'd']],
+    ['👩‍👩‍👧a', 6, ['👩‍👩‍👧', 'a']],
+    ['👩‍👩‍👧a', 7, ['👩‍👩‍👧a']],
+    ['🇩🇪a', 4, ['🇩🇪', 'a']],
+    ['👋🏿a', 4, ['👋🏿', 'a']],
+    ['❤️a', 2, ['❤️', 'a']],
+    ['का', 1, ['का']],
   ])('%j in %i columns', (text, columns, rows) => {
     expect(wrap(text, columns).map(row => row.text)).toEqual(rows)
   })

@@ -1,0 +1,27 @@
+/** Completes the name that is an argument of a command, also one with spaces. */
+import { quoteName, unquote } from '../../../name-argument.ts'
+import { COMMANDS } from '../commands/commands.ts'
+
+/** Where an argument starts, and what may replace it, the best first. */
+interface ArgumentCompletion {
+  start: number
+  candidates: string[]
+}
+
+/**
+ * @param text the input before the cursor
+ * @param names the users that may be meant, the best first
+ * @returns undefined if the text does not end in the name argument of a command, or no name fits
+ */
+export function completeNameArgument(text: string, names: Iterable<string>): ArgumentCompletion | undefined {
+  const [head = '', commandName, argument = ''] = /^\/(\S+)\s+([\s\S]*)$/.exec(text) ?? []
+  const command = COMMANDS.find(({ name }) => name === commandName)
+  if (command?.takesName === undefined || argument === '' || argument.startsWith('#')) return undefined
+  const isQuoted = argument.startsWith('"')
+  // The name is complete: what follows is something else.
+  if (isQuoted && /^"(?:[^"\\]|\\.)*"/.test(argument)) return undefined
+  const prefix = (isQuoted ? unquote(argument) : argument).toLowerCase()
+  const candidates = [...names].filter(name => name.toLowerCase().startsWith(prefix))
+  if (candidates.length === 0) return undefined
+  return { start: head.length - argument.length, candidates: candidates.map(name => `${quoteName(name)} `) }
+}

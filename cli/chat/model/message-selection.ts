@@ -1,0 +1,295 @@
+/** A selected message of the open thread, and what is done with it: reply, edit, delete, react. */
+import { type ChangeContent, isReaction, type QuotedTarget, quoteOf } from '../../../src/protocol/message-kinds.ts'
+import type { Key } from '../../terminal/key-decoder.ts'
+import { Editor, isEditAction } from './editing/editor.ts'
+import type { Action } from './keymap.ts'
+import type { Model, ScreenRequest } from './model.ts'
+import { revealEntry } from './scroll.ts'
+import type { Entry, Thread } from './thread.ts'
+
+/** Reactions that a digit picks. Each is as wide on all terminals. */
+export const QUICK_REACTIONS = ['👍', '🎉', '😂', '👀', '✅', '🙏'] as const
+
+export interface MessageSelection {
+  readonly id: string
+  readonly from: string
+  /** `menu`: letters choose what to do. `confirm-delete`: the next key confirms. `command`: a command is being typed. */
+  readonly step: 'menu' | 'confirm-delete' | 'command'
+}
+
+/** What the text of the input line becomes: a reply to a message, or the new text of an own one. */
+export interface DraftTarget {
+  readonly kind: 'reply' | 'edit'
+  readonly target: QuotedTarget
+  /** The draft from before an edit. */
+  readonly previousDraft: string
+}
+
+/** Asks for the emoji of a reaction. */
+export interface ReactionPrompt {
+  readonly target: QuotedTarget
+  readonly editor: Editor
+}
+
+/** What the keys do with a selected message; the help and the status row list them. */
+export const SELECTION_KEYS: readonly [key: string, help: string][] = [
+  ['r', 'reply'],
+  ['e', 'edit'],
+  ['d', 'delete'],
+  ['+', 'react'],
+]
+
+/** Selects the next older (-1) or newer message; after the newest one, none. */
+export function moveMessageSelection(model: Model, by: 1 | -1): ScreenRequest[] {
+  const thread = model.current
+  if (thread === undefined) return fail(model, 'no thread is open')
+  const { entries, selection, anchor } = thread
+  const current = selection && thread.messageOf(selection)
+  const last = anchor === undefined ? entries.length : thread.indexOf(anchor.entry) + 1
+  let index = current === undefined ? last : thread.indexOf(current)
+  if (current === undefined && by === 1) return fail(model, 'no message is selected')
+  do index += by
+  while (index >= 0 && index < entries.length && !isSelectable(entries[index]))
+  const entry = entries[index]
+  if (entry === undefined) {
+    if (by === 1) thread.selection = undefined
+    else if (current === undefined) return fail(model, 'no message here')
+    return thread.hasStart || by === 1 ? [] : [{ type: 'page', part: 'before' }]
+  }
+  thread.selection = { id: entry.id, from: entry.from, step: 'menu' }
+  return revealEntry(model, thread, entry)
+}
+
+function isSelectable(entry: Entry | undefined): boolean {
+  return entry?.kind === 'message' && entry.isChange === undefined && entry.isDeleted === undefined
+}
+
+/** Handles a typed character, or a paste, while a message is selected; undefined: it goes into the input line. */
+export function handleSelectionText(model: Model, type: Key['type'], text: string): ScreenRequest[] | undefined {
+  const thread = model.current
+  const selection = thread?.selection
+  if (thread === undefined || selection === undefined || selection.step === 'command') return undefined
+  if (selection.step === 'confirm-delete') return confirmDeletion(model, thread, type === 'text' && text === 'd')
+  if (type === 'text') {
+    if (text === 'r') return startReply(model, thread)
+    if (text === 'e') return startEdit(model, thread)
+    if (text === 'd') return askToDelete(model)
+    if (text === '+') return openReactionPrompt(model, thread)
+    if (text.startsWith('/') && thread.editor.text === '') {
+      thread.selection = { ...selection, step: 'command' }
+      return undefined
+    }
+  }
+  thread.selection = undefined
+  return undefined
+}
+
+/** Applies an action while a message is selected; undefined: it does what it always does. */
+export function handleSelectionAction(model: Model, action: Action): ScreenRequest[] | undefined {
+  const thread = model.current
+  const selection = thread?.selection
+  if (thread === undefined || selection === undefined) return undefined
+  if (selection.step === 'confirm-delete') return confirmDeletion(model, thread, action === 'send')
+  switch (action) {
+    case 'dismiss':
+    case 'clear-or-quit':
+      thread.selection = undefined
+      return []
+    case 'previous-input':
+      return selection.step === 'menu' ? moveMessageSelection(model, -1) : undefined
+    case 'next-input':
+      return selection.step === 'menu' ? moveMessageSelection(model, 1) : undefined
+    case 'send':
+      if (selection.step === 'command') return undefined
+      if (thread.editor.text === '') return startReply(model, thread)
+      thread.selection = undefined
+      return undefined
+    default:
+      return undefined
+  }
+}
+
+/** The next text is a reply to the selected message. */
+function startReply(model: Model, thread: Thread): ScreenRequest[] {
+  const entry = selectedEntry(thread)
+  if (entry === undefined) return fail(model, 'the message is gone')
+  if (isRejected(entry)) return fail(model, NOT_SENT)
+  thread.selection = undefined
+  cancelDraftTarget(thread)
+  thread.draftTarget = { kind: 'reply', target: toTarget(entry), previousDraft: '' }
+  return []
+}
+
+/** Puts the text of the selected message, or else of the last own one, into the input line. */
+export function startEdit(model: Model, thread: Thread): ScreenRequest[] {
+  const entry = ownMessage(model, thread)
+  if (typeof entry === 'string') return fail(model, entry)
+  thread.selection = undefined
+  cancelDraftTarget(thread)
+  thread.draftTarget = { kind: 'edit', target: toTarget(entry), previousDraft: thread.editor.text }
+  thread.editor.set(entry.currentText ?? '')
+  return []
+}
+
+/** Replaces the text of the selected message, or else of the last own one. */
+export function editMessage(model: Model, thread: Thread, text: string): ScreenRequest[] {
+  const entry = ownMessage(model, thread)
+  if (typeof entry === 'string') return fail(model, entry)
+  return [{ type: 'change', to: thread.name, change: { kind: 'edit', target: toTarget(entry), text } }]
+}
+
+/** The line becomes an ordinary message again; the draft from before an edit comes back. Returns whether it was none. */
+export function cancelDraftTarget(thread: Thread): boolean {
+  const { draftTarget } = thread
+  if (draftTarget === undefined) return false
+  thread.draftTarget = undefined
+  if (draftTarget.kind === 'edit') thread.editor.set(draftTarget.previousDraft)
+  return true
+}
+
+/** Sends a text to a thread: as a reply, or as the new text of a message, if the user has chosen that. */
+export function sendText(thread: Thread, text: string): ScreenRequest[] {
+  const { name: to, draftTarget } = thread
+  cancelDraftTarget(thread)
+  if (draftTarget === undefined) return [{ type: 'send', to, text }]
+  const { kind, target } = draftTarget
+  if (kind === 'reply') return [{ type: 'send', to, text, reply: target }]
+  if (thread.messageOf(target)?.currentText === text) return []
+  return [{ type: 'change', to, change: { kind: 'edit', target, text } }]
+}
+
+/** Asks once before the selected message, or else the last own one, is deleted. */
+export function askToDelete(model: Model): ScreenRequest[] {
+  const thread = model.current
+  if (thread === undefined) return fail(model, 'no thread is open')
+  const entry = deletableMessage(model, thread)
+  if (typeof entry === 'string') return fail(model, entry)
+  thread.selection = { id: entry.id, from: entry.from, step: 'confirm-delete' }
+  return revealEntry(model, thread, entry)
+}
+
+function confirmDeletion(model: Model, thread: Thread, isConfirmed: boolean): ScreenRequest[] {
+  const entry = selectedEntry(thread)
+  thread.selection = undefined
+  if (!isConfirmed || entry === undefined) {
+    model.showNotice('not deleted')
+    return []
+  }
+  const { id, from } = entry
+  return [{ type: 'change', to: thread.name, change: { kind: 'delete', target: { id, from } } }]
+}
+
+function openReactionPrompt(model: Model, thread: Thread): ScreenRequest[] {
+  const entry = selectedEntry(thread)
+  if (entry === undefined) return fail(model, 'the message is gone')
+  if (isRejected(entry)) return fail(model, NOT_SENT)
+  model.reactionPrompt = { target: toTarget(entry), editor: new Editor() }
+  return []
+}
+
+/** Handles typed text while the emoji of a reaction is asked for. */
+export function handleReactionText(model: Model, prompt: ReactionPrompt, text: string): ScreenRequest[] {
+  const quick = /^[1-9]$/.test(text) && prompt.editor.text === '' ? QUICK_REACTIONS[Number(text) - 1] : undefined
+  if (quick !== undefined) return submitReaction(model, prompt.target, quick)
+  prompt.editor.insert(text)
+  return []
+}
+
+/** Applies an action while the emoji of a reaction is asked for; undefined: it does what it always does. */
+export function handleReactionAction(
+  model: Model,
+  prompt: ReactionPrompt,
+  action: Action,
+): ScreenRequest[] | undefined {
+  switch (action) {
+    case 'send':
+      return submitReaction(model, prompt.target, prompt.editor.text.trim())
+    case 'dismiss':
+    case 'clear-or-quit':
+      model.reactionPrompt = undefined
+      return []
+    case 'redraw':
+    case 'suspend':
+    case 'complete':
+    case 'complete-previous':
+      return undefined
+    default:
+      if (isEditAction(action)) prompt.editor.apply(action)
+      return []
+  }
+}
+
+function submitReaction(model: Model, target: QuotedTarget, emoji: string): ScreenRequest[] {
+  const thread = model.current
+  if (thread === undefined || !isReaction(emoji)) return fail(model, 'type an emoji, without spaces')
+  model.reactionPrompt = undefined
+  thread.selection = undefined
+  return [toggleReaction(model, thread, target, emoji)]
+}
+
+/** Reacts to the selected message, or else to the last one of others; the same reaction again takes it back. */
+export function reactToMessage(model: Model, thread: Thread, emoji: string): ScreenRequest[] {
+  if (!isReaction(emoji)) return fail(model, 'usage: /react EMOJI, without spaces')
+  const entry =
+    thread.selection === undefined
+      ? thread.entries.findLast(one => isSelectable(one) && one.from !== model.user)
+      : selectedEntry(thread)
+  if (entry === undefined) return fail(model, 'no message to react to')
+  if (isRejected(entry)) return fail(model, NOT_SENT)
+  return [toggleReaction(model, thread, toTarget(entry), emoji)]
+}
+
+function toggleReaction(model: Model, thread: Thread, target: QuotedTarget, emoji: string): ScreenRequest {
+  const { reactions = [] } = thread.messageOf(target) ?? {}
+  const isRemoved = reactions.some(one => one.emoji === emoji && one.users.includes(model.user))
+  const change: ChangeContent = isRemoved
+    ? { kind: 'react', target, emoji, isRemoved }
+    : { kind: 'react', target, emoji }
+  return { type: 'change', to: thread.name, change }
+}
+
+/** The message that a reply command answers; undefined: none is selected. */
+export function selectedTarget(thread: Thread | undefined): QuotedTarget | undefined {
+  const entry = thread && selectedEntry(thread)
+  return entry === undefined || isRejected(entry) ? undefined : toTarget(entry)
+}
+
+function selectedEntry(thread: Thread): Entry | undefined {
+  return thread.selection && thread.messageOf(thread.selection)
+}
+
+const NOT_SENT = 'the message was rejected, so no one else has it'
+
+/** The selected message, or else the last own one; or why there is none that this user may edit. */
+function ownMessage(model: Model, thread: Thread): Entry | string {
+  const entry = selectedEntry(thread) ?? lastOwn(model, thread)
+  if (entry === undefined) return 'no message of yours here'
+  if (entry.from !== model.user) return `the message is by ${entry.from}; you can edit only your own messages`
+  return isRejected(entry) ? NOT_SENT : entry
+}
+
+function deletableMessage(model: Model, thread: Thread): Entry | string {
+  const entry = selectedEntry(thread) ?? lastOwn(model, thread)
+  if (entry === undefined) return 'no message of yours here'
+  const isOperator = model.rooms.get(thread.name)?.info.operators?.includes(model.user) === true
+  if (entry.from !== model.user && !isOperator)
+    return `the message is by ${entry.from}; you can delete only your own messages`
+  return isRejected(entry) ? NOT_SENT : entry
+}
+
+function lastOwn(model: Model, thread: Thread): Entry | undefined {
+  return thread.entries.findLast(one => isSelectable(one) && one.from === model.user && !isRejected(one))
+}
+
+function isRejected({ progress }: Entry): boolean {
+  return progress?.state === 'refused'
+}
+
+function toTarget({ id, from, currentText = '' }: Entry): QuotedTarget {
+  return { id, from, quote: quoteOf(currentText) }
+}
+
+function fail(model: Model, text: string): ScreenRequest[] {
+  model.showNotice(text, 'error')
+  return []
+}

@@ -1,0 +1,44 @@
+/** The unread messages in the status row. */
+import { fitToColumns, width } from '../../terminal/width.ts'
+import { showsSidebar } from '../model/layout/screen-layout.ts'
+import type { ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
+import type { Row, Segment } from './row.ts'
+
+/** Most threads that are listed, and most columns of a name. */
+const MAX_THREADS = 3
+const MAX_NAME_COLUMNS = 12
+
+/** The number of unread messages and mentions; without a sidebar, those of each thread, with its number. */
+export function unreadSegments(model: ReadonlyModel): Row {
+  const { unreadCount, mentionCount, isInline } = model
+  if (unreadCount === 0) return []
+  const total: Segment[] = [{ text: `  ${unreadCount} unread`, tone: 'accent' }]
+  if (mentionCount > 0) total.push({ text: ` @${mentionCount}`, tone: 'warn', bold: true })
+  if (showsSidebar(model) && !isInline) return total
+  const unread = model.listedThreads().filter(thread => thread.unreadCount > 0 && thread !== model.current)
+  if (unread.length === 0) return total
+  const listed = [...unread.filter(hasMention), ...unread.filter(thread => !hasMention(thread))]
+  const more = listed.length > MAX_THREADS ? ' …' : ''
+  return [
+    { text: '  unread:', tone: 'accent' },
+    ...listed.slice(0, MAX_THREADS).flatMap(thread => threadSegments(model, thread)),
+    { text: more, tone: 'accent' },
+  ]
+}
+
+function hasMention({ mentionCount }: ReadonlyThread): boolean {
+  return mentionCount > 0
+}
+
+/** A thread, such as `2:Billy 3`, or `4:#ops 5@1` with a mention. */
+function threadSegments(model: ReadonlyModel, thread: ReadonlyThread): Segment[] {
+  const number = model.threadNumber(thread.name)
+  const name = width(thread.name) > MAX_NAME_COLUMNS ? fitToColumns(thread.name, MAX_NAME_COLUMNS) : thread.name
+  const confusable = model.similarName(thread.name) === undefined ? '' : '≈'
+  const mentions = thread.mentionCount > 0 ? `@${thread.mentionCount}` : ''
+  return [
+    { text: ` ${number === undefined ? '' : `${number}:`}`, dim: true },
+    { text: `${name}${confusable} ${thread.unreadCount}`, tone: 'accent' },
+    { text: mentions, tone: 'warn', bold: true },
+  ]
+}

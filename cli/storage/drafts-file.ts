@@ -1,0 +1,110 @@
+import { rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import * as z from 'zod'
+import { MAX_TEXT_LENGTH, validItems } from '../../src/protocol/messages.ts'
+import { isUserName } from '../../src/protocol/names.ts'
+import { isRoom, parseRoomName } from '../../src/protocol/rooms.ts'
+import { makePrivateFolder } from './data-folder.ts'
+import { withFileLock } from './file-lock.ts'
+import { readFileText } from './open-file.ts'
+import { writeFileAtomically } from './write-file-atomically.ts'
+
+export const DRAFTS_FILE_NAME = 'drafts.json'
+/** Most drafts that are kept, the latest ones. */
+const MAX_DRAFTS = 200
+/** Most characters of all drafts: the oldest are dropped. */
+const MAX_CHARACTERS = 1 << 20
+/** In UTF-8 and with escapes, a character has at most six bytes. */
+const MAX_BYTES = 8 * MAX_CHARACTERS
+
+/** Not a regular file, or one that is too large. */
+const UNUSABLE = ['EFTYPE', 'EFBIG', 'ELOOP']
+
+const draftSchema = z.tuple([z.string().refine(isThreadName), z.string().min(1).max(MAX_TEXT_LENGTH)])
+const fileSchema = validItems(draftSchema, 10 * MAX_DRAFTS)
+
+/**
+ * What a user has written in a mesh and not sent: `drafts.json`, a list of thread and text, latest last. Several clients of
+ * the user may write it: the last change of each thread counts. A damaged file counts as empty, and the next change replaces it.
+ */
+export class DraftsFile {
+  readonly #file: string
+  readonly #durable: boolean
+  /** The drafts as this client has read or written them last. */
+  #known: ReadonlyMap<string, string> = new Map()
+
+  constructor(file: string, durable = true) {
+    this.#file = file
+    this.#durable = durable
+  }
+
+  /** @param folder the user's folder in the mesh */
+  static in(folder: string, durable?: boolean): DraftsFile {
+    return new DraftsFile(join(folder, DRAFTS_FILE_NAME), durable)
+  }
+
+  /** The drafts by thread, the latest last. */
+  read(): ReadonlyMap<string, string> {
+    try {
+      this.#known = this.#parse()
+    } catch {
+      this.#known = new Map()
+    }
+    return this.#known
+  }
+
+  /**
+   * Writes the drafts that differ from those that this client has read or written before.
+   * @throws Error if that is not possible now; the next call tries again
+   */
+  store(drafts: ReadonlyMap<string, string>): void {
+    const changed = [...new Set([...this.#known.keys(), ...drafts.keys()])].filter(
+      thread => this.#known.get(thread) !== drafts.get(thread),
+    )
+    if (changed.length === 0) return
+    makePrivateFolder(dirname(this.#file))
+    withFileLock(`${this.#file}.lock`, () => {
+      const stored = this.#parse()
+      for (const thread of changed) {
+        stored.delete(thread)
+        const text = drafts.get(thread)
+        if (text !== undefined && text !== '' && text.length <= MAX_TEXT_LENGTH) stored.set(thread, text)
+      }
+      writeFileAtomically(this.#file, JSON.stringify(latest([...stored])), { durable: this.#durable })
+    })
+    this.#known = new Map(drafts)
+  }
+
+  /** Takes over the drafts of another file for threads that have none, and removes it. */
+  import(file: string): void {
+    const imported = new DraftsFile(file).read()
+    this.store(new Map([...imported, ...this.read()]))
+    rmSync(file, { force: true })
+  }
+
+  /** The content; nothing if there is none, or none of use. @throws Error if the file cannot be read now */
+  #parse(): Map<string, string> {
+    try {
+      return new Map(fileSchema.parse(JSON.parse(readFileText(this.#file, MAX_BYTES))))
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === undefined || code === 'ENOENT' || UNUSABLE.includes(code)) return new Map()
+      throw error
+    }
+  }
+}
+
+function isThreadName(name: string): boolean {
+  return isRoom(name) ? parseRoomName(name).ok : isUserName(name)
+}
+
+function latest(drafts: readonly [string, string][]): [string, string][] {
+  const kept: [string, string][] = []
+  let characters = 0
+  for (const draft of drafts.slice(-MAX_DRAFTS).reverse()) {
+    characters += draft[1].length
+    if (characters > MAX_CHARACTERS) break
+    kept.unshift(draft)
+  }
+  return kept
+}

@@ -1,0 +1,50 @@
+/** Hyperlinks of terminals: OSC 8. */
+
+const ESC = '\u001b'
+const CLOSE = `${ESC}]8;;${ESC}\\`
+const STYLE = /\u001b\[[0-9;:]*m/y
+const ALL_STYLES = /\u001b\[[0-9;:]*m/g
+
+/** A link of a line, in UTF-16 units of its text. Rows of one link have the same id. */
+export interface Hyperlink {
+  start: number
+  end: number
+  /** Printable ASCII. */
+  url: string
+  id: string
+}
+
+export function hyperlink(text: string, { url, id }: Pick<Hyperlink, 'url' | 'id'>): string {
+  return `${ESC}]8;id=${id};${url}${ESC}\\${text}${CLOSE}`
+}
+
+/**
+ * Adds hyperlinks to a line that has style sequences, as Ink writes it.
+ * @param text the text of the line, without styles; if the line has another one, no hyperlinks are added
+ */
+export function addHyperlinks(line: string, text: string, links: readonly Hyperlink[]): string {
+  const last = links.at(-1)
+  if (last === undefined || !line.replaceAll(ALL_STYLES, '').startsWith(text.slice(0, last.end))) return line
+  let result = ''
+  let from = 0
+  let position = 0
+  // Copies the line up to a position of its text; styles at that position come after it.
+  const copyTo = (end: number) => {
+    const start = from
+    while (position < end && from < line.length) {
+      STYLE.lastIndex = from
+      const style = STYLE.exec(line)
+      if (style !== null) from += style[0].length
+      else {
+        from++
+        position++
+      }
+    }
+    return line.slice(start, from)
+  }
+  for (const link of links) {
+    result += copyTo(link.start)
+    result += hyperlink(copyTo(link.end), link)
+  }
+  return result + line.slice(from)
+}

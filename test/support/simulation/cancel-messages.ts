@@ -1,0 +1,14 @@
+import { pick } from '../random.ts'
+import type { Scenario } from './faults.ts'
+
+/** Users take messages back: one that they have just written, or any that waits. Some of these requests must be refused. */
+export function cancelMessages({ mesh, users }: Scenario): void {
+  const { random, clients } = mesh
+  for (const client of clients) {
+    if (!client.running || client.frozen || random() < 0.5) continue
+    if (random() < 0.5) client.send(pick(random, [...users, ...client.rooms]), 'to be taken back')
+    const pending = client.session?.pendingMessages ?? []
+    const message = random() < 0.7 ? pending.at(-1) : pending[0]
+    if (message !== undefined) client.cancel(message.id)
+  }
+}

@@ -1,0 +1,288 @@
+/** Taking messages back, warnings before something is sent or lost, and drafts. */
+import { beforeEach, describe, expect, test } from 'vitest'
+import { collectDrafts, restoreDrafts } from '../../../../cli/chat/model/editing/drafts.ts'
+import type { Progress } from '../../../../src/client/events.ts'
+import { ChatDriver, ctrl, DAY, KEYS } from './chat-driver.ts'
+
+const ALT_C = '\u001bc'
+let chat: ChatDriver
+let count = 0
+
+beforeEach(() => {
+  chat = new ChatDriver()
+  chat.online()
+  chat.roster(['Anna', 'Billy', 'Carla'])
+  chat.model.openThread('Billy')
+  count = 0
+})
+
+/** A message of Anna that waits. Returns its id. */
+function wait(to: string, text = 'hello'): string {
+  const id = `own ${++count}`
+  chat.tell({ type: 'message', message: { id, at: DAY + count, from: 'Anna', to, text }, origin: 'composed' })
+  progress(id, to, { state: 'waiting', reason: 'offline' })
+  return id
+}
+const progress = (id: string, to: string, state: Progress) => chat.tell({ type: 'progress', id, to, progress: state })
+const cancelled = (id: string, to: string, text = 'hello') =>
+  chat.tell({ type: 'cancelled', message: { id, at: DAY, from: 'Anna', to, text } })
+
+describe('taking messages back', () => {
+  test('/cancel takes the last message of the thread that waits', () => {
+    wait('Billy')
+    const last = wait('Billy')
+    wait('Carla')
+    progress(wait('Billy'), 'Billy', { state: 'delivered', connections: 1 })
+    expect(chat.type('/cancel\r')).toEqual([{ type: 'cancel', id: last }])
+  })
+
+  test('/cancel all takes all messages of the thread that wait', () => {
+    const ids = [wait('Billy'), wait('Billy')]
+    wait('Carla')
+    expect(chat.type('/cancel all\r')).toEqual(ids.map(id => ({ type: 'cancel', id })))
+  })
+
+  test('the text comes back into the empty input line, and the message is gone', () => {
+    const id = wait('Billy', '/etc is a folder')
+    cancelled(id, 'Billy', '/etc is a folder')
+    expect(chat.input).toBe('//etc is a folder')
+    expect(chat.model.current?.entries).toEqual([])
+    expect(chat.notice).toBe('cancelled; the text is in the input line')
+    expect(chat.model.waiting.count).toBe(0)
+  })
+
+  test('the texts of several messages come back together', () => {
+    const ids = [wait('Billy', 'one'), wait('Billy', 'two')]
+    cancelled(ids[0] ?? '', 'Billy', 'one')
+    cancelled(ids[1] ?? '', 'Billy', 'two')
+    expect(chat.input).toBe('one\ntwo')
+  })
+
+  test('a draft stays', () => {
+    const id = wait('Billy')
+    chat.type('a draft')
+    cancelled(id, 'Billy')
+    expect([chat.input, chat.notice]).toEqual(['a draft', 'cancelled'])
+  })
+
+  test.each([
+    [
+      'may-be-delivered',
+      'not cancelled: a server has the message, which may be delivered already; /delete deletes it for everyone',
+    ],
+    ['not-waiting', 'not cancelled: the message does not wait any more'],
+  ] as const)('a refusal says why: %s', (reason, notice) => {
+    const id = wait('Billy')
+    chat.tell({ type: 'not-cancelled', id, reason })
+    expect(chat.notice).toBe(notice)
+    expect(chat.model.current?.entries).toHaveLength(1)
+  })
+
+  test('Alt+C takes the last one, or the one that the details show', () => {
+    const [first, last] = [wait('Billy'), wait('Billy')]
+    expect(chat.type(ALT_C)).toEqual([{ type: 'cancel', id: last }])
+    Object.assign(chat.model, { overlay: 'details', detailsId: first })
+    expect(chat.type(ALT_C)).toEqual([{ type: 'cancel', id: first }])
+    expect(chat.model.overlay).toBeUndefined()
+  })
+
+  test.each(['/cancel', '/cancel all', '/cancel x'])('%s without a message that waits is an error', line => {
+    expect(chat.type(`${line}\r`)).toEqual([])
+    expect(chat.model.notice?.tone).toBe('error')
+  })
+})
+
+describe('a recipient who was never seen', () => {
+  const QUESTION = 'never seen "Bily"; did you mean Billy? Enter sends anyway, Tab takes Billy'
+
+  test('is asked about once, and Enter sends', () => {
+    chat.model.openThread('Bily')
+    expect(chat.type('hello\r')).toEqual([])
+    expect([chat.notice, chat.input]).toEqual([QUESTION, 'hello'])
+    expect(chat.type('\r')).toEqual([{ type: 'send', to: 'Bily', text: 'hello' }])
+    expect(chat.type('again\r')).toEqual([{ type: 'send', to: 'Bily', text: 'again' }])
+  })
+
+  test('is asked about by /msg, and Tab takes the text to the similar name', () => {
+    chat.type('/msg Bily hello\r')
+    expect([chat.notice, chat.input, chat.thread]).toEqual([QUESTION, 'hello', 'Bily'])
+    chat.type(KEYS.tab)
+    expect([chat.notice, chat.input, chat.thread]).toEqual([undefined, 'hello', 'Billy'])
+    expect(chat.model.threads.has('Bily')).toBe(false)
+    expect(chat.type('\r')).toEqual([{ type: 'send', to: 'Billy', text: 'hello' }])
+  })
+
+  test('is asked about by /invite, and Tab changes the command', () => {
+    chat.room('#ops', [])
+    expect(chat.type('/invite Bily #ops\r')).toEqual([])
+    expect([chat.notice, chat.input]).toEqual([QUESTION, '/invite Bily #ops'])
+    chat.type(KEYS.tab)
+    expect(chat.input).toBe('/invite Billy #ops')
+    expect(chat.type('\r')).toContainEqual({ type: 'send', to: 'Billy', text: 'Join #ops: /join #ops' })
+  })
+
+  test('without a similar name is asked about only when the users online are known', () => {
+    chat.type('/msg Zoe hello\r')
+    expect([chat.notice, chat.input]).toEqual(['never seen "Zoe"; Enter sends anyway', 'hello'])
+    const offline = new ChatDriver()
+    expect(offline.type('/msg Zoe hello\r')).toContainEqual({ type: 'send', to: 'Zoe', text: 'hello' })
+  })
+
+  test.each([
+    ['online', () => chat.roster(['Anna', 'Billy', 'Bily'])],
+    ['in a room with the user', () => chat.room('#ops', ['Bily'])],
+    ['in the history', () => chat.model.ensureThread('Bily').markStored(DAY)],
+    [
+      'the author of a message in a room',
+      () => {
+        chat.room('#ops', [])
+        chat.message('Bily', '#ops', 'hello')
+      },
+    ],
+  ])('is not asked about if %s', (_, see) => {
+    see()
+    expect(chat.type('/msg Bily hello\r')).toContainEqual({ type: 'send', to: 'Bily', text: 'hello' })
+  })
+})
+
+describe('quitting', () => {
+  test.each([
+    ['/quit', '/quit\r', '/quit\r'],
+    ['Ctrl+D', ctrl('d'), ctrl('d')],
+    ['Ctrl+C twice', ctrl('c').repeat(2), ctrl('c')],
+  ])('by %s says how many messages wait for each recipient, and quits the second time', (_, keys, again) => {
+    chat.model.hasHistory = true
+    wait('Billy')
+    expect(chat.type(keys)).toEqual([])
+    expect(chat.notice).toBe('1 message waits for Billy; sent when you are online the next time. Quit again to leave')
+    expect(chat.type(again)).toEqual([{ type: 'quit' }])
+  })
+
+  test('warns that messages are lost if nothing is stored, and counts per recipient', () => {
+    for (const to of ['Billy', 'Billy', 'Carla']) wait(to)
+    chat.type('/quit\r')
+    expect(chat.notice).toBe(
+      '3 messages wait for Billy (2), Carla (1); lost if you quit: nothing is stored. Quit again to leave',
+    )
+  })
+
+  test('with no message that waits is not asked about', () => {
+    progress(wait('Billy'), 'Billy', { state: 'delivered', connections: 1 })
+    progress(wait('Billy'), 'Billy', { state: 'refused', code: 'text-too-long', message: 'too long' })
+    expect(chat.type('/quit\r')).toEqual([{ type: 'quit' }])
+  })
+})
+
+describe('a text that is too long', () => {
+  beforeEach(() => void chat.tell({ type: 'text-limit', bytes: 10 }))
+
+  test('is shown while it is typed, is not sent, and stays', () => {
+    chat.resize(80, 11)
+    chat.type('0123456789')
+    expect(chat.screen()).not.toContain('too long')
+    chat.type('é')
+    expect(chat.screen()).toContain('2 bytes too long')
+    expect(chat.type('\r')).toEqual([])
+    expect(chat.input).toBe('0123456789é')
+    expect(chat.notice).toBe('the message is 2 bytes too long; shorten it, or send it in parts')
+    chat.type('\u007f')
+    expect(chat.screen()).not.toContain('too long')
+    expect(chat.type('\r')).toEqual([{ type: 'send', to: 'Billy', text: '0123456789' }])
+  })
+
+  test('of /msg becomes the draft', () => {
+    expect(chat.type('/msg Carla 0123456789a\r')).toEqual([{ type: 'save' }])
+    expect([chat.thread, chat.input]).toEqual(['Carla', '0123456789a'])
+  })
+})
+
+describe('Tab completes names with spaces as arguments', () => {
+  beforeEach(() => chat.roster(['Anna', 'Anna Bell', 'Billy']))
+
+  test.each([
+    ['/msg Anna B', '/msg "Anna Bell" '],
+    ['/query "Anna B', '/query "Anna Bell" '],
+    ['/ignore bi', '/ignore Billy '],
+    ['/msg Billy Bil', '/msg Billy Billy '],
+    ['/msg "Anna Bell" Bil', '/msg "Anna Bell" Billy '],
+    ['/help An', '/help Anna '],
+  ])('%j to %j', (text, completed) => {
+    chat.type(`${text}${KEYS.tab}`)
+    expect(chat.input).toBe(completed)
+  })
+})
+
+describe('drafts', () => {
+  const drafts = () => Object.fromEntries(collectDrafts(chat.model))
+
+  test('Up and Down go through the input history and back to the draft, and keep changed lines', () => {
+    chat.type('one\rtwo\ra draft')
+    chat.type(`${KEYS.up}${KEYS.up}`)
+    expect(chat.input).toBe('one')
+    expect(drafts()).toEqual({ Billy: 'a draft' })
+    chat.type('!')
+    chat.type(KEYS.down)
+    expect(chat.input).toBe('two')
+    chat.type(KEYS.up)
+    expect(chat.input).toBe('one!')
+    chat.type(KEYS.down.repeat(2))
+    expect(chat.input).toBe('a draft')
+  })
+
+  test('the draft comes back after an earlier line was sent', () => {
+    chat.type(`one\ra draft${KEYS.up}`)
+    expect(chat.type('\r')).toEqual([{ type: 'send', to: 'Billy', text: 'one' }])
+    expect(chat.input).toBe('a draft')
+  })
+
+  test('the draft comes back after another thread was opened from the input history', () => {
+    chat.type(`one\ra draft${KEYS.up}`)
+    chat.model.openThread('Carla')
+    expect(chat.input).toBe('')
+    chat.model.openThread('Billy')
+    expect(chat.input).toBe('a draft')
+  })
+
+  test('Ctrl+C clears the line, and Ctrl+Y or undo brings it back', () => {
+    chat.type(`a draft${ctrl('c')}`)
+    expect([chat.input, chat.notice]).toEqual(['', 'cleared; Ctrl+Y brings the text back'])
+    chat.type(ctrl('y'))
+    expect(chat.input).toBe('a draft')
+    chat.type(ctrl('c'))
+    chat.type('\u001f')
+    expect(chat.input).toBe('a draft')
+  })
+
+  test('/close keeps the draft for when the thread is opened again', () => {
+    chat.type(`/close\r`)
+    chat.type(`/query Billy\r`)
+    chat.type(`a draft${KEYS.up}${KEYS.up}`)
+    expect(chat.input).toBe('/close')
+    chat.type('\r')
+    expect([chat.thread, chat.notice]).toEqual([undefined, 'the draft is kept; /query Billy shows it'])
+    expect(drafts()).toEqual({ Billy: 'a draft' })
+    chat.type('/query Billy\r')
+    expect(chat.input).toBe('a draft')
+  })
+
+  test('are collected from all threads, and restored into those without one', () => {
+    chat.type('for Billy')
+    chat.model.openThread('Carla')
+    chat.type('for Carla')
+    const saved = collectDrafts(chat.model)
+    const next = new ChatDriver()
+    next.model.openThread('Carla')
+    next.type('newer')
+    restoreDrafts(next.model, new Map([...saved, ['Zoe', 'evil\u001b[2J']]))
+    expect(Object.fromEntries(collectDrafts(next.model))).toEqual({
+      Billy: 'for Billy',
+      Carla: 'newer',
+      Zoe: 'evil[2J',
+    })
+  })
+
+  test('a line of the input history that is only shown is not a draft', () => {
+    chat.type(`one\r${KEYS.up}`)
+    expect(drafts()).toEqual({})
+  })
+})
