@@ -3,7 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Files that take minutes: started last, they would run alone at the end. */
 const LONGEST = /\/test\/simulation\/(schedules|mutants)\.test\.ts$/
 
-/** Many processes at once: not next to those. */
+/** Many processes at once: not next to the first files, which are large, too. */
 const HEAVIEST = /\/test\/programs\/mesh\/process-faults\.test\.ts$/
 
 /** Starts the longest test files first. */

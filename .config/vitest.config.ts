@@ -24,10 +24,15 @@ export default defineConfig({
         },
       },
       {
+        test: { name: 'simulation', root, include: ['test/simulation/**/*.test.ts'], ...timeouts },
+      },
+      {
         test: {
-          name: 'others',
+          name: 'programs',
           root,
-          include: ['test/{attacks,contract,programs,simulation}/**/*.test.{ts,tsx}', ...WITH_MOCKS],
+          include: ['test/{attacks,contract,programs}/**/*.test.{ts,tsx}', ...WITH_MOCKS],
+          // After the others, which take all CPU time: servers and terminals are slow next to them.
+          sequence: { groupOrder: 1 },
           ...timeouts,
         },
       },
