@@ -162,7 +162,7 @@ describe('TLS', () => {
     const billy = new Program('cli', ['--user', 'Billy', '--server', url(2), ...ca], { ...env, XDG_STATE_HOME: folder })
     await until(
       'both are online',
-      () => anna.out.includes('Billy') && /online: Anna, Billy|Anna is online/.test(billy.out),
+      () => anna.out.includes('Billy') && /^\* (online: .*Anna|.*Anna.* (is|are) online)/m.test(billy.out),
     )
     anna.child.stdin?.write('in secret\n')
     await until('the message arrives', () => billy.out.includes('Anna: in secret'))
