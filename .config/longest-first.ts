@@ -1,12 +1,12 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** Files that take minutes: started last, they would run alone at the end. */
-const LONGEST = /\/test\/simulation\/(schedules|mutants)\.test\.ts$/
+/** The file that takes longest: started last, it would run alone at the end. */
+const LONGEST = /\/test\/simulation\/schedules\.test\.ts$/
 
-/** Many processes at once: not next to the first files, which are large, too. */
+/** Many processes at once: not next to that one. */
 const HEAVIEST = /\/test\/programs\/mesh\/process-faults\.test\.ts$/
 
-/** Starts the longest test files first. */
+/** Starts the longest test file first. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)

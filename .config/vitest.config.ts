@@ -31,8 +31,6 @@ export default defineConfig({
           name: 'programs',
           root,
           include: ['test/{attacks,contract,programs}/**/*.test.{ts,tsx}', ...WITH_MOCKS],
-          // After the others, which take all CPU time: servers and terminals are slow next to them.
-          sequence: { groupOrder: 1 },
           ...timeouts,
         },
       },
