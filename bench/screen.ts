@@ -16,8 +16,8 @@ const SIZES = [
   { columns: 200, rows: 50, keyLimit: 30 },
 ]
 const YARDSTICK_NAME = 'bare Ink'
-/** End of the placeholder of the empty input line, which the first frame shows. */
-const FIRST_FRAME_TEXT = 'to Billy'
+/** The prompt of the input line, which the first frame shows, with or without a draft behind it. */
+const FIRST_FRAME_TEXT = '› '
 
 /** Creates a state folder with this number of messages between Anna and Billy. */
 function writeHistory(messages: number): string {

@@ -30,7 +30,10 @@ export class Terminal {
   async waitForText(text: string): Promise<void> {
     const until = performance.now() + 20_000
     while (!this.#recentOutput.includes(text)) {
-      if (performance.now() > until) throw new Error(`timed out, waiting for the terminal to show: ${text}`)
+      if (performance.now() > until) {
+        const shown = JSON.stringify(this.#recentOutput.slice(-2_000))
+        throw new Error(`timed out, waiting for the terminal to show ${text}; it ends in ${shown}`)
+      }
       await sleep(1)
     }
   }
