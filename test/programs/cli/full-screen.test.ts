@@ -50,6 +50,7 @@ test('all clients of a user show what one of them sends or receives', async () =
     await window.until(screen => expect(screen).toMatch(/^.* Anna.*│/m))
     await window.until(screen => expect(screen).toMatch(/^.* Billy.*│/m))
   }
+  await billy.until(screen => expect(screen).toMatch(/^1 ● Anna +×2 /m))
   anna.sendKeys('Hi Billy', 'Enter')
   billy.sendKeys('Hi Anna', 'Enter')
   for (const window of [anna, annaToo, billy]) {
@@ -57,7 +58,6 @@ test('all clients of a user show what one of them sends or receives', async () =
     await window.until(screen => expect(screen).toMatch(/Billy +Hi Anna/))
   }
   await billy.until(screen => expect(screen).toMatch(/✓2 Billy +Hi Anna/))
-  await billy.until(screen => expect(screen).toMatch(/^1 ● Anna +×2 /m))
   expect(anna.query('alternate_on')).toBe('1')
 
   anna.paste('three\nlines\npasted')

@@ -39,8 +39,8 @@ function env(home: string): NodeJS.ProcessEnv {
 }
 
 /** A client whose stdin the test writes. */
-function start(args: string[], home = newHome()) {
-  const child = spawn(process.execPath, [client, ...args], { env: env(home) })
+function start(args: string[], home = newHome(), more: NodeJS.ProcessEnv = {}) {
+  const child = spawn(process.execPath, [client, ...args], { env: { ...env(home), ...more } })
   children.add(child)
   const result = { stdout: '', stderr: '', status: undefined as number | null | undefined }
   child.stdout.on('data', chunk => {
@@ -114,10 +114,17 @@ async function longHistory(): Promise<string> {
 describe('stdin', () => {
   test('send - waits for a slow producer, skips a byte order mark, and turns CRLF into LF', async () => {
     const home = newHome()
-    const { child, result, ended } = start(['send', '--user', 'Slow', ...port(), '--to', 'Slow', '-'], home)
+    const tell = join(home, 'tell.mjs')
+    writeFileSync(
+      tell,
+      `const { push } = process.stdin
+      process.stdin.push = function (...chunk) { console.error('read from stdin'); return push.apply(this, chunk) }`,
+    )
+    const args = ['send', '--user', 'Slow', ...port(), '--to', 'Slow', '-']
+    const { child, result, ended } = start(args, home, { NODE_OPTIONS: `--import=${tell}` })
     child.stdin.write('\ufeffHTTP/1.1 200 OK\r\n')
     // A producer that pauses: the pipe is empty and does not block.
-    await new Promise(resolve => setTimeout(resolve, 700))
+    await until(() => expect(result.stderr).toContain('read from stdin'))
     expect(result.status).toBeUndefined()
     child.stdin.end('Server: x\r\n')
     expect(await ended()).toMatchObject({ status: 0, stderr: expect.not.stringContaining('EAGAIN') })
@@ -303,7 +310,7 @@ test.skipIf(spawnSync('jq', ['--version']).error !== undefined)(
     await until(() => expect(you.out).toContain('Robot: You said: hello'))
     bot.kill('SIGTERM')
     await until(async () => expect(await online()).toBe(false))
-    expect(bot.exitCode ?? bot.signalCode).not.toBeNull()
+    await until(() => expect(bot.exitCode ?? bot.signalCode).not.toBeNull())
   },
   60_000,
 )

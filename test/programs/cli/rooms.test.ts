@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { JsonClient } from '../../support/programs/json-client.ts'
 import { Program, stopAll, temporaryFolder } from '../../support/programs/processes.ts'
+import { RawClient } from '../../support/programs/raw-client.ts'
 import { TestMesh, until } from '../../support/programs/test-mesh.ts'
 
 const mesh = new TestMesh()
@@ -63,6 +64,13 @@ function ask(client: JsonClient, ...requests: object[]): void {
 const joined = (client: JsonClient, room: string) =>
   until(() => expect(client.events('room')).toContainEqual(expect.objectContaining({ room, state: 'joined' })))
 
+/** Waits until server n knows a room with a member. */
+async function untilListed(room: string, n: number): Promise<void> {
+  const watcher = await RawClient.connect(url(n), 'Watcher')
+  await until(async () => expect(JSON.stringify(await watcher.listRooms())).toContain(`"${room}"`))
+  watcher.close()
+}
+
 /** The rooms that are stored for a user. */
 function storedRooms(user: string): [room: string, isJoined: boolean][] {
   const meshes = join(homeOf(user), 'state/mesh-chat/meshes')
@@ -111,6 +119,7 @@ test('send to a room without others is not delivered, and suggests a name; with 
   const anna = await startJson('Anna', 1)
   ask(anna, { type: 'join', room: '#builds' })
   await joined(anna, '#builds')
+  await untilListed('#builds', 2)
   const alone = await run('Bot', 2, ['send', '--to', '#build', '--timeout', '2', 'x'])
   const text = 'nobody else is in #build; did you mean #builds?; the message is dropped; try again, or add --keep'
   expect(alone).toEqual({ code: 3, out: expect.stringContaining(text) })
@@ -127,6 +136,7 @@ test('who tells the members of a room to a member; to others their number, or wi
   const anna = await startJson('Anna', 1)
   ask(anna, { type: 'join', room: '#team' })
   await joined(anna, '#team')
+  await untilListed('#team', 2)
   expect(await run('Anna', 2, ['who', '#team', '--json'])).toEqual({
     code: 0,
     out: expect.stringMatching(/^\{"room":"#team","members":\["Anna"\]\}$/m),

@@ -209,10 +209,20 @@ test('a client that is killed at any moment after its start leaves all held mess
   for (let n = 0; n < count; n++) first.send('Billy', `held ${n}`)
   await until('all are stored', () => first.events('message').length === count && stored('Anna').size === count)
   await first.kill()
-  // From before it reads its files until after it is online.
-  for (const ms of [150, 250, 350, 450, 600, 900]) {
+  const locks = () => filesOf('Anna', /^outbox-.*\.lock$/)
+  const sentCount = (victim: JsonClient) => victim.events('progress').filter(({ state }) => state === 'sent').length
+  const moments: [what: string, isNow: (victim: JsonClient, before: string[]) => boolean][] = [
+    ['it has locked an outbox', (_, before) => locks().some(name => !before.includes(name))],
+    ['it has read its files', ({ out }) => out !== ''],
+    ['it reports a message', victim => victim.events('progress').length > 0],
+    ['it is online', victim => victim.isOnline],
+    ['it has sent some messages', victim => sentCount(victim) > count / 3],
+    ['it has sent all messages', victim => sentCount(victim) >= count],
+  ]
+  for (const [what, isNow] of moments) {
+    const before = locks()
     const victim = start('Anna')
-    await new Promise(resolve => setTimeout(resolve, ms))
+    await until(what, () => isNow(victim, before))
     await victim.kill()
   }
   start('Anna')

@@ -43,13 +43,14 @@ function ask(port: number, path: string, method = 'GET', headers: Record<string,
 
 /** Waits until the response matches. */
 async function untilAnswer(port: number, path: string, wanted: (answer: Answer) => boolean): Promise<Answer> {
-  const end = performance.now() + 20_000
-  for (;;) {
-    const answer = await ask(port, path).catch(error => ({ status: 0, headers: {}, body: `${error}` }))
-    if (wanted(answer)) return answer
-    if (performance.now() > end) throw new Error(`still: ${answer.status} ${answer.body.slice(0, 5_000)}`)
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
+  let answer: Answer = { status: 0, headers: {}, body: '' }
+  await until(`the response of ${path}`, async () => {
+    answer = await ask(port, path).catch(error => ({ status: 0, headers: {}, body: `${error}` }))
+    return wanted(answer)
+  }).catch(error => {
+    throw new Error(`${error.message}; still: ${answer.status} ${answer.body.slice(0, 5_000)}`)
+  })
+  return answer
 }
 
 /** Starts servers with an admin port each. */

@@ -7,7 +7,14 @@ import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { io } from 'socket.io-client'
 import { afterAll, describe, expect, test } from 'vitest'
-import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+import {
+  freePorts,
+  Program,
+  stopAll,
+  temporaryFolder,
+  until,
+  untilToldOnline,
+} from '../../support/programs/processes.ts'
 
 const TLS = 'test/support/tls'
 const SECRET = 'a secret of more than sixteen characters'
@@ -160,10 +167,7 @@ describe('TLS', () => {
     const ca = ['--ca', join(TLS, 'ca.pem')]
     const anna = new Program('cli', ['--user', 'Anna', '--server', url(1), '--to', 'Billy', ...ca], env)
     const billy = new Program('cli', ['--user', 'Billy', '--server', url(2), ...ca], { ...env, XDG_STATE_HOME: folder })
-    await until(
-      'both are online',
-      () => anna.out.includes('Billy') && /^\* (online: .*Anna|.*Anna.* (is|are) online)/m.test(billy.out),
-    )
+    await untilToldOnline([anna, billy], ['Anna', 'Billy'])
     anna.child.stdin?.write('in secret\n')
     await until('the message arrives', () => billy.out.includes('Anna: in secret'))
 

@@ -6,7 +6,14 @@ import { join } from 'node:path'
 import { io } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ServerHarness } from '../../support/harness/server-harness.ts'
-import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+import {
+  freePorts,
+  Program,
+  stopAll,
+  temporaryFolder,
+  until,
+  untilToldOnline,
+} from '../../support/programs/processes.ts'
 import { keyNamed } from '../../support/simulation/plain-identity.ts'
 
 const SECRET = 'the secret that the operator signs tokens with'
@@ -109,7 +116,7 @@ describe('with a secret (HS256)', () => {
       [...args('Billy'), '--token-file', join(folder, 'billy.token'), '--to', 'Anna'],
       env,
     )
-    await until('both are online', () => anna.out.includes('Billy') && billy.out.includes('Anna'))
+    await untilToldOnline([anna, billy], ['Anna', 'Billy'])
     billy.child.stdin?.write('hello\n')
     await until('a message arrives', () => anna.out.includes('Billy: hello'))
     const carla = new Program('cli', args('Carla'), env)

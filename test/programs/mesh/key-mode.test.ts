@@ -7,7 +7,14 @@ import { afterAll, expect, test } from 'vitest'
 import { Sealer } from '../../../cli/keys/sealer.ts'
 import { encodeFileName } from '../../../cli/storage/user-folder.ts'
 import { type Challenge, identificationText } from '../../../src/protocol/credentials.ts'
-import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
+import {
+  freePorts,
+  Program,
+  stopAll,
+  temporaryFolder,
+  until,
+  untilToldOnline,
+} from '../../support/programs/processes.ts'
 
 afterAll(stopAll)
 
@@ -34,9 +41,7 @@ test('messages reach all clients of both users, and no server log contains a tex
   const { folder, client, identity, logs } = await startMesh()
   const anna = client('Anna', 0, 'Anna', '--to', 'Billy')
   const billy = client('Billy', 1, 'Billy', '--to', 'Anna')
-  await until('both are online', () =>
-    [anna, billy].every(({ out }) => /^\* (online: .*(Anna|Billy)|.*(Anna|Billy).* (is|are) online)/m.test(out)),
-  )
+  await untilToldOnline([anna, billy], ['Anna', 'Billy'])
   // Copies the key to a second machine.
   const exported = identity('Anna', 'export', '--user', 'Anna')
   await exported.waitForExit()

@@ -1,7 +1,7 @@
 /** Faults of real processes and sockets under load: no loss, no duplicates, no ghosts, one order. */
 import { connect } from 'node:net'
 import { afterAll, expect, test } from 'vitest'
-import { Program, stopAll, until } from '../../support/programs/processes.ts'
+import { Program, stopAll, until, untilToldOnline } from '../../support/programs/processes.ts'
 import { RealMesh } from '../../support/programs/real-mesh.ts'
 
 /** By server. */
@@ -189,19 +189,20 @@ fault('slow links: 300 ms late, 40 KB/s', { proxied: true }, async mesh => {
 })
 
 fault('faults of all servers one after the other', { proxied: true }, async mesh => {
-  const pause = async (ms: number) => {
-    const since = performance.now()
-    await until('a while', () => performance.now() - since > ms)
+  const composed = () => mesh.clients.reduce((sum, client) => sum + client.composed.length, 0)
+  const untilComposed = async (count: number) => {
+    const before = composed()
+    await until(`${count} more messages`, () => composed() - before >= count)
   }
   for (const n of [1, 2, 3]) {
     const server = mesh.server(n)
     for (const proxy of mesh.proxiesOf(n)) n === 2 ? proxy.freeze() : proxy.cut()
-    await pause(700)
+    await untilComposed(25)
     server.program.child.kill(n === 3 ? 'SIGTERM' : 'SIGKILL')
     for (const proxy of mesh.proxiesOf(n)) proxy.heal()
     await server.program.waitForExit()
     mesh.restart(server)
-    await pause(1_500)
+    await untilComposed(50)
   }
   return { 'roster right': await mesh.waitForRoster(USERS, 60_000) }
 })
@@ -219,9 +220,7 @@ test.concurrent('two line-mode clients get every line once although servers are 
     }
     const dora = run('Dora', 'Emil', 2)
     const emil = run('Emil', 'Dora', 3)
-    await until('both are online', () =>
-      [dora, emil].every(({ out }) => /^\* (online: .*(Dora|Emil)|.*(Dora|Emil).* (is|are) online)/m.test(out)),
-    )
+    await untilToldOnline([dora, emil], ['Dora', 'Emil'])
     for (let n = 100; n < 200; n++) {
       dora.child.stdin?.write(`line ${n}\n`)
       if (n === 130) mesh.server(2).program.child.kill('SIGKILL')

@@ -16,6 +16,12 @@ export class JsonClient extends Program {
     return this.events('connection').some(({ state }) => state === 'online')
   }
 
+  /** Whether it was told that a user is online, and not that the user left. */
+  override isToldOnline(user: string): boolean {
+    const users = this.events('roster').at(-1)?.users
+    return Array.isArray(users) && users.includes(user)
+  }
+
   /** Messages from others. */
   get received(): Record<string, unknown>[] {
     return this.events('message').filter(({ origin }) => origin === 'live')

@@ -1,7 +1,7 @@
 /** The nats-server of the machine, for tests of the NATS backbone. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { connect } from 'node:net'
-import { freePorts } from './processes.ts'
+import { freePorts, until } from './processes.ts'
 
 /** Why the tests of the NATS backbone are skipped; undefined: they run. */
 export const natsMissingReason =
@@ -33,15 +33,12 @@ export class NatsServer {
   /** Starts the process, also after a kill, and waits until its port is open. */
   async start(): Promise<void> {
     this.#child = spawn('nats-server', this.#args, { stdio: 'ignore' })
-    for (let tries = 0; tries < 500; tries++) {
-      const open = await new Promise<boolean>(resolve => {
+    const isOpen = () =>
+      new Promise<boolean>(resolve => {
         const socket = connect(this.port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
         socket.on('connect', () => socket.destroy())
       })
-      if (open) return
-      await new Promise(resolve => setTimeout(resolve, 20))
-    }
-    throw new Error(`nats-server does not listen on port ${this.port}`)
+    await until(`nats-server listens on port ${this.port}`, isOpen)
   }
 
   kill(signal: NodeJS.Signals = 'SIGKILL'): void {

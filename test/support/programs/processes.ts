@@ -55,13 +55,37 @@ function isFree(port: number): Promise<boolean> {
  * @param what the condition in words, for the error
  * @returns how long it took, ms
  */
-export async function until(what: string, check: () => boolean, within = 30_000): Promise<number> {
+export async function until(what: string, check: () => boolean | Promise<boolean>, within = 30_000): Promise<number> {
   const since = performance.now()
-  while (!check()) {
+  while (!(await check())) {
     if (performance.now() - since > within) throw new Error(`timed out after ${within} ms, waiting for: ${what}`)
     await new Promise(resolve => setTimeout(resolve, 10))
   }
   return Math.round(performance.now() - since)
+}
+
+/** A client in line mode or with JSON lines. */
+interface Client {
+  readonly out: string
+  isToldOnline(user: string): boolean
+}
+
+/** Waits until each of the clients was told that each of these users is online. */
+export async function untilToldOnline(clients: readonly Client[], users: readonly string[]): Promise<void> {
+  await until(`all are told that ${users.join(', ')} are online`, () =>
+    clients.every(client => users.every(user => client.isToldOnline(user))),
+  ).catch(error => {
+    throw new Error([error.message, ...clients.map(({ out }) => out.slice(-2_000))].join('\n---\n'))
+  })
+}
+
+/** What a client in line mode prints about users who are online. */
+const ONLINE_LINE = /^\* (?:online: (.*)|(.*) (?:is|are) online(?:; .* went offline)?)$/gm
+
+/** Whether the output of a client in line mode says that a user is online. */
+function isToldOnline(out: string, user: string): boolean {
+  const isUser = (name: string) => name === user || name.startsWith(`${user} (looks like `)
+  return [...out.matchAll(ONLINE_LINE)].some(([, all, joined]) => (all ?? joined ?? '').split(', ').some(isUser))
 }
 
 /** A process of this package's build, with all of its output. */
@@ -100,6 +124,11 @@ export class Program {
   /** Number of times that a text was printed. */
   count(text: string): number {
     return this.out.split(text).length - 1
+  }
+
+  /** Whether this client, which is in line mode, was told that a user is online. */
+  isToldOnline(user: string): boolean {
+    return isToldOnline(this.out, user)
   }
 
   async waitForExit(within = 30_000): Promise<number> {
