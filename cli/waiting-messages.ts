@@ -10,10 +10,10 @@ const MAX_NAMED = 5
 export function notCancelledText(reason: Extract<SessionEvent, { type: 'not-cancelled' }>['reason']): string {
   return reason === 'not-waiting'
     ? 'not cancelled: the message does not wait any more'
-    : 'not cancelled: a server has the message, which may be delivered already; /delete deletes it for everyone'
+    : 'not cancelled: it may be delivered already, and cannot be deleted'
 }
 
-/** The user's messages that are not confirmed yet, oldest first. */
+/** The user's messages, edits and reactions that are not confirmed yet, oldest first. Deletions are none that one takes back. */
 export class WaitingMessages {
   /** Message id → recipient: a user or a room. */
   readonly #recipients = new Map<string, string>()
@@ -25,9 +25,14 @@ export class WaitingMessages {
   handleEvent(event: ClientEvent): void {
     if (event.type === 'cancelled') this.#recipients.delete(event.message.id)
     if (event.type !== 'progress') return
-    const { id, to, progress } = event
+    const { id, to, progress, kind } = event
+    if (kind === 'delete') return
     if (progress.state === 'delivered' || progress.state === 'refused') this.#recipients.delete(id)
     else if (this.#recipients.has(id) || this.#recipients.size < MAX_PENDING_MESSAGES) this.#recipients.set(id, to)
+  }
+
+  has(id: string): boolean {
+    return this.#recipients.has(id)
   }
 
   /** The ids of the messages to a user or a room, oldest first. */

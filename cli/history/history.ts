@@ -181,20 +181,36 @@ export class History {
   }
 
   /**
-   * Correspondents and rooms with the hybrid time of the last message, latest first.
+   * Correspondents and rooms with the hybrid time of the last message, latest first; without those of whom there are only
+   * deletions of unknown messages.
    * @param withRejected also those to whom only rejected messages were sent
    */
   threads(withRejected = false): { name: string; lastAt: number }[] {
-    const { peer, at } = this.#index.columns
+    const { columns } = this.#index
+    const { peer, at } = columns
     const seen = new Set<number>()
+    /** Of the threads whose last messages are deletions, the time of the last one. */
+    const deletedAt = new Map<number, number>()
     const threads: { name: string; lastAt: number }[] = []
     for (let row = peer.length - 1; row >= 0; row--) {
       const number = peer[row] ?? 0
       if (seen.has(number)) continue
+      const time = deletedAt.get(number) ?? at[row] ?? 0
+      if (this.#isDeletion(columns, row)) {
+        deletedAt.set(number, time)
+        continue
+      }
       seen.add(number)
-      threads.push({ name: this.#index.nameOf(number), lastAt: at[row] ?? 0 })
+      threads.push({ name: this.#index.nameOf(number), lastAt: time })
     }
+    threads.sort((one, other) => other.lastAt - one.lastAt)
     return withRejected ? this.#withRejectedThreads(threads) : threads
+  }
+
+  #isDeletion(columns: IndexColumns, row: number): boolean {
+    if (!this.#index.isChange(columns, row)) return false
+    const message = this.#index.read(columns, row)
+    return message !== undefined && toChange(message)?.content.kind === 'delete'
   }
 
   #withRejectedThreads(stored: readonly { name: string; lastAt: number }[]): { name: string; lastAt: number }[] {
@@ -277,11 +293,13 @@ export class History {
   }
 
   /**
-   * The content of a message and the result of its changes; undefined for a change of another message that the history has.
+   * The content of a message and the result of its changes; undefined for a change of another message that the history has, and for
+   * any deletion: of a message that is unknown, there is nothing to see.
    * @param isOperator whether a user is an operator of the room
    */
   fold(message: StoredMessage, isOperator?: (name: string) => boolean): FoldedMessage | undefined {
     const content = parseContent(message.text, message.from)
+    if (content.kind === 'delete') return undefined
     if (content.kind !== 'text') {
       const change = { ...message, content }
       return this.#index.isChangeOfStored(change, threadName(message, this.#user)) ? undefined : { content }

@@ -178,6 +178,11 @@ export class MessageIndex {
     return this.#changes.of({ a: hashA[row] ?? 0, b: hashB[row] ?? 0 }).length > 0
   }
 
+  /** Whether a row is an edit, deletion or reaction. */
+  isChange({ offset }: IndexColumns, row: number): boolean {
+    return this.#changes.targetAt(offset[row] ?? -1) !== undefined
+  }
+
   /** Whether a row is a change of a message that the history has: it is not shown by itself. */
   isFolded(columns: IndexColumns, row: number): boolean {
     const target = this.#changes.targetAt(columns.offset[row] ?? -1)

@@ -110,7 +110,13 @@ export function eventToJson(event: ClientEvent, user: string, confusables: Confu
       return { type, origin, ...message, ...fields, ...(late ? { late } : {}), ...looksLike(other) }
     }
     case 'cancelled':
-      return { type: 'cancelled', ...event.message, ...looksLike(event.message.to) }
+      return {
+        type: 'cancelled',
+        ...event.message,
+        ...contentFields(event.message),
+        ...(event.isDeleted ? { deleted: true } : {}),
+        ...looksLike(event.message.to),
+      }
     case 'not-cancelled':
       return event
     case 'redated':

@@ -61,7 +61,9 @@ export function formatEvent(
         return sanitizeLine(`* nobody else is in ${shown(event.to)}; the message is delivered when someone joins`)
       return sanitizeLine(`* ${shown(event.to)} is offline; the message is delivered when they connect`)
     case 'cancelled':
-      return sanitizeLine(`* the message to ${shown(event.message.to)} is cancelled: ${event.message.text}`)
+      return sanitizeLine(
+        `* the message to ${shown(event.message.to)} is cancelled: ${readableText(event.message.text)}`,
+      )
     case 'not-cancelled':
       return `* ${notCancelledText(event.reason)}`
     case 'key':

@@ -1,4 +1,5 @@
 import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
+import { toChange } from '../../src/client/message-changes.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { type NameList, SortedNames } from '../../src/common/sorted-names.ts'
 import { didYouMean } from '../../src/programs/suggestion.ts'
@@ -18,6 +19,7 @@ import { searchForm } from '../search-form.ts'
 import { SeenUsers } from '../seen-users.ts'
 import { MessageLookup } from '../session/message-lookup.ts'
 import { PendingMessages } from '../session/pending-messages.ts'
+import { threadName } from '../thread-name.ts'
 import { WaitingMessages } from '../waiting-messages.ts'
 import { type End, endAfterDelivery } from './end-of-input.ts'
 import { formatEvent, namesText, rosterChange } from './line-format.ts'
@@ -222,7 +224,7 @@ export class LineMode {
   ) {
     this.#user = user
     this.#output = output
-    this.#lookup = new MessageLookup(user)
+    this.#lookup = new MessageLookup(user, services.history)
     this.#columns = columns
     const names = [...correspondents]
     this.#confusables.keep([user, ...names])
@@ -247,7 +249,7 @@ export class LineMode {
     }
     if (event.type === 'message' && this.#isIgnored(event.message)) return
     if (event.type === 'message' && event.origin === 'live') this.#noteSender(event.message)
-    if (event.type === 'message' && !this.#started) return
+    if (event.type === 'message' && (!this.#started || this.#isDeletionOfUnknown(event.message))) return
     if (event.type === 'room') return this.#printAll(this.#rooms.handleEvent(event))
     if (event.type === 'room-list') return this.#printAll(this.#rooms.list(event))
     // A newcomer to a room gets its messages of many days; `mesh-chat history` has them in order.
@@ -289,6 +291,12 @@ export class LineMode {
       : formatEvent(event, this.#user, this.#confusables)
     this.#hasRoster = true
     if (line !== undefined) this.#print(line)
+  }
+
+  /** Such as the deletion of a message that was taken back before this client got it. */
+  #isDeletionOfUnknown(message: Message): boolean {
+    const content = toChange(message)?.content
+    return content?.kind === 'delete' && !this.#lookup.knows(threadName(message, this.#user), content.target)
   }
 
   #isIgnored({ from }: Pick<Message, 'from'>): boolean {

@@ -302,9 +302,10 @@ export class ChatClient extends EventEmitter<ChatEvents> {
   }
 
   /**
-   * Takes back a message that waits: it is never sent, and `send` resolves with the state `cancelled`.
+   * Takes back a message that waits: it is not sent any more, and `send` resolves with the state `cancelled`. If a server may
+   * have accepted it, it is deleted for everyone who may have it.
    * @param id of the message, as in the event `progress`
-   * @returns whether it is taken back; `false` if it may have been delivered already, or does not wait
+   * @returns whether it is taken back; `false` if it does not wait, or cannot be deleted, such as an edit
    */
   async cancel(id: string): Promise<boolean> {
     if (this.#hasEnded) return false

@@ -65,6 +65,11 @@ export class MessageLookup {
     return second === undefined ? first : `several messages have the id ${id}; name the author too`
   }
 
+  /** Whether this message of a thread is known. */
+  knows(thread: string, { id, from }: MessageTarget): boolean {
+    return this.#target(thread, id, from) !== undefined
+  }
+
   /** The edit of an own message, or why it is not possible. */
   edit(thread: string, id: string, text: string): ChangeContent | string {
     const target = this.#ownOrOther(thread, id)

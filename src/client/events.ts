@@ -84,10 +84,17 @@ export type SessionEvent =
   | { type: 'connections'; connections: ReadonlyMap<string, number> }
   /** Another client of this user has read the thread `thread` up to the hybrid time `at`. */
   | { type: 'read'; thread: string; at: number }
-  | { type: 'progress'; id: string; to: string; progress: Progress }
-  /** A message was taken back, and is removed from this client's disk. No other client has it, and it is never sent. */
-  | { type: 'cancelled'; message: Message }
-  /** A message could not be taken back. `not-waiting`: it is delivered or rejected, or unknown to this client. */
+  /** The delivery state of an own message. `kind`: of an edit, deletion or reaction that is not delivered yet. */
+  | { type: 'progress'; id: string; to: string; progress: Progress; kind?: ChangeContent['kind'] }
+  /**
+   * A message was taken back, and is not sent any more. It is removed from this client's disk, and no other client has it.
+   * `isDeleted`: a server may have accepted it, so it is deleted for everyone instead.
+   */
+  | { type: 'cancelled'; message: Message; isDeleted?: true }
+  /**
+   * A message could not be taken back. `not-waiting`: it is delivered or rejected, or unknown to this client.
+   * `may-be-delivered`: a server may have accepted it, and it cannot be deleted, such as an edit.
+   */
   | { type: 'not-cancelled'; id: string; reason: 'not-waiting' | 'may-be-delivered' }
   /** The longest text that the server accepts, in bytes of UTF-8; undefined: it does not say. */
   | { type: 'text-limit'; bytes: number | undefined }
@@ -150,7 +157,7 @@ export type SessionRequest =
   | { type: 'compose'; to: string; text: string; reply?: QuotedTarget | undefined }
   /** Edit, delete or react to a message: a message of this kind. */
   | { type: 'change'; to: string; change: ChangeContent }
-  /** Take back a message that waits. Answered with `cancelled`, once that is safe on disk, or with `not-cancelled`. */
+  /** Take back a message that waits. Answered with `cancelled`, once that is on disk, or with `not-cancelled`. */
   | { type: 'cancel'; id: string }
   | { type: 'join' | 'part'; room: string }
   /** Ask for the event `room-list`. */

@@ -120,17 +120,23 @@ export class ChangeLog {
     this.#byTarget.delete(key)
   }
 
-  /** Takes a change back; returns it, or undefined for an unknown one. */
-  remove(change: Pick<Message, 'from' | 'id'>): Change | undefined {
+  /** The change with this sender and id; undefined: unknown. */
+  find(change: Pick<Message, 'from' | 'id'>): Change | undefined {
     const key = messageKey(change)
     for (const changes of this.#byTarget.values()) {
       const found = changes.get(key)
-      if (found === undefined) continue
-      changes.delete(key)
-      this.#size--
-      return found
+      if (found !== undefined) return found
     }
     return undefined
+  }
+
+  /** Takes a change back; returns it, or undefined for an unknown one. */
+  remove(change: Pick<Message, 'from' | 'id'>): Change | undefined {
+    const found = this.find(change)
+    if (found === undefined) return undefined
+    this.#byTarget.get(messageKey(found.content.target))?.delete(messageKey(found))
+    this.#size--
+    return found
   }
 
   clear(): void {

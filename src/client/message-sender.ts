@@ -1,4 +1,4 @@
-import { type Content, formatContent } from '../protocol/message-kinds.ts'
+import { type Content, formatContent, parseContent } from '../protocol/message-kinds.ts'
 import type { Fate, Message } from '../protocol/messages.ts'
 import { isRoom, parseRecipient } from '../protocol/rooms.ts'
 import { type Context, emit, serverTime } from './context.ts'
@@ -34,8 +34,8 @@ export class MessageSender {
   readonly #dates: MessageDates
   /** Messages that are settled, and the number of the save after which the outbox need not have them. */
   #settled: { id: string; save: number }[] = []
-  /** Messages that were taken back, and the number of the save after which the disk does not have them. */
-  #cancelled: { message: Message; save: number }[] = []
+  /** Messages that were taken back, and the number of the save after which that is on disk. */
+  #cancelled: { message: Message; save: number; isDeleted: boolean }[] = []
   /** A server of 0.1 has rejected a time without telling its own: the connection must be made again. */
   #needsServerTime = false
   #composedCount = 0
@@ -141,8 +141,8 @@ export class MessageSender {
   }
 
   /**
-   * Takes back a message that waits, unless a server may have accepted it. It is not sent from now on; the event `cancelled`
-   * comes when the disk does not have it any more.
+   * Takes back a message that waits: it is not sent from now on. If a server may have accepted it, a deletion of it takes its
+   * place in the outbox, for the clients that have it. The event `cancelled` comes when that is on disk.
    */
   cancel(id: string): void {
     const message = this.#outbox.get(id)
@@ -151,23 +151,38 @@ export class MessageSender {
         emit(this.#context, { type: 'not-cancelled', id, reason: 'not-waiting' })
       return
     }
-    if (this.#outbox.isInFlight(id) || this.#store.unaccepted.get(id)?.mayBeAccepted !== false)
+    const isUnsent = !this.#outbox.isInFlight(id) && this.#store.unaccepted.get(id)?.mayBeAccepted === false
+    if (!isUnsent && !this.#canDelete(message))
       return emit(this.#context, { type: 'not-cancelled', id, reason: 'may-be-delivered' })
     const { effects, saves } = this.#context
-    this.#store.unaccepted.delete(id)
-    this.#outbox.delete(id)
-    effects.push({ type: 'remove-pending', id })
-    saves.count(effects)
-    this.#cancelled.push({ message: toMessage(message), save: saves.latest })
+    if (isUnsent) {
+      this.#store.unaccepted.delete(id)
+      this.#outbox.withdraw(id)
+      effects.push({ type: 'remove-pending', id })
+      saves.count(effects)
+    } else {
+      this.#store.accept(id)
+      this.#outbox.withdraw(id)
+      this.compose(message.to, { kind: 'delete', target: { id, from: message.from } })
+      this.#release(id)
+    }
+    this.#cancelled.push({ message: toMessage(message), save: saves.latest, isDeleted: !isUnsent })
     saves.request(effects)
     this.#emitCancelled()
+  }
+
+  /** Whether a deletion of a message that waits can be sent: it is a text, with a time that may be stored. */
+  #canDelete({ id, at, from, to, text }: Message): boolean {
+    if (parseContent(text, from).kind !== 'text' || (isRoom(to) && !this.#rooms.list.has(to))) return false
+    return this.#store.unaccepted.get(id) === undefined || !this.#store.isTimeDoubtful(at)
   }
 
   #emitCancelled(): void {
     const { saves } = this.#context
     const saved = this.#cancelled.filter(({ save }) => saves.isSaved(save))
     this.#cancelled = this.#cancelled.filter(({ save }) => !saves.isSaved(save))
-    for (const { message } of saved) emit(this.#context, { type: 'cancelled', message })
+    for (const { message, isDeleted } of saved)
+      emit(this.#context, { type: 'cancelled', message, ...(isDeleted ? { isDeleted } : {}) })
   }
 
   /** Sends the messages that are due. One that can never be sent is refused, and others take its place. */
@@ -285,7 +300,7 @@ export class MessageSender {
     if (!fate.ok && fate.code === 'clock-ahead' && fate.time === undefined && mayBeRedated) this.#needsServerTime = true
     // More receipts than the result has may have come before it.
     if (fate.ok && fate.delivered > 0) this.#receipts.recordFate(message, fate)
-    else emit(this.#context, { type: 'progress', id, to, progress: result.progress })
+    else this.#emitProgress(message, result.progress)
     return true
   }
 
@@ -321,7 +336,8 @@ export class MessageSender {
       effects.push({ type: 'ask-key', dial: onlineConnection, user })
   }
 
-  #emitProgress({ id, to }: Message, progress: Progress): void {
-    emit(this.#context, { type: 'progress', id, to, progress })
+  #emitProgress({ id, from, to, text }: Message, progress: Progress): void {
+    const { kind } = parseContent(text, from)
+    emit(this.#context, { type: 'progress', id, to, progress, ...(kind === 'text' ? {} : { kind }) })
   }
 }

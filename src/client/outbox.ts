@@ -66,6 +66,12 @@ export class Outbox {
     if (!this.isInFlight(id)) this.#entries.delete(id)
   }
 
+  /** Removes a message, also one in flight: its delivery result is ignored. */
+  withdraw(id: string): void {
+    if (this.isInFlight(id)) this.#inFlight--
+    this.#entries.delete(id)
+  }
+
   isInFlight(id: string): boolean {
     return this.#entries.get(id)?.sentAt !== undefined
   }

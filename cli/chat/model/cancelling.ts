@@ -1,23 +1,34 @@
 /** Takes messages back that wait. */
+import { actionOf, parseContent } from '../../../src/protocol/message-kinds.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import type { Model, ScreenRequest } from './model.ts'
+import type { Thread } from './thread.ts'
 
-/** `/cancel`: takes back the last message of the open thread that waits; `/cancel all`: all of them. */
+/** `/cancel`: takes back the selected message of the open thread, or the last one that waits; `/cancel all`: all of them. */
 export function cancelWaiting(model: Model, args: string): ScreenRequest[] {
   if (model.current === undefined) return fail(model, 'no thread is open')
   if (args !== '' && args !== 'all') return fail(model, 'usage: /cancel [all]')
+  if (args === '' && model.current.selection !== undefined) return cancelSelected(model, model.current)
   const ids = model.waiting.idsTo(model.current.name)
   if (ids.length === 0) return fail(model, 'no message of yours waits in this thread')
   return (args === 'all' ? ids : ids.slice(-1)).map(id => ({ type: 'cancel', id }))
 }
 
-/** Takes back the message that the details or the search show, else the last one that waits. */
+/** Takes back the message that is selected, or that the details or the search show, else the last one that waits. */
 export function cancelShown(model: Model): ScreenRequest[] {
   const { current, detailsId, overlay, waiting } = model
   const shown = overlay === 'details' ? detailsId : current?.searchMatch?.id
+  if (overlay !== 'details' && current?.selection !== undefined) return cancelSelected(model, current)
   if (current !== undefined && shown !== undefined && waiting.idsTo(current.name).includes(shown))
     return [{ type: 'cancel', id: shown }]
   return overlay === 'details' ? fail(model, 'this message does not wait') : cancelWaiting(model, '')
+}
+
+function cancelSelected(model: Model, thread: Thread): ScreenRequest[] {
+  const { id = '', from = '' } = thread.selection ?? {}
+  if (from !== model.user || !model.waiting.has(id)) return fail(model, 'this message does not wait')
+  thread.selection = undefined
+  return [{ type: 'cancel', id }]
 }
 
 function fail(model: Model, reason: string): ScreenRequest[] {
@@ -25,16 +36,32 @@ function fail(model: Model, reason: string): ScreenRequest[] {
   return []
 }
 
-/** A message is taken back: it leaves its thread, and its text returns to the input line if that is empty. */
-export function handleCancelled(model: Model, { id, to, text }: Message): void {
+/**
+ * A message is taken back: it leaves its thread, and its text returns to the input line if that is empty.
+ * @param isDeleted whether it is deleted for everyone, because others may have it: then its place remains
+ */
+export function handleCancelled(model: Model, { id, from, to, text }: Message, isDeleted = false): void {
   const thread = model.threads.get(to)
   if (thread === undefined) return
-  thread.removeMessage(id)
+  const content = parseContent(text, from)
+  if (content.kind !== 'text') {
+    thread.takeBackChange(id)
+    return model.showNotice(content.kind === 'react' ? 'the reaction is cancelled' : `the ${content.kind} is cancelled`)
+  }
+  if (isDeleted) thread.forgetProgress(id)
+  else thread.removeMessage(id)
+  if (model.discarded.delete(id)) return model.showNotice('deleted')
   const { editor } = thread
-  const input = text.startsWith('/') ? `/${text}` : text
+  const isCommand = content.text.startsWith('/') && actionOf(content.text) === undefined
+  const input = isCommand ? `/${content.text}` : content.text
   // The texts of several messages are restored together.
   const isRestoring = editor.text === '' || editor.text === thread.restoredText
-  if (isRestoring) editor.set(editor.text === '' ? input : `${editor.text}\n${input}`)
+  if (isRestoring) {
+    if (editor.text === '' && content.reply !== undefined)
+      thread.draftTarget ??= { kind: 'reply', target: content.reply, previousDraft: '' }
+    editor.set(editor.text === '' ? input : `${editor.text}\n${input}`)
+  }
   thread.restoredText = isRestoring ? editor.text : undefined
-  model.showNotice(isRestoring ? 'cancelled; the text is in the input line' : 'cancelled')
+  const outcome = isDeleted ? 'cancelled, and deleted for everyone who may have it' : 'cancelled'
+  model.showNotice(isRestoring ? `${outcome}; the text is in the input line` : outcome)
 }

@@ -176,6 +176,10 @@ function confirmDeletion(model: Model, thread: Thread, isConfirmed: boolean): Sc
     return []
   }
   const { id, from } = entry
+  if (model.waiting.has(id)) {
+    model.discarded.add(id)
+    return [{ type: 'cancel', id }]
+  }
   return [{ type: 'change', to: thread.name, change: { kind: 'delete', target: { id, from } } }]
 }
 

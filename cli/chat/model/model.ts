@@ -99,6 +99,8 @@ export class Model implements ReadonlyModel {
   readonly waiting = new WaitingMessages()
   /** How many of them the user was told of when quitting. */
   warnedWaitingCount = 0
+  /** Messages that waited until the user deleted them: their texts do not return to the input line. */
+  readonly discarded = new Set<string>()
   readonly threads = new Map<string, Thread>()
   current: Thread | undefined
   /** The input line while no thread is open. */

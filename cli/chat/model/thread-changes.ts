@@ -55,6 +55,11 @@ export class ThreadChanges {
     return this.#log.of(message)
   }
 
+  /** The change with this sender and id; undefined: unknown. */
+  find(change: MessageTarget): Change | undefined {
+    return this.#log.find(change)
+  }
+
   /** Takes a change back. Returns it, or undefined for an unknown one. */
   remove(change: MessageTarget): Change | undefined {
     return this.#log.remove(change)

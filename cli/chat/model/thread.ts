@@ -43,6 +43,8 @@ export interface Entry extends FoldedEntryFields {
   text: string
   /** Delivery state of a message of this user, as reported in this run or as the history has it. */
   progress?: Progress
+  /** Delivery state of this user's last change of the message, until it is delivered. */
+  changeProgress?: Progress
   /** Whether it is a message of a room that mentions this user. */
   mentionsUser?: true
   /** Whether it is an edit, deletion or reaction whose target is not loaded. */
@@ -163,17 +165,20 @@ export class Thread {
     this.#insert(this.#toEntry(message))
   }
 
-  /** Records a change. Returns false if its target is not loaded, so that the change is shown by itself. */
+  /**
+   * Records a change. Returns false if its target is not loaded, so that the change is shown by itself. A deletion is never:
+   * there is nothing to see of it.
+   */
   #applyChange(change: Change): boolean {
     this.#changes.add(change)
-    return this.#refold(change.content.target)
+    return this.#refold(change.content.target) || change.content.kind === 'delete'
   }
 
   /** Shows a message as its changes make it. Returns false if it is not loaded. */
   #refold(target: MessageTarget): boolean {
     const entry = this.messageOf(target)
     if (entry === undefined) return false
-    const next = this.#changes.refold(entry)
+    const next = this.#withChangeProgress(this.#changes.refold(entry))
     this.#byId.set(entry.id, next)
     // Two senders may use one time and id.
     let index = this.indexOf(entry)
@@ -181,6 +186,18 @@ export class Thread {
     if (index < this.entries.length) this.entries[index] = next
     for (const change of this.#changes.of(entry)) this.#removeChangeEntry(change)
     return true
+  }
+
+  /** Adds the delivery state of this user's last change of a message that is not delivered. */
+  #withChangeProgress(entry: Entry): Entry {
+    let last: Change | undefined
+    for (const change of this.#changes.of(entry)) {
+      const { state } = (change.from === this.#user && this.#progressById.get(change.id)) || { state: 'delivered' }
+      const isPending = state === 'waiting' || state === 'sent'
+      if (isPending && (last === undefined || compareMessages(last, change) < 0)) last = change
+    }
+    const progress = last && this.#progressById.get(last.id)
+    return progress === undefined ? entry : { ...entry, changeProgress: progress }
   }
 
   /** Removes the entry of a change that is not shown by itself any more. */
@@ -239,6 +256,15 @@ export class Thread {
     entry.at = at
     this.#lastStoredAt = Math.min(this.#lastStoredAt, this.entries.at(-1)?.at ?? at)
     this.#insert(entry)
+  }
+
+  /** A message is not sent any more. */
+  forgetProgress(id: string): void {
+    this.#progressById.delete(id)
+    const entry = this.#byId.get(id)
+    if (entry === undefined) return
+    delete entry.progress
+    this.#refold(entry)
   }
 
   /** Removes a message that was taken back. */
@@ -388,11 +414,17 @@ export class Thread {
       if (oldest !== undefined) this.#progressById.delete(oldest)
     }
     if (entry !== undefined) this.#showProgress(entry, next)
-    if (progress.state === 'refused') this.#takeBackChange(id)
+    if (progress.state === 'refused') this.takeBackChange(id)
+    else if (entry === undefined || entry.isChange) this.#showChangeProgress(id)
   }
 
-  /** An edit, deletion or reaction of this user was rejected: it changes nothing. */
-  #takeBackChange(id: string): void {
+  #showChangeProgress(id: string): void {
+    const change = this.#changes.find({ id, from: this.#user })
+    if (change !== undefined) this.#refold(change.content.target)
+  }
+
+  /** An edit, deletion or reaction of this user was rejected or taken back: it changes nothing. */
+  takeBackChange(id: string): void {
     const change = this.#changes.remove({ id, from: this.#user })
     if (change !== undefined) this.#refold(change.content.target)
   }
@@ -492,7 +524,7 @@ export class Thread {
     const [stored, reported] = [storedProgress(message), this.#progressById.get(id)]
     const progress = reported === undefined ? stored : nextProgress(stored, reported)
     if (progress !== undefined) this.#showProgress(entry, progress)
-    return entry
+    return content.kind === 'text' ? this.#withChangeProgress(entry) : entry
   }
 
   #markLate(id: string): void {

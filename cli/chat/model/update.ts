@@ -67,7 +67,7 @@ export function update(model: Model, event: Exclude<ClientEvent, { type: 'storag
       model.threads.get(event.message.to)?.moveMessage(event.message)
       return []
     case 'cancelled':
-      handleCancelled(model, event.message)
+      handleCancelled(model, event.message, event.isDeleted)
       return []
     case 'not-cancelled':
       model.showNotice(notCancelledText(event.reason), 'error')
@@ -140,11 +140,13 @@ function handleMessage(
   const name = threadName(message, model.user)
   const { ignored, muted } = model.preferences
   if (!own && ignored.includes(message.from)) return []
+  const content = parseContent(message.text, message.from)
+  // Such as that of a message that was taken back. If the message comes later, its page of the history has the deletion.
+  if (content.kind === 'delete' && !model.threads.has(name)) return []
   const thread = model.ensureThread(name)
   if (!own && (!thread.isRoom || origin === 'live')) model.warnIfConfusable(thread, message.from)
   thread.addMessage(message, isLate, wall)
   thread.trim(model.hasHistory)
-  const content = parseContent(message.text, message.from)
   // Edits, deletions and reactions are neither unread nor do they ring.
   if (content.kind !== 'text') return markOpenThreadRead(model)
   if (isLate) thread.addNote(`a message dated ${localDateTime(message.at)} has arrived; it is sorted by its time`, wall)

@@ -28,7 +28,9 @@ export function eventRows(model: ReadonlyModel, event: ClientEvent): Row[] {
     const entry = thread?.entryById(id)
     if (entry !== undefined) return inlineEntryRows(model, entry, to)
     // What was printed stays: an edit, deletion or reaction is a line.
-    const isChange = thread !== undefined && parseContent(text, from).kind !== 'text'
+    const content = parseContent(text, from)
+    const isKnown = content.kind !== 'delete' || thread?.messageOf(content.target) !== undefined
+    const isChange = thread !== undefined && content.kind !== 'text' && isKnown
     return isChange ? [[{ text: `      ${from}: ${sanitizeLine(readableText(text))}`, dim: true }]] : []
   }
   if (event.type === 'notice') return noticeRows(model, event)
@@ -37,7 +39,8 @@ export function eventRows(model: ReadonlyModel, event: ClientEvent): Row[] {
     return [[{ text: `not sent to ${event.to}: ${sanitizeLine(event.progress.message)}`, tone: 'bad' }]]
   }
   if (event.type === 'cancelled') {
-    return [[{ text: sanitizeLine(`cancelled: to ${event.message.to}: ${event.message.text}`), dim: true }]]
+    const { to, text } = event.message
+    return [[{ text: sanitizeLine(`cancelled: to ${to}: ${readableText(text)}`), dim: true }]]
   }
   if (event.type === 'key' && event.state === 'changed') {
     // The two warnings that the model has just added.

@@ -59,7 +59,8 @@ function messageRows(
 ): Row[] {
   const own = entry.from === user
   const rejected = entry.progress?.state === 'refused'
-  const mark = `${(own && entry.progress !== undefined ? progressMark(entry.progress) : '').padEnd(layout.markColumns)} `
+  const progress = entry.changeProgress ?? (own ? entry.progress : undefined)
+  const mark = `${(progress === undefined ? '' : progressMark(progress)).padEnd(layout.markColumns)} `
   const shownName = layout.showsName ? entry.from : ''
   const name = entry.isAction ? '*'.padStart(layout.nameColumns) : fitToColumns(shownName, layout.nameColumns)
   const mentioned = entry.mentionsUser ? thread.mentionWords : []

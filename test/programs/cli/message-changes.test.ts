@@ -63,3 +63,27 @@ test('users reply, react, edit and delete by keys, also after a restart', async 
     ),
   )
 }, 60_000)
+
+test('a message that the server has for an offline user is taken back, and that user sees nothing of it', async () => {
+  const dora = open('Dora', 'Carla')
+  await dora.until(screen => expect(screen).toContain('● server-1'))
+  dora.sendKeys('not for Carla', 'Enter')
+  // Carla was never seen: a second Enter sends.
+  await dora.until(screen => expect(screen).toContain('never seen "Carla"'))
+  dora.sendKeys('Enter')
+  await dora.until(screen => expect(screen).toMatch(/… +Dora +not for Carla/))
+  dora.sendKeys('M-i')
+  await dora.until(screen => expect(screen).toContain('the recipient is offline'))
+  dora.sendKeys('M-c')
+  await dora.until(screen => {
+    expect(screen).toMatch(/… +Dora +message deleted/)
+    expect(screen).toMatch(/› not for Carla$/m)
+  })
+  dora.sendKeys('C-u', 'but this', 'Enter')
+  await dora.until(screen => expect(screen).toMatch(/… +but this/))
+
+  const carla = open('Carla', 'Dora')
+  await carla.until(screen => expect(screen).toMatch(/Dora +but this/))
+  await dora.until(screen => expect(screen).toMatch(/:\d\d +Dora +message deleted\n.*✓ +but this/))
+  expect(carla.screen()).not.toContain('deleted')
+}, 60_000)

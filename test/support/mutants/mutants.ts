@@ -194,10 +194,16 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a message that a server may have accepted is taken back',
+    file: 'src/client/message-sender.ts',
+    from: 'const isUnsent = !this.#outbox.isInFlight(id) && this.#store.unaccepted.get(id)?.mayBeAccepted === false',
+    to: 'const isUnsent = !this.#outbox.isInFlight(id)',
+  },
+  {
+    name: 'a message that a server has accepted is taken back without a deletion',
     seed: 30,
     file: 'src/client/message-sender.ts',
-    from: 'if (this.#outbox.isInFlight(id) || this.#store.unaccepted.get(id)?.mayBeAccepted !== false)',
-    to: 'if (this.#outbox.isInFlight(id))',
+    from: "this.compose(message.to, { kind: 'delete', target: { id, from: message.from } })",
+    to: '',
   },
   {
     name: 'a held message is not written to disk',

@@ -1,4 +1,5 @@
 /** The invariants of a mesh after all faults. Those that hold at any time are in recorder.ts and sim-client.ts. */
+import { toChange } from '../../../src/client/message-changes.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import { describeMessage, isRecipientWith } from './recorder.ts'
@@ -15,6 +16,7 @@ export function findViolations(mesh: SimMesh): string[] {
     ...wrongConnectionCounts(online),
     ...lostMessages(mesh),
     ...keptCancelledMessages(mesh),
+    ...undeletedMessages(mesh),
     ...misorderedMessages(mesh),
     ...differingSiblings(online),
     ...differingRooms(online),
@@ -97,6 +99,19 @@ function keptCancelledMessages({ recorder, clients }: SimMesh): string[] {
       .filter(({ history, outbox }) => history.has(id) || outbox.has(id))
       .map(({ name }) => `${name} has ${id}, which was taken back`),
   )
+}
+
+/** A message that was taken back after a server had accepted it is held by no client, and a deletion of it is composed. */
+function undeletedMessages({ recorder, clients }: SimMesh): string[] {
+  const deleted = new Set<string>()
+  for (const { message } of recorder.composed.values()) {
+    const change = toChange(message)
+    if (change?.content.kind === 'delete') deleted.add(change.content.target.id)
+  }
+  return [...recorder.withdrawn].flatMap(id => [
+    ...(deleted.has(id) ? [] : [`no deletion of ${id}, which was taken back`]),
+    ...clients.filter(({ outbox }) => outbox.has(id)).map(({ name }) => `${name} holds ${id}, which was taken back`),
+  ])
 }
 
 /** A message is identical on every client, and every client shows its messages in the global order. */

@@ -34,6 +34,8 @@ export class Recorder {
   readonly composed = new Map<string, { message: Message; at: number }>()
   /** Messages whose sender was told that they are taken back. */
   readonly cancelled = new Set<string>()
+  /** Messages whose sender was told that they are deleted, because a server may have accepted them. */
+  readonly withdrawn = new Set<string>()
   /** Messages that a client was asked to take back, and did not refuse: it may have been killed before its answer. */
   readonly mayBeCancelled = new Set<string>()
   /** How often clients sent each message to a server. */
@@ -143,7 +145,7 @@ export function describeEvent(event: SessionEvent): string | undefined {
     case 'message':
       return event.origin === 'composed' ? undefined : `shows ${describeMessage(event.message)} (${event.origin})`
     case 'cancelled':
-      return `has taken ${describeMessage(event.message)} back`
+      return `has taken ${describeMessage(event.message)} back${event.isDeleted ? ', with a deletion' : ''}`
     case 'redated':
       return `dates ${describeMessage(event.message)} again`
     case 'progress': {

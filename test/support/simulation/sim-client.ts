@@ -417,7 +417,8 @@ export class SimClient extends SimProcess {
       if (isReceivedOnline && recorder.repliesMustSortAfter(message))
         this.#latestReceivedAt = Math.max(this.#latestReceivedAt, message.at)
     } else if (event.type === 'cancelled') {
-      recorder.recordCancelled(event.message.id)
+      if (event.isDeleted) recorder.withdrawn.add(event.message.id)
+      else recorder.recordCancelled(event.message.id)
     } else if (event.type === 'not-cancelled') {
       recorder.mayBeCancelled.delete(event.id)
     } else if (event.type === 'progress' && event.progress.state === 'delivered') {

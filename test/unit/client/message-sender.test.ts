@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Progress } from '../../../src/client/events.ts'
-import type { SessionEffect, StoredState } from '../../../src/client/types.ts'
+import type { SessionEffect, SessionOptions, StoredState } from '../../../src/client/types.ts'
 import { parseSealedText } from '../../../src/protocol/credentials.ts'
+import { formatContent } from '../../../src/protocol/message-kinds.ts'
 import { formatAuthorProof, roomMessageText } from '../../../src/protocol/room-proof.ts'
 import {
   EPOCH_MS,
@@ -13,8 +14,12 @@ import {
 } from '../../support/harness/session-harness.ts'
 import { PlainIdentity } from '../../support/simulation/plain-identity.ts'
 
-function online(users = ['Anna', 'Billy'], stored: Partial<StoredState> = {}): SessionHarness {
-  const harness = new SessionHarness({}, stored)
+function online(
+  users = ['Anna', 'Billy'],
+  stored: Partial<StoredState> = {},
+  options: Partial<SessionOptions> = {},
+): SessionHarness {
+  const harness = new SessionHarness(options, stored)
   harness.step({ type: 'start' })
   harness.goOnline(users)
   return harness
@@ -543,6 +548,14 @@ describe('taking a message back', () => {
     expect(eventsOf(cancel(harness, 'run.1.x'))).toEqual([{ type: 'cancelled', message }])
   })
 
+  const deletion = {
+    id: 'run.2.x',
+    at: expect.any(Number),
+    from: 'Anna',
+    to: 'Billy',
+    text: formatContent({ kind: 'delete', target: { id: 'run.1.x', from: 'Anna' } }, 'Anna'),
+  }
+
   test.each([
     ['is in flight', (_: SessionHarness) => {}],
     ['a server has accepted', (harness: SessionHarness) => harness.answer('run.1.x', { ok: true, delivered: 0 })],
@@ -550,16 +563,63 @@ describe('taking a message back', () => {
       'was in flight when the connection broke',
       (harness: SessionHarness) => harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' }),
     ],
-  ])('that %s is refused: it may be delivered', (_, happen) => {
+  ])('that %s sends a deletion of it instead', (_, happen) => {
     const harness = online()
     harness.compose('Billy')
     happen(harness)
-    expect(cancel(harness, 'run.1.x')).toEqual(refused('run.1.x', 'may-be-delivered'))
-    expect(harness.session.pendingMessages).toHaveLength(1)
+    const effects = cancel(harness, 'run.1.x')
+    expect(eventsOf(effects)).toContainEqual({ type: 'cancelled', message, isDeleted: true })
+    expect(effectsOf(effects, 'remove-pending')).toEqual([{ type: 'remove-pending', id: 'run.1.x' }])
+    expect(harness.session.pendingMessages).toEqual([deletion])
+    // Whoever compares histories with this client gets both.
+    expect(harness.session.messages).toEqual([message])
+    // The result of the earlier attempt changes nothing.
+    harness.answer('run.1.x', { ok: true, delivered: 1 })
+    harness.advance(20_000)
+    expect(harness.session.pendingMessages).toEqual([deletion])
   })
 
-  test('of an earlier run that may have been sent is refused', () => {
+  test('of an earlier run that may have been sent sends a deletion of it instead', () => {
     const harness = new SessionHarness({}, { outbox: [message] })
+    harness.step({ type: 'start' })
+    expect(eventsOf(cancel(harness, 'run.1.x'))).toContainEqual({ type: 'cancelled', message, isDeleted: true })
+    const [first] = harness.session.pendingMessages
+    expect(first?.text).toBe(deletion.text)
+  })
+
+  test('that a server may have accepted leaves the disk after the deletion of it is there', () => {
+    const harness = online(undefined, {}, { answersSaves: true })
+    harness.compose('Billy')
+    harness.step({ type: 'saved', through: 1 })
+    harness.answer('run.1.x', { ok: true, delivered: 0 })
+    harness.step({ type: 'saved', through: 2 })
+    const effects = cancel(harness, 'run.1.x')
+    expect(effects.map(({ type }) => type)).toContain('store-pending')
+    expect(effects.map(({ type }) => type)).not.toContain('remove-pending')
+    const saved = harness.step({ type: 'saved', through: 3 })
+    expect(saved).toContainEqual({ type: 'remove-pending', id: 'run.1.x' })
+    expect(eventsOf(saved)).toContainEqual({ type: 'cancelled', message, isDeleted: true })
+  })
+
+  test('makes place for the next message in flight', () => {
+    const harness = online()
+    for (let count = 0; count < 65; count++) harness.compose('Billy')
+    expect(sent(cancel(harness, 'run.1.x'))).toHaveLength(1)
+  })
+
+  test('is refused for an edit that a server may have accepted: an edit cannot be deleted', () => {
+    const harness = online()
+    harness.ask({
+      type: 'change',
+      to: 'Billy',
+      change: { kind: 'edit', target: { id: 'one', from: 'Anna' }, text: 'Hi' },
+    })
+    expect(cancel(harness, 'run.1.x')).toEqual(refused('run.1.x', 'may-be-delivered'))
+  })
+
+  test('is refused if a server may have accepted it and its time is wrong: it cannot be stored', () => {
+    const early = { ...message, at: EPOCH_MS + 48 * 3_600_000 }
+    const harness = new SessionHarness({}, { outbox: [early] })
     harness.step({ type: 'start' })
     expect(cancel(harness, 'run.1.x')).toEqual(refused('run.1.x', 'may-be-delivered'))
   })

@@ -30,6 +30,8 @@ export function detailLines(model: ReadonlyModel): OverlayLine[] {
     { type: 'item', label: 'Text', text: firstLine },
     { type: 'item', label: 'State', text: progressText(entry.progress, thread) },
   ]
+  if (entry.changeProgress !== undefined)
+    lines.push({ type: 'item', label: 'Change', text: progressText(entry.changeProgress, thread) })
   if (entry.progress?.state !== 'delivered' || !thread.isRoom) return lines
   const { connections, of, names = [] } = entry.progress
   const list = (title: string, listed: readonly string[]) => {

@@ -2,6 +2,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import { eventRows } from '../../../../cli/chat/views/inline.ts'
 import { rowText } from '../../../../cli/chat/views/row.ts'
+import type { Progress } from '../../../../src/client/events.ts'
 import { type ChangeContent, type Content, formatContent } from '../../../../src/protocol/message-kinds.ts'
 import { ChatDriver } from './chat-driver.ts'
 
@@ -79,6 +80,35 @@ test('a change whose target is not loaded is shown as a separate line until the 
   expect(rows()).toEqual(['Billy  (edited) second'])
   chat.message('Billy', 'Anna', 'first', { id: 'm', origin: 'history' })
   expect(entries()).toEqual([['second', true]])
+})
+
+test('a deletion of an unknown message is not shown, and opens no thread', () => {
+  tell('Billy', deletion('m'))
+  expect(entries()).toEqual([])
+  chat.message('Billy', 'Anna', 'first', { id: 'm', origin: 'history' })
+  expect(entries()).toEqual([['', true]])
+  chat.message('Carla', 'Anna', formatContent(deletion('n', 'Carla'), 'Carla'))
+  expect(chat.model.threads.has('Carla')).toBe(false)
+  const message = { id: 'd', at: 1e12, from: 'Billy', to: 'Anna', text: formatContent(deletion('x'), 'Billy') }
+  expect(eventRows(chat.model, { type: 'message', message, origin: 'live' })).toEqual([])
+})
+
+test('a change that waits has the mark of a waiting message until it is delivered', () => {
+  chat.message('Anna', 'Billy', 'first', { id: 'm', origin: 'composed' })
+  const tellProgress = (id: string, progress: Progress) => chat.tell({ type: 'progress', id, to: 'Billy', progress })
+  tellProgress('m', { state: 'delivered', connections: 1 })
+  tell('Anna', edit('m', 'second', 'Anna'), { id: 'e', origin: 'composed' })
+  tellProgress('e', { state: 'waiting', reason: 'recipient-offline' })
+  expect(chat.screen()).toMatch(/… +Anna +second \(edited\)/)
+  chat.type('\u001bi')
+  expect(chat.screen()).toMatch(/Change +waiting: the recipient is offline/)
+  chat.type('\u0007')
+  tellProgress('e', { state: 'delivered', connections: 1 })
+  expect(chat.screen()).toMatch(/✓ +Anna +second \(edited\)/)
+  chat.message('Billy', 'Anna', 'hi', { id: 'b' })
+  tell('Anna', react('b', '👍'), { id: 'r', origin: 'composed' })
+  tellProgress('r', { state: 'sent' })
+  expect(chat.screen()).toMatch(/→ +Billy +hi/)
 })
 
 test('reactions are below the message, by emoji and user; a reaction that is taken back is gone', () => {

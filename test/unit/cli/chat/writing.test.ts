@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { collectDrafts, restoreDrafts } from '../../../../cli/chat/model/editing/drafts.ts'
 import type { Progress } from '../../../../src/client/events.ts'
+import { type Content, formatContent } from '../../../../src/protocol/message-kinds.ts'
 import { ChatDriver, ctrl, DAY, KEYS } from './chat-driver.ts'
 
 const ALT_C = '\u001bc'
@@ -24,8 +25,12 @@ function wait(to: string, text = 'hello'): string {
   return id
 }
 const progress = (id: string, to: string, state: Progress) => chat.tell({ type: 'progress', id, to, progress: state })
-const cancelled = (id: string, to: string, text = 'hello') =>
-  chat.tell({ type: 'cancelled', message: { id, at: DAY, from: 'Anna', to, text } })
+const cancelled = (id: string, to: string, text = 'hello', isDeleted?: true) =>
+  chat.tell({
+    type: 'cancelled',
+    message: { id, at: DAY, from: 'Anna', to, text },
+    ...(isDeleted === undefined ? {} : { isDeleted }),
+  })
 
 describe('taking messages back', () => {
   test('/cancel takes the last message of the thread that waits', () => {
@@ -65,11 +70,60 @@ describe('taking messages back', () => {
     expect([chat.input, chat.notice]).toEqual(['a draft', 'cancelled'])
   })
 
+  test('a message that a server may have accepted stays as a deleted one', () => {
+    const id = wait('Billy')
+    const deletion: Content = { kind: 'delete', target: { id, from: 'Anna' } }
+    chat.message('Anna', 'Billy', formatContent(deletion, 'Anna'), { id: 'd', origin: 'composed' })
+    const waiting = { state: 'waiting', reason: 'recipient-offline' } as const
+    chat.tell({ type: 'progress', id: 'd', to: 'Billy', progress: waiting, kind: 'delete' })
+    cancelled(id, 'Billy', 'hello', true)
+    expect([chat.input, chat.notice]).toEqual([
+      'hello',
+      'cancelled, and deleted for everyone who may have it; the text is in the input line',
+    ])
+    expect(chat.model.current?.entries).toMatchObject([{ isDeleted: true, changeProgress: waiting }])
+    expect(chat.model.current?.entries[0]?.progress).toBeUndefined()
+    expect(chat.screen()).toMatch(/… +Anna +message deleted/)
+    // Nobody takes the deletion back, or is warned because it waits.
+    expect(chat.type(`${ctrl('u')}/cancel\r`)).toEqual([])
+    expect(chat.type(`/quit\r`)).toEqual([{ type: 'quit' }])
+  })
+
+  test('a reply comes back as a reply, and an action as a command', () => {
+    const reply = { id: 'b1', from: 'Billy', quote: 'Lunch?' }
+    const text = formatContent({ kind: 'text', text: 'yes', reply }, 'Anna')
+    cancelled(wait('Billy', text), 'Billy', text)
+    expect(chat.type('\r')).toEqual([{ type: 'send', to: 'Billy', text: 'yes', reply }])
+    cancelled(wait('Billy', '/me waves'), 'Billy', '/me waves')
+    expect(chat.input).toBe('/me waves')
+  })
+
+  test('an edit that waits is taken back: the text is the earlier one', () => {
+    chat.message('Anna', 'Billy', 'first', { id: 'm', origin: 'composed' })
+    const text = formatContent({ kind: 'edit', target: { id: 'm', from: 'Anna' }, text: 'second' }, 'Anna')
+    cancelled(wait('Billy', text), 'Billy', text)
+    expect([chat.input, chat.notice]).toEqual(['', 'the edit is cancelled'])
+    expect(chat.model.current?.entries).toMatchObject([{ currentText: 'first' }])
+  })
+
+  test.each(['/cancel\r', ALT_C])('%j takes the selected message, if it waits', keys => {
+    const [first] = [wait('Billy'), wait('Billy')]
+    chat.message('Billy', 'Anna', 'hi')
+    chat.type('\u001bk')
+    expect([chat.type(keys), chat.notice]).toEqual([[], 'this message does not wait'])
+    chat.type('\u0007\u001bk\u001bk\u001bk')
+    expect(chat.type(keys)).toEqual([{ type: 'cancel', id: first }])
+  })
+
+  test('d deletes a message that waits by taking it back, and its text does not come back', () => {
+    const id = wait('Billy')
+    expect(chat.type('\u001bkdd')).toEqual([{ type: 'cancel', id }])
+    cancelled(id, 'Billy')
+    expect([chat.input, chat.notice, chat.model.current?.entries]).toEqual(['', 'deleted', []])
+  })
+
   test.each([
-    [
-      'may-be-delivered',
-      'not cancelled: a server has the message, which may be delivered already; /delete deletes it for everyone',
-    ],
+    ['may-be-delivered', 'not cancelled: it may be delivered already, and cannot be deleted'],
     ['not-waiting', 'not cancelled: the message does not wait any more'],
   ] as const)('a refusal says why: %s', (reason, notice) => {
     const id = wait('Billy')

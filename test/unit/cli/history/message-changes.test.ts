@@ -166,6 +166,13 @@ test('a message is found in a thread by sender and id', () => {
   expect([history.find('Billy', target(2)), history.find('Carla', target(1))]).toEqual([undefined, undefined])
 })
 
+test('a deletion of an unknown message is not shown, and makes no thread', () => {
+  const withCarla = { from: 'Carla', to: 'Anna' }
+  const history = withMessages(message(1), deletion(2, 9), deletion(3, 9, withCarla), deletion(4, 8, withCarla))
+  expect(folded(history)).toEqual([['id-1', undefined, false]])
+  expect(history.threads()).toEqual([{ name: 'Billy', lastAt: DAY + 2_000 }])
+})
+
 test('of many changes, those of one message are found in the order of the file', () => {
   const index = ChangeIndex.empty()
   const entries = Array.from({ length: 5_000 }, (_, n) => ({

@@ -81,7 +81,7 @@ describe('the JSON of an event', () => {
     ],
     [
       { type: 'cancelled', message: { id: 'id', at: 5, from: 'Anna', to: 'Billy', text: 'Hi' } },
-      { type: 'cancelled', id: 'id', at: 5, from: 'Anna', to: 'Billy', text: 'Hi' },
+      { type: 'cancelled', id: 'id', at: 5, from: 'Anna', to: 'Billy', kind: 'text', text: 'Hi' },
     ],
     [
       { type: 'not-cancelled', id: 'id', reason: 'not-waiting' },

@@ -7,6 +7,7 @@ import { LineMode } from '../../../../cli/modes/line-mode.ts'
 import type { SessionEvent, SessionRequest } from '../../../../src/client/events.ts'
 import { ConfusableNames } from '../../../../src/common/confusables.ts'
 import { SortedNames } from '../../../../src/common/sorted-names.ts'
+import { formatContent } from '../../../../src/protocol/message-kinds.ts'
 
 const AT = new Date(2026, 10, 24, 9, 5).getTime()
 const key = (letter: string) => Buffer.alloc(32, letter).toString('base64url')
@@ -140,9 +141,23 @@ describe('LineMode', () => {
     mode.handleEvent({ type: 'not-cancelled', id: '1', reason: 'may-be-delivered' })
     expect(err).toEqual([
       '* the message to Billy is cancelled: Hi',
-      '* not cancelled: a server has the message, which may be delivered already; /delete deletes it for everyone',
+      '* not cancelled: it may be delivered already, and cannot be deleted',
     ])
     enter('/to Zoe')
+    enter('/cancel')
+    expect(err.at(-1)).toBe('no message to the recipient waits')
+  })
+
+  test('a deletion is printed only if its message is known, and is not taken back by /cancel', () => {
+    const deletion = (id: string) => formatContent({ kind: 'delete', target: { id, from: 'Billy' } }, 'Billy')
+    mode.handleEvent(online)
+    mode.handleEvent(message('Billy', 'Anna', 'Hi'))
+    mode.handleEvent(message('Billy', 'Anna', deletion('unknown')))
+    mode.handleEvent(message('Billy', 'Anna', deletion('id')))
+    expect(out).toEqual(['09:05 Billy: Hi', '09:05 Billy: (deleted a message)'])
+    enter('/to Billy')
+    const waiting = { state: 'waiting', reason: 'offline' } as const
+    mode.handleEvent({ type: 'progress', id: 'd', to: 'Billy', progress: waiting, kind: 'delete' })
     enter('/cancel')
     expect(err.at(-1)).toBe('no message to the recipient waits')
   })
