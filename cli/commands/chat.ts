@@ -94,6 +94,7 @@ export async function chat(options: ChatOptions): Promise<void> {
       ? new JsonMode(user, correspondents, text => output.write(text), new MessageLookup(user, () => session.history))
       : new LineMode(user, correspondents, output.asConsole(), undefined, undefined, {
           history: () => session.history,
+          isOperator: (room, name) => session.isOperator(room, name),
           ignored: () => settings.preferencesOf(user).ignored,
           setIgnored: users => {
             const preferences = { ...settings.preferencesOf(user), ignored: [...users] }

@@ -37,10 +37,10 @@ export function printHistory(args: HistoryArguments): void {
   const other = args.with === undefined ? undefined : parseThreadOption('--with', args.with)
   const openFiles = openFilesNotice(closePermissions(dataFolder()))
   if (openFiles !== undefined) console.error(`mesh-chat: ${openFiles.text}`)
-  const history = openHistory(user, args, settings)
+  const { history, isOperator } = openHistory(user, args, settings) ?? {}
   if (history === undefined) return reportNothing(`no messages of ${user} are stored here`)
   if (other !== undefined) reportUnknownThread(other, history)
-  printLines(historyLines(history, user, other, args.json === true))
+  printLines(historyLines(history, user, other, args.json === true, isOperator))
   history.close()
 }
 
@@ -55,12 +55,18 @@ function reportNothing(text: string): void {
   console.error(sanitizeLine(`mesh-chat: ${text}`))
 }
 
-function* historyLines(history: History, user: string, other: string | undefined, json: boolean): Generator<string> {
+function* historyLines(
+  history: History,
+  user: string,
+  other: string | undefined,
+  json: boolean,
+  isOperator: StoredHistory['isOperator'],
+): Generator<string> {
   const columns = process.stdout.isTTY ? process.stdout.columns : undefined
   const confusables = new ConfusableNames()
   confusables.keep([user, ...history.threads().map(({ name }) => name)])
   for (const stored of history.all(other)) {
-    const shown = history.fold(stored)
+    const shown = history.fold(stored, isOperator && (name => isOperator(stored.to, name)))
     if (shown === undefined) continue
     const { id, at, from, to, late } = stored
     const looksLike = confusables.find(from === user ? to : from)
@@ -76,19 +82,25 @@ function* historyLines(history: History, user: string, other: string | undefined
   }
 }
 
+interface StoredHistory {
+  readonly history: History
+  /** Whether a user is an operator of a room, as far as that is known. */
+  readonly isOperator?: (room: string, name: string) => boolean
+}
+
 /** The history of the chosen mesh; undefined if there is none. */
-function openHistory(user: string, args: HistoryArguments, settings: SettingsFile): History | undefined {
+function openHistory(user: string, args: HistoryArguments, settings: SettingsFile): StoredHistory | undefined {
   const pins = KnownMeshes.onDisk()
   if (pins.problem !== undefined) console.error(sanitizeLine(`mesh-chat: ${pins.problem}`))
   const mesh = chooseMesh(user, args, pins, settings)
   if (mesh !== undefined && hasUserStorage(mesh, user)) {
-    const { history, problem } = openUserStorage(mesh, user)
+    const { history, operators, problem } = openUserStorage(mesh, user)
     if (problem !== undefined) console.error(sanitizeLine(`mesh-chat: ${storageFailedNotice(problem).text}`))
-    return history
+    return { history, isOperator: (room, name) => operators.isOperator(room, name) }
   }
   if (args.mesh !== undefined || args.server !== undefined || !hasLegacyHistory(user)) return undefined
   // The files of 0.1 move when the user connects.
-  return new History(dataFolder(), user, { fileName: legacyName(user) })
+  return { history: new History(dataFolder(), user, { fileName: legacyName(user) }) }
 }
 
 /** The mesh that the arguments name; else that of the last or configured server, or the only one with messages. */

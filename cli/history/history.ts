@@ -181,7 +181,7 @@ export class History {
   }
 
   /**
-   * Correspondents and rooms with the hybrid time of the last message, latest first; without those of whom there are only
+   * Correspondents and rooms with the hybrid time of the last message, latest first; without those that have only
    * deletions of unknown messages.
    * @param withRejected also those to whom only rejected messages were sent
    */

@@ -51,9 +51,16 @@ export interface LineServices {
   /** Users whose messages are not printed. */
   readonly ignored: () => readonly string[]
   readonly setIgnored: (users: readonly string[]) => void
+  /** Whether a user is an operator of a room. */
+  readonly isOperator: (room: string, name: string) => boolean
 }
 
-const NO_SERVICES: LineServices = { history: () => undefined, ignored: () => [], setIgnored: () => {} }
+const NO_SERVICES: LineServices = {
+  history: () => undefined,
+  ignored: () => [],
+  setIgnored: () => {},
+  isOperator: () => false,
+}
 
 /**
  * Chat line by line, for pipes, screen readers and simple terminals: messages on stdout, all else on stderr. A line of stdin
@@ -434,7 +441,8 @@ export class LineMode {
 
   #printSearch(text: string, thread: string | undefined): Promise<void> {
     const shown = (name: string) => this.#shown(name)
-    return printSearch(this.#services.history(), text, thread, this.#user, shown, line => this.#print(line))
+    const { history, isOperator } = this.#services
+    return printSearch(history(), text, thread, this.#user, shown, line => this.#print(line), isOperator)
   }
 
   #ignore(name: string): void {

@@ -20,10 +20,11 @@ export async function printSearch(
   user: string,
   shown: (name: string) => string,
   print: (line: string) => void,
+  isOperator: (room: string, name: string) => boolean,
 ): Promise<void> {
   if (history === undefined) return print('* no messages are stored: nothing to search')
   const lines: string[] = []
-  for (const message of history.searchAll(text)) {
+  for (const message of history.searchAll(text, isOperator)) {
     if (message === undefined) {
       await new Promise(resolve => setImmediate(resolve))
       continue

@@ -123,6 +123,11 @@ export class PinnedSession {
     return this.#options.disk === 'all' ? this.#storage?.drafts : undefined
   }
 
+  /** Whether a user is an operator of a room, as far as the disk knows. */
+  isOperator(room: string, name: string): boolean {
+    return this.#storage?.operators.isOperator(room, name) === true
+  }
+
   /** Whether the user has joined a room, as far as the list on disk knows. */
   hasJoined(room: string): boolean {
     return new RoomList(this.#storage?.rooms.read() ?? []).has(room)
@@ -283,8 +288,19 @@ export class PinnedSession {
     }
     if (event.type === 'connection') this.#isOnline = event.state.phase === 'online'
     if (event.type === 'room-list') this.#awaitsRoomList = false
-    this.#listener(event.type === 'clock-wrong' ? wrongClockNotice(event.ahead) : event)
+    if (event.type === 'clock-wrong') this.#listener(wrongClockNotice(event.ahead))
+    else this.#listener(event.type === 'room' ? this.#withOperators(event) : event)
     if (event.type === 'connection' && this.#isOnline && this.#awaitsRoomList) this.#sendRequest({ type: 'list-rooms' })
+  }
+
+  /** Keeps the operators of a room; before a server has told them, they are those that it told last. */
+  #withOperators(event: Extract<SessionEvent, { type: 'room' }>): SessionEvent {
+    const { room, state, info } = event
+    const file = this.history === undefined ? undefined : this.#storage?.operators
+    if (file === undefined) return event
+    if (state.state === 'joined') file.store(room, info.operators ?? [])
+    const stored = info.operators === undefined ? file.of(room) : []
+    return stored.length === 0 ? event : { ...event, info: { ...info, operators: [...stored] } }
   }
 
   /** Pins the mesh. Goes on with the session, or starts another one with other files. */

@@ -5,6 +5,7 @@ import { DraftsFile } from './drafts-file.ts'
 import { finishImports, namesIn } from './import-lines.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
 import { mergeMeshFolders } from './merge-meshes.ts'
+import { OperatorsFile } from './operators-file.ts'
 import { RoomsFile } from './rooms-file.ts'
 import { userFolder } from './user-folder.ts'
 
@@ -21,6 +22,7 @@ export interface UserStorage {
   readonly knownKeys: KnownKeysFile
   readonly claim: ClaimFile
   readonly rooms: RoomsFile
+  readonly operators: OperatorsFile
   readonly drafts: DraftsFile
   /**
    * Why something that a crash left could not be finished, which the next start tries again, or why the history or the
@@ -60,6 +62,7 @@ export function openUserStorage(
     knownKeys: KnownKeysFile.in(folder),
     claim: ClaimFile.in(folder),
     rooms,
+    operators: OperatorsFile.in(folder),
     drafts: DraftsFile.in(folder, options.durable),
     problem: problem ?? history.problem ?? rooms.problem,
   }

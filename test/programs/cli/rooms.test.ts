@@ -12,7 +12,7 @@ const programs: Program[] = []
 let home = ''
 
 beforeAll(async () => {
-  await mesh.configure(2)
+  await mesh.configure(2, { rooms: [{ name: '#led', operators: ['Olga'] }] })
   const servers = [mesh.start(1), mesh.start(2)]
   for (const server of servers) await until(() => expect(server.out).toContain('Outbound connection to peer'))
 })
@@ -154,6 +154,22 @@ test('who tells the members of a room to a member; to others their number, or wi
     out: expect.stringContaining('no room #taem, or it is hidden; did you mean #team?'),
   })
   expect(storedRooms('Billy')).toEqual([])
+})
+
+test('what an operator deletes stays deleted in the history command', async () => {
+  const [anna, olga] = [await startJson('Anna', 1), await startJson('Olga', 2)]
+  for (const one of [anna, olga]) {
+    ask(one, { type: 'join', room: '#led' })
+    await joined(one, '#led')
+  }
+  ask(anna, { to: '#led', text: 'a secret' }, { to: '#led', text: 'fine' })
+  await until(() => expect(olga.received).toHaveLength(2))
+  ask(olga, { to: '#led', delete: olga.received[0]?.id, author: 'Anna' })
+  await until(() => expect(anna.events('change')).toMatchObject([{ kind: 'delete', author: 'Anna' }]))
+  await anna.kill()
+  const { code, out } = await run('Anna', 1, ['history', '--with', '#led'])
+  expect([code, out]).toEqual([0, expect.stringMatching(/#led: \(message deleted\)\n.*#led: fine\n$/)])
+  expect(out).not.toContain('secret')
 })
 
 test('JSON mode: members on two servers talk, and a client is in its rooms again after a restart', async () => {

@@ -15,10 +15,11 @@ export class TestMesh {
   readonly #children: ChildProcess[] = []
 
   /** Writes a config with this number of servers. */
-  async configure(servers: number): Promise<void> {
+  /** @param more further fields of the configuration */
+  async configure(servers: number, more: object = {}): Promise<void> {
     this.ports = await freePorts(servers)
     const list = this.ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
-    writeFileSync(this.config, JSON.stringify({ servers: list }))
+    writeFileSync(this.config, JSON.stringify({ servers: list, ...more }))
   }
 
   /** Starts server n, counted from 1. Its output is collected in `out`. */

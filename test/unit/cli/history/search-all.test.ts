@@ -52,6 +52,7 @@ test('the line mode prints the newest messages that it finds, oldest first, of o
       'Anna',
       name => name,
       line => lines.push(line),
+      () => false,
     )
     return lines.map(line => line.replace(/^\* \d{4}-\d\d-\d\d \d\d:\d\d /, ''))
   }

@@ -348,6 +348,7 @@ describe('LineMode', () => {
       history: () => undefined,
       ignored: () => ignored,
       setIgnored,
+      isOperator: () => false,
     })
     mode.handleEvent(online)
     enter('/ignore Billy')
