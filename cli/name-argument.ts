@@ -43,6 +43,12 @@ export function parseSoleName(args: string): ParseResult<string> {
   return rest === '' ? { ok: true, value: name } : { ok: false, reason: `unexpected text after the name: ${rest}` }
 }
 
+/** Parses arguments that are the name of a user and nothing else. */
+export function parseSoleUser(args: string): ParseResult<string> {
+  const name = parseSoleName(args)
+  return name.ok ? parseUserName(name.value) : name
+}
+
 /** A name as an argument: in quotes if it needs them. */
 export function quoteName(name: string): string {
   return /[\s"\\]/.test(name) ? `"${name.replace(/["\\]/g, '\\$&')}"` : name

@@ -5,7 +5,6 @@ import { type NameList, SortedNames } from '../../src/common/sorted-names.ts'
 import { didYouMean } from '../../src/programs/suggestion.ts'
 import { type ChangeContent, isReaction } from '../../src/protocol/message-kinds.ts'
 import type { Message } from '../../src/protocol/messages.ts'
-import { parseUserName } from '../../src/protocol/names.ts'
 import { isRoom, parseRoomName } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import { invitationText } from '../chat/model/rooms/invitations.ts'
@@ -14,7 +13,7 @@ import type { History } from '../history/history.ts'
 import { LineReader } from '../io/stdin.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { decideTrust } from '../keys/trust.ts'
-import { parseNameArgument, parseSoleName } from '../name-argument.ts'
+import { parseNameArgument, parseSoleName, parseSoleUser, quoteName } from '../name-argument.ts'
 import { searchForm } from '../search-form.ts'
 import { SeenUsers } from '../seen-users.ts'
 import { MessageLookup } from '../session/message-lookup.ts'
@@ -416,8 +415,7 @@ export class LineMode {
 
   #invite(args: string, send: Send): void {
     const [, userPart = '', roomPart = ''] = /^([\s\S]*?)(?:\s+(#\S*))?$/.exec(args) ?? []
-    const sole = parseSoleName(userPart)
-    const user = sole.ok ? parseUserName(sole.value) : sole
+    const user = parseSoleUser(userPart)
     if (!user.ok) return this.#print(sanitizeLine(user.reason))
     this.#withRoom(roomPart, room => {
       this.#compose(user.value, invitationText(room), send)
@@ -445,18 +443,24 @@ export class LineMode {
     return printSearch(history(), text, thread, this.#user, shown, line => this.#print(line), isOperator)
   }
 
-  #ignore(name: string): void {
-    if (isRoom(name)) return this.#print('only users can be ignored; /part leaves a room')
+  #ignore(args: string): void {
+    if (isRoom(args)) return this.#print('only users can be ignored; /part leaves a room')
+    const user = parseSoleUser(args)
+    if (!user.ok) return this.#print(sanitizeLine(user.reason))
+    const name = user.value
     this.#services.setIgnored([...this.#services.ignored().filter(one => one !== name), name])
-    this.#print(sanitizeLine(`* ${name} is ignored; /unignore ${name} to undo`))
+    this.#print(sanitizeLine(`* ${name} is ignored; /unignore ${quoteName(name)} to undo`))
   }
 
-  #unignore(name: string): void {
+  #unignore(args: string): void {
     const ignored = this.#services.ignored()
-    if (name === '')
+    if (args === '')
       return this.#print(
         sanitizeLine(ignored.length === 0 ? '* no users are ignored' : `* ignored: ${ignored.join(', ')}`),
       )
+    const user = parseSoleUser(args)
+    if (!user.ok) return this.#print(sanitizeLine(user.reason))
+    const name = user.value
     if (!ignored.includes(name)) return this.#print(sanitizeLine(`* ${name} is not ignored`))
     this.#services.setIgnored(ignored.filter(one => one !== name))
     this.#print(sanitizeLine(`* ${name} is no longer ignored`))

@@ -1,7 +1,7 @@
 /** The slash commands about rooms. */
-import { type ParseResult, parseUserName } from '../../../../src/protocol/names.ts'
+import type { ParseResult } from '../../../../src/protocol/names.ts'
 import { parseRoomName } from '../../../../src/protocol/rooms.ts'
-import { parseSoleName, quoteName } from '../../../name-argument.ts'
+import { parseSoleUser, quoteName } from '../../../name-argument.ts'
 import { openFinder } from '../finder.ts'
 import type { Model } from '../model.ts'
 import { invitationText } from '../rooms/invitations.ts'
@@ -68,8 +68,7 @@ export const ROOM_COMMANDS: readonly Command[] = [
     takesName: 'first',
     run: (model, args) => {
       const [, userPart = '', roomPart = ''] = /^([\s\S]*?)(?:\s+(#\S*))?$/.exec(args) ?? []
-      const sole = parseSoleName(userPart)
-      const user = sole.ok ? parseUserName(sole.value) : sole
+      const user = parseSoleUser(userPart)
       if (!user.ok) return notify(model, user.reason, 'error')
       const room = roomPart === '' ? openRoomName(model) : parseRoomArgument(roomPart)
       if (!room.ok) return notify(model, room.reason, 'error')

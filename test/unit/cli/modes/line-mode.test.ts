@@ -338,19 +338,24 @@ describe('LineMode', () => {
     ])
   })
 
-  test('/ignore hides the messages of a user until /unignore', () => {
-    let ignored: readonly string[] = []
+  /** Starts the mode with a list of ignored users, which it changes. */
+  function startWithIgnored(ignored: readonly string[]) {
+    const list = { ignored }
     const output = { log: (line: string) => out.push(line), error: (line: string) => err.push(line) }
-    const setIgnored = (users: readonly string[]) => {
-      ignored = users
-    }
     mode = new LineMode('Anna', [], output, () => undefined, Date.now, {
       history: () => undefined,
-      ignored: () => ignored,
-      setIgnored,
+      ignored: () => list.ignored,
+      setIgnored: users => {
+        list.ignored = users
+      },
       isOperator: () => false,
     })
     mode.handleEvent(online)
+    return list
+  }
+
+  test('/ignore hides the messages of a user until /unignore', () => {
+    startWithIgnored([])
     enter('/ignore Billy')
     mode.handleEvent(message('Billy', 'Anna', 'hidden'))
     enter('/unignore')
@@ -361,6 +366,30 @@ describe('LineMode', () => {
       '* Billy is ignored; /unignore Billy to undo',
       '* ignored: Billy',
       '* Billy is no longer ignored',
+    ])
+  })
+
+  test('/ignore and /unignore take a name with spaces, in quotes or without, and no other', () => {
+    const list = startWithIgnored([])
+    enter('/ignore "Anna B"')
+    expect(list.ignored).toEqual(['Anna B'])
+    mode.handleEvent(message('Anna B', 'Anna', 'hidden'))
+    enter('/unignore "Anna B"')
+    expect(list.ignored).toEqual([])
+    enter('/ignore Anna B')
+    expect(list.ignored).toEqual(['Anna B'])
+    enter('/ignore "Anna B" and Carla')
+    enter('/ignore "#ops"')
+    enter('/unignore "Anna')
+    expect(list.ignored).toEqual(['Anna B'])
+    expect(out).toEqual([])
+    expect(err.slice(1)).toEqual([
+      '* Anna B is ignored; /unignore "Anna B" to undo',
+      '* Anna B is no longer ignored',
+      '* Anna B is ignored; /unignore "Anna B" to undo',
+      'unexpected text after the name: and Carla',
+      expect.stringContaining('cannot start with #'),
+      'put the name in quotes: "NAME"',
     ])
   })
 
