@@ -49,6 +49,13 @@ export function parseSoleUser(args: string): ParseResult<string> {
   return name.ok ? parseUserName(name.value) : name
 }
 
+/** Parses the arguments of `/invite`: the name of a user, and perhaps a room, as it is written. */
+export function parseInvitation(args: string): ParseResult<{ user: string; room: string }> {
+  const [, userPart = '', room = ''] = /^([\s\S]*?)(?:\s+(#\S*))?$/.exec(args) ?? []
+  const user = parseSoleUser(userPart)
+  return user.ok ? { ok: true, value: { user: user.value, room } } : user
+}
+
 /** A name as an argument: in quotes if it needs them. */
 export function quoteName(name: string): string {
   return /[\s"\\]/.test(name) ? `"${name.replace(/["\\]/g, '\\$&')}"` : name

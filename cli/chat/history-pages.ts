@@ -1,4 +1,5 @@
 /** Loads pages of the history on disk into the open thread, and searches it. These functions change the model. */
+
 import type { StoredMessage } from '../../src/client/history/message-log.ts'
 import type { Change } from '../../src/client/message-changes.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
@@ -8,6 +9,7 @@ import type { History, MessagePosition } from '../history/history.ts'
 import { searchForm } from '../search-form.ts'
 import { threadName } from '../thread-name.ts'
 import type { Model, ScreenRequest } from './model/model.ts'
+import { isOperator } from './model/rooms/room.ts'
 import { scroll, scrollToEntry } from './model/scroll.ts'
 import { addFoundMessage } from './model/search-all.ts'
 import type { Thread } from './model/thread.ts'
@@ -67,9 +69,8 @@ export function* searchThread(
   const current = older ? thread.entryById(thread.searchMatch?.id ?? '') : undefined
   const before: MessagePosition | undefined = current && { at: current.at, id: current.id }
   let match: MessagePosition | undefined
-  const isOperator = (name: string) => model.rooms.get(thread.name)?.info.operators?.includes(name) === true
-  for (const message of history?.search(thread.name, text, before, isOperator) ??
-    searchInMemory(thread, text, before)) {
+  const found = history?.search(thread.name, text, before, operatorsOf(model)) ?? searchInMemory(thread, text, before)
+  for (const message of found) {
     match = message
     if (match === undefined) yield undefined
   }
@@ -96,14 +97,17 @@ export function* searchAllThreads(
   const search = model.searchAll
   const isCurrent = () => model.searchAll === search && search?.editor.text === text
   if (search === undefined || text === '' || !isCurrent()) return
-  const isOperator = (room: string, name: string) => model.rooms.get(room)?.info.operators?.includes(name) === true
-  for (const message of history?.searchAll(text, isOperator) ?? searchAllInMemory(model, text)) {
+  for (const message of history?.searchAll(text, operatorsOf(model)) ?? searchAllInMemory(model, text)) {
     if (message === undefined) {
       yield undefined
       if (!isCurrent()) return
     } else if (!addFoundMessage(search, { thread: threadName(message, model.user), message })) break
   }
   search.state = 'done'
+}
+
+function operatorsOf({ rooms }: Model) {
+  return (room: string, name: string) => isOperator(rooms.get(room), name)
 }
 
 function searchAllInMemory(

@@ -29,6 +29,9 @@ export interface HistoryOptions extends OutboxOptions {
   fileName?: string
 }
 
+/** Whether a user is an operator of a room. */
+export type IsOperator = (room: string, user: string) => boolean
+
 /**
  * A user's messages in one mesh, on disk: an append-only file of JSON lines, which several processes may write at once,
  * and an index file that can be rebuilt from it. Only the index is kept in memory.
@@ -343,24 +346,21 @@ export class History {
   }
 
   /**
-   * Searches a thread backwards from a position, ignoring case and normal form. Yields the first match and ends. Before that, yields
-   * `undefined` every 2,000 messages, so that the caller can do other work. An edited message is found by its new text, and a
-   * deleted one is not found.
-   * @param isOperator whether a user is an operator of the room
+   * Searches a thread backwards from a position, ignoring case and normal form. Yields the first match, with the text
+   * that is shown, and ends. Before that, yields `undefined` every 2,000 messages, so that the caller can do other work. An
+   * edited message is found by its new text, and a deleted one is not found.
    */
   *search(
     thread: string,
     text: string,
     before: MessagePosition = { at: Number.POSITIVE_INFINITY, id: '' },
-    isOperator?: (name: string) => boolean,
+    isOperator?: IsOperator,
   ): Generator<StoredMessage | undefined> {
     this.refresh()
     const { columns } = this.#index
     const number = this.#index.numberOf(thread)
     if (number === undefined) return
-    const needle = searchForm(text)
-    // The text as escaped in a JSON line: skips most lines without parsing them.
-    const escapedNeedle = JSON.stringify(needle).slice(1, -1)
+    const find = this.#matcher(columns, text, isOperator)
     let row = lowerBound(columns.at.length, one => (columns.at[one] ?? 0) <= before.at) - 1
     /** The last match by id among those of one time, whose rows are not ordered by id. */
     let match: StoredMessage | undefined
@@ -368,50 +368,51 @@ export class History {
       if (match !== undefined && columns.at[row] !== match.at) break
       if (columns.peer[row] !== number) continue
       if (++looked % 2_000 === 0) yield undefined
-      const line = this.#index.line(columns, row)
-      if (line === undefined) continue
-      if (!this.#index.mayHaveChanges(columns, row) && !searchForm(line).includes(escapedNeedle)) continue
-      const message = this.#index.parse(line, columns, row)
+      const message = find(row)
       if (message === undefined || compareMessages(message, before) >= 0) continue
-      const shown = this.fold(message, isOperator)
-      if (shown === undefined || !searchForm(shownText(message, shown)).includes(needle)) continue
       if (match === undefined || compareMessages(message, match) > 0) match = message
     }
     if (match !== undefined) yield match
   }
 
   /**
-   * Searches all threads, like `search`: yields every match, newest first and with the text that is shown, and `undefined`
-   * every 2,000 messages in between.
+   * Searches all threads, like `search`: yields every match, newest first, and `undefined` every 2,000 messages in between.
    */
-  *searchAll(
-    text: string,
-    isOperator?: (thread: string, name: string) => boolean,
-  ): Generator<StoredMessage | undefined> {
+  *searchAll(text: string, isOperator?: IsOperator): Generator<StoredMessage | undefined> {
     this.refresh()
     const { columns } = this.#index
-    const needle = searchForm(text)
-    const escapedNeedle = JSON.stringify(needle).slice(1, -1)
+    const find = this.#matcher(columns, text, isOperator)
     /** Matches of one time, whose rows are not ordered by id. */
     let simultaneous: StoredMessage[] = []
     for (let row = columns.at.length - 1; row >= 0; row--) {
       if ((columns.at.length - row) % 2_000 === 0) yield undefined
-      const line = this.#index.line(columns, row)
-      if (line === undefined) continue
-      if (!this.#index.mayHaveChanges(columns, row) && !searchForm(line).includes(escapedNeedle)) continue
-      const message = this.#index.parse(line, columns, row)
+      const message = find(row)
       if (message === undefined) continue
-      const thread = threadName(message, this.#user)
-      const shown = this.fold(message, isOperator && (name => isOperator(thread, name)))
-      const shownAs = shown && shownText(message, shown)
-      if (shownAs === undefined || !searchForm(shownAs).includes(needle)) continue
       if (simultaneous[0]?.at !== message.at) {
         yield* simultaneous.sort((one, other) => compareMessages(other, one))
         simultaneous = []
       }
-      simultaneous.push({ ...message, text: shownAs })
+      simultaneous.push(message)
     }
     yield* simultaneous.sort((one, other) => compareMessages(other, one))
+  }
+
+  /** Searches one row for a text. The function returns its message, with the text that is shown, if that has the text. */
+  #matcher(columns: IndexColumns, text: string, isOperator?: IsOperator): (row: number) => StoredMessage | undefined {
+    const needle = searchForm(text)
+    // The text as escaped in a JSON line: skips most lines without parsing them.
+    const escapedNeedle = JSON.stringify(needle).slice(1, -1)
+    return row => {
+      const line = this.#index.line(columns, row)
+      if (line === undefined) return undefined
+      if (!this.#index.mayHaveChanges(columns, row) && !searchForm(line).includes(escapedNeedle)) return undefined
+      const message = this.#index.parse(line, columns, row)
+      if (message === undefined) return undefined
+      const thread = threadName(message, this.#user)
+      const shown = this.fold(message, isOperator && (name => isOperator(thread, name)))
+      const found = shown && shownText(message, shown)
+      return found !== undefined && searchForm(found).includes(needle) ? { ...message, text: found } : undefined
+    }
   }
 
   /** Takes in the messages that this process and others have stored since the last call. */

@@ -3,6 +3,7 @@ import { isPermitted, toChange } from '../../src/client/message-changes.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import { sanitizedJson } from '../../src/protocol/text.ts'
+import { isOperator } from '../chat/model/rooms/room.ts'
 import type { ClientEvent } from '../client-events.ts'
 import { LineReader } from '../io/stdin.ts'
 import { MessageLookup } from '../session/message-lookup.ts'
@@ -115,7 +116,7 @@ export class JsonMode {
   }
 
   #isOperator(room: string, name = this.#user): boolean {
-    return this.#rooms.get(room)?.info.operators?.includes(name) === true
+    return isOperator(this.#rooms.get(room), name)
   }
 
   /** Whether the sender of an edit or deletion may make it. */

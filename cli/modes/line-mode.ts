@@ -13,7 +13,7 @@ import type { History } from '../history/history.ts'
 import { LineReader } from '../io/stdin.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { decideTrust } from '../keys/trust.ts'
-import { parseNameArgument, parseSoleName, parseSoleUser, quoteName } from '../name-argument.ts'
+import { parseInvitation, parseNameArgument, parseSoleName, parseSoleUser, quoteName } from '../name-argument.ts'
 import { searchForm } from '../search-form.ts'
 import { SeenUsers } from '../seen-users.ts'
 import { MessageLookup } from '../session/message-lookup.ts'
@@ -414,12 +414,12 @@ export class LineMode {
   }
 
   #invite(args: string, send: Send): void {
-    const [, userPart = '', roomPart = ''] = /^([\s\S]*?)(?:\s+(#\S*))?$/.exec(args) ?? []
-    const user = parseSoleUser(userPart)
-    if (!user.ok) return this.#print(sanitizeLine(user.reason))
-    this.#withRoom(roomPart, room => {
-      this.#compose(user.value, invitationText(room), send)
-      this.#print(sanitizeLine(`* invited ${this.#shown(user.value)} to ${room}`))
+    const invitation = parseInvitation(args)
+    if (!invitation.ok) return this.#print(sanitizeLine(invitation.reason))
+    const { user } = invitation.value
+    this.#withRoom(invitation.value.room, room => {
+      this.#compose(user, invitationText(room), send)
+      this.#print(sanitizeLine(`* invited ${this.#shown(user)} to ${room}`))
     })
   }
 
@@ -438,9 +438,13 @@ export class LineMode {
   }
 
   #printSearch(text: string, thread: string | undefined): Promise<void> {
-    const shown = (name: string) => this.#shown(name)
     const { history, isOperator } = this.#services
-    return printSearch(history(), text, thread, this.#user, shown, line => this.#print(line), isOperator)
+    return printSearch(history(), text, thread, {
+      user: this.#user,
+      isOperator,
+      shown: name => this.#shown(name),
+      print: line => this.#print(line),
+    })
   }
 
   #ignore(args: string): void {

@@ -1,6 +1,6 @@
 /** Searches of the line mode in the history on disk. */
 import { sanitizeLine } from '../../src/protocol/text.ts'
-import type { History } from '../history/history.ts'
+import type { History, IsOperator } from '../history/history.ts'
 import { localDateTime } from '../terminal/local-time.ts'
 import { threadName } from '../thread-name.ts'
 
@@ -8,6 +8,14 @@ import { threadName } from '../thread-name.ts'
 const MAX_RESULTS = 20
 /** Characters of a text. */
 const MAX_TEXT = 200
+
+interface SearchContext {
+  readonly user: string
+  readonly isOperator: IsOperator
+  /** A name as it is printed. */
+  readonly shown: (name: string) => string
+  readonly print: (line: string) => void
+}
 
 /**
  * Prints the newest messages that contain a text, oldest first. Works in slices, so that events are handled in between.
@@ -17,10 +25,7 @@ export async function printSearch(
   history: History | undefined,
   text: string,
   thread: string | undefined,
-  user: string,
-  shown: (name: string) => string,
-  print: (line: string) => void,
-  isOperator: (room: string, name: string) => boolean,
+  { user, isOperator, shown, print }: SearchContext,
 ): Promise<void> {
   if (history === undefined) return print('* no messages are stored: nothing to search')
   const lines: string[] = []

@@ -1,4 +1,5 @@
 /** Rooms in the line mode: what is said of their members, topics and states. */
+
 import type { SessionEvent } from '../../src/client/events.ts'
 import type { ConfusableNames } from '../../src/common/confusables.ts'
 import type { NameList } from '../../src/common/sorted-names.ts'
@@ -6,11 +7,10 @@ import { didYouMean } from '../../src/programs/suggestion.ts'
 import type { Message, RoomInfo } from '../../src/protocol/messages.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
+import { MAX_ANNOUNCED_MEMBERS } from '../chat/model/rooms/membership.ts'
 import { searchForm } from '../search-form.ts'
 import { nameText } from './message-line.ts'
 
-/** In rooms with more members nobody is told who joins and leaves. */
-const MAX_ANNOUNCED_MEMBERS = 20
 /** Most names in the answer to `/names`. */
 const MAX_NAMES = 500
 /** Most rooms in the answer to `/rooms`. */

@@ -1,8 +1,8 @@
 /** Hyperlinks of terminals: OSC 8. */
+import { StyledLine } from './styled-line.ts'
 
 const ESC = '\u001b'
 const CLOSE = `${ESC}]8;;${ESC}\\`
-const STYLE = /\u001b\[[0-9;:]*m/y
 const ALL_STYLES = /\u001b\[[0-9;:]*m/g
 
 /** A link of a line, in UTF-16 units of its text. Rows of one link have the same id. */
@@ -25,26 +25,11 @@ export function hyperlink(text: string, { url, id }: Pick<Hyperlink, 'url' | 'id
 export function addHyperlinks(line: string, text: string, links: readonly Hyperlink[]): string {
   const last = links.at(-1)
   if (last === undefined || !line.replaceAll(ALL_STYLES, '').startsWith(text.slice(0, last.end))) return line
+  const styled = new StyledLine(line)
   let result = ''
-  let from = 0
-  let position = 0
-  // Copies the line up to a position of its text; styles at that position come after it.
-  const copyTo = (end: number) => {
-    const start = from
-    while (position < end && from < line.length) {
-      STYLE.lastIndex = from
-      const style = STYLE.exec(line)
-      if (style !== null) from += style[0].length
-      else {
-        from++
-        position++
-      }
-    }
-    return line.slice(start, from)
-  }
   for (const link of links) {
-    result += copyTo(link.start)
-    result += hyperlink(copyTo(link.end), link)
+    result += styled.takeTo(link.start)
+    result += hyperlink(styled.takeTo(link.end), link)
   }
-  return result + line.slice(from)
+  return result + styled.takeRest()
 }

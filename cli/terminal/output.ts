@@ -1,12 +1,11 @@
 import { EventEmitter } from 'node:events'
+import { StyledLine } from './styled-line.ts'
 import { width } from './width.ts'
 
 const ESC = '\u001b['
 /** Auto-wrap (DECAWM), which is off on the full screen except for rows that the terminal is to join. */
 const AUTO_WRAP_ON = `${ESC}?7h`
 const AUTO_WRAP_OFF = `${ESC}?7l`
-/** A style (SGR) or the start or end of a hyperlink (OSC 8). */
-const STYLE_OR_LINK = /\u001b(?:\[[0-9;:]*m|\]8;[^\u001b]*\u001b\\)/y
 
 /** A part of a row that starts at a column: the UTF-16 units before it, without styles and links, and its column, from 0. */
 export interface ColumnStop {
@@ -115,22 +114,14 @@ export class ScreenOutput extends InkOutput {
  * width: they disagree on emoji sequences, flags and some scripts.
  */
 function moveToStops(line: string, stops: readonly ColumnStop[]): string {
+  const styled = new StyledLine(line)
   let moved = ''
-  let from = 0
-  let units = 0
   for (const stop of stops) {
-    let at = from
-    while (at < line.length && units < stop.units) {
-      STYLE_OR_LINK.lastIndex = at
-      const skipped = STYLE_OR_LINK.exec(line)?.[0].length ?? 0
-      at += skipped > 0 ? skipped : 1
-      if (skipped === 0) units++
-    }
-    if (units < stop.units) break
-    moved += `${line.slice(from, at)}${ESC}${stop.column + 1}G`
-    from = at
+    moved += styled.takeTo(stop.units)
+    if (styled.position < stop.units) return moved
+    moved += `${ESC}${stop.column + 1}G`
   }
-  return moved + line.slice(from)
+  return moved + styled.takeRest()
 }
 
 /** Inline: a block of rows below the scrollback, which moves down as lines are printed above it. */

@@ -1,6 +1,6 @@
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import { searchForm } from '../../search-form.ts'
-import { Editor, isEditAction } from './editing/editor.ts'
+import { Editor } from './editing/editor.ts'
 import { MATCH_RANKS, type MatchRank, matchRank } from './fuzzy.ts'
 import type { Action } from './keymap.ts'
 import { threadLinks } from './links.ts'
@@ -198,8 +198,7 @@ export function handleFinderAction(model: Model, finder: Finder, action: Action)
     case 'suspend':
       return [{ type: action }]
     default:
-      if (isEditAction(action)) finder.editor.apply(action)
-      finder.selectedIndex = 0
+      if (finder.editor.applyToField(action)) finder.selectedIndex = 0
       return []
   }
 }

@@ -1,9 +1,11 @@
 /** A selected message of the open thread, and what is done with it: reply, edit, delete, react. */
+
 import { type ChangeContent, isReaction, type QuotedTarget, quoteOf } from '../../../src/protocol/message-kinds.ts'
 import type { Key } from '../../terminal/key-decoder.ts'
-import { Editor, isEditAction } from './editing/editor.ts'
+import { Editor } from './editing/editor.ts'
 import type { Action } from './keymap.ts'
 import type { Model, ScreenRequest } from './model.ts'
+import { isOperator } from './rooms/room.ts'
 import { revealEntry } from './scroll.ts'
 import type { Entry, Thread } from './thread.ts'
 
@@ -218,7 +220,7 @@ export function handleReactionAction(
     case 'complete-previous':
       return undefined
     default:
-      if (isEditAction(action)) prompt.editor.apply(action)
+      prompt.editor.applyToField(action)
       return []
   }
 }
@@ -275,8 +277,7 @@ function ownMessage(model: Model, thread: Thread): Entry | string {
 function deletableMessage(model: Model, thread: Thread): Entry | string {
   const entry = selectedEntry(thread) ?? lastOwn(model, thread)
   if (entry === undefined) return 'no message of yours here'
-  const isOperator = model.rooms.get(thread.name)?.info.operators?.includes(model.user) === true
-  if (entry.from !== model.user && !isOperator)
+  if (entry.from !== model.user && !isOperator(model.rooms.get(thread.name), model.user))
     return `the message is by ${entry.from}; you can delete only your own messages`
   return isRejected(entry) ? NOT_SENT : entry
 }

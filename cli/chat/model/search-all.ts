@@ -1,6 +1,6 @@
 /** The search in all threads: a list of messages, newest first, that is found while the user types. */
 import type { Message } from '../../../src/protocol/messages.ts'
-import { Editor, isEditAction } from './editing/editor.ts'
+import { Editor } from './editing/editor.ts'
 import type { Action } from './keymap.ts'
 import type { Model, ScreenRequest } from './model.ts'
 
@@ -78,9 +78,7 @@ export function handleSearchAllAction(model: Model, search: SearchAll, action: A
     case 'suspend':
       return [{ type: action }]
     default:
-      if (!isEditAction(action)) return []
-      search.editor.apply(action)
-      return search.editor.text === text ? [] : restartSearchAll(search)
+      return search.editor.applyToField(action) ? restartSearchAll(search) : []
   }
 }
 

@@ -1,4 +1,4 @@
-import { Editor, isEditAction } from './editing/editor.ts'
+import { Editor } from './editing/editor.ts'
 import type { Action } from './keymap.ts'
 import type { Model, ScreenRequest } from './model.ts'
 import { scroll } from './scroll.ts'
@@ -50,8 +50,6 @@ export function handleSearchAction(model: Model, search: Search, action: Action)
     case 'suspend':
       return [{ type: action }]
     default:
-      if (!isEditAction(action)) return []
-      search.editor.apply(action)
-      return search.editor.text === text ? [] : restartSearch(model, search)
+      return search.editor.applyToField(action) ? restartSearch(model, search) : []
   }
 }

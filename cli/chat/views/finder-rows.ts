@@ -1,10 +1,12 @@
 /** The lists of the finder. */
+
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../../src/protocol/text.ts'
 import { finderMatches, finderNeedle } from '../model/finder.ts'
 import { matchRanges } from '../model/fuzzy.ts'
 import { nearestName } from '../model/nearest-name.ts'
 import type { ReadonlyFinder, ReadonlyModel } from '../model/readonly-model.ts'
+import { isOperator } from '../model/rooms/room.ts'
 import { joinsRoom } from '../model/switcher.ts'
 import { opening, type Row, type Segment, truncateRow } from './row.ts'
 import { presenceMark } from './sidebar.ts'
@@ -70,7 +72,7 @@ function itemRow(
   if (kind === 'switcher') return [presenceMark(model, item), ...text, you, ...suffix, ...unreadSegments(model, item)]
   const room = model.rooms.get(name)
   const mark: Segment = room?.members.has(item) ? { text: '● ', tone: 'good' } : { text: '○ ', dim: true }
-  const operator = room?.info.operators?.includes(item) ? '  operator' : ''
+  const operator = isOperator(room, item) ? '  operator' : ''
   return [mark, ...text, you, ...suffix, { text: operator, dim: true }]
 }
 

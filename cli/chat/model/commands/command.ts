@@ -1,4 +1,5 @@
 import type { Model, Notice, ScreenRequest } from '../model.ts'
+import type { Preferences } from '../preferences.ts'
 
 /** A slash command. */
 export interface Command {
@@ -14,6 +15,15 @@ export interface Command {
   screenOnly?: string
   /** Changes the model and returns the side effects to carry out. `args` is the trimmed text after the name. */
   run: (model: Model, args: string) => ScreenRequest[]
+}
+
+export function changePreferences(model: Model, change: Partial<Preferences>): void {
+  model.preferences = { ...model.preferences, ...change }
+}
+
+/** The list without an item that it has, or with one that it has not, at its end. */
+export function toggled(list: readonly string[], item: string): string[] {
+  return list.includes(item) ? list.filter(one => one !== item) : [...list, item]
 }
 
 export function notify(model: Model, text: string, tone: Notice['tone'] = 'info'): ScreenRequest[] {

@@ -8,12 +8,12 @@ import { finderMatches, openFinder } from '../finder.ts'
 import { selectedTarget } from '../message-selection.ts'
 import type { Model, ScreenRequest } from '../model.ts'
 import { nearestName } from '../nearest-name.ts'
-import { type Preferences, SETTINGS, settingValue, withSetting } from '../preferences.ts'
+import { SETTINGS, settingValue, withSetting } from '../preferences.ts'
 import { quit } from '../quitting.ts'
 import { openSearch } from '../search.ts'
 import { openSearchAll } from '../search-all.ts'
 import { openThread } from '../switch-thread.ts'
-import { type Command, notify } from './command.ts'
+import { type Command, changePreferences, notify, toggled } from './command.ts'
 import { HIGHLIGHT_COMMAND } from './highlight-command.ts'
 import { MESSAGE_COMMANDS } from './message-commands.ts'
 import { OPEN_COMMAND } from './open-command.ts'
@@ -141,7 +141,7 @@ export const COMMANDS: readonly Command[] = [
       return withName(model, args || quoteName(model.current?.name ?? ''), name => {
         const { muted } = model.preferences
         const isMuted = muted.includes(name)
-        changePreferences(model, { muted: isMuted ? muted.filter(one => one !== name) : [...muted, name] })
+        changePreferences(model, { muted: toggled(muted, name) })
         notify(
           model,
           isMuted ? `${name} is no longer muted` : `${name} is muted; /mute ${quoteName(name)} again to undo`,
@@ -237,10 +237,6 @@ export const COMMANDS: readonly Command[] = [
   },
   { name: 'quit', usage: '', help: 'quit', run: quit },
 ]
-
-function changePreferences(model: Model, change: Partial<Preferences>): void {
-  model.preferences = { ...model.preferences, ...change }
-}
 
 function runSetCommand(model: Model, args: string): ScreenRequest[] {
   const [name = '', value = ''] = args.split(/\s+/)

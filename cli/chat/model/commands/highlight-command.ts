@@ -1,5 +1,5 @@
 import { sanitizeLine } from '../../../../src/protocol/text.ts'
-import { type Command, notify } from './command.ts'
+import { type Command, changePreferences, notify, toggled } from './command.ts'
 
 /** Most words, and the longest one, in UTF-16 units. Each message of a room is searched for each word. */
 const MAX_HIGHLIGHTS = 50
@@ -23,10 +23,7 @@ export const HIGHLIGHT_COMMAND: Command = {
     const isHighlighted = highlights.includes(word)
     if (!isHighlighted && highlights.length >= MAX_HIGHLIGHTS)
       return notify(model, `at most ${MAX_HIGHLIGHTS} words can be highlighted`, 'error')
-    model.preferences = {
-      ...model.preferences,
-      highlights: isHighlighted ? highlights.filter(one => one !== word) : [...highlights, word],
-    }
+    changePreferences(model, { highlights: toggled(highlights, word) })
     notify(
       model,
       isHighlighted ? `${word} is no longer highlighted` : `${word} is highlighted in new messages of rooms`,

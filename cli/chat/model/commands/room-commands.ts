@@ -1,7 +1,7 @@
 /** The slash commands about rooms. */
 import type { ParseResult } from '../../../../src/protocol/names.ts'
 import { parseRoomName } from '../../../../src/protocol/rooms.ts'
-import { parseSoleUser, quoteName } from '../../../name-argument.ts'
+import { parseInvitation, quoteName } from '../../../name-argument.ts'
 import { openFinder } from '../finder.ts'
 import type { Model } from '../model.ts'
 import { invitationText } from '../rooms/invitations.ts'
@@ -67,19 +67,19 @@ export const ROOM_COMMANDS: readonly Command[] = [
     help: 'send NAME an invitation to this room or #ROOM',
     takesName: 'first',
     run: (model, args) => {
-      const [, userPart = '', roomPart = ''] = /^([\s\S]*?)(?:\s+(#\S*))?$/.exec(args) ?? []
-      const user = parseSoleUser(userPart)
-      if (!user.ok) return notify(model, user.reason, 'error')
-      const room = roomPart === '' ? openRoomName(model) : parseRoomArgument(roomPart)
+      const invitation = parseInvitation(args)
+      if (!invitation.ok) return notify(model, invitation.reason, 'error')
+      const { user, room: named } = invitation.value
+      const room = named === '' ? openRoomName(model) : parseRoomArgument(named)
       if (!room.ok) return notify(model, room.reason, 'error')
       const inputFor = (name: string) => `/invite ${quoteName(name)} ${room.value}`
-      if (asksAboutRecipient(model, user.value, inputFor)) {
-        model.focusedEditor.set(inputFor(user.value))
+      if (asksAboutRecipient(model, user, inputFor)) {
+        model.focusedEditor.set(inputFor(user))
         return []
       }
-      const when = model.isOnline(user.value) ? '' : '; they are offline and get the invitation when they connect'
-      notify(model, `invited ${user.value} to ${room.value}${when}`)
-      return [{ type: 'send', to: user.value, text: invitationText(room.value) }]
+      const when = model.isOnline(user) ? '' : '; they are offline and get the invitation when they connect'
+      notify(model, `invited ${user} to ${room.value}${when}`)
+      return [{ type: 'send', to: user, text: invitationText(room.value) }]
     },
   },
 ]

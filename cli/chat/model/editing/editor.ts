@@ -29,7 +29,7 @@ export type EditAction = (typeof EDIT_ACTIONS)[number]
 
 const editActions = new Set<string>(EDIT_ACTIONS)
 
-export function isEditAction(action: string): action is EditAction {
+function isEditAction(action: string): action is EditAction {
   return editActions.has(action)
 }
 
@@ -74,6 +74,13 @@ export class Editor {
   /** Replaces the text between `start` and the cursor, for completion. */
   replace(start: number, text: string): void {
     this.#change(this.#text.slice(0, start) + text + this.#text.slice(this.#cursor), start + text.length)
+  }
+
+  /** Applies an action if it edits, in a field of one line. Returns whether the text has changed. */
+  applyToField(action: string): boolean {
+    const { text } = this
+    if (isEditAction(action)) this.apply(action)
+    return this.text !== text
   }
 
   apply(action: EditAction): void {

@@ -1,7 +1,7 @@
 /** The line about users who joined and left a room. */
 
 /** Rooms with more members announce joins and leaves only if the user has asked for it. */
-const MAX_ANNOUNCED_MEMBERS = 20
+export const MAX_ANNOUNCED_MEMBERS = 20
 /** Most names that a line lists. */
 const MAX_LISTED_NAMES = 4
 

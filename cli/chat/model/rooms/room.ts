@@ -18,10 +18,14 @@ export interface Room {
 /** The rooms of the mesh that are not hidden, those with the most members first. */
 export type RoomList = Omit<Extract<SessionEvent, { type: 'room-list' }>, 'type'>
 
+/** Whether a user is an operator of a room. @param room undefined: the user of this client is not in it */
+export function isOperator(room: Pick<Room, 'info'> | undefined, user: string): boolean {
+  return room?.info.operators?.includes(user) === true
+}
+
 /** Why the user cannot write in a room; undefined: they can. @param room undefined: the user is not in it */
 export function writeFault(name: string, room: Room | undefined, user: string): string | undefined {
   if (room === undefined) return `you are not in ${name}; /join ${name} to write there`
-  if (room.info.write === 'operators' && room.info.operators?.includes(user) !== true)
-    return `only operators may write in ${name}`
+  if (room.info.write === 'operators' && !isOperator(room, user)) return `only operators may write in ${name}`
   return undefined
 }

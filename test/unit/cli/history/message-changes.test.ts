@@ -41,9 +41,9 @@ function withMessages(...messages: Message[]): History {
 function search(history: History, text: string, isOperator?: (name: string) => boolean): string[] {
   const ids: string[] = []
   for (let before: Message | undefined; ; ) {
-    const [match] = [...history.search(before?.to.startsWith('#') ? '#ops' : thread, text, before, isOperator)].filter(
-      one => one !== undefined,
-    )
+    const searched = before?.to.startsWith('#') ? '#ops' : thread
+    const mayDelete = isOperator && ((_: string, name: string) => isOperator(name))
+    const [match] = [...history.search(searched, text, before, mayDelete)].filter(one => one !== undefined)
     if (match === undefined) return ids
     ids.push(match.id)
     before = match

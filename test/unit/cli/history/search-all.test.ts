@@ -8,9 +8,10 @@ import { Model } from '../../../../cli/chat/model/model.ts'
 import { requestInitialPage } from '../../../../cli/chat/model/update.ts'
 import { renderScreen } from '../../../../cli/chat/views/render.ts'
 import { rowText } from '../../../../cli/chat/views/row.ts'
-import { History } from '../../../../cli/history/history.ts'
+import { History, type IsOperator } from '../../../../cli/history/history.ts'
 import { printSearch } from '../../../../cli/modes/line-search.ts'
 import { KeyDecoder } from '../../../../cli/terminal/key-decoder.ts'
+import { formatContent } from '../../../../src/protocol/message-kinds.ts'
 import { stateFolderPerTest } from '../state-folder.ts'
 
 const DAY = new Date(2026, 10, 24, 10, 0).getTime()
@@ -28,6 +29,19 @@ function openHistory(): History {
   return new History(dirname(file('history.jsonl')), 'Anna')
 }
 
+/** The lines that the line mode prints for a search, without their time. */
+async function searchLines(
+  history: History,
+  text: string,
+  thread: string | undefined,
+  isOperator: IsOperator = () => false,
+): Promise<string[]> {
+  const lines: string[] = []
+  const print = (line: string) => void lines.push(line.replace(/^\* \d{4}-\d\d-\d\d \d\d:\d\d /, ''))
+  await printSearch(history, text, thread, { user: 'Anna', isOperator, shown: name => name, print })
+  return lines
+}
+
 test('finds every match, newest first, and lets the caller work every 2,000 messages', () => {
   const steps = [...openHistory().searchAll('needle')]
   expect(steps.map(message => message?.text)).toEqual([
@@ -43,25 +57,29 @@ test('finds every match, newest first, and lets the caller work every 2,000 mess
 
 test('the line mode prints the newest messages that it finds, oldest first, of one thread or of all', async () => {
   const history = openHistory()
-  const search = async (text: string, thread: string | undefined) => {
-    const lines: string[] = []
-    await printSearch(
-      history,
-      text,
-      thread,
-      'Anna',
-      name => name,
-      line => lines.push(line),
-      () => false,
-    )
-    return lines.map(line => line.replace(/^\* \d{4}-\d\d-\d\d \d\d:\d\d /, ''))
-  }
+  const search = (text: string, thread: string | undefined) => searchLines(history, text, thread)
   expect(await search('needle', undefined)).toEqual(
     [500, 1_500, 2_500, 3_500, 4_500].map(n => `Billy Billy: Needle ${n}`),
   )
   expect((await search('message', 'Carla')).slice(-2)).toEqual(['Carla: message 4997', 'Carla: message 4999'])
   expect(await search('message', 'Carla')).toHaveLength(20)
   expect(await search('xyzzy', undefined)).toEqual(['* nothing found for xyzzy'])
+})
+
+test('the line mode does not find what an operator of the room has deleted', async () => {
+  const history = new History(dirname(file('history.jsonl')), 'Anna')
+  const target = { id: 'one', from: 'Billy', quote: 'the password' }
+  history.store({ id: 'one', at: DAY, from: 'Billy', to: '#ops', text: 'the password' })
+  history.store({
+    id: 'two',
+    at: DAY + 1,
+    from: 'Olga',
+    to: '#ops',
+    text: formatContent({ kind: 'delete', target }, 'Olga'),
+  })
+  expect(await searchLines(history, 'password', '#ops')).toEqual(['Billy: the password'])
+  const isOperator = (room: string, name: string) => room === '#ops' && name === 'Olga'
+  expect(await searchLines(history, 'password', '#ops', isOperator)).toEqual(['* nothing found for password'])
 })
 
 test('messages of one time are ordered by their ids', () => {
