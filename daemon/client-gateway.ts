@@ -1,6 +1,12 @@
 import type { Server, Socket } from 'socket.io'
 import { parseComposedMessage } from '../src/protocol/guards.ts'
-import { legacyMessageSchema, type Refusal, receivedCountSchema, relayRequestSchema } from '../src/protocol/messages.ts'
+import {
+  legacyMessageSchema,
+  type Refusal,
+  receivedCountSchema,
+  relayRequestSchema,
+  typingRequestSchema,
+} from '../src/protocol/messages.ts'
 import type { ClientEffect, Input } from '../src/server/types.ts'
 import { type Client, CONNECT_CALL, type EventHandler, eventPacket, sendAnswer } from './clients/client.ts'
 import { type AuthOptions, type CoreQueries, Identification } from './clients/identification.ts'
@@ -82,7 +88,10 @@ export class ClientGateway {
       const packed = (message.event === 'roster' ? packedDelta(message.payload) : undefined) ?? packet
       for (const id of effect.to) {
         const client = this.#clients.get(id)
-        client?.batch.add(client.acceptsPacked ? packed : packet)
+        if (client === undefined) continue
+        // A typing notice is not worth the memory while a client reads slowly.
+        if (message.event === 'typing' && Backpressure.of(client.socket.conn).isSlow) continue
+        client.batch.add(client.acceptsPacked ? packed : packet)
       }
     }
   }
@@ -204,6 +213,14 @@ export class ClientGateway {
     return true
   }
 
+  /** Has no answer, either: what is not passed on is dropped. */
+  #typing: EventHandler = ({ connection }, payload, call) => {
+    const notice = typingRequestSchema.safeParse(payload)
+    if (!notice.success || call !== undefined) return false
+    this.#step({ type: 'typing', connection, notice: notice.data })
+    return true
+  }
+
   #join: EventHandler = ({ connection }, room, call) => {
     if (call !== undefined) this.#step({ type: 'join', connection, room, call })
     return call !== undefined
@@ -228,6 +245,7 @@ export class ClientGateway {
     ['key', this.#key],
     ['claim', this.#claim],
     ['relay', this.#relay],
+    ['typing', this.#typing],
     ['join', this.#join],
     ['part', this.#part],
     ['rooms', this.#rooms],

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, hkdfSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { ed25519, x25519 } from '@noble/curves/ed25519.js'
-import type { Identity } from '../../src/client/keys/keyring.ts'
+import type { Identity, SealPurpose } from '../../src/client/keys/keyring.ts'
 import { isSignedBy } from '../../src/programs/ed25519.ts'
 import { isBase64url } from '../../src/protocol/base64url.ts'
 import { formatSealedText, parseSealedText } from '../../src/protocol/credentials.ts'
@@ -38,22 +38,22 @@ export class Sealer implements Identity {
     return sign(null, Buffer.from(text), this.#private).toString('base64url')
   }
 
-  seal(message: Message, to: string): string {
+  seal(message: Message, to: string, purpose: SealPurpose = 'message'): string {
     const bytes = Buffer.from(message.text)
     // Sign the text as the reader decodes it: UTF-8 replaces a lone surrogate.
-    const signature = sign(null, signedBytes(message, this.key, to, bytes.toString()), this.#private)
+    const signature = sign(null, signedBytes(purpose, message, this.key, to, bytes.toString()), this.#private)
     const plain = Buffer.concat([signature, bytes])
-    return formatSealedText(this.key, to, this.#encrypt(to, plain, associatedData(message, this.key, to)))
+    return formatSealedText(this.key, to, this.#encrypt(to, plain, associatedData(purpose, message, this.key, to)))
   }
 
-  open(message: Message): string | undefined {
+  open(message: Message, purpose: SealPurpose = 'message'): string | undefined {
     const seal = parseSealedText(message.text)
     if (seal === undefined || (seal.from !== this.key && seal.to !== this.key)) return undefined
     const other = seal.from === this.key ? seal.to : seal.from
-    const plain = this.#decrypt(other, seal.body, associatedData(message, seal.from, seal.to))
+    const plain = this.#decrypt(other, seal.body, associatedData(purpose, message, seal.from, seal.to))
     if (plain === undefined || plain.length < SIGNATURE_BYTES) return undefined
     const text = plain.subarray(SIGNATURE_BYTES).toString()
-    const signed = signedBytes(message, seal.from, seal.to, text)
+    const signed = signedBytes(purpose, message, seal.from, seal.to, text)
     return isSignedBy(seal.from, signed, plain.subarray(0, SIGNATURE_BYTES)) ? text : undefined
   }
 
@@ -105,11 +105,23 @@ export class Sealer implements Identity {
 
 const SIBLINGS_AAD = Buffer.from('mesh-chat siblings 1')
 
-/** Binds a sealed text to its message: it cannot be moved into another one. */
-function associatedData({ id, at, from, to }: Message, fromKey: string, toKey: string): Buffer {
-  return Buffer.from(JSON.stringify(['mesh-chat seal 1', id, at, from, to, fromKey, toKey]))
+/** What is sealed, in the associated data and in the signed text. */
+const LABELS: Readonly<Record<SealPurpose, { sealed: string; signed: string }>> = {
+  message: { sealed: 'mesh-chat seal 1', signed: 'mesh-chat message 1' },
+  typing: { sealed: 'mesh-chat typing seal 1', signed: 'mesh-chat typing 1' },
 }
 
-function signedBytes({ id, at, from, to }: Message, fromKey: string, toKey: string, text: string): Buffer {
-  return Buffer.from(JSON.stringify(['mesh-chat message 1', id, at, from, to, fromKey, toKey, text]))
+/** Binds a sealed text to its message and purpose: it cannot be moved into another one. */
+function associatedData(purpose: SealPurpose, { id, at, from, to }: Message, fromKey: string, toKey: string): Buffer {
+  return Buffer.from(JSON.stringify([LABELS[purpose].sealed, id, at, from, to, fromKey, toKey]))
+}
+
+function signedBytes(
+  purpose: SealPurpose,
+  { id, at, from, to }: Message,
+  fromKey: string,
+  toKey: string,
+  text: string,
+): Buffer {
+  return Buffer.from(JSON.stringify([LABELS[purpose].signed, id, at, from, to, fromKey, toKey, text]))
 }

@@ -43,6 +43,7 @@ import {
   rosterDeltaSchema,
   rosterSnapshotSchema,
   siblingsSchema,
+  typingNoticeSchema,
 } from '../../src/protocol/messages.ts'
 import { roomNameSchema } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
@@ -238,6 +239,7 @@ export function openSession(
     on('receipts', receiptsSchema, receipts => step({ type: 'receipts', dial, receipts }))
     on('time', meshTimeSchema, ({ time }) => step({ type: 'time', dial, time }))
     on('room', roomEventSchema, event => step({ type: 'room', dial, event }))
+    on('typing', typingNoticeSchema, notice => step({ type: 'typing', dial, notice }))
     on('relay', relayedSchema, ({ from, body, room, user }) => {
       if (room !== undefined) {
         const parsed = parseFrame(body)
@@ -379,6 +381,8 @@ export function openSession(
         const { room, to, frame, mesh } = effect
         return void socket?.emit('relay', { room, to, body: JSON.stringify({ ...frame, mesh }) })
       }
+      case 'typing':
+        return void socket?.emit('typing', effect.notice)
       case 'store-rooms':
         return storage.storeRooms(effect.rooms)
       case 'store':

@@ -18,6 +18,7 @@ import {
   userReceiptsSchema,
 } from '../../src/protocol/frames.ts'
 import { isFateBatch, isForwardBatch } from '../../src/protocol/guards.ts'
+import { typingNoticeSchema } from '../../src/protocol/messages.ts'
 
 const emptySchema = z.unknown().transform(() => null)
 
@@ -32,6 +33,7 @@ export const LINK_EVENTS = {
     ['relay', relaySchema],
     ['room-forward', roomForwardSchema],
     ['room-relay', roomRelaySchema],
+    ['typing', typingNoticeSchema],
     ['missed', missedSchema],
     ['receipts', userReceiptsSchema],
     ['survey', statusRequestSchema],

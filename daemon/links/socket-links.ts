@@ -6,7 +6,7 @@ import type { LinkRefusal } from '../../src/protocol/frames.ts'
 import { exceeds } from '../../src/protocol/limits.ts'
 import type { LinkEffect } from '../../src/server/types.ts'
 import { MalformedPayloads } from '../log/malformed-payloads.ts'
-import { Backpressure } from '../transport/backpressure.ts'
+import { Backpressure, SLOW_BYTES } from '../transport/backpressure.ts'
 import { cutDialledSocket, dialSocket, hasUnsentBytes, unsentBytesOf } from '../transport/dialled-socket.ts'
 import { type CarrierOptions, HANDSHAKE_TIMEOUT_MS, type LinkCarrier } from './carrier.ts'
 import {
@@ -302,6 +302,7 @@ export class SocketLinks implements LinkCarrier {
       end: () => socket.disconnect(),
       cut,
       emit: (event, payload) => {
+        if (event === 'typing' && unsentBytesOf(socket) > SLOW_BYTES) return
         socket.emit(event, payload)
         if (!exceeds(unsentBytesOf(socket), this.#options.limits.linkBufferedBytes)) return
         if (this.#links.delete(number))

@@ -16,6 +16,9 @@ const MAX_PAUSE_MS = 4_000
 /** Packets of this length and more count as unsent before Engine.IO gives them to the transport; others after that. */
 const MIN_COUNTED_PACKET_BYTES = 64 * 1024
 
+/** From this number of unsent bytes on, typing notices are dropped. */
+export const SLOW_BYTES = 64 * 1024
+
 /** The packet types of Socket.IO (docs/PROTOCOL.md, section A): the first character of a packet. */
 const CONNECT = '0'
 const DISCONNECT = '1'
@@ -189,6 +192,11 @@ export class Backpressure {
     const { transport } = this.#engine
     const isSending = transport.name === 'websocket' && !transport.writable
     return this.#queuedBytes + (isSending ? this.#flushedBytes : 0)
+  }
+
+  /** Whether enough waits to be sent that what is not needed should be left out. */
+  get isSlow(): boolean {
+    return this.#waitingBytes > SLOW_BYTES
   }
 
   /** A session of long polling has moved to a WebSocket. */

@@ -324,7 +324,7 @@ export class Connection {
   #identify(credentials: Pick<IdentifyRequest, 'token' | 'key' | 'proof' | 'proofVersion' | 'claim'>): void {
     if (this.#phase.name !== 'connecting') return
     const { dial, nonce, origin } = this.#phase
-    const { user, client } = this.#context.options
+    const { user, client, typing = false } = this.#context.options
     this.#context.effects.push({
       type: 'identify',
       dial,
@@ -334,6 +334,7 @@ export class Connection {
         protocol: PROTOCOL_VERSION,
         connections: true,
         rooms: true,
+        typing,
         ...(origin === undefined ? {} : { nonce, origin }),
         ...credentials,
       },

@@ -149,6 +149,8 @@ export type SessionEvent =
   | { type: 'mesh-changed'; url: string; expected: MeshPin; actual: { key: string | undefined; mode: AuthMode } }
   /** A message was dropped because its author is not proven. `from` is the claimed sender. */
   | { type: 'forged'; from: string }
+  /** Another user is writing a message to this user, or to a room; `to` as in a message. It comes again while they write. */
+  | { type: 'typing'; from: string; to: string }
   /** The servers of the mesh, as last announced: a bounded number, and only the origins of their URLs. */
   | { type: 'servers'; servers: readonly ServerAddress[] }
 
@@ -164,6 +166,8 @@ export type SessionRequest =
   | { type: 'list-rooms' }
   /** Take over the held messages of another client of this user that has ended. They are on this client's disk. */
   | { type: 'adopt'; messages: readonly HeldMessage[] }
+  /** The user is writing a message: may be said at each key press. Others are told if that is of use to them. */
+  | { type: 'typing'; to: string }
   /** The thread `thread` is read up to the hybrid time `at`; the session tells the user's other clients. */
   | { type: 'read'; thread: string; at: number }
   /** The person accepts a user's changed key, and has compared `key`: any other key stays untrusted. */

@@ -1,4 +1,5 @@
 import { compareMessages, HybridClock } from '../common/hybrid-clock.ts'
+import type { Content } from '../protocol/message-kinds.ts'
 import type { Fate, Message } from '../protocol/messages.ts'
 import { ClaimKeeper } from './claim-keeper.ts'
 import { Connection } from './connection.ts'
@@ -18,6 +19,7 @@ import { RoomProofs } from './rooms/room-proofs.ts'
 import { Rooms } from './rooms/rooms.ts'
 import { RosterCopy } from './roster-copy.ts'
 import type { OnlineInput, SessionEffect, SessionInput, SessionOptions, StoredState } from './types.ts'
+import { TypingNotices } from './typing-notices.ts'
 
 /** Most inputs that wait while the caller decides about the mesh of a server that has let the client in. */
 const MAX_EARLY_INPUTS = 1_000
@@ -38,6 +40,7 @@ export class Session {
   readonly #siblings: Siblings
   readonly #rooms: Rooms
   readonly #roomHistory: RoomHistory
+  readonly #typing: TypingNotices
   readonly #claims: ClaimKeeper
   readonly #connection: Connection
   /** Inputs of a server that has let the client in, until the caller has accepted its mesh; handled after that. */
@@ -91,10 +94,12 @@ export class Session {
     this.#receiver = new MessageReceiver(this.#context, this.#keys, this.#sender, this.#store, proofs, this.#rooms)
     this.#siblings = new Siblings(this.#context, this.#store, this.#keys, trust, this.#receipts, this.#rooms)
     this.#roomHistory = new RoomHistory(this.#context, this.#rooms, this.#store, proofs, trust, this.#keys)
+    this.#typing = new TypingNotices(this.#context, this.#keys, proofs, this.#roster, this.#rooms)
     this.#claims = new ClaimKeeper(this.#context, trust, stored.claim)
     this.#connection = new Connection(this.#context, this.#keys, trust, this.#claims, {
-      onOnline: ({ roster, connections = [], rooms }) => {
+      onOnline: ({ roster, connections = [], rooms, typing }) => {
         this.#rooms.onConnected(rooms === true)
+        this.#typing.onConnected(typing === true)
         this.#receiver.onConnected()
         this.#siblings.onConnected()
         this.#claims.onConnected()
@@ -266,6 +271,8 @@ export class Session {
         return this.#rooms.handleEvent(input.event)
       case 'room-list':
         return emit(this.#context, { type: 'room-list', rooms: input.list.rooms, total: input.list.total })
+      case 'typing':
+        return this.#typing.handle(input.notice)
       case 'room-relay':
         return this.#roomHistory.handleFrame(input)
       default:
@@ -296,11 +303,11 @@ export class Session {
       case 'compose': {
         const { to, text, reply } = request
         const content = { kind: 'text' as const, text, ...(reply === undefined ? {} : { reply }) }
-        if (!this.#connection.isClosed) this.#sender.compose(to, content)
+        this.#compose(to, content)
         return
       }
       case 'change':
-        if (!this.#connection.isClosed) this.#sender.compose(request.to, request.change)
+        this.#compose(request.to, request.change)
         return
       case 'cancel':
         if (!this.#connection.isClosed) this.#sender.cancel(request.id)
@@ -319,6 +326,8 @@ export class Session {
         if (onlineConnection !== undefined) effects.push({ type: 'ask-rooms', dial: onlineConnection })
         return
       }
+      case 'typing':
+        return this.#typing.send(request.to)
       case 'read':
         return this.#siblings.markRead(request.thread, request.at)
       case 'trust':
@@ -330,6 +339,12 @@ export class Session {
       default:
         request satisfies never
     }
+  }
+
+  #compose(to: string, content: Content): void {
+    if (this.#connection.isClosed) return
+    this.#sender.compose(to, content)
+    this.#typing.onSent(to)
   }
 
   /** Sends and confirms what waited for the disk. */

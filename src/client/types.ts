@@ -19,6 +19,8 @@ import type {
   RosterDelta,
   RosterSnapshot,
   ServerAddress,
+  TypingNotice,
+  TypingRequest,
 } from '../protocol/messages.ts'
 import type { KeptTicket } from './claim-keeper.ts'
 import type { MeshPin, SessionEvent, SessionRequest } from './events.ts'
@@ -59,6 +61,8 @@ export interface SessionOptions {
   answersSaves?: boolean | undefined
   /** Days of a room's history that this client asks other members for. Default: 30. */
   roomHistoryDays?: number | undefined
+  /** Whether to ask servers for the typing notices of others. Default: false. */
+  typing?: boolean | undefined
 }
 
 /** What earlier runs of the program left on disk. */
@@ -125,6 +129,8 @@ export type OnlineInput =
   /** The answer to the effect `part`. */
   | { type: 'room-parted'; dial: number; room: string }
   | { type: 'room'; dial: number; event: RoomEvent }
+  /** Another user is writing a message. */
+  | { type: 'typing'; dial: number; notice: TypingNotice }
   | { type: 'room-list'; dial: number; list: Extract<RoomList, { ok: true }> }
   /** A frame of another member, `user`, of a room. */
   | {
@@ -186,6 +192,8 @@ export type SessionEffect =
       frame: SiblingFrame
       mesh: string | undefined
     }
+  /** Tell that this user is writing a message. It need not be repeated if it is lost. */
+  | { type: 'typing'; dial: number; notice: TypingRequest }
   /** Keep the list of rooms, in place of the one before. */
   | { type: 'store-rooms'; rooms: readonly RoomEntry[] }
   // The next four must be performed in order; what must not happen before they are safe on disk waits for `saved`.

@@ -17,6 +17,7 @@ import {
   relayBodySchema,
   serverAddressSchema,
   serverIdSchema,
+  type TypingNotice,
   textSchema,
   urlSchema,
   validItems,
@@ -259,6 +260,8 @@ export type DiallerFrame =
   | { event: 'receipts'; payload: UserReceipts }
   | { event: 'room-forward'; payload: RoomForwarded[] }
   | { event: 'room-relay'; payload: RoomRelay }
+  /** A user of the dialler is writing a message to users of the acceptor. */
+  | { event: 'typing'; payload: TypingNotice }
   | { event: 'survey'; payload: z.infer<typeof statusRequestSchema> }
   | { event: 'goodbye'; payload: null }
 /** Frames that the acceptor of a link sends. */

@@ -39,6 +39,9 @@ export const urlSchema = z
   .max(300)
   .regex(/^[!-~]+$/, 'has characters that are not allowed in a URL')
 
+/** Longest proof of a typing notice: a sealed empty text, see `sealedLength`. */
+const MAX_TYPING_PROOF_LENGTH = 300
+
 /** Why a request was rejected; clients act on the code and show the message. */
 const errorCodeSchema = z.enum([
   'bad-payload',
@@ -188,6 +191,8 @@ export const identifyResponseSchema = z.discriminatedUnion('ok', [
     mesh: meshIdentitySchema.optional(),
     /** The server knows rooms. */
     rooms: z.literal(true).optional(),
+    /** The server passes typing notices on. */
+    typing: z.literal(true).optional(),
   }),
   /** `challenge`, with the code `prove-key`: identify again with a key that has signed it. */
   refusalSchema.extend({ challenge: challengeSchema.optional(), mesh: meshIdentitySchema.optional() }),
@@ -236,6 +241,8 @@ export const identifyRequestSchema = z.object({
   packed: z.boolean().optional(),
   /** Knows rooms and receipts. */
   rooms: z.boolean().optional(),
+  /** Knows typing notices; true: wants those of others. */
+  typing: z.boolean().optional(),
   /** Token mode: a JWT (RFC 7519) signed by the operator. */
   token: z.string().max(MAX_TOKEN_LENGTH).optional(),
   /** Key mode: the user's public key, and the signature of the challenge. */
@@ -295,6 +302,21 @@ export const relayRequestSchema = z.object({
   room: roomNameSchema.optional(),
   body: relayBodySchema,
 })
+
+/** Typing notices go to rooms with at most this many other members: each costs nearly as much as a message. */
+export const MAX_TYPING_AUDIENCE = 32
+
+/** What proves a typing notice in key mode: `at`, ms since 1970, and `proof`, which seals it or, in a room, signs it. */
+const typingProof = {
+  at: timeSchema.optional(),
+  proof: z.string().max(MAX_TYPING_PROOF_LENGTH).optional(),
+}
+/** This user is writing a message to a user or a room, now. It may be lost at any time, and is never stored. */
+export const typingRequestSchema = z.object({ to: z.string(), ...typingProof })
+export type TypingRequest = z.infer<typeof typingRequestSchema>
+/** `from` is writing a message to `to`. */
+export const typingNoticeSchema = z.object({ from: nameSchema, to: nameSchema, ...typingProof })
+export type TypingNotice = z.infer<typeof typingNoticeSchema>
 
 /** What a client is told of a room's settings. */
 const roomInfoSchema = z.object({

@@ -4,7 +4,7 @@
  * proof names the author's key. In open mode anyone can be anyone, and there is none.
  */
 import { base64urlLength } from './base64url.ts'
-import type { Message } from './messages.ts'
+import type { Message, TypingNotice } from './messages.ts'
 import { isPublicKey } from './public-key.ts'
 
 const SIGNATURE_LENGTH = base64urlLength(64)
@@ -12,6 +12,11 @@ const SIGNATURE_LENGTH = base64urlLength(64)
 /** The text that is signed. It names the mesh, so that a message of one mesh proves nothing in another. */
 export function roomMessageText({ id, at, from, to, text }: Message, meshKey: string): string {
   return JSON.stringify(['mesh-chat room message 1', meshKey, to, from, id, at, text])
+}
+
+/** The text that the author of a typing notice to a room signs in key mode. */
+export function roomTypingText({ from, to, at }: TypingNotice, meshKey: string): string {
+  return JSON.stringify(['mesh-chat room typing 1', meshKey, to, from, at])
 }
 
 /** The proof of an author in key mode. */

@@ -15,7 +15,7 @@ import type {
   StatusResponse,
   UserReceipts,
 } from '../protocol/frames.ts'
-import type { Message } from '../protocol/messages.ts'
+import type { Message, TypingNotice } from '../protocol/messages.ts'
 import type { ServerStatus } from '../protocol/status.ts'
 import type { Connection } from './clients/connection.ts'
 import type { Delivery } from './delivery.ts'
@@ -70,6 +70,8 @@ export interface PeerMessageSender {
   /** Sends a client's relay to a peer, if the link to it is open. */
   relay(peer: string, relay: Relay): void
   relayToRoom(peer: string, relay: RoomRelay): void
+  /** Sends a typing notice to those of the peers to which the link is open. */
+  sendTyping(peers: readonly string[], notice: TypingNotice): void
 }
 
 /** Handles messages from peers. */
@@ -80,6 +82,7 @@ export interface PeerMessageHandler {
   handleRoomForwarded(peer: string, incarnation: string, batch: readonly RoomForwarded[]): void
   deliverRoomRelay(relay: RoomRelay): void
   deliverReceipts(receipts: UserReceipts): void
+  deliverTyping(notice: TypingNotice): void
 }
 
 /** Handles news about users from peers. */

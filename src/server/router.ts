@@ -11,6 +11,7 @@ import {
   MAX_RETRY_AFTER_MS,
   type Message,
   type Refusal,
+  type TypingNotice,
 } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
 import { parseAuthorProof } from '../protocol/room-proof.ts'
@@ -29,6 +30,7 @@ import { Audience, DeadlineQueue, Delivery, type DeliveryObserver, type Delivery
 import { Receipts } from './receipts.ts'
 import type { Rooms } from './rooms/rooms.ts'
 import type { ClientInput } from './types.ts'
+import { TypingNotices } from './typing-notices.ts'
 
 /** How long a server waits for all answers to a message of its own client, ms. */
 const DELIVERY_TIMEOUT_MS = 5_000
@@ -52,8 +54,9 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
   readonly #connections: ReadonlyMap<number, Connection>
   readonly #peerSender: PeerMessageSender
   readonly #users: Pick<UserObserver, 'notifySiblings'>
-  readonly #rooms: Pick<Rooms, 'checkMessage'>
+  readonly #rooms: Pick<Rooms, 'checkMessage' | 'mayWrite'>
   readonly #receipts: Receipts
+  readonly #typing: TypingNotices
   /** Users of whose connections some may have missed a message, and when their clients are told; monotonic ms. */
   #missedUsers = new Set<string>()
   #tellMissedAt = Number.POSITIVE_INFINITY
@@ -69,7 +72,7 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
     connections: ReadonlyMap<number, Connection>,
     peerSender: PeerMessageSender,
     users: Pick<UserObserver, 'notifySiblings'>,
-    rooms: Pick<Rooms, 'checkMessage'>,
+    rooms: Pick<Rooms, 'checkMessage' | 'mayWrite'>,
   ) {
     this.#context = context
     this.#connections = connections
@@ -77,6 +80,7 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
     this.#users = users
     this.#rooms = rooms
     this.#receipts = new Receipts(context, peerSender)
+    this.#typing = new TypingNotices(context, connections, peerSender, rooms)
   }
 
   get deadline(): number {
@@ -259,6 +263,14 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
 
   deliverReceipts({ user, receipts }: UserReceipts): void {
     this.#receipts.deliver(user, receipts)
+  }
+
+  handleTyping(input: Extract<ClientInput, { type: 'typing' }>): void {
+    this.#typing.handle(input)
+  }
+
+  deliverTyping(notice: TypingNotice): void {
+    this.#typing.deliver(notice)
   }
 
   /** Sends the receipts of this turn. */

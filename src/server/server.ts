@@ -191,6 +191,8 @@ export class MeshServer {
         return this.#router.handleIm(input)
       case 'relay':
         return this.#router.handleRelay(input)
+      case 'typing':
+        return this.#router.handleTyping(input)
       case 'join':
         return this.#clients.rooms.join(input)
       case 'part':

@@ -32,6 +32,8 @@ import type {
   RosterDelta,
   RosterSnapshot,
   ServerAddress,
+  TypingNotice,
+  TypingRequest,
 } from '../protocol/messages.ts'
 import type { RoomSettings } from '../protocol/rooms.ts'
 import type { ClusterStatus } from '../protocol/status.ts'
@@ -83,6 +85,8 @@ export type ClientInput =
       connections?: boolean
       /** Whether the client knows rooms and receipts. */
       rooms?: boolean
+      /** Whether the client wants typing notices; absent: it knows none. */
+      typing?: boolean | undefined
       credential?: Credential
       /** Why the edge refuses the identification. */
       denial?: Denial
@@ -97,6 +101,7 @@ export type ClientInput =
   | { type: 'claim'; connection: number; call: number }
   /** `room`: for another member of it, not for the user's other clients. */
   | { type: 'relay'; connection: number; to: string | undefined; room?: string; body: unknown }
+  | { type: 'typing'; connection: number; notice: TypingRequest }
   | { type: 'join'; connection: number; room: unknown; call: number }
   | { type: 'part'; connection: number; room: unknown; call: number }
   /** Asks for the list of rooms. */
@@ -141,6 +146,8 @@ export type ClientEvent =
   | { event: 'connections'; payload: Connections }
   | { event: 'relay'; payload: Relay | RoomRelay }
   | { event: 'room'; payload: RoomEvent }
+  /** A user is writing a message; it may be dropped for a client that reads slowly. */
+  | { event: 'typing'; payload: TypingNotice }
   /** More connections have confirmed messages of the user. */
   | { event: 'receipts'; payload: Receipt[] }
   /** A sibling connected, disconnected or missed messages: compare histories. */

@@ -11,6 +11,8 @@ import {
   relayRequestSchema,
   roomEventSchema,
   roomListSchema,
+  typingNoticeSchema,
+  typingRequestSchema,
 } from '../../src/protocol/messages.ts'
 import { ServerHarness } from '../support/harness/server-harness.ts'
 
@@ -88,6 +90,7 @@ describe.each<[sender: keyof typeof LINK_EVENTS, event: string, payload: unknown
   ['dialler', 'room-forward', [[1, 'm', NOW, 'Anna', '#ops', 'hi', '']], []],
   ['dialler', 'room-relay', roomRelay, ['to']],
   ['dialler', 'receipts', { user: 'Anna', receipts: [receipt] }, []],
+  ['dialler', 'typing', { from: 'Anna', to: '#ops', at: NOW, proof: 'p' }, ['at', 'proof']],
   ['dialler', 'missed', ['#ops', 'Anna'], []],
   ['acceptor', 'confirmed', [[1, 2, true, ['Anna']]], []],
 ])('a %s frame %s of a peer', (sender, event, payload, optional) => {
@@ -129,6 +132,11 @@ describe('a frame of a peer is not read', () => {
     ['with a forward to a room among those to users', 'forward', [[1, 'm', NOW, 'Anna', '#ops', 'hi', '']]],
     ['with too many names', 'missed', Array(4_097).fill('#ops')],
     ['with too many receipts', 'receipts', { user: 'Anna', receipts: Array(1_001).fill(receipt) }],
+    [
+      'with a proof of a typing notice that is too long',
+      'typing',
+      { from: 'Anna', to: 'Billy', proof: 'p'.repeat(301) },
+    ],
     ['with too many rooms', 'presence', { ...snapshot, rooms: Array(4_097).fill(['#ops', []]) }],
   ])('%s', (_, event, payload) => {
     expect(readFrame('dialler', event, payload)).toBeUndefined()
@@ -158,6 +166,8 @@ describe('events between clients and servers with any wrong type are refused', (
     event: (payload: unknown) => roomEventSchema.safeParse(payload).success,
     list: (payload: unknown) => roomListSchema.safeParse(payload).success,
     receipts: (payload: unknown) => receiptsSchema.safeParse(payload).success,
+    typing: (payload: unknown) => typingRequestSchema.safeParse(payload).success,
+    notice: (payload: unknown) => typingNoticeSchema.safeParse(payload).success,
     sibling: (payload: unknown) => siblingFrameSchema.safeParse(payload).success,
   }
 
@@ -173,6 +183,8 @@ describe('events between clients and servers with any wrong type are refused', (
     ['a missed message', 'event', { room: '#ops', missed: true }, []],
     ['the list of rooms', 'list', { ok: true, rooms, total: 1 }, ['rooms.0.topic']],
     ['receipts', 'receipts', [receipt], []],
+    ['a request to tell that one types', 'typing', { to: 'Anna', at: NOW, proof: 'p' }, ['at', 'proof']],
+    ['a typing notice', 'notice', { from: 'Anna', to: '#ops', at: NOW, proof: 'p' }, ['at', 'proof']],
     ['receipts of a sibling', 'sibling', { type: 'receipts', receipts: [receipt] }, []],
   ])('%s', (_, kind, payload, optional) => {
     const parse = parses[kind]

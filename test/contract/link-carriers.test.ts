@@ -136,6 +136,27 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     expect(frames.flatMap(frame => (frame.event === 'presence' ? [frame.payload.seq] : []))).toEqual([1, 2])
   })
 
+  contract('a typing notice arrives', async () => {
+    const { one, other, link } = await pair()
+    const notice = { from: 'Anna', to: 'Billy' }
+    one.send(link.out, { event: 'typing', payload: notice })
+    await until('it has arrived', () => other.framesFrom(link.in).length === 1)
+    expect(other.framesFrom(link.in)).toEqual([{ event: 'typing', payload: notice }])
+  })
+
+  // On a backbone: test/programs/mesh/nats-faults.test.ts.
+  test.runIf(kind === 'sockets')('a typing notice is dropped while much waits to be sent', async () => {
+    const { one, other, link } = await pair()
+    for (let n = 1; n <= 100; n++)
+      one.send(link.out, { event: 'forward', payload: [message(n, 'a'.repeat(256 * 1024))] })
+    // The first messages are on their way, the others wait.
+    await new Promise(setImmediate)
+    one.send(link.out, { event: 'typing', payload: { from: 'Anna', to: 'Billy' } })
+    one.send(link.out, { event: 'missed', payload: ['Anna'] })
+    await until('all else has arrived', () => other.framesFrom(link.in).at(-1)?.event === 'missed')
+    expect(other.framesFrom(link.in).filter(({ event }) => event === 'typing')).toEqual([])
+  })
+
   contract('a broadcast arrives once on each link, and a message only on its links', async () => {
     const hub = await start('server-1')
     const others = [await start('server-2'), await start('server-3'), await start('server-4')]

@@ -75,6 +75,7 @@ export function update(model: Model, event: Exclude<ClientEvent, { type: 'storag
     case 'text-limit':
       model.maxTextBytes = event.bytes
       return []
+    case 'typing':
     case 'clock-wrong':
     case 'servers':
     case 'mesh':

@@ -5,7 +5,7 @@ import { connect, errors, type Msg, type NatsConnection } from '@nats-io/transpo
 import { Backoff } from '../../../src/common/backoff.ts'
 import { exceeds } from '../../../src/protocol/limits.ts'
 import type { Log } from '../../log/log.ts'
-import type { CutOffCounts } from '../../transport/backpressure.ts'
+import { type CutOffCounts, SLOW_BYTES } from '../../transport/backpressure.ts'
 import { awaitGreeting } from './await-greeting.ts'
 
 /** How long connecting may take, ms. */
@@ -84,10 +84,22 @@ export class NatsClient {
     // The connection may be closed a moment before `closed()` resolves.
     if (connection === undefined || connection.isClosed()) return
     connection.publish(subject, payload)
-    const socket = (connection as unknown as InnerConnection).protocol.transport.socket
-    if (!exceeds(socket?.writableLength ?? 0, this.#options.maxBufferedBytes())) return
+    if (!exceeds(this.#unsentBytes, this.#options.maxBufferedBytes())) return
     this.#options.cutOffCounts.peer++
-    socket?.destroy(new Error('slow consumer: NATS does not read'))
+    this.#socket?.destroy(new Error('slow consumer: NATS does not read'))
+  }
+
+  /** Whether enough waits to be sent that what is not needed should be left out. */
+  get isSlow(): boolean {
+    return this.#unsentBytes > SLOW_BYTES
+  }
+
+  get #unsentBytes(): number {
+    return this.#socket?.writableLength ?? 0
+  }
+
+  get #socket(): Socket | undefined {
+    return (this.#connection as unknown as InnerConnection | undefined)?.protocol.transport.socket
   }
 
   subscribe(subject: string, handler: (message: Msg) => void, queue?: string): { unsubscribe(): void } {

@@ -237,7 +237,7 @@ export class NatsLinks implements LinkCarrier {
 
   #send(number: number, frame: DiallerFrame | AcceptorFrame): void {
     const link = this.#links.withNumber(number)
-    if (link === undefined) return
+    if (link === undefined || (frame.event === 'typing' && this.#nats.isSlow)) return
     // Everything that this step sends goes out together, after the step.
     if (this.#batch.isEmpty) queueMicrotask(() => this.#flush())
     this.#batch.add(link, frame)

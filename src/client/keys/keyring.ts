@@ -1,8 +1,11 @@
 /** End-to-end encryption of messages: which key belongs to which user, and what that means for a message. */
 import { type Challenge, identificationText, parseSealedText } from '../../protocol/credentials.ts'
 import { boundIdentificationText, type ProofBinding, proofVersionOf } from '../../protocol/mesh-identity.ts'
-import type { IdentifyRequest, Message } from '../../protocol/messages.ts'
+import type { IdentifyRequest, Message, TypingNotice } from '../../protocol/messages.ts'
 import type { StoredMessage } from '../history/message-log.ts'
+
+/** What a sealed text is: one of a message is never taken for a typing notice, nor the other way round. */
+export type SealPurpose = 'message' | 'typing'
 
 /** A user's private key. Implemented outside of `src/`, which has no randomness and no cryptography. */
 export interface Identity {
@@ -10,10 +13,16 @@ export interface Identity {
   readonly key: string
   /** Signs a text. */
   sign(text: string): string
-  /** The message's text, signed with this key and encrypted: readable with this key or with `to`. */
-  seal(message: Message, to: string): string
-  /** Decrypts a sealed message and verifies its signature. Undefined if it was altered or sealed by another key. */
-  open(message: Message): string | undefined
+  /**
+   * The message's text, signed with this key and encrypted: readable with this key or with `to`.
+   * @param purpose default: `message`
+   */
+  seal(message: Message, to: string, purpose?: SealPurpose): string
+  /**
+   * Decrypts a sealed message and verifies its signature. Undefined if it was altered, or sealed by another key or for
+   * another purpose.
+   */
+  open(message: Message, purpose?: SealPurpose): string | undefined
 }
 
 export type KeyCredentials = Pick<IdentifyRequest, 'key' | 'proof' | 'proofVersion'>
@@ -64,11 +73,11 @@ export class Keyring {
     return { key: identity.key, proof: identity.sign(text), proofVersion: proofVersionOf(binding) }
   }
 
-  seal(message: Message): SealResult {
+  seal(message: Message, purpose: SealPurpose = 'message'): SealResult {
     const { to } = message
     if (this.#changedKeys.has(to)) return { waits: 'key-changed' }
     const key = to === this.#user ? this.identity.key : this.known.get(to)
-    return key === undefined ? { waits: 'for-key' } : { text: this.identity.seal(message, key) }
+    return key === undefined ? { waits: 'for-key' } : { text: this.identity.seal(message, key, purpose) }
   }
 
   /** Notes a request for a user's key. Returns false if one is under way. */
@@ -109,9 +118,21 @@ export class Keyring {
     return true
   }
 
-  open(message: Message): OpenedMessage {
+  /** The proof of a notice that this user is writing to another; undefined: the other's key is unknown, or has changed. */
+  sealTyping(notice: TypingNotice): string | undefined {
+    const sealed = this.seal(toSealable(notice, ''), 'typing')
+    return 'text' in sealed ? sealed.text : undefined
+  }
+
+  /** Whether a notice is sealed with the known key of its sender. */
+  isTypingGenuine(notice: TypingNotice): boolean {
+    const opened = this.open(toSealable(notice, notice.proof ?? ''), 'typing')
+    return opened.state === 'genuine' && this.known.get(notice.from) === opened.key
+  }
+
+  open(message: Message, purpose: SealPurpose = 'message'): OpenedMessage {
     const seal = parseSealedText(message.text)
-    const text = seal === undefined ? undefined : this.identity.open(message)
+    const text = seal === undefined ? undefined : this.identity.open(message, purpose)
     if (seal === undefined || text === undefined) return { state: 'forged' }
     // All clients of a user share one key.
     if (message.from === this.#user) {
@@ -121,6 +142,11 @@ export class Keyring {
     const state = known === undefined || known === seal.from ? 'genuine' : 'changed'
     return { state, text, key: seal.from }
   }
+}
+
+/** A typing notice as what is sealed: an empty text without an id. */
+function toSealable({ from, to, at = 0 }: TypingNotice, text: string): Message {
+  return { id: '', at, from, to, text }
 }
 
 /** Prefix of a message that is signed with a key other than the known key of its sender. It stays in the history. */

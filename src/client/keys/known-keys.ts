@@ -1,6 +1,6 @@
 import { type Challenge, parseSealedText } from '../../protocol/credentials.ts'
 import type { ProofBinding } from '../../protocol/mesh-identity.ts'
-import type { Message } from '../../protocol/messages.ts'
+import type { Message, TypingNotice } from '../../protocol/messages.ts'
 import { formatAuthorProof } from '../../protocol/room-proof.ts'
 import { isRoom } from '../../protocol/rooms.ts'
 import { type Context, emit } from '../context.ts'
@@ -87,6 +87,16 @@ export class KnownKeys {
   /** Opens a received message; `plain` where messages are not sealed. */
   open(message: Message): OpenedMessage | { state: 'plain' } {
     return this.#keyring === undefined ? { state: 'plain' } : this.#keyring.open(message)
+  }
+
+  /** The proof of an own typing notice to another user; undefined: it cannot be sealed. */
+  sealTyping(notice: TypingNotice): string | undefined {
+    return this.#keyring?.sealTyping(notice)
+  }
+
+  /** Whether a typing notice to this user is sealed with the known key of its sender. */
+  isTypingGenuine(notice: TypingNotice): boolean {
+    return this.#keyring?.isTypingGenuine(notice) === true
   }
 
   /** Whether to request a user's key from the server now: not without keys, and not while a request is under way. */

@@ -1,6 +1,6 @@
 import { PUBLIC_MESH_KEY } from '../../protocol/mesh-identity.ts'
-import type { Message } from '../../protocol/messages.ts'
-import { parseAuthorProof, roomMessageText } from '../../protocol/room-proof.ts'
+import type { Message, TypingNotice } from '../../protocol/messages.ts'
+import { parseAuthorProof, roomMessageText, roomTypingText } from '../../protocol/room-proof.ts'
 import type { Context } from '../context.ts'
 import type { KnownKeys } from '../keys/known-keys.ts'
 import type { MeshTrust } from '../mesh-trust.ts'
@@ -28,6 +28,22 @@ export class RoomProofs {
   /** The proof of an own message; undefined where the author does not sign. */
   prove(message: Message): string | undefined {
     return this.#keys.proveAuthor(roomMessageText(message, this.#trust.expected.key ?? ''))
+  }
+
+  /** The proof of an own typing notice to a room; undefined: none is needed. */
+  proveTyping(notice: TypingNotice): string | undefined {
+    return this.#keys.proveAuthor(roomTypingText(notice, this.#trust.expected.key ?? ''))
+  }
+
+  /** Whether a typing notice to a room is signed with the known key of its sender, in key mode. */
+  isTypingGenuine(notice: TypingNotice): boolean {
+    if (!this.#isKeyMode) return true
+    const proof = parseAuthorProof(notice.proof)
+    return (
+      proof !== undefined &&
+      proof.key === this.#keys.keyOf(notice.from) &&
+      this.#isSignedBy(proof, meshKey => roomTypingText(notice, meshKey))
+    )
   }
 
   /** A stored message as another member will take it; undefined: without a proof, nobody would. */
@@ -58,7 +74,8 @@ export class RoomProofs {
     if (!this.#isProofNeeded) return 'proven'
     const { proof } = message
     const isSigned =
-      proof !== undefined && this.#meshKeys.some(meshKey => this.#isSigned(message, meshKey, meshKey, proof))
+      proof !== undefined &&
+      this.#meshKeys.some(key => this.#context.options.verify(key, roomMessageText(message, key), proof))
     return isSigned ? 'proven' : 'forged'
   }
 
@@ -85,12 +102,13 @@ export class RoomProofs {
     if (proof === undefined) return 'forged'
     const key = this.#keys.keyOf(message.from)
     if (key !== undefined && key !== proof.key) return 'forged'
-    if (!this.#meshKeys.some(meshKey => this.#isSigned(message, meshKey, proof.key, proof.signature))) return 'forged'
+    if (!this.#isSignedBy(proof, meshKey => roomMessageText(message, meshKey))) return 'forged'
     return key === undefined ? 'unknown-key' : 'proven'
   }
 
-  #isSigned(message: Message, meshKey: string, key: string, signature: string): boolean {
-    return this.#context.options.verify(key, roomMessageText(message, meshKey), signature)
+  /** Whether an author has signed a text that names the mesh. */
+  #isSignedBy({ key, signature }: { key: string; signature: string }, textFor: (meshKey: string) => string): boolean {
+    return this.#meshKeys.some(meshKey => this.#context.options.verify(key, textFor(meshKey), signature))
   }
 
   /** The mesh's key, and those before its secret was changed. */

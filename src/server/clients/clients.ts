@@ -144,6 +144,7 @@ export class Clients implements UserObserver {
         time: context.wall,
         ...(options.limits.textBytes > 0 ? { textBytes: options.limits.textBytes } : {}),
         ...(input.rooms === true ? { rooms: true as const } : {}),
+        ...(input.typing === undefined ? {} : { typing: true as const }),
         servers: this.#servers(),
       },
     })

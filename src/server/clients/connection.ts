@@ -6,10 +6,14 @@ import type { ClientInput } from '../types.ts'
 /** Recent messages remembered per original client. It ignores ids, so the server drops messages that are sent again. */
 const MAX_RECENT_MESSAGES = 256
 
+/** Typing notices of a connection that are passed on: per second, and at once. */
+const TYPING_PER_SECOND = 1
+const TYPING_BURST = 5
+
 const NO_ROOMS: ReadonlySet<string> = new Set()
 
 /** What a client supports, as it says when it identifies. */
-type ClientFeatures = Pick<Extract<ClientInput, { type: 'identify' }>, 'protocol' | 'connections' | 'rooms'>
+type ClientFeatures = Pick<Extract<ClientInput, { type: 'identify' }>, 'protocol' | 'connections' | 'rooms' | 'typing'>
 
 /** One identified connection of a user to this server. */
 export class Connection {
@@ -21,6 +25,8 @@ export class Connection {
   readonly wantsConnectionCounts: boolean
   /** Whether the client knows rooms and receipts. */
   readonly knowsRooms: boolean
+  /** Whether the client wants typing notices. */
+  readonly wantsTyping: boolean
   readonly rateLimiter: TokenBucket
   /** When it got the ticket of its claim last; monotonic ms. */
   ticketAt = Number.NEGATIVE_INFINITY
@@ -32,13 +38,15 @@ export class Connection {
   #unconfirmed: (Delivery | undefined)[] = []
   #head = 0
   #confirmedCount = 0
+  /** Created at the first typing notice. */
+  #typingLimiter: TokenBucket | undefined
   /** Created for original clients only. */
   #recent: Set<string> | undefined
 
   constructor(
     id: number,
     user: string,
-    { protocol, connections = false, rooms = false }: ClientFeatures,
+    { protocol, connections = false, rooms = false, typing = false }: ClientFeatures,
     limits: Limits,
     now: number,
     allowedRooms?: readonly string[],
@@ -48,6 +56,7 @@ export class Connection {
     this.protocol = protocol
     this.wantsConnectionCounts = connections
     this.knowsRooms = rooms
+    this.wantsTyping = typing
     this.allowedRooms = allowedRooms && new Set(allowedRooms)
     this.rateLimiter = new TokenBucket(limits.messagesPerSecond, limits.burst, now)
   }
@@ -65,6 +74,12 @@ export class Connection {
   /** Returns false if it was not in the room. */
   removeRoom(room: string): boolean {
     return this.#rooms?.delete(room) === true
+  }
+
+  /** Whether a typing notice of this connection may be passed on now; monotonic ms. */
+  takeTyping(now: number): boolean {
+    this.#typingLimiter ??= new TokenBucket(TYPING_PER_SECOND, TYPING_BURST, now)
+    return this.#typingLimiter.take(now) === 0
   }
 
   /** Messages sent to this connection and not confirmed. */

@@ -7,6 +7,8 @@ import type {
   RoomForwarded,
   RoomRelay,
 } from '../../protocol/frames.ts'
+import type { TypingNotice } from '../../protocol/messages.ts'
+import { isRoom } from '../../protocol/rooms.ts'
 import { type Context, log, type PeerMessageHandler, type StatusExchange, type UserObserver } from '../context.ts'
 import type { InboundPresence } from './inbound-presence.ts'
 import type { Links } from './links.ts'
@@ -74,6 +76,8 @@ export class InboundFrames {
         return this.#handleRoomForward(peer, inbound.incarnation, frame.payload)
       case 'room-relay':
         return this.#handleRoomRelay(peer, frame.payload)
+      case 'typing':
+        return this.#handleTyping(peer, frame.payload)
       case 'receipts':
         if (!peer.speaksFor(frame.payload.user, now)) return
         return this.#handlers.messages.deliverReceipts(frame.payload)
@@ -150,6 +154,13 @@ export class InboundFrames {
   #handleRoomRelay(peer: Peer, relay: RoomRelay): void {
     if (!relay.from.startsWith(`${peer.id}:`)) return
     if (peer.replica.isInRoom(relay.room, relay.user)) this.#handlers.messages.deliverRoomRelay(relay)
+  }
+
+  /** Delivers a typing notice of a user of the peer; to a room, of a member. */
+  #handleTyping(peer: Peer, notice: TypingNotice): void {
+    const { from, to } = notice
+    const maySend = isRoom(to) ? peer.replica.isInRoom(to, from) : peer.speaksFor(from, this.#context.now)
+    if (maySend) this.#handlers.messages.deliverTyping(notice)
   }
 
   /** Handles an answer on a link that this server dialled. */

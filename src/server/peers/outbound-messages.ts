@@ -14,7 +14,7 @@ import {
   type UserReceipts,
 } from '../../protocol/frames.ts'
 import { exceeds } from '../../protocol/limits.ts'
-import { MAX_RECEIPT_NAMES, type Message } from '../../protocol/messages.ts'
+import { MAX_RECEIPT_NAMES, type Message, type TypingNotice } from '../../protocol/messages.ts'
 import type { Context, PeerMessageSender } from '../context.ts'
 import type { Delivery } from '../delivery.ts'
 import type { Links } from './links.ts'
@@ -84,6 +84,13 @@ export class OutboundMessages implements PeerMessageSender {
   relay(id: string, relay: Relay): void {
     const outbound = this.#peers.get(id)?.outbound
     if (outbound?.state === 'open') this.#links.send(outbound.link, { event: 'relay', payload: relay })
+  }
+
+  sendTyping(ids: readonly string[], notice: TypingNotice): void {
+    for (const id of ids) {
+      const outbound = this.#peers.get(id)?.outbound
+      if (outbound?.state === 'open') this.#links.send(outbound.link, { event: 'typing', payload: notice })
+    }
   }
 
   /** Sends this turn's forwards and delivery results. */

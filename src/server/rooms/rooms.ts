@@ -132,11 +132,9 @@ export class Rooms {
     if (!connection.rooms.has(room)) {
       return refusal('not-in-room', `you are not in ${room}; join it first`)
     }
+    if (!this.mayWrite(connection, room)) return refusal('read-only', `only operators may write in ${room}`)
     const settings = this.#settings.get(room)
     const isOperator = settings?.operatorNames.has(connection.user) === true
-    if (settings?.write === 'operators' && !isOperator) {
-      return refusal('read-only', `only operators may write in ${room}`)
-    }
     const slowMs = isOperator ? 0 : slowMsOf(settings)
     const slowWait = slowMs === 0 ? 0 : this.#slowMode.waitOf(room, connection.user, now)
     if (slowWait > 0) {
@@ -147,6 +145,12 @@ export class Rooms {
     if (wait > 0) return refusal('slow-mode', `too many messages in ${room}; retry in ${wait} ms`, wait)
     if (slowMs > 0) this.#slowMode.start(room, connection.user, slowMs, now)
     return undefined
+  }
+
+  /** Whether the room's settings let a connection in it write. */
+  mayWrite({ user, rooms }: Connection, room: string): boolean {
+    const settings = this.#settings.get(room)
+    return rooms.has(room) && (settings?.write !== 'operators' || settings.operatorNames.has(user))
   }
 
   /** A connection is closed: it is in no room any more. */

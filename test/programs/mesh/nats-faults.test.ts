@@ -154,6 +154,30 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     await until('the new link works', () => other.framesFrom(again.in).length === 1)
   })
 
+  test('a typing notice is dropped while much waits for NATS, and a later one arrives', {
+    timeout: 30_000,
+  }, async () => {
+    const nats = await startNats()
+    const proxy = await TcpProxy.to(nats.port)
+    cleanups.push(() => proxy.close())
+    const one = await startHarness('server-1', `nats://127.0.0.1:${proxy.port}`)
+    const other = await startHarness('server-2', nats.url)
+    const link = await one.link(other)
+    const type = (from: string) => one.send(link.out, { event: 'typing', payload: { from, to: 'Billy' } })
+    proxy.freeze()
+    // More than fits the buffers of the kernel.
+    for (let n = 1; n <= 150; n++) one.send(link.out, { event: 'forward', payload: [message(n, 'x'.repeat(200_000))] })
+    // What a turn sends is published at its end.
+    await new Promise(setImmediate)
+    type('Anna')
+    one.send(link.out, { event: 'missed', payload: ['Anna'] })
+    proxy.heal()
+    await until('all else has arrived', () => other.framesFrom(link.in).at(-1)?.event === 'missed')
+    type('Carla')
+    await until('the next has arrived', () => other.framesFrom(link.in).at(-1)?.event === 'typing')
+    expect(other.framesFrom(link.in).filter(({ event }) => event === 'typing')).toHaveLength(1)
+  })
+
   test('with a small max_payload a long message arrives on many links at once', { timeout: 60_000 }, async () => {
     const file = join(temporaryFolder(), 'nats.conf')
     writeFileSync(file, 'max_payload: 16384\n')

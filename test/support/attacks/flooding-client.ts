@@ -22,14 +22,17 @@ export class FloodingClient {
   open = true
   #isFlooding = false
 
-  /** Connects and identifies as a user with protocol 2, and never confirms a message. */
-  constructor(port: number, user: string) {
+  /**
+   * Connects and identifies as a user with protocol 2, and never confirms a message.
+   * @param more further fields of `identify`
+   */
+  constructor(port: number, user: string, more: object = {}) {
     this.#socket = connect(port, '127.0.0.1')
     this.#socket.write(
       'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
         'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
     )
-    const hello = JSON.stringify(['identify', { user, client: 'flood/1', protocol: 2 }])
+    const hello = JSON.stringify(['identify', { user, client: 'flood/1', protocol: 2, ...more }])
     // Text to wait for and the answer to it: first the Engine.IO handshake, then the Socket.IO one.
     const steps = [['0{"sid"', '40'] as const, ['40{"sid"', `42${hello}`] as const]
     this.#socket.on('data', chunk => {
@@ -74,6 +77,11 @@ export class FloodingClient {
   /** Stops reading. */
   pause(): void {
     this.#socket.pause()
+  }
+
+  /** Reads again. */
+  resume(): void {
+    this.#socket.resume()
   }
 
   close(): void {

@@ -27,6 +27,7 @@ import {
   rosterDeltaSchema,
   rosterSnapshotSchema,
   siblingsSchema,
+  typingNoticeSchema,
 } from '../../../src/protocol/messages.ts'
 import { formatAuthorProof, roomMessageText } from '../../../src/protocol/room-proof.ts'
 import { EPOCH_MS, MESH_KEY } from '../harness/session-harness.ts'
@@ -330,6 +331,11 @@ export class SessionFuzzer {
           dial,
           list,
         }),
+      ),
+      payloadOf(
+        typingNoticeSchema,
+        { from: random.pick(NAMES), to: random.pick(['Anna', room]), at: this.#wall, proof: 'p' },
+        notice => ({ type: 'typing', dial, notice }),
       ),
       payloadOf(receiptsSchema, [this.#receipt()], receipts => ({ type: 'receipts', dial, receipts })),
       payloadOf(siblingFrameSchema, this.#frame(), frame => ({

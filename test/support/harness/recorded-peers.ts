@@ -13,6 +13,7 @@ import type {
   UserReceipts,
 } from '../../../src/protocol/frames.ts'
 import type { Limits } from '../../../src/protocol/limits.ts'
+import type { TypingNotice } from '../../../src/protocol/messages.ts'
 import type { ServerStatus } from '../../../src/protocol/status.ts'
 import type { Context } from '../../../src/server/context.ts'
 import { Links } from '../../../src/server/peers/links.ts'
@@ -50,6 +51,7 @@ export class RecordedPeers {
   readonly forwarded: ForwardedMessage[] = []
   readonly relays: Relay[] = []
   readonly receipts: UserReceipts[] = []
+  readonly typing: TypingNotice[] = []
   readonly memberships: ({ peer: string } & MembershipChange)[] = []
   readonly roomForwarded: RoomForwarded[] = []
   readonly roomRelays: RoomRelay[] = []
@@ -84,6 +86,7 @@ export class RecordedPeers {
         deliverRoomRelay: relay => void this.roomRelays.push(relay),
         deliverRelay: relay => void this.relays.push(relay),
         deliverReceipts: receipts => void this.receipts.push(receipts),
+        deliverTyping: notice => void this.typing.push(notice),
       },
       statuses: { ownStatus: OWN_STATUS, handleStatus: (...answer) => void this.statuses.push(answer) },
     })

@@ -2,7 +2,7 @@
 import { Replica } from '../../../src/presence/replica.ts'
 import type { ForwardedMessage, Relay, RoomRelay, UserReceipts } from '../../../src/protocol/frames.ts'
 import type { Limits } from '../../../src/protocol/limits.ts'
-import type { Message } from '../../../src/protocol/messages.ts'
+import type { Message, TypingNotice } from '../../../src/protocol/messages.ts'
 import type { Connection } from '../../../src/server/clients/connection.ts'
 import type { PeerMessageSender } from '../../../src/server/context.ts'
 import type { Delivery } from '../../../src/server/delivery.ts'
@@ -22,6 +22,7 @@ class RecordedSender implements PeerMessageSender {
   readonly confirmations: unknown[][] = []
   readonly receipts: ({ peer: string } & UserReceipts)[] = []
   readonly relays: { peer: string; relay: Relay }[] = []
+  readonly typing: { peers: readonly string[]; notice: TypingNotice }[] = []
 
   forward(peers: readonly string[], message: Message, delivery: Delivery): boolean {
     this.forwards.push({ peers, message, delivery })
@@ -57,6 +58,10 @@ class RecordedSender implements PeerMessageSender {
 
   relay(peer: string, relay: Relay): void {
     this.relays.push({ peer, relay })
+  }
+
+  sendTyping(peers: readonly string[], notice: TypingNotice): void {
+    this.typing.push({ peers, notice })
   }
 }
 

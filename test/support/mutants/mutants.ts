@@ -508,4 +508,18 @@ export const MUTANTS: readonly Mutant[] = [
     from: 'if (this.list.redate(now + MAX_CLOCK_AHEAD_MS, () => this.#context.clock.tick(now))) this.#store()',
     to: '',
   },
+  {
+    name: 'a typing notice goes to other clients of the user who types',
+    seed: 74,
+    file: 'src/server/typing-notices.ts',
+    from: 'if (wantsTyping && user !== notice.from) to.push(id)',
+    to: 'if (wantsTyping) to.push(id)',
+  },
+  {
+    name: 'a typing notice to a room goes to users who are not in it',
+    seed: 412,
+    file: 'src/server/typing-notices.ts',
+    from: '(rooms.get(to)?.connections ?? [])',
+    to: 'this.#connections.values()',
+  },
 ]

@@ -7,6 +7,7 @@ import type {
   Refusal,
   RoomEvent,
   RoomList,
+  TypingNotice,
 } from '../../../src/protocol/messages.ts'
 
 let sent = 0
@@ -16,6 +17,8 @@ export class RawClient {
   readonly messages: DeliveredMessage[] = []
   /** Events about rooms. */
   readonly roomEvents: RoomEvent[] = []
+  readonly typingNotices: TypingNotice[] = []
+  readonly refusals: unknown[] = []
   readonly #socket: Socket
 
   private constructor(user: string, socket: Socket) {
@@ -26,6 +29,8 @@ export class RawClient {
       socket.emit('got', this.messages.length)
     })
     socket.on('room', event => void this.roomEvents.push(event))
+    socket.on('typing', notice => void this.typingNotices.push(notice))
+    socket.on('refused', refusal => void this.refusals.push(refusal))
   }
 
   /**
@@ -56,6 +61,11 @@ export class RawClient {
   /** Sends a message with an id of its own. */
   send(to: string, text: string, more: object = {}): Promise<{ ok: true; delivered: number } | Refusal> {
     return this.#ask('im', { id: `raw-${++sent}`, at: Date.now(), to, text, ...more })
+  }
+
+  /** Tells that the user is writing; any payload may be sent. */
+  type(notice: unknown): void {
+    this.#socket.emit('typing', notice)
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import type { Identity } from '../../../src/client/keys/keyring.ts'
+import type { Identity, SealPurpose } from '../../../src/client/keys/keyring.ts'
 import { formatSealedText, parseSealedText } from '../../../src/protocol/credentials.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import { isPublicKey } from '../../../src/protocol/public-key.ts'
@@ -16,15 +16,20 @@ export class PlainIdentity implements Identity {
     return signatureOf(this.key, text)
   }
 
-  seal({ id, text }: Message, to: string): string {
-    return formatSealedText(this.key, to, `${id} ${text}`)
+  seal(message: Message, to: string, purpose: SealPurpose = 'message'): string {
+    return formatSealedText(this.key, to, `${label(message, purpose)} ${message.text}`)
   }
 
-  open({ id, text }: Message): string | undefined {
-    const seal = parseSealedText(text)
+  open(message: Message, purpose: SealPurpose = 'message'): string | undefined {
+    const seal = parseSealedText(message.text)
     if (seal === undefined || (seal.from !== this.key && seal.to !== this.key)) return undefined
-    return seal.body.startsWith(`${id} `) ? seal.body.slice(id.length + 1) : undefined
+    const start = `${label(message, purpose)} `
+    return seal.body.startsWith(start) ? seal.body.slice(start.length) : undefined
   }
+}
+
+function label({ id, at, from }: Message, purpose: SealPurpose): string {
+  return purpose === 'message' ? id : `${purpose} ${from} ${at}`
 }
 
 /** The keys of `keyNamed`: to find one costs several checks of 20 µs each. */

@@ -43,6 +43,8 @@ export class Recorder {
   readonly clients: RecordedClient[] = []
   /** Users with the rooms that they have joined at some time. */
   readonly #joined = new Set<string>()
+  /** Pairs of users and the recipients of what they have typed. */
+  readonly #typed = new Set<string>()
   /** Whether every fault is too short to be noticed: no user may disappear from a roster. */
   expectsNoDisruption = false
   /** The lowest skew that the clock of a server has had, ms; negative or 0. Wrong clocks of a minority do not count. */
@@ -69,6 +71,19 @@ export class Recorder {
   checkMember(client: string, user: string, message: Message): void {
     if (isRoom(message.to) && !this.#joined.has(`${user} ${message.to}`))
       this.addProblem(`${client} shows ${describeMessage(message)}, and ${user} has never joined that room`)
+  }
+
+  recordTyping(user: string, to: string): void {
+    this.#typed.add(`${user} ${to}`)
+  }
+
+  /** Checks that a typing notice is of a user who has typed that, and goes to its recipients only. */
+  checkTyping(writer: string, receiver: string, { from, to }: { from: string; to: string }): void {
+    const notice = `${writer} tells that ${from} writes to ${to}`
+    if (!this.#typed.has(`${from} ${to}`)) this.addProblem(`${notice}, which is not true`)
+    if (receiver === from) this.addProblem(`${notice}, to ${from} themselves`)
+    if (isRoom(to) ? !this.#joined.has(`${receiver} ${to}`) : receiver !== to)
+      this.addProblem(`${notice}, which does not concern ${receiver}`)
   }
 
   recordCancelled(id: string): void {

@@ -8,6 +8,7 @@ import { ACTIONS, ROOM_ACTIONS, randomWrongSkew, type Scenario } from './faults.
 import { findLateDeliveries, findViolations, ROOMS } from './invariants.ts'
 import { MAX_SANE_SKEW_MS, type TranscriptLine } from './recorder.ts'
 import { SimMesh, type SimServer } from './sim-mesh.ts'
+import { typeMessages } from './type-messages.ts'
 
 export interface ScheduleResult {
   seed: number
@@ -37,9 +38,12 @@ const ROOMLESS_EVERY = 5
 /** Every 8th schedule is a mesh with `auth: key`. */
 const KEY_MODE_EVERY = 8
 
-/** In every 13th schedule users take messages back; the other seeds stay what they were. */
-const CANCELS_EVERY = 13
-const CANCELS_AT = 4
+/** In some schedules users do more after each action; the other seeds stay what they were. */
+const MORE_EVERY = 13
+const MORE_ACTIONS: ReadonlyMap<number, (scenario: Scenario) => void> = new Map([
+  [4, cancelMessages],
+  [9, typeMessages],
+])
 
 /**
  * Plays the schedule of a seed.
@@ -53,7 +57,7 @@ export function runSchedule(seed: number, transcript = false): ScheduleResult {
     if (seed % GENTLE_EVERY === 0) runGentleActions(scenario)
     // In key mode, messages to users that were never online are not sent yet.
     else if (seed % CLOCK_STEPS_EVERY === 0 && mesh.auth === 'open') runClockSteps(scenario)
-    else runActions(scenario, seed % CANCELS_EVERY === CANCELS_AT)
+    else runActions(scenario, MORE_ACTIONS.get(seed % MORE_EVERY) ?? (() => {}))
     healAll(scenario)
     const end = mesh.now + SETTLE_TIMEOUT_MS
     mesh.advance(QUIET_MS)
@@ -121,7 +125,7 @@ function setUp(seed: number, transcript: boolean): Scenario {
  * Swarm testing: each schedule leaves some kinds of action out and prefers others, which finds more faults than using
  * all of them at once (Groce et al., ISSTA 2012).
  */
-function runActions(scenario: Scenario, withCancels: boolean): void {
+function runActions(scenario: Scenario, doMore: (scenario: Scenario) => void): void {
   const { mesh } = scenario
   const { random, recorder } = mesh
   const actions = Object.entries(ACTIONS).filter(([name]) => scenario.rooms.length > 0 || !ROOM_ACTIONS.has(name))
@@ -142,7 +146,7 @@ function runActions(scenario: Scenario, withCancels: boolean): void {
     })
     const line = chosen?.action.run(scenario)
     if (line !== undefined) recorder.log('*', line)
-    if (withCancels) cancelMessages(scenario)
+    doMore(scenario)
     // Mixed paces: some actions happen almost at once, some far apart.
     mesh.advance(random() < 0.15 ? random() * 6_000 : random() * pace)
   }

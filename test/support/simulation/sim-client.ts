@@ -107,6 +107,7 @@ export class SimClient extends SimProcess {
       random,
       mesh: this.#pin,
       answersSaves: true,
+      typing: true,
       ...meshSignatures,
     }
     const stored = {
@@ -155,6 +156,12 @@ export class SimClient extends SimProcess {
   cancel(id: string): void {
     this.#context.recorder.mayBeCancelled.add(id)
     this.step({ type: 'request', request: { type: 'cancel', id } })
+  }
+
+  /** The user presses a key in a message to a user or a room. */
+  type(to: string): void {
+    this.#context.recorder.recordTyping(this.user, to)
+    this.step({ type: 'request', request: { type: 'typing', to } })
   }
 
   /** The rooms that the client has joined. */
@@ -211,7 +218,7 @@ export class SimClient extends SimProcess {
         return
       case 'identify': {
         const { request } = effect
-        const { key, claim } = request
+        const { key, claim, typing } = request
         if (this.#strangerDial === effect.dial) return this.#meetStranger(effect.dial, request)
         const server = this.connection?.server
         if (server === undefined) return
@@ -233,6 +240,7 @@ export class SimClient extends SimProcess {
             protocol: 2,
             connections: true,
             rooms: true,
+            typing,
             call,
             ...(key === undefined ? {} : { credential: { kind: 'key' as const, key, ...ticket } }),
           }),
@@ -309,6 +317,8 @@ export class SimClient extends SimProcess {
         const { room, to, frame, mesh } = effect
         return this.#emit(connection => ({ type: 'relay', connection, to, room, body: { frame, mesh } }))
       }
+      case 'typing':
+        return this.#emit(connection => ({ type: 'typing', connection, notice: effect.notice }))
       case 'store-rooms':
         return this.disk.write(() => {
           this.disk.rooms = effect.rooms
@@ -367,7 +377,8 @@ export class SimClient extends SimProcess {
     network.send(socket, 0, () => {
       if (!server.running) return network.hangUp(socket, 1, 'refused')
       const deliver = (input: SessionInput) => this.step(input)
-      const accepted: ClientConnection = { socket, dial, client: this.name, deliver, writeCounts: new Map() }
+      const { name, user } = this
+      const accepted: ClientConnection = { socket, dial, client: name, user, deliver, writeCounts: new Map() }
       connection = server.acceptClient(accepted)
       network.send(socket, 1, () => {
         if (this.#socket === socket) this.connection = { server, connection }

@@ -53,6 +53,7 @@ export interface ClientConnection {
   socket: SimSocket
   dial: number
   client: string
+  user: string
   deliver: SessionInputHandler
   /** How often each message was written to the connection, by message id. */
   writeCounts: Map<string, number>
@@ -345,6 +346,8 @@ export class SimServer extends SimProcess {
     const isDelta = message.event === 'roster' || (message.event === 'room' && 'version' in message.payload)
     if (isDelta && this.#context.network.isLossy && this.#context.random() < 0.1) return
     if (message.event === 'im') this.#countWrite(accepted, message.payload)
+    if (message.event === 'typing')
+      this.#context.recorder.checkTyping(`${this.id} to ${accepted.client}`, accepted.user, message.payload)
     const input = toSessionInput(message, accepted.dial)
     if (input !== undefined) this.#context.network.send(accepted.socket, 1, () => accepted.deliver(input))
   }
@@ -375,6 +378,8 @@ function toSessionInput(message: Extract<Effect, { type: 'emit' }>['message'], d
       return { type: 'time', dial, ...message.payload }
     case 'room':
       return { type: 'room', dial, event: message.payload }
+    case 'typing':
+      return { type: 'typing', dial, notice: message.payload }
     case 'relay': {
       if ('room' in message.payload) {
         const { room, user, from } = message.payload

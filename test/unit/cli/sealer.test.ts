@@ -66,6 +66,19 @@ test('its recipient, who shares the secret, cannot forge a message from its send
   expect(anna.open({ ...plain, text: formatSealedText(anna.key, billy.key, body) })).toBeUndefined()
 })
 
+test('a sealed typing notice is not taken for a message, nor a message for a notice', () => {
+  const notice = { ...plain, id: '', text: '' }
+  const proof = anna.seal(notice, billy.key, 'typing')
+  expect(proof).toHaveLength(sealedLength(0))
+  expect([
+    billy.open({ ...notice, text: proof }, 'typing'),
+    billy.open({ ...notice, text: proof }),
+    mallory.open({ ...notice, text: proof }, 'typing'),
+    billy.open({ ...notice, at: notice.at + 1, text: proof }, 'typing'),
+    billy.open({ ...notice, text: anna.seal(notice, billy.key) }, 'typing'),
+  ]).toEqual(['', undefined, undefined, undefined, undefined])
+})
+
 test('an Ed25519 key pair converted to X25519 is a pair there, too', () => {
   const seed = Buffer.alloc(32, 7)
   const montgomery = ed25519.utils.toMontgomery(ed25519.getPublicKey(seed))

@@ -39,7 +39,15 @@ describe('connecting', () => {
   test('V4: an opened connection identifies with protocol 2 and asks for connection counts', () => {
     const effects = start({ token: 'jwt', makeNonce: () => 'fresh' }).step({ type: 'opened', dial: 1 })
     const mesh = { nonce: 'mesh2-fresh', origin: 'http://a' }
-    const request = { user: 'Anna', client: 'test/1', protocol: 2, connections: true, rooms: true, ...mesh }
+    const request = {
+      user: 'Anna',
+      client: 'test/1',
+      protocol: 2,
+      connections: true,
+      rooms: true,
+      typing: false,
+      ...mesh,
+    }
     expect(effects).toEqual([{ type: 'identify', dial: 1, request }])
   })
 

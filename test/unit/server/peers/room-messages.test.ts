@@ -427,3 +427,35 @@ describe('receipts', () => {
     expect(mesh.receipts).toEqual([])
   })
 })
+
+describe('typing notices', () => {
+  const toUser = { from: 'Anna', to: 'Billy' }
+  const toRoom = { from: 'Anna', to: '#ops' }
+  const membership = { type: 'snapshot' as const, incarnation: 'two#1', seq: 1, more: false }
+
+  test('of users of the peer reach the router; to a room, of its members', () => {
+    const mesh = new RecordedPeers()
+    const link = mesh.acceptLink('two')
+    const type = () => {
+      for (const payload of [toUser, toRoom]) mesh.frame(link, { event: 'typing', payload })
+      return mesh.typing.splice(0)
+    }
+    expect(type()).toEqual([])
+    mesh.snapshot(link, 1, [['Anna', 1]])
+    expect(type()).toEqual([toUser])
+    const rooms: [string, string[]][] = [['#ops', ['Anna']]]
+    mesh.frame(link, { event: 'presence', payload: { ...membership, seq: 2, users: [['Anna', 1]], rooms } })
+    expect(type()).toEqual([toUser, toRoom])
+  })
+
+  test('leave on open links only, at once, and are not sent again', () => {
+    const mesh = new RecordedPeers()
+    const link = mesh.dialLink('two')
+    mesh.takeEffects()
+    mesh.outboundMessages.sendTyping(['two', 'nobody'], toUser)
+    expect(mesh.takeSent(link)).toEqual([['typing', toUser]])
+    mesh.links.handleClosed(link, 'cut')
+    mesh.outboundMessages.sendTyping(['two'], toUser)
+    expect(flushed(mesh, mesh.dialLink('two')).filter(([event]) => event === 'typing')).toEqual([])
+  })
+})
