@@ -1,3 +1,4 @@
+import type { Draft } from '../draft.ts'
 import type { DraftsFile } from '../storage/drafts-file.ts'
 
 /** Pause after the last change before drafts are written, ms. */
@@ -6,7 +7,7 @@ const PAUSE_MS = 1_000
 /** Writes the drafts of a screen to disk: after a pause, and when the program ends. */
 export class DraftKeeper {
   readonly #file: () => DraftsFile | undefined
-  #collect: (() => ReadonlyMap<string, string>) | undefined
+  #collect: (() => ReadonlyMap<string, Draft>) | undefined
   #timer: NodeJS.Timeout | undefined
 
   /** @param file the file of the current mesh; undefined: drafts are not stored */
@@ -15,7 +16,7 @@ export class DraftKeeper {
   }
 
   /** The drafts on disk, by thread. @param collect returns the drafts of the screen from now on */
-  load(collect: () => ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  load(collect: () => ReadonlyMap<string, Draft>): ReadonlyMap<string, Draft> {
     this.#collect = collect
     return this.#file()?.read() ?? new Map()
   }

@@ -1,9 +1,11 @@
 import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
-import { MAX_TEXT_LENGTH, validItems } from '../../src/protocol/messages.ts'
+import { idSchema, MAX_TEXT_LENGTH, nameSchema, validItems } from '../../src/protocol/messages.ts'
 import { isUserName } from '../../src/protocol/names.ts'
 import { isRoom, parseRoomName } from '../../src/protocol/rooms.ts'
+import type { Draft, DraftTarget } from '../draft.ts'
 import { makePrivateFolder } from './data-folder.ts'
 import { withFileLock } from './file-lock.ts'
 import { readFileText } from './open-file.ts'
@@ -20,18 +22,37 @@ const MAX_BYTES = 8 * MAX_CHARACTERS
 /** Not a regular file, or one that is too large. */
 const UNUSABLE = ['EFTYPE', 'EFBIG', 'ELOOP']
 
-const draftSchema = z.tuple([z.string().refine(isThreadName), z.string().min(1).max(MAX_TEXT_LENGTH)])
+const textSchema = z.string().max(MAX_TEXT_LENGTH)
+const threadSchema = z.string().refine(isThreadName)
+/** What a draft replies to or edits. */
+const targetSchema = z
+  .object({
+    kind: z.enum(['reply', 'edit']),
+    id: idSchema,
+    from: nameSchema,
+    quote: z.string().max(1_000),
+    previousDraft: textSchema.optional(),
+  })
+  .transform(({ kind, id, from, quote, previousDraft = '' }): DraftTarget => {
+    return { kind, target: { id, from, quote }, previousDraft }
+  })
+const draftSchema = z
+  .tuple([threadSchema, textSchema.min(1)], z.unknown())
+  .transform(([thread, text, raw]): [string, Draft] => {
+    const target = targetSchema.safeParse(raw)
+    return [thread, target.success ? { text, target: target.data } : { text }]
+  })
 const fileSchema = validItems(draftSchema, 10 * MAX_DRAFTS)
 
 /**
- * What a user has written in a mesh and not sent: `drafts.json`, a list of thread and text, latest last. Several clients of
+ * What a user has written in a mesh and not sent: `drafts.json`, a list of thread, text and what it replies to or edits, latest last. Several clients of
  * the user may write it: the last change of each thread counts. A damaged file counts as empty, and the next change replaces it.
  */
 export class DraftsFile {
   readonly #file: string
   readonly #durable: boolean
   /** The drafts as this client has read or written them last. */
-  #known: ReadonlyMap<string, string> = new Map()
+  #known: ReadonlyMap<string, Draft> = new Map()
 
   constructor(file: string, durable = true) {
     this.#file = file
@@ -44,7 +65,7 @@ export class DraftsFile {
   }
 
   /** The drafts by thread, the latest last. */
-  read(): ReadonlyMap<string, string> {
+  read(): ReadonlyMap<string, Draft> {
     try {
       this.#known = this.#parse()
     } catch {
@@ -57,9 +78,9 @@ export class DraftsFile {
    * Writes the drafts that differ from those that this client has read or written before.
    * @throws Error if that is not possible now; the next call tries again
    */
-  store(drafts: ReadonlyMap<string, string>): void {
+  store(drafts: ReadonlyMap<string, Draft>): void {
     const changed = [...new Set([...this.#known.keys(), ...drafts.keys()])].filter(
-      thread => this.#known.get(thread) !== drafts.get(thread),
+      thread => !isDeepStrictEqual(this.#known.get(thread), drafts.get(thread)),
     )
     if (changed.length === 0) return
     makePrivateFolder(dirname(this.#file))
@@ -67,10 +88,10 @@ export class DraftsFile {
       const stored = this.#parse()
       for (const thread of changed) {
         stored.delete(thread)
-        const text = drafts.get(thread)
-        if (text !== undefined && text !== '' && text.length <= MAX_TEXT_LENGTH) stored.set(thread, text)
+        const draft = drafts.get(thread)
+        if (draft !== undefined && draft.text !== '' && draft.text.length <= MAX_TEXT_LENGTH) stored.set(thread, draft)
       }
-      writeFileAtomically(this.#file, JSON.stringify(latest([...stored])), { durable: this.#durable })
+      writeFileAtomically(this.#file, JSON.stringify(latest([...stored]).map(toItem)), { durable: this.#durable })
     })
     this.#known = new Map(drafts)
   }
@@ -83,7 +104,7 @@ export class DraftsFile {
   }
 
   /** The content; nothing if there is none, or none of use. @throws Error if the file cannot be read now */
-  #parse(): Map<string, string> {
+  #parse(): Map<string, Draft> {
     try {
       return new Map(fileSchema.parse(JSON.parse(readFileText(this.#file, MAX_BYTES))))
     } catch (error) {
@@ -98,11 +119,18 @@ function isThreadName(name: string): boolean {
   return isRoom(name) ? parseRoomName(name).ok : isUserName(name)
 }
 
-function latest(drafts: readonly [string, string][]): [string, string][] {
-  const kept: [string, string][] = []
+/** An element of the list in the file. */
+function toItem([thread, { text, target }]: [string, Draft]): unknown[] {
+  if (target === undefined) return [thread, text]
+  const { kind, target: message, previousDraft } = target
+  return [thread, text, { kind, ...message, ...(previousDraft === '' ? {} : { previousDraft }) }]
+}
+
+function latest(drafts: readonly [string, Draft][]): [string, Draft][] {
+  const kept: [string, Draft][] = []
   let characters = 0
   for (const draft of drafts.slice(-MAX_DRAFTS).reverse()) {
-    characters += draft[1].length
+    characters += draft[1].text.length + (draft[1].target?.previousDraft.length ?? 0)
     if (characters > MAX_CHARACTERS) break
     kept.unshift(draft)
   }

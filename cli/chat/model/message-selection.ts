@@ -19,14 +19,6 @@ export interface MessageSelection {
   readonly step: 'menu' | 'confirm-delete' | 'command'
 }
 
-/** What the text of the input line becomes: a reply to a message, or the new text of an own one. */
-export interface DraftTarget {
-  readonly kind: 'reply' | 'edit'
-  readonly target: QuotedTarget
-  /** The draft from before an edit. */
-  readonly previousDraft: string
-}
-
 /** Asks for the emoji of a reaction. */
 export interface ReactionPrompt {
   readonly target: QuotedTarget

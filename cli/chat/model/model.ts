@@ -4,6 +4,7 @@ import { type NameList, SortedNames } from '../../../src/common/sorted-names.ts'
 import type { ChangeContent, QuotedTarget } from '../../../src/protocol/message-kinds.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import { isRoom } from '../../../src/protocol/rooms.ts'
+import type { Draft } from '../../draft.ts'
 import { WaitingMessages } from '../../waiting-messages.ts'
 import type { Completion } from './editing/completion.ts'
 import { Editor } from './editing/editor.ts'
@@ -144,7 +145,7 @@ export class Model implements ReadonlyModel {
   /** The draft, and changed lines, while the input history is shown: index of the line → text. */
   readonly inputEdits = new Map<number, string>()
   /** Drafts of closed threads. */
-  readonly closedDrafts = new Map<string, string>()
+  readonly closedDrafts = new Map<string, Draft>()
   completion: Completion | undefined
   /** The emoji of each short name; undefined: not loaded yet. */
   emojiNames: ReadonlyMap<string, string> | undefined
@@ -198,7 +199,7 @@ export class Model implements ReadonlyModel {
       if (this.hasHistory) thread.markStored(0)
       this.threads.set(name, thread)
       const draft = this.closedDrafts.get(name)
-      if (draft !== undefined) thread.editor.set(draft)
+      if (draft !== undefined) thread.draft = draft
       this.closedDrafts.delete(name)
       ;(thread.isRoom ? this.#confusableRooms : this.confusables).keep([name])
     }

@@ -11,11 +11,12 @@ import {
 import type { Message } from '../../../src/protocol/messages.ts'
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import { sanitizeText } from '../../../src/protocol/text.ts'
+import type { Draft, DraftTarget } from '../../draft.ts'
 import { localDateTime } from '../../terminal/local-time.ts'
 import { width } from '../../terminal/width.ts'
 import { Editor } from './editing/editor.ts'
 import { nextProgress, progressMark, storedProgress, type ThreadMessage } from './message-progress.ts'
-import type { DraftTarget, MessageSelection } from './message-selection.ts'
+import type { MessageSelection } from './message-selection.ts'
 import { changesText, foldChanges, type MembershipChanges } from './rooms/membership.ts'
 import { mentions } from './rooms/mentions.ts'
 import { type FoldedEntryFields, ThreadChanges } from './thread-changes.ts'
@@ -134,6 +135,18 @@ export class Thread {
   /** Whether it has messages, loaded or on disk. */
   get hasMessages(): boolean {
     return this.#lastStoredAt > 0 || this.entries.some(({ kind }) => kind === 'message')
+  }
+
+  /** The text of the input line, and what it is about; undefined: the line is empty. */
+  get draft(): Draft | undefined {
+    const { editor, draftTarget } = this
+    if (editor.text === '') return undefined
+    return draftTarget === undefined ? { text: editor.text } : { text: editor.text, target: draftTarget }
+  }
+
+  set draft(draft: Draft | undefined) {
+    this.editor.set(draft?.text ?? '')
+    this.draftTarget = draft?.target
   }
 
   /** Marks that the history on disk has messages up to `lastAt`, which are loaded when the thread is opened. */

@@ -1,4 +1,5 @@
 /** What is written and not sent, by thread. */
+import type { Draft } from '../../../draft.ts'
 import type { Model } from '../model.ts'
 import { draftBehindHistory } from './input-history.ts'
 import { sanitizeInput } from './paste.ts'
@@ -7,14 +8,14 @@ import { sanitizeInput } from './paste.ts'
 const MAX_CLOSED_DRAFTS = 200
 
 /** The drafts of all threads, those of closed ones too. */
-export function collectDrafts(model: Model): Map<string, string> {
+export function collectDrafts(model: Model): Map<string, Draft> {
   const drafts = new Map(model.closedDrafts)
-  for (const { name, editor } of model.threads.values()) if (editor.text !== '') drafts.set(name, editor.text)
+  for (const { name, draft } of model.threads.values()) if (draft !== undefined) drafts.set(name, draft)
   const { current } = model
   if (current !== undefined && model.inputHistoryIndex !== undefined) {
-    const draft = draftBehindHistory(model) ?? changedLine(model, current.editor.text)
-    if (draft === undefined) drafts.delete(current.name)
-    else drafts.set(current.name, draft)
+    const text = draftBehindHistory(model) ?? changedLine(model, current.editor.text)
+    if (text === undefined) drafts.delete(current.name)
+    else drafts.set(current.name, { ...current.draft, text })
   }
   return drafts
 }
@@ -25,19 +26,25 @@ function changedLine({ inputHistory, inputHistoryIndex = -1 }: Model, text: stri
 }
 
 /** Puts drafts into the threads that have none. */
-export function restoreDrafts(model: Model, drafts: ReadonlyMap<string, string>): void {
-  for (const [name, text] of drafts) {
-    const { editor } = model.ensureThread(name)
-    if (editor.text === '') editor.set(sanitizeInput(text))
+export function restoreDrafts(model: Model, drafts: ReadonlyMap<string, Draft>): void {
+  for (const [name, draft] of drafts) {
+    const thread = model.ensureThread(name)
+    if (thread.editor.text !== '') continue
+    const { target } = draft
+    const text = sanitizeInput(draft.text)
+    thread.draft =
+      target === undefined
+        ? { text }
+        : { text, target: { ...target, previousDraft: sanitizeInput(target.previousDraft) } }
   }
 }
 
 /** Keeps the draft of a thread that is closed, for when it is opened again. Returns whether it has one. */
 export function keepClosedDraft(model: Model, name: string): boolean {
-  const text = model.threads.get(name)?.editor.text ?? ''
-  if (text === '') return false
+  const draft = model.threads.get(name)?.draft
+  if (draft === undefined) return false
   const [oldest] = model.closedDrafts.keys()
   if (model.closedDrafts.size >= MAX_CLOSED_DRAFTS && oldest !== undefined) model.closedDrafts.delete(oldest)
-  model.closedDrafts.set(name, text)
+  model.closedDrafts.set(name, draft)
   return true
 }

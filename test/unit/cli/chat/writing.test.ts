@@ -267,13 +267,14 @@ describe('Tab completes names with spaces as arguments', () => {
 })
 
 describe('drafts', () => {
-  const drafts = () => Object.fromEntries(collectDrafts(chat.model))
+  const texts = (model = chat.model) =>
+    Object.fromEntries([...collectDrafts(model)].map(([thread, { text }]) => [thread, text]))
 
   test('Up and Down go through the input history and back to the draft, and keep changed lines', () => {
     chat.type('one\rtwo\ra draft')
     chat.type(`${KEYS.up}${KEYS.up}`)
     expect(chat.input).toBe('one')
-    expect(drafts()).toEqual({ Billy: 'a draft' })
+    expect(texts()).toEqual({ Billy: 'a draft' })
     chat.type('!')
     chat.type(KEYS.down)
     expect(chat.input).toBe('two')
@@ -314,7 +315,7 @@ describe('drafts', () => {
     expect(chat.input).toBe('/close')
     chat.type('\r')
     expect([chat.thread, chat.notice]).toEqual([undefined, 'the draft is kept; /query Billy shows it'])
-    expect(drafts()).toEqual({ Billy: 'a draft' })
+    expect(texts()).toEqual({ Billy: 'a draft' })
     chat.type('/query Billy\r')
     expect(chat.input).toBe('a draft')
   })
@@ -327,16 +328,42 @@ describe('drafts', () => {
     const next = new ChatDriver()
     next.model.openThread('Carla')
     next.type('newer')
-    restoreDrafts(next.model, new Map([...saved, ['Zoe', 'evil\u001b[2J']]))
-    expect(Object.fromEntries(collectDrafts(next.model))).toEqual({
+    restoreDrafts(next.model, new Map([...saved, ['Zoe', { text: 'evil\u001b[2J' }]]))
+    expect(texts(next.model)).toEqual({
       Billy: 'for Billy',
       Carla: 'newer',
       Zoe: 'evil[2J',
     })
   })
 
+  test('keep the message that they reply to or edit, also through /close and a restart', () => {
+    chat.message('Billy', 'Anna', 'Lunch?', { id: 'b1' })
+    chat.type('\u001bkrnot yet')
+    const reply = { id: 'b1', from: 'Billy', quote: 'Lunch?' }
+    const restarted = () => {
+      const next = new ChatDriver()
+      next.model.openThread('Billy')
+      restoreDrafts(next.model, collectDrafts(chat.model))
+      return next
+    }
+    expect(restarted().screen()).toContain('reply to Billy: Lunch?')
+    expect(restarted().type('\r')).toContainEqual({ type: 'send', to: 'Billy', text: 'not yet', reply })
+    chat.model.closedDrafts.set('Billy', chat.model.current?.draft ?? { text: '' })
+    chat.model.threads.delete('Billy')
+    chat.model.current = undefined
+    chat.model.openThread('Billy')
+    expect(chat.type('\r')).toContainEqual({ type: 'send', to: 'Billy', text: 'not yet', reply })
+
+    chat.message('Anna', 'Billy', 'me', { id: 'a1', origin: 'composed' })
+    chat.type('a draft\u001bke!')
+    const edit = { kind: 'edit', target: { id: 'a1', from: 'Anna', quote: 'me' }, text: 'me!' }
+    const next = restarted()
+    expect(next.type('\r')).toContainEqual({ type: 'change', to: 'Billy', change: edit })
+    expect(next.input).toBe('a draft')
+  })
+
   test('a line of the input history that is only shown is not a draft', () => {
     chat.type(`one\r${KEYS.up}`)
-    expect(drafts()).toEqual({})
+    expect(texts()).toEqual({})
   })
 })

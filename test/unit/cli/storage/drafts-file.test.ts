@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import type { Draft } from '../../../../cli/draft.ts'
 import { DraftsFile } from '../../../../cli/storage/drafts-file.ts'
 import { userFolder } from '../../../../cli/storage/user-folder.ts'
 import { stateFolderPerTest } from '../state-folder.ts'
@@ -10,7 +11,8 @@ stateFolderPerTest()
 const folder = () => userFolder('mesh', 'Anna')
 const path = () => join(folder(), 'drafts.json')
 const open = () => DraftsFile.in(folder())
-const drafts = (entries: Record<string, string>) => new Map(Object.entries(entries))
+const drafts = (entries: Record<string, string>): Map<string, Draft> =>
+  new Map(Object.entries(entries).map(([thread, text]) => [thread, { text }]))
 
 test('drafts are there after a restart, for their owner only, and a draft that was sent is gone', () => {
   const file = open()
@@ -19,6 +21,21 @@ test('drafts are there after a restart, for their owner only, and a draft that w
   expect(statSync(path()).mode & 0o777).toBe(0o600)
   file.store(drafts({ '#ops': 'two\nlines' }))
   expect(open().read()).toEqual(drafts({ '#ops': 'two\nlines' }))
+})
+
+test('a draft keeps what it replies to or edits; without a usable target it is an ordinary one', () => {
+  const message = { id: 'm1', from: 'Billy', quote: 'Lunch?' }
+  const stored = new Map<string, Draft>([
+    ['Billy', { text: 'yes', target: { kind: 'reply', target: message, previousDraft: '' } }],
+    ['#ops', { text: 'new', target: { kind: 'edit', target: { ...message, from: 'Anna' }, previousDraft: 'a draft' } }],
+  ])
+  const file = open()
+  file.store(stored)
+  expect(open().read()).toEqual(stored)
+  file.store(new Map([...stored, ['Billy', { text: 'yes' }]]))
+  expect(open().read().get('Billy')).toEqual({ text: 'yes' })
+  writeFileSync(path(), JSON.stringify([['Billy', 'yes', { kind: 'delete', id: 'm1', from: 'Billy', quote: 'x' }]]))
+  expect(open().read()).toEqual(drafts({ Billy: 'yes' }))
 })
 
 test('of two clients the last change of each thread counts', () => {
@@ -57,12 +74,14 @@ test('invalid entries are left out', () => {
 })
 
 test('the oldest drafts are dropped above 200, and above a million characters', () => {
-  const many = new Map(Array.from({ length: 300 }, (_, n): [string, string] => [`user ${n}`, 'Hi']))
+  const many = new Map(Array.from({ length: 300 }, (_, n): [string, Draft] => [`user ${n}`, { text: 'Hi' }]))
   open().store(many)
   expect([...open().read().keys()]).toEqual(Array.from({ length: 200 }, (_, n) => `user ${n + 100}`))
   const file = open()
   file.read()
-  file.store(new Map(Array.from({ length: 10 }, (_, n): [string, string] => [`user ${n}`, 'x'.repeat(200_000)])))
+  file.store(
+    new Map(Array.from({ length: 10 }, (_, n): [string, Draft] => [`user ${n}`, { text: 'x'.repeat(200_000) }])),
+  )
   expect([...open().read().keys()]).toEqual(['user 5', 'user 6', 'user 7', 'user 8', 'user 9'])
 })
 
