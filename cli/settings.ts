@@ -32,9 +32,9 @@ const settingsSchema = z.object({
   /** The preferences of users who have not changed them; earlier versions had one set for all users. */
   preferences: preferencesSchema.catch(DEFAULT_PREFERENCES),
   /** By user: the preferences that they have changed. */
-  userPreferences: z.preprocess(onlyObjects, z.record(z.string(), z.record(z.string(), z.unknown()))).catch({}),
+  userPreferences: z.preprocess(onlyObjects, byUser<Record<string, unknown>>()).catch({}),
   /** By user: the thread that was open last. */
-  threads: z.preprocess(onlyStrings, threadsSchema).catch({}),
+  threads: z.preprocess(onlyStrings, byUser<string>()).catch({}),
 })
 export type Settings = z.infer<typeof settingsSchema>
 
@@ -43,6 +43,11 @@ const strictSchema = z
   .object({ user: z.string(), server: z.string(), preferences: strictPreferencesSchema, threads: threadsSchema })
   .extend({ userPreferences: z.record(z.string(), strictPreferencesSchema) })
   .partial()
+
+/** An object by user, with values that are checked before. A record would drop the user `__proto__`. */
+function byUser<T>(): z.ZodType<Record<string, T>> {
+  return z.custom<Record<string, T>>(isObject)
+}
 
 /** An object of JSON without the values that are not objects. */
 function onlyObjects(value: unknown): unknown {

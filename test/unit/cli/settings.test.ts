@@ -59,13 +59,17 @@ test('the last thread is stored by user, and removed when no thread is open', ()
   expect([next.lastThread('Anna'), next.lastThread('Carla')]).toEqual([undefined, 'Dora'])
 })
 
-test('a user named like a property of objects has no last thread until one is stored', () => {
+test.each(['constructor', '__proto__', 'toString'])('a user named %s has settings like any other', user => {
   const settings = new SettingsFile()
-  expect(['constructor', '__proto__', 'toString'].map(user => settings.lastThread(user))).toEqual(
-    Array(3).fill(undefined),
-  )
-  settings.save({ threads: settings.withLastThread('constructor', 'Billy') })
-  expect(new SettingsFile().lastThread('constructor')).toBe('Billy')
+  expect([settings.lastThread(user), settings.preferencesOf(user)]).toEqual([undefined, DEFAULT_PREFERENCES])
+  settings.save({ threads: settings.withLastThread(user, 'Billy') })
+  const preferences = { ...settings.preferencesOf(user), muted: ['Bot'], ignored: [user] }
+  settings.save({ userPreferences: settings.withPreferences(user, preferences) })
+  const next = new SettingsFile()
+  expect([next.lastThread(user), next.preferencesOf(user)]).toEqual(['Billy', preferences])
+  next.save({ threads: next.withLastThread('Carla', 'Dora') })
+  expect(new SettingsFile().lastThread(user)).toBe('Billy')
+  expect(new SettingsFile().preferencesOf('Carla')).toEqual(DEFAULT_PREFERENCES)
 })
 
 test('a field with an invalid value gets its default; the others are kept', () => {
