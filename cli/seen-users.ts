@@ -16,6 +16,8 @@ export class SeenUsers {
   /** Users in the history. */
   readonly #correspondents: Set<string>
   #online: NameList | undefined
+  /** Whether no server has answered the last attempt to connect: the history alone decides. */
+  #isOffline = false
   #keys: ReadonlyMap<string, string> = new Map()
   readonly #members = new Map<string, NameList>()
   /** Recipients that were checked, and those that are checked when it is known who is online. */
@@ -33,8 +35,10 @@ export class SeenUsers {
     if (event.type === 'room') this.#observeRoom(event)
     if (event.type === 'message' && this.#correspondents.size < MAX_CORRESPONDENTS)
       this.#correspondents.add(event.message.from)
-    if (event.type !== 'roster') return []
-    this.#online = event.users
+    if (event.type === 'connection' && event.state.phase !== 'connecting')
+      this.#isOffline = event.state.phase === 'waiting'
+    if (event.type === 'roster') this.#online = event.users
+    else if (event.type !== 'connection' || !this.#isOffline) return []
     const recipients = [...this.#unchecked]
     this.#unchecked.clear()
     return recipients.flatMap(to => this.check(to) ?? [])
@@ -57,7 +61,8 @@ export class SeenUsers {
   check(to: string): string | undefined {
     if (isRoom(to) || this.has(to) || this.#checked.has(to)) return undefined
     const suggestion = didYouMean(to, [...this.#others()])
-    if (suggestion === '' && this.#online === undefined) {
+    const isDecidable = this.#online !== undefined || (this.#isOffline && this.#correspondents.size > 0)
+    if (!isDecidable) {
       if (this.#unchecked.size < MAX_RECIPIENTS) this.#unchecked.add(to)
       return undefined
     }

@@ -5,8 +5,13 @@ import { recentSpeakers } from './rooms/members.ts'
 
 /** Whether a user is online, in a room with this user, in the history, or has a known key. */
 export function isSeen(model: ReadonlyModel, name: string): boolean {
+  return isKnownToExist(model, name) || model.threads.get(name)?.hasMessages === true
+}
+
+/** The same without the messages of this user to them. */
+export function isKnownToExist(model: ReadonlyModel, name: string): boolean {
   if (name === model.user || model.isOnline(name) || model.userKeys.has(name)) return true
-  if (model.threads.get(name)?.hasMessages) return true
+  if (model.threads.get(name)?.entries.some(({ from }) => from === name)) return true
   for (const { members } of model.rooms.values()) if (members.has(name)) return true
   return speakers(model).includes(name)
 }
@@ -29,7 +34,7 @@ export function seenUsers(model: ReadonlyModel): Set<string> {
 export function similarUser(model: ReadonlyModel, name: string): string | undefined {
   return closestWord(
     name,
-    [...seenUsers(model)].filter(seen => seen !== model.user),
+    [...seenUsers(model)].filter(seen => seen !== model.user && seen !== name),
   )
 }
 

@@ -130,6 +130,8 @@ export class Model implements ReadonlyModel {
   suggestion: Suggestion | undefined
   /** The names that the user was asked about because they were never seen. */
   readonly askedNames = new Set<string>()
+  /** Recipients who are checked when it is known who is online. */
+  readonly uncheckedNames = new Set<string>()
   /** The user who sent the last live message to this user alone. */
   lastSender: string | undefined
   /** Whether the user looks at the terminal: false after the terminal reports that it has lost the focus. */

@@ -13,20 +13,23 @@ interface Theme {
   names: readonly Color[]
 }
 
-/** Only the colors of the terminal's palette, which suit its background, dark or light. */
+/**
+ * Only the colors of the terminal's palette, which suit its background, dark or light. Yellow is too pale in many palettes for
+ * light backgrounds: only `amber`, which is for dark ones, has it.
+ */
 export const THEMES = {
   calm: {
     accent: 'cyan',
     good: 'green',
-    warn: 'yellow',
+    warn: 'magenta',
     bad: 'red',
-    code: 'magenta',
-    names: ['green', 'yellow', 'blue', 'magenta', 'cyan'],
+    code: 'cyan',
+    names: ['green', 'blue', 'magenta', 'cyan'],
   },
   blue: {
     accent: 'blue',
     good: 'green',
-    warn: 'yellow',
+    warn: 'magenta',
     bad: 'red',
     code: 'cyan',
     names: ['cyan', 'magenta', 'green'],

@@ -1,6 +1,6 @@
 /** Asks once before something is sent to a user who was never seen: the name may be misspelt. */
 import type { Key } from '../../terminal/key-decoder.ts'
-import { isSeen, similarUser } from './known-names.ts'
+import { isKnownToExist, isSeen, seenUsers, similarUser } from './known-names.ts'
 import type { Model } from './model.ts'
 
 /** Most names remembered that were asked about. */
@@ -15,21 +15,46 @@ export interface Suggestion {
 
 /**
  * Whether to ask before something is sent to a user: then the question is in the status row, and the caller leaves the
- * input where it is, so that Enter sends it. Before the first roster, only a similar name is a reason to ask.
+ * input where it is, so that Enter sends it. While the client connects, it is not known who is online: then the recipient is
+ * checked later. Without a server, the history decides, unless it has no users.
  * @param inputFor the input with another recipient; absent: the input is the draft of the open thread
  */
 export function asksAboutRecipient(model: Model, to: string, inputFor?: (name: string) => string): boolean {
   if (model.askedNames.has(to) || isSeen(model, to)) return false
+  if (!model.hasRoster && (!isOffline(model) || seenUsers(model).size === 0)) {
+    if (model.uncheckedNames.size < MAX_ASKED_NAMES) model.uncheckedNames.add(to)
+    return false
+  }
   const similar = similarUser(model, to)
-  if (similar === undefined && !model.hasRoster) return false
-  if (model.askedNames.size >= MAX_ASKED_NAMES) model.askedNames.clear()
-  model.askedNames.add(to)
+  noteAsked(model, to)
   if (similar === undefined) model.showNotice(`never seen "${to}"; Enter sends anyway`, 'error')
   else {
     model.suggestion = { name: similar, input: inputFor?.(similar) }
     model.showNotice(`never seen "${to}"; did you mean ${similar}? Enter sends anyway, Tab takes ${similar}`, 'error')
   }
   return true
+}
+
+/** It is known now who is online: says which recipient of a message that waits was never seen. */
+export function checkRecipients(model: Model): void {
+  for (const to of model.uncheckedNames) {
+    if (isKnownToExist(model, to) || model.waiting.idsTo(to).length === 0) continue
+    noteAsked(model, to)
+    const similar = similarUser(model, to)
+    const question = similar === undefined ? '' : `; did you mean ${similar}?`
+    model.showNotice(`never seen "${to}"${question || ';'} /cancel takes the message back`, 'error')
+  }
+  model.uncheckedNames.clear()
+}
+
+function noteAsked(model: Model, name: string): void {
+  if (model.askedNames.size >= MAX_ASKED_NAMES) model.askedNames.clear()
+  model.askedNames.add(name)
+}
+
+/** Whether no server has answered the last attempt to connect. */
+function isOffline({ connection }: Model): boolean {
+  return connection.phase === 'waiting' || (connection.phase === 'connecting' && connection.attempt > 1)
 }
 
 /** Handles the key after the question. Returns whether it was the answer. */

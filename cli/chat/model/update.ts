@@ -13,6 +13,7 @@ import { actionLabel } from './keymap.ts'
 import type { Model, ScreenRequest } from './model.ts'
 import { handleRoom } from './rooms/handle-room.ts'
 import { invitedRoom } from './rooms/invitations.ts'
+import { checkRecipients } from './unseen-recipient.ts'
 
 /**
  * Applies an event to the model and returns the side effects to carry out.
@@ -106,6 +107,7 @@ function handleRoster(
     for (const name of left) model.threads.get(name)?.addNote(`${name} went offline`, wall)
   }
   model.hasRoster = true
+  checkRecipients(model)
 }
 
 /** Records the keys. A changed key is a security risk: it adds a warning to the thread, shows a notice and rings. */

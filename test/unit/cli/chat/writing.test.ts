@@ -175,11 +175,41 @@ describe('a recipient who was never seen', () => {
     expect(chat.type('\r')).toContainEqual({ type: 'send', to: 'Billy', text: 'Join #ops: /join #ops' })
   })
 
-  test('without a similar name is asked about only when the users online are known', () => {
+  test('without a similar name is asked about, too', () => {
     chat.type('/msg Zoe hello\r')
     expect([chat.notice, chat.input]).toEqual(['never seen "Zoe"; Enter sends anyway', 'hello'])
-    const offline = new ChatDriver()
-    expect(offline.type('/msg Zoe hello\r')).toContainEqual({ type: 'send', to: 'Zoe', text: 'hello' })
+  })
+
+  describe('before it is known who is online', () => {
+    const offlineState = { phase: 'waiting', reason: 'connection refused', retryAt: 0, attempt: 1 } as const
+
+    test.each([
+      ['Bily', 'never seen "Bily"; did you mean Billy? /cancel takes the message back'],
+      ['Zoe', 'never seen "Zoe"; /cancel takes the message back'],
+      ['Billy', undefined],
+    ])('is not asked about while the client connects: %s', (to, notice) => {
+      chat = new ChatDriver()
+      chat.model.ensureThread('Billy').markStored(DAY)
+      expect(chat.type(`/msg ${to} hello\r`)).toContainEqual({ type: 'send', to, text: 'hello' })
+      wait(to)
+      expect(chat.notice).toBeUndefined()
+      chat.online()
+      chat.roster(['Anna', 'Billy'])
+      expect(chat.notice).toBe(notice)
+      chat.type('again\r')
+      expect(chat.notice).toBeUndefined()
+    })
+
+    test('without a server is asked about if the history has users', () => {
+      chat = new ChatDriver()
+      chat.tell({ type: 'connection', state: offlineState })
+      expect(chat.type('/msg Zoe hello\r')).toContainEqual({ type: 'send', to: 'Zoe', text: 'hello' })
+      chat.model.ensureThread('Billy').markStored(DAY)
+      chat.tell({ type: 'connection', state: { phase: 'connecting', server: 'x', attempt: 2 } })
+      expect([chat.type('/msg Bily hello\r'), chat.notice]).toEqual([[{ type: 'save' }], QUESTION])
+      chat.type(`${ctrl('u')}/msg Carla hello\r`)
+      expect(chat.notice).toBe('never seen "Carla"; Enter sends anyway')
+    })
   })
 
   test.each([

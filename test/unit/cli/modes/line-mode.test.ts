@@ -175,12 +175,22 @@ describe('LineMode', () => {
   test('warns once of a recipient who was never seen, also when it is known later who is online', () => {
     enter('/msg Carl hello')
     enter('/msg Zoe hello')
-    expect(err).toEqual(['* never seen "Carl"; did you mean Carla?'])
+    expect(err).toEqual([])
     mode.handleEvent({ type: 'roster', users: names(['Anna', 'Billy']), joined: [], left: [] })
     enter('/msg Zoe hello')
     enter('/msg Billy hello')
     expect(err).toEqual(['* never seen "Carl"; did you mean Carla?', '* never seen "Zoe"'])
     expect(sent).toHaveLength(4)
+  })
+
+  test('warns of it without a server, as the history decides', () => {
+    enter('/msg Zoe hello')
+    mode.handleEvent({ type: 'connection', state: { phase: 'waiting', reason: 'refused', retryAt: 0, attempt: 1 } })
+    enter('/msg Carl hello')
+    expect(err.filter(line => line.includes('never'))).toEqual([
+      '* never seen "Zoe"',
+      '* never seen "Carl"; did you mean Carla?',
+    ])
   })
 
   test('prints messages on stdout and all else on stderr', () => {
