@@ -10,8 +10,8 @@ export interface NameArgument {
   /** In canonical form. */
   readonly name: string
   readonly rest: string
-  /** Another known name that the arguments also start with, shorter than `name`. */
-  readonly alternative?: string
+  /** Another known name that the arguments also start with, shorter than `name`, and the text after it. */
+  readonly alternative?: { readonly name: string; readonly rest: string }
 }
 
 /**
@@ -29,7 +29,7 @@ export function parseNameArgument(args: string, isKnown: (name: string) => boole
   }
   const longest = known.at(-1)
   if (longest === undefined) return withRest(parseUserName(word), args.slice(word.length))
-  const alternative = known.at(-2)?.name
+  const alternative = known.at(-2)
   return { ok: true, value: { ...longest, ...(alternative === undefined ? {} : { alternative }) } }
 }
 

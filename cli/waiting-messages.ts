@@ -13,10 +13,19 @@ export function notCancelledText(reason: Extract<SessionEvent, { type: 'not-canc
     : 'not cancelled: it may be delivered already, and cannot be deleted'
 }
 
+/** What becomes of messages that wait when the user quits, as a clause. */
+export function quitOutcome(hasHistory: boolean): string {
+  return hasHistory ? 'sent when you are online the next time' : 'lost if you quit: nothing is stored'
+}
+
 /** The user's messages, edits and reactions that are not confirmed yet, oldest first. Deletions are none that one takes back. */
 export class WaitingMessages {
   /** Message id → recipient: a user or a room. */
   readonly #recipients = new Map<string, string>()
+
+  get ids(): string[] {
+    return [...this.#recipients.keys()]
+  }
 
   get count(): number {
     return this.#recipients.size

@@ -71,7 +71,7 @@ export async function chat(options: ChatOptions): Promise<void> {
       : new TerminalGuard(options.screen === 'inline' ? 'inline' : 'screen', closeFiles)
   const session = goOnline(
     options,
-    { history: options.history, progress: showIndexingProgress, startsOffline: options.json !== true },
+    { history: options.history, progress: showIndexingProgress, startsOffline: true },
     event => {
       if (event.type === 'connection' && event.state.phase === 'online') {
         settings.save({ user, server: event.state.url })
@@ -95,6 +95,7 @@ export async function chat(options: ChatOptions): Promise<void> {
       : new LineMode(user, correspondents, output.asConsole(), undefined, undefined, {
           history: () => session.history,
           isOperator: (room, name) => session.isOperator(room, name),
+          asks: process.stdin.isTTY === true,
           ignored: () => settings.preferencesOf(user).ignored,
           setIgnored: users => {
             const preferences = { ...settings.preferencesOf(user), ignored: [...users] }

@@ -5,7 +5,7 @@ import type { ClientEvent } from '../client-events.ts'
 import { exitAfterOutput } from '../io/exit.ts'
 import { Stdout } from '../io/stdout.ts'
 import { JsonMode } from '../modes/json-mode.ts'
-import { LineMode } from '../modes/line-mode.ts'
+import { LineMode, NO_SERVICES } from '../modes/line-mode.ts'
 import { connectionTarget, parseThreadOption, type ServerArguments } from '../options.ts'
 import { goOnline } from '../session/go-online.ts'
 import { reportSettings, SettingsFile } from '../settings.ts'
@@ -48,7 +48,11 @@ export function tail(args: TailArguments): void {
   const correspondents = session.history?.threads().map(({ name }) => name) ?? []
   const mode = args.json
     ? new JsonMode(target.user, correspondents, text => stdout.write(text))
-    : new LineMode(target.user, correspondents, stdout.asConsole())
+    : new LineMode(target.user, correspondents, stdout.asConsole(), undefined, undefined, {
+        ...NO_SERVICES,
+        history: () => session.history,
+        ignored: () => settings.preferencesOf(target.user).ignored,
+      })
   session.start()
   if (room !== undefined) session.request({ type: 'join', room })
 }

@@ -3,7 +3,7 @@ import { toChange } from '../../src/client/message-changes.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { type NameList, SortedNames } from '../../src/common/sorted-names.ts'
 import { didYouMean } from '../../src/programs/suggestion.ts'
-import { type ChangeContent, isReaction } from '../../src/protocol/message-kinds.ts'
+import { type ChangeContent, isReaction, type QuotedTarget } from '../../src/protocol/message-kinds.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import { isRoom, parseRoomName } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
@@ -19,10 +19,11 @@ import { SeenUsers } from '../seen-users.ts'
 import { MessageLookup } from '../session/message-lookup.ts'
 import { PendingMessages } from '../session/pending-messages.ts'
 import { threadName } from '../thread-name.ts'
-import { WaitingMessages } from '../waiting-messages.ts'
+import { quitOutcome, WaitingMessages } from '../waiting-messages.ts'
 import { type End, endAfterDelivery } from './end-of-input.ts'
 import { formatEvent, namesText, rosterChange } from './line-format.ts'
 import { printSearch } from './line-search.ts'
+import { CHOICE_HELP, parseChoice } from './message-choice.ts'
 import { nameText } from './message-line.ts'
 import { ReceiptLines } from './receipt-lines.ts'
 import { RoomLines } from './room-lines.ts'
@@ -52,13 +53,17 @@ export interface LineServices {
   readonly setIgnored: (users: readonly string[]) => void
   /** Whether a user is an operator of a room. */
   readonly isOperator: (room: string, name: string) => boolean
+  /** Whether a person at a terminal can answer questions. */
+  readonly asks: boolean
 }
 
-const NO_SERVICES: LineServices = {
+/** Services of a line mode that reads no lines. */
+export const NO_SERVICES: LineServices = {
   history: () => undefined,
   ignored: () => [],
   setIgnored: () => {},
   isOperator: () => false,
+  asks: false,
 }
 
 /**
@@ -79,6 +84,13 @@ export class LineMode {
   /** To whom lines are sent: a user, or a room. */
   #recipient: string | undefined
   #hasQuit = false
+  #isOnline = false
+  /** How many waiting messages the user was told of when quitting. */
+  #warnedWaitingCount = 0
+  /** A message that waits for an answer: which of two recipients is meant. */
+  #question: { readonly to: string; readonly text: string } | undefined
+  /** The pairs of recipients that were asked about. */
+  readonly #askedPairs = new Set<string>()
   /** Number of messages by room that were not printed, and not reported. */
   readonly #earlier = new Map<string, number>()
   /** Why the last attempt to connect failed, as printed. */
@@ -111,8 +123,8 @@ export class LineMode {
     },
     {
       name: 'reply',
-      usage: 'TEXT',
-      help: 'reply to the user who wrote to you last',
+      usage: '[-N|@NAME] TEXT',
+      help: 'reply to the last message to you alone, or to this one',
       run: (args, send) => this.#reply(args, send),
     },
     {
@@ -177,19 +189,19 @@ export class LineMode {
     },
     {
       name: 'edit',
-      usage: 'TEXT',
+      usage: '[-N] TEXT',
       help: 'replace the text of your last message',
       run: (args, send) => this.#changeLatest('edit', args, send),
     },
     {
       name: 'delete',
-      usage: '',
+      usage: '[-N]',
       help: 'delete your last message for everyone',
       run: (args, send) => this.#changeLatest('delete', args, send),
     },
     {
       name: 'react',
-      usage: 'EMOJI',
+      usage: '[-N|@NAME] EMOJI',
       help: 'react to the last message of others',
       run: (args, send) => this.#changeLatest('react', args, send),
     },
@@ -251,6 +263,7 @@ export class LineMode {
     this.#receipts.handleEvent(event)
     if (event.type === 'connection') {
       this.#started = true
+      this.#isOnline = event.state.phase === 'online'
       if (event.state.phase !== 'online') this.#hasRoster = false
     }
     if (event.type === 'message' && this.#isIgnored(event.message)) return
@@ -292,8 +305,10 @@ export class LineMode {
   /** Prints who is online when the client connects, and then who comes and goes. */
   #handleRoster(event: Extract<SessionEvent, { type: 'roster' }>): void {
     this.observeRoster(event)
+    const isOther = (name: string) => name !== this.#user
+    const others = { joined: event.joined.filter(isOther), left: event.left.filter(isOther) }
     const line = this.#hasRoster
-      ? rosterChange(event, name => this.#shown(name))
+      ? rosterChange(others, name => this.#shown(name))
       : formatEvent(event, this.#user, this.#confusables)
     this.#hasRoster = true
     if (line !== undefined) this.#print(line)
@@ -350,6 +365,13 @@ export class LineMode {
 
   /** Handles a line of input. Returns `quit` if the program is to end. */
   handleLine(text: string, send: Send): 'quit' | undefined {
+    const question = this.#question
+    this.#question = undefined
+    if (question !== undefined && text.trim() === '') {
+      this.#compose(question.to, question.text, send)
+      return undefined
+    }
+    if (question !== undefined) this.#print(sanitizeLine(`* not sent: ${question.text}`))
     if (text.trim() === '?') this.#help()
     else if (text.startsWith('/') && !text.startsWith('//')) this.#runCommand(text.slice(1), send)
     else this.#composeToRecipient(text.replace(/^\/\//, '/'), send)
@@ -365,17 +387,27 @@ export class LineMode {
   #changeLatest(kind: 'edit' | 'delete' | 'react', args: string, send: Send): void {
     const to = this.#recipient
     if (to === undefined) return this.#print(NO_RECIPIENT)
-    if (kind === 'react' && !isReaction(args)) return this.#print('usage: /react EMOJI, without spaces')
-    const target = this.#lookup.latest(to, kind !== 'react')
+    const by = kind === 'react' ? 'others' : 'self'
+    const { choice, rest } = this.#choose(args, by) ?? { choice: { by, nth: 1 }, rest: args }
+    if (kind === 'react' && !isReaction(rest)) return this.#print('usage: /react EMOJI, without spaces')
+    if (kind === 'edit' && rest === '') return this.#print('usage: /edit [-N] TEXT')
+    if (kind === 'delete' && rest !== '') return this.#print('usage: /delete [-N]')
+    const target = this.#lookup.latest(to, choice)
     if (target === undefined)
       return this.#print(kind === 'react' ? '* no message to react to yet' : '* you have sent no message here yet')
+    if (kind === 'delete' && this.#waiting.has(target.id)) return send({ type: 'cancel', id: target.id })
     const change: ChangeContent =
       kind === 'edit'
-        ? { kind, target, text: args }
+        ? { kind, target, text: rest }
         : kind === 'react'
-          ? { kind, target, emoji: args }
+          ? { kind, target, emoji: rest }
           : { kind, target }
     send({ type: 'change', to, change })
+  }
+
+  /** The message that arguments name; undefined: none. */
+  #choose(args: string, by: 'self' | 'others') {
+    return parseChoice(args, by, name => this.#seen.has(name))
   }
 
   #runCommand(line: string, send: Send): void {
@@ -387,18 +419,27 @@ export class LineMode {
       const problem = sanitizeLine(`unknown command /${name}${suggestion}`)
       return this.#print(`${problem}${suggestion === '' ? '; ' : ' '}/help lists the commands`)
     }
-    const needsArguments = command.usage !== '' && !command.usage.startsWith('[')
+    const needsArguments = command.usage.replace(/\[.*?\]/g, '').trim() !== ''
     if (needsArguments && args.trim() === '') this.#print(`usage: ${usageOf(command)}`)
     else command.run(args.trim(), send)
   }
 
+  /** Quits; with messages that wait only after the user was told how many there are. */
   #quit(): void {
-    this.#hasQuit = true
+    // What is on its way is waited for.
+    const waits = (id: string) => !this.#isOnline || !this.#pending.isUnsettled(id)
+    const { length } = this.#waiting.ids.filter(waits)
+    this.#hasQuit = length <= this.#warnedWaitingCount
+    if (this.#hasQuit) return
+    this.#warnedWaitingCount = length
+    const outcome = quitOutcome(this.#services.history() !== undefined)
+    this.#print(`* ${this.#waiting.summary()}; ${outcome}. /quit again to leave`)
   }
 
   #help(): void {
     for (const command of this.#commands) this.#print(`  ${usageOf(command).padEnd(22)} ${command.help}`)
     this.#print(`  ${'//TEXT'.padEnd(22)} send a message that starts with a slash`)
+    this.#print(`  ${'-N, @NAME'.padEnd(22)} ${CHOICE_HELP}`)
   }
 
   #setRecipient(args: string): void {
@@ -407,10 +448,28 @@ export class LineMode {
     else this.#recipient = name.value
   }
 
-  #reply(text: string, send: Send): void {
-    if (this.#lastSender === undefined) return this.#print('no messages received yet')
-    this.#recipient = this.#lastSender
-    this.#compose(this.#lastSender, text, send)
+  /** Replies to the message that the arguments name, in the thread of the recipient, else to the last one to this user alone. */
+  #reply(args: string, send: Send): void {
+    const chosen = this.#choose(args, 'others')
+    if (chosen === undefined) return this.#replyToLastSender(args, send)
+    const { choice, rest } = chosen
+    if (rest === '') return this.#print('usage: /reply [-N|@NAME] TEXT')
+    const to = this.#recipient
+    const reply = to === undefined ? undefined : this.#lookup.latest(to, choice)
+    if (to !== undefined && reply !== undefined) return this.#compose(to, rest, send, reply)
+    if (typeof choice.by !== 'object') return this.#print(to === undefined ? NO_RECIPIENT : '* no such message here')
+    const { name } = choice.by
+    const direct = this.#lookup.latest(name, choice)
+    if (direct === undefined) return this.#print(sanitizeLine(`* no message of ${name} here`))
+    this.#recipient = name
+    this.#compose(name, rest, send, direct)
+  }
+
+  #replyToLastSender(text: string, send: Send): void {
+    const name = this.#lastSender
+    if (name === undefined) return this.#print('no messages received yet')
+    this.#recipient = name
+    this.#compose(name, text, send, this.#lookup.latest(name, { by: { name }, nth: 1 }))
   }
 
   #invite(args: string, send: Send): void {
@@ -475,15 +534,33 @@ export class LineMode {
     if (!parsed.ok) return this.#print(sanitizeLine(parsed.reason))
     const { name, rest, alternative } = parsed.value
     if (rest === '') return this.#print('usage: /msg NAME TEXT; put a name with spaces in quotes')
-    if (alternative !== undefined)
-      this.#print(sanitizeLine(`* sent to "${name}"; for ${alternative} write /msg "${alternative}" …`))
+    if (alternative !== undefined && this.#asksWhichName(name, alternative.name)) {
+      this.#question = { to: name, text: rest }
+      return
+    }
     this.#compose(name, rest, send)
   }
 
-  #compose(to: string, text: string, send: Send): void {
+  /** Asks which of two known names is meant, once for each two; without a person at the terminal, only says so. */
+  #asksWhichName(name: string, other: string): boolean {
+    const key = `${name}\n${other}`
+    if (other === this.#user || (this.#services.asks && this.#askedPairs.has(key))) return false
+    this.#askedPairs.add(key)
+    const way = `for ${other} write /msg "${other}" …`
+    this.#print(
+      sanitizeLine(
+        this.#services.asks
+          ? `* to "${name}", or to ${other}? An empty line sends to "${name}"; ${way}`
+          : `* sent to "${name}"; ${way}`,
+      ),
+    )
+    return this.#services.asks
+  }
+
+  #compose(to: string, text: string, send: Send, reply?: QuotedTarget): void {
     const warning = this.#seen.check(to)
     if (warning !== undefined) this.#print(`* ${warning}`)
-    send({ type: 'compose', to, text })
+    send(reply === undefined ? { type: 'compose', to, text } : { type: 'compose', to, text, reply })
   }
 
   /** Takes back the last message to the recipient that waits, or all of them. */

@@ -16,6 +16,15 @@ const MAX_MESSAGES = 20_000
 
 interface KnownMessage extends QuotedTarget {
   readonly thread: string
+  readonly isDeleted?: true
+}
+
+/** Chooses a message of a thread, counted from the latest one. */
+export interface MessageChoice {
+  /** By this user, by others, or by the user with this name. */
+  readonly by: 'self' | 'others' | { readonly name: string }
+  /** 1: the latest. */
+  readonly nth: number
 }
 
 /**
@@ -34,7 +43,7 @@ export class MessageLookup {
     this.#history = history
   }
 
-  /** Notes a message, and the new text of an edited one. */
+  /** Notes a message, the new text of an edited one, and that one is deleted. */
   observe(message: Message): void {
     const { id, from, text } = message
     const thread = threadName(message, this.#user)
@@ -42,7 +51,8 @@ export class MessageLookup {
     if (change !== undefined) {
       const { target } = change.content
       const known = this.#known.get(keyOf(thread, target.from, target.id))
-      const edited = foldChanges([change]).text
+      const { text: edited, isDeleted } = foldChanges([change])
+      if (known !== undefined && isDeleted) this.#remember({ ...known, isDeleted })
       if (known !== undefined && edited !== undefined) this.#remember({ ...known, quote: quoteOf(edited) })
       return
     }
@@ -108,10 +118,13 @@ export class MessageLookup {
     return typeof other === 'string' ? own : { id, from: other.from }
   }
 
-  /** The latest message of a thread, by this user or by others. */
-  latest(thread: string, isOwn: boolean): QuotedTarget | undefined {
-    const isWanted = (one: KnownMessage) => one.thread === thread && (one.from === this.#user) === isOwn
-    const found = [...this.#known.values()].findLast(isWanted)
+  /** One of the latest messages of a thread that are not deleted. */
+  latest(thread: string, { by, nth }: MessageChoice): QuotedTarget | undefined {
+    const isBy = (from: string) =>
+      typeof by === 'object' ? from === by.name : (from === this.#user) === (by === 'self')
+    const found = [...this.#known.values()]
+      .filter(one => one.thread === thread && !one.isDeleted && isBy(one.from))
+      .at(-nth)
     return found && { id: found.id, from: found.from, quote: found.quote }
   }
 

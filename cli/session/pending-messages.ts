@@ -43,6 +43,11 @@ export class PendingMessages {
     this.#onChange()
   }
 
+  /** Whether a message was composed in this run, and has no delivery result yet. */
+  isUnsettled(id: string): boolean {
+    return this.#unsettled.has(id)
+  }
+
   /** Waits until the client has been online, or no server has answered, at most `timeoutMs`. */
   async waitUntilOnline(timeoutMs: number): Promise<'online' | 'no-server' | 'timeout'> {
     await this.#waitUntil(() => this.#wasOnline || this.#isOffline, timeoutMs)

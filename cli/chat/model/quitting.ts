@@ -1,3 +1,4 @@
+import { quitOutcome } from '../../waiting-messages.ts'
 import type { Model, ScreenRequest } from './model.ts'
 
 /** Quits; with messages that wait only after the user was told how many there are, and asks again. */
@@ -6,7 +7,6 @@ export function quit(model: Model): ScreenRequest[] {
   if (count <= model.warnedWaitingCount) return [{ type: 'quit' }]
   model.warnedWaitingCount = count
   model.quitArmed = true
-  const outcome = model.hasHistory ? 'sent when you are online the next time' : 'lost if you quit: nothing is stored'
-  model.showNotice(`${model.waiting.summary()}; ${outcome}. Quit again to leave`, 'error')
+  model.showNotice(`${model.waiting.summary()}; ${quitOutcome(model.hasHistory)}. Quit again to leave`, 'error')
   return []
 }

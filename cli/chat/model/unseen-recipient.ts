@@ -47,7 +47,8 @@ export function checkRecipients(model: Model): void {
   model.uncheckedNames.clear()
 }
 
-function noteAsked(model: Model, name: string): void {
+/** Notes that the user was asked about a name. */
+export function noteAsked(model: Model, name: string): void {
   if (model.askedNames.size >= MAX_ASKED_NAMES) model.askedNames.clear()
   model.askedNames.add(name)
 }

@@ -103,8 +103,9 @@ function handleRoster(
   model.confusables.update(joined, left)
   if (model.current !== undefined && joined.length > 0) model.warnIfConfusable(model.current)
   if (model.hasRoster && model.preferences.notes) {
-    for (const name of joined) model.threads.get(name)?.addNote(`${name} is online`, wall)
-    for (const name of left) model.threads.get(name)?.addNote(`${name} went offline`, wall)
+    const isOther = (name: string) => name !== model.user
+    for (const name of joined.filter(isOther)) model.threads.get(name)?.addNote(`${name} is online`, wall)
+    for (const name of left.filter(isOther)) model.threads.get(name)?.addNote(`${name} went offline`, wall)
   }
   model.hasRoster = true
   checkRecipients(model)

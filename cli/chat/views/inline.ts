@@ -48,7 +48,8 @@ export function eventRows(model: ReadonlyModel, event: ClientEvent): Row[] {
     return warnings.slice(-2).map(({ text }): Row => [{ text, tone: 'bad', bold: true }])
   }
   if (event.type !== 'roster' || !model.preferences.notes) return []
-  const hasThread = (name: string) => model.threads.has(name) && model.connection.phase === 'online'
+  const hasThread = (name: string) =>
+    name !== model.user && model.threads.has(name) && model.connection.phase === 'online'
   return [
     ...event.joined.filter(hasThread).map((name): Row => [{ text: `${name} is online`, dim: true }]),
     ...event.left.filter(hasThread).map((name): Row => [{ text: `${name} went offline`, dim: true }]),

@@ -289,3 +289,16 @@ test('lab rejects invalid clients and ports in use, without starting anything', 
     stderr: expect.stringMatching(/^mesh-chat: port \d+ is already in use; .*server-1 in .*config\.json\n$/),
   })
 })
+
+test('tail does not print the messages of ignored users', async () => {
+  const home = join(mesh.folder, `home-${++homes}`)
+  mkdirSync(join(home, 'mesh-chat'), { recursive: true })
+  const settings = { userPreferences: { Wendy: { ignored: ['Troll'] } } }
+  writeFileSync(join(home, 'mesh-chat/config.json'), JSON.stringify(settings))
+  const tail = new Program('cli', ['tail', '--user', 'Wendy', ...at(1)], env(home))
+  await until(() => expect(tail.out).toContain('online at server-1'))
+  for (const user of ['Troll', 'Bot'])
+    expect(await run(['send', '--user', user, ...at(1), '--to', 'Wendy', `by ${user}`])).toMatchObject({ status: 0 })
+  await until(() => expect(tail.out).toContain('by Bot'))
+  expect(tail.out).not.toContain('by Troll')
+}, 60_000)

@@ -180,6 +180,35 @@ describe('stdin', () => {
     60_000,
   )
 
+  test('--json says that no server answers, keeps messages, and sends them when one does', async () => {
+    const later = new TestMesh()
+    await later.configure(1)
+    const home = newHome()
+    const { child, result, ended } = start(['--json', '--user', 'Dora', '--port', `${later.ports[0]}`], home)
+    const events = () =>
+      result.stdout
+        .split('\n')
+        .slice(0, -1)
+        .map(line => JSON.parse(line))
+    await until(() => expect(events()).toContainEqual(expect.objectContaining({ code: 'started-offline' })))
+    child.stdin.write('{"to":"Dora","text":"to myself","ref":1}\n')
+    await until(() => expect(events()).toContainEqual(expect.objectContaining({ state: 'waiting', ref: 1 })))
+    expect(events()).toContainEqual(expect.objectContaining({ type: 'connection', state: 'waiting' }))
+    later.start(1)
+    await until(() => expect(events()).toContainEqual(expect.objectContaining({ state: 'delivered', ref: 1 })))
+    child.stdin.end()
+    expect(await ended()).toMatchObject({ status: 0 })
+    later.stop()
+  }, 60_000)
+
+  test('--json ends with 69 at the end of stdin if no server has answered', async () => {
+    const [dead] = await freePorts(1)
+    const { child, result, ended } = start(['--json', '--user', 'Dora', '--port', `${dead}`])
+    await until(() => expect(result.stdout).toContain('started-offline'))
+    child.stdin.end()
+    expect(await ended()).toMatchObject({ status: 69, stderr: expect.stringContaining('no server answers') })
+  }, 60_000)
+
   test('the last user is the last one who was online', async () => {
     const home = newHome()
     const [dead] = await freePorts(1)

@@ -4,7 +4,7 @@ import { isKnownName } from '../known-names.ts'
 import type { Model, ScreenRequest } from '../model.ts'
 import { writeFault } from '../rooms/room.ts'
 import { lengthFault } from '../text-length.ts'
-import { asksAboutRecipient } from '../unseen-recipient.ts'
+import { asksAboutRecipient, noteAsked } from '../unseen-recipient.ts'
 import { notify } from './command.ts'
 
 /** Runs a command on the user or room that is its only argument. */
@@ -24,10 +24,24 @@ export function sendMessage(model: Model, args: string): ScreenRequest[] {
   const { name, rest, alternative } = parsed.value
   model.openThread(name)
   if (rest === '') return [{ type: 'save' }]
-  const requests = sendOrKeep(model, rest)
-  if (alternative !== undefined && model.notice === undefined)
-    model.showNotice(`sent to ${quoteName(name)}; for ${alternative} write /msg "${alternative}" …`)
-  return requests
+  if (alternative !== undefined && asksWhichName(model, name, alternative)) return keepText(model, rest)
+  return sendOrKeep(model, rest)
+}
+
+/** Asks once for each two names which of them is meant: the arguments start with both. */
+function asksWhichName(model: Model, name: string, { name: other, rest }: { name: string; rest: string }): boolean {
+  // Names contain no line breaks.
+  const key = `${name}\n${other}`
+  if (other === model.user || model.askedNames.has(key)) return false
+  noteAsked(model, key)
+  const canTake = model.current?.editor.text === ''
+  if (canTake) model.suggestion = { name: other, input: `/msg "${other.replace(/["\\]/g, '\\$&')}" ${rest}` }
+  const way = canTake ? `Tab takes ${quoteName(other)}` : `for ${other} write /msg "${other}" …`
+  model.showNotice(
+    `to ${quoteName(name)}, or to ${quoteName(other)}? Enter sends to ${quoteName(name)}, ${way}`,
+    'error',
+  )
+  return true
 }
 
 /** Sends a text to the open thread. If that is not possible, the text becomes the draft. */
@@ -40,6 +54,12 @@ export function sendOrKeep(model: Model, text: string): ScreenRequest[] {
   if (fault !== undefined) model.showNotice(fault, 'error')
   else if (current.isRoom || !asksAboutRecipient(model, current.name))
     return [{ type: 'send', to: current.name, text }, { type: 'save' }]
+  return keepText(model, text)
+}
+
+/** Adds a text to the draft of the open thread. */
+function keepText({ current }: Model, text: string): ScreenRequest[] {
+  if (current === undefined) return []
   const input = text.startsWith('/') ? `/${text}` : text
   current.editor.set(current.editor.text === '' ? input : `${current.editor.text}\n${input}`)
   return [{ type: 'save' }]

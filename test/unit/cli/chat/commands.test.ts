@@ -95,8 +95,33 @@ describe('/msg', () => {
   })
 })
 
+describe('a /msg that may be for either of two users', () => {
+  const QUESTION = 'to "Billy Bo", or to Billy? Enter sends to "Billy Bo", Tab takes Billy'
+  beforeEach(() => chat.roster(['Anna', 'Billy', 'Billy Bo']))
+
+  test('asks once; Enter sends to the longer name', () => {
+    expect(run('msg Billy Bo hello')).toEqual([{ type: 'save' }])
+    expect([chat.notice, chat.thread, chat.input]).toEqual([QUESTION, 'Billy Bo', 'hello'])
+    expect(chat.type('\r')).toContainEqual({ type: 'send', to: 'Billy Bo', text: 'hello' })
+    expect(run('msg Billy Bo again')).toContainEqual({ type: 'send', to: 'Billy Bo', text: 'again' })
+  })
+
+  test('Tab takes the shorter one, unless there is a draft', () => {
+    run('msg Billy Bo hello')
+    expect(chat.type('\t\r')).toContainEqual({ type: 'send', to: 'Billy', text: 'Bo hello' })
+    const other = new ChatDriver()
+    other.roster(['Anna', 'Billy', 'Billy Bo'])
+    other.model.openThread('Billy Bo')
+    other.type('a draft')
+    runCommand(other.model, 'msg Billy Bo hello')
+    expect([other.notice, other.input]).toEqual([
+      'to "Billy Bo", or to Billy? Enter sends to "Billy Bo", for Billy write /msg "Billy" …',
+      'a draft\nhello',
+    ])
+  })
+})
+
 test.each([
-  ['msg Anna Bell hello', 'sent to "Anna Bell"; for Anna write /msg "Anna" …'],
   ['msg "Anna Bell hello', 'put the name in quotes: "NAME"'],
   ['query Anna Belle', 'never seen "Anna Belle"; write only Anna, or the whole name in quotes'],
   ['ignore "Anna Bell" x', 'unexpected text after the name: x'],

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { COMMANDS } from '../../../../cli/chat/model/commands/commands.ts'
 import { fingerprint } from '../../../../cli/keys/fingerprint.ts'
 import { formatEvent } from '../../../../cli/modes/line-format.ts'
-import { LineMode } from '../../../../cli/modes/line-mode.ts'
+import { LineMode, NO_SERVICES } from '../../../../cli/modes/line-mode.ts'
 import type { SessionEvent, SessionRequest } from '../../../../src/client/events.ts'
 import { ConfusableNames } from '../../../../src/common/confusables.ts'
 import { SortedNames } from '../../../../src/common/sorted-names.ts'
@@ -306,6 +306,7 @@ describe('LineMode', () => {
     const roster = (users: string[], joined: string[], left: string[]) =>
       mode.handleEvent({ type: 'roster', users: names(users), joined, left })
     roster(['Anna', 'Billy'], ['Anna', 'Billy'], [])
+    roster(['Anna', 'Billy'], ['Anna'], [])
     roster(['Anna', 'Billy', 'Dora'], ['Dora'], [])
     roster(['Anna'], [], ['Billy', 'Dora'])
     roster(['Anna', 'a', 'b', 'c', 'd', 'e'], ['a', 'b', 'c', 'd', 'e'], [])
@@ -327,6 +328,128 @@ describe('LineMode', () => {
     ])
   })
 
+  test('/reply, /react, /edit and /delete are about the message that a number or a name chooses', () => {
+    const say = (id: string, from: string, to: string, text: string) =>
+      mode.handleEvent({ type: 'message', message: { id, at: AT, from, to, text }, origin: 'live' })
+    mode.handleEvent(online)
+    mode.handleEvent({ type: 'roster', users: names(['Anna', 'Billy', 'Carla']), joined: [], left: [] })
+    say('b1', 'Billy', '#ops', 'one')
+    say('c1', 'Carla', '#ops', 'two')
+    say('a1', 'Anna', '#ops', 'mine')
+    say('a2', 'Anna', '#ops', 'mine too')
+    say('d1', 'Billy', 'Anna', 'a secret')
+    enter('/to #ops')
+    enter('/reply -2 yes')
+    enter('/reply @Billy yes')
+    enter('/react -1 👍')
+    enter('/react @Billy 👍')
+    enter('/edit -2 better')
+    enter('/delete -2')
+    const ops = { to: '#ops' }
+    const one = { id: 'b1', from: 'Billy', quote: 'one' }
+    expect(sent).toMatchObject([
+      { ...ops, text: 'yes', reply: one },
+      { ...ops, text: 'yes', reply: one },
+      { ...ops, change: { kind: 'react', target: { id: 'c1' }, emoji: '👍' } },
+      { ...ops, change: { kind: 'react', target: { id: 'b1' }, emoji: '👍' } },
+      { ...ops, change: { kind: 'edit', target: { id: 'a1' }, text: 'better' } },
+      { ...ops, change: { kind: 'delete', target: { id: 'a1' } } },
+    ])
+    say('x1', 'Anna', '#ops', formatContent({ kind: 'delete', target: { id: 'a2', from: 'Anna' } }, 'Anna'))
+    err.length = 0
+    for (const line of ['/reply -9 x', '/reply -1', '/delete', '/edit -2 x', '/delete x']) enter(line)
+    expect(err).toEqual([
+      '* no such message here',
+      'usage: /reply [-N|@NAME] TEXT',
+      '* you have sent no message here yet',
+      'usage: /delete [-N]',
+    ])
+    expect(sent.at(-1)).toMatchObject({ change: { kind: 'delete', target: { id: 'a1' } } })
+    // Billy wrote in private, too.
+    enter('/to Carla')
+    enter('/reply @Billy no')
+    enter('and this')
+    expect(sent.slice(-2)).toMatchObject([
+      { to: 'Billy', text: 'no', reply: { id: 'd1' } },
+      { to: 'Billy', text: 'and this' },
+    ])
+  })
+
+  test('/delete takes a message back that waits', () => {
+    enter('/to Billy')
+    mode.handleEvent(message('Anna', 'Billy', 'Hi'))
+    wait('id', 'Billy')
+    enter('/delete')
+    expect(sent).toEqual([{ type: 'cancel', id: 'id' }])
+  })
+
+  test('/quit with messages that wait says how many, and asks again; what is on its way is waited for', () => {
+    mode.handleEvent(online)
+    const compose = (id: string) =>
+      mode.handleEvent({
+        type: 'message',
+        message: { id, at: AT, from: 'Anna', to: 'Billy', text: 'Hi' },
+        origin: 'composed',
+      })
+    const tell = (id: string, state: Extract<SessionEvent, { type: 'progress' }>['progress']) =>
+      mode.handleEvent({ type: 'progress', id, to: 'Billy', progress: state })
+    compose('1')
+    tell('1', { state: 'waiting', reason: 'recipient-offline' })
+    compose('2')
+    tell('2', { state: 'sent' })
+    expect(enter('/quit')).toBeUndefined()
+    expect(err.at(-1)).toBe('* 2 messages wait for Billy; lost if you quit: nothing is stored. /quit again to leave')
+    expect(enter('/quit')).toBe('quit')
+  })
+
+  test('/quit does not ask about messages that are on their way', () => {
+    mode.handleEvent(online)
+    mode.handleEvent({
+      type: 'message',
+      message: { id: '2', at: AT, from: 'Anna', to: 'Billy', text: 'Hi' },
+      origin: 'composed',
+    })
+    mode.handleEvent({ type: 'progress', id: '2', to: 'Billy', progress: { state: 'sent' } })
+    expect(enter('/quit')).toBe('quit')
+  })
+
+  test('a /msg that may be for either of two users asks a person, and an empty line sends', () => {
+    const open = (asks: boolean) =>
+      new LineMode(
+        'Anna',
+        ['Billy', 'Billy Bo'],
+        { log: line => out.push(line), error: line => err.push(line) },
+        undefined,
+        undefined,
+        {
+          ...NO_SERVICES,
+          asks,
+        },
+      )
+    mode = open(true)
+    enter('/msg Billy Bo hello')
+    expect([sent, err]).toEqual([
+      [],
+      ['* to "Billy Bo", or to Billy? An empty line sends to "Billy Bo"; for Billy write /msg "Billy" …'],
+    ])
+    enter('')
+    enter('/msg Billy Bo again')
+    expect(sent).toEqual([
+      { type: 'compose', to: 'Billy Bo', text: 'hello' },
+      { type: 'compose', to: 'Billy Bo', text: 'again' },
+    ])
+    mode = open(true)
+    enter('/msg Billy Bo hello')
+    enter('/msg "Billy" Bo hello')
+    expect([sent.at(-1), err.at(-1)]).toEqual([{ type: 'compose', to: 'Billy', text: 'Bo hello' }, '* not sent: hello'])
+    mode = open(false)
+    enter('/msg Billy Bo hello')
+    expect([sent.at(-1), err.at(-1)]).toEqual([
+      { type: 'compose', to: 'Billy Bo', text: 'hello' },
+      '* sent to "Billy Bo"; for Billy write /msg "Billy" …',
+    ])
+  })
+
   test('/reply writes to the last sender, /invite invites to the room', () => {
     enter('/reply Hi')
     mode.handleEvent(online)
@@ -336,7 +459,7 @@ describe('LineMode', () => {
     enter('/invite Carla ops')
     enter('/invite Carla #ops')
     expect(sent).toEqual([
-      { type: 'compose', to: 'Billy', text: 'Hello' },
+      { type: 'compose', to: 'Billy', text: 'Hello', reply: { id: 'id', from: 'Billy', quote: 'Hi' } },
       { type: 'compose', to: 'Billy', text: 'more' },
       { type: 'compose', to: 'Carla', text: 'Join #ops: /join #ops' },
     ])
@@ -359,6 +482,7 @@ describe('LineMode', () => {
         list.ignored = users
       },
       isOperator: () => false,
+      asks: true,
     })
     mode.handleEvent(online)
     return list
