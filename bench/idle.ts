@@ -15,7 +15,8 @@ interface IdleSample {
   seconds: number
 }
 
-async function measureIdleUsers(system: System, users: number): Promise<IdleSample> {
+/** @param pauseMs how long the server may finish what it does, before each reading */
+async function measureIdleUsers(system: System, users: number, pauseMs: number): Promise<IdleSample> {
   const [port = 0] = system.ports
   const own = system.name === 'mesh-chat'
   const clients: RawClient[] = []
@@ -43,7 +44,7 @@ async function measureIdleUsers(system: System, users: number): Promise<IdleSamp
     // Warm-up: code compiled on the first run must not count as memory of users.
     await Promise.all(Array.from({ length: 50 }, (_, n) => identify(users + n)))
     for (const client of clients.splice(0)) client.close()
-    await sleep(1_000)
+    await sleep(pauseMs)
     const before = await system.memory()
     const cpu = await system.cpu()
     const since = performance.now()
@@ -53,7 +54,7 @@ async function measureIdleUsers(system: System, users: number): Promise<IdleSamp
     const seconds = (performance.now() - since) / 1_000
     const spent = (await system.cpu()) - cpu
     // Until everyone has the last roster delta.
-    await sleep(2_000)
+    await sleep(2 * pauseMs)
     const after = await system.memory()
     await until('no client was disconnected', () => clients.every(client => !client.closed), 1_000)
     return { bytes: ((after.heap ?? 0) - (before.heap ?? 0)) / users, cpu: spent / 1_000, seconds }
@@ -67,14 +68,14 @@ export const idle: Benchmark = {
   name: 'idle',
   about: `${USERS.toLocaleString('en')} identified users that send nothing, on one server; mesh-chat also sends each of them the roster`,
   async run(small) {
-    const [rounds, users] = small ? [1, 300] : [5, USERS]
+    const [rounds, users, pauseMs] = small ? [1, 300, 200] : [5, USERS, 1_000]
     const redis = hasRedis()
     if (!redis) console.log(NO_REDIS)
     const own: IdleSample[] = []
     const other: IdleSample[] = []
     for (let round = 0; round < rounds; round++) {
-      own.push(await measureIdleUsers(await startMesh(1), users))
-      if (redis) other.push(await measureIdleUsers(await startRedisChat(1), users))
+      own.push(await measureIdleUsers(await startMesh(1), users, pauseMs))
+      if (redis) other.push(await measureIdleUsers(await startRedisChat(1), users, pauseMs))
     }
     const measure = (name: string, unit: string, value: (found: IdleSample) => number, limit?: number): Measure => ({
       name,

@@ -126,7 +126,12 @@ class MemberCounts {
 }
 
 /** Has members leave and come back, all at the same time. */
-async function measureChurn(members: number, sizes: readonly number[], rounds: number): Promise<ChurnSample[][]> {
+async function measureChurn(
+  members: number,
+  sizes: readonly number[],
+  rounds: number,
+  pauseMs: number,
+): Promise<ChurnSample[][]> {
   const system = await startMesh(2)
   const load = await RoomLoad.connect(system, members)
   const counts = new MemberCounts(load)
@@ -135,7 +140,7 @@ async function measureChurn(members: number, sizes: readonly number[], rounds: n
   // The first round is a warm-up, not counted.
   for (let round = -1; round < rounds; round++) {
     for (const [at, size] of sizes.entries()) {
-      await sleep(1_000)
+      await sleep(pauseMs)
       const leaving = load.clients.slice(1, size + 1)
       const { bytes } = load
       const cpu = await system.cpu()
@@ -181,8 +186,13 @@ function nextMessage(child: ChildProcess): Promise<unknown> {
 }
 
 /** A newcomer joins a room with this number of messages, while another member sends. */
-async function measureCatchUp(messages: number, rounds: number, seconds: number): Promise<CatchUpSample[]> {
-  const system = await startMesh(2, 1_500, {})
+async function measureCatchUp(
+  messages: number,
+  rounds: number,
+  seconds: number,
+  pauseMs: number,
+): Promise<CatchUpSample[]> {
+  const system = await startMesh(2, { limits: {} })
   const urls = system.ports.map(port => `http://127.0.0.1:${port}`)
   const children: ChildProcess[] = []
   const startMembers = async (role: string) => {
@@ -202,7 +212,7 @@ async function measureCatchUp(messages: number, rounds: number, seconds: number)
   for (let round = 0; round < rounds; round++) {
     const newcomer = await startMembers('newcomer')
     // The others compare their histories soon after they joined.
-    await sleep(2_000)
+    await sleep(2 * pauseMs)
     await takeLatencies()
     await sleep(seconds * 1_000)
     const before = await takeLatencies()
@@ -287,8 +297,8 @@ function catchUpMeasures(messages: number, found: readonly CatchUpSample[]): Mea
 }
 
 async function run(small: boolean): Promise<Measure[]> {
-  const sizes = small ? [4, 10] : [10, 100, 1_000]
-  const rounds = small ? 1 : 3
+  const sizes = small ? [10] : [10, 100, 1_000]
+  const [rounds, pauseMs] = small ? [1, 100] : [3, 1_000]
   if (!hasRedis()) console.log(NO_REDIS)
   if (!hasNgircd()) console.log(NO_NGIRCD)
   const starts = [
@@ -299,15 +309,15 @@ async function run(small: boolean): Promise<Measure[]> {
   const measures: Measure[] = []
   for (const members of sizes) {
     const load = small
-      ? { members, rounds, copies: 1_000, warmUpSeconds: 0.2, seconds: 1 }
+      ? { members, rounds, copies: 1_000, warmUpSeconds: 0.2, seconds: 0.5 }
       : { members, rounds, copies: Math.max(100_000, members * 600), warmUpSeconds: 5, seconds: 10 }
     measures.push(...messageMeasures(members, await measureMessages(starts, load), members === sizes.at(-1)))
   }
   const largest = sizes.at(-1) ?? 0
   const churnSizes = small ? [2, 4] : CHURN_SIZES
-  measures.push(...churnMeasures(largest, churnSizes, await measureChurn(largest, churnSizes, rounds)))
+  measures.push(...churnMeasures(largest, churnSizes, await measureChurn(largest, churnSizes, rounds, pauseMs)))
   const history = small ? 200 : 10_000
-  measures.push(...catchUpMeasures(history, await measureCatchUp(history, rounds, small ? 1 : 5)))
+  measures.push(...catchUpMeasures(history, await measureCatchUp(history, rounds, small ? 1 : 5, pauseMs)))
   return measures
 }
 

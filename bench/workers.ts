@@ -1,9 +1,8 @@
 import { availableParallelism } from 'node:os'
-import { pollOnce } from '../cli/top/poller.ts'
 import { connectPairs, type Load, PAIRS, saturate } from './support/load.ts'
 import { RawClient } from './support/raw-client.ts'
 import type { Benchmark, Measure } from './support/report.ts'
-import { type System, sleep, startWorkers, until } from './support/servers.ts'
+import { type System, startWorkers, waitForMesh } from './support/servers.ts'
 
 /** Numbers of workers that share the port. */
 const WORKER_COUNTS = [1, 2, 4]
@@ -29,20 +28,6 @@ function workersOfPair(pair: number, workers: number): [sender: number, recipien
 function crossWorkerShare(workers: number): number {
   const assignments = Array.from({ length: PAIRS }, (_, pair) => workersOfPair(pair, workers))
   return assignments.filter(([sender, recipient]) => sender !== recipient).length / PAIRS
-}
-
-/** Waits until this number of servers are fully linked and each knows this number of users. */
-async function waitForMesh(system: System, servers: number, users: number): Promise<void> {
-  await until(`a mesh of ${servers} that knows ${users} users`, async () => {
-    // Each poll opens a new connection.
-    await sleep(100)
-    const survey = await pollOnce(`http://127.0.0.1:${system.ports[0]}`, undefined)
-    if (typeof survey === 'string' || !survey.ok || survey.servers.length !== servers) return false
-    return survey.servers.every(({ status }) => {
-      const links = status?.links.filter(({ outbound, inbound }) => outbound === 'open' && inbound) ?? []
-      return status?.online === users && links.length === servers - 1
-    })
-  })
 }
 
 /** Connects until the session's id, which begins with the worker's number, shows the chosen worker. */
@@ -79,7 +64,8 @@ async function measureSaturated(load: Load, messages: number): Promise<WorkerSam
 
 async function run(small: boolean): Promise<Measure[]> {
   const [rounds, messages] = small ? [1, 2_000] : [5, 120_000]
-  const tried = [undefined, ...WORKER_COUNTS]
+  const counts = small ? [2] : WORKER_COUNTS
+  const tried = [undefined, ...counts]
   const systems: System[] = []
   const loads: Load[] = []
   for (const workers of tried) {
@@ -95,7 +81,7 @@ async function run(small: boolean): Promise<Measure[]> {
   }
   for (const system of systems) system.stop()
   const [alone = [], ...shared] = found
-  return WORKER_COUNTS.flatMap((workers, at): Measure[] => {
+  return counts.flatMap((workers, at): Measure[] => {
     const measure = (name: string, unit: string, key: keyof WorkerSample): Measure => ({
       name: `${workers} ${workers === 1 ? 'worker' : 'workers'}: ${name}`,
       unit,

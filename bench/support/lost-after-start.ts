@@ -11,7 +11,7 @@ const DELIVERY_TIMEOUT_MS = 10_000
  * as soon as its sender is connected. Returns the number of messages that were not delivered.
  */
 export async function lostAfterStart(pairs: number): Promise<number> {
-  const system = await startMesh(2, 0)
+  const system = await startMesh(2, { waitsForLinks: false })
   const [first, second] = system.ports.map(port => `http://127.0.0.1:${port}`)
   const delivered = new Set<string>()
   const clients = Array.from({ length: pairs }, (_, n) => {

@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { pollOnce } from '../../cli/top/poller.ts'
 import type { Limits } from '../../src/protocol/limits.ts'
 import type { ProcessUsage } from './meter.ts'
 
@@ -150,17 +151,28 @@ async function writeMeshConfig(servers: number, limits = ANY_RATE) {
   return { folder, ports, ids: list.map(({ id }) => id), args, clean }
 }
 
-/**
- * Starts this number of servers of mesh-chat, as a user would.
- * @param settle time for them to link up, ms
- * @param limits those that differ from the defaults
- */
-export async function startMesh(servers: number, settle = 1_500, limits = ANY_RATE): Promise<System> {
+/** Starts this number of servers of mesh-chat, as a user would. They are linked, unless `waitsForLinks` is false. */
+export async function startMesh(servers: number, { limits = ANY_RATE, waitsForLinks = true } = {}): Promise<System> {
   const { ports, ids, args, clean } = await writeMeshConfig(servers, limits)
   const nodes = ids.map(id => startNode('daemon/main.js', ['--id', id, ...args]))
   await Promise.all(ports.map(waitForPort))
-  await sleep(settle)
-  return createSystem('mesh-chat', ports, nodes, [], clean)
+  const system = createSystem('mesh-chat', ports, nodes, [], clean)
+  if (waitsForLinks) await waitForMesh(system, servers, 0)
+  return system
+}
+
+/** Waits until this number of servers are fully linked and each knows this number of users. */
+export async function waitForMesh(system: System, servers: number, users: number): Promise<void> {
+  await until(`a mesh of ${servers} that knows ${users} users`, async () => {
+    // Each poll opens a new connection.
+    await sleep(100)
+    const survey = await pollOnce(`http://127.0.0.1:${system.ports[0]}`, undefined)
+    if (typeof survey === 'string' || !survey.ok || survey.servers.length !== servers) return false
+    return survey.servers.every(({ status }) => {
+      const links = status?.links.filter(({ outbound, inbound }) => outbound === 'open' && inbound) ?? []
+      return status?.online === users && links.length === servers - 1
+    })
+  })
 }
 
 /**

@@ -1,8 +1,19 @@
 /** Compiles the core and the simulation into a temporary folder, unchanged or mutated, and searches for a failing schedule there. */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { SearchReport } from './search-schedules.ts'
 
 /** A fault in the core: one place in one source file, changed as text. */
@@ -29,7 +40,7 @@ export interface VariantBuild {
  */
 export type SearchResult =
   | { outcome: 'passed'; played: number }
-  | { outcome: 'violated'; played: number; seed: number; problem: string; transcript: string }
+  | { outcome: 'violated'; played: number; seed: number; problem: string }
   | { outcome: 'hung' | 'crashed'; played: number; seed: number; problem: string }
 
 const ROOT = new URL('../../..', import.meta.url).pathname
@@ -40,18 +51,18 @@ const OUTPUT_TAIL = 2_000
 export function buildVariants(mutants: readonly Mutant[] = []): VariantBuild {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-mutants-'))
   const folderName = (name: string) => name.replaceAll(/\W+/g, '-')
-  for (const name of ['unchanged', ...mutants.map(mutant => mutant.name)]) {
-    for (const part of ['src', 'test/support'])
-      cpSync(join(ROOT, part), join(folder, folderName(name), part), { recursive: true })
-  }
+  for (const part of ['src', 'test/support'])
+    cpSync(join(ROOT, part), join(folder, 'unchanged', part), { recursive: true })
+  // Of a mutant, only the file that differs is compiled.
   for (const { name, file, from, to } of mutants) {
-    const path = join(folder, folderName(name), file)
-    const text = readFileSync(path, 'utf8')
+    const text = readFileSync(join(ROOT, file), 'utf8')
     const places = text.split(from).length - 1
     if (places !== 1) {
       const fix = 'update its `from` in test/support/mutants/mutants.ts'
       throw new Error(`mutant "${name}": its text is found ${places} times in ${file}, not once; ${fix}:\n${from}`)
     }
+    const path = join(folder, folderName(name), file)
+    mkdirSync(dirname(path), { recursive: true })
     writeFileSync(
       path,
       text.replace(from, () => to),
@@ -63,9 +74,20 @@ export function buildVariants(mutants: readonly Mutant[] = []): VariantBuild {
   const config = { extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: ['*/src', '*/test'] }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
   execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder])
+  for (const { name } of mutants) linkMissing(join(folder, 'out/unchanged'), join(folder, 'out', folderName(name)))
   return {
     codeFolder: (name = 'unchanged') => join(folder, 'out', folderName(name)),
     remove: () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+/** Makes a hard link of each file of a folder that another folder does not have. */
+function linkMissing(from: string, to: string): void {
+  mkdirSync(to, { recursive: true })
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)]
+    if (entry.isDirectory()) linkMissing(source, target)
+    else if (!existsSync(target)) linkSync(source, target)
   }
 }
 

@@ -1,10 +1,9 @@
 /** Program: plays the schedules `first`, `first + step`, … and stops at the first that fails. Arguments: FIRST STEP COUNT. */
 import { setPriority } from 'node:os'
 import { runSchedule } from '../simulation/schedule.ts'
-import { formatTranscript } from '../simulation/transcript.ts'
 
 /** Sent to the parent process: progress, or the first schedule that failed. */
-export type SearchReport = { played: number } | { played: number; seed: number; problem: string; transcript: string }
+export type SearchReport = { played: number } | { played: number; seed: number; problem: string }
 
 /** Progress is reported at most this often, ms. */
 const REPORT_INTERVAL_MS = 1_000
@@ -17,7 +16,7 @@ for (let played = 0; played < count; played++) {
   const { seed, problems } = runSchedule(first + played * step)
   const [problem] = problems
   if (problem !== undefined) {
-    await send({ played: played + 1, seed, problem, transcript: formatTranscript(runSchedule(seed, true)) })
+    await send({ played: played + 1, seed, problem })
     process.exit(0)
   }
   if (Date.now() - reportedAt < REPORT_INTERVAL_MS) continue

@@ -1,18 +1,13 @@
 /** Confusable names: refused where users have keys, marked where names are not proven. */
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Model } from '../../../cli/chat/model/model.ts'
 import { update } from '../../../cli/chat/model/update.ts'
 import { renderScreen } from '../../../cli/chat/views/render.ts'
 import { ConfusableNames, skeletons } from '../../../src/common/confusables.ts'
 import { SortedNames } from '../../../src/common/sorted-names.ts'
 import { ServerHarness } from '../../support/harness/server-harness.ts'
-import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 import { seeded } from '../../support/random.ts'
 import { keyNamed } from '../../support/simulation/plain-identity.ts'
-
-afterAll(stopAll)
 
 /** Pairs of confusable names: Cyrillic А, and other letters that look like Latin ones. */
 const ALIKE = [
@@ -94,9 +89,9 @@ test('joins and leaves in any order give the same result as comparing all names'
       online.delete(name)
       confusables.update([], [name])
     }
+    const alone = new ConfusableNames()
+    alone.update(online, [])
     for (const one of names) {
-      const alone = new ConfusableNames()
-      alone.update(online, [])
       const others = [...online].filter(other => other !== one && alone.find(one) !== undefined)
       expect(confusables.find(one) === undefined).toBe(others.length === 0 || alone.find(one) === undefined)
       expect(confusables.pairs().has(one)).toBe(online.has(one) && confusables.find(one) !== undefined)
@@ -148,35 +143,4 @@ test('the screen marks both names, and warns in the thread', () => {
   expect(shown).toMatch(/Аnna ≈/)
   expect(shown).not.toMatch(/Billy.*≈/)
   expect(shown).toContain('Аnna looks like Anna, another user.')
-})
-
-test('line mode, JSON mode and `who` mark confusable names', { timeout: 30_000 }, async () => {
-  const folder = temporaryFolder()
-  const [port = 0] = await freePorts(1)
-  const config = join(folder, 'config.json')
-  writeFileSync(config, JSON.stringify({ servers: [{ id: 'server-1', ip: '127.0.0.1', port }] }))
-  const server = new Program('daemon', ['--id', 'server-1', '--config', config, '--log-format', 'text'])
-  await until('it listens', () => server.out.includes('Listening'))
-  const env = { XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder }
-  const client = (user: string, ...more: string[]) =>
-    new Program('cli', ['--user', user, '--port', `${port}`, '--no-history', ...more], env)
-  const anna = client('Anna', '--plain')
-  const lines = client('Billy', '--plain')
-  const json = client('Billy', '--json')
-  const other = client('Аnna', '--plain', '--to', 'Billy')
-  await until('all are online', () => [anna, lines, other].every(one => one.out.includes('Аnna')))
-  other.child.stdin?.write('send me the key\n')
-  await until('it is told', () => lines.out.includes('Аnna (looks like Anna): send me the key'))
-  await until('programs are told', () => json.out.includes('"looksLike":"Anna"'))
-  const who = new Program('cli', ['who', '--port', `${port}`], env)
-  await who.waitForExit()
-  expect(who.out).toBe('Anna  (looks like Аnna)\nBilly\nАnna  (looks like Anna)\n')
-  const whoJson = new Program('cli', ['who', '--port', `${port}`, '--json'], env)
-  await whoJson.waitForExit()
-  expect(JSON.parse(whoJson.out)).toMatchObject({
-    lookAlikes: [
-      ['Anna', 'Аnna'],
-      ['Аnna', 'Anna'],
-    ],
-  })
 })
