@@ -13,6 +13,7 @@ import { settingsNotice } from '../session/mesh-notices.ts'
 import { MessageLookup } from '../session/message-lookup.ts'
 import type { SettingsFile } from '../settings.ts'
 import { TerminalGuard } from '../terminal/guard.ts'
+import { openLink } from '../terminal/opener.ts'
 
 export interface ChatOptions extends ConnectionTarget {
   /** The user or room to write to; the client joins the room. */
@@ -95,6 +96,7 @@ export async function chat(options: ChatOptions): Promise<void> {
       : new LineMode(user, correspondents, output.asConsole(), undefined, undefined, {
           history: () => session.history,
           isOperator: (room, name) => session.isOperator(room, name),
+          openLink: (url, onError) => openLink(url, settings.preferencesOf(user).opener, onError),
           asks: process.stdin.isTTY === true,
           ignored: () => settings.preferencesOf(user).ignored,
           setIgnored: users => {

@@ -22,6 +22,7 @@ import { threadName } from '../thread-name.ts'
 import { quitOutcome, WaitingMessages } from '../waiting-messages.ts'
 import { type End, endAfterDelivery } from './end-of-input.ts'
 import { formatEvent, namesText, rosterChange } from './line-format.ts'
+import { LineLinks, type OpenLink } from './line-links.ts'
 import { printSearch } from './line-search.ts'
 import { CHOICE_HELP, parseChoice } from './message-choice.ts'
 import { nameText } from './message-line.ts'
@@ -55,6 +56,7 @@ export interface LineServices {
   readonly isOperator: (room: string, name: string) => boolean
   /** Whether a person at a terminal can answer questions. */
   readonly asks: boolean
+  readonly openLink: OpenLink
 }
 
 /** Services of a line mode that reads no lines. */
@@ -64,6 +66,7 @@ export const NO_SERVICES: LineServices = {
   setIgnored: () => {},
   isOperator: () => false,
   asks: false,
+  openLink: () => {},
 }
 
 /**
@@ -103,6 +106,7 @@ export class LineMode {
   /** The last key event, which has all known keys. */
   #lastKeyEvent: Extract<SessionEvent, { type: 'key' }> | undefined
 
+  readonly #links: LineLinks
   readonly #services: LineServices
   readonly #receipts: ReceiptLines
   /** All users online. */
@@ -174,6 +178,15 @@ export class LineMode {
       help: 'search all messages',
       run: args => void this.#printSearch(args, undefined),
     },
+    {
+      name: 'open',
+      usage: '[N]',
+      help: 'list the links of the recipient, or open link N',
+      run: args => {
+        const print = (line: string) => this.#print(sanitizeLine(`* ${line}`))
+        this.#links.open(this.#recipient ?? '', args, print, this.#services.openLink)
+      },
+    },
     { name: 'ignore', usage: 'NAME', help: 'do not print messages of NAME', run: args => this.#ignore(args) },
     {
       name: 'unignore',
@@ -244,6 +257,7 @@ export class LineMode {
     this.#output = output
     this.#lookup = new MessageLookup(user, services.history)
     this.#columns = columns
+    this.#links = new LineLinks(user)
     const names = [...correspondents]
     this.#confusables.keep([user, ...names])
     this.#rooms = new RoomLines(user, this.#confusables, now)
@@ -278,6 +292,7 @@ export class LineMode {
     if (event.type === 'roster') return this.#handleRoster(event)
     const line = this.#format(event)
     if (line === undefined || this.#isRepeated(event, line)) return
+    if (event.type === 'message') this.#links.observe(event.message)
     if (event.type === 'message') this.#output.log(line)
     else this.#print(line)
   }

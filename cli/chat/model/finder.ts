@@ -15,7 +15,7 @@ import { switcherNames } from './switcher.ts'
 const MAX_MATCHES = 500
 
 /**
- * A list that typing narrows down: the switcher over all threads, rooms and users online; the users online or the members
+ * A list that typing narrows down: the switcher over all threads, rooms and users; the users online or the members
  * of a room to open a thread with; rooms to join; earlier input to enter again; or links to open.
  */
 export interface Finder {

@@ -21,7 +21,7 @@ export function isKnownName(model: ReadonlyModel, name: string): boolean {
   return model.threads.has(name) || isSeen(model, name)
 }
 
-/** The users that {@link isSeen} holds for. */
+/** The users that {@link isSeen} holds for, those online first. */
 export function seenUsers(model: ReadonlyModel): Set<string> {
   const names = new Set<string>([...model.online, ...model.userKeys.keys()])
   for (const { name, isRoom, hasMessages } of model.threads.values()) if (!isRoom && hasMessages) names.add(name)

@@ -3,6 +3,7 @@ import type { ConnectionState } from '../../../src/client/events.ts'
 import type { ConfusableNames } from '../../../src/common/confusables.ts'
 import type { NameList } from '../../../src/common/sorted-names.ts'
 import type { MessageTarget, QuotedTarget } from '../../../src/protocol/message-kinds.ts'
+import type { WaitingMessages } from '../../waiting-messages.ts'
 import type { Editor } from './editing/editor.ts'
 import type { Finder } from './finder.ts'
 import type { Action } from './keymap.ts'
@@ -80,6 +81,7 @@ export interface ReadonlyModel {
   readonly current: ReadonlyThread | undefined
   readonly focusedEditor: ReadonlyEditor
   readonly notice: Readonly<Notice> | undefined
+  readonly waiting: Pick<WaitingMessages, 'has'>
   readonly startNotices: readonly Readonly<Notice>[]
   readonly overlay: 'help' | 'details' | undefined
   readonly detailsId: string | undefined

@@ -1,10 +1,12 @@
-/** What the switcher lists: all threads, rooms and users online. */
+/** What the switcher lists: all threads, rooms and users. */
 import { isRoom } from '../../../src/protocol/rooms.ts'
+import { seenUsers } from './known-names.ts'
 import type { ReadonlyModel, ReadonlyThread } from './readonly-model.ts'
 
 /**
  * The names in the order in which the switcher lists them: threads with mentions, with unread messages, and then those with
- * the latest messages; the open thread after them, so that Enter switches; the other rooms, and the other users online.
+ * the latest messages; the open thread after them, so that Enter switches; the other rooms, the other users online, and those who
+ * were seen.
  */
 export function* switcherNames(model: ReadonlyModel): Generator<string> {
   const { current } = model
@@ -16,7 +18,7 @@ export function* switcherNames(model: ReadonlyModel): Generator<string> {
   if (current !== undefined) names.add(current.name)
   for (const { room } of model.roomList?.rooms ?? []) names.add(room)
   yield* names
-  for (const name of model.online) if (!names.has(name)) yield name
+  for (const name of seenUsers(model)) if (!names.has(name)) yield name
 }
 
 function attention({ mentionCount, unreadCount }: ReadonlyThread): number {

@@ -72,7 +72,7 @@ function connectionSegments({ connection }: ReadonlyModel, wall: number): Segmen
 }
 
 /** What the keys do with the selected message, or what the text of the input line becomes. */
-function selectionHint({ current, reactionPrompt }: ReadonlyModel): string | undefined {
+function selectionHint({ current, reactionPrompt, waiting, bindings }: ReadonlyModel): string | undefined {
   if (reactionPrompt !== undefined)
     return `react: ${QUICK_REACTIONS.map((emoji, at) => `${at + 1} ${emoji}`).join('  ')}`
   if (current === undefined) return undefined
@@ -80,7 +80,10 @@ function selectionHint({ current, reactionPrompt }: ReadonlyModel): string | und
   if (selection?.step === 'confirm-delete') return 'd to delete for everyone, any other key to cancel'
   if (selection?.step === 'menu') {
     const quote = quoteOf(current.messageOf(selection)?.text ?? '')
-    return `${SELECTION_KEYS.map(([key, help]) => `${key} ${help}`).join('  ')}  Esc leave  │ ${selection.from}: ${quote}`
+    const keys = SELECTION_KEYS.map(([key, help]) => `${key} ${help}`)
+    const cancelKey = waiting.has(selection.id) ? actionLabel(bindings, 'cancel-message') : undefined
+    if (cancelKey !== undefined) keys.push(`${cancelKey} cancel`)
+    return `${keys.join('  ')}  Esc leave  │ ${selection.from}: ${quote}`
   }
   if (draftTarget === undefined) return undefined
   const { kind, target } = draftTarget

@@ -52,6 +52,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'cancel',
     usage: '[all]',
     help: 'take back your last message that waits here, or all',
+    nextArguments: before => (before.length === 0 ? ['all'] : []),
     run: cancelWaiting,
   },
   ...MESSAGE_COMMANDS,
@@ -222,6 +223,10 @@ export const COMMANDS: readonly Command[] = [
     name: 'set',
     usage: '[NAME [VALUE]]',
     help: 'show or change a setting',
+    nextArguments: ([name, ...more]) => {
+      if (name === undefined) return SETTINGS.map(setting => setting.name)
+      return more.length === 0 ? (SETTINGS.find(setting => setting.name === name)?.values ?? []) : []
+    },
     screenOnly: 'the settings are about the screen',
     run: runSetCommand,
   },

@@ -6,7 +6,6 @@ export const OPEN_COMMAND: Command = {
   name: 'open',
   usage: '[N]',
   help: 'list the links of this thread, or open link N',
-  screenOnly: 'the terminal shows the links as they are',
   run: (model, args) => {
     if (model.current === undefined) return notify(model, 'no thread is open', 'error')
     const links = threadLinks(model.current)

@@ -1,3 +1,4 @@
+import { didYouMean } from '../../../../src/programs/suggestion.ts'
 import type { Model, ScreenRequest } from '../model.ts'
 import type { Command } from './command.ts'
 import { COMMANDS } from './commands.ts'
@@ -7,7 +8,11 @@ export function runCommand(model: Model, line: string): ScreenRequest[] {
   const [, name = '', rest = ''] = /^(\S*)\s*([\s\S]*)$/.exec(line) ?? []
   const command = COMMANDS.find(one => one.name === name) ?? commandByPrefix(name)
   if (command === undefined) {
-    model.showNotice(`unknown command /${name}; see /help`, 'error')
+    const suggestion = didYouMean(
+      `/${name}`,
+      COMMANDS.map(one => `/${one.name}`),
+    )
+    model.showNotice(`unknown command /${name}${suggestion || '; see /help'}`, 'error')
     return []
   }
   if (rest === '' && command.usage !== '' && !command.usage.startsWith('[')) {

@@ -14,7 +14,7 @@ export interface Completion {
 }
 
 /**
- * Completes the word before the cursor: a command at the start of the input, a room after `#` or a command about rooms,
+ * Completes the word before the cursor: a command at the start of the input, its arguments, a room after `#` or a command about rooms,
  * an emoji after `:`, else a user name, also after `@`. Repeated, moves on by `by`. The names of emoji are loaded first.
  */
 export function complete(model: Model, by: 1 | -1): ScreenRequest[] {
@@ -57,8 +57,12 @@ function findCandidates(model: Model, text: string, start: number): string[] {
       word,
     ).map(command => `${command} `)
   }
-  const [, commandName] = /^\/(\S+)\s+\S*$/.exec(text) ?? []
-  const takesRoom = COMMANDS.find(({ name }) => name === commandName)?.takesRoom === true
+  const [, commandName, before = ''] = /^\/(\S+)\s+([^\n]*?)\S*$/.exec(text) ?? []
+  const command = COMMANDS.find(({ name }) => name === commandName)
+  const words = before.split(/\s+/).filter(one => one !== '')
+  if (command?.nextArguments !== undefined)
+    return startingWith(command.nextArguments(words), word).map(argument => `${argument} `)
+  const takesRoom = command?.takesRoom === true && words.length === 0
   if (word.startsWith('#') || takesRoom)
     return startingWith(roomNames(model), word.startsWith('#') ? word : `#${word}`).map(name => `${name} `)
   const at = word.startsWith('@') ? '@' : ''

@@ -31,6 +31,7 @@ function tellKeys(state: 'new' | 'changed' = 'new', user = 'Billy'): void {
 describe('a command line', () => {
   test.each([
     ['unknown', 'nonsense', 'unknown command /nonsense; see /help'],
+    ['misspelt', 'sarch x', 'unknown command /sarch; did you mean /search?'],
     ['empty', '', 'unknown command /; see /help'],
     ['ambiguous', 'q', 'unknown command /q; see /help'],
     ['without a required argument', 'msg', undefined],

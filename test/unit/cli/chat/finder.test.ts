@@ -48,6 +48,13 @@ describe('the switcher', () => {
     `)
   })
 
+  test('lists users who are offline and have no thread, too', () => {
+    chat.room('#ops', ['Bruno'])
+    chat.tell({ type: 'key', user: 'x', key: 'x', state: 'new', own: 'a', known: new Map([['Dora', 'k']]) })
+    chat.type(ctrl('o'))
+    expect(matches()).toEqual(['#ops', 'Anna', 'Billy', 'Carla', 'Caroline', 'Dora', 'Bruno'])
+  })
+
   test('ranks exact matches first, then starts of names and words, parts, and scattered letters', () => {
     chat.roster(['Art', 'Bart Ender', 'Clark Art', 'Adrian Burt', 'Artur', 'Zoe'])
     chat.type(`${ctrl('o')}aRt`)

@@ -115,6 +115,16 @@ describe('taking messages back', () => {
     expect(chat.type(keys)).toEqual([{ type: 'cancel', id: first }])
   })
 
+  test('the keys of a selected message that waits have the one that takes it back', () => {
+    chat.resize(120, 11)
+    wait('Billy')
+    chat.type('\u001bk')
+    expect(chat.screen()).toContain('+ react  Alt+C cancel  Esc leave')
+    chat.message('Billy', 'Anna', 'hi')
+    chat.type('\u001bl')
+    expect(chat.screen()).not.toContain('Alt+C cancel')
+  })
+
   test('d deletes a message that waits by taking it back, and its text does not come back', () => {
     const id = wait('Billy')
     expect(chat.type('\u001bkdd')).toEqual([{ type: 'cancel', id }])
@@ -277,6 +287,25 @@ describe('a text that is too long', () => {
   test('of /msg becomes the draft', () => {
     expect(chat.type('/msg Carla 0123456789a\r')).toEqual([{ type: 'save' }])
     expect([chat.thread, chat.input]).toEqual(['Carla', '0123456789a'])
+  })
+})
+
+describe('Tab completes the arguments of commands', () => {
+  test.each([
+    ['/set the', '/set theme '],
+    ['/set theme mo', '/set theme mono '],
+    ['/set theme mono x', '/set theme mono x'],
+    ['/set nothing ', '/set nothing '],
+    ['/cancel a', '/cancel all '],
+    ['/join ops d', '/join ops d'],
+  ])('%j to %j', (text, completed) => {
+    chat.type(`${text}${KEYS.tab}`)
+    expect(chat.input).toBe(completed)
+  })
+
+  test('Tab goes through the values of a setting', () => {
+    chat.type(`/set links ${KEYS.tab}${KEYS.tab}`)
+    expect(chat.input).toBe('/set links on ')
   })
 })
 

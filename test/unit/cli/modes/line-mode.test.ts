@@ -450,6 +450,39 @@ describe('LineMode', () => {
     ])
   })
 
+  test('/open lists the links of the recipient, and opens one', () => {
+    const opened: string[] = []
+    mode = new LineMode(
+      'Anna',
+      [],
+      { log: line => out.push(line), error: line => err.push(line) },
+      undefined,
+      undefined,
+      {
+        ...NO_SERVICES,
+        openLink: (url, onError) => {
+          opened.push(url)
+          onError('no program')
+        },
+      },
+    )
+    mode.handleEvent(online)
+    err.length = 0
+    for (const text of ['see https://a.example/x', 'and https://b.example.', 'https://a.example/x again', 'none'])
+      mode.handleEvent(message('Billy', 'Anna', text))
+    enter('/open')
+    enter('/to Billy')
+    for (const line of ['/open', '/open 2', '/open 3']) enter(line)
+    expect(err).toEqual([
+      '* no links here since the start',
+      '* 1 https://a.example/x',
+      '* 2 https://b.example/',
+      '* no program',
+      '* there are links 1 to 2; /open lists them',
+    ])
+    expect(opened).toEqual(['https://b.example/'])
+  })
+
   test('/reply writes to the last sender, /invite invites to the room', () => {
     enter('/reply Hi')
     mode.handleEvent(online)
@@ -483,6 +516,7 @@ describe('LineMode', () => {
       },
       isOperator: () => false,
       asks: true,
+      openLink: () => {},
     })
     mode.handleEvent(online)
     return list
