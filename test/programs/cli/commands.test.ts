@@ -133,7 +133,7 @@ describe('send', () => {
 test('who prints the users online in order, and does not go online itself', async () => {
   const zoe = start('tail', '--user', 'Zoe', ...at(1))
   const ann = start('tail', '--user', 'Ann', ...at(2))
-  await untilToldOnline([zoe, ann], ['Ann', 'Zoe'])
+  await untilToldOnline([zoe, 'Ann'], [ann, 'Zoe'])
   // The users of earlier tests leave meanwhile.
   await until(async () => {
     const { status, stdout } = await run(['who', ...at(1)])
@@ -214,7 +214,7 @@ describe('--json', () => {
       env: { ...env(), PATH: path },
     })
     const tail = start('tail', '--user', 'Vera', ...at(2))
-    await untilToldOnline([tail], ['Echo'])
+    await untilToldOnline([tail, 'Echo'])
     expect(await run(['send', '--user', 'Vera', ...at(1), '--to', 'Echo', 'anybody?'])).toMatchObject({ status: 0 })
     await until(() => expect(tail.out).toContain('Echo: You said: anybody?'))
     bot.kill()

@@ -27,7 +27,7 @@ test('line mode, JSON mode and `who` mark confusable names', { timeout: 30_000 }
   const lines = client('Billy', '--plain')
   const json = client('Billy', '--json')
   const other = client('Аnna', '--plain', '--to', 'Billy')
-  await untilToldOnline([anna, lines, other], ['Anna', 'Billy', 'Аnna'])
+  await untilToldOnline([anna, 'Аnna'], [lines, 'Anna'], [lines, 'Аnna'], [other, 'Billy'])
   other.child.stdin?.write('send me the key\n')
   await until('it is told', () => lines.out.includes('Аnna (looks like Anna): send me the key'))
   await until('programs are told', () => json.out.includes('"looksLike":"Anna"'))

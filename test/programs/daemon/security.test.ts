@@ -167,7 +167,7 @@ describe('TLS', () => {
     const ca = ['--ca', join(TLS, 'ca.pem')]
     const anna = new Program('cli', ['--user', 'Anna', '--server', url(1), '--to', 'Billy', ...ca], env)
     const billy = new Program('cli', ['--user', 'Billy', '--server', url(2), ...ca], { ...env, XDG_STATE_HOME: folder })
-    await untilToldOnline([anna, billy], ['Anna', 'Billy'])
+    await untilToldOnline([anna, 'Billy'], [billy, 'Anna'])
     anna.child.stdin?.write('in secret\n')
     await until('the message arrives', () => billy.out.includes('Anna: in secret'))
 

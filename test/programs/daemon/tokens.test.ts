@@ -116,7 +116,7 @@ describe('with a secret (HS256)', () => {
       [...args('Billy'), '--token-file', join(folder, 'billy.token'), '--to', 'Anna'],
       env,
     )
-    await untilToldOnline([anna, billy], ['Anna', 'Billy'])
+    await untilToldOnline([anna, 'Billy'], [billy, 'Anna'])
     billy.child.stdin?.write('hello\n')
     await until('a message arrives', () => anna.out.includes('Billy: hello'))
     const carla = new Program('cli', args('Carla'), env)

@@ -41,7 +41,7 @@ test('messages reach all clients of both users, and no server log contains a tex
   const { folder, client, identity, logs } = await startMesh()
   const anna = client('Anna', 0, 'Anna', '--to', 'Billy')
   const billy = client('Billy', 1, 'Billy', '--to', 'Anna')
-  await untilToldOnline([anna, billy], ['Anna', 'Billy'])
+  await untilToldOnline([anna, 'Billy'], [billy, 'Anna'])
   // Copies the key to a second machine.
   const exported = identity('Anna', 'export', '--user', 'Anna')
   await exported.waitForExit()

@@ -220,7 +220,7 @@ test.concurrent('two line-mode clients get every line once although servers are 
     }
     const dora = run('Dora', 'Emil', 2)
     const emil = run('Emil', 'Dora', 3)
-    await untilToldOnline([dora, emil], ['Dora', 'Emil'])
+    await untilToldOnline([dora, 'Emil'], [emil, 'Dora'])
     for (let n = 100; n < 200; n++) {
       dora.child.stdin?.write(`line ${n}\n`)
       if (n === 130) mesh.server(2).program.child.kill('SIGKILL')

@@ -70,12 +70,13 @@ interface Client {
   isToldOnline(user: string): boolean
 }
 
-/** Waits until each of the clients was told that each of these users is online. */
-export async function untilToldOnline(clients: readonly Client[], users: readonly string[]): Promise<void> {
-  await until(`all are told that ${users.join(', ')} are online`, () =>
-    clients.every(client => users.every(user => client.isToldOnline(user))),
+/** Waits until each client was told that another user is online. */
+export async function untilToldOnline(...pairs: readonly (readonly [client: Client, user: string])[]): Promise<void> {
+  const names = pairs.map(([, user]) => user).join(', ')
+  await until(`clients are told that these users are online: ${names}`, () =>
+    pairs.every(([client, user]) => client.isToldOnline(user)),
   ).catch(error => {
-    throw new Error([error.message, ...clients.map(({ out }) => out.slice(-2_000))].join('\n---\n'))
+    throw new Error([error.message, ...pairs.map(([{ out }]) => out.slice(-2_000))].join('\n---\n'))
   })
 }
 
