@@ -20,6 +20,7 @@ import type { TerminalGuard } from '../terminal/guard.ts'
 import type { Key } from '../terminal/key-decoder.ts'
 import { Notifier } from '../terminal/notifier.ts'
 import { openLink } from '../terminal/opener.ts'
+import { mayAskName, NAME_REQUEST } from '../terminal/terminal-features.ts'
 import { listenToTerminalInput } from '../terminal/terminal-input.ts'
 import { ReceiptLines } from './receipt-lines.ts'
 import { ScreenPainter } from './screen-painter.tsx'
@@ -168,8 +169,16 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
         return save()
     }
   }
-  const applyKey = (key: Key): ScreenRequest[] =>
-    key.type === 'mouse' && key.action === 'press' ? handleClick(model, painter.targetAt(key)) : handleKey(model, key)
+  const applyKey = (key: Key): ScreenRequest[] => {
+    if (key.type === 'terminal') {
+      notifier.terminalName = key.name
+      painter.terminalName = key.name
+      return []
+    }
+    return key.type === 'mouse' && key.action === 'press'
+      ? handleClick(model, painter.targetAt(key))
+      : handleKey(model, key)
+  }
   const addThreads = () => {
     const history = options.history()
     if (history !== undefined) addStoredThreads(model, history)
@@ -201,6 +210,7 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
     closing: () => painter.modes.closing() + painter.erasure(),
   })
   repaint()
+  if (mayAskName(process.env)) guard.write(NAME_REQUEST)
   listenToTerminalInput(
     keys => {
       for (const key of keys) for (const request of applyKey(key)) perform(request)

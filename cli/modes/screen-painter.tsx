@@ -36,6 +36,8 @@ export class ScreenPainter {
   readonly #inline: InlineOutput | undefined
   /** What the guard writes when it sets the terminal up and restores it. */
   readonly modes: TerminalModes
+  /** The name and version that the terminal has told. */
+  terminalName: string | undefined
   #ink: Instance | undefined
   /** The frame on the terminal; undefined: draw every row. */
   #lastFrame: { rows: readonly Row[]; theme: ThemeName | undefined; hyperlinks: boolean } | undefined
@@ -66,7 +68,7 @@ export class ScreenPainter {
 
   get #hyperlinks(): boolean {
     const { links } = this.#model.preferences
-    return links === 'on' || (links === 'auto' && hasHyperlinks(process.env))
+    return links === 'on' || (links === 'auto' && hasHyperlinks(process.env, this.terminalName))
   }
 
   draw(): void {

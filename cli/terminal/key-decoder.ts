@@ -6,6 +6,8 @@ export type Key =
   | { type: 'key'; name: string }
   /** The terminal has got or lost the keyboard focus. */
   | { type: 'focus'; isFocused: boolean }
+  /** The terminal tells its name and version (XTVERSION), such as `foot(1.16.2)`. */
+  | { type: 'terminal'; name: string }
   | MouseEvent
 
 /** A turn of the mouse wheel, or a press of the left button. `column` and `row` count from 0. */
@@ -214,12 +216,15 @@ export class KeyDecoder {
     return 1 + character.length
   }
 
-  /** Drops a reply of the terminal. One without content is Alt with a key. */
+  /** Drops a reply of the terminal, except for its name. One without content is Alt with a key. */
   #decodeReply(rest: string, keys: Key[]): number {
     const [start = '', introducer = '', content = ''] = CONTROL_STRING.exec(rest) ?? []
     const next = rest.slice(start.length, start.length + 2)
     const end = content === '' ? 0 : replyEndLength(next)
-    if (end > 0) return start.length + end
+    if (end > 0) {
+      if (introducer === 'P' && content.startsWith('>|')) keys.push({ type: 'terminal', name: content.slice(2, 100) })
+      return start.length + end
+    }
     const isReply = REPLY_START[introducer]?.test(content) === true
     const isIncomplete = next === '' || next === ESC
     if (isIncomplete && !isReply && content.length < MAX_UNCLEAR_LENGTH) return 0

@@ -31,6 +31,8 @@ export class Notifier {
   readonly #bucket = new TokenBucket(PER_SECOND, BURST, performance.now())
   #running = 0
   #hasFailed = false
+  /** The name and version that the terminal has told. */
+  terminalName: string | undefined
 
   /**
    * @param write writes to the terminal
@@ -43,7 +45,7 @@ export class Notifier {
 
   notify(title: string, body: string, { notify, notifyCommand }: NotificationSettings): void {
     if (notify === 'off') return
-    const kind = notify === 'auto' ? detectNotifications(process.env) : notify
+    const kind = notify === 'auto' ? detectNotifications(process.env, this.terminalName) : notify
     if (notifyCommand.length === 0 && kind === undefined) return
     if (this.#bucket.take(performance.now()) > 0) return
     const [shownTitle, shownBody] = [cut(title, MAX_TITLE_COLUMNS), cut(body, MAX_BODY_COLUMNS)]

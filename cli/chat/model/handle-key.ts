@@ -44,11 +44,12 @@ import { markOpenThreadRead, requestInitialPage } from './update.ts'
 export function handleKey(model: Model, key: Key): ScreenRequest[] {
   if (key.type === 'focus') return setFocus(model, key.isFocused)
   if (key.type === 'mouse') return handleWheel(model, key.action)
+  if (key.type === 'terminal') return []
   // Some terminals report that the focus is lost, and not that it is back: who types looks at the screen.
   return [...setFocus(model, true), ...handleInput(model, key)]
 }
 
-function handleInput(model: Model, key: Exclude<Key, { type: 'focus' | 'mouse' }>): ScreenRequest[] {
+function handleInput(model: Model, key: Exclude<Key, { type: 'focus' | 'mouse' | 'terminal' }>): ScreenRequest[] {
   const quitArmed = model.quitArmed
   model.quitArmed = false
   model.notice = undefined

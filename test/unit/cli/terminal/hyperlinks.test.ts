@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { addHyperlinks } from '../../../../cli/terminal/hyperlinks.ts'
 import { openerCommand } from '../../../../cli/terminal/opener.ts'
-import { hasHyperlinks } from '../../../../cli/terminal/terminal-features.ts'
+import { hasHyperlinks, mayAskName } from '../../../../cli/terminal/terminal-features.ts'
 
 const link = { start: 4, end: 12, url: 'http://a/', id: '1' }
 const OPEN = '^[]8;id=1;http://a/^[\\'
@@ -47,6 +47,23 @@ test.each([
   [{}, false],
 ])('whether the terminal with %j has hyperlinks: %s', (env, has) => {
   expect(hasHyperlinks(env)).toBe(has)
+})
+
+test.each([
+  ['tmux 3.4', true],
+  ['tmux 3.3a', false],
+  ['VTE(7600)', true],
+  ['VTE(4600)', false],
+  ['foot(1.16.2)', true],
+  ['Konsole 23.08.5', true],
+  ['XTerm(390)', false],
+])('whether the terminal that tells the name %j has hyperlinks: %s', (name, has) => {
+  expect(hasHyperlinks({ TERM: 'xterm-256color' }, name)).toBe(has)
+})
+
+test('the Linux console and GNU screen are not asked for their name', () => {
+  const asked = [{ TERM: 'xterm-256color' }, { TERM: 'linux' }, { TERM: 'dumb' }, { TERM: 'screen', STY: 'x' }, {}]
+  expect(asked.map(env => mayAskName(env))).toEqual([true, false, false, false, true])
 })
 
 test.each([

@@ -16,6 +16,8 @@ function describeKey(key: Key): string {
       return key.isFocused ? 'focus-in' : 'focus-out'
     case 'mouse':
       return `${key.action} ${key.column},${key.row}`
+    case 'terminal':
+      return `terminal ${key.name}`
     default:
       return `${key.type === 'paste' ? 'paste ' : ''}"${key.text}"`
   }
@@ -69,7 +71,7 @@ describe('KeyDecoder decodes', () => {
     [
       'DCS, APC, PM and SOS',
       ['\u001bP>|xterm(390)\u001b\\a\u001b_Gi=1;OK\u001b\\b\u001b^x\u001b\\c\u001bXx\u001b\\d'],
-      '"a" "b" "c" "d"',
+      'terminal xterm(390) "a" "b" "c" "d"',
     ],
     ['a reply in parts', ['\u001b', ']11;rgb:', '1111/22', '22/3333\u001b', '\\x'], '"x"'],
     ['Enter ends a reply that lacks its end', ['\u001b]11;rgb:\rx'], 'enter "x"'],

@@ -93,3 +93,18 @@ test.each([
 ])('the terminal with %j has %s', (env, kind) => {
   expect(detectNotifications(env)).toBe(kind)
 })
+
+test.each([
+  ['kitty(0.35.1)', 'osc99'],
+  ['foot(1.16.2)', 'osc777'],
+  ['WezTerm 20240203-110809-5046fc22', 'osc777'],
+  ['iTerm2 3.5.0', 'osc9'],
+  ['Konsole 23.08.5', undefined],
+  ['XTerm(390)', 'osc9'],
+  ['tmux 3.4', 'osc9'],
+])('the name %j that the terminal tells decides before the environment: %s', (name, kind) => {
+  expect(detectNotifications({ TERM: 'xterm-256color', TERM_PROGRAM: 'iTerm.app' }, name)).toBe(kind)
+  notifier.terminalName = 'foot(1.16.2)'
+  notifier.notify('a', 'b', { notify: 'auto', notifyCommand: [] })
+  expect(written).toContain(']777;notify;a;b')
+})
