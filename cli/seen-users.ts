@@ -18,6 +18,8 @@ export class SeenUsers {
   #online: NameList | undefined
   /** Whether no server has answered the last attempt to connect: the history alone decides. */
   #isOffline = false
+  /** Whether the roster is a view: of a new recipient, the answer comes with the next change. */
+  #isView = false
   #keys: ReadonlyMap<string, string> = new Map()
   readonly #members = new Map<string, NameList>()
   /** Recipients that were checked, and those that are checked when it is known who is online. */
@@ -37,11 +39,19 @@ export class SeenUsers {
       this.#correspondents.add(event.message.from)
     if (event.type === 'connection' && event.state.phase !== 'connecting')
       this.#isOffline = event.state.phase === 'waiting'
-    if (event.type === 'roster') this.#online = event.users
-    else if (event.type !== 'connection' || !this.#isOffline) return []
+    if (event.type === 'roster') {
+      const isStart = event.total !== undefined && !this.#isView
+      this.#online = event.users
+      this.#isView = event.total !== undefined
+      if (isStart) return []
+    } else if (event.type !== 'connection' || !this.#isOffline) return []
     const recipients = [...this.#unchecked]
     this.#unchecked.clear()
-    return recipients.flatMap(to => this.check(to) ?? [])
+    const isView = this.#isView
+    this.#isView = false
+    const warnings = recipients.flatMap(to => this.check(to) ?? [])
+    this.#isView = isView
+    return warnings
   }
 
   #observeRoom({ room, state, members }: Extract<SessionEvent, { type: 'room' }>): void {
@@ -61,7 +71,8 @@ export class SeenUsers {
   check(to: string): string | undefined {
     if (isRoom(to) || this.has(to) || this.#checked.has(to)) return undefined
     const suggestion = didYouMean(to, [...this.#others()])
-    const isDecidable = this.#online !== undefined || (this.#isOffline && this.#correspondents.size > 0)
+    const isDecidable =
+      (this.#online !== undefined && !this.#isView) || (this.#isOffline && this.#correspondents.size > 0)
     if (!isDecidable) {
       if (this.#unchecked.size < MAX_RECIPIENTS) this.#unchecked.add(to)
       return undefined

@@ -1,11 +1,14 @@
 import type { Server, Socket } from 'socket.io'
 import { parseComposedMessage } from '../src/protocol/guards.ts'
 import {
+  findRequestSchema,
   legacyMessageSchema,
+  namesRequestSchema,
   type Refusal,
   receivedCountSchema,
   relayRequestSchema,
   typingRequestSchema,
+  watchRequestSchema,
 } from '../src/protocol/messages.ts'
 import type { ClientEffect, Input } from '../src/server/types.ts'
 import { type Client, CONNECT_CALL, type EventHandler, eventPacket, sendAnswer } from './clients/client.ts'
@@ -198,6 +201,28 @@ export class ClientGateway {
     return call !== undefined
   }
 
+  #watch: EventHandler = ({ connection }, payload, call) => {
+    const names = watchRequestSchema.safeParse(payload)
+    if (!names.success || call === undefined) return false
+    this.#step({ type: 'watch', connection, names: names.data, call })
+    return true
+  }
+
+  #names: EventHandler = ({ connection }, payload, call) => {
+    const request = namesRequestSchema.safeParse(payload)
+    if (!request.success || call === undefined) return false
+    const { after, count, follow = false } = request.data
+    this.#step({ type: 'names', connection, after, count, follow, call })
+    return true
+  }
+
+  #find: EventHandler = ({ connection }, payload, call) => {
+    const request = findRequestSchema.safeParse(payload)
+    if (!request.success || call === undefined) return false
+    this.#step({ type: 'find', connection, ...request.data, call })
+    return true
+  }
+
   #survey: EventHandler = (client, _, call) => {
     if (call === undefined) return false
     if (this.#mayAsk(client, call)) this.#step({ type: 'survey', connection: client.connection, call })
@@ -249,6 +274,9 @@ export class ClientGateway {
     ['join', this.#join],
     ['part', this.#part],
     ['rooms', this.#rooms],
+    ['watch', this.#watch],
+    ['names', this.#names],
+    ['find', this.#find],
     ['survey', this.#survey],
   ])
 }

@@ -72,7 +72,12 @@ export async function chat(options: ChatOptions): Promise<void> {
       : new TerminalGuard(options.screen === 'inline' ? 'inline' : 'screen', closeFiles)
   const session = goOnline(
     options,
-    { history: options.history, progress: showIndexingProgress, startsOffline: true },
+    {
+      history: options.history,
+      progress: showIndexingProgress,
+      startsOffline: true,
+      views: options.json !== true,
+    },
     event => {
       if (event.type === 'connection' && event.state.phase === 'online') {
         settings.save({ user, server: event.state.url })

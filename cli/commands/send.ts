@@ -94,7 +94,7 @@ export async function send(textArgument: string, args: SendArguments): Promise<v
   const session = goOnline(
     target,
     // Leave the other held messages, and the other rooms, to the user's next client.
-    { history: true, ownOutbox: true, ownRooms: room === undefined || !args.keep, roomHistoryDays: 0 },
+    { history: true, ownOutbox: true, ownRooms: room === undefined || !args.keep, views: true, roomHistoryDays: 0 },
     event => {
       if (event.type === 'notice') {
         // A message that is not on the disk is not sent: waiting until the time-out would not change that.

@@ -1,4 +1,5 @@
 /** The chat on a terminal, on the whole screen or inline: connects model, session, history and terminal. */
+
 import type { SessionRequest } from '../../src/client/events.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import { addStoredThreads, goToMessage, loadPage, searchAllThreads, searchThread } from '../chat/history-pages.ts'
@@ -11,6 +12,7 @@ import { handleKey } from '../chat/model/handle-key.ts'
 import { Model, type ScreenRequest } from '../chat/model/model.ts'
 import { handleClick } from '../chat/model/mouse.ts'
 import type { Preferences } from '../chat/model/preferences.ts'
+import { rosterRequests } from '../chat/model/roster-view.ts'
 import { requestInitialPage, update } from '../chat/model/update.ts'
 import type { ClientEvent } from '../client-events.ts'
 import type { History } from '../history/history.ts'
@@ -149,6 +151,9 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
       case 'join':
       case 'part':
       case 'list-rooms':
+      case 'watch':
+      case 'show-names':
+      case 'find-names':
         return send(request)
       case 'page':
         return loadPage(model, options.history(), request.part)
@@ -192,7 +197,7 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
     for (const request of update(model, event, Date.now())) perform(request)
   }
   const loadOpenThread = () => {
-    for (const request of requestInitialPage(model)) perform(request)
+    for (const request of [...requestInitialPage(model), ...rosterRequests(model)]) perform(request)
   }
 
   const isNotice = (event: ClientEvent) => event.type === 'notice'

@@ -47,8 +47,14 @@ export function formatEvent(
       return undefined
     }
     case 'roster':
+      if (event.total !== undefined) return `* ${event.total} online; /who NAME finds users`
       if (event.joined.length + event.left.length === 0) return undefined
       return sanitizeLine(`* online: ${namesText(event.users, event.users.size, confusables)}`)
+    case 'names-found':
+      if (event.users.length === 0) return sanitizeLine(`* no user online matches ${event.text}`)
+      return sanitizeLine(`* online: ${namesText(event.users, event.users.length, confusables)}`)
+    case 'names-listed':
+      return sanitizeLine(`* ${event.total} online: ${namesText(event.users, event.total, confusables)}`)
     case 'progress':
       if (event.progress.state === 'refused') {
         return sanitizeLine(`* not sent to ${shown(event.to)}: ${event.progress.message}`)

@@ -4,7 +4,7 @@ import { ConfusableNames } from '../../src/common/confusables.ts'
 import { type NameList, SortedNames } from '../../src/common/sorted-names.ts'
 import { didYouMean } from '../../src/programs/suggestion.ts'
 import { type ChangeContent, isReaction, type QuotedTarget } from '../../src/protocol/message-kinds.ts'
-import type { Message } from '../../src/protocol/messages.ts'
+import { MAX_FOUND_NAMES, type Message } from '../../src/protocol/messages.ts'
 import { isRoom, parseRoomName } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import { invitationText } from '../chat/model/rooms/invitations.ts'
@@ -111,6 +111,8 @@ export class LineMode {
   readonly #receipts: ReceiptLines
   /** All users online. */
   #online: NameList = new SortedNames()
+  /** Whether the client knows only some of the users online. */
+  #isPartial = false
   /** False until the first roster of a connection, which is printed in full. */
   #hasRoster = false
   /** The user who wrote last to this user alone. */
@@ -165,7 +167,12 @@ export class LineMode {
       help: 'send NAME an invitation to a room',
       run: (args, send) => this.#invite(args, send),
     },
-    { name: 'who', usage: '[PART]', help: 'list online users whose name contains PART', run: args => this.#who(args) },
+    {
+      name: 'who',
+      usage: '[PART]',
+      help: 'list online users whose name contains PART',
+      run: (args, send) => this.#who(args, send),
+    },
     {
       name: 'search',
       usage: 'TEXT',
@@ -312,17 +319,19 @@ export class LineMode {
   }
 
   /** Notes who is online, without output. */
-  observeRoster({ users, joined, left }: Extract<SessionEvent, { type: 'roster' }>): void {
+  observeRoster({ users, joined, left, total }: Extract<SessionEvent, { type: 'roster' }>): void {
     this.#online = users
+    this.#isPartial = total !== undefined
     this.#confusables.update(joined, left)
   }
 
   /** Prints who is online when the client connects, and then who comes and goes. */
   #handleRoster(event: Extract<SessionEvent, { type: 'roster' }>): void {
+    const isNew = !this.#hasRoster || this.#isPartial !== (event.total !== undefined)
     this.observeRoster(event)
     const isOther = (name: string) => name !== this.#user
     const others = { joined: event.joined.filter(isOther), left: event.left.filter(isOther) }
-    const line = this.#hasRoster
+    const line = !isNew
       ? rosterChange(others, name => this.#shown(name))
       : formatEvent(event, this.#user, this.#confusables)
     this.#hasRoster = true
@@ -497,7 +506,12 @@ export class LineMode {
     })
   }
 
-  #who(part: string): void {
+  #who(part: string, send: Send): void {
+    if (this.#isPartial) {
+      if (part === '') send({ type: 'list-names', after: '', count: MAX_FOUND_NAMES })
+      else send({ type: 'find-names', text: part, count: MAX_FOUND_NAMES })
+      return
+    }
     const needle = searchForm(part)
     const matching: string[] = []
     for (const name of this.#online) if (searchForm(name).includes(needle)) matching.push(name)

@@ -24,7 +24,9 @@ import {
   connectionAddressSchema,
   connectionsSchema,
   deliveredMessageSchema,
+  type FoundNames,
   fateSchema,
+  foundNamesSchema,
   identifyResponseSchema,
   type JoinResponse,
   joinResponseSchema,
@@ -34,7 +36,9 @@ import {
   type Message,
   meshTimeSchema,
   moveSchema,
+  type NamesPage,
   nameSchema,
+  namesPageSchema,
   packedRosterSchema,
   type Receipt,
   receiptsSchema,
@@ -42,8 +46,11 @@ import {
   roomListSchema,
   rosterDeltaSchema,
   rosterSnapshotSchema,
+  rosterViewEventSchema,
   siblingsSchema,
   typingNoticeSchema,
+  type WatchedNames,
+  watchedNamesSchema,
 } from '../../src/protocol/messages.ts'
 import { roomNameSchema } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
@@ -234,6 +241,7 @@ export function openSession(
       if (delta !== undefined) step({ type: 'roster', dial, delta })
     })
     on('connections', connectionsSchema, changes => step({ type: 'connections', dial, changes }))
+    on('view', rosterViewEventSchema, change => step({ type: 'view', dial, change }))
     on('siblings', siblingsSchema, ({ connections }) => step({ type: 'siblings', dial, connections }))
     on('move', moveSchema, ({ servers }) => step({ type: 'move', dial, servers }))
     on('receipts', receiptsSchema, receipts => step({ type: 'receipts', dial, receipts }))
@@ -353,6 +361,21 @@ export function openSession(
           ),
         )
         return
+      case 'watch': {
+        const { dial, names } = effect
+        const handle = (answer: WatchedNames) => step({ type: 'watched', dial, names, answer })
+        return void socket?.emit('watch', names, requireValid(dial, watchedNamesSchema, handle))
+      }
+      case 'names': {
+        const { dial, request } = effect
+        const handle = (answer: NamesPage) => step({ type: 'names', dial, request, answer })
+        return void socket?.emit('names', request, requireValid(dial, namesPageSchema, handle))
+      }
+      case 'find': {
+        const { dial, text, count } = effect
+        const handle = (answer: FoundNames) => step({ type: 'found', dial, text, answer })
+        return void socket?.emit('find', { text, count }, requireValid(dial, foundNamesSchema, handle))
+      }
       case 'relay': {
         const { to, frame, mesh, sealed } = effect
         if (isKeptApart(frame)) return

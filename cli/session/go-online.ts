@@ -41,6 +41,8 @@ export interface StorageOptions {
   /** See `PinnedSessionOptions`. */
   ownRooms?: boolean
   /** See `SessionOptions`. */
+  views?: boolean
+  /** See `SessionOptions`. */
   roomHistoryDays?: number
   /** Go on without a server at the start: a notice says so. Default: end. */
   startsOffline?: boolean
@@ -90,6 +92,7 @@ export function goOnline(
       disk: storage.history ? 'all' : 'keys',
       ownOutbox: storage.ownOutbox === true,
       ownRooms: storage.ownRooms === true,
+      views: storage.views === true,
       roomHistoryDays: storage.roomHistoryDays ?? roomHistoryDays,
       progress: storage.progress,
     },

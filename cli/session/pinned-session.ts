@@ -57,6 +57,8 @@ export interface PinnedSessionOptions {
    */
   ownRooms?: boolean
   /** See `SessionOptions`. */
+  views?: boolean
+  /** See `SessionOptions`. */
   roomHistoryDays?: number | undefined
   /** See `HistoryOptions`. */
   progress?: ((share: number) => void) | undefined
@@ -238,7 +240,7 @@ export class PinnedSession {
   }
 
   #run(): void {
-    const { user, client, ca, token, auth, meshKey, ownOutbox, ownRooms, roomHistoryDays } = this.#options
+    const { user, client, ca, token, auth, meshKey, ownOutbox, ownRooms, views, roomHistoryDays } = this.#options
     const { problem } = this.#storage ?? {}
     if (problem !== undefined) this.#listener(storageFailedNotice(problem))
     const generation = ++this.#generation
@@ -267,6 +269,7 @@ export class PinnedSession {
             : { key: meshKey ?? key, mode, former },
         keys,
         ownRooms,
+        views,
         roomHistoryDays,
         random: Math.random,
         onMesh: ({ key, mode, url }, accept) => {

@@ -56,7 +56,7 @@ export function sendAnswer({ batch, pendingCalls, acceptsPacked }: Client, call:
   } else if (isIdentified(payload)) {
     batch.add(identifiedPacket(call === CONNECT_CALL ? '2["identified",' : `3${call}[`, payload, acceptsPacked))
   } else if (call === CONNECT_CALL) batch.add(new Packet(eventPacket({ event: 'identified', payload })))
-  else if ('users' in payload) batch.add(rosterPacket(call, payload, acceptsPacked))
+  else if ('version' in payload && 'users' in payload) batch.add(rosterPacket(call, payload, acceptsPacked))
   else batch.add(new Packet(`3${call}${JSON.stringify([payload])}`))
 }
 

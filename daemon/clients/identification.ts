@@ -48,10 +48,21 @@ export class Identification {
       return true
     }
     if (!this.#rememberMeshProof(client, request.data)) return false
-    const { user, connections = false, rooms = false, typing, origin } = request.data
+    const { user, connections = false, rooms = false, views = false, typing, origin } = request.data
     client.acceptsPacked = request.data.packed === true
     const step = (more: { credential?: Credential; denial?: Denial } = {}) => {
-      this.#step({ type: 'identify', connection, user, protocol: 2, connections, rooms, typing, ...more, ...calling })
+      this.#step({
+        type: 'identify',
+        connection,
+        user,
+        protocol: 2,
+        connections,
+        rooms,
+        views,
+        typing,
+        ...more,
+        ...calling,
+      })
       if (this.#core.isIdentified(connection)) client.budget.markIdentified()
     }
     const { mode, tokenKey, mesh } = this.#auth

@@ -324,7 +324,7 @@ export class Connection {
   #identify(credentials: Pick<IdentifyRequest, 'token' | 'key' | 'proof' | 'proofVersion' | 'claim'>): void {
     if (this.#phase.name !== 'connecting') return
     const { dial, nonce, origin } = this.#phase
-    const { user, client, typing = false } = this.#context.options
+    const { user, client, views, typing = false } = this.#context.options
     this.#context.effects.push({
       type: 'identify',
       dial,
@@ -335,6 +335,7 @@ export class Connection {
         connections: true,
         rooms: true,
         typing,
+        ...(views === true ? { views } : {}),
         ...(origin === undefined ? {} : { nonce, origin }),
         ...credentials,
       },

@@ -67,9 +67,14 @@ export type SessionEvent =
   | { type: 'connection'; state: ConnectionState }
   /**
    * The sorted names online in the whole mesh, and the difference to the previous event. `users` is the session's own
-   * live list.
+   * live list. `total`: number of users online, if `users` has only those that this client watches (`watch`) and shows
+   * (`show-names`).
    */
-  | { type: 'roster'; users: NameList; joined: readonly string[]; left: readonly string[] }
+  | { type: 'roster'; users: NameList; joined: readonly string[]; left: readonly string[]; total?: number }
+  /** Names online that match `text`, the best first: the answer to `find-names`. */
+  | { type: 'names-found'; text: string; users: readonly string[] }
+  /** The answer to `list-names`: `first` is the number of users online before the first of `users`. */
+  | { type: 'names-listed'; after: string; first: number; total: number; users: readonly string[] }
   /**
    * A message, once per id, in any order of `at`: insert it by (`at`, `id`). `origin`: `composed` by this client,
    * `live` from the mesh, `history` read from disk or received from another of the user's clients. `late`: it was held on
@@ -162,6 +167,16 @@ export type SessionRequest =
   /** Take back a message that waits. Answered with `cancelled`, once that is on disk, or with `not-cancelled`. */
   | { type: 'cancel'; id: string }
   | { type: 'join' | 'part'; room: string }
+  /**
+   * For a roster that is a view: tell whether these users are online; show `count` names of the sorted list, those after
+   * `after`, in place of those before.
+   */
+  | { type: 'watch'; users: readonly string[] }
+  | { type: 'show-names'; after: string; count: number }
+  /** Ask for the event `names-found`. */
+  | { type: 'find-names'; text: string; count: number }
+  /** Ask for the event `names-listed`. */
+  | { type: 'list-names'; after: string; count: number }
   /** Ask for the event `room-list`. */
   | { type: 'list-rooms' }
   /** Take over the held messages of another client of this user that has ended. They are on this client's disk. */

@@ -1,6 +1,8 @@
 import { compareMessages, HybridClock } from '../common/hybrid-clock.ts'
 import type { Content } from '../protocol/message-kinds.ts'
 import type { Fate, Message } from '../protocol/messages.ts'
+import { parseUserName } from '../protocol/names.ts'
+import { isRoom } from '../protocol/rooms.ts'
 import { ClaimKeeper } from './claim-keeper.ts'
 import { Connection } from './connection.ts'
 import { type Context, emit } from './context.ts'
@@ -112,6 +114,7 @@ export class Session {
         this.#rooms.onDisconnected()
         this.#roomHistory.onDisconnected()
         this.#claims.onDisconnected()
+        this.#roster.onDisconnected()
         this.#sender.onDisconnected()
       },
     })
@@ -127,6 +130,7 @@ export class Session {
       this.#rooms.deadline,
       this.#roomHistory.deadline,
       this.#claims.deadline,
+      this.#roster.deadline,
     )
   }
 
@@ -161,6 +165,11 @@ export class Session {
   /** The names online in the whole mesh, sorted. */
   get roster(): string[] {
     return this.#roster.names
+  }
+
+  /** Whether the roster has only the users that this client watches and shows. */
+  get isRosterView(): boolean {
+    return this.#roster.isView
   }
 
   /** The rooms that the user is in, with their members, sorted. */
@@ -243,6 +252,7 @@ export class Session {
       case 'im':
         // Not counted as received: the server sends it again, or its sender does.
         if (this.#context.saves.isFull) return this.#connection.failover('messages cannot be stored')
+        if (!isRoom(input.message.to)) this.#watch([input.message.from, input.message.to])
         return this.#receiver.handleMessage(input.message)
       case 'fate':
         return this.#handleFate(input.id, input.fate)
@@ -257,6 +267,15 @@ export class Session {
         return this.#sender.handleJoined(this.#roster.applyDelta(input.delta))
       case 'roster-snapshot':
         return this.#sender.handleJoined(this.#roster.applySnapshot(input.snapshot))
+      case 'view':
+        return this.#sender.handleJoined(this.#roster.applyView(input.change))
+      case 'watched':
+        return this.#sender.handleJoined(this.#roster.applyWatched(input.names, input.answer))
+      case 'names':
+        return this.#handleNames(input)
+      case 'found':
+        if (input.answer.ok) emit(this.#context, { type: 'names-found', text: input.text, users: input.answer.users })
+        return
       case 'connections':
         return this.#roster.applyConnectionCounts(input.changes)
       case 'siblings':
@@ -280,6 +299,13 @@ export class Session {
     }
   }
 
+  #handleNames({ request: { after, follow }, answer }: Extract<OnlineInput, { type: 'names' }>): void {
+    if (follow === true) return this.#sender.handleJoined(this.#roster.applyRange(after, answer))
+    if (!answer.ok) return
+    const { first, total, users } = answer
+    emit(this.#context, { type: 'names-listed', after, first, total, users })
+  }
+
   #handleFate(id: string, fate: Fate): void {
     this.#sender.handleFate(id, fate)
     if (!fate.ok && fate.time !== undefined) {
@@ -295,6 +321,7 @@ export class Session {
     for (const room of this.#rooms.list.joined) this.#store.logOf(room)
     this.#rooms.start()
     this.#sender.start(this.#stored.outbox)
+    this.#watch(this.#sender.pendingMessages.map(({ to }) => to))
     this.#connection.start()
   }
 
@@ -306,6 +333,19 @@ export class Session {
         this.#compose(to, content)
         return
       }
+      case 'watch':
+        return this.#watch(request.users)
+      case 'show-names':
+        return this.#roster.show(request.after, request.count)
+      case 'find-names':
+      case 'list-names': {
+        const { onlineConnection: dial, effects } = this.#context
+        if (dial === undefined) return
+        if (request.type === 'find-names')
+          effects.push({ type: 'find', dial, text: request.text, count: request.count })
+        else effects.push({ type: 'names', dial, request: { after: request.after, count: request.count } })
+        return
+      }
       case 'change':
         this.#compose(request.to, request.change)
         return
@@ -313,8 +353,9 @@ export class Session {
         if (!this.#connection.isClosed) this.#sender.cancel(request.id)
         return
       case 'adopt':
-        if (!this.#connection.isClosed) this.#sender.adopt(request.messages)
-        return
+        if (this.#connection.isClosed) return
+        this.#watch(request.messages.map(({ to }) => to))
+        return this.#sender.adopt(request.messages)
       case 'join':
         if (!this.#connection.isClosed) this.#rooms.join(request.room)
         return
@@ -343,8 +384,18 @@ export class Session {
 
   #compose(to: string, content: Content): void {
     if (this.#connection.isClosed) return
+    this.#watch([to])
     this.#sender.compose(to, content)
     this.#typing.onSent(to)
+  }
+
+  /** Asks the server to tell whether users are online. */
+  #watch(users: readonly string[]): void {
+    const names = users.flatMap(user => {
+      const name = parseUserName(user)
+      return name.ok ? [name.value] : []
+    })
+    this.#roster.watch(names)
   }
 
   /** Sends and confirms what waited for the disk. */
@@ -366,5 +417,6 @@ export class Session {
     this.#rooms.tick()
     this.#roomHistory.tick()
     this.#claims.tick()
+    this.#roster.tick()
   }
 }

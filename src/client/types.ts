@@ -9,18 +9,23 @@ import type {
   Connections,
   DeliveredMessage,
   Fate,
+  FoundNames,
   IdentifyRequest,
   IdentifyResponse,
   JoinResponse,
   Message,
+  NamesPage,
+  NamesRequest,
   Receipt,
   RoomEvent,
   RoomList,
   RosterDelta,
   RosterSnapshot,
+  RosterViewEvent,
   ServerAddress,
   TypingNotice,
   TypingRequest,
+  WatchedNames,
 } from '../protocol/messages.ts'
 import type { KeptTicket } from './claim-keeper.ts'
 import type { MeshPin, SessionEvent, SessionRequest } from './events.ts'
@@ -37,6 +42,8 @@ export interface SessionOptions {
   instance: string
   /** Server URLs, in the order to try them first. */
   servers: readonly string[]
+  /** Whether to hold a view of a long roster, instead of all users online. Default: false. */
+  views?: boolean | undefined
   /** The JWT for servers with `auth: token`. */
   token?: string | undefined
   /** The auth mode that a server must have; undefined: that of `mesh`, or any. */
@@ -121,6 +128,13 @@ export type OnlineInput =
   | { type: 'roster'; dial: number; delta: RosterDelta }
   | { type: 'roster-snapshot'; dial: number; snapshot: RosterSnapshot }
   | { type: 'connections'; dial: number; changes: Connections }
+  | { type: 'view'; dial: number; change: RosterViewEvent }
+  /** The answer to the effect `watch`. */
+  | { type: 'watched'; dial: number; names: readonly string[]; answer: WatchedNames }
+  /** The answer to the effect `names`. */
+  | { type: 'names'; dial: number; request: NamesRequest; answer: NamesPage }
+  /** The answer to the effect `find`. */
+  | { type: 'found'; dial: number; text: string; answer: FoundNames }
   | { type: 'siblings'; dial: number; connections: number }
   /** `mesh`: the mesh key that the sender put into the frame; a sibling of 0.1 puts none. `sealed`: with the user's key. */
   | { type: 'relay'; dial: number; from: string; frame: SiblingFrame; mesh?: string | undefined; sealed: boolean }
@@ -168,6 +182,12 @@ export type SessionEffect =
   | { type: 'im'; dial: number; message: ComposedMessage }
   | { type: 'got'; dial: number; count: number }
   | { type: 'ask-roster'; dial: number }
+  /** Answer with `watched`. */
+  | { type: 'watch'; dial: number; names: readonly string[] }
+  /** Answer with `names`. */
+  | { type: 'names'; dial: number; request: NamesRequest }
+  /** Answer with `found`. */
+  | { type: 'find'; dial: number; text: string; count: number }
   /** Send a frame to siblings, with the field `mesh`; `sealed`: seal it with the user's key. */
   | {
       type: 'relay'

@@ -11,11 +11,19 @@ export interface NameList extends Iterable<string> {
   slice(start: number, end: number): string[]
 }
 
+/** A `NameList` that finds places in the order. */
+export interface SortedNameList extends NameList {
+  /** At most `count` names after `name`, which need not be in the set. O(names returned + log n). */
+  after(name: string, count: number): string[]
+  /** Number of names before `name`, which need not be in the set. O(blocks). */
+  rank(name: string): number
+}
+
 /**
  * A sorted set of names. Adding and deleting take O(log n) comparisons and move at most one block, so they cost the same
  * with 100,000 names as with 1,000; a plain sorted array would move all names after the index.
  */
-export class SortedNames implements NameList {
+export class SortedNames implements SortedNameList {
   #blocks: string[][] = []
   #size = 0
 
@@ -67,6 +75,27 @@ export class SortedNames implements NameList {
       first += block.length
     }
     return names
+  }
+
+  after(name: string, count: number): string[] {
+    let index = this.#blockOf(name)
+    const block = this.#blocks[index]
+    if (block === undefined) return []
+    let at = lowerBound(block, name)
+    if (block[at] === name) at++
+    const names = block.slice(at, at + count)
+    while (names.length < count && ++index < this.#blocks.length) {
+      names.push(...(this.#blocks[index]?.slice(0, count - names.length) ?? []))
+    }
+    return names
+  }
+
+  rank(name: string): number {
+    const index = this.#blockOf(name)
+    let rank = 0
+    for (let n = 0; n < index; n++) rank += this.#blocks[n]?.length ?? 0
+    const block = this.#blocks[index]
+    return block === undefined ? rank : rank + lowerBound(block, name)
   }
 
   *[Symbol.iterator](): Generator<string> {

@@ -1,4 +1,4 @@
-import { SortedNames } from '../common/sorted-names.ts'
+import { type SortedNameList, SortedNames } from '../common/sorted-names.ts'
 import type { RosterDelta, RosterSnapshot } from '../protocol/messages.ts'
 
 /**
@@ -10,9 +10,15 @@ export class Roster {
   #version = 0
   #changedNames = new Set<string>()
   #snapshot: RosterSnapshot | undefined
+  #emptyView: RosterSnapshot | undefined
 
   get size(): number {
     return this.#names.size
+  }
+
+  /** The names at the current version. */
+  get names(): SortedNameList {
+    return this.#names
   }
 
   /** Marks a user who may have come online or gone offline. */
@@ -39,5 +45,13 @@ export class Roster {
   snapshot(): RosterSnapshot {
     this.#snapshot ??= { version: this.#version, users: this.#names.toArray() }
     return this.#snapshot
+  }
+
+  /** For a client that holds a view: no names. Returns the same object until the next version, too. */
+  emptyView(): RosterSnapshot {
+    if (this.#emptyView?.version !== this.#version) {
+      this.#emptyView = { version: this.#version, users: [], total: this.#names.size }
+    }
+    return this.#emptyView
   }
 }

@@ -33,6 +33,8 @@ export interface Limits {
   peers: number
   /** Users in the replica of one peer; the link of a peer with more is closed. */
   usersPerPeer: number
+  /** Users online up to which each client is told of all; above it, a client that takes a view holds one. */
+  wholeRoster: number
   /** Time for a new connection to identify, in ms. */
   identifyMs: number
   /** Key mode: time for which a name stays with its key after its user went offline, in ms; 0: not at all. */
@@ -65,6 +67,7 @@ export const DEFAULT_LIMITS: Limits = {
   linkBufferedBytes: 64 * 1024 * 1024,
   peers: 1_000,
   usersPerPeer: 1_000_000,
+  wholeRoster: 5_000,
   identifyMs: 10_000,
   claimMs: 12 * 3_600_000,
   rememberedClaims: 100_000,

@@ -142,10 +142,14 @@ export type ServerAddress = z.infer<typeof serverAddressSchema>
 /** One address that is not valid must not lock clients out of the others. */
 const serversSchema = validItems(serverAddressSchema, 10_000)
 
-/** The roster at one version: sorted, each name once. */
+/**
+ * The roster at one version: sorted, each name once. `total`: the client holds a view, which starts without names, and this
+ * number of users is online.
+ */
 export const rosterSnapshotSchema = z.object({
   version: countSchema,
   users: z.array(nameSchema).refine(isSorted, 'names must be sorted and unique'),
+  total: countSchema.optional(),
 })
 export type RosterSnapshot = z.infer<typeof rosterSnapshotSchema>
 
@@ -164,12 +168,68 @@ export type RosterDelta = z.infer<typeof rosterDeltaSchema>
 export const packedRosterSchema = z.object({ version: countSchema, packed: z.base64() })
 export type PackedRoster = z.infer<typeof packedRosterSchema>
 
+/** Names that one connection may watch. */
+export const MAX_WATCHED_NAMES = 1_000
+/** Most names in one answer to `names`. */
+export const MAX_LISTED_NAMES = 500
+/** Most names in one answer to `find`. */
+export const MAX_FOUND_NAMES = 100
+
+/**
+ * To a client that holds a view: the number of users online, and which of those that it watches or follows came online or
+ * went offline. `reset`: the client held the whole roster, and holds a view from now on, which watches and follows nothing.
+ */
+export const rosterViewEventSchema = z.object({
+  total: countSchema,
+  joined: z.array(nameSchema).optional(),
+  left: z.array(nameSchema).optional(),
+  reset: z.literal(true).optional(),
+})
+export type RosterViewEvent = z.infer<typeof rosterViewEventSchema>
+
+/** Watches names, in addition to those before; above `MAX_WATCHED_NAMES` the oldest are dropped. */
+export const watchRequestSchema = z.array(nameSchema).max(MAX_WATCHED_NAMES)
+
+/** Asks for the names after `after`; with `follow`, for their changes from now on, instead of those of the range before. */
+export const namesRequestSchema = z.object({
+  after: z.string().max(MAX_NAME_LENGTH),
+  count: z.int().min(1).max(MAX_LISTED_NAMES),
+  follow: z.boolean().optional(),
+})
+export type NamesRequest = z.infer<typeof namesRequestSchema>
+
+/** Searches the names of users online. */
+export const findRequestSchema = z.object({
+  text: z.string().max(MAX_NAME_LENGTH),
+  count: z.int().min(1).max(MAX_FOUND_NAMES),
+})
+
 /** The mesh time of the server, ms since 1970: it has changed, other than by passing. */
 export const meshTimeSchema = z.object({ time: timeSchema })
 
 /** Names with their number of connections in the whole mesh; an online name that is not listed has one. */
 export const connectionsSchema = z.array(z.tuple([nameSchema, countSchema]))
 export type Connections = z.infer<typeof connectionsSchema>
+
+/** `users`: names that are online, sorted; `connections`: of those with more than one. */
+const onlineNamesSchema = z.object({
+  ok: z.literal(true),
+  total: countSchema,
+  users: z.array(nameSchema).max(MAX_WATCHED_NAMES),
+  connections: connectionsSchema.optional(),
+})
+
+/** The answer to `watch`: who of these names is online. */
+export const watchedNamesSchema = z.union([onlineNamesSchema, refusalSchema])
+export type WatchedNames = z.infer<typeof watchedNamesSchema>
+
+/** The answer to `names`. `first`: the number of users before the first of these names. */
+export const namesPageSchema = z.union([onlineNamesSchema.extend({ first: countSchema }), refusalSchema])
+export type NamesPage = z.infer<typeof namesPageSchema>
+
+/** The answer to `find`: the best matches first. */
+export const foundNamesSchema = z.union([onlineNamesSchema.omit({ connections: true }), refusalSchema])
+export type FoundNames = z.infer<typeof foundNamesSchema>
 
 /** The answer to `identify`. `time`: the server's clock, ms since 1970. */
 export const identifyResponseSchema = z.discriminatedUnion('ok', [
@@ -243,6 +303,8 @@ export const identifyRequestSchema = z.object({
   rooms: z.boolean().optional(),
   /** Knows typing notices; true: wants those of others. */
   typing: z.boolean().optional(),
+  /** Takes a view of a long roster: see `RosterViewEvent`. */
+  views: z.boolean().optional(),
   /** Token mode: a JWT (RFC 7519) signed by the operator. */
   token: z.string().max(MAX_TOKEN_LENGTH).optional(),
   /** Key mode: the user's public key, and the signature of the challenge. */

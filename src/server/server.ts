@@ -206,6 +206,12 @@ export class MeshServer {
       }
       case 'roster':
         return this.#clients.requests.sendRoster(input.connection, input.call)
+      case 'watch':
+        return this.#clients.rosterViews.watch(input)
+      case 'names':
+        return this.#clients.rosterViews.list(input)
+      case 'find':
+        return this.#clients.rosterViews.find(input)
       case 'survey':
         return this.#clusterStatus.handleRequest(input.connection, input.call)
       case 'key':

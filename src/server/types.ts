@@ -19,11 +19,13 @@ import type {
   DeliveredMessage,
   ErrorCode,
   Fate,
+  FoundNames,
   IdentifyResponse,
   JoinResponse,
   KeyHolder,
   LegacyMessage,
   Message,
+  NamesPage,
   PartResponse,
   Receipt,
   Refusal,
@@ -31,9 +33,11 @@ import type {
   RoomList,
   RosterDelta,
   RosterSnapshot,
+  RosterViewEvent,
   ServerAddress,
   TypingNotice,
   TypingRequest,
+  WatchedNames,
 } from '../protocol/messages.ts'
 import type { RoomSettings } from '../protocol/rooms.ts'
 import type { ClusterStatus } from '../protocol/status.ts'
@@ -87,6 +91,8 @@ export type ClientInput =
       rooms?: boolean
       /** Whether the client wants typing notices; absent: it knows none. */
       typing?: boolean | undefined
+      /** Whether the client takes a view of a long roster. */
+      views?: boolean
       credential?: Credential
       /** Why the edge refuses the identification. */
       denial?: Denial
@@ -95,6 +101,10 @@ export type ClientInput =
   | { type: 'im'; connection: number; message: ComposedMessage | LegacyMessage; call?: number }
   | { type: 'got'; connection: number; count: number }
   | { type: 'roster'; connection: number; call: number }
+  /** For a connection that holds a view of the roster; see `RosterViews`. */
+  | { type: 'watch'; connection: number; names: readonly string[]; call: number }
+  | { type: 'names'; connection: number; after: string; count: number; follow: boolean; call: number }
+  | { type: 'find'; connection: number; text: string; count: number; call: number }
   /** Asks which key holds a user name. */
   | { type: 'key'; connection: number; user: unknown; call: number }
   /** Asks for a ticket of the user's claim. */
@@ -142,6 +152,8 @@ export type ClientEvent =
   | { event: 'im'; payload: DeliveredMessage }
   | { event: 'update_client'; payload: { list: string[] } }
   | { event: 'roster'; payload: RosterDelta }
+  /** For clients that hold a view of the roster. */
+  | { event: 'view'; payload: RosterViewEvent }
   /** Changed connection counts, for clients that subscribed to them. */
   | { event: 'connections'; payload: Connections }
   | { event: 'relay'; payload: Relay | RoomRelay }
@@ -171,6 +183,9 @@ export type ClientEffect =
         | IdentifyResponse
         | Fate
         | RosterSnapshot
+        | WatchedNames
+        | NamesPage
+        | FoundNames
         | KeyHolder
         | HeldName
         | ClusterStatus

@@ -9,7 +9,7 @@ import type { ReadonlyFinder, ReadonlyModel } from './readonly-model.ts'
 import { joinRoom } from './rooms/join-room.ts'
 import { membersAndSpeakers } from './rooms/members.ts'
 import { openThread } from './switch-thread.ts'
-import { switcherNames } from './switcher.ts'
+import { switcherNames, usersOnline } from './switcher.ts'
 
 /** Most matches listed; typing more narrows them down. */
 const MAX_MATCHES = 500
@@ -148,7 +148,7 @@ function finderItems(
     case 'switcher':
       return switcherNames(model)
     case 'users':
-      return model.online
+      return usersOnline(model)
     case 'members':
       return membersAndSpeakers(model, room)
     case 'links':

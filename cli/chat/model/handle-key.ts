@@ -1,4 +1,5 @@
 /** Applies keys to the model. The actions of the finder and of the search are in finder.ts and search.ts. */
+
 import type { Key } from '../../terminal/key-decoder.ts'
 import { cancelShown } from './cancelling.ts'
 import { runCommand } from './commands/run-command.ts'
@@ -31,6 +32,7 @@ import { quit } from './quitting.ts'
 import { openInvitation } from './rooms/invitations.ts'
 import { joinRoom } from './rooms/join-room.ts'
 import { writeFault } from './rooms/room.ts'
+import { rosterRequests } from './roster-view.ts'
 import { pageSize, scroll } from './scroll.ts'
 import { scrollOverlay } from './scroll-overlay.ts'
 import { handleSearchAction, openSearch, restartSearch } from './search.ts'
@@ -46,7 +48,7 @@ export function handleKey(model: Model, key: Key): ScreenRequest[] {
   if (key.type === 'mouse') return handleWheel(model, key.action)
   if (key.type === 'terminal') return []
   // Some terminals report that the focus is lost, and not that it is back: who types looks at the screen.
-  return [...setFocus(model, true), ...handleInput(model, key)]
+  return [...setFocus(model, true), ...handleInput(model, key), ...rosterRequests(model)]
 }
 
 function handleInput(model: Model, key: Exclude<Key, { type: 'focus' | 'mouse' | 'terminal' }>): ScreenRequest[] {

@@ -15,6 +15,7 @@ import type { ReactionPrompt } from './message-selection.ts'
 import { DEFAULT_PREFERENCES, type Preferences } from './preferences.ts'
 import type { ReadonlyModel } from './readonly-model.ts'
 import type { Room, RoomList } from './rooms/room.ts'
+import { RosterView } from './roster-view.ts'
 import type { Search } from './search.ts'
 import type { SearchAll } from './search-all.ts'
 import { Thread } from './thread.ts'
@@ -48,6 +49,10 @@ export type ScreenRequest =
   | { type: 'join' | 'part'; room: string }
   /** Ask for the rooms of the mesh: the event `room-list`. */
   | { type: 'list-rooms' }
+  /** See `SessionRequest`. */
+  | { type: 'watch'; users: readonly string[] }
+  | { type: 'show-names'; after: string; count: number }
+  | { type: 'find-names'; text: string; count: number }
   /** Accept the changed key of a user. */
   | { type: 'trust'; user: string; key: string }
   /** Edit the draft with the user's editor. */
@@ -72,8 +77,9 @@ const MAX_START_NOTICES = 5
 export class Model implements ReadonlyModel {
   readonly user: string
   connection: ConnectionState = { phase: 'connecting', server: '', attempt: 1 }
-  /** All users online in the mesh, sorted. */
+  /** The users online in the mesh, sorted; those that the client knows of, if `rosterView` is partial. */
   online: NameList = new SortedNames()
+  readonly rosterView = new RosterView()
   /** The number of connections of each user that has more than one. */
   connectionCounts: ReadonlyMap<string, number> = new Map()
   /** Names that look alike, among the users online, those with a thread, and this user. */
@@ -183,6 +189,11 @@ export class Model implements ReadonlyModel {
     this.rows = Math.max(1, rows)
   }
 
+  /** Number of users online in the mesh. */
+  get onlineCount(): number {
+    return this.rosterView.total ?? this.online.size
+  }
+
   isOnline(name: string): boolean {
     return this.online.has(name)
   }
@@ -200,6 +211,7 @@ export class Model implements ReadonlyModel {
       thread.setOperators(this.rooms.get(name)?.info.operators)
       if (this.hasHistory) thread.markStored(0)
       this.threads.set(name, thread)
+      this.rosterView.watch(name)
       const draft = this.closedDrafts.get(name)
       if (draft !== undefined) thread.draft = draft
       this.closedDrafts.delete(name)

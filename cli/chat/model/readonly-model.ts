@@ -1,4 +1,5 @@
 /** The model as views see it: the compiler rejects a view that changes it. */
+
 import type { ConnectionState } from '../../../src/client/events.ts'
 import type { ConfusableNames } from '../../../src/common/confusables.ts'
 import type { NameList } from '../../../src/common/sorted-names.ts'
@@ -10,6 +11,7 @@ import type { Action } from './keymap.ts'
 import type { Notice } from './model.ts'
 import type { Preferences } from './preferences.ts'
 import type { Room, RoomList } from './rooms/room.ts'
+import type { RosterView } from './roster-view.ts'
 import type { Search } from './search.ts'
 import type { FoundMessage, SearchAll } from './search-all.ts'
 import type { Anchor, Entry, Thread } from './thread.ts'
@@ -70,6 +72,8 @@ export interface ReadonlyModel {
   readonly user: string
   readonly connection: Readonly<ConnectionState>
   readonly online: NameList
+  readonly onlineCount: number
+  readonly rosterView: Readonly<Pick<RosterView, 'isPartial' | 'found'>>
   readonly connectionCounts: ReadonlyMap<string, number>
   readonly confusables: Pick<ConfusableNames, 'find'>
   readonly rooms: ReadonlyMap<string, Room>

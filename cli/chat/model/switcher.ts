@@ -18,7 +18,13 @@ export function* switcherNames(model: ReadonlyModel): Generator<string> {
   if (current !== undefined) names.add(current.name)
   for (const { room } of model.roomList?.rooms ?? []) names.add(room)
   yield* names
-  for (const name of seenUsers(model)) if (!names.has(name)) yield name
+  for (const name of new Set([...seenUsers(model), ...usersOnline(model)])) if (!names.has(name)) yield name
+}
+
+/** The users online that this client knows of: those of the roster, and those that the server has found. */
+export function* usersOnline({ online, rosterView }: ReadonlyModel): Generator<string> {
+  yield* online
+  for (const name of rosterView.found?.users ?? []) if (!online.has(name)) yield name
 }
 
 function attention({ mentionCount, unreadCount }: ReadonlyThread): number {

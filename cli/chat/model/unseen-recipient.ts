@@ -25,6 +25,13 @@ export function asksAboutRecipient(model: Model, to: string, inputFor?: (name: s
     if (model.uncheckedNames.size < MAX_ASKED_NAMES) model.uncheckedNames.add(to)
     return false
   }
+  const { rosterView } = model
+  if (rosterView.isPartial && !rosterView.wasAskedAbout(to)) {
+    // The answer of the server is there before the next key.
+    rosterView.watch(to)
+    model.showNotice(`looking for "${to}"; Enter sends`)
+    return true
+  }
   const similar = similarUser(model, to)
   noteAsked(model, to)
   if (similar === undefined) model.showNotice(`never seen "${to}"; Enter sends anyway`, 'error')

@@ -1,4 +1,5 @@
 /** Applies events of the session to the model. */
+
 import type { SessionEvent } from '../../../src/client/events.ts'
 import { parseContent } from '../../../src/protocol/message-kinds.ts'
 import type { ClientEvent, Notice } from '../../client-events.ts'
@@ -8,11 +9,13 @@ import { localDateTime } from '../../terminal/local-time.ts'
 import { threadName } from '../../thread-name.ts'
 import { notCancelledText } from '../../waiting-messages.ts'
 import { handleCancelled } from './cancelling.ts'
+import { complete } from './editing/completion.ts'
 import { refreshFinder } from './finder.ts'
 import { actionLabel } from './keymap.ts'
 import type { Model, ScreenRequest } from './model.ts'
 import { handleRoom } from './rooms/handle-room.ts'
 import { invitedRoom } from './rooms/invitations.ts'
+import { rosterRequests } from './roster-view.ts'
 import { checkRecipients } from './unseen-recipient.ts'
 
 /**
@@ -21,6 +24,11 @@ import { checkRecipients } from './unseen-recipient.ts'
  */
 export function update(model: Model, event: Exclude<ClientEvent, { type: 'storage' }>, wall: number): ScreenRequest[] {
   model.waiting.handleEvent(event)
+  const requests = handleEvent(model, event, wall)
+  return [...requests, ...rosterRequests(model)]
+}
+
+function handleEvent(model: Model, event: Exclude<ClientEvent, { type: 'storage' }>, wall: number): ScreenRequest[] {
   switch (event.type) {
     case 'connection':
       model.connection = event.state
@@ -76,7 +84,14 @@ export function update(model: Model, event: Exclude<ClientEvent, { type: 'storag
     case 'text-limit':
       model.maxTextBytes = event.bytes
       return []
+    case 'names-found': {
+      const asked = model.rosterView.handleFound(event)
+      refreshFinder(model)
+      const { text, cursor } = model.focusedEditor
+      return asked?.text === text && asked.cursor === cursor ? complete(model, 1) : []
+    }
     case 'typing':
+    case 'names-listed':
     case 'clock-wrong':
     case 'servers':
     case 'mesh':
@@ -96,19 +111,23 @@ function showClientNotice(model: Model, { text, isWarning }: Notice, wall: numbe
 
 function handleRoster(
   model: Model,
-  { users, joined, left }: Extract<SessionEvent, { type: 'roster' }>,
+  { users, joined, left, total }: Extract<SessionEvent, { type: 'roster' }>,
   wall: number,
 ): void {
   model.online = users
+  const wasPartial = model.rosterView.isPartial
+  const isFirstAnswer = model.rosterView.handleRoster(total)
   model.confusables.update(joined, left)
   if (model.current !== undefined && joined.length > 0) model.warnIfConfusable(model.current)
   if (model.hasRoster && model.preferences.notes) {
     const isOther = (name: string) => name !== model.user
-    for (const name of joined.filter(isOther)) model.threads.get(name)?.addNote(`${name} is online`, wall)
+    const isNews = (name: string) => isOther(name) && !isFirstAnswer(name)
+    for (const name of joined.filter(isNews)) model.threads.get(name)?.addNote(`${name} is online`, wall)
     for (const name of left.filter(isOther)) model.threads.get(name)?.addNote(`${name} went offline`, wall)
   }
   model.hasRoster = true
-  checkRecipients(model)
+  // In a view, the answer about recipients comes with the next change.
+  if (total === undefined || wasPartial) checkRecipients(model)
 }
 
 /** Records the keys. A changed key is a security risk: it adds a warning to the thread, shows a notice and rings. */

@@ -11,12 +11,14 @@ export function sidebarRows(model: ReadonlyModel, columns: number, height: numbe
   const threads = model.listedThreads()
   // Users with a thread are not listed twice.
   const withThread = new Set(threads.map(({ name }) => name))
-  const others = model.online.size - [...withThread].filter(name => model.isOnline(name)).length
+  const others = model.onlineCount - [...withThread].filter(name => model.isOnline(name)).length
   const rows = threadListRows(model, threads, columns, height, Math.max(height >> 1, height - others - 1))
-  rows.push(titleRow(`Online ${model.online.size}`, columns))
+  rows.push(titleRow(`Online ${model.onlineCount}`, columns))
   const rowsLeft = height - rows.length
-  const shown = others > rowsLeft ? Math.max(0, rowsLeft - 1) : others
-  for (const name of takeOthers(model.online, withThread, shown)) rows.push(onlineRow(model, name, columns))
+  const fitting = others > rowsLeft ? Math.max(0, rowsLeft - 1) : others
+  const names = [...takeOthers(model.online, withThread, fitting)]
+  for (const name of names) rows.push(onlineRow(model, name, columns))
+  const shown = names.length
   if (shown < others && rows.length < height) rows.push(moreRow(others - shown, columns))
   while (rows.length < height) rows.push([{ text: ' '.repeat(columns) }])
   return rows.slice(0, height)

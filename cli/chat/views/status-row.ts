@@ -37,7 +37,7 @@ function statusSegments(model: ReadonlyModel, wall: number): Segment[] {
   if (model.overlay !== undefined) return [{ text: OVERLAY_HINTS[model.overlay], bold: true }]
   const segments = connectionSegments(model, wall)
   segments.push({ text: `  ${model.user}`, bold: true })
-  if (model.connection.phase === 'online') segments.push({ text: `  ${model.online.size} online`, dim: true })
+  if (model.connection.phase === 'online') segments.push({ text: `  ${model.onlineCount} online`, dim: true })
   segments.push(...unreadSegments(model))
   const excess = excessBytesOfInput(model)
   if (excess > 0)

@@ -14,6 +14,7 @@ import { Admission } from './admission.ts'
 import { ClientRequests, type UnidentifiedConnection } from './client-requests.ts'
 import { Connection } from './connection.ts'
 import { RosterPublisher } from './roster-publisher.ts'
+import type { RosterViews } from './roster-views.ts'
 
 /** Refused identifications before the server closes the connection. */
 const MAX_REFUSALS = 10
@@ -52,6 +53,11 @@ export class Clients implements UserObserver {
     this.#rosterPublisher = new RosterPublisher(context, this.#connections)
     this.rooms = new Rooms(context, this.#connections)
     this.requests = new ClientRequests(context, this.#connections, this.#unidentified, this.#admission)
+  }
+
+  /** What the clients that hold a view of the roster ask for. */
+  get rosterViews(): RosterViews {
+    return this.#rosterPublisher.views
   }
 
   /** The identified connections. */
@@ -129,6 +135,7 @@ export class Clients implements UserObserver {
     }
     if (input.protocol === 1) this.#rosterPublisher.requestList(input.connection)
     if (input.call === undefined) return
+    const holdsWhole = this.#rosterPublisher.holdsWhole(input.connection)
     context.effects.push({
       type: 'answer',
       connection: input.connection,
@@ -138,8 +145,8 @@ export class Clients implements UserObserver {
         server: options.id,
         incarnation: options.incarnation,
         connection: `${options.id}:${input.connection}`,
-        roster: context.roster.snapshot(),
-        ...(input.connections === true ? { connections: this.#rosterPublisher.connectionCounts } : {}),
+        roster: holdsWhole ? context.roster.snapshot() : context.roster.emptyView(),
+        ...(input.connections === true && holdsWhole ? { connections: this.#rosterPublisher.connectionCounts } : {}),
         ...(options.auth === 'open' ? {} : { auth: options.auth }),
         time: context.wall,
         ...(options.limits.textBytes > 0 ? { textBytes: options.limits.textBytes } : {}),
@@ -195,10 +202,10 @@ export class Clients implements UserObserver {
     this.#deferredIdentifies.delete(id)
     this.#addressCounts.remove(id)
     this.#admission.release(id)
-    this.#rosterPublisher.handleDisconnected(id)
     const connection = this.#connections.get(id)
     if (connection === undefined) return undefined
     this.#connections.delete(id)
+    this.#rosterPublisher.handleDisconnected(connection)
     this.rooms.handleDisconnected(connection)
     const { directory } = this.#context
     const claim = directory.ownClaim(connection.user)
@@ -298,6 +305,7 @@ export class Clients implements UserObserver {
     const { id, user } = connection
     this.#unidentified.delete(id)
     this.#connections.set(id, connection)
+    this.#rosterPublisher.handleConnected(connection)
     const connections = directory.addConnection(connection)
     log(this.#context, { event: 'user-connected', user, connections })
     this.#recordPresenceChange(user, connections)

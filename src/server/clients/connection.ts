@@ -10,10 +10,13 @@ const MAX_RECENT_MESSAGES = 256
 const TYPING_PER_SECOND = 1
 const TYPING_BURST = 5
 
-const NO_ROOMS: ReadonlySet<string> = new Set()
+const NONE: ReadonlySet<string> = new Set()
 
 /** What a client supports, as it says when it identifies. */
-type ClientFeatures = Pick<Extract<ClientInput, { type: 'identify' }>, 'protocol' | 'connections' | 'rooms' | 'typing'>
+type ClientFeatures = Pick<
+  Extract<ClientInput, { type: 'identify' }>,
+  'protocol' | 'connections' | 'rooms' | 'views' | 'typing'
+>
 
 /** One identified connection of a user to this server. */
 export class Connection {
@@ -27,6 +30,8 @@ export class Connection {
   readonly knowsRooms: boolean
   /** Whether the client wants typing notices. */
   readonly wantsTyping: boolean
+  /** Whether the client takes a view of a long roster. */
+  readonly takesViews: boolean
   readonly rateLimiter: TokenBucket
   /** When it got the ticket of its claim last; monotonic ms. */
   ticketAt = Number.NEGATIVE_INFINITY
@@ -34,6 +39,8 @@ export class Connection {
   readonly allowedRooms: ReadonlySet<string> | undefined
   /** Created for connections that are in a room. */
   #rooms: Set<string> | undefined
+  /** Created for connections that watch names. */
+  #watched: Set<string> | undefined
   /** Messages sent and not confirmed, oldest first; undefined for a message that has no delivery to answer. */
   #unconfirmed: (Delivery | undefined)[] = []
   #head = 0
@@ -46,7 +53,7 @@ export class Connection {
   constructor(
     id: number,
     user: string,
-    { protocol, connections = false, rooms = false, typing = false }: ClientFeatures,
+    { protocol, connections = false, rooms = false, views = false, typing = false }: ClientFeatures,
     limits: Limits,
     now: number,
     allowedRooms?: readonly string[],
@@ -57,13 +64,14 @@ export class Connection {
     this.wantsConnectionCounts = connections
     this.knowsRooms = rooms
     this.wantsTyping = typing
+    this.takesViews = views
     this.allowedRooms = allowedRooms && new Set(allowedRooms)
     this.rateLimiter = new TokenBucket(limits.messagesPerSecond, limits.burst, now)
   }
 
   /** The rooms that this connection is in. */
   get rooms(): ReadonlySet<string> {
-    return this.#rooms ?? NO_ROOMS
+    return this.#rooms ?? NONE
   }
 
   addRoom(room: string): void {
@@ -80,6 +88,20 @@ export class Connection {
   takeTyping(now: number): boolean {
     this.#typingLimiter ??= new TokenBucket(TYPING_PER_SECOND, TYPING_BURST, now)
     return this.#typingLimiter.take(now) === 0
+  }
+
+  /** The names that its view of the roster watches, in the order in which they were added. */
+  get watched(): ReadonlySet<string> {
+    return this.#watched ?? NONE
+  }
+
+  addWatched(name: string): void {
+    this.#watched ??= new Set()
+    this.#watched.add(name)
+  }
+
+  removeWatched(name: string): void {
+    this.#watched?.delete(name)
   }
 
   /** Messages sent to this connection and not confirmed. */

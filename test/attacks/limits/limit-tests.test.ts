@@ -32,6 +32,7 @@ const TESTS: Record<keyof Limits, { files: readonly string[]; row: readonly stri
   linkBufferedBytes: { files: ['attacks/limits/overload'], row: ['the link is closed'] },
   peers: { files: ['unit/server/limits', 'attacks/peers/rogue-peer'], row: ['learned'] },
   usersPerPeer: { files: ['unit/server/limits', 'attacks/peers/hostile-frames'], row: ['is closed'] },
+  wholeRoster: { files: ['unit/server/clients/roster-views'], row: ['view'] },
   identifyMs: { files: ['unit/server/limits', 'attacks/limits/budgets'], row: ['TCP connection'] },
   claimMs: { files: ['unit/presence/claim-memory'], row: ['0: not at all'] },
   roomsPerUser: { files: ['unit/server/limits', 'attacks/limits/rooms'], row: ['too-many-rooms'] },

@@ -66,7 +66,7 @@ export function addConnection(
   id: number,
   user: string,
   protocol: 1 | 2 = 2,
-  features: { connections?: boolean; rooms?: boolean } = { rooms: true },
+  features: { connections?: boolean; rooms?: boolean; views?: boolean } = { rooms: true },
   allowedRooms?: readonly string[],
 ): Connection {
   const { options, now, directory } = context

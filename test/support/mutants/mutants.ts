@@ -522,4 +522,32 @@ export const MUTANTS: readonly Mutant[] = [
     from: '(rooms.get(to)?.connections ?? [])',
     to: 'this.#connections.values()',
   },
+  {
+    name: 'the followers of a part of the roster are not told of its changes',
+    seed: 5,
+    file: 'src/server/clients/roster-views.ts',
+    from: 'this.#emit(followers, { joined, left })',
+    to: '',
+  },
+  {
+    name: 'who watches a name is not told that it has left',
+    seed: 379,
+    file: 'src/server/clients/roster-views.ts',
+    from: 'for (const name of left) told += this.#tellWatchers(name, { left: [name] })',
+    to: '',
+  },
+  {
+    name: 'a client whose roster becomes a view keeps the whole one',
+    seed: 617,
+    file: 'src/client/roster-copy.ts',
+    from: 'this.#change([], left)\n    this.#askView()',
+    to: 'this.#askView()',
+  },
+  {
+    name: 'a client that reconnects does not ask for its view again',
+    seed: 5,
+    file: 'src/client/roster-copy.ts',
+    from: 'this.#change([], left)\n    this.#askView()',
+    to: 'this.#change([], left)',
+  },
 ]

@@ -1,6 +1,6 @@
 /** The product's own client session on real sockets, with its outbox in memory and a record of its events. */
 import { openSession } from '../../../cli/session/connection.ts'
-import type { SessionEvent } from '../../../src/client/events.ts'
+import type { SessionEvent, SessionRequest } from '../../../src/client/events.ts'
 import { compareMessages } from '../../../src/common/hybrid-clock.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 
@@ -28,7 +28,13 @@ export class RealClient {
   onlineAt = 0
   readonly #request: ReturnType<typeof openSession>
 
-  constructor(user: string, servers: readonly string[]) {
+  /** Number of users online, if the roster is a view. */
+  total: number | undefined
+  /** The last names found and listed. */
+  found: readonly string[] | undefined
+  listed: { first: number; users: readonly string[] } | undefined
+
+  constructor(user: string, servers: readonly string[], { views = false } = {}) {
     this.user = user
     const instance = `${process.pid}~${++instances}`
     const held = this.#held
@@ -43,7 +49,7 @@ export class RealClient {
       hold: (message: Message) => void held.set(message.id, message),
       release: (id: string) => void held.delete(id),
     }
-    const options = { user, client: 'test/1', instance, servers, random: Math.random }
+    const options = { user, client: 'test/1', instance, servers, random: Math.random, views }
     this.#request = openSession(options, disk, event => this.#handleEvent(event))
   }
 
@@ -76,6 +82,10 @@ export class RealClient {
     this.#request({ type: 'part', room })
   }
 
+  request(request: Extract<SessionRequest, { type: 'watch' | 'show-names' | 'find-names' | 'list-names' }>): void {
+    this.#request(request)
+  }
+
   close(): void {
     this.#request({ type: 'close' })
   }
@@ -84,8 +94,11 @@ export class RealClient {
     const now = performance.now()
     if (event.type === 'roster') {
       this.roster = [...event.users]
+      this.total = event.total
       for (const name of event.left) this.departures.push({ name, at: now })
-    } else if (event.type === 'message') {
+    } else if (event.type === 'names-found') this.found = event.users
+    else if (event.type === 'names-listed') this.listed = event
+    else if (event.type === 'message') {
       this.shown.push(event.message)
       if (event.origin === 'composed') this.composed.push(event.message)
     } else if (event.type === 'room') {

@@ -45,8 +45,23 @@ function wrongRosters(mesh: SimMesh, online: readonly SimClient[]): string[] {
     roster.join(', ') === expected ? [] : [`${name} has the roster [${roster.join(', ')}] instead of [${expected}]`]
   return [
     ...mesh.servers.filter(({ running }) => running).flatMap(server => wrong(server.id, server.core?.roster ?? [])),
-    ...online.flatMap(client => wrong(client.name, client.session?.roster ?? [])),
+    ...online.flatMap(client =>
+      client.session?.isRosterView === true
+        ? wrongView(client, [...new Set(online.map(({ user }) => user))].sort())
+        : wrong(client.name, client.session?.roster ?? []),
+    ),
   ]
+}
+
+/** A view has all online users that the client watches or shows, and no offline user. */
+function wrongView({ name, session, watched, showsAfter, showsNames }: SimClient, truth: readonly string[]): string[] {
+  const known = session?.roster ?? []
+  const shown = showsNames === 0 ? [] : truth.filter(user => user > showsAfter).slice(0, showsNames)
+  const missing = truth.filter(user => (watched.includes(user) || shown.includes(user)) && !known.includes(user))
+  const ghosts = known.filter(user => !truth.includes(user))
+  return missing.length + ghosts.length === 0
+    ? []
+    : [`${name} has the view [${known.join(', ')}]: it lacks [${missing.join(', ')}], and has [${ghosts.join(', ')}]`]
 }
 
 /** Every client knows the number of connections of every user. */
@@ -55,6 +70,7 @@ function wrongConnectionCounts(online: readonly SimClient[]): string[] {
   for (const { user } of online) expected.set(user, (expected.get(user) ?? 0) + 1)
   return online.flatMap(({ name, session }) =>
     [...expected].flatMap(([user, count]) => {
+      if (session?.isRosterView === true && !session.roster.includes(user)) return []
       const known = session?.connectionCounts.get(user) ?? 1
       return known === count ? [] : [`${name} counts ${known} connections of ${user} instead of ${count}`]
     }),

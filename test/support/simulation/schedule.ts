@@ -7,7 +7,7 @@ import { cancelMessages } from './cancel-messages.ts'
 import { ACTIONS, ROOM_ACTIONS, randomWrongSkew, type Scenario } from './faults.ts'
 import { findLateDeliveries, findViolations, ROOMS } from './invariants.ts'
 import { MAX_SANE_SKEW_MS, type TranscriptLine } from './recorder.ts'
-import { SimMesh, type SimServer } from './sim-mesh.ts'
+import { type SimClient, SimMesh, type SimServer } from './sim-mesh.ts'
 import { typeMessages } from './type-messages.ts'
 
 export interface ScheduleResult {
@@ -45,6 +45,10 @@ const MORE_ACTIONS: ReadonlyMap<number, (scenario: Scenario) => void> = new Map(
   [9, typeMessages],
 ])
 
+/** In every 17th schedule clients hold views of the roster; the other seeds stay what they were. */
+const VIEWS_EVERY = 17
+const VIEWS_AT = 5
+
 /**
  * Plays the schedule of a seed.
  * @param transcript whether `lines` are recorded
@@ -57,7 +61,7 @@ export function runSchedule(seed: number, transcript = false): ScheduleResult {
     if (seed % GENTLE_EVERY === 0) runGentleActions(scenario)
     // In key mode, messages to users that were never online are not sent yet.
     else if (seed % CLOCK_STEPS_EVERY === 0 && mesh.auth === 'open') runClockSteps(scenario)
-    else runActions(scenario, MORE_ACTIONS.get(seed % MORE_EVERY) ?? (() => {}))
+    else runActions(scenario, MORE_ACTIONS.get(seed % MORE_EVERY) ?? (() => {}), seed % VIEWS_EVERY === VIEWS_AT)
     healAll(scenario)
     const end = mesh.now + SETTLE_TIMEOUT_MS
     mesh.advance(QUIET_MS)
@@ -89,6 +93,7 @@ function setUp(seed: number, transcript: boolean): Scenario {
     events: false,
     clientsKnowAllServers: mayStayDown,
     auth,
+    ...(seed % VIEWS_EVERY === VIEWS_AT ? { limits: { wholeRoster: 1 } } : {}),
     isLegacy: ({ id }) => seed % LEGACY_EVERY === 1 && id === 'server-2',
   })
   const { random, network, recorder } = mesh
@@ -125,7 +130,7 @@ function setUp(seed: number, transcript: boolean): Scenario {
  * Swarm testing: each schedule leaves some kinds of action out and prefers others, which finds more faults than using
  * all of them at once (Groce et al., ISSTA 2012).
  */
-function runActions(scenario: Scenario, doMore: (scenario: Scenario) => void): void {
+function runActions(scenario: Scenario, doMore: (scenario: Scenario) => void, withViews: boolean): void {
   const { mesh } = scenario
   const { random, recorder } = mesh
   const actions = Object.entries(ACTIONS).filter(([name]) => scenario.rooms.length > 0 || !ROOM_ACTIONS.has(name))
@@ -147,9 +152,19 @@ function runActions(scenario: Scenario, doMore: (scenario: Scenario) => void): v
     const line = chosen?.action.run(scenario)
     if (line !== undefined) recorder.log('*', line)
     doMore(scenario)
+    if (withViews) changeView(mesh.clients, step)
     // Mixed paces: some actions happen almost at once, some far apart.
     mesh.advance(random() < 0.15 ? random() * 6_000 : random() * pace)
   }
+}
+
+/** All clients but some watch another user, and one shows another part of the list. Without random numbers. */
+function changeView(clients: readonly SimClient[], step: number): void {
+  for (const [n, client] of clients.entries())
+    if (client.running && (n + step) % 3 > 0) client.watch(USERS[(n + step) % USERS.length] ?? '')
+  const client = clients[step % clients.length]
+  if (client?.running === true && step % 2 === 0)
+    client.showNames(['', 'Billy', 'Dörte'][step % 3] ?? '', 1 + (step % 4))
 }
 
 /** A connected mesh in which links break briefly, or a server stalls. No user may notice. */

@@ -9,7 +9,9 @@ import type {
   IdentifyResponse,
   JoinResponse,
   Message,
+  NamesPage,
   RosterSnapshot,
+  WatchedNames,
 } from '../../../src/protocol/messages.ts'
 import type { HeldName, Input } from '../../../src/server/types.ts'
 import { storedState } from '../harness/stored-state.ts'
@@ -49,6 +51,10 @@ export class SimClient extends SimProcess {
   readonly keys = new Map<string, string>()
   claim: KeptTicket | undefined
   readonly #identity: PlainIdentity
+  /** Users that it watches, and the part of the sorted roster that it shows, where the roster is a view. */
+  readonly watched: string[] = []
+  showsAfter = ''
+  showsNames = 0
   /** Whether `events` are kept; long schedules do without. */
   readonly #keepsEvents: boolean
   /** Number of effects that it still performs before it is killed. */
@@ -127,6 +133,21 @@ export class SimClient extends SimProcess {
     this.#undated.clear()
     this.#effectsLeft = Number.POSITIVE_INFINITY
     this.step({ type: 'start' })
+    if (this.watched.length > 0) this.step({ type: 'request', request: { type: 'watch', users: this.watched } })
+    if (this.showsNames > 0) this.showNames(this.showsAfter, this.showsNames)
+  }
+
+  /** Has its session tell whether a user is online: matters only if the roster is a view. */
+  watch(user: string): void {
+    this.watched.push(user)
+    this.step({ type: 'request', request: { type: 'watch', users: [user] } })
+  }
+
+  /** Shows a part of the sorted roster, likewise. */
+  showNames(after: string, count: number): void {
+    this.showsAfter = after
+    this.showsNames = count
+    this.step({ type: 'request', request: { type: 'show-names', after, count } })
   }
 
   quit(): void {
@@ -241,6 +262,7 @@ export class SimClient extends SimProcess {
             connections: true,
             rooms: true,
             typing,
+            views: !this.#context.isLegacy(server),
             call,
             ...(key === undefined ? {} : { credential: { kind: 'key' as const, key, ...ticket } }),
           }),
@@ -291,6 +313,23 @@ export class SimClient extends SimProcess {
           (dial, snapshot) => ({ type: 'roster-snapshot', dial, snapshot: snapshot as RosterSnapshot }),
           (connection, call) => ({ type: 'roster', connection, call }),
         )
+      case 'watch': {
+        const { names } = effect
+        return this.#call(
+          (dial, answer) => ({ type: 'watched', dial, names, answer: answer as WatchedNames }),
+          (connection, call) => ({ type: 'watch', connection, names, call }),
+        )
+      }
+      case 'names': {
+        const { request } = effect
+        const { after, count, follow = false } = request
+        return this.#call(
+          (dial, answer) => ({ type: 'names', dial, request, answer: answer as NamesPage }),
+          (connection, call) => ({ type: 'names', connection, after, count, follow, call }),
+        )
+      }
+      case 'find':
+        return
       case 'relay': {
         const { to, frame, mesh, sealed } = effect
         return this.#emit(connection => ({ type: 'relay', connection, to, body: { frame, mesh, sealed } }))

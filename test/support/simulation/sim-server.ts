@@ -366,6 +366,8 @@ function toSessionInput(message: Extract<Effect, { type: 'emit' }>['message'], d
       return { type: 'im', dial, message: message.payload }
     case 'roster':
       return { type: 'roster', dial, delta: message.payload }
+    case 'view':
+      return { type: 'view', dial, change: message.payload }
     case 'connections':
       return { type: 'connections', dial, changes: message.payload }
     case 'siblings':

@@ -41,6 +41,7 @@ test('the default limits are the documented ones', () => {
     linkBufferedBytes: 67_108_864,
     peers: 1_000,
     usersPerPeer: 1_000_000,
+    wholeRoster: 5_000,
     identifyMs: 10_000,
     claimMs: 43_200_000,
     rememberedClaims: 100_000,

@@ -265,7 +265,7 @@ describe('each limit', () => {
 test('each limit has a test', () => {
   // Tested in test/attacks/limits/, test/programs/daemon/security.test.ts and test/unit/presence/claim-memory.test.ts.
   const bytes = ['bufferedBytes', 'linkBufferedBytes', 'heldBytes', 'unreadBytes']
-  const elsewhere = [...bytes, 'handshakes', 'claimMs', 'rememberedClaims']
+  const elsewhere = [...bytes, 'handshakes', 'wholeRoster', 'claimMs', 'rememberedClaims']
   const tested = [...ROWS.map(({ limit }) => limit), 'messagesPerSecond', ...elsewhere]
   expect(tested.sort()).toEqual(Object.keys(DEFAULT_LIMITS).sort())
 })

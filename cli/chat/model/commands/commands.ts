@@ -64,7 +64,8 @@ export const COMMANDS: readonly Command[] = [
     run: (model, args) => {
       openFinder(model, 'users', args)
       const { finder } = model
-      if (finder === undefined || args === '' || finderMatches(model, finder).length > 0) return []
+      const mayBeFound = model.rosterView.isPartial || args === ''
+      if (finder === undefined || mayBeFound || finderMatches(model, finder).length > 0) return []
       model.finder = undefined
       const nearest = nearestName(model, args)
       const suggestion = nearest === undefined ? '' : `; did you mean ${nearest}?`

@@ -3,8 +3,9 @@ import { COMMANDS } from '../commands/commands.ts'
 import { seenUsers } from '../known-names.ts'
 import type { Model, ScreenRequest } from '../model.ts'
 import { recentSpeakers } from '../rooms/members.ts'
+import { usersOnline } from '../switcher.ts'
 import { emojiCandidates, emojiWordStart } from './emoji-completion.ts'
-import { completeNameArgument } from './name-completion.ts'
+import { completeNameArgument, nameArgumentPrefix } from './name-completion.ts'
 
 /** A completion by Tab: where the word starts, the candidates, and which of them is in the input line. */
 export interface Completion {
@@ -35,7 +36,10 @@ export function complete(model: Model, by: 1 | -1): ScreenRequest[] {
       (emojiStart === undefined
         ? findCandidates(model, before, start)
         : emojiCandidates(model.emojiNames ?? new Map(), before.slice(emojiStart)))
-    if (candidates.length === 0) return []
+    if (candidates.length === 0) {
+      const prefix = namePrefix(before, start)
+      return model.rosterView.askFor({ prefix, text: editor.text, cursor: editor.cursor })
+    }
     model.completion = { start, candidates, index: by > 0 ? 0 : candidates.length - 1 }
   } else {
     const { length } = completion.candidates
@@ -44,6 +48,12 @@ export function complete(model: Model, by: 1 | -1): ScreenRequest[] {
   const current = model.completion
   if (current !== undefined) editor.replace(current.start, current.candidates[current.index] ?? '')
   return []
+}
+
+/** The start of a user name that may be meant, for the server to complete; '' if the word is something else. */
+function namePrefix(text: string, start: number): string {
+  const prefix = nameArgumentPrefix(text) ?? text.slice(start).replace(/^@/, '')
+  return /^[/#:]/.test(prefix) ? '' : prefix
 }
 
 /** What the word at `start` of `text` may become, the best candidate first. */
@@ -83,7 +93,7 @@ function roomNames(model: Model): string[] {
 function userNames(model: Model): Iterable<string> {
   const { current } = model
   const threads = [...model.threads.values()].filter(({ isRoom }) => !isRoom).map(({ name }) => name)
-  const others = [...new Set([...threads, ...model.online])].sort(compareNames)
+  const others = [...new Set([...threads, ...usersOnline(model)])].sort(compareNames)
   if (current === undefined || !current.isRoom) return others
   const names = new Set([...recentSpeakers(current, model.user), ...(model.rooms.get(current.name)?.members ?? [])])
   for (const name of others) names.add(name)

@@ -14,14 +14,25 @@ interface ArgumentCompletion {
  * @returns undefined if the text does not end in the name argument of a command, or no name fits
  */
 export function completeNameArgument(text: string, names: Iterable<string>): ArgumentCompletion | undefined {
+  const argument = nameArgument(text)
+  if (argument === undefined) return undefined
+  const prefix = argument.prefix.toLowerCase()
+  const candidates = [...names].filter(name => name.toLowerCase().startsWith(prefix))
+  if (candidates.length === 0) return undefined
+  return { start: argument.start, candidates: candidates.map(name => `${quoteName(name)} `) }
+}
+
+/** The start of the name at the end of a text; undefined: the text does not end in the name argument of a command. */
+export function nameArgumentPrefix(text: string): string | undefined {
+  return nameArgument(text)?.prefix
+}
+
+function nameArgument(text: string): { start: number; prefix: string } | undefined {
   const [head = '', commandName, argument = ''] = /^\/(\S+)\s+([\s\S]*)$/.exec(text) ?? []
   const command = COMMANDS.find(({ name }) => name === commandName)
   if (command?.takesName === undefined || argument === '' || argument.startsWith('#')) return undefined
   const isQuoted = argument.startsWith('"')
   // The name is complete: what follows is something else.
   if (isQuoted && /^"(?:[^"\\]|\\.)*"/.test(argument)) return undefined
-  const prefix = (isQuoted ? unquote(argument) : argument).toLowerCase()
-  const candidates = [...names].filter(name => name.toLowerCase().startsWith(prefix))
-  if (candidates.length === 0) return undefined
-  return { start: head.length - argument.length, candidates: candidates.map(name => `${quoteName(name)} `) }
+  return { start: head.length - argument.length, prefix: isQuoted ? unquote(argument) : argument }
 }

@@ -35,6 +35,7 @@ export const paste = (text: string) => `\u001b[200~${text}\u001b[201~`
 export class ChatDriver {
   readonly model: Model
   #messages = 0
+  readonly #rosterRequests: ScreenRequest[] = []
   readonly #choosesSidebar: boolean
 
   constructor(preferences?: Preferences) {
@@ -53,12 +54,23 @@ export class ChatDriver {
   }
 
   tell(event: Parameters<typeof update>[1]): ScreenRequest[] {
-    return update(this.model, event, DAY)
+    return this.#withoutRosterRequests(update(this.model, event, DAY))
   }
 
   /** Types text as a terminal sends it: control characters and escape sequences are keys. */
   type(text: string): ScreenRequest[] {
-    return new KeyDecoder().feed(text).flatMap(key => handleKey(this.model, key))
+    return this.#withoutRosterRequests(new KeyDecoder().feed(text).flatMap(key => handleKey(this.model, key)))
+  }
+
+  /** What the screen has asked for a view of the roster since the last call. */
+  takeRosterRequests(): ScreenRequest[] {
+    return this.#rosterRequests.splice(0)
+  }
+
+  #withoutRosterRequests(requests: ScreenRequest[]): ScreenRequest[] {
+    const isAboutRoster = ({ type }: ScreenRequest) => ['watch', 'show-names', 'find-names'].includes(type)
+    this.#rosterRequests.push(...requests.filter(isAboutRoster))
+    return requests.filter(request => !isAboutRoster(request))
   }
 
   online(): void {
@@ -69,6 +81,13 @@ export class ChatDriver {
     const names = new SortedNames()
     names.reset(users)
     this.tell({ type: 'roster', users: names, joined, left })
+  }
+
+  /** Tells that `total` users are online; the client knows these. */
+  view(total: number, users: readonly string[], joined: readonly string[] = []): void {
+    const names = new SortedNames()
+    names.reset(users)
+    this.tell({ type: 'roster', users: names, joined, left: [], total })
   }
 
   /** Tells that the user is in a room with these members, in addition to Anna. */

@@ -65,6 +65,18 @@ describe('the line of an event', () => {
       { type: 'roster', users: names(['Anna', 'Billy']), joined: ['Billy'], left: [] },
       '* online: Anna, Billy',
     ],
+    [
+      'a view of a long roster',
+      { type: 'roster', users: names(['Anna']), joined: ['Anna'], left: [], total: 9_000 },
+      '* 9000 online; /who NAME finds users',
+    ],
+    ['names found', { type: 'names-found', text: 'bil', users: ['Billy', 'Bilbo'] }, '* online: Billy, Bilbo'],
+    ['no names found', { type: 'names-found', text: 'bil', users: [] }, '* no user online matches bil'],
+    [
+      'a part of the list',
+      { type: 'names-listed', after: '', first: 0, total: 9_000, users: ['Anna', 'Billy'] },
+      '* 9000 online: Anna, Billy and 8998 more',
+    ],
     ['an unchanged roster', { type: 'roster', users: names(['Anna']), joined: [], left: [] }, undefined],
     ['sent', progress({ state: 'sent' }), undefined],
     ['delivered', progress({ state: 'delivered', connections: 1 }), undefined],

@@ -13,13 +13,14 @@ function setUp() {
   const publisher = new RosterPublisher(context, connections)
   const join = (id: number, user: string, protocol: 1 | 2 = 2, wantsCounts = false) => {
     const connection = addConnection(context, connections, id, user, protocol, { connections: wantsCounts })
+    publisher.handleConnected(connection)
     publisher.markChanged(user)
     return connection
   }
   const leave = (connection: Connection) => {
     connections.delete(connection.id)
     context.directory.removeConnection(connection)
-    publisher.handleDisconnected(connection.id)
+    publisher.handleDisconnected(connection)
     publisher.markChanged(connection.user)
   }
   /** Lets the deadline pass. Returns what is emitted, as [receivers, event, payload]. */
@@ -87,10 +88,10 @@ test('an original client that identifies gets the list even if nothing changed, 
 
 test('a client that disconnects before the publish gets no list', () => {
   const { publisher, join, publish } = setUp()
-  join(1, 'Anna', 1)
+  const anna = join(1, 'Anna', 1)
   publish()
   publisher.requestList(1)
-  publisher.handleDisconnected(1)
+  publisher.handleDisconnected(anna)
   expect(publish()).toEqual([])
 })
 

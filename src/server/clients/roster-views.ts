@@ -1,0 +1,244 @@
+import { TokenBucket } from '../../common/token-bucket.ts'
+import { type PageChange, RosterPages } from '../../presence/roster-pages.ts'
+import {
+  type Connections,
+  type FoundNames,
+  MAX_WATCHED_NAMES,
+  type NamesPage,
+  type Refusal,
+  type RosterDelta,
+  type RosterViewEvent,
+  type WatchedNames,
+} from '../../protocol/messages.ts'
+import type { Context } from '../context.ts'
+import type { ClientInput } from '../types.ts'
+import type { Connection } from './connection.ts'
+
+/** All clients with a view are told the total when it differs from what they were told by this share … */
+const TOLD_SHARE = 0.02
+/** … or after this time, ms. */
+const TOTAL_INTERVAL_MS = 60_000
+
+/** Searches of the whole roster: each takes some ms with 100,000 users. The rest finds only the start of names. */
+const SEARCHES_PER_SECOND = 5
+const SEARCH_BURST = 20
+/** A shorter text is only searched at the start of names. */
+const MIN_SEARCH_LENGTH = 2
+
+/**
+ * Clients that hold a view of the roster: above `limits.wholeRoster` users the total, the names that they watch, and the
+ * part of the sorted list that they follow. A change goes only to those that see it.
+ */
+export class RosterViews {
+  readonly #context: Context
+  readonly #connections: ReadonlyMap<number, Connection>
+  /** The connections that hold a view. */
+  readonly #holders = new Set<number>()
+  /** By watched name. */
+  readonly #watchers = new Map<string, Set<number>>()
+  /** Created with the first connection that follows a part of the list. */
+  #pages: RosterPages | undefined
+  #toldTotal = 0
+  #totalToldAt = 0
+  #searches: TokenBucket
+
+  /** @param connections the identified connections */
+  constructor(context: Context, connections: ReadonlyMap<number, Connection>) {
+    this.#context = context
+    this.#connections = connections
+    this.#searches = new TokenBucket(SEARCHES_PER_SECOND, SEARCH_BURST, context.now)
+  }
+
+  /** When the total is told; monotonic ms, Infinity if the clients know it. */
+  get deadline(): number {
+    const isKnown = this.#holders.size === 0 || this.#toldTotal === this.#context.roster.size
+    return isKnown ? Number.POSITIVE_INFINITY : this.#totalToldAt + TOTAL_INTERVAL_MS
+  }
+
+  /** Sizes of all state, for tests. */
+  get counts(): { holders: number; watched: number; followers: number } {
+    return {
+      holders: this.#holders.size,
+      watched: this.#watchers.size,
+      followers: this.#pages?.followerCount ?? 0,
+    }
+  }
+
+  add({ id }: Connection): void {
+    if (this.#holders.size === 0) this.#recordTold()
+    this.#holders.add(id)
+  }
+
+  handleDisconnected({ id, watched }: Connection): void {
+    if (!this.#holders.delete(id)) return
+    for (const name of watched) this.#unwatch(id, name)
+    this.#unfollow(id)
+  }
+
+  /** Adds names whose presence a connection is told. Answers with those who are online. */
+  watch({ connection: id, names, call }: Extract<ClientInput, { type: 'watch' }>): void {
+    const { effects, roster } = this.#context
+    const answer = (payload: WatchedNames) => void effects.push({ type: 'answer', connection: id, call, payload })
+    const connection = this.#admit(id)
+    if ('code' in connection) return answer(connection)
+    if (this.#holders.has(id)) {
+      for (const name of names) this.#watch(connection, name)
+    }
+    const users = names.filter(name => roster.names.has(name))
+    answer({ ok: true, total: roster.size, users, ...this.#connectionsOf(users) })
+  }
+
+  /** Answers with a part of the sorted roster; with `follow`, the connection is told of its changes from now on. */
+  list({ connection: id, after, count, follow, call }: Extract<ClientInput, { type: 'names' }>): void {
+    const { effects, roster } = this.#context
+    const answer = (payload: NamesPage) => void effects.push({ type: 'answer', connection: id, call, payload })
+    const connection = this.#admit(id)
+    if ('code' in connection) return answer(connection)
+    const users = roster.names.after(after, count)
+    const [start] = users
+    const first = start === undefined ? roster.size : roster.names.rank(start)
+    if (follow && this.#holders.has(id)) {
+      this.#pages ??= new RosterPages(roster.names)
+      const last = users.length < count ? undefined : users.at(-1)
+      this.#pages.follow(id, last === undefined ? { after } : { after, last })
+    }
+    answer({ ok: true, total: roster.size, first, users, ...this.#connectionsOf(users) })
+  }
+
+  /** Answers with names that start with a text, then those that contain it. */
+  find({ connection: id, text, count, call }: Extract<ClientInput, { type: 'find' }>): void {
+    const { effects, roster, now } = this.#context
+    const answer = (payload: FoundNames) => void effects.push({ type: 'answer', connection: id, call, payload })
+    const connection = this.#admit(id)
+    if ('code' in connection) return answer(connection)
+    const found = new Set<string>()
+    for (const start of spellings(text)) {
+      const first = roster.names.rank(start)
+      for (const name of roster.names.slice(first, first + count)) if (name.startsWith(start)) found.add(name)
+    }
+    if (found.size < count && text.length >= MIN_SEARCH_LENGTH && this.#searches.take(now) === 0) {
+      const folded = text.toLowerCase()
+      for (const name of roster.names) {
+        if (found.size >= count) break
+        if (name.toLowerCase().includes(folded)) found.add(name)
+      }
+    }
+    answer({ ok: true, total: roster.size, users: [...found].slice(0, count) })
+  }
+
+  /** Tells the changes of a version to the clients that see them. Returns their number. */
+  publish({ joined, left }: Pick<RosterDelta, 'joined' | 'left'>): number {
+    const pageChanges = this.#pages?.recordChanges(joined, left) ?? []
+    if (this.#holders.size === 0) return 0
+    if (this.#mustTellTotal) return this.#tellAll(pageChanges, joined, left)
+    return this.#tellViewers(pageChanges, joined, left)
+  }
+
+  /** Tells changed connection counts to the clients that see their users. */
+  publishConnections(changes: Connections): void {
+    if (this.#holders.size === 0) return
+    for (const change of changes) {
+      const [name] = change
+      const viewers = new Set([...(this.#watchers.get(name) ?? []), ...(this.#pages?.followersOf(name) ?? [])])
+      const to = [...viewers].filter(id => this.#connections.get(id)?.wantsConnectionCounts === true)
+      if (to.length === 0) continue
+      this.#context.effects.push({ type: 'emit', to, message: { event: 'connections', payload: [change] } })
+    }
+  }
+
+  tick(): void {
+    if (this.deadline <= this.#context.now) this.#tellAll([], [], [])
+  }
+
+  get #mustTellTotal(): boolean {
+    return Math.abs(this.#context.roster.size - this.#toldTotal) > this.#toldTotal * TOLD_SHARE
+  }
+
+  #recordTold(): void {
+    this.#toldTotal = this.#context.roster.size
+    this.#totalToldAt = this.#context.now
+  }
+
+  #tellAll(pageChanges: readonly PageChange[], joined: readonly string[], left: readonly string[]): number {
+    this.#tellViewers(pageChanges, joined, left)
+    this.#recordTold()
+    this.#emit(this.#holders, {})
+    return this.#holders.size
+  }
+
+  #tellViewers(pageChanges: readonly PageChange[], joined: readonly string[], left: readonly string[]): number {
+    let told = 0
+    for (const { followers, joined, left } of pageChanges) {
+      told += followers.size
+      this.#emit(followers, { joined, left })
+    }
+    // A client that both follows and watches a name is told twice: what it holds is a set.
+    for (const name of joined) told += this.#tellWatchers(name, { joined: [name] })
+    for (const name of left) told += this.#tellWatchers(name, { left: [name] })
+    return told
+  }
+
+  #tellWatchers(name: string, change: Partial<RosterViewEvent>): number {
+    const watchers = this.#watchers.get(name)
+    if (watchers === undefined) return 0
+    this.#emit(watchers, change)
+    return watchers.size
+  }
+
+  #emit(to: ReadonlySet<number>, change: Partial<RosterViewEvent>): void {
+    const payload: RosterViewEvent = { total: this.#context.roster.size, ...change }
+    this.#context.effects.push({ type: 'emit', to: [...to], message: { event: 'view', payload } })
+  }
+
+  #watch(connection: Connection, name: string): void {
+    const { id, watched } = connection
+    if (watched.has(name)) return
+    // The oldest makes room.
+    if (watched.size >= MAX_WATCHED_NAMES)
+      for (const oldest of watched) {
+        this.#unwatch(id, oldest)
+        connection.removeWatched(oldest)
+        break
+      }
+    connection.addWatched(name)
+    const watchers = this.#watchers.get(name)
+    if (watchers === undefined) this.#watchers.set(name, new Set([id]))
+    else watchers.add(id)
+  }
+
+  #unwatch(id: number, name: string): void {
+    const watchers = this.#watchers.get(name)
+    watchers?.delete(id)
+    if (watchers?.size === 0) this.#watchers.delete(name)
+  }
+
+  #unfollow(id: number): void {
+    this.#pages?.unfollow(id)
+    if (this.#pages?.followerCount === 0) this.#pages = undefined
+  }
+
+  #connectionsOf(users: readonly string[]): { connections?: Connections } {
+    const { directory } = this.#context
+    const connections = users.flatMap((user): Connections => {
+      const count = directory.connectionCount(user)
+      return count > 1 ? [[user, count]] : []
+    })
+    return connections.length === 0 ? {} : { connections }
+  }
+
+  /** The connection, if it may ask now. */
+  #admit(id: number): Connection | Refusal {
+    const connection = this.#connections.get(id)
+    if (connection === undefined) return { ok: false, code: 'not-identified', message: 'identify first' }
+    const wait = connection.rateLimiter.take(this.#context.now)
+    if (wait === 0) return connection
+    return { ok: false, code: 'rate-limited', message: `too many requests; retry in ${wait} ms`, retryAfter: wait }
+  }
+}
+
+/** A text in the usual spellings of names: unchanged, in lower case, with a capital, in capitals. */
+function spellings(text: string): Set<string> {
+  const lower = text.toLowerCase()
+  const [initial = ''] = lower
+  return new Set([text, lower, initial.toUpperCase() + lower.slice(initial.length), text.toUpperCase()])
+}
