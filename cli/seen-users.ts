@@ -35,8 +35,7 @@ export class SeenUsers {
   handleEvent(event: ClientEvent): string[] {
     if (event.type === 'key') this.#keys = event.known
     if (event.type === 'room') this.#observeRoom(event)
-    if (event.type === 'message' && this.#correspondents.size < MAX_CORRESPONDENTS)
-      this.#correspondents.add(event.message.from)
+    if (event.type === 'message') this.#observeSender(event.message.from)
     if (event.type === 'connection' && event.state.phase !== 'connecting')
       this.#isOffline = event.state.phase === 'waiting'
     if (event.type === 'roster') {
@@ -52,6 +51,10 @@ export class SeenUsers {
     const warnings = recipients.flatMap(to => this.check(to) ?? [])
     this.#isView = isView
     return warnings
+  }
+
+  #observeSender(name: string): void {
+    if (name !== this.#user && this.#correspondents.size < MAX_CORRESPONDENTS) this.#correspondents.add(name)
   }
 
   #observeRoom({ room, state, members }: Extract<SessionEvent, { type: 'room' }>): void {
