@@ -5,11 +5,10 @@ import { exitOnCrash, setProgramName } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import { printLine } from '../src/programs/print.ts'
 import { AUTH_MODES } from '../src/protocol/credentials.ts'
-import { printToken, type TokenArguments } from './auth/print-token.ts'
-import { type CheckArguments, check } from './check/check.ts'
+import type { TokenArguments } from './auth/print-token.ts'
+import type { CheckArguments } from './check/check.ts'
 import { CHECK_HELP, HELP } from './help.ts'
 import { runCommand } from './run-command.ts'
-import { serve } from './serve.ts'
 import type { ServeArguments } from './settings/settings.ts'
 
 setProgramName('mesh-chatd')
@@ -50,7 +49,10 @@ const program = new Command('mesh-chatd')
   .option('--log-text', 'log the texts of messages, not only their lengths')
   .option('--exit-with-stdin', 'shut down when standard input closes; for programs that launch servers')
   .addHelpText('after', HELP)
-  .action((args: ServeArguments) => runCommand(serve(args)))
+  .action(async (args: ServeArguments) => {
+    const { serve } = await import('./serve.ts')
+    await runCommand(serve(args))
+  })
 program
   .command('token')
   .description('Print a token for a user, for a mesh with auth: token.')
@@ -61,7 +63,11 @@ program
   .option('--room <name...>', 'rooms that the user may join, in quotes because of the # (default: any)')
   .option('--issuer <name>', 'iss of the token (default: tokenIssuer in the config)')
   .option('--config <file>', 'config of the mesh (default: ./config.json, else the packaged one)')
-  .action((args: TokenArguments) => runCommand(printToken(args)))
+  .action(async (args: TokenArguments) => {
+    // Loads the modules that the command needs, and no others.
+    const { printToken } = await import('./auth/print-token.ts')
+    await runCommand(printToken(args))
+  })
 program
   .command('check')
   .description('Check a config, its files and its servers. Change nothing in the mesh.')
@@ -71,7 +77,10 @@ program
   .option('--insecure', 'accept a config without secret and auth, as the server does')
   .option('--json', 'print JSON lines')
   .addHelpText('after', CHECK_HELP)
-  .action((args: CheckArguments) => runCommand(check(args).then(code => process.exit(code))))
+  .action(async (args: CheckArguments) => {
+    const { check } = await import('./check/check.ts')
+    await runCommand(check(args).then(code => process.exit(code)))
+  })
 program
   .command('completion')
   .description('Print a completion script for a shell, with instructions to load it.')

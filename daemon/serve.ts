@@ -5,7 +5,7 @@ import type { AdminServer } from './admin/admin-server.ts'
 import { descriptorFault, descriptorLimit, divideDescriptors } from './descriptors.ts'
 import { explainListenError } from './explain-listen-error.ts'
 import { createLog, type Log, type ProcessLog } from './log/log.ts'
-import { type RunningServer, startServer } from './runtime.ts'
+import type { RunningServer } from './runtime.ts'
 import { backboneWarnings, withBackboneOf } from './settings/backbone.ts'
 import { exposureWarnings } from './settings/exposure.ts'
 import { isWildcard } from './settings/secret.ts'
@@ -69,6 +69,8 @@ export async function serve(given: ServeArguments): Promise<void> {
   for (const warning of [...backboneWarnings(given), ...fileWarnings]) log.write('warn', warning)
   if (descriptors.warning !== undefined) log.write('info', descriptors.warning)
   const admin = await openAdmin(args, settings, workerInfo === undefined ? 1 : workerInfo.number, log)
+  // The primary of workers, and a server with invalid settings, do not need it.
+  const { startServer } = await import('./runtime.ts')
   const server = await startServer({
     id: serverId,
     host,
