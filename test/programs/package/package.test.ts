@@ -44,13 +44,16 @@ beforeAll(() => {
 
 afterAll(stopAll)
 
-/** Compiles a program that uses the package, with strict type checks. */
-function compile(source: string): void {
+/** Compiles programs that use the package, with strict type checks. */
+function compile(...sources: string[]): void {
   const options = ['--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023', '--types', 'node', '--strict']
   const more = ['--exactOptionalPropertyTypes', '--skipLibCheck', 'false', '--pretty', 'false']
   const tsc = join(process.cwd(), 'node_modules/.bin/tsc')
   try {
-    execFileSync(tsc, [...options, ...more, join(folder, source)], { cwd: folder, encoding: 'utf8' })
+    execFileSync(tsc, [...options, ...more, ...sources.map(source => join(folder, source))], {
+      cwd: folder,
+      encoding: 'utf8',
+    })
   } catch (error) {
     throw new Error((error as { stdout: string }).stdout)
   }
@@ -141,10 +144,11 @@ describe('imported by name', () => {
     const docs = readFileSync('docs/library.md', 'utf8')
     const programs = [...docs.matchAll(/```ts\n(.*?)```/gs)].map(([, program = '']) => program)
     expect(programs.length).toBeGreaterThan(1)
+    const names = programs.map((_, at) => `doc-${at}`)
+    for (const [at, program] of programs.entries()) writeFileSync(join(folder, `${names[at]}.ts`), program)
+    compile(...names.map(name => `${name}.ts`))
     for (const [at, program] of programs.entries()) {
-      writeFileSync(join(folder, `doc-${at}.ts`), program)
-      compile(`doc-${at}.ts`)
-      const output = execFileSync(process.execPath, [join(folder, `doc-${at}.js`)], {
+      const output = execFileSync(process.execPath, [join(folder, `${names[at]}.js`)], {
         encoding: 'utf8',
         timeout: 20_000,
       })
