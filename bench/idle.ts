@@ -34,7 +34,9 @@ async function measureIdleUsers(system: System, users: number, pauseMs: number):
     }
     // Like the product's own client, identifies with the first packet, and has the server prove its mesh.
     const proof = { nonce: randomBytes(16).toString('base64url'), origin: `http://127.0.0.1:${port}` }
-    const hello = JSON.stringify({ identify: { user, client: 'bench/1', protocol: 2, packed: true, ...proof } })
+    const hello = JSON.stringify({
+      identify: { user, client: 'bench/1', protocol: 2, packed: true, views: true, ...proof },
+    })
     const client = await RawClient.open(port, own ? hello : '', take)
     clients.push(client)
     if (!own) client.send(`20["identify",${JSON.stringify(user)}]`)

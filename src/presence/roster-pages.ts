@@ -2,8 +2,8 @@ import type { SortedNameList } from '../common/sorted-names.ts'
 import { compareNames } from '../protocol/names.ts'
 
 /** A page with more names is split; one with fewer is merged into the page before it. */
-const MAX_PAGE_NAMES = 128
-const MIN_PAGE_NAMES = 16
+const MAX_PAGE_NAMES = 32
+const MIN_PAGE_NAMES = 4
 
 /** A range of the sorted roster: the names after `after`, up to and including `last`; without `last`, to the end. */
 export interface NameRange {
@@ -20,7 +20,7 @@ interface Page {
 
 /** The changes of a page, for those that follow it. */
 export interface PageChange {
-  readonly followers: ReadonlySet<number>
+  readonly followers: readonly number[]
   readonly joined: string[]
   readonly left: string[]
 }
@@ -83,7 +83,7 @@ export class RosterPages {
       if (page.followers.size === 0) return undefined
       const known = changes.get(page)
       if (known !== undefined) return known
-      const change = { followers: new Set(page.followers), joined: [], left: [] }
+      const change = { followers: [...page.followers], joined: [], left: [] }
       changes.set(page, change)
       return change
     }

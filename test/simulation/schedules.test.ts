@@ -5,7 +5,7 @@ import { runSchedule } from '../support/simulation/schedule.ts'
 import { formatTranscript } from '../support/simulation/transcript.ts'
 
 const { SEED, SCHEDULES, FIRST = '1' } = process.env
-const total = Number(SCHEDULES ?? 6_000)
+const total = Number(SCHEDULES ?? 10_000)
 const SEARCH_PROCESSES = 2
 const REPORT_INTERVAL_MS = 10_000
 /** A search without progress for this long hangs, ms. One schedule takes milliseconds. */

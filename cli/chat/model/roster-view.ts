@@ -3,8 +3,8 @@ import type { SessionEvent } from '../../../src/client/events.ts'
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import type { Model, ScreenRequest } from './model.ts'
 
-/** Names of the sorted roster that the screen shows: more than a sidebar has rows. */
-const SHOWN_NAMES = 100
+/** Names of the sorted roster that the screen shows: as many as a high sidebar has rows. */
+const SHOWN_NAMES = 60
 /** Names that a search asks for. */
 const FOUND_NAMES = 50
 

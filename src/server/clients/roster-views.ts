@@ -162,15 +162,16 @@ export class RosterViews {
   #tellAll(pageChanges: readonly PageChange[], joined: readonly string[], left: readonly string[]): number {
     this.#tellViewers(pageChanges, joined, left)
     this.#recordTold()
-    this.#emit(this.#holders, {})
+    this.#emit([...this.#holders], {})
     return this.#holders.size
   }
 
   #tellViewers(pageChanges: readonly PageChange[], joined: readonly string[], left: readonly string[]): number {
     let told = 0
     for (const { followers, joined, left } of pageChanges) {
-      told += followers.size
-      this.#emit(followers, { joined, left })
+      told += followers.length
+      const changes = { ...(joined.length > 0 ? { joined } : {}), ...(left.length > 0 ? { left } : {}) }
+      this.#emit(followers, changes)
     }
     // A client that both follows and watches a name is told twice: what it holds is a set.
     for (const name of joined) told += this.#tellWatchers(name, { joined: [name] })
@@ -181,13 +182,13 @@ export class RosterViews {
   #tellWatchers(name: string, change: Partial<RosterViewEvent>): number {
     const watchers = this.#watchers.get(name)
     if (watchers === undefined) return 0
-    this.#emit(watchers, change)
+    this.#emit([...watchers], change)
     return watchers.size
   }
 
-  #emit(to: ReadonlySet<number>, change: Partial<RosterViewEvent>): void {
+  #emit(to: readonly number[], change: Partial<RosterViewEvent>): void {
     const payload: RosterViewEvent = { total: this.#context.roster.size, ...change }
-    this.#context.effects.push({ type: 'emit', to: [...to], message: { event: 'view', payload } })
+    this.#context.effects.push({ type: 'emit', to, message: { event: 'view', payload } })
   }
 
   #watch(connection: Connection, name: string): void {

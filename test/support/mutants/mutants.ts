@@ -526,7 +526,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the followers of a part of the roster are not told of its changes',
     seed: 5,
     file: 'src/server/clients/roster-views.ts',
-    from: 'this.#emit(followers, { joined, left })',
+    from: 'this.#emit(followers, changes)',
     to: '',
   },
   {

@@ -11,7 +11,7 @@ function setUp() {
 
 test('the start of the list is asked for once, and each person with a thread is watched', () => {
   const driver = setUp()
-  expect(driver.takeRosterRequests()).toEqual([{ type: 'show-names', after: '', count: 100 }])
+  expect(driver.takeRosterRequests()).toEqual([{ type: 'show-names', after: '', count: 60 }])
   driver.message('Zoe', 'Anna', 'hello')
   driver.type('/msg Billy')
   driver.type(KEYS.enter)

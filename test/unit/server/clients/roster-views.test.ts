@@ -98,7 +98,7 @@ test('a followed part of the list is answered in order, and its changes are told
   expect(list(anna, 'Zoe', 2)).toEqual({ ok: true, total: 5, first: 5, users: [] })
   list(anna, 'Billy', 2)
   leave(carol)
-  expect(publish()).toContainEqual([[1], 'view', { total: 4, joined: [], left: ['Carol'] }])
+  expect(publish()).toContainEqual([[1], 'view', { total: 4, left: ['Carol'] }])
   expect(list(billy, '', 10, false)).toMatchObject({ users: ['Anna', 'Billy', 'Dora', 'Emil'] })
 })
 
