@@ -36,6 +36,14 @@ function fail(model: Model, reason: string): ScreenRequest[] {
   return []
 }
 
+/** A message that waited when the user deleted it does not wait any more: it is deleted like any other. */
+export function deleteDiscarded(model: Model, id: string): ScreenRequest[] {
+  model.discarded.delete(id)
+  const target = { id, from: model.user }
+  const thread = [...model.threads.values()].find(one => one.messageOf(target) !== undefined)
+  return thread === undefined ? [] : [{ type: 'change', to: thread.name, change: { kind: 'delete', target } }]
+}
+
 /**
  * A message is taken back: it leaves its thread, and its text returns to the input line if that is empty.
  * @param isDeleted whether it is deleted for everyone, because others may have it: then its place remains

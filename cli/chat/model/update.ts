@@ -8,7 +8,7 @@ import { quoteName } from '../../name-argument.ts'
 import { localDateTime } from '../../terminal/local-time.ts'
 import { threadName } from '../../thread-name.ts'
 import { notCancelledText } from '../../waiting-messages.ts'
-import { handleCancelled } from './cancelling.ts'
+import { deleteDiscarded, handleCancelled } from './cancelling.ts'
 import { complete } from './editing/completion.ts'
 import { refreshFinder } from './finder.ts'
 import { actionLabel } from './keymap.ts'
@@ -79,6 +79,7 @@ function handleEvent(model: Model, event: Exclude<ClientEvent, { type: 'storage'
       handleCancelled(model, event.message, event.isDeleted)
       return []
     case 'not-cancelled':
+      if (model.discarded.has(event.id)) return deleteDiscarded(model, event.id)
       model.showNotice(notCancelledText(event.reason), 'error')
       return []
     case 'text-limit':

@@ -102,7 +102,11 @@ function inlineEntryRows(model: ReadonlyModel, entry: ReadonlyEntry, to: string)
   const head = `${own || isRoom(to) ? `${sender} → ${to}` : sender}${mark}`
   const name: Segment = own ? { text: head, bold: true } : { text: head, tone: 'name', user: entry.from }
   const thread = model.threads.get(threadName({ from: entry.from, to }, model.user))
-  const reply = entry.reply === undefined || thread === undefined ? undefined : replyText(thread, entry.reply)
+  const isConfusable = (name: string) => model.similarName(name) !== undefined
+  const reply =
+    entry.reply === undefined || thread === undefined
+      ? undefined
+      : replyText(thread, entry.reply, isConfusable(entry.reply.from))
   const lines = entryLines(entry, model.preferences.formatting && thread?.showsSource !== true)
   // The terminal wraps code and long links itself, and finds the links.
   const wrapped = wrapFormatted(lines, entry.id, Math.max(10, model.columns - 8), Number.POSITIVE_INFINITY)

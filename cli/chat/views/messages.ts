@@ -32,7 +32,8 @@ export function entryRows(
   if (layout.hasUnreadSeparator) rows.push(separatorRow('new', columns, 'accent'))
   const match = thread.searchMatch?.id === entry.id ? thread.searchMatch.text : ''
   if (entry.reply !== undefined && layout.hasReplyRow) {
-    const reply = fitToColumns(replyText(thread, entry.reply), Math.max(1, columns - layout.indent)).trimEnd()
+    const text = replyText(thread, entry.reply, isConfusable(entry.reply.from))
+    const reply = fitToColumns(text, Math.max(1, columns - layout.indent)).trimEnd()
     rows.push([{ text: ' '.repeat(layout.indent) }, { text: reply, dim: true }])
   }
   const isSelected = thread.selection !== undefined && thread.messageOf(thread.selection) === entry

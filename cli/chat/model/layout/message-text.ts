@@ -51,8 +51,11 @@ export function reactionsText({ reactions = [] }: ReadonlyEntry): string {
   return texts.join('  ')
 }
 
-/** What a reply answers, such as `↪ Billy: start of the text`. */
-export function replyText(thread: ReadonlyThread, reply: QuotedTarget): string {
+/**
+ * What a reply answers, such as `↪ Billy: start of the text`.
+ * @param isConfusable whether the name of that author looks like another one
+ */
+export function replyText(thread: ReadonlyThread, reply: QuotedTarget, isConfusable = false): string {
   const quote = thread.currentQuote(reply) ?? DELETED_TEXT
-  return sanitizeLine(`↪ ${reply.from}: ${quote}`)
+  return sanitizeLine(`↪ ${reply.from}${isConfusable ? ' ≈' : ''}: ${quote}`)
 }

@@ -133,6 +133,12 @@ test('a reply has a row above it: the current text of the message, or the quote 
   expect(rows()).toContain('       ↪ Anna: message deleted')
 })
 
+test('a reply to someone whose name looks like another one is marked', () => {
+  chat.roster(['Anna', 'Bi11y', 'Billy'], ['Bi11y', 'Billy'])
+  tell('Billy', { kind: 'text', text: 'me', reply: { id: 'm', from: 'Bi11y', quote: 'who?' } })
+  expect(chat.screen()).toContain('↪ Bi11y ≈: who?')
+})
+
 test('/me shows what the user does', () => {
   chat.message('Billy', 'Anna', '/me waves\nand bows')
   expect(rows()).toEqual(['    *  Billy waves', '       and bows'])

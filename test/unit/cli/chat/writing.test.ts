@@ -125,6 +125,15 @@ describe('taking messages back', () => {
     expect(chat.screen()).not.toContain('Alt+C cancel')
   })
 
+  test('d deletes a message that was delivered meanwhile like any other', () => {
+    const id = wait('Billy')
+    chat.type('\u001bkdd')
+    expect(chat.tell({ type: 'not-cancelled', id, reason: 'not-waiting' })).toEqual([
+      { type: 'change', to: 'Billy', change: { kind: 'delete', target: { id, from: 'Anna' } } },
+    ])
+    expect(chat.tell({ type: 'not-cancelled', id, reason: 'not-waiting' })).toEqual([])
+  })
+
   test('d deletes a message that waits by taking it back, and its text does not come back', () => {
     const id = wait('Billy')
     expect(chat.type('\u001bkdd')).toEqual([{ type: 'cancel', id }])
