@@ -508,14 +508,16 @@ export class SimClient extends SimProcess {
       this.name,
       `composes ${describeMessage(message)} at ${((message.at - SIMULATION_EPOCH_MS) / 1000).toFixed(3)}`,
     )
-    if (this.#datedAt.get(message.id) === message.at) return () => {}
+    const record = (composedAt: number) => void recorder.composed.set(message.id, { message, at: composedAt })
+    // The same time as before: also again after a crash that has lost it.
+    if (this.#datedAt.get(message.id) === message.at) return () => record(recorder.composed.get(message.id)?.at ?? at)
     this.#datedAt.set(message.id, message.at)
     const isTimeRight = recorder.isTimeRight(this.session?.meshTimeOffset)
     this.#ownTimes.delete(message.id)
     if (message.at <= Math.max(this.#latestReceivedAt, ...this.#ownTimes.values()) && isTimeRight)
       recorder.addProblem(`${this.name}: ${describeMessage(message)} sorts before a message seen earlier`)
     if (isTimeRight && recorder.repliesMustSortAfter(message)) this.#ownTimes.set(message.id, message.at)
-    return () => void recorder.composed.set(message.id, { message, at })
+    return () => record(at)
   }
 }
 
