@@ -31,6 +31,7 @@ interface ChatArguments extends ServerArguments {
   to?: string
   history: boolean
   json?: boolean
+  typing?: boolean
   plain?: boolean
   screenReader?: boolean
   inline?: boolean
@@ -49,6 +50,7 @@ addUserOptions(program)
   .option('--plain', 'line by line, also on a terminal')
   .option('--screen-reader', 'same as --plain: states are written as words, nothing is drawn')
   .option('--json', 'read and write JSON lines, for programs')
+  .option('--typing', 'with --json: also tell who is writing a message')
   .option('--no-history', 'store no messages on disk, and load none')
   .option('--no-color', 'no colors (also: NO_COLOR in the environment)')
   .action(async (args: ChatArguments) => {
@@ -59,7 +61,8 @@ addUserOptions(program)
     const plain = args.plain || args.json || args.screenReader || process.env.INK_SCREEN_READER === 'true'
     const terminal = process.stdin.isTTY && process.stdout.isTTY && !plain && process.env.TERM !== 'dumb'
     const screen = terminal ? (args.inline ? 'inline' : 'whole') : undefined
-    await chat({ ...target, to, settings, screen, history: args.history, json: args.json === true })
+    const { history, json = false, typing = false } = args
+    await chat({ ...target, to, settings, screen, history, json, typing })
   })
 
 addUserOptions(program.command('send').description('Send one message; the exit code tells if it was delivered.'))

@@ -23,6 +23,8 @@ export interface ChatOptions extends ConnectionTarget {
   history: boolean
   /** Line mode with JSON lines, for programs. */
   json?: boolean
+  /** With `json`: whether to print typing notices. */
+  typing?: boolean
   /** `whole`: full screen. `inline`: below the terminal's scrollback. Undefined: line mode. */
   screen: 'whole' | 'inline' | undefined
   /** Called before the process exits, except on a crash. */
@@ -74,6 +76,8 @@ export async function chat(options: ChatOptions): Promise<void> {
     options,
     {
       history: options.history,
+      // A screen shows them unless its user has turned them off, which may change.
+      typing: options.json ? options.typing === true : options.screen !== undefined,
       progress: showIndexingProgress,
       startsOffline: true,
       views: options.json !== true,

@@ -26,6 +26,8 @@ const requestSchema = z.union([
   z.object({ type: z.literal('members'), room: roomSchema }),
   z.object({ type: z.literal('list-rooms') }),
   z.object({ type: z.literal('cancel'), id: z.string() }),
+  /** The user is writing a message. */
+  z.object({ type: z.literal('typing'), to: z.string().refine(isRecipient, 'invalid user or room name') }),
   /** Sends, edits, deletes or reacts to a message. */
   z
     .object({
@@ -56,6 +58,8 @@ const requestSchema = z.union([
     }),
 ])
 export type JsonRequest = z.infer<typeof requestSchema>
+/** A request to send, edit, delete or react to a message. */
+export type JsonMessageRequest = Exclude<JsonRequest, { type: string }>
 
 /** The request of a line, or an error message. */
 export function parseRequest(line: string): JsonRequest | string {
@@ -70,7 +74,7 @@ export function parseRequest(line: string): JsonRequest | string {
     ? parsed.data
     : 'invalid request; send {"to": NAME, "text": TEXT}, also with "reply": ID, {"to": NAME, "edit": ID, "text": TEXT}, ' +
         '{"to": NAME, "delete": ID}, {"to": NAME, "react": ID, "emoji": EMOJI}, {"type": TYPE, "room": ROOM} with the type join, part or members, ' +
-        '{"type": "list-rooms"}, {"type": "cancel", "id": ID}, {"type": "trust", "user": NAME, "key": KEY} or {"type": "close"}'
+        '{"type": "list-rooms"}, {"type": "typing", "to": NAME}, {"type": "cancel", "id": ID}, {"type": "trust", "user": NAME, "key": KEY} or {"type": "close"}'
 }
 
 function isRecipient(to: string): boolean {
@@ -127,6 +131,8 @@ export function eventToJson(event: ClientEvent, user: string, confusables: Confu
       const { user, key, state } = event
       return { type: 'key', user, key, words: fingerprint(key), state, ...looksLike(user) }
     }
+    case 'typing':
+      return { ...event, ...looksLike(event.from) }
     case 'forged':
       return { ...event, ...looksLike(event.from) }
     case 'mesh': {

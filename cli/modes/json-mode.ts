@@ -9,7 +9,7 @@ import { LineReader } from '../io/stdin.ts'
 import { MessageLookup } from '../session/message-lookup.ts'
 import { PendingMessages } from '../session/pending-messages.ts'
 import { type End, endAfterDelivery } from './end-of-input.ts'
-import { eventToJson, type JsonRequest, parseRequest, roomEventToJson } from './json-format.ts'
+import { eventToJson, type JsonMessageRequest, type JsonRequest, parseRequest, roomEventToJson } from './json-format.ts'
 import { toSessionRequest } from './message-requests.ts'
 
 /** Messages whose `ref` is remembered, the latest ones: more than an outbox holds. */
@@ -127,7 +127,7 @@ export class JsonMode {
 
   /** Carries out a request. Returns why that is not possible. */
   #perform(
-    request: Exclude<JsonRequest, { to: string } | { type: 'close' }>,
+    request: Exclude<JsonRequest, JsonMessageRequest | { type: 'close' }>,
     send: (request: SessionRequest) => void,
   ): string | undefined {
     if (request.type === 'trust' && this.#changedKeys.get(request.user) !== request.key) return NOT_THE_NEW_KEY

@@ -2,14 +2,14 @@ import type { SessionRequest } from '../../src/client/events.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
 import { isRoom, parseRoomName } from '../../src/protocol/rooms.ts'
 import type { MessageLookup } from '../session/message-lookup.ts'
-import type { JsonRequest } from './json-format.ts'
+import type { JsonMessageRequest } from './json-format.ts'
 
 /**
  * The session's request for a program's request to send, edit, delete or react to a message, or why it is not possible.
  * @param isOperator whether this user is an operator of a room
  */
 export function toSessionRequest(
-  request: Extract<JsonRequest, { to: string }>,
+  request: JsonMessageRequest,
   lookup: MessageLookup,
   isOperator: (room: string) => boolean,
 ): SessionRequest | string {

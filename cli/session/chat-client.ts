@@ -61,6 +61,11 @@ export interface ChatEvents {
   progress: [progress: { id: string; to: string } & Progress]
   /** A room was joined or left, also by another client of this user with `history`, or its members or settings changed. */
   room: [change: RoomChange]
+  /**
+   * With the option `typing`: another user is writing a message to this user, or to a room (`to`). It comes again every few
+   * seconds while they write; take it as over after 5 s, or when their message comes.
+   */
+  typing: [notice: { from: string; to: string }]
   /** In key mode: the key of a user is new, has changed, or is trusted; see {@link ChatClient.trust}. */
   key: [key: { user: string; key: string; state: 'own' | 'new' | 'changed' | 'trusted' }]
   /**
@@ -321,6 +326,15 @@ export class ChatClient extends EventEmitter<ChatEvents> {
   }
 
   /**
+   * Tells that the user is writing a message to a user or a room; the client sends at most one notice in 3 s for each, and
+   * only while the recipient is there. A notice may be lost, and is never stored.
+   * @throws RangeError for an invalid recipient name
+   */
+  typing(to: string): void {
+    this.#sendRequest({ type: 'typing', to: recipientOrThrow(to) })
+  }
+
+  /**
    * Accepts the changed key of a user, and sends the messages held for them.
    * @param key the key that was compared with the user's over another channel, as in the event `key`
    * @returns whether the key is accepted; `false` if the user's key has not changed, or has changed to another one
@@ -383,6 +397,9 @@ export class ChatClient extends EventEmitter<ChatEvents> {
         return this.#resolveCancels(event.id, false)
       case 'room':
         return this.#handleRoom(event)
+      case 'typing':
+        this.emit('typing', { from: event.from, to: event.to })
+        return
       case 'room-list': {
         const lists = this.#pendingLists
         this.#pendingLists = []

@@ -44,6 +44,8 @@ export interface StorageOptions {
   views?: boolean
   /** See `SessionOptions`. */
   roomHistoryDays?: number
+  /** See `SessionOptions`. */
+  typing?: boolean
   /** Go on without a server at the start: a notice says so. Default: end. */
   startsOffline?: boolean
   /** Called repeatedly with the indexed part (0 to 1) while a large history is indexed. */
@@ -94,6 +96,7 @@ export function goOnline(
       ownRooms: storage.ownRooms === true,
       views: storage.views === true,
       roomHistoryDays: storage.roomHistoryDays ?? roomHistoryDays,
+      typing: storage.typing,
       progress: storage.progress,
     },
     event => {

@@ -38,6 +38,8 @@ export interface ConnectOptions {
    * Default: the first key that is met, for as long as the program runs; with `history`, the key that `mesh-chat` knows.
    */
   meshKey?: string
+  /** Whether to ask servers who is writing a message: the event `typing`. Default: `false`. */
+  typing?: boolean
 }
 
 const optionsSchema = z.strictObject({
@@ -49,6 +51,7 @@ const optionsSchema = z.strictObject({
   history: z.boolean().default(false),
   sync: z.boolean().default(true),
   meshKey: keySchema.optional(),
+  typing: z.boolean().default(false),
 })
 
 /**
@@ -68,7 +71,7 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
     const [issue] = parsed.error.issues
     throw new Error(`connect: ${issue?.path.join('.') || 'options'}: ${issue?.message}`)
   }
-  const { servers, token, ca, key, history, sync, meshKey } = parsed.data
+  const { servers, token, ca, key, history, sync, meshKey, typing } = parsed.data
   const name = parseUserName(parsed.data.user)
   if (!name.ok) throw new Error(`connect: user: ${name.reason}`)
   const user = name.value
@@ -86,6 +89,7 @@ export async function connect(options: ConnectOptions): Promise<ChatClient> {
         // A program with a key requires key mode: otherwise a server could downgrade the client to open mode.
         auth: key === undefined ? undefined : 'key',
         meshKey,
+        typing,
         pins: history ? KnownMeshes.onDisk() : processPins,
         loadKey,
         hasKey: key !== undefined,

@@ -60,6 +60,8 @@ export interface PinnedSessionOptions {
   views?: boolean
   /** See `SessionOptions`. */
   roomHistoryDays?: number | undefined
+  /** See `SessionOptions`. */
+  typing?: boolean | undefined
   /** See `HistoryOptions`. */
   progress?: ((share: number) => void) | undefined
   /** Whether messages survive a power cut before they are confirmed or sent; see `AppendFile`. Default: true. */
@@ -240,7 +242,8 @@ export class PinnedSession {
   }
 
   #run(): void {
-    const { user, client, ca, token, auth, meshKey, ownOutbox, ownRooms, views, roomHistoryDays } = this.#options
+    const { user, client, ca, token, auth, meshKey, ownOutbox, ownRooms, views, roomHistoryDays, typing } =
+      this.#options
     const { problem } = this.#storage ?? {}
     if (problem !== undefined) this.#listener(storageFailedNotice(problem))
     const generation = ++this.#generation
@@ -271,6 +274,7 @@ export class PinnedSession {
         ownRooms,
         views,
         roomHistoryDays,
+        typing,
         random: Math.random,
         onMesh: ({ key, mode, url }, accept) => {
           if (isCurrent()) this.#meet({ key, mode, origin: toOrigin(url) ?? url }, accept)

@@ -5,7 +5,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { freePorts, Program, stopAll, untilToldOnline } from '../../support/programs/processes.ts'
+import { JsonClient } from '../../support/programs/json-client.ts'
+import { freePorts, Program, stopAll, temporaryFolder, untilToldOnline } from '../../support/programs/processes.ts'
 import { TestMesh, until } from '../../support/programs/test-mesh.ts'
 
 const mesh = new TestMesh()
@@ -174,6 +175,21 @@ test.each(['key', 'token'])('who reports that a mesh with auth %s refuses it, an
 })
 
 describe('--json', () => {
+  test('tells who is writing only with --typing', async () => {
+    const url = (n: number) => `http://127.0.0.1:${mesh.ports[n - 1]}`
+    const [bob, uma, quiet] = [
+      new JsonClient('Bob', url(1), temporaryFolder()),
+      new JsonClient('Uma', url(2), temporaryFolder(), ['--typing']),
+      new JsonClient('Uma', url(2), temporaryFolder()),
+    ]
+    await until(() => expect(bob.isToldOnline('Uma') && uma.isOnline && quiet.isOnline).toBe(true))
+    bob.child.stdin?.write('{"type": "typing", "to": "Uma"}\n')
+    await until(() => expect(uma.events('typing')).toEqual([{ type: 'typing', from: 'Bob', to: 'Uma' }]))
+    bob.send('Uma', 'hi')
+    await until(() => expect(quiet.received).toHaveLength(1))
+    expect(quiet.events('typing')).toEqual([])
+  })
+
   test('reads and writes JSON lines; a malformed line gives an error event and does not end the program', async () => {
     const tail = start('tail', '--user', 'Uma', '--json', '--with', 'Bob', ...at(2))
     await until(() => expect(tail.out).toContain('"state":"online"'))

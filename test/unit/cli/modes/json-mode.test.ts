@@ -80,6 +80,10 @@ describe('the JSON of an event', () => {
       { type: 'forged', from: 'Billy' },
     ],
     [
+      { type: 'typing', from: 'Billy', to: '#ops' },
+      { type: 'typing', from: 'Billy', to: '#ops' },
+    ],
+    [
       { type: 'cancelled', message: { id: 'id', at: 5, from: 'Anna', to: 'Billy', text: 'Hi' } },
       { type: 'cancelled', id: 'id', at: 5, from: 'Anna', to: 'Billy', kind: 'text', text: 'Hi' },
     ],
@@ -120,6 +124,8 @@ describe('the request of a line', () => {
     ['{"type":"part","room":"#ops"}', { type: 'part', room: '#ops' }],
     ['{"type":"members","room":"#ops"}', { type: 'members', room: '#ops' }],
     ['{"type":"list-rooms"}', { type: 'list-rooms' }],
+    ['{"type":"typing","to":"#ops"}', { type: 'typing', to: '#ops' }],
+    ['{"type":"typing","to":"# ops"}', expect.stringContaining('{"type": "typing", "to": NAME}')],
     ['{"type":"cancel","id":"1"}', { type: 'cancel', id: '1' }],
     ['{"type":"join","room":"ops"}', expect.stringContaining('"room": ROOM')],
     ['nonsense', 'the line is not JSON'],
@@ -268,7 +274,12 @@ describe('JsonMode', () => {
   })
 
   test('requests about rooms go to the session, and its answers are events', () => {
-    const requests = [{ type: 'join', room: '#ops' }, { type: 'list-rooms' }, { type: 'part', room: '#ops' }]
+    const requests = [
+      { type: 'join', room: '#ops' },
+      { type: 'typing', to: '#ops' },
+      { type: 'list-rooms' },
+      { type: 'part', room: '#ops' },
+    ]
     for (const request of requests) mode.handleLine(JSON.stringify(request), one => sent.push(one))
     expect(sent).toEqual(requests)
     const list: SessionEvent = { type: 'room-list', rooms: [{ room: '#ops', members: 2 }], total: 1 }

@@ -109,6 +109,15 @@ describe('send', () => {
   })
 })
 
+test('typing is told to the session, and comes as an event', () => {
+  const heard: unknown[] = []
+  client.on('typing', notice => heard.push(notice))
+  emit({ type: 'typing', from: 'Billy', to: '#ops' })
+  client.typing(' Billy ')
+  expect(() => client.typing('# ops')).toThrow(RangeError)
+  expect([heard, requests]).toEqual([[{ from: 'Billy', to: '#ops' }], [{ type: 'typing', to: 'Billy' }]])
+})
+
 describe('cancel', () => {
   const message = { id: 'id-1', at: 1, from: 'Anna', to: 'Billy', text: 'hi' }
   beforeEach(() => connection(ONLINE))
