@@ -133,6 +133,7 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
       case 'send':
         return send({ type: 'compose', to: request.to, text: request.text, reply: request.reply })
       case 'change':
+      case 'typing':
         return send(request)
       case 'quit':
         return quit()

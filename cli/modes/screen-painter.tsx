@@ -44,7 +44,8 @@ export class ScreenPainter {
   /** React key of the frame: a new one makes Ink write a frame that is equal to the last one. */
   #repaintCount = 0
   #drawTimer: NodeJS.Timeout | undefined
-  #countdownTimer: NodeJS.Timeout | undefined
+  /** Draws again when the screen changes by itself. */
+  #redrawTimer: NodeJS.Timeout | undefined
   #lastScheduledDrawAt = 0
   /** What was printed while another program has the terminal; undefined: none has. */
   #heldRows: readonly Row[] | undefined
@@ -116,10 +117,17 @@ export class ScreenPainter {
     output.placeCursor()
     const { mouse, title } = model.preferences
     this.modes.set({ mouse: model.isInline ? undefined : mouse, title: title ? windowTitle(model) : undefined })
-    clearTimeout(this.#countdownTimer)
-    if (model.connection.phase === 'waiting') {
-      this.#countdownTimer = setTimeout(() => this.draw(), COUNTDOWN_INTERVAL_MS)
-    }
+    clearTimeout(this.#redrawTimer)
+    const redrawIn = this.#redrawIn(Date.now())
+    if (redrawIn !== undefined) this.#redrawTimer = setTimeout(() => this.draw(), redrawIn)
+  }
+
+  /** When the screen changes by itself, ms from now; undefined: it does not. */
+  #redrawIn(wall: number): number | undefined {
+    const { connection, current, typing } = this.#model
+    if (connection.phase === 'waiting') return COUNTDOWN_INTERVAL_MS
+    const end = current === undefined ? undefined : typing.nextEnd(current.name, wall)
+    return end === undefined ? undefined : Math.max(1, end - wall)
   }
 
   /** What the user sees at a position of the full screen, if a click opens it. */

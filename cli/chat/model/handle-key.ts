@@ -5,6 +5,7 @@ import { cancelShown } from './cancelling.ts'
 import { runCommand } from './commands/run-command.ts'
 import { complete } from './editing/completion.ts'
 import { addToInputHistory, draftBehindHistory, recallInput } from './editing/input-history.ts'
+import { isCommand } from './editing/is-command.ts'
 import {
   handlePasteConfirmation,
   insertPaste,
@@ -39,6 +40,7 @@ import { handleSearchAction, openSearch, restartSearch } from './search.ts'
 import { handleSearchAllAction, openSearchAll, restartSearchAll } from './search-all.ts'
 import { openNumberedThread, openUnreadThread, switchThread } from './switch-thread.ts'
 import { lengthFault } from './text-length.ts'
+import { openDraft, typingRequests } from './typing.ts'
 import { asksAboutRecipient, handleSuggestionKey } from './unseen-recipient.ts'
 import { markOpenThreadRead, requestInitialPage } from './update.ts'
 
@@ -48,7 +50,10 @@ export function handleKey(model: Model, key: Key): ScreenRequest[] {
   if (key.type === 'mouse') return handleWheel(model, key.action)
   if (key.type === 'terminal') return []
   // Some terminals report that the focus is lost, and not that it is back: who types looks at the screen.
-  return [...setFocus(model, true), ...handleInput(model, key), ...rosterRequests(model)]
+  const requests = setFocus(model, true)
+  const before = openDraft(model)
+  requests.push(...handleInput(model, key))
+  return [...requests, ...rosterRequests(model), ...typingRequests(model, before)]
 }
 
 function handleInput(model: Model, key: Exclude<Key, { type: 'focus' | 'mouse' | 'terminal' }>): ScreenRequest[] {
@@ -258,26 +263,25 @@ function submit(model: Model): ScreenRequest[] {
     if (isEdit) model.showNotice('the text is empty; /delete deletes the message', 'error')
     return []
   }
-  // The text of an edited message is what it is.
-  const isCommand = !isEdit && editor.text.startsWith('/') && !editor.text.startsWith('//')
-  if (!isCommand && model.current === undefined) {
+  const isCommandInput = isCommand(editor, model.current)
+  if (!isCommandInput && model.current === undefined) {
     model.showNotice('no thread is open; open one with /msg NAME', 'error')
     return []
   }
   // The draft stays: it can be shortened, or sent in parts, or after joining the room.
-  const fault = isCommand ? undefined : (lengthFault(model, toMessageText(editor.text)) ?? openRoomFault(model))
+  const fault = isCommandInput ? undefined : (lengthFault(model, toMessageText(editor.text)) ?? openRoomFault(model))
   if (fault !== undefined) {
     model.showNotice(fault, 'error')
     return []
   }
   const { current } = model
-  if (!isCommand && !isEdit && current !== undefined && !current.isRoom && asksAboutRecipient(model, current.name))
+  if (!isCommandInput && !isEdit && current !== undefined && !current.isRoom && asksAboutRecipient(model, current.name))
     return []
   const draft = draftBehindHistory(model)
   const text = editor.takeText()
   addToInputHistory(model, text)
   if (draft !== undefined) editor.set(draft)
-  if (isCommand) {
+  if (isCommandInput) {
     const { current } = model
     const requests = runCommand(model, text.slice(1))
     if (current?.selection?.step === 'command') current.selection = undefined

@@ -20,11 +20,14 @@ import type { Search } from './search.ts'
 import type { SearchAll } from './search-all.ts'
 import { Thread } from './thread.ts'
 import { ThreadNumbers } from './thread-numbers.ts'
+import { TypingUsers } from './typing.ts'
 import type { Suggestion } from './unseen-recipient.ts'
 
 /** A side effect that the screen asks for; cli/modes/full-screen.tsx carries it out. */
 export type ScreenRequest =
   | { type: 'send'; to: string; text: string; reply?: QuotedTarget }
+  /** The user is writing a message. */
+  | { type: 'typing'; to: string }
   /** Edit, delete or react to a message. */
   | { type: 'change'; to: string; change: ChangeContent }
   | { type: 'quit' | 'suspend' | 'redraw' }
@@ -98,6 +101,7 @@ export class Model implements ReadonlyModel {
   /** The new key of each user whose key has changed and is not trusted yet. */
   readonly changedKeys = new Map<string, string>()
   ownKey: string | undefined
+  readonly typing = new TypingUsers()
   /** The rooms of the mesh, as last asked for. */
   roomList: RoomList | undefined
   /** The longest text that the server accepts, in bytes of UTF-8; undefined: not known. */

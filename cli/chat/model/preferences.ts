@@ -21,6 +21,8 @@ const FIELDS = {
   notifyCommand: z.array(z.string()),
   title: z.boolean(),
   mouse: z.boolean(),
+  /** Whether others are told when this user writes a message, and the user is told of others. */
+  typing: z.boolean(),
   /** Whether links in messages are hyperlinks of the terminal (OSC 8). `auto`: where it is known to have them. */
   links: z.enum(['auto', 'on', 'off']),
   /** A command that opens links: `%u` is the link, which is added at the end if no argument has it. */
@@ -51,6 +53,7 @@ export const preferencesSchema = z.object({
   notifyCommand: FIELDS.notifyCommand.catch([]),
   title: FIELDS.title.catch(true),
   mouse: FIELDS.mouse.catch(true),
+  typing: FIELDS.typing.catch(true),
   links: FIELDS.links.catch('auto'),
   opener: FIELDS.opener.catch([]),
   highlights: z.preprocess(onlyStrings, FIELDS.highlights).catch([]),
@@ -61,7 +64,18 @@ export type Preferences = z.infer<typeof preferencesSchema>
 export const DEFAULT_PREFERENCES: Preferences = preferencesSchema.parse({})
 
 interface Setting {
-  name: 'sidebar' | 'bell' | 'notes' | 'joins' | 'formatting' | 'theme' | 'notify' | 'title' | 'mouse' | 'links'
+  name:
+    | 'sidebar'
+    | 'bell'
+    | 'notes'
+    | 'joins'
+    | 'formatting'
+    | 'theme'
+    | 'notify'
+    | 'title'
+    | 'mouse'
+    | 'links'
+    | 'typing'
   values: readonly string[]
   help: string
 }
@@ -78,6 +92,7 @@ export const SETTINGS: readonly Setting[] = [
   { name: 'title', values: ['on', 'off'], help: 'count unread messages in the title' },
   { name: 'mouse', values: ['on', 'off'], help: 'the wheel scrolls, a click opens' },
   { name: 'links', values: ['auto', 'on', 'off'], help: 'links that the terminal opens' },
+  { name: 'typing', values: ['on', 'off'], help: 'show who is typing, and tell others' },
   { name: 'notes', values: ['on', 'off'], help: 'show when a user goes online or offline' },
   { name: 'joins', values: ['auto', 'on', 'off'], help: 'joins and leaves; auto: small rooms' },
   { name: 'formatting', values: ['on', 'off'], help: 'render *bold*, _italic_ and `code`' },

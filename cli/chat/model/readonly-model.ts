@@ -15,6 +15,7 @@ import type { RosterView } from './roster-view.ts'
 import type { Search } from './search.ts'
 import type { FoundMessage, SearchAll } from './search-all.ts'
 import type { Anchor, Entry, Thread } from './thread.ts'
+import type { TypingUsers } from './typing.ts'
 
 type ReadonlyEditor = Readonly<Pick<Editor, 'text' | 'cursor'>>
 
@@ -78,6 +79,7 @@ export interface ReadonlyModel {
   readonly confusables: Pick<ConfusableNames, 'find'>
   readonly rooms: ReadonlyMap<string, Room>
   readonly roomList: RoomList | undefined
+  readonly typing: Pick<TypingUsers, 'in' | 'nextEnd'>
   readonly bindings: ReadonlyMap<string, Action>
   readonly userKeys: ReadonlyMap<string, string>
   readonly maxTextBytes: number | undefined

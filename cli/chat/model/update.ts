@@ -92,6 +92,8 @@ function handleEvent(model: Model, event: Exclude<ClientEvent, { type: 'storage'
       return asked?.text === text && asked.cursor === cursor ? complete(model, 1) : []
     }
     case 'typing':
+      handleTyping(model, event, wall)
+      return []
     case 'names-listed':
     case 'clock-wrong':
     case 'servers':
@@ -99,6 +101,13 @@ function handleEvent(model: Model, event: Exclude<ClientEvent, { type: 'storage'
     case 'mesh-changed':
       return []
   }
+}
+
+function handleTyping(model: Model, event: Extract<SessionEvent, { type: 'typing' }>, wall: number): void {
+  const { ignored, muted, typing } = model.preferences
+  const thread = threadName(event, model.user)
+  const isHidden = ignored.includes(event.from) || muted.includes(event.from) || muted.includes(thread)
+  if (typing && !isHidden) model.typing.add(thread, event.from, wall)
 }
 
 /** Shows a notice in the status row, and in the open thread or the screen without one, where it stays and is not cut. */
@@ -118,6 +127,7 @@ function handleRoster(
   model.online = users
   const wasPartial = model.rosterView.isPartial
   const isFirstAnswer = model.rosterView.handleRoster(total)
+  for (const name of left) model.typing.deleteUser(name)
   model.confusables.update(joined, left)
   if (model.current !== undefined && joined.length > 0) model.warnIfConfusable(model.current)
   if (model.hasRoster && model.preferences.notes) {
@@ -163,6 +173,7 @@ function handleMessage(
   const own = message.from === model.user
   const name = threadName(message, model.user)
   const { ignored, muted } = model.preferences
+  if (origin === 'live') model.typing.delete(name, message.from)
   if (!own && ignored.includes(message.from)) return []
   const content = parseContent(message.text, message.from)
   // Such as that of a message that was taken back. If the message comes later, its page of the history has the deletion.

@@ -5,17 +5,30 @@ import type { ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
 import { finderTitle } from './finder-rows.ts'
 import { type Row, type Segment, truncateRow } from './row.ts'
 import { searchResultsTitle } from './search-results.ts'
+import { typingText } from './typing-text.ts'
 
 /** Columns that the state gets next to a long name. */
 const MIN_STATE_COLUMNS = 12
+/** Columns that name and state get next to who is writing. */
+const MIN_COLUMNS_NEXT_TO_TYPING = 24
+/** Free columns on both sides of who is writing: terminals disagree on the width of some names. */
+const TYPING_MARGINS = 3
 
-export function headerRow(model: ReadonlyModel, columns: number): Row {
+/** @param wall ms since 1970 */
+export function headerRow(model: ReadonlyModel, columns: number, wall: number): Row {
   const title = (text: string): Row => [{ text: fitToColumns(text, columns), bold: true }]
   if (model.overlay !== undefined) return title(model.overlay === 'help' ? 'Help' : 'Your message')
   if (model.searchAll !== undefined) return title(searchResultsTitle(model.searchAll))
   if (model.finder !== undefined) return title(finderTitle(model, model.finder))
   const thread = model.current
-  return thread === undefined ? title('mesh-chat') : threadHeader(model, thread, columns)
+  if (thread === undefined) return title('mesh-chat')
+  const typing = typingText(model, wall, columns - MIN_COLUMNS_NEXT_TO_TYPING - TYPING_MARGINS)
+  if (typing === '') return threadHeader(model, thread, columns)
+  // At the right, so that nothing moves.
+  const left = columns - width(typing) - TYPING_MARGINS
+  const row = threadHeader(model, thread, left)
+  const padding = left - row.reduce((sum, { text }) => sum + width(text), 0)
+  return [...row, { text: ' '.repeat(padding + TYPING_MARGINS - 1) }, { text: typing, tone: 'accent' }]
 }
 
 function threadHeader(model: ReadonlyModel, thread: ReadonlyThread, columns: number): Row {

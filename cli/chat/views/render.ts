@@ -19,12 +19,12 @@ export interface Frame {
 
 /**
  * Renders the whole screen.
- * @param wall ms since 1970, for the countdown until the next connection attempt
+ * @param wall ms since 1970, for the countdown until the next connection attempt, and for typing notices
  */
 export function renderScreen(model: ReadonlyModel, wall: number): Frame {
   const { sidebar, main, header, body, status, composer } = screenLayout(model)
   const left = sidebar > 0 ? sidebarRows(model, sidebar, header + body) : []
-  const right = [...(header > 0 ? [headerRow(model, main)] : []), ...mainRows(model, main, body)]
+  const right = [...(header > 0 ? [headerRow(model, main, wall)] : []), ...mainRows(model, main, body)]
   const rows = right.map((row, at): Row => {
     return sidebar > 0
       ? [...(left[at] ?? []), { text: '│ ', dim: true, column: sidebar }, ...startingAt(sidebar + 2, row)]

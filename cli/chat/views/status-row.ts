@@ -7,6 +7,7 @@ import type { ReadonlyModel } from '../model/readonly-model.ts'
 import { openInvitation } from '../model/rooms/invitations.ts'
 import { excessBytesOfInput } from '../model/text-length.ts'
 import { type Row, type Segment, truncateRow } from './row.ts'
+import { typingText } from './typing-text.ts'
 import { unreadSegments } from './unread.ts'
 
 const SEARCH_HINTS = {
@@ -45,7 +46,7 @@ function statusSegments(model: ReadonlyModel, wall: number): Segment[] {
       { text: '  ' },
       { text: `${excess} ${excess === 1 ? 'byte' : 'bytes'} too long`, tone: 'bad', bold: true },
     )
-  segments.push(...hintSegments(model))
+  segments.push(...hintSegments(model, wall))
   return segments
 }
 
@@ -91,7 +92,7 @@ function selectionHint({ current, reactionPrompt, waiting, bindings }: ReadonlyM
   return `Esc cancels  │ ${what}`
 }
 
-function hintSegments(model: ReadonlyModel): Segment[] {
+function hintSegments(model: ReadonlyModel, wall: number): Segment[] {
   const { notice, finder, search, searchAll, columns } = model
   if (search !== undefined) return [{ text: `  ${SEARCH_HINTS[search.state]}` }]
   const selecting = selectionHint(model)
@@ -103,6 +104,9 @@ function hintSegments(model: ReadonlyModel): Segment[] {
   }
   if (searchAll !== undefined) return [{ text: `  ${SEARCH_ALL_HINT}` }]
   if (finder !== undefined) return [{ text: `  ${FINDER_HINT}` }]
+  // The full screen has it in the header, where no notice is in its place.
+  const typing = model.isInline ? typingText(model, wall, columns) : ''
+  if (typing !== '') return [{ text: `  ${typing}` }]
   const invited = openInvitation(model)
   const key = actionLabel(model.bindings, 'join-invitation')
   if (invited !== undefined && key !== undefined)

@@ -86,6 +86,31 @@ test('all clients of a user show what one of them sends or receives', async () =
   await again.until(screen => expect(screen).toContain('Billy went offline'))
 }, 60_000)
 
+test('the header shows that a user is typing until the message comes, and not after /set typing off', async () => {
+  const [one, two] = mesh.ports
+  const erik = open('erik', `--user Erik --port ${one} --to Fay`)
+  const fay = open('fay', `--user Fay --port ${two} --to Erik`)
+  await erik.until(screen => expect(screen).toMatch(/Fay +● online/))
+  await fay.until(screen => expect(screen).toMatch(/Erik +● online/))
+  erik.sendKeys('/set typing off', 'Enter', 'not told')
+  fay.sendKeys('one')
+  // This setting is about both directions.
+  await fay.until(screen => expect(screen).toContain('› one'))
+  fay.sendKeys('Enter')
+  await erik.until(screen => expect(screen).toMatch(/Fay +one/))
+  for (const window of [erik, fay]) expect(window.screen()).not.toContain('typing…')
+  erik.sendKeys('C-u', '/set typing on', 'Enter', 'told')
+  await fay.until(screen => expect(screen).toMatch(/Erik +● online +Erik is typing…/))
+  erik.sendKeys('Enter')
+  await fay.until(screen => expect(screen).toMatch(/Erik +told/))
+  await fay.until(screen => expect(screen).not.toContain('typing…'))
+  // It goes by itself, too.
+  erik.sendKeys('nothing follows')
+  await fay.until(screen => expect(screen).toContain('Erik is typing…'))
+  await fay.until(screen => expect(screen).not.toContain('typing…'))
+  for (const window of [erik, fay]) window.sendKeys('C-u', '/quit', 'Enter')
+})
+
 test("✓ is on all of the sender's terminals, and still there after all programs were killed", async () => {
   const [one, two, three] = mesh.ports
   const start = (suffix: string) => ({

@@ -41,10 +41,11 @@ export class ChatDriver {
   constructor(preferences?: Preferences) {
     this.model = new Model('Anna', preferences)
     this.#choosesSidebar = preferences === undefined
+    if (preferences === undefined) this.model.preferences = { ...this.model.preferences, typing: false }
     this.resize(64, 11)
   }
 
-  /** Without preferences of a test, the sidebar is shown from 60 columns on. */
+  /** Without preferences of a test, typing is not told, and the sidebar is shown from 60 columns on. */
   resize(columns: number, rows: number): void {
     this.model.resize(columns, rows)
     if (this.#choosesSidebar) {

@@ -268,7 +268,7 @@ describe('/set', () => {
   test.each([
     [
       'set',
-      'sidebar on, bell on, notify auto, title on, mouse on, links auto, notes on, joins auto, formatting on, theme calm',
+      'sidebar on, bell on, notify auto, title on, mouse on, links auto, typing off, notes on, joins auto, formatting on, theme calm',
     ],
     ['set bell', 'bell on (on, off): ring the bell for unread messages'],
     ['set nonsense', 'unknown setting nonsense; /set lists the settings'],
