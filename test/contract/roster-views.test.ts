@@ -60,6 +60,7 @@ test('a roster that becomes long turns into a view, in which watched and shown n
   const expected = ['Anna', 'Old', name(0), name(1), name(7)]
   await until('the view is right', () => anna.roster.join() === expected.join())
 
+  anna.departures.length = 0
   crowd[7]?.disconnect()
   crowd[20]?.disconnect()
   await until('a watched user has left', () => !anna.roster.includes(name(7)))
