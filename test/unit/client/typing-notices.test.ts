@@ -194,6 +194,18 @@ describe('in key mode', () => {
   })
 })
 
+test('with a view of a long roster, notices of the users that the client watches are shown', () => {
+  const harness = new SessionHarness({ typing: true })
+  harness.step({ type: 'start' })
+  harness.goOnline([], { typing: true, roster: { version: 1, users: [], total: 50_000 } })
+  const notice = { from: 'Billy', to: 'Anna' }
+  expect([type(harness, 'Billy'), hear(harness, notice)]).toEqual([[], []])
+  harness.ask({ type: 'watch', users: ['Billy'] })
+  const answer = { ok: true as const, users: ['Billy'], total: 50_000 }
+  harness.step({ type: 'watched', dial: harness.dial, names: ['Billy'], answer })
+  expect([type(harness, 'Billy'), hear(harness, notice)]).toEqual([[{ to: 'Billy' }], ['Billy Anna']])
+})
+
 test('a client asks for notices only if it is told to', () => {
   const requestOf = (typing?: boolean) => {
     const harness = new SessionHarness({ typing })
