@@ -30,13 +30,14 @@ async function startMachines(...workers: (number | undefined)[]) {
     const prefix = from.includes('/') ? `${from}: ` : ''
     return out.includes(`${prefix}Outbound connection to peer: ${to}\n`)
   }
-  await until('all are linked', () => all.every(one => all.every(other => one === other || met(one, other))))
+  const isLinked = () => all.every(one => all.every(other => one === other || met(one, other)))
+  await until('all are linked', isLinked, 60_000)
   const url = (n: number) => `http://127.0.0.1:${ports[n - 1]}`
   return { file, ports, programs, url, all }
 }
 
 test('workers on several machines form one mesh; a killed worker is replaced and no message is lost', {
-  timeout: 90_000,
+  timeout: 120_000,
 }, async () => {
   const { programs, url, all, ports } = await startMachines(3, 2, undefined)
   const clients = Array.from({ length: 12 }, (_, n) => new RealClient(`user ${n % 6}`, [url(1 + (n % 3))]))
@@ -87,7 +88,7 @@ test('workers on several machines form one mesh; a killed worker is replaced and
 })
 
 test('each worker runs once, also when the first one is back before another is restarted', {
-  timeout: 90_000,
+  timeout: 120_000,
 }, async () => {
   const { programs } = await startMachines(2)
   const [primary] = programs
@@ -119,7 +120,7 @@ test('each worker runs once, also when the first one is back before another is r
   expect([1, 2].flatMap(pidsOf).filter(isRunning)).toEqual([])
 })
 
-test('long-polling clients work although each request reaches another worker', { timeout: 60_000 }, async () => {
+test('long-polling clients work although each request reaches another worker', { timeout: 90_000 }, async () => {
   const { url } = await startMachines(4)
   const sockets: { on: Socket['on']; emit: Socket['emit']; disconnect(): unknown }[] = []
   const got: string[] = []
@@ -150,7 +151,7 @@ test('long-polling clients work although each request reaches another worker', {
   for (const socket of sockets) socket.disconnect()
 })
 
-test('SIGHUP makes every worker read the config again', { timeout: 60_000 }, async () => {
+test('SIGHUP makes every worker read the config again', { timeout: 90_000 }, async () => {
   const { file, ports, programs, all } = await startMachines(2)
   const [primary] = programs
   if (primary === undefined) throw new Error('a program')
