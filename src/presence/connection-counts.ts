@@ -30,6 +30,11 @@ export class ConnectionCounts {
     return changes
   }
 
+  /** The published number of connections of a user online. */
+  get(name: string): number {
+    return this.#published.get(name) ?? 1
+  }
+
   /** Everything published so far, for a client that connects. */
   snapshot(): Connections {
     return [...this.#published]

@@ -25,7 +25,7 @@ export class RosterPublisher {
   constructor(context: Context, connections: ReadonlyMap<number, Connection>) {
     this.#context = context
     this.#connections = connections
-    this.views = new RosterViews(context, connections)
+    this.views = new RosterViews(context, connections, this.#connectionCounts)
   }
 
   /** When the next version is due; monotonic ms, Infinity if nothing changed. */

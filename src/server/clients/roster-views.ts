@@ -1,4 +1,5 @@
 import { TokenBucket } from '../../common/token-bucket.ts'
+import type { ConnectionCounts } from '../../presence/connection-counts.ts'
 import { type PageChange, RosterPages } from '../../presence/roster-pages.ts'
 import {
   type Connections,
@@ -22,6 +23,12 @@ const TOLD_SHARE = 0.02
 const MIN_TOTAL_INTERVAL_MS = 500
 const CLIENTS_PER_INTERVAL_MS = 5
 
+/** A request for more names costs as much as several messages: one for each of this number. */
+const NAMES_PER_TOKEN = 50
+/** Watched names of all connections together: each takes some 100 bytes. */
+const MAX_WATCHED_IN_ALL = 2_000_000
+const FULL_RETRY_MS = 60_000
+
 /** More changes of watched names in one version are gathered by client; an event for each name is encoded once for all. */
 const MAX_SHARED_CHANGES = 8
 
@@ -38,10 +45,13 @@ const MIN_SEARCH_LENGTH = 2
 export class RosterViews {
   readonly #context: Context
   readonly #connections: ReadonlyMap<number, Connection>
+  readonly #connectionCounts: Pick<ConnectionCounts, 'get'>
   /** The connections that hold a view. */
   readonly #holders = new Set<number>()
   /** By watched name. */
   readonly #watchers = new Map<string, Set<number>>()
+  /** Number of watched names, summed over all connections. */
+  #watchedInAll = 0
   /** Created with the first connection that follows a part of the list. */
   #pages: RosterPages | undefined
   #toldTotal = 0
@@ -49,9 +59,14 @@ export class RosterViews {
   #searches: TokenBucket
 
   /** @param connections the identified connections */
-  constructor(context: Context, connections: ReadonlyMap<number, Connection>) {
+  constructor(
+    context: Context,
+    connections: ReadonlyMap<number, Connection>,
+    connectionCounts: Pick<ConnectionCounts, 'get'>,
+  ) {
     this.#context = context
     this.#connections = connections
+    this.#connectionCounts = connectionCounts
     this.#searches = new TokenBucket(SEARCHES_PER_SECOND, SEARCH_BURST, context.now)
   }
 
@@ -65,10 +80,11 @@ export class RosterViews {
   }
 
   /** Sizes of all state, for tests. */
-  get counts(): { holders: number; watched: number; followers: number } {
+  get counts(): { holders: number; watched: number; watchedInAll: number; followers: number } {
     return {
       holders: this.#holders.size,
       watched: this.#watchers.size,
+      watchedInAll: this.#watchedInAll,
       followers: this.#pages?.followerCount ?? 0,
     }
   }
@@ -88,9 +104,11 @@ export class RosterViews {
   watch({ connection: id, names, call }: Extract<ClientInput, { type: 'watch' }>): void {
     const { effects, roster } = this.#context
     const answer = (payload: WatchedNames) => void effects.push({ type: 'answer', connection: id, call, payload })
-    const connection = this.#admit(id)
+    const connection = this.#admit(id, names.length)
     if ('code' in connection) return answer(connection)
     if (this.#holders.has(id)) {
+      if (this.#watchedInAll + names.length > MAX_WATCHED_IN_ALL)
+        return answer(rateLimited('the clients of this server watch too many names', FULL_RETRY_MS))
       for (const name of names) this.#watch(connection, name)
     }
     const users = names.filter(name => roster.names.has(name))
@@ -101,7 +119,7 @@ export class RosterViews {
   list({ connection: id, after, count, follow, call }: Extract<ClientInput, { type: 'names' }>): void {
     const { effects, roster } = this.#context
     const answer = (payload: NamesPage) => void effects.push({ type: 'answer', connection: id, call, payload })
-    const connection = this.#admit(id)
+    const connection = this.#admit(id, count)
     if ('code' in connection) return answer(connection)
     const users = roster.names.after(after, count)
     const [start] = users
@@ -118,7 +136,7 @@ export class RosterViews {
   find({ connection: id, text, count, call }: Extract<ClientInput, { type: 'find' }>): void {
     const { effects, roster, now } = this.#context
     const answer = (payload: FoundNames) => void effects.push({ type: 'answer', connection: id, call, payload })
-    const connection = this.#admit(id)
+    const connection = this.#admit(id, count)
     if ('code' in connection) return answer(connection)
     const found = new Set<string>()
     for (const start of spellings(text)) {
@@ -223,6 +241,7 @@ export class RosterViews {
         break
       }
     connection.addWatched(name)
+    this.#watchedInAll++
     const watchers = this.#watchers.get(name)
     if (watchers === undefined) this.#watchers.set(name, new Set([id]))
     else watchers.add(id)
@@ -230,7 +249,7 @@ export class RosterViews {
 
   #unwatch(id: number, name: string): void {
     const watchers = this.#watchers.get(name)
-    watchers?.delete(id)
+    if (watchers?.delete(id)) this.#watchedInAll--
     if (watchers?.size === 0) this.#watchers.delete(name)
   }
 
@@ -240,22 +259,27 @@ export class RosterViews {
   }
 
   #connectionsOf(users: readonly string[]): { connections?: Connections } {
-    const { directory } = this.#context
     const connections = users.flatMap((user): Connections => {
-      const count = directory.connectionCount(user)
+      // As published: a change since then may be undone before it is told.
+      const count = this.#connectionCounts.get(user)
       return count > 1 ? [[user, count]] : []
     })
     return connections.length === 0 ? {} : { connections }
   }
 
-  /** The connection, if it may ask now. */
-  #admit(id: number): Connection | Refusal {
+  /** The connection, if it may ask for this number of names now. */
+  #admit(id: number, names: number): Connection | Refusal {
     const connection = this.#connections.get(id)
     if (connection === undefined) return { ok: false, code: 'not-identified', message: 'identify first' }
     const wait = connection.rateLimiter.take(this.#context.now)
-    if (wait === 0) return connection
-    return { ok: false, code: 'rate-limited', message: `too many requests; retry in ${wait} ms`, retryAfter: wait }
+    if (wait > 0) return rateLimited('too many requests', wait)
+    connection.rateLimiter.spend(Math.floor(names / NAMES_PER_TOKEN))
+    return connection
   }
+}
+
+function rateLimited(reason: string, retryAfter: number): Refusal {
+  return { ok: false, code: 'rate-limited', message: `${reason}; retry in ${retryAfter} ms`, retryAfter }
 }
 
 /** A text in the usual spellings of names: unchanged, in lower case, with a capital, in capitals. */

@@ -71,34 +71,37 @@ describe('createServer and connect', () => {
     expect(own).toEqual(['Hi Anna'])
   })
 
-  test.each(['open', 'key'] as const)('a client with the option typing is told who types, with auth: %s', async auth => {
-    const one = await start({ id: 'one', auth })
-    const two = await start({ id: 'two', auth, join: [one.url] })
-    const key = () => (auth === 'key' ? { key: pem() } : {})
-    const anna = await enter('Anna', one.url, { typing: true, ...key() })
-    const billy = await enter('Billy', two.url, key())
-    const heard: unknown[] = []
-    for (const client of [anna, billy]) client.on('typing', notice => heard.push(notice))
-    await online(anna, 'Billy')
-    await online(billy, 'Anna')
-    // With auth: key, each learns the other's key.
-    for (const [from, to] of [
-      [anna, 'Billy'],
-      [billy, 'Anna'],
-    ] as const)
-      expect(await from.send(to, 'Hi')).toMatchObject({ state: 'delivered' })
-    for (const client of [anna, billy]) await client.join('#ops')
-    await until('both are known', () => [anna, billy].every(({ rooms }) => rooms.get('#ops')?.length === 2))
-    anna.typing('Billy')
-    anna.typing('#ops')
-    billy.typing('Anna')
-    billy.typing('#ops')
-    await until('the notices have come', () => heard.length === 2)
-    expect(heard).toEqual([
-      { from: 'Billy', to: 'Anna' },
-      { from: 'Billy', to: '#ops' },
-    ])
-  })
+  test.each(['open', 'key'] as const)(
+    'a client with the option typing is told who types, with auth: %s',
+    async auth => {
+      const one = await start({ id: 'one', auth })
+      const two = await start({ id: 'two', auth, join: [one.url] })
+      const key = () => (auth === 'key' ? { key: pem() } : {})
+      const anna = await enter('Anna', one.url, { typing: true, ...key() })
+      const billy = await enter('Billy', two.url, key())
+      const heard: unknown[] = []
+      for (const client of [anna, billy]) client.on('typing', notice => heard.push(notice))
+      await online(anna, 'Billy')
+      await online(billy, 'Anna')
+      // With auth: key, each learns the other's key.
+      for (const [from, to] of [
+        [anna, 'Billy'],
+        [billy, 'Anna'],
+      ] as const)
+        expect(await from.send(to, 'Hi')).toMatchObject({ state: 'delivered' })
+      for (const client of [anna, billy]) await client.join('#ops')
+      await until('both are known', () => [anna, billy].every(({ rooms }) => rooms.get('#ops')?.length === 2))
+      anna.typing('Billy')
+      anna.typing('#ops')
+      billy.typing('Anna')
+      billy.typing('#ops')
+      await until('the notices have come', () => heard.length === 2)
+      expect(heard).toEqual([
+        { from: 'Billy', to: 'Anna' },
+        { from: 'Billy', to: '#ops' },
+      ])
+    },
+  )
 
   test('a message to an offline user is held, and its delivery is reported later', async () => {
     const { url } = await start({ id: 'one' })

@@ -190,10 +190,10 @@ test('when all have left, nothing is kept', () => {
     watch(connection, 'Anna', 'Zoe')
     list(connection, '', 2)
   }
-  expect(publisher.views.counts).toEqual({ holders: 5, watched: 2, followers: 5 })
+  expect(publisher.views.counts).toEqual({ holders: 5, watched: 2, watchedInAll: 10, followers: 5 })
   for (const connection of joined) leave(connection)
   publish()
-  expect(publisher.views.counts).toEqual({ holders: 0, watched: 0, followers: 0 })
+  expect(publisher.views.counts).toEqual({ holders: 0, watched: 0, watchedInAll: 0, followers: 0 })
 })
 
 test('an empty view has the same object until the next version, so that it is encoded once', () => {
@@ -219,4 +219,36 @@ test('many changes of watched names are told to each client at once', () => {
     [[1], 'view', { total: 15, joined: names, left: [] }],
     [[2], 'view', { total: 15, joined: ['name-3'], left: [] }],
   ])
+})
+
+test('a request for many names counts as several messages', () => {
+  const { joined, watch, list } = setUp(FIVE)
+  const [anna, billy] = joined as [Connection, Connection]
+  const names = Array.from({ length: 1_000 }, (_, n) => `name-${n}`)
+  let answers = 0
+  while ((watch(anna, ...names) as { ok: boolean }).ok && answers < 1_000) answers++
+  expect(answers).toBeLessThan(30)
+  answers = 0
+  while ((list(billy, '', 500) as { ok: boolean }).ok && answers < 1_000) answers++
+  expect(answers).toBeLessThan(60)
+})
+
+test('all connections together watch a bounded number of names; a client tries again later', () => {
+  const { joined, publisher, context, watch, join } = setUp(FIVE)
+  const names = (n: number) => Array.from({ length: 1_000 }, (_, k) => `name-${n}-${k}`)
+  let n = 0
+  while (publisher.views.counts.watchedInAll < 2_000_000 && n < 3_000) watch(join(`crowd-${n}`), ...names(n++ % 3))
+  expect(watch(joined[0] as Connection, 'Billy')).toMatchObject({ code: 'rate-limited', retryAfter: 60_000 })
+  expect(context.options.limits.wholeRoster).toBe(3)
+})
+
+test('a connection count that changes and changes back before it is published is not told in between', () => {
+  const { join, leave, watch, publish } = setUp(FIVE)
+  const viewer = join('Franz', { views: true, connections: true })
+  const second = join('Billy')
+  publish()
+  leave(second)
+  expect(watch(viewer, 'Billy')).toMatchObject({ connections: [['Billy', 2]] })
+  join('Billy')
+  expect(JSON.stringify(publish())).not.toContain('Billy')
 })
