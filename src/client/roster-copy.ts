@@ -4,6 +4,7 @@ import {
   MAX_LISTED_NAMES,
   MAX_WATCHED_NAMES,
   type NamesPage,
+  type NamesRequest,
   type RosterDelta,
   type RosterSnapshot,
   type RosterViewEvent,
@@ -172,12 +173,12 @@ export class RosterCopy {
   }
 
   /** The answer to `names` for the part that is shown. Returns who came online. */
-  applyRange(after: string, answer: NamesPage): string[] {
+  applyRange({ after, count }: Pick<NamesRequest, 'after' | 'count'>, answer: NamesPage): string[] {
     this.#rangeRequested = false
     const range = this.#range
     if (!this.isView || range === undefined) return []
     if (!answer.ok) return this.#retryLater(answer.retryAfter)
-    if (range.after !== after) return this.#askRange()
+    if (range.after !== after || range.count !== count) return this.#askRange()
     const { users, total } = answer
     this.#viewTotal = total
     range.last = users.length < range.count ? undefined : users.at(-1)

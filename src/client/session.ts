@@ -299,8 +299,9 @@ export class Session {
     }
   }
 
-  #handleNames({ request: { after, follow }, answer }: Extract<OnlineInput, { type: 'names' }>): void {
-    if (follow === true) return this.#sender.handleJoined(this.#roster.applyRange(after, answer))
+  #handleNames({ request, answer }: Extract<OnlineInput, { type: 'names' }>): void {
+    const { after, follow } = request
+    if (follow === true) return this.#sender.handleJoined(this.#roster.applyRange(request, answer))
     if (!answer.ok) return
     const { first, total, users } = answer
     emit(this.#context, { type: 'names-listed', after, first, total, users })
