@@ -271,6 +271,7 @@ export class Model implements ReadonlyModel {
         this.threads.delete(last.name)
     }
     const thread = this.ensureThread(name)
+    this.rosterView.watchAgain(name)
     this.current = thread
     this.warnIfConfusable(thread)
     if (thread.unreadCount > 0) thread.firstUnreadId = thread.firstUnread?.id

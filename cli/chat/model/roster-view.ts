@@ -28,7 +28,8 @@ export class RosterView {
   found: FoundNames | undefined
   asked: AskedNames | undefined
   readonly #watched = new Set<string>()
-  #unsent: string[] = []
+  /** Users to ask about with the next requests, and whether for the first time. */
+  readonly #unsent = new Map<string, boolean>()
   /** Users that the server was asked about, and has not answered. */
   readonly #unanswered = new Set<string>()
   #hasShown = false
@@ -42,14 +43,21 @@ export class RosterView {
 
   /** Whether the server was asked, with an earlier key, whether a user is online. */
   wasAskedAbout(user: string): boolean {
-    return this.#watched.has(user) && !this.#unsent.includes(user)
+    return this.#watched.has(user) && !this.#unsent.has(user)
   }
 
   /** Has the session tell whether a user is online, with the next requests. */
   watch(user: string): void {
     if (isRoom(user) || this.#watched.has(user)) return
     this.#watched.add(user)
-    this.#unsent.push(user)
+    this.#unsent.set(user, true)
+  }
+
+  /** A thread is opened: watches its user again, because the session drops the oldest of very many. */
+  watchAgain(user: string): void {
+    if (isRoom(user) || !this.isPartial || this.#unsent.has(user)) return
+    this.#unsent.set(user, !this.#watched.has(user))
+    this.#watched.add(user)
   }
 
   /** The roster has changed. Returns a check whether this was the first answer about a user, who may have been online before. */
@@ -65,9 +73,9 @@ export class RosterView {
     const requests: ScreenRequest[] = []
     if (!this.#hasShown) requests.push({ type: 'show-names', after: '', count: SHOWN_NAMES })
     this.#hasShown = true
-    if (this.#unsent.length > 0) requests.push({ type: 'watch', users: this.#unsent })
-    if (this.isPartial) for (const user of this.#unsent) this.#unanswered.add(user)
-    this.#unsent = []
+    if (this.#unsent.size > 0) requests.push({ type: 'watch', users: [...this.#unsent.keys()] })
+    if (this.isPartial) for (const [user, isNew] of this.#unsent) if (isNew) this.#unanswered.add(user)
+    this.#unsent.clear()
     if (this.isPartial && finderText !== undefined && finderText !== '' && finderText !== this.#searched)
       requests.push(this.#search(finderText))
     return requests

@@ -113,3 +113,13 @@ test('that a user is online is news only if the user was offline before', () => 
   driver.view(9_001, ['Aaron', 'Anna', 'Billy', 'Zoe', 'Zora'], ['Zora'])
   expect(driver.screen()).toContain('Zora is online')
 })
+
+test('a thread that is opened is watched again: its user may have been dropped', () => {
+  const driver = setUp()
+  for (const name of ['Zoe', 'Zora', 'Zoe']) {
+    driver.takeRosterRequests()
+    driver.type(`/msg ${name}`)
+    driver.type(KEYS.enter)
+    expect(driver.takeRosterRequests()).toContainEqual({ type: 'watch', users: [name] })
+  }
+})
