@@ -57,7 +57,7 @@ addUserOptions(program)
     const settings = new SettingsFile()
     const target = connectionTarget(await withFirstRunAnswers(args, settings), settings)
     const to = args.to === undefined ? undefined : parseThreadOption('--to', args.to)
-    if (!args.color) process.env.NO_COLOR = '1'
+    if (!args.color) disableColors()
     const plain = args.plain || args.json || args.screenReader || process.env.INK_SCREEN_READER === 'true'
     const terminal = process.stdin.isTTY && process.stdout.isTTY && !plain && process.env.TERM !== 'dumb'
     const screen = terminal ? (args.inline ? 'inline' : 'whole') : undefined
@@ -162,3 +162,9 @@ reportUsageErrors(program)
 program
   .parseAsync()
   .catch((error: unknown) => fail(EXIT.general, error instanceof Error ? error.message : String(error)))
+
+/** The libraries that draw know the option, too, and would not even draw a cursor: they get the variable only. */
+function disableColors(): void {
+  process.env.NO_COLOR = '1'
+  process.argv = process.argv.filter(argument => argument !== '--no-color')
+}

@@ -119,7 +119,7 @@ export class Model implements ReadonlyModel {
   notice: Notice | undefined
   /** The last notices of the client that came while no thread was open, oldest first. */
   readonly startNotices: Notice[] = []
-  overlay: 'help' | 'details' | undefined
+  overlay: 'help' | 'details' | 'settings' | undefined
   /** The message of the open thread that the details are about. */
   detailsId: string | undefined
   /** The first visible line of the overlay. */

@@ -100,7 +100,7 @@ export const SETTINGS: readonly Setting[] = [
 ]
 
 /** The value of a setting as text. */
-export function settingValue(preferences: Preferences, name: Setting['name']): string {
+export function settingValue(preferences: Pick<Preferences, Setting['name']>, name: Setting['name']): string {
   const value = preferences[name]
   return typeof value === 'boolean' ? (value ? 'on' : 'off') : value
 }

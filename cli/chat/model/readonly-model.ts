@@ -89,7 +89,7 @@ export interface ReadonlyModel {
   readonly notice: Readonly<Notice> | undefined
   readonly waiting: Pick<WaitingMessages, 'has'>
   readonly startNotices: readonly Readonly<Notice>[]
-  readonly overlay: 'help' | 'details' | undefined
+  readonly overlay: 'help' | 'details' | 'settings' | undefined
   readonly detailsId: string | undefined
   readonly overlayTop: number
   readonly preferences: ReadonlyPreferences

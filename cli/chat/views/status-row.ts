@@ -21,12 +21,13 @@ const SEARCH_ALL_HINT = 'Up/Down select, Enter go to the message, Esc close'
 const OVERLAY_HINTS = {
   help: 'Esc closes the help, Up/Down scroll',
   details: 'Esc closes the details, Up/Down scroll',
+  settings: 'Esc closes the settings, Up/Down scroll',
 }
 
 /** Connection, user, counts, and a hint or notice, as a bar with its own background. */
 export function statusRow(model: ReadonlyModel, wall: number): Row {
   const row = truncateRow(statusSegments(model, wall), model.columns)
-  const free = model.columns - row.reduce((sum, { text }) => sum + width(text), 0)
+  const free = model.columns - widthOf(row)
   // Inline, a row that is as wide as the terminal would break when that gets narrower.
   const bar = model.isInline ? row : [...row, { text: ' '.repeat(Math.max(0, free)) }]
   // A faint text on an inverse background is hard to read.
@@ -36,18 +37,39 @@ export function statusRow(model: ReadonlyModel, wall: number): Row {
 function statusSegments(model: ReadonlyModel, wall: number): Segment[] {
   // How to close the help is visible at every width.
   if (model.overlay !== undefined) return [{ text: OVERLAY_HINTS[model.overlay], bold: true }]
-  const segments = connectionSegments(model, wall)
-  segments.push({ text: `  ${model.user}`, bold: true })
-  if (model.connection.phase === 'online') segments.push({ text: `  ${model.onlineCount} online`, dim: true })
-  segments.push(...unreadSegments(model))
+  const hints = [...excessSegments(model), ...hintSegments(model, wall)]
+  const states = stateVariants(model, wall)
+  const isNews = model.notice !== undefined || excessBytesOfInput(model) > 0 || selectionHint(model) !== undefined
+  // A notice or a prompt is more important than what else is in the row.
+  const fitting = states.find(segments => widthOf(segments) + widthOf(hints) <= model.columns) ?? states.at(-1)
+  return [...((isNews ? fitting : states[0]) ?? []), ...hints]
+}
+
+/** The state of connection, user and threads, in words that take fewer and fewer columns. */
+function stateVariants(model: ReadonlyModel, wall: number): Segment[][] {
+  const isOnline = model.connection.phase === 'online'
+  const user: Segment = { text: `  ${model.user}`, bold: true }
+  const online: Segment[] = isOnline ? [{ text: `  ${model.onlineCount} online`, dim: true }] : []
+  const unread = unreadSegments(model)
+  const connection = connectionSegments(model, wall)
+  const [mark] = connection
+  const short: Segment[] = isOnline || mark === undefined ? connection : [mark, { text: 'not connected' }]
+  return [
+    [...connection, user, ...online, ...unread],
+    [...short, user, ...unread],
+    [...short, ...unread],
+    mark === undefined ? [] : [mark],
+  ]
+}
+
+function excessSegments(model: ReadonlyModel): Segment[] {
   const excess = excessBytesOfInput(model)
-  if (excess > 0)
-    segments.push(
-      { text: '  ' },
-      { text: `${excess} ${excess === 1 ? 'byte' : 'bytes'} too long`, tone: 'bad', bold: true },
-    )
-  segments.push(...hintSegments(model, wall))
-  return segments
+  if (excess <= 0) return []
+  return [{ text: '  ' }, { text: `${excess} ${excess === 1 ? 'byte' : 'bytes'} too long`, tone: 'bad', bold: true }]
+}
+
+function widthOf(segments: readonly Segment[]): number {
+  return segments.reduce((sum, { text }) => sum + width(text), 0)
 }
 
 function connectionSegments({ connection }: ReadonlyModel, wall: number): Segment[] {

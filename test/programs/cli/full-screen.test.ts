@@ -86,6 +86,21 @@ test('all clients of a user show what one of them sends or receives', async () =
   await again.until(screen => expect(screen).toContain('Billy went offline'))
 }, 60_000)
 
+test('without colors, cursors and selections are still visible', async () => {
+  for (const [name, env, option] of [
+    ['plain-option', '', '--no-color'],
+    ['plain-variable', 'NO_COLOR=1', ''],
+  ] as const) {
+    const window = open(name, `--user Nora --port ${mesh.ports[0]} --to Nora ${option}`, { env })
+    await window.until(screen => expect(screen).toMatch(/Nora \(you\)/))
+    const styled = window.screen('-e')
+    // Reverse video, and no color.
+    expect(styled).toMatch(/\u001b\[(?:[\d;]*;)?7m/)
+    expect(styled).not.toMatch(/\u001b\[(?:[\d;]*;)?3[0-7]m/)
+    window.close()
+  }
+})
+
 test('the header shows that a user is typing until the message comes, and not after /set typing off', async () => {
   const [one, two] = mesh.ports
   const erik = open('erik', `--user Erik --port ${one} --to Fay`)

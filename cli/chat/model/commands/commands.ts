@@ -247,7 +247,11 @@ export const COMMANDS: readonly Command[] = [
 function runSetCommand(model: Model, args: string): ScreenRequest[] {
   const [name = '', value = ''] = args.split(/\s+/)
   const shown = (one: (typeof SETTINGS)[number]) => `${one.name} ${settingValue(model.preferences, one.name)}`
-  if (name === '') return notify(model, SETTINGS.map(shown).join(', '))
+  if (name === '') {
+    model.overlay = 'settings'
+    model.overlayTop = 0
+    return []
+  }
   const setting = SETTINGS.find(one => one.name === name)
   if (setting === undefined) return notify(model, `unknown setting ${name}; /set lists the settings`, 'error')
   const values = setting.values.join(', ')

@@ -266,10 +266,6 @@ test('/trust shows the words in the open thread, which has room for them', () =>
 
 describe('/set', () => {
   test.each([
-    [
-      'set',
-      'sidebar on, bell on, notify auto, title on, mouse on, links auto, typing off, notes on, joins auto, formatting on, theme calm',
-    ],
     ['set bell', 'bell on (on, off): ring the bell for unread messages'],
     ['set nonsense', 'unknown setting nonsense; /set lists the settings'],
     ['set theme pink', 'theme must be one of: calm, blue, amber, mono'],
