@@ -9,6 +9,7 @@ import { addEmojiNames } from '../chat/model/editing/emoji-completion.ts'
 import { sanitizeInput } from '../chat/model/editing/paste.ts'
 import { setFocus } from '../chat/model/focus.ts'
 import { handleKey } from '../chat/model/handle-key.ts'
+import { react } from '../chat/model/message-selection.ts'
 import { Model, type ScreenRequest } from '../chat/model/model.ts'
 import { handleClick } from '../chat/model/mouse.ts'
 import type { Preferences } from '../chat/model/preferences.ts'
@@ -122,9 +123,11 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
     }
     runSlice()
   }
-  const loadEmoji = () => {
+  const loadEmoji = ({ reaction }: Extract<ScreenRequest, { type: 'load-emoji' }>) => {
     void import('../emoji-names.ts').then(({ EMOJI_NAMES }) => {
       if (addEmojiNames(model, EMOJI_NAMES)) complete(model, 1)
+      const requests = reaction && react(model, reaction.to, reaction.target, reaction.typed)
+      for (const request of requests ?? []) perform(request)
       painter.draw()
     })
   }
@@ -159,7 +162,7 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
       case 'page':
         return loadPage(model, options.history(), request.part)
       case 'load-emoji':
-        return loadEmoji()
+        return loadEmoji(request)
       case 'search':
         if (model.current === undefined) return undefined
         return startSearch(searchThread(model, model.current, options.history(), request.text, request.older))

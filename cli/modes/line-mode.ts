@@ -3,7 +3,7 @@ import { toChange } from '../../src/client/message-changes.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { type NameList, SortedNames } from '../../src/common/sorted-names.ts'
 import { didYouMean } from '../../src/programs/suggestion.ts'
-import { type ChangeContent, isReaction, type QuotedTarget } from '../../src/protocol/message-kinds.ts'
+import type { ChangeContent, QuotedTarget } from '../../src/protocol/message-kinds.ts'
 import { MAX_FOUND_NAMES, type Message } from '../../src/protocol/messages.ts'
 import { isRoom, parseRoomName } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
@@ -13,7 +13,9 @@ import type { History } from '../history/history.ts'
 import { LineReader } from '../io/stdin.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { decideTrust } from '../keys/trust.ts'
+import { CHOICE_HELP, parseChoice } from '../message-choice.ts'
 import { parseInvitation, parseNameArgument, parseSoleName, parseSoleUser, quoteName } from '../name-argument.ts'
+import { reactionFault, shortNameOf, unknownEmoji } from '../reaction.ts'
 import { searchForm } from '../search-form.ts'
 import { SeenUsers } from '../seen-users.ts'
 import { MessageLookup } from '../session/message-lookup.ts'
@@ -24,7 +26,6 @@ import { type End, endAfterDelivery } from './end-of-input.ts'
 import { formatEvent, namesText, rosterChange } from './line-format.ts'
 import { LineLinks, type OpenLink } from './line-links.ts'
 import { printSearch } from './line-search.ts'
-import { CHOICE_HELP, parseChoice } from './message-choice.ts'
 import { nameText } from './message-line.ts'
 import { ReceiptLines } from './receipt-lines.ts'
 import { RoomLines } from './room-lines.ts'
@@ -115,6 +116,8 @@ export class LineMode {
   #isPartial = false
   /** False until the first roster of a connection, which is printed in full. */
   #hasRoster = false
+  /** Settles when the reactions with short names of emoji are sent. */
+  #reactions: Promise<unknown> = Promise.resolve()
   /** The user who wrote last to this user alone. */
   #lastSender: string | undefined
 
@@ -372,6 +375,7 @@ export class LineMode {
   }
 
   async #end(endProgram: End, error: string | undefined): Promise<void> {
+    await this.#reactions
     const end: End = (code, message) => {
       this.#receipts.flush()
       endProgram(code, message)
@@ -413,20 +417,29 @@ export class LineMode {
     if (to === undefined) return this.#print(NO_RECIPIENT)
     const by = kind === 'react' ? 'others' : 'self'
     const { choice, rest } = this.#choose(args, by) ?? { choice: { by, nth: 1 }, rest: args }
-    if (kind === 'react' && !isReaction(rest)) return this.#print('usage: /react EMOJI, without spaces')
+    const fault = kind === 'react' ? reactionFault(rest) : undefined
+    if (fault !== undefined) return this.#print(sanitizeLine(fault))
     if (kind === 'edit' && rest === '') return this.#print('usage: /edit [-N] TEXT')
     if (kind === 'delete' && rest !== '') return this.#print('usage: /delete [-N]')
     const target = this.#lookup.latest(to, choice)
     if (target === undefined)
       return this.#print(kind === 'react' ? '* no message to react to yet' : '* you have sent no message here yet')
     if (kind === 'delete' && this.#waiting.has(target.id)) return send({ type: 'cancel', id: target.id })
-    const change: ChangeContent =
-      kind === 'edit'
-        ? { kind, target, text: rest }
-        : kind === 'react'
-          ? { kind, target, emoji: rest }
-          : { kind, target }
+    if (kind === 'react') return this.#react(to, target, rest, send)
+    const change: ChangeContent = kind === 'edit' ? { kind, target, text: rest } : { kind, target }
     send({ type: 'change', to, change })
+  }
+
+  #react(to: string, target: QuotedTarget, typed: string, send: Send): void {
+    const sendReaction = (emoji: string) => send({ type: 'change', to, change: { kind: 'react', target, emoji } })
+    const name = shortNameOf(typed)
+    if (name === undefined) return sendReaction(typed)
+    const loaded = import('../emoji-names.ts').then(({ EMOJI_NAMES }) => {
+      const emoji = EMOJI_NAMES.get(name)
+      if (emoji === undefined) this.#print(unknownEmoji(name))
+      else sendReaction(emoji)
+    })
+    this.#reactions = Promise.all([this.#reactions, loaded])
   }
 
   /** The message that arguments name; undefined: none. */

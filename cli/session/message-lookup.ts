@@ -9,6 +9,7 @@ import {
 import type { Message } from '../../src/protocol/messages.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import type { History } from '../history/history.ts'
+import type { MessageChoice } from '../message-choice.ts'
 import { threadName } from '../thread-name.ts'
 
 /** Messages that are remembered, the latest ones. */
@@ -17,14 +18,6 @@ const MAX_MESSAGES = 20_000
 interface KnownMessage extends QuotedTarget {
   readonly thread: string
   readonly isDeleted?: true
-}
-
-/** Chooses a message of a thread, counted from the latest one. */
-export interface MessageChoice {
-  /** By this user, by others, or by the user with this name. */
-  readonly by: 'self' | 'others' | { readonly name: string }
-  /** 1: the latest. */
-  readonly nth: number
 }
 
 /**

@@ -1,6 +1,8 @@
 /** A selected message of the open thread, and what is done with it: reply, edit, delete, react. */
 
-import { type ChangeContent, isReaction, type QuotedTarget, quoteOf } from '../../../src/protocol/message-kinds.ts'
+import { type ChangeContent, type QuotedTarget, quoteOf } from '../../../src/protocol/message-kinds.ts'
+import type { MessageChoice } from '../../message-choice.ts'
+import { reactionFault, shortNameOf, unknownEmoji } from '../../reaction.ts'
 import type { Key } from '../../terminal/key-decoder.ts'
 import { Editor } from './editing/editor.ts'
 import type { Action } from './keymap.ts'
@@ -114,9 +116,9 @@ function startReply(model: Model, thread: Thread): ScreenRequest[] {
   return []
 }
 
-/** Puts the text of the selected message, or else of the last own one, into the input line. */
-export function startEdit(model: Model, thread: Thread): ScreenRequest[] {
-  const entry = ownMessage(model, thread)
+/** Puts the text of the chosen message, or else of the selected or last own one, into the input line. */
+export function startEdit(model: Model, thread: Thread, choice?: MessageChoice): ScreenRequest[] {
+  const entry = ownMessage(model, thread, choice)
   if (typeof entry === 'string') return fail(model, entry)
   thread.selection = undefined
   cancelDraftTarget(thread)
@@ -125,9 +127,9 @@ export function startEdit(model: Model, thread: Thread): ScreenRequest[] {
   return []
 }
 
-/** Replaces the text of the selected message, or else of the last own one. */
-export function editMessage(model: Model, thread: Thread, text: string): ScreenRequest[] {
-  const entry = ownMessage(model, thread)
+/** Replaces the text of the chosen message, or else of the selected or last own one. */
+export function editMessage(model: Model, thread: Thread, text: string, choice?: MessageChoice): ScreenRequest[] {
+  const entry = ownMessage(model, thread, choice)
   if (typeof entry === 'string') return fail(model, entry)
   return [{ type: 'change', to: thread.name, change: { kind: 'edit', target: toTarget(entry), text } }]
 }
@@ -152,11 +154,11 @@ export function sendText(thread: Thread, text: string): ScreenRequest[] {
   return [{ type: 'change', to, change: { kind: 'edit', target, text } }]
 }
 
-/** Asks once before the selected message, or else the last own one, is deleted. */
-export function askToDelete(model: Model): ScreenRequest[] {
+/** Asks once before the chosen message, or else the selected or last own one, is deleted. */
+export function askToDelete(model: Model, choice?: MessageChoice): ScreenRequest[] {
   const thread = model.current
   if (thread === undefined) return fail(model, 'no thread is open')
-  const entry = deletableMessage(model, thread)
+  const entry = deletableMessage(model, thread, choice)
   if (typeof entry === 'string') return fail(model, entry)
   thread.selection = { id: entry.id, from: entry.from, step: 'confirm-delete' }
   return revealEntry(model, thread, entry)
@@ -219,22 +221,44 @@ export function handleReactionAction(
 
 function submitReaction(model: Model, target: QuotedTarget, emoji: string): ScreenRequest[] {
   const thread = model.current
-  if (thread === undefined || !isReaction(emoji)) return fail(model, 'type an emoji, without spaces')
+  if (thread === undefined) return fail(model, 'no thread is open')
+  const requests = react(model, thread.name, target, emoji)
+  if (requests === undefined) return []
   model.reactionPrompt = undefined
   thread.selection = undefined
-  return [toggleReaction(model, thread, target, emoji)]
+  return requests
 }
 
-/** Reacts to the selected message, or else to the last one of others; the same reaction again takes it back. */
-export function reactToMessage(model: Model, thread: Thread, emoji: string): ScreenRequest[] {
-  if (!isReaction(emoji)) return fail(model, 'usage: /react EMOJI, without spaces')
+/** Reacts to the chosen message, or else to the selected one or the last one of others; the same reaction again takes it back. */
+export function reactToMessage(
+  model: Model,
+  thread: Thread,
+  emoji: string,
+  choice: MessageChoice | undefined,
+): ScreenRequest[] {
+  const fault = reactionFault(emoji)
+  if (fault !== undefined) return fail(model, fault)
   const entry =
-    thread.selection === undefined
-      ? thread.entries.findLast(one => isSelectable(one) && one.from !== model.user)
+    choice !== undefined || thread.selection === undefined
+      ? chosenEntry(model, thread, choice ?? { by: 'others', nth: 1 })
       : selectedEntry(thread)
-  if (entry === undefined) return fail(model, 'no message to react to')
+  if (entry === undefined) return fail(model, choice === undefined ? 'no message to react to' : NO_SUCH_MESSAGE)
   if (isRejected(entry)) return fail(model, NOT_SENT)
-  return [toggleReaction(model, thread, toTarget(entry), emoji)]
+  return react(model, thread.name, toTarget(entry), emoji) ?? []
+}
+
+/** Reacts with an emoji or its short name; undefined: that is not possible, and the notice says why. */
+export function react(model: Model, to: string, target: QuotedTarget, typed: string): ScreenRequest[] | undefined {
+  const name = shortNameOf(typed)
+  if (name !== undefined && model.emojiNames === undefined)
+    return [{ type: 'load-emoji', reaction: { to, target, typed } }]
+  const emoji = name === undefined ? typed : model.emojiNames?.get(name)
+  const fault = emoji === undefined ? unknownEmoji(name ?? typed) : reactionFault(emoji)
+  const thread = model.threads.get(to)
+  if (emoji !== undefined && fault === undefined && thread !== undefined)
+    return [toggleReaction(model, thread, target, emoji)]
+  if (fault !== undefined) fail(model, fault)
+  return undefined
 }
 
 function toggleReaction(model: Model, thread: Thread, target: QuotedTarget, emoji: string): ScreenRequest {
@@ -252,30 +276,44 @@ export function selectedTarget(thread: Thread | undefined): QuotedTarget | undef
   return entry === undefined || isRejected(entry) ? undefined : toTarget(entry)
 }
 
+/** The loaded message of a thread that a command chooses; undefined: there is none. */
+export function chosenTarget(model: Model, thread: Thread, choice: MessageChoice): QuotedTarget | undefined {
+  const entry = chosenEntry(model, thread, choice)
+  return entry && toTarget(entry)
+}
+
+function chosenEntry({ user }: Model, thread: Thread, { by, nth }: MessageChoice): Entry | undefined {
+  const isBy = (from: string) => (typeof by === 'object' ? from === by.name : (from === user) === (by === 'self'))
+  return thread.entries.filter(one => isSelectable(one) && isBy(one.from) && !isRejected(one)).at(-nth)
+}
+
 function selectedEntry(thread: Thread): Entry | undefined {
   return thread.selection && thread.messageOf(thread.selection)
 }
 
+export const NO_SUCH_MESSAGE = 'no such message here'
 const NOT_SENT = 'the message was rejected, so no one else has it'
 
 /** The selected message, or else the last own one; or why there is none that this user may edit. */
-function ownMessage(model: Model, thread: Thread): Entry | string {
-  const entry = selectedEntry(thread) ?? lastOwn(model, thread)
-  if (entry === undefined) return 'no message of yours here'
+function ownMessage(model: Model, thread: Thread, choice: MessageChoice | undefined): Entry | string {
+  const entry = ownOrSelected(model, thread, choice)
+  if (typeof entry === 'string') return entry
   if (entry.from !== model.user) return `the message is by ${entry.from}; you can edit only your own messages`
   return isRejected(entry) ? NOT_SENT : entry
 }
 
-function deletableMessage(model: Model, thread: Thread): Entry | string {
-  const entry = selectedEntry(thread) ?? lastOwn(model, thread)
-  if (entry === undefined) return 'no message of yours here'
+function deletableMessage(model: Model, thread: Thread, choice: MessageChoice | undefined): Entry | string {
+  const entry = ownOrSelected(model, thread, choice)
+  if (typeof entry === 'string') return entry
   if (entry.from !== model.user && !isOperator(model.rooms.get(thread.name), model.user))
     return `the message is by ${entry.from}; you can delete only your own messages`
   return isRejected(entry) ? NOT_SENT : entry
 }
 
-function lastOwn(model: Model, thread: Thread): Entry | undefined {
-  return thread.entries.findLast(one => isSelectable(one) && one.from === model.user && !isRejected(one))
+function ownOrSelected(model: Model, thread: Thread, choice: MessageChoice | undefined): Entry | string {
+  const chosen = choice && chosenEntry(model, thread, choice)
+  if (choice !== undefined) return chosen ?? NO_SUCH_MESSAGE
+  return selectedEntry(thread) ?? chosenEntry(model, thread, { by: 'self', nth: 1 }) ?? 'no message of yours here'
 }
 
 function isRejected({ progress }: Entry): boolean {

@@ -33,8 +33,8 @@ export type ScreenRequest =
   | { type: 'quit' | 'suspend' | 'redraw' }
   /** Take a waiting message back. */
   | { type: 'cancel'; id: string }
-  /** Load the short names of emoji, then complete. */
-  | { type: 'load-emoji' }
+  /** Load the short names of emoji, then react with a short name, or complete. */
+  | { type: 'load-emoji'; reaction?: { to: string; target: QuotedTarget; typed: string } }
   /** Ring the bell after a short delay, unless another client of the user reads the thread in that time. */
   | { type: 'bell'; thread: string }
   /** Announce a message on the desktop, after the same delay and unless it is read in that time. */

@@ -1,11 +1,12 @@
 /** The slash commands. Help, completion and usage errors come from this table. */
 import { fingerprint } from '../../../keys/fingerprint.ts'
 import { decideTrust } from '../../../keys/trust.ts'
+import type { MessageChoice } from '../../../message-choice.ts'
 import { parseSoleName, quoteName } from '../../../name-argument.ts'
 import { cancelWaiting } from '../cancelling.ts'
 import { keepClosedDraft } from '../editing/drafts.ts'
 import { finderMatches, openFinder } from '../finder.ts'
-import { selectedTarget } from '../message-selection.ts'
+import { chosenTarget, NO_SUCH_MESSAGE, selectedTarget } from '../message-selection.ts'
 import type { Model, ScreenRequest } from '../model.ts'
 import { nearestName } from '../nearest-name.ts'
 import { SETTINGS, settingValue, withSetting } from '../preferences.ts'
@@ -15,7 +16,7 @@ import { openSearchAll } from '../search-all.ts'
 import { openThread } from '../switch-thread.ts'
 import { type Command, changePreferences, notify, toggled } from './command.ts'
 import { HIGHLIGHT_COMMAND } from './highlight-command.ts'
-import { MESSAGE_COMMANDS } from './message-commands.ts'
+import { choose, MESSAGE_COMMANDS } from './message-commands.ts'
 import { OPEN_COMMAND } from './open-command.ts'
 import { ROOM_COMMANDS } from './room-commands.ts'
 import { sendMessage, sendOrKeep, withName } from './send-message.ts'
@@ -37,9 +38,11 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'reply',
-    usage: 'TEXT',
+    usage: '[-N|@NAME] TEXT',
     help: 'reply to the selected message, or the last sender',
     run: (model, args) => {
+      const { choice, rest } = choose(model, args, 'others')
+      if (choice !== undefined) return replyToChosen(model, choice, rest)
       const reply = selectedTarget(model.current)
       if (model.current !== undefined && reply !== undefined)
         return [{ type: 'send', to: model.current.name, text: args, reply }]
@@ -243,6 +246,19 @@ export const COMMANDS: readonly Command[] = [
   },
   { name: 'quit', usage: '', help: 'quit', run: quit },
 ]
+
+/** Replies to a message of the open thread, or else to the last one of a user in the thread with them. */
+function replyToChosen(model: Model, choice: MessageChoice, text: string): ScreenRequest[] {
+  if (text === '') return notify(model, 'usage: /reply [-N|@NAME] TEXT', 'error')
+  const direct = typeof choice.by === 'object' ? model.threads.get(choice.by.name) : undefined
+  for (const thread of [model.current, direct]) {
+    const reply = thread && chosenTarget(model, thread, choice)
+    if (thread === undefined || reply === undefined) continue
+    model.openThread(thread.name)
+    return [{ type: 'send', to: thread.name, text, reply }]
+  }
+  return notify(model, NO_SUCH_MESSAGE, 'error')
+}
 
 function runSetCommand(model: Model, args: string): ScreenRequest[] {
   const [name = '', value = ''] = args.split(/\s+/)

@@ -1,4 +1,6 @@
 /** The slash commands that act on a message. */
+import { parseChoice } from '../../../message-choice.ts'
+import { isKnownName } from '../known-names.ts'
 import { askToDelete, editMessage, reactToMessage, sendText, startEdit } from '../message-selection.ts'
 import type { Model, ScreenRequest } from '../model.ts'
 import { writeFault } from '../rooms/room.ts'
@@ -8,22 +10,33 @@ import { type Command, notify } from './command.ts'
 export const MESSAGE_COMMANDS: readonly Command[] = [
   {
     name: 'edit',
-    usage: '[TEXT]',
+    usage: '[-N] [TEXT]',
     help: 'edit the selected message, or your last one',
     run: (model, args) =>
-      inThread(model, thread => (args === '' ? startEdit(model, thread) : editMessage(model, thread, args))),
+      inThread(model, thread => {
+        const { choice, rest } = choose(model, args, 'self')
+        return rest === '' ? startEdit(model, thread, choice) : editMessage(model, thread, rest, choice)
+      }),
   },
   {
     name: 'delete',
-    usage: '',
+    usage: '[-N]',
     help: 'delete the selected message, or your last one',
-    run: model => inThread(model, () => askToDelete(model)),
+    run: (model, args) =>
+      inThread(model, () => {
+        const { choice, rest } = choose(model, args, 'self')
+        return rest === '' ? askToDelete(model, choice) : notify(model, 'usage: /delete [-N]', 'error')
+      }),
   },
   {
     name: 'react',
-    usage: 'EMOJI',
+    usage: '[-N|@NAME] EMOJI',
     help: 'react to the selected message, or the last one',
-    run: (model, args) => inThread(model, thread => reactToMessage(model, thread, args)),
+    run: (model, args) =>
+      inThread(model, thread => {
+        const { choice, rest } = choose(model, args, 'others')
+        return reactToMessage(model, thread, rest, choice)
+      }),
   },
   {
     name: 'me',
@@ -32,6 +45,11 @@ export const MESSAGE_COMMANDS: readonly Command[] = [
     run: (model, args) => inThread(model, thread => sendText(thread, `/me ${args}`)),
   },
 ]
+
+/** The message that the arguments name, if they do, and the rest of them. */
+export function choose(model: Model, args: string, by: 'self' | 'others') {
+  return parseChoice(args, by, name => isKnownName(model, name)) ?? { choice: undefined, rest: args }
+}
 
 /** Runs a command on the open thread. Says so if there is none, or if the user may not write in it. */
 function inThread(model: Model, run: (thread: Thread) => ScreenRequest[]): ScreenRequest[] {

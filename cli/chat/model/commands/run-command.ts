@@ -15,11 +15,16 @@ export function runCommand(model: Model, line: string): ScreenRequest[] {
     model.showNotice(`unknown command /${name}${suggestion || '; see /help'}`, 'error')
     return []
   }
-  if (rest === '' && command.usage !== '' && !command.usage.startsWith('[')) {
+  if (rest === '' && needsArguments(command)) {
     model.showNotice(`usage: /${command.name} ${command.usage}`, 'error')
     return []
   }
   return command.run(model, rest.trim())
+}
+
+/** Whether the usage has an argument outside brackets. */
+function needsArguments({ usage }: Command): boolean {
+  return /(?:^|\] )[^[]/.test(usage)
 }
 
 function commandByPrefix(prefix: string): Command | undefined {

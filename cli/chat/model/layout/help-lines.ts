@@ -1,4 +1,5 @@
 /** The content of the help overlay, from the tables of commands, keys and settings. */
+import { CHOICE_HELP } from '../../../message-choice.ts'
 import { COMMANDS } from '../commands/commands.ts'
 import { actionByName, KEYMAP, keyLabel } from '../keymap.ts'
 import { SELECTION_KEYS } from '../message-selection.ts'
@@ -57,6 +58,7 @@ function helpSections(model: ReadonlyModel): OverlayLine[][] {
   return [
     section('Commands', [
       ...COMMANDS.map(({ name, usage, help }) => [`/${name} ${usage}`, help] as const),
+      ['-N, @NAME', CHOICE_HELP],
       ['//TEXT', 'send a message that starts with a slash'],
     ]),
     section('Keys', [

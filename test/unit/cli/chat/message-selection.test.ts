@@ -1,6 +1,9 @@
 /** A selected message: replying, editing, deleting and reacting, by keys and by commands. */
 import { beforeEach, describe, expect, test } from 'vitest'
+import { addEmojiNames } from '../../../../cli/chat/model/editing/emoji-completion.ts'
+import { react } from '../../../../cli/chat/model/message-selection.ts'
 import type { ScreenRequest } from '../../../../cli/chat/model/model.ts'
+import { EMOJI_NAMES } from '../../../../cli/emoji-names.ts'
 import { type Content, formatContent } from '../../../../src/protocol/message-kinds.ts'
 import { ChatDriver, KEYS, paste } from './chat-driver.ts'
 
@@ -146,7 +149,7 @@ describe('keys on a selected message', () => {
     expect(requests(`${OLDER}+1`)).toEqual(change({ ...react, isRemoved: true }))
     expect(requests(`${OLDER}+🦊\r`)).toEqual(change({ ...react, emoji: '🦊' }))
     chat.type(`${OLDER}+two words\r`)
-    expect(chat.notice).toBe('type an emoji, without spaces')
+    expect(chat.notice).toBe('a reaction is an emoji, without spaces')
     chat.type(ESC)
     expect([chat.model.reactionPrompt, selected()]).toEqual([undefined, 'b2'])
   })
@@ -187,7 +190,59 @@ describe('commands', () => {
     chat.type(`${OLDER}${OLDER}`)
     expect(requests('/react 👍\r')).toEqual(change({ kind: 'react', target: own, emoji: '👍' }))
     chat.type('/react two words\r')
-    expect(chat.notice).toBe('usage: /react EMOJI, without spaces')
+    expect(chat.notice).toBe('a reaction is an emoji, without spaces')
+  })
+
+  test('-N and @NAME choose a message, also while another one is selected', () => {
+    chat.message('Anna', 'Billy', 'later', { id: 'a2', origin: 'composed' })
+    const first = { id: 'b1', from: 'Billy', quote: 'Lunch now?' }
+    chat.type(OLDER)
+    expect(requests('/edit -2 me\r')).toEqual(change({ kind: 'edit', target: own, text: 'me' }))
+    expect(requests('/react -2 👍\r')).toEqual(change({ kind: 'react', target: first, emoji: '👍' }))
+    expect(requests('/react @Billy 👍\r')).toEqual(change({ kind: 'react', target: theirs, emoji: '👍' }))
+    expect(requests('/reply -2 yes\r')).toEqual([{ type: 'send', to: 'Billy', text: 'yes', reply: first }])
+    expect(requests('/reply @Billy yes\r')).toEqual([{ type: 'send', to: 'Billy', text: 'yes', reply: theirs }])
+    chat.type('/edit -2\r')
+    expect(chat.input).toBe('mee')
+    chat.type(ESC)
+    expect(requests('/delete -2\rd')).toEqual(change({ kind: 'delete', target: { id: 'a1', from: 'Anna' } }))
+    for (const [command, notice] of [
+      ['/edit -9 me', 'no such message here'],
+      ['/delete -9', 'no such message here'],
+      ['/react -9 👍', 'no such message here'],
+      ['/reply -9 yes', 'no such message here'],
+      ['/reply -2', 'usage: /reply [-N|@NAME] TEXT'],
+      ['/delete mee', 'usage: /delete [-N]'],
+    ] as const) {
+      expect(requests(`${command}\r`)).toEqual([])
+      expect(chat.notice).toBe(notice)
+    }
+  })
+
+  test('/reply @NAME goes to the thread with NAME if they have not written in the open one', () => {
+    chat.type('/query Carla\r')
+    expect(requests('/reply @Billy yes\r')).toEqual([{ type: 'send', to: 'Billy', text: 'yes', reply: theirs }])
+    expect(chat.thread).toBe('Billy')
+  })
+
+  test('/react and + take the short name of an emoji, and no plain word', () => {
+    const reaction = { to: 'Billy', target: theirs, typed: ':tada:' }
+    expect(chat.type('/react :tada:\r')).toContainEqual({ type: 'load-emoji', reaction })
+    expect(react(chat.model, 'Billy', theirs, ':tada:')).toEqual([{ type: 'load-emoji', reaction }])
+    addEmojiNames(chat.model, EMOJI_NAMES)
+    const party = change({ kind: 'react', target: theirs, emoji: '🎉' })
+    expect(react(chat.model, 'Billy', theirs, ':tada:')).toEqual(party)
+    expect(requests('/react :tada:\r')).toEqual(party)
+    expect(requests(`${OLDER}+:tada:\r`)).toEqual(party)
+    for (const typed of ['/react ', `${OLDER}+`]) {
+      expect(requests(`${typed}hello\r`)).toEqual([])
+      expect(chat.notice).toBe('"hello" is not an emoji; use one such as 👍 or :thumbsup:')
+      chat.type(ESC)
+      expect(requests(`${typed}:no_such_name:\r`)).toEqual([])
+      expect(chat.notice).toBe('no emoji has the name :no_such_name:')
+      chat.type(`${ESC}${ESC}`)
+    }
+    expect(requests('/react ℹ️\r')).toEqual(change({ kind: 'react', target: theirs, emoji: 'ℹ️' }))
   })
 
   test('/me sends an action; a text with two slashes is one as well', () => {

@@ -220,7 +220,7 @@ describe('LineMode', () => {
       '* you have sent no message here yet',
       '* you have sent no message here yet',
       '* no message to react to yet',
-      'usage: /react EMOJI, without spaces',
+      'a reaction is an emoji, without spaces',
     ])
     mode.handleEvent(message('Billy', 'Anna', 'Hi'))
     mode.handleEvent(message('Anna', 'Billy', 'Ho'))
@@ -385,6 +385,17 @@ describe('LineMode', () => {
       { to: 'Billy', text: 'no', reply: { id: 'd1' } },
       { to: 'Billy', text: 'and this' },
     ])
+  })
+
+  test('/react takes the short name of an emoji, and no plain word', async () => {
+    mode.handleEvent(message('Billy', 'Anna', 'Hi'))
+    enter('/to Billy')
+    enter('/react hello')
+    enter('/react :tada:')
+    enter('/react :no_such_name:')
+    await vi.waitFor(() => expect(err).toContain('no emoji has the name :no_such_name:'))
+    expect(err).toContain('"hello" is not an emoji; use one such as 👍 or :thumbsup:')
+    expect(sent).toMatchObject([{ type: 'change', change: { kind: 'react', emoji: '🎉' } }])
   })
 
   test('/delete takes a message back that waits', () => {

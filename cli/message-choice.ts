@@ -1,6 +1,13 @@
-/** Which message a command of the line mode is about. */
-import { parseNameArgument } from '../name-argument.ts'
-import type { MessageChoice } from '../session/message-lookup.ts'
+/** Which message a command is about. */
+import { parseNameArgument } from './name-argument.ts'
+
+/** Chooses a message of a thread, counted from the latest one. */
+export interface MessageChoice {
+  /** By this user, by others, or by the user with this name. */
+  readonly by: 'self' | 'others' | { readonly name: string }
+  /** 1: the latest. */
+  readonly nth: number
+}
 
 /** What a command is about: a message, and the text after it. */
 interface ChosenMessage {
@@ -9,7 +16,7 @@ interface ChosenMessage {
 }
 
 /** What the help says of it. */
-export const CHOICE_HELP = '-2 is the message before the last one, @NAME the last one of NAME'
+export const CHOICE_HELP = '-2: the one before the last; @NAME: their last'
 
 /**
  * Parses arguments such as `-2 TEXT`, about the second last message, or `@NAME TEXT`, about the last one of a user; undefined: they
