@@ -13,6 +13,14 @@ export function notCancelledText(reason: Extract<SessionEvent, { type: 'not-canc
     : 'not cancelled: it may be delivered already, and cannot be deleted'
 }
 
+/**
+ * What has become of a message that was taken back.
+ * @param isDeleted whether a server has got it, so that other clients may have it
+ */
+export function cancelledText(isDeleted = false): string {
+  return isDeleted ? 'cancelled, and deleted for everyone who may have it' : 'cancelled'
+}
+
 /** What becomes of messages that wait when the user quits, as a clause. */
 export function quitOutcome(hasHistory: boolean): string {
   return hasHistory ? 'sent when you are online the next time' : 'lost if you quit: nothing is stored'

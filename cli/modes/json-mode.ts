@@ -34,6 +34,8 @@ export class JsonMode {
   readonly #rooms = new Map<string, RoomEvent>()
   /** The `ref` of the request that is being carried out. */
   #composingRef: string | number | undefined
+  #isComposing = false
+  #isOnline = false
   /** Set by the first `connection` event: messages before it come from the history on disk. */
   #started = false
 
@@ -56,7 +58,10 @@ export class JsonMode {
   handleEvent(event: ClientEvent): void {
     this.#pending.handleEvent(event)
     if (event.type === 'message') this.#lookup.observe(event.message)
-    if (event.type === 'connection') this.#started = true
+    if (event.type === 'connection') {
+      this.#started = true
+      this.#isOnline = event.state.phase === 'online'
+    }
     if (!this.#started && (event.type === 'message' || event.type === 'progress')) return
     if (event.type === 'message' && !this.#isPermitted(event.message)) return
     if (event.type === 'key') {
@@ -68,6 +73,7 @@ export class JsonMode {
     const composed = event.type === 'progress' || (event.type === 'message' && event.origin === 'composed')
     if (id !== undefined && composed && this.#composingRef !== undefined) this.#remember(id, this.#composingRef)
     if (event.type === 'room') return this.#handleRoom(event)
+    if (this.#isAboutToBeSent(event)) return
     const json = eventToJson(event, this.#user, this.#confusables)
     const ref = id === undefined ? undefined : this.#refs.get(id)
     if (json !== undefined) this.#writeEvent(ref === undefined ? json : { ...json, ref })
@@ -109,10 +115,18 @@ export class JsonMode {
         return undefined
       }
       this.#composingRef = request.ref
+      this.#isComposing = true
       send(composed)
+      this.#isComposing = false
       this.#composingRef = undefined
     }
     return undefined
+  }
+
+  /** Whether a new message is reported as waiting only until it is on disk: it is sent then. */
+  #isAboutToBeSent(event: ClientEvent): boolean {
+    if (event.type !== 'progress' || !this.#isComposing || !this.#isOnline) return false
+    return event.progress.state === 'waiting' && event.progress.reason === 'offline'
   }
 
   #isOperator(room: string, name = this.#user): boolean {

@@ -8,7 +8,7 @@ import type { ClientEvent } from '../client-events.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { quoteName } from '../name-argument.ts'
 import { localDateTime } from '../terminal/local-time.ts'
-import { notCancelledText } from '../waiting-messages.ts'
+import { cancelledText, notCancelledText } from '../waiting-messages.ts'
 import { actionLine, messageLine, nameText } from './message-line.ts'
 
 /** Most names in a list of users, and in a line about who came and went. */
@@ -59,7 +59,8 @@ export function formatEvent(
       if (event.progress.state === 'refused') {
         return sanitizeLine(`* not sent to ${shown(event.to)}: ${event.progress.message}`)
       }
-      if (event.progress.state !== 'waiting') return undefined
+      // Nobody takes a deletion back, or waits for it.
+      if (event.progress.state !== 'waiting' || event.kind === 'delete') return undefined
       if (event.progress.reason === 'clock-ahead')
         return sanitizeLine(`* a message to ${shown(event.to)} waits: its time is ahead of the clock of the server`)
       if (event.progress.reason !== 'recipient-offline') return undefined
@@ -68,7 +69,7 @@ export function formatEvent(
       return sanitizeLine(`* ${shown(event.to)} is offline; the message is delivered when they connect`)
     case 'cancelled':
       return sanitizeLine(
-        `* the message to ${shown(event.message.to)} is cancelled: ${readableText(event.message.text)}`,
+        `* the message to ${shown(event.message.to)} is ${cancelledText(event.isDeleted)}: ${readableText(event.message.text)}`,
       )
     case 'not-cancelled':
       return `* ${notCancelledText(event.reason)}`

@@ -16,6 +16,7 @@ import { decideTrust } from '../keys/trust.ts'
 import { CHOICE_HELP, parseChoice } from '../message-choice.ts'
 import { parseInvitation, parseNameArgument, parseSoleName, parseSoleUser, quoteName } from '../name-argument.ts'
 import { reactionFault, shortNameOf, unknownEmoji } from '../reaction.ts'
+import { isNewTopic, TOPIC_ORIGIN } from '../room-topic.ts'
 import { searchForm } from '../search-form.ts'
 import { SeenUsers } from '../seen-users.ts'
 import { MessageLookup } from '../session/message-lookup.ts'
@@ -162,7 +163,10 @@ export class LineMode {
       name: 'topic',
       usage: '[#ROOM]',
       help: 'show the topic of a room',
-      run: args => this.#withRoom(args, room => this.#print(this.#rooms.topic(room))),
+      run: args => {
+        if (isNewTopic(args, () => false)) this.#print(TOPIC_ORIGIN)
+        else this.#withRoom(args, room => this.#print(this.#rooms.topic(room)))
+      },
     },
     {
       name: 'invite',
@@ -380,13 +384,19 @@ export class LineMode {
       this.#receipts.flush()
       endProgram(code, message)
     }
-    const report = (left: number) => {
-      const messages = left === 1 ? '1 message is' : `${left} messages are`
+    const report = () => {
+      const { count } = this.#waiting
+      if (count === 0) return
+      const messages = count === 1 ? '1 message is' : `${count} messages are`
       this.#print(
         `* ${messages} not confirmed yet, for ${this.#waiting.recipients()}; sent again when ${this.#user} is online the next time`,
       )
     }
     // A user who quits while no server is reachable does not wait for one.
+    if (this.#hasQuit && !this.#isOnline) {
+      report()
+      return end(0)
+    }
     if (this.#hasQuit && (await this.#pending.waitUntilSettled(0)) === 0) return end(0)
     await endAfterDelivery(this.#pending, end, report, error)
   }

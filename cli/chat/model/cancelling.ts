@@ -1,6 +1,7 @@
 /** Takes messages back that wait. */
 import { actionOf, parseContent } from '../../../src/protocol/message-kinds.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
+import { cancelledText } from '../../waiting-messages.ts'
 import type { Model, ScreenRequest } from './model.ts'
 import type { Thread } from './thread.ts'
 
@@ -70,6 +71,6 @@ export function handleCancelled(model: Model, { id, from, to, text }: Message, i
     editor.set(editor.text === '' ? input : `${editor.text}\n${input}`)
   }
   thread.restoredText = isRestoring ? editor.text : undefined
-  const outcome = isDeleted ? 'cancelled, and deleted for everyone who may have it' : 'cancelled'
+  const outcome = cancelledText(isDeleted)
   model.showNotice(isRestoring ? `${outcome}; the text is in the input line` : outcome)
 }

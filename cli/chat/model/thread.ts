@@ -12,6 +12,7 @@ import type { Message } from '../../../src/protocol/messages.ts'
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import { sanitizeText } from '../../../src/protocol/text.ts'
 import type { Draft, DraftTarget } from '../../draft.ts'
+import { localDay } from '../../format-time.ts'
 import { localDateTime } from '../../terminal/local-time.ts'
 import { width } from '../../terminal/width.ts'
 import { Editor } from './editing/editor.ts'
@@ -175,7 +176,7 @@ export class Thread {
     const last = this.entries.at(-1)
     if (!this.hasEnd && last !== undefined && compareMessages(last, message) < 0) return
     if (!this.hasStart && first !== undefined && compareMessages(message, first) < 0) return
-    this.#insert(this.#toEntry(message))
+    this.#insert(this.#toEntry(message, wall))
   }
 
   /**
@@ -201,10 +202,15 @@ export class Thread {
     return true
   }
 
-  /** Adds the delivery state of this user's last change of a message that is not delivered. */
+  /**
+   * Adds the delivery state of this user's last change of a message that is not delivered. The deletion of an own message that
+   * no other client has confirmed has none.
+   */
   #withChangeProgress(entry: Entry): Entry {
     let last: Change | undefined
+    const isConfirmed = entry.from !== this.#user || entry.progress?.state === 'delivered'
     for (const change of this.#changes.of(entry)) {
+      if (change.content.kind === 'delete' && !isConfirmed) continue
       const { state } = (change.from === this.#user && this.#progressById.get(change.id)) || { state: 'delivered' }
       const isPending = state === 'waiting' || state === 'sent'
       if (isPending && (last === undefined || compareMessages(last, change) < 0)) last = change
@@ -518,11 +524,12 @@ export class Thread {
     this.hasEnd = true
   }
 
-  #toEntry(message: ThreadMessage): Entry {
+  /** @param wall ms since 1970, of a message that comes now; a page of the history has its days above its messages */
+  #toEntry(message: ThreadMessage, wall = message.at): Entry {
     const { id, at, from, text, late } = message
     if (this.isReceived(message)) this.lastReceivedAt = Math.max(this.lastReceivedAt, at)
     this.senderColumns = Math.max(this.senderColumns, width(from))
-    const prefix = late === true || this.#lateIds.has(id) ? `(late, dated ${localDateTime(at)}) ` : ''
+    const prefix = late === true || this.#lateIds.has(id) ? lateMark(at, wall) : ''
     const content = parseContent(text, from)
     const entry: Entry = { kind: 'message', id, at, from, text: '' }
     if (content.kind === 'text') {
@@ -555,4 +562,9 @@ export class Thread {
     if (last === undefined || compareMessages(last, entry) < 0) this.entries.push(entry)
     else this.entries.splice(this.indexOf(entry), 0, entry)
   }
+}
+
+/** The mark of a late message, with its date unless that is today: its row has the time. */
+function lateMark(at: number, wall: number): string {
+  return localDay(at) === localDay(wall) ? '(late) ' : `(late, dated ${localDateTime(at)}) `
 }

@@ -42,14 +42,22 @@ export function asksAboutRecipient(model: Model, to: string, inputFor?: (name: s
   return true
 }
 
-/** It is known now who is online: says which recipient of a message that waits was never seen. */
-export function checkRecipients(model: Model): void {
+/**
+ * It is known now who is online: says which recipient of a message that waits was never seen. Only in their thread does
+ * `/cancel` take back that message.
+ * @param wall ms since 1970
+ */
+export function checkRecipients(model: Model, wall: number): void {
   for (const to of model.uncheckedNames) {
     if (isKnownToExist(model, to) || model.waiting.idsTo(to).length === 0) continue
     noteAsked(model, to)
     const similar = similarUser(model, to)
-    const question = similar === undefined ? '' : `; did you mean ${similar}?`
-    model.showNotice(`never seen "${to}"${question || ';'} /cancel takes the message back`, 'error')
+    const question = similar === undefined ? '' : ` Did you mean ${similar}?`
+    const warning = `never seen "${to}"; /cancel takes the message back.${question}`
+    if (model.current?.name !== to) model.threads.get(to)?.addWarning(warning, wall)
+    const notice =
+      model.current?.name === to ? warning : `never seen "${to}"; a message waits in their thread.${question}`
+    model.showNotice(notice, 'error')
   }
   model.uncheckedNames.clear()
 }

@@ -138,7 +138,7 @@ function handleRoster(
   }
   model.hasRoster = true
   // In a view, the answer about recipients comes with the next change.
-  if (total === undefined || wasPartial) checkRecipients(model)
+  if (total === undefined || wasPartial) checkRecipients(model, wall)
 }
 
 /** Records the keys. A changed key is a security risk: it adds a warning to the thread, shows a notice and rings. */

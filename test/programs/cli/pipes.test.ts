@@ -209,6 +209,28 @@ describe('stdin', () => {
     expect(await ended()).toMatchObject({ status: 69, stderr: expect.stringContaining('no server answers') })
   }, 60_000)
 
+  test('--plain without a server leaves at the second /quit, and counts the messages of all runs that wait', async () => {
+    const [dead] = await freePorts(1)
+    const home = newHome()
+    const args = ['--plain', '--user', 'Dora', '--port', `${dead}`]
+    const first = start(args, home)
+    first.child.stdin.write('/to Ada\none\ntwo\n/quit\n/quit\n')
+    expect(await first.ended()).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining('2 messages are not confirmed yet, for Ada;'),
+    })
+    const second = start(args, home)
+    second.child.stdin.write('/to Bert\nthree\n/quit\n/quit\n')
+    expect(await second.ended()).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining('3 messages are not confirmed yet, for Ada (2), Bert (1);'),
+    })
+    expect(await run(args, { home, input: '/to Bert\nfour\n' })).toMatchObject({
+      status: 69,
+      stderr: expect.stringContaining('4 messages are not confirmed yet, for Ada (2), Bert (2);'),
+    })
+  }, 60_000)
+
   test('the last user is the last one who was online', async () => {
     const home = newHome()
     const [dead] = await freePorts(1)

@@ -2,6 +2,7 @@
 import type { ParseResult } from '../../../../src/protocol/names.ts'
 import { parseRoomName } from '../../../../src/protocol/rooms.ts'
 import { parseInvitation, quoteName } from '../../../name-argument.ts'
+import { isNewTopic, TOPIC_ORIGIN } from '../../../room-topic.ts'
 import { openFinder } from '../finder.ts'
 import type { Model } from '../model.ts'
 import { invitationText } from '../rooms/invitations.ts'
@@ -53,13 +54,15 @@ export const ROOM_COMMANDS: readonly Command[] = [
     usage: '[#ROOM]',
     help: 'show the topic of this room or #ROOM',
     takesRoom: true,
-    run: (model, args) =>
-      withRoom(model, args, ({ name, info: { topic } }) => {
+    run: (model, args) => {
+      if (isNewTopic(args, room => model.rooms.has(room))) return notify(model, TOPIC_ORIGIN, 'error')
+      return withRoom(model, args, ({ name, info: { topic } }) => {
         if (topic === undefined) return notify(model, `${name} has no topic`)
         // A topic may not fit into the status row.
         model.current?.addNote(`topic of ${name}: ${topic}`, 0)
         return model.current === undefined ? notify(model, `topic of ${name}: ${topic}`) : []
-      }),
+      })
+    },
   },
   {
     name: 'invite',

@@ -170,6 +170,13 @@ describe('/names', () => {
   })
 })
 
+test('/topic with a text says where topics come from', () => {
+  for (const text of ['Deploys on Friday', 'Deploys']) {
+    chat.type(`/topic ${text}\r`)
+    expect(chat.notice).toMatch(/^topics come from the config of the servers/)
+  }
+})
+
 test('/topic shows the whole topic in the thread', () => {
   chat.room('#ops', [], { info: { topic: 'Deploys and incidents' } })
   run('topic #ops')

@@ -75,7 +75,7 @@ describe('message', () => {
     ])
     expect(chat.model.threads.get('Billy')?.unreadCount).toBe(1)
     expect(texts('Billy')).toEqual([
-      '(late, dated 2026-11-24 09:00) I said no',
+      '(late) I said no',
       'one',
       'a message dated 2026-11-24 09:00 has arrived; it is sorted by its time',
     ])

@@ -81,9 +81,9 @@ describe('taking messages back', () => {
       'hello',
       'cancelled, and deleted for everyone who may have it; the text is in the input line',
     ])
-    expect(chat.model.current?.entries).toMatchObject([{ isDeleted: true, changeProgress: waiting }])
+    expect(chat.model.current?.entries).toMatchObject([{ isDeleted: true }])
     expect(chat.model.current?.entries[0]?.progress).toBeUndefined()
-    expect(chat.screen()).toMatch(/… +Anna +message deleted/)
+    expect(chat.screen()).toMatch(/10:00 {4}Anna +message deleted/)
     // Nobody takes the deletion back, or is warned because it waits.
     expect(chat.type(`${ctrl('u')}/cancel\r`)).toEqual([])
     expect(chat.type(`/quit\r`)).toEqual([{ type: 'quit' }])
@@ -203,8 +203,8 @@ describe('a recipient who was never seen', () => {
     const offlineState = { phase: 'waiting', reason: 'connection refused', retryAt: 0, attempt: 1 } as const
 
     test.each([
-      ['Bily', 'never seen "Bily"; did you mean Billy? /cancel takes the message back'],
-      ['Zoe', 'never seen "Zoe"; /cancel takes the message back'],
+      ['Bily', 'never seen "Bily"; /cancel takes the message back. Did you mean Billy?'],
+      ['Zoe', 'never seen "Zoe"; /cancel takes the message back.'],
       ['Billy', undefined],
     ])('is not asked about while the client connects: %s', (to, notice) => {
       chat = new ChatDriver()
@@ -217,6 +217,24 @@ describe('a recipient who was never seen', () => {
       expect(chat.notice).toBe(notice)
       chat.type('again\r')
       expect(chat.notice).toBeUndefined()
+    })
+
+    test.each([
+      ['Bily', 'never seen "Bily"; a message waits in their thread. Did you mean Billy?'],
+      ['Zoe', 'never seen "Zoe"; a message waits in their thread.'],
+    ])('is asked about in their thread if another one is open: %s', (to, notice) => {
+      chat = new ChatDriver()
+      chat.model.ensureThread('Billy').markStored(DAY)
+      chat.type(`/msg ${to} hello\r`)
+      wait(to)
+      chat.type('/query Carla\r')
+      chat.online()
+      chat.roster(['Anna', 'Billy', 'Carla'])
+      expect(chat.notice).toBe(notice)
+      expect(chat.model.current?.entries).toEqual([])
+      chat.type(`/query ${to}\r`)
+      const text = expect.stringMatching(/^never seen .* \/cancel takes the message back/)
+      expect(chat.model.current?.entries).toContainEqual(expect.objectContaining({ kind: 'warning', text }))
     })
 
     test('without a server is asked about if the history has users', () => {

@@ -187,6 +187,24 @@ describe('JsonMode', () => {
     expect(lines().map(({ ref }) => ref)).toEqual(['mine', 'mine', undefined, 'mine', 'mine'])
   })
 
+  test('a message that is sent at once is not reported as waiting, one without a connection is', () => {
+    const states: string[] = []
+    const send = () => {
+      mode.handleLine('{"to":"Billy","text":"Hi"}', () => {
+        mode.handleEvent(message('Anna', 'composed'))
+        mode.handleEvent({ type: 'progress', id: 'id', to: 'Billy', progress: { state: 'waiting', reason: 'offline' } })
+      })
+      for (const { type, state } of lines()) if (type === 'progress') states.push(state)
+    }
+    mode.handleEvent(online)
+    send()
+    mode.handleEvent({ type: 'progress', id: 'id', to: 'Billy', progress: { state: 'sent' } })
+    mode.handleEvent({ type: 'progress', id: 'id', to: 'Billy', progress: { state: 'waiting', reason: 'offline' } })
+    mode.handleEvent({ type: 'connection', state: { phase: 'waiting', reason: 'refused', retryAt: 0, attempt: 1 } })
+    send()
+    expect(states).toEqual(['sent', 'waiting', 'waiting'])
+  })
+
   test('answers an invalid line with an error event that quotes it, cut to 200 characters', () => {
     expect(mode.handleLine('x'.repeat(300), request => sent.push(request))).toBeUndefined()
     expect(lines()).toEqual([{ type: 'error', message: 'the line is not JSON', line: 'x'.repeat(200) }])

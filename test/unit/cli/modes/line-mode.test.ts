@@ -398,6 +398,20 @@ describe('LineMode', () => {
     expect(sent).toMatchObject([{ type: 'change', change: { kind: 'react', emoji: '🎉' } }])
   })
 
+  test('/topic with a text says where topics come from', () => {
+    enter('/topic Deploys on Friday')
+    expect(err).toEqual([expect.stringMatching(/^topics come from the config of the servers/)])
+  })
+
+  test('a deletion that waits is not printed, and a cancelled message that others may have is deleted for them', () => {
+    const waiting = { state: 'waiting', reason: 'recipient-offline' } as const
+    mode.handleEvent(online)
+    mode.handleEvent({ type: 'progress', id: 'd', to: 'Billy', progress: waiting, kind: 'delete' })
+    const cancelled = { id: '2', at: AT, from: 'Anna', to: 'Billy', text: 'Hi' }
+    mode.handleEvent({ type: 'cancelled', message: cancelled, isDeleted: true })
+    expect(err.slice(1)).toEqual(['* the message to Billy is cancelled, and deleted for everyone who may have it: Hi'])
+  })
+
   test('/delete takes a message back that waits', () => {
     enter('/to Billy')
     mode.handleEvent(message('Anna', 'Billy', 'Hi'))
