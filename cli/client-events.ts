@@ -17,6 +17,8 @@ export interface Notice {
     | 'stored-again'
     | 'clock-wrong'
     | 'started-offline'
+    /** Only in the chat of `npm start`. */
+    | 'server-ended'
   text: string
   /** Whether it is about a risk. */
   isWarning: boolean

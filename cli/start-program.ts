@@ -11,7 +11,7 @@ import { type Config, ConfigError, type ConfiguredServer, readConfig, toServerAd
 import { EXIT, exitOnCrash, fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import { parseContent } from '../src/protocol/message-kinds.ts'
-import { chat } from './commands/chat.ts'
+import { type ChatControls, chat } from './commands/chat.ts'
 import { portOwner } from './port-owner.ts'
 import { ServerProcesses, waitUntilListening } from './server-processes.ts'
 import { NO_STORAGE, openSession } from './session/connection.ts'
@@ -82,13 +82,18 @@ function runWithLogs(): void {
   const servers = new ServerProcesses(
     config,
     (id, text) => console.log(`${id}: ${text}`),
-    (_, code) => {
+    ({ reason, code }) => {
+      if (servers.running > 0) return console.error(`mesh-chat: ${reason}; ${stillRunning(servers)}`)
+      console.error(`mesh-chat: ${servers.endReasons}`)
       process.exitCode = code
-      servers.stop()
     },
   )
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => servers.stop())
   onNpmKilled(() => servers.stop())
+}
+
+function stillRunning({ running }: ServerProcesses): string {
+  return `${running} of ${config.servers.length} servers still running`
 }
 
 /** Calls the listener when npm started this process and was killed: SIGKILL does not reach the children of npm. */
@@ -105,11 +110,16 @@ function onNpmKilled(listener: () => void): void {
 
 async function runWithChat(): Promise<void> {
   console.error(`Starting ${config.servers.map(({ id, port }) => `${id} on ${port}`).join(', ')} …`)
-  const lastLogLines = new Map<string, string>()
+  let controls: ChatControls | undefined
   const servers = new ServerProcesses(
     config,
-    (id, text) => lastLogLines.set(id, text),
-    (id, code) => fail(code, `${id} exited: ${lastLogLines.get(id) ?? 'it printed nothing'}`),
+    () => {},
+    ({ reason, code }) => {
+      if (controls === undefined) fail(code, reason)
+      if (servers.running === 0) return controls.end(code, servers.endReasons)
+      const text = `${reason}; ${stillRunning(servers)}`
+      controls.showNotice({ type: 'notice', code: 'server-ended', text, isWarning: true })
+    },
   )
   await waitUntilListening(config.servers)
   const [first, second = first] = config.servers.map(urlOf)
@@ -125,7 +135,11 @@ async function runWithChat(): Promise<void> {
     settings: new TrialSettings(),
     history: true,
     screen: 'whole',
+    onStart: given => {
+      controls = given
+    },
     onExit: () => {
+      if (servers.running === 0) return
       servers.stop()
       // The exit listener that restores the terminal was added before this one.
       process.once('exit', () => console.error('Servers stopped.'))

@@ -2,7 +2,7 @@ import type { SessionRequest } from '../../src/client/events.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
-import type { ClientEvent } from '../client-events.ts'
+import type { ClientEvent, Notice } from '../client-events.ts'
 import { exitAfterOutput } from '../io/exit.ts'
 import { Stdout } from '../io/stdout.ts'
 import { JsonMode } from '../modes/json-mode.ts'
@@ -14,6 +14,13 @@ import { MessageLookup } from '../session/message-lookup.ts'
 import type { SettingsFile } from '../settings.ts'
 import { TerminalGuard } from '../terminal/guard.ts'
 import { openLink } from '../terminal/opener.ts'
+
+/** What the program that runs the chat can do to it. */
+export interface ChatControls {
+  showNotice: (notice: Notice) => void
+  /** Restores the terminal, prints the message, and exits with the code. */
+  end: (code: number, message: string) => void
+}
 
 export interface ChatOptions extends ConnectionTarget {
   /** The user or room to write to; the client joins the room. */
@@ -27,6 +34,8 @@ export interface ChatOptions extends ConnectionTarget {
   typing?: boolean
   /** `whole`: full screen. `inline`: below the terminal's scrollback. Undefined: line mode. */
   screen: 'whole' | 'inline' | undefined
+  /** Called at the start with what a caller can do to the running chat. */
+  onStart?: (controls: ChatControls) => void
   /** Called before the process exits, except on a crash. */
   onExit?: () => void
 }
@@ -91,6 +100,7 @@ export async function chat(options: ChatOptions): Promise<void> {
     end,
   )
   const drafts = new DraftKeeper(() => session.drafts)
+  options.onStart?.({ showNotice: notice => listener(notice), end })
   const request = (request: SessionRequest) => session.request(request)
   session.start()
   if (options.to !== undefined && isRoom(options.to)) request({ type: 'join', room: options.to })

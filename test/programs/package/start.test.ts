@@ -35,6 +35,18 @@ function childrenOf(parent: number): number[] {
   })
 }
 
+/** The process ids of the servers that a launcher, or the shell that runs it, has started, in the order of the config. */
+function serversOf(launcher = 0): number[] {
+  const servers = childrenOf(launcher).map(pid => ({
+    pid,
+    id: /daemon\/main\.js --id (\S+)/.exec(readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' '))?.[1],
+  }))
+  return servers
+    .flatMap(({ pid, id }) => (id === undefined ? [] : [{ pid, id }]))
+    .sort((a, b) => a.id.localeCompare(b.id))
+    .map(({ pid }) => pid)
+}
+
 class Launcher {
   readonly child: ChildProcess
   out = ''
@@ -114,9 +126,59 @@ test('SIGKILL of npm ends all servers', { timeout: 60_000 }, async () => {
   await untilNoServerListens(ports)
 })
 
+test('a server that is killed is named, and the others keep running until the last one', {
+  timeout: 60_000,
+}, async () => {
+  const { file } = await configure(2)
+  const launcher = await Launcher.node(file).listening(2)
+  const [first = 0, second = 0] = serversOf(launcher.child.pid)
+  process.kill(first, 'SIGKILL')
+  await until('the end is printed', () => launcher.out.includes('server-1 was killed (SIGKILL)'))
+  expect(launcher.out).toContain('mesh-chat: server-1 was killed (SIGKILL); 1 of 2 servers still running\n')
+  // It notices that its peer is gone.
+  await until('the other server still runs', () => /server-2: .*(lost|closed|unreachable|refused)/i.test(launcher.out))
+  process.kill(second, 'SIGKILL')
+  const { code, out } = await launcher.exit()
+  expect(code).toBe(1)
+  expect(out).toMatch(
+    /mesh-chat: all servers have ended: server-1 was killed \(SIGKILL\); server-2 was killed \(SIGKILL\)\n$/,
+  )
+})
+
 describe('on a terminal', () => {
   const tmux = new Tmux()
   afterEach(() => tmux.kill())
+
+  test('the chat survives a killed server, and gives the reason when all are gone', { timeout: 60_000 }, async () => {
+    const { file } = await configure(2)
+    const home = temporaryFolder()
+    const environment = `env -u CI XDG_STATE_HOME=${home} XDG_CONFIG_HOME=${home}`
+    const command = `${environment} ${process.execPath} dist/cli/start.js --config ${file}; echo "exit code $?"; exec sleep 600`
+    const window = tmux.open('start', command)
+    await window.until(screen => expect(screen).toMatch(/Echo +Hi! I am Echo, a bot/))
+    // The first server is the one of the chat.
+    const [first = 0, second = 0] = serversOf(Number(window.query('pane_pid')))
+    process.kill(first, 'SIGKILL')
+    await window.until(screen =>
+      expect(screen).toContain('server-1 was killed (SIGKILL); 1 of 2 servers still running'),
+    )
+    window.sendKeys('hello', 'Enter')
+    await window.until(screen => expect(screen).toContain('You said: hello'))
+    process.kill(second, 'SIGKILL')
+    await window.until(screen => expect(screen).toContain('exit code 1'))
+    expect(window.query('alternate_on')).toBe('0')
+    expect(window.screen().replaceAll('\n', '')).toContain(
+      'mesh-chat: all servers have ended: server-1 was killed (SIGKILL); server-2 was killed (SIGKILL)',
+    )
+  })
+
+  test('a server that cannot start ends the start, with its error', { timeout: 60_000 }, async () => {
+    const { file } = await configure(2, { secretFile: 'missing' })
+    const window = tmux.open('start', `${process.execPath} dist/cli/start.js --config ${file}; exec sleep 600`)
+    await window.until(screen =>
+      expect(screen.replaceAll('\n', '')).toMatch(/mesh-chat: server-[12] exited with code 2: .*secretFile.*missing/),
+    )
+  })
 
   test('a chat opens with a bot that introduces itself; leaving stops the servers', { timeout: 60_000 }, async () => {
     const { ports, file } = await configure(2)
