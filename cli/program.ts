@@ -8,7 +8,7 @@ import { isRoom } from '../src/protocol/rooms.ts'
 import { chat } from './commands/chat.ts'
 import { printHistory } from './commands/history.ts'
 import { identity } from './commands/identity.ts'
-import { lab } from './commands/lab.ts'
+import { LAB_HELP, lab } from './commands/lab.ts'
 import { forgetMesh, listMeshes } from './commands/mesh.ts'
 import { roomMembers } from './commands/room-members.ts'
 import { send } from './commands/send.ts'
@@ -149,6 +149,7 @@ program
   .option('--config <file>', 'config of the mesh (default: ./config.json, else the one in the package)')
   .option('--detach', 'start in the background, and print how to attach')
   .option('--socket <name>', 'socket name of the tmux server, as in tmux -L', 'mesh-chat')
+  .addHelpText('after', LAB_HELP)
   .action(lab)
 
 program

@@ -1,5 +1,5 @@
 import { realpathSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import Conf from 'conf'
 import * as z from 'zod'
@@ -89,6 +89,8 @@ export class SettingsFile {
       this.#conf = new SafeConf({
         projectName: 'mesh-chat',
         projectSuffix: '',
+        // By itself, Conf reads the variable on Linux only.
+        ...(process.env.XDG_CONFIG_HOME && { cwd: join(process.env.XDG_CONFIG_HOME, 'mesh-chat') }),
         // Conf must not replace what it cannot read.
         clearInvalidConfig: false,
         deserialize: text => this.#parse(text),

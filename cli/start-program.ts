@@ -12,7 +12,7 @@ import { EXIT, exitOnCrash, fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import { parseContent } from '../src/protocol/message-kinds.ts'
 import { type ChatControls, chat } from './commands/chat.ts'
-import { portOwner } from './port-owner.ts'
+import { requireFreePorts } from './port-owner.ts'
 import { ServerProcesses, waitUntilListening } from './server-processes.ts'
 import { NO_STORAGE, openSession } from './session/connection.ts'
 import { BOT, TrialSettings, trialUser } from './trial.ts'
@@ -35,7 +35,7 @@ reportUsageErrors(program)
 const args = program.parse().opts<{ config?: string; logs?: boolean }>()
 
 const config = loadConfig()
-await requireFreePorts()
+await requireFreePorts(config)
 if (process.stdin.isTTY && process.stdout.isTTY && !args.logs) await runWithChat()
 else runWithLogs()
 
@@ -45,28 +45,6 @@ function loadConfig(): Config {
   } catch (error) {
     return fail(EXIT.usage, error instanceof ConfigError ? error.message : String(error))
   }
-}
-
-/** Fails if a port is in use; says whether these servers run already, or another program uses the port. */
-async function requireFreePorts(): Promise<void> {
-  const { servers, tls, file } = config
-  const owners = await Promise.all(servers.map(server => portOwner(server, tls !== undefined)))
-  const foreign = servers.find((_, at) => owners[at] === 'another-program')
-  if (foreign !== undefined) {
-    const { id, port } = foreign
-    const fix = `stop it, or change the port of ${id} in ${file}`
-    fail(EXIT.general, `port ${port} is already in use by another program; ${fix}`)
-  }
-  const running = servers.filter((_, at) => owners[at] !== 'free')
-  const [first] = running
-  if (first === undefined) return
-  const target = first.ip === '127.0.0.1' && tls === undefined ? `--port ${first.port}` : `--server ${urlOf(first)}`
-  const join = `Join with: mesh-chat --user NAME ${target}`
-  if (running.length === servers.length) {
-    fail(EXIT.general, `These servers are already running here. ${join}; or stop them first`)
-  }
-  const ids = running.map(({ id }) => id).join(', ')
-  fail(EXIT.general, `Some of these servers are already running here (${ids}); stop them first. ${join}`)
 }
 
 function urlOf(server: ConfiguredServer): string {

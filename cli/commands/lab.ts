@@ -1,10 +1,15 @@
 import { spawnSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { type Config, ConfigError, readConfig } from '../../src/programs/config.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
+import { helpText } from '../../src/programs/help.ts'
 import { packageFile } from '../../src/programs/package.ts'
 import { printLine } from '../../src/programs/print.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
-import { isListening, waitUntilListening } from '../server-processes.ts'
+import { requireFreePorts } from '../port-owner.ts'
+import { waitUntilListening } from '../server-processes.ts'
+import { dataFolder, makePrivateFolder } from '../storage/data-folder.ts'
 
 interface LabArguments {
   config?: string
@@ -15,6 +20,17 @@ interface LabArguments {
 const SESSION_NAME = 'lab'
 /** All clients have this room open, so that every pane shows the same thread. */
 const ROOM = '#lab'
+
+/** The text below the options of `mesh-chat help lab`. */
+export const LAB_HELP = helpText({
+  'Leave the lab': [
+    ['Ctrl+B D', 'leave tmux; the lab keeps running'],
+    [killCommand('mesh-chat'), 'stop the lab: all clients and servers'],
+    ['/quit', 'in the pane of a client: end this client'],
+    ['Ctrl+C', 'in the pane of the log: stop all servers'],
+  ],
+  Files: [['~/.local/state/mesh-chat-lab', 'of the clients; each lab starts with empty ones']],
+})
 
 /** Starts the servers and several clients, each in a pane of one tmux session. */
 export async function lab(clients: readonly string[], args: LabArguments): Promise<void> {
@@ -42,20 +58,17 @@ export async function lab(clients: readonly string[], args: LabArguments): Promi
       `the lab is already running; attach to it with \`${attach}\`, or stop it with \`${killCommand(args.socket)}\``,
     )
   }
-  for (const server of config.servers) {
-    if (await isListening(server))
-      fail(
-        EXIT.general,
-        `port ${server.port} is already in use; stop the program that uses it, or change the port of ${server.id} in ${config.file}`,
-      )
-  }
+  await requireFreePorts(config)
 
+  const folders = createFolders(args.socket)
   const nodeCommand = (file: string, ...rest: string[]) =>
-    ['exec', process.execPath, packageFile(file), ...rest].map(shellQuote).join(' ')
+    ['exec', 'env', ...folders, process.execPath, packageFile(file), ...rest].map(shellQuote).join(' ')
   const logs = nodeCommand('dist/cli/start.js', '--logs', '--config', config.file)
   const { COLUMNS, LINES } = { COLUMNS: process.stdout.columns || 200, LINES: process.stdout.rows || 50 }
   requireSuccess(tmux('new-session', '-d', '-s', SESSION_NAME, '-x', `${COLUMNS}`, '-y', `${LINES}`, logs))
   requireSuccess(tmux('set-option', '-t', SESSION_NAME, 'mouse', 'on'))
+  // Its last lines say why all servers have ended. Before tmux 3.2 the pane closes.
+  tmux('set-option', '-p', '-t', SESSION_NAME, 'remain-on-exit', 'failed')
   console.error(`Starting ${config.servers.map(({ id }) => id).join(', ')} …`)
   try {
     await waitUntilListening(config.servers)
@@ -81,6 +94,18 @@ export async function lab(clients: readonly string[], args: LabArguments): Promi
     printLine(`The lab is still running. Attach: ${attach}`)
     printLine(`Stop it:                          ${killCommand(args.socket)}`)
   }
+}
+
+/**
+ * Creates empty folders for the files of the lab's clients, so that they leave the threads, keys and settings of daily use
+ * alone; what an earlier lab has left is deleted.
+ * @returns the variables that name the folders, as NAME=FOLDER
+ */
+function createFolders(socket: string): string[] {
+  const base = join(dirname(dataFolder()), 'mesh-chat-lab', `socket-${encodeURIComponent(socket)}`)
+  rmSync(base, { recursive: true, force: true })
+  makePrivateFolder(base)
+  return [`XDG_STATE_HOME=${join(base, 'state')}`, `XDG_CONFIG_HOME=${join(base, 'config')}`]
 }
 
 function loadConfig(file: string | undefined): Config {

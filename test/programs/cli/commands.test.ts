@@ -302,7 +302,9 @@ test('lab rejects invalid clients and ports in use, without starting anything', 
   })
   expect(await run(['lab', '--config', mesh.config, ...socket])).toMatchObject({
     status: 1,
-    stderr: expect.stringMatching(/^mesh-chat: port \d+ is already in use; .*server-1 in .*config\.json\n$/),
+    stderr: expect.stringMatching(
+      /^mesh-chat: These servers are already running here. Join with: mesh-chat --user NAME --port \d+; or stop them first\n$/,
+    ),
   })
 })
 

@@ -1,5 +1,5 @@
 /** The client in a real terminal: real servers, keys typed into tmux, and the screen read back. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { TestMesh, until } from '../../support/programs/test-mesh.ts'
@@ -26,6 +26,9 @@ function childrenOf(window: Window): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
   return children.trim().split(' ').map(Number)
 }
+
+/** The text of a narrow pane, without its line breaks. */
+const joinLines = (screen: string) => screen.replaceAll(/ *\n/g, '')
 
 beforeAll(async () => {
   await mesh.configure(3)
@@ -308,7 +311,21 @@ test('the lab opens several clients side by side, and they stay in sync', async 
     for (const pane of panes) await pane.until(screen => expect(screen).toContain('#lab'))
     anna?.sendKeys('in sync?', 'Enter')
     for (const pane of [anna, annaToo, billy]) await pane?.until(screen => expect(screen).toMatch(/Anna +in sync\?/))
-    await inner.window('lab:0.3').until(screen => expect(screen).toContain('server-3: '))
+    const log = inner.window('lab:0.3')
+    await log.until(screen => expect(screen).toContain('server-3: '))
+    expect(existsSync(join(mesh.folder, 'lab/mesh-chat/meshes'))).toBe(false)
+    expect(existsSync(join(mesh.folder, `lab/mesh-chat-lab/socket-${socket}/state/mesh-chat/meshes`))).toBe(true)
+    expect(existsSync(join(mesh.folder, 'lab/mesh-chat/config.json'))).toBe(false)
+    // Anna's second client is on the second server.
+    const [first = 0, second = 0, third = 0] = childrenOf(log)
+    process.kill(second, 'SIGKILL')
+    await log.until(screen => expect(joinLines(screen)).toContain('server-2 was killed (SIGKILL); 2 of 3 servers'))
+    await annaToo?.until(screen => expect(screen).toMatch(/ 2 online/))
+    annaToo?.sendKeys('still here', 'Enter')
+    for (const pane of panes) await pane.until(screen => expect(screen).toMatch(/ still here/))
+    process.kill(first, 'SIGKILL')
+    process.kill(third, 'SIGKILL')
+    await log.until(screen => expect(joinLines(screen)).toContain('all servers have ended: server-2 was killed'))
   } finally {
     inner.kill()
   }
