@@ -45,7 +45,8 @@ export const CHECK_HELP = helpText({
     ['backbone', 'if the config names one: whether NATS is reachable'],
   ],
   'Exit codes': [
-    ['0', 'no problems'],
+    ['0', 'no problem; with --id: other servers may not run yet (warn) while'],
+    ['', 'this one does not run either'],
     [`${EXIT.general}`, 'a server is unreachable or has a problem'],
     [`${EXIT.usage}`, 'wrong usage or config; no server was contacted'],
   ],

@@ -2,7 +2,7 @@ import { errors, type NatsConnection } from '@nats-io/transport-node'
 import { challengeSchema, SUBJECTS } from '../links/nats/envelopes.ts'
 import { isNoResponders, reasonOf, requestHandshake } from '../links/nats/handshake-requests.ts'
 import { connectTo } from '../links/nats/nats-client.ts'
-import { type CheckContext, type Finding, serverFindings } from './findings.ts'
+import { type CheckContext, type Finding, serverFindings, unreachableFinding } from './findings.ts'
 import { probeInRotation, probeParty, startProbe, UNKNOWN_ANSWER } from './probe.ts'
 
 /** Checks each NATS server of a config, and each mesh server through the first NATS server that answers. */
@@ -70,7 +70,8 @@ async function checkServer(id: string, connection: NatsConnection, context: Chec
   try {
     return serverFindings(id, about, await probeInRotation(context, probeWith), context)
   } catch (error) {
-    const start = isNoResponders(error) ? `; start it with: mesh-chatd --id ${id}` : ''
-    return [{ ok: false, about, text: `unreachable: ${reasonOf(error)}${start}` }]
+    const text = `unreachable: ${reasonOf(error)}`
+    if (!isNoResponders(error)) return [{ ok: false, about, text }]
+    return [unreachableFinding(about, `${text}; start it with: mesh-chatd --id ${id}`, context)]
   }
 }

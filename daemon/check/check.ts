@@ -16,8 +16,11 @@ import { checkExposure, configFixHints } from '../settings/exposure.ts'
 import { checkRotation, isWildcard, readPreviousSecret, readSecret } from '../settings/secret.ts'
 import { tokenClaims, unknownServer } from '../settings/settings.ts'
 import { readTls, type TlsMaterial } from '../settings/tls.ts'
-import { type CheckContext, type Finding, serverFindings } from './findings.ts'
+import { type CheckContext, type Finding, serverFindings, unreachableFinding } from './findings.ts'
 import { probe, probeInRotation, reach } from './probe.ts'
+
+/** Codes of connection errors that a server gives which is not started, or whose host is down. */
+const DOWN = new Set(['ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH', 'EHOSTDOWN'])
 
 export interface CheckArguments {
   config?: string
@@ -29,16 +32,17 @@ export interface CheckArguments {
 
 /**
  * Checks a config, its files, and each other server, directly or over the backbone: whether it answers, and has the same
- * secret, auth and time. Nothing changes in the mesh.
+ * secret, auth and time. Nothing changes in the mesh. Before this machine's server is started, the others need not run.
  * @returns the exit code: 0, 1 if a server is unreachable or has a problem, 2 if the config is invalid
  */
 export async function check(args: CheckArguments): Promise<number> {
   const withinMs = timerDelay(Number(args.timeout) * 1_000)
   if (!(Number(args.timeout) > 0))
     throw new ConfigError(`--timeout ${args.timeout} is not valid; give a number of seconds`)
-  const print = ({ ok, about, text }: Finding) => {
-    if (args.json) printLine(sanitizedJson({ ok, about, text }))
-    else printLine(sanitizeLine(`${ok ? 'ok   ' : 'error'}  ${about}: ${text}`))
+  const print = ({ ok, warning, about, text }: Finding) => {
+    const level = warning ? 'warn ' : ok ? 'ok   ' : 'error'
+    if (args.json) printLine(sanitizedJson({ ok, warning, about, text }))
+    else printLine(sanitizeLine(`${level}  ${about}: ${text}`))
   }
   const config = readConfig(args.config)
   const { servers } = config
@@ -68,6 +72,7 @@ export async function check(args: CheckArguments): Promise<number> {
     auth: config.auth ?? 'open',
     file: config.file,
     withinMs,
+    isSelfRunning: self && (await isListening(self, withinMs)),
   }
   const others = servers.filter(server => server !== self)
   const addresses = others.map(server => toServerAddress(server, config.tls !== undefined))
@@ -76,6 +81,14 @@ export async function check(args: CheckArguments): Promise<number> {
     : (await import('./check-nats.ts')).checkBackbone(backbone, addresses, context))
   for (const finding of serverFindings.flat()) print(finding)
   return serverFindings.flat().every(({ ok }) => ok) ? 0 : 1
+}
+
+/** Whether a program listens on the port of this machine's server. */
+async function isListening(server: ConfiguredServer, withinMs: number): Promise<boolean> {
+  return reach(toServerAddress(server).url, undefined, withinMs).then(
+    () => true,
+    () => false,
+  )
 }
 
 function countOf({ length }: readonly unknown[], noun: string): string {
@@ -195,8 +208,10 @@ async function checkServer({ id, url }: { id: string; url: string }, context: Ch
   const { ca, auth, withinMs } = context
   const about = `${id} at ${url}`
   const faults: string[] = []
+  let isReached = false
   try {
     const certificate = await reach(url, ca, withinMs)
+    isReached = true
     if (certificate?.fault !== undefined)
       faults.push(`its certificate is not trusted: ${certificate.fault}; ${fixHint(certificate.fault)}`)
     const probed = await probeInRotation(context, secret => probe(url, secret, auth, withinMs))
@@ -205,6 +220,9 @@ async function checkServer({ id, url }: { id: string; url: string }, context: Ch
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException
     const start = code === 'ECONNREFUSED' ? `; start it with: mesh-chatd --id ${id}` : ''
+    // The host may be down, too. A name that cannot be resolved is a mistake in the config.
+    if (!isReached && DOWN.has(code ?? ''))
+      return [unreachableFinding(about, `unreachable: ${message}${start}`, context)]
     return [...faults, `unreachable: ${message}${start}`].map(text => ({ ok: false, about, text }))
   }
 }

@@ -9,6 +9,8 @@ const MAX_CLOCK_SKEW_MS = 5_000
 /** The result of one check. `text` says what was found and, if it is wrong, how to fix it. */
 export interface Finding {
   ok: boolean
+  /** Whether it only needs attention: a server that does not run, while the mesh may not be started yet. */
+  warning?: true
   /** The config, one of its fields, or a server. */
   about: string
   text: string
@@ -25,6 +27,14 @@ export interface CheckContext {
   auth: AuthMode
   file: string
   withinMs: number
+  /** Whether this machine's server runs; undefined: no server is given. */
+  isSelfRunning: boolean | undefined
+}
+
+/** A server that does not answer: a warning while this machine's server does not run either, else an error. */
+export function unreachableFinding(about: string, text: string, { isSelfRunning }: CheckContext): Finding {
+  if (isSelfRunning === false) return { ok: true, warning: true, about, text }
+  return { ok: false, about, text }
 }
 
 /**

@@ -47,7 +47,8 @@ export function reach(url: string, ca: string | undefined, withinMs: number): Pr
   const where = { host, port: Number(port || (secure ? 443 : 80)) }
   return new Promise((resolve, reject) => {
     const watch = (socket: Socket) => {
-      socket.setTimeout(withinMs, () => socket.destroy(new Error(`no answer within ${withinMs / 1_000} s`)))
+      const text = `no answer within ${withinMs / 1_000} s`
+      socket.setTimeout(withinMs, () => socket.destroy(Object.assign(new Error(text), { code: 'ETIMEDOUT' })))
       socket.once('error', reject)
     }
     if (!secure) {

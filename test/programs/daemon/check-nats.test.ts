@@ -93,6 +93,13 @@ describe.skipIf(natsMissingReason !== undefined)('check over a backbone', () => 
       expect.stringMatching(/^ok {5}server-4 /),
     ])
     expect(status).toBe(1)
+    // Before the start of server-2, another one that does not run is a warning.
+    programs[2]?.child.kill('SIGKILL')
+    await programs[2]?.waitForExit()
+    expect((await check(file, '--id', 'server-2')).lines.at(-1)).toMatch(/^warn {3}server-4 .*no server with this id/)
+    expect((await check(file, '--id', 'server-3')).lines.at(-1)).toMatch(/^error {2}server-4 .*no server with this id/)
+    programs[2] = start(4, file)
+    await until('it is connected again', () => programs[2]?.out.includes('Connected to the backbone') === true)
     programs[2]?.child.kill('SIGSTOP')
     const frozen = await check(file, '--timeout', '0.5')
     programs[2]?.child.kill('SIGCONT')

@@ -129,6 +129,43 @@ test('the findings say what is wrong with each server and how to fix it', async 
   ])
 })
 
+test('before the start of this server, others that do not run are warnings', async () => {
+  const { file, folder, ports, servers, write } = await configure(3)
+  const before = await check(file, {}, '--id', 'server-1')
+  expect(before.lines.slice(3)).toEqual(
+    [2, 3].map(n => expect.stringMatching(`^warn {3}server-${n} .*ECONNREFUSED.*mesh-chatd --id server-${n}$`)),
+  )
+  expect(before.status).toBe(0)
+  const json = await check(file, {}, '--id', 'server-1', '--json')
+  expect(JSON.parse(json.lines.at(-1) ?? '')).toMatchObject({
+    ok: true,
+    warning: true,
+    about: expect.stringContaining('server-3'),
+  })
+  // A name without an address is a mistake, and so is another program at the address.
+  const other = createServer((_, response) => response.end('hello'))
+  others.push(other)
+  await new Promise<void>(resolve => other.listen(ports[1], '127.0.0.1', resolve))
+  writeFileSync(join(folder, 'secret'), SECRET, { mode: 0o600 })
+  const unknown = [...servers.slice(0, 2), { ...servers[2], ip: 'unknown.invalid' }]
+  const wrong = await check(
+    write('wrong.json', { servers: unknown, secretFile: 'secret', auth: 'open' }),
+    {},
+    '--id',
+    'server-1',
+  )
+  expect(wrong.status).toBe(1)
+  expect(wrong.lines.slice(3)).toEqual([
+    expect.stringMatching(/^error {2}server-2 .*not mesh-chat/),
+    expect.stringMatching(/^error {2}server-3 at http:\/\/unknown\.invalid.*unreachable/),
+  ])
+  // Once this server runs, the others should.
+  await start(1, file)
+  const after = await check(file, {}, '--id', 'server-1')
+  expect(after.status).toBe(1)
+  expect(after.lines.at(-1)).toMatch(/^error {2}server-3 .*ECONNREFUSED/)
+})
+
 test('the line of the config counts its rooms', async () => {
   const { file } = await configure(1, { rooms: [{ name: '#ops' }, { name: '#dev' }] })
   const { lines } = await check(file, {}, '--id', 'server-1')

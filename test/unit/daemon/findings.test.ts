@@ -13,6 +13,7 @@ const CONTEXT: CheckContext = {
   auth: 'open',
   file: 'config.json',
   withinMs: 1_000,
+  isSelfRunning: undefined,
 }
 const GOOD: ProbeResult = {
   id: 'server-1',
