@@ -10,7 +10,10 @@ const KEY_BINDINGS: Record<string, (model: TopModel) => TopRequest> = {
   q: () => 'quit',
   'C-c': () => 'quit',
   'C-d': () => 'quit',
-  escape: () => 'quit',
+  escape: model => {
+    model.isHelpOpen = false
+    return undefined
+  },
   'C-l': () => 'redraw',
   'C-z': () => 'suspend',
   ' ': model => {

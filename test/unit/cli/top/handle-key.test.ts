@@ -29,8 +29,12 @@ test.each([
   expect(type(text)).toEqual([request])
 })
 
-test('Escape quits', () => {
-  expect(handleKey(model, { type: 'key', name: 'escape' })).toBe('quit')
+test('Escape closes the help, and does not quit', () => {
+  type('?')
+  for (const _ of [1, 2]) {
+    expect(handleKey(model, { type: 'key', name: 'escape' })).toBeUndefined()
+    expect(model.isHelpOpen).toBe(false)
+  }
 })
 
 test('a paste is ignored', () => {
