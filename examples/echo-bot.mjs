@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Replies to each message. Run:  examples/echo-bot.mjs --user Echo --port 3002
+// Replies to each message. Run:  examples/echo-bot.mjs --user Parrot --port 3002
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Replies to each message; needs jq. Run: examples/echo-bot.sh Echo 3002
+# Replies to each message; needs jq. Run: examples/echo-bot.sh Parrot 3002
 pipe=$(mktemp -u) && mkfifo "$pipe" && trap 'rm -f "$pipe"' EXIT
 # Without jq the client's input ends, and then the client.
 trap 'kill $!' INT TERM HUP

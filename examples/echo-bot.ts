@@ -3,7 +3,7 @@
 import { connect } from 'mesh-chat'
 
 const [servers = 'http://127.0.0.1:3001'] = process.argv.slice(2)
-const bot = await connect({ user: 'Echo', servers })
+const bot = await connect({ user: 'Parrot', servers })
 for await (const { from, text } of bot) {
   void bot.send(from, `You said: ${text}`)
 }

@@ -1,7 +1,8 @@
 /** The documentation: its links and the paths that it names. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { BOT } from '../../../cli/trial.ts'
 import { DEFAULT_LIMITS } from '../../../src/protocol/limits.ts'
 import { headingAnchors, relativeLinks } from '../../support/markdown.ts'
 
@@ -19,6 +20,12 @@ describe('every relative link leads to a file and a heading of this repository',
     })
     expect(dead.map(({ target }) => target)).toEqual([])
   })
+})
+
+test('no bot of an example has the name of the bot of npm start, with which they run', () => {
+  const examples = readdirSync('examples').map(name => `examples/${name}`)
+  for (const file of ['README.md', 'docs/library.md', 'docs/SCRIPTING.md', ...examples])
+    expect(readFileSync(file, 'utf8'), file).not.toMatch(new RegExp(`(user:? '?|\\.sh )${BOT}\\b`))
 })
 
 test('the README has at most 150 lines', () => {
