@@ -243,7 +243,7 @@ describe('line mode', () => {
     await until(() => expect(tail.out).toContain('online at'))
     const piped = await run(['--user', 'Bot', ...at(2), '--to', 'Ida'], { input: 'one\ntwo\n/to Absent\nthree\n' })
     expect(piped.status).toBe(0)
-    await until(() => expect(tail.out).toMatch(/Bot: one\n.*Bot: two\n/))
+    await until(() => expect(tail.out).toMatch(/Bot: one\n(?:\*.*\n)*.*Bot: two\n/))
     expect(piped.stderr).toContain('Absent is offline')
   })
 
