@@ -491,8 +491,15 @@ export class LineMode {
 
   #setRecipient(args: string): void {
     const name = parseSoleName(args)
-    if (!name.ok) this.#print(sanitizeLine(name.reason))
-    else this.#recipient = name.value
+    if (!name.ok) return this.#print(sanitizeLine(name.reason))
+    this.#recipient = name.value
+    this.#print(sanitizeLine(`* lines go to ${this.#shown(name.value)}`))
+    this.#warnOfUnseen(name.value)
+  }
+
+  #warnOfUnseen(to: string): void {
+    const warning = this.#seen.check(to)
+    if (warning !== undefined) this.#print(`* ${warning}`)
   }
 
   /** Replies to the message that the arguments name, in the thread of the recipient, else to the last one to this user alone. */
@@ -610,16 +617,17 @@ export class LineMode {
   }
 
   #compose(to: string, text: string, send: Send, reply?: QuotedTarget): void {
-    const warning = this.#seen.check(to)
-    if (warning !== undefined) this.#print(`* ${warning}`)
+    this.#warnOfUnseen(to)
     send(reply === undefined ? { type: 'compose', to, text } : { type: 'compose', to, text, reply })
   }
 
   /** Takes back the last message to the recipient that waits, or all of them. */
   #cancel(args: string, send: Send): void {
     if (args !== '' && args !== 'all') return this.#print('usage: /cancel [all]')
-    const ids = this.#waiting.idsTo(this.#recipient ?? '')
-    if (ids.length === 0) return this.#print('no message to the recipient waits')
+    const to = this.#recipient
+    if (to === undefined) return this.#print(NO_RECIPIENT)
+    const ids = this.#waiting.idsTo(to)
+    if (ids.length === 0) return this.#print(sanitizeLine(`no message to ${this.#shown(to)} waits`))
     for (const id of args === 'all' ? ids : ids.slice(-1)) send({ type: 'cancel', id })
   }
 

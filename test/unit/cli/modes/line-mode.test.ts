@@ -151,13 +151,13 @@ describe('LineMode', () => {
     const message = { id: '2', at: AT, from: 'Anna', to: 'Billy', text: 'Hi' }
     mode.handleEvent({ type: 'cancelled', message })
     mode.handleEvent({ type: 'not-cancelled', id: '1', reason: 'may-be-delivered' })
-    expect(err).toEqual([
+    expect(err.slice(1)).toEqual([
       '* the message to Billy is cancelled: Hi',
       '* not cancelled: it may be delivered already, and cannot be deleted',
     ])
     enter('/to Zoe')
     enter('/cancel')
-    expect(err.at(-1)).toBe('no message to the recipient waits')
+    expect(err.at(-1)).toBe('no message to Zoe waits')
   })
 
   test('a deletion is printed only if its message is known, and is not taken back by /cancel', () => {
@@ -171,7 +171,7 @@ describe('LineMode', () => {
     const waiting = { state: 'waiting', reason: 'offline' } as const
     mode.handleEvent({ type: 'progress', id: 'd', to: 'Billy', progress: waiting, kind: 'delete' })
     enter('/cancel')
-    expect(err.at(-1)).toBe('no message to the recipient waits')
+    expect(err.at(-1)).toBe('no message to Billy waits')
   })
 
   test.each([
@@ -182,6 +182,17 @@ describe('LineMode', () => {
     mode.handleEvent(message('Anna B', 'Anna', 'from the history'))
     enter(line)
     expect(sent).toEqual([request])
+  })
+
+  test('/to names the recipient, and warns of one who was never seen', () => {
+    mode.handleEvent({ type: 'roster', users: names(['Anna', 'Echo']), joined: [], left: [] })
+    for (const line of ['/to Ecko', 'hello', '/to Echo']) enter(line)
+    expect(err).toEqual(['* lines go to Ecko', '* never seen "Ecko"; did you mean Echo?', '* lines go to Echo'])
+  })
+
+  test('/cancel without a recipient says how to choose one', () => {
+    enter('/cancel')
+    expect(err).toEqual(['no recipient; choose one with /to NAME or /join #ROOM'])
   })
 
   test('warns once of a recipient who was never seen, also when it is known later who is online', () => {
@@ -216,7 +227,7 @@ describe('LineMode', () => {
     expect(err).toEqual(['no recipient; choose one with /to NAME or /join #ROOM'])
     enter('/to Billy')
     for (const line of ['/edit x', '/delete', '/react 👍', '/react two words']) enter(line)
-    expect(err.slice(1)).toEqual([
+    expect(err.slice(2)).toEqual([
       '* you have sent no message here yet',
       '* you have sent no message here yet',
       '* no message to react to yet',
@@ -512,6 +523,7 @@ describe('LineMode', () => {
     for (const line of ['/open', '/open 2', '/open 3']) enter(line)
     expect(err).toEqual([
       '* no links here since the start',
+      '* lines go to Billy',
       '* 1 https://a.example/x',
       '* 2 https://b.example/',
       '* no program',
@@ -789,7 +801,13 @@ describe('rooms in the line mode', () => {
     printed()
     for (const line of ['/to #ops', '/names', '/topic', '/names #dev', '/topic #dev']) enter(line)
     const notIn = '* you are not in #dev; only members know that; join with /join #dev'
-    expect(printed()).toEqual(['* in #ops: Anna, Billy', '* topic of #ops: On call', notIn, notIn])
+    expect(printed()).toEqual([
+      '* lines go to #ops',
+      '* in #ops: Anna, Billy',
+      '* topic of #ops: On call',
+      notIn,
+      notIn,
+    ])
     room({ room: '#dev', state: { state: 'waiting' } })
     enter('/names #dev')
     expect(printed()).toEqual(['* not in #dev yet; try again in a moment'])
