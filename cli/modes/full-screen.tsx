@@ -218,8 +218,9 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
     opening: () => painter.modes.opening(),
     closing: () => painter.modes.closing() + painter.erasure(),
   })
-  repaint()
+  // Before anything is drawn: the answer comes before the keys of someone who sees the screen.
   if (mayAskName(process.env)) guard.write(NAME_REQUEST)
+  repaint()
   listenToTerminalInput(
     keys => {
       for (const key of keys) for (const request of applyKey(key)) perform(request)

@@ -23,7 +23,7 @@ const JOINERS = /(?<=[\p{L}\p{M}\p{Emoji}])[\u00ad\u200c\u200d](?=[\p{L}\p{M}\p{
 const findShownControlCharacter = (text: string) => findControlCharacter(text.replaceAll(JOINERS, ''))
 /** All escape sequences that the full screen uses: colours, cursor moves, modes, reports, title, synchronized updates. */
 const EXPECTED_SEQUENCES =
-  /\u001b\[(?:\d{0,3}(?:;\d{1,3})?[ABCDGHJK]|(?:0|1|2|3|4|7|22|23|24|27|39|49|3[1-7]|9\d)?m|\?(?:7|25|1000|1004|1006|1007|1049|2004|2026)[hlrs]|2[23];0t)|\u001b\]2;[^\p{C}]*\u0007/gu
+  /\u001b\[(?:>q)|\u001b\[(?:\d{0,3}(?:;\d{1,3})?[ABCDGHJK]|(?:0|1|2|3|4|7|22|23|24|27|39|49|3[1-7]|9\d)?m|\?(?:7|25|1000|1004|1006|1007|1049|2004|2026)[hlrs]|2[23];0t)|\u001b\]2;[^\p{C}]*\u0007/gu
 
 test('there are more than 200 hostile strings, all different', () => {
   expect(new Set(HOSTILE_STRINGS).size).toBe(HOSTILE_STRINGS.length)

@@ -69,6 +69,8 @@ export type ScreenRequest =
 export interface Notice {
   text: string
   tone: 'info' | 'error'
+  /** Whether it is shown elsewhere, too, where it stays and is not cut. */
+  isKept?: boolean
 }
 
 const MAX_START_NOTICES = 5

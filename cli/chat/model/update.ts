@@ -113,7 +113,7 @@ function handleTyping(model: Model, event: Extract<SessionEvent, { type: 'typing
 /** Shows a notice in the status row, and in the open thread or the screen without one, where it stays and is not cut. */
 function showClientNotice(model: Model, { text, isWarning }: Notice, wall: number): void {
   const tone = isWarning ? 'error' : 'info'
-  model.showNotice(text, tone)
+  model.notice = { text, tone, isKept: true }
   if (model.current === undefined) model.keepStartNotice({ text, tone })
   else if (isWarning) model.current.addWarning(text, wall)
   else model.current.addNote(text, wall)

@@ -39,7 +39,8 @@ function statusSegments(model: ReadonlyModel, wall: number): Segment[] {
   if (model.overlay !== undefined) return [{ text: OVERLAY_HINTS[model.overlay], bold: true }]
   const hints = [...excessSegments(model), ...hintSegments(model, wall)]
   const states = stateVariants(model, wall)
-  const isNews = model.notice !== undefined || excessBytesOfInput(model) > 0 || selectionHint(model) !== undefined
+  const isNotice = model.notice !== undefined && model.notice.isKept !== true
+  const isNews = isNotice || excessBytesOfInput(model) > 0 || selectionHint(model) !== undefined
   // A notice or a prompt is more important than what else is in the row.
   const fitting = states.find(segments => widthOf(segments) + widthOf(hints) <= model.columns) ?? states.at(-1)
   return [...((isNews ? fitting : states[0]) ?? []), ...hints]

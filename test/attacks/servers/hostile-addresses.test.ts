@@ -157,7 +157,18 @@ function expectNothingOfValue(server: HostileServer, what: string): void {
   expect(['identify', 'roster'], what).toEqual(expect.arrayContaining(server.events))
   for (const { event, payload } of server.received) {
     if (event !== 'identify') continue
-    const allowed = ['user', 'client', 'protocol', 'nonce', 'origin', 'connections', 'packed', 'rooms']
+    const allowed = [
+      'user',
+      'client',
+      'protocol',
+      'nonce',
+      'origin',
+      'connections',
+      'packed',
+      'rooms',
+      'typing',
+      'views',
+    ]
     expect(allowed, what).toEqual(expect.arrayContaining(Object.keys(payload as object)))
   }
 }

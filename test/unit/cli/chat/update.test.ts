@@ -208,11 +208,11 @@ test('connections: shows the number next to the name', () => {
 test('a notice is shown in the status row, and in the open thread', () => {
   const notice = { type: 'notice', code: 'mesh-new', text: 'First connection', isWarning: false } as const
   update(chat.model, notice, DAY)
-  expect(chat.model.notice).toEqual({ text: 'First connection', tone: 'info' })
+  expect(chat.model.notice).toEqual({ text: 'First connection', tone: 'info', isKept: true })
   chat.model.openThread('Billy')
   update(chat.model, notice, DAY)
   update(chat.model, { ...notice, text: 'Files', isWarning: true }, DAY)
-  expect(chat.model.notice).toEqual({ text: 'Files', tone: 'error' })
+  expect(chat.model.notice).toEqual({ text: 'Files', tone: 'error', isKept: true })
   expect(chat.model.threads.get('Billy')?.entries.map(({ kind, text }) => [kind, text])).toEqual([
     ['note', 'First connection'],
     ['warning', 'Files'],
