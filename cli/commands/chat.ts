@@ -117,11 +117,12 @@ export async function chat(options: ChatOptions): Promise<void> {
           isOperator: (room, name) => session.isOperator(room, name),
           openLink: (url, onError) => openLink(url, settings.preferencesOf(user).opener, onError),
           asks: process.stdin.isTTY === true,
-          ignored: () => settings.preferencesOf(user).ignored,
-          setIgnored: users => {
-            const preferences = { ...settings.preferencesOf(user), ignored: [...users] }
-            settings.save({ userPreferences: settings.withPreferences(user, preferences) })
-          },
+          preferences: () => settings.preferencesOf(user),
+          savePreferences: preferences =>
+            settings.save({ userPreferences: settings.withPreferences(user, preferences) }),
+          terminal: process.stderr.isTTY
+            ? { write: text => process.stderr.write(text), hasEscapes: process.env.TERM !== 'dumb' }
+            : undefined,
         })
     for (const event of earlyEvents) mode.handleEvent(event)
     listener = event => mode.handleEvent(event)

@@ -51,7 +51,7 @@ export function tail(args: TailArguments): void {
     : new LineMode(target.user, correspondents, stdout.asConsole(), undefined, undefined, {
         ...NO_SERVICES,
         history: () => session.history,
-        ignored: () => settings.preferencesOf(target.user).ignored,
+        preferences: () => settings.preferencesOf(target.user),
       })
   session.start()
   if (room !== undefined) session.request({ type: 'join', room })

@@ -25,11 +25,10 @@ import { Notifier } from '../terminal/notifier.ts'
 import { openLink } from '../terminal/opener.ts'
 import { mayAskName, NAME_REQUEST } from '../terminal/terminal-features.ts'
 import { listenToTerminalInput } from '../terminal/terminal-input.ts'
+import { Alerts } from './alerts.ts'
 import { ReceiptLines } from './receipt-lines.ts'
 import { ScreenPainter } from './screen-painter.tsx'
 
-/** Delay of the bell and of notifications: another client of the user may read the message in this time, ms. */
-const BELL_DELAY_MS = 600
 /** Longest time that a search blocks keys, ms. */
 const SEARCH_SLICE_MS = 8
 
@@ -62,6 +61,11 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
     painter.scheduleDraw()
   }
   const notifier = new Notifier(text => guard.write(text), showError)
+  const alerts = new Alerts(
+    text => guard.write(text),
+    notifier,
+    () => model.preferences,
+  )
   const save = () => options.save({ preferences: model.preferences, to: model.current?.name })
   if (options.to !== undefined) {
     model.openThread(options.to)
@@ -80,19 +84,6 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
   const repaint = () => {
     model.resize(stdout.columns || 80, stdout.rows || 24)
     painter.repaint()
-  }
-  const ringBell = (thread: string) => {
-    if (!model.preferences.bell) return
-    setTimeout(() => {
-      if ((model.threads.get(thread)?.unreadCount ?? 0) > 0) guard.write('\u0007')
-    }, BELL_DELAY_MS)
-  }
-  const announce = ({ thread: name, message }: Extract<ScreenRequest, { type: 'notify' }>) => {
-    setTimeout(() => {
-      if (!model.threads.get(name)?.isUnread(message)) return
-      const title = name === message.from ? name : `${name}: ${message.from}`
-      notifier.notify(title, message.text, model.preferences)
-    }, BELL_DELAY_MS)
   }
   let isEditing = false
   const editDraft = async () => {
@@ -145,9 +136,13 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
       case 'redraw':
         return repaint()
       case 'bell':
-        return ringBell(request.thread)
+        return alerts.ring(() => (model.threads.get(request.thread)?.unreadCount ?? 0) > 0)
       case 'notify':
-        return announce(request)
+        return alerts.announce(
+          request.thread,
+          request.message,
+          () => model.threads.get(request.thread)?.isUnread(request.message) === true,
+        )
       case 'read':
         return send({ type: 'read', thread: request.thread, at: request.at })
       case 'trust':

@@ -4,6 +4,7 @@ import type { ConfusableNames } from '../../src/common/confusables.ts'
 import { actionOf, parseContent, readableText } from '../../src/protocol/message-kinds.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
+import { mentionsUser } from '../chat/model/rooms/mentions.ts'
 import type { ClientEvent } from '../client-events.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { quoteName } from '../name-argument.ts'
@@ -19,12 +20,14 @@ const MAX_CHANGED_NAMES = 4
  * The line to print for an event, or undefined if there is none. All but messages start with `* `; further lines of a
  * message are indented.
  * @param columns width of the terminal; undefined if the output is not a terminal
+ * @param highlights the words that count as mentions of the user
  */
 export function formatEvent(
   event: ClientEvent,
   user: string,
   confusables: ConfusableNames,
   columns?: number,
+  highlights: readonly string[] = [],
 ): string | undefined {
   const shown = (name: string) => nameText(name, confusables)
   switch (event.type) {
@@ -32,13 +35,15 @@ export function formatEvent(
       const { at, from, to, text } = event.message
       const dateTime = localDateTime(at)
       const time = event.late ? `${dateTime} (late)` : dateTime.slice(-5)
-      const author = isRoom(to) ? `${shown(to)} ${shown(from)}` : shown(from)
+      // A name with a parenthesis is in quotes: no name can look like this mark.
+      const sender = mentionsUser(event.message, user, highlights) ? `${shown(from)} (mentions you)` : shown(from)
+      const author = isRoom(to) ? `${shown(to)} ${sender}` : sender
       const head = from === user ? `${time} to ${shown(to)}` : `${time} ${author}`
       const content = parseContent(text, from)
       const action = content.kind === 'text' ? actionOf(content.text) : undefined
       if (action === undefined) return messageLine(head, readableText(text), columns)
       const place = from === user ? `${time} to ${shown(to)}` : isRoom(to) ? `${time} ${shown(to)}` : time
-      return actionLine(`${place} * ${shown(from)}`, action, columns)
+      return actionLine(`${place} * ${sender}`, action, columns)
     }
     case 'connection': {
       const { state } = event

@@ -7,6 +7,7 @@ import type { ChangeContent, QuotedTarget } from '../../src/protocol/message-kin
 import { MAX_FOUND_NAMES, type Message } from '../../src/protocol/messages.ts'
 import { isRoom, parseRoomName } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
+import { DEFAULT_PREFERENCES } from '../chat/model/preferences.ts'
 import { invitationText } from '../chat/model/rooms/invitations.ts'
 import type { ClientEvent } from '../client-events.ts'
 import type { History } from '../history/history.ts'
@@ -14,7 +15,7 @@ import { LineReader } from '../io/stdin.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
 import { decideTrust } from '../keys/trust.ts'
 import { CHOICE_HELP, parseChoice } from '../message-choice.ts'
-import { parseInvitation, parseNameArgument, parseSoleName, parseSoleUser, quoteName } from '../name-argument.ts'
+import { parseInvitation, parseNameArgument, parseSoleName } from '../name-argument.ts'
 import { reactionFault, shortNameOf, unknownEmoji } from '../reaction.ts'
 import { isNewTopic, TOPIC_ORIGIN } from '../room-topic.ts'
 import { searchForm } from '../search-form.ts'
@@ -24,9 +25,13 @@ import { PendingMessages } from '../session/pending-messages.ts'
 import { threadName } from '../thread-name.ts'
 import { quitOutcome, WaitingMessages } from '../waiting-messages.ts'
 import { type End, endAfterDelivery } from './end-of-input.ts'
+import { LineAlerts, type LineTerminal } from './line-alerts.ts'
+import { type LineCommand, type Send, usageOf } from './line-command.ts'
 import { formatEvent, namesText, rosterChange } from './line-format.ts'
 import { LineLinks, type OpenLink } from './line-links.ts'
+import { type PreferenceStore, preferenceCommands } from './line-preferences.ts'
 import { printSearch } from './line-search.ts'
+import { LineSources } from './line-sources.ts'
 import { nameText } from './message-line.ts'
 import { ReceiptLines } from './receipt-lines.ts'
 import { RoomLines } from './room-lines.ts'
@@ -36,39 +41,31 @@ const EARLIER_DELAY_MS = 2_000
 
 const NO_RECIPIENT = 'no recipient; choose one with /to NAME or /join #ROOM'
 
-type Send = (request: SessionRequest) => void
-
-interface Command {
-  readonly name: string
-  /** The arguments; those in brackets are optional. */
-  readonly usage: string
-  readonly help: string
-  /** `args` is the trimmed text after the name. */
-  readonly run: (args: string, send: Send) => void
-}
+/** Clears the terminal, and keeps its scrollback. */
+const CLEAR = '\u001b[H\u001b[2J'
 
 /** What the commands need besides the session. */
-export interface LineServices {
+export interface LineServices extends PreferenceStore {
   /** The history on disk; undefined with --no-history. */
   readonly history: () => History | undefined
-  /** Users whose messages are not printed. */
-  readonly ignored: () => readonly string[]
-  readonly setIgnored: (users: readonly string[]) => void
   /** Whether a user is an operator of a room. */
   readonly isOperator: (room: string, name: string) => boolean
   /** Whether a person at a terminal can answer questions. */
   readonly asks: boolean
   readonly openLink: OpenLink
+  /** For the bell and notifications; undefined: there is none. */
+  readonly terminal: LineTerminal | undefined
 }
 
 /** Services of a line mode that reads no lines. */
 export const NO_SERVICES: LineServices = {
   history: () => undefined,
-  ignored: () => [],
-  setIgnored: () => {},
+  preferences: () => DEFAULT_PREFERENCES,
+  savePreferences: () => {},
   isOperator: () => false,
   asks: false,
   openLink: () => {},
+  terminal: undefined,
 }
 
 /**
@@ -109,6 +106,8 @@ export class LineMode {
   #lastKeyEvent: Extract<SessionEvent, { type: 'key' }> | undefined
 
   readonly #links: LineLinks
+  readonly #sources: LineSources
+  readonly #alerts: LineAlerts | undefined
   readonly #services: LineServices
   readonly #receipts: ReceiptLines
   /** All users online. */
@@ -122,9 +121,10 @@ export class LineMode {
   /** The user who wrote last to this user alone. */
   #lastSender: string | undefined
 
-  readonly #commands: readonly Command[] = [
+  readonly #commands: readonly LineCommand[] = [
     { name: 'to', usage: 'NAME', help: 'send lines to NAME or #ROOM', run: args => this.#setRecipient(args) },
     { name: 'query', usage: 'NAME', help: 'the same', run: args => this.#setRecipient(args) },
+    { name: 'close', usage: '', help: 'send lines to nobody', run: () => this.#close() },
     {
       name: 'msg',
       usage: 'NAME TEXT',
@@ -201,13 +201,14 @@ export class LineMode {
         this.#links.open(this.#recipient ?? '', args, print, this.#services.openLink)
       },
     },
-    { name: 'ignore', usage: 'NAME', help: 'do not print messages of NAME', run: args => this.#ignore(args) },
-    {
-      name: 'unignore',
-      usage: '[NAME]',
-      help: 'stop ignoring NAME, or list ignored users',
-      run: args => this.#unignore(args),
-    },
+    ...preferenceCommands(
+      {
+        preferences: () => this.#services.preferences(),
+        savePreferences: changed => this.#services.savePreferences(changed),
+      },
+      line => this.#print(sanitizeLine(line)),
+      () => this.#recipient,
+    ),
     {
       name: 'me',
       usage: 'TEXT',
@@ -233,6 +234,12 @@ export class LineMode {
       run: (args, send) => this.#changeLatest('react', args, send),
     },
     {
+      name: 'raw',
+      usage: '[-N|@NAME]',
+      help: 'print a message of others as it was written',
+      run: args => this.#printSource(args),
+    },
+    {
       name: 'cancel',
       usage: '[all]',
       help: 'take back the last waiting message, or all',
@@ -250,6 +257,7 @@ export class LineMode {
       help: 'accept the new key of NAME, if it has these WORDS',
       run: (args, send) => this.#trust(args, send),
     },
+    { name: 'clear', usage: '', help: 'clear the terminal', run: () => this.#clear() },
     { name: 'help', usage: '', help: 'list the commands; also ?', run: () => this.#help() },
     { name: 'quit', usage: '', help: 'quit', run: () => this.#quit() },
   ]
@@ -274,13 +282,17 @@ export class LineMode {
     this.#links = new LineLinks(user)
     const names = [...correspondents]
     this.#confusables.keep([user, ...names])
-    this.#rooms = new RoomLines(user, this.#confusables, now)
+    this.#sources = new LineSources(user, services.history)
+    this.#rooms = new RoomLines(user, this.#confusables, now, () => services.preferences().joins)
     this.#seen = new SeenUsers(user, names)
     this.#services = services
     this.#receipts = new ReceiptLines(
       line => this.#print(sanitizeLine(`* ${line}`)),
       name => this.#shown(name),
     )
+    const { terminal, preferences } = services
+    const onError = (text: string) => this.#print(sanitizeLine(`* ${text}`))
+    if (terminal !== undefined) this.#alerts = new LineAlerts(user, preferences, terminal, onError)
   }
 
   handleEvent(event: ClientEvent): void {
@@ -288,6 +300,8 @@ export class LineMode {
     this.#waiting.handleEvent(event)
     for (const warning of this.#seen.handleEvent(event)) this.#print(`* ${warning}`)
     if (event.type === 'message') this.#lookup.observe(event.message)
+    if (event.type === 'message') this.#sources.observe(event.message)
+    this.#alerts?.handleEvent(event)
     this.#receipts.handleEvent(event)
     if (event.type === 'connection') {
       this.#started = true
@@ -322,7 +336,8 @@ export class LineMode {
   #format(event: ClientEvent): string | undefined {
     if (event.type === 'progress' && event.progress.state === 'waiting' && event.progress.reason === 'not-joined')
       return this.#rooms.waitingLine(event.to)
-    return formatEvent(event, this.#user, this.#confusables, this.#columns())
+    const { highlights } = this.#services.preferences()
+    return formatEvent(event, this.#user, this.#confusables, this.#columns(), highlights)
   }
 
   /** Notes who is online, without output. */
@@ -342,7 +357,7 @@ export class LineMode {
       ? rosterChange(others, name => this.#shown(name))
       : formatEvent(event, this.#user, this.#confusables)
     this.#hasRoster = true
-    if (line !== undefined) this.#print(line)
+    if (line !== undefined && (isNew || this.#services.preferences().notes)) this.#print(line)
   }
 
   /** Such as the deletion of a message that was taken back before this client got it. */
@@ -352,7 +367,7 @@ export class LineMode {
   }
 
   #isIgnored({ from }: Pick<Message, 'from'>): boolean {
-    return from !== this.#user && this.#services.ignored().includes(from)
+    return from !== this.#user && this.#services.preferences().ignored.includes(from)
   }
 
   #noteSender({ from, to }: Pick<Message, 'from' | 'to'>): void {
@@ -466,7 +481,7 @@ export class LineMode {
       const problem = sanitizeLine(`unknown command /${name}${suggestion}`)
       return this.#print(`${problem}${suggestion === '' ? '; ' : ' '}/help lists the commands`)
     }
-    const needsArguments = command.usage.replace(/\[.*?\]/g, '').trim() !== ''
+    const needsArguments = command.usage !== '' && !command.usage.startsWith('[')
     if (needsArguments && args.trim() === '') this.#print(`usage: ${usageOf(command)}`)
     else command.run(args.trim(), send)
   }
@@ -500,6 +515,31 @@ export class LineMode {
   #warnOfUnseen(to: string): void {
     const warning = this.#seen.check(to)
     if (warning !== undefined) this.#print(`* ${warning}`)
+  }
+
+  #close(): void {
+    const name = this.#recipient
+    if (name === undefined) return this.#print(NO_RECIPIENT)
+    this.#recipient = undefined
+    this.#print(sanitizeLine(`* lines go to nobody now, not to ${this.#shown(name)}; choose a recipient with /to NAME`))
+  }
+
+  #clear(): void {
+    const { terminal } = this.#services
+    if (terminal?.hasEscapes) terminal.write(CLEAR)
+  }
+
+  /** Prints a message of the recipient, or else of the last sender, as it was written. */
+  #printSource(args: string): void {
+    const { choice, rest } = this.#choose(args, 'others') ?? { choice: { by: 'others' as const, nth: 1 }, rest: args }
+    if (rest !== '') return this.#print('usage: /raw [-N|@NAME]')
+    const thread = this.#recipient ?? this.#lastSender
+    if (thread === undefined) return this.#print(NO_RECIPIENT)
+    const target = this.#lookup.latest(thread, choice)
+    const lines = target && this.#sources.lines(thread, target)
+    if (target === undefined || lines === undefined) return this.#print('* no such message here')
+    this.#print(sanitizeLine(`* ${this.#shown(target.from)} wrote:`))
+    this.#printAll(lines)
   }
 
   /** Replies to the message that the arguments name, in the thread of the recipient, else to the last one to this user alone. */
@@ -563,29 +603,6 @@ export class LineMode {
       shown: name => this.#shown(name),
       print: line => this.#print(line),
     })
-  }
-
-  #ignore(args: string): void {
-    if (isRoom(args)) return this.#print('only users can be ignored; /part leaves a room')
-    const user = parseSoleUser(args)
-    if (!user.ok) return this.#print(sanitizeLine(user.reason))
-    const name = user.value
-    this.#services.setIgnored([...this.#services.ignored().filter(one => one !== name), name])
-    this.#print(sanitizeLine(`* ${name} is ignored; /unignore ${quoteName(name)} to undo`))
-  }
-
-  #unignore(args: string): void {
-    const ignored = this.#services.ignored()
-    if (args === '')
-      return this.#print(
-        sanitizeLine(ignored.length === 0 ? '* no users are ignored' : `* ignored: ${ignored.join(', ')}`),
-      )
-    const user = parseSoleUser(args)
-    if (!user.ok) return this.#print(sanitizeLine(user.reason))
-    const name = user.value
-    if (!ignored.includes(name)) return this.#print(sanitizeLine(`* ${name} is not ignored`))
-    this.#services.setIgnored(ignored.filter(one => one !== name))
-    this.#print(sanitizeLine(`* ${name} is no longer ignored`))
   }
 
   #sendTo(args: string, send: Send): void {
@@ -702,8 +719,4 @@ export class LineMode {
   #print(line: string): void {
     this.#output.error(line)
   }
-}
-
-function usageOf({ name, usage }: Command): string {
-  return usage === '' ? `/${name}` : `/${name} ${usage}`
 }

@@ -7,7 +7,8 @@ import { didYouMean } from '../../src/programs/suggestion.ts'
 import type { Message, RoomInfo } from '../../src/protocol/messages.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
-import { MAX_ANNOUNCED_MEMBERS } from '../chat/model/rooms/membership.ts'
+import type { Preferences } from '../chat/model/preferences.ts'
+import { announcesMembers, MAX_ANNOUNCED_MEMBERS } from '../chat/model/rooms/membership.ts'
 import { searchForm } from '../search-form.ts'
 import { nameText } from './message-line.ts'
 
@@ -31,14 +32,24 @@ export class RoomLines {
   readonly #user: string
   readonly #confusables: Pick<ConfusableNames, 'find'>
   readonly #now: () => number
+  readonly #joins: () => Preferences['joins']
   readonly #rooms = new Map<string, Room>()
   /** The rooms that the user joins, or joins again. */
   readonly #waiting = new Set<string>()
   /** What the names or topics of the rooms contain that the next answer to `/rooms` lists. */
   listedPart = ''
 
-  /** @param now ms since 1970 */
-  constructor(user: string, confusables: Pick<ConfusableNames, 'find'>, now: () => number) {
+  /**
+   * @param now ms since 1970
+   * @param joins whether to say who joins and leaves
+   */
+  constructor(
+    user: string,
+    confusables: Pick<ConfusableNames, 'find'>,
+    now: () => number,
+    joins: () => Preferences['joins'],
+  ) {
+    this.#joins = joins
     this.#user = user
     this.#confusables = confusables
     this.#now = now
@@ -126,14 +137,15 @@ export class RoomLines {
   }
 
   #changeLines(name: string, members: NameList, joined: readonly string[], left: readonly string[]): string[] {
-    if (members.size > MAX_ANNOUNCED_MEMBERS) return []
+    const joins = this.#joins()
+    if (!announcesMembers(joins, members.size)) return []
     const others = (names: readonly string[]) => names.filter(one => one !== this.#user)
     const parts = [
       { names: others(joined), verb: 'joined' },
       { names: others(left), verb: 'left' },
-    ].filter(({ names }) => names.length > 0 && names.length <= MAX_ANNOUNCED_MEMBERS)
+    ].filter(({ names }) => names.length > 0 && (joins === 'on' || names.length <= MAX_ANNOUNCED_MEMBERS))
     if (parts.length === 0) return []
-    const text = parts.map(({ names, verb }) => `${this.#list(names)} ${verb}`).join('; ')
+    const text = parts.map(({ names, verb }) => `${this.#shortList(names)} ${verb}`).join('; ')
     return [sanitizeLine(`* ${this.#shown(name)}: ${text}`)]
   }
 
@@ -152,6 +164,11 @@ export class RoomLines {
   #notIn(name: string): string {
     if (this.#waiting.has(name)) return sanitizeLine(`* not in ${this.#shown(name)} yet; try again in a moment`)
     return sanitizeLine(`* you are not in ${this.#shown(name)}; only members know that; join with /join ${name}`)
+  }
+
+  #shortList(names: readonly string[]): string {
+    const more = names.length - MAX_ANNOUNCED_MEMBERS
+    return `${this.#list(names.slice(0, MAX_ANNOUNCED_MEMBERS))}${more > 0 ? ` and ${more} more` : ''}`
   }
 
   #list(names: readonly string[]): string {

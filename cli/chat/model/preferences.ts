@@ -63,7 +63,7 @@ export type Preferences = z.infer<typeof preferencesSchema>
 
 export const DEFAULT_PREFERENCES: Preferences = preferencesSchema.parse({})
 
-interface Setting {
+export interface Setting {
   name:
     | 'sidebar'
     | 'bell'

@@ -19,7 +19,7 @@ import { Editor } from './editing/editor.ts'
 import { nextProgress, progressMark, storedProgress, type ThreadMessage } from './message-progress.ts'
 import type { MessageSelection } from './message-selection.ts'
 import { changesText, foldChanges, type MembershipChanges } from './rooms/membership.ts'
-import { mentions } from './rooms/mentions.ts'
+import { mentionsUser } from './rooms/mentions.ts'
 import { type FoldedEntryFields, ThreadChanges } from './thread-changes.ts'
 
 /** Most entries in memory: the rest of a thread is in the history on disk. */
@@ -406,11 +406,8 @@ export class Thread {
   }
 
   /** Whether a message mentions this user, has a word of the highlights, or replies to this user: in a room, and by someone else. */
-  mentionsUser(message: Pick<Message, 'from' | 'text'>): boolean {
-    if (!this.isRoom || !this.isReceived(message)) return false
-    const content = parseContent(message.text, message.from)
-    if (content.kind !== 'text') return false
-    return content.reply?.from === this.#user || this.mentionWords.some(word => mentions(content.text, word))
+  mentionsUser({ from, text }: Pick<Message, 'from' | 'text'>): boolean {
+    return mentionsUser({ from, to: this.name, text }, this.#user, this.#highlights())
   }
 
   /** The name of this user, and the words of the highlights. */

@@ -8,6 +8,7 @@ import { quoteName } from '../../name-argument.ts'
 import { localDateTime } from '../../terminal/local-time.ts'
 import { threadName } from '../../thread-name.ts'
 import { notCancelledText } from '../../waiting-messages.ts'
+import { alertFor } from './alert.ts'
 import { deleteDiscarded, handleCancelled } from './cancelling.ts'
 import { complete } from './editing/completion.ts'
 import { refreshFinder } from './finder.ts'
@@ -202,11 +203,10 @@ function handleMessage(
   }
   thread.countUnread(message, isLate)
   const requests = markOpenThreadRead(model)
-  const isMuted = !thread.mentionsUser(message) && (muted.includes(name) || muted.includes(message.from))
-  if (thread.unreadCount > 0 && !isMuted) {
-    requests.push({ type: 'bell', thread: name })
-    if (!thread.isRoom || thread.mentionsUser(message)) requests.push({ type: 'notify', thread: name, message })
-  }
+  if (thread.unreadCount === 0) return requests
+  const { rings, isAnnounced } = alertFor(message, name, thread.mentionsUser(message), muted)
+  if (rings) requests.push({ type: 'bell', thread: name })
+  if (isAnnounced) requests.push({ type: 'notify', thread: name, message })
   return requests
 }
 

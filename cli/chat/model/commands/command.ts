@@ -1,5 +1,5 @@
 import type { Model, Notice, ScreenRequest } from '../model.ts'
-import type { Preferences } from '../preferences.ts'
+import type { PreferenceChange } from './preference-changes.ts'
 
 /** A slash command. */
 export interface Command {
@@ -13,19 +13,16 @@ export interface Command {
   takesName?: 'first' | 'only'
   /** What the next argument may be, after these ones: Tab completes it. */
   nextArguments?: (before: readonly string[]) => readonly string[]
-  /** Why the line mode does not have the command; undefined: it has one with this name. */
-  screenOnly?: string
   /** Changes the model and returns the side effects to carry out. `args` is the trimmed text after the name. */
   run: (model: Model, args: string) => ScreenRequest[]
 }
 
-export function changePreferences(model: Model, change: Partial<Preferences>): void {
-  model.preferences = { ...model.preferences, ...change }
-}
-
-/** The list without an item that it has, or with one that it has not, at its end. */
-export function toggled(list: readonly string[], item: string): string[] {
-  return list.includes(item) ? list.filter(one => one !== item) : [...list, item]
+/** Shows the answer to a command about preferences, and keeps what it has changed. */
+export function applyChange(model: Model, { text, isError, preferences }: PreferenceChange): ScreenRequest[] {
+  notify(model, text, isError ? 'error' : 'info')
+  if (preferences === undefined) return []
+  model.preferences = preferences
+  return [{ type: 'save' }]
 }
 
 export function notify(model: Model, text: string, tone: Notice['tone'] = 'info'): ScreenRequest[] {

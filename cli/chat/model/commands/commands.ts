@@ -9,15 +9,22 @@ import { finderMatches, openFinder } from '../finder.ts'
 import { chosenTarget, NO_SUCH_MESSAGE, selectedTarget } from '../message-selection.ts'
 import type { Model, ScreenRequest } from '../model.ts'
 import { nearestName } from '../nearest-name.ts'
-import { SETTINGS, settingValue, withSetting } from '../preferences.ts'
+import { SETTINGS } from '../preferences.ts'
 import { quit } from '../quitting.ts'
 import { openSearch } from '../search.ts'
 import { openSearchAll } from '../search-all.ts'
 import { openThread } from '../switch-thread.ts'
-import { type Command, changePreferences, notify, toggled } from './command.ts'
-import { HIGHLIGHT_COMMAND } from './highlight-command.ts'
+import { applyChange, type Command, notify } from './command.ts'
 import { choose, MESSAGE_COMMANDS } from './message-commands.ts'
 import { OPEN_COMMAND } from './open-command.ts'
+import {
+  changeSetting,
+  ignoredText,
+  ignoreUser,
+  toggleHighlight,
+  toggleMuted,
+  unignoreUser,
+} from './preference-changes.ts'
 import { ROOM_COMMANDS } from './room-commands.ts'
 import { sendMessage, sendOrKeep, withName } from './send-message.ts'
 
@@ -95,7 +102,6 @@ export const COMMANDS: readonly Command[] = [
     name: 'close',
     usage: '',
     help: 'close this thread; its history is kept',
-    screenOnly: 'no thread is open there',
     run: model => {
       const { current } = model
       if (current === undefined) return notify(model, 'no thread is open', 'error')
@@ -113,7 +119,6 @@ export const COMMANDS: readonly Command[] = [
     name: 'clear',
     usage: '',
     help: 'clear the view of this thread; its history is kept',
-    screenOnly: 'what was printed stays',
     run: model => {
       model.current?.clear()
       return []
@@ -123,7 +128,6 @@ export const COMMANDS: readonly Command[] = [
     name: 'raw',
     usage: '',
     help: 'show texts as they were written; again: formatted',
-    screenOnly: 'it prints texts as they were written',
     run: model => {
       const { current } = model
       if (current === undefined) return notify(model, 'no thread is open', 'error')
@@ -140,22 +144,19 @@ export const COMMANDS: readonly Command[] = [
     usage: '[NAME]',
     help: 'turn the bell off or on for NAME or this thread',
     takesName: 'only',
-    screenOnly: 'it does not ring the bell',
     run: (model, args) => {
       if (args === '' && model.current === undefined) return notify(model, 'usage: /mute NAME', 'error')
-      return withName(model, args || quoteName(model.current?.name ?? ''), name => {
-        const { muted } = model.preferences
-        const isMuted = muted.includes(name)
-        changePreferences(model, { muted: toggled(muted, name) })
-        notify(
-          model,
-          isMuted ? `${name} is no longer muted` : `${name} is muted; /mute ${quoteName(name)} again to undo`,
-        )
-        return [{ type: 'save' }]
-      })
+      return withName(model, args || quoteName(model.current?.name ?? ''), name =>
+        applyChange(model, toggleMuted(model.preferences, name)),
+      )
     },
   },
-  HIGHLIGHT_COMMAND,
+  {
+    name: 'highlight',
+    usage: '[WORD]',
+    help: 'treat WORD in rooms like your name; again: undo',
+    run: (model, args) => applyChange(model, toggleHighlight(model.preferences, args)),
+  },
   {
     name: 'ignore',
     usage: 'NAME',
@@ -163,12 +164,7 @@ export const COMMANDS: readonly Command[] = [
     takesName: 'only',
     run: (model, args) => {
       if (args.startsWith('#')) return notify(model, 'only users can be ignored; /mute a room, or /part it', 'error')
-      return withName(model, args, name => {
-        const { ignored } = model.preferences
-        changePreferences(model, { ignored: [...ignored.filter(one => one !== name), name] })
-        notify(model, `${name} is ignored; /unignore ${quoteName(name)} to undo`)
-        return [{ type: 'save' }]
-      })
+      return withName(model, args, name => applyChange(model, ignoreUser(model.preferences, name)))
     },
   },
   {
@@ -177,15 +173,8 @@ export const COMMANDS: readonly Command[] = [
     help: 'stop ignoring NAME, or list ignored users',
     takesName: 'only',
     run: (model, args) => {
-      const { ignored } = model.preferences
-      if (args === '')
-        return notify(model, ignored.length === 0 ? 'no users are ignored' : `ignored: ${ignored.join(', ')}`)
-      return withName(model, args, name => {
-        if (!ignored.includes(name)) return notify(model, `${name} is not ignored`, 'error')
-        changePreferences(model, { ignored: ignored.filter(one => one !== name) })
-        notify(model, `${name} is no longer ignored`)
-        return [{ type: 'save' }]
-      })
+      if (args === '') return notify(model, ignoredText(model.preferences))
+      return withName(model, args, name => applyChange(model, unignoreUser(model.preferences, name)))
     },
   },
   {
@@ -231,8 +220,15 @@ export const COMMANDS: readonly Command[] = [
       if (name === undefined) return SETTINGS.map(setting => setting.name)
       return more.length === 0 ? (SETTINGS.find(setting => setting.name === name)?.values ?? []) : []
     },
-    screenOnly: 'the settings are about the screen',
-    run: runSetCommand,
+    run: (model, args) => {
+      if (args !== '') {
+        const change = changeSetting(model.preferences, args, () => true)
+        return applyChange(model, change)
+      }
+      model.overlay = 'settings'
+      model.overlayTop = 0
+      return []
+    },
   },
   {
     name: 'help',
@@ -258,23 +254,4 @@ function replyToChosen(model: Model, choice: MessageChoice, text: string): Scree
     return [{ type: 'send', to: thread.name, text, reply }]
   }
   return notify(model, NO_SUCH_MESSAGE, 'error')
-}
-
-function runSetCommand(model: Model, args: string): ScreenRequest[] {
-  const [name = '', value = ''] = args.split(/\s+/)
-  const shown = (one: (typeof SETTINGS)[number]) => `${one.name} ${settingValue(model.preferences, one.name)}`
-  if (name === '') {
-    model.overlay = 'settings'
-    model.overlayTop = 0
-    return []
-  }
-  const setting = SETTINGS.find(one => one.name === name)
-  if (setting === undefined) return notify(model, `unknown setting ${name}; /set lists the settings`, 'error')
-  const values = setting.values.join(', ')
-  if (value === '') return notify(model, `${shown(setting)} (${values}): ${setting.help}`)
-  const changed = withSetting(model.preferences, setting, value)
-  if (changed === undefined) return notify(model, `${name} must be one of: ${values}`, 'error')
-  model.preferences = changed
-  notify(model, shown(setting))
-  return [{ type: 'save' }]
 }

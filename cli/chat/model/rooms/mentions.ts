@@ -1,4 +1,7 @@
 /** Mentions of a user in the messages of rooms: `@Anna`, or the name as a word. */
+import { parseContent } from '../../../../src/protocol/message-kinds.ts'
+import type { Message } from '../../../../src/protocol/messages.ts'
+import { isRoom } from '../../../../src/protocol/rooms.ts'
 import { findAll, SPACELESS, searchForm } from '../../../search-form.ts'
 
 /** A word character at the end of a text, and at its start. */
@@ -12,6 +15,21 @@ const ENDS_WITH_MAILBOX = new RegExp(`${WORD}@$`, 'u')
 export interface Range {
   start: number
   end: number
+}
+
+/**
+ * Whether a message of a room, by someone else, mentions a user, has one of the words that the user highlights, or replies to
+ * the user.
+ */
+export function mentionsUser(
+  { from, to, text }: Pick<Message, 'from' | 'to' | 'text'>,
+  user: string,
+  highlights: readonly string[],
+): boolean {
+  if (!isRoom(to) || from === user) return false
+  const content = parseContent(text, from)
+  if (content.kind !== 'text') return false
+  return content.reply?.from === user || [user, ...highlights].some(word => mentions(content.text, word))
 }
 
 /** Whether a text mentions a user, whatever the case. */

@@ -1,6 +1,7 @@
 /** The line mode: what it prints for events, and what lines of input do. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { COMMANDS } from '../../../../cli/chat/model/commands/commands.ts'
+import { DEFAULT_PREFERENCES } from '../../../../cli/chat/model/preferences.ts'
 import { fingerprint } from '../../../../cli/keys/fingerprint.ts'
 import { formatEvent } from '../../../../cli/modes/line-format.ts'
 import { LineMode, NO_SERVICES } from '../../../../cli/modes/line-mode.ts'
@@ -279,13 +280,10 @@ describe('LineMode', () => {
     ])
   })
 
-  test('has every command of the screen, except those about the screen', () => {
+  test('has every command of the screen', () => {
     enter('/help')
     const listed = err.map(line => /^ {2}\/(\S+)/.exec(line)?.[1])
-    for (const { name, screenOnly } of COMMANDS) {
-      if (screenOnly === undefined) expect(listed).toContain(name)
-      else expect(listed).not.toContain(name)
-    }
+    for (const { name } of COMMANDS) expect(listed).toContain(name)
     const help = [...err]
     err.length = 0
     enter('?')
@@ -558,14 +556,12 @@ describe('LineMode', () => {
     const list = { ignored }
     const output = { log: (line: string) => out.push(line), error: (line: string) => err.push(line) }
     mode = new LineMode('Anna', [], output, () => undefined, Date.now, {
-      history: () => undefined,
-      ignored: () => list.ignored,
-      setIgnored: users => {
-        list.ignored = users
+      ...NO_SERVICES,
+      preferences: () => ({ ...DEFAULT_PREFERENCES, ignored: [...list.ignored] }),
+      savePreferences: ({ ignored }) => {
+        list.ignored = ignored
       },
-      isOperator: () => false,
       asks: true,
-      openLink: () => {},
     })
     mode.handleEvent(online)
     return list
