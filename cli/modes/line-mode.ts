@@ -124,7 +124,7 @@ export class LineMode {
   readonly #commands: readonly LineCommand[] = [
     { name: 'to', usage: 'NAME', help: 'send lines to NAME or #ROOM', run: args => this.#setRecipient(args) },
     { name: 'query', usage: 'NAME', help: 'the same', run: args => this.#setRecipient(args) },
-    { name: 'close', usage: '', help: 'send lines to nobody', run: () => this.#close() },
+    { name: 'close', usage: '', help: 'forget the recipient', run: () => this.#close() },
     {
       name: 'msg',
       usage: 'NAME TEXT',
@@ -236,7 +236,7 @@ export class LineMode {
     {
       name: 'raw',
       usage: '[-N|@NAME]',
-      help: 'print a message of others as it was written',
+      help: 'print the source of a message of others',
       run: args => this.#printSource(args),
     },
     {
@@ -521,7 +521,7 @@ export class LineMode {
     const name = this.#recipient
     if (name === undefined) return this.#print(NO_RECIPIENT)
     this.#recipient = undefined
-    this.#print(sanitizeLine(`* lines go to nobody now, not to ${this.#shown(name)}; choose a recipient with /to NAME`))
+    this.#print(sanitizeLine(`* ${this.#shown(name)} is no longer the recipient; choose one with /to NAME`))
   }
 
   #clear(): void {
@@ -529,7 +529,7 @@ export class LineMode {
     if (terminal?.hasEscapes) terminal.write(CLEAR)
   }
 
-  /** Prints a message of the recipient, or else of the last sender, as it was written. */
+  /** Prints the source of a message in the thread of the recipient, or else of the last sender. */
   #printSource(args: string): void {
     const { choice, rest } = this.#choose(args, 'others') ?? { choice: { by: 'others' as const, nth: 1 }, rest: args }
     if (rest !== '') return this.#print('usage: /raw [-N|@NAME]')

@@ -269,7 +269,7 @@ describe('/raw', () => {
 
 test('/close forgets the recipient', () => {
   expect(enter('/to Billy', '/close', 'Hi', '/close')).toEqual([
-    '* lines go to nobody now, not to Billy; choose a recipient with /to NAME',
+    '* Billy is no longer the recipient; choose one with /to NAME',
     'no recipient; choose one with /to NAME or /join #ROOM',
     'no recipient; choose one with /to NAME or /join #ROOM',
   ])
