@@ -358,7 +358,7 @@ export class Thread {
   }
 
   /** Adds who joined and left a room to the line at the end of the thread, or as a new line. */
-  addMembershipChanges(changes: MembershipChanges, wall: number): void {
+  addMembershipChanges(changes: MembershipChanges, wall: number, shown: (name: string) => string): void {
     if (!this.hasEnd) return
     const last = this.entries.at(-1)
     const folded = foldChanges(last?.changes, changes)
@@ -366,7 +366,7 @@ export class Thread {
       this.entries.pop()
       this.#byId.delete(last.id)
     }
-    const text = changesText(folded)
+    const text = changesText(folded, shown)
     if (text !== '') this.#appendNote('note', text, wall, folded)
   }
 

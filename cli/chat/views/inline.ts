@@ -11,6 +11,7 @@ import { threadName } from '../../thread-name.ts'
 import { entryLines, rejectionText } from '../model/layout/entry-layout.ts'
 import { wrapFormatted } from '../model/layout/formatting.ts'
 import { reactionsText, replyText } from '../model/layout/message-text.ts'
+import { markedName } from '../model/marked-name.ts'
 import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
 import { changesText } from '../model/rooms/membership.ts'
 import { type ThemeName, toneColor } from '../model/theme.ts'
@@ -59,8 +60,8 @@ export function eventRows(model: ReadonlyModel, event: ClientEvent): Row[] {
 function roomRows(model: ReadonlyModel, { room, state }: Extract<ClientEvent, { type: 'room' }>): Row[] {
   if (state.state === 'refused') return [[{ text: `${room}: ${sanitizeLine(state.message)}`, tone: 'bad' }]]
   const { announced } = model.rooms.get(room) ?? {}
-  const text = announced === undefined ? '' : changesText(announced)
-  return text === '' ? [] : [[{ text: `${room}: ${text}`, dim: true }]]
+  const text = announced === undefined ? '' : changesText(announced, name => markedName(model, name))
+  return text === '' ? [] : [[{ text: `${markedName(model, room)}: ${text}`, dim: true }]]
 }
 
 function noticeRows(model: ReadonlyModel, { text, isWarning }: Notice): Row[] {
@@ -97,9 +98,9 @@ export function openedThreadRows(
 
 function inlineEntryRows(model: ReadonlyModel, entry: ReadonlyEntry, to: string): Row[] {
   const own = entry.from === model.user
-  const mark = model.similarName(own ? to : entry.from) === undefined ? '' : ' ≈'
-  const sender = entry.isAction ? '*' : entry.from
-  const head = `${own || isRoom(to) ? `${sender} → ${to}` : sender}${mark}`
+  const mark = own || model.similarName(entry.from) === undefined ? '' : ' ≈'
+  const sender = `${entry.isAction ? '*' : entry.from}${mark}`
+  const head = own || isRoom(to) ? `${sender} → ${markedName(model, to)}` : sender
   const name: Segment = own ? { text: head, bold: true } : { text: head, tone: 'name', user: entry.from }
   const thread = model.threads.get(threadName({ from: entry.from, to }, model.user))
   const isConfusable = (name: string) => model.similarName(name) !== undefined
@@ -116,7 +117,7 @@ function inlineEntryRows(model: ReadonlyModel, entry: ReadonlyEntry, to: string)
     return line.isFlush ? content : [{ text: ' '.repeat(6) }, ...content]
   })
   if (reply !== undefined) rows.unshift([{ text: `      ${reply}`, dim: true }])
-  const reactions = reactionsText(entry)
+  const reactions = reactionsText(entry, name => markedName(model, name))
   if (reactions !== '') rows.push([{ text: `      ${reactions}`, dim: true }])
   const reason = rejectionText(entry)
   return reason === undefined ? rows : [...rows, [{ text: `      ${reason}`, tone: 'bad' }]]

@@ -2,6 +2,7 @@
 import type { Progress } from '../../../../src/client/events.ts'
 import { sanitizeLine } from '../../../../src/protocol/text.ts'
 import { formatDay, formatTimeOfDay } from '../../../format-time.ts'
+import { markedName } from '../marked-name.ts'
 import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../readonly-model.ts'
 import type { OverlayLine } from './help-lines.ts'
 
@@ -47,11 +48,6 @@ export function detailLines(model: ReadonlyModel): OverlayLine[] {
   }
   list('Not confirmed, in the room now', membersWithout(model, thread.name, names))
   return lines
-}
-
-/** A name, with a mark if it looks like another one. */
-function markedName(model: ReadonlyModel, name: string): string {
-  return model.similarName(name) === undefined ? name : `${name} ≈`
 }
 
 /** The other members of a room who are not in a list. */

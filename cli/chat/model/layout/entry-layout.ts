@@ -3,6 +3,7 @@ import { sanitizeLine } from '../../../../src/protocol/text.ts'
 import { formatTimeOfDay, localDay } from '../../../format-time.ts'
 import { searchForm } from '../../../search-form.ts'
 import { width, wrap } from '../../../terminal/width.ts'
+import { markedName } from '../marked-name.ts'
 import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../readonly-model.ts'
 import { type FormattedLine, type FormattedRow, parseFormatting, sourceLines, wrapFormatted } from './formatting.ts'
 import { addMarks, reactionsText } from './message-text.ts'
@@ -45,8 +46,8 @@ export interface EntryLayout {
 /** Longest pause between two messages of a sender that are shown below one name, ms. */
 const GROUP_PAUSE_MS = 5 * 60_000
 
-/** The user of the client and their preferences, on which the layout depends. */
-export type Reader = Pick<ReadonlyModel, 'user' | 'preferences'>
+/** The user of the client, their preferences, and the names that look like another one: the layout depends on them. */
+export type Reader = Pick<ReadonlyModel, 'user' | 'preferences' | 'similarName'>
 
 const cache = new Map<ReadonlyEntry, { key: string; layout: EntryLayout }>()
 
@@ -54,9 +55,10 @@ const cache = new Map<ReadonlyEntry, { key: string; layout: EntryLayout }>()
 export function entryLayout(
   thread: ReadonlyThread,
   index: number,
-  { user, preferences }: Reader,
+  reader: Reader,
   columns: number,
 ): EntryLayout | undefined {
+  const { user, preferences } = reader
   const entry = thread.entries[index]
   if (entry === undefined) return undefined
   const previous = thread.entries[index - 1]
@@ -71,9 +73,10 @@ export function entryLayout(
     columns >= MIN_COLUMNS_FOR_TIME && !(isGrouped && formatTimeOfDay(previous?.at ?? 0) === formatTimeOfDay(entry.at))
   const isFormatted = preferences.formatting && !thread.showsSource
   const match = thread.searchMatch?.id === entry.id ? thread.searchMatch.text : ''
+  const reactions = reactionsText(entry, name => markedName(reader, name))
   const key = [
     ...[columns, markColumns, nameColumns, hasDaySeparator, hasUnreadSeparator, showsName, showsTime],
-    ...[entry.progress?.state, isFormatted, match],
+    ...[entry.progress?.state, isFormatted, reactions, match],
   ].join(' ')
   const cached = cache.get(entry)
   if (cached?.key === key) return cached.layout
@@ -83,7 +86,6 @@ export function entryLayout(
   const lines = wrapFormatted(entryLines(entry, isFormatted, match), entry.id, columns - indent, columns)
   const wrapped = (text: string) => wrap(text, columns - indent).map(row => row.text)
   const hasReplyRow = entry.reply !== undefined
-  const reactions = reactionsText(entry)
   const reactionLines = reactions === '' ? [] : wrapped(reactions).slice(0, MAX_REACTION_ROWS)
   const reasonLines = reason === undefined ? [] : wrapped(reason)
   const extraRows = [hasDaySeparator, hasUnreadSeparator, hasReplyRow].filter(Boolean).length

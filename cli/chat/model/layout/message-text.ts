@@ -41,10 +41,13 @@ function withPrefix(prefix: string, { text, isCode, ranges }: FormattedLine): Fo
   return { text: prefix + text, isCode, ranges: moved }
 }
 
-/** The reactions to a message, such as `👍 2 Anna, Billy  🎉 1 Carla`; empty: there are none. */
-export function reactionsText({ reactions = [] }: ReadonlyEntry): string {
+/**
+ * The reactions to a message, such as `👍 2 Anna, Billy  🎉 1 Carla`; empty: there are none.
+ * @param shown a name as it is shown
+ */
+export function reactionsText({ reactions = [] }: ReadonlyEntry, shown: (name: string) => string): string {
   const texts = reactions.slice(0, MAX_REACTIONS).map(({ emoji, users }) => {
-    const names = users.slice(0, MAX_REACTING_NAMES).join(', ')
+    const names = users.slice(0, MAX_REACTING_NAMES).map(shown).join(', ')
     const others = users.length > MAX_REACTING_NAMES ? ', …' : ''
     return sanitizeLine(`${emoji} ${users.length} ${names}${others}`)
   })

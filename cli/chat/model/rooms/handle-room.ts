@@ -1,6 +1,7 @@
 /** Applies events about rooms to the model. */
 import type { SessionEvent } from '../../../../src/client/events.ts'
 import { sanitizeLine } from '../../../../src/protocol/text.ts'
+import { markedName } from '../marked-name.ts'
 import type { Model } from '../model.ts'
 import { announcesMembers } from './membership.ts'
 
@@ -33,5 +34,5 @@ export function handleRoom(
   const isOther = (one: string) => one !== model.user
   const announced = { joined: joined.filter(isOther), left: left.filter(isOther) }
   model.rooms.set(name, { name, state, members, info, announced })
-  thread.addMembershipChanges(announced, wall)
+  thread.addMembershipChanges(announced, wall, one => markedName(model, one))
 }

@@ -29,20 +29,24 @@ export function foldChanges(earlier: MembershipChanges | undefined, later: Membe
   }
 }
 
-/** The changes as text, such as `Billy and Carla joined, Emil left`; empty if there are none. */
-export function changesText({ joined, left }: MembershipChanges): string {
+/**
+ * The changes as text, such as `Billy and Carla joined, Emil left`; empty if there are none.
+ * @param shown a name as it is shown
+ */
+export function changesText({ joined, left }: MembershipChanges, shown: (name: string) => string): string {
   const parts: string[] = []
-  if (joined.length > 0) parts.push(`${listNames(joined)} joined`)
-  if (left.length > 0) parts.push(`${listNames(left)} left`)
+  if (joined.length > 0) parts.push(`${listNames(joined, shown)} joined`)
+  if (left.length > 0) parts.push(`${listNames(left, shown)} left`)
   return parts.join(', ')
 }
 
 /** Names as an enumeration: the first few, and the number of the others. */
-function listNames(names: readonly string[]): string {
+function listNames(names: readonly string[], shown: (name: string) => string): string {
   if (names.length > MAX_LISTED_NAMES) {
-    const shown = names.slice(0, MAX_LISTED_NAMES - 1)
-    return `${shown.join(', ')} and ${names.length - shown.length} others`
+    const listed = names.slice(0, MAX_LISTED_NAMES - 1)
+    return `${listed.map(shown).join(', ')} and ${names.length - listed.length} others`
   }
-  const last = names.at(-1) ?? ''
-  return names.length < 2 ? last : `${names.slice(0, -1).join(', ')} and ${last}`
+  const marked = names.map(shown)
+  const last = marked.at(-1) ?? ''
+  return marked.length < 2 ? last : `${marked.slice(0, -1).join(', ')} and ${last}`
 }

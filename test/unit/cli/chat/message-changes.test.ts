@@ -139,6 +139,16 @@ test('a reply to someone whose name looks like another one is marked', () => {
   expect(chat.screen()).toContain('↪ Bi11y ≈: who?')
 })
 
+test('a name that looks like another one is marked in reactions, also when the other one comes later', () => {
+  chat.room('#ops', ['Z0e'])
+  chat.type('/query #ops\r')
+  chat.message('Anna', '#ops', 'done', { id: 'm' })
+  chat.message('Z0e', '#ops', formatContent(react('m', '👍', 'Anna'), 'Z0e'))
+  expect(chat.screen()).toMatch(/👍 1 Z0e(?! ≈)/)
+  chat.roster(['Anna', 'Billy', 'Zoe'], ['Zoe'])
+  expect(chat.screen()).toContain('👍 1 Z0e ≈')
+})
+
 test('/me shows what the user does', () => {
   chat.message('Billy', 'Anna', '/me waves\nand bows')
   expect(rows()).toEqual(['    *  Billy waves', '       and bows'])

@@ -268,8 +268,10 @@ describe('inline mode prints', () => {
     expect(printed({ ...event, state, joined: ['Anna', 'Billy'] })).toEqual([])
     expect(printed({ ...event, state, left: ['Carla'] })).toEqual(['#ops: Carla left'])
     expect(printed({ ...event, state })).toEqual([])
+    chat.roster(['Anna', 'Bi11y', 'Billy'], ['Bi11y', 'Billy'])
+    expect(printed({ ...event, state, left: ['Bi11y'] })).toEqual(['#ops: Bi11y ≈ left'])
     const message = { id: 'x', at: DAY, from: 'Billy', to: '#ops', text: 'hello' }
-    expect(printed({ type: 'message', message, origin: 'live' })).toEqual(['10:00 Billy → #ops  hello'])
+    expect(printed({ type: 'message', message, origin: 'live' })).toEqual(['10:00 Billy ≈ → #ops  hello'])
     const refused = { state: 'refused', code: 'room-forbidden', message: 'not a member' } as const
     expect(printed({ ...event, state: refused })).toEqual(['#ops: not a member'])
   })

@@ -214,6 +214,13 @@ describe('joins and leaves', () => {
     expect(texts('#ops')).toEqual(['Emil left', 'hello', 'A, B, C and 2 others joined'])
   })
 
+  test('mark names that look like another one', () => {
+    chat.roster(['Anna', 'Bi11y', 'Billy'], ['Anna', 'Bi11y', 'Billy'])
+    change(['Emil'], [])
+    change(['Bi11y', 'Carla', 'Emil'], ['Bi11y', 'Carla'])
+    expect(texts('#ops')).toEqual(['Bi11y ≈ and Carla joined'])
+  })
+
   test('are no activity, and do not count the members that were there before', () => {
     change(['Billy'], ['Anna', 'Billy'])
     chat.room('#ops', ['Billy'], { state: { state: 'waiting' } })
