@@ -43,7 +43,7 @@ function withPrefix(prefix: string, { text, isCode, ranges }: FormattedLine): Fo
 
 /**
  * The reactions to a message, such as `👍 2 Anna, Billy  🎉 1 Carla`; empty: there are none.
- * @param shown a name as it is shown
+ * @param shown the text of a name, with its mark
  */
 export function reactionsText({ reactions = [] }: ReadonlyEntry, shown: (name: string) => string): string {
   const texts = reactions.slice(0, MAX_REACTIONS).map(({ emoji, users }) => {

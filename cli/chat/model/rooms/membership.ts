@@ -31,7 +31,7 @@ export function foldChanges(earlier: MembershipChanges | undefined, later: Membe
 
 /**
  * The changes as text, such as `Billy and Carla joined, Emil left`; empty if there are none.
- * @param shown a name as it is shown
+ * @param shown the text of a name, with its mark
  */
 export function changesText({ joined, left }: MembershipChanges, shown: (name: string) => string): string {
   const parts: string[] = []

@@ -226,7 +226,7 @@ describe('/set', () => {
 })
 
 describe('/raw', () => {
-  test('prints the last message of others, or an earlier one, as it was written', () => {
+  test('prints the source of the last message of others, or of an earlier one', () => {
     expect(enter('/raw')).toEqual(['no recipient; choose one with /to NAME or /join #ROOM'])
     receive('Billy', 'Anna', '> Hi?\nif (x) {\n\ty = `1`\n}\n⟦reply m Anna⟧')
     receive('Billy', 'Anna', 'two\u001b[2J')
