@@ -89,22 +89,22 @@ test('a notification passes through tmux to the terminal around it', async () =>
 
 test('line mode rings and announces like the full screen, marks mentions, clears the terminal, and saves what was set', async () => {
   const log = join(mesh.folder, 'lines.log')
-  const gina = open('Gina', "--plain --to '#hall'", { notify: 'osc777' })
-  tmux.run('pipe-pane', '-t', 'Gina', `cat > ${log}`)
-  const hugo = open('Hugo', "--screen-reader --to '#hall'")
-  for (const window of [gina, hugo]) await window.until(screen => expect(screen).toContain('* you are in #hall'))
-  gina.sendKeys('/mute', 'Enter', '/highlight deploy', 'Enter')
-  await gina.until(screen => expect(screen).toContain('* deploy is highlighted'))
-  hugo.sendKeys('quiet', 'Enter', 'Deploy now', 'Enter')
-  await gina.until(screen => expect(screen).toMatch(/#hall Hugo: quiet\n.*#hall Hugo \(mentions you\): Deploy now/))
-  const notification = '\u001b]777;notify;#hall: Hugo;Deploy now\u0007'
+  const kai = open('Kai', "--plain --to '#hall'", { notify: 'osc777' })
+  tmux.run('pipe-pane', '-t', 'Kai', `cat > ${log}`)
+  const lena = open('Lena', "--screen-reader --to '#hall'")
+  for (const window of [kai, lena]) await window.until(screen => expect(screen).toContain('* you are in #hall'))
+  kai.sendKeys('/mute', 'Enter', '/highlight deploy', 'Enter')
+  await kai.until(screen => expect(screen).toContain('* deploy is highlighted'))
+  lena.sendKeys('quiet', 'Enter', 'Deploy now', 'Enter')
+  await kai.until(screen => expect(screen).toMatch(/#hall Lena: quiet\n.*#hall Lena \(mentions you\): Deploy now/))
+  const notification = '\u001b]777;notify;#hall: Lena;Deploy now\u0007'
   await until(() => expect(readFileSync(log, 'utf8')).toContain(notification))
   expect(readFileSync(log, 'utf8').replace(notification, '').split('\u0007').length - 1).toBe(1)
-  gina.sendKeys('/clear', 'Enter', '/raw', 'Enter')
-  await gina.until(screen => expect(screen).toContain('* Hugo wrote:\n  Deploy now'))
-  expect(gina.screen()).not.toContain('quiet')
-  const saved = readFileSync(join(mesh.folder, 'Gina', 'mesh-chat', 'config.json'), 'utf8')
-  expect(JSON.parse(saved).userPreferences.Gina).toEqual({ muted: ['#hall'], highlights: ['deploy'] })
+  kai.sendKeys('/clear', 'Enter', '/raw', 'Enter')
+  await kai.until(screen => expect(screen).toContain('* Lena wrote:\n  Deploy now'))
+  expect(kai.screen()).not.toContain('quiet')
+  const saved = readFileSync(join(mesh.folder, 'Kai', 'mesh-chat', 'config.json'), 'utf8')
+  expect(JSON.parse(saved).userPreferences.Kai).toEqual({ muted: ['#hall'], highlights: ['deploy'] })
 }, 60_000)
 
 test('the wheel scrolls, a click opens a thread, and the mouse is the terminal’s again at the end', async () => {
