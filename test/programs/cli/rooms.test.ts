@@ -229,7 +229,7 @@ test('line mode: a room by option, commands, and a second client of the user tha
   await until(() => expect(anna.out).toMatch(/^\* in #chat: Anna, Billy$/m))
   await until(() => expect(anna.out).toMatch(/^\* #chat, 2 members$/m))
   billy.child.stdin?.write('Hi Anna\n')
-  await until(() => expect(anna.out).toMatch(/^\d\d:\d\d #chat Billy: Hi Anna$/m))
+  await until(() => expect(anna.out).toMatch(/^\d\d:\d\d #chat Billy \(mentions you\): Hi Anna$/m))
   billy.child.stdin?.write('/part\n')
   await until(() => expect(second.events('room').at(-1)).toMatchObject({ room: '#chat', state: 'parted' }))
   await until(() => expect(anna.out).toContain('* #chat: Billy left'))
