@@ -44,9 +44,10 @@ function start(terminal: LineTerminal | undefined): void {
   err.length = 0
 }
 
+/** Enters lines, and returns what is printed, without the confirmations of `/to`. */
 function enter(...lines: string[]): string[] {
   for (const line of lines) mode.handleLine(line, () => {})
-  return err.splice(0)
+  return err.splice(0).filter(line => !line.startsWith('* lines go to '))
 }
 
 type MessageEvent = Extract<SessionEvent, { type: 'message' }>
