@@ -28,6 +28,14 @@ test('a notice is shown whole where it fits, and the state of the connection is 
   expect(statusRow(driver)).toMatch(/^○ {3}1 message waits for Billy and for 5 others; enter \/quit again to leave now/)
 })
 
+test('a notice that is shown above, too, leaves the state of the connection whole', () => {
+  const driver = offline(80)
+  const text = 'First connection to this mesh: it has no secret, so its servers prove nothing'
+  driver.tell({ type: 'notice', code: 'mesh-new', text, isWarning: false })
+  expect(statusRow(driver)).toContain('○ not connected (connection refused by server-2), retrying now')
+  expect(driver.screen()).toContain('First connection to this mesh: it has no secret')
+})
+
 test('the prompt of a selected message is shown in a narrow terminal, too', () => {
   const driver = offline(60)
   driver.compose('Billy', 'hello')
