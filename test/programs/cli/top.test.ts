@@ -120,7 +120,7 @@ describe('the screen', () => {
     const anna = io(`http://127.0.0.1:${port(3)}`, { transports: ['websocket'], forceNew: true })
     anna.on('connect', () => anna.emit('identify', 'Anna'))
     const talk = setInterval(() => anna.emit('im', { from: 'Anna', to: 'Anna', text: 'hi', forwarded: false }), 50)
-    await window.until(screen => expect(screen).toMatch(/● server-3 +1 +1 +(1\d|2\d) +(1\d|2\d) .*▇/))
+    await window.until(screen => expect(screen).toMatch(/● server-3 +1 +1 +(1\d|2\d) +(1\d|2\d) .*[▇█]/))
     await window.until(screen => expect(screen).toMatch(/online 1 {2}connections 1 /))
     await window.until(screen => expect(screen).toMatch(/messages\/s {2}max (1\d|2\d), last \d+ s\n[\s\S]*█/))
     clearInterval(talk)

@@ -75,7 +75,8 @@ function sample(text: string, series: string): number | undefined {
 }
 
 const LABEL = '[a-zA-Z_]\\w*="(?:[^"\\\\\\n]|\\\\["\\\\n])*"'
-const SAMPLE = new RegExp(`^(\\w+)(?:\\{(${LABEL}(?:,${LABEL})*)\\})? (-?[\\d.e+-]+|NaN|[+-]Inf)$`)
+// prom-client writes Nan, which Prometheus reads, while there is no sample yet.
+const SAMPLE = new RegExp(`^(\\w+)(?:\\{(${LABEL}(?:,${LABEL})*)\\})? (-?[\\d.e+-]+|Na[nN]|[+-]Inf)$`)
 
 /** Parses the served text: each metric with its type and labels. Throws at an invalid line. */
 function parseMetrics(text: string) {
