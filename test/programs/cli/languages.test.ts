@@ -24,7 +24,7 @@ const clients: JsonClient[] = []
 beforeAll(async () => {
   await mesh.configure(1)
   const server = mesh.start(1)
-  await until(() => expect(server.out).toContain('server-1'))
+  await until(() => expect(server.out).toContain('Listening for connections'))
 })
 
 afterAll(() => {

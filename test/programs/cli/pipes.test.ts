@@ -15,7 +15,7 @@ let homes = 0
 beforeAll(async () => {
   await mesh.configure(1)
   const server = mesh.start(1)
-  await until(() => expect(server.out).toContain('server-1'))
+  await until(() => expect(server.out).toContain('Listening for connections'))
   const client = new Program('cli', ['tail', '--user', 'Present', ...port()], env(newHome()))
   await until(() => expect(client.out).toContain('online at server-1'))
 })

@@ -11,7 +11,7 @@ const tmux = new Tmux()
 beforeAll(async () => {
   await mesh.configure(1)
   const server = mesh.start(1)
-  await until(() => expect(server.out).toContain('server-1'))
+  await until(() => expect(server.out).toContain('Listening for connections'))
 })
 
 afterAll(() => {

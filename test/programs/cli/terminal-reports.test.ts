@@ -13,7 +13,7 @@ const outer = new Tmux(`${tmux.socket}-outer`)
 beforeAll(async () => {
   await mesh.configure(1)
   const server = mesh.start(1)
-  await until(() => expect(server.out).toContain('server-1'))
+  await until(() => expect(server.out).toContain('Listening for connections'))
   // The options of the server need a session.
   tmux.open('first', 'exec sleep 600')
   for (const option of ['focus-events', 'allow-passthrough']) tmux.run('set-option', '-g', option, 'on')
