@@ -104,7 +104,7 @@ test('a paste without its end does not take the keyboard away', async () => {
   await window.until(screen => expect(screen).toMatch(/✓ +Pia +pasted/))
   send(window, '\u001b[200~again')
   send(window, '\u0003')
-  await window.until(screen => expect(screen).toContain('message to Pia'))
+  await window.until(screen => expect(screen).toContain('cleared; Ctrl+Y brings the text back'))
   send(window, '\u0003')
   send(window, '\u0003')
   await window.until(screen => expect(screen).toContain('shell>'))
