@@ -18,7 +18,7 @@ const LAST_ARRIVALS = 2_000
 
 const nameOf = (n: number) => `user-${((n * 7_919) % 999_983).toString().padStart(6, '0')}`
 
-/** A server's core whose clients come one after the other; counts what they are told, as it is sent. */
+/** A server's core whose clients come one after the other; counts the bytes that are sent to them. */
 class Crowd {
   readonly #server: MeshServer
   /** Virtual time, ms. */
@@ -92,7 +92,7 @@ class Crowd {
 export const crowd: Benchmark = {
   name: 'crowd',
   about:
-    'users who come one after the other to the core of a server, each of whom watches 20 names and shows 60; the ' +
+    'users who come one after the other to the core of a server, who each watch 20 names and show 60; the ' +
     'yardstick tells everyone of everyone',
   async run(small) {
     const users = small ? 2_000 : 50_000

@@ -16,7 +16,7 @@ const SIZES = [
   { columns: 200, rows: 50, keyLimit: 30 },
 ]
 const YARDSTICK_NAME = 'bare Ink'
-/** The prompt of the input line, which the first frame shows, with or without a draft behind it. */
+/** The prompt of the input line, which the first frame shows, with or without a draft after it. */
 const FIRST_FRAME_TEXT = '› '
 
 /** Creates a state folder with this number of messages between Anna and Billy. */

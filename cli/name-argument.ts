@@ -49,7 +49,7 @@ export function parseSoleUser(args: string): ParseResult<string> {
   return name.ok ? parseUserName(name.value) : name
 }
 
-/** Parses the arguments of `/invite`: the name of a user, and perhaps a room, as it is written. */
+/** Parses the arguments of `/invite`: the name of a user, and perhaps the text of a room name. */
 export function parseInvitation(args: string): ParseResult<{ user: string; room: string }> {
   const [, userPart = '', room = ''] = /^([\s\S]*?)(?:\s+(#\S*))?$/.exec(args) ?? []
   const user = parseSoleUser(userPart)

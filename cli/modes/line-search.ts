@@ -12,7 +12,7 @@ const MAX_TEXT = 200
 interface SearchContext {
   readonly user: string
   readonly isOperator: IsOperator
-  /** A name as it is printed. */
+  /** The printed form of a name. */
   readonly shown: (name: string) => string
   readonly print: (line: string) => void
 }

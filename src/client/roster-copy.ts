@@ -178,7 +178,10 @@ export class RosterCopy {
     const range = this.#range
     if (!this.isView || range === undefined) return []
     if (!answer.ok) return this.#retryLater(answer.retryAfter)
-    if (range.after !== after || range.count !== count) return this.#askRange()
+    if (range.after !== after || range.count !== count) {
+      this.#askRange()
+      return []
+    }
     const { users, total } = answer
     this.#viewTotal = total
     range.last = users.length < range.count ? undefined : users.at(-1)
@@ -221,13 +224,12 @@ export class RosterCopy {
     effects.push({ type: 'watch', dial: onlineConnection, names })
   }
 
-  #askRange(): string[] {
+  #askRange(): void {
     const { onlineConnection, effects } = this.#context
-    if (onlineConnection === undefined || !this.isView || this.#range === undefined || this.#rangeRequested) return []
+    if (onlineConnection === undefined || !this.isView || this.#range === undefined || this.#rangeRequested) return
     this.#rangeRequested = true
     const { after, count } = this.#range
     effects.push({ type: 'names', dial: onlineConnection, request: { after, count, follow: true } })
-    return []
   }
 
   /** Asks for the part again when it has become much longer or shorter. */

@@ -4,6 +4,7 @@ import { type ClusterStatus, MAX_CLUSTER_SERVERS, type ServerStatus } from '../p
 import type { Clients } from './clients/clients.ts'
 import type { Context, StatusExchange } from './context.ts'
 import type { Membership } from './peers/membership.ts'
+import { rateLimited } from './refusals.ts'
 import { statusOf } from './server-status.ts'
 
 /** How long to wait for peers, ms. */
@@ -92,7 +93,7 @@ export class ClusterStatusCollector implements StatusExchange {
     const at = this.#lastRequestAt.get(connection)
     if (at === undefined) return undefined
     const retryAfter = Math.ceil(at + MIN_REQUEST_INTERVAL_MS - now)
-    return { ok: false, code: 'rate-limited', message: `too many requests; retry in ${retryAfter} ms`, retryAfter }
+    return rateLimited(retryAfter)
   }
 
   #start(): void {

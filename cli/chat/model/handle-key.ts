@@ -1,5 +1,4 @@
 /** Applies keys to the model. The actions of the finder and of the search are in finder.ts and search.ts. */
-
 import type { Key } from '../../terminal/key-decoder.ts'
 import { cancelShown } from './cancelling.ts'
 import { runCommand } from './commands/run-command.ts'

@@ -1,4 +1,4 @@
-/** Who is writing in the open thread. */
+/** Names the users who are writing in the open thread. */
 import { fitToColumns, width } from '../../terminal/width.ts'
 import type { ReadonlyModel } from '../model/readonly-model.ts'
 

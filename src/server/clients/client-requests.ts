@@ -1,6 +1,7 @@
 import type { KeyHolder, Refusal, RosterSnapshot } from '../../protocol/messages.ts'
 import { parseUserName } from '../../protocol/names.ts'
 import type { Context } from '../context.ts'
+import { NOT_IDENTIFIED, rateLimited } from '../refusals.ts'
 import type { ClientInput, Denial, HeldName } from '../types.ts'
 import type { Admission } from './admission.ts'
 import type { Connection } from './connection.ts'
@@ -45,7 +46,7 @@ export class ClientRequests {
     if (connection === undefined) {
       const unidentified = this.#unidentified.get(id)
       if (unidentified === undefined || unidentified.askedRoster) {
-        return answer({ ok: false, code: 'not-identified', message: 'identify first' })
+        return answer(NOT_IDENTIFIED)
       }
       if (options.auth !== 'open') {
         return answer({ ok: false, code: 'unauthorized', message: 'only users of this mesh may list who is online' })
@@ -55,14 +56,14 @@ export class ClientRequests {
     }
     const wait = connection.rateLimiter.take(now)
     if (wait === 0) return answer(roster.snapshot())
-    answer({ ok: false, code: 'rate-limited', message: `too many requests; retry in ${wait} ms`, retryAfter: wait })
+    answer(rateLimited(wait))
   }
 
   /** Returns why a connection may not read the cluster status, or undefined if it may. */
   checkStatusAccess(id: number): Denial | undefined {
     if (this.#connections.has(id)) return undefined
     const unidentified = this.#unidentified.get(id)
-    if (unidentified === undefined) return { code: 'not-identified', message: 'identify first' }
+    if (unidentified === undefined) return NOT_IDENTIFIED
     if (unidentified.isLoopback || this.#context.options.auth === 'open') return undefined
     const message = 'only users of this mesh, and programs on the same machine, may read the cluster status'
     return { code: 'unauthorized', message }
@@ -73,14 +74,11 @@ export class ClientRequests {
     const { effects, now } = this.#context
     const answer = (payload: KeyHolder) => void effects.push({ type: 'answer', connection: id, call, payload })
     const connection = this.#connections.get(id)
-    if (connection === undefined) return answer({ ok: false, code: 'not-identified', message: 'identify first' })
+    if (connection === undefined) return answer(NOT_IDENTIFIED)
     const name = parseUserName(user)
     if (!name.ok) return answer({ ok: false, code: 'bad-name', message: name.reason })
     const wait = connection.rateLimiter.take(now)
-    if (wait > 0) {
-      const message = `too many requests; retry in ${wait} ms`
-      return answer({ ok: false, code: 'rate-limited', message, retryAfter: wait })
-    }
+    if (wait > 0) return answer(rateLimited(wait))
     const claim = this.#admission.oldestClaim(name.value)
     answer(claim === undefined ? { ok: true } : { ok: true, key: claim.key })
   }
@@ -92,12 +90,9 @@ export class ClientRequests {
       effects.push({ type: 'answer', connection: id, call, payload })
     }
     const connection = this.#connections.get(id)
-    if (connection === undefined) return answer({ ok: false, code: 'not-identified', message: 'identify first' })
+    if (connection === undefined) return answer(NOT_IDENTIFIED)
     const wait = connection.ticketAt + TICKET_INTERVAL_MS - now
-    if (wait > 0) {
-      const message = `too many requests; retry in ${Math.ceil(wait)} ms`
-      return answer({ ok: false, code: 'rate-limited', message, retryAfter: wait })
-    }
+    if (wait > 0) return answer(rateLimited(wait))
     connection.ticketAt = now
     answer({ ok: true, user: connection.user, claim: directory.ownClaim(connection.user) })
   }

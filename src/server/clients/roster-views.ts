@@ -12,6 +12,7 @@ import {
   type WatchedNames,
 } from '../../protocol/messages.ts'
 import type { Context } from '../context.ts'
+import { NOT_IDENTIFIED, rateLimited } from '../refusals.ts'
 import type { ClientInput } from '../types.ts'
 import type { Connection } from './connection.ts'
 
@@ -108,7 +109,7 @@ export class RosterViews {
     if ('code' in connection) return answer(connection)
     if (this.#holders.has(id)) {
       if (this.#watchedInAll + names.length > MAX_WATCHED_IN_ALL)
-        return answer(rateLimited('the clients of this server watch too many names', FULL_RETRY_MS))
+        return answer(rateLimited(FULL_RETRY_MS, 'the clients of this server watch too many names'))
       for (const name of names) this.#watch(connection, name)
     }
     const users = names.filter(name => roster.names.has(name))
@@ -270,16 +271,12 @@ export class RosterViews {
   /** The connection, if it may ask for this number of names now. */
   #admit(id: number, names: number): Connection | Refusal {
     const connection = this.#connections.get(id)
-    if (connection === undefined) return { ok: false, code: 'not-identified', message: 'identify first' }
+    if (connection === undefined) return NOT_IDENTIFIED
     const wait = connection.rateLimiter.take(this.#context.now)
-    if (wait > 0) return rateLimited('too many requests', wait)
+    if (wait > 0) return rateLimited(wait)
     connection.rateLimiter.spend(Math.floor(names / NAMES_PER_TOKEN))
     return connection
   }
-}
-
-function rateLimited(reason: string, retryAfter: number): Refusal {
-  return { ok: false, code: 'rate-limited', message: `${reason}; retry in ${retryAfter} ms`, retryAfter }
 }
 
 /** A text in the usual spellings of names: unchanged, in lower case, with a capital, in capitals. */

@@ -2,7 +2,6 @@ import type { MembershipChange } from '../../presence/replica.ts'
 import type { Room } from '../../presence/room-directory.ts'
 import { exceeds } from '../../protocol/limits.ts'
 import {
-  type ErrorCode,
   type JoinResponse,
   MAX_LISTED_ROOMS,
   type PartResponse,
@@ -15,6 +14,7 @@ import { parseRoomName, type RoomSettings } from '../../protocol/rooms.ts'
 import type { RoomStatus } from '../../protocol/status.ts'
 import type { Connection } from '../clients/connection.ts'
 import { type Context, log } from '../context.ts'
+import { NOT_IDENTIFIED, rateLimited, refusal } from '../refusals.ts'
 import type { ClientInput } from '../types.ts'
 import { LocalRoom } from './local-room.ts'
 import { RoomRates } from './room-rates.ts'
@@ -84,12 +84,12 @@ export class Rooms {
     const { effects, now } = this.#context
     const answer = (payload: JoinResponse) => void effects.push({ type: 'answer', connection: id, call, payload })
     const connection = this.#connections.get(id)
-    if (connection === undefined) return answer(refusal('not-identified', 'identify first'))
+    if (connection === undefined) return answer(NOT_IDENTIFIED)
     if (!connection.knowsRooms) return answer(refusal('bad-payload', 'identify with rooms: true first'))
     const name = parseRoomName(raw)
     if (!name.ok) return answer(refusal('bad-room', name.reason))
     const wait = connection.rateLimiter.take(now)
-    if (wait > 0) return answer(refusal('rate-limited', `too many requests; retry in ${wait} ms`, wait))
+    if (wait > 0) return answer(rateLimited(wait))
     const denied = connection.rooms.has(name.value) ? undefined : this.#checkJoin(connection, name.value)
     if (denied !== undefined) return answer(denied)
     this.#add(connection, name.value)
@@ -103,11 +103,11 @@ export class Rooms {
     const { effects, now } = this.#context
     const answer = (payload: PartResponse) => void effects.push({ type: 'answer', connection: id, call, payload })
     const connection = this.#connections.get(id)
-    if (connection === undefined) return answer(refusal('not-identified', 'identify first'))
+    if (connection === undefined) return answer(NOT_IDENTIFIED)
     const name = parseRoomName(raw)
     if (!name.ok) return answer(refusal('bad-room', name.reason))
     const wait = connection.rateLimiter.take(now)
-    if (wait > 0) return answer(refusal('rate-limited', `too many requests; retry in ${wait} ms`, wait))
+    if (wait > 0) return answer(rateLimited(wait))
     this.#remove(connection, name.value)
     answer({ ok: true, room: name.value })
   }
@@ -117,9 +117,9 @@ export class Rooms {
     const { effects, now } = this.#context
     const answer = (payload: RoomList) => void effects.push({ type: 'answer', connection: id, call, payload })
     const connection = this.#connections.get(id)
-    if (connection === undefined) return answer(refusal('not-identified', 'identify first'))
+    if (connection === undefined) return answer(NOT_IDENTIFIED)
     const wait = connection.rateLimiter.take(now)
-    if (wait > 0) return answer(refusal('rate-limited', `too many requests; retry in ${wait} ms`, wait))
+    if (wait > 0) return answer(rateLimited(wait))
     if (this.#list === undefined || now - this.#list.madeAt >= LIST_INTERVAL_MS) {
       this.#list = { answer: this.#makeList(), madeAt: now }
     }
@@ -320,10 +320,6 @@ export class Rooms {
     })
     return { ok: true, rooms, total: listed.length }
   }
-}
-
-function refusal(code: ErrorCode, message: string, retryAfter?: number): Refusal {
-  return { ok: false, code, message, ...(retryAfter === undefined ? {} : { retryAfter }) }
 }
 
 function slowMsOf(settings: RoomSettings | undefined): number {

@@ -25,7 +25,7 @@ function join1(user: string): void {
 beforeAll(async () => {
   await mesh.configure(1, { limits: { wholeRoster: 30 } })
   const server = mesh.start(1)
-  await until(() => expect(server.out).toContain('istening'))
+  await until(() => expect(server.out).toContain('Listening for connections'))
   for (let n = 0; n < 200; n++) join1(`user-${1_000 + n}`)
   join1('zoe')
 })

@@ -75,7 +75,7 @@ function sample(text: string, series: string): number | undefined {
 }
 
 const LABEL = '[a-zA-Z_]\\w*="(?:[^"\\\\\\n]|\\\\["\\\\n])*"'
-// prom-client writes Nan, which Prometheus reads, while there is no sample yet.
+// prom-client writes Nan, which Prometheus reads, before the first sample.
 const SAMPLE = new RegExp(`^(\\w+)(?:\\{(${LABEL}(?:,${LABEL})*)\\})? (-?[\\d.e+-]+|Na[nN]|[+-]Inf)$`)
 
 /** Parses the served text: each metric with its type and labels. Throws at an invalid line. */

@@ -1,4 +1,4 @@
-/** Typing notices: who is shown as writing, and when others are told that this user is. */
+/** Typing notices: which users are shown as writing, and when others are told of this user. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { DEFAULT_PREFERENCES } from '../../../../cli/chat/model/preferences.ts'
 import { update } from '../../../../cli/chat/model/update.ts'
@@ -120,7 +120,7 @@ describe('a user who is writing', () => {
     expect(shown()).toBeUndefined()
   })
 
-  test('tells when the screen has to be drawn again', () => {
+  test('tells when to draw the screen again', () => {
     chat.model.openThread('#ops')
     hear('Billy', '#ops')
     hear('Cleo', '#ops', 1_000)
