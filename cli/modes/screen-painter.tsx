@@ -4,7 +4,7 @@ import type { ClickTarget } from '../chat/model/mouse.ts'
 import type { ReadonlyModel, ReadonlyThread } from '../chat/model/readonly-model.ts'
 import type { ThemeName } from '../chat/model/theme.ts'
 import { windowTitle } from '../chat/model/window-title.ts'
-import { App } from '../chat/views/app.tsx'
+import { App, type PlacedRow } from '../chat/views/app.tsx'
 import { clickTarget } from '../chat/views/click-target.ts'
 import { eventRows, openedEntries, openedThreadRows, rowToAnsi } from '../chat/views/inline.ts'
 import { renderInline, renderScreen } from '../chat/views/render.ts'
@@ -95,10 +95,13 @@ export class ScreenPainter {
     // Ink's cost is in the cells that it composes: give it only the rows that have changed.
     const lastRows =
       this.#fullScreen !== undefined && this.#lastFrame?.theme === theme ? this.#lastFrame?.rows : undefined
-    const changed = rows.map((row, at) => (lastRows !== undefined && rowsEqual(row, lastRows[at]) ? undefined : row))
+    const changed: PlacedRow[] = []
+    for (const [at, row] of rows.entries())
+      if (lastRows === undefined || !rowsEqual(row, lastRows[at])) changed.push({ at, row })
     this.#lastFrame = { rows, theme, hyperlinks }
     if (this.#fullScreen !== undefined) {
-      this.#fullScreen.isRowUnchanged = row => changed[row] === undefined
+      this.#fullScreen.height = rows.length
+      this.#fullScreen.changedRows = changed.map(({ at }) => at)
       this.#fullScreen.columnStops = row => columnStops(rows[row] ?? [])
       this.#fullScreen.decorate = (at, line) => {
         const row = rows[at] ?? []
@@ -106,7 +109,7 @@ export class ScreenPainter {
       }
       this.#fullScreen.isContinuation = at => continuesLink(rows[at] ?? [], rows[at - 1], model.columns)
     }
-    if (lastRows?.length !== rows.length || changed.some(row => row !== undefined)) {
+    if (changed.length > 0) {
       const node = <App key={this.#repaintCount} rows={changed} theme={theme} />
       if (this.#ink !== undefined) this.#ink.rerender(node)
       else {
@@ -114,7 +117,7 @@ export class ScreenPainter {
         this.#ink = render(node, { stdout, debug: true, exitOnCtrlC: false, patchConsole: false })
       }
     }
-    output.placeCursor()
+    output.present()
     const { mouse, title } = model.preferences
     this.modes.set({ mouse: model.isInline ? undefined : mouse, title: title ? windowTitle(model) : undefined })
     clearTimeout(this.#redrawTimer)

@@ -34,8 +34,8 @@ abstract class InkOutput extends EventEmitter {
   /** Receives a frame from Ink. */
   abstract write(frame: string): boolean
 
-  /** Moves the cursor to `cursor`. Needed because Ink writes no frame if only the cursor has moved. */
-  abstract placeCursor(): void
+  /** Shows the frame, with the cursor at `cursor`. */
+  abstract present(): void
 
   /** Discards the last frame because the terminal has another size or shows something else. */
   abstract repaint(columns: number, rows: number): void
@@ -48,23 +48,33 @@ abstract class InkOutput extends EventEmitter {
 
 /** Full screen: writes only the rows that differ from the last frame, each at its position. */
 export class ScreenOutput extends InkOutput {
-  /** Whether a row was left blank in the next frame because it has not changed. */
-  isRowUnchanged: (row: number) => boolean = () => false
+  /** The rows that the lines of Ink's next frame are, in order; undefined: all. Other rows stay as they are. */
+  changedRows: readonly number[] | undefined
+  /** Rows of the whole frame, if Ink's frames have only some of them. */
+  height = 0
   /** The parts of a row that start at a certain column. */
   columnStops: (row: number) => readonly ColumnStop[] = () => []
   /** Adds to the line of a row what Ink must not see. */
   decorate: (row: number, line: string) => string = (_, line) => line
   /** Whether a row continues the row above, which has the full width: the terminal then wraps it itself. */
   isContinuation: (row: number) => boolean = () => false
-  #lastLines: string[] = []
+  /** The lines of Ink's last frame. Ink writes none if it would be the same. */
+  #frame: readonly string[] = []
+  #lastLines: readonly string[] = []
+  /** What is written before the next frame. */
+  #clearing = ''
+  #lastCursor: string | undefined
 
   override write(frame: string): boolean {
-    const lines = frame.split('\n').slice(0, this.rows)
-    lines.forEach((line, row) => {
-      lines[row] = this.isRowUnchanged(row) ? (this.#lastLines[row] ?? '') : this.decorate(row, line)
-    })
-    const isChanged = this.#changedRows(lines)
-    let changes = ''
+    this.#frame = frame.split('\n')
+    return true
+  }
+
+  /** Writes everything at once: each write to a terminal is a system call that wakes another program. */
+  override present(): void {
+    const lines = this.#nextLines()
+    const isChanged = this.#changedLines(lines)
+    let changes = this.#clearing
     lines.forEach((line, row) => {
       if (!isChanged[row]) return
       const continues = this.isContinuation(row)
@@ -78,14 +88,26 @@ export class ScreenOutput extends InkOutput {
     })
     if (lines.length < this.#lastLines.length) changes += `${ESC}${lines.length + 1};1H${ESC}J`
     this.#lastLines = lines
-    if (changes !== '') this.writeRaw(`${ESC}?2026h${ESC}?25l${changes}`)
-    this.placeCursor()
-    if (changes !== '') this.writeRaw(`${ESC}?2026l`)
-    return true
+    this.#clearing = ''
+    const { cursor } = this
+    const place = cursor === undefined ? `${ESC}?25l` : `${ESC}${cursor.y + 1};${cursor.x + 1}H${ESC}?25h`
+    if (changes !== '') this.writeRaw(`${ESC}?2026h${ESC}?25l${changes}${place}${ESC}?2026l`)
+    else if (place !== this.#lastCursor) this.writeRaw(place)
+    this.#lastCursor = place
+  }
+
+  #nextLines(): readonly string[] {
+    const { changedRows } = this
+    if (changedRows === undefined) return this.#frame.slice(0, this.rows).map((line, row) => this.decorate(row, line))
+    const height = Math.min(this.height, this.rows)
+    const lines = Array.from({ length: height }, (_, row) => this.#lastLines[row] ?? '')
+    for (const [at, row] of changedRows.entries())
+      if (row < height) lines[row] = this.decorate(row, this.#frame[at] ?? '')
+    return lines
   }
 
   /** The rows to write. A row that the one below it continues is written together with that. */
-  #changedRows(lines: readonly string[]): boolean[] {
+  #changedLines(lines: readonly string[]): boolean[] {
     const isChanged = lines.map((line, row) => line !== this.#lastLines[row])
     let start = 0
     for (let row = 1; row <= lines.length; row++) {
@@ -96,16 +118,11 @@ export class ScreenOutput extends InkOutput {
     return isChanged
   }
 
-  override placeCursor(): void {
-    const { cursor } = this
-    this.writeRaw(cursor === undefined ? `${ESC}?25l` : `${ESC}${cursor.y + 1};${cursor.x + 1}H${ESC}?25h`)
-  }
-
   override repaint(columns: number, rows: number): void {
     this.columns = columns
     this.rows = rows
     this.#lastLines = []
-    this.writeRaw(`${ESC}H${ESC}2J`)
+    this.#clearing = `${ESC}H${ESC}2J`
   }
 }
 
@@ -141,7 +158,7 @@ export class InlineOutput extends InkOutput {
     if (lines.length > 0) this.#paint(`${lines.join('\r\n')}\r\n`, this.#lastLines)
   }
 
-  override placeCursor(): void {
+  override present(): void {
     const { cursor } = this
     if (cursor === undefined) return this.writeRaw(`${ESC}?25l`)
     this.writeRaw(`${this.#moveUp(this.#cursorRow - cursor.y)}\r${cursor.x > 0 ? `${ESC}${cursor.x}C` : ''}${ESC}?25h`)
@@ -172,7 +189,7 @@ export class InlineOutput extends InkOutput {
     this.writeRaw(top + above + lines.map(line => `${line}${ESC}0m`).join('\r\n'))
     this.#lastLines = lines
     this.#cursorRow = lines.length - 1
-    this.placeCursor()
+    this.present()
   }
 
   #moveUp(rows: number): string {

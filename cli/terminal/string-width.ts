@@ -27,9 +27,11 @@ export default function stringWidth(text: string, options?: Parameters<typeof fu
   return width
 }
 
-/** Latin-1 without controls, soft hyphen, © and ®; Latin Extended; box drawing; symbols of the screen. */
+/** Latin-1 without controls, soft hyphen, © and ®; Latin Extended; Greek; Cyrillic; dashes and quotes; box drawing; symbols of the screen. */
 function isNarrow(code: number): boolean {
   if (code >= 0xa1 && code <= 0x2ff) return code !== 0xad && code !== 0xa9 && code !== 0xae
+  if (code >= 0x370 && code <= 0x52f) return code < 0x483 || code > 0x489
+  if (code >= 0x2010 && code <= 0x2027) return true
   return (code >= 0x2500 && code <= 0x257f) || NARROW_SYMBOLS.has(code)
 }
 

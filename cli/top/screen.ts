@@ -24,7 +24,6 @@ export function runTopScreen({ theme, guard, quit }: TopScreenOptions): (event: 
   const { stdout } = process
   const model = new TopModel()
   const output = new ScreenOutput(text => guard.write(text))
-  let lastFrame: string | undefined
   let staleTimer: NodeJS.Timeout | undefined
 
   const draw = () => {
@@ -33,8 +32,8 @@ export function runTopScreen({ theme, guard, quit }: TopScreenOptions): (event: 
       .map(row => rowToAnsi(row, theme))
       .join('\n')
     // The output writes only the changed rows.
-    if (frame !== lastFrame) output.write(frame)
-    lastFrame = frame
+    output.write(frame)
+    output.present()
     if (model.source?.phase !== 'live') {
       staleTimer = setTimeout(() => {
         model.recordGap()
@@ -45,7 +44,6 @@ export function runTopScreen({ theme, guard, quit }: TopScreenOptions): (event: 
   const redraw = () => {
     model.resize(stdout.columns || 80, stdout.rows || 24)
     output.repaint(model.columns, model.rows)
-    lastFrame = undefined
     draw()
   }
   const handleKeys = (keys: readonly Key[]) => {

@@ -68,6 +68,8 @@ export class ConfusableNames {
   readonly #shared = new Set<string>()
   /** Names that stay when they go offline. */
   readonly #kept = new Set<string>()
+  /** Another number after each change of the names: until then, `find` returns the same. */
+  revision = 0
 
   /** Names came online, and went offline. */
   update(joined: Iterable<string>, left: Iterable<string>): void {
@@ -107,6 +109,7 @@ export class ConfusableNames {
   }
 
   #add(name: string): void {
+    this.revision++
     for (const key of skeletons(name)) {
       const names = this.#names.get(key)
       if (names === undefined) this.#names.set(key, name)
@@ -119,6 +122,7 @@ export class ConfusableNames {
   }
 
   #delete(name: string): void {
+    this.revision++
     for (const key of skeletons(name)) {
       const names = this.#names.get(key)
       if (names === name) this.#names.delete(key)

@@ -74,6 +74,8 @@ export interface Notice {
 }
 
 const MAX_START_NOTICES = 5
+/** Most names of which it is remembered whether another one looks like them; some screens full. */
+const MAX_SIMILAR_NAMES = 2_000
 
 /**
  * The state of the screen. Only the modules of cli/chat/model and cli/chat/history-pages.ts change it: update.ts for
@@ -91,6 +93,9 @@ export class Model implements ReadonlyModel {
   readonly confusables = new ConfusableNames()
   /** Names of rooms that look alike, among those with a thread. */
   readonly #confusableRooms = new ConfusableNames()
+  /** What `similarName` has returned in a revision: the screen asks for the same names in each frame. */
+  readonly #similarNames = new Map<string, string | undefined>()
+  #similarNamesOf = 0
   readonly #numbers = new ThreadNumbers()
   /** The rooms that the user is in, by name. */
   readonly rooms = new Map<string, Room>()
@@ -206,7 +211,20 @@ export class Model implements ReadonlyModel {
 
   /** Another user or room whose name looks like this one; undefined: none. */
   similarName(name: string): string | undefined {
-    return (isRoom(name) ? this.#confusableRooms : this.confusables).find(name)
+    const revision = this.similarNamesRevision
+    if (revision !== this.#similarNamesOf || this.#similarNames.size >= MAX_SIMILAR_NAMES) {
+      this.#similarNames.clear()
+      this.#similarNamesOf = revision
+    }
+    const known = this.#similarNames.get(name)
+    if (known !== undefined || this.#similarNames.has(name)) return known
+    const similar = (isRoom(name) ? this.#confusableRooms : this.confusables).find(name)
+    this.#similarNames.set(name, similar)
+    return similar
+  }
+
+  get similarNamesRevision(): number {
+    return this.confusables.revision + this.#confusableRooms.revision
   }
 
   /** The thread with a user or a room; creates it if there is none. */

@@ -105,6 +105,8 @@ export interface ReadonlyModel {
   readonly unreadCount: number
   readonly mentionCount: number
   similarName(name: string): string | undefined
+  /** Another number after each change of what `similarName` returns. */
+  readonly similarNamesRevision: number
   isOnline(name: string): boolean
   listedThreads(): readonly ReadonlyThread[]
   threadNumber(name: string): number | undefined

@@ -3,12 +3,17 @@ import { memo } from 'react'
 import { type ThemeName, toneColor } from '../model/theme.ts'
 import { type Row, rowsEqual, type Segment } from './row.ts'
 
-/** Draws one `Text` per row. An undefined row has not changed and is drawn blank. Without a theme, rows have no colors. */
-export function App({ rows, theme }: { rows: readonly (Row | undefined)[]; theme: ThemeName | undefined }) {
+/** A row, and its position on the screen. */
+export interface PlacedRow {
+  at: number
+  row: Row
+}
+
+/** Draws one `Text` per row, without gaps between their positions. Without a theme, rows have no colors. */
+export function App({ rows, theme }: { rows: readonly PlacedRow[]; theme: ThemeName | undefined }) {
   return (
     <Box flexDirection="column">
-      {rows.map((row, at) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a row is identified by its position on the screen.
+      {rows.map(({ at, row }) => (
         <Line key={at} row={row} theme={theme} />
       ))}
     </Box>
@@ -16,9 +21,9 @@ export function App({ rows, theme }: { rows: readonly (Row | undefined)[]; theme
 }
 
 const Line = memo(
-  ({ row, theme }: { row: Row | undefined; theme: ThemeName | undefined }) => (
+  ({ row, theme }: { row: Row; theme: ThemeName | undefined }) => (
     <Text wrap="truncate">
-      {row === undefined || row.length === 0
+      {row.length === 0
         ? ' '
         : row.map((segment, at) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: a segment is identified by its position in the row.

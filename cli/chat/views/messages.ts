@@ -2,6 +2,7 @@
 import { formatDay, formatTimeOfDay } from '../../format-time.ts'
 import { findAll } from '../../search-form.ts'
 import { fitToColumns, width } from '../../terminal/width.ts'
+import { Memo } from '../memo.ts'
 import { type EntryLayout, entryLayout, type Reader } from '../model/layout/entry-layout.ts'
 import type { Format, FormattedRow } from '../model/layout/formatting.ts'
 import { replyText } from '../model/layout/message-text.ts'
@@ -13,8 +14,10 @@ import { markLinks, type Row, type Segment } from './row.ts'
 /** Segments before the text of a message: time, delivery mark, name. */
 const HEAD_SEGMENTS = 3
 
+const rowsOfEntries = new Memo<ReadonlyEntry, readonly Row[]>()
+
 /**
- * All rows of the entry at `index`, with the separators above it.
+ * All rows of the entry at `index`, with the separators above it; the same objects while nothing has changed.
  * @param isConfusable whether a name looks like another one; its messages are marked
  */
 export function entryRows(
@@ -23,26 +26,33 @@ export function entryRows(
   reader: Reader,
   columns: number,
   isConfusable: (name: string) => boolean = () => false,
-): Row[] {
+): readonly Row[] {
   const entry = thread.entries[index]
   const layout = entryLayout(thread, index, reader, columns)
   if (entry === undefined || layout === undefined) return []
-  const rows: Row[] = []
-  if (layout.hasDaySeparator) rows.push(dayRow(entry.at, columns))
-  if (layout.hasUnreadSeparator) rows.push(separatorRow('new', columns, 'accent'))
   const match = thread.searchMatch?.id === entry.id ? thread.searchMatch.text : ''
-  if (entry.reply !== undefined && layout.hasReplyRow) {
-    const text = replyText(thread, entry.reply, isConfusable(entry.reply.from))
-    const reply = fitToColumns(text, Math.max(1, columns - layout.indent)).trimEnd()
-    rows.push([{ text: ' '.repeat(layout.indent) }, { text: reply, dim: true }])
-  }
   const isSelected = thread.selection !== undefined && thread.messageOf(thread.selection) === entry
-  const messages =
-    entry.kind === 'message'
-      ? messageRows(entry, thread, reader.user, layout, match, isConfusable(entry.from))
-      : noteRows(entry, layout)
-  rows.push(...(isSelected ? highlightFirst(messages) : messages))
-  return rows
+  const isMarked = entry.kind === 'message' && isConfusable(entry.from)
+  const { reply } = entry
+  const answered = reply && layout.hasReplyRow ? replyText(thread, reply, isConfusable(reply.from)) : undefined
+  const mentioned = entry.mentionsUser ? thread.mentionWords : []
+  const { progress, changeProgress } = entry
+  const inputs = [layout, columns, reader.user, match, isSelected, isMarked, answered, progress, changeProgress]
+  return rowsOfEntries.get(entry, [...inputs, mentioned.join('\n')], () => {
+    const rows: Row[] = []
+    if (layout.hasDaySeparator) rows.push(dayRow(entry.at, columns))
+    if (layout.hasUnreadSeparator) rows.push(separatorRow('new', columns, 'accent'))
+    if (answered !== undefined) {
+      const text = fitToColumns(answered, Math.max(1, columns - layout.indent)).trimEnd()
+      rows.push([{ text: ' '.repeat(layout.indent) }, { text, dim: true }])
+    }
+    const messages =
+      entry.kind === 'message'
+        ? messageRows(entry, reader.user, layout, match, isMarked, mentioned)
+        : noteRows(entry, layout)
+    rows.push(...(isSelected ? highlightFirst(messages) : messages))
+    return rows
+  })
 }
 
 /** The line with a day: above its first entry, and at the top of the view while that is scrolled up. */
@@ -52,11 +62,11 @@ export function dayRow(at: number, columns: number): Row {
 
 function messageRows(
   entry: ReadonlyEntry,
-  thread: ReadonlyThread,
   user: string,
   layout: EntryLayout,
   match: string,
   isConfusable: boolean,
+  mentioned: readonly string[],
 ): Row[] {
   const own = entry.from === user
   const rejected = entry.progress?.state === 'refused'
@@ -64,7 +74,6 @@ function messageRows(
   const mark = `${(progress === undefined ? '' : progressMark(progress)).padEnd(layout.markColumns)} `
   const shownName = layout.showsName ? entry.from : ''
   const name = entry.isAction ? '*'.padStart(layout.nameColumns) : fitToColumns(shownName, layout.nameColumns)
-  const mentioned = entry.mentionsUser ? thread.mentionWords : []
   const indent: Segment = { text: ' '.repeat(layout.indent) }
   const timeColumns = layout.indent - mark.length - layout.nameColumns - 2
   const rows = layout.lines.map((row, line): Row => {

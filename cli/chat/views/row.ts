@@ -119,18 +119,19 @@ export function rowsEqual(a: Row | undefined, b: Row | undefined): boolean {
       a.every((segment, at) => {
         const other = b[at]
         return (
-          other !== undefined &&
-          segment.text === other.text &&
-          segment.tone === other.tone &&
-          segment.user === other.user &&
-          segment.bold === other.bold &&
-          segment.italic === other.italic &&
-          segment.dim === other.dim &&
-          segment.inverse === other.inverse &&
-          segment.opens === other.opens &&
-          segment.link?.id === other.link?.id &&
-          segment.link?.url === other.link?.url &&
-          segment.column === other.column
+          segment === other ||
+          (other !== undefined &&
+            segment.text === other.text &&
+            segment.tone === other.tone &&
+            segment.user === other.user &&
+            segment.bold === other.bold &&
+            segment.italic === other.italic &&
+            segment.dim === other.dim &&
+            segment.inverse === other.inverse &&
+            segment.opens === other.opens &&
+            segment.link?.id === other.link?.id &&
+            segment.link?.url === other.link?.url &&
+            segment.column === other.column)
         )
       }))
   )

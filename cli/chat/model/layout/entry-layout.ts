@@ -3,6 +3,7 @@ import { sanitizeLine } from '../../../../src/protocol/text.ts'
 import { formatTimeOfDay, localDay } from '../../../format-time.ts'
 import { searchForm } from '../../../search-form.ts'
 import { width, wrap } from '../../../terminal/width.ts'
+import { Memo } from '../../memo.ts'
 import { markedName } from '../marked-name.ts'
 import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../readonly-model.ts'
 import { type FormattedLine, type FormattedRow, parseFormatting, sourceLines, wrapFormatted } from './formatting.ts'
@@ -16,9 +17,6 @@ const MIN_COLUMNS_FOR_TIME = 36
 const MAX_REACTION_ROWS = 3
 /** Columns of a time of day and a space. */
 const TIME_COLUMNS = 6
-/** Cached layouts, so that a frame only wraps entries that are new or have changed. */
-const MAX_CACHED_LAYOUTS = 2_000
-
 export interface EntryLayout {
   /** Whether separators for a new day and for the first unread entry come before the entry. */
   hasDaySeparator: boolean
@@ -47,39 +45,63 @@ export interface EntryLayout {
 const GROUP_PAUSE_MS = 5 * 60_000
 
 /** The user of the client, their preferences, and the names that look like another one: the layout depends on them. */
-export type Reader = Pick<ReadonlyModel, 'user' | 'preferences' | 'similarName'>
+export type Reader = Pick<ReadonlyModel, 'user' | 'preferences' | 'similarName' | 'similarNamesRevision'>
 
-const cache = new Map<ReadonlyEntry, { key: string; layout: EntryLayout }>()
+/** What the layouts of a thread have in common. */
+interface Frame {
+  columns: number
+  markColumns: number
+  nameColumns: number
+  isFormatted: boolean
+}
 
-/** The layout of the entry at `index`; undefined if there is none. */
+const frames = new Memo<ReadonlyThread, Frame>()
+const layouts = new Memo<ReadonlyEntry, EntryLayout>()
+
+/** The layout of the entry at `index`, the same object while nothing has changed; undefined if there is none. */
 export function entryLayout(
   thread: ReadonlyThread,
   index: number,
   reader: Reader,
   columns: number,
 ): EntryLayout | undefined {
-  const { user, preferences } = reader
   const entry = thread.entries[index]
   if (entry === undefined) return undefined
+  const frame = frameOf(thread, reader, columns)
   const previous = thread.entries[index - 1]
-  const hasDaySeparator = previous === undefined || localDay(entry.at) !== localDay(previous.at)
   const hasUnreadSeparator = thread.firstUnreadId === entry.id
-  const { markColumns, isRoom, senderColumns } = thread
-  const widestName = Math.max(width(user), isRoom ? senderColumns : width(thread.name))
-  const nameColumns = Math.min(MAX_NAME_COLUMNS, widestName, Math.max(4, columns >> 2))
+  const match = thread.searchMatch?.id === entry.id ? thread.searchMatch.text : ''
+  const names = entry.reactions === undefined ? 0 : reader.similarNamesRevision
+  // Not the previous entry itself: each cached layout would keep the entry before it in memory.
+  const before = [previous?.kind, previous?.from, previous?.at]
+  const inputs = [frame, entry.at, entry.progress, ...before, hasUnreadSeparator, match, names]
+  return layouts.get(entry, inputs, () => layOut(entry, previous, frame, hasUnreadSeparator, match, reader))
+}
+
+function frameOf(thread: ReadonlyThread, { user, preferences }: Reader, columns: number): Frame {
+  const { name, isRoom, markColumns, senderColumns, showsSource } = thread
+  const isFormatted = preferences.formatting && !showsSource
+  return frames.get(thread, [columns, markColumns, senderColumns, isFormatted, user], () => {
+    const widestName = Math.max(width(user), isRoom ? senderColumns : width(name))
+    const nameColumns = Math.min(MAX_NAME_COLUMNS, widestName, Math.max(4, columns >> 2))
+    return { columns, markColumns, nameColumns, isFormatted }
+  })
+}
+
+function layOut(
+  entry: ReadonlyEntry,
+  previous: ReadonlyEntry | undefined,
+  { columns, markColumns, nameColumns, isFormatted }: Frame,
+  hasUnreadSeparator: boolean,
+  match: string,
+  reader: Reader,
+): EntryLayout {
+  const hasDaySeparator = previous === undefined || localDay(entry.at) !== localDay(previous.at)
   const isGrouped = !hasDaySeparator && !hasUnreadSeparator && continues(previous, entry)
   const showsName = !isGrouped
   const showsTime =
     columns >= MIN_COLUMNS_FOR_TIME && !(isGrouped && formatTimeOfDay(previous?.at ?? 0) === formatTimeOfDay(entry.at))
-  const isFormatted = preferences.formatting && !thread.showsSource
-  const match = thread.searchMatch?.id === entry.id ? thread.searchMatch.text : ''
   const reactions = reactionsText(entry, name => markedName(reader, name))
-  const key = [
-    ...[columns, markColumns, nameColumns, hasDaySeparator, hasUnreadSeparator, showsName, showsTime],
-    ...[entry.progress?.state, isFormatted, reactions, match],
-  ].join(' ')
-  const cached = cache.get(entry)
-  if (cached?.key === key) return cached.layout
   const timeColumns = columns >= MIN_COLUMNS_FOR_TIME ? TIME_COLUMNS : 0
   const indent = timeColumns + markColumns + 1 + (entry.kind === 'message' ? nameColumns + 2 : 0)
   const reason = rejectionText(entry)
@@ -91,10 +113,7 @@ export function entryLayout(
   const extraRows = [hasDaySeparator, hasUnreadSeparator, hasReplyRow].filter(Boolean).length
   const height = extraRows + lines.length + reactionLines.length + reasonLines.length
   const parts = { hasDaySeparator, hasUnreadSeparator, hasReplyRow, lines, reactionLines, reasonLines }
-  const layout = { ...parts, showsTime, showsName, markColumns, nameColumns, indent, height }
-  if (cache.size >= MAX_CACHED_LAYOUTS) cache.clear()
-  cache.set(entry, { key, layout })
-  return layout
+  return { ...parts, showsTime, showsName, markColumns, nameColumns, indent, height }
 }
 
 /** Whether a message belongs to those above it: soon after another one of its sender, on the same day. */

@@ -5,7 +5,7 @@ import { entryRows } from '../../../../cli/chat/views/messages.ts'
 import { rowText } from '../../../../cli/chat/views/row.ts'
 import type { Message } from '../../../../src/protocol/messages.ts'
 
-const READER = { user: 'Anna', preferences: DEFAULT_PREFERENCES, similarName: () => undefined }
+const READER = { user: 'Anna', preferences: DEFAULT_PREFERENCES, similarName: () => undefined, similarNamesRevision: 0 }
 
 const message = (n: number, from = 'Billy'): Message => ({
   id: `id-${`${n}`.padStart(4, '0')}`,
