@@ -41,6 +41,9 @@ const EARLIER_DELAY_MS = 2_000
 
 const NO_RECIPIENT = 'no recipient; choose one with /to NAME or /join #ROOM'
 
+const NOT_CONNECTED =
+  '* not connected: it is not known who is online; the client tries again by itself, and /to NAME works meanwhile'
+
 /** Clears the terminal, and keeps its scrollback. */
 const CLEAR = '\u001b[H\u001b[2J'
 
@@ -577,6 +580,7 @@ export class LineMode {
   }
 
   #who(part: string, send: Send): void {
+    if (!this.#isOnline) return this.#print(NOT_CONNECTED)
     if (this.#isPartial) {
       if (part === '') send({ type: 'list-names', after: '', count: MAX_FOUND_NAMES })
       else send({ type: 'find-names', text: part, count: MAX_FOUND_NAMES })

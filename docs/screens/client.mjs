@@ -46,7 +46,7 @@ try {
   const billy = connect('Billy')
   const carla = connect('Carla')
   for (const user of ['Dora', 'Emil', 'Farid']) connect(user)
-  await waitFor(/Online 6/)
+  await waitFor(/6 online/)
   for (const client of [billy, carla]) client({ type: 'join', room: '#release' })
   type('/join release')
   await waitFor(/3 members/)

@@ -209,6 +209,11 @@ export class Model implements ReadonlyModel {
     return this.online.has(name)
   }
 
+  /** Whether it is known who is online now: without a connection, `online` is what was known last. */
+  get knowsOnline(): boolean {
+    return this.connection.phase === 'online'
+  }
+
   /** Another user or room whose name looks like this one; undefined: none. */
   similarName(name: string): string | undefined {
     const revision = this.similarNamesRevision

@@ -37,6 +37,7 @@ type ReadonlyThreadFields = Readonly<
     | 'hasEnd'
     | 'selection'
     | 'draftTarget'
+    | 'hasDraft'
     | 'markColumns'
     | 'senderColumns'
     | 'mentionWords'
@@ -104,6 +105,7 @@ export interface ReadonlyModel {
   readonly inputHistory: readonly string[]
   readonly unreadCount: number
   readonly mentionCount: number
+  readonly knowsOnline: boolean
   similarName(name: string): string | undefined
   /** Another number after each change of what `similarName` returns. */
   readonly similarNamesRevision: number

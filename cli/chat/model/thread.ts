@@ -145,6 +145,11 @@ export class Thread {
     return draftTarget === undefined ? { text: editor.text } : { text: editor.text, target: draftTarget }
   }
 
+  /** Whether a text was started and not sent. */
+  get hasDraft(): boolean {
+    return this.editor.text !== ''
+  }
+
   set draft(draft: Draft | undefined) {
     this.editor.set(draft?.text ?? '')
     this.draftTarget = draft?.target

@@ -8,8 +8,9 @@ import { nearestName } from '../model/nearest-name.ts'
 import type { ReadonlyFinder, ReadonlyModel } from '../model/readonly-model.ts'
 import { isOperator } from '../model/rooms/room.ts'
 import { joinsRoom } from '../model/switcher.ts'
+import { unreadParts } from '../model/unread-counts.ts'
 import { opening, type Row, type Segment, truncateRow } from './row.ts'
-import { presenceMark } from './sidebar.ts'
+import { DRAFT_MARK, presenceMark, UNKNOWN_PRESENCE } from './sidebar.ts'
 
 export function finderRows(model: ReadonlyModel, finder: ReadonlyFinder, columns: number, height: number): Row[] {
   const matches = finderMatches(model, finder)
@@ -31,7 +32,7 @@ export function finderTitle(model: ReadonlyModel, { kind, room = '' }: ReadonlyF
     case 'switcher':
       return 'Go to a thread, room or user'
     case 'users':
-      return 'Online users'
+      return model.knowsOnline ? 'Online users' : 'Users who were online last'
     case 'members':
       return `Members of ${room} ${model.rooms.get(room)?.members.size ?? 0}`
     case 'rooms':
@@ -65,13 +66,15 @@ function itemRow(
   if (kind === 'input' || kind === 'links') return text
   const confusable: Segment = { text: model.similarName(item) === undefined ? '' : ' ≈', tone: 'accent' }
   if (isRoom(item)) return [roomMark(model, item, kind), ...text, confusable, ...roomSegments(model, item, listed)]
-  const connections = model.connectionCounts.get(item)
+  const connections = model.knowsOnline ? model.connectionCounts.get(item) : undefined
   const suffix: Row = [confusable, { text: connections === undefined ? '' : ` ×${connections}`, tone: 'accent' }]
   const you: Segment = { text: item === model.user ? ' (you)' : '', dim: true }
   if (kind === 'users') return [...text, ...suffix]
   if (kind === 'switcher') return [presenceMark(model, item), ...text, you, ...suffix, ...unreadSegments(model, item)]
   const room = model.rooms.get(name)
-  const mark: Segment = room?.members.has(item) ? { text: '● ', tone: 'good' } : { text: '○ ', dim: true }
+  const isMember = room?.members.has(item) === true
+  const known: Segment = isMember ? { text: '● ', tone: 'good' } : { text: '○ ', dim: true }
+  const mark = model.knowsOnline ? known : UNKNOWN_PRESENCE
   const operator = isOperator(room, item) ? '  operator' : ''
   return [mark, ...text, you, ...suffix, { text: operator, dim: true }]
 }
@@ -92,10 +95,13 @@ function roomSegments(model: ReadonlyModel, name: string, listed: ListedRoom): S
 }
 
 function unreadSegments({ threads }: ReadonlyModel, name: string): Segment[] {
-  const { unreadCount = 0, mentionCount = 0 } = threads.get(name) ?? {}
+  const thread = threads.get(name)
+  if (thread === undefined) return []
+  const { mentions, others } = unreadParts(thread)
   const segments: Segment[] = []
-  if (mentionCount > 0) segments.push({ text: `  @${mentionCount}`, tone: 'warn', bold: true })
-  if (unreadCount > 0) segments.push({ text: `  ${unreadCount} unread`, tone: 'accent', bold: true })
+  if (thread.hasDraft) segments.push({ text: ` ${DRAFT_MARK}`, tone: 'accent' })
+  if (mentions !== '') segments.push({ text: `  ${mentions}`, tone: 'warn', bold: true })
+  if (others !== '') segments.push({ text: `  ${others} unread`, tone: 'accent', bold: true })
   return segments
 }
 

@@ -1,10 +1,16 @@
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import { fitToColumns, width } from '../../terminal/width.ts'
 import type { ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
+import { type UnreadCounts, unreadParts, unreadText } from '../model/unread-counts.ts'
 import { opening, type Row, type Segment } from './row.ts'
 
 /** Below this height there are no titles: only threads. */
 const MIN_TITLED_ROWS = 6
+
+/** A thread with a draft. */
+export const DRAFT_MARK = '*'
+/** Without a connection, nobody is known to be online or offline. */
+export const UNKNOWN_PRESENCE: Segment = { text: '· ', dim: true }
 
 /** The rooms, below them the threads with users, and then the other users online in the mesh. */
 export function sidebarRows(model: ReadonlyModel, columns: number, height: number): Row[] {
@@ -13,7 +19,7 @@ export function sidebarRows(model: ReadonlyModel, columns: number, height: numbe
   const withThread = new Set(threads.map(({ name }) => name))
   const others = model.onlineCount - [...withThread].filter(name => model.isOnline(name)).length
   const rows = threadListRows(model, threads, columns, height, Math.max(height >> 1, height - others - 1))
-  rows.push(titleRow(`Online ${model.onlineCount}`, columns))
+  rows.push(onlineTitle(model, others, columns))
   const rowsLeft = height - rows.length
   const fitting = others > rowsLeft ? Math.max(0, rowsLeft - 1) : others
   const names = [...takeOthers(model.online, withThread, fitting)]
@@ -22,6 +28,13 @@ export function sidebarRows(model: ReadonlyModel, columns: number, height: numbe
   if (shown < others && rows.length < height) rows.push(moreRow(others - shown, columns))
   while (rows.length < height) rows.push([{ text: ' '.repeat(columns) }])
   return rows.slice(0, height)
+}
+
+/** The title counts what is below it: without those who are listed as threads. */
+function onlineTitle(model: ReadonlyModel, others: number, columns: number): Row {
+  if (!model.knowsOnline) return [{ text: fitToColumns(others === 0 ? '' : 'Last online', columns), dim: true }]
+  if (others === model.onlineCount) return titleRow(`Online ${others}`, columns)
+  return titleRow(others === 0 ? '' : `Also online ${others}`, columns)
 }
 
 function* takeOthers(names: Iterable<string>, excluded: ReadonlySet<string>, count: number): Generator<string> {
@@ -86,19 +99,20 @@ function threadWindow(
   return [...rows, moreRow(hidden.length, columns, unreadIn(hidden))]
 }
 
-function unreadIn(threads: readonly ReadonlyThread[]): number {
-  return threads.reduce((sum, { unreadCount }) => sum + unreadCount, 0)
+function unreadIn(threads: readonly ReadonlyThread[]): UnreadCounts {
+  const sum = (count: (thread: ReadonlyThread) => number) => threads.reduce((total, one) => total + count(one), 0)
+  return { unreadCount: sum(one => one.unreadCount), mentionCount: sum(one => one.mentionCount) }
 }
 
 function onlineRow(model: ReadonlyModel, name: string, columns: number): Row {
   const you = name === model.user ? ' (you)' : ''
-  const connections = model.connectionCounts.get(name)
+  const connections = connectionsOf(model, name)
   const confusableMark = model.similarName(name) === undefined ? '' : ' ≈'
   const suffix = `${confusableMark}${connections === undefined ? '' : ` ×${connections}`}`
   const nameColumns = Math.max(1, columns - 1 - you.length - suffix.length)
   const shown = width(name) > nameColumns ? fitToColumns(name, nameColumns) : name
   const row: Row = [
-    you === '' ? { text: ` ${shown}` } : { text: ` ${shown}${you}`, dim: true },
+    you === '' && model.knowsOnline ? { text: ` ${shown}` } : { text: ` ${shown}${you}`, dim: true },
     { text: suffix, tone: 'accent' },
     { text: ' '.repeat(Math.max(0, columns - 1 - width(shown) - you.length - suffix.length)) },
   ]
@@ -110,20 +124,24 @@ function titleRow(text: string, columns: number): Row {
   return [{ text: fitToColumns(text, columns), bold: true }]
 }
 
-function moreRow(count: number, columns: number, unread = 0): Row {
-  if (unread === 0) return [{ text: fitToColumns(` … ${count} more`, columns), dim: true }]
-  return [{ text: fitToColumns(` … ${count} more, ${shortCount(unread)} unread`, columns), tone: 'accent', bold: true }]
+function moreRow(count: number, columns: number, unread: UnreadCounts = { unreadCount: 0, mentionCount: 0 }): Row {
+  const text = unread.mentionCount > 0 ? unreadText(unread) : `${unreadText(unread)} unread`
+  if (unread.unreadCount === 0) return [{ text: fitToColumns(` … ${count} more`, columns), dim: true }]
+  return [{ text: fitToColumns(` … ${count} more, ${text}`, columns), tone: 'accent', bold: true }]
 }
 
 function threadRow(model: ReadonlyModel, thread: ReadonlyThread, columns: number): Row {
   const number = `${model.threadNumber(thread.name) ?? ' '}`
   const isMuted = model.preferences.muted.includes(thread.name)
-  const connections = thread.isRoom ? undefined : model.connectionCounts.get(thread.name)
+  const connections = connectionsOf(model, thread.name)
   const confusable = model.similarName(thread.name) === undefined ? '' : ' ≈'
+  // The draft of the open thread is in the input line.
+  const draft = thread !== model.current && thread.hasDraft ? ` ${DRAFT_MARK}` : ''
   const marks = `${connections === undefined ? '' : ` ×${connections}`}${isMuted ? ' ~' : ''}`
-  const unread = thread.unreadCount > 0 ? ` ${shortCount(thread.unreadCount)}` : ''
-  const mentions = thread.mentionCount > 0 ? ` @${shortCount(thread.mentionCount)}` : ''
-  const taken = [unread, mentions, confusable, marks].reduce((sum, text) => sum + width(text), 0)
+  const parts = unreadParts(thread)
+  const mentions = parts.mentions === '' ? '' : ` ${parts.mentions}`
+  const unread = parts.others === '' ? '' : ` ${parts.others}`
+  const taken = [unread, mentions, confusable, marks, draft].reduce((sum, text) => sum + width(text), 0)
   const nameColumns = Math.max(1, columns - 5 - taken)
   const you = thread.name === model.user ? ' (you)' : ''
   const name = fitToColumns(`${thread.name}${you}`, nameColumns)
@@ -139,19 +157,22 @@ function threadRow(model: ReadonlyModel, thread: ReadonlyThread, columns: number
     },
     { text: confusable, tone: 'accent', bold: true, column: 4 + nameColumns },
     { text: marks, dim: true },
+    { text: draft, tone: 'accent' },
     { text: mentions, tone: 'warn', bold: true },
     isMuted ? { text: `${unread} `, dim: true } : { text: `${unread} `, tone: 'accent', bold: true },
   ]
   return opening(thread.name, row)
 }
 
-function shortCount(count: number): string {
-  return count > 999 ? '999+' : `${count}`
+/** Clients of a user, if there are several; undefined: one, or it is not known. */
+function connectionsOf({ knowsOnline, connectionCounts }: ReadonlyModel, name: string): number | undefined {
+  return knowsOnline ? connectionCounts.get(name) : undefined
 }
 
 /** Whether a user is online, or the state of a room. */
 export function presenceMark(model: ReadonlyModel, name: string): Segment {
   if (isRoom(name)) return roomMark(model, name)
+  if (!model.knowsOnline) return UNKNOWN_PRESENCE
   return model.isOnline(name) ? { text: '● ', tone: 'good' } : { text: '○ ', dim: true }
 }
 

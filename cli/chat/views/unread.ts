@@ -2,19 +2,18 @@
 import { fitToColumns, width } from '../../terminal/width.ts'
 import { showsSidebar } from '../model/layout/screen-layout.ts'
 import type { ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
+import { type UnreadCounts, unreadParts } from '../model/unread-counts.ts'
 import type { Row, Segment } from './row.ts'
 
 /** Most threads that are listed, and most columns of a name. */
 const MAX_THREADS = 3
 const MAX_NAME_COLUMNS = 12
 
-/** The number of unread messages and mentions; without a sidebar, those of each thread, with its number. */
+/** The mentions and the number of other unread messages; without a sidebar, those of each thread, with its number. */
 export function unreadSegments(model: ReadonlyModel): Row {
-  const { unreadCount, mentionCount, isInline } = model
-  if (unreadCount === 0) return []
-  const total: Segment[] = [{ text: `  ${unreadCount} unread`, tone: 'accent' }]
-  if (mentionCount > 0) total.push({ text: ` @${mentionCount}`, tone: 'warn', bold: true })
-  if (showsSidebar(model) && !isInline) return total
+  if (model.unreadCount === 0) return []
+  const total = [{ text: ' ' }, ...countSegments(model, ' unread')]
+  if (showsSidebar(model) && !model.isInline) return total
   const unread = model.listedThreads().filter(thread => thread.unreadCount > 0 && thread !== model.current)
   if (unread.length === 0) return total
   const listed = [...unread.filter(hasMention), ...unread.filter(thread => !hasMention(thread))]
@@ -30,15 +29,23 @@ function hasMention({ mentionCount }: ReadonlyThread): boolean {
   return mentionCount > 0
 }
 
-/** A thread, such as `2:Billy 3`, or `4:#ops 5@1` with a mention. */
+/** Such as `@1 4 unread`, each with a space before it. */
+function countSegments(counts: UnreadCounts, unit: string): Segment[] {
+  const { mentions, others } = unreadParts(counts)
+  const segments: Segment[] = []
+  if (mentions !== '') segments.push({ text: ` ${mentions}`, tone: 'warn', bold: true })
+  if (others !== '') segments.push({ text: ` ${others}${unit}`, tone: 'accent' })
+  return segments
+}
+
+/** A thread, such as `2:Billy 3`, or `4:#ops @1 4` with a mention. */
 function threadSegments(model: ReadonlyModel, thread: ReadonlyThread): Segment[] {
   const number = model.threadNumber(thread.name)
   const name = width(thread.name) > MAX_NAME_COLUMNS ? fitToColumns(thread.name, MAX_NAME_COLUMNS) : thread.name
   const confusable = model.similarName(thread.name) === undefined ? '' : '≈'
-  const mentions = thread.mentionCount > 0 ? `@${thread.mentionCount}` : ''
   return [
     { text: ` ${number === undefined ? '' : `${number}:`}`, dim: true },
-    { text: `${name}${confusable} ${thread.unreadCount}`, tone: 'accent' },
-    { text: mentions, tone: 'warn', bold: true },
+    { text: `${name}${confusable}`, tone: 'accent' },
+    ...countSegments(thread, ''),
   ]
 }

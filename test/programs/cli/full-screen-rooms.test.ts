@@ -30,7 +30,7 @@ afterAll(() => {
 test('users on two servers talk in a room: invitation, receipts, mentions, members and leaving', async () => {
   const anna = open('Anna', 1)
   const billy = open('Billy', 2)
-  for (const window of [anna, billy]) await window.until(screen => expect(screen).toMatch(/Online 2 +│/))
+  for (const window of [anna, billy]) await window.until(screen => expect(screen).toContain('2 online'))
   anna.sendKeys('/join ops', 'Enter')
   await anna.until(screen => expect(screen).toContain('│ #ops  ● 1 member'))
 
@@ -56,7 +56,7 @@ test('users on two servers talk in a room: invitation, receipts, mentions, membe
   anna.sendKeys('/query Billy', 'Enter')
   await anna.until(screen => expect(screen).toContain('│ Billy  ● online'))
   billy.sendKeys('hello', 'Enter', '@an', 'Tab', 'Enter')
-  await anna.until(screen => expect(screen).toMatch(/● #ops +@1 2 │/))
+  await anna.until(screen => expect(screen).toMatch(/● #ops +@1 1 │/))
   anna.sendKeys('M-a')
   await anna.until(screen => expect(screen).toMatch(/── new ─[\s\S]*Billy +hello\n.* @Anna/))
   anna.sendKeys('F8')

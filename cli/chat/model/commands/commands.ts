@@ -6,6 +6,7 @@ import { parseSoleName, quoteName } from '../../../name-argument.ts'
 import { cancelWaiting } from '../cancelling.ts'
 import { keepClosedDraft } from '../editing/drafts.ts'
 import { finderMatches, openFinder } from '../finder.ts'
+import { actionLabel } from '../keymap.ts'
 import { chosenTarget, NO_SUCH_MESSAGE, selectedTarget } from '../message-selection.ts'
 import type { Model, ScreenRequest } from '../model.ts'
 import { nearestName } from '../nearest-name.ts'
@@ -72,6 +73,7 @@ export const COMMANDS: readonly Command[] = [
     usage: '[PART]',
     help: 'list online users whose name matches PART',
     run: (model, args) => {
+      if (!model.knowsOnline) return notify(model, unknownOnlineText(model), 'error')
       openFinder(model, 'users', args)
       const { finder } = model
       const mayBeFound = model.rosterView.isPartial || args === ''
@@ -242,6 +244,13 @@ export const COMMANDS: readonly Command[] = [
   },
   { name: 'quit', usage: '', help: 'quit', run: quit },
 ]
+
+/** Without a connection, the roster is the one of the last connection. */
+function unknownOnlineText({ bindings }: Model): string {
+  const key = actionLabel(bindings, 'find-thread')
+  const way = key === undefined ? '' : `; ${key} lists the users you know`
+  return `not connected: it is not known who is online${way}`
+}
 
 /** Replies to a message of the open thread, or else to the last one of a user in the thread with them. */
 function replyToChosen(model: Model, choice: MessageChoice, text: string): ScreenRequest[] {

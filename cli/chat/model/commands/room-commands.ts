@@ -80,7 +80,11 @@ export const ROOM_COMMANDS: readonly Command[] = [
         model.focusedEditor.set(inputFor(user))
         return []
       }
-      const when = model.isOnline(user) ? '' : '; they are offline and get the invitation when they connect'
+      const when = !model.knowsOnline
+        ? '; the invitation is sent when you are connected'
+        : model.isOnline(user)
+          ? ''
+          : '; they are offline and get the invitation when they connect'
       notify(model, `invited ${user} to ${room.value}${when}`)
       return [{ type: 'send', to: user, text: invitationText(room.value) }]
     },

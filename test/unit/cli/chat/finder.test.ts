@@ -34,15 +34,15 @@ describe('the switcher', () => {
     expect(chat.screen()).toMatchInlineSnapshot(`
       "
       Rooms               │ Go to a thread, room or user
-      1 ● #ops       @1 1 │ ● #ops  @1  1 unread  2
+      1 ● #ops         @1 │ ● #ops  @1  2
       Threads             │ ● Carla  1 unread
       4 ● Caroline        │ ○ Zoe
        … 2 more, 1 unread │ ● Caroline
                           │ + #lab  1  experiments
-      Online 4            │ ● Anna (you)
+      Also online 2       │ ● Anna (you)
        Anna (you)         │ ● Billy
        Billy              │
-      ● server-2  Anna  4 online  2 unread @1  type to filter, Enter …
+      ● server-2  Anna  4 online  @1 1 unread  type to filter, Enter …
       ›
       "
     `)
@@ -158,6 +158,15 @@ describe('the switcher', () => {
 })
 
 describe('/who', () => {
+  test('without a connection says that it is not known who is online, and where the known users are', () => {
+    chat.tell({ type: 'connection', state: { phase: 'waiting', reason: 'refused', retryAt: 0, attempt: 1 } })
+    for (const command of ['/who', '/who Billy', '/who xyzzy']) {
+      chat.type(`${command}\r`)
+      expect(chat.model.finder).toBe(undefined)
+      expect(chat.notice).toBe('not connected: it is not known who is online; Ctrl+O lists the users you know')
+    }
+  })
+
   test('lists the online users that match, with their connections', () => {
     chat.tell({ type: 'connections', connections: new Map([['Carla', 3]]) })
     chat.message('Carlos', 'Anna', 'I am offline')

@@ -68,7 +68,7 @@ test('the title has the unread messages, the mentions and the user, without cont
   chat.message('Carla', 'Anna', 'one')
   expect(windowTitle(chat.model)).toBe('(1) mesh-chat — Anna')
   chat.message('Billy', '#ops', 'Anna?')
-  expect(windowTitle(chat.model)).toBe('(2 @1) mesh-chat — Anna')
+  expect(windowTitle(chat.model)).toBe('(@1 1) mesh-chat — Anna')
   const hostile = new Model(`A\u001b]0;x\u0007${'a'.repeat(500)}`)
   expect(windowTitle(hostile)).toMatch(/^mesh-chat — A\\u\{1b\}\]0;x\\u\{7\}a+…$/)
 })

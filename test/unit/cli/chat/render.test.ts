@@ -35,7 +35,7 @@ describe('the screen', () => {
       1 ○ Carla         1 │
       2 ● Billy           │
                           │ ── Tuesday, 24 November 2026 ─────────────
-      Online 2            │ 10:01 ✓2 Anna   Hi Billy
+      Also online 1       │ 10:01 ✓2 Anna   Hi Billy
        Anna (you)         │ 10:02    Billy  Hi Anna, here is a text
                           │                 that is too long for one
                           │                 row of this screen

@@ -37,18 +37,18 @@ describe('the sidebar', () => {
     expect(chat.screen()).toMatchInlineSnapshot(`
       "
       Rooms               │ #later  ◌ joining…
-      1 ● #ops       @1 3 │
+      1 ● #ops       @1 2 │
       2 ✗ #full           │
       3 ◌ #later          │
       Threads             │
       4 ● Billy         1 │
                           │
-      Online 3            │
+      Also online 2       │
        Anna (you)         │
        Carla              │
                           │
                           │ No messages in #later yet.
-      ● server-2  Anna  3 online  4 unread @1  ? help
+      ● server-2  Anna  3 online  @1 3 unread  ? help
       › message to #later
       "
     `)

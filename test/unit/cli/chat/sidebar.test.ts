@@ -89,7 +89,7 @@ test('users with a thread are listed once, and counted', () => {
     '1 ○ Zoe           1',
     '2 ● Billy      ×3 1',
     '',
-    'Online 4',
+    'Also online 3',
     ' Anna (you)',
     ' Carla',
     ' Dora',
@@ -97,6 +97,52 @@ test('users with a thread are listed once, and counted', () => {
   ])
   chat.roster(['Billy', ...Array.from({ length: 10 }, (_, n) => `User ${n}`)])
   expect(rows(9).slice(-4)).toEqual([' User 0', ' User 1', ' User 2', ' … 7 more'])
+})
+
+test('without a connection nobody is shown as online, nor counted', () => {
+  chat.roster(['Anna', 'Billy', 'Carla'])
+  chat.tell({ type: 'connections', connections: new Map([['Billy', 3]]) })
+  chat.message('Billy', 'Anna', 'hi')
+  chat.tell({ type: 'connection', state: { phase: 'waiting', reason: 'refused', retryAt: 0, attempt: 1 } })
+  expect(rows(8)).toEqual(['Threads', '1 · Billy         1', '', 'Last online', ' Anna (you)', ' Carla', '', ''])
+  const dim = sidebarRows(chat.model, 20, 8).slice(3, 6)
+  for (const [segment] of dim) expect(segment?.dim).toBe(true)
+  chat.type('\u000f')
+  expect(chat.screen()).not.toMatch(/[●○] (?:Billy|Carla)/)
+  chat.online()
+  expect(rows(8)).toContain('1 ● Billy      ×3 1')
+  expect(rows(8)).toContain('Also online 2')
+})
+
+test('the title of the users online counts those below it', () => {
+  expect(rows(8)).toContain('Online 0')
+  chat.roster(['Anna', 'Billy'])
+  expect(rows(8)).toContain('Online 2')
+  chat.message('Billy', 'Anna', 'hi')
+  expect(rows(8).slice(-5)).toEqual(['Also online 1', ' Anna (you)', '', '', ''])
+  chat.message('Anna', 'Anna', 'note to self')
+  expect(rows(8).join()).not.toContain('nline')
+})
+
+test('a thread with a draft is marked, but not the open one, whose draft is in the input line', () => {
+  for (const name of ['Billy', 'Carla']) chat.message(name, 'Anna', 'hi')
+  chat.model.openThread('Billy')
+  chat.type('a draft')
+  expect(rows()[2]).toBe('2 ○ Billy')
+  chat.type('\u001b1')
+  expect(rows()[2]).toBe('2 ○ Billy         *')
+  chat.type('\u000f')
+  expect(chat.screen()).toContain('○ Billy *')
+})
+
+test('a mention is counted once: as a mention, not among the other unread messages', () => {
+  chat.room('#ops', ['Carla'])
+  chat.message('Carla', '#ops', 'Anna?')
+  expect(rows()[1]).toBe('1 ● #ops         @1')
+  chat.message('Carla', '#ops', 'hello?')
+  expect(rows()[1]).toBe('1 ● #ops       @1 1')
+  chat.resize(80, 11)
+  expect(chat.screen()).toContain('0 online  @1 1 unread')
 })
 
 test('muted threads are marked, also in the header', () => {
@@ -145,11 +191,11 @@ test('without the sidebar, the status row says which threads have unread message
   chat.type('x')
   chat.message('Carla', '#ops', 'Anna?')
   chat.resize(76, 11)
-  expect(chat.screen()).toContain('0 online  unread: 1:#ops 1@1 3:Dora 1 4:Billy 1')
+  expect(chat.screen()).toContain('0 online  unread: 1:#ops @1 3:Dora 1 4:Billy 1')
   chat.message('Gero', 'Anna', 'hi')
   expect(chat.screen()).toContain('4:Billy 1 …')
   chat.resize(80, 11)
-  expect(chat.screen()).toContain('0 online  4 unread @1')
+  expect(chat.screen()).toContain('0 online  @1 3 unread')
 })
 
 test('names that look like another one are marked everywhere', () => {

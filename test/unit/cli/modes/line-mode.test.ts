@@ -339,8 +339,17 @@ describe('LineMode', () => {
     ])
   })
 
+  test('/who without a connection says that it is not known who is online', () => {
+    enter('/who')
+    enter('/who Billy')
+    expect(err).toHaveLength(2)
+    for (const line of err) expect(line).toContain('* not connected: it is not known who is online')
+  })
+
   test('/who lists users, and suggests one when nobody matches', () => {
+    mode.handleEvent(online)
     mode.handleEvent({ type: 'roster', users: names(['Anna', 'Billy']), joined: [], left: [] })
+    err.length = 0
     for (const line of ['/who', '/who BIL', '/who Biily']) enter(line)
     expect(err).toEqual([
       '* online: Anna, Billy',
