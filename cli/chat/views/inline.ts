@@ -111,12 +111,13 @@ function inlineEntryRows(model: ReadonlyModel, entry: ReadonlyEntry, to: string)
   const lines = entryLines(entry, model.preferences.formatting && thread?.showsSource !== true)
   // The terminal wraps code and long links itself, and finds the links.
   const wrapped = wrapFormatted(lines, entry.id, Math.max(10, model.columns - 8), Number.POSITIVE_INFINITY)
+  const start: Row = [{ text: `${formatTimeOfDay(entry.at)} `, dim: true }, name, { text: '  ' }]
   const rows = wrapped.map((line, row): Row => {
     const content = markLinks(highlight(line, '', []), line.links)
-    if (row === 0) return [{ text: `${formatTimeOfDay(entry.at)} `, dim: true }, name, { text: '  ' }, ...content]
+    if (row === 0 && reply === undefined) return [...start, ...content]
     return line.isFlush ? content : [{ text: ' '.repeat(6) }, ...content]
   })
-  if (reply !== undefined) rows.unshift([{ text: `      ${reply}`, dim: true }])
+  if (reply !== undefined) rows.unshift([...start, { text: reply, dim: true }])
   const reactions = reactionsText(entry, name => markedName(model, name))
   if (reactions !== '') rows.push([{ text: `      ${reactions}`, dim: true }])
   const reason = rejectionText(entry)

@@ -6,6 +6,7 @@ import { Memo } from '../memo.ts'
 import { type EntryLayout, entryLayout, type Reader } from '../model/layout/entry-layout.ts'
 import type { Format, FormattedRow } from '../model/layout/formatting.ts'
 import { replyText } from '../model/layout/message-text.ts'
+import type { RowPosition } from '../model/layout/viewport.ts'
 import { progressMark } from '../model/message-progress.ts'
 import type { ReadonlyEntry, ReadonlyThread } from '../model/readonly-model.ts'
 import { findAllMentions, type Range } from '../model/rooms/mentions.ts'
@@ -42,13 +43,9 @@ export function entryRows(
     const rows: Row[] = []
     if (layout.hasDaySeparator) rows.push(dayRow(entry.at, columns))
     if (layout.hasUnreadSeparator) rows.push(separatorRow('new', columns, 'accent'))
-    if (answered !== undefined) {
-      const text = fitToColumns(answered, Math.max(1, columns - layout.indent)).trimEnd()
-      rows.push([{ text: ' '.repeat(layout.indent) }, { text, dim: true }])
-    }
     const messages =
       entry.kind === 'message'
-        ? messageRows(entry, reader.user, layout, match, isMarked, mentioned)
+        ? messageRows(entry, reader.user, layout, columns, match, isMarked, mentioned, answered)
         : noteRows(entry, layout)
     rows.push(...(isSelected ? highlightFirst(messages) : messages))
     return rows
@@ -64,41 +61,89 @@ function messageRows(
   entry: ReadonlyEntry,
   user: string,
   layout: EntryLayout,
+  columns: number,
   match: string,
   isConfusable: boolean,
   mentioned: readonly string[],
+  answered: string | undefined,
 ): Row[] {
-  const own = entry.from === user
-  const rejected = entry.progress?.state === 'refused'
-  const progress = entry.changeProgress ?? (own ? entry.progress : undefined)
-  const mark = `${(progress === undefined ? '' : progressMark(progress)).padEnd(layout.markColumns)} `
-  const shownName = layout.showsName ? entry.from : ''
-  const name = entry.isAction ? '*'.padStart(layout.nameColumns) : fitToColumns(shownName, layout.nameColumns)
+  const progress = entry.changeProgress ?? (entry.from === user ? entry.progress : undefined)
+  const mark = progress === undefined ? '' : progressMark(progress)
+  const head = headSegments(entry, user, layout, mark, isConfusable)
   const indent: Segment = { text: ' '.repeat(layout.indent) }
-  const timeColumns = layout.indent - mark.length - layout.nameColumns - 2
   const rows = layout.lines.map((row, line): Row => {
     const content = markLinks(highlight(row, match, mentioned), row.links)
     if (row.isFlush) return content
-    if (line > 0) return [indent, ...content]
-    return [
-      { text: (layout.showsTime ? formatTimeOfDay(entry.at) : '').padEnd(timeColumns), dim: true },
-      rejected ? { text: mark, tone: 'bad' } : { text: mark, dim: true },
-      own ? { text: name, bold: true } : { text: name, tone: 'name', user: entry.from },
-      isConfusable && layout.showsName ? { text: '≈ ', tone: 'accent', bold: true } : { text: '  ' },
-      ...content,
-    ]
+    return line > 0 || answered !== undefined ? [indent, ...content] : [...head, ...content]
   })
+  if (answered !== undefined) {
+    const text = fitToColumns(answered, Math.max(1, columns - layout.indent)).trimEnd()
+    rows.unshift([...head, { text, dim: true }])
+  }
   for (const text of layout.reactionLines) rows.push([indent, { text, dim: true }])
   for (const text of layout.reasonLines) rows.push([indent, { text, tone: 'bad' }])
   return rows
 }
 
+/** Time, delivery mark and name: as many columns as the indentation of the layout. */
+function headSegments(
+  entry: ReadonlyEntry,
+  user: string,
+  { indent, markColumns, nameColumns, showsName, showsTime }: EntryLayout,
+  mark: string,
+  isConfusable: boolean,
+): Segment[] {
+  const time = showsTime ? formatTimeOfDay(entry.at) : ''
+  const shownMark = `${mark.padEnd(markColumns)} `
+  const shownName = showsName ? entry.from : ''
+  const name = entry.isAction ? '*'.padStart(nameColumns) : fitToColumns(shownName, nameColumns)
+  return [
+    { text: time.padEnd(indent - shownMark.length - nameColumns - 2), dim: true },
+    entry.progress?.state === 'refused' ? { text: shownMark, tone: 'bad' } : { text: shownMark, dim: true },
+    entry.from === user ? { text: name, bold: true } : { text: name, tone: 'name', user: entry.from },
+    isConfusable && showsName ? { text: '≈ ', tone: 'accent', bold: true } : { text: '  ' },
+  ]
+}
+
+/**
+ * The visible rows of a thread, with the sender of the topmost message in the first row that has space for it, if the name is
+ * further up: in an earlier message, or in an earlier row of a long one.
+ * @param rows the rows from the one at `top` on
+ */
+export function withSender(
+  rows: readonly Row[],
+  top: RowPosition,
+  thread: ReadonlyThread,
+  reader: Reader,
+  columns: number,
+  isConfusable: (name: string) => boolean,
+): readonly Row[] {
+  const entry = thread.entries[top.index]
+  const layout = entryLayout(thread, top.index, reader, columns)
+  if (entry?.kind !== 'message' || layout === undefined) return rows
+  const { hasDaySeparator, hasUnreadSeparator, hasReplyRow, lines, indent, markColumns, nameColumns } = layout
+  const separators = Number(hasDaySeparator) + Number(hasUnreadSeparator)
+  const first = top.row - separators
+  if (first < 0 || (first === 0 && layout.showsName)) return rows
+  // Rows at the left margin have no space for it.
+  let at = first
+  while (at > 0 && lines[at - Number(hasReplyRow)]?.isFlush) at++
+  const row = rows[at - first]
+  if (row === undefined || at >= layout.height - separators) return rows
+  const mark = at === 0 ? (row[1]?.text ?? '').trimEnd() : ''
+  const shown = { ...layout, showsName: true, showsTime: indent > markColumns + nameColumns + 3 }
+  const head = headSegments(entry, reader.user, shown, mark, isConfusable(entry.from))
+  const isSelected = row[0]?.inverse === true
+  return rows.with(at - first, [...(isSelected ? inverseHead(head) : head), ...row.slice(at === 0 ? head.length : 1)])
+}
+
 /** The rows of a selected message: all before the text of the first one is inverse. */
 function highlightFirst([first = [], ...others]: Row[]): Row[] {
-  return [
-    first.map((segment, at): Segment => (at < HEAD_SEGMENTS ? { ...segment, inverse: true } : segment)),
-    ...others,
-  ]
+  return [inverseHead(first), ...others]
+}
+
+function inverseHead(row: Row): Row {
+  return row.map((segment, at): Segment => (at < HEAD_SEGMENTS ? { ...segment, inverse: true } : segment))
 }
 
 /**

@@ -9,7 +9,7 @@ const MIN_TITLED_ROWS = 6
 
 /** A thread with a draft. */
 export const DRAFT_MARK = '*'
-/** Without a connection, nobody is known to be online or offline. */
+/** Without a connection, it is not known who is online. */
 export const UNKNOWN_PRESENCE: Segment = { text: '· ', dim: true }
 
 /** The rooms, below them the threads with users, and then the other users online in the mesh. */

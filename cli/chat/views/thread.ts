@@ -1,9 +1,9 @@
 /** The visible part of the open thread. */
 import { sanitizeLine } from '../../../src/protocol/text.ts'
 import { fitToColumns, wrap } from '../../terminal/width.ts'
-import { bottomPosition, MIN_ROWS_FOR_DAY, rowCounter } from '../model/layout/viewport.ts'
+import { bottomPosition, MIN_ROWS_FOR_DAY, movePosition, rowCounter } from '../model/layout/viewport.ts'
 import type { ReadonlyModel } from '../model/readonly-model.ts'
-import { dayRow, entryRows } from './messages.ts'
+import { dayRow, entryRows, withSender } from './messages.ts'
 import type { Row } from './row.ts'
 
 export function threadRows(model: ReadonlyModel, columns: number, height: number): Row[] {
@@ -15,18 +15,26 @@ export function threadRows(model: ReadonlyModel, columns: number, height: number
   const isConfusable = (name: string) => name !== model.user && model.similarName(name) !== undefined
   // From the lowest visible row up.
   const rows: Row[] = []
-  let topIndex = bottom.index
+  let top = { index: bottom.index, row: 0 }
   for (let index = bottom.index; index >= 0 && rows.length < wanted; index--) {
-    topIndex = index
     const all = entryRows(thread, index, model, columns, isConfusable)
     for (let row = index === bottom.index ? bottom.row : all.length - 1; row >= 0; row--) {
-      if (rows.length < wanted) rows.push(all[row] ?? [])
+      if (rows.length >= wanted) break
+      rows.push(all[row] ?? [])
+      top = { index, row }
     }
   }
-  while (rows.length < wanted) rows.push([])
+  const free = wanted - rows.length
+  rows.push(...Array.from({ length: free }, (): Row => []))
   rows.reverse()
-  const topEntry = thread.entries[topIndex]
-  if (isScrolledUp && topEntry !== undefined && rows.length >= MIN_ROWS_FOR_DAY) rows[0] = dayRow(topEntry.at, columns)
+  const topEntry = thread.entries[top.index]
+  const hasDay = isScrolledUp && topEntry !== undefined && rows.length >= MIN_ROWS_FOR_DAY
+  if (hasDay) rows[0] = dayRow(topEntry.at, columns)
+  if (free === 0) {
+    const covered = Number(hasDay)
+    const first = movePosition(top, covered, thread, rowCounter(thread, model, columns))
+    rows.splice(covered, wanted, ...withSender(rows.slice(covered), first, thread, model, columns, isConfusable))
+  }
   if (isScrolledUp) {
     const arrived = thread.newBelow === 0 ? '' : `${thread.newBelow} new below · `
     rows.push([{ text: fitToColumns(`↓ ${arrived}Esc to go to the end`, columns), tone: 'accent' }])

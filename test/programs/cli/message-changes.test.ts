@@ -37,7 +37,7 @@ test('users reply, react, edit and delete by keys, also after a restart', async 
   await billy.until(screen => expect(screen).toContain('r reply  e edit  d delete  + react'))
   expect(billy.screen('-e')).toMatch(/\u001b\[7m[^\n]*Anna/)
   billy.sendKeys('r', 'mee', 'Enter')
-  await anna.until(screen => expect(screen).toMatch(/↪ Anna: Lunch now\?\n.*Billy +mee/))
+  await anna.until(screen => expect(screen).toMatch(/Billy +│ Anna: Lunch now\?\n.* mee/))
   billy.sendKeys('M-k', 'M-k', '+', '2')
   await anna.until(screen => expect(screen).toMatch(/Anna +Lunch now\?\n.* 🎉 1 Billy/))
 
@@ -45,7 +45,8 @@ test('users reply, react, edit and delete by keys, also after a restart', async 
   billy.sendKeys('M-k', 'e')
   await billy.until(screen => expect(screen).toContain('› mee'))
   billy.sendKeys('BSpace', 'Enter')
-  for (const window of [anna, billy]) await window.until(screen => expect(screen).toMatch(/Billy +me \(edited\)/))
+  for (const window of [anna, billy])
+    await window.until(screen => expect(screen).toMatch(/Billy +│ Anna: Lunch now\?\n.* me \(edited\)/))
   anna.sendKeys('/me waves', 'Enter')
   await billy.until(screen => expect(screen).toMatch(/\* +Anna waves/))
 
@@ -59,7 +60,7 @@ test('users reply, react, edit and delete by keys, also after a restart', async 
   const again = open('Billy', 'Anna')
   await again.until(screen =>
     expect(screen).toMatch(
-      /Anna +Lunch now\?\n.* 🎉 1 Billy.*\n.*↪ Anna: Lunch now\?\n.*Billy +me \(edited\)\n.*Anna +message deleted/,
+      /Anna +Lunch now\?\n.* 🎉 1 Billy.*\n.*Billy +│ Anna: Lunch now\?\n.* me \(edited\)\n.*Anna +message deleted/,
     ),
   )
 }, 60_000)

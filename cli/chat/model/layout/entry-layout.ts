@@ -29,7 +29,7 @@ export interface EntryLayout {
   nameColumns: number
   /** Columns before the text. */
   indent: number
-  /** Whether a row above the text names the message that this one replies to. */
+  /** Whether the first row names the message that this one replies to; the text is below it. */
   hasReplyRow: boolean
   /** The wrapped text. */
   lines: readonly FormattedRow[]
@@ -97,7 +97,9 @@ function layOut(
   reader: Reader,
 ): EntryLayout {
   const hasDaySeparator = previous === undefined || localDay(entry.at) !== localDay(previous.at)
-  const isGrouped = !hasDaySeparator && !hasUnreadSeparator && continues(previous, entry)
+  // The first row of a reply has what it answers: its sender is next to it.
+  const mayBeGrouped = !hasDaySeparator && !hasUnreadSeparator && entry.reply === undefined
+  const isGrouped = mayBeGrouped && continues(previous, entry)
   const showsName = !isGrouped
   const showsTime =
     columns >= MIN_COLUMNS_FOR_TIME && !(isGrouped && formatTimeOfDay(previous?.at ?? 0) === formatTimeOfDay(entry.at))
@@ -123,15 +125,16 @@ function continues(previous: ReadonlyEntry | undefined, { kind, from, at }: Read
 
 /** The lines of an entry, with its marks: formatted, or as they were written if the match of the search is only there. */
 export function entryLines(entry: ReadonlyEntry, isFormatted: boolean, match = ''): FormattedLine[] {
-  return entry.kind === 'message' ? addMarks(entry, textLines(entry.text, isFormatted, match)) : sourceLines(entry.text)
+  if (entry.kind !== 'message') return sourceLines(entry.text)
+  return addMarks(entry, textLines(entry.text, isFormatted, match, entry.reply !== undefined))
 }
 
-function textLines(text: string, isFormatted: boolean, match: string): FormattedLine[] {
+function textLines(text: string, isFormatted: boolean, match: string, isReply: boolean): FormattedLine[] {
   if (!isFormatted) return sourceLines(text)
   const lines = parseFormatting(text)
   const first: FormattedLine = { text: '', isCode: false, ranges: [] }
   // The time and the name are not in a row of code.
-  if (lines[0]?.isCode) lines.unshift(first)
+  if (lines[0]?.isCode && !isReply) lines.unshift(first)
   const isFound = match === '' || lines.some(line => searchForm(line.text).includes(match))
   return isFound ? lines : sourceLines(text)
 }

@@ -55,10 +55,10 @@ export function reactionsText({ reactions = [] }: ReadonlyEntry, shown: (name: s
 }
 
 /**
- * What a reply answers, such as `↪ Billy: start of the text`.
+ * What a reply answers, such as `│ Billy: start of the text`; the bar marks it as a quote.
  * @param isConfusable whether the name of that author looks like another one
  */
 export function replyText(thread: ReadonlyThread, reply: QuotedTarget, isConfusable = false): string {
   const quote = thread.currentQuote(reply) ?? DELETED_TEXT
-  return sanitizeLine(`↪ ${reply.from}${isConfusable ? ' ≈' : ''}: ${quote}`)
+  return sanitizeLine(`│ ${reply.from}${isConfusable ? ' ≈' : ''}: ${quote}`)
 }

@@ -27,6 +27,44 @@ const messageRows = () =>
     .split('\n')
     .filter(row => /^\d\d:\d\d|^ {6}/.test(row))
 
+describe('the name of the sender', () => {
+  const body = () => chat.screen().trim().split('\n').slice(1, -2)
+
+  test('is repeated at the top of the view when it is further up', () => {
+    for (let n = 1; n <= 30; n++) chat.message('Billy', 'Anna', `message ${n}`)
+    expect(body()[0]).toBe('10:21    Billy  message 21')
+    expect(body().slice(1).join('\n')).not.toContain('Billy')
+    chat.type(KEYS.pageUp)
+    expect(body()[0]).toMatch(/^── Tuesday/)
+    expect(body()[1]).toBe('10:16    Billy  message 16')
+    expect(body().slice(2).join('\n')).not.toContain('Billy')
+  })
+
+  test('is repeated in a row of a long message, with the time, and without the mark', () => {
+    chat.compose('Billy', Array.from({ length: 40 }, (_, n) => `line ${n}`).join('\n'))
+    chat.tell({ type: 'progress', id: '1', to: 'Billy', progress: { state: 'sent' } })
+    expect(body()[0]).toBe('10:01    Anna   line 30')
+    expect(body()[1]).toBe('                line 31')
+    chat.type(KEYS.pageUp)
+    expect(body()[1]).toBe('10:01    Anna   line 25')
+    chat.type(KEYS.scrollToStart)
+    expect(body()[1]).toBe('10:01 →  Anna   line 0')
+  })
+
+  test('is not written over code, which has the whole row, but below it', () => {
+    const code = Array.from({ length: 20 }, (_, n) => `code ${n}`).join('\n')
+    chat.message('Billy', 'Anna', `\`\`\`\n${code}\n\`\`\`\nend`)
+    expect(body()[0]).toBe('code 11')
+    expect(body().at(-1)).toBe('10:01    Billy  end')
+  })
+
+  test('is not repeated below a separator, nor in notes', () => {
+    chat.message('Billy', 'Anna', 'one')
+    for (let n = 1; n <= 20; n++) chat.model.current?.addNote(`note ${n}`, DAY)
+    expect(body().join('\n')).not.toContain('Billy')
+  })
+})
+
 describe('formatting', () => {
   test('renders bold, italic and code without their delimiters', () => {
     chat.message('Billy', 'Anna', 'a *bold* and _italic_ `code`')

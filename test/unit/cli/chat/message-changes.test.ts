@@ -123,20 +123,28 @@ test('reactions are below the message, by emoji and user; a reaction that is tak
   expect(rows()).toEqual(['Billy  message deleted'])
 })
 
-test('a reply has a row above it: the current text of the message, or the quote if it is not loaded', () => {
+test('the first row of a reply has what it answers: the current text of the message, or the quote if it is not loaded', () => {
   const reply: Content = { kind: 'text', text: 'me', reply: { ...target('m', 'Anna'), quote: 'who?' } }
   tell('Billy', reply)
-  expect(rows()).toEqual(['       ↪ Anna: who?', 'Billy  me'])
+  expect(rows()).toEqual(['Billy  │ Anna: who?', '       me'])
   chat.message('Anna', 'Billy', 'who then?', { id: 'm', origin: 'history' })
-  expect(rows()).toContain('       ↪ Anna: who then?')
+  expect(rows()).toContain('Billy  │ Anna: who then?')
   tell('Anna', deletion('m', 'Anna'), { origin: 'composed' })
-  expect(rows()).toContain('       ↪ Anna: message deleted')
+  expect(rows()).toContain('Billy  │ Anna: message deleted')
+})
+
+test('a reply has its own name and time, below other messages of its sender, and a quote that is not bold', () => {
+  tell('Billy', { kind: 'text', text: 'one' })
+  tell('Billy', { kind: 'text', text: 'two', reply: { ...target('m', 'Anna'), quote: 'who?' } })
+  tell('Billy', { kind: 'text', text: '```\ncode\n```', reply: { ...target('m', 'Anna'), quote: 'how?' } })
+  expect(rows()).toEqual(['Billy  one', 'Billy  │ Anna: who?', '       two', 'Billy  │ Anna: how?'])
+  expect(chat.screen()).toMatch(/│ Anna: how\?\n(?:.*│ )?code\n/)
 })
 
 test('a reply to someone whose name looks like another one is marked', () => {
   chat.roster(['Anna', 'Bi11y', 'Billy'], ['Bi11y', 'Billy'])
   tell('Billy', { kind: 'text', text: 'me', reply: { id: 'm', from: 'Bi11y', quote: 'who?' } })
-  expect(chat.screen()).toContain('↪ Bi11y ≈: who?')
+  expect(chat.screen()).toContain('│ Bi11y ≈: who?')
 })
 
 test('a name that looks like another one is marked in reactions, also when the other one comes later', () => {
@@ -226,5 +234,5 @@ test('inline, a change is a line, since what was printed stays', () => {
   expect(print(formatContent(react('m', '👍'), 'Billy'))).toEqual(['Billy: 👍 to "x"'])
   expect(print(formatContent(edit('m', 'all done'), 'Billy'))).toEqual(['Billy: (edited) all done'])
   const reply: Content = { kind: 'text', text: '/me smiles', reply: target('m') }
-  expect(print(formatContent(reply, 'Billy'))).toEqual(['↪ Billy: all done', '*  Billy smiles'])
+  expect(print(formatContent(reply, 'Billy'))).toEqual(['*  │ Billy: all done', 'Billy smiles'])
 })

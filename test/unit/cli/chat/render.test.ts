@@ -66,7 +66,7 @@ describe('the screen', () => {
     expect(chat.screen()).toMatchInlineSnapshot(`
       "
       Billy  ● online
-                Anna
+         Billy  Anna
       ● server-2  Anna  2…
       › message to Billy
       "
@@ -150,7 +150,7 @@ describe('the screen', () => {
     expect(before).toMatchInlineSnapshot(`
       "
       Billy
-      10:14           message 14
+      10:14    Billy  message 14
       10:15           message 15
       10:16           message 16
       ↓ Esc to go to the end

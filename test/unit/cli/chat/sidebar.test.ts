@@ -99,7 +99,7 @@ test('users with a thread are listed once, and counted', () => {
   expect(rows(9).slice(-4)).toEqual([' User 0', ' User 1', ' User 2', ' … 7 more'])
 })
 
-test('without a connection nobody is shown as online, nor counted', () => {
+test('without a connection no user is shown as online, nor counted', () => {
   chat.roster(['Anna', 'Billy', 'Carla'])
   chat.tell({ type: 'connections', connections: new Map([['Billy', 3]]) })
   chat.message('Billy', 'Anna', 'hi')

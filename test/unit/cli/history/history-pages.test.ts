@@ -202,7 +202,7 @@ test('a reply to a deleted message that is not loaded does not quote it', () => 
     999: '(deleted a message)\n⟦delete id-3⟧',
   }
   const { screen } = openThread(1_000, n => (texts[n] === undefined ? {} : { text: texts[n] }))
-  expect(screen()).toContain('↪ Billy: message deleted')
+  expect(screen()).toContain('│ Billy: message deleted')
   expect(screen().match(/secret/g)).toHaveLength(1)
 })
 
