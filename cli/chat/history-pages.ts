@@ -10,6 +10,7 @@ import { threadName } from '../thread-name.ts'
 import type { Model, ScreenRequest } from './model/model.ts'
 import { isOperator } from './model/rooms/room.ts'
 import { scroll, scrollToEntry } from './model/scroll.ts'
+import { addMatch, takeNewerMatch } from './model/search.ts'
 import { addFoundMessage } from './model/search-all.ts'
 import type { Thread } from './model/thread.ts'
 
@@ -76,12 +77,27 @@ export function* searchThread(
   const unsent = history === undefined ? undefined : findUnsent(thread, text, before)
   if (unsent !== undefined && (match === undefined || compareMessages(match, unsent) < 0)) match = unsent
   if (model.current !== thread || model.search?.editor.text !== text) return
-  model.search.state = match === undefined ? 'not-found' : 'found'
-  if (match === undefined) return
-  const { id } = match
-  if (thread.entryById(id) === undefined && history !== undefined) loadPageAround(thread, history, match)
-  scrollToEntry(model, thread, id)
-  thread.searchMatch = { id, text: searchForm(text) }
+  addMatch(model.search, match)
+  if (match !== undefined) showMatch(model, thread, history, match, text)
+}
+
+/** Carries out a `newer-match` request. */
+export function goToNewerMatch(model: Model, history: History | undefined): void {
+  const { search, current } = model
+  const match = search && takeNewerMatch(search)
+  if (match !== undefined && current !== undefined) showMatch(model, current, history, match, search?.editor.text ?? '')
+}
+
+function showMatch(
+  model: Model,
+  thread: Thread,
+  history: History | undefined,
+  match: MessagePosition,
+  text: string,
+): void {
+  if (thread.entryById(match.id) === undefined && history !== undefined) loadPageAround(thread, history, match)
+  scrollToEntry(model, thread, match.id)
+  thread.searchMatch = { id: match.id, text: searchForm(text) }
 }
 
 /**
@@ -118,7 +134,10 @@ function searchAllInMemory(
     .flatMap(({ name, isRoom, entries }) =>
       entries
         .filter(({ kind, isDeleted, text }) => kind === 'message' && !isDeleted && searchForm(text).includes(needle))
-        .map(({ id, at, from, text }) => ({ id, at, from, to: isRoom || from === user ? name : user, text })),
+        .map(({ id, at, from, text, isAction }) => {
+          const to = isRoom || from === user ? name : user
+          return { id, at, from, to, text: isAction ? `/me ${text}` : text }
+        }),
     )
     .sort((one, other) => compareMessages(other, one))
 }

@@ -2,7 +2,14 @@
 
 import type { SessionRequest } from '../../src/client/events.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
-import { addStoredThreads, goToMessage, loadPage, searchAllThreads, searchThread } from '../chat/history-pages.ts'
+import {
+  addStoredThreads,
+  goToMessage,
+  goToNewerMatch,
+  loadPage,
+  searchAllThreads,
+  searchThread,
+} from '../chat/history-pages.ts'
 import { complete } from '../chat/model/editing/completion.ts'
 import { collectDrafts, restoreDrafts } from '../chat/model/editing/drafts.ts'
 import { addEmojiNames } from '../chat/model/editing/emoji-completion.ts'
@@ -26,6 +33,7 @@ import { openLink } from '../terminal/opener.ts'
 import { mayAskName, NAME_REQUEST } from '../terminal/terminal-features.ts'
 import { listenToTerminalInput } from '../terminal/terminal-input.ts'
 import { Alerts } from './alerts.ts'
+import { NoticeTimer } from './notice-timer.ts'
 import { ReceiptLines } from './receipt-lines.ts'
 import { ScreenPainter } from './screen-painter.tsx'
 
@@ -71,7 +79,13 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
     model.openThread(options.to)
     save()
   }
-  const painter = new ScreenPainter(model, options.colors, text => guard.write(text))
+  const noticeTimer = new NoticeTimer(model, () => painter.draw())
+  const painter = new ScreenPainter(
+    model,
+    options.colors,
+    text => guard.write(text),
+    () => noticeTimer.update(),
+  )
   let activeSearch: Generator | undefined
   // The marks of messages in the scrollback do not change.
   const receipts = model.isInline
@@ -161,6 +175,8 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
       case 'search':
         if (model.current === undefined) return undefined
         return startSearch(searchThread(model, model.current, options.history(), request.text, request.older))
+      case 'newer-match':
+        return goToNewerMatch(model, options.history())
       case 'search-all':
         return startSearch(searchAllThreads(model, options.history(), request.text))
       case 'go-to-message':

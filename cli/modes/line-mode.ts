@@ -10,6 +10,7 @@ import { sanitizeLine } from '../../src/protocol/text.ts'
 import { DEFAULT_PREFERENCES } from '../chat/model/preferences.ts'
 import { invitationText } from '../chat/model/rooms/invitations.ts'
 import type { ClientEvent } from '../client-events.ts'
+import { type HelpItem, isAbout, noHelpText } from '../help-topic.ts'
 import type { History } from '../history/history.ts'
 import { LineReader } from '../io/stdin.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
@@ -261,7 +262,7 @@ export class LineMode {
       run: (args, send) => this.#trust(args, send),
     },
     { name: 'clear', usage: '', help: 'clear the terminal', run: () => this.#clear() },
-    { name: 'help', usage: '', help: 'list the commands; also ?', run: () => this.#help() },
+    { name: 'help', usage: '[NAME]', help: 'list the commands, or show one; also ?', run: args => this.#help(args) },
     { name: 'quit', usage: '', help: 'quit', run: () => this.#quit() },
   ]
 
@@ -428,7 +429,7 @@ export class LineMode {
       return undefined
     }
     if (question !== undefined) this.#print(sanitizeLine(`* not sent: ${question.text}`))
-    if (text.trim() === '?') this.#help()
+    if (text.trim() === '?') this.#help('')
     else if (text.startsWith('/') && !text.startsWith('//')) this.#runCommand(text.slice(1), send)
     else this.#composeToRecipient(text.replace(/^\/\//, '/'), send)
     return this.#hasQuit ? 'quit' : undefined
@@ -501,10 +502,18 @@ export class LineMode {
     this.#print(`* ${this.#waiting.summary()}; ${outcome}. /quit again to leave`)
   }
 
-  #help(): void {
-    for (const command of this.#commands) this.#print(`  ${usageOf(command).padEnd(22)} ${command.help}`)
-    this.#print(`  ${'//TEXT'.padEnd(22)} send a message that starts with a slash`)
-    this.#print(`  ${'-N, @NAME'.padEnd(22)} ${CHOICE_HELP}`)
+  /** Lists the commands, or those that a name is about. */
+  #help(topic: string): void {
+    const items: HelpItem[] = [
+      ...this.#commands.map(command => ({ label: usageOf(command), text: command.help })),
+      { label: '//TEXT', text: 'send a message that starts with a slash' },
+      { label: '-N, @NAME', text: CHOICE_HELP },
+    ]
+    const exact = items.filter(item => isAbout(item, topic, true))
+    const listed = topic === '' || exact.length > 0 ? exact : items.filter(item => isAbout(item, topic, false))
+    const names = this.#commands.map(({ name }) => name)
+    if (topic !== '' && listed.length === 0) return this.#print(sanitizeLine(noHelpText(topic, names)))
+    for (const { label, text } of topic === '' ? items : listed) this.#print(`  ${label.padEnd(22)} ${text}`)
   }
 
   #setRecipient(args: string): void {

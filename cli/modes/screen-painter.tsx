@@ -54,9 +54,15 @@ export class ScreenPainter {
   /** Inline mode: the open thread, whose newest messages have been printed. */
   #printedThread: ReadonlyThread | undefined
 
-  /** @param write writes to the terminal */
-  constructor(model: ReadonlyModel, colors: boolean, write: (text: string) => void) {
+  readonly #onDraw: () => void
+
+  /**
+   * @param write writes to the terminal
+   * @param onDraw called after each frame
+   */
+  constructor(model: ReadonlyModel, colors: boolean, write: (text: string) => void, onDraw: () => void) {
     this.#model = model
+    this.#onDraw = onDraw
     this.#colors = colors
     this.modes = new TerminalModes(write)
     if (model.isInline) this.#inline = new InlineOutput(write)
@@ -123,6 +129,7 @@ export class ScreenPainter {
     clearTimeout(this.#redrawTimer)
     const redrawIn = this.#redrawIn(Date.now())
     if (redrawIn !== undefined) this.#redrawTimer = setTimeout(() => this.draw(), redrawIn)
+    this.#onDraw()
   }
 
   /** When the screen changes by itself, ms from now; undefined: it does not. */

@@ -15,7 +15,7 @@ import {
 import { handleFinderAction, openFinder } from './finder.ts'
 import { setFocus } from './focus.ts'
 import { type Action, actionLabel, keyLabel, startsSequence } from './keymap.ts'
-import { lastOwnMessage } from './layout/detail-lines.ts'
+import { detailedMessage } from './layout/detail-lines.ts'
 import { overlayHeight, toggledSidebar } from './layout/screen-layout.ts'
 import {
   cancelDraftTarget,
@@ -37,6 +37,7 @@ import { pageSize, scroll } from './scroll.ts'
 import { scrollOverlay } from './scroll-overlay.ts'
 import { handleSearchAction, openSearch, restartSearch } from './search.ts'
 import { handleSearchAllAction, openSearchAll, restartSearchAll } from './search-all.ts'
+import { endHighlight } from './search-highlight.ts'
 import { openNumberedThread, openUnreadThread, switchThread } from './switch-thread.ts'
 import { lengthFault } from './text-length.ts'
 import { openDraft, typingRequests } from './typing.ts'
@@ -90,6 +91,7 @@ function handleText(model: Model, key: Extract<Key, { type: 'text' | 'paste' }>)
   else if (type === 'paste') insertPaste(model, sanitizeInput(text))
   else model.focusedEditor.insert(sanitizeInput(text))
   model.completion = undefined
+  endHighlight(model)
   if (model.searchAll !== undefined) return restartSearchAll(model.searchAll)
   return model.search === undefined ? [] : restartSearch(model, model.search)
 }
@@ -148,6 +150,7 @@ function handleAction(model: Model, action: Action, quitArmed: boolean): ScreenR
     case 'select-next':
       return moveMessageSelection(model, 1)
     case 'dismiss':
+      endHighlight(model)
       if (model.current !== undefined && cancelDraftTarget(model.current)) return []
       return scroll(model, Number.POSITIVE_INFINITY)
     case 'scroll-to-end':
@@ -168,7 +171,7 @@ function handleAction(model: Model, action: Action, quitArmed: boolean): ScreenR
     case 'members':
       return runCommand(model, 'names')
     case 'message-details': {
-      const entry = lastOwnMessage(model)
+      const entry = detailedMessage(model)
       model.detailsId = entry?.id
       if (entry === undefined) model.showNotice('no message of yours here', 'error')
       else openOverlay(model, 'details')

@@ -53,7 +53,7 @@ export const KEYMAP: readonly Binding[] = [
   { keys: ['C-o'], action: 'find-thread', help: 'go to a thread, room or user' },
   { keys: ['f8', 'M-m'], action: 'members', help: 'list the members of this room' },
   { keys: ['M-j'], action: 'join-invitation', help: 'join the room that the newest message invites to' },
-  { keys: ['M-i'], action: 'message-details', help: 'show who has your last message' },
+  { keys: ['M-i'], action: 'message-details', help: 'show who has your last message, and reactions' },
   { keys: ['M-c'], action: 'cancel-message', help: 'take back your last message that waits' },
   {
     keys: ['M-k', 'S-up'],

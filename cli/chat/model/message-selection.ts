@@ -35,12 +35,17 @@ export const SELECTION_KEYS: readonly [key: string, help: string][] = [
   ['+', 'react'],
 ]
 
-/** Selects the next older (-1) or newer message; after the newest one, none. */
+/** Selects the match of a search; else, the next older (-1) or newer message; after the newest one, none. */
 export function moveMessageSelection(model: Model, by: 1 | -1): ScreenRequest[] {
   const thread = model.current
   if (thread === undefined) return fail(model, 'no thread is open')
   const { entries, selection, anchor } = thread
   const current = selection && thread.messageOf(selection)
+  const match = thread.entryById(thread.searchMatch?.id ?? '')
+  if (current === undefined && by === -1 && match !== undefined && isSelectable(match)) {
+    thread.selection = { id: match.id, from: match.from, step: 'menu' }
+    return revealEntry(model, thread, match)
+  }
   const last = anchor === undefined ? entries.length : thread.indexOf(anchor.entry) + 1
   let index = current === undefined ? last : thread.indexOf(current)
   if (current === undefined && by === 1) return fail(model, 'no message is selected')

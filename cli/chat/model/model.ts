@@ -45,6 +45,8 @@ export type ScreenRequest =
   | { type: 'page'; part: 'latest' | 'before' | 'after' | 'first' }
   /** Search the open thread backwards, from its end or (`older`) from the current match. */
   | { type: 'search'; text: string; older: boolean }
+  /** Go back to the match of the search that was shown before. */
+  | { type: 'newer-match' }
   /** Search all threads for the text of `searchAll`. An empty text ends the search. */
   | { type: 'search-all'; text: string }
   /** Open a thread at a message, where the search text is highlighted. */
@@ -65,10 +67,12 @@ export type ScreenRequest =
   /** Save the preferences and the name of the open thread. */
   | { type: 'save' }
 
-/** A line in the status row, shown until the next key. */
+/** A line in the status row, shown until the next key, and not longer than it takes to read. */
 export interface Notice {
   text: string
   tone: 'info' | 'error'
+  /** Whether it stays until the next key: it asks something, or warns of an attack. */
+  stays?: true
   /** Whether it is shown elsewhere, too, where it stays and is not cut. */
   isKept?: boolean
 }
@@ -127,6 +131,8 @@ export class Model implements ReadonlyModel {
   /** The last notices of the client that came while no thread was open, oldest first. */
   readonly startNotices: Notice[] = []
   overlay: 'help' | 'details' | 'settings' | undefined
+  /** What the help is about; '': everything. */
+  helpTopic = ''
   /** The message of the open thread that the details are about. */
   detailsId: string | undefined
   /** The first visible line of the overlay. */
@@ -181,7 +187,11 @@ export class Model implements ReadonlyModel {
     const { bindings, unknown } = resolveBindings(preferences.keys)
     this.bindings = bindings
     if (unknown.length > 0) {
-      this.notice = { text: `unknown key action in the settings file: ${unknown.join(', ')}`, tone: 'error' }
+      this.notice = {
+        text: `unknown key action in the settings file: ${unknown.join(', ')}`,
+        tone: 'error',
+        stays: true,
+      }
     }
   }
 
@@ -330,5 +340,10 @@ export class Model implements ReadonlyModel {
 
   showNotice(text: string, tone: Notice['tone'] = 'info'): void {
     this.notice = { text, tone }
+  }
+
+  /** Shows a notice that stays until the next key. */
+  showQuestion(text: string, tone: Notice['tone'] = 'error'): void {
+    this.notice = { text, tone, stays: true }
   }
 }

@@ -7,6 +7,6 @@ export function quit(model: Model): ScreenRequest[] {
   if (count <= model.warnedWaitingCount) return [{ type: 'quit' }]
   model.warnedWaitingCount = count
   model.quitArmed = true
-  model.showNotice(`${model.waiting.summary()}; ${quitOutcome(model.hasHistory)}. Quit again to leave`, 'error')
+  model.showQuestion(`${model.waiting.summary()}; ${quitOutcome(model.hasHistory)}. Quit again to leave`)
   return []
 }

@@ -91,6 +91,7 @@ export interface ReadonlyModel {
   readonly waiting: Pick<WaitingMessages, 'has'>
   readonly startNotices: readonly Readonly<Notice>[]
   readonly overlay: 'help' | 'details' | 'settings' | undefined
+  readonly helpTopic: string
   readonly detailsId: string | undefined
   readonly overlayTop: number
   readonly preferences: ReadonlyPreferences

@@ -9,6 +9,7 @@ import {
   rowCounter,
 } from './layout/viewport.ts'
 import type { Model, ScreenRequest } from './model.ts'
+import { endHighlight } from './search-highlight.ts'
 import type { Entry, Thread } from './thread.ts'
 
 /** When fewer entries than this are loaded beyond the visible rows, the next page of the history is requested. */
@@ -35,6 +36,7 @@ export function scroll(model: Model, by: number): ScreenRequest[] {
   if (thread === undefined || thread.entries.length === 0) return []
   if (by === Number.POSITIVE_INFINITY && !thread.hasEnd) {
     thread.anchor = undefined
+    endHighlight(model)
     return [{ type: 'page', part: 'latest' }]
   }
   if (by === Number.NEGATIVE_INFINITY && !thread.hasStart) return [{ type: 'page', part: 'first' }]
@@ -44,6 +46,7 @@ export function scroll(model: Model, by: number): ScreenRequest[] {
     ? movePosition(bottomPosition(thread, rowsOf), by, thread, rowsOf)
     : { index: by < 0 ? -1 : thread.entries.length, row: 0 }
   setBottom(thread, notAboveFirstPage(bottom, thread, body, rowsOf), rowsOf)
+  if (by > 0 && thread.anchor === undefined) endHighlight(model)
   const last = thread.entries.length - 1
   if (by < 0 && !thread.hasStart && bottom.index < PREFETCH_ENTRIES + body) return [{ type: 'page', part: 'before' }]
   if (by > 0 && !thread.hasEnd && bottom.index > last - PREFETCH_ENTRIES) return [{ type: 'page', part: 'after' }]

@@ -29,15 +29,15 @@ export function asksAboutRecipient(model: Model, to: string, inputFor?: (name: s
   if (rosterView.isPartial && !rosterView.wasAskedAbout(to)) {
     // The answer of the server is there before the next key.
     rosterView.watch(to)
-    model.showNotice(`looking for "${to}"; Enter sends`)
+    model.showQuestion(`looking for "${to}"; Enter sends`, 'info')
     return true
   }
   const similar = similarUser(model, to)
   noteAsked(model, to)
-  if (similar === undefined) model.showNotice(`never seen "${to}"; Enter sends anyway`, 'error')
+  if (similar === undefined) model.showQuestion(`never seen "${to}"; Enter sends anyway`)
   else {
     model.suggestion = { name: similar, input: inputFor?.(similar) }
-    model.showNotice(`never seen "${to}"; did you mean ${similar}? Enter sends anyway, Tab takes ${similar}`, 'error')
+    model.showQuestion(`never seen "${to}"; did you mean ${similar}? Enter sends anyway, Tab takes ${similar}`)
   }
   return true
 }
@@ -57,7 +57,7 @@ export function checkRecipients(model: Model, wall: number): void {
     if (model.current?.name !== to) model.threads.get(to)?.addWarning(warning, wall)
     const notice =
       model.current?.name === to ? warning : `never seen "${to}"; a message waits in their thread.${question}`
-    model.showNotice(notice, 'error')
+    model.showQuestion(notice)
   }
   model.uncheckedNames.clear()
 }

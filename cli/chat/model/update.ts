@@ -68,7 +68,7 @@ function handleEvent(model: Model, event: Exclude<ClientEvent, { type: 'storage'
     case 'key':
       return handleUserKey(model, event, wall)
     case 'forged':
-      model.showNotice(`dropped a forged message in the name of ${event.from}`, 'error')
+      model.showQuestion(`dropped a forged message in the name of ${event.from}`)
       return []
     case 'notice':
       showClientNotice(model, event, wall)
@@ -161,7 +161,7 @@ function handleUserKey(
       `then accept it with /trust ${quoteName(user)} and the words that ${user} told you. Until then, your messages to ${user} are held.`,
     wall,
   )
-  model.showNotice(`WARNING: the key of ${user} has changed`, 'error')
+  model.showQuestion(`WARNING: the key of ${user} has changed`)
   return [{ type: 'bell', thread: user }]
 }
 

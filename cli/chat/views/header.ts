@@ -14,11 +14,12 @@ const MIN_COLUMNS_NEXT_TO_TYPING = 24
 /** Free columns on both sides of who is writing: terminals disagree on the width of some names. */
 const TYPING_MARGINS = 3
 
-const OVERLAY_TITLES = { help: 'Help', details: 'Your message', settings: 'Settings' }
+const OVERLAY_TITLES = { help: 'Help', details: 'Message', settings: 'Settings' }
 
 /** @param wall ms since 1970 */
 export function headerRow(model: ReadonlyModel, columns: number, wall: number): Row {
   const title = (text: string): Row => [{ text: fitToColumns(text, columns), bold: true }]
+  if (model.overlay === 'help' && model.helpTopic !== '') return title(`Help: ${sanitizeLine(model.helpTopic)}`)
   if (model.overlay !== undefined) return title(OVERLAY_TITLES[model.overlay])
   if (model.searchAll !== undefined) return title(searchResultsTitle(model.searchAll))
   if (model.finder !== undefined) return title(finderTitle(model, model.finder))

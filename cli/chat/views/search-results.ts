@@ -1,10 +1,13 @@
 /** The messages that the search in all threads has found. */
-import { sanitizeLine } from '../../../src/protocol/text.ts'
+import { actionOf } from '../../../src/protocol/message-kinds.ts'
+import { sanitizeText } from '../../../src/protocol/text.ts'
 import { findAll, searchForm } from '../../search-form.ts'
 import { localDateTime } from '../../terminal/local-time.ts'
 import { fitToColumns } from '../../terminal/width.ts'
+import { type FormattedLine, parseFormatting, sourceLines } from '../model/layout/formatting.ts'
 import type { ReadonlyModel, ReadonlySearchAll } from '../model/readonly-model.ts'
 import { type FoundMessage, MAX_FOUND_MESSAGES } from '../model/search-all.ts'
+import { highlight } from './messages.ts'
 import { type Row, type Segment, truncateRow } from './row.ts'
 
 /** Widest columns of the thread and of the sender. */
@@ -13,6 +16,8 @@ const MAX_NAME_COLUMNS = 12
 const MAX_CONTEXT = 24
 /** Characters of the text that a row can show. */
 const MAX_TEXT = 400
+/** Longest text that is formatted. */
+const MAX_FORMATTED = 4_000
 
 export function searchResultRows(
   model: ReadonlyModel,
@@ -59,20 +64,48 @@ function resultRow(model: ReadonlyModel, { thread, message }: FoundMessage, need
     { text: `${columns >= 60 ? localDateTime(at) : localDateTime(at).slice(0, 10)} `, dim: true },
     { text: column(thread), tone: 'accent' },
     sender,
-    ...textPart(text, needle),
+    ...textPart(from, text, needle, model.preferences.formatting),
   ]
 }
 
-/** The text in one line, from a little before the match. */
-function textPart(text: string, needle: string): Segment[] {
-  const line = sanitizeLine(text.replaceAll('\n', ' ⏎ ').replaceAll('\t', ' '))
-  const [first] = findAll(line, needle)
-  if (first === undefined) return [{ text: line.slice(0, MAX_TEXT) }]
-  const from = first.start > MAX_CONTEXT ? line.indexOf(' ', first.start - MAX_CONTEXT) + 1 : 0
-  const start = from > 0 && from <= first.start ? from : Math.max(0, first.start - MAX_CONTEXT)
+/** The text in one line, from a little before the match: formatted as in its thread, if the match is still there. */
+function textPart(sender: string, source: string, needle: string, isFormatted: boolean): Segment[] {
+  const action = actionOf(source)
+  const text = sanitizeText(action === undefined ? source : `${sender} ${action}`).replaceAll('\t', ' ')
+  const formatted = oneLine(isFormatted && text.length <= MAX_FORMATTED ? parseFormatting(text) : sourceLines(text))
+  const line = findAll(formatted.text, needle).length > 0 ? formatted : oneLine(sourceLines(text))
+  const [first] = findAll(line.text, needle)
+  const from = first !== undefined && first.start > MAX_CONTEXT ? startOfContext(line.text, first.start) : 0
+  const end = (first?.end ?? 0) + MAX_TEXT
+  const ranges = line.ranges.flatMap(({ start, end, format }) =>
+    end > from ? [{ start: Math.max(0, start - from), end: end - from, format }] : [],
+  )
+  const part = { text: line.text.slice(from, end), isCode: false, isFlush: false, links: [], ranges }
   return [
-    { text: `${start > 0 ? '…' : ''}${line.slice(start, first.start)}` },
-    { text: line.slice(first.start, first.end), tone: 'accent', bold: true },
-    { text: line.slice(first.end, first.end + MAX_TEXT) },
+    { text: from > 0 ? '…' : '' },
+    // The row of the selected message is inverse.
+    ...highlight(part, needle, []).map(
+      ({ inverse, ...segment }): Segment => (inverse ? { ...segment, tone: 'accent', bold: true } : segment),
+    ),
   ]
+}
+
+/** The start of a word a little before the match, if there is one. */
+function startOfContext(text: string, match: number): number {
+  const word = text.indexOf(' ', match - MAX_CONTEXT) + 1
+  return word > 0 && word <= match ? word : match - MAX_CONTEXT
+}
+
+/** The lines of a text in one line, with their formatting. */
+function oneLine(lines: readonly FormattedLine[]): Pick<FormattedLine, 'text' | 'ranges'> {
+  let text = ''
+  const ranges: FormattedLine['ranges'][number][] = []
+  for (const [at, line] of lines.entries()) {
+    if (at > 0) text += ' ⏎ '
+    const base = text.length
+    text += line.text
+    if (line.isCode) ranges.push({ start: base, end: text.length, format: { code: true } })
+    for (const { start, end, format } of line.ranges) ranges.push({ start: base + start, end: base + end, format })
+  }
+  return { text, ranges }
 }

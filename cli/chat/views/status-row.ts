@@ -10,11 +10,14 @@ import { type Row, type Segment, truncateRow } from './row.ts'
 import { typingText } from './typing-text.ts'
 import { unreadSegments } from './unread.ts'
 
+/** What the status row says of a search. @param key the key for the next match */
 const SEARCH_HINTS = {
-  idle: 'search: type to search',
-  searching: 'search: searching…',
-  found: 'search: Ctrl+S older match, Enter stay, Esc cancel',
-  'not-found': 'search: nothing found',
+  idle: () => 'search: type to search',
+  searching: () => 'search: searching…',
+  found: (key: string) => `search: ${key} older match, Down newer, Enter stay, Esc cancel`,
+  oldest: (key: string) => `no older match; ${key} goes to the newest again`,
+  newest: (key: string) => `no newer match; ${key} older match, Enter stay, Esc cancel`,
+  'not-found': () => 'search: nothing found; Esc cancel',
 }
 const FINDER_HINT = 'type to filter, Enter select, Esc close'
 const SEARCH_ALL_HINT = 'Up/Down select, Enter go to the message, Esc close'
@@ -36,11 +39,15 @@ export function statusRow(model: ReadonlyModel, wall: number): Row {
 
 function statusSegments(model: ReadonlyModel, wall: number): Segment[] {
   // How to close the help is visible at every width.
-  if (model.overlay !== undefined) return [{ text: OVERLAY_HINTS[model.overlay], bold: true }]
+  if (model.overlay !== undefined) {
+    const all = model.overlay === 'help' && model.helpTopic !== '' ? '; /help shows all of it' : ''
+    return [{ text: `${OVERLAY_HINTS[model.overlay]}${all}`, bold: true }]
+  }
   const hints = [...excessSegments(model), ...hintSegments(model, wall)]
   const states = stateVariants(model, wall)
   const isNotice = model.notice !== undefined && model.notice.isKept !== true
-  const isNews = isNotice || excessBytesOfInput(model) > 0 || selectionHint(model) !== undefined
+  const isNews =
+    isNotice || model.search !== undefined || excessBytesOfInput(model) > 0 || selectionHint(model) !== undefined
   // A notice or a prompt is more important than what else is in the row.
   const fitting = states.find(segments => widthOf(segments) + widthOf(hints) <= model.columns) ?? states.at(-1)
   return [...((isNews ? fitting : states[0]) ?? []), ...hints]
@@ -115,9 +122,18 @@ function selectionHint({ current, reactionPrompt, waiting, bindings }: ReadonlyM
   return `Esc cancels  │ ${what}`
 }
 
+/** After a search, while its match is highlighted. */
+function matchHint({ bindings }: ReadonlyModel): string {
+  const key = actionLabel(bindings, 'select-previous')
+  return `match: ${key === undefined ? '' : `${key} selects the message, `}Esc leaves it`
+}
+
 function hintSegments(model: ReadonlyModel, wall: number): Segment[] {
   const { notice, finder, search, searchAll, columns } = model
-  if (search !== undefined) return [{ text: `  ${SEARCH_HINTS[search.state]}` }]
+  if (search !== undefined) {
+    const key = actionLabel(model.bindings, 'search') ?? 'Up'
+    return [{ text: `  ${SEARCH_HINTS[search.state](key)}` }]
+  }
   const selecting = selectionHint(model)
   if (selecting !== undefined && (model.reactionPrompt !== undefined || notice === undefined))
     return [{ text: `  ${sanitizeLine(selecting)}` }]
@@ -134,5 +150,6 @@ function hintSegments(model: ReadonlyModel, wall: number): Segment[] {
   const key = actionLabel(model.bindings, 'join-invitation')
   if (invited !== undefined && key !== undefined)
     return [{ text: '  ' }, { text: `${key} joins ${invited}`, tone: 'accent' }]
+  if (model.current?.searchMatch !== undefined) return [{ text: `  ${matchHint(model)}` }]
   return columns >= 60 ? [{ text: '  ? help', dim: true }] : []
 }

@@ -106,10 +106,12 @@ function footerRow(model: ReadonlyTopModel): Row {
   const order = model.isRoomsOpen ? '' : `  sorted by ${model.sortKey}`
   if (!model.isHelpOpen) return [{ text: `? help  q quit  r ${otherView}${order}`, dim: true }]
   const keys: [string, string][] = [
+    ['Esc', 'close'],
     ['q', 'quit'],
-    ['s', `sort: ${SORT_KEYS.join(' ')}`],
+    // The list of rooms has one order.
+    ...(model.isRoomsOpen ? [] : [['s', `sort: ${SORT_KEYS.join(' ')}`] satisfies [string, string]]),
     ['r', otherView],
-    ['↑↓ PgUp PgDn', 'scroll'],
+    ['↑↓', 'scroll'],
     ['space', model.isPaused ? 'resume' : 'pause'],
   ]
   return keys.flatMap(([key, help]): Segment[] => [{ text: `${key} `, tone: 'accent' }, { text: `${help}  ` }])

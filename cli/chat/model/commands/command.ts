@@ -11,6 +11,8 @@ export interface Command {
   takesRoom?: true
   /** Whether the first or the only argument is a name: Tab completes it, also one with spaces. */
   takesName?: 'first' | 'only'
+  /** Whether the first argument may choose a message: Tab completes the name after `@`. */
+  takesMessage?: true
   /** What the next argument may be, after these ones: Tab completes it. */
   nextArguments?: (before: readonly string[]) => readonly string[]
   /** Changes the model and returns the side effects to carry out. `args` is the trimmed text after the name. */

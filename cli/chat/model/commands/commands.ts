@@ -1,4 +1,5 @@
 /** The slash commands. Help, completion and usage errors come from this table. */
+
 import { fingerprint } from '../../../keys/fingerprint.ts'
 import { decideTrust } from '../../../keys/trust.ts'
 import type { MessageChoice } from '../../../message-choice.ts'
@@ -48,6 +49,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'reply',
     usage: '[-N|@NAME] TEXT',
     help: 'reply to the selected message, or the last sender',
+    takesMessage: true,
     run: (model, args) => {
       const { choice, rest } = choose(model, args, 'others')
       if (choice !== undefined) return replyToChosen(model, choice, rest)
@@ -234,9 +236,11 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'help',
-    usage: '',
-    help: 'show this help',
-    run: model => {
+    usage: '[NAME]',
+    help: 'show this help, or that of a command or key',
+    nextArguments: before => (before.length === 0 ? helpTopics() : []),
+    run: (model, args) => {
+      model.helpTopic = args
       model.overlay = 'help'
       model.overlayTop = 0
       return []
@@ -244,6 +248,11 @@ export const COMMANDS: readonly Command[] = [
   },
   { name: 'quit', usage: '', help: 'quit', run: quit },
 ]
+
+/** What the help may be asked about: the names of commands and settings. */
+export function helpTopics(): string[] {
+  return [...new Set([...COMMANDS, ...SETTINGS].map(({ name }) => name))]
+}
 
 /** Without a connection, the roster is the one of the last connection. */
 function unknownOnlineText({ bindings }: Model): string {

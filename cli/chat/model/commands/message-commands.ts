@@ -32,6 +32,7 @@ export const MESSAGE_COMMANDS: readonly Command[] = [
     name: 'react',
     usage: '[-N|@NAME] EMOJI',
     help: 'react to the selected message, or the last one',
+    takesMessage: true,
     run: (model, args) =>
       inThread(model, thread => {
         const { choice, rest } = choose(model, args, 'others')

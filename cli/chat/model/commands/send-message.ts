@@ -37,10 +37,7 @@ function asksWhichName(model: Model, name: string, { name: other, rest }: { name
   const canTake = model.current?.editor.text === ''
   if (canTake) model.suggestion = { name: other, input: `/msg "${other.replace(/["\\]/g, '\\$&')}" ${rest}` }
   const way = canTake ? `Tab takes ${quoteName(other)}` : `for ${other} write /msg "${other}" …`
-  model.showNotice(
-    `to ${quoteName(name)}, or to ${quoteName(other)}? Enter sends to ${quoteName(name)}, ${way}`,
-    'error',
-  )
+  model.showQuestion(`to ${quoteName(name)}, or to ${quoteName(other)}? Enter sends to ${quoteName(name)}, ${way}`)
   return true
 }
 

@@ -23,7 +23,12 @@ export function complete(model: Model, by: 1 | -1): ScreenRequest[] {
   const { completion } = model
   if (completion === undefined) {
     const before = editor.text.slice(0, editor.cursor)
-    const argument = completeNameArgument(before, new Set([...userNames(model), ...seenUsers(model)]))
+    const names = new Set([...userNames(model), ...seenUsers(model)])
+    const authors = new Set([
+      ...(model.current === undefined ? [] : recentSpeakers(model.current, model.user)),
+      ...names,
+    ])
+    const argument = completeNameArgument(before, names, authors)
     const emojiStart = argument === undefined ? emojiWordStart(before) : undefined
     if (emojiStart !== undefined && model.emojiNames === undefined) {
       model.emojiAsked = { text: editor.text, cursor: editor.cursor }

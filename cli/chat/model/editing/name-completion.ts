@@ -1,4 +1,4 @@
-/** Completes the name that is an argument of a command, also one with spaces. */
+/** Completes the name that is an argument of a command, also one with spaces or, where that chooses a message, after `@`. */
 import { quoteName, unquote } from '../../../name-argument.ts'
 import { COMMANDS } from '../commands/commands.ts'
 
@@ -11,15 +11,21 @@ interface ArgumentCompletion {
 /**
  * @param text the input before the cursor
  * @param names the users that may be meant, the best first
+ * @param authors the users whose message a command may be about, the best first
  * @returns undefined if the text does not end in the name argument of a command, or no name fits
  */
-export function completeNameArgument(text: string, names: Iterable<string>): ArgumentCompletion | undefined {
+export function completeNameArgument(
+  text: string,
+  names: Iterable<string>,
+  authors: Iterable<string>,
+): ArgumentCompletion | undefined {
   const argument = nameArgument(text)
   if (argument === undefined) return undefined
   const prefix = argument.prefix.toLowerCase()
-  const candidates = [...names].filter(name => name.toLowerCase().startsWith(prefix))
+  const { start, mark } = argument
+  const candidates = [...(mark === '@' ? authors : names)].filter(name => name.toLowerCase().startsWith(prefix))
   if (candidates.length === 0) return undefined
-  return { start: argument.start, candidates: candidates.map(name => `${quoteName(name)} `) }
+  return { start, candidates: candidates.map(name => `${mark}${quoteName(name)} `) }
 }
 
 /** The start of the name at the end of a text; undefined: the text does not end in the name argument of a command. */
@@ -27,12 +33,14 @@ export function nameArgumentPrefix(text: string): string | undefined {
   return nameArgument(text)?.prefix
 }
 
-function nameArgument(text: string): { start: number; prefix: string } | undefined {
-  const [head = '', commandName, argument = ''] = /^\/(\S+)\s+([\s\S]*)$/.exec(text) ?? []
+function nameArgument(text: string): { start: number; prefix: string; mark: '' | '@' } | undefined {
+  const [head = '', commandName, written = ''] = /^\/(\S+)\s+([\s\S]*)$/.exec(text) ?? []
   const command = COMMANDS.find(({ name }) => name === commandName)
-  if (command?.takesName === undefined || argument === '' || argument.startsWith('#')) return undefined
+  const mark = command?.takesMessage === true && written.startsWith('@') ? '@' : ''
+  const argument = written.slice(mark.length)
+  if (mark === '' && (command?.takesName === undefined || argument === '' || argument.startsWith('#'))) return undefined
   const isQuoted = argument.startsWith('"')
   // The name is complete: what follows is something else.
   if (isQuoted && /^"(?:[^"\\]|\\.)*"/.test(argument)) return undefined
-  return { start: head.length - argument.length, prefix: isQuoted ? unquote(argument) : argument }
+  return { start: head.length - written.length, prefix: isQuoted ? unquote(argument) : argument, mark }
 }

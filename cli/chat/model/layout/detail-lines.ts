@@ -1,7 +1,8 @@
-/** The content of the details overlay: one own message, and who has confirmed it. */
+/** The content of the details overlay: one message, its delivery if it is an own one, and the reactions to it. */
 import type { Progress } from '../../../../src/client/events.ts'
 import { sanitizeLine } from '../../../../src/protocol/text.ts'
 import { formatDay, formatTimeOfDay } from '../../../format-time.ts'
+import { wrap } from '../../../terminal/width.ts'
 import { markedName } from '../marked-name.ts'
 import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../readonly-model.ts'
 import type { OverlayLine } from './help-lines.ts'
@@ -9,12 +10,18 @@ import type { OverlayLine } from './help-lines.ts'
 /** Most members that are listed as those who have not confirmed the message. */
 const MAX_MISSING_MEMBERS = 500
 
-/** The message to show: the own one that is selected or that the search has found, else the last own one above the end of the view. */
-export function lastOwnMessage({ current, user }: ReadonlyModel): ReadonlyEntry | undefined {
+/** Most users that are listed with a reaction. */
+const MAX_REACTING_USERS = 500
+/** Columns before the names of a reaction, and of the right margin. */
+const REACTION_MARGINS = 30
+
+/** The message to show: the one that is selected or that the search has found, else the last own one above the end of the view. */
+export function detailedMessage({ current, user }: ReadonlyModel): ReadonlyEntry | undefined {
   if (current === undefined) return undefined
   const isOwn = (entry: ReadonlyEntry | undefined) => entry?.kind === 'message' && entry.from === user
-  const match = current.entryById(current.selection?.id ?? current.searchMatch?.id ?? '')
-  if (isOwn(match)) return match
+  const { selection, searchMatch } = current
+  const match = selection === undefined ? current.entryById(searchMatch?.id ?? '') : current.messageOf(selection)
+  if (match?.kind === 'message') return match
   const { entries, anchor } = current
   const end = anchor === undefined ? entries.length : current.indexOf(anchor.entry) + 1
   return entries.slice(0, end).findLast(isOwn)
@@ -25,15 +32,18 @@ export function detailLines(model: ReadonlyModel): OverlayLine[] {
   const entry = thread?.entryById(detailsId ?? '')
   if (thread === undefined || entry === undefined) return [{ type: 'text', text: 'the message is gone' }]
   const [firstLine = ''] = entry.text.split('\n', 1)
+  const isOwn = entry.from === model.user
   const lines: OverlayLine[] = [
-    { type: 'item', label: 'To', text: markedName(model, thread.name) },
+    ...(isOwn ? [] : [{ type: 'item', label: 'From', text: markedName(model, entry.from) } as const]),
+    { type: 'item', label: 'To', text: isOwn || thread.isRoom ? markedName(model, thread.name) : model.user },
     { type: 'item', label: 'Time', text: `${formatTimeOfDay(entry.at)}, ${formatDay(entry.at)}` },
     { type: 'item', label: 'Text', text: firstLine },
-    { type: 'item', label: 'State', text: progressText(entry.progress, thread) },
   ]
+  if (isOwn) lines.push({ type: 'item', label: 'State', text: progressText(entry.progress, thread) })
   if (entry.changeProgress !== undefined)
     lines.push({ type: 'item', label: 'Change', text: progressText(entry.changeProgress, thread) })
-  if (entry.progress?.state !== 'delivered' || !thread.isRoom) return lines
+  lines.push(...reactionLines(model, entry))
+  if (!isOwn || entry.progress?.state !== 'delivered' || !thread.isRoom) return lines
   const { connections, of, names = [] } = entry.progress
   const list = (title: string, listed: readonly string[]) => {
     if (listed.length === 0) return
@@ -48,6 +58,20 @@ export function detailLines(model: ReadonlyModel): OverlayLine[] {
   }
   list('Not confirmed, in the room now', membersWithout(model, thread.name, names))
   return lines
+}
+
+/** Each reaction, with the users who reacted. */
+function reactionLines(model: ReadonlyModel, { reactions = [] }: ReadonlyEntry): OverlayLine[] {
+  if (reactions.length === 0) return []
+  const items = reactions.flatMap(({ emoji, users }) => {
+    const names = users.slice(0, MAX_REACTING_USERS).map(name => markedName(model, name))
+    const more = users.length - names.length
+    const text = sanitizeLine(`${names.join(', ')}${more > 0 ? ` and ${more} others` : ''}`)
+    return wrap(text, Math.max(10, model.columns - REACTION_MARGINS)).map((row, at): OverlayLine => {
+      return { type: 'item', label: at === 0 ? sanitizeLine(`${emoji} ${users.length}`) : '', text: row.text }
+    })
+  })
+  return [{ type: 'text', text: '' }, { type: 'title', text: 'Reactions' }, ...items]
 }
 
 /** The other members of a room who are not in a list. */

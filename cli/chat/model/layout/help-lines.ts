@@ -1,6 +1,7 @@
 /** The content of the help overlay, from the tables of commands, keys and settings. */
+import { isAbout, noHelpText } from '../../../help-topic.ts'
 import { CHOICE_HELP } from '../../../message-choice.ts'
-import { COMMANDS } from '../commands/commands.ts'
+import { COMMANDS, helpTopics } from '../commands/commands.ts'
 import { actionByName, KEYMAP, keyLabel } from '../keymap.ts'
 import { SELECTION_KEYS } from '../message-selection.ts'
 import { SETTINGS } from '../preferences.ts'
@@ -34,8 +35,25 @@ const MARKS: readonly [mark: string, meaning: string][] = [
 ]
 
 export function helpLines(model: ReadonlyModel): OverlayLine[] {
-  const sections = helpSections(model)
+  const sections = sectionsAbout(helpSections(model), model.helpTopic)
   return model.columns >= MIN_COLUMNS_FOR_PAIRS ? inTwoColumns(sections) : sections.flat()
+}
+
+/** The lines about a topic, in their sections: those that name it, or else those that have it in their text. */
+function sectionsAbout(sections: readonly OverlayLine[][], topic: string): OverlayLine[][] {
+  if (topic === '') return [...sections]
+  const shown = keyLabel(topic)
+  const filtered = (isExact: boolean) =>
+    sections.flatMap(section => {
+      const isMatch = (line: OverlayLine) =>
+        line.type === 'item' && [topic, shown].some(one => isAbout(line, one, isExact))
+      const items = section.filter(isMatch)
+      return items.length === 0 ? [] : [[...section.filter(({ type }) => type === 'title'), ...items, BLANK]]
+    })
+  const exact = filtered(true)
+  if (exact.length > 0) return exact
+  const found = filtered(false)
+  return found.length > 0 ? found : [[{ type: 'text', text: noHelpText(topic, helpTopics()) }]]
 }
 
 /** Puts each section below the shorter one of two columns. */

@@ -157,6 +157,26 @@ test('a name that looks like another one is marked in reactions, also when the o
   expect(chat.screen()).toContain('👍 1 Z0e ≈')
 })
 
+test('Alt+I lists who reacted with what, also to a selected message of others', () => {
+  chat.message('Billy', 'Anna', 'done', { id: 'm' })
+  tell('Anna', react('m', '👍'), { origin: 'composed' })
+  tell('Billy', react('m', '👍'))
+  tell('Billy', react('m', '🎉'))
+  chat.type('\u001bi')
+  expect(chat.notice).toBe('no message of yours here')
+  chat.resize(64, 16)
+  chat.type('\u001bk\u001bi')
+  expect(chat.screen()).toMatch(
+    /Message\n {2}From +Billy\n {2}To +Anna\n[\s\S]*Reactions\n {2}👍 2 +Anna, Billy\n {2}🎉 1 +Billy\n/,
+  )
+  expect(chat.screen()).not.toContain('State')
+  chat.type('\u0007\u0007')
+  const id = chat.compose('Billy', 'mine')
+  tell('Billy', { kind: 'react', target: target(id, 'Anna'), emoji: '🙏' } as Content)
+  chat.type('\u001bi')
+  expect(chat.screen()).toMatch(/State[\s\S]*Reactions\n {2}🙏 1 +Billy\n/)
+})
+
 test('/me shows what the user does', () => {
   chat.message('Billy', 'Anna', '/me waves\nand bows')
   expect(rows()).toEqual(['    *  Billy waves', '       and bows'])

@@ -267,6 +267,38 @@ describe('the help', () => {
     }
   })
 
+  test.each([
+    ['msg', ['/msg NAME [TEXT]']],
+    ['/MSG', ['/msg NAME [TEXT]']],
+    ['set', ['/set [NAME [VALUE]]', '/set sidebar']],
+    ['notify', ['/set notify']],
+    ['Ctrl+N', ['Ctrl+N Alt+Down']],
+    ['C-n', ['Ctrl+N Alt+Down']],
+    ['alt+9', ['Alt+1 … Alt+9']],
+    ['~', ['~']],
+    ['sear', ['/search TEXT', '/search-all [TEXT]']],
+    ['bell', ['/set bell']],
+    ['fingerprints', ['/key [NAME]']],
+  ])('/help %s shows that only', (topic, labels) => {
+    chat.type(`/help ${topic}\r`)
+    const shown = helpLines(chat.model).flatMap(line => (line.type === 'item' ? [line.label] : []))
+    expect(shown).toEqual(expect.arrayContaining(labels))
+    if (labels.length === 1) expect(shown).toEqual(labels)
+    chat.resize(80, 24)
+    expect(chat.screen()).toContain(`Help: ${topic}`)
+    expect(chat.screen()).toContain('Esc closes the help, Up/Down scroll; /help shows all of it')
+    chat.type(`${KEYS.dismiss}?`)
+    expect(helpLines(chat.model).length).toBeGreaterThan(100)
+  })
+
+  test('/help with a misspelt name suggests one', () => {
+    chat.resize(80, 24)
+    chat.type('/help serch\r')
+    expect(chat.screen()).toContain('no help about serch; did you mean search?')
+    chat.type(`${KEYS.dismiss}/help xyzzy\r`)
+    expect(chat.screen()).toContain('no help about xyzzy; /help lists everything')
+  })
+
   test('scrolls by line and page, and stops at both ends, also after the screen has grown', () => {
     chat.resize(80, 13)
     chat.type('?')

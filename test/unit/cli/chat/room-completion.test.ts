@@ -33,6 +33,16 @@ test('completes the names of a room: first those who spoke last, then the member
   expect(completions('hello bo')).toEqual(['hello Boris ', 'hello Bob '])
 })
 
+test('completes the author of the message that /react and /reply are about: first those who spoke last', () => {
+  expect(completions('/react @')).toEqual(
+    ['Boris', 'Bygone', 'Billy', 'Anna', '"Bea Arthur"', 'Bert', 'Bob'].map(name => `/react @${name} `),
+  )
+  expect(completions('/reply @b')[0]).toBe('/reply @Boris ')
+  expect(completions('/reply @Billy b')[0]).toBe('/reply @Billy Boris ')
+  chat.type(`${ctrl('u')}/react @Bi\t👍\r`)
+  expect(chat.notice).toBe(undefined)
+})
+
 test('completes a mention, and keeps its @', () => {
   expect(completions('hi @bo')).toEqual(['hi @Boris ', 'hi @Bob '])
   expect(completions('@')[0]).toBe('@Boris ')

@@ -211,7 +211,7 @@ describe('the thread of a room', () => {
     chat.type('\u001bi')
     expect(chat.screen()).toMatchInlineSnapshot(`
       "
-      Your message
+      Message
         To                         #ops
         Time                       10:01, Tuesday, 24 November 2026
         Text                       first

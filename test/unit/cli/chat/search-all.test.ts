@@ -3,6 +3,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { goToMessage, searchAllThreads } from '../../../../cli/chat/history-pages.ts'
 import type { ScreenRequest } from '../../../../cli/chat/model/model.ts'
 import { openedThreadRows } from '../../../../cli/chat/views/inline.ts'
+import { renderScreen } from '../../../../cli/chat/views/render.ts'
 import { rowText } from '../../../../cli/chat/views/row.ts'
 import { ChatDriver, ctrl, KEYS } from './chat-driver.ts'
 
@@ -45,6 +46,22 @@ test('lists the messages of all threads that contain the text, newest first, wit
     › nEEdle
     "
   `)
+})
+
+test('shows texts as their threads do: formatted, and actions with their sender', () => {
+  chat.message('Billy', 'Anna', 'a *bold* `lens`')
+  chat.message('Billy', 'Anna', '/me cleans the lens')
+  type('/search-all lens\r')
+  expect(chat.screen()).toMatch(/Billy {4}Billy {4}Billy cleans the lens\n.*Billy {4}Billy {4}a bold lens\n/)
+  const bold = renderScreen(chat.model, 0)
+    .rows.flat()
+    .find(({ text }) => text === 'bold')
+  expect(bold).toMatchObject({ bold: true })
+  // A match that is only in the source is shown there.
+  type(`${KEYS.dismiss}/search-all *bold*\r`)
+  expect(chat.screen()).toContain('a *bold* `lens`')
+  type(`${KEYS.dismiss}/set formatting off\r/search-all lens\r`)
+  expect(chat.screen()).toContain('a *bold* `lens`')
 })
 
 test('searches while the user types', () => {

@@ -1,6 +1,6 @@
 /** The search of the open thread. */
-import { beforeEach, expect, test } from 'vitest'
-import { searchThread } from '../../../../cli/chat/history-pages.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { goToNewerMatch, searchThread } from '../../../../cli/chat/history-pages.ts'
 import type { ScreenRequest } from '../../../../cli/chat/model/model.ts'
 import { ChatDriver, ctrl, KEYS } from './chat-driver.ts'
 
@@ -18,6 +18,7 @@ function type(keys: string): ScreenRequest[] {
   const requests = chat.type(keys)
   for (const request of requests) {
     const thread = chat.model.current
+    if (request.type === 'newer-match') goToNewerMatch(chat.model, undefined)
     if (request.type !== 'search' || thread === undefined) continue
     const search = searchThread(chat.model, thread, undefined, request.text, request.older)
     while (!search.next().done);
@@ -33,16 +34,42 @@ test('searches from the end while the user types, whatever the case', () => {
   expect(chat.model.search?.state).toBe('found')
 })
 
-test('the search key again goes to older matches, and stays at the oldest', () => {
+test('the search key again goes to older matches, says when it is at the oldest, and then starts at the newest again', () => {
   type(`${ctrl('s')}needle`)
   expect(type(ctrl('s'))).toEqual([{ type: 'search', text: 'needle', older: true }])
   expect(chat.screen()).toContain('the Needle 15')
   type(KEYS.up)
   expect(chat.screen()).toContain('the Needle 5')
   type(ctrl('s'))
-  expect(chat.model.search?.state).toBe('not-found')
+  expect(chat.model.search?.state).toBe('oldest')
   expect(chat.screen()).toContain('the Needle 5')
+  expect(chat.screen()).toContain('no older match; Ctrl+S goes to the newest')
+  expect(type(ctrl('s'))).toEqual([{ type: 'search', text: 'needle', older: false }])
+  expect(chat.screen()).toContain('the Needle 25')
+  expect(chat.model.search?.state).toBe('found')
+})
+
+test('Down goes back to newer matches, and says when it is at the newest', () => {
+  type(`${ctrl('s')}needle`)
+  type(ctrl('s') + ctrl('s'))
+  expect(chat.model.current?.searchMatch?.id).toBe('5')
+  expect(type(KEYS.down)).toEqual([{ type: 'newer-match' }])
+  expect(chat.model.current?.searchMatch?.id).toBe('15')
+  type(KEYS.down)
+  expect([chat.model.current?.searchMatch?.id, chat.model.search?.state]).toEqual(['25', 'found'])
+  type(KEYS.down)
+  expect([chat.model.current?.searchMatch?.id, chat.model.search?.state]).toEqual(['25', 'newest'])
+  expect(chat.screen()).toContain('no newer match')
+  type(ctrl('s'))
+  expect(chat.model.current?.searchMatch?.id).toBe('15')
+})
+
+test('a text that is nowhere is not found, whichever key follows', () => {
+  type(`${ctrl('s')}xyzzy`)
+  expect(chat.screen()).toContain('search: nothing found')
   expect(type(ctrl('s'))).toEqual([])
+  type(KEYS.down)
+  expect(chat.screen()).toContain('search: nothing found')
 })
 
 test('editing the text searches again from the end', () => {
@@ -69,6 +96,40 @@ test('Enter stays at the match; Esc goes back to the end and removes the mark', 
   type(KEYS.dismiss)
   expect([chat.model.search, chat.model.current?.searchMatch]).toEqual([undefined, undefined])
   expect(chat.screen()).toContain('message 30')
+})
+
+describe('after Enter, the match stays highlighted', () => {
+  beforeEach(() => {
+    chat.resize(90, 8)
+    type(`${ctrl('s')}needle`)
+    type(ctrl('s'))
+    type(KEYS.enter)
+    expect(chat.inverseText()).toContain('Needle')
+    expect(chat.screen()).toContain('match: Alt+K selects the message, Esc leaves it')
+  })
+
+  test('while the user scrolls up and down', () => {
+    type(KEYS.pageUp + KEYS.pageDown)
+    expect(chat.inverseText()).toContain('Needle')
+  })
+
+  test.each([
+    ['Esc', KEYS.dismiss],
+    ['a typed text', 'x'],
+    ['the end of the thread', KEYS.scrollToEnd],
+    ['scrolling down to the end', KEYS.pageDown.repeat(20)],
+  ])('until %s', (_, keys) => {
+    type(keys)
+    expect(chat.model.current?.searchMatch).toBe(undefined)
+    expect(chat.screen()).not.toContain('match: ')
+  })
+
+  test('and Alt+K selects it', () => {
+    type('\u001bk')
+    expect(chat.model.current?.selection?.id).toBe('15')
+    type('\u001bk')
+    expect(chat.model.current?.selection?.id).toBe('14')
+  })
 })
 
 test('a result is dropped if the text or the thread has changed in the meantime', () => {

@@ -187,7 +187,11 @@ describe('key', () => {
 
   test('changed warns in the thread and in the status row, and rings', () => {
     expect(chat.tell(event('changed'))).toEqual([{ type: 'bell', thread: 'Billy' }])
-    expect(chat.model.notice).toEqual({ text: 'WARNING: the key of Billy has changed', tone: 'error' })
+    expect(chat.model.notice).toEqual({
+      text: 'WARNING: the key of Billy has changed',
+      tone: 'error',
+      stays: true,
+    })
     expect(texts('Billy')?.join(' ')).toMatch(/WARNING: the key of Billy has changed.*\/trust Billy/)
     expect(chat.model.changedKeys.get('Billy')).toBe(key('x'))
     chat.tell(event('trusted'))

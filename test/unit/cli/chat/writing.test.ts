@@ -345,7 +345,11 @@ describe('Tab completes names with spaces as arguments', () => {
     ['/ignore bi', '/ignore Billy '],
     ['/msg Billy Bil', '/msg Billy Billy '],
     ['/msg "Anna Bell" Bil', '/msg "Anna Bell" Billy '],
-    ['/help An', '/help Anna '],
+    ['/clear An', '/clear Anna '],
+    ['/help hi', '/help highlight '],
+    ['/reply @bi', '/reply @Billy '],
+    ['/react @Anna B', '/react @"Anna Bell" '],
+    ['/react @"Anna B', '/react @"Anna Bell" '],
   ])('%j to %j', (text, completed) => {
     chat.type(`${text}${KEYS.tab}`)
     expect(chat.input).toBe(completed)

@@ -253,12 +253,14 @@ test('the matrix shows as much detail as fits', () => {
   expect(matrix(20, 80, 60)).toMatchObject({ ids: false, rtt: false })
 })
 
-test('the footer lists the keys while help is open', () => {
+test('the footer lists the keys while help is open, and how to close it', () => {
   Object.assign(model, { isHelpOpen: true })
-  expect(screen(0)).toContain('q quit  s sort: id users rate rtt  r rooms  ↑↓ PgUp PgDn scroll  space pause')
+  expect(screen(0)).toContain('Esc close  q quit  s sort: id users rate rtt  r rooms  ↑↓ scroll  space pause')
   model.isPaused = true
   expect(screen(0)).toContain('space resume')
   expect(screen(0)).toContain('mesh-chat top  paused')
+  model.isRoomsOpen = true
+  expect(screen(0)).toContain('Esc close  q quit  r servers  ↑↓ scroll  space resume')
 })
 
 test('servers that do not answer are listed under every sort key', () => {
