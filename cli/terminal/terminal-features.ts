@@ -30,21 +30,29 @@ export function isInTmux({ TMUX }: Env): boolean {
  * @param name the name and version that the terminal has told
  */
 export function hasHyperlinks(env: Env, name = ''): boolean {
-  const [, major, minor] = /^tmux (\d+)\.(\d+)/.exec(name) ?? []
-  if (major !== undefined) return Number(major) > 3 || (Number(major) === 3 && Number(minor) >= 4)
+  const [, toldTmux] = /^tmux (\S+)/.exec(name) ?? []
+  if (toldTmux !== undefined) return tmuxHasHyperlinks(toldTmux)
   const [, vteVersion] = /^VTE\((\d+)\)/.exec(name) ?? []
   if (vteVersion !== undefined) return Number(vteVersion) >= 5_000
   if (KNOWN_NAMES.some(([known]) => known.test(name))) return true
   const { TERM = '', TERM_PROGRAM = '', TERM_PROGRAM_VERSION = '', VTE_VERSION = '', STY = '' } = env
   const { WT_SESSION, KONSOLE_VERSION, KITTY_WINDOW_ID } = env
   if (TERM === 'linux' || TERM === 'dumb' || STY !== '') return false
-  if (isInTmux(env)) {
-    const [major = 0, minor = 0] = TERM_PROGRAM_VERSION.split('.').map(part => Number.parseInt(part, 10))
-    return TERM_PROGRAM === 'tmux' && (major > 3 || (major === 3 && minor >= 4))
-  }
+  if (isInTmux(env)) return TERM_PROGRAM === 'tmux' && tmuxHasHyperlinks(TERM_PROGRAM_VERSION)
   if (/^(foot|alacritty|contour|wezterm|xterm-kitty|xterm-ghostty)/.test(TERM)) return true
   if (['iTerm.app', 'WezTerm', 'vscode', 'ghostty', 'mintty', 'rio', 'kitty'].includes(TERM_PROGRAM)) return true
   return Number(VTE_VERSION) >= 5_000 || [WT_SESSION, KONSOLE_VERSION, KITTY_WINDOW_ID].some(Boolean)
+}
+
+/**
+ * Whether a version of tmux has hyperlinks: `3.4`, `3.5a`, `next-3.4` (built from its repository before 3.4), and the tmux of
+ * OpenBSD, which has the version of the system. tmux leaves them out for terminals without the feature `hyperlinks`.
+ */
+function tmuxHasHyperlinks(version: string): boolean {
+  if (version === 'master') return true
+  const [, system, major = '', minor = ''] = /^(openbsd-|next-)?(\d+)\.(\d+)/.exec(version) ?? []
+  const [firstMajor, firstMinor] = system === 'openbsd-' ? [7, 5] : [3, 4]
+  return Number(major) > firstMajor || (Number(major) === firstMajor && Number(minor) >= firstMinor)
 }
 
 /**

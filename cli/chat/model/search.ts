@@ -74,7 +74,7 @@ export function handleSearchAction(model: Model, search: Search, action: Action)
     case 'previous-input':
       if (text === '' || search.state === 'not-found') return []
       // After the oldest match comes the newest one.
-      if (search.state === 'oldest') return restartSearch(model, search)
+      if (search.state === 'oldest') return action === 'search' ? restartSearch(model, search) : []
       search.state = 'searching'
       return [{ type: 'search', text, older: true }]
     case 'next-input':

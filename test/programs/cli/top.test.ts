@@ -189,7 +189,7 @@ describe('the screen', () => {
       })
     }
     window.sendKeys('?')
-    await window.until(screen => expect(screen).toContain('PgUp PgDn scroll'))
+    await window.until(screen => expect(screen).toContain('Esc close  q quit'))
     window.sendKeys('Escape')
     await window.until(screen => expect(screen).toContain('? help'))
     window.sendKeys('s')

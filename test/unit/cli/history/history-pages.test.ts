@@ -96,7 +96,7 @@ test('^S searches while the user types, again for older matches, and highlights 
   type('\u0013')
   expect(screen()).toContain('the Needle of 2003')
   type('\u0013\u0013')
-  expect(screen()).toContain('search: nothing found')
+  expect(screen()).toContain('no older match; Ctrl+S')
   type('\u001b[A')
   expect(screen()).toContain('the Needle of 3')
   type('\u0007')
@@ -216,7 +216,7 @@ test('the search finds the new text of an edited message, and nothing of a delet
   type('\u0013carrot')
   expect([model.search?.state, model.current?.searchMatch?.id]).toEqual(['found', 'id-5'])
   type('\u0013')
-  expect(model.search?.state).toBe('not-found')
+  expect(model.search?.state).toBe('oldest')
 })
 
 test('the search finds messages that wait, which the history does not have', () => {

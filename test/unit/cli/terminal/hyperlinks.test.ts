@@ -41,6 +41,9 @@ test.each([
     { TERM: 'tmux-256color', TMUX: 'x', TERM_PROGRAM: 'tmux', TERM_PROGRAM_VERSION: '3.3a', VTE_VERSION: '7600' },
     false,
   ],
+  [{ TERM: 'tmux-256color', TMUX: 'x', TERM_PROGRAM: 'tmux', TERM_PROGRAM_VERSION: 'next-3.5' }, true],
+  // Before 3.2, tmux tells no version; a terminal around it has set the other variables.
+  [{ TERM: 'screen-256color', TMUX: 'x', TERM_PROGRAM: 'iTerm.app', TERM_PROGRAM_VERSION: '3.5' }, false],
   [{ TERM: 'screen', STY: 'x', VTE_VERSION: '7600' }, false],
   [{ TERM: 'linux' }, false],
   [{ TERM: 'xterm-256color' }, false],
@@ -51,7 +54,15 @@ test.each([
 
 test.each([
   ['tmux 3.4', true],
+  ['tmux 3.5a', true],
+  ['tmux 4.0', true],
+  ['tmux next-3.4', true],
+  ['tmux next-3.3', false],
+  ['tmux master', true],
+  ['tmux openbsd-7.5', true],
+  ['tmux openbsd-7.4', false],
   ['tmux 3.3a', false],
+  ['tmux 2.9', false],
   ['VTE(7600)', true],
   ['VTE(4600)', false],
   ['foot(1.16.2)', true],
