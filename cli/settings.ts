@@ -15,6 +15,7 @@ import {
 } from './chat/model/preferences.ts'
 import { applyChange, isObject } from './settings-change.ts'
 import { closeToOthers } from './storage/close-permissions.ts'
+import { getFolderName } from './storage/data-folder.ts'
 import { withFileLock } from './storage/file-lock.ts'
 import { readFileText } from './storage/open-file.ts'
 import { writeFileAtomically } from './storage/write-file-atomically.ts'
@@ -87,10 +88,10 @@ export class SettingsFile {
     let unreadable: string | undefined
     try {
       this.#conf = new SafeConf({
-        projectName: 'mesh-chat',
+        projectName: getFolderName(),
         projectSuffix: '',
         // By itself, Conf reads the variable on Linux only.
-        ...(process.env.XDG_CONFIG_HOME && { cwd: join(process.env.XDG_CONFIG_HOME, 'mesh-chat') }),
+        ...(process.env.XDG_CONFIG_HOME && { cwd: join(process.env.XDG_CONFIG_HOME, getFolderName()) }),
         // Conf must not replace what it cannot read.
         clearInvalidConfig: false,
         deserialize: text => this.#parse(text),

@@ -15,7 +15,9 @@ import { type ChatControls, chat } from './commands/chat.ts'
 import { requireFreePorts } from './port-owner.ts'
 import { ServerProcesses, waitUntilListening } from './server-processes.ts'
 import { NO_STORAGE, openSession } from './session/connection.ts'
-import { BOT, TrialSettings, trialUser } from './trial.ts'
+import { SettingsFile } from './settings.ts'
+import { setFolderName } from './storage/data-folder.ts'
+import { BOT, TRIAL_FOLDER, trialUser } from './trial.ts'
 
 /** How often to check whether npm still runs, ms. */
 const NPM_CHECK_INTERVAL_MS = 1_000
@@ -102,6 +104,7 @@ async function runWithChat(): Promise<void> {
   await waitUntilListening(config.servers)
   const [first, second = first] = config.servers.map(urlOf)
   if (first === undefined || second === undefined) return
+  setFolderName(TRIAL_FOLDER)
   const user = trialUser()
   runEchoBot(second, user)
   await chat({
@@ -110,7 +113,7 @@ async function runWithChat(): Promise<void> {
     servers: [first],
     ca: readCa(),
     lastServer: undefined,
-    settings: new TrialSettings(),
+    settings: new SettingsFile(),
     history: true,
     screen: 'whole',
     onStart: given => {

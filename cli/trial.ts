@@ -1,10 +1,11 @@
-/** What `npm start` keeps apart from daily use: its user, and what is remembered for the next chat. */
+/** What `npm start` keeps apart from daily use: its user, and its files. */
 import { userInfo } from 'node:os'
 import { parseUserName } from '../src/protocol/names.ts'
-import { type Settings, SettingsFile } from './settings.ts'
 
 /** The bot that answers every message. */
 export const BOT = 'Echo'
+/** The name of the folders with its messages, keys and settings, which the next start finds again. */
+export const TRIAL_FOLDER = 'mesh-chat-trial'
 /** The user if the login name is not a user name. */
 export const FALLBACK_USER = 'Anna'
 
@@ -21,12 +22,5 @@ export function loginName(): string {
   } catch {
     // The user id has no entry in the user database, as in some containers.
     return ''
-  }
-}
-
-/** The settings of daily use, of which only the preferences are saved: not the user, server and thread of the trial. */
-export class TrialSettings extends SettingsFile {
-  override save({ userPreferences }: Partial<Settings>): void {
-    if (userPreferences !== undefined) super.save({ userPreferences })
   }
 }

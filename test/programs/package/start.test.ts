@@ -1,6 +1,6 @@
 /** `npm start`: the servers of a config as child processes, and ports that are already in use. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -196,7 +196,15 @@ describe('on a terminal', () => {
     window.sendKeys('/quit', 'Enter')
     await window.until(screen => expect(screen).toContain('Servers stopped.'))
     await untilNoServerListens(ports)
-    expect(JSON.parse(readFileSync(settings, 'utf8'))).toMatchObject({ user: 'Billy', server: 'http://127.0.0.1:1' })
+    // The files of daily use stay as they are; those of the trial are found again.
+    const before = { user: 'Billy', server: 'http://127.0.0.1:1' }
+    expect(JSON.parse(readFileSync(settings, 'utf8'))).toEqual(before)
+    expect(readdirSync(home).sort()).toEqual(['mesh-chat', 'mesh-chat-trial'])
+    expect(readdirSync(join(home, 'mesh-chat'))).toEqual(['config.json'])
+    const again = tmux.open('again', command)
+    await again.until(screen => expect(screen).toMatch(/You said: hello[\s\S]*Hi! I am Echo/))
+    again.sendKeys('/quit', 'Enter')
+    await again.until(screen => expect(screen).toContain('Servers stopped.'))
   })
 })
 

@@ -1,15 +1,25 @@
-/** `npm start`: its user, and what it saves. */
-import { afterAll, describe, expect, test } from 'vitest'
-import { DEFAULT_PREFERENCES } from '../../../cli/chat/model/preferences.ts'
+/** `npm start`: its user, and its files. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { SettingsFile } from '../../../cli/settings.ts'
-import { FALLBACK_USER, TrialSettings, trialUser } from '../../../cli/trial.ts'
+import { dataFolder, setFolderName } from '../../../cli/storage/data-folder.ts'
+import { FALLBACK_USER, TRIAL_FOLDER, trialUser } from '../../../cli/trial.ts'
 import { stopAll, temporaryFolder } from '../../support/programs/processes.ts'
 
-const previous = process.env.XDG_CONFIG_HOME
-process.env.XDG_CONFIG_HOME = temporaryFolder()
+const NAMES = ['XDG_CONFIG_HOME', 'XDG_STATE_HOME'] as const
+const previous = NAMES.map(name => process.env[name])
+const home = temporaryFolder()
+for (const name of NAMES) process.env[name] = home
+
+afterEach(() => setFolderName('mesh-chat'))
+
 afterAll(() => {
-  if (previous === undefined) delete process.env.XDG_CONFIG_HOME
-  else process.env.XDG_CONFIG_HOME = previous
+  for (const [at, name] of NAMES.entries()) {
+    const value = previous[at]
+    if (value === undefined) delete process.env[name]
+    else process.env[name] = value
+  }
   stopAll()
 })
 
@@ -23,20 +33,15 @@ describe('the user of the trial', () => {
   })
 })
 
-test('the trial saves preferences, but no user, server and thread', () => {
-  const daily = { user: 'Billy', server: 'http://127.0.0.1:3003', threads: { Billy: 'Anna' } }
-  new SettingsFile().save(daily)
-  const trial = new TrialSettings()
-  trial.save({ user: 'kim' })
-  trial.save({ server: 'http://127.0.0.1:3001' })
-  const preferences = { ...DEFAULT_PREFERENCES, bell: !DEFAULT_PREFERENCES.bell }
-  trial.save({
-    userPreferences: trial.withPreferences('kim', preferences),
-    threads: trial.withLastThread('kim', 'Echo'),
-  })
-  expect(new SettingsFile().settings).toEqual({
-    ...daily,
-    preferences: DEFAULT_PREFERENCES,
-    userPreferences: { kim: { bell: preferences.bell } },
-  })
+test('the trial has its own messages and settings, and finds them again', () => {
+  new SettingsFile().save({ user: 'Billy' })
+  const daily = dataFolder()
+  setFolderName(TRIAL_FOLDER)
+  expect(new SettingsFile().settings.user).toBe(undefined)
+  new SettingsFile().save({ user: 'kim' })
+  expect(new SettingsFile().settings.user).toBe('kim')
+  expect([dataFolder(), daily]).toEqual([join(home, TRIAL_FOLDER), join(home, 'mesh-chat')])
+  expect(existsSync(join(home, TRIAL_FOLDER, 'config.json'))).toBe(true)
+  setFolderName('mesh-chat')
+  expect(new SettingsFile().settings.user).toBe('Billy')
 })
