@@ -1,23 +1,35 @@
 import { writeFileSync } from 'node:fs'
-import type { PeerIdentity } from '../src/protocol/frames.ts'
+import { PresenceStream } from '../src/presence/presence-stream.ts'
+import type { PeerIdentity, PresenceEntry } from '../src/protocol/frames.ts'
 import { DEFAULT_LIMITS } from '../src/protocol/limits.ts'
 import { PROTOCOL_VERSION } from '../src/protocol/messages.ts'
 import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
+import { hearNames } from './hear-names.ts'
 import { plot } from './support/plot.ts'
 import type { Benchmark, Measure } from './support/report.ts'
 
 const TICK_MS = 50
 const USERS = 100_000
 /**
- * The largest meshes are simulated with fewer users, to save time. Traffic at start and to clients is proportional to
- * the number of users and is scaled up; no other figure depends on it.
+ * The largest meshes are simulated with fewer users, to save time: presence at start is counted separately, traffic to clients is
+ * scaled up, and no other figure depends on the number. `ALL_USERS=1` simulates all: the same result, after 10 minutes.
  */
-const SIMULATED_USERS = new Map([
-  [50, 20_000],
-  [100, 5_000],
-  [200, 2_000],
-])
+const SIMULATED_USERS = new Map(
+  process.env.ALL_USERS === undefined
+    ? [
+        [50, 20_000],
+        [100, 5_000],
+        [200, 4_000],
+      ]
+    : [],
+)
+/** By then a mesh is whole, and no server asks another for anything. */
+const START_MS = 8_000
+/** The request and the answer that make a connection a WebSocket, and Engine.IO's first packet. */
+const HTTP_UPGRADE_BYTES = 560
+/** Numbers of servers; `SERVERS=50,200` chooses others. */
+const SIZES = (process.env.SERVERS ?? '2,5,10,20,50,100,200').split(',').map(Number)
 const PLOT_FILE = 'docs/scale.svg'
 const MESSAGE_TEXT = 'x'.repeat(100)
 
@@ -28,6 +40,7 @@ interface Traffic {
 }
 
 interface TrafficCounts {
+  handshakes: Traffic
   /** All frames except heartbeats. */
   links: Traffic
   /** The presence frames among them. */
@@ -39,14 +52,20 @@ interface TrafficCounts {
 
 function emptyCounts(): TrafficCounts {
   const noTraffic = () => ({ packets: 0, bytes: 0 })
-  return { links: noTraffic(), presence: noTraffic(), heartbeats: noTraffic(), clients: noTraffic() }
+  return {
+    handshakes: noTraffic(),
+    links: noTraffic(),
+    presence: noTraffic(),
+    heartbeats: noTraffic(),
+    clients: noTraffic(),
+  }
 }
 
 /** One server, and the other ends of its links. */
 interface MeshNode {
   introduction: PeerIdentity
   core: MeshServer
-  links: Map<number, { node: MeshNode; link: number }>
+  links: Map<number, { node: MeshNode; link: number; isDialled: boolean }>
   lastNumber: number
 }
 
@@ -65,9 +84,12 @@ class CountedMesh {
     this.nodes = addresses.map(({ id, url }) => {
       const peers = addresses.filter(peer => peer.id !== id)
       const limits = { ...DEFAULT_LIMITS, connections: 0, messagesPerSecond: 0 }
-      const introduction = { id, incarnation: `${id}#`.padEnd(32, '0'), protocol: PROTOCOL_VERSION }
+      // As long as the key of a process.
+      const incarnation = `${id}#`.padEnd(43, '0')
+      const introduction = { id, incarnation, protocol: PROTOCOL_VERSION, url, rooms: true as const }
       const options = {
-        ...introduction,
+        id,
+        incarnation,
         url,
         peers,
         limits,
@@ -140,8 +162,9 @@ class CountedMesh {
       if (to === undefined) return
       const { event, payload } = effect.frame
       const packet = `/mesh,${JSON.stringify([event, payload])}`
-      countPacket(event === 'beat' ? this.#counts.heartbeats : this.#counts.links, packet, 1)
-      if (event === 'presence') countPacket(this.#counts.presence, packet, 1)
+      const counted = [event === 'beat' ? this.#counts.heartbeats : this.#counts.links]
+      if (event === 'presence') counted.push(this.#counts.presence)
+      for (const sent of counted) countPacket(sent, packet, 1, to.isDialled)
       this.#queue.push([to.node, { type: 'frame', link: to.link, frame: effect.frame }])
     } else if (effect.type === 'emit') {
       const { event, payload } = effect.message
@@ -150,6 +173,19 @@ class CountedMesh {
       // A count above all messages sent confirms everything.
       for (const connection of effect.to) this.#queue.push([node, { type: 'got', connection, count: 1_000_000 }])
     } else if (effect.type === 'answer') countPacket(this.#counts.clients, JSON.stringify([effect.payload]), 1)
+  }
+
+  /** The HTTP upgrade, and the packets of a handshake. */
+  #countHandshake(dialler: PeerIdentity, acceptor: PeerIdentity, holds: unknown): void {
+    const { handshakes } = this.#counts
+    const [nonce, proof, signature] = [22, 43, 86].map(length => 'x'.repeat(length))
+    const prove = ['prove', { proof, signature }]
+    const welcome = [{ ok: true, proof, signature, holds }]
+    countPacket(handshakes, JSON.stringify({ ...dialler, newestProtocol: 2, auth: 'open', nonce }), 1, true)
+    countPacket(handshakes, JSON.stringify(['challenge', { ...acceptor, newestProtocol: 2, auth: 'open', nonce }]), 1)
+    countPacket(handshakes, JSON.stringify(prove), 1, true)
+    countPacket(handshakes, JSON.stringify(welcome), 1)
+    handshakes.bytes += HTTP_UPGRADE_BYTES
   }
 
   #dial(dialler: MeshNode, id: string): void {
@@ -161,25 +197,26 @@ class CountedMesh {
     for (const effect of effects) {
       if (effect.type !== 'accept') this.#perform(acceptor, effect)
       else {
-        dialler.links.set(near, { node: acceptor, link: far })
-        acceptor.links.set(far, { node: dialler, link: near })
+        dialler.links.set(near, { node: acceptor, link: far, isDialled: true })
+        acceptor.links.set(far, { node: dialler, link: near, isDialled: false })
         const { introduction } = acceptor
+        this.#countHandshake(dialler.introduction, introduction, effect.holds)
         this.#queue.push([dialler, { type: 'dialled', peer: id, link: near, introduction, holds: effect.holds }])
       }
     }
   }
 }
 
-/** Counts a packet as sent: with its Engine.IO and Socket.IO types and the header of the WebSocket frame. */
-function countPacket(sent: Traffic, packet: string, times: number): void {
+/** Counts a packet as sent: with its Engine.IO and Socket.IO types and the header of the WebSocket frame, masked from a dialler. */
+function countPacket(sent: Traffic, packet: string, times: number, isMasked = false): void {
   const bytes = 2 + Buffer.byteLength(packet)
   sent.packets += times
-  sent.bytes += times * (bytes + (bytes < 126 ? 2 : bytes < 65_536 ? 4 : 10))
+  sent.bytes += times * (bytes + (bytes < 126 ? 2 : bytes < 65_536 ? 4 : 10) + (isMasked ? 4 : 0))
 }
 
 interface Cost {
   servers: number
-  start: Traffic
+  start: TrafficCounts
   /** Per second. */
   idle: Traffic
   join: TrafficCounts
@@ -190,10 +227,18 @@ function measureCost(servers: number, users: number, simulated: number, times: n
   const mesh = new CountedMesh(servers)
   const name = (n: number) => `user-${n.toString().padStart(6, '0')}`
   const connections = Array.from({ length: simulated }, (_, n) => mesh.join(n, name(n)))
-  const start = mesh.count(() => mesh.start())
-  /** Number of users left out per simulated user. */
-  const omittedRatio = users / simulated - 1
-  mesh.advance(3_000)
+  const start = mesh.count(() => {
+    mesh.start()
+    mesh.advance(START_MS)
+  })
+  if (simulated < users)
+    replacePresence(
+      start,
+      snapshotTraffic(
+        mesh.nodes,
+        Array.from({ length: users }, (_, n) => name(n)),
+      ),
+    )
   const seconds = 5
   const { heartbeats } = mesh.count(() => mesh.advance(seconds * 1_000))
   const each = (action: (n: number) => void): TrafficCounts => {
@@ -203,8 +248,9 @@ function measureCost(servers: number, users: number, simulated: number, times: n
         mesh.advance(2_000)
       }
     })
-    const { links, presence, heartbeats, clients } = found
+    const { handshakes, links, presence, heartbeats, clients } = found
     return {
+      handshakes,
       links: divide(links, times),
       presence: divide(presence, times),
       heartbeats: divide(heartbeats, times),
@@ -215,14 +261,34 @@ function measureCost(servers: number, users: number, simulated: number, times: n
   const message = each(n => mesh.send(n, connections[n] ?? 0, name(n + 1), `message-${n}`))
   return {
     servers,
-    start: {
-      packets: start.links.packets + start.presence.packets * omittedRatio,
-      bytes: start.links.bytes + start.presence.bytes * omittedRatio,
-    },
+    start,
     idle: divide(heartbeats, seconds),
     join: { ...join, clients: divide(join.clients, simulated / users) },
     message,
   }
+}
+
+/** The snapshots with which a mesh starts, if its users are spread evenly. */
+function snapshotTraffic(nodes: readonly MeshNode[], users: readonly string[]): Traffic {
+  const sent: Traffic = { packets: 0, bytes: 0 }
+  for (const [at, { introduction }] of nodes.entries()) {
+    const entries: PresenceEntry[] = users.flatMap((user, n) => (n % nodes.length === at ? [[user, 1]] : []))
+    for (const payload of new PresenceStream(introduction.incarnation).snapshot(entries, []))
+      countPacket(sent, `/mesh,${JSON.stringify(['presence', payload])}`, nodes.length - 1, true)
+  }
+  return sent
+}
+
+/** Replaces the presence that a smaller number of users has caused. */
+function replacePresence({ links, presence }: TrafficCounts, { packets, bytes }: Traffic): void {
+  links.packets += packets - presence.packets
+  links.bytes += bytes - presence.bytes
+  presence.packets = packets
+  presence.bytes = bytes
+}
+
+function startBytes({ handshakes, links }: TrafficCounts): number {
+  return handshakes.bytes + links.bytes
 }
 
 function divide({ packets, bytes }: Traffic, parts: number): Traffic {
@@ -233,13 +299,13 @@ export const scale: Benchmark = {
   name: 'scale',
   about: 'traffic of a full mesh, counted in simulation: over all links, or to all clients where the row says so',
   async run(small) {
-    const [sizes, users, times] = small ? [[2, 5, 10], 1_000, 3] : [[2, 5, 10, 20, 50, 100, 200], USERS, 3]
+    const [sizes, users, times] = small ? [[2, 5, 10], 1_000, 3] : [SIZES, USERS, 3]
     const costs = sizes.map(servers => {
       const cost = measureCost(servers, users, small ? users : (SIMULATED_USERS.get(servers) ?? users), times)
       if (!small) console.log(`counted: ${servers} servers`)
       return cost
     })
-    if (!small) {
+    if (!small && process.env.SERVERS === undefined) {
       const line = (name: string, of: (cost: Cost) => number) => ({
         name,
         points: costs.map(cost => [cost.servers, of(cost)] as const),
@@ -249,12 +315,20 @@ export const scale: Benchmark = {
         line('idle, per second', ({ idle }) => idle.bytes),
         line('one join', ({ join }) => join.links.bytes),
         line('one message', ({ message }) => message.links.bytes),
-        line('start of all servers', ({ start }) => start.bytes),
+        line('start of all servers', ({ start }) => startBytes(start)),
       ]
       writeFileSync(PLOT_FILE, plot(title, 'servers', lines))
       console.log(`wrote ${PLOT_FILE}`)
     }
     const measures: Measure[] = []
+    for (const peers of small ? [2, 20] : [2, 20, 199]) {
+      const samples = Array.from({ length: small ? 1 : 3 }, () => hearNames(peers, users))
+      measures.push({
+        name: `${users.toLocaleString('en')} names of ${peers} peers, CPU of one server`,
+        unit: 's',
+        samples,
+      })
+    }
     for (const { servers, start, idle, join, message } of costs) {
       const row = (what: string, unit: string, value: number) =>
         measures.push({ name: `${servers} servers, ${what}`, unit, samples: [value] })
@@ -267,7 +341,12 @@ export const scale: Benchmark = {
       row('one message', 'packets', message.links.packets)
       row('one message', 'kB', message.links.bytes / 1e3)
       row('one message, to clients', 'kB', message.clients.bytes / 1e3)
-      row('start', 'MB', start.bytes / 1e6)
+      row('start', 'MB', startBytes(start) / 1e6)
+      row('start, handshakes', 'MB', start.handshakes.bytes / 1e6)
+      row('start, presence', 'MB', start.presence.bytes / 1e6)
+      row('start, other frames', 'MB', (start.links.bytes - start.presence.bytes) / 1e6)
+      row('idle, per link', 'packets/s', idle.packets / (servers * (servers - 1)))
+      row('one join, per peer', 'kB', join.links.bytes / 1e3 / (servers - 1))
     }
     return measures
   },

@@ -1,6 +1,7 @@
 import type { Claim } from '../protocol/credentials.ts'
-import type { PresenceEntry } from '../protocol/frames.ts'
-import type { Replica } from './replica.ts'
+import type { PresenceDelta, PresenceEntry, PresenceSnapshot } from '../protocol/frames.ts'
+import { Holders } from './holders.ts'
+import type { ApplyResult, MembershipChange, Replica, UserChange } from './replica.ts'
 
 /** The part of a connection that presence needs. */
 interface UserConnection {
@@ -8,15 +9,12 @@ interface UserConnection {
 }
 
 const NONE: readonly never[] = []
-/** Users whose holders are cached. */
-const MAX_CACHED_NAMES = 10_000
 
 /** Who is online, and on which server: this server's own users with their connections, and a replica of each peer. */
 export class Directory<Connection extends UserConnection> {
   #connectionsByUser = new Map<string, Connection[]>()
   #replicas = new Map<string, Replica>()
-  /** The peers that a user is connected to, from the last look-up. */
-  #holdersCache = new Map<string, readonly string[]>()
+  readonly #holders = new Holders()
   /** Claims on the names of own users, with `auth: key`. */
   #claims = new Map<string, Claim>()
 
@@ -55,8 +53,8 @@ export class Directory<Connection extends UserConnection> {
   *claims(name: string): Generator<Claim> {
     const own = this.#claims.get(name)
     if (own !== undefined) yield own
-    for (const replica of this.#replicas.values()) {
-      const claim = replica.claim(name)
+    for (const peer of this.#holders.of(name)) {
+      const claim = this.#replicas.get(peer)?.claim(name)
       if (claim !== undefined) yield claim
     }
   }
@@ -83,24 +81,38 @@ export class Directory<Connection extends UserConnection> {
   }
 
   addReplica(peer: string, replica: Replica): void {
+    this.removeReplica(peer)
     this.#replicas.set(peer, replica)
+    for (const name of replica.names()) this.#holders.add(name, peer)
   }
 
-  /** Removes the replica of a peer. It must be empty. */
+  /** Removes the replica of a peer, which changes no more. */
   removeReplica(peer: string): void {
+    for (const name of this.#replicas.get(peer)?.names() ?? []) this.#holders.delete(name, peer)
+    this.#holders.forget(peer)
     this.#replicas.delete(peer)
   }
 
-  isOnline = (name: string): boolean => {
-    if (this.#connectionsByUser.has(name)) return true
-    for (const replica of this.#replicas.values()) if (replica.connectionCount(name) > 0) return true
-    return false
+  /** Applies a presence frame of a peer to its replica. */
+  apply(peer: string, frame: PresenceSnapshot | PresenceDelta): ApplyResult {
+    const result = this.#replicas.get(peer)?.apply(frame) ?? { outcome: 'nothing-new' }
+    if (result.outcome === 'applied') this.#updateHolders(peer, result.changes)
+    return result
   }
+
+  /** Removes all users of a peer. Returns them as changes. */
+  clear(peer: string): { changes: UserChange[]; memberships: MembershipChange[] } {
+    const result = this.#replicas.get(peer)?.clear() ?? { changes: [], memberships: [] }
+    this.#updateHolders(peer, result.changes)
+    return result
+  }
+
+  isOnline = (name: string): boolean => this.#connectionsByUser.has(name) || this.#holders.has(name)
 
   /** A user's number of connections in the whole mesh. */
   connectionCount(name: string): number {
     let sum = this.connectionsOf(name).length
-    for (const replica of this.#replicas.values()) sum += replica.connectionCount(name)
+    for (const peer of this.#holders.of(name)) sum += this.#replicas.get(peer)?.connectionCount(name) ?? 0
     return sum
   }
 
@@ -110,26 +122,17 @@ export class Directory<Connection extends UserConnection> {
 
   /** The peers that one of two users is connected to. */
   peersHolding(one: string, other: string): readonly string[] {
-    const ones = this.#holders(one)
+    const ones = this.#holders.ofCached(one)
     if (one === other) return ones
-    const others = this.#holders(other)
+    const others = this.#holders.ofCached(other)
     if (others.length === 0) return ones
     return ones.length === 0 ? others : [...ones, ...others.filter(peer => !ones.includes(peer))]
   }
 
-  /** Drops the cached holders of a user whose connections to peers changed. */
-  invalidateHolders(name: string): void {
-    this.#holdersCache.delete(name)
-  }
-
-  /** Cached because it is read for each message: the cost is the same with 3 peers as with 200. */
-  #holders(name: string): readonly string[] {
-    const cached = this.#holdersCache.get(name)
-    if (cached !== undefined) return cached
-    const peers: string[] = []
-    for (const [peer, replica] of this.#replicas) if (replica.connectionCount(name) > 0) peers.push(peer)
-    if (this.#holdersCache.size >= MAX_CACHED_NAMES) this.#holdersCache.clear()
-    this.#holdersCache.set(name, peers)
-    return peers
+  #updateHolders(peer: string, changes: readonly UserChange[]): void {
+    for (const { name, before, now } of changes) {
+      if (now === 0) this.#holders.delete(name, peer)
+      else if (before === 0) this.#holders.add(name, peer)
+    }
   }
 }

@@ -73,6 +73,11 @@ export class Replica {
     return this.#users.get(name)
   }
 
+  /** The peer's users. */
+  *names(): Generator<string> {
+    for (const [name] of this.#users) yield name
+  }
+
   /** Whether a user of the peer is in a room. */
   isInRoom(room: string, name: string): boolean {
     return this.#rooms.has(room, name)

@@ -217,7 +217,6 @@ export class Clients implements UserObserver {
   }
 
   handlePresenceChange(name: string, lostClaim?: Claim): void {
-    this.#context.directory.invalidateHolders(name)
     this.#rosterPublisher.markChanged(name)
     this.notifySiblings(name)
     this.#admission.handlePresenceChange(name, lostClaim)

@@ -45,7 +45,7 @@ export class InboundPresence {
   removeUsers(peer: Peer, keepsClaims = true): void {
     peer.usersExpireAt = Number.POSITIVE_INFINITY
     log(this.#context, { event: 'peer-gone', peer: peer.id, users: peer.replica.size })
-    const { changes, memberships } = peer.replica.clear()
+    const { changes, memberships } = this.#context.directory.clear(peer.id)
     this.#users.handleMemberships(peer.id, memberships)
     for (const { name, lostClaim } of changes) this.#handleUserChange(peer, name, keepsClaims ? lostClaim : undefined)
   }
@@ -65,7 +65,7 @@ export class InboundPresence {
   #applyToReplica(peer: Peer, frame: PresenceSnapshot | PresenceDelta): boolean {
     const context = this.#context
     const { id, replica } = peer
-    const applied = replica.apply(frame)
+    const applied = context.directory.apply(id, frame)
     if (applied.outcome === 'gap') return false
     if (applied.outcome === 'nothing-new') return true
     log(context, { event: 'update-from-peer', peer: id })

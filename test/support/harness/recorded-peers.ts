@@ -70,10 +70,7 @@ export class RecordedPeers {
       links: this.links,
       outboundMessages: this.outboundMessages,
       users: {
-        handlePresenceChange: name => {
-          this.context.directory.invalidateHolders(name)
-          this.changedUsers.push(name)
-        },
+        handlePresenceChange: name => void this.changedUsers.push(name),
         handlePeersSynced: () => void this.syncs++,
         handleClaims: claims => void this.claims.push(...claims),
         handleMemberships: (peer, changes) =>

@@ -114,9 +114,21 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the directory keeps outdated servers of a user',
-    file: 'src/server/clients/clients.ts',
-    from: 'this.#context.directory.invalidateHolders(name)',
+    file: 'src/presence/holders.ts',
+    from: 'this.#cache.delete(name)',
     to: '',
+  },
+  {
+    name: 'a user who leaves one of several servers is forgotten on the others',
+    file: 'src/presence/holders.ts',
+    from: 'peers.filter(one => one !== peer)',
+    to: 'peers.filter(() => false)',
+  },
+  {
+    name: 'only the first server of a user is known',
+    file: 'src/presence/holders.ts',
+    from: 'if (!peers.includes(peer)) this',
+    to: 'if (peers.length === 0) this',
   },
   {
     name: "a message skips the sender's other clients on other servers",

@@ -92,15 +92,34 @@ test('the peers of two users are listed once each', () => {
   expect(directory.peersHolding('Carla', 'Dora')).toEqual([])
 })
 
-test('the peers of a user are cached until they are invalidated', () => {
+test('the peers of a user follow the changes of the replicas', () => {
   const directory = new Directory<{ user: string }>()
-  const replica = replicaOf()
-  directory.addReplica('two', replica)
-  expect(directory.peersHolding('Anna', 'Anna')).toEqual([])
-  replica.apply({ type: 'delta', incarnation: 'x', seq: 2, changes: [['Anna', 1]] })
-  expect(directory.peersHolding('Anna', 'Anna')).toEqual([])
-  directory.invalidateHolders('Anna')
-  expect(directory.peersHolding('Anna', 'Anna')).toEqual(['two'])
+  for (const peer of ['two', 'three']) directory.addReplica(peer, replicaOf())
+  const holders = () => directory.peersHolding('Anna', 'Anna')
+  const changeOn = (peer: string, seq: number, connections: number) =>
+    directory.apply(peer, { type: 'delta', incarnation: 'x', seq, changes: [['Anna', connections]] })
+  expect(holders()).toEqual([])
+  changeOn('two', 2, 1)
+  expect(holders()).toEqual(['two'])
+  changeOn('three', 2, 2)
+  expect([holders(), directory.connectionCount('Anna')]).toEqual([['two', 'three'], 3])
+  changeOn('two', 3, 0)
+  expect([holders(), directory.connectionCount('Anna')]).toEqual([['three'], 2])
+  directory.clear('three')
+  expect([holders(), directory.isOnline('Anna')]).toEqual([[], false])
+})
+
+test('a frame of an unknown peer changes nothing', () => {
+  const directory = new Directory<{ user: string }>()
+  const frame = {
+    type: 'snapshot' as const,
+    incarnation: 'x',
+    seq: 1,
+    users: [['Anna', 1] as [string, number]],
+    more: false,
+  }
+  expect(directory.apply('two', frame)).toEqual({ outcome: 'nothing-new' })
+  expect(directory.isOnline('Anna')).toBe(false)
 })
 
 test('the cache is bounded, and stays right when it overflows', () => {

@@ -286,7 +286,7 @@ test('forgetting a peer removes its users from the directory', () => {
   const { context, membership } = setUp()
   const peer = membership.register(peerIdentity('two'))
   if (peer === undefined) throw new Error('not registered')
-  peer.replica.apply({ type: 'snapshot', incarnation: 'x', seq: 1, users: [['Anna', 1]], more: false })
+  context.directory.apply('two', { type: 'snapshot', incarnation: 'x', seq: 1, users: [['Anna', 1]], more: false })
   expect(context.directory.isOnline('Anna')).toBe(true)
   membership.forget(peer)
   expect([context.directory.isOnline('Anna'), membership.peers.size]).toEqual([false, 0])
