@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { connectIdleUser } from './support/idle-user.ts'
 import { RawClient } from './support/raw-client.ts'
 import type { Benchmark, Measure } from './support/report.ts'
 import { hasRedis, NO_REDIS, type System, sleep, startMesh, startRedisChat, until } from './support/servers.ts'
@@ -22,24 +22,18 @@ async function measureIdleUsers(system: System, users: number, pauseMs: number):
   const clients: RawClient[] = []
   const identify = async (n: number) => {
     const user = `user-${n.toString().padStart(5, '0')}`
+    if (own) return void clients.push(await connectIdleUser(port, user))
+    // The yardstick answers with an acknowledgement.
     let onIdentified: () => void = () => {}
     const identified = new Promise<void>(resolve => {
       onIdentified = resolve
     })
-    // mesh-chat answers with an event, the yardstick with an acknowledgement.
-    const start = own ? '2["identified"' : '3'
-    const take = (packet: Buffer) => {
-      if (packet.subarray(0, start.length).toString() === start) onIdentified()
+    const client = await RawClient.open(port, '', packet => {
+      if (packet[0] === 0x33) onIdentified()
       return true
-    }
-    // Like the product's own client, identifies with the first packet, and has the server prove its mesh.
-    const proof = { nonce: randomBytes(16).toString('base64url'), origin: `http://127.0.0.1:${port}` }
-    const hello = JSON.stringify({
-      identify: { user, client: 'bench/1', protocol: 2, packed: true, views: true, ...proof },
     })
-    const client = await RawClient.open(port, own ? hello : '', take)
     clients.push(client)
-    if (!own) client.send(`20["identify",${JSON.stringify(user)}]`)
+    client.send(`20["identify",${JSON.stringify(user)}]`)
     await identified
   }
   try {

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { dirname } from 'node:path'
 import { Command } from 'commander'
+import { bigClient } from './big-client.ts'
 import { crowd } from './crowd.ts'
 import { idle } from './idle.ts'
 import { im } from './im.ts'
@@ -16,7 +17,19 @@ import { sleep } from './support/servers.ts'
 import { users } from './users.ts'
 import { workers } from './workers.ts'
 
-const benchmarks: readonly Benchmark[] = [im, room, workers, presence, users, join, crowd, idle, screen, scale]
+const benchmarks: readonly Benchmark[] = [
+  im,
+  room,
+  workers,
+  presence,
+  users,
+  join,
+  crowd,
+  idle,
+  screen,
+  bigClient,
+  scale,
+]
 
 const program = new Command('bench')
   .argument('[names...]', `benchmarks to run: ${benchmarks.map(({ name }) => name).join(', ')} (default: all)`)

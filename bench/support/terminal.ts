@@ -7,7 +7,7 @@ const TICK_MS = 10
 
 export class Terminal {
   readonly #script: ChildProcess
-  #onOutput: (() => void) | undefined
+  #onOutput: ((chunk: string) => void) | undefined
   /** Bytes written so far. */
   written = 0
   #recentOutput = ''
@@ -21,8 +21,9 @@ export class Terminal {
     })
     this.#script.stdout?.on('data', (chunk: Buffer) => {
       this.written += chunk.length
-      this.#recentOutput = (this.#recentOutput + chunk.toString()).slice(-20_000)
-      this.#onOutput?.()
+      const output = chunk.toString()
+      this.#recentOutput = (this.#recentOutput + output).slice(-20_000)
+      this.#onOutput?.(output)
     })
   }
 
@@ -38,11 +39,15 @@ export class Terminal {
     }
   }
 
-  /** Time from a key press to the next output, ms. */
-  async keyLatency(key: string): Promise<number> {
+  /** Time from a key press to the output that contains a text, by default the next output, ms. */
+  async keyLatency(key: string, text = ''): Promise<number> {
     const since = performance.now()
+    let output = ''
     const heard = new Promise<void>(resolve => {
-      this.#onOutput = resolve
+      this.#onOutput = chunk => {
+        output += chunk
+        if (output.includes(text)) resolve()
+      }
     })
     this.#script.stdin?.write(key)
     await heard
