@@ -6,12 +6,11 @@ import type {
   StoredMessage,
   StoredReceipt,
 } from '../../src/client/history/message-log.ts'
-import { lowerBound, messageHash, messageKey, type PositionColumns } from '../../src/client/history/positions.ts'
+import { lowerBound, messageHash, messageKey } from '../../src/client/history/positions.ts'
 import { type Change, type FoldedChanges, foldChanges, toChange } from '../../src/client/message-changes.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { type Content, type MessageTarget, parseContent, readableText } from '../../src/protocol/message-kinds.ts'
 import type { Message, Receipt } from '../../src/protocol/messages.ts'
-import { isRoom } from '../../src/protocol/rooms.ts'
 import { searchForm } from '../search-form.ts'
 import { AppendFile } from '../storage/append-file.ts'
 import { threadName } from '../thread-name.ts'
@@ -69,25 +68,22 @@ export class History {
 
   /** A snapshot of all messages from and to users; later ones are not part of it. */
   get archive(): Archive {
-    const { columns } = this.#index
-    if (!this.#index.hasRooms) return this.#toArchive(columns, columns)
-    const positions = selectRows(columns, peer => !isRoom(this.#index.nameOf(peer)))
-    return this.#toArchive(columns, positions, positions.rows)
+    const { columns, hasRooms, rows } = this.#index
+    return hasRooms ? this.#toArchive(columns, rows.ofUsers) : this.#toArchive(columns)
   }
 
   /** A snapshot of the messages of a room; later ones are not part of it. */
   roomArchive(room: string): Archive {
     const { columns } = this.#index
-    const number = this.#index.numberOf(room)
-    const positions = selectRows(columns, peer => peer === number)
-    return this.#toArchive(columns, positions, positions.rows, room)
+    return this.#toArchive(columns, this.#index.rowsOf(room), room)
   }
 
   /**
-   * @param rows the row of each position; undefined: all rows
+   * @param rows undefined: all rows
    * @param room the room that the messages are of; undefined: of no room
    */
-  #toArchive(columns: IndexColumns, { at, hashA, hashB }: PositionColumns, rows?: Uint32Array, room?: string): Archive {
+  #toArchive(columns: IndexColumns, rows?: Uint32Array, room?: string): Archive {
+    const { at, hashA, hashB } = rows === undefined ? columns : selectRows(columns, rows)
     return {
       at,
       hashA,
@@ -189,22 +185,14 @@ export class History {
    * @param withRejected also those to whom only rejected messages were sent
    */
   threads(withRejected = false): { name: string; lastAt: number }[] {
-    const { columns } = this.#index
-    const { peer, at } = columns
-    const seen = new Set<number>()
-    /** Of the threads whose last messages are deletions, the time of the last one. */
-    const deletedAt = new Map<number, number>()
+    const { columns, names, rows } = this.#index
     const threads: { name: string; lastAt: number }[] = []
-    for (let row = peer.length - 1; row >= 0; row--) {
-      const number = peer[row] ?? 0
-      if (seen.has(number)) continue
-      const time = deletedAt.get(number) ?? at[row] ?? 0
-      if (this.#isDeletion(columns, row)) {
-        deletedAt.set(number, time)
-        continue
-      }
-      seen.add(number)
-      threads.push({ name: this.#index.nameOf(number), lastAt: time })
+    for (const [number, name] of names.entries()) {
+      const ofThread = rows.of(number)
+      const last = ofThread.at(-1)
+      const isShown = (row: number) => !this.#isDeletion(columns, row)
+      if (last !== undefined && ofThread.findLast(isShown) !== undefined)
+        threads.push({ name, lastAt: columns.at[last] ?? 0 })
     }
     threads.sort((one, other) => other.lastAt - one.lastAt)
     return withRejected ? this.#withRejectedThreads(threads) : threads
@@ -239,26 +227,27 @@ export class History {
 
   /** The messages of a page that the history has; a few more if several have the same time. */
   #storedMessages(thread: string, count: number, from: PageStart | undefined): StoredMessage[] {
-    const { peer, at } = this.#index.columns
-    const number = this.#index.numberOf(thread)
-    if (number === undefined) return []
+    const { columns } = this.#index
+    const rows = this.#index.rowsOf(thread)
+    const timeAt = (index: number) => columns.at[rows[index] ?? -1] ?? 0
     const isBackward = from === undefined || 'before' in from
     const point = from === undefined ? undefined : 'before' in from ? from.before : from.after
     const messages: StoredMessage[] = []
-    const end = at.length
+    const end = rows.length
     // Include all messages with the same time as the position: the ids decide below.
-    let row =
+    let index =
       point === undefined
         ? end - 1
         : isBackward
-          ? lowerBound(end, one => (at[one] ?? 0) <= point.at) - 1
-          : lowerBound(end, one => (at[one] ?? 0) < point.at)
+          ? lowerBound(end, one => timeAt(one) <= point.at) - 1
+          : lowerBound(end, one => timeAt(one) < point.at)
     let lastAt: number | undefined
-    for (; row >= 0 && row < end; row += isBackward ? -1 : 1) {
+    for (; index >= 0 && index < end; index += isBackward ? -1 : 1) {
       // Rows of one time are not ordered by id: a page takes all of them or chooses below.
-      if (messages.length >= count && at[row] !== lastAt) break
-      if (peer[row] !== number || this.#index.isFolded(this.#index.columns, row)) continue
-      const message = this.#index.read(this.#index.columns, row)
+      if (messages.length >= count && timeAt(index) !== lastAt) break
+      const row = rows[index] ?? 0
+      if (this.#index.isFolded(columns, row)) continue
+      const message = this.#index.read(columns, row)
       if (message === undefined) continue
       if (
         point !== undefined &&
@@ -328,12 +317,12 @@ export class History {
   /** Messages of one thread or of all, in order; read on demand. Without rejected ones, which were never said. */
   *all(thread?: string): Generator<StoredMessage> {
     const { columns } = this.#index
-    const number = thread === undefined ? undefined : this.#index.numberOf(thread)
-    if (thread !== undefined && number === undefined) return
+    const rows = thread === undefined ? undefined : this.#index.rowsOf(thread)
     /** Messages of one time, whose rows are not ordered by id. */
     let simultaneous: StoredMessage[] = []
-    for (let row = 0; row < columns.at.length; row++) {
-      if (number !== undefined && columns.peer[row] !== number) continue
+    const { length } = rows ?? columns.at
+    for (let index = 0; index < length; index++) {
+      const row = rows === undefined ? index : (rows[index] ?? 0)
       const message = this.#index.read(columns, row)
       if (message === undefined) continue
       if (simultaneous[0]?.at !== message.at) {
@@ -358,17 +347,16 @@ export class History {
   ): Generator<StoredMessage | undefined> {
     this.refresh()
     const { columns } = this.#index
-    const number = this.#index.numberOf(thread)
-    if (number === undefined) return
+    const rows = this.#index.rowsOf(thread)
     const find = this.#matcher(columns, text, isOperator)
-    let row = lowerBound(columns.at.length, one => (columns.at[one] ?? 0) <= before.at) - 1
+    const timeAt = (index: number) => columns.at[rows[index] ?? -1] ?? 0
+    let index = lowerBound(rows.length, one => timeAt(one) <= before.at) - 1
     /** The last match by id among those of one time, whose rows are not ordered by id. */
     let match: StoredMessage | undefined
-    for (let looked = 0; row >= 0; row--) {
-      if (match !== undefined && columns.at[row] !== match.at) break
-      if (columns.peer[row] !== number) continue
+    for (let looked = 0; index >= 0; index--) {
+      if (match !== undefined && timeAt(index) !== match.at) break
       if (++looked % 2_000 === 0) yield undefined
-      const message = find(row)
+      const message = find(rows[index] ?? 0)
       if (message === undefined || compareMessages(message, before) >= 0) continue
       if (match === undefined || compareMessages(message, match) > 0) match = message
     }

@@ -81,24 +81,13 @@ export function recordReceipt(columns: IndexColumns, position: Position, receipt
   return rows.length > 0
 }
 
-/** The positions of some messages, and the row of each. */
-export interface RowPositions extends PositionColumns {
-  readonly rows: Uint32Array
-}
-
-/** The positions of the messages with some correspondents, or in some rooms. */
-export function selectRows({ at, hashA, hashB, peer }: IndexColumns, has: (peer: number) => boolean): RowPositions {
-  const matches = new Uint32Array(peer.length)
-  let count = 0
-  for (let row = 0; row < peer.length; row++) if (has(peer[row] ?? -1)) matches[count++] = row
-  const rows = matches.slice(0, count)
-  const selected = { at: new Float64Array(count), hashA: new Int32Array(count), hashB: new Int32Array(count), rows }
-  for (let index = 0; index < count; index++) {
-    const row = rows[index] ?? 0
-    selected.at[index] = at[row] ?? 0
-    selected.hashA[index] = hashA[row] ?? 0
-    selected.hashB[index] = hashB[row] ?? 0
-  }
+/** The positions of the messages in some rows. */
+export function selectRows({ at, hashA, hashB }: IndexColumns, rows: Uint32Array): PositionColumns {
+  const { length } = rows
+  const selected = { at: new Float64Array(length), hashA: new Int32Array(length), hashB: new Int32Array(length) }
+  for (let index = 0; index < length; index++) selected.at[index] = at[rows[index] ?? 0] ?? 0
+  for (let index = 0; index < length; index++) selected.hashA[index] = hashA[rows[index] ?? 0] ?? 0
+  for (let index = 0; index < length; index++) selected.hashB[index] = hashB[rows[index] ?? 0] ?? 0
   return selected
 }
 
@@ -221,12 +210,23 @@ function copy(source: IndexColumns, from: number, end: number, target: IndexColu
  */
 export function areEntriesValid(columns: IndexColumns, names: number, bytes: number): boolean {
   const { at, hashA, hashB, peer, offset, length } = columns
-  const position = (row: number): Position => ({ at: at[row] ?? 0, a: hashA[row] ?? 0, b: hashB[row] ?? 0 })
+  // A million entries are checked before the first frame: plain loops, without objects.
+  let lastTime = Number.NEGATIVE_INFINITY
+  let lastA = 0
+  let lastB = 0
   for (let row = 0; row < at.length; row++) {
-    const [number = -1, start = -1, size = 0] = [peer[row], offset[row], length[row]]
+    const number = peer[row] ?? -1
     if (number < 0 || number >= names) return false
-    if (!Number.isSafeInteger(start) || start < 0 || start + size > bytes) return false
-    if (!Number.isFinite(at[row]) || (row > 0 && comparePositions(position(row - 1), position(row)) > 0)) return false
+    const start = offset[row] ?? -1
+    if (!Number.isSafeInteger(start) || start < 0 || start + (length[row] ?? 0) > bytes) return false
+    const time = at[row] ?? Number.NaN
+    const a = (hashA[row] ?? 0) >>> 0
+    const b = (hashB[row] ?? 0) >>> 0
+    const isInOrder = time > lastTime || (time === lastTime && (a > lastA || (a === lastA && b >= lastB)))
+    if (!Number.isFinite(time) || !isInOrder) return false
+    lastTime = time
+    lastA = a
+    lastB = b
   }
   return true
 }

@@ -57,13 +57,12 @@ export function readIndex(file: string, historyBytes: number): SavedIndex | unde
   const detailsLength = bytes.readDoubleLE(HEADER_BYTES - 16)
   const indexedBytes = bytes.readDoubleLE(HEADER_BYTES - 8)
   const details = parseDetails(bytes, detailsLength)
-  // A copy starts at an aligned address, which the view of a pooled buffer may not.
-  const aligned = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
   if (details === undefined) return undefined
+  const content = alignedBuffer(bytes)
   const changesStart = HEADER_BYTES + detailsLength
-  const changes = ChangeIndex.unpack(aligned, changesStart, details.changes, indexedBytes)
+  const changes = ChangeIndex.unpack(content, changesStart, details.changes, indexedBytes)
   if (changes === undefined) return undefined
-  const columns = unpackColumns(aligned, changesStart + packedLength(details.changes))
+  const columns = unpackColumns(content, changesStart + packedLength(details.changes))
   if (columns === undefined) return undefined
   if (!Number.isSafeInteger(indexedBytes) || indexedBytes > historyBytes) return undefined
   const { names } = details
@@ -72,6 +71,12 @@ export function readIndex(file: string, historyBytes: number): SavedIndex | unde
     ([at, a, b, delivered, of]): EarlyReceipt => [{ at, a, b }, of === 0 ? { delivered } : { delivered, of }],
   )
   return { indexedBytes, names, columns, changes, receipts }
+}
+
+/** The memory of a view, whose columns are aligned in it. A small one shares its memory with others: it is copied. */
+function alignedBuffer({ buffer, byteOffset, byteLength }: Buffer): ArrayBuffer {
+  const isWhole = byteOffset === 0 && byteLength === buffer.byteLength
+  return (isWhole ? buffer : buffer.slice(byteOffset, byteOffset + byteLength)) as ArrayBuffer
 }
 
 function parseDetails(bytes: Buffer, length: number): Details | undefined {

@@ -1,5 +1,12 @@
 import type { Archive, StoredMessage } from '../../src/client/history/message-log.ts'
-import { type MessageHash, messageHash, messageKey, type Position } from '../../src/client/history/positions.ts'
+import {
+  entriesBefore,
+  lowerBound,
+  type MessageHash,
+  messageHash,
+  messageKey,
+  type Position,
+} from '../../src/client/history/positions.ts'
 import { type Change, toChange } from '../../src/client/message-changes.ts'
 import type { MessageTarget } from '../../src/protocol/message-kinds.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
@@ -21,6 +28,7 @@ import {
 import { readIndex, writeIndex } from './index-file.ts'
 import { LineFile } from './line-file.ts'
 import { isMore } from './receipt-counts.ts'
+import { ThreadRows } from './thread-rows.ts'
 
 /** Rewrite the index file once it lacks more bytes of history than this. */
 const MAX_UNSAVED_BYTES = 1 << 18
@@ -43,6 +51,11 @@ export class MessageIndex {
   #names: string[] = []
   #numbers = new Map<string, number>()
   #columns: IndexColumns = EMPTY_COLUMNS
+  readonly #rows = new ThreadRows()
+  /** The columns whose rows `#rows` has; undefined: none yet. */
+  #rowsColumns: IndexColumns | undefined
+  /** The number of rows at the start of the columns that are the same as in those. */
+  #keptRows = 0
   #changes = ChangeIndex.empty()
   /** Keys of messages that are in the history, of those that were looked for because of their changes. */
   readonly #foundTargets = new Set<string>()
@@ -69,6 +82,27 @@ export class MessageIndex {
   /** All messages by time; later changes make new columns. */
   get columns(): IndexColumns {
     return this.#columns
+  }
+
+  /** The rows of the columns by thread. */
+  get rows(): ThreadRows {
+    if (this.#rowsColumns !== this.#columns) {
+      this.#rows.update(this.#columns, this.#keptRows, peer => isRoom(this.nameOf(peer)))
+      this.#rowsColumns = this.#columns
+      this.#keptRows = this.#columns.at.length
+    }
+    return this.#rows
+  }
+
+  /** The rows of a correspondent or room, ascending. */
+  rowsOf(name: string): Uint32Array {
+    const number = this.#numbers.get(name)
+    return number === undefined ? new Uint32Array() : this.rows.of(number)
+  }
+
+  /** The names of the correspondents and rooms, by number. */
+  get names(): readonly string[] {
+    return this.#names
   }
 
   /** Bytes of the history that are indexed. */
@@ -128,7 +162,12 @@ export class MessageIndex {
     }
     if (isLarge) progress(1)
     this.#seenBytes = size
-    this.#columns = mergeEntries(this.#columns, added, ({ offset, length }) => this.#keyOf(offset, length))
+    const before = this.#columns
+    this.#columns = mergeEntries(before, added, ({ offset, length }) => this.#keyOf(offset, length))
+    // The entries are sorted now.
+    const [first] = added
+    if (first !== undefined && this.#columns !== before)
+      this.#keptRows = Math.min(this.#keptRows, entriesBefore(before, first))
     this.#recordReceipts(added, receipts)
   }
 
@@ -199,16 +238,17 @@ export class MessageIndex {
   #hasText({ a, b }: MessageHash, thread: number, near: number): boolean {
     const key = `${thread} ${a} ${b}`
     if (this.#foundTargets.has(key)) return true
-    const { hashA, hashB, peer, offset } = this.#columns
-    const isThere = (row: number) =>
-      hashA[row] === a &&
-      hashB[row] === b &&
-      peer[row] === thread &&
-      this.#changes.targetAt(offset[row] ?? -1) === undefined
-    let row = near - 1
-    while (row >= 0 && !isThere(row)) row--
-    if (row < 0) for (row = near; row < hashA.length && !isThere(row); ) row++
-    if (row === hashA.length) return false
+    const { hashA, hashB, offset } = this.#columns
+    const rows = this.rows.of(thread)
+    const isThere = (at: number) => {
+      const row = rows[at] ?? 0
+      return hashA[row] === a && hashB[row] === b && this.#changes.targetAt(offset[row] ?? -1) === undefined
+    }
+    const start = lowerBound(rows.length, at => (rows[at] ?? 0) < near)
+    let at = start - 1
+    while (at >= 0 && !isThere(at)) at--
+    if (at < 0) for (at = start; at < rows.length && !isThere(at); ) at++
+    if (at === rows.length) return false
     if (this.#foundTargets.size >= MAX_FOUND_TARGETS) this.#foundTargets.clear()
     this.#foundTargets.add(key)
     return true
@@ -216,11 +256,10 @@ export class MessageIndex {
 
   /** The message with this sender and id in a thread; undefined: there is none. */
   findInThread(thread: string, target: MessageTarget): StoredMessage | undefined {
-    const number = this.#numbers.get(thread)
     const { a, b } = messageHash(target)
     const columns = this.#columns
-    for (let row = columns.at.length - 1; row >= 0; row--) {
-      if (columns.hashA[row] !== a || columns.hashB[row] !== b || columns.peer[row] !== number) continue
+    for (const row of this.rowsOf(thread).toReversed()) {
+      if (columns.hashA[row] !== a || columns.hashB[row] !== b) continue
       const found = this.read(columns, row)
       if (found !== undefined && messageKey(found) === messageKey(target)) return found
     }
@@ -278,6 +317,7 @@ export class MessageIndex {
 
   #reset(): void {
     this.#columns = EMPTY_COLUMNS
+    this.#keptRows = 0
     this.#changes = ChangeIndex.empty()
     this.#foundTargets.clear()
     this.#earlyReceipts.clear()

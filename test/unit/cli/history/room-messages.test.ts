@@ -139,3 +139,26 @@ test('rooms are found again in a saved index', () => {
   expect(texts(history.page('#ops', 1))).toEqual(['message 3999'])
   history.close()
 })
+
+test('messages that come with earlier times, and other histories, are in their threads at once', () => {
+  const history = open()
+  const expected = new Map<string, number[]>()
+  const threads = ['#ops', '#dev', 'Billy']
+  // Every third message is older than those before it.
+  for (let n = 0; n < 300; n++) {
+    const time = n % 3 === 2 ? 300 - n : 1_000 + n
+    const thread = threads[(n * 7) % 3] ?? ''
+    const to = thread === 'Billy' ? 'Anna' : thread
+    history.store(message(time, to))
+    expected.set(thread, [...(expected.get(thread) ?? []), time].sort((a, b) => a - b))
+    if (n % 10 !== 0) continue
+    history.refresh()
+    for (const [name, times] of expected) {
+      const shown = times.map(one => `message ${one}`)
+      expect(texts(history.all(name))).toEqual(shown)
+      expect(texts(history.page(name, 5))).toEqual(shown.slice(-5))
+      if (name !== 'Billy') expect(textsOf(history.roomArchive(name))).toEqual(shown)
+    }
+    expect(textsOf(history.archive)).toEqual(texts(history.all('Billy')))
+  }
+})
