@@ -108,7 +108,7 @@ async function joinRooms(folder: string, port: number, rooms: number): Promise<v
   await once(client, 'exit')
 }
 
-/** The users online, some of whom write to Anna and to her rooms. */
+/** The users online: some of them write to Anna and to her rooms. */
 class Crowd {
   readonly #clients: RawClient[] = []
   readonly #rooms: number
@@ -193,6 +193,13 @@ async function keyLatencies(terminal: Terminal, count: number): Promise<number[]
   return samples
 }
 
+/** Ends the client as a user does: it saves the index of its history. */
+async function quit(terminal: Terminal): Promise<void> {
+  await terminal.keyLatency('\u0015')
+  terminal.type('\u0004')
+  await until('the client has ended', () => terminal.hasEnded)
+}
+
 /** CPU in % of a core, and memory in MB at the end of both times. */
 async function usageOver(terminal: Terminal, [first, second]: [number, number]) {
   const start = terminal.usage()
@@ -246,7 +253,7 @@ export const bigClient: Benchmark = {
       // The first start builds the history index; it is not measured.
       const first = open()
       await first.waitForText(FIRST_FRAME_TEXT)
-      first.stop()
+      await quit(first)
       for (let round = 0; round < size.rounds; round++) {
         let since = performance.now()
         const ink = new Terminal([join(BUILD, 'bench/yardsticks/bare-ink.js')], COLUMNS, ROWS, {
@@ -273,7 +280,7 @@ export const bigClient: Benchmark = {
         own.late.push(late)
         own.key.push(quantile(await keyLatencies(anna, size.keys), 0.99))
         crowd.stop()
-        anna.stop()
+        await quit(anna)
       }
     } finally {
       crowd.close()

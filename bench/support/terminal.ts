@@ -55,6 +55,14 @@ export class Terminal {
     return performance.now() - since
   }
 
+  type(text: string): void {
+    this.#script.stdin?.write(text)
+  }
+
+  get hasEnded(): boolean {
+    return this.#script.exitCode !== null || this.#script.signalCode !== null
+  }
+
   /** CPU time so far, ms, and resident memory, bytes, of the program in the terminal. */
   usage(): { cpu: number; rss: number } {
     const { pid } = this.#script

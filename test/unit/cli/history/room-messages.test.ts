@@ -150,7 +150,10 @@ test('messages that come with earlier times, and other histories, are in their t
     const thread = threads[(n * 7) % 3] ?? ''
     const to = thread === 'Billy' ? 'Anna' : thread
     history.store(message(time, to))
-    expected.set(thread, [...(expected.get(thread) ?? []), time].sort((a, b) => a - b))
+    expected.set(
+      thread,
+      [...(expected.get(thread) ?? []), time].sort((a, b) => a - b),
+    )
     if (n % 10 !== 0) continue
     history.refresh()
     for (const [name, times] of expected) {
