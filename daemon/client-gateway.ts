@@ -11,7 +11,14 @@ import {
   watchRequestSchema,
 } from '../src/protocol/messages.ts'
 import type { ClientEffect, Input } from '../src/server/types.ts'
-import { type Client, CONNECT_CALL, type EventHandler, eventPacket, sendAnswer } from './clients/client.ts'
+import {
+  Client,
+  type ClientEvents,
+  CONNECT_CALL,
+  type EventHandler,
+  eventPacket,
+  sendAnswer,
+} from './clients/client.ts'
 import { type AuthOptions, type CoreQueries, Identification } from './clients/identification.ts'
 import type { Log } from './log/log.ts'
 import { MalformedPayloads } from './log/malformed-payloads.ts'
@@ -24,7 +31,7 @@ import { packedDelta } from './transport/packets/roster-packets.ts'
 import { releaseRequest } from './transport/release-request.ts'
 
 /** Clients' connections, on the default namespace: validates each payload, then passes it to the core. */
-export class ClientGateway {
+export class ClientGateway implements ClientEvents {
   readonly #step: (input: Input) => void
   readonly #identification: Identification
   readonly #malformed: MalformedPayloads
@@ -106,48 +113,35 @@ export class ClientGateway {
     const backpressure = Backpressure.of(socket.conn)
     const { budget } = backpressure
     const batch = new FrameBatch(socket.conn, this.#onBatchPending, backpressure)
-    const client: Client = {
-      connection,
-      socket,
-      batch,
-      pendingCalls: undefined,
-      countMalformed: undefined,
-      challenge: undefined,
-      acceptsPacked: false,
-      budget,
-      meshProof: undefined,
-    }
+    const client = new Client(connection, socket, batch, budget, this)
     this.#clients.set(connection, client)
     this.#step({ type: 'connected', connection, address: budget.address.key })
-    socket.onAny((event: string, ...args: unknown[]) => this.#handleSocketIoEvent(client, event, args))
-    const reader = EventReader.of(socket.conn)
-    if (reader !== undefined) {
-      reader.onEvent = (event, payload, call) =>
-        this.#clients.has(connection) && this.#handleEvent(client, event, payload, call)
-    }
-    socket.on('disconnect', () => {
-      if (reader !== undefined) reader.onEvent = undefined
-      this.#clients.delete(connection)
-      this.#step({ type: 'disconnected', connection })
-    })
+    client.listen()
     if (identifyPayload === undefined) return
-    this.#handleEvent(client, 'identify', identifyPayload, CONNECT_CALL)
+    this.handleEvent(client, 'identify', identifyPayload, CONNECT_CALL)
     batch.flush()
   }
 
-  /** Handles an event that came through Socket.IO's decoder. */
-  #handleSocketIoEvent(client: Client, event: string, args: readonly unknown[]): void {
+  handleDisconnect(client: Client): void {
+    const { connection, socket } = client
+    const reader = EventReader.of(socket.conn)
+    if (reader !== undefined) reader.receiver = undefined
+    this.#clients.delete(connection)
+    this.#step({ type: 'disconnected', connection })
+  }
+
+  handleSocketIoEvent(client: Client, event: string, args: readonly unknown[]): void {
     const acknowledge = args.at(-1)
     const payload = typeof args[0] === 'function' ? undefined : args[0]
-    if (typeof acknowledge !== 'function') return void this.#handleEvent(client, event, payload, undefined)
+    if (typeof acknowledge !== 'function') return void this.handleEvent(client, event, payload, undefined)
     const call = -++this.#lastNumber
     client.pendingCalls ??= new Map()
     client.pendingCalls.set(call, payload => acknowledge(payload))
-    if (!this.#handleEvent(client, event, payload, call)) client.pendingCalls.delete(call)
+    if (!this.handleEvent(client, event, payload, call)) client.pendingCalls.delete(call)
   }
 
-  /** False: unknown event. */
-  #handleEvent(client: Client, event: string, payload: unknown, call: number | undefined): boolean {
+  handleEvent(client: Client, event: string, payload: unknown, call: number | undefined): boolean {
+    if (!this.#clients.has(client.connection)) return false
     const handler = this.#handlers.get(event)
     if (handler === undefined) return false
     if (handler(client, payload, call)) return true

@@ -5,29 +5,72 @@ import type { IdentifyResponse } from '../../src/protocol/messages.ts'
 import type { ClientEffect, HeldName } from '../../src/server/types.ts'
 import type { RequestedProof } from '../auth/mesh-prover.ts'
 import type { ConnectionBudget } from '../transport/budgets/connection-budget.ts'
+import { EventReader, type EventReceiver } from '../transport/packets/event-reader.ts'
 import type { FrameBatch } from '../transport/packets/frame-batch.ts'
 import { Packet } from '../transport/packets/packet.ts'
 import { identifiedPacket, rosterPacket } from '../transport/packets/roster-packets.ts'
 
+/** Takes what the connections of clients receive. */
+export interface ClientEvents {
+  /** See `EventReceiver`. */
+  handleEvent(client: Client, event: string, payload: unknown, call: number | undefined): boolean
+  /** An event that came through Socket.IO's decoder, with its arguments. */
+  handleSocketIoEvent(client: Client, event: string, args: readonly unknown[]): void
+  handleDisconnect(client: Client): void
+}
+
+function onAnyEvent(this: Socket, event: string, ...args: unknown[]): void {
+  const client = this.data as Client
+  client.events.handleSocketIoEvent(client, event, args)
+}
+function onDisconnect(this: Socket): void {
+  const client = this.data as Client
+  client.events.handleDisconnect(client)
+}
+
 /**
- * A client's connection. Members that most connections never need are created on first use.
+ * A client's connection. Members that most connections never need are created on first use. It is the data of its socket,
+ * so that all connections share their listeners.
  */
-export interface Client {
+export class Client implements EventReceiver {
   readonly connection: number
   readonly socket: Socket
   readonly batch: FrameBatch
-  /** Acknowledgement functions of calls that came through Socket.IO's decoder, by negative numbers. */
-  pendingCalls: Map<number, (payload: unknown) => void> | undefined
-  /** Counts its malformed payloads. */
-  countMalformed: ((event: string) => void) | undefined
-  /** The challenge that it must sign, in key mode. */
-  challenge: Challenge | undefined
-  /** Whether it accepts packed rosters and deltas. */
-  acceptsPacked: boolean
+  readonly events: ClientEvents
   /** What its connection may use. */
   readonly budget: ConnectionBudget
+  /** Acknowledgement functions of calls that came through Socket.IO's decoder, by negative numbers. */
+  pendingCalls: Map<number, (payload: unknown) => void> | undefined = undefined
+  /** Counts its malformed payloads. */
+  countMalformed: ((event: string) => void) | undefined = undefined
+  /** The challenge that it must sign, in key mode. */
+  challenge: Challenge | undefined = undefined
+  /** Whether it accepts packed rosters and deltas. */
+  acceptsPacked = false
   /** The mesh proof that it asks for; undefined for a client of 0.1. */
-  meshProof: RequestedProof | undefined
+  meshProof: RequestedProof | undefined = undefined
+
+  constructor(connection: number, socket: Socket, batch: FrameBatch, budget: ConnectionBudget, events: ClientEvents) {
+    this.connection = connection
+    this.socket = socket
+    this.batch = batch
+    this.budget = budget
+    this.events = events
+  }
+
+  /** Starts to pass on its events. */
+  listen(): void {
+    const { socket } = this
+    socket.data = this
+    socket.onAny(onAnyEvent)
+    socket.on('disconnect', onDisconnect)
+    const reader = EventReader.of(socket.conn)
+    if (reader !== undefined) reader.receiver = this
+  }
+
+  handleEvent(event: string, payload: unknown, call: number | undefined): boolean {
+    return this.events.handleEvent(this, event, payload, call)
+  }
 }
 
 /**

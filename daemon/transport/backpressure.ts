@@ -1,6 +1,6 @@
 import { exceeds, type Limits } from '../../src/protocol/limits.ts'
 import type { Log } from '../log/log.ts'
-import type { ConnectionBudget } from './budgets/connection-budget.ts'
+import type { BudgetOwner, ConnectionBudget } from './budgets/connection-budget.ts'
 import { budgetOf, moveToBudget } from './budgets/limited-web-sockets.ts'
 import { FLUSH_TIMEOUT_MS } from './flush-timeout.ts'
 import { type Engine, type PreEncodedOptions, type WebSocketOfWs, webSocketOf } from './internals.ts'
@@ -82,7 +82,7 @@ function lengthOf(data: unknown): number {
  * more than the limit waits to be sent to it. A client is read at the pace that its limits allow, by pausing its socket:
  * a flood waits in the sender's own buffers and does not slow others down.
  */
-export class Backpressure {
+export class Backpressure implements BudgetOwner {
   /** What the connection may use, whatever namespaces it joins. */
   readonly budget: ConnectionBudget
   readonly #engine: Engine
@@ -105,8 +105,7 @@ export class Backpressure {
   constructor(engine: Engine, context: TransportContext, openConnections: Set<Backpressure>, budget: ConnectionBudget) {
     this.#engine = engine
     this.budget = budget
-    budget.onExceeded = reason => this.refuse(reason)
-    budget.onUnreadExceeded = () => this.#disconnectSlow('too many unsent bytes of all clients')
+    budget.owner = this
     // A client of Engine.IO 3 is in the default namespace at once.
     if (engine.protocol === 3) budget.join()
     this.#context = context
@@ -161,6 +160,14 @@ export class Backpressure {
     this.#context.log.write('debug', `Disconnected a client: ${reason}.`)
     this.cut()
     this.#engine.close(true)
+  }
+
+  onExceeded(reason: string): void {
+    this.refuse(reason)
+  }
+
+  onUnreadExceeded(): void {
+    this.#disconnectSlow('too many unsent bytes of all clients')
   }
 
   /** Engine.IO closed the connection. */

@@ -7,6 +7,9 @@ import { FLUSH_TIMEOUT_MS } from './flush-timeout.ts'
 /** What Node keeps of each piece of a body, bytes. */
 const CHUNK_OVERHEAD_BYTES = 64
 
+/** While a request is not answered, its TCP connection is closed when nothing is sent or read for this long, ms. */
+const IDLE_MS = 20_000
+
 /** Set on a TCP connection while a request of it is not answered. */
 const IS_BUSY = Symbol('busy')
 type WithBusy = TcpSocket & { [IS_BUSY]?: boolean }
@@ -41,6 +44,8 @@ export class HttpRequests {
     const [handle] = http.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[]
     http.removeAllListeners('request')
     http.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      // Not `http.timeout`: that makes a timer for each connection, which a WebSocket keeps for its life.
+      request.socket.setTimeout(IDLE_MS)
       if (!this.#isAllowed(request, response)) return
       const budget = this.#budgetOf(request)
       if (budget !== undefined) {

@@ -26,7 +26,7 @@ export interface WebSocketOfWs {
   resume(): void
   /** Destroys the TCP socket at once. */
   terminate(): void
-  on(event: 'message', listener: MessageListener): void
+  on(event: 'message', listener: (this: WebSocketOfWs, data: Buffer, isBinary: boolean) => void): void
   on(event: 'ping' | 'pong', listener: (this: WebSocketOfWs) => void): void
   listeners(event: 'message'): MessageListener[]
   removeAllListeners(event: 'message'): void

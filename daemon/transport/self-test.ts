@@ -157,13 +157,14 @@ async function pauses(connection: TestConnection): Promise<boolean> {
 async function readsEvents(connection: TestConnection): Promise<boolean> {
   const { engine } = connection
   let bytes = 0
-  EventReader.install(engine, length => {
+  const countRead = (length: number) => {
     bytes += length
-  })
+  }
+  EventReader.install(engine, { countRead })
   const reader = EventReader.of(engine)
   if (reader === undefined) return false
   const events: unknown[] = []
-  reader.onEvent = (event, payload, call) => events.push(event, payload, call) > 0
+  reader.receiver = { handleEvent: (event, payload, call) => events.push(event, payload, call) > 0 }
   const text = '427["self-test",1]'
   const passedOn = await connection.packetsFrom(clientFrame(1, text))
   return (
@@ -207,12 +208,7 @@ class TestServer {
     serveClient: false,
     perMessageDeflate: false,
     wsEngine: limitedWebSocketServer(
-      () =>
-        new ConnectionBudget(
-          new AddressBudget('', 0, 0),
-          { held: new HeldBytes(0), unread: new UnreadBytes(0) },
-          () => {},
-        ),
+      () => new ConnectionBudget(new AddressBudget('', 0, 0), { held: new HeldBytes(0), unread: new UnreadBytes(0) }),
     ),
   })
 

@@ -2,7 +2,7 @@ import { createServer, type Server as HttpServer, type IncomingMessage, type Ser
 import { createServer as createSecureServer, Server as SecureServer } from 'node:https'
 import type { ListenOptions, Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { Server } from 'socket.io'
+import { type Namespace, Server } from 'socket.io'
 import { exceeds } from '../../src/protocol/limits.ts'
 import { MAX_PACKET_BYTES } from '../../src/protocol/messages.ts'
 import type { Log } from '../log/log.ts'
@@ -36,8 +36,6 @@ const notFound = (_: unknown, response: ServerResponse) => response.writeHead(40
 const DEFAULT_HEADERS_MS = 10_000
 /** Time for a whole request, ms. */
 const REQUEST_MS = 60_000
-/** A TCP connection without a WebSocket that neither sends nor reads for this long is closed, ms; requests wait 5 s. */
-const HTTP_IDLE_MS = 20_000
 /** Time until a connection is closed whose request for a WebSocket was not accepted, ms. */
 const REJECTED_UPGRADE_MS = 2_000
 
@@ -53,6 +51,12 @@ function timeoutsFor(identifyMs: number) {
     requestTimeout: Math.max(REQUEST_MS, headersTimeout),
     connectionsCheckingInterval: Math.min(1_000, Math.ceil(headersTimeout / 4)),
   }
+}
+
+/** This server sends to connections, not to rooms of Socket.IO: those would keep three entries per connection. */
+function withoutRooms({ adapter }: Namespace): void {
+  adapter.addAll = () => {}
+  adapter.delAll = () => {}
 }
 
 /** Engine.IO only ends its own side, and Node sets no timeout once a request asks for another protocol. */
@@ -80,12 +84,11 @@ export class SocketServer {
     const timeouts = timeoutsFor(limits.identifyMs)
     this.http =
       tls === undefined ? createServer(timeouts, notFound) : createSecureServer({ ...timeouts, ...tls }, notFound)
-    this.http.timeout = HTTP_IDLE_MS
     if (options.maxTcpConnections !== undefined) this.http.maxConnections = options.maxTcpConnections
     this.#addresses = new AddressBudgets(limits.connectionsPerAddress, options.isExempt)
     this.#heldBytes = new HeldBytes(limits.heldBytes)
     this.#unreadBytes = new UnreadBytes(limits.unreadBytes)
-    this.#tcpConnections = new TcpConnections(limits.connections, this.#addresses)
+    this.#tcpConnections = new TcpConnections(limits.connections, this.#addresses, tls !== undefined)
     this.#requests = new HttpRequests(this.#heldBytes, socket => this.#tcpConnections.markUsed(socket))
     this.#maxSessions = limits.connections * TCP_CONNECTIONS_PER_CLIENT
     // A connection counts as soon as it is open: one that never sends a request costs as much.
@@ -117,12 +120,13 @@ export class SocketServer {
         allow(refusal, refusal === undefined)
       },
     })
+    withoutRooms(this.io.sockets)
     releaseUpgradeResponses(this.http, () => this.io.attach(this.http))
     this.http.on('upgrade', (_, socket: Duplex) => endUnlessAccepted(socket))
     this.#requests.install(this.http)
     this.io.engine.on('connection', (engine: Engine) => {
       const backpressure = new Backpressure(engine, options, this.#connections, this.#openSession(engine))
-      if (features.eventReader) EventReader.install(engine, bytes => backpressure.countRead(bytes))
+      if (features.eventReader) EventReader.install(engine, backpressure)
     })
   }
 
@@ -138,7 +142,7 @@ export class SocketServer {
 
   #createBudget(remoteAddress: string | undefined): ConnectionBudget {
     const totals = { held: this.#heldBytes, unread: this.#unreadBytes }
-    return new ConnectionBudget(this.#addresses.of(remoteAddress ?? ''), totals, () => {})
+    return new ConnectionBudget(this.#addresses.of(remoteAddress ?? ''), totals)
   }
 
   #openSession(engine: Engine): ConnectionBudget {

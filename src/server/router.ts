@@ -196,7 +196,7 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
   handleRelay(input: Extract<ClientInput, { type: 'relay' }>): void {
     const { options, directory, now } = this.#context
     const sender = this.#connections.get(input.connection)
-    if (sender === undefined || sender.rateLimiter.take(now) > 0) return
+    if (sender === undefined || sender.takeToken(now) > 0) return
     if (input.room !== undefined) return this.#relayToRoom(sender, input.room, input)
     const relay: Relay = { user: sender.user, from: `${options.id}:${sender.id}`, body: input.body }
     if (input.to !== undefined) relay.to = input.to
@@ -432,7 +432,7 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
     if (limits.textBytes > 0 && exceedsUtf8Length(text, keyed ? sealedLength(limits.textBytes) : limits.textBytes)) {
       return this.#refuse(input, 'text-too-long', `the text is longer than ${limits.textBytes} bytes; shorten it`)
     }
-    const wait = sender.rateLimiter.take(now)
+    const wait = sender.takeToken(now)
     if (wait > 0) return this.#refuse(input, 'rate-limited', `too many messages; retry in ${wait} ms`, wait)
     if (!('id' in input.message)) {
       // Only original clients send such messages; they are in no room, and cannot prove what they say.

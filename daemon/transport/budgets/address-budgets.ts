@@ -91,6 +91,8 @@ export class AddressBudgets {
   readonly #clientsPerAddress: number
   readonly #isExempt: (address: string) => boolean
   readonly #budgets = new Map<string, AddressBudget>()
+  /** The last one of an address that is not limited: usually all of this machine's connections have the same. */
+  #exempt: AddressBudget | undefined
   #sweptAt = Number.NEGATIVE_INFINITY
 
   /**
@@ -115,8 +117,11 @@ export class AddressBudgets {
 
   of(address: string): AddressBudget {
     const now = performance.now()
-    if (this.#isExempt(address)) return new AddressBudget(addressKey(address), 0, now)
     const key = addressKey(address)
+    if (this.#isExempt(address)) {
+      if (this.#exempt?.key !== key) this.#exempt = new AddressBudget(key, 0, now)
+      return this.#exempt
+    }
     let budget = this.#budgets.get(key)
     if (budget === undefined) {
       this.#sweep(now, SWEEP_INTERVAL_MS)

@@ -9,6 +9,14 @@ const MAX_CREDENTIAL_ATTEMPTS = 20
 /** Overhead of the frames of a message of `MAX_PACKET_BYTES`, at 2 kB each. */
 const MAX_OVERHEAD_BYTES = 128 * 1024
 
+/** Closes the connection of a budget, without flushing. */
+export interface BudgetOwner {
+  /** The connection broke a rule. */
+  onExceeded(reason: string): void
+  /** The client does not read. */
+  onUnreadExceeded(): void
+}
+
 /**
  * What one connection may use: a TCP connection, or a session of long polling. It does not change when a client joins
  * a namespace of Socket.IO, so joining again gives nothing back.
@@ -17,10 +25,8 @@ export class ConnectionBudget implements Holder, SlowReader {
   readonly address: AddressBudget
   readonly #heldOnServer: HeldBytes
   readonly #unreadOnServer: UnreadBytes
-  /** Closes the connection, without flushing. */
-  onExceeded: (reason: string) => void
-  /** Closes the connection as a slow client, without flushing. */
-  onUnreadExceeded: () => void = () => {}
+  /** Undefined: nobody can close the connection yet. */
+  owner: BudgetOwner | undefined
   /** Bytes of unfinished messages, and of what waits to be sent to it before it has identified. */
   heldBytes = 0
   /** Bytes that wait to be sent to it, once it has identified. */
@@ -35,15 +41,11 @@ export class ConnectionBudget implements Holder, SlowReader {
   #credentialAttempts = 0
   #joins = 0
 
-  constructor(
-    address: AddressBudget,
-    { held, unread }: { held: HeldBytes; unread: UnreadBytes },
-    onExceeded: (reason: string) => void,
-  ) {
+  constructor(address: AddressBudget, { held, unread }: { held: HeldBytes; unread: UnreadBytes }, owner?: BudgetOwner) {
     this.address = address
     this.#heldOnServer = held
     this.#unreadOnServer = unread
-    this.onExceeded = onExceeded
+    this.owner = owner
   }
 
   get isIdentified(): boolean {
@@ -118,14 +120,14 @@ export class ConnectionBudget implements Holder, SlowReader {
   exceed(reason: string): void {
     if (this.#trust === 'closed') return
     this.close()
-    this.onExceeded(reason)
+    this.owner?.onExceeded(reason)
   }
 
   /** Closes the connection of a client that does not read, and gives back what it holds. */
   exceedUnread(): void {
     if (this.#trust === 'closed') return
     this.close()
-    this.onUnreadExceeded()
+    this.owner?.onUnreadExceeded()
   }
 
   /** The connection has closed: gives back what it holds. */

@@ -2,7 +2,7 @@ import type { Socket as TcpSocket } from 'node:net'
 import { TokenBucket } from '../../../src/common/token-bucket.ts'
 import { FLUSH_TIMEOUT_MS } from '../flush-timeout.ts'
 import { defaultWebSocketServer, type WebSocketOfWs, type WebSocketServerClass } from '../internals.ts'
-import type { ConnectionBudget } from './connection-budget.ts'
+import type { BudgetOwner, ConnectionBudget } from './connection-budget.ts'
 import { FrameMeter } from './frame-meter.ts'
 
 /** Pings and pongs of WebSocket itself. Clients of this server send none; proxies may, a few per minute. */
@@ -22,10 +22,25 @@ function onControlFrame(this: WithBucket): void {
 const METER = Symbol('meter')
 type WithMeter = (TcpSocket | WebSocketOfWs) & { [METER]?: Meter }
 
-interface Meter {
-  readonly frames: FrameMeter
-  readonly webSocket: WebSocketOfWs
+/** Counts what arrives on a WebSocket. Owns the budget until Engine.IO has the connection. */
+class Meter implements BudgetOwner {
+  readonly frames = new FrameMeter()
+  readonly #webSocket: WebSocketOfWs
   budget: ConnectionBudget
+
+  constructor(webSocket: WebSocketOfWs, budget: ConnectionBudget) {
+    this.#webSocket = webSocket
+    this.budget = budget
+    budget.owner = this
+  }
+
+  onExceeded(): void {
+    this.#webSocket.terminate()
+  }
+
+  onUnreadExceeded(): void {
+    this.#webSocket.terminate()
+  }
 }
 
 /** Before ws reads the same bytes. */
@@ -86,9 +101,7 @@ export function limitedWebSocketServer(createBudget: (tcp: TcpSocket) => Connect
       super.handleUpgrade(request, tcp, head, (webSocket, request) => {
         webSocket.on('ping', onControlFrame)
         webSocket.on('pong', onControlFrame)
-        const budget = createBudget(socket)
-        budget.onExceeded = () => webSocket.terminate()
-        const meter: Meter = { frames: new FrameMeter(), webSocket, budget }
+        const meter = new Meter(webSocket, createBudget(socket))
         socket[METER] = meter
         ;(webSocket as WithMeter)[METER] = meter
         socket.prependListener('data', onData)

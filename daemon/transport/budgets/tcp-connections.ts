@@ -1,11 +1,20 @@
 import type { Socket as TcpSocket } from 'node:net'
 import { exceeds } from '../../../src/protocol/limits.ts'
-import { type AddressBudgets, TCP_CONNECTIONS_PER_CLIENT } from './address-budgets.ts'
+import { type AddressBudget, type AddressBudgets, TCP_CONNECTIONS_PER_CLIENT } from './address-budgets.ts'
 
-interface NewConnection {
-  readonly socket: TcpSocket
-  /** Counts it down, once. */
-  readonly forget: () => void
+/** Where an open connection keeps its state, so that all connections share a listener. */
+const OPEN = Symbol('open TCP connection')
+type OpenSocket = TcpSocket & { [OPEN]?: OpenConnection | undefined }
+
+interface OpenConnection {
+  readonly connections: TcpConnections
+  readonly budget: AddressBudget
+  /** With TLS, what it and its TLS socket have in common. */
+  readonly key: string | undefined
+}
+
+function onClose(this: OpenSocket): void {
+  this[OPEN]?.connections.forget(this)
 }
 
 /**
@@ -16,14 +25,20 @@ interface NewConnection {
 export class TcpConnections {
   readonly #limit: number
   readonly #addresses: AddressBudgets
-  /** By remote address and port, which the connection and its TLS socket have in common; oldest first. */
-  readonly #new = new Map<string, NewConnection>()
+  /** Oldest first. */
+  readonly #new = new Set<OpenSocket>()
+  /** With TLS, the new ones by what a connection and its TLS socket have in common; else undefined. */
+  readonly #byKey: Map<string, OpenSocket> | undefined
   #size = 0
 
-  /** @param clients clients that may connect; 0: any number */
-  constructor(clients: number, addresses: AddressBudgets) {
+  /**
+   * @param clients clients that may connect; 0: any number
+   * @param isSecure whether `markUsed` gets the TLS sockets on the connections
+   */
+  constructor(clients: number, addresses: AddressBudgets, isSecure: boolean) {
     this.#limit = clients * TCP_CONNECTIONS_PER_CLIENT
     this.#addresses = addresses
+    this.#byKey = isSecure ? new Map() : undefined
   }
 
   /** All open connections, and those of them that carry no session yet. */
@@ -32,34 +47,45 @@ export class TcpConnections {
   }
 
   /** Counts a connection, or closes it if its address has too many. */
-  add(socket: TcpSocket): void {
+  add(socket: OpenSocket): void {
     const budget = this.#addresses.of(socket.remoteAddress ?? '')
     if (!this.#addresses.openTcp(budget)) return void socket.destroy()
-    const key = keyOf(socket)
     this.#size++
-    let isCounted = true
-    const forget = () => {
-      if (!isCounted) return
-      isCounted = false
-      this.#size--
-      if (this.#new.get(key) === added) this.#new.delete(key)
-      this.#addresses.closeTcp(budget)
-    }
-    const added = { socket, forget }
-    this.#new.set(key, added)
-    socket.once('close', forget)
+    this.#new.add(socket)
+    const key = this.#byKey && keyOf(socket)
+    if (key !== undefined) this.#byKey?.set(key, socket)
+    socket[OPEN] = { connections: this, budget, key }
+    socket.on('close', onClose)
     if (exceeds(this.#size, this.#limit)) this.#closeOldestNew()
   }
 
   /** A connection, or the TLS socket on it, carries a session. */
-  markUsed(socket: TcpSocket): void {
-    this.#new.delete(keyOf(socket))
+  markUsed(socket: OpenSocket): void {
+    const found = this.#byKey === undefined ? socket : this.#byKey.get(keyOf(socket))
+    if (found !== undefined) this.#removeNew(found)
+  }
+
+  /** Counts a connection down, once. */
+  forget(socket: OpenSocket): void {
+    const connection = socket[OPEN]
+    if (connection === undefined) return
+    this.#removeNew(socket)
+    socket[OPEN] = undefined
+    this.#size--
+    this.#addresses.closeTcp(connection.budget)
+  }
+
+  #removeNew(socket: OpenSocket): void {
+    this.#new.delete(socket)
+    const key = socket[OPEN]?.key
+    // Another connection may have its address and port by now.
+    if (key !== undefined && this.#byKey?.get(key) === socket) this.#byKey.delete(key)
   }
 
   #closeOldestNew(): void {
-    for (const { socket, forget } of this.#new.values()) {
+    for (const socket of this.#new) {
       // At once: the event `close` comes later, and others may connect before.
-      forget()
+      this.forget(socket)
       return void socket.destroy()
     }
   }

@@ -1,11 +1,22 @@
 import { type Engine, holdPackets, pongTimerOf, type WebSocketOfWs, webSocketOf } from '../internals.ts'
 
-/** Takes an event; `call` is the number of the acknowledgement that it asks for. False: Socket.IO must handle it. */
-type EventHandler = (event: string, payload: unknown, call: number | undefined) => boolean
+export interface EventReceiver {
+  /** Takes an event; `call` is the number of the acknowledgement that it asks for. False: Socket.IO must handle it. */
+  handleEvent(event: string, payload: unknown, call: number | undefined): boolean
+}
 
-/** Where a connection keeps its event reader. */
+/** Counts the packets that Socket.IO does not see. */
+interface PacketMeter {
+  countRead(bytes: number): void
+}
+
+/** Where Engine.IO's socket and its WebSocket keep their event reader: all connections share the listener. */
 const EVENT_READER = Symbol('event reader')
-type WithEventReader = Engine & { [EVENT_READER]?: EventReader }
+type WithEventReader = (Engine | WebSocketOfWs) & { [EVENT_READER]?: EventReader }
+
+function onMessage(this: WithEventReader, data: Buffer, isBinary: boolean): void {
+  this[EVENT_READER]?.handleMessage(data, isBinary)
+}
 
 /** An event of the default namespace: Engine.IO's type (message), Socket.IO's type (event), maybe a call's number. */
 const EVENT_PREFIX = /^42(\d{0,15})\[/
@@ -19,22 +30,23 @@ const EVENT_PREFIX = /^42(\d{0,15})\[/
  */
 export class EventReader {
   /** Set while the connection takes events. */
-  onEvent: EventHandler | undefined
+  receiver: EventReceiver | undefined
   readonly #engine: Engine
+  readonly #meter: PacketMeter
   readonly #socketIoListener: (data: Buffer, isBinary: boolean) => void
   /** Whether Socket.IO has packets of this turn. */
   #socketIoHasTurn = false
 
-  /**
-   * Installs a reader on a connection over WebSocket.
-   * @param onHandled called with the bytes of each packet that Socket.IO does not see
-   */
-  static install(engine: Engine, onHandled: (bytes: number) => void): void {
+  /** Installs a reader on a connection over WebSocket. */
+  static install(engine: Engine, meter: PacketMeter): void {
     const webSocket = webSocketOf(engine)
     const [listener] = webSocket?.listeners('message') ?? []
     if (webSocket === undefined || listener === undefined) return
-    const reader = new EventReader(engine, webSocket, listener, onHandled)
+    const reader = new EventReader(engine, listener, meter)
     ;(engine as WithEventReader)[EVENT_READER] = reader
+    ;(webSocket as WithEventReader)[EVENT_READER] = reader
+    webSocket.removeAllListeners('message')
+    webSocket.on('message', onMessage)
   }
 
   /** Undefined where none is installed: on long polling, or after the self-test has found that it would not work. */
@@ -42,26 +54,23 @@ export class EventReader {
     return engine[EVENT_READER]
   }
 
-  private constructor(
-    engine: Engine,
-    webSocket: WebSocketOfWs,
-    socketIoListener: (data: Buffer, isBinary: boolean) => void,
-    onHandled: (bytes: number) => void,
-  ) {
+  private constructor(engine: Engine, socketIoListener: (data: Buffer, isBinary: boolean) => void, meter: PacketMeter) {
     this.#engine = engine
     this.#socketIoListener = socketIoListener
-    webSocket.removeAllListeners('message')
-    webSocket.on('message', (data, isBinary) => {
-      if (!isBinary && this.#handlePacket(data)) onHandled(data.length)
-      else this.#passToSocketIo(data, isBinary)
-    })
+    this.#meter = meter
+  }
+
+  /** The WebSocket has received a message. */
+  handleMessage(data: Buffer, isBinary: boolean): void {
+    if (!isBinary && this.#handlePacket(data)) this.#meter.countRead(data.length)
+    else this.#passToSocketIo(data, isBinary)
   }
 
   #passToSocketIo(data: Buffer, isBinary: boolean): void {
     if (!this.#socketIoHasTurn) {
       this.#socketIoHasTurn = true
       // The answers to the first packet, of Socket.IO and to the identification, leave in one write.
-      const release = this.onEvent === undefined ? holdPackets(this.#engine) : undefined
+      const release = this.receiver === undefined ? holdPackets(this.#engine) : undefined
       // Socket.IO delivers a packet after some ticks, all of them before this callback.
       setImmediate(() => {
         this.#socketIoHasTurn = false
@@ -73,7 +82,7 @@ export class EventReader {
 
   #handlePacket(data: Buffer): boolean {
     // While Engine.IO awaits a pong, every packet has to extend its timeout.
-    if (this.onEvent === undefined || this.#socketIoHasTurn || pongTimerOf(this.#engine) !== null) return false
+    if (this.receiver === undefined || this.#socketIoHasTurn || pongTimerOf(this.#engine) !== null) return false
     if (data[0] !== 0x34 || data[1] !== 0x32 || this.#engine.readyState !== 'open') return false
     const text = data.toString()
     const prefix = EVENT_PREFIX.exec(text)
@@ -85,6 +94,6 @@ export class EventReader {
       return false
     }
     if (!Array.isArray(event) || event.length > 2 || typeof event[0] !== 'string') return false
-    return this.onEvent(event[0], event[1], prefix[1] === '' ? undefined : Number(prefix[1]))
+    return this.receiver.handleEvent(event[0], event[1], prefix[1] === '' ? undefined : Number(prefix[1]))
   }
 }

@@ -54,7 +54,7 @@ export class ClientRequests {
       unidentified.askedRoster = true
       return answer(roster.snapshot())
     }
-    const wait = connection.rateLimiter.take(now)
+    const wait = connection.takeToken(now)
     if (wait === 0) return answer(roster.snapshot())
     answer(rateLimited(wait))
   }
@@ -77,7 +77,7 @@ export class ClientRequests {
     if (connection === undefined) return answer(NOT_IDENTIFIED)
     const name = parseUserName(user)
     if (!name.ok) return answer({ ok: false, code: 'bad-name', message: name.reason })
-    const wait = connection.rateLimiter.take(now)
+    const wait = connection.takeToken(now)
     if (wait > 0) return answer(rateLimited(wait))
     const claim = this.#admission.oldestClaim(name.value)
     answer(claim === undefined ? { ok: true } : { ok: true, key: claim.key })

@@ -113,7 +113,7 @@ export class Clients implements UserObserver {
       return this.#refuseIdentify(input, 'already-identified', `this connection is already identified as ${known.user}`)
     }
     // Each answer contains the whole roster, so an identified connection pays for it as for a message.
-    const wait = known?.rateLimiter.take(context.now) ?? 0
+    const wait = known?.takeToken(context.now) ?? 0
     if (wait > 0) return this.#refuseIdentify(input, 'rate-limited', `too many requests; retry in ${wait} ms`)
     if (known === undefined) {
       if (this.#mustDefer(name.value, input)) return this.#defer(input)
@@ -131,7 +131,7 @@ export class Clients implements UserObserver {
       const { connection: id } = input
       this.#admission.admit(id, name.value, input.credential)
       const allowedRooms = input.credential?.kind === 'token' ? input.credential.rooms : undefined
-      this.#addConnection(new Connection(id, name.value, input, options.limits, context.now, allowedRooms))
+      this.#addConnection(new Connection(id, name.value, input, options.limits, allowedRooms))
     }
     if (input.protocol === 1) this.#rosterPublisher.requestList(input.connection)
     if (input.call === undefined) return

@@ -32,7 +32,6 @@ export class Connection {
   readonly wantsTyping: boolean
   /** Whether the client takes a view of a long roster. */
   readonly takesViews: boolean
-  readonly rateLimiter: TokenBucket
   /** When it got the ticket of its claim last; monotonic ms. */
   ticketAt = Number.NEGATIVE_INFINITY
   /** The rooms that the user may join; undefined: any. */
@@ -41,8 +40,11 @@ export class Connection {
   #rooms: Set<string> | undefined
   /** Created for connections that watch names. */
   #watched: Set<string> | undefined
+  readonly #limits: Limits
+  /** Created at the first request. */
+  #rateLimiter: TokenBucket | undefined
   /** Messages sent and not confirmed, oldest first; undefined for a message that has no delivery to answer. */
-  #unconfirmed: (Delivery | undefined)[] = []
+  #unconfirmed: (Delivery | undefined)[] | undefined
   #head = 0
   #confirmedCount = 0
   /** Created at the first typing notice. */
@@ -55,7 +57,6 @@ export class Connection {
     user: string,
     { protocol, connections = false, rooms = false, views = false, typing = false }: ClientFeatures,
     limits: Limits,
-    now: number,
     allowedRooms?: readonly string[],
   ) {
     this.id = id
@@ -66,7 +67,19 @@ export class Connection {
     this.wantsTyping = typing
     this.takesViews = views
     this.allowedRooms = allowedRooms && new Set(allowedRooms)
-    this.rateLimiter = new TokenBucket(limits.messagesPerSecond, limits.burst, now)
+    this.#limits = limits
+  }
+
+  /** Takes a token for a message or a request; see `TokenBucket`. */
+  takeToken(now: number): number {
+    const { messagesPerSecond, burst } = this.#limits
+    this.#rateLimiter ??= new TokenBucket(messagesPerSecond, burst, now)
+    return this.#rateLimiter.take(now)
+  }
+
+  /** Takes tokens for work whose cost is known afterwards. */
+  spendTokens(tokens: number): void {
+    this.#rateLimiter?.spend(tokens)
   }
 
   /** The rooms that this connection is in. */
@@ -106,11 +119,12 @@ export class Connection {
 
   /** Messages sent to this connection and not confirmed. */
   get unconfirmedCount(): number {
-    return this.#unconfirmed.length - this.#head
+    return (this.#unconfirmed?.length ?? 0) - this.#head
   }
 
   /** Records a sent message; `confirm` returns its delivery later. */
   trackSent(delivery: Delivery | undefined): void {
+    this.#unconfirmed ??= []
     this.#unconfirmed.push(delivery)
   }
 
@@ -121,17 +135,19 @@ export class Connection {
    */
   confirm(count: number): Delivery[] {
     const deliveries: Delivery[] = []
-    while (this.#confirmedCount < count && this.#head < this.#unconfirmed.length) {
-      const delivery = this.#unconfirmed[this.#head]
-      this.#unconfirmed[this.#head++] = undefined
+    const unconfirmed = this.#unconfirmed
+    if (unconfirmed === undefined) return deliveries
+    while (this.#confirmedCount < count && this.#head < unconfirmed.length) {
+      const delivery = unconfirmed[this.#head]
+      unconfirmed[this.#head++] = undefined
       this.#confirmedCount++
       if (delivery !== undefined) deliveries.push(delivery)
     }
-    if (this.#head === this.#unconfirmed.length) {
-      this.#unconfirmed = []
+    if (this.#head === unconfirmed.length) {
+      this.#unconfirmed = undefined
       this.#head = 0
     } else if (this.#head > 1_024) {
-      this.#unconfirmed = this.#unconfirmed.slice(this.#head)
+      this.#unconfirmed = unconfirmed.slice(this.#head)
       this.#head = 0
     }
     return deliveries
@@ -140,8 +156,9 @@ export class Connection {
   /** Removes and returns the unconfirmed deliveries of a closed connection. */
   takeUnconfirmed(): Delivery[] {
     const deliveries: Delivery[] = []
-    for (const delivery of this.#unconfirmed.slice(this.#head)) if (delivery !== undefined) deliveries.push(delivery)
-    this.#unconfirmed = []
+    for (const delivery of this.#unconfirmed?.slice(this.#head) ?? [])
+      if (delivery !== undefined) deliveries.push(delivery)
+    this.#unconfirmed = undefined
     this.#head = 0
     return deliveries
   }

@@ -7,15 +7,15 @@ const MAX_WINDOW_MS = 1_000
 const BURST_VERSIONS = 8
 /** … each further version waits 1 ms per client, up to `MAX_WINDOW_MS`, … */
 const INTERVAL_PER_CLIENT_MS = 1
-/** … or 1 ms per 5 clients if that is longer. Sending one version costs about 20 µs of CPU per client. */
-const CLIENTS_PER_INTERVAL_MS = 5
+/** … or this time per client if that is longer. Sending one version costs about 20 µs of CPU per client. */
+const MIN_INTERVAL_PER_CLIENT_MS = 0.4
 /** A burst ends after this time without a version, ms, plus 1 ms per 10 clients. */
 const MIN_QUIET_MS = 250
 const CLIENTS_PER_QUIET_MS = 10
 
 /**
  * Decides when to publish the next version of the roster. The cost of a version grows with the number of clients, so
- * under constant change a large server publishes less often: publishing takes at most a fifth of a core. A leaky bucket
+ * under constant change a large server publishes less often: publishing takes at most a twentieth of a core. A leaky bucket
  * whose rate depends on the number of clients.
  */
 export class PublishSchedule {
@@ -40,5 +40,5 @@ export class PublishSchedule {
 
 /** Time between versions under constant change, ms. */
 function publishInterval(clients: number): number {
-  return Math.max(clients / CLIENTS_PER_INTERVAL_MS, Math.min(MAX_WINDOW_MS, 1 + clients * INTERVAL_PER_CLIENT_MS))
+  return Math.max(clients * MIN_INTERVAL_PER_CLIENT_MS, Math.min(MAX_WINDOW_MS, 1 + clients * INTERVAL_PER_CLIENT_MS))
 }

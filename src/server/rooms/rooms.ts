@@ -88,7 +88,7 @@ export class Rooms {
     if (!connection.knowsRooms) return answer(refusal('bad-payload', 'identify with rooms: true first'))
     const name = parseRoomName(raw)
     if (!name.ok) return answer(refusal('bad-room', name.reason))
-    const wait = connection.rateLimiter.take(now)
+    const wait = connection.takeToken(now)
     if (wait > 0) return answer(rateLimited(wait))
     const denied = connection.rooms.has(name.value) ? undefined : this.#checkJoin(connection, name.value)
     if (denied !== undefined) return answer(denied)
@@ -106,7 +106,7 @@ export class Rooms {
     if (connection === undefined) return answer(NOT_IDENTIFIED)
     const name = parseRoomName(raw)
     if (!name.ok) return answer(refusal('bad-room', name.reason))
-    const wait = connection.rateLimiter.take(now)
+    const wait = connection.takeToken(now)
     if (wait > 0) return answer(rateLimited(wait))
     this.#remove(connection, name.value)
     answer({ ok: true, room: name.value })
@@ -118,7 +118,7 @@ export class Rooms {
     const answer = (payload: RoomList) => void effects.push({ type: 'answer', connection: id, call, payload })
     const connection = this.#connections.get(id)
     if (connection === undefined) return answer(NOT_IDENTIFIED)
-    const wait = connection.rateLimiter.take(now)
+    const wait = connection.takeToken(now)
     if (wait > 0) return answer(rateLimited(wait))
     if (this.#list === undefined || now - this.#list.madeAt >= LIST_INTERVAL_MS) {
       this.#list = { answer: this.#makeList(), madeAt: now }

@@ -69,8 +69,8 @@ export function addConnection(
   features: { connections?: boolean; rooms?: boolean; views?: boolean } = { rooms: true },
   allowedRooms?: readonly string[],
 ): Connection {
-  const { options, now, directory } = context
-  const connection = new Connection(id, user, { protocol, ...features }, options.limits, now, allowedRooms)
+  const { options, directory } = context
+  const connection = new Connection(id, user, { protocol, ...features }, options.limits, allowedRooms)
   connections.set(id, connection)
   directory.addConnection(connection)
   return connection

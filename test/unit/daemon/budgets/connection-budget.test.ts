@@ -9,9 +9,11 @@ function setUp(limit: number) {
   const closed: string[] = []
   const address = new AddressBudget('192.0.2.1', 0, 0)
   const connect = (name: string) => {
-    const budget = new ConnectionBudget(address, { held, unread }, () => closed.push(name))
-    budget.onUnreadExceeded = () => closed.push(`${name}: slow`)
-    return budget
+    return new ConnectionBudget(
+      address,
+      { held, unread },
+      { onExceeded: () => closed.push(name), onUnreadExceeded: () => closed.push(`${name}: slow`) },
+    )
   }
   return { held, unread, closed, connect }
 }

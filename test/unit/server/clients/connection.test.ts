@@ -4,7 +4,7 @@ import { DEFAULT_LIMITS } from '../../../../src/protocol/limits.ts'
 import { Connection } from '../../../../src/server/clients/connection.ts'
 import { unobservedDelivery } from '../../../support/harness/deliveries.ts'
 
-const connection = () => new Connection(1, 'Anna', { protocol: 2 }, DEFAULT_LIMITS, 0)
+const connection = () => new Connection(1, 'Anna', { protocol: 2 }, DEFAULT_LIMITS)
 const delivery = unobservedDelivery
 
 test('a confirmation returns the deliveries up to its total, each once', () => {
