@@ -8,12 +8,12 @@ import type { Engine } from '../../../daemon/transport/internals.ts'
 import { selfTest } from '../../../daemon/transport/self-test.ts'
 import { DEFAULT_LIMITS } from '../../../src/protocol/limits.ts'
 import type { Input } from '../../../src/server/types.ts'
+import { fakeSocket } from '../../support/harness/fake-socket.ts'
 import { unlimitedBudget } from '../../support/harness/unlimited-budget.ts'
 import { publicMeshProver, UNKNOWING_CORE } from '../../support/mesh-prover.ts'
 
 test('E9: the limit for strangers ends with the answer to the identification', async () => {
   let connected: (socket: unknown) => void = () => {}
-  let says: (event: string, ...args: unknown[]) => void = () => {}
   const io = {
     on: (_: string, take: typeof connected) => {
       connected = take
@@ -29,15 +29,9 @@ test('E9: the limit for strangers ends with the answer to the identification', a
   const context = { limits: DEFAULT_LIMITS, log, features, cutOffCounts: { client: 0, peer: 0 } }
   const budget = unlimitedBudget()
   new Backpressure(conn, context, new Set(), budget)
-  connected({
-    handshake: { auth: {} },
-    conn,
-    onAny: (take: typeof says) => {
-      says = take
-    },
-    on: () => {},
-  })
-  says('identify', { user: 'Anna', client: 'x/1', protocol: 2 }, () => {})
+  const socket = fakeSocket(conn)
+  connected(socket)
+  socket.receive('identify', { user: 'Anna', client: 'x/1', protocol: 2 }, () => {})
   const identify = inputs.find(input => input.type === 'identify')
   expect(budget.isIdentified).toBe(false)
   const roster = { version: 1, users: ['Anna'] }

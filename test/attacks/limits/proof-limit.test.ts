@@ -8,6 +8,7 @@ import type { Engine } from '../../../daemon/transport/internals.ts'
 import { selfTest } from '../../../daemon/transport/self-test.ts'
 import { DEFAULT_LIMITS } from '../../../src/protocol/limits.ts'
 import type { Input } from '../../../src/server/types.ts'
+import { fakeSocket } from '../../support/harness/fake-socket.ts'
 import { unlimitedBudget } from '../../support/harness/unlimited-budget.ts'
 import { publicMeshProver, UNKNOWING_CORE } from '../../support/mesh-prover.ts'
 import { keyNamed } from '../../support/simulation/plain-identity.ts'
@@ -23,7 +24,6 @@ vi.mock('../../../daemon/auth/challenge.ts', async original => ({
 
 test('a connection, identified or not, gets at most 20 proofs checked', async () => {
   let connected: (socket: unknown) => void = () => {}
-  let says: (event: string, ...args: unknown[]) => void = () => {}
   const io = {
     on: (_: string, take: typeof connected) => {
       connected = take
@@ -43,18 +43,12 @@ test('a connection, identified or not, gets at most 20 proofs checked', async ()
   const { features } = await selfTest()
   const context = { limits: DEFAULT_LIMITS, log, features, cutOffCounts: { client: 0, peer: 0 } }
   new Backpressure(conn, context, new Set(), unlimitedBudget())
-  connected({
-    handshake: { auth: {} },
-    conn,
-    onAny: (take: typeof says) => {
-      says = take
-    },
-    on: () => {},
-  })
+  const socket = fakeSocket(conn)
+  connected(socket)
   const hello = { user: 'Anna', client: 'x/1', protocol: 2 }
   for (let n = 0; n < 100; n++) {
-    says('identify', hello, () => {})
-    says('identify', { ...hello, key: keyNamed('Anna'), proof: 'x' }, () => {})
+    socket.receive('identify', hello, () => {})
+    socket.receive('identify', { ...hello, key: keyNamed('Anna'), proof: 'x' }, () => {})
   }
   expect(checked.proofs).toBe(20)
   const shown = inputs.flatMap(input => (input.type === 'identify' ? [input.credential?.kind] : []))
