@@ -139,21 +139,31 @@ function cpuTimeMs(pid: number): number {
 const ANY_RATE: Partial<Limits> = { messagesPerSecond: 1e6, burst: 1e6, roomMessagesPerSecond: 0 }
 
 /** Writes a config with this number of servers to a temporary folder. */
-async function writeMeshConfig(servers: number, limits = ANY_RATE) {
+async function writeMeshConfig(servers: number, limits = ANY_RATE, backbone?: readonly string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'mesh-chat-bench-'))
   const ports: number[] = []
   for (let n = 0; n < servers; n++) ports.push(await freePort())
   const list = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
   const config = join(folder, 'config.json')
-  writeFileSync(config, JSON.stringify({ servers: list, limits }))
+  writeFileSync(config, JSON.stringify({ servers: list, limits, backbone }))
   const args = ['--config', config, '--log-format', 'json', '--log-level', 'error']
   const clean = () => rmSync(folder, { recursive: true, force: true })
   return { folder, ports, ids: list.map(({ id }) => id), args, clean }
 }
 
+interface MeshOptions {
+  limits?: Partial<Limits>
+  waitsForLinks?: boolean
+  /** The NATS servers that carry the links. */
+  backbone?: readonly string[]
+}
+
 /** Starts this number of servers of mesh-chat, as a user would. They are linked, unless `waitsForLinks` is false. */
-export async function startMesh(servers: number, { limits = ANY_RATE, waitsForLinks = true } = {}): Promise<System> {
-  const { ports, ids, args, clean } = await writeMeshConfig(servers, limits)
+export async function startMesh(
+  servers: number,
+  { limits = ANY_RATE, waitsForLinks = true, backbone }: MeshOptions = {},
+): Promise<System> {
+  const { ports, ids, args, clean } = await writeMeshConfig(servers, limits, backbone)
   const nodes = ids.map(id => startNode('daemon/main.js', ['--id', id, ...args]))
   await Promise.all(ports.map(waitForPort))
   const system = createSystem('mesh-chat', ports, nodes, [], clean)
@@ -197,6 +207,32 @@ export function hasRedis(): boolean {
 /** Printed when redis-server is not installed. */
 export const NO_REDIS =
   'Skipping the yardstick "Redis adapter": redis-server is not installed; run apt-get install -y redis-server.'
+
+/** Whether nats-server is installed. */
+export function hasNats(): boolean {
+  return spawnSync('nats-server', ['--version']).status === 0
+}
+
+/** Printed when nats-server is not installed. */
+export const NO_NATS = 'Skipping the benchmark: nats-server is not installed; run apt-get install -y nats-server.'
+
+export interface NatsProcess {
+  url: string
+  /** CPU time so far, ms. */
+  cpu(): number
+  stop(): void
+}
+
+export async function startNats(): Promise<NatsProcess> {
+  const port = await freePort()
+  const child = start('nats-server', ['-a', '127.0.0.1', '-p', `${port}`, '-l', '/dev/null'], false)
+  await waitForPort(port)
+  return {
+    url: `nats://127.0.0.1:${port}`,
+    cpu: () => processTree(child).reduce((sum, pid) => sum + cpuTimeMs(pid), 0),
+    stop: () => void child.kill('SIGKILL'),
+  }
+}
 
 /** Starts this number of Socket.IO 4.8 servers with the Redis adapter, and a Redis. */
 export async function startRedisChat(servers: number): Promise<System> {

@@ -244,12 +244,13 @@ export class NatsLinks implements LinkCarrier {
   }
 
   #flush(): void {
-    for (const out of this.#batch.drain()) {
-      // Subscribe to users and rooms before announcing them.
+    const all = this.#batch.drain()
+    // Subscribe to users and rooms before announcing them.
+    for (const out of all) {
       if ('frame' in out && out.frame.event === 'presence')
         this.#presenceSubscriptions.handlePresence(out.frame.payload)
-      this.#publisher.publish(out)
     }
+    this.#publisher.publish(all)
   }
 
   #onEnvelopeLost({ number }: NatsLink): void {

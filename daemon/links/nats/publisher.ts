@@ -1,6 +1,7 @@
 import type { ForwardedMessage, RoomForwarded } from '../../../src/protocol/frames.ts'
 import type { EnvelopeMac } from './envelope-mac.ts'
 import { LEGACY_SUBJECTS, SUBJECTS } from './envelopes.ts'
+import { LinkBatches } from './link-batches.ts'
 import type { NatsClient } from './nats-client.ts'
 import type { NatsLink } from './nats-link.ts'
 import type { Outgoing } from './outbound-batch.ts'
@@ -26,6 +27,7 @@ export class Publisher {
   readonly #mac: EnvelopeMac
   readonly #self: { id: string; incarnation: string }
   readonly #peers: Peers
+  readonly #batches = new LinkBatches((link, event, payload) => this.#sendFrame(link, event, payload))
   #broadcastCount = 0
   #isLegacyDenied = false
 
@@ -55,33 +57,34 @@ export class Publisher {
     this.#isLegacyDenied = true
   }
 
-  publish(out: Outgoing): void {
+  /** Publishes what one step sends, in order. */
+  publish(all: readonly Outgoing[]): void {
+    for (const out of all) this.#publish(out)
+    this.#batches.flushAll()
+  }
+
+  #publish(out: Outgoing): void {
     if (out.to === 'link') return this.sendToLink(out.link, out.frame.event, out.frame.payload)
     // Peers that have only the previous secret cannot read what is published for several links.
     const shared = out.links.filter(({ previousMac }) => previousMac === undefined)
     const separate = out.links.filter(({ previousMac }) => previousMac !== undefined)
-    if (out.to === 'users') {
-      this.#publishToUsers(out.message, shared)
-      for (const link of separate) this.sendToLink(link, 'forward', [out.message])
-      return
-    }
-    if (out.to === 'room') {
-      this.#publishToRoom(out.message, shared)
-      for (const link of separate) this.sendToLink(link, 'room-forward', [out.message])
-      return
-    }
+    if (out.to === 'users') return this.#publishToUsers(out.message, shared, separate)
+    if (out.to === 'room') return this.#publishToRoom(out.message, shared, separate)
     const { event, payload } = out.frame
     if (shared.length <= 1 || !this.broadcast(event, payload, shared)) separate.push(...shared)
     for (const link of separate) this.sendToLink(link, event, payload)
   }
 
   /** Publishes a message to the peers of its recipient, then to the remaining peers of its sender. */
-  #publishToUsers(message: ForwardedMessage, links: readonly NatsLink[]): void {
+  #publishToUsers(message: ForwardedMessage, links: readonly NatsLink[], separate: readonly NatsLink[]): void {
     const [, , , from, to] = message
     const text = JSON.stringify(message)
     let remaining = links
     for (const user of text.length > this.#maxTextLength ? [] : [to, from]) {
+      // A single peer gets it on its link, in one envelope with others.
+      if (remaining.length < 2) break
       const holders = remaining.filter(({ peer }) => this.#peers.holds(peer, user))
+      if (holders.length < 2) continue
       const alias = this.#mac.alias(user)
       this.#publishForLinks(SUBJECTS.user(alias, this.#self.id), text, holders.filter(isCurrent))
       this.#publishForLinks(
@@ -89,22 +92,26 @@ export class Publisher {
         text,
         holders.filter(link => !isCurrent(link)),
       )
-      if (holders.length > 0) remaining = remaining.filter(link => !holders.includes(link))
+      remaining = remaining.filter(link => !holders.includes(link))
     }
-    // Peers that have neither user any more, and messages that are too long for one envelope.
-    for (const link of remaining) this.sendToLink(link, 'forward', [message])
+    // Also peers that have neither user any more, and messages that are too long for one envelope.
+    for (const link of [...remaining, ...separate]) this.#batches.add(link, 'forward', text, this.#maxTextLength)
   }
 
   /** Publishes a message once for all peers with members of its room. */
-  #publishToRoom(message: RoomForwarded, links: readonly NatsLink[]): void {
+  #publishToRoom(message: RoomForwarded, links: readonly NatsLink[], separate: readonly NatsLink[]): void {
     const [, , , , room] = message
     const text = JSON.stringify(message)
     const isSubscribed = (link: NatsLink) =>
       text.length <= this.#maxTextLength && isCurrent(link) && this.#peers.holdsRoom(link.peer, room)
-    const subject = SUBJECTS.user(this.#mac.roomAlias(room), this.#self.id)
-    this.#publishForLinks(subject, text, links.filter(isSubscribed))
-    // Peers that all members have left, and messages that are too long for one envelope.
-    for (const link of links) if (!isSubscribed(link)) this.sendToLink(link, 'room-forward', [message])
+    const subscribed = links.length < 2 ? [] : links.filter(isSubscribed)
+    let remaining = links
+    if (subscribed.length >= 2) {
+      this.#publishForLinks(SUBJECTS.user(this.#mac.roomAlias(room), this.#self.id), text, subscribed)
+      remaining = links.filter(link => !subscribed.includes(link))
+    }
+    // Also peers that all members have left, and messages that are too long for one envelope.
+    for (const link of [...remaining, ...separate]) this.#batches.add(link, 'room-forward', text, this.#maxTextLength)
   }
 
   /** Publishes a message with the links it is for, and its number on each; again if these are too many for one envelope. */
@@ -112,6 +119,7 @@ export class Publisher {
     const linksPerMessage = Math.floor(
       (this.#nats.maxPayload - ENVELOPE_OVERHEAD_BYTES / 2 - Buffer.byteLength(message)) / MAX_BYTES_PER_LINK,
     )
+    for (const link of links) this.#batches.flush(link)
     for (let at = 0; at < links.length; at += linksPerMessage) {
       const numberedLinks = links.slice(at, at + linksPerMessage).map(link => [link.name, link.nextSequence()])
       this.#send(subject, `{"message":${message},"links":${JSON.stringify(numberedLinks)}}`)
@@ -136,9 +144,14 @@ export class Publisher {
 
   /** Publishes a frame of one link, in parts if it is too long. */
   sendToLink(link: NatsLink, event: string, payload: unknown): void {
-    const text = JSON.stringify(payload)
-    if (text.length <= this.#maxTextLength) return this.#sendEnvelope(link, event, text)
-    const whole = JSON.stringify({ event, payload })
+    this.#batches.flush(link)
+    this.#sendFrame(link, event, JSON.stringify(payload))
+  }
+
+  /** @param payload as JSON */
+  #sendFrame(link: NatsLink, event: string, payload: string): void {
+    if (payload.length <= this.#maxTextLength) return this.#sendEnvelope(link, event, payload)
+    const whole = `{"event":"${event}","payload":${payload}}`
     for (let at = 0; at < whole.length; at += this.#maxTextLength) {
       const more = at + this.#maxTextLength < whole.length
       this.#sendEnvelope(link, 'part', JSON.stringify({ text: whole.slice(at, at + this.#maxTextLength), more }))

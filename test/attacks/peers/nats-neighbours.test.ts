@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { newParty } from '../../../daemon/links/handshake.ts'
 import { EnvelopeMac } from '../../../daemon/links/nats/envelope-mac.ts'
 import { LEGACY_SUBJECTS, SUBJECTS, subjectToken } from '../../../daemon/links/nats/envelopes.ts'
+import type { ForwardedMessage, RoomForwarded } from '../../../src/protocol/frames.ts'
 import { CarrierHarness } from '../../support/harness/carrier-harness.ts'
 import { NatsServer, natsMissingReason } from '../../support/programs/nats-server.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
@@ -128,7 +129,7 @@ describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each serv
   async function startRestrictedNats(): Promise<NatsServer> {
     const file = join(temporaryFolder(), 'nats.conf')
     const users = [natsUser('server-1'), natsUser('server-2'), natsUser('server-3', 'server-3/1', 'server-3/2')]
-    users.push('{ user: operator, password: all }')
+    users.push(natsUser('server-4'), '{ user: operator, password: all }')
     writeFileSync(file, `authorization { users = [\n${users.join('\n')}\n] }\n`)
     return await startNats('-c', file)
   }
@@ -229,19 +230,27 @@ describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each serv
     await operator.flush()
     const one = await startHarness('server-1', urlFor(nats, 'server-1'))
     const two = await startHarness('server-2', urlFor(nats, 'server-2'))
-    const link = await one.link(two)
-    await two.link(one)
-    const delta = {
-      type: 'delta' as const,
-      incarnation: 'server-2#1',
-      seq: 1,
-      changes: [['Billy', 1] as [string, number]],
-      rooms: [['#ops', ['Billy'], []] as [string, string[], string[]]],
+    // What two servers hold is published for both at once.
+    const four = await startHarness('server-4', urlFor(nats, 'server-4'))
+    const links: number[] = []
+    for (const other of [two, four]) {
+      links.push((await one.link(other)).out)
+      const back = await other.link(one)
+      const delta = {
+        type: 'delta' as const,
+        incarnation: `${other.id}#1`,
+        seq: 1,
+        changes: [['Billy', 1] as [string, number]],
+        rooms: [['#ops', ['Billy'], []] as [string, string[], string[]]],
+      }
+      other.send(back.out, { event: 'presence', payload: delta })
+      await until('the user is known', () => one.peerHasUser(other.id, 'Billy'))
     }
-    two.send(two.inputsOfType('dialled').at(-1)?.link ?? 0, { event: 'presence', payload: delta })
-    await until('the user is known', () => one.peerHasUser('server-2', 'Billy'))
-    one.send(link.out, { event: 'forward', payload: [[1, 'id', 1, 'Anna', 'Billy', 'hi']] as never })
-    one.send(link.out, { event: 'room-forward', payload: [[2, 'id', 1, 'Anna', '#ops', 'hi', '']] })
+    const message: ForwardedMessage = [1, 'id', 1, 'Anna', 'Billy', 'hi']
+    const roomMessage: RoomForwarded = [2, 'id', 1, 'Anna', '#ops', 'hi', '']
+    for (const link of links) {
+      one.send(link, { event: 'forward', payload: [message] }, { event: 'room-forward', payload: [roomMessage] })
+    }
     const mac = new EnvelopeMac(SECRET)
     const alias = mac.alias('Billy')
     const kinds = ['door', 'link', 'all', 'user', 'inbox']
@@ -249,7 +258,9 @@ describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each serv
     await until('all kinds of subjects are in use', () => kinds.every(kind => usedOf(kind).length > 0))
     const aliases = [alias, mac.roomAlias('#ops')]
     expect(usedOf('user')).toEqual(aliases.map(name => SUBJECTS.user(name, 'server-1')))
-    await until('both have arrived', () => two.framesFrom(link.in).length === 2)
+    const received = (harness: CarrierHarness) =>
+      harness.inputsOfType('frame').filter(({ frame }) => frame.event.endsWith('forward')).length
+    await until('both have arrived', () => [two, four].every(harness => received(harness) === 2))
     expect([...used].filter(subject => !subject.startsWith('mesh-chat.'))).toEqual([])
 
     const rogue = await tap(nats.url, { user: 'server-3', pass: 'for server-3' })

@@ -59,8 +59,11 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     const [one, other] = [await startHarness('server-1', tap.url), await startHarness('server-2', nats.url)]
     const link = await one.link(other)
     tap.decide = (_, payload) => (payload.includes('text 2') ? 'lose' : 'pass')
-    for (const n of [1, 2]) one.send(link.out, { event: 'forward', payload: [message(n)] })
+    one.send(link.out, { event: 'forward', payload: [message(1)] })
     await until('the first message has arrived', () => other.framesFrom(link.in).length === 1)
+    one.send(link.out, { event: 'forward', payload: [message(2)] })
+    // Messages of one turn would share an envelope.
+    await new Promise(setImmediate)
     one.send(link.out, { event: 'forward', payload: [message(3)] })
     await until('both sides have closed the link', () =>
       [
@@ -85,6 +88,8 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     for (let n = 1; n <= 50; n++) {
       one.send(link.out, { event: 'forward', payload: [message(n)] })
       other.send(link.in, { event: 'fates', payload: [[n, 1, false]] })
+      // Messages of one turn would share an envelope.
+      await new Promise(setImmediate)
     }
     one.send(link.out, { event: 'missed', payload: ['the end'] })
     await until(
@@ -100,12 +105,14 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     timeout: 120_000,
   }, async () => {
     const tap = await startNatsProxy(await startNats())
-    const mesh = await RealMesh.start(2, { backbone: tap.url })
+    const mesh = await RealMesh.start(3, { backbone: tap.url })
     cleanups.push(() => mesh.close())
     const users = ['Anna', 'Billy', 'Carla', 'Dora', 'Emil', 'Finn', 'Gina', 'Hugo', 'Ida', 'Jan']
     users.forEach((user, at) => {
-      mesh.join(user, (at % 2) + 1)
+      mesh.join(user, (at % 3) + 1)
     })
+    // What goes to Billy is for two servers.
+    mesh.join('Billy', 1)
     await mesh.waitForRoster(users)
     await mesh.openRoom('#ops')
     let published = 0
