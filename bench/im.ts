@@ -1,43 +1,7 @@
-import { connectPairs, type Load, PAIRS, saturate, send, waitUntilSettled } from './support/load.ts'
+import { connectAcross, type Load, PAIRS, saturate, sendPaced } from './support/load.ts'
 import { lostAfterStart } from './support/lost-after-start.ts'
-import { RawClient } from './support/raw-client.ts'
-import { type Benchmark, type Measure, quantile } from './support/report.ts'
-import { hasRedis, NO_REDIS, type System, sleep, startMesh, startRedisChat } from './support/servers.ts'
-
-/** Connects each sender to the first server, its recipient to the second. */
-async function connectAcross(system: System): Promise<Load> {
-  const [first = 0, second = 0] = system.ports
-  const load = await connectPairs(system, () => Promise.all([RawClient.open(first), RawClient.open(second)]))
-  await sleep(500)
-  return load
-}
-
-/** Sends 2,000 messages per second. CPU is in s per 100,000 messages, latencies in ms. */
-async function sendPaced(load: Load, seconds: number): Promise<{ cpu: number; p50: number; p99: number }> {
-  const { system, pairs } = load
-  load.onDelivered = () => {}
-  load.latencies = []
-  const cpu = await system.cpu()
-  const since = performance.now()
-  let sent = 0
-  await new Promise<void>(resolve => {
-    const tick = () => {
-      const elapsed = performance.now() - since
-      for (; sent < elapsed * 2; sent++) {
-        const n = sent % PAIRS
-        const pair = pairs[n]
-        if (pair !== undefined) send(pair, n, system.name === 'mesh-chat')
-      }
-      if (elapsed < seconds * 1000) setTimeout(tick, 1)
-      else resolve()
-    }
-    tick()
-  })
-  await waitUntilSettled(load)
-  const spent = (await system.cpu()) - cpu
-  const [p50, p99] = [quantile(load.latencies, 0.5), quantile(load.latencies, 0.99)]
-  return { cpu: (spent / 1000 / sent) * 100_000, p50, p99 }
-}
+import type { Benchmark, Measure } from './support/report.ts'
+import { hasRedis, NO_REDIS, startMesh, startRedisChat } from './support/servers.ts'
 
 async function run(small: boolean): Promise<Measure[]> {
   const [rounds, messages, seconds] = small ? [1, 2_000, 1] : [5, 60_000, 4]

@@ -8,6 +8,7 @@ import { crowd } from './crowd.ts'
 import { idle } from './idle.ts'
 import { im } from './im.ts'
 import { join } from './join.ts'
+import { nats } from './nats.ts'
 import { presence } from './presence.ts'
 import { room } from './room.ts'
 import { scale } from './scale.ts'
@@ -19,6 +20,7 @@ import { workers } from './workers.ts'
 
 const benchmarks: readonly Benchmark[] = [
   im,
+  nats,
   room,
   workers,
   presence,

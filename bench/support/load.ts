@@ -1,7 +1,8 @@
 /** The load generator of the benchmarks that send messages: pairs of a sender and a recipient. */
 import { Confirmer, OWN_COPY_DELAY_MS } from './confirmer.ts'
-import type { RawClient } from './raw-client.ts'
-import { type System, until } from './servers.ts'
+import { RawClient } from './raw-client.ts'
+import { quantile } from './report.ts'
+import { type System, sleep, until } from './servers.ts'
 
 export const PAIRS = 50
 /** Messages of a pair in flight at the same time, at full speed. */
@@ -9,7 +10,7 @@ const IN_FLIGHT_PER_PAIR = 40
 /** Fills the text up to 100 bytes, after the number of the message. */
 const FILLER = 'x'.repeat(80)
 
-export interface Pair {
+interface Pair {
   sender: RawClient
   recipient: RawClient
   sent: number
@@ -85,7 +86,7 @@ export async function connectPairs(
 
 let lastMessageNumber = 1
 /** Sends the next message of pair `n`. */
-export function send(pair: Pair, n: number, protocol2: boolean): void {
+function send(pair: Pair, n: number, protocol2: boolean): void {
   pair.sent++
   pair.sentAt.push(performance.now())
   const text = `message ${pair.sent} ${FILLER}`.slice(0, 100)
@@ -118,8 +119,43 @@ export async function saturate(load: Load, messages: number): Promise<{ cpu: num
 }
 
 /** Waits until every message is delivered once and echoed once, and with mesh-chat also acknowledged. */
-export async function waitUntilSettled({ pairs, system }: Load): Promise<void> {
+async function waitUntilSettled({ pairs, system }: Load): Promise<void> {
   const isComplete = ({ sent, delivered, echoed, acknowledged }: Pair) =>
     delivered === sent && echoed === sent && (system.name !== 'mesh-chat' || acknowledged === sent)
   await until(`all messages of ${system.name} are settled`, () => pairs.every(isComplete), 10_000)
+}
+
+/** Sends 2,000 messages per second. CPU is in s per 100,000 messages, latencies in ms. */
+export async function sendPaced(load: Load, seconds: number): Promise<{ cpu: number; p50: number; p99: number }> {
+  const { system, pairs } = load
+  load.onDelivered = () => {}
+  load.latencies = []
+  const cpu = await system.cpu()
+  const since = performance.now()
+  let sent = 0
+  await new Promise<void>(resolve => {
+    const tick = () => {
+      const elapsed = performance.now() - since
+      for (; sent < elapsed * 2; sent++) {
+        const n = sent % PAIRS
+        const pair = pairs[n]
+        if (pair !== undefined) send(pair, n, system.name === 'mesh-chat')
+      }
+      if (elapsed < seconds * 1000) setTimeout(tick, 1)
+      else resolve()
+    }
+    tick()
+  })
+  await waitUntilSettled(load)
+  const spent = (await system.cpu()) - cpu
+  const [p50, p99] = [quantile(load.latencies, 0.5), quantile(load.latencies, 0.99)]
+  return { cpu: (spent / 1000 / sent) * 100_000, p50, p99 }
+}
+
+/** Connects each sender to the first server, its recipient to the second. */
+export async function connectAcross(system: System): Promise<Load> {
+  const [first = 0, second = 0] = system.ports
+  const load = await connectPairs(system, () => Promise.all([RawClient.open(first), RawClient.open(second)]))
+  await sleep(500)
+  return load
 }

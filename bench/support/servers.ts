@@ -216,21 +216,39 @@ export function hasNats(): boolean {
 /** Printed when nats-server is not installed. */
 export const NO_NATS = 'Skipping the benchmark: nats-server is not installed; run apt-get install -y nats-server.'
 
-export interface NatsProcess {
-  url: string
-  /** CPU time so far, ms. */
-  cpu(): number
-  stop(): void
-}
+/** A nats-server on loopback. */
+export class Nats {
+  readonly url: string
+  readonly #port: number
+  #child: ChildProcess | undefined
 
-export async function startNats(): Promise<NatsProcess> {
-  const port = await freePort()
-  const child = start('nats-server', ['-a', '127.0.0.1', '-p', `${port}`, '-l', '/dev/null'], false)
-  await waitForPort(port)
-  return {
-    url: `nats://127.0.0.1:${port}`,
-    cpu: () => processTree(child).reduce((sum, pid) => sum + cpuTimeMs(pid), 0),
-    stop: () => void child.kill('SIGKILL'),
+  private constructor(port: number) {
+    this.#port = port
+    this.url = `nats://127.0.0.1:${port}`
+  }
+
+  /** Chooses a port; nothing listens there yet. */
+  static async prepare(): Promise<Nats> {
+    return new Nats(await freePort())
+  }
+
+  /** Starts the process, also after `stop`. */
+  async start(): Promise<void> {
+    const args = ['-a', '127.0.0.1', '-p', `${this.#port}`, '-l', '/dev/null']
+    this.#child = start('nats-server', args, false)
+    await waitForPort(this.#port)
+  }
+
+  /** CPU time so far, ms. */
+  get cpu(): number {
+    return this.#child === undefined ? 0 : processTree(this.#child).reduce((sum, pid) => sum + cpuTimeMs(pid), 0)
+  }
+
+  /** Kills the process. Resolves when it is gone. */
+  async stop(): Promise<void> {
+    const child = this.#child
+    if (child === undefined) return
+    await new Promise(resolve => child.once('exit', resolve).kill('SIGKILL'))
   }
 }
 
@@ -307,7 +325,7 @@ export async function startNgircd(): Promise<System> {
   return createSystem('ngircd', ports, [], processes, () => rmSync(folder, { recursive: true, force: true }))
 }
 
-/** Starts a Node.js process that is not measured. @param script path in the build folder */
+/** Starts a Node.js process without the meter. @param script path in the build folder */
 export function startHelper(script: string, args: readonly string[]): ChildProcess {
   return start(process.execPath, [join(BUILD, script), ...args], true)
 }
