@@ -42,6 +42,9 @@ const EARLIER_DELAY_MS = 2_000
 
 const NO_RECIPIENT = 'no recipient; choose one with /to NAME or /join #ROOM'
 
+/** Columns of commands in the help. */
+const HELP_LABEL_COLUMNS = 24
+
 const NOT_CONNECTED =
   '* not connected: it is not known who is online; the client tries again by itself, and /to NAME works meanwhile'
 
@@ -513,7 +516,8 @@ export class LineMode {
     const listed = topic === '' || exact.length > 0 ? exact : items.filter(item => isAbout(item, topic, false))
     const names = this.#commands.map(({ name }) => name)
     if (topic !== '' && listed.length === 0) return this.#print(sanitizeLine(noHelpText(topic, names)))
-    for (const { label, text } of topic === '' ? items : listed) this.#print(`  ${label.padEnd(22)} ${text}`)
+    for (const { label, text } of topic === '' ? items : listed)
+      this.#print(`  ${label.padEnd(HELP_LABEL_COLUMNS)} ${text}`)
   }
 
   #setRecipient(args: string): void {

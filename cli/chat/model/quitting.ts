@@ -7,6 +7,7 @@ export function quit(model: Model): ScreenRequest[] {
   if (count <= model.warnedWaitingCount) return [{ type: 'quit' }]
   model.warnedWaitingCount = count
   model.quitArmed = true
-  model.showQuestion(`${model.waiting.summary()}; ${quitOutcome(model.hasHistory)}. Quit again to leave`)
+  // The status row may cut the end.
+  model.showQuestion(`quit again to leave; ${model.waiting.summary()}, ${quitOutcome(model.hasHistory)}`)
   return []
 }

@@ -105,7 +105,7 @@ function inlineEntryRows(model: ReadonlyModel, entry: ReadonlyEntry, to: string)
   const thread = model.threads.get(threadName({ from: entry.from, to }, model.user))
   const isConfusable = (name: string) => model.similarName(name) !== undefined
   const reply =
-    entry.reply === undefined || thread === undefined
+    entry.reply === undefined || entry.isDeleted || thread === undefined
       ? undefined
       : replyText(thread, entry.reply, isConfusable(entry.reply.from))
   const lines = entryLines(entry, model.preferences.formatting && thread?.showsSource !== true)

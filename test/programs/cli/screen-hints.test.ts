@@ -70,7 +70,7 @@ test('names, search, details, notices, help and the users online', async () => {
   await anna.until(screen => expect(screen).toMatch(/· Billy +~ \* /))
   expect(anna.screen()).not.toMatch(/●|\d online/)
   anna.sendKeys('/who', 'Enter')
-  await anna.until(screen => expect(screen).toContain('not connected: it is not known who is online'))
+  await anna.until(screen => expect(screen).toContain('not connected: who is online is not known'))
   await startServer()
   await anna.until(screen => expect(screen).toMatch(/● Billy +~ \* /))
 })

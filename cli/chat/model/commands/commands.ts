@@ -257,8 +257,8 @@ export function helpTopics(): string[] {
 /** Without a connection, the roster is the one of the last connection. */
 function unknownOnlineText({ bindings }: Model): string {
   const key = actionLabel(bindings, 'find-thread')
-  const way = key === undefined ? '' : `; ${key} lists the users you know`
-  return `not connected: it is not known who is online${way}`
+  const way = key === undefined ? '' : `; ${key} lists all users you know`
+  return `not connected: who is online is not known${way}`
 }
 
 /** Replies to a message of the open thread, or else to the last one of a user in the thread with them. */

@@ -98,7 +98,7 @@ function parseRoomArgument(text: string): ParseResult<string> {
 
 function openRoomName({ current }: Model): ParseResult<string> {
   if (current?.isRoom) return { ok: true, value: current.name }
-  return { ok: false, reason: 'no room is open; give the name of a room' }
+  return { ok: false, reason: 'no room is open; name one with its #, such as #ops' }
 }
 
 /** Runs a command on the room that `args` names, or on the open one. Says so if the user is not in it. */

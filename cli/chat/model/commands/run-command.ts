@@ -1,5 +1,6 @@
 import { didYouMean } from '../../../../src/programs/suggestion.ts'
 import type { Model, ScreenRequest } from '../model.ts'
+import { SETTINGS } from '../preferences.ts'
 import type { Command } from './command.ts'
 import { COMMANDS } from './commands.ts'
 
@@ -8,10 +9,9 @@ export function runCommand(model: Model, line: string): ScreenRequest[] {
   const [, name = '', rest = ''] = /^(\S*)\s*([\s\S]*)$/.exec(line) ?? []
   const command = COMMANDS.find(one => one.name === name) ?? commandByPrefix(name)
   if (command === undefined) {
-    const suggestion = didYouMean(
-      `/${name}`,
-      COMMANDS.map(one => `/${one.name}`),
-    )
+    const isSetting = SETTINGS.some(setting => setting.name === name)
+    const commands = COMMANDS.map(one => `/${one.name}`)
+    const suggestion = isSetting ? `; did you mean /set ${name}?` : didYouMean(`/${name}`, commands)
     model.showNotice(`unknown command /${name}${suggestion || '; see /help'}`, 'error')
     return []
   }

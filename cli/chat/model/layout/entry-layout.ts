@@ -109,7 +109,7 @@ function layOut(
   const reason = rejectionText(entry)
   const lines = wrapFormatted(entryLines(entry, isFormatted, match), entry.id, columns - indent, columns)
   const wrapped = (text: string) => wrap(text, columns - indent).map(row => row.text)
-  const hasReplyRow = entry.reply !== undefined
+  const hasReplyRow = entry.reply !== undefined && entry.isDeleted !== true
   const reactionLines = reactions === '' ? [] : wrapped(reactions).slice(0, MAX_REACTION_ROWS)
   const reasonLines = reason === undefined ? [] : wrapped(reason)
   const extraRows = [hasDaySeparator, hasUnreadSeparator, hasReplyRow].filter(Boolean).length

@@ -32,6 +32,7 @@ describe('a command line', () => {
   test.each([
     ['unknown', 'nonsense', 'unknown command /nonsense; see /help'],
     ['misspelt', 'sarch x', 'unknown command /sarch; did you mean /search?'],
+    ['the name of a setting', 'theme light', 'unknown command /theme; did you mean /set theme?'],
     ['empty', '', 'unknown command /; see /help'],
     ['ambiguous', 'q', 'unknown command /q; see /help'],
     ['without a required argument', 'msg', undefined],

@@ -163,7 +163,7 @@ describe('/who', () => {
     for (const command of ['/who', '/who Billy', '/who xyzzy']) {
       chat.type(`${command}\r`)
       expect(chat.model.finder).toBe(undefined)
-      expect(chat.notice).toBe('not connected: it is not known who is online; Ctrl+O lists the users you know')
+      expect(chat.notice).toBe('not connected: who is online is not known; Ctrl+O lists all users you know')
     }
   })
 

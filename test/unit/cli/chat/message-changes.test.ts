@@ -141,6 +141,12 @@ test('a reply has its own name and time, below other messages of its sender, and
   expect(chat.screen()).toMatch(/│ Anna: how\?\n(?:.*│ )?code\n/)
 })
 
+test('a deleted reply has no quote', () => {
+  tell('Billy', { kind: 'text', text: 'two', reply: { ...target('m', 'Anna'), quote: 'who?' } }, { id: 'r' })
+  tell('Billy', deletion('r'))
+  expect(rows()).toEqual(['Billy  message deleted'])
+})
+
 test('a reply to someone whose name looks like another one is marked', () => {
   chat.roster(['Anna', 'Bi11y', 'Billy'], ['Bi11y', 'Billy'])
   tell('Billy', { kind: 'text', text: 'me', reply: { id: 'm', from: 'Bi11y', quote: 'who?' } })

@@ -66,8 +66,8 @@ describe('/part', () => {
   })
 
   test.each([
-    ['part', 'no room is open; give the name of a room'],
-    ['names', 'no room is open; give the name of a room'],
+    ['part', 'no room is open; name one with its #, such as #ops'],
+    ['names', 'no room is open; name one with its #, such as #ops'],
     ['topic #dev', 'you are not in #dev; /join #dev'],
     ['part #dev', 'you are not in #dev; /join #dev'],
   ])('/%s is an error', (line, text) => {
@@ -203,7 +203,7 @@ describe('/invite', () => {
 
   test('needs a room and a valid name', () => {
     run('invite Billy')
-    expect(chat.model.notice).toEqual({ text: 'no room is open; give the name of a room', tone: 'error' })
+    expect(chat.model.notice).toEqual({ text: 'no room is open; name one with its #, such as #ops', tone: 'error' })
     run('invite #ops')
     expect(chat.notice).toContain('a user name cannot start with #')
   })

@@ -275,7 +275,7 @@ describe('quitting', () => {
     chat.model.hasHistory = true
     wait('Billy')
     expect(chat.type(keys)).toEqual([])
-    expect(chat.notice).toBe('1 message waits for Billy; sent when you are online the next time. Quit again to leave')
+    expect(chat.notice).toBe('quit again to leave; 1 message waits for Billy, sent when you are online the next time')
     expect(chat.type(again)).toEqual([{ type: 'quit' }])
   })
 
@@ -283,7 +283,7 @@ describe('quitting', () => {
     for (const to of ['Billy', 'Billy', 'Carla']) wait(to)
     chat.type('/quit\r')
     expect(chat.notice).toBe(
-      '3 messages wait for Billy (2), Carla (1); lost if you quit: nothing is stored. Quit again to leave',
+      'quit again to leave; 3 messages wait for Billy (2), Carla (1), lost if you quit: nothing is stored',
     )
   })
 
