@@ -5,6 +5,7 @@ import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { parseContent } from '../../src/protocol/message-kinds.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import type { History, MessagePosition } from '../history/history.ts'
+import type { ReadMarks } from '../read-marks.ts'
 import { searchForm } from '../search-form.ts'
 import { threadName } from '../thread-name.ts'
 import type { Model, ScreenRequest } from './model/model.ts'
@@ -16,11 +17,53 @@ import type { Thread } from './model/thread.ts'
 
 /** Messages per page. */
 const PAGE_SIZE = 200
+/** Most unread messages of an earlier run that are counted in a thread. */
+const MAX_COUNTED = 1_000
+/** Sorts after the ids of all messages of one time. */
+const MAX_ID = '\u{10ffff}'
 
 /** Adds the threads that the history on disk has; their messages are loaded when they are opened. */
 export function addStoredThreads(model: Model, history: History): void {
   model.hasHistory = true
   for (const { name, lastAt } of history.threads(true)) model.ensureThread(name).markStored(lastAt)
+}
+
+/** Counts what the user has not read in earlier runs. @param marks undefined: everything was read */
+export function restoreUnread(model: Model, history: History, marks: ReadMarks | undefined): void {
+  for (const { name, lastAt } of history.threads()) {
+    const thread = model.threads.get(name)
+    const after = marks === undefined ? lastAt : (marks.threads.get(name) ?? marks.since)
+    if (thread !== undefined) thread.restoreUnread(after, countUnread(model, history, thread, after, lastAt))
+  }
+}
+
+function countUnread(model: Model, history: History, thread: Thread, after: number, lastAt: number) {
+  const { ignored } = model.preferences
+  const messages = lastAt <= after ? [] : history.page(thread.name, MAX_COUNTED, { after: { at: after, id: MAX_ID } })
+  const unread = messages.filter(
+    message =>
+      message.at > after &&
+      thread.isReceived(message) &&
+      !ignored.includes(message.from) &&
+      parseContent(message.text, message.from).kind === 'text' &&
+      // Those that came in this run are counted.
+      thread.entryById(message.id) === undefined,
+  )
+  return {
+    unreadCount: unread.length,
+    mentionCount: unread.filter(message => thread.mentionsUser(message)).length,
+  }
+}
+
+/** The read marks of all threads, for the next run. */
+export function collectReadMarks(model: Model): ReadMarks {
+  const threads = new Map<string, number>()
+  let since = 0
+  for (const { name, readMark } of model.threads.values()) {
+    threads.set(name, readMark)
+    since = Math.max(since, readMark)
+  }
+  return { since, threads }
 }
 
 /** Carries out a `page` request for the open thread. */

@@ -7,10 +7,10 @@ import { exitAfterOutput } from '../io/exit.ts'
 import { Stdout } from '../io/stdout.ts'
 import { JsonMode } from '../modes/json-mode.ts'
 import { LineMode } from '../modes/line-mode.ts'
-import { DraftKeeper } from '../session/draft-keeper.ts'
 import { type ConnectionTarget, goOnline } from '../session/go-online.ts'
 import { settingsNotice } from '../session/mesh-notices.ts'
 import { MessageLookup } from '../session/message-lookup.ts'
+import { StateKeeper } from '../session/state-keeper.ts'
 import type { SettingsFile } from '../settings.ts'
 import { TerminalGuard } from '../terminal/guard.ts'
 import { openLink } from '../terminal/opener.ts'
@@ -65,6 +65,7 @@ export async function chat(options: ChatOptions): Promise<void> {
     hasEnded = true
     if (output instanceof TerminalGuard) output.leave()
     drafts.flush()
+    readMarks.flush()
     const problem = session.closeFiles()
     options.onExit?.()
     if (problem !== undefined && code === 0) [code, message] = [EXIT.general, lostText(problem)]
@@ -74,6 +75,7 @@ export async function chat(options: ChatOptions): Promise<void> {
   }
   const closeFiles = () => {
     drafts.flush()
+    readMarks.flush()
     session.closeFiles()
     options.onExit?.()
   }
@@ -99,7 +101,8 @@ export async function chat(options: ChatOptions): Promise<void> {
     },
     end,
   )
-  const drafts = new DraftKeeper(() => session.drafts)
+  const drafts = new StateKeeper(() => session.drafts)
+  const readMarks = new StateKeeper(() => session.readMarks)
   options.onStart?.({ showNotice: notice => listener(notice), end })
   const request = (request: SessionRequest) => session.request(request)
   session.start()
@@ -150,6 +153,7 @@ export async function chat(options: ChatOptions): Promise<void> {
     send: request,
     history: () => session.history,
     drafts,
+    readMarks,
     events: earlyEvents,
     save: ({ preferences, to }) => {
       const userPreferences = settings.withPreferences(user, preferences)

@@ -4,9 +4,11 @@ import type { SessionRequest } from '../../src/client/events.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import {
   addStoredThreads,
+  collectReadMarks,
   goToMessage,
   goToNewerMatch,
   loadPage,
+  restoreUnread,
   searchAllThreads,
   searchThread,
 } from '../chat/history-pages.ts'
@@ -21,10 +23,12 @@ import { Model, type ScreenRequest } from '../chat/model/model.ts'
 import { handleClick } from '../chat/model/mouse.ts'
 import type { Preferences } from '../chat/model/preferences.ts'
 import { rosterRequests } from '../chat/model/roster-view.ts'
-import { requestInitialPage, update } from '../chat/model/update.ts'
+import { markOpenThreadRead, requestInitialPage, update } from '../chat/model/update.ts'
 import type { ClientEvent } from '../client-events.ts'
+import type { Draft } from '../draft.ts'
 import type { History } from '../history/history.ts'
-import type { DraftKeeper } from '../session/draft-keeper.ts'
+import type { ReadMarks } from '../read-marks.ts'
+import type { StateKeeper } from '../session/state-keeper.ts'
 import { editText } from '../terminal/external-editor.ts'
 import type { TerminalGuard } from '../terminal/guard.ts'
 import type { Key } from '../terminal/key-decoder.ts'
@@ -52,7 +56,8 @@ export interface ScreenOptions {
   send: (request: SessionRequest) => void
   /** The current history on disk; another one after an event `storage`, undefined with --no-history. */
   history: () => History | undefined
-  drafts: DraftKeeper
+  drafts: StateKeeper<ReadonlyMap<string, Draft>>
+  readMarks: StateKeeper<ReadMarks | undefined>
   /** Events from before the screen was ready. */
   events: readonly ClientEvent[]
   save: (state: { preferences: Preferences; to: string | undefined }) => void
@@ -169,7 +174,9 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
       case 'find-names':
         return send(request)
       case 'page':
-        return loadPage(model, options.history(), request.part)
+        loadPage(model, options.history(), request.part)
+        for (const read of markOpenThreadRead(model)) perform(read)
+        return
       case 'load-emoji':
         return loadEmoji(request)
       case 'search':
@@ -202,10 +209,10 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
   const addThreads = () => {
     const history = options.history()
     if (history !== undefined) addStoredThreads(model, history)
-    restoreDrafts(
-      model,
-      options.drafts.load(() => collectDrafts(model)),
-    )
+    const drafts = options.drafts.load(() => collectDrafts(model))
+    if (drafts !== undefined) restoreDrafts(model, drafts)
+    const marks = options.readMarks.load(() => collectReadMarks(model))
+    if (history !== undefined) restoreUnread(model, history, marks)
   }
   const applyEvent = (event: ClientEvent) => {
     if (event.type === 'storage') return addThreads()
@@ -237,6 +244,7 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
       for (const key of keys) for (const request of applyKey(key)) perform(request)
       if (keys.length > 0) {
         options.drafts.schedule()
+        options.readMarks.scheduleOnce()
         painter.draw()
       }
     },
@@ -246,6 +254,7 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
   return event => {
     applyEvent(event)
     loadOpenThread()
+    if (event.type === 'message' || event.type === 'read') options.readMarks.scheduleOnce()
     painter.printEvent(event)
     receipts?.handleEvent(event)
     painter.scheduleDraw()

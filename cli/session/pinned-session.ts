@@ -11,6 +11,7 @@ import type { History } from '../history/history.ts'
 import type { DraftsFile } from '../storage/drafts-file.ts'
 import { migrateLegacyFiles } from '../storage/legacy-files.ts'
 import { mergeMeshFolders } from '../storage/merge-meshes.ts'
+import type { ReadMarksFile } from '../storage/read-marks-file.ts'
 import type { RoomsFile } from '../storage/rooms-file.ts'
 import { Saver } from '../storage/saver.ts'
 import { userFolder } from '../storage/user-folder.ts'
@@ -125,6 +126,11 @@ export class PinnedSession {
   /** The drafts on disk; another file after an event `storage`. */
   get drafts(): DraftsFile | undefined {
     return this.#options.disk === 'all' ? this.#storage?.drafts : undefined
+  }
+
+  /** The read marks on disk; another file after an event `storage`. */
+  get readMarks(): ReadMarksFile | undefined {
+    return this.#options.disk === 'all' ? this.#storage?.readMarks : undefined
   }
 
   /** Whether a user is an operator of a room, as far as the disk knows. */

@@ -7,6 +7,7 @@ import { DRAFTS_FILE_NAME, DraftsFile } from './drafts-file.ts'
 import { importHistory, namesIn } from './import-lines.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
 import { OPERATORS_FILE_NAME, OperatorsFile } from './operators-file.ts'
+import { READ_MARKS_FILE_NAME, ReadMarksFile } from './read-marks-file.ts'
 import { ROOMS_FILE_NAME, RoomsFile } from './rooms-file.ts'
 import { usersFolder } from './user-folder.ts'
 
@@ -31,6 +32,7 @@ function mergeUser(from: string, to: string): void {
     else if (name === ROOMS_FILE_NAME) RoomsFile.in(to).import(file)
     else if (name === OPERATORS_FILE_NAME) OperatorsFile.in(to).import(file)
     else if (name === DRAFTS_FILE_NAME) DraftsFile.in(to).import(file)
+    else if (name === READ_MARKS_FILE_NAME) ReadMarksFile.in(to).import(file)
     else if (isOutboxName(name) && isOutboxFree(from, name)) moveOutbox(file, to, name)
   }
   removeIfEmpty(from)

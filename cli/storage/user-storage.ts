@@ -6,6 +6,7 @@ import { finishImports, namesIn } from './import-lines.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
 import { mergeMeshFolders } from './merge-meshes.ts'
 import { OperatorsFile } from './operators-file.ts'
+import { ReadMarksFile } from './read-marks-file.ts'
 import { RoomsFile } from './rooms-file.ts'
 import { userFolder } from './user-folder.ts'
 
@@ -24,6 +25,7 @@ export interface UserStorage {
   readonly rooms: RoomsFile
   readonly operators: OperatorsFile
   readonly drafts: DraftsFile
+  readonly readMarks: ReadMarksFile
   /**
    * Why something that a crash left could not be finished, which the next start tries again, or why the history or the
    * list of rooms cannot be read. Undefined: all is done.
@@ -64,6 +66,7 @@ export function openUserStorage(
     rooms,
     operators: OperatorsFile.in(folder),
     drafts: DraftsFile.in(folder, options.durable),
+    readMarks: ReadMarksFile.in(folder, options.durable),
     problem: problem ?? history.problem ?? rooms.problem,
   }
 }

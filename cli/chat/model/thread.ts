@@ -55,6 +55,15 @@ export interface Entry extends FoldedEntryFields {
   changes?: MembershipChanges
 }
 
+/** Messages of an earlier run that the user has not read: those after the read mark. */
+interface LeftUnread {
+  readonly unreadCount: number
+  readonly mentionCount: number
+  /** Hybrid times of the read mark, and of the last message. */
+  readonly after: number
+  readonly until: number
+}
+
 /** A position in the rendered rows of a thread: an entry, and one of its rows. */
 export interface Anchor {
   entry: Entry
@@ -75,6 +84,9 @@ export class Thread {
   readonly #warnedNames = new Map<string, string>()
   /** Read mark: hybrid time up to which the thread was read, on this or on another client of the user. */
   readAt = 0
+  /** What an earlier run has left unread, until the messages are loaded. */
+  #leftUnread: LeftUnread | undefined
+  #hasRestored = false
   /** Hybrid time of the newest message from others. */
   lastReceivedAt = 0
   /** The first unread entry when the thread was opened; the "new" separator is drawn above it until the thread is left. */
@@ -321,6 +333,15 @@ export class Thread {
     this.hasEnd = hasEnd
     this.isLoaded = true
     if (hasEnd) this.newBelow = 0
+    this.#showLeftUnread()
+  }
+
+  /** The messages that an earlier run has left unread are loaded: the separator is above the first one. */
+  #showLeftUnread(): void {
+    const left = this.#leftUnread
+    this.#leftUnread = undefined
+    if (left === undefined) return
+    this.firstUnreadId = this.entries.find(entry => this.#isReceivedText(entry) && entry.at > left.after)?.id
   }
 
   /**
@@ -405,6 +426,22 @@ export class Thread {
     else this.readAt = Math.max(this.readAt, message.at)
   }
 
+  /** The user has read the thread up to `after` in earlier runs, and left the unread messages; the first call counts. */
+  restoreUnread(after: number, left: Pick<LeftUnread, 'unreadCount' | 'mentionCount'>): void {
+    if (this.#hasRestored) return
+    this.#hasRestored = true
+    this.readAt = Math.max(this.readAt, after)
+    if (left.unreadCount === 0) return
+    this.#leftUnread = { ...left, after, until: this.#lastStoredAt }
+    this.unreadCount += left.unreadCount
+    this.mentionCount += left.mentionCount
+  }
+
+  /** The time up to which the user has read the thread, for the next run. */
+  get readMark(): number {
+    return this.unreadCount === 0 ? Math.max(this.readAt, this.#lastStoredAt) : this.readAt
+  }
+
   /** Whether a message is from someone else. */
   isReceived({ from }: Pick<Message, 'from'>): boolean {
     return this.isRoom ? from !== this.#user : from === this.name
@@ -458,8 +495,9 @@ export class Thread {
   /** Moves the read mark forward to the hybrid time `at`, and recounts the unread messages. */
   markRead(at: number): void {
     this.readAt = Math.max(this.readAt, at)
-    this.unreadCount = this.#unseenLateIds.size
-    this.mentionCount = 0
+    const left = this.#leftUnread !== undefined && this.readAt < this.#leftUnread.until ? this.#leftUnread : undefined
+    this.unreadCount = this.#unseenLateIds.size + (left?.unreadCount ?? 0)
+    this.mentionCount = left?.mentionCount ?? 0
     for (const id of this.#unseenLateIds) if (this.#byId.get(id)?.mentionsUser) this.mentionCount++
     for (let index = this.entries.length - 1; index >= 0; index--) {
       const entry = this.entries[index]
@@ -473,7 +511,7 @@ export class Thread {
   /** The user sees the end of the thread: everything is read, late messages included. */
   markSeen(): void {
     this.#unseenLateIds.clear()
-    this.markRead(this.lastReceivedAt)
+    this.markRead(Math.max(this.lastReceivedAt, this.isLoaded ? 0 : (this.#leftUnread?.until ?? 0)))
   }
 
   /** The first unread message; late ones, which may be far up, only if there are no others. */

@@ -1,6 +1,6 @@
 /** What the screen tells in a real terminal: senders, quotes, the ends of a search, notices, and who is online. */
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeEach, expect, test } from 'vitest'
 import { TestMesh, until } from '../../support/programs/test-mesh.ts'
 import { Tmux, type Window } from '../../support/programs/tmux.ts'
 
@@ -20,7 +20,7 @@ async function startServer() {
   return server
 }
 
-beforeAll(() => mesh.configure(1))
+beforeEach(() => mesh.configure(1))
 
 afterAll(() => {
   tmux.kill()
@@ -73,4 +73,30 @@ test('names, search, details, notices, help and the users online', async () => {
   await anna.until(screen => expect(screen).toContain('not connected: who is online is not known'))
   await startServer()
   await anna.until(screen => expect(screen).toMatch(/● Billy +~ \* /))
+})
+
+test('what was not read is unread after a restart', async () => {
+  await startServer()
+  const carla = open('Carla', 'Dora')
+  const dora = open('Dora', 'Emil')
+  for (const window of [carla, dora]) await window.until(screen => expect(screen).toContain('2 online'))
+  carla.sendKeys('first', 'Enter')
+  await dora.until(screen => expect(screen).toMatch(/Carla +1 │/))
+  dora.sendKeys('M-a')
+  await dora.until(screen => expect(screen).toMatch(/│ Carla .*[\s\S]*first\n/))
+  dora.sendKeys('/query Emil', 'Enter')
+  await dora.until(screen => expect(screen).toContain('│ Emil '))
+  carla.sendKeys('second', 'Enter', 'third', 'Enter')
+  await dora.until(screen => expect(screen).toMatch(/Carla +2 │/))
+  dora.sendKeys('/quit', 'Enter')
+  await until(() => expect(() => dora.screen()).toThrow())
+  const again = open('Dora', 'Emil')
+  await again.until(screen => expect(screen).toMatch(/Carla +2 │[\s\S]*2 unread/))
+  again.sendKeys('M-a')
+  await again.until(screen => expect(screen).toMatch(/first\n.*── new ─.*\n.* second\n.* third\n/))
+  again.sendKeys('/quit', 'Enter')
+  await until(() => expect(() => again.screen()).toThrow())
+  const last = open('Dora', 'Emil')
+  await last.until(screen => expect(screen).toContain('2 online'))
+  expect(last.screen()).not.toContain('unread')
 })
