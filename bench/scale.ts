@@ -86,7 +86,14 @@ class CountedMesh {
       const limits = { ...DEFAULT_LIMITS, connections: 0, messagesPerSecond: 0 }
       // As long as the key of a process.
       const incarnation = `${id}#`.padEnd(43, '0')
-      const introduction = { id, incarnation, protocol: PROTOCOL_VERSION, url, rooms: true as const }
+      const introduction = {
+        id,
+        incarnation,
+        protocol: PROTOCOL_VERSION,
+        url,
+        rooms: true as const,
+        digests: true as const,
+      }
       const options = {
         id,
         incarnation,

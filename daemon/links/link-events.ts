@@ -43,6 +43,7 @@ export const LINK_EVENTS = {
     ['fates', z.custom<ForwardFate[]>(isFateBatch)],
     ['confirmed', confirmedSchema],
     ['resync', emptySchema],
+    ['request-members', emptySchema],
     ['beat', heartbeatSchema],
     ['status', statusResponseSchema],
   ]),

@@ -60,6 +60,9 @@ export const MAX_NUMBER_JUMP = 2 ** 40
  */
 export const MAX_PEER_COUNT = 1_000_000
 
+/** Longest digest of a list of servers. */
+const MAX_DIGEST_LENGTH = 64
+
 const seq = countSchema
 /** `[name, connections]`; in key mode also the claim: the key that holds the name, and since when. */
 export type PresenceEntry =
@@ -170,6 +173,8 @@ export const heartbeatSchema = z.object({
   seq,
   at: z.number().min(0).optional(),
   clock: clockReadingSchema.optional(),
+  /** A digest of the servers that the dialler would list in `members`. */
+  members: z.string().max(MAX_DIGEST_LENGTH).optional(),
 })
 export type Heartbeat = z.infer<typeof heartbeatSchema>
 
@@ -240,6 +245,8 @@ export const peerIdentitySchema = z.object({
   auth: z.enum(AUTH_MODES).optional(),
   /** It knows rooms and receipts. */
   rooms: z.literal(true).optional(),
+  /** It compares lists of servers by their digests. */
+  digests: z.literal(true).optional(),
   /** Only checks the secret and opens no link; answered with `probeResponseSchema`. */
   probe: z.literal(true).optional(),
 })
@@ -269,6 +276,8 @@ export type AcceptorFrame =
   | { event: 'fates'; payload: ForwardFate[] }
   | { event: 'confirmed'; payload: ForwardConfirmation[] }
   | { event: 'resync'; payload: null }
+  /** Requests the dialler's list of servers, whose digest differs. */
+  | { event: 'request-members'; payload: null }
   | { event: 'status'; payload: StatusResponse }
   | { event: 'beat'; payload: Heartbeat }
 

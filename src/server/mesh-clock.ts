@@ -5,6 +5,10 @@ import type { ClockReading } from '../protocol/frames.ts'
 export const MAX_CORRECTION_MS = 24 * 3_600_000
 /** Measurements of one peer's clock that are compared: the one with the shortest round trip counts. */
 const SAMPLES = 8
+/** A measurement that differs by less than this from the one that counts is not compared with all others, ms. */
+const NOTICED_CHANGE_MS = 1
+/** Time between two comparisons of all clocks, although none has changed, ms. */
+const MAX_UPDATE_INTERVAL_MS = 60_000
 /** A clock that was not measured for this long does not count any more, ms. */
 const MEASUREMENT_TTL_MS = 3_600_000
 /** The machine's clock was changed if it differs by more than this from the time that has passed, ms. */
@@ -24,6 +28,14 @@ interface Sample {
   measuredAt: number
 }
 
+interface PeerClock {
+  machineName: string
+  /** The last measurements. */
+  samples: readonly Sample[]
+  /** The one with the least error, which is at most half of the round trip (RFC 5905, section 10). */
+  counted: Sample
+}
+
 /**
  * The common time of the mesh: the median of the wall clocks of all servers that this one measures, its own included. A
  * minority of wrong clocks, also one that jumps, does not change it. All offsets are relative to the monotonic clock.
@@ -33,7 +45,7 @@ interface Sample {
  */
 export class MeshClock {
   readonly #server: string
-  readonly #peers = new Map<string, Sample[]>()
+  readonly #peers = new Map<string, PeerClock>()
   /** The servers whose clocks were reported as wrong. */
   readonly #reported = new Set<string>()
   /** The machine's wall clock minus the monotonic clock. */
@@ -41,6 +53,7 @@ export class MeshClock {
   #startedAt = 0
   /** The mesh time minus the monotonic clock. */
   #mesh = Number.NaN
+  #updatedAt = Number.NEGATIVE_INFINITY
 
   /** @param server the id of this server */
   constructor(server: string) {
@@ -89,7 +102,7 @@ export class MeshClock {
       changes.push({ server, ahead, isWrong })
     }
     check(this.#server, this.#machine)
-    for (const [peer, samples] of this.#peers) check(peer, bestSample(samples)?.machine ?? this.#mesh)
+    for (const [peer, { counted }] of this.#peers) check(peer, counted.machine)
     return changes
   }
 
@@ -99,17 +112,20 @@ export class MeshClock {
    */
   observe(peer: string, { machine, mesh, uptime }: ClockReading, sentAt: number, now: number): void {
     const middle = (sentAt + now) / 2
-    const samples = this.#peers.get(peer) ?? []
-    this.#peers.set(peer, samples)
-    samples.push({
+    const sample = {
       machine: machine - middle,
       mesh: mesh - middle,
       startedAt: middle - uptime,
       roundTrip: now - sentAt,
       measuredAt: now,
-    })
-    if (samples.length > SAMPLES) samples.shift()
-    this.#update(now)
+    }
+    const known = this.#peers.get(peer)
+    const samples = [...(known?.samples ?? []), sample].slice(-SAMPLES)
+    const best = samples.reduce((best, sample) => (sample.roundTrip < best.roundTrip ? sample : best))
+    const isChanged = known === undefined || differs(known.counted, best)
+    const counted = isChanged ? best : { ...known.counted, measuredAt: best.measuredAt }
+    this.#peers.set(peer, { machineName: known?.machineName ?? machineOf(peer), samples, counted })
+    if (isChanged || now - this.#updatedAt > MAX_UPDATE_INTERVAL_MS) this.#update(now)
   }
 
   /** Forgets the clock of a peer that is not in the mesh any more. */
@@ -119,14 +135,13 @@ export class MeshClock {
   }
 
   #update(now: number): void {
+    this.#updatedAt = now
     const clocks = new Map([[machineOf(this.#server), this.#machine]])
     let oldest = { startedAt: this.#startedAt, mesh: Number.isNaN(this.#mesh) ? this.#machine : this.#mesh }
-    for (const [peer, samples] of this.#peers) {
-      const sample = bestSample(samples)
-      const machine = machineOf(peer)
-      if (sample === undefined || now - sample.measuredAt > MEASUREMENT_TTL_MS || clocks.has(machine)) continue
-      clocks.set(machine, sample.machine)
-      if (sample.startedAt < oldest.startedAt) oldest = sample
+    for (const { machineName, counted } of this.#peers.values()) {
+      if (now - counted.measuredAt > MEASUREMENT_TTL_MS || clocks.has(machineName)) continue
+      clocks.set(machineName, counted.machine)
+      if (counted.startedAt < oldest.startedAt) oldest = counted
     }
     const median = medianNear([...clocks.values()], oldest.mesh)
     this.#mesh = Math.min(this.#machine + MAX_CORRECTION_MS, Math.max(this.#machine - MAX_CORRECTION_MS, median))
@@ -138,9 +153,10 @@ function machineOf(server: string): string {
   return server.split('/', 1)[0] ?? server
 }
 
-/** The measurement with the least error: the error is at most half of the round trip (RFC 5905, section 10). */
-function bestSample(samples: readonly Sample[] | undefined): Sample | undefined {
-  return samples?.reduce((best, sample) => (sample.roundTrip < best.roundTrip ? sample : best))
+/** Whether another measurement of a clock changes the common time. */
+function differs(one: Sample, other: Sample): boolean {
+  const difference = Math.max(Math.abs(one.machine - other.machine), Math.abs(one.mesh - other.mesh))
+  return difference > NOTICED_CHANGE_MS || Math.abs(one.startedAt - other.startedAt) > STEP_MS
 }
 
 /** The middle value; of two middle values the one nearest to `reference`. */

@@ -1,4 +1,5 @@
 /** Ranges of messages, and what orders and identifies messages in them. */
+import { FNV_SEEDS, fnv1a } from '../../common/fnv1a.ts'
 import type { Message } from '../../protocol/messages.ts'
 
 /**
@@ -33,8 +34,7 @@ export interface PositionColumns {
   readonly hashB: Int32Array
 }
 
-const SEED_A = 0x811c9dc5
-const SEED_B = 0x01000193
+const [SEED_A, SEED_B] = FNV_SEEDS
 
 /** The first index below `length` for which `isBefore` is false; `length` if there is none (binary search). */
 export function lowerBound(length: number, isBefore: (index: number) => boolean): number {
@@ -98,14 +98,6 @@ export function rangeOf(
     ...(to === undefined ? {} : { to }),
     ...(toHash === undefined ? {} : { toHash }),
   }
-}
-
-/** 32-bit FNV-1a (Fowler, Noll, Vo) over UTF-16 units, with a final multiply-xor so that the xor of many hashes is uniform. */
-function fnv1a(text: string, seed: number): number {
-  let hash = seed
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  return hash ^ (hash >>> 13)
 }
 
 /** Number of entries before a position, in columns that are ordered by position. */

@@ -2,6 +2,7 @@ import type { Heartbeat } from '../../protocol/frames.ts'
 import { type Context, log } from '../context.ts'
 import type { InboundPresence } from './inbound-presence.ts'
 import type { Links } from './links.ts'
+import type { MemberLists } from './member-lists.ts'
 import type { Membership } from './membership.ts'
 import type { OutboundMessages } from './outbound-messages.ts'
 import type { Peer } from './peer.ts'
@@ -17,6 +18,7 @@ export class Heartbeats {
   readonly #context: Context
   readonly #links: Links
   readonly #membership: Membership
+  readonly #memberLists: MemberLists
   readonly #inboundPresence: InboundPresence
   readonly #outboundMessages: OutboundMessages
   #nextHeartbeatAt = Number.POSITIVE_INFINITY
@@ -25,12 +27,14 @@ export class Heartbeats {
     context: Context,
     links: Links,
     membership: Membership,
+    memberLists: MemberLists,
     inboundPresence: InboundPresence,
     outboundMessages: OutboundMessages,
   ) {
     this.#context = context
     this.#links = links
     this.#membership = membership
+    this.#memberLists = memberLists
     this.#inboundPresence = inboundPresence
     this.#outboundMessages = outboundMessages
   }
@@ -46,15 +50,15 @@ export class Heartbeats {
 
   tick(): void {
     const { now } = this.#context
-    const isDue = this.#nextHeartbeatAt <= now
-    if (isDue) this.#nextHeartbeatAt = now + HEARTBEAT_INTERVAL_MS
-    const { incarnation, seq } = this.#context.stream
-    const heartbeat: Heartbeat = { incarnation, seq, at: now }
     for (const peer of this.#membership.peers.values()) {
       if (peer.usersExpireAt <= now) this.#inboundPresence.removeUsers(peer)
-      if (isDue) this.#heartbeat(peer, heartbeat)
     }
-    if (!isDue) return
+    if (this.#nextHeartbeatAt > now) return
+    this.#nextHeartbeatAt = now + HEARTBEAT_INTERVAL_MS
+    const { incarnation, seq } = this.#context.stream
+    const heartbeat: Heartbeat = { incarnation, seq, at: now, members: this.#memberLists.updateDigest() }
+    for (const peer of this.#membership.peers.values()) this.#heartbeat(peer, heartbeat)
+    this.#memberLists.tick()
     this.#reportClocks()
     this.#membership.forgetExpired()
     this.#membership.learnAnnounced()

@@ -12,6 +12,7 @@ import { isRoom } from '../../protocol/rooms.ts'
 import { type Context, log, type PeerMessageHandler, type StatusExchange, type UserObserver } from '../context.ts'
 import type { InboundPresence } from './inbound-presence.ts'
 import type { Links } from './links.ts'
+import type { MemberLists } from './member-lists.ts'
 import type { Membership } from './membership.ts'
 import type { OutboundMessages } from './outbound-messages.ts'
 import type { OutboundPresence } from './outbound-presence.ts'
@@ -25,6 +26,7 @@ const MAX_ROUND_TRIP_MS = 2_000
 interface FrameHandlers {
   links: Links
   membership: Membership
+  memberLists: MemberLists
   inboundPresence: InboundPresence
   outboundPresence: OutboundPresence
   outboundMessages: OutboundMessages
@@ -54,18 +56,14 @@ export class InboundFrames {
 
   /** Handles a frame on a link that the peer dialled. */
   #handleDiallerFrame(peer: Peer, inbound: InboundLink, frame: DiallerFrame | AcceptorFrame): void {
-    const { links, membership, inboundPresence, users, statuses } = this.#handlers
+    const { membership, memberLists, inboundPresence, users, statuses, links } = this.#handlers
     const { now } = this.#context
     inbound.heardAt = now
     switch (frame.event) {
       case 'presence':
         return inboundPresence.handlePresence(peer, inbound, frame.payload)
       case 'beat':
-        links.send(inbound.link, {
-          event: 'beat',
-          payload: { ...frame.payload, clock: this.#context.meshClock.reading(now) },
-        })
-        return inboundPresence.handleHeartbeat(peer, inbound, frame.payload)
+        return this.#handleHeartbeat(peer, inbound, frame.payload)
       case 'claims':
         return users.handleClaims(frame.payload)
       case 'forward':
@@ -85,7 +83,7 @@ export class InboundFrames {
         for (const name of frame.payload) users.notifySiblings(name)
         return
       case 'members':
-        membership.hear(peer, frame.payload)
+        memberLists.handleList(peer, inbound, frame.payload)
         // It follows presence and claims on a new link.
         peer.hasSynced = true
         return membership.hasSynced ? users.handlePeersSynced() : undefined
@@ -106,6 +104,15 @@ export class InboundFrames {
   #handleForward(peer: Peer, { incarnation, knowsRooms }: InboundLink, batch: readonly ForwardedMessage[]): void {
     const own = this.#acceptForwards(peer, incarnation, batch)
     this.#handlers.messages.handleForwarded(peer.id, incarnation, own, !knowsRooms)
+  }
+
+  /** Echoes a heartbeat, and compares with it what this server knows. */
+  #handleHeartbeat(peer: Peer, inbound: InboundLink, { members, ...heartbeat }: Heartbeat): void {
+    const { links, memberLists, inboundPresence } = this.#handlers
+    const clock = this.#context.meshClock.reading(this.#context.now)
+    links.send(inbound.link, { event: 'beat', payload: { ...heartbeat, clock } })
+    inboundPresence.handleHeartbeat(peer, inbound, heartbeat)
+    if (members !== undefined) memberLists.handleDigest(peer, inbound, members)
   }
 
   #handleRoomForward(peer: Peer, incarnation: string, batch: readonly RoomForwarded[]): void {
@@ -165,7 +172,7 @@ export class InboundFrames {
 
   /** Handles an answer on a link that this server dialled. */
   #handleAcceptorFrame(peer: Peer, outbound: OpenOutboundLink, frame: DiallerFrame | AcceptorFrame): void {
-    const { outboundPresence, outboundMessages, statuses } = this.#handlers
+    const { memberLists, outboundPresence, outboundMessages, statuses } = this.#handlers
     outbound.heardAt = this.#context.now
     switch (frame.event) {
       case 'fates':
@@ -175,6 +182,8 @@ export class InboundFrames {
         return
       case 'resync':
         return outboundPresence.answerResync(peer, outbound.link)
+      case 'request-members':
+        return memberLists.answer(peer, outbound.link)
       case 'beat':
         return this.#measure(peer, outbound, frame.payload)
       case 'status':

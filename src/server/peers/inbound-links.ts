@@ -147,10 +147,12 @@ export class InboundLinks {
   }
 
   /** The peer is up: do not wait for a long back-off. */
-  #dialBack({ outbound, url }: Peer): void {
+  #dialBack(peer: Peer): void {
     const { now, options } = this.#context
+    const { outbound, url } = peer
     if (outbound.state !== 'waiting' || url === undefined) return
-    outbound.retryAt = Math.min(outbound.retryAt, now + options.random() * MAX_DIAL_BACK_DELAY_MS)
+    const retryAt = Math.min(outbound.retryAt, now + options.random() * MAX_DIAL_BACK_DELAY_MS)
+    peer.outbound = { state: 'waiting', retryAt }
   }
 }
 

@@ -4,7 +4,7 @@ import { exceeds } from '../../protocol/limits.ts'
 import { parseServerOrigin } from '../../protocol/mesh-identity.ts'
 import type { ServerAddress } from '../../protocol/messages.ts'
 import { type Context, log } from '../context.ts'
-import { Peer } from './peer.ts'
+import { Peer, type Schedule } from './peer.ts'
 
 /** A learned peer that is idle for this long is forgotten, ms. */
 const FORGET_AFTER_MS = 3_600_000
@@ -31,6 +31,9 @@ export class Membership {
   readonly seeds = new Map<string, Seed>()
   /** Peers that were removed from the config: other servers cannot bring them back. */
   #removedIds = new Set<string>()
+  readonly #schedule: Schedule = { hasChanged: false }
+  /** The earliest deadline of a peer, when the schedule was read last; monotonic ms. */
+  #peerDeadline = Number.POSITIVE_INFINITY
 
   constructor(context: Context) {
     this.#context = context
@@ -65,8 +68,12 @@ export class Membership {
 
   /** When a peer is due, or a seed while this server is isolated; monotonic ms. Read after every step. */
   get deadline(): number {
-    let deadline = Number.POSITIVE_INFINITY
-    for (const peer of this.peers.values()) deadline = Math.min(deadline, peer.deadline)
+    if (this.#schedule.hasChanged) {
+      this.#schedule.hasChanged = false
+      this.#peerDeadline = Number.POSITIVE_INFINITY
+      for (const peer of this.peers.values()) this.#peerDeadline = Math.min(this.#peerDeadline, peer.deadline)
+    }
+    let deadline = this.#peerDeadline
     if (this.seeds.size > 0 && this.isIsolated)
       for (const { dialAt } of this.seeds.values()) deadline = Math.min(deadline, dialAt)
     return deadline
@@ -204,6 +211,7 @@ export class Membership {
     this.#context.meshClock.forget(peer.id)
     this.#context.directory.removeReplica(peer.id)
     this.peers.delete(peer.id)
+    this.#schedule.hasChanged = true
   }
 
   /** Forgets learned peers that have been idle for too long. */
@@ -259,13 +267,14 @@ export class Membership {
   #updateUrl(peer: Peer, url: string): void {
     if (peer.url === url) return
     peer.url = url
-    if (peer.outbound.state === 'waiting') peer.outbound.retryAt = this.#context.now
+    if (peer.outbound.state === 'waiting') peer.outbound = { state: 'waiting', retryAt: this.#context.now }
   }
 
   #add(id: string, url: string | undefined): Peer {
     const { now, options, directory } = this.#context
-    const peer = new Peer(id, url, new Backoff(options.random), now)
+    const peer = new Peer(id, url, new Backoff(options.random), now, this.#schedule)
     this.peers.set(id, peer)
+    this.#schedule.hasChanged = true
     directory.addReplica(id, peer.replica)
     return peer
   }

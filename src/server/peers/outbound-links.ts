@@ -1,8 +1,8 @@
 import { TokenBucket } from '../../common/token-bucket.ts'
-import { MAX_MEMBERS } from '../../protocol/frames.ts'
 import { type Context, log } from '../context.ts'
 import type { LinkInput } from '../types.ts'
 import type { Links } from './links.ts'
+import type { MemberLists } from './member-lists.ts'
 import type { Membership } from './membership.ts'
 import type { OutboundMessages } from './outbound-messages.ts'
 import type { OutboundPresence } from './outbound-presence.ts'
@@ -24,6 +24,7 @@ export class OutboundLinks {
   readonly #context: Context
   readonly #links: Links
   readonly #membership: Membership
+  readonly #memberLists: MemberLists
   readonly #outboundPresence: OutboundPresence
   readonly #outboundMessages: OutboundMessages
   readonly #hearsayDials: TokenBucket
@@ -32,12 +33,14 @@ export class OutboundLinks {
     context: Context,
     links: Links,
     membership: Membership,
+    memberLists: MemberLists,
     outboundPresence: OutboundPresence,
     outboundMessages: OutboundMessages,
   ) {
     this.#context = context
     this.#links = links
     this.#membership = membership
+    this.#memberLists = memberLists
     this.#outboundPresence = outboundPresence
     this.#outboundMessages = outboundMessages
     this.#hearsayDials = new TokenBucket(HEARSAY_DIALS.perSecond, HEARSAY_DIALS.burst, context.now)
@@ -56,7 +59,9 @@ export class OutboundLinks {
   dialNow(): void {
     if (!this.#membership.isIsolated) return
     const { now } = this.#context
-    for (const { outbound } of this.#membership.peers.values()) if (outbound.state === 'waiting') outbound.retryAt = now
+    for (const peer of this.#membership.peers.values()) {
+      if (peer.outbound.state === 'waiting') peer.outbound = { state: 'waiting', retryAt: now }
+    }
     this.tick()
   }
 
@@ -68,20 +73,34 @@ export class OutboundLinks {
       return this.#links.discard(input.link, `the dial of ${peer.id} was cancelled`)
     }
     const { now, stream } = context
-    const { incarnation } = input.introduction
+    const { incarnation, digests: knowsDigests = false } = input.introduction
     this.#membership.recordProven(peer, peer.dialledUrl)
     peer.dialFailure = undefined
-    peer.outbound = { state: 'open', link: input.link, openedAt: now, heardAt: now, incarnation, rtt: undefined }
+    peer.outbound = {
+      state: 'open',
+      link: input.link,
+      openedAt: now,
+      heardAt: now,
+      incarnation,
+      knowsDigests,
+      rtt: undefined,
+    }
     this.#links.add(input.link, peer, 'outbound')
     log(context, { event: 'outbound', peer: peer.id })
     this.#outboundPresence.sendCatchUp(input.link, input.holds)
     // Measures its clock at once.
     this.#links.send(input.link, {
       event: 'beat',
-      payload: { incarnation: stream.incarnation, seq: stream.seq, at: now },
+      payload: {
+        incarnation: stream.incarnation,
+        seq: stream.seq,
+        at: now,
+        members: this.#memberLists.updateDigest(),
+      },
     })
     this.#outboundPresence.sendClaims(peer, input.link, incarnation)
-    this.#links.send(input.link, { event: 'members', payload: this.#membership.members().slice(0, MAX_MEMBERS) })
+    // The list of n servers on n² links would be n³ addresses.
+    this.#links.send(input.link, { event: 'members', payload: knowsDigests ? [] : this.#memberLists.own })
     this.#outboundMessages.resendHeld(peer, input.link)
   }
 

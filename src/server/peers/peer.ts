@@ -10,6 +10,7 @@ import {
 } from '../../protocol/frames.ts'
 import type { ServerAddress } from '../../protocol/messages.ts'
 import type { Delivery } from '../delivery.ts'
+import type { AnnouncedList } from './member-lists.ts'
 
 /** How long a peer may still forward messages of a user who left it, ms: they were held while the link was down. */
 const DEPARTED_USER_TTL_MS = 10_000
@@ -18,7 +19,7 @@ const MAX_MISSED_USERS = 10_000
 
 /** The link that this server dials. */
 export type OutboundLink =
-  | { state: 'waiting'; retryAt: number }
+  | { state: 'waiting'; readonly retryAt: number }
   | { state: 'dialling' }
   | {
       state: 'open'
@@ -27,6 +28,8 @@ export type OutboundLink =
       /** When the last frame arrived; monotonic ms. */
       heardAt: number
       incarnation: string
+      /** Whether the peer requests the list of servers when its digest differs; a server of 0.2 is sent it at once. */
+      knowsDigests: boolean
       /** Round-trip time of the last heartbeat, ms; undefined before the first. */
       rtt: number | undefined
     }
@@ -39,6 +42,8 @@ export interface InboundLink {
   incarnation: string
   /** Whether the peer knows rooms and receipts; a server of 0.2 does not. */
   knowsRooms: boolean
+  /** What its heartbeats tell of its list of servers; undefined before the first, and of a server of 0.2. */
+  list?: AnnouncedList
 }
 
 /** Most forwards of which later confirmations are awaited, the latest ones. */
@@ -66,6 +71,11 @@ type ForwardArrival =
   /** Its number jumps by more than `MAX_NUMBER_JUMP`. */
   | 'implausible'
 
+/** Tells the owner of the peers when one of them has another deadline. */
+export interface Schedule {
+  hasChanged: boolean
+}
+
 /** What this server knows about one peer. */
 export class Peer {
   readonly id: string
@@ -89,7 +99,9 @@ export class Peer {
   /** Why the last dial failed; undefined after a successful one. */
   dialFailure: string | undefined
   readonly replica = new Replica()
-  outbound: OutboundLink
+  readonly #schedule: Schedule
+  #outbound: OutboundLink
+  #usersExpireAt = Number.POSITIVE_INFINITY
   inbound: InboundLink | undefined
   /** Whether it has sent its users, and the claims that it remembers, since this server started. */
   hasSynced = false
@@ -97,12 +109,13 @@ export class Peer {
   outboundLostAt: number
   /** The incarnation to which the remembered claims were sent last. */
   claimsSentTo: string | undefined
-  /** When its users leave the roster unless it reconnects; monotonic ms, Infinity while its link is open. */
-  usersExpireAt = Number.POSITIVE_INFINITY
   /** When the last resync was requested; monotonic ms. */
   resyncRequestedAt = Number.NEGATIVE_INFINITY
   /** When it was last sent a snapshot that it had requested; monotonic ms. */
   snapshotSentAt = Number.NEGATIVE_INFINITY
+  /** When its list of servers was requested last, and when it was last sent one that it had requested; monotonic ms. */
+  listRequestedAt = Number.NEGATIVE_INFINITY
+  listSentAt = Number.NEGATIVE_INFINITY
   /** Another incarnation with the same id that dials in while the inbound link may be alive; `since`: monotonic ms. */
   challenger: { incarnation: string; since: number } | undefined
 
@@ -126,12 +139,32 @@ export class Peer {
   /** Users who left it, oldest first, and until when it may forward their messages; monotonic ms. */
   #departedUsers = new Map<string, number>()
 
-  constructor(id: string, url: string | undefined, backoff: Backoff, now: number) {
+  constructor(id: string, url: string | undefined, backoff: Backoff, now: number, schedule: Schedule) {
+    this.#schedule = schedule
     this.id = id
     this.url = url
     this.backoff = backoff
-    this.outbound = { state: 'waiting', retryAt: url === undefined ? Number.POSITIVE_INFINITY : now }
+    this.#outbound = { state: 'waiting', retryAt: url === undefined ? Number.POSITIVE_INFINITY : now }
     this.outboundLostAt = now
+  }
+
+  get outbound(): OutboundLink {
+    return this.#outbound
+  }
+
+  set outbound(outbound: OutboundLink) {
+    this.#outbound = outbound
+    this.#schedule.hasChanged = true
+  }
+
+  /** When its users leave the roster unless it reconnects; monotonic ms, Infinity while its link is open. */
+  get usersExpireAt(): number {
+    return this.#usersExpireAt
+  }
+
+  set usersExpireAt(at: number) {
+    this.#usersExpireAt = at
+    this.#schedule.hasChanged = true
   }
 
   /** Whether it is known by hearsay only: not configured, no link, no users, no held messages. */

@@ -5,6 +5,7 @@ import { InboundFrames } from './inbound-frames.ts'
 import { InboundLinks } from './inbound-links.ts'
 import { InboundPresence } from './inbound-presence.ts'
 import type { Links } from './links.ts'
+import { MemberLists } from './member-lists.ts'
 import type { Membership } from './membership.ts'
 import { OutboundLinks } from './outbound-links.ts'
 import type { OutboundMessages } from './outbound-messages.ts'
@@ -37,6 +38,7 @@ export class Peers {
 
   constructor(context: Context, { membership, links, outboundMessages, users, messages, statuses }: PeersDependencies) {
     const inboundPresence = new InboundPresence(context, links, users)
+    const memberLists = new MemberLists(context, links, membership)
     const outboundPresence = new OutboundPresence(context, links, membership.peers)
     this.#context = context
     this.#membership = membership
@@ -44,12 +46,13 @@ export class Peers {
     this.#inboundPresence = inboundPresence
     this.#outboundPresence = outboundPresence
     this.#outboundMessages = outboundMessages
-    this.#heartbeats = new Heartbeats(context, links, membership, inboundPresence, outboundMessages)
-    this.outboundLinks = new OutboundLinks(context, links, membership, outboundPresence, outboundMessages)
+    this.#heartbeats = new Heartbeats(context, links, membership, memberLists, inboundPresence, outboundMessages)
+    this.outboundLinks = new OutboundLinks(context, links, membership, memberLists, outboundPresence, outboundMessages)
     this.inboundLinks = new InboundLinks(context, links, membership)
     this.inboundFrames = new InboundFrames(context, {
       links,
       membership,
+      memberLists,
       inboundPresence,
       outboundPresence,
       outboundMessages,

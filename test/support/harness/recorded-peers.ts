@@ -107,12 +107,16 @@ export class RecordedPeers {
   }
 
   /** Opens the link that this server dials. Returns its number. */
-  dialLink(id: string, holds: { incarnation?: string; seq: number } = { seq: 0 }): number {
+  dialLink(
+    id: string,
+    holds: { incarnation?: string; seq: number } = { seq: 0 },
+    more: Partial<PeerIdentity> = {},
+  ): number {
     const link = ++this.#lastLink
     this.membership.learn({ id, url: `http://${id}:1` })
     this.peer(id).outbound = { state: 'dialling' }
     this.peer(id).dialledUrl = this.peer(id).url
-    const introduction = peerIdentity(id)
+    const introduction = peerIdentity(id, undefined, more)
     this.peers.outboundLinks.handleDialled({ type: 'dialled', peer: id, link, introduction, holds })
     return link
   }

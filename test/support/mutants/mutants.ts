@@ -64,6 +64,18 @@ export const MUTANTS: readonly Mutant[] = [
     to: '',
   },
   {
+    name: 'no server requests the list of another',
+    file: 'src/server/peers/member-lists.ts',
+    from: "this.#links.send(link, { event: 'request-members', payload: null })",
+    to: 'void link',
+  },
+  {
+    name: 'a requested list of servers is not sent',
+    file: 'src/server/peers/member-lists.ts',
+    from: "this.#links.send(link, { event: 'members', payload: this.own })",
+    to: 'void link',
+  },
+  {
     name: 'a half-open inbound link is never detected',
     seed: 73,
     file: 'src/server/peers/heartbeats.ts',

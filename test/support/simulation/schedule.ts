@@ -50,6 +50,13 @@ const VIEWS_EVERY = 17
 const VIEWS_AT = 5
 
 /**
+ * In every 19th schedule, if all servers are up in the end, a server knows only the address of the first one when it starts. There are
+ * at most three: of two groups with links, which know nothing of each other, none would dial an address.
+ */
+const JOINING_EVERY = 19
+const JOINING_AT = 8
+
+/**
  * Plays the schedule of a seed.
  * @param transcript whether `lines` are recorded
  */
@@ -94,6 +101,7 @@ function setUp(seed: number, transcript: boolean): Scenario {
     clientsKnowAllServers: mayStayDown,
     auth,
     ...(seed % VIEWS_EVERY === VIEWS_AT ? { limits: { wholeRoster: 1 } } : {}),
+    ...(seed % JOINING_EVERY === JOINING_AT && !mayStayDown && servers <= 3 ? { initialPeers: knowsFirst } : {}),
     isLegacy: ({ id }) => seed % LEGACY_EVERY === 1 && id === 'server-2',
   })
   const { random, network, recorder } = mesh
@@ -124,6 +132,11 @@ function setUp(seed: number, transcript: boolean): Scenario {
   const first = large ? between(random, 4, 16) : seed % GENTLE_EVERY === 0 ? 4 : between(random, 1, 3)
   for (let n = 0; n < first; n++) ACTIONS.join.run(scenario)
   return scenario
+}
+
+function knowsFirst({ id }: SimServer): { peers: []; seeds: string[] } {
+  const seeds = id === 'server-1' ? ['http://server-2:1', 'http://server-3:1'] : ['http://server-1:1']
+  return { peers: [], seeds }
 }
 
 /**

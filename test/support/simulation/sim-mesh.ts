@@ -28,6 +28,8 @@ export interface SimMeshOptions {
   initialPeers?: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether a server is of version 0.1. Default: none is. */
   isLegacy?: (server: SimServer) => boolean
+  /** Called with each frame that a server sends to another. */
+  onFrame?: SimulationContext['onFrame']
   /** Whether clients start with the addresses of all servers. Default: false, only of the one that they dial. */
   clientsKnowAllServers?: boolean
 }
@@ -40,6 +42,7 @@ export class SimMesh implements SimulationContext {
   readonly servers: SimServer[] = []
   readonly clients: SimClient[] = []
   readonly clientsKnowAllServers: boolean
+  readonly onFrame: SimulationContext['onFrame']
   readonly auth: AuthMode
   readonly meshKey = keyNamed('mesh')
   readonly isLegacy: (server: SimServer) => boolean
@@ -52,6 +55,7 @@ export class SimMesh implements SimulationContext {
     this.network = new Network(this.timeline, this.random)
     this.#keepsEvents = options.events ?? true
     this.clientsKnowAllServers = options.clientsKnowAllServers ?? false
+    this.onFrame = options.onFrame ?? (() => {})
     this.auth = options.auth ?? 'open'
     this.isLegacy = options.isLegacy ?? (() => false)
     this.limits = options.limits ?? {}

@@ -1,7 +1,7 @@
 import type { SessionInput } from '../../../src/client/types.ts'
 import { type ClaimTicket, claimTicketText } from '../../../src/protocol/claim-ticket.ts'
 import type { AuthMode, Claim } from '../../../src/protocol/credentials.ts'
-import type { DiallerFrame } from '../../../src/protocol/frames.ts'
+import type { AcceptorFrame, DiallerFrame } from '../../../src/protocol/frames.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
 import { type MeshIdentity, NO_TLS, serverProofText } from '../../../src/protocol/mesh-identity.ts'
 import type { IdentifyRequest, Message, ServerAddress } from '../../../src/protocol/messages.ts'
@@ -35,6 +35,8 @@ export interface SimulationContext {
   readonly initialPeers: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether a server is of version 0.1, which has no process key. */
   readonly isLegacy: (server: SimServer) => boolean
+  /** Called with each frame that a server sends to another. */
+  readonly onFrame: (frame: DiallerFrame | AcceptorFrame) => void
   /** Whether clients start with the addresses of all servers, or learn them from the one that they dial. */
   readonly clientsKnowAllServers: boolean
 }
@@ -106,7 +108,7 @@ export class SimServer extends SimProcess {
       protocol: 2,
       url: this.url,
       auth: this.#context.auth,
-      ...(this.#context.isLegacy(this) ? {} : { rooms: true as const }),
+      ...(this.#context.isLegacy(this) ? {} : { rooms: true as const, digests: true as const }),
     }
   }
 
@@ -318,6 +320,7 @@ export class SimServer extends SimProcess {
         const link = this.#links.get(effect.link)
         if (link === undefined) return
         const { frame } = effect
+        this.#context.onFrame(frame)
         const deliver = () => link.peer.step({ type: 'frame', link: link.link, frame })
         return network.send(link.socket, link.side, deliver, 'frame')
       }

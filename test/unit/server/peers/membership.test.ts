@@ -19,7 +19,15 @@ const ids = (peers: Iterable<{ id: string }>) => [...peers].map(({ id }) => id)
 function open(peer: Peer | undefined): void {
   if (peer === undefined) throw new Error('no such peer')
   peer.provenUrl = peer.url
-  peer.outbound = { state: 'open', link: 1, openedAt: 0, heardAt: 0, incarnation: 'x', rtt: undefined }
+  peer.outbound = {
+    state: 'open',
+    link: 1,
+    openedAt: 0,
+    heardAt: 0,
+    incarnation: 'x',
+    knowsDigests: true,
+    rtt: undefined,
+  }
 }
 
 describe('configured peers', () => {

@@ -6,7 +6,8 @@ import { MAX_NUMBER_JUMP } from '../../../../src/protocol/frames.ts'
 import { Peer } from '../../../../src/server/peers/peer.ts'
 import { unobservedDelivery } from '../../../support/harness/deliveries.ts'
 
-const peer = (url: string | undefined = 'http://two:1') => new Peer('two', url, new Backoff(() => 0), 1_000)
+const peer = (url: string | undefined = 'http://two:1') =>
+  new Peer('two', url, new Backoff(() => 0), 1_000, { hasChanged: false })
 const delivery = unobservedDelivery
 const frame = (number: number, from = 'Anna', to = 'Billy'): ForwardedMessage => [number, `m${number}`, 1, from, to, '']
 
@@ -15,7 +16,15 @@ function setUsers(two: Peer, ...users: [string, number][]): void {
 }
 
 function open(two: Peer): void {
-  two.outbound = { state: 'open', link: 1, openedAt: 0, heardAt: 0, incarnation: 'x', rtt: undefined }
+  two.outbound = {
+    state: 'open',
+    link: 1,
+    openedAt: 0,
+    heardAt: 0,
+    incarnation: 'x',
+    knowsDigests: true,
+    rtt: undefined,
+  }
 }
 
 describe('speaks for', () => {
@@ -112,7 +121,9 @@ test('a forward whose number jumps too far changes nothing', () => {
 
 test('a peer without a URL is never due for a dial', () => {
   expect(peer().deadline).toBe(1_000)
-  expect(new Peer('two', undefined, new Backoff(() => 0), 1_000).deadline).toBe(Number.POSITIVE_INFINITY)
+  expect(new Peer('two', undefined, new Backoff(() => 0), 1_000, { hasChanged: false }).deadline).toBe(
+    Number.POSITIVE_INFINITY,
+  )
 })
 
 test('the end of the grace period is a deadline, too', () => {
