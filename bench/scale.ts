@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { PresenceStream } from '../src/presence/presence-stream.ts'
-import type { PeerIdentity, PresenceEntry } from '../src/protocol/frames.ts'
+import { type PeerIdentity, type PresenceEntry, presenceSchema } from '../src/protocol/frames.ts'
 import { DEFAULT_LIMITS } from '../src/protocol/limits.ts'
 import { PROTOCOL_VERSION } from '../src/protocol/messages.ts'
+import { compact } from '../src/server/peers/outbound-presence.ts'
 import { MeshServer } from '../src/server/server.ts'
 import type { Effect, Input } from '../src/server/types.ts'
 import { hearNames } from './hear-names.ts'
@@ -92,7 +93,7 @@ class CountedMesh {
         protocol: PROTOCOL_VERSION,
         url,
         rooms: true as const,
-        digests: true as const,
+        compact: true as const,
       }
       const options = {
         id,
@@ -172,7 +173,8 @@ class CountedMesh {
       const counted = [event === 'beat' ? this.#counts.heartbeats : this.#counts.links]
       if (event === 'presence') counted.push(this.#counts.presence)
       for (const sent of counted) countPacket(sent, packet, 1, to.isDialled)
-      this.#queue.push([to.node, { type: 'frame', link: to.link, frame: effect.frame }])
+      const frame = event === 'presence' ? { event, payload: presenceSchema.parse(payload) } : effect.frame
+      this.#queue.push([to.node, { type: 'frame', link: to.link, frame }])
     } else if (effect.type === 'emit') {
       const { event, payload } = effect.message
       countPacket(this.#counts.clients, JSON.stringify([event, payload]), effect.to.length)
@@ -281,7 +283,7 @@ function snapshotTraffic(nodes: readonly MeshNode[], users: readonly string[]): 
   for (const [at, { introduction }] of nodes.entries()) {
     const entries: PresenceEntry[] = users.flatMap((user, n) => (n % nodes.length === at ? [[user, 1]] : []))
     for (const payload of new PresenceStream(introduction.incarnation).snapshot(entries, []))
-      countPacket(sent, `/mesh,${JSON.stringify(['presence', payload])}`, nodes.length - 1, true)
+      countPacket(sent, `/mesh,${JSON.stringify(['presence', compact(payload)])}`, nodes.length - 1, true)
   }
   return sent
 }

@@ -198,7 +198,7 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
     ...publicUrls,
     auth: options.auth,
     rooms: true as const,
-    digests: true as const,
+    compact: true as const,
   }
   const holds = (peer: string, user: string) => core.isUserOnPeer(peer, user)
   const holdsRoom = (peer: string, room: string) => core.isRoomOnPeer(peer, room)

@@ -1,5 +1,5 @@
 import type { Claim } from '../protocol/credentials.ts'
-import type { PresenceDelta, PresenceEntry, PresenceSnapshot } from '../protocol/frames.ts'
+import type { PresenceEntry, PresenceSnapshot, StreamDelta } from '../protocol/frames.ts'
 import { Holders } from './holders.ts'
 import type { ApplyResult, MembershipChange, Replica, UserChange } from './replica.ts'
 
@@ -94,7 +94,7 @@ export class Directory<Connection extends UserConnection> {
   }
 
   /** Applies a presence frame of a peer to its replica. */
-  apply(peer: string, frame: PresenceSnapshot | PresenceDelta): ApplyResult {
+  apply(peer: string, frame: PresenceSnapshot | StreamDelta): ApplyResult {
     const result = this.#replicas.get(peer)?.apply(frame) ?? { outcome: 'nothing-new' }
     if (result.outcome === 'applied') this.#updateHolders(peer, result.changes)
     return result

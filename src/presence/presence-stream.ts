@@ -1,11 +1,11 @@
 import {
   MAX_MEMBERSHIPS_PER_FRAME,
   MAX_NAMES_PER_FRAME,
-  type PresenceDelta,
   type PresenceEntry,
   type PresenceSnapshot,
   type RoomChanges,
   type RoomMembers,
+  type StreamDelta,
   type StreamPosition,
 } from '../protocol/frames.ts'
 
@@ -24,7 +24,7 @@ export class PresenceStream {
   /** By room: whether each user who has joined or left since the last delta is in it. */
   #pendingRooms = new Map<string, Map<string, boolean>>()
   /** The latest deltas, oldest first. */
-  #log: PresenceDelta[] = []
+  #log: StreamDelta[] = []
   #loggedChanges = 0
 
   constructor(incarnation: string) {
@@ -51,8 +51,8 @@ export class PresenceStream {
    * Turns the recorded changes into the next deltas, almost always one.
    * @param entry returns a user's entry, with the claim on the name if there is one
    */
-  takeDeltas(entry: (name: string, connections: number) => PresenceEntry): PresenceDelta[] {
-    const deltas: PresenceDelta[] = []
+  takeDeltas(entry: (name: string, connections: number) => PresenceEntry): StreamDelta[] {
+    const deltas: StreamDelta[] = []
     const changes = Array.from(this.#pendingChanges, ([name, connections]) => entry(name, connections))
     const rooms = this.#takeRoomChanges()
     this.#pendingChanges.clear()
@@ -95,7 +95,7 @@ export class PresenceStream {
     holds: StreamPosition,
     users: Iterable<PresenceEntry>,
     rooms: Iterable<[room: string, users: Iterable<string>]>,
-  ): (PresenceSnapshot | PresenceDelta)[] {
+  ): (PresenceSnapshot | StreamDelta)[] {
     if (holds.incarnation === this.incarnation && holds.seq <= this.#seq) {
       const missing = this.#log.filter(delta => delta.seq > holds.seq)
       if (missing.length === this.#seq - holds.seq) return missing
@@ -142,7 +142,7 @@ function mayShareFrame(users: readonly unknown[] = [], memberships: readonly unk
   return users.length <= MAX_NAMES_PER_FRAME / 2 && memberships.length <= MAX_MEMBERSHIPS_PER_FRAME / 2
 }
 
-function changeCount(delta: PresenceDelta | undefined): number {
+function changeCount(delta: StreamDelta | undefined): number {
   const inRooms = (delta?.rooms ?? []).reduce((sum, [, joined, left]) => sum + joined.length + left.length, 0)
   return (delta?.changes.length ?? 0) + inRooms
 }

@@ -1,5 +1,5 @@
 import type { Claim } from '../protocol/credentials.ts'
-import { MAX_NUMBER_JUMP, type PresenceDelta, type PresenceEntry, type PresenceSnapshot } from '../protocol/frames.ts'
+import { MAX_NUMBER_JUMP, type PresenceEntry, type PresenceSnapshot, type StreamDelta } from '../protocol/frames.ts'
 import { CompactNames } from './compact-names.ts'
 import { Memberships } from './memberships.ts'
 
@@ -98,7 +98,7 @@ export class Replica {
     return seq <= (incarnation === this.#incarnation ? this.#seq : 0) + MAX_NUMBER_JUMP
   }
 
-  apply(frame: PresenceSnapshot | PresenceDelta): ApplyResult {
+  apply(frame: PresenceSnapshot | StreamDelta): ApplyResult {
     return frame.type === 'snapshot' ? this.#applySnapshot(frame) : this.#applyDelta(frame)
   }
 
@@ -162,7 +162,7 @@ export class Replica {
     return { outcome: 'applied', replaced: true, changes, memberships }
   }
 
-  #applyDelta(frame: PresenceDelta): ApplyResult {
+  #applyDelta(frame: StreamDelta): ApplyResult {
     if (frame.incarnation !== this.#incarnation) return { outcome: 'gap' }
     if (frame.seq <= this.#seq) return { outcome: 'nothing-new' }
     if (frame.seq > this.#seq + 1) return { outcome: 'gap' }

@@ -22,6 +22,8 @@ import {
   urlSchema,
   validItems,
 } from './messages.ts'
+import { isUserName } from './names.ts'
+import { MAX_PACKED_NAME_LENGTH, unpackNames } from './packed-names.ts'
 import { isPublicKey } from './public-key.ts'
 import { isRoom, roomNameSchema } from './rooms.ts'
 import { serverStatusSchema } from './status.ts'
@@ -107,6 +109,11 @@ const snapshotSchema = z.object({
   incarnation: id,
   seq,
   users,
+  /** Further users, with one connection and without a claim: see `packNames`. */
+  packed: z
+    .string()
+    .max(MAX_NAMES_PER_FRAME * MAX_PACKED_NAME_LENGTH)
+    .optional(),
   rooms: roomMembersSchema.optional(),
   /** The number of the chunk, from 0; absent: a server of 0.2, or the only chunk. */
   part: countSchema.optional(),
@@ -115,14 +122,29 @@ const snapshotSchema = z.object({
 /** The changes from `seq - 1` to `seq`; 0 connections removes the name. `rooms` apply after `changes`. */
 const deltaSchema = z.object({
   type: z.literal('delta'),
-  incarnation: id,
+  /** Absent: that of the link. */
+  incarnation: id.optional(),
   seq,
   changes,
   rooms: roomChangesSchema.optional(),
 })
-export const presenceSchema = z.discriminatedUnion('type', [snapshotSchema, deltaSchema])
+export const presenceSchema = z
+  .discriminatedUnion('type', [snapshotSchema, deltaSchema])
+  .transform((frame, context) => {
+    if (frame.type === 'delta' || frame.packed === undefined) return frame
+    const { packed, ...snapshot } = frame
+    const names = unpackNames(packed, MAX_NAMES_PER_FRAME - frame.users.length)
+    if (names?.every(isUserName) === true) {
+      const others = names.filter(name => !isRoom(name)).map((name): PresenceEntry => [name, 1])
+      return { ...snapshot, users: [...frame.users, ...others] }
+    }
+    context.addIssue('invalid packed names')
+    return z.NEVER
+  })
 export type PresenceSnapshot = z.infer<typeof snapshotSchema>
 export type PresenceDelta = z.infer<typeof deltaSchema>
+/** A delta with its place in a stream. */
+export type StreamDelta = PresenceDelta & { incarnation: string }
 
 /** In key mode, claims on the names of offline users: `[name, key, at, remaining]`; `remaining`: ms until the claim ends. */
 const claimSchema = z.tuple([name, keySchema, timeSchema, z.number().min(0)])
@@ -169,7 +191,8 @@ export type ClockReading = z.infer<typeof clockReadingSchema>
  * clocks of the acceptor.
  */
 export const heartbeatSchema = z.object({
-  incarnation: id,
+  /** Absent: that of the link. */
+  incarnation: id.optional(),
   seq,
   at: z.number().min(0).optional(),
   clock: clockReadingSchema.optional(),
@@ -245,8 +268,8 @@ export const peerIdentitySchema = z.object({
   auth: z.enum(AUTH_MODES).optional(),
   /** It knows rooms and receipts. */
   rooms: z.literal(true).optional(),
-  /** It compares lists of servers by their digests. */
-  digests: z.literal(true).optional(),
+  /** It reads digests of lists of servers, packed names, and deltas and heartbeats without their incarnation. */
+  compact: z.literal(true).optional(),
   /** Only checks the secret and opens no link; answered with `probeResponseSchema`. */
   probe: z.literal(true).optional(),
 })

@@ -5,6 +5,7 @@ import type { Links } from './links.ts'
 import type { MemberLists } from './member-lists.ts'
 import type { Membership } from './membership.ts'
 import type { OutboundMessages } from './outbound-messages.ts'
+import { readsCompact } from './outbound-presence.ts'
 import type { Peer } from './peer.ts'
 
 /** Time between heartbeats on a link, ms. */
@@ -56,7 +57,12 @@ export class Heartbeats {
     if (this.#nextHeartbeatAt > now) return
     this.#nextHeartbeatAt = now + HEARTBEAT_INTERVAL_MS
     const { incarnation, seq } = this.#context.stream
-    const heartbeat: Heartbeat = { incarnation, seq, at: now, members: this.#memberLists.updateDigest() }
+    const heartbeat: Heartbeat = {
+      ...(readsCompact(this.#membership.peers) ? {} : { incarnation }),
+      seq,
+      at: now,
+      members: this.#memberLists.updateDigest(),
+    }
     for (const peer of this.#membership.peers.values()) this.#heartbeat(peer, heartbeat)
     this.#memberLists.tick()
     this.#reportClocks()

@@ -181,7 +181,7 @@ export class InboundFrames {
         for (const confirmation of frame.payload) peer.recordConfirmed(confirmation)
         return
       case 'resync':
-        return outboundPresence.answerResync(peer, outbound.link)
+        return outboundPresence.answerResync(peer, outbound)
       case 'request-members':
         return memberLists.answer(peer, outbound.link)
       case 'beat':

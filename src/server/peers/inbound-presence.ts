@@ -1,5 +1,5 @@
 import type { Claim } from '../../protocol/credentials.ts'
-import type { Heartbeat, PresenceDelta, PresenceSnapshot } from '../../protocol/frames.ts'
+import type { Heartbeat, PresenceDelta, PresenceSnapshot, StreamDelta } from '../../protocol/frames.ts'
 import { exceeds } from '../../protocol/limits.ts'
 import { type Context, log, type UserObserver } from '../context.ts'
 import type { Links } from './links.ts'
@@ -20,7 +20,8 @@ export class InboundPresence {
     this.#users = users
   }
 
-  handlePresence(peer: Peer, inbound: InboundLink, frame: PresenceSnapshot | PresenceDelta): void {
+  handlePresence(peer: Peer, inbound: InboundLink, given: PresenceSnapshot | PresenceDelta): void {
+    const frame = { ...given, incarnation: given.incarnation ?? inbound.incarnation }
     // Accept only the incarnation that the handshake proved.
     if (frame.incarnation !== inbound.incarnation || !peer.replica.isPlausible(frame.incarnation, frame.seq)) return
     if (!this.#apply(peer, frame)) this.#requestResync(peer, inbound)
@@ -51,7 +52,7 @@ export class InboundPresence {
   }
 
   /** Returns false if an earlier frame is missing. */
-  #apply(peer: Peer, frame: PresenceSnapshot | PresenceDelta): boolean {
+  #apply(peer: Peer, frame: PresenceSnapshot | StreamDelta): boolean {
     const isComplete = this.#applyToReplica(peer, frame)
     // A user who joined and left in one turn of the peer appears only here, and may have sent messages.
     if (frame.type === 'delta') {
@@ -62,7 +63,7 @@ export class InboundPresence {
     return isComplete
   }
 
-  #applyToReplica(peer: Peer, frame: PresenceSnapshot | PresenceDelta): boolean {
+  #applyToReplica(peer: Peer, frame: PresenceSnapshot | StreamDelta): boolean {
     const context = this.#context
     const { id, replica } = peer
     const applied = context.directory.apply(id, frame)

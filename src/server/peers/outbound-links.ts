@@ -73,26 +73,27 @@ export class OutboundLinks {
       return this.#links.discard(input.link, `the dial of ${peer.id} was cancelled`)
     }
     const { now, stream } = context
-    const { incarnation, digests: knowsDigests = false } = input.introduction
+    const { incarnation, compact: isCompact = false } = input.introduction
     this.#membership.recordProven(peer, peer.dialledUrl)
     peer.dialFailure = undefined
-    peer.outbound = {
-      state: 'open',
+    const outbound = {
+      state: 'open' as const,
       link: input.link,
       openedAt: now,
       heardAt: now,
       incarnation,
-      knowsDigests,
+      isCompact,
       rtt: undefined,
     }
+    peer.outbound = outbound
     this.#links.add(input.link, peer, 'outbound')
     log(context, { event: 'outbound', peer: peer.id })
-    this.#outboundPresence.sendCatchUp(input.link, input.holds)
+    this.#outboundPresence.sendCatchUp(outbound, input.holds)
     // Measures its clock at once.
     this.#links.send(input.link, {
       event: 'beat',
       payload: {
-        incarnation: stream.incarnation,
+        ...(isCompact ? {} : { incarnation: stream.incarnation }),
         seq: stream.seq,
         at: now,
         members: this.#memberLists.updateDigest(),
@@ -100,7 +101,7 @@ export class OutboundLinks {
     })
     this.#outboundPresence.sendClaims(peer, input.link, incarnation)
     // The list of n servers on n² links would be n³ addresses.
-    this.#links.send(input.link, { event: 'members', payload: knowsDigests ? [] : this.#memberLists.own })
+    this.#links.send(input.link, { event: 'members', payload: isCompact ? [] : this.#memberLists.own })
     this.#outboundMessages.resendHeld(peer, input.link)
   }
 

@@ -1,4 +1,13 @@
-import { MAX_CLAIMS_PER_FRAME, type RememberedClaims, type StreamPosition } from '../../protocol/frames.ts'
+import {
+  MAX_CLAIMS_PER_FRAME,
+  type PresenceDelta,
+  type PresenceEntry,
+  type PresenceSnapshot,
+  type RememberedClaims,
+  type StreamDelta,
+  type StreamPosition,
+} from '../../protocol/frames.ts'
+import { packNames } from '../../protocol/packed-names.ts'
 import type { Context } from '../context.ts'
 import type { Links } from './links.ts'
 import type { OutboundLink, Peer } from './peer.ts'
@@ -8,6 +17,29 @@ const CLAIM_OVERLAP_MS = 10_000
 
 /** Minimum time between two requested snapshots to one peer, ms; a peer requests one per second, and again if it is missing. */
 const MIN_SNAPSHOT_INTERVAL_MS = 500
+
+type OpenOutboundLink = Extract<OutboundLink, { state: 'open' }>
+
+/** Whether all connected peers read compact frames: carriers rely on all links getting the same one. */
+export function readsCompact(peers: ReadonlyMap<string, Peer>): boolean {
+  for (const { outbound } of peers.values()) if (outbound.state === 'open' && !outbound.isCompact) return false
+  return true
+}
+
+/** The compact form of a frame: a delta without its incarnation, which is that of the link; a snapshot with packed names. */
+export function compact(frame: PresenceSnapshot | StreamDelta): PresenceSnapshot | PresenceDelta {
+  if (frame.type === 'delta') {
+    const { incarnation: _, ...delta } = frame
+    return delta
+  }
+  const users: PresenceEntry[] = []
+  const names: string[] = []
+  for (const entry of frame.users) {
+    if (entry.length === 2 && entry[1] === 1) names.push(entry[0])
+    else users.push(entry)
+  }
+  return names.length === 0 ? frame : { ...frame, users, packed: packNames(names.sort()) }
+}
 
 /** Presence for peers: sends the stream of this server's own users on the links that it dialled. */
 export class OutboundPresence {
@@ -22,10 +54,10 @@ export class OutboundPresence {
   }
 
   /** Sends a new link what the peer is missing: nothing, the missed deltas, or a snapshot. */
-  sendCatchUp(link: number, holds: StreamPosition): void {
+  sendCatchUp({ link, isCompact }: OpenOutboundLink, holds: StreamPosition): void {
     const { stream, directory, rooms } = this.#context
     for (const payload of stream.catchUp(holds, directory.ownUsers(), rooms.localMembers())) {
-      this.#links.send(link, { event: 'presence', payload })
+      this.#links.send(link, { event: 'presence', payload: isCompact ? compact(payload) : payload })
     }
   }
 
@@ -40,7 +72,7 @@ export class OutboundPresence {
   }
 
   /** Sends the claims that were remembered since a link opened. */
-  sendLearnedClaims({ link, openedAt }: Extract<OutboundLink, { state: 'open' }>): void {
+  sendLearnedClaims({ link, openedAt }: OpenOutboundLink): void {
     this.#sendClaimsSince(openedAt, link)
   }
 
@@ -58,20 +90,21 @@ export class OutboundPresence {
   }
 
   /** Answers a resync request, unless the last one was a moment ago: a snapshot can be large, and the request is small. */
-  answerResync(peer: Peer, link: number): void {
+  answerResync(peer: Peer, { link, isCompact }: OpenOutboundLink): void {
     const { stream, directory, rooms, now } = this.#context
     if (now - peer.snapshotSentAt < MIN_SNAPSHOT_INTERVAL_MS) return
     peer.snapshotSentAt = now
     for (const payload of stream.snapshot(directory.ownUsers(), rooms.localMembers())) {
-      this.#links.send(link, { event: 'presence', payload })
+      this.#links.send(link, { event: 'presence', payload: isCompact ? compact(payload) : payload })
     }
   }
 
   /** Sends this turn's changes to all peers. Carriers rely on all links getting the same object. */
   flush(): void {
     const { stream, directory } = this.#context
-    const deltas = stream.takeDeltas((name, connections) => directory.entry(name, connections))
-    if (deltas.length === 0) return
+    const whole = stream.takeDeltas((name, connections) => directory.entry(name, connections))
+    if (whole.length === 0) return
+    const deltas = readsCompact(this.#peers) ? whole.map(compact) : whole
     for (const { outbound } of this.#peers.values()) {
       if (outbound.state !== 'open') continue
       for (const payload of deltas) this.#links.send(outbound.link, { event: 'presence', payload })

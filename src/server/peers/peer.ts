@@ -28,8 +28,8 @@ export type OutboundLink =
       /** When the last frame arrived; monotonic ms. */
       heardAt: number
       incarnation: string
-      /** Whether the peer requests the list of servers when its digest differs; a server of 0.2 is sent it at once. */
-      knowsDigests: boolean
+      /** Whether the peer reads compact frames (`PeerIdentity.compact`); a server of 0.2 does not. */
+      isCompact: boolean
       /** Round-trip time of the last heartbeat, ms; undefined before the first. */
       rtt: number | undefined
     }

@@ -1,7 +1,7 @@
 import type { SessionInput } from '../../../src/client/types.ts'
 import { type ClaimTicket, claimTicketText } from '../../../src/protocol/claim-ticket.ts'
 import type { AuthMode, Claim } from '../../../src/protocol/credentials.ts'
-import type { AcceptorFrame, DiallerFrame } from '../../../src/protocol/frames.ts'
+import { type AcceptorFrame, type DiallerFrame, presenceSchema } from '../../../src/protocol/frames.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
 import { type MeshIdentity, NO_TLS, serverProofText } from '../../../src/protocol/mesh-identity.ts'
 import type { IdentifyRequest, Message, ServerAddress } from '../../../src/protocol/messages.ts'
@@ -72,6 +72,12 @@ interface SimLink {
   incarnation: string
 }
 
+/** A frame as its receiver reads it. */
+function unpacked(frame: DiallerFrame | AcceptorFrame): DiallerFrame | AcceptorFrame {
+  const isPacked = frame.event === 'presence' && frame.payload.type === 'snapshot' && frame.payload.packed !== undefined
+  return isPacked ? { event: 'presence', payload: presenceSchema.parse(frame.payload) } : frame
+}
+
 /** A server on the simulated network: performs the effects of its core. */
 export class SimServer extends SimProcess {
   readonly #context: SimulationContext
@@ -108,7 +114,7 @@ export class SimServer extends SimProcess {
       protocol: 2,
       url: this.url,
       auth: this.#context.auth,
-      ...(this.#context.isLegacy(this) ? {} : { rooms: true as const, digests: true as const }),
+      ...(this.#context.isLegacy(this) ? {} : { rooms: true as const, compact: true as const }),
     }
   }
 
@@ -319,7 +325,7 @@ export class SimServer extends SimProcess {
       case 'send': {
         const link = this.#links.get(effect.link)
         if (link === undefined) return
-        const { frame } = effect
+        const frame = unpacked(effect.frame)
         this.#context.onFrame(frame)
         const deliver = () => link.peer.step({ type: 'frame', link: link.link, frame })
         return network.send(link.socket, link.side, deliver, 'frame')

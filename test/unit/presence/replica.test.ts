@@ -2,11 +2,11 @@
 import { describe, expect, test } from 'vitest'
 import { type ApplyResult, Replica } from '../../../src/presence/replica.ts'
 import type {
-  PresenceDelta,
   PresenceEntry,
   PresenceSnapshot,
   RoomChanges,
   RoomMembers,
+  StreamDelta,
 } from '../../../src/protocol/frames.ts'
 
 const KEY = 'k'.repeat(43)
@@ -16,7 +16,7 @@ function snapshot(seq: number, users: PresenceEntry[], more = false, incarnation
   return { type: 'snapshot', incarnation, seq, users, more }
 }
 
-function delta(seq: number, changes: PresenceEntry[], incarnation = 'a'): PresenceDelta {
+function delta(seq: number, changes: PresenceEntry[], incarnation = 'a'): StreamDelta {
   return { type: 'delta', incarnation, seq, changes }
 }
 
@@ -179,7 +179,7 @@ test('a change names the claim that it ends: of a user who left, or of another k
   const lostClaim = { key: KEY, at: 7 }
   const left = [{ name: 'Anna', before: 1, now: 0, lostClaim }]
   const taken = [{ name: 'Anna', before: 1, now: 1, lostClaim }]
-  const changesOf = (frame: PresenceDelta | PresenceSnapshot) => {
+  const changesOf = (frame: StreamDelta | PresenceSnapshot) => {
     const result = replicaWith(['Anna', 1, KEY, 7]).apply(frame)
     return result.outcome === 'applied' ? result.changes : []
   }
@@ -206,7 +206,7 @@ describe('memberships of rooms', () => {
     result.outcome === 'applied'
       ? result.memberships.map(({ room, name, isMember }) => `${isMember ? '+' : '-'}${room} ${name}`)
       : result.outcome
-  const roomDelta = (seq: number, rooms: RoomChanges, changes: PresenceEntry[] = []): PresenceDelta => ({
+  const roomDelta = (seq: number, rooms: RoomChanges, changes: PresenceEntry[] = []): StreamDelta => ({
     ...delta(seq, changes),
     rooms,
   })

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Memberships } from '../../../src/presence/memberships.ts'
 import { PresenceStream } from '../../../src/presence/presence-stream.ts'
 import { type ApplyResult, Replica } from '../../../src/presence/replica.ts'
-import type { PresenceDelta, PresenceEntry, PresenceSnapshot } from '../../../src/protocol/frames.ts'
+import type { PresenceEntry, PresenceSnapshot, StreamDelta } from '../../../src/protocol/frames.ts'
 import { Random } from '../../support/random.ts'
 
 const USERS = ['Anna', 'Billy', 'Cleo', 'Dora', 'Erik']
@@ -39,7 +39,7 @@ class Source {
     if (this.rooms.delete(room, user)) this.stream.recordMembership(room, user, false)
   }
 
-  flush(): PresenceDelta[] {
+  flush(): StreamDelta[] {
     return this.stream.takeDeltas((name, connections): PresenceEntry => [name, connections])
   }
 
@@ -47,7 +47,7 @@ class Source {
     return this.stream.snapshot(this.users, this.rooms)
   }
 
-  catchUp(replica: Replica): (PresenceSnapshot | PresenceDelta)[] {
+  catchUp(replica: Replica): (PresenceSnapshot | StreamDelta)[] {
     const { incarnation, seq } = replica
     return this.stream.catchUp(incarnation === undefined ? { seq } : { incarnation, seq }, this.users, this.rooms)
   }
@@ -58,7 +58,7 @@ class Target {
   readonly replica = new Replica()
   readonly told = new Set<string>()
 
-  apply(frames: readonly (PresenceSnapshot | PresenceDelta)[]): ApplyResult['outcome'][] {
+  apply(frames: readonly (PresenceSnapshot | StreamDelta)[]): ApplyResult['outcome'][] {
     return frames.map(frame => {
       const result = this.replica.apply(frame)
       if (result.outcome === 'applied') this.#note(result.memberships)

@@ -150,5 +150,5 @@ test('a new link starts with an empty list, and with the whole one to a server o
   const lists = (link: number) => mesh.takeSent(link).filter(([event]) => event === 'members')
   const old = mesh.dialLink('two')
   expect(lists(old)).toEqual([['members', [{ id: 'server-1', url: 'http://127.0.0.1:1' }, address('two')]]])
-  expect(lists(mesh.dialLink('three', { seq: 0 }, { digests: true }))).toEqual([['members', []]])
+  expect(lists(mesh.dialLink('three', { seq: 0 }, { compact: true }))).toEqual([['members', []]])
 })

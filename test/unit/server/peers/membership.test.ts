@@ -25,7 +25,7 @@ function open(peer: Peer | undefined): void {
     openedAt: 0,
     heardAt: 0,
     incarnation: 'x',
-    knowsDigests: true,
+    isCompact: true,
     rtt: undefined,
   }
 }

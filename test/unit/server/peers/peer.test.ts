@@ -22,7 +22,7 @@ function open(two: Peer): void {
     openedAt: 0,
     heardAt: 0,
     incarnation: 'x',
-    knowsDigests: true,
+    isCompact: true,
     rtt: undefined,
   }
 }

@@ -68,6 +68,17 @@ describe('inbound', () => {
     expect(resyncs(mesh.takeSent(link))).toBe(1)
   })
 
+  test('frames without an incarnation are of the incarnation of the link', () => {
+    const { mesh, link, two } = setUp()
+    mesh.snapshot(link, 1, [])
+    mesh.frame(link, { event: 'presence', payload: { type: 'delta', seq: 2, changes: [['Anna', 1]] } })
+    expect([two.replica.incarnation, two.replica.seq, two.replica.size]).toEqual(['two#1', 2, 1])
+    mesh.frame(link, { event: 'beat', payload: { seq: 3 } })
+    const sent = mesh.takeSent(link)
+    expect(resyncs(sent)).toBe(1)
+    expect(sent[0]).toEqual(['beat', { seq: 3, clock: mesh.context.meshClock.reading(mesh.context.now) }])
+  })
+
   test('more users than the limit close the link and leave none', () => {
     const { mesh, link, two } = setUp({ usersPerPeer: 2 })
     mesh.snapshot(link, 1, [
@@ -130,6 +141,47 @@ describe('inbound', () => {
     mesh.links.handleClosed(link, 'cut')
     mesh.acceptLink('two', 'two#2')
     expect(mesh.takeEffects()).toContainEqual(expect.objectContaining({ type: 'accept', holds: { seq: 0 } }))
+  })
+})
+
+describe('outbound, to peers that read compact frames', () => {
+  const COMPACT = { compact: true } as const
+
+  test('names with one connection are packed, and deltas and heartbeats have no incarnation', () => {
+    const mesh = new RecordedPeers()
+    for (const user of ['Billy', 'Anna', 'Carla', 'Carla']) addConnection(mesh.context, new Map(), 0, user)
+    const link = mesh.dialLink('two', { seq: 0 }, COMPACT)
+    const sent = mesh.takeSent(link)
+    expect(presence(sent)).toEqual([
+      {
+        type: 'snapshot',
+        incarnation: 'server-1#1',
+        seq: 0,
+        users: [['Carla', 2]],
+        packed: '04Anna05Billy',
+        more: false,
+      },
+    ])
+    expect(sent.filter(([event]) => event === 'beat')).toMatchObject([['beat', { seq: 0 }]])
+    mesh.context.stream.recordChange('Billy', 0)
+    mesh.peers.flush()
+    mesh.advance(1_000)
+    const later = mesh.takeSent(link)
+    expect(presence(later)).toEqual([{ type: 'delta', seq: 1, changes: [['Billy', 0]] }])
+    for (const [, payload] of [...sent, ...later].filter(([event]) => event === 'beat'))
+      expect(payload).not.toHaveProperty('incarnation')
+  })
+
+  test('a delta is whole for all as long as one peer needs the incarnation', () => {
+    const mesh = new RecordedPeers()
+    const links = [mesh.dialLink('two', { seq: 0 }, COMPACT), mesh.dialLink('three')]
+    mesh.takeEffects()
+    mesh.context.stream.recordChange('Billy', 1)
+    mesh.peers.flush()
+    const delta = { type: 'delta', incarnation: 'server-1#1', seq: 1, changes: [['Billy', 1]] }
+    const sent = mesh.takeEffects().flatMap(one => (one.type === 'send' ? [one] : []))
+    expect(sent.map(({ link, frame }) => [link, frame.payload])).toEqual(links.map(link => [link, delta]))
+    expect(new Set(sent.map(({ frame }) => frame.payload)).size).toBe(1)
   })
 })
 
