@@ -13,6 +13,7 @@ import { presence } from './presence.ts'
 import { room } from './room.ts'
 import { scale } from './scale.ts'
 import { screen } from './screen.ts'
+import { servers } from './servers.ts'
 import { type Benchmark, evaluate, type Result, table } from './support/report.ts'
 import { sleep } from './support/servers.ts'
 import { users } from './users.ts'
@@ -31,6 +32,7 @@ const benchmarks: readonly Benchmark[] = [
   screen,
   bigClient,
   scale,
+  servers,
 ]
 
 const program = new Command('bench')

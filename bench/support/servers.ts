@@ -39,6 +39,13 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
+/** Free ports, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>()
+  while (ports.size < count) ports.add(await freePort())
+  return [...ports]
+}
+
 export function sleep(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms))
 }
@@ -129,7 +136,7 @@ function processTree(child: ChildProcess): number[] {
 }
 
 /** CPU time of any process, ms: fields 14 and 15 of /proc/PID/stat (proc(5)), in ticks. */
-function cpuTimeMs(pid: number): number {
+export function cpuTimeMs(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS
