@@ -4,7 +4,7 @@ const ESCAPE = 0x1b
 const LEFT_BRACKET = 0x5b
 const LOWERCASE_M = 0x6d
 /** Symbols of the screen; each is one column wide. */
-const NARROW_SYMBOLS = new Set(Array.from('…→›●○✓✗↓↑·▌', char => char.charCodeAt(0)))
+const NARROW_SYMBOLS = new Set(Array.from('…→›●○◌◐◑✓✗↓↑↪≈·', char => char.charCodeAt(0)))
 
 /**
  * A faster replacement for the `string-width` package, which the bundle also gives to Ink. Ink measures every line of
@@ -27,12 +27,16 @@ export default function stringWidth(text: string, options?: Parameters<typeof fu
   return width
 }
 
-/** Latin-1 without controls, soft hyphen, © and ®; Latin Extended; Greek; Cyrillic; dashes and quotes; box drawing; symbols of the screen. */
+/**
+ * Latin-1 without controls, soft hyphen, © and ®; Latin Extended; Greek; Cyrillic without combining marks; dashes and quotes; box
+ * drawing, blocks and braille, for graphs; symbols of the screen.
+ */
 function isNarrow(code: number): boolean {
   if (code >= 0xa1 && code <= 0x2ff) return code !== 0xad && code !== 0xa9 && code !== 0xae
   if (code >= 0x370 && code <= 0x52f) return code < 0x483 || code > 0x489
   if (code >= 0x2010 && code <= 0x2027) return true
-  return (code >= 0x2500 && code <= 0x257f) || NARROW_SYMBOLS.has(code)
+  if (code >= 0x2500 && code <= 0x259f) return true
+  return (code >= 0x2800 && code <= 0x28ff) || NARROW_SYMBOLS.has(code)
 }
 
 /** The index of the end of a style sequence (`ESC [ … m`) that starts at `at`; -1 if there is none. */

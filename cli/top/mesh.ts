@@ -107,6 +107,9 @@ export class Mesh {
   /** Messages per second sent to connections in the whole mesh. */
   readonly delivered = new Series()
   #servers = new Map<string, MonitoredServer>()
+  /** What the last reading says of all links; undefined: not asked for yet. Frames between two readings need it again. */
+  #openLinks: ReadonlyMap<string, number> | undefined
+  #totals: Totals | undefined
 
   get servers(): ReadonlyMap<string, MonitoredServer> {
     return this.#servers
@@ -123,6 +126,8 @@ export class Mesh {
       servers.set(id, server)
     }
     this.#servers = servers
+    this.#openLinks = undefined
+    this.#totals = undefined
     this.askedServer = clusterStatus.server
     this.updatedAt = now
     this.accepted.push(this.#sum('accepted'))
@@ -153,14 +158,25 @@ export class Mesh {
 
   /** Ids of servers to which `from` has no open link. */
   unreachablePeers(from: string): string[] {
-    return [...this.#servers.keys()].filter(to => to !== from && this.link(from, to).state !== 'open')
+    const dialler = this.#servers.get(from)
+    if (dialler === undefined) return []
+    return [...this.#servers.values()].filter(to => to !== dialler && !isOpen(dialler, to)).map(({ id }) => id)
   }
 
   /** Number of open links dialled by a server. */
   openLinkCount(from: string): number {
-    let open = 0
-    for (const to of this.#servers.keys()) if (to !== from && this.link(from, to).state === 'open') open++
-    return open
+    this.#openLinks ??= this.#countOpenLinks()
+    return this.#openLinks.get(from) ?? 0
+  }
+
+  #countOpenLinks(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>()
+    for (const from of this.#servers.values()) {
+      let open = 0
+      for (const to of this.#servers.values()) if (to !== from && isOpen(from, to)) open++
+      counts.set(from.id, open)
+    }
+    return counts
   }
 
   /** Users online, according to the server that gave the last reading. */
@@ -185,22 +201,22 @@ export class Mesh {
   }
 
   totals(): Totals {
+    this.#totals ??= this.#sumUp()
+    return this.#totals
+  }
+
+  #sumUp(): Totals {
     const size = this.#servers.size
     const totals = { answering: 0, connections: 0, slow: 0, held: 0, open: 0, links: size * (size - 1), refused: 0 }
-    for (const { id, status, links, held, rates } of this.#servers.values()) {
+    for (const { id, status, held, rates } of this.#servers.values()) {
+      // Includes the links of a peer that does not answer, from the report of the other end.
+      totals.open += this.openLinkCount(id)
       totals.refused += rates?.refused ?? 0
       if (status === undefined) continue
       totals.answering++
       totals.connections += status.connections
       totals.slow += status.slow
       totals.held += held
-      // Also count the links of a peer that does not answer, from this end's report.
-      for (const peer of links.keys()) {
-        const other = this.#servers.get(peer)
-        if (other === undefined || peer === id) continue
-        if (this.link(id, peer).state === 'open') totals.open++
-        if (!other.links.has(id) && this.link(peer, id).state === 'open') totals.open++
-      }
     }
     return totals
   }
@@ -213,6 +229,11 @@ export type ReadonlyMesh = Readonly<
   readonly servers: ReadonlyMap<string, ReadonlyServer>
   readonly accepted: ReadonlySeries
   readonly delivered: ReadonlySeries
+}
+
+/** Whether a server's link to another one is open. */
+function isOpen(from: MonitoredServer, to: MonitoredServer): boolean {
+  return linkState(from.links.get(to.id)?.outbound, to.links.get(from.id)?.inbound) === 'open'
 }
 
 function linkState(outbound: LinkStatus['outbound'] | undefined, inbound: boolean | undefined): LinkState {

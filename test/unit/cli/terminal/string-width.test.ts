@@ -5,7 +5,7 @@ import stringWidth from '../../../../cli/terminal/string-width.ts'
 import { seeded } from '../../../support/random.ts'
 
 const PIECES = [
-  ...'abc XYZ 09~!éßøÿĀžǅʰ…→›●○✓✗↓↑·▌│─└┐',
+  ...'abc XYZ 09~!éßøÿĀžǅʰ…→›●○✓✗↓↑·▌│─└┐Яά≈◌↪▁█⠿—“',
   '\u00ad',
   '\u00a0',
   '©',
