@@ -18,6 +18,8 @@ export class SharedLines {
   readonly #keys = new Set<string>()
   /** The receipts in the file by message, latest last. */
   readonly #receipts = new Map<string, StoredReceipt>()
+  /** The lines that this client was told to write last: the next look need not parse them. */
+  readonly #ownLines = new Set<string>()
   /** Where the next look starts, in the file with this number. */
   #seenBytes: number
   #file: string | undefined
@@ -30,7 +32,9 @@ export class SharedLines {
   /** The lines that say something that is not in the file; they count as written from now on. The file is locked. */
   selectMissing(lines: readonly string[], descriptor: number): string[] {
     this.#look(descriptor)
-    return lines.filter(line => this.#add(line))
+    const missing = lines.filter(line => this.#add(line))
+    for (const line of missing) this.#ownLines.add(line)
+    return missing
   }
 
   /** Reads what was added to the file since the last look. */
@@ -42,13 +46,16 @@ export class SharedLines {
     if (isOther || size < this.#seenBytes) {
       this.#keys.clear()
       this.#receipts.clear()
+      this.#ownLines.clear()
       this.#seenBytes = 0
     }
     const read = (buffer: Buffer, position: number) => readSync(descriptor, buffer, 0, buffer.length, position)
     for (const { bytes, next } of linesBetween(read, Math.max(this.#seenBytes, size - MAX_BYTES), size)) {
-      if (bytes !== undefined) this.#add(bytes.toString('utf8'))
+      const line = bytes?.toString('utf8')
+      if (line !== undefined && !this.#ownLines.delete(line)) this.#add(line)
       this.#seenBytes = next
     }
+    this.#ownLines.clear()
   }
 
   /** Remembers what a line says. Returns false if that is known. */

@@ -89,7 +89,10 @@ export class Model implements ReadonlyModel {
   readonly user: string
   connection: ConnectionState = { phase: 'connecting', server: '', attempt: 1 }
   /** The users online in the mesh, sorted; those that the client knows of, if `rosterView` is partial. */
-  online: NameList = new SortedNames()
+  #online: NameList = new SortedNames()
+  #rosterRevision = 0
+  /** The last result of `onlineThreadCount`, and what it was computed from. */
+  #onlineThreads: { from: string; count: number } | undefined
   readonly rosterView = new RosterView()
   /** The number of connections of each user that has more than one. */
   connectionCounts: ReadonlyMap<string, number> = new Map()
@@ -210,6 +213,27 @@ export class Model implements ReadonlyModel {
     this.rows = Math.max(1, rows)
   }
 
+  get online(): NameList {
+    return this.#online
+  }
+
+  /** The names may be the same list as before, with other content. */
+  set online(names: NameList) {
+    this.#online = names
+    this.#rosterRevision++
+  }
+
+  /** Number of users online who have a thread. */
+  get onlineThreadCount(): number {
+    const from = JSON.stringify([this.#rosterRevision, this.knowsOnline, this.threads.size, this.current?.name])
+    if (this.#onlineThreads?.from !== from) {
+      let count = 0
+      for (const name of this.threads.keys()) if (this.isOnline(name)) count++
+      this.#onlineThreads = { from, count }
+    }
+    return this.#onlineThreads.count
+  }
+
   /** Number of users online in the mesh. */
   get onlineCount(): number {
     return this.rosterView.total ?? this.online.size
@@ -261,9 +285,14 @@ export class Model implements ReadonlyModel {
 
   /** The threads of rooms, then those with users; most recent activity first, threads without messages last. */
   threadsByActivity(): Thread[] {
-    return [...this.threads.values()]
-      .filter(thread => this.#isListed(thread) || thread === this.current)
-      .sort((a, b) => Number(b.isRoom) - Number(a.isRoom) || b.lastAt - a.lastAt || (a.name < b.name ? -1 : 1))
+    const dated: { thread: Thread; at: number }[] = []
+    for (const thread of this.threads.values())
+      if (this.#isListed(thread) || thread === this.current) dated.push({ thread, at: thread.lastAt })
+    dated.sort(
+      ({ thread: a, at: aAt }, { thread: b, at: bAt }) =>
+        Number(b.isRoom) - Number(a.isRoom) || bAt - aAt || (a.name < b.name ? -1 : 1),
+    )
+    return dated.map(({ thread }) => thread)
   }
 
   /**
@@ -273,12 +302,15 @@ export class Model implements ReadonlyModel {
   listedThreads(): Thread[] {
     const threads = this.threadsByActivity()
     this.#numbers.assign(threads.map(({ name }) => name))
-    const place = new Map(threads.map(({ name }) => [name, this.#numbers.find(name) ?? Number.POSITIVE_INFINITY]))
-    const isUnread = ({ unreadCount }: Thread) => Number(unreadCount > 0)
-    return threads.sort((a, b) => {
-      if (a.isRoom !== b.isRoom) return Number(b.isRoom) - Number(a.isRoom)
-      const [first = 0, second = 0] = [place.get(a.name), place.get(b.name)]
-      return first === second ? isUnread(b) - isUnread(a) : first - second
+    const numbered = new Set(this.#numbers.names.flatMap(name => this.threads.get(name) ?? []))
+    return [true, false].flatMap(isRoom => {
+      const group = threads.filter(thread => thread.isRoom === isRoom)
+      const others = group.filter(thread => !numbered.has(thread))
+      return [
+        ...[...numbered].filter(thread => thread.isRoom === isRoom),
+        ...others.filter(({ unreadCount }) => unreadCount > 0),
+        ...others.filter(({ unreadCount }) => unreadCount === 0),
+      ]
     })
   }
 
@@ -302,6 +334,7 @@ export class Model implements ReadonlyModel {
       last.selection = undefined
       last.firstUnreadId = undefined
       last.searchMatch = undefined
+      last.trim(this.hasHistory, false)
       if (last.entries.length === 0 && last.editor.text === '' && !this.rooms.has(last.name))
         this.threads.delete(last.name)
     }

@@ -75,6 +75,7 @@ export interface ReadonlyModel {
   readonly connection: Readonly<ConnectionState>
   readonly online: NameList
   readonly onlineCount: number
+  readonly onlineThreadCount: number
   readonly rosterView: Readonly<Pick<RosterView, 'isPartial' | 'found'>>
   readonly connectionCounts: ReadonlyMap<string, number>
   readonly confusables: Pick<ConfusableNames, 'find'>

@@ -21,6 +21,11 @@ export class ThreadNumbers {
     for (const [at, name] of this.#names.entries()) this.#names[at] = name ?? waiting.next().value
   }
 
+  /** The threads that have a number, in the order of the numbers. */
+  get names(): string[] {
+    return this.#names.filter(name => name !== undefined)
+  }
+
   /** The number of a thread; undefined: it has none. */
   find(name: string): number | undefined {
     const at = this.#names.indexOf(name)

@@ -24,8 +24,10 @@ import { type FoldedEntryFields, ThreadChanges } from './thread-changes.ts'
 
 /** Most entries in memory: the rest of a thread is in the history on disk. */
 const MAX_ENTRIES = 2_000
-/** Entries beyond `MAX_ENTRIES` that are dropped together, so that a message does not cost a copy of all entries. */
-const TRIM_STEP = 500
+/** The same for a thread that is not open: there may be a thousand. */
+const MAX_CLOSED_ENTRIES = 500
+/** Share of the limit that is dropped together, so that a message does not cost a copy of all entries. */
+const TRIM_SHARE = 0.25
 /** Most entries of a thread that has no history on disk. */
 const MAX_UNSTORED_ENTRIES = 20_000
 /** Most delivery states remembered per thread. */
@@ -260,10 +262,14 @@ export class Thread {
   /**
    * Drops entries that are far from the visible ones.
    * @param isStored whether they are in the history on disk, from which they are loaded again when they are needed
+   * @param isOpen whether it is the open thread
    */
-  trim(isStored: boolean): void {
-    const excess = this.entries.length - (isStored ? MAX_ENTRIES : MAX_UNSTORED_ENTRIES)
-    if (excess < TRIM_STEP) return
+  trim(isStored: boolean, isOpen = true): void {
+    // The place in a closed thread that is scrolled up stays.
+    const limit = isOpen || this.anchor !== undefined ? MAX_ENTRIES : MAX_CLOSED_ENTRIES
+    const most = isStored ? limit : MAX_UNSTORED_ENTRIES
+    const excess = this.entries.length - most
+    if (excess < most * TRIM_SHARE) return
     const isNearStart = this.anchor !== undefined && this.indexOf(this.anchor.entry) < this.entries.length / 2
     this.#drop(isNearStart && isStored ? 'after' : 'before', excess, isStored)
   }

@@ -182,7 +182,7 @@ function handleMessage(
   const thread = model.ensureThread(name)
   if (!own && (!thread.isRoom || origin === 'live')) model.warnIfConfusable(thread, message.from)
   thread.addMessage(message, isLate, wall)
-  thread.trim(model.hasHistory)
+  thread.trim(model.hasHistory, thread === model.current)
   // Edits, deletions and reactions are neither unread nor do they ring.
   if (content.kind !== 'text') return markOpenThreadRead(model)
   if (isLate) thread.addNote(`a message dated ${localDateTime(message.at)} has arrived; it is sorted by its time`, wall)

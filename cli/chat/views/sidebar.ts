@@ -16,13 +16,12 @@ export const UNKNOWN_PRESENCE: Segment = { text: '· ', dim: true }
 export function sidebarRows(model: ReadonlyModel, columns: number, height: number): Row[] {
   const threads = model.listedThreads()
   // Users with a thread are not listed twice.
-  const withThread = new Set(threads.map(({ name }) => name))
-  const others = model.onlineCount - [...withThread].filter(name => model.isOnline(name)).length
+  const others = model.onlineCount - model.onlineThreadCount
   const rows = threadListRows(model, threads, columns, height, Math.max(height >> 1, height - others - 1))
   rows.push(onlineTitle(model, others, columns))
   const rowsLeft = height - rows.length
   const fitting = others > rowsLeft ? Math.max(0, rowsLeft - 1) : others
-  const names = [...takeOthers(model.online, withThread, fitting)]
+  const names = [...takeOthers(model, fitting)]
   for (const name of names) rows.push(onlineRow(model, name, columns))
   const shown = names.length
   if (shown < others && rows.length < height) rows.push(moreRow(others - shown, columns))
@@ -37,11 +36,12 @@ function onlineTitle(model: ReadonlyModel, others: number, columns: number): Row
   return titleRow(others === 0 ? '' : `Also online ${others}`, columns)
 }
 
-function* takeOthers(names: Iterable<string>, excluded: ReadonlySet<string>, count: number): Generator<string> {
+/** The first users online who have no thread. */
+function* takeOthers({ online, threads }: ReadonlyModel, count: number): Generator<string> {
   let left = count
   if (left === 0) return
-  for (const name of names) {
-    if (excluded.has(name)) continue
+  for (const name of online) {
+    if (threads.has(name)) continue
     yield name
     if (--left === 0) return
   }

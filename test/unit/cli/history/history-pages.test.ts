@@ -85,6 +85,26 @@ test('a long thread shows its end, pages to its beginning and back, and keeps a 
   expect(screen()).toContain('written from long ago')
 })
 
+test('a thread that is not open keeps few entries in memory, and has the others again when it is read', () => {
+  const { model, type, screen, history } = openThread(1)
+  const thread = model.ensureThread('Carla')
+  for (let n = 1; n <= 3_000; n++) {
+    const live = message(n, { from: 'Carla' })
+    history.store(live)
+    update(model, { type: 'message', message: live, origin: 'live' }, DAY)
+    expect(thread.entries.length).toBeLessThan(700)
+  }
+  expect(thread.unreadCount).toBe(3_000)
+  type('/query Carla\r')
+  expect(screen()).toContain('message 3000')
+  type('\u001b[1;3H')
+  for (let n = 0; n < 1_000; n++) type('\u001b[6~')
+  expect(thread.entries.length).toBeGreaterThan(1_000)
+  expect(screen()).toContain('message 3000')
+  type('/query Billy\r')
+  expect(thread.entries.length).toBeLessThan(700)
+})
+
 test('^S searches while the user types, again for older matches, and highlights the match', () => {
   const { model, type, screen } = openThread(5_000, n => (n % 2_000 === 3 ? { text: `the Needle of ${n}` } : {}))
   type('\u0013nee')
