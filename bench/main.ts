@@ -4,6 +4,7 @@ import { cpus } from 'node:os'
 import { dirname } from 'node:path'
 import { Command } from 'commander'
 import { bigClient } from './big-client.ts'
+import { connections } from './connections.ts'
 import { crowd } from './crowd.ts'
 import { idle } from './idle.ts'
 import { im } from './im.ts'
@@ -29,6 +30,7 @@ const benchmarks: readonly Benchmark[] = [
   join,
   crowd,
   idle,
+  connections,
   screen,
   bigClient,
   scale,

@@ -18,6 +18,8 @@ export class RawClient {
   /** Bytes received in frames with packets, without pings. */
   bytes = 0
   closed = false
+  /** Called once, when the connection has closed. */
+  onClose: () => void = () => {}
   /** The Engine.IO session id. */
   sessionId = ''
   readonly #socket: Socket
@@ -27,15 +29,22 @@ export class RawClient {
   #auth = ''
   #upgraded = false
 
-  private constructor(port: number) {
+  private constructor(port: number, localAddress: string | undefined) {
     const callback = (length: number) => {
       this.#handleData(READ_BUFFER.subarray(0, length))
       return true
     }
-    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true, onread: { buffer: READ_BUFFER, callback } })
+    this.#socket = connect({
+      port,
+      host: '127.0.0.1',
+      noDelay: true,
+      onread: { buffer: READ_BUFFER, callback },
+      ...(localAddress === undefined ? {} : { localAddress }),
+    })
     this.#socket.on('error', () => this.close())
     this.#socket.on('close', () => {
       this.closed = true
+      this.onClose()
     })
   }
 
@@ -43,9 +52,15 @@ export class RawClient {
    * Connects, and joins the default namespace.
    * @param auth payload of the connect packet, as JSON
    * @param onBytes set before the first packet arrives
+   * @param localAddress address to connect from
    */
-  static open(port: number, auth = '', onBytes?: (bytes: Buffer) => boolean): Promise<RawClient> {
-    const client = new RawClient(port)
+  static open(
+    port: number,
+    auth = '',
+    onBytes?: (bytes: Buffer) => boolean,
+    localAddress?: string,
+  ): Promise<RawClient> {
+    const client = new RawClient(port, localAddress)
     client.#auth = auth
     client.onBytes = onBytes
     return new Promise((resolve, reject) => {

@@ -19,8 +19,12 @@ export interface System {
   ports: number[]
   /** CPU time of all processes so far, ms. */
   cpu(): Promise<number>
-  /** Memory of the first server. */
+  /** CPU and memory of the first server. */
+  usage(): Promise<ProcessUsage>
+  /** The same, after a garbage collection. */
   memory(): Promise<ProcessUsage>
+  /** The processes of the system, children included. */
+  pids(): number[]
   stop(): void
 }
 
@@ -113,11 +117,9 @@ function createSystem(
       for (const pid of others.flatMap(processTree)) sum += cpuTimeMs(pid)
       return sum
     },
-    memory: () => {
-      const [first] = nodes
-      if (first === undefined) throw new Error('the system has no server with a meter')
-      return readUsage(first, 'collected')
-    },
+    usage: () => readUsage(firstOf(nodes)),
+    memory: () => readUsage(firstOf(nodes), 'collected'),
+    pids: () => [...nodes, ...others].flatMap(processTree),
     stop: () => {
       // Node.js writes a CPU profile only when it exits by itself.
       for (const child of nodes) child.kill(process.env.BENCH_CPU_PROF === undefined ? 'SIGKILL' : 'SIGTERM')
@@ -125,6 +127,12 @@ function createSystem(
       clean()
     },
   }
+}
+
+function firstOf(nodes: readonly ChildProcess[]): ChildProcess {
+  const [first] = nodes
+  if (first === undefined) throw new Error('the system has no server with a meter')
+  return first
 }
 
 /** The ids of a process and its children; none when it has ended. */
@@ -143,7 +151,7 @@ export function cpuTimeMs(pid: number): number {
 }
 
 /** No limit on the rate of messages; other limits are the defaults. */
-const ANY_RATE: Partial<Limits> = { messagesPerSecond: 1e6, burst: 1e6, roomMessagesPerSecond: 0 }
+export const ANY_RATE: Partial<Limits> = { messagesPerSecond: 1e6, burst: 1e6, roomMessagesPerSecond: 0 }
 
 /** Writes a config with this number of servers to a temporary folder. */
 async function writeMeshConfig(servers: number, limits = ANY_RATE, backbone?: readonly string[]) {
@@ -196,8 +204,8 @@ export async function waitForMesh(system: System, servers: number, users: number
  * Starts one server of mesh-chat with this number of workers; undefined: a single process without `--workers`. The
  * workers may not be linked yet. It runs without the meter: the workers would load it, too, and answer its requests.
  */
-export async function startWorkers(workers: number | undefined): Promise<System> {
-  const { folder, ports, args, clean } = await writeMeshConfig(1)
+export async function startWorkers(workers: number | undefined, limits = ANY_RATE): Promise<System> {
+  const { folder, ports, args, clean } = await writeMeshConfig(1, limits)
   const shared = workers === undefined ? [] : ['--workers', `${workers}`]
   const command = [join(BUILD, 'daemon/main.js'), '--id', 'server-1', ...args, ...shared]
   // `clean` removes this folder, and with it the sockets that a killed primary leaves.
@@ -274,6 +282,15 @@ export async function startRedisChat(servers: number): Promise<System> {
   await Promise.all(ports.map(waitForPort))
   await sleep(500)
   return createSystem('Socket.IO + Redis', ports, nodes, [redis])
+}
+
+/** Starts a Socket.IO 4.8 server with this number of workers and its cluster adapter. */
+export async function startCluster(workers: number): Promise<System> {
+  const port = await freePort()
+  const script = join(BUILD, 'bench/yardsticks/cluster-chat.js')
+  const primary = start(process.execPath, [script, `${port}`, `${workers}`], false)
+  await waitForPort(port)
+  return createSystem('Socket.IO, cluster', [port], [], [primary])
 }
 
 /** Starts one Socket.IO 4.8 server that sends the full user list at each change. */
