@@ -6,14 +6,11 @@ import { RawClient } from './support/raw-client.ts'
 import type { Benchmark, Measure } from './support/report.ts'
 import {
   ANY_RATE,
-  hasRedis,
-  NO_REDIS,
   type System,
   sleep,
   startCluster,
   startHelper,
   startMesh,
-  startRedisChat,
   startWorkers,
   until,
 } from './support/servers.ts'
@@ -205,17 +202,15 @@ async function measureShared(system: System, { shared, settleMs }: Sizes): Promi
 
 async function run(small: boolean): Promise<Measure[]> {
   const sizes = small ? SMALL : FULL
-  const redis = hasRedis()
-  if (!redis) console.log(NO_REDIS)
   const own = await measureProcess(await startMesh(1, { limits: LIMITS }), sizes)
-  const other = redis ? await measureProcess(await startRedisChat(1), sizes) : undefined
+  const other = await measureProcess(await startCluster(0), sizes)
   const shared = await measureShared(await startWorkers(WORKERS, LIMITS), sizes)
   const cluster = await measureShared(await startCluster(WORKERS), sizes)
   const measure = (name: string, unit: string, key: keyof ProcessSample, more: Partial<Measure> = {}): Measure => ({
     name: `one process: ${name}`,
     unit,
     samples: [own[key]],
-    ...(other === undefined ? {} : { yardstick: { name: 'Redis adapter', samples: [other[key]] } }),
+    yardstick: { name: 'Socket.IO', samples: [other[key]] },
     ...more,
   })
   const measureAll = (name: string, unit: string, key: keyof SharedSample, more: Partial<Measure> = {}): Measure => ({

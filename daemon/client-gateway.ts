@@ -30,6 +30,12 @@ import { Packet } from './transport/packets/packet.ts'
 import { packedDelta } from './transport/packets/roster-packets.ts'
 import { releaseRequest } from './transport/release-request.ts'
 
+/** Writes per event-loop turn: each takes some 20 µs of CPU, and others wait meanwhile. */
+const MAX_WRITES_PER_TURN = 1_000
+
+/** Events for thousands of clients that are not urgent: messages overtake them, except to the same client. */
+const BULK_EVENTS: ReadonlySet<string> = new Set(['roster', 'view', 'connections', 'update_client'])
+
 /** Clients' connections, on the default namespace: validates each payload, then passes it to the core. */
 export class ClientGateway implements ClientEvents {
   readonly #step: (input: Input) => void
@@ -39,9 +45,13 @@ export class ClientGateway implements ClientEvents {
   #clients = new Map<number, Client>()
   /** Connections with packets to send at the end of this turn. */
   #pendingBatches: FrameBatch[] = []
+  /** Those that only have packets of bulk events. */
+  #bulkBatches: FrameBatch[] = []
+  #isAddingBulk = false
   #lastNumber = 0
   readonly #onBatchPending = (batch: FrameBatch) => {
-    this.#pendingBatches.push(batch)
+    const batches = this.#isAddingBulk ? this.#bulkBatches : this.#pendingBatches
+    batches.push(batch)
     this.#onPending()
   }
 
@@ -76,11 +86,11 @@ export class ClientGateway implements ClientEvents {
     return { clients: this.#clients.size, pendingCalls }
   }
 
-  /** Sends the packets of this turn, in one write per connection. */
-  flush(): void {
-    const batches = this.#pendingBatches
-    this.#pendingBatches = []
-    for (const batch of batches) batch.flush()
+  /** Sends the packets of this turn, in one write per connection. What is too much for a turn is left for the next one. */
+  flush(maxWrites = MAX_WRITES_PER_TURN): void {
+    this.#pendingBatches = flushSome(this.#pendingBatches, maxWrites)
+    if (this.#pendingBatches.length === 0) this.#bulkBatches = flushSome(this.#bulkBatches, maxWrites)
+    if (this.#pendingBatches.length + this.#bulkBatches.length > 0) this.#onPending()
   }
 
   perform(effect: ClientEffect): void {
@@ -96,13 +106,19 @@ export class ClientGateway implements ClientEvents {
       const { message } = effect
       const packet = new Packet(message.event === 'im' ? imPacket(message.payload) : eventPacket(message))
       const packed = (message.event === 'roster' ? packedDelta(message.payload) : undefined) ?? packet
+      this.#isAddingBulk = BULK_EVENTS.has(message.event)
       for (const id of effect.to) {
         const client = this.#clients.get(id)
         if (client === undefined) continue
         // A typing notice is not worth the memory while a client reads slowly.
         if (message.event === 'typing' && Backpressure.of(client.socket.conn).isSlow) continue
+        const pending = this.#pendingBatches.length
         client.batch.add(client.acceptsPacked ? packed : packet)
+        if (this.#isAddingBulk || this.#bulkBatches.length === 0 || this.#pendingBatches.length > pending) continue
+        // The connection waits already, maybe for a bulk event: what is urgent takes that along. An empty batch does nothing.
+        this.#pendingBatches.push(client.batch)
       }
+      this.#isAddingBulk = false
     }
   }
 
@@ -273,4 +289,11 @@ export class ClientGateway implements ClientEvents {
     ['find', this.#find],
     ['survey', this.#survey],
   ])
+}
+
+/** Flushes the first batches of a list. Returns the others. */
+function flushSome(batches: FrameBatch[], maxWrites: number): FrameBatch[] {
+  const rest = batches.length > maxWrites ? batches.splice(maxWrites) : []
+  for (const batch of batches) batch.flush()
+  return rest
 }

@@ -243,6 +243,7 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
     // Goodbyes get one turn to be written. Connections that are not closed in time are cut.
     let connections: Backpressure[] = []
     setImmediate(() => {
+      clients.flush(Number.POSITIVE_INFINITY)
       connections = socketServers.flatMap(({ connections }) => connections)
       void Promise.all([links.close(), ...socketServers.map(one => one.close())]).then(finish)
     })

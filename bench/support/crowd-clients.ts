@@ -23,6 +23,7 @@ export interface CrowdState {
 /** Clients that connect at the same time. */
 const BATCH_SIZE = 100
 const CLIENTS_PER_ADDRESS = 5_000
+const ANSWER_TIMEOUT_MS = 30_000
 /** Like the product's client, each reconnects after a random time, ms. */
 const RETRY_MS = [500, 3_000] as const
 
@@ -55,8 +56,11 @@ async function open(n: number): Promise<void> {
   })
   const client = await RawClient.open(Number(port), own ? hello : '', take, addressOf(n))
   client.onClose = () => onAnswer(false)
+  const timer = setTimeout(() => client.close(), ANSWER_TIMEOUT_MS)
   if (!own) client.send(`20["identify",${JSON.stringify(user)}]`)
-  if (!(await answer)) {
+  const isIdentified = await answer
+  clearTimeout(timer)
+  if (!isIdentified) {
     if (!client.closed) state.refused++
     client.close()
     throw new Error('not identified')

@@ -5,6 +5,8 @@
 import { connect, type Socket } from 'node:net'
 
 const ZERO_KEY = Buffer.alloc(4)
+/** A worker that is killed may have accepted a connection that nobody serves. */
+const OPEN_TIMEOUT_MS = 10_000
 /** Shared by all connections: each chunk is handled before the next is read into it. */
 const READ_BUFFER = Buffer.alloc(256 * 1024)
 /** Engine.IO's packet type of a message: '4'. */
@@ -65,7 +67,11 @@ export class RawClient {
     client.onBytes = onBytes
     return new Promise((resolve, reject) => {
       client.#socket.once('close', () => reject(new Error(`connection to port ${port} closed`)))
-      client.#opened = () => resolve(client)
+      const timer = setTimeout(() => client.close(), OPEN_TIMEOUT_MS)
+      client.#opened = () => {
+        clearTimeout(timer)
+        resolve(client)
+      }
       client.#socket.write(
         `GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\n` +
           'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',

@@ -284,11 +284,16 @@ export async function startRedisChat(servers: number): Promise<System> {
   return createSystem('Socket.IO + Redis', ports, nodes, [redis])
 }
 
-/** Starts a Socket.IO 4.8 server with this number of workers and its cluster adapter. */
+/** Starts a Socket.IO 4.8 server with this number of workers and its cluster adapter, or one process with 0. */
 export async function startCluster(workers: number): Promise<System> {
   const port = await freePort()
-  const script = join(BUILD, 'bench/yardsticks/cluster-chat.js')
-  const primary = start(process.execPath, [script, `${port}`, `${workers}`], false)
+  const script = 'bench/yardsticks/cluster-chat.js'
+  if (workers === 0) {
+    const node = startNode(script, [`${port}`, '0'])
+    await waitForPort(port)
+    return createSystem('Socket.IO', [port], [node], [])
+  }
+  const primary = start(process.execPath, [join(BUILD, script), `${port}`, `${workers}`], false)
   await waitForPort(port)
   return createSystem('Socket.IO, cluster', [port], [], [primary])
 }

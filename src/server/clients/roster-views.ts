@@ -57,6 +57,8 @@ export class RosterViews {
   #pages: RosterPages | undefined
   #toldTotal = 0
   #totalToldAt = 0
+  /** For the most holders since then: a deadline that moved with each that leaves would cost a timer each. */
+  #totalIntervalMs = MIN_TOTAL_INTERVAL_MS
   #searches: TokenBucket
 
   /** @param connections the identified connections */
@@ -76,8 +78,7 @@ export class RosterViews {
     const { size } = this.#context.roster
     if (this.#holders.size === 0 || this.#toldTotal === size) return Number.POSITIVE_INFINITY
     const isFarOff = Math.abs(size - this.#toldTotal) > this.#toldTotal * TOLD_SHARE
-    const pace = MIN_TOTAL_INTERVAL_MS + this.#holders.size * TOTAL_INTERVAL_PER_CLIENT_MS
-    return this.#totalToldAt + (isFarOff ? Math.min(pace, TOTAL_INTERVAL_MS) : TOTAL_INTERVAL_MS)
+    return this.#totalToldAt + (isFarOff ? this.#totalIntervalMs : TOTAL_INTERVAL_MS)
   }
 
   /** Sizes of all state, for tests. */
@@ -93,6 +94,7 @@ export class RosterViews {
   add({ id }: Connection): void {
     if (this.#holders.size === 0) this.#recordTold()
     this.#holders.add(id)
+    this.#totalIntervalMs = Math.max(this.#totalIntervalMs, totalInterval(this.#holders.size))
   }
 
   handleDisconnected({ id, watched }: Connection): void {
@@ -179,6 +181,7 @@ export class RosterViews {
   #recordTold(): void {
     this.#toldTotal = this.#context.roster.size
     this.#totalToldAt = this.#context.now
+    this.#totalIntervalMs = totalInterval(this.#holders.size)
   }
 
   #tellTotal(): void {
@@ -277,6 +280,11 @@ export class RosterViews {
     connection.spendTokens(Math.floor(names / NAMES_PER_TOKEN))
     return connection
   }
+}
+
+/** Time between two totals that differ, ms. */
+function totalInterval(holders: number): number {
+  return Math.min(TOTAL_INTERVAL_MS, MIN_TOTAL_INTERVAL_MS + holders * TOTAL_INTERVAL_PER_CLIENT_MS)
 }
 
 /** A text in the usual spellings of names: unchanged, in lower case, with a capital, in capitals. */

@@ -252,3 +252,14 @@ test('a connection count that changes and changes back before it is published is
   join('Billy')
   expect(JSON.stringify(publish())).not.toContain('Billy')
 })
+
+test('the deadline of the total does not move while clients leave: each move would cost a timer', () => {
+  const users = Array.from({ length: 500 }, (_, n) => `user-${1_000 + n}`)
+  const { publisher, join, publish, leave, joined } = setUp(users)
+  for (let n = 0; n < 20; n++) join(`Zoe ${n}`)
+  publish()
+  const { deadline } = publisher.views
+  expect(deadline).toBeLessThan(60_000)
+  for (const connection of joined.slice(0, 100)) leave(connection)
+  expect(publisher.views.deadline).toBe(deadline)
+})
