@@ -239,6 +239,7 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
   // Before anything is drawn: the answer comes before the keys of someone who sees the screen.
   if (mayAskName(process.env)) guard.write(NAME_REQUEST)
   repaint()
+  for (const event of options.events.filter(isNotice)) painter.printEvent(event)
   listenToTerminalInput(
     keys => {
       for (const key of keys) for (const request of applyKey(key)) perform(request)

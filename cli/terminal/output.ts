@@ -188,7 +188,8 @@ export class InlineOutput extends InkOutput {
     const top = `${ESC}?25l${this.#moveUp(this.#cursorRow)}\r${ESC}J`
     this.writeRaw(top + above + lines.map(line => `${line}${ESC}0m`).join('\r\n'))
     this.#lastLines = lines
-    this.#cursorRow = lines.length - 1
+    // Before the first frame, the block has no lines.
+    this.#cursorRow = Math.max(0, lines.length - 1)
     this.present()
   }
 

@@ -141,6 +141,14 @@ describe('inline', () => {
     expect(take()).toBe('')
   })
 
+  test('leaves no blank row between what is printed before the first block, and that block', () => {
+    const output = new InlineOutput(write)
+    output.print(['a message'])
+    expect(take()).toBe('^[[?25l\r^[[Ja message\r\n^[[?25l')
+    output.write('status')
+    expect(take()).toMatch(/^\^\[\[\?25l\r\^\[\[Jstatus/)
+  })
+
   test('draws nothing for an equal frame', () => {
     const output = new InlineOutput(write)
     output.write('status')
