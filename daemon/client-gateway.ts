@@ -135,7 +135,7 @@ export class ClientGateway implements ClientEvents {
     client.listen()
     if (identifyPayload === undefined) return
     this.handleEvent(client, 'identify', identifyPayload, CONNECT_CALL)
-    batch.flush()
+    batch.flush(performance.now())
   }
 
   handleDisconnect(client: Client): void {
@@ -294,6 +294,7 @@ export class ClientGateway implements ClientEvents {
 /** Flushes the first batches of a list. Returns the others. */
 function flushSome(batches: FrameBatch[], maxWrites: number): FrameBatch[] {
   const rest = batches.length > maxWrites ? batches.splice(maxWrites) : []
-  for (const batch of batches) batch.flush()
+  const now = performance.now()
+  for (const batch of batches) batch.flush(now)
   return rest
 }

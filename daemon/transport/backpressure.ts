@@ -232,6 +232,17 @@ export class Backpressure implements BudgetOwner {
     })
   }
 
+  /** The kernel has not taken all of a frame that was written past Engine.IO and ws (`FrameBatch`). */
+  onPartlyWritten(): void {
+    this.#disconnectIfSlow()
+    this.#countWaiting()
+  }
+
+  /** The rest of such a frame is sent. */
+  onSent(): void {
+    this.#countWaiting()
+  }
+
   #countWaiting(): void {
     if (!this.#isEnded) this.budget.holdUnsent(this.#waitingBytes)
   }

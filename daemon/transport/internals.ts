@@ -20,6 +20,8 @@ type MessageListener = (data: Buffer, isBinary: boolean) => void
 
 /** A WebSocket of ws. All but the last two members are its documented API. */
 export interface WebSocketOfWs {
+  /** 1: open. */
+  readonly readyState: number
   /** Bytes that wait to be sent, in ws and in the TCP socket. */
   readonly bufferedAmount: number
   pause(): void
@@ -59,6 +61,8 @@ interface EngineInternals {
   }
   /** Sends the packets that wait (engine.io `lib/socket.ts`). */
   flush?: unknown
+  /** The packets that wait until the transport can send (engine.io `lib/socket.ts`). */
+  readonly writeBuffer?: readonly unknown[]
 }
 
 /** The WebSocket of a connection; undefined: long polling, or Engine.IO has changed. */
@@ -93,6 +97,21 @@ export function holdPackets(engine: Engine): () => void {
     if (typeof internals.flush === 'function') internals.flush()
     tcp.uncork()
   }
+}
+
+/** The `readyState` of an open WebSocket. */
+const WEB_SOCKET_OPEN = 1
+
+/**
+ * The TCP connection of a WebSocket on which nothing waits to be sent, in Engine.IO, ws and the connection: a frame that is
+ * written to it now stays in order. Undefined: Engine.IO has to send it.
+ */
+export function idleTcpOf(engine: Engine): TcpSocket | undefined {
+  const { transport, writeBuffer } = engine as unknown as EngineInternals
+  const webSocket = transport.socket
+  if (webSocket === undefined || transport.writable !== true || writeBuffer?.length !== 0) return undefined
+  if (webSocket.readyState !== WEB_SOCKET_OPEN || webSocket.bufferedAmount !== 0) return undefined
+  return webSocket._socket as TcpSocket | undefined
 }
 
 /** The timer that waits for a pong: null without one; undefined: Engine.IO has changed. */

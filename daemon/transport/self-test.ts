@@ -9,7 +9,7 @@ import { ConnectionBudget } from './budgets/connection-budget.ts'
 import { HeldBytes, UnreadBytes } from './budgets/held-bytes.ts'
 import { limitedWebSocketServer } from './budgets/limited-web-sockets.ts'
 import { FLUSH_TIMEOUT_MS } from './flush-timeout.ts'
-import { type Engine, webSocketOf, writePreEncoded } from './internals.ts'
+import { type Engine, idleTcpOf, webSocketOf, writePreEncoded } from './internals.ts'
 import { EventReader } from './packets/event-reader.ts'
 import { Packet } from './packets/packet.ts'
 
@@ -23,6 +23,8 @@ export interface Features {
   readonly closeTimeout: boolean
   /** Engine.IO sends finished frames. */
   readonly preEncodedFrames: boolean
+  /** A frame can be written to the TCP connection of a WebSocket, in order with the packets of Engine.IO. */
+  readonly directWrites: boolean
   /** Events can be read before Engine.IO reads them. */
   readonly eventReader: boolean
 }
@@ -37,6 +39,7 @@ const MISSING: Readonly<Record<FeatureName, string>> = {
   pause: 'a WebSocket does not pause; clients that exceed their read rate are disconnected instead of slowed down',
   closeTimeout: 'the option closeTimeout of ws has no effect; using a timer per closed connection',
   preEncodedFrames: 'the packet option wsPreEncodedFrame has no effect; sending packets one by one',
+  directWrites: 'no TCP connection of WebSockets that shows whether it is idle; sending all frames through Engine.IO',
   eventReader: "the WebSocket's messages cannot be read; using Socket.IO's decoder",
   sentPackets: 'no packetCreate and flush events: cannot limit unsent bytes',
   readPackets: 'no packet event: cannot limit the rate of packets',
@@ -77,6 +80,7 @@ export async function runSelfTest(hidden: ReadonlySet<FeatureName> = new Set()):
     pause: webSocket && !isMissing('pause'),
     closeTimeout: !isMissing('closeTimeout'),
     preEncodedFrames: !isMissing('preEncodedFrames'),
+    directWrites: webSocket && !isMissing('preEncodedFrames') && !isMissing('directWrites'),
     eventReader: webSocket && !isMissing('eventReader'),
   }
   const missing = (Object.keys(features) as (keyof Features)[]).filter(isMissing)
@@ -93,6 +97,7 @@ async function probe(): Promise<ReadonlySet<FeatureName>> {
     closeTimeout: hasCloseTimeout,
     sentPackets: seesSentPackets,
     preEncodedFrames: sendsFrames,
+    directWrites: sendsDirectly,
     readPackets: seesReadPackets,
     pause: pauses,
     eventReader: readsEvents,
@@ -140,6 +145,18 @@ async function sendsFrames(connection: TestConnection): Promise<boolean> {
   writePreEncoded(connection.engine, frame)
   await nextTurn()
   return connection.sent === frame[0].toString('latin1')
+}
+
+async function sendsDirectly(connection: TestConnection): Promise<boolean> {
+  const { engine } = connection
+  const [[direct], [frame]] = [new Packet('2["self-test"]').frame, new Packet('x').frame]
+  connection.sent = ''
+  idleTcpOf(engine)?.write(direct)
+  engine.write('x')
+  const isBusy = idleTcpOf(engine) === undefined
+  await nextTurn()
+  const isOrdered = connection.sent === Buffer.concat([direct, frame]).toString('latin1')
+  return isBusy && isOrdered && idleTcpOf(engine)?.writableLength === 0
 }
 
 async function seesReadPackets(connection: TestConnection): Promise<boolean> {

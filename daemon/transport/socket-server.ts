@@ -13,6 +13,7 @@ import { ConnectionBudget } from './budgets/connection-budget.ts'
 import { HeldBytes, UnreadBytes } from './budgets/held-bytes.ts'
 import { budgetOf, isAccepted, limitedWebSocketServer } from './budgets/limited-web-sockets.ts'
 import { TcpConnections } from './budgets/tcp-connections.ts'
+import { PING_INTERVAL_MS, PING_TIMEOUT_MS } from './heartbeat.ts'
 import { HttpRequests } from './http-requests.ts'
 import { type Engine, webSocketOf } from './internals.ts'
 import { type PageRules, pageRefusal } from './origin.ts'
@@ -102,8 +103,8 @@ export class SocketServer {
       perMessageDeflate: false,
       // An answer counts by its bytes while it waits to be read.
       httpCompression: false,
-      pingInterval: 5_000,
-      pingTimeout: 5_000,
+      pingInterval: PING_INTERVAL_MS,
+      pingTimeout: PING_TIMEOUT_MS,
       maxHttpBufferSize: MAX_PACKET_BYTES,
       wsEngine: limitedWebSocketServer(socket => {
         this.#tcpConnections.markUsed(socket)

@@ -1,10 +1,13 @@
 /** What daemon/transport builds on inside of Engine.IO and ws, on real connections. */
 import { once } from 'node:events'
+import type { Socket as TcpSocket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Socket } from 'socket.io'
 import { type Socket as ClientSocket, io } from 'socket.io-client'
 import { afterEach, expect, test } from 'vitest'
 import { Backpressure } from '../../daemon/transport/backpressure.ts'
-import { type Engine, webSocketOf } from '../../daemon/transport/internals.ts'
+import { EARLY_PING_MS } from '../../daemon/transport/heartbeat.ts'
+import { type Engine, idleTcpOf, webSocketOf } from '../../daemon/transport/internals.ts'
 import { EventReader } from '../../daemon/transport/packets/event-reader.ts'
 import { FrameBatch } from '../../daemon/transport/packets/frame-batch.ts'
 import { Packet } from '../../daemon/transport/packets/packet.ts'
@@ -83,7 +86,7 @@ test.each([
   socket.conn.on('packetCreate', () => created++)
   for (const [event, payload] of EVENTS) batch.add(new Packet(`2${JSON.stringify([event, payload])}`))
   expect(pending).toBe(1)
-  batch.flush()
+  batch.flush(performance.now())
   expect(created).toBe(count)
   batch.add(new Packet('2["before",0]'))
   socket.emit('after', 1)
@@ -98,12 +101,140 @@ test('batches and packets of Socket.IO itself arrive in the order in which they 
   for (let n = 0; n < 50; n++) {
     if (n % 3 === 2) socket.emit('event', n)
     else batch.add(new Packet(`2["event",${n}]`))
-    if (n % 5 === 0) batch.flush()
-    if (n % 7 === 0) await new Promise(resolve => setImmediate(resolve))
+    if (n % 5 === 0) batch.flush(performance.now())
+    if (n % 7 === 0) await nextTurn()
   }
-  batch.flush()
+  batch.flush(performance.now())
   const expected = Array.from({ length: 50 }, (_, n) => ['event', n])
   await expect.poll(() => received, { timeout: 10_000 }).toEqual(expected)
+})
+
+/** Counts the packets that Engine.IO creates on a connection, by type. */
+function countCreated({ conn }: Socket): Record<string, number> {
+  const counts: Record<string, number> = {}
+  conn.on('packetCreate', ({ type }: { type: string }) => {
+    counts[type] = (counts[type] ?? 0) + 1
+  })
+  return counts
+}
+
+test('the only packet of a turn goes past Engine.IO, unless something waits there', async () => {
+  const { client, socket } = await connectPair('websocket')
+  const received = receivedBy(client)
+  const batch = batchOf(socket)
+  await expect.poll(() => idleTcpOf(socket.conn)).toBeDefined()
+  const created = countCreated(socket)
+  const send = (n: number) => {
+    batch.add(new Packet(`2["event",${n}]`))
+    batch.flush(performance.now())
+  }
+  send(1)
+  expect(created).toEqual({})
+  socket.emit('event', 2)
+  // Engine.IO sends the packet before in this turn.
+  send(3)
+  expect(created).toEqual({ message: 2 })
+  await expect.poll(() => idleTcpOf(socket.conn)).toBeDefined()
+  send(4)
+  expect(created).toEqual({ message: 2 })
+  const expected = [1, 2, 3, 4].map(n => ['event', n])
+  await expect.poll(() => received, { timeout: 10_000 }).toEqual(expected)
+})
+
+/** Sends packets to a client that does not read, past Engine.IO, until the buffers of the kernel are full. */
+async function fill(client: ClientSocket, socket: Socket) {
+  const { budget } = Backpressure.of(socket.conn)
+  budget.markIdentified()
+  const received = receivedBy(client)
+  const batch = batchOf(socket)
+  await expect.poll(() => idleTcpOf(socket.conn)).toBeDefined()
+  const tcp = (client.io.engine.transport as unknown as { ws: { _socket: TcpSocket } }).ws._socket
+  tcp.pause()
+  const created = countCreated(socket)
+  let sent = 0
+  const send = (payload: string) => {
+    batch.add(new Packet(`2${JSON.stringify(['event', sent++, payload])}`))
+    batch.flush(performance.now())
+  }
+  while (budget.unreadBytes === 0) {
+    send('x'.repeat(100_000))
+    await nextTurn()
+  }
+  expect(created).toEqual({})
+  const allReceived = async () => {
+    await expect.poll(() => received.length, { timeout: 10_000 }).toBe(sent)
+    expect(received).toEqual(Array.from({ length: sent }, (_, n) => ['event', n]))
+  }
+  return { budget, tcp, send, allReceived }
+}
+
+test('what the kernel does not take of a packet counts as unread until it is sent', async () => {
+  const { client, socket } = await connectPair('websocket')
+  const { budget, tcp, allReceived } = await fill(client, socket)
+  expect(idleTcpOf(socket.conn)).toBeUndefined()
+  tcp.resume()
+  await allReceived()
+  await expect.poll(() => budget.unreadBytes).toBe(0)
+  expect(idleTcpOf(socket.conn)).toBeDefined()
+})
+
+test('further packets for a client that does not read wait in order', async () => {
+  const { client, socket } = await connectPair('websocket')
+  const { budget, tcp, send, allReceived } = await fill(client, socket)
+  for (let more = 0; more < 3; more++) send('y')
+  tcp.resume()
+  await allReceived()
+  await expect.poll(() => budget.unreadBytes).toBe(0)
+})
+
+test('no packet goes past Engine.IO on a connection that it closes', async () => {
+  const { socket } = await connectPair('websocket')
+  await expect.poll(() => idleTcpOf(socket.conn)).toBeDefined()
+  socket.conn.close()
+  expect(idleTcpOf(socket.conn)).toBeUndefined()
+})
+
+test('a packet takes a ping along when one is due soon, once; the answer counts for Engine.IO', async () => {
+  const { client, socket } = await connectPair('websocket')
+  const batch = batchOf(socket)
+  const now = performance.now()
+  await expect.poll(() => idleTcpOf(socket.conn)).toBeDefined()
+  let pings = 0
+  let pongs = 0
+  client.io.on('ping', () => pings++)
+  socket.conn.on('heartbeat', () => pongs++)
+  const sendAt = async (at: number, event: string) => {
+    const received = new Promise<void>(resolve => client.once(event, () => resolve()))
+    batch.add(new Packet(`2["${event}"]`))
+    batch.flush(at)
+    await received
+    await expect.poll(() => idleTcpOf(socket.conn)).toBeDefined()
+  }
+  await sendAt(now + EARLY_PING_MS - 100, 'one')
+  await sendAt(now + EARLY_PING_MS + 100, 'two')
+  await sendAt(now + EARLY_PING_MS + 200, 'three')
+  await expect.poll(() => pongs, { timeout: 10_000 }).toBe(1)
+  expect(pings).toBe(1)
+  // Version 3 of Engine.IO: the client pings.
+  Object.defineProperty(socket.conn, 'protocol', { value: 3 })
+  await sendAt(now + 3 * EARLY_PING_MS, 'four')
+  expect(pings).toBe(1)
+})
+
+test('after a ping of Engine.IO, packets take none along for a while', async () => {
+  const { client, socket } = await connectPair('websocket')
+  const batch = batchOf(socket)
+  await expect.poll(() => idleTcpOf(socket.conn)).toBeDefined()
+  let pings = 0
+  client.io.on('ping', () => pings++)
+  const pinged = once(socket.conn, 'heartbeat')
+  await pinged
+  const sent = new Promise<void>(resolve => client.once('last', () => resolve()))
+  batch.add(new Packet('2["event"]'))
+  batch.flush(performance.now())
+  socket.emit('last')
+  await sent
+  expect(pings).toBe(1)
 })
 
 test('the event reader takes events; what it does not take goes to Socket.IO, in order', async () => {
@@ -147,6 +278,18 @@ test('an event does not overtake an earlier packet of the same turn that Socket.
   expect(events).toEqual([['one', 3, undefined]])
 })
 
+test('a pong does not send the events of its turn through Socket.IO', async () => {
+  const { events, socket } = await connectPair('websocket')
+  const webSocket = webSocketOf(socket.conn) as unknown as NodeJS.EventEmitter
+  let pongs = 0
+  socket.conn.on('heartbeat', () => pongs++)
+  await nextTurn()
+  webSocket.emit('message', Buffer.from('3'), false)
+  webSocket.emit('message', Buffer.from('42["one",1]'), false)
+  expect(pongs).toBe(1)
+  expect(events).toEqual([['one', 1, undefined]])
+})
+
 test('packets with the same end share one buffer, alone in a batch and with others', async () => {
   const { client, socket } = await connectPair('websocket')
   const received = receivedBy(client)
@@ -156,7 +299,7 @@ test('packets with the same end share one buffer, alone in a batch and with othe
   expect(packets[0]?.frame[1]).toBe(end)
   for (const [at, packet] of packets.entries()) {
     batch.add(packet)
-    if (at !== 1) batch.flush()
+    if (at !== 1) batch.flush(performance.now())
   }
   const expected = ['one', 'two', 'three'].map(event => [event, 'ü'.repeat(40_000)])
   await expect.poll(() => received, { timeout: 10_000 }).toEqual(expected)

@@ -18,7 +18,7 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean()
 })
 
-const OPTIONAL = ['webSocket', 'pause', 'closeTimeout', 'preEncodedFrames', 'eventReader'] as const
+const OPTIONAL = ['webSocket', 'pause', 'closeTimeout', 'preEncodedFrames', 'directWrites', 'eventReader'] as const
 const REQUIRED = ['sentPackets', 'readPackets', 'controlFrames', 'dialledWebSocket'] as const
 
 async function startWithout(missing: FeatureName, limits: Partial<Limits> = {}): Promise<InProcessServer> {
@@ -178,6 +178,7 @@ test.each<[FeatureName, string, () => void]>([
     'the option wsPreEncodedFrame of Engine.IO',
     () => patch(engineIo.transports.websocket.prototype, '_canSendPreEncodedFrame', { value: () => false }),
   ],
+  ['directWrites', 'bufferedAmount 0', () => patch(ws.WebSocket.prototype, 'bufferedAmount', { get: () => 1 })],
   ['eventReader', 'pingTimeoutTimer of Engine.IO', () => patch(engineIo.Socket.prototype, 'pingTimeoutTimer', ignored)],
 ])('the self-test finds a missing %s (%s)', async (missing, _, remove) => {
   remove()

@@ -18,6 +18,9 @@ function onMessage(this: WithEventReader, data: Buffer, isBinary: boolean): void
   this[EVENT_READER]?.handleMessage(data, isBinary)
 }
 
+/** Engine.IO's answer to a ping: '3'. */
+const PONG = 0x33
+
 /** An event of the default namespace: Engine.IO's type (message), Socket.IO's type (event), maybe a call's number. */
 const EVENT_PREFIX = /^42(\d{0,15})\[/
 
@@ -67,7 +70,9 @@ export class EventReader {
   }
 
   #passToSocketIo(data: Buffer, isBinary: boolean): void {
-    if (!this.#socketIoHasTurn) {
+    // Engine.IO handles it at once, and Socket.IO does not see it.
+    const isPong = data.length === 1 && data[0] === PONG
+    if (!isPong && !this.#socketIoHasTurn) {
       this.#socketIoHasTurn = true
       // The answers to the first packet, of Socket.IO and to the identification, leave in one write.
       const release = this.receiver === undefined ? holdPackets(this.#engine) : undefined

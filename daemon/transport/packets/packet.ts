@@ -3,6 +3,9 @@ import type { Frame } from '../internals.ts'
 /** Engine.IO's packet type `message`, before each Socket.IO packet: '4'. */
 const ENGINE_MESSAGE = 0x34
 
+/** Engine.IO's ping, as a WebSocket frame: a text of one character, '2'. */
+const PING_FRAME = Buffer.from([0x81, 1, 0x32])
+
 /** A Socket.IO packet, and its WebSocket frame, encoded once for all recipients. */
 export class Packet {
   /** Bytes of its frame. */
@@ -12,6 +15,7 @@ export class Packet {
   readonly #end: Buffer | undefined
   readonly #payloadBytes: number
   #frame: Frame | undefined
+  #frameWithPing: Buffer | undefined
 
   constructor(start: string, end?: Buffer) {
     this.#start = start
@@ -31,6 +35,12 @@ export class Packet {
       this.#frame = this.#end === undefined ? [start] : [start, this.#end]
     }
     return this.#frame
+  }
+
+  /** Its frame, followed by a ping of Engine.IO. */
+  get frameWithPing(): Buffer {
+    this.#frameWithPing ??= Buffer.concat([...this.frame, PING_FRAME])
+    return this.#frameWithPing
   }
 
   /** Copies its frame into a larger buffer; returns the offset after it. */

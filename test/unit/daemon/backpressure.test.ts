@@ -10,7 +10,14 @@ const LIMIT = 1_000
 
 /** A connection without a network, and what its server counts. */
 function makeConnection(transport: 'websocket' | 'polling', webSocket: boolean) {
-  const features = { webSocket, pause: webSocket, closeTimeout: true, preEncodedFrames: webSocket, eventReader: false }
+  const features = {
+    webSocket,
+    pause: webSocket,
+    closeTimeout: true,
+    preEncodedFrames: webSocket,
+    directWrites: webSocket,
+    eventReader: false,
+  }
   const cutOffCounts: CutOffCounts = { client: 0, peer: 0 }
   const socket = { bufferedAmount: 0, terminate: () => {} }
   const engine = Object.assign(new EventEmitter(), {
@@ -20,9 +27,11 @@ function makeConnection(transport: 'websocket' | 'polling', webSocket: boolean) 
   const limits = { ...DEFAULT_LIMITS, bufferedBytes: LIMIT, linkBufferedBytes: 2 * LIMIT }
   const log = { write: () => {}, note: () => {} }
   const context = { limits, log, features, cutOffCounts }
-  const backpressure = new Backpressure(engine as unknown as Engine, context, new Set(), unlimitedBudget())
+  const budget = unlimitedBudget()
+  budget.markIdentified()
+  const backpressure = new Backpressure(engine as unknown as Engine, context, new Set(), budget)
   const queue = (bytes: number) => engine.emit('packetCreate', { data: 'x'.repeat(bytes) })
-  return { engine, socket, backpressure, cutOffCounts, queue }
+  return { engine, socket, backpressure, budget, cutOffCounts, queue }
 }
 
 test('a connection is disconnected when more than the limit waits in the buffer of Engine.IO', () => {
@@ -81,4 +90,22 @@ test('a link has its own limit, and counts as a peer', () => {
   expect(cutOffCounts).toEqual({ client: 0, peer: 0 })
   queue(1)
   expect(cutOffCounts).toEqual({ client: 0, peer: 1 })
+})
+
+test('of a frame that is written past Engine.IO, what the kernel does not take counts until it is sent', () => {
+  const { socket, backpressure, budget, cutOffCounts } = makeConnection('websocket', true)
+  socket.bufferedAmount = LIMIT
+  backpressure.onPartlyWritten()
+  expect(budget.unreadBytes).toBe(LIMIT)
+  socket.bufferedAmount = 0
+  backpressure.onSent()
+  expect(budget.unreadBytes).toBe(0)
+  expect(cutOffCounts.client).toBe(0)
+})
+
+test('a connection is disconnected when more than the limit of a frame waits that is written past Engine.IO', () => {
+  const { socket, backpressure, cutOffCounts } = makeConnection('websocket', true)
+  socket.bufferedAmount = LIMIT + 1
+  backpressure.onPartlyWritten()
+  expect(cutOffCounts.client).toBe(1)
 })
