@@ -3,14 +3,23 @@ const CONFIRM_INTERVAL_MS = 100
 /** Unconfirmed messages that are confirmed at once: half of a sender's window of messages in flight. */
 const CONFIRM_BATCH_SIZE = 32
 /**
- * In a room one of many confirms first, and the sender waits for that one only. Each delays its confirmation at random, in
- * proportion to the size of the room, so that all together confirm equally often in any room.
+ * In a room one of many confirms first, and the sender waits for that one only. The others delay their confirmations at random,
+ * in proportion to the size of the room, so that all together confirm equally often in any room.
  */
 const ROOM_DELAY_PER_MEMBER_MS = 10
 const MAX_ROOM_DELAY_MS = 10_000
 /** In rooms with at least this number of members some confirm long before a window is full: larger batches delay nobody. */
 const LARGE_ROOM = 100
 const LARGE_ROOM_BATCH_SIZE = 128
+/**
+ * In a large room about this number of members confirm a message at once, chosen at random by each for itself. They do it when
+ * a server has the message for all members at hand anyway: confirmations at other times cost it several times as much.
+ */
+const PROMPT_CONFIRMATIONS = 10
+/** The most such confirmations, in a room with more messages. */
+const PROMPT_CONFIRMATIONS_PER_MS = 0.1
+/** How long the others wait, for a message that nobody confirms at once: on average and at most, in delays of a room. */
+const BACKUP_DELAY = { mean: 5, max: 2 }
 
 /** A confirmation: the number of messages received, and the number of the save that has all of them (see `Saves`). */
 interface Confirmation {
@@ -31,6 +40,8 @@ export class Confirmations {
   #deadline = Number.POSITIVE_INFINITY
   /** The rooms of the messages that the deadline is for. */
   readonly #rooms = new Set<string>()
+  /** When the last message of each large room arrived, monotonic ms. */
+  readonly #lastAt = new Map<string, number>()
   /** The number of the save that has the last message. */
   #save = 0
   /** A due confirmation whose messages are not saved yet; further messages wait for the next one. */
@@ -56,12 +67,22 @@ export class Confirmations {
    * @param random from 0 up to 1
    */
   receiveInRoom(room: string, memberCount: number, random: () => number, now: number, save = 0): void {
-    const batchSize = memberCount < LARGE_ROOM ? CONFIRM_BATCH_SIZE : LARGE_ROOM_BATCH_SIZE
+    const maxDelay = Math.min(MAX_ROOM_DELAY_MS, memberCount * ROOM_DELAY_PER_MEMBER_MS)
     // One random delay for all messages until the next confirmation: of one for each, the shortest would count.
-    if (this.#rooms.has(room)) return this.#count(Number.POSITIVE_INFINITY, now, save, batchSize)
+    const hasDelay = this.#rooms.has(room)
     this.#rooms.add(room)
-    const delay = random() * Math.min(MAX_ROOM_DELAY_MS, memberCount * ROOM_DELAY_PER_MEMBER_MS)
-    this.#count(now + delay, now, save, batchSize)
+    const due = (delay: number) => (hasDelay ? Number.POSITIVE_INFINITY : now + delay)
+    if (memberCount < LARGE_ROOM) return this.#count(due(random() * maxDelay), now, save)
+    const isPrompt = random() * memberCount < this.#takePromptConfirmations(room, now)
+    const backupDelay = Math.min(BACKUP_DELAY.max, -Math.log(1 - random()) * BACKUP_DELAY.mean) * maxDelay
+    this.#count(isPrompt ? now : due(backupDelay), now, save, LARGE_ROOM_BATCH_SIZE)
+  }
+
+  /** How many members confirm a message of a large room at once, on average. */
+  #takePromptConfirmations(room: string, now: number): number {
+    const since = now - (this.#lastAt.get(room) ?? Number.NEGATIVE_INFINITY)
+    this.#lastAt.set(room, now)
+    return Math.min(PROMPT_CONFIRMATIONS, since * PROMPT_CONFIRMATIONS_PER_MS)
   }
 
   #count(due: number, now: number, save: number, batchSize = CONFIRM_BATCH_SIZE): void {

@@ -54,11 +54,6 @@ export class Delivery {
     return this.#isSettled
   }
 
-  /** Whether it has many receivers, so that later confirmations are reported together. */
-  get hasLargeAudience(): boolean {
-    return this.#audience?.isSmall === false
-  }
-
   /** Connections of the recipient that have the message; in a room: other members. */
   get delivered(): number {
     return this.#audience?.delivered ?? this.#delivered

@@ -40,8 +40,12 @@ const FORWARDED_DELIVERY_TIMEOUT_MS = 3_000
 /** Misses within this time are told together, ms: while a client hangs, each message to its user is one. */
 const MISSED_NOTICE_DELAY_MS = 3_000
 
-/** Later confirmations in a large room are reported together, at most this long after the first of them, ms. */
-const LATE_ANSWERS_DELAY_MS = 250
+/**
+ * Later confirmations in a large room are reported together, at most this long after the first of them, ms: 1 ms for each
+ * member, a tenth of the time that members take to confirm, within these bounds.
+ */
+const MIN_LATE_ANSWERS_DELAY_MS = 250
+const MAX_LATE_ANSWERS_DELAY_MS = 1_000
 
 /** A peer accepts messages by its own clock, which may differ from this server's by this much, ms. */
 const MAX_PEER_CLOCK_DIFFERENCE_MS = 300_000
@@ -310,10 +314,12 @@ export class Router implements PeerMessageHandler, DeliveryObserver {
   }
 
   onLateAnswer(delivery: Delivery, isNew: boolean): void {
-    if (!delivery.hasLargeAudience) return this.#reportLateAnswer(delivery, isNew)
+    const { audience } = delivery
+    if (audience === undefined || audience.isSmall) return this.#reportLateAnswer(delivery, isNew)
     // A report for each of a thousand members would cost more than the message.
     this.#lateAnswers.set(delivery, isNew || this.#lateAnswers.get(delivery) === true)
-    this.#reportLateAt = Math.min(this.#reportLateAt, this.#context.now + LATE_ANSWERS_DELAY_MS)
+    const delay = Math.min(MAX_LATE_ANSWERS_DELAY_MS, Math.max(MIN_LATE_ANSWERS_DELAY_MS, audience.of))
+    this.#reportLateAt = Math.min(this.#reportLateAt, this.#context.now + delay)
   }
 
   #reportLateAnswers(): void {

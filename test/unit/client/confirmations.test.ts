@@ -75,3 +75,55 @@ test('J9: each room has a random delay of its own, and a new one after a confirm
   confirmations.receiveInRoom('#small', 10, () => 0.2, 2_000)
   expect(confirmations.deadline).toBe(2_020)
 })
+
+/**
+ * When the members of a room confirm messages that arrive at these times, in ms after the last of them, sorted. They have even shares
+ * of all random numbers.
+ */
+function confirmationTimes(memberCount: number, arrivals: readonly number[]): number[] {
+  const last = arrivals.at(-1) ?? 0
+  const times = Array.from({ length: memberCount }, (_, n) => {
+    const confirmations = new Confirmations()
+    // The random number decides first whether the member confirms at once, then when it confirms otherwise.
+    const share = () => (n + 0.5) / memberCount
+    for (const at of arrivals) {
+      confirmations.receiveInRoom('#large', memberCount, share, at)
+      if (at < last && confirmations.deadline === at) confirmations.takeDue(at)
+    }
+    return confirmations.deadline - last
+  })
+  return times.sort((a, b) => a - b)
+}
+
+test.each([100, 1_000, 2_000])('J9: of %i members, ten confirm a message at once', memberCount => {
+  const times = confirmationTimes(memberCount, [0])
+  expect(times.filter(time => time === 0)).toHaveLength(10)
+})
+
+test.each([
+  [1_000, 10],
+  [100, 10],
+  [30, 3],
+  [10, 1],
+  [1, 0],
+])('J9: %i ms after the last message of a large room, %i members confirm at once', (since, count) => {
+  const times = confirmationTimes(1_000, [0, since])
+  expect(times.filter(time => time === 0)).toHaveLength(count)
+})
+
+test('J9: other members of a large room confirm later, some of them soon, all within 20 s', () => {
+  const delays = confirmationTimes(1_000, [0]).filter(time => time > 0)
+  const within = (ms: number) => delays.filter(delay => delay <= ms).length
+  // The ten with the smallest random numbers have confirmed at once.
+  expect([within(1_000), within(2_000), within(19_999), within(20_000)]).toEqual([10, 29, 320, 990])
+  expect(Math.max(...confirmationTimes(100, [0]))).toBe(2_000)
+})
+
+test('J9: messages of another room do not change who confirms at once', () => {
+  const confirmations = new Confirmations()
+  const share = () => 0.0095
+  confirmations.receiveInRoom('#busy', 1_000, () => 0.5, 0)
+  confirmations.receiveInRoom('#busy', 1_000, () => 0.5, 1)
+  confirmations.receiveInRoom('#quiet', 1_000, share, 2)
+  expect(confirmations.deadline).toBe(2)
+})

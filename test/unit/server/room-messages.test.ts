@@ -224,6 +224,17 @@ describe('receipts of a message to a room', () => {
     expect(receipts(1_000)).toEqual([])
   })
 
+  test('D15: in a larger room are gathered for 1 ms for each other member, at most 1 s', () => {
+    const delayIn = (others: number) => {
+      const { context, router, im, confirm, member } = inRoom(['Anna', ...names(others)])
+      im(1, '#ops')
+      confirm(member(2), 1)
+      confirm(member(3), 1)
+      return router.deadline - context.now
+    }
+    expect([33, 250, 600, 1_000, 1_500].map(delayIn)).toEqual([250, 250, 600, 1_000, 1_000])
+  })
+
   test('in a large room count a member once whose other connection has left in between', () => {
     const { context, router, rooms, im, confirm, member, receipts } = inRoom(['Anna', ...names(40), 'Billy', 'Billy'])
     im(1, '#ops')
