@@ -32,6 +32,12 @@ export class Confirmer {
   #schedule(): void {
     const { deadline } = this.#confirmations
     if (deadline >= this.#timerAt) return
+    // Like the session of the product: what is due leaves at the end of this event-loop turn.
+    if (deadline <= performance.now()) {
+      clearTimeout(this.#timer)
+      this.#timerAt = deadline
+      return void setImmediate(() => this.#confirm())
+    }
     clearTimeout(this.#timer)
     this.#timerAt = deadline
     this.#timer = setTimeout(() => this.#confirm(), Math.max(0, Math.ceil(deadline - performance.now())))

@@ -18,7 +18,7 @@ const LARGE_ROOM_BATCH_SIZE = 128
 const PROMPT_CONFIRMATIONS = 10
 /** The most such confirmations, in a room with more messages. */
 const PROMPT_CONFIRMATIONS_PER_MS = 0.1
-/** How long the others wait, for a message that nobody confirms at once: on average and at most, in delays of a room. */
+/** How long the others wait, for a message that no member confirms at once: on average and at most, in multiples of the delay. */
 const BACKUP_DELAY = { mean: 5, max: 2 }
 
 /** A confirmation: the number of messages received, and the number of the save that has all of them (see `Saves`). */
@@ -71,11 +71,13 @@ export class Confirmations {
     // One random delay for all messages until the next confirmation: of one for each, the shortest would count.
     const hasDelay = this.#rooms.has(room)
     this.#rooms.add(room)
-    const due = (delay: number) => (hasDelay ? Number.POSITIVE_INFINITY : now + delay)
-    if (memberCount < LARGE_ROOM) return this.#count(due(random() * maxDelay), now, save)
+    if (memberCount < LARGE_ROOM) {
+      return this.#count(hasDelay ? Number.POSITIVE_INFINITY : now + random() * maxDelay, now, save)
+    }
     const isPrompt = random() * memberCount < this.#takePromptConfirmations(room, now)
-    const backupDelay = Math.min(BACKUP_DELAY.max, -Math.log(1 - random()) * BACKUP_DELAY.mean) * maxDelay
-    this.#count(isPrompt ? now : due(backupDelay), now, save, LARGE_ROOM_BATCH_SIZE)
+    const backupDelay = () => Math.min(BACKUP_DELAY.max, -Math.log(1 - random()) * BACKUP_DELAY.mean) * maxDelay
+    const due = isPrompt ? now : hasDelay ? Number.POSITIVE_INFINITY : now + backupDelay()
+    this.#count(due, now, save, LARGE_ROOM_BATCH_SIZE)
   }
 
   /** How many members confirm a message of a large room at once, on average. */
