@@ -42,8 +42,8 @@ export interface NatsClientOptions {
   maxBufferedBytes: () => number
   /** Where a NATS server that does not read is counted, as a peer. */
   cutOffCounts: CutOffCounts
-  /** Called on connect, to subscribe. */
-  onConnect: (nats: NatsConnection) => void
+  /** Called on connect, to subscribe, which may take several turns of the event loop. */
+  onConnect: () => Promise<void>
   /** Called when the server has processed the subscriptions. */
   onReady: () => void
   /** Called when the connection, and its subscriptions with it, is lost. */
@@ -58,6 +58,7 @@ export class NatsClient {
   readonly #options: NatsClientOptions
   readonly #backoff = new Backoff(Math.random)
   #connection: NatsConnection | undefined
+  #isSubscribed = false
   #closing = false
   /** The next URL to try. A random start spreads the servers over the URLs. */
   #nextUrl: number
@@ -69,9 +70,9 @@ export class NatsClient {
     void this.#connect()
   }
 
-  /** Undefined while disconnected. */
+  /** The connection once `onConnect` has subscribed; undefined while disconnected. */
   get connection(): NatsConnection | undefined {
-    return this.#connection
+    return this.#isSubscribed ? this.#connection : undefined
   }
 
   /** Maximum size of one message, bytes. */
@@ -139,8 +140,11 @@ export class NatsClient {
       }
       void this.#logErrors(connection, url)
       this.#connection = connection
-      onConnect(connection)
-      log.write('info', `Connected to the backbone at: ${url.host}`)
+      await onConnect()
+      if (!connection.isClosed() && connection === this.#connection) {
+        this.#isSubscribed = true
+        log.write('info', `Connected to the backbone at: ${url.host}`)
+      }
       connection.flush().then(
         () => {
           if (connection === this.#connection) onReady()
@@ -150,6 +154,7 @@ export class NatsClient {
       reason = `${(await connection.closed())?.message ?? reason}`
       if (!this.#closing) {
         this.#connection = undefined
+        this.#isSubscribed = false
         onDisconnect()
       }
       this.#backoff.connectionEnded(performance.now() - startedAt)

@@ -15,6 +15,7 @@ import { NatsLink } from './nats-link.ts'
 import { OutboundBatch } from './outbound-batch.ts'
 import { OwnIdCheck } from './own-id-check.ts'
 import { PresenceSubscriptions } from './presence-subscriptions.ts'
+import { PublishQueue } from './publish-queue.ts'
 import { Publisher } from './publisher.ts'
 import { Subscriptions } from './subscriptions.ts'
 
@@ -46,6 +47,7 @@ export class NatsLinks implements LinkCarrier {
   readonly #ownIdCheck: OwnIdCheck
   readonly #presenceSubscriptions = new PresenceSubscriptions()
   readonly #batch = new OutboundBatch()
+  readonly #queue: PublishQueue
   readonly #links = new LinkTable()
   #ca: string | undefined
   #pendingDecisions = new Map<number, (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void>()
@@ -78,6 +80,11 @@ export class NatsLinks implements LinkCarrier {
       onDisconnect: () => this.#onDisconnect(),
     })
     this.#publisher = new Publisher(this.#nats, mac, self, { holds, holdsRoom })
+    this.#queue = new PublishQueue({
+      publisher: this.#publisher,
+      // Subscribe to users and rooms before announcing them.
+      prepare: frame => this.#presenceSubscriptions.handlePresence(frame),
+    })
     const onProven = this.#onProven.bind(this)
     const isLegacyDenied = () => this.#publisher.isLegacyDenied
     const refusedDiallers = new RefusedDiallers(log)
@@ -103,7 +110,7 @@ export class NatsLinks implements LinkCarrier {
       links: this.#links,
       countMalformed: this.#malformed.counterFor('the backbone'),
       step: options.step,
-      onOpened: link => this.#sendOpened(link),
+      onOpened: link => this.#queue.add([{ to: 'opened', link }]),
       onClosed: (link, reason) => this.#onLinkClosed(link, reason),
       onLost: link => this.#onEnvelopeLost(link),
       onAnnounced: (id, incarnation, n) => this.#announcements.handle(id, incarnation, n),
@@ -151,6 +158,7 @@ export class NatsLinks implements LinkCarrier {
     this.#handshakes.close()
     this.#announcements.close()
     this.#ownIdCheck.close()
+    this.#queue.finish()
     this.#presenceSubscriptions.close()
     await this.#nats.close()
   }
@@ -179,6 +187,7 @@ export class NatsLinks implements LinkCarrier {
   /** The connection is lost, and every link with it. */
   #onDisconnect(): void {
     this.#subscriptions.detach()
+    this.#queue.clear()
     for (const link of this.#links.all()) this.#onLinkClosed(link, 'the backbone disconnected')
   }
 
@@ -195,7 +204,8 @@ export class NatsLinks implements LinkCarrier {
     const { link: name, acceptor, holds, secret } = dialled
     const { nonce: _, ...introduction } = acceptor
     const link = this.#openLink(++this.#lastNumber, name, acceptor, 'acceptor', secret)
-    this.#sendOpened(link)
+    // The acceptor sends its own in response: earlier, this server would not know the link.
+    this.#queue.add([{ to: 'opened', link }])
     step({ type: 'dialled', peer, link: link.number, introduction, holds })
   }
 
@@ -230,27 +240,16 @@ export class NatsLinks implements LinkCarrier {
     return link
   }
 
-  /** Sends the first envelope of a link. The acceptor sends its own in response: earlier, the dialler would not know the link. */
-  #sendOpened(link: NatsLink): void {
-    this.#publisher.sendToLink(link, 'opened', { said: this.#publisher.broadcastCount })
-  }
-
   #send(number: number, frame: DiallerFrame | AcceptorFrame): void {
     const link = this.#links.withNumber(number)
-    if (link === undefined || (frame.event === 'typing' && this.#nats.isSlow)) return
+    if (link === undefined || (frame.event === 'typing' && (this.#queue.size > 0 || this.#nats.isSlow))) return
     // Everything that this step sends goes out together, after the step.
     if (this.#batch.isEmpty) queueMicrotask(() => this.#flush())
     this.#batch.add(link, frame)
   }
 
   #flush(): void {
-    const all = this.#batch.drain()
-    // Subscribe to users and rooms before announcing them.
-    for (const out of all) {
-      if ('frame' in out && out.frame.event === 'presence')
-        this.#presenceSubscriptions.handlePresence(out.frame.payload)
-    }
-    this.#publisher.publish(all)
+    this.#queue.add(this.#batch.drain())
   }
 
   #onEnvelopeLost({ number }: NatsLink): void {
@@ -262,7 +261,7 @@ export class NatsLinks implements LinkCarrier {
     this.#flush()
     const link = this.#links.withNumber(number)
     if (link === undefined) return
-    this.#publisher.sendToLink(link, 'closed', null)
+    this.#queue.add([{ to: 'closed', link }])
     this.#links.remove(link)
   }
 

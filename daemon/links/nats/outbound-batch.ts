@@ -5,6 +5,12 @@ type Frame = AcceptorFrame | DiallerFrame
 
 /** A publication; a turn's publications are sent in order. */
 export type Outgoing =
+  | OutgoingFrame
+  /** The first and the last envelope of a link. */
+  | { to: 'opened'; link: NatsLink }
+  | { to: 'closed'; link: NatsLink }
+
+type OutgoingFrame =
   | { to: 'link'; link: NatsLink; frame: Frame }
   /** The same frame for every link that this server dialled. */
   | { to: 'all'; links: NatsLink[]; frame: Frame }
@@ -27,11 +33,11 @@ export class OutboundBatch {
    * Removes and returns the collected frames. The core passes the same object to all links for the same frame; a message
    * has one number on all links, which gives the messages a common order. Goodbyes come last.
    */
-  drain(): Outgoing[] {
+  drain(): OutgoingFrame[] {
     const frames = this.#frames
     this.#frames = []
-    const out: Outgoing[] = []
-    const goodbyes: Outgoing[] = []
+    const out: OutgoingFrame[] = []
+    const goodbyes: OutgoingFrame[] = []
     const broadcasts = new Map<unknown, NatsLink[]>()
     const messages = new Map<ForwardedMessage | RoomForwarded, NatsLink[]>()
     for (const { link, frame } of frames) {
@@ -47,7 +53,7 @@ export class OutboundBatch {
   }
 }
 
-function toPublication([message, links]: [ForwardedMessage | RoomForwarded, NatsLink[]]): Outgoing {
+function toPublication([message, links]: [ForwardedMessage | RoomForwarded, NatsLink[]]): OutgoingFrame {
   return message.length === 6 ? { to: 'users', message, links } : { to: 'room', message, links }
 }
 

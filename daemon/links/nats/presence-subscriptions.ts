@@ -20,10 +20,9 @@ export class PresenceSubscriptions {
     this.rooms.detach()
   }
 
-  /** Call with each presence frame before it is published. */
-  handlePresence(frame: PresenceSnapshot | PresenceDelta): void {
-    if (frame.type === 'delta') this.#handleDelta(frame)
-    else this.#handleSnapshot(frame)
+  /** Run this with each presence frame before it is published. Yields where the rest can wait for the next turn. */
+  handlePresence(frame: PresenceSnapshot | PresenceDelta): Generator<void> {
+    return frame.type === 'delta' ? this.#handleDelta(frame) : this.#handleSnapshot(frame)
   }
 
   close(): void {
@@ -31,14 +30,13 @@ export class PresenceSubscriptions {
     this.rooms.close()
   }
 
-  #handleDelta({ changes, rooms = [] }: PresenceDelta): void {
+  *#handleDelta({ changes, rooms = [] }: PresenceDelta): Generator<void> {
     for (const [user, connections] of changes) {
-      if (connections > 0) this.users.add(user)
-      else {
-        this.users.remove(user)
-        for (const room of this.#memberships.deleteUser(user)) this.#removeIfEmpty(room)
-      }
+      if (connections > 0) continue
+      this.users.remove(user)
+      for (const room of this.#memberships.deleteUser(user)) this.#removeIfEmpty(room)
     }
+    yield* this.users.addAll(changes.flatMap(([user, connections]) => (connections > 0 ? [user] : [])))
     for (const [room, joined, left] of rooms) {
       for (const user of joined) this.#memberships.add(room, user)
       for (const user of left) this.#memberships.delete(room, user)
@@ -47,21 +45,22 @@ export class PresenceSubscriptions {
     }
   }
 
-  #handleSnapshot({ users, rooms = [], more }: PresenceSnapshot): void {
-    for (const [user] of users) {
-      this.users.add(user)
-      this.#snapshot.users.add(user)
-    }
+  *#handleSnapshot({ users, rooms = [], more, part = 0 }: PresenceSnapshot): Generator<void> {
+    // The one before may have ended with its link.
+    if (part === 0) this.#snapshot = { users: new Set(), memberships: new Memberships() }
+    const names = users.map(([user]) => user)
+    for (const name of names) this.#snapshot.users.add(name)
+    yield* this.users.addAll(names)
+    yield* this.rooms.addAll(rooms.map(([room]) => room))
     for (const [room, members] of rooms) {
-      this.rooms.add(room)
       for (const user of members) this.#snapshot.memberships.add(room, user)
     }
     if (more) return
     const { users: all, memberships } = this.#snapshot
     this.#snapshot = { users: new Set(), memberships: new Memberships() }
     this.#memberships = memberships
-    this.users.retain(user => all.has(user))
-    this.rooms.retain(room => memberships.hasRoom(room))
+    yield* this.users.retain(user => all.has(user))
+    yield* this.rooms.retain(room => memberships.hasRoom(room))
   }
 
   #removeIfEmpty(room: string): void {

@@ -43,11 +43,6 @@ export class Publisher {
     this.#peers = peers
   }
 
-  /** The number of broadcasts so far. */
-  get broadcastCount(): number {
-    return this.#broadcastCount
-  }
-
   /** Whether NATS denies the subjects of version 0.1; then nothing is published there. */
   get isLegacyDenied(): boolean {
     return this.#isLegacyDenied
@@ -57,14 +52,22 @@ export class Publisher {
     this.#isLegacyDenied = true
   }
 
-  /** Publishes what one step sends, in order. */
-  publish(all: readonly Outgoing[]): void {
-    for (const out of all) this.#publish(out)
-    this.#batches.flushAll()
+  /** Publishes a frame. A message for a single peer waits for others, until `flush`. */
+  publish(out: Outgoing): void {
+    switch (out.to) {
+      case 'link':
+        return this.#sendToLink(out.link, out.frame.event, out.frame.payload)
+      case 'opened':
+        // The number of the moment: later broadcasts are for this link, too.
+        return this.#sendToLink(out.link, 'opened', { said: this.#broadcastCount })
+      case 'closed':
+        return this.#sendToLink(out.link, 'closed', null)
+      default:
+        return this.#publishToSeveral(out)
+    }
   }
 
-  #publish(out: Outgoing): void {
-    if (out.to === 'link') return this.sendToLink(out.link, out.frame.event, out.frame.payload)
+  #publishToSeveral(out: Extract<Outgoing, { links: unknown }>): void {
     // Peers that have only the previous secret cannot read what is published for several links.
     const shared = out.links.filter(({ previousMac }) => previousMac === undefined)
     const separate = out.links.filter(({ previousMac }) => previousMac !== undefined)
@@ -72,7 +75,12 @@ export class Publisher {
     if (out.to === 'room') return this.#publishToRoom(out.message, shared, separate)
     const { event, payload } = out.frame
     if (shared.length <= 1 || !this.broadcast(event, payload, shared)) separate.push(...shared)
-    for (const link of separate) this.sendToLink(link, event, payload)
+    for (const link of separate) this.#sendToLink(link, event, payload)
+  }
+
+  /** Publishes the messages that wait. */
+  flush(): void {
+    this.#batches.flushAll()
   }
 
   /** Publishes a message to the peers of its recipient, then to the remaining peers of its sender. */
@@ -143,7 +151,7 @@ export class Publisher {
   }
 
   /** Publishes a frame of one link, in parts if it is too long. */
-  sendToLink(link: NatsLink, event: string, payload: unknown): void {
+  #sendToLink(link: NatsLink, event: string, payload: unknown): void {
     this.#batches.flush(link)
     this.#sendFrame(link, event, JSON.stringify(payload))
   }

@@ -30,22 +30,25 @@ export class Subscriptions {
     this.#options = options
   }
 
-  /** The backbone is connected. */
-  attach(): void {
+  /**
+   * The backbone is connected. Resolves when all subjects are subscribed to, or the backbone is disconnected. Handshakes and
+   * links come last: peers may send messages to users from then on.
+   */
+  async attach(): Promise<void> {
     const { selfId, nats, macs, presence, onHandshake, onLinkEnvelope, onBroadcast, onUserMessage, onRoomMessage } =
       this.#options
+    await this.#subscribeToUsers(alias =>
+      nats.subscribe(`${LEGACY_SUBJECTS.user(alias)}.*`, message => onUserMessage(message, lastToken(message))),
+    )
+    const subscribeToRoom = (alias: string) =>
+      nats.subscribe(`${LEGACY_SUBJECTS.user(alias)}.*`, message => onRoomMessage(message, lastToken(message)))
+    for (const mac of macs) await presence.rooms.attach(room => subscribeToRoom(mac.roomAlias(room)))
     this.#subscribe(LEGACY_SUBJECTS.handshake(selfId), onHandshake)
     // The workers of a server share its id: one of them (a queue group) answers each request.
     const shared = selfId.slice(0, Math.max(0, selfId.lastIndexOf('/')))
     if (shared !== '') this.#subscribe(LEGACY_SUBJECTS.handshake(shared), onHandshake, 'workers')
     this.#subscribe(LEGACY_SUBJECTS.link(selfId), onLinkEnvelope)
     this.#subscribe(LEGACY_SUBJECTS.broadcast, onBroadcast)
-    this.#subscribeToUsers(alias =>
-      nats.subscribe(`${LEGACY_SUBJECTS.user(alias)}.*`, message => onUserMessage(message, lastToken(message))),
-    )
-    const subscribeToRoom = (alias: string) =>
-      nats.subscribe(`${LEGACY_SUBJECTS.user(alias)}.*`, message => onRoomMessage(message, lastToken(message)))
-    for (const mac of macs) presence.rooms.attach(room => subscribeToRoom(mac.roomAlias(room)))
   }
 
   /** The backbone is disconnected, and all subscriptions are gone. */
@@ -59,7 +62,7 @@ export class Subscriptions {
     if (this.#servesLegacyUsers) return
     this.#servesLegacyUsers = true
     const { nats, onUserMessage } = this.#options
-    this.#subscribeToUsers(alias => nats.subscribe(LEGACY_SUBJECTS.user(alias), message => onUserMessage(message)))
+    void this.#subscribeToUsers(alias => nats.subscribe(LEGACY_SUBJECTS.user(alias), message => onUserMessage(message)))
   }
 
   /** Subscribes to a subject of version 0.1, and to the one with the sender as last token. */
@@ -69,9 +72,9 @@ export class Subscriptions {
     nats.subscribe(`${subject}.*`, message => handler(message, lastToken(message)), queue)
   }
 
-  #subscribeToUsers(subscribe: (alias: string) => { unsubscribe(): void }): void {
+  async #subscribeToUsers(subscribe: (alias: string) => { unsubscribe(): void }): Promise<void> {
     const { macs, presence } = this.#options
-    for (const mac of macs) presence.users.attach(user => subscribe(mac.alias(user)))
+    for (const mac of macs) await presence.users.attach(user => subscribe(mac.alias(user)))
   }
 }
 

@@ -62,7 +62,7 @@ function connectNats(urls: readonly string[], maxBufferedBytes = 0) {
     ...base,
     cutOffCounts: { client: 0, peer: 0 },
     urls,
-    onConnect: count('up'),
+    onConnect: async () => count('up')(),
     onReady: () => {},
     onDisconnect: count('down'),
   })

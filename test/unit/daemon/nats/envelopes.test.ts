@@ -4,9 +4,19 @@ import { EnvelopeMac } from '../../../../daemon/links/nats/envelope-mac.ts'
 import { NatsLink } from '../../../../daemon/links/nats/nats-link.ts'
 import { OutboundBatch } from '../../../../daemon/links/nats/outbound-batch.ts'
 import { PresenceSubscriptions } from '../../../../daemon/links/nats/presence-subscriptions.ts'
-import type { ForwardedMessage, PresenceDelta, RoomChanges, RoomForwarded } from '../../../../src/protocol/frames.ts'
+import type {
+  ForwardedMessage,
+  PresenceDelta,
+  PresenceSnapshot,
+  RoomChanges,
+  RoomForwarded,
+} from '../../../../src/protocol/frames.ts'
 
 const link = (n: number) => new NatsLink(n, `link ${n}`, { id: `server-${n}`, incarnation: `i${n}` }, 'acceptor', true)
+
+function handlePresence(subscriptions: PresenceSubscriptions, frame: PresenceSnapshot | PresenceDelta): void {
+  for (const _ of subscriptions.handlePresence(frame));
+}
 
 test('sequence numbers detect repeated and missing envelopes', () => {
   const one = link(1)
@@ -106,7 +116,7 @@ test('a user is subscribed while connected and a while longer, and leaves no sta
     return { unsubscribe: () => void subscribed.splice(subscribed.indexOf(user), 1) }
   }
   const tell = (connections: number, ...users: string[]) =>
-    subscriptions.handlePresence({
+    handlePresence(subscriptions, {
       type: 'delta',
       incarnation: 'i',
       seq: 1,
@@ -135,8 +145,8 @@ test('a user is subscribed while connected and a while longer, and leaves no sta
   expect(subscribed).toEqual(['Anna'])
   // A user missing in a snapshot has left.
   const snapshot = { type: 'snapshot' as const, incarnation: 'i', seq: 2 }
-  subscriptions.handlePresence({ ...snapshot, users: [['Billy', 1]], more: true })
-  subscriptions.handlePresence({ ...snapshot, users: [['Carla', 1]], more: false })
+  handlePresence(subscriptions, { ...snapshot, users: [['Billy', 1]], part: 0, more: true })
+  handlePresence(subscriptions, { ...snapshot, users: [['Carla', 1]], part: 1, more: false })
   vi.advanceTimersByTime(10_100)
   expect(subscribed).toEqual(['Billy', 'Carla'])
   subscriptions.close()
@@ -152,7 +162,7 @@ describe('subscriptions to rooms', () => {
   }
   const frame = { incarnation: 'i', seq: 1 }
   const tell = (rooms: RoomChanges, changes: PresenceDelta['changes'] = []) =>
-    subscriptions.handlePresence({ ...frame, type: 'delta', changes, rooms })
+    handlePresence(subscriptions, { ...frame, type: 'delta', changes, rooms })
   /** After the time for which a subscription stays. */
   const subscribedLater = () => {
     vi.advanceTimersByTime(10_100)
@@ -205,13 +215,13 @@ describe('subscriptions to rooms', () => {
       ['#ops', ['Anna', 'Billy'], []],
     ])
     const snapshot = { ...frame, type: 'snapshot' as const, users: [] }
-    subscriptions.handlePresence({ ...snapshot, rooms: [['#ops', ['Billy']]], more: true })
+    handlePresence(subscriptions, { ...snapshot, rooms: [['#ops', ['Billy']]], part: 0, more: true })
     expect(subscribedLater()).toEqual(['#dev', '#ops'])
-    subscriptions.handlePresence({ ...snapshot, rooms: [['#new', ['Billy']]], more: false })
+    handlePresence(subscriptions, { ...snapshot, rooms: [['#new', ['Billy']]], part: 1, more: false })
     expect(subscribedLater()).toEqual(['#new', '#ops'])
     tell([['#ops', [], ['Billy']]])
     expect(subscribedLater()).toEqual(['#new'])
-    subscriptions.handlePresence({ ...snapshot, more: false })
+    handlePresence(subscriptions, { ...snapshot, more: false })
     expect(subscribedLater()).toEqual([])
   })
 

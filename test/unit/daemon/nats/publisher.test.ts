@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { EnvelopeMac } from '../../../../daemon/links/nats/envelope-mac.ts'
 import { isLegacySubject, LEGACY_SUBJECTS, SUBJECTS } from '../../../../daemon/links/nats/envelopes.ts'
 import { NatsLink } from '../../../../daemon/links/nats/nats-link.ts'
+import type { Outgoing } from '../../../../daemon/links/nats/outbound-batch.ts'
 import { Publisher } from '../../../../daemon/links/nats/publisher.ts'
 import type { ForwardedMessage, RoomForwarded } from '../../../../src/protocol/frames.ts'
 
@@ -28,6 +29,11 @@ function collect(users: Record<string, string[]> = {}, maxPayload = MAX_PAYLOAD)
   return { publisher, published }
 }
 
+function publishAll(publisher: Publisher, all: readonly Outgoing[]): void {
+  for (const out of all) publisher.publish(out)
+  publisher.flush()
+}
+
 /** @param legacy numbers of the links whose peer is of version 0.1 */
 const links = (count: number, ...legacy: number[]) =>
   Array.from({ length: count }, (_, n) => {
@@ -39,7 +45,7 @@ test('a frame for one link is one numbered envelope on the subject of the peer',
   const [link] = links(1)
   if (link === undefined) throw new Error('a link')
   for (const name of ['Anna', 'Billy'])
-    publisher.publish([{ to: 'link', link, frame: { event: 'missed', payload: [name] } }])
+    publishAll(publisher, [{ to: 'link', link, frame: { event: 'missed', payload: [name] } }])
   expect(published.map(({ subject, payload }) => [subject, payload])).toEqual([
     [SUBJECTS.link('p0', SELF.id), { link: 'link-0', n: 1, event: 'missed', payload: ['Anna'] }],
     [SUBJECTS.link('p0', SELF.id), { link: 'link-0', n: 2, event: 'missed', payload: ['Billy'] }],
@@ -49,18 +55,30 @@ test('a frame for one link is one numbered envelope on the subject of the peer',
 test('a frame for all links is one broadcast, and for a single link an envelope', () => {
   const { publisher, published } = collect()
   const frame = { event: 'missed' as const, payload: ['Anna'] }
-  publisher.publish([{ to: 'all', links: links(3), frame }])
-  publisher.publish([{ to: 'all', links: links(1), frame }])
+  publishAll(publisher, [{ to: 'all', links: links(3), frame }])
+  publishAll(publisher, [{ to: 'all', links: links(1), frame }])
   expect(published.map(({ subject }) => subject)).toEqual([SUBJECTS.broadcast(SELF.id), SUBJECTS.link('p0', SELF.id)])
   expect(published[0]?.payload).toMatchObject({ incarnation: 'i', n: 1, event: 'missed' })
-  expect(publisher.broadcastCount).toBe(1)
+})
+
+test('the first envelope of a link has the number of the last broadcast', () => {
+  const { publisher, published } = collect()
+  const [link] = links(1)
+  if (link === undefined) throw new Error('a link')
+  const broadcast = { to: 'all' as const, links: links(2), frame: { event: 'missed' as const, payload: ['Anna'] } }
+  publishAll(publisher, [broadcast, broadcast, { to: 'opened', link }, broadcast, { to: 'closed', link }])
+  const own = published.filter(({ payload }) => payload.link === link.name)
+  expect(own.map(({ payload: { n, event, payload } }) => [n, event, payload])).toEqual([
+    [1, 'opened', { said: 2 }],
+    [2, 'closed', null],
+  ])
 })
 
 test('a frame that is too long for a broadcast goes to each link in parts that fit', () => {
   const { publisher, published } = collect()
   const payload = ['✓'.repeat(20_000)]
-  publisher.publish([{ to: 'all', links: links(2), frame: { event: 'missed', payload } }])
-  expect(publisher.broadcastCount).toBe(0)
+  publishAll(publisher, [{ to: 'all', links: links(2), frame: { event: 'missed', payload } }])
+  expect(published.map(({ subject }) => subject)).not.toContain(SUBJECTS.broadcast(SELF.id))
   expect(Math.max(...published.map(({ bytes }) => bytes))).toBeLessThanOrEqual(MAX_PAYLOAD)
   for (const id of ['p0', 'p1']) {
     const parts = published
@@ -80,7 +98,7 @@ test('a message goes once to the peers of the recipient, once to those of the se
     p2: ['Anna'],
     p3: ['Anna'],
   })
-  publisher.publish([{ to: 'users', message: message('hi'), links: links(5) }])
+  publishAll(publisher, [{ to: 'users', message: message('hi'), links: links(5) }])
   expect(published.map(({ subject, payload }) => [subject, payload.links ?? payload.link])).toEqual([
     [
       SUBJECTS.user(mac.alias('Billy'), SELF.id),
@@ -106,7 +124,7 @@ test('messages of a step that a single peer gets are one envelope of its link', 
   const [first, second, third] = all
   if (first === undefined || second === undefined || third === undefined) throw new Error('three links')
   const numbered = (n: number): ForwardedMessage => [n, `m${n}`, 1, 'Anna', 'Billy', `text ${n}`]
-  publisher.publish([
+  publishAll(publisher, [
     { to: 'users', message: numbered(1), links: [first, second] },
     { to: 'users', message: numbered(2), links: [first] },
     { to: 'room', message: roomMessage('hi'), links: [third] },
@@ -127,7 +145,7 @@ test('the messages of a link keep their order when one of them goes to several p
   if (first === undefined || second === undefined) throw new Error('two links')
   const numbered = (n: number): ForwardedMessage => [n, `m${n}`, 1, 'Anna', 'Billy', `text ${n}`]
   const toRoom: RoomForwarded = [3, 'm3', 1, 'Anna', '#ops', 'text 3', '']
-  publisher.publish([
+  publishAll(publisher, [
     { to: 'users', message: numbered(1), links: [first] },
     { to: 'users', message: numbered(2), links: [first, second] },
     { to: 'room', message: toRoom, links: [first] },
@@ -154,11 +172,15 @@ test('a frame of several messages keeps the limit of messages per frame, and fit
     Array.from({ length: count }, (_, n): ForwardedMessage => [n + 1, `m${n}`, 1, 'Anna', 'Billy', text])
   const sizes = () => published.splice(0).map(({ payload }) => (payload.payload as unknown[]).length)
   const publish = (messages: readonly ForwardedMessage[]) =>
-    publisher.publish(messages.map(message => ({ to: 'users', message, links: [link] })))
+    publishAll(
+      publisher,
+      messages.map(message => ({ to: 'users', message, links: [link] })),
+    )
   // The longest text for this NATS server has 5,120 characters.
   publish(sent(20, 'x'.repeat(1_000)))
   expect(sizes()).toEqual([4, 4, 4, 4, 4])
-  publisher.publish(
+  publishAll(
+    publisher,
     [...sent(1, 'a'), ...sent(1, 'x'.repeat(5_200)), ...sent(1, 'b')].map(message => ({
       to: 'users',
       message,
@@ -167,7 +189,10 @@ test('a frame of several messages keeps the limit of messages per frame, and fit
   )
   expect(published.map(({ payload }) => payload.event)).toEqual(['forward', 'part', 'part', 'forward'])
   const large = collect({}, 1024 * 1024)
-  large.publisher.publish(sent(300, '').map(message => ({ to: 'users', message, links: [link] })))
+  publishAll(
+    large.publisher,
+    sent(300, '').map(message => ({ to: 'users', message, links: [link] })),
+  )
   expect(large.published.map(({ payload }) => (payload.payload as unknown[]).length)).toEqual([256, 44])
 })
 
@@ -175,7 +200,7 @@ test('a message for many links is split into publications that fit', () => {
   const count = 500
   const users = Object.fromEntries(Array.from({ length: count }, (_, n) => [`p${n}`, ['Billy']]))
   const { publisher, published } = collect(users)
-  publisher.publish([{ to: 'users', message: message('✓'.repeat(4_000)), links: links(count) }])
+  publishAll(publisher, [{ to: 'users', message: message('✓'.repeat(4_000)), links: links(count) }])
   expect(published.length).toBeGreaterThan(1)
   expect(Math.max(...published.map(({ bytes }) => bytes))).toBeLessThanOrEqual(MAX_PAYLOAD)
   const names = published.flatMap(({ payload }) => (payload.links as [string, number][]).map(([name]) => name))
@@ -186,7 +211,7 @@ test('a message for many links is split into publications that fit', () => {
 test('a message to a room is published once for all peers with a member', () => {
   const users = { p0: ['#ops'], p1: ['#ops'], p2: ['#ops', 'Anna'], p3: ['Anna', '#dev'] }
   const { publisher, published } = collect(users)
-  publisher.publish([{ to: 'room', message: roomMessage('hi'), links: links(4) }])
+  publishAll(publisher, [{ to: 'room', message: roomMessage('hi'), links: links(4) }])
   expect(published.map(({ subject, payload }) => [subject, payload])).toEqual([
     [
       SUBJECTS.user(mac.roomAlias('#ops'), SELF.id),
@@ -207,7 +232,7 @@ test('a message to a room is published once for all peers with a member', () => 
 test('a message to a room that is too long for one envelope goes to each link in parts', () => {
   const { publisher, published } = collect({ p0: ['#ops'], p1: ['#ops'] })
   const message = roomMessage('✓'.repeat(20_000))
-  publisher.publish([{ to: 'room', message, links: links(2) }])
+  publishAll(publisher, [{ to: 'room', message, links: links(2) }])
   const subjects = ['p0', 'p1'].map(id => SUBJECTS.link(id, SELF.id))
   expect(new Set(published.map(({ subject }) => subject))).toEqual(new Set(subjects))
   for (const subject of subjects) {
@@ -222,7 +247,7 @@ test('a message to a room for many links is split into publications that fit', (
   const { publisher, published } = collect(
     Object.fromEntries(Array.from({ length: count }, (_, n) => [`p${n}`, ['#ops']])),
   )
-  publisher.publish([{ to: 'room', message: roomMessage('✓'.repeat(4_000)), links: links(count) }])
+  publishAll(publisher, [{ to: 'room', message: roomMessage('✓'.repeat(4_000)), links: links(count) }])
   expect(Math.max(...published.map(({ bytes }) => bytes))).toBeLessThanOrEqual(MAX_PAYLOAD)
   const names = published.flatMap(({ payload }) => (payload.links as [string, number][]).map(([name]) => name))
   expect(new Set(names).size).toBe(count)
@@ -238,7 +263,7 @@ test('peers that have only the previous secret get a message to a room on their 
   const previous = new EnvelopeMac('the secret before')
   const publisher = new Publisher(nats, mac, SELF, { holds: () => true, holdsRoom: () => true })
   const old = new NatsLink(9, 'link-9', { id: 'p9', incarnation: 'i' }, 'acceptor', true, previous)
-  publisher.publish([{ to: 'room', message: roomMessage('hi'), links: [...links(2), old] }])
+  publishAll(publisher, [{ to: 'room', message: roomMessage('hi'), links: [...links(2), old] }])
   expect(sent.map(({ subject }) => subject)).toEqual([
     SUBJECTS.user(mac.roomAlias('#ops'), SELF.id),
     SUBJECTS.link('p9', SELF.id),
@@ -252,9 +277,9 @@ test('peers of version 0.1 get everything on the subjects without a sender, with
   const { publisher, published } = collect({ p0: ['Billy'], p1: ['Billy'] })
   const both = links(2, 1)
   const frame = { event: 'missed' as const, payload: ['Anna'] }
-  publisher.publish([{ to: 'all', links: both, frame }])
-  publisher.publish([{ to: 'users', message: message('hi'), links: both }])
-  for (const link of both) publisher.publish([{ to: 'link', link, frame }])
+  publishAll(publisher, [{ to: 'all', links: both, frame }])
+  publishAll(publisher, [{ to: 'users', message: message('hi'), links: both }])
+  for (const link of both) publishAll(publisher, [{ to: 'link', link, frame }])
   expect(published.map(({ subject, payload }) => [subject, payload.links ?? payload.n])).toEqual([
     [SUBJECTS.broadcast(SELF.id), 1],
     [LEGACY_SUBJECTS.broadcast, 1],
