@@ -17,8 +17,11 @@ import type { Thread } from './model/thread.ts'
 
 /** Messages per page. */
 const PAGE_SIZE = 200
-/** Most unread messages of an earlier run that are counted in a thread. */
+/** Most unread messages of an earlier run that are counted in a thread, and in all of them: the screen waits for it. */
 const MAX_COUNTED = 1_000
+const MAX_COUNTED_IN_ALL = 20_000
+/** What is counted in a thread in any case. */
+const MIN_COUNTED = 5
 /** Sorts after the ids of all messages of one time. */
 const MAX_ID = '\u{10ffff}'
 
@@ -30,16 +33,23 @@ export function addStoredThreads(model: Model, history: History): void {
 
 /** Counts what the user has not read in earlier runs. @param marks undefined: everything was read */
 export function restoreUnread(model: Model, history: History, marks: ReadMarks | undefined): void {
+  let left = MAX_COUNTED_IN_ALL
+  // The latest threads are first.
   for (const { name, lastAt } of history.threads()) {
     const thread = model.threads.get(name)
+    if (thread === undefined) continue
     const after = marks === undefined ? lastAt : (marks.threads.get(name) ?? marks.since)
-    if (thread !== undefined) thread.restoreUnread(after, countUnread(model, history, thread, after, lastAt))
+    const limit = lastAt <= after ? 0 : Math.max(MIN_COUNTED, Math.min(MAX_COUNTED, left))
+    const counts = countUnread(model, history, thread, after, limit)
+    left -= counts.unreadCount
+    thread.restoreUnread(after, counts)
   }
 }
 
-function countUnread(model: Model, history: History, thread: Thread, after: number, lastAt: number) {
+/** @param limit most messages to look at */
+function countUnread(model: Model, history: History, thread: Thread, after: number, limit: number) {
   const { ignored } = model.preferences
-  const messages = lastAt <= after ? [] : history.page(thread.name, MAX_COUNTED, { after: { at: after, id: MAX_ID } })
+  const messages = limit === 0 ? [] : history.page(thread.name, limit, { after: { at: after, id: MAX_ID } })
   const unread = messages.filter(
     message =>
       message.at > after &&

@@ -105,6 +105,18 @@ test('another client of the user reads it', () => {
   expect(counts('Billy')).toEqual([0, 0])
 })
 
+test('of very many, the counts of the latest threads are whole, and the others are unread at least', () => {
+  const history = new History(dirname(file('history.jsonl')), 'Anna')
+  for (let user = 0; user < 25; user++)
+    for (let n = 0; n < 1_001; n++)
+      history.store({ id: `${user}-${n}`, at: at(user * 2_000 + n), from: `User-${user}`, to: 'Anna', text: 'x' })
+  history.refresh()
+  const { counts } = start({ since: 0, threads: new Map() })
+  expect([counts('User-24')[0], counts('User-5')[0], counts('User-4')[0], counts('User-0')[0]]).toEqual([
+    1_000, 1_000, 5, 5,
+  ])
+})
+
 test('messages of ignored users are not unread', () => {
   write()
   const history = new History(dirname(file('history.jsonl')), 'Anna')
