@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { pollOnce } from '../cli/top/poller.ts'
 import type { Benchmark, Measure } from './support/report.ts'
 import { cpuTimeMs, freePorts, sleep, until } from './support/servers.ts'
 
@@ -84,6 +85,7 @@ interface Sample {
   idlePacketsPerLink: number
   idleKilobytes: number
   memory: number
+  statusSeconds: number
   lostSeconds: number
   removedSeconds: number
 }
@@ -108,6 +110,7 @@ async function measureMesh(count: number, killed: number, idleSeconds: number): 
     const start = total(servers)
     await sleep(idleSeconds * 1_000)
     const idle = difference(total(servers), start)
+    const statusSeconds = await timeStatus(`http://127.0.0.1:${ports[0]}`, count)
     const memory = servers.reduce((sum, one) => sum + one.memory, 0) / count
     const dead = servers.slice(1, 1 + killed)
     const others = servers.filter(one => !dead.includes(one))
@@ -128,6 +131,7 @@ async function measureMesh(count: number, killed: number, idleSeconds: number): 
       idlePacketsPerLink: idle.packets / idleSeconds / (count * (count - 1)),
       idleKilobytes: idle.bytes / 1_000 / idleSeconds,
       memory,
+      statusSeconds,
       lostSeconds,
       removedSeconds,
     }
@@ -135,6 +139,19 @@ async function measureMesh(count: number, killed: number, idleSeconds: number): 
     for (const { child } of servers) child.kill('SIGKILL')
     rmSync(folder, { recursive: true })
   }
+}
+
+/** Asks for the status of all servers, as `mesh-chat top` does every second. Returns the time until the answer, s. */
+async function timeStatus(url: string, count: number): Promise<number> {
+  const since = performance.now()
+  const answer = await pollOnce(url, undefined)
+  const seconds = (performance.now() - since) / 1_000
+  const complete =
+    typeof answer === 'string' || !answer.ok
+      ? []
+      : answer.servers.filter(({ status }) => status?.links.length === count - 1)
+  if (complete.length !== count) throw new Error(`only ${complete.length} of ${count} servers have told their status`)
+  return seconds
 }
 
 function total(servers: readonly ServerProcess[]): Usage {
@@ -171,6 +188,7 @@ export const servers: Benchmark = {
       row('idle: packets per link', '/s', sample.idlePacketsPerLink),
       row('idle: sent by all', 'kB/s', sample.idleKilobytes),
       row('idle: memory of one server', 'MB', sample.memory),
+      row('status of all servers', 's', sample.statusSeconds),
       row(`${killed} killed at once: all others know`, 's', sample.lostSeconds),
       row(`${killed} killed at once: their users removed everywhere`, 's', sample.removedSeconds),
     ]

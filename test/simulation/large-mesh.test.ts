@@ -1,6 +1,7 @@
 /** A mesh of many servers. */
 import { expect, test } from 'vitest'
 import type { DiallerFrame } from '../../src/protocol/frames.ts'
+import { between, pick } from '../support/random.ts'
 import { findViolations } from '../support/simulation/invariants.ts'
 import { SimMesh } from '../support/simulation/sim-mesh.ts'
 
@@ -85,6 +86,37 @@ test('a server that was out of reach for minutes when it was announced is found 
   mesh.heal()
   advanceUntil(mesh, () => isWhole(mesh), 180_000)
 })
+
+test.each(Array.from({ length: 12 }, (_, n) => n + 1))(
+  'the invariants hold after faults of a mesh of 24 servers, seed %i',
+  { timeout: 300_000 },
+  seed => {
+    const mesh = new SimMesh(seed, 24, { clientsKnowAllServers: true, events: false })
+    const { random } = mesh
+    const anyServer = () => pick(random, mesh.servers)
+    for (let n = 0; n < 16; n++) mesh.join(`c${n}`, `user ${n % 12}`, anyServer())
+    mesh.advance(3_000)
+    const faults = [
+      () => mesh.crash(anyServer(), pick(random, ['orderly', 'reset', 'silent'])),
+      () => mesh.servers.find(({ running }) => !running)?.boot(),
+      () => mesh.cut(anyServer().id, anyServer().id),
+      () => mesh.heal(),
+      () => mesh.freeze(anyServer()),
+      () => mesh.thaw(anyServer()),
+      () => mesh.send(pick(random, mesh.clients), `user ${between(random, 0, 11)}`, 'hello'),
+    ]
+    for (let step = 0; step < 60; step++) {
+      pick(random, faults)()
+      mesh.advance(random() * 1_500)
+    }
+    mesh.heal()
+    for (const server of mesh.servers) {
+      mesh.thaw(server)
+      if (!server.running) mesh.boot(server)
+    }
+    advanceUntil(mesh, () => isWhole(mesh) && findViolations(mesh).length === 0, 180_000)
+  },
+)
 
 function fail(): never {
   throw new Error('there is no such server or client')
