@@ -119,7 +119,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a restarted server gets the delivery results of its previous incarnation',
-    seed: 5840,
+    seed: 1129,
     file: 'src/server/peers/outbound-messages.ts',
     from: 'if (peer?.inbound?.incarnation !== incarnation) return\n    peer.pendingFates',
     to: 'if (peer === undefined) return\n    peer.pendingFates',
@@ -555,7 +555,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'who watches a name is not told that it has left',
-    seed: 379,
+    seed: 24417,
     file: 'src/server/clients/roster-views.ts',
     from: 'for (const name of left) told += this.#tellWatchers(name, { left: [name] })',
     to: '',
