@@ -9,6 +9,8 @@ import type { Benchmark, Measure } from './support/report.ts'
 import { cpuTimeMs, freePorts, sleep, until } from './support/servers.ts'
 
 const DAEMON = fileURLToPath(new URL('../daemon/main.js', import.meta.url))
+/** `SERVERS=20` chooses another number. */
+const SERVERS = Number(process.env.SERVERS ?? 50)
 const WITHIN_MS = 120_000
 
 /** What the processes have used so far; of /proc/PID (proc(5)). */
@@ -172,7 +174,7 @@ export const servers: Benchmark = {
   name: 'servers',
   about: 'real servers in one mesh on this machine: start, idle, and some killed at once',
   async run(small) {
-    const [count, killed, idleSeconds] = small ? [5, 2, 2] : [50, 10, 10]
+    const [count, killed, idleSeconds] = small ? [5, 2, 2] : [SERVERS, SERVERS / 5, 10]
     const sample = await measureMesh(count, killed, idleSeconds)
     const row = (name: string, unit: string, value: number): Measure => ({
       name: `${count} servers, ${name}`,
