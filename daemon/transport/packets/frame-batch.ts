@@ -7,6 +7,8 @@ import { concatFrames, type Packet } from './packet.ts'
 const FRAME_BATCH = Symbol('frame batch')
 type WithFrameBatch = Engine & { [FRAME_BATCH]?: FrameBatch }
 
+const NOTHING = Buffer.alloc(0)
+
 function onPacketCreate(this: WithFrameBatch, { type }: { type?: string }): void {
   this[FRAME_BATCH]?.onEnginePacket(type)
 }
@@ -28,9 +30,6 @@ export class FrameBatch {
   #more: Packet[] | undefined
   #isFlushing = false
   readonly #writesDirectly: boolean
-  /** Whether the kernel has not taken all of a frame that was written directly. */
-  #isSending = false
-  #onSent: (() => void) | undefined
   /** When the last ping was sent, monotonic ms. */
   #pingedAt = performance.now()
 
@@ -85,16 +84,11 @@ export class FrameBatch {
     const [frame, end] = packet.frame
     const tcp = end === undefined ? idleTcpOf(this.#engine) : undefined
     if (tcp === undefined) return false
-    this.#onSent ??= () => {
-      if (!this.#isSending) return
-      this.#isSending = false
-      this.#backpressure.onSent()
-    }
-    tcp.write(this.#takePing(now) ? packet.frameWithPing : frame, this.#onSent)
-    if (tcp.writableLength > 0) {
-      this.#isSending = true
-      this.#backpressure.onPartlyWritten()
-    }
+    tcp.write(this.#takePing(now) ? packet.frameWithPing : frame)
+    if (tcp.writableLength === 0) return true
+    // The kernel has not taken all of it. An empty write tells when it has: nearly no connection ever needs a callback.
+    tcp.write(NOTHING, () => this.#backpressure.onSent())
+    this.#backpressure.onPartlyWritten()
     return true
   }
 
