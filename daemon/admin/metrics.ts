@@ -83,7 +83,7 @@ const METRICS: readonly MetricDefinition[] = [
   },
   {
     name: 'mesh_chat_slow_connections',
-    help: 'Slow consumers: connections with more than 100 unacknowledged messages.',
+    help: 'Slow consumers: connections with more than 256 unacknowledged messages.',
     samples: statusSample(({ slow }) => slow),
   },
   {

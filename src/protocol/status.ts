@@ -52,7 +52,7 @@ export const serverStatusSchema = z.object({
   connections: countSchema,
   /** Users online in the whole mesh, as this server sees it. */
   online: countSchema,
-  /** Slow consumers: connections with more than 100 unconfirmed messages. */
+  /** Slow consumers: connections with more than 256 unconfirmed messages. */
   slow: countSchema,
   /** Messages since its start: accepted from clients, rejected, and received from peers. */
   accepted: countSchema,

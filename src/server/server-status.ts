@@ -4,8 +4,8 @@ import type { Context } from './context.ts'
 import type { Peer } from './peers/peer.ts'
 import type { Rooms } from './rooms/rooms.ts'
 
-/** A connection with more unconfirmed messages than this is a slow consumer. */
-const SLOW_UNCONFIRMED = 100
+/** A connection with more unconfirmed messages than this is a slow consumer. In a large room clients confirm 128 at a time (J9). */
+const SLOW_UNCONFIRMED = 256
 
 /** The status of this server. O(connections + rooms), because it counts the slow consumers and memberships. */
 export function statusOf(

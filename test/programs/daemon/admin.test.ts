@@ -238,20 +238,20 @@ test('slow consumers are counted, also when they are disconnected', { timeout: 6
   sender.emit('identify', 'Sender')
   let came = 0
   sender.on('im', () => came++)
-  const say = async () => {
+  const say = async (count: number, length: number) => {
     const before = came
-    for (let n = 0; n < 101; n++) {
-      sender.emit('im', { to: 'Slow', text: 'x'.repeat(16_000) })
+    for (let n = 0; n < count; n++) {
+      sender.emit('im', { to: 'Slow', text: 'x'.repeat(length) })
       // Keeps the sender itself from becoming a slow consumer.
       await until('the sender has read its copies', () => came > before + n - 10)
     }
-    await until('the sender has all copies', () => came === before + 101)
+    await until('the sender has all copies', () => came === before + count)
     return (await ask(one.admin, '/metrics')).body
   }
-  expect(sample(await say(), 'mesh_chat_slow_connections')).toBe(1)
+  expect(sample(await say(257, 100), 'mesh_chat_slow_connections')).toBe(1)
   // Kernel buffers on loopback hold some megabytes.
   const cut = 'mesh_chat_connections_cut_off_total{side="client"}'
-  for (let n = 0; n < 20; n++) if (sample(await say(), cut) === 1) break
+  for (let n = 0; n < 20; n++) if (sample(await say(101, 16_000), cut) === 1) break
   const { body } = await untilAnswer(one.admin, '/metrics', ({ body }) => sample(body, 'mesh_chat_users') === 1)
   expect(sample(body, cut)).toBe(1)
   expect(sample(body, 'mesh_chat_connections_cut_off_total{side="peer"}')).toBe(0)

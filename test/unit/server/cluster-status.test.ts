@@ -122,16 +122,19 @@ test('rejected messages and slow consumers are counted', () => {
   const { harness } = setUp()
   const anna = harness.join('Anna')
   const billy = harness.join('Billy')
+  const began = harness.now
   harness.im(anna, '')
-  for (let n = 0; n < 101; n++) harness.im(anna, 'Billy')
+  for (let n = 0; n < 257; n++) {
+    harness.im(anna, 'Billy')
+    if (n % 100 === 99) harness.advance(1_000)
+  }
   // Both have unconfirmed messages: Anna gets an echo of her own.
   harness.step({ type: 'got', connection: anna, count: 1 })
-  const began = harness.now
   harness.advance(2_000)
   expect(harness.server.status).toMatchObject({
-    accepted: 101,
+    accepted: 257,
     refused: 1,
-    delivered: 202,
+    delivered: 514,
     slow: 1,
     uptime: harness.now - began,
   })
