@@ -127,6 +127,8 @@ async function measureProcess(system: System, sizes: Sizes): Promise<ProcessSamp
     const messageAtFew = await messageCost(load, messages)
     const cpu = await system.cpu()
     await system.memory()
+    // Starts the measurement of turns.
+    await system.usage()
     await crowd.grow(many)
     const turnToMany = (await system.usage()).longestTurn
     const atMany = await heap()

@@ -90,7 +90,7 @@ function startNode(script: string, args: readonly string[]): ChildProcess {
   return start(process.execPath, [...options, '--expose-gc', '--import', METER, join(BUILD, script), ...args], true)
 }
 
-function readUsage(child: ChildProcess, question: 'now' | 'collected' = 'now'): Promise<ProcessUsage> {
+function readUsage(child: ChildProcess, question: 'now' | 'collected' | 'turns' = 'now'): Promise<ProcessUsage> {
   return new Promise(resolve => {
     child.once('message', message => resolve(message as ProcessUsage))
     child.send(question)
@@ -117,7 +117,7 @@ function createSystem(
       for (const pid of others.flatMap(processTree)) sum += cpuTimeMs(pid)
       return sum
     },
-    usage: () => readUsage(firstOf(nodes)),
+    usage: () => readUsage(firstOf(nodes), 'turns'),
     memory: () => readUsage(firstOf(nodes), 'collected'),
     pids: () => [...nodes, ...others].flatMap(processTree),
     stop: () => {
