@@ -64,6 +64,35 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     await mesh.close()
   })
 
+  test('all messages are delivered, once, although NATS freezes under load', { timeout: 180_000 }, async () => {
+    const nats = await startNats()
+    const mesh = await RealMesh.start(3, { backbone: nats.url })
+    USERS.forEach((user, at) => {
+      mesh.join(user, at + 1)
+      mesh.join(user, ((at + 1) % 3) + 1)
+    })
+    await mesh.waitForRoster(USERS)
+    await mesh.openRoom('#ops')
+    const stop = mesh.startChatting([...USERS, '#ops'], 5)
+    const sentCount = () => mesh.clients.reduce((sum, { composed }) => sum + composed.length, 0)
+    await until('messages are sent', () => sentCount() > 200, 60_000)
+    const noticed = () => mesh.servers.map(({ program }) => program.count('unreachable'))
+    const [before, links] = [noticed(), mesh.servers.map(server => mesh.outboundLinkCount(server))]
+    nats.kill('SIGSTOP')
+    await until('all servers have noticed', () => noticed().every((count, at) => count > (before[at] ?? 0)), 60_000)
+    nats.kill('SIGCONT')
+    await until(
+      'all are linked again',
+      () => mesh.servers.every((server, at) => mesh.outboundLinkCount(server) >= (links[at] ?? 0) + 2),
+      60_000,
+    )
+    const during = sentCount()
+    await until('more messages are sent', () => sentCount() > during + 200, 60_000)
+    stop()
+    await mesh.expectConverged(USERS)
+    await mesh.close()
+  })
+
   test('after SIGTERM the users of a server leave the roster at once', { timeout: 60_000 }, async () => {
     const nats = await startNats()
     const mesh = await RealMesh.start(2, { backbone: nats.url })
