@@ -76,7 +76,7 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     const stop = mesh.startChatting([...USERS, '#ops'], 5)
     const sentCount = () => mesh.clients.reduce((sum, { composed }) => sum + composed.length, 0)
     await until('messages are sent', () => sentCount() > 200, 60_000)
-    const noticed = () => mesh.servers.map(({ program }) => program.count('unreachable'))
+    const noticed = () => mesh.servers.map(({ program }) => program.count('Backbone at: '))
     const [before, links] = [noticed(), mesh.servers.map(server => mesh.outboundLinkCount(server))]
     nats.kill('SIGSTOP')
     await until('all servers have noticed', () => noticed().every((count, at) => count > (before[at] ?? 0)), 60_000)
