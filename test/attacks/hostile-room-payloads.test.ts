@@ -86,7 +86,7 @@ const receipt = ['m', NOW, '#ops', 1, 2, ['Billy']]
 
 describe.each<[sender: keyof typeof LINK_EVENTS, event: string, payload: unknown, optional: string[]]>([
   ['dialler', 'presence', snapshot, ['rooms']],
-  ['dialler', 'presence', delta, ['rooms']],
+  ['dialler', 'presence', delta, ['incarnation', 'rooms']],
   ['dialler', 'room-forward', [[1, 'm', NOW, 'Anna', '#ops', 'hi', '']], []],
   ['dialler', 'room-relay', roomRelay, ['to']],
   ['dialler', 'receipts', { user: 'Anna', receipts: [receipt] }, []],
