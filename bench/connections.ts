@@ -35,7 +35,7 @@ const CLIENTS_PER_PROCESS = 17_000
 const LIMITS = { ...ANY_RATE, connections: 100_000 }
 const CONNECT_WITHIN_MS = 300_000
 
-/** Clients in processes of their own. */
+/** Clients in separate processes. */
 class Crowd {
   readonly #port: number
   readonly #own: boolean

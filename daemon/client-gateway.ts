@@ -23,7 +23,6 @@ import { type AuthOptions, type CoreQueries, Identification } from './clients/id
 import type { Log } from './log/log.ts'
 import { MalformedPayloads } from './log/malformed-payloads.ts'
 import { Backpressure } from './transport/backpressure.ts'
-import { EventReader } from './transport/packets/event-reader.ts'
 import { FrameBatch } from './transport/packets/frame-batch.ts'
 import { imPacket } from './transport/packets/im-packets.ts'
 import { Packet } from './transport/packets/packet.ts'
@@ -138,10 +137,7 @@ export class ClientGateway implements ClientEvents {
     batch.flush(performance.now())
   }
 
-  handleDisconnect(client: Client): void {
-    const { connection, socket } = client
-    const reader = EventReader.of(socket.conn)
-    if (reader !== undefined) reader.receiver = undefined
+  handleDisconnect({ connection }: Client): void {
     this.#clients.delete(connection)
     this.#step({ type: 'disconnected', connection })
   }

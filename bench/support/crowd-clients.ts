@@ -4,7 +4,7 @@
  * `CrowdRequest`, with a `CrowdState`. Their names are `user-N`, from FIRST on, and their addresses are spread over the
  * loopback network: one address has too few ports.
  */
-import { randomBytes } from 'node:crypto'
+import { IDENTIFIED, identifyAuth } from './idle-user.ts'
 import { RawClient } from './raw-client.ts'
 
 export interface CrowdRequest {
@@ -44,17 +44,13 @@ async function open(n: number): Promise<void> {
   const answer = new Promise<boolean>(resolve => {
     onAnswer = resolve
   })
-  const start = own ? '2["identified"' : '3'
+  const start = own ? IDENTIFIED : '3'
   const take = (packet: Buffer) => {
     if (packet.subarray(0, start.length).toString() === start)
       onAnswer(!own || packet.subarray(0, 40).includes('"ok":true'))
     return true
   }
-  const proof = { nonce: randomBytes(16).toString('base64url'), origin: `http://127.0.0.1:${port}` }
-  const hello = JSON.stringify({
-    identify: { user, client: 'bench/1', protocol: 2, packed: true, views: true, ...proof },
-  })
-  const client = await RawClient.open(Number(port), own ? hello : '', take, addressOf(n))
+  const client = await RawClient.open(Number(port), own ? identifyAuth(Number(port), user) : '', take, addressOf(n))
   client.onClose = () => onAnswer(false)
   const timer = setTimeout(() => client.close(), ANSWER_TIMEOUT_MS)
   if (!own) client.send(`20["identify",${JSON.stringify(user)}]`)
@@ -74,27 +70,24 @@ async function open(n: number): Promise<void> {
   if (client.closed) client.onClose()
 }
 
+async function openOrRetry(n: number): Promise<void> {
+  try {
+    await open(n)
+  } catch {
+    state.lost++
+    retry(n)
+  }
+}
+
 function retry(n: number): void {
   const [least, most] = RETRY_MS
-  const connect = () =>
-    open(n).catch(() => {
-      state.lost++
-      retry(n)
-    })
-  setTimeout(connect, least + Math.random() * (most - least))
+  setTimeout(() => openOrRetry(n), least + Math.random() * (most - least))
 }
 
 async function openUpTo(clients: number): Promise<void> {
   while (opened < clients) {
     const batch = Array.from({ length: Math.min(BATCH_SIZE, clients - opened) }, () => Number(first) + opened++)
-    await Promise.all(
-      batch.map(n =>
-        open(n).catch(() => {
-          state.lost++
-          retry(n)
-        }),
-      ),
-    )
+    await Promise.all(batch.map(openOrRetry))
   }
 }
 

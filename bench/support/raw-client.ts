@@ -5,7 +5,7 @@
 import { connect, type Socket } from 'node:net'
 
 const ZERO_KEY = Buffer.alloc(4)
-/** A worker that is killed may have accepted a connection that nobody serves. */
+/** A killed worker may leave a connection that was accepted and never answers. */
 const OPEN_TIMEOUT_MS = 10_000
 /** Shared by all connections: each chunk is handled before the next is read into it. */
 const READ_BUFFER = Buffer.alloc(256 * 1024)

@@ -25,6 +25,8 @@ function onAnyEvent(this: Socket, event: string, ...args: unknown[]): void {
 }
 function onDisconnect(this: Socket): void {
   const client = this.data as Client
+  const reader = EventReader.of(this.conn)
+  if (reader !== undefined) reader.receiver = undefined
   client.events.handleDisconnect(client)
 }
 

@@ -86,7 +86,7 @@ export class Directory<Connection extends UserConnection> {
     for (const name of replica.names()) this.#holders.add(name, peer)
   }
 
-  /** Removes the replica of a peer, which changes no more. */
+  /** Removes the replica of a peer. It must not change after that. */
   removeReplica(peer: string): void {
     for (const name of this.#replicas.get(peer)?.names() ?? []) this.#holders.delete(name, peer)
     this.#holders.forget(peer)

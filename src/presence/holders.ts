@@ -30,7 +30,7 @@ export class Holders {
     return peer === undefined ? NONE : [peer]
   }
 
-  /** Like `of`, for a user of whom messages are sent: the results of the last look-ups are kept. */
+  /** Like `of`, with a cache: it is read for each message. */
   ofCached(name: string): readonly string[] {
     const cached = this.#cache.get(name)
     if (cached !== undefined) return cached

@@ -25,7 +25,7 @@ export class ConnectionBudget implements Holder, SlowReader {
   readonly address: AddressBudget
   readonly #heldOnServer: HeldBytes
   readonly #unreadOnServer: UnreadBytes
-  /** Undefined: nobody can close the connection yet. */
+  /** Undefined until the connection has a WebSocket or a session that can be closed. */
   owner: BudgetOwner | undefined
   /** Bytes of unfinished messages, and of what waits to be sent to it before it has identified. */
   heldBytes = 0

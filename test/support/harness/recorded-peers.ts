@@ -24,6 +24,19 @@ import { Peers } from '../../../src/server/peers/peers.ts'
 import type { Effect } from '../../../src/server/types.ts'
 import { advance, createContext, peerIdentity, takeEffects } from './server-context.ts'
 
+/** Gives a peer an open link that this server dialled. */
+export function openOutbound(peer: Peer): void {
+  peer.outbound = {
+    state: 'open',
+    link: 1,
+    openedAt: 0,
+    heardAt: 0,
+    incarnation: 'x',
+    isCompact: true,
+    rtt: undefined,
+  }
+}
+
 export const OWN_STATUS: ServerStatus = {
   server: 'server-1',
   incarnation: 'server-1#1',

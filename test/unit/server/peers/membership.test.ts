@@ -4,6 +4,7 @@ import type { Limits } from '../../../../src/protocol/limits.ts'
 import { Membership } from '../../../../src/server/peers/membership.ts'
 import type { Peer } from '../../../../src/server/peers/peer.ts'
 import type { ServerOptions } from '../../../../src/server/types.ts'
+import { openOutbound } from '../../../support/harness/recorded-peers.ts'
 import { advance, createContext, peerIdentity } from '../../../support/harness/server-context.ts'
 
 const HOUR = 3_600_000
@@ -19,15 +20,7 @@ const ids = (peers: Iterable<{ id: string }>) => [...peers].map(({ id }) => id)
 function open(peer: Peer | undefined): void {
   if (peer === undefined) throw new Error('no such peer')
   peer.provenUrl = peer.url
-  peer.outbound = {
-    state: 'open',
-    link: 1,
-    openedAt: 0,
-    heardAt: 0,
-    incarnation: 'x',
-    isCompact: true,
-    rtt: undefined,
-  }
+  openOutbound(peer)
 }
 
 describe('configured peers', () => {

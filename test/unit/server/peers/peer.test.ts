@@ -5,6 +5,7 @@ import type { ForwardedMessage } from '../../../../src/protocol/frames.ts'
 import { MAX_NUMBER_JUMP } from '../../../../src/protocol/frames.ts'
 import { Peer } from '../../../../src/server/peers/peer.ts'
 import { unobservedDelivery } from '../../../support/harness/deliveries.ts'
+import { openOutbound } from '../../../support/harness/recorded-peers.ts'
 
 const peer = (url: string | undefined = 'http://two:1') =>
   new Peer('two', url, new Backoff(() => 0), 1_000, { hasChanged: false })
@@ -13,18 +14,6 @@ const frame = (number: number, from = 'Anna', to = 'Billy'): ForwardedMessage =>
 
 function setUsers(two: Peer, ...users: [string, number][]): void {
   two.replica.apply({ type: 'snapshot', incarnation: 'x', seq: 1, users, more: false })
-}
-
-function open(two: Peer): void {
-  two.outbound = {
-    state: 'open',
-    link: 1,
-    openedAt: 0,
-    heardAt: 0,
-    incarnation: 'x',
-    isCompact: true,
-    rtt: undefined,
-  }
 }
 
 describe('speaks for', () => {
@@ -69,7 +58,7 @@ describe('held messages', () => {
     const two = peer()
     two.hold(frame(1), delivery())
     expect([two.held.size, two.pendingForwards]).toEqual([1, []])
-    open(two)
+    openOutbound(two)
     two.hold(frame(2), delivery())
     expect([two.held.size, two.pendingForwards]).toEqual([2, [frame(2)]])
   })
@@ -83,7 +72,7 @@ describe('held messages', () => {
 
   test('are dropped together; their users have missed a message', () => {
     const two = peer()
-    open(two)
+    openOutbound(two)
     const [one, other] = [delivery(), delivery()]
     two.hold(frame(1, 'Anna', 'Billy'), one)
     two.hold(frame(2, 'Anna', 'Carla'), other)
@@ -130,7 +119,7 @@ test('the end of the grace period is a deadline, too', () => {
   const two = peer()
   two.usersExpireAt = 500
   expect(two.deadline).toBe(500)
-  open(two)
+  openOutbound(two)
   expect(two.deadline).toBe(500)
   two.usersExpireAt = Number.POSITIVE_INFINITY
   expect(two.deadline).toBe(Number.POSITIVE_INFINITY)
@@ -149,7 +138,7 @@ test.each<[string, (two: Peer) => void]>([
       two.inbound = { link: 1, heardAt: 0, incarnation: 'x', knowsRooms: true }
     },
   ],
-  ['has an outbound link', open],
+  ['has an outbound link', openOutbound],
   ['has users', two => setUsers(two, ['Anna', 1])],
   ['has held messages', two => two.hold(frame(1), delivery())],
 ])('a peer that %s is not idle', (_, change) => {
