@@ -20,6 +20,7 @@ export default defineConfig({
           exclude: WITH_MOCKS,
           // Loading the modules again for each file takes longer than the tests.
           isolate: false,
+          setupFiles: ['test/support/restored-globals.ts'],
           ...timeouts,
         },
       },
