@@ -134,7 +134,6 @@ export class ClientGateway implements ClientEvents {
     client.listen()
     if (identifyPayload === undefined) return
     this.handleEvent(client, 'identify', identifyPayload, CONNECT_CALL)
-    batch.flush(performance.now())
   }
 
   handleDisconnect({ connection }: Client): void {

@@ -10,7 +10,16 @@ export const IDENTIFIED = '2["identified"'
  */
 export function identifyAuth(port: number, user: string): string {
   const proof = { nonce: randomBytes(16).toString('base64url'), origin: `http://127.0.0.1:${port}` }
-  const identify = { user, client: 'bench/1', protocol: 2, rooms: true, packed: true, views: true, ...proof }
+  const identify = {
+    user,
+    client: 'bench/1',
+    protocol: 2,
+    rooms: true,
+    packed: true,
+    views: true,
+    batched: true,
+    ...proof,
+  }
   return JSON.stringify({ identify })
 }
 

@@ -17,7 +17,7 @@ import type { IdentifyAnswer, SessionEffect, SessionInput, SessionOptions } from
 import { timerDelay } from '../../src/common/time.ts'
 import { dialOnce } from '../../src/programs/checked-socket.ts'
 import { connectErrorText, disconnectText } from '../../src/programs/connection-error.ts'
-import { isSignedBy } from '../../src/programs/ed25519.ts'
+import { isSigned } from '../../src/programs/signed-batch.ts'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import {
   claimResponseSchema,
@@ -171,7 +171,7 @@ export function openSession(
   const makeNonce = () => randomBytes(24).toString('base64url')
   const makeIdSuffix = () => randomBytes(8).toString('base64url')
   const session = new Session(
-    { ...options, makeNonce, makeIdSuffix, verify: isSignedBy, answersSaves: storage.save !== undefined },
+    { ...options, makeNonce, makeIdSuffix, verify: isSigned, answersSaves: storage.save !== undefined },
     {
       history: [],
       archive: storage.archive ?? NO_ARCHIVE,
@@ -297,9 +297,10 @@ export function openSession(
   }
 
   const identify = ({ dial, request }: Extract<SessionEffect, { type: 'identify' }>) => {
-    const emit = () => void socket?.emit('identify', { ...request, packed: true }, handleIdentified(dial, false))
+    const emit = () =>
+      void socket?.emit('identify', { ...request, packed: true, batched: true }, handleIdentified(dial, false))
     if (sendAuth === undefined) return emit()
-    sendAuth({ identify: { ...request, packed: true } })
+    sendAuth({ identify: { ...request, packed: true, batched: true } })
     sendAuth = undefined
     socket?.once('connect', () => {
       fallbackTimer = setTimeout(() => {

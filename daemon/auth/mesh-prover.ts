@@ -1,11 +1,14 @@
+import { signBatch } from '../../src/programs/signed-batch.ts'
 import { type ClaimTicket, claimTicketText } from '../../src/protocol/claim-ticket.ts'
 import type { AuthMode, Claim } from '../../src/protocol/credentials.ts'
 import {
+  MAX_BATCH_SIZE,
   type MeshIdentity,
   NO_TLS,
   NONCE_PREFIX,
   type ProofBinding,
   PUBLIC_MESH_KEY,
+  type ServerProof,
   serverProofText,
   successorText,
   TLS_AT_PROXY,
@@ -36,6 +39,8 @@ export interface RequestedProof {
    * is signed: the client might be at the other end of a relay.
    */
   readonly channel: string | undefined
+  /** Whether the client accepts a proof that is signed together with others. */
+  readonly isBatched: boolean
   /** Once it is made: the proof. */
   identity: MeshIdentity | undefined
 }
@@ -45,6 +50,8 @@ export class MeshProver {
   readonly #options: MeshProverOptions
   readonly #key: SigningKey
   readonly #previousKey: SigningKey | undefined
+  /** Proofs to sign together. */
+  readonly #waiting = new Set<RequestedProof>()
 
   constructor(options: MeshProverOptions) {
     this.#options = options
@@ -78,16 +85,54 @@ export class MeshProver {
     return { origin, meshKey: this.publicKey, channel }
   }
 
-  /** Signs what a client asks for: the CPU time of one signature, some 30 µs. */
-  prove({ nonce, origin, channel }: Omit<RequestedProof, 'identity'>): MeshIdentity {
-    const { server, incarnation, auth } = this.#options
-    const proven = { nonce, origin, auth, server, incarnation, channel }
+  /**
+   * Prepares the proof that a client asks for. A signature costs more CPU time than any other part of an answer: a connection
+   * gets one, and those that are prepared before the first of them is needed share it.
+   * @returns a function that returns the proof, and signs it if necessary
+   */
+  prepare(request: RequestedProof): () => MeshIdentity {
+    // While the secret is rotated there would be two batches.
+    if (request.identity === undefined && request.isBatched && this.#previousKey === undefined) {
+      if (this.#waiting.size === MAX_BATCH_SIZE) this.#signWaiting()
+      this.#waiting.add(request)
+    }
+    return () => {
+      if (request.identity === undefined && this.#waiting.has(request)) this.#signWaiting()
+      request.identity ??= this.#prove(request)
+      return request.identity
+    }
+  }
+
+  /** Signs all proofs that wait; one alone is signed without a batch. */
+  #signWaiting(): void {
+    const requests = [...this.#waiting]
+    this.#waiting.clear()
+    if (requests.length < 2) return
+    const texts = requests.map(request => serverProofText(this.#proofOf(request), this.publicKey))
+    const { signature, paths } = signBatch(texts, text => this.#key.sign(text))
+    for (const [at, request] of requests.entries())
+      request.identity = { ...this.#identity(signature), batch: paths[at] }
+  }
+
+  /** Signs one proof. */
+  #prove(request: RequestedProof): MeshIdentity {
+    const proof = this.#proofOf(request)
     const key = this.publicKey
-    const identity = { key, proof: this.#key.sign(serverProofText(proven, key)), server, incarnation, auth }
+    const identity = this.#identity(this.#key.sign(serverProofText(proof, key)))
     const previous = this.#previousKey
     if (previous === undefined) return identity
-    const proof = previous.sign(successorText(proven, previous.publicKey, key))
-    return { ...identity, previous: { key: previous.publicKey, proof } }
+    const successorProof = previous.sign(successorText(proof, previous.publicKey, key))
+    return { ...identity, previous: { key: previous.publicKey, proof: successorProof } }
+  }
+
+  #proofOf({ nonce, origin, channel }: RequestedProof): ServerProof {
+    const { server, incarnation, auth } = this.#options
+    return { nonce, origin, auth, server, incarnation, channel }
+  }
+
+  #identity(proof: string): MeshIdentity {
+    const { server, incarnation, auth } = this.#options
+    return { key: this.publicKey, proof, server, incarnation, auth }
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io'
 import type { ClaimTicket } from '../../src/protocol/claim-ticket.ts'
 import type { Challenge } from '../../src/protocol/credentials.ts'
+import type { MeshIdentity } from '../../src/protocol/mesh-identity.ts'
 import type { IdentifyResponse } from '../../src/protocol/messages.ts'
 import type { ClientEffect, HeldName } from '../../src/server/types.ts'
 import type { RequestedProof } from '../auth/mesh-prover.ts'
@@ -70,6 +71,11 @@ export class Client implements EventReceiver {
     if (reader !== undefined) reader.receiver = this
   }
 
+  /** Sends what waits for the end of the turn. */
+  flush(): void {
+    this.batch.flush(performance.now())
+  }
+
   handleEvent(event: string, payload: unknown, call: number | undefined): boolean {
     return this.events.handleEvent(this, event, payload, call)
   }
@@ -93,16 +99,24 @@ export function isIdentified(payload: SentAnswer): payload is Extract<IdentifyRe
   return 'roster' in payload
 }
 
-/** Sends the answer to a call. */
-export function sendAnswer({ batch, pendingCalls, acceptsPacked }: Client, call: number, payload: SentAnswer): void {
+/**
+ * Sends the answer to a call.
+ * @param proveMesh returns the mesh proof that belongs to the answer, when it is written: the proofs of all connections that
+ *   a turn answers are signed at once
+ */
+export function sendAnswer(client: Client, call: number, payload: SentAnswer, proveMesh?: () => MeshIdentity): void {
+  const { batch, pendingCalls, acceptsPacked } = client
+  const complete = () => (proveMesh === undefined ? payload : { ...payload, mesh: proveMesh() })
   if (call < CONNECT_CALL) {
-    pendingCalls?.get(call)?.(payload)
+    pendingCalls?.get(call)?.(complete())
     pendingCalls?.delete(call)
   } else if (isIdentified(payload)) {
-    batch.add(identifiedPacket(call === CONNECT_CALL ? '2["identified",' : `3${call}[`, payload, acceptsPacked))
-  } else if (call === CONNECT_CALL) batch.add(new Packet(eventPacket({ event: 'identified', payload })))
+    const prefix = call === CONNECT_CALL ? '2["identified",' : `3${call}[`
+    batch.add(identifiedPacket(prefix, payload, acceptsPacked, proveMesh))
+  } else if (call === CONNECT_CALL)
+    batch.add(new Packet(() => eventPacket({ event: 'identified', payload: complete() })))
   else if ('version' in payload && 'users' in payload) batch.add(rosterPacket(call, payload, acceptsPacked))
-  else batch.add(new Packet(`3${call}${JSON.stringify([payload])}`))
+  else batch.add(new Packet(() => `3${call}${JSON.stringify([complete()])}`))
 }
 
 /** An event of Socket.IO's default namespace. */

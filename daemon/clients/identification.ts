@@ -1,7 +1,7 @@
 import { clampTime } from '../../src/common/time.ts'
 import type { ClaimTicket } from '../../src/protocol/claim-ticket.ts'
 import type { AuthMode, Credential } from '../../src/protocol/credentials.ts'
-import { type MeshIdentity, proofVersionOf } from '../../src/protocol/mesh-identity.ts'
+import { proofVersionOf } from '../../src/protocol/mesh-identity.ts'
 import { type IdentifyRequest, type IdentifyResponse, identifyRequestSchema } from '../../src/protocol/messages.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
 import type { MeshServer } from '../../src/server/server.ts'
@@ -94,7 +94,9 @@ export class Identification {
   /** Sends the answer to a call; answers to `identify` get the mesh proof that the client asked for. */
   answer(client: Client, call: number, payload: Answer): void {
     if ('claim' in payload) return sendAnswer(client, call, this.#signClaim(payload))
-    sendAnswer(client, call, needsMeshProof(payload) ? { ...payload, ...this.#proveMesh(client) } : payload)
+    const { meshProof } = client
+    if (meshProof === undefined || !needsMeshProof(payload)) sendAnswer(client, call, payload)
+    else sendAnswer(client, call, payload, this.#auth.mesh.prepare(meshProof))
     if (!isIdentified(payload)) return
     // An identified connection keeps no proof; the core limits how often it may identify again.
     client.meshProof = undefined
@@ -138,23 +140,17 @@ export class Identification {
     return { ok: true, ...(ticket === undefined ? {} : { claim: ticket }) }
   }
 
-  /** The proof for a connection is made once: it costs more CPU time than any other part of an answer. */
-  #proveMesh({ meshProof }: Client): { mesh?: MeshIdentity } {
-    if (meshProof === undefined) return {}
-    meshProof.identity ??= this.#auth.mesh.prove(meshProof)
-    return { mesh: meshProof.identity }
-  }
-
   /**
    * Notes the mesh proof that a client asks for. Returns false if it asks for a second one with another nonce or origin:
    * a connection gets one.
    */
-  #rememberMeshProof(client: Client, { nonce, origin }: IdentifyRequest): boolean {
+  #rememberMeshProof(client: Client, { nonce, origin, batched = false }: IdentifyRequest): boolean {
     if (nonce === undefined || origin === undefined) return nonce === origin
     client.meshProof ??= {
       nonce,
       origin,
       channel: this.#auth.mesh.channelFor(nonce, origin, () => tlsExporterOf(client.socket.conn)),
+      isBatched: batched,
       identity: undefined,
     }
     return client.meshProof.nonce === nonce && client.meshProof.origin === origin

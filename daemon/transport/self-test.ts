@@ -181,7 +181,7 @@ async function readsEvents(connection: TestConnection): Promise<boolean> {
   const reader = EventReader.of(engine)
   if (reader === undefined) return false
   const events: unknown[] = []
-  reader.receiver = { handleEvent: (event, payload, call) => events.push(event, payload, call) > 0 }
+  reader.receiver = { handleEvent: (event, payload, call) => events.push(event, payload, call) > 0, flush() {} }
   const text = '427["self-test",1]'
   const passedOn = await connection.packetsFrom(clientFrame(1, text))
   return (

@@ -165,7 +165,7 @@ export class MeshTrust {
     const channels = [...(origin.startsWith('https:') ? [exporter, TLS_AT_PROXY] : [NO_TLS]), undefined]
     return [...new Set(channels)]
       .map(channel => ({ nonce, origin, auth, server, incarnation, channel }))
-      .find(proof => this.#context.options.verify(key, serverProofText(proof, key), mesh.proof))
+      .find(proof => this.#context.options.verify(key, serverProofText(proof, key), mesh.proof, mesh.batch))
   }
 
   /**

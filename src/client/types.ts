@@ -4,6 +4,7 @@
  */
 import type { ClaimTicket } from '../protocol/claim-ticket.ts'
 import type { AuthMode, Challenge } from '../protocol/credentials.ts'
+import type { BatchPath } from '../protocol/mesh-identity.ts'
 import type {
   ComposedMessage,
   Connections,
@@ -57,8 +58,11 @@ export interface SessionOptions {
    * messages whose hashes hide the message from catch-up (S5).
    */
   makeIdSuffix: () => string
-  /** Whether `signature` is the Ed25519 signature of `text` by the public key `key`; all in base64url. Never throws. */
-  verify: (key: string, text: string, signature: string) => boolean
+  /**
+   * Whether `signature` is the Ed25519 signature by the public key `key` of `text`, or of the batch in which `batch` says that
+   * it is; all in base64url. Never throws.
+   */
+  verify: (key: string, text: string, signature: string, batch?: BatchPath | undefined) => boolean
   /** Random numbers in [0, 1). */
   random: () => number
   /**

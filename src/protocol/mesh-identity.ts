@@ -62,6 +62,23 @@ export function parseServerOrigin(url: string): string | undefined {
   return `${username}${password}${search}${hash}` === '' && pathname === '/' ? origin : undefined
 }
 
+/** Most texts that one signature covers. */
+export const MAX_BATCH_SIZE = 1_024
+
+/** Of SHA-256: 32 bytes. The last character has 2 unused bits, which are 0. */
+const hashSchema = z.string().regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/, 'is not a hash')
+
+/** Where a text is in a batch that is signed at once: see `signBatch`. */
+export const batchPathSchema = z
+  .object({
+    /** Its place among the texts; bit n: whether it is to the right of `path[n]`. */
+    index: z.int().min(0),
+    /** The sibling's hash on each level, from the leaf up. */
+    path: z.array(hashSchema).min(1).max(Math.log2(MAX_BATCH_SIZE)),
+  })
+  .refine(({ index, path }) => index < 2 ** path.length, 'the index is not in a tree of this height')
+export type BatchPath = z.infer<typeof batchPathSchema>
+
 /** A public key of the mesh and the signature of `serverProofText` by its private key. */
 const meshProofSchema = z.object({ key: keySchema, proof: signatureSchema })
 
@@ -74,6 +91,8 @@ export const meshIdentitySchema = meshProofSchema.extend({
   server: z.string().max(64),
   incarnation: z.string().max(64),
   auth: z.enum(AUTH_MODES),
+  /** Present if `proof` signs a batch: where the text is in it. Only for a client that identified with `batched`. */
+  batch: batchPathSchema.optional(),
   /** While the secret of the mesh is rotated: the previous secret's signature of `successorText`; in version 1, as `proof`. */
   previous: meshProofSchema.optional(),
 })

@@ -317,6 +317,8 @@ export const identifyRequestSchema = z.object({
   /** Both or neither: the server proves the mesh for this nonce and the origin that the client dialled. */
   nonce: clientNonceSchema.optional(),
   origin: originSchema.optional(),
+  /** Accepts a mesh proof that was signed together with others: `batch` of `MeshIdentity`. */
+  batched: z.boolean().optional(),
 })
 export type IdentifyRequest = z.infer<typeof identifyRequestSchema>
 

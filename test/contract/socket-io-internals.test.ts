@@ -44,6 +44,7 @@ async function connectPair(
         events.push([event, payload, call])
         return true
       },
+      flush() {},
     }
   })
   const port = await server.listen({ port: 0, host: '127.0.0.1' })

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { SessionOptions } from '../../src/client/types.ts'
+import { batchTextOf } from '../../src/programs/signed-batch.ts'
 
 /** A signature without cryptography: a hash of the public key and the text. */
 export function signatureOf(key: string, text: string): string {
@@ -12,5 +13,6 @@ let nonces = 0
 export const meshSignatures: Pick<SessionOptions, 'makeNonce' | 'makeIdSuffix' | 'verify'> = {
   makeNonce: () => `nonce-${`${++nonces}`.padStart(16, '0')}`,
   makeIdSuffix: () => 'x',
-  verify: (key, text, signature) => signature === signatureOf(key, text),
+  verify: (key, text, signature, batch) =>
+    signature === signatureOf(key, batch === undefined ? text : batchTextOf(text, batch)),
 }

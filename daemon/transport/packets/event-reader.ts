@@ -3,6 +3,8 @@ import { type Engine, holdPackets, pongTimerOf, type WebSocketOfWs, webSocketOf 
 export interface EventReceiver {
   /** Takes an event; `call` is the number of the acknowledgement that it asks for. False: Socket.IO must handle it. */
   handleEvent(event: string, payload: unknown, call: number | undefined): boolean
+  /** Sends the packets that wait for the end of the turn. */
+  flush(): void
 }
 
 /** Counts the packets that Socket.IO does not see. */
@@ -79,7 +81,9 @@ export class EventReader {
       // Socket.IO delivers a packet after some ticks, all of them before this callback.
       setImmediate(() => {
         this.#socketIoHasTurn = false
-        release?.()
+        if (release === undefined) return
+        this.receiver?.flush()
+        release()
       })
     }
     this.#socketIoListener(data, isBinary)

@@ -8,24 +8,32 @@ const PING_FRAME = Buffer.from([0x81, 1, 0x32])
 
 /** A Socket.IO packet, and its WebSocket frame, encoded once for all recipients. */
 export class Packet {
-  /** Bytes of its frame. */
-  readonly size: number
-  readonly #start: string
+  #start: string | (() => string)
   /** The end of the text, shared by packets that differ only in their start: encoded once for all of them. */
   readonly #end: Buffer | undefined
-  readonly #payloadBytes: number
+  #payloadBytes = 0
   #frame: Frame | undefined
   #frameWithPing: Buffer | undefined
 
-  constructor(start: string, end?: Buffer) {
+  /**
+   * @param start the start of its text; a function is called when the packet is written
+   * @param end the rest of it
+   */
+  constructor(start: string | (() => string), end?: Buffer) {
     this.#start = start
     this.#end = end
-    this.#payloadBytes = 1 + Buffer.byteLength(start) + (end?.length ?? 0)
-    this.size = this.#payloadBytes + (this.#payloadBytes < 126 ? 2 : this.#payloadBytes < 65_536 ? 4 : 10)
   }
 
   get text(): string {
-    return this.#end === undefined ? this.#start : this.#start + this.#end.toString()
+    const start = this.#startText()
+    return this.#end === undefined ? start : start + this.#end.toString()
+  }
+
+  /** Bytes of its frame. */
+  get size(): number {
+    if (this.#payloadBytes === 0)
+      this.#payloadBytes = 1 + Buffer.byteLength(this.#startText()) + (this.#end?.length ?? 0)
+    return this.#payloadBytes + (this.#payloadBytes < 126 ? 2 : this.#payloadBytes < 65_536 ? 4 : 10)
   }
 
   get frame(): Frame {
@@ -54,6 +62,7 @@ export class Packet {
 
   /** Encodes head and start of an unfragmented, unmasked text frame, as servers send it (RFC 6455, section 5.2). */
   #encode(target: Buffer, at: number): void {
+    const { size } = this
     const payload = this.#payloadBytes
     target[at] = 0x81
     if (payload < 126) target[at + 1] = payload
@@ -65,9 +74,14 @@ export class Packet {
       target.writeUIntBE(0, at + 2, 4)
       target.writeUIntBE(payload, at + 6, 4)
     }
-    const message = at + this.size - payload
+    const message = at + size - payload
     target[message] = ENGINE_MESSAGE
-    target.write(this.#start, message + 1)
+    target.write(this.#startText(), message + 1)
+  }
+
+  #startText(): string {
+    if (typeof this.#start === 'function') this.#start = this.#start()
+    return this.#start
   }
 }
 

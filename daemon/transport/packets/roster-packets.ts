@@ -1,5 +1,6 @@
 import { deflateRawSync } from 'node:zlib'
 import { frontEncode } from '../../../src/protocol/front-coding.ts'
+import type { MeshIdentity } from '../../../src/protocol/mesh-identity.ts'
 import type { IdentifyResponse, PackedRoster, RosterDelta, RosterSnapshot } from '../../../src/protocol/messages.ts'
 import { Packet } from './packet.ts'
 
@@ -13,11 +14,13 @@ const rosterSuffixes = { plain: new WeakMap<RosterSnapshot, Buffer>(), packed: n
  * The answer to `identify`.
  * @param prefix the start of the packet: of an acknowledgement, or of an event
  * @param packed whether the client accepts a packed roster
+ * @param proveMesh returns the mesh proof for the client, when the packet is written
  */
 export function identifiedPacket(
   prefix: string,
   { roster, ...others }: Extract<IdentifyResponse, { ok: true }>,
   packed: boolean,
+  proveMesh?: () => MeshIdentity,
 ): Packet {
   const suffixes = packed ? rosterSuffixes.packed : rosterSuffixes.plain
   let suffix = suffixes.get(roster)
@@ -25,7 +28,8 @@ export function identifiedPacket(
     suffix = Buffer.from(`"roster":${rosterText(roster, packed)}}]`)
     suffixes.set(roster, suffix)
   }
-  return new Packet(`${prefix}${JSON.stringify(others).slice(0, -1)},`, suffix)
+  const start = (answer: object) => `${prefix}${JSON.stringify(answer).slice(0, -1)},`
+  return new Packet(proveMesh === undefined ? start(others) : () => start({ ...others, mesh: proveMesh() }), suffix)
 }
 
 /** The answer to `roster`. */

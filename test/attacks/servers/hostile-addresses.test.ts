@@ -165,6 +165,7 @@ function expectNothingOfValue(server: HostileServer, what: string): void {
       'origin',
       'connections',
       'packed',
+      'batched',
       'rooms',
       'typing',
       'views',

@@ -2,9 +2,10 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { io, type Socket } from 'socket.io-client'
 import { afterEach, describe, expect, test } from 'vitest'
-import { deriveMeshKey, isSignature } from '../../../daemon/auth/mesh-key.ts'
+import { deriveMeshKey } from '../../../daemon/auth/mesh-key.ts'
 import { makeToken, parseTokenKey } from '../../../daemon/auth/tokens.ts'
 import type { RuntimeOptions } from '../../../daemon/runtime.ts'
+import { isSigned } from '../../../src/programs/signed-batch.ts'
 import { type AuthMode, type Challenge, identificationText } from '../../../src/protocol/credentials.ts'
 import {
   boundIdentificationText,
@@ -56,8 +57,8 @@ function connect(url: string) {
 function proves(answer: Answer, secret: string, nonce: string, origin: string, auth: AuthMode): boolean {
   const parsed = meshIdentitySchema.safeParse(answer.mesh)
   if (!parsed.success || parsed.data.key !== deriveMeshKey(secret).publicKey || parsed.data.auth !== auth) return false
-  const { key, proof, server, incarnation } = parsed.data
-  return isSignature(serverProofText({ nonce, origin, auth, server, incarnation }, key), key, proof)
+  const { key, proof, server, incarnation, batch } = parsed.data
+  return isSigned(key, serverProofText({ nonce, origin, auth, server, incarnation }, key), proof, batch)
 }
 
 class User {
@@ -158,6 +159,24 @@ describe('the proof of the mesh', () => {
     expect(proves(answer, SECRET, nonce, url, 'open')).toBe(true)
     const previous = { ...answer, mesh: { ...answer.mesh, ...answer.mesh?.previous } as MeshIdentity }
     expect(proves(previous, PREVIOUS, nonce, url, 'open')).toBe(true)
+  })
+
+  test('is signed at once for the connections of a turn that accept it, and alone for those that do not', async () => {
+    const url = await start()
+    let isShared = false
+    for (let round = 0; round < 20 && !isShared; round++) {
+      const connections = Array.from({ length: 30 }, () => connect(url))
+      await Promise.all(connections.map(({ identify }, n) => identify({ user: '', batched: n % 3 > 0 })))
+      const answers = await Promise.all(connections.map(({ identify }) => identify()))
+      for (const [n, answer] of answers.entries()) {
+        expect(proves(answer, SECRET, connections[n]?.nonce ?? '', url, 'open')).toBe(true)
+        expect(proves(answer, SECRET, connections[n ^ 1]?.nonce ?? '', url, 'open')).toBe(false)
+        if (n % 3 === 0) expect(answer.mesh?.batch).toBeUndefined()
+      }
+      isShared = answers.some(({ mesh }) => mesh?.batch !== undefined)
+      for (const { socket } of connections) socket.disconnect()
+    }
+    expect(isShared).toBe(true)
   })
 
   test('is made once for a connection: another nonce or origin is a malformed request', async () => {

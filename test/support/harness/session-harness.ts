@@ -132,7 +132,7 @@ export class SessionHarness {
   }
 
   /** The proof of a mesh for the latest identification, with the given parts replaced before it is signed. */
-  proveMesh(auth: AuthMode = 'open', parts: Partial<MeshIdentity & ServerProof> = {}) {
+  proveMesh(auth: AuthMode = 'open', parts: Partial<MeshIdentity & ServerProof> = {}): MeshIdentity {
     const { nonce = '', origin = '' } = this.request
     const ids = { server: 'server-1', incarnation: 'i', key: MESH_KEY }
     const channel = origin.startsWith('https:') ? TLS_AT_PROXY : NO_TLS

@@ -2,11 +2,14 @@
 import { describe, expect, test } from 'vitest'
 import type { MeshPin } from '../../../src/client/events.ts'
 import type { SessionEffect } from '../../../src/client/types.ts'
+import { signBatch } from '../../../src/programs/signed-batch.ts'
 import type { AuthMode } from '../../../src/protocol/credentials.ts'
 import {
   type MeshIdentity,
   NO_TLS,
   PUBLIC_MESH_KEY,
+  type ServerProof,
+  serverProofText,
   successorText,
   TLS_AT_PROXY,
 } from '../../../src/protocol/mesh-identity.ts'
@@ -40,6 +43,21 @@ function rotating(harness: SessionHarness, key: string, previous: string): MeshI
   const signed = { nonce, origin, auth: 'open', server: mesh.server, incarnation: 'i', channel: NO_TLS } as const
   const text = successorText(signed, previous, key)
   return { ...mesh, previous: { key: previous, proof: signatureOf(previous, text) } }
+}
+/** An identity whose path in its batch is changed. */
+function withPath(mesh: MeshIdentity, change: (path: readonly string[]) => string[]): MeshIdentity {
+  const { index = 0, path = [] } = mesh.batch ?? {}
+  return { ...mesh, batch: { index, path: change(path) } }
+}
+/** The proofs of a server for several connections of a client, in one batch. The first is for the connection of the harness. */
+function batched(harness: SessionHarness, others: readonly Partial<ServerProof>[]): MeshIdentity[] {
+  const { nonce = '', origin = '' } = harness.request
+  const { server, incarnation, auth, key } = harness.proveMesh()
+  const texts = [{}, ...others].map(other =>
+    serverProofText({ nonce, origin, auth, server, incarnation, channel: NO_TLS, ...other }, key),
+  )
+  const { signature, paths } = signBatch(texts, text => signatureOf(key, text))
+  return paths.map(batch => ({ server, incarnation, auth, key, proof: signature, batch }))
 }
 /** A session at `http://a` that was online and moves to `http://told`, which another server announced. */
 function atToldServer(): SessionHarness {
@@ -123,6 +141,31 @@ describe('a proof', () => {
     ['of another incarnation', harness => ({ mesh: harness.proveMesh('open', { incarnation: 'j' }) })],
     ['by another key', harness => ({ mesh: { ...harness.proveMesh('open', { key: OTHER_KEY }), key: MESH_KEY } })],
   ]
+  /** Of batches with the proof for another nonce and one for another origin. */
+  const wrongInBatch: [string, (own: MeshIdentity, nonce: MeshIdentity, origin: MeshIdentity) => MeshIdentity][] = [
+    ['for another nonce', (_, nonce) => nonce],
+    ['for another origin', (_, __, origin) => origin],
+    ["with another proof's place", (own, nonce) => ({ ...own, batch: nonce.batch })],
+    ['without its place', ({ batch: _, ...own }) => own],
+    ['with a path that is too short', own => withPath(own, path => path.slice(1))],
+    ['with a path that is too long', own => withPath(own, path => [...path, ...path.slice(1)])],
+    ['by another key', own => ({ ...own, proof: signatureOf(OTHER_KEY, 'x') })],
+  ]
+  test.each(wrongInBatch)('in a batch, %s, is not accepted', (_, change) => {
+    const harness = start()
+    const [own, nonce, origin] = batched(harness, [{ nonce: 'x'.repeat(22) }, { origin: 'http://b' }])
+    if (own === undefined || nonce === undefined || origin === undefined) throw new Error('no batch')
+    const effects = harness.accept(['Anna'], { mesh: change(own, nonce, origin) })
+    expect(phaseOf(effects)).toBe('waiting')
+    expect(meshEvents(effects)).toEqual([])
+  })
+
+  test('in a batch is accepted', () => {
+    const harness = start()
+    const [own] = batched(harness, [{ nonce: 'x'.repeat(22) }, { origin: 'http://b' }])
+    expect(phaseOf(harness.accept(['Anna'], { mesh: own }))).toBe('online')
+  })
+
   test.each(wrong)('%s is not accepted', (_, answer) => {
     const harness = start()
     const effects = harness.accept(['Anna'], answer(harness))
