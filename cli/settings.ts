@@ -14,11 +14,11 @@ import {
   strictPreferencesSchema,
 } from './chat/model/preferences.ts'
 import { applyChange, isObject } from './settings-change.ts'
-import { closeToOthers } from './storage/close-permissions.ts'
 import { getFolderName } from './storage/data-folder.ts'
-import { withFileLock } from './storage/file-lock.ts'
-import { readFileText } from './storage/open-file.ts'
-import { writeFileAtomically } from './storage/write-file-atomically.ts'
+import { closeToOthers } from './storage/files/close-permissions.ts'
+import { readFileText } from './storage/files/open-file.ts'
+import { writeFileAtomically } from './storage/files/write-file-atomically.ts'
+import { withFileLock } from './storage/locks/file-lock.ts'
 
 const threadsSchema = z.record(z.string(), z.string())
 const settingsSchema = z.object({

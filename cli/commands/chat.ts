@@ -2,11 +2,11 @@ import type { SessionRequest } from '../../src/client/events.ts'
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
-import type { ClientEvent, Notice } from '../client-events.ts'
+import type { ClientEvent, Notice } from '../common/client-events.ts'
 import { exitAfterOutput } from '../io/exit.ts'
 import { Stdout } from '../io/stdout.ts'
-import { JsonMode } from '../modes/json-mode.ts'
-import { LineMode } from '../modes/line-mode.ts'
+import { JsonMode } from '../modes/json/json-mode.ts'
+import { LineMode } from '../modes/line/line-mode.ts'
 import { type ConnectionTarget, goOnline } from '../session/go-online.ts'
 import { settingsNotice } from '../session/mesh-notices.ts'
 import { MessageLookup } from '../session/message-lookup.ts'
@@ -142,7 +142,7 @@ export async function chat(options: ChatOptions): Promise<void> {
   delete process.env.CI
   delete process.env.CONTINUOUS_INTEGRATION
   process.env.NODE_ENV = 'production'
-  const { runScreen } = await import('../modes/full-screen.tsx')
+  const { runScreen } = await import('../modes/screen/full-screen.tsx')
   listener = runScreen({
     user,
     to: options.to ?? settings.lastThread(user),

@@ -1,6 +1,6 @@
 import { EXIT, fail } from '../../src/programs/fail.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
-import type { ClientEvent } from '../client-events.ts'
+import type { ClientEvent } from '../common/client-events.ts'
 import { type ConnectionTarget, goOnline } from '../session/go-online.ts'
 import type { PinnedSession } from '../session/pinned-session.ts'
 

@@ -1,15 +1,15 @@
 import { EXIT } from '../../src/programs/fail.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
-import type { ClientEvent } from '../client-events.ts'
+import type { ClientEvent } from '../common/client-events.ts'
+import { threadName } from '../common/thread-name.ts'
 import { exitAfterOutput } from '../io/exit.ts'
 import { Stdout } from '../io/stdout.ts'
-import { JsonMode } from '../modes/json-mode.ts'
-import { LineMode, NO_SERVICES } from '../modes/line-mode.ts'
+import { JsonMode } from '../modes/json/json-mode.ts'
+import { LineMode, NO_SERVICES } from '../modes/line/line-mode.ts'
 import { connectionTarget, parseThreadOption, type ServerArguments } from '../options.ts'
 import { goOnline } from '../session/go-online.ts'
 import { reportSettings, SettingsFile } from '../settings.ts'
-import { threadName } from '../thread-name.ts'
 
 interface TailArguments extends ServerArguments {
   user?: string

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, readSync, statSync } from 'node:fs'
-import { openToRead } from '../storage/open-file.ts'
+import { openToRead } from '../storage/files/open-file.ts'
 
 /** Bytes per cached block. Callers often read neighboring lines, so one block serves many reads. */
 const BLOCK_BYTES = 1 << 16

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import type { HeldMessage } from '../../src/client/history/message-log.ts'
 import { messageSchema } from '../../src/protocol/messages.ts'
-import { AppendFile } from '../storage/append-file.ts'
-import { ClientLock, isLockHeld, lockState } from '../storage/client-lock.ts'
 import { makePrivateFolder } from '../storage/data-folder.ts'
-import { mayHaveWritten } from '../storage/process-identity.ts'
-import { readLines } from '../storage/read-lines.ts'
+import { AppendFile } from '../storage/files/append-file.ts'
+import { readLines } from '../storage/files/read-lines.ts'
+import { ClientLock, isLockHeld, lockState } from '../storage/locks/client-lock.ts'
+import { mayHaveWritten } from '../storage/locks/process-identity.ts'
 
 /** A held message, with `sealed` and `provisional` (see `HeldMessage`), or the id of one that is not held any more. */
 const lineSchema = z.union([

@@ -1,6 +1,6 @@
 import { fstatSync, readSync } from 'node:fs'
 import type { StoredReceipt } from '../../src/client/history/message-log.ts'
-import { linesBetween } from '../storage/read-lines.ts'
+import { linesBetween } from '../storage/files/read-lines.ts'
 import { lineKey, parseLine, parseReceipt, type ReceiptLine } from './history-line.ts'
 import { isMore, mergeReceipts } from './receipt-counts.ts'
 

@@ -2,10 +2,10 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:cryp
 import { existsSync, linkSync, renameSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { dataFolder, makePrivateFolder } from '../storage/data-folder.ts'
-import { namesIn } from '../storage/import-lines.ts'
-import { readFileText } from '../storage/open-file.ts'
+import { namesIn } from '../storage/files/import-lines.ts'
+import { readFileText } from '../storage/files/open-file.ts'
+import { writeFileAtomically } from '../storage/files/write-file-atomically.ts'
 import { encodeFileName } from '../storage/user-folder.ts'
-import { writeFileAtomically } from '../storage/write-file-atomically.ts'
 
 const MAX_KEY_FILE_BYTES = 1 << 16
 

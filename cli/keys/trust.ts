@@ -1,4 +1,4 @@
-import { parseNameArgument, quoteName } from '../name-argument.ts'
+import { parseNameArgument, quoteName } from '../common/name-argument.ts'
 import { fingerprint } from './fingerprint.ts'
 
 /** The request to trust a key, or why there is none, as a sentence for a person. */

@@ -2,9 +2,9 @@ import { join } from 'node:path'
 import { type JsonSyntaxError, parseJson } from '../../src/programs/json-text.ts'
 import { toOrigin } from '../../src/protocol/mesh-identity.ts'
 import { dataFolder } from '../storage/data-folder.ts'
-import { withFileLock } from '../storage/file-lock.ts'
-import { readFileText } from '../storage/open-file.ts'
-import { writeFileAtomically } from '../storage/write-file-atomically.ts'
+import { readFileText } from '../storage/files/open-file.ts'
+import { writeFileAtomically } from '../storage/files/write-file-atomically.ts'
+import { withFileLock } from '../storage/locks/file-lock.ts'
 import { meshListSchema, restorePins, serialize, usedFolders, writePins } from './mesh-files.ts'
 import {
   addOrigin,

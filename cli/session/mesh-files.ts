@@ -9,10 +9,10 @@ import { parseJson } from '../../src/programs/json-text.ts'
 import { AUTH_MODES, keySchema } from '../../src/protocol/credentials.ts'
 import { originSchema, PUBLIC_MESH_KEY } from '../../src/protocol/mesh-identity.ts'
 import { makePrivateFolder } from '../storage/data-folder.ts'
-import { namesIn } from '../storage/import-lines.ts'
-import { readFileText } from '../storage/open-file.ts'
+import { namesIn } from '../storage/files/import-lines.ts'
+import { readFileText } from '../storage/files/open-file.ts'
+import { writeFileAtomically } from '../storage/files/write-file-atomically.ts'
 import { meshesFolder, usersFolder } from '../storage/user-folder.ts'
-import { writeFileAtomically } from '../storage/write-file-atomically.ts'
 import { findByOrigin, folderNameFor, isSameKey, type KnownMesh } from './mesh-list.ts'
 
 /** A pin has at most some 10 KB. */

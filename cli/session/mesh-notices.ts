@@ -2,9 +2,9 @@
 import type { SessionEvent } from '../../src/client/events.ts'
 import { PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/mesh-identity.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
-import type { Notice } from '../client-events.ts'
+import type { Notice } from '../common/client-events.ts'
 import { fingerprint } from '../keys/fingerprint.ts'
-import type { OpenFiles } from '../storage/close-permissions.ts'
+import type { OpenFiles } from '../storage/files/close-permissions.ts'
 import type { Meeting, MetMesh } from './mesh-list.ts'
 
 /** A mesh key in words, or what there is instead. */

@@ -8,9 +8,9 @@ import {
 } from '../../src/protocol/message-kinds.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
+import type { MessageChoice } from '../common/message-choice.ts'
+import { threadName } from '../common/thread-name.ts'
 import type { History } from '../history/history.ts'
-import type { MessageChoice } from '../message-choice.ts'
-import { threadName } from '../thread-name.ts'
 
 /** Messages that are remembered, the latest ones. */
 const MAX_MESSAGES = 20_000

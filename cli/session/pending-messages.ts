@@ -1,6 +1,6 @@
 import type { RoomState, SessionRequest } from '../../src/client/events.ts'
 import { timerDelay } from '../../src/common/time.ts'
-import type { ClientEvent } from '../client-events.ts'
+import type { ClientEvent } from '../common/client-events.ts'
 
 /** Messages composed in this run that have no delivery result yet, and requests about rooms that are not answered. */
 export class PendingMessages {

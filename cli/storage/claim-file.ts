@@ -3,8 +3,8 @@ import type { KeptTicket } from '../../src/client/claim-keeper.ts'
 import { claimTicketSchema } from '../../src/protocol/claim-ticket.ts'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import { makePrivateFolder } from './data-folder.ts'
-import { readFileText } from './open-file.ts'
-import { writeFileAtomically } from './write-file-atomically.ts'
+import { readFileText } from './files/open-file.ts'
+import { writeFileAtomically } from './files/write-file-atomically.ts'
 
 /** A ticket has a few hundred bytes. */
 const MAX_BYTES = 1 << 16

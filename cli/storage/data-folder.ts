@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { syncFolder } from './write-file-atomically.ts'
+import { syncFolder } from './files/write-file-atomically.ts'
 
 /** The name of the program's folders, among the data and among the settings of the user. */
 let folderName = 'mesh-chat'

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { keySchema } from '../../src/protocol/credentials.ts'
 import { nameSchema } from '../../src/protocol/messages.ts'
-import { AppendFile } from './append-file.ts'
-import { readLines } from './read-lines.ts'
+import { AppendFile } from './files/append-file.ts'
+import { readLines } from './files/read-lines.ts'
 
 const lineSchema = z.object({ user: nameSchema, key: keySchema })
 

@@ -6,11 +6,11 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { dataFolder, makePrivateFolder } from './data-folder.ts'
-import { importHistory, namesIn } from './import-lines.ts'
+import { importHistory, namesIn } from './files/import-lines.ts'
+import { openToRead } from './files/open-file.ts'
+import { syncFolder } from './files/write-file-atomically.ts'
 import { KnownKeysFile } from './known-keys-file.ts'
-import { openToRead } from './open-file.ts'
-import { mayHaveWritten } from './process-identity.ts'
-import { syncFolder } from './write-file-atomically.ts'
+import { mayHaveWritten } from './locks/process-identity.ts'
 
 /** Bytes of a file that tell which kind of file it is. */
 const START_BYTES = 64

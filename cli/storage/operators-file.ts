@@ -4,9 +4,9 @@ import * as z from 'zod'
 import { nameSchema, validItems } from '../../src/protocol/messages.ts'
 import { roomNameSchema } from '../../src/protocol/rooms.ts'
 import { makePrivateFolder } from './data-folder.ts'
-import { withFileLock } from './file-lock.ts'
-import { readFileText } from './open-file.ts'
-import { writeFileAtomically } from './write-file-atomically.ts'
+import { readFileText } from './files/open-file.ts'
+import { writeFileAtomically } from './files/write-file-atomically.ts'
+import { withFileLock } from './locks/file-lock.ts'
 
 export const OPERATORS_FILE_NAME = 'operators.json'
 /** Most rooms, and operators of a room: a server could send any number. */

@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path'
 import { type RoomEntry, RoomList, roomEntrySchema } from '../../src/client/rooms/room-list.ts'
 import { validItems } from '../../src/protocol/messages.ts'
 import { makePrivateFolder } from './data-folder.ts'
-import { withFileLock } from './file-lock.ts'
-import { readFileText } from './open-file.ts'
-import { writeFileAtomically } from './write-file-atomically.ts'
+import { readFileText } from './files/open-file.ts'
+import { writeFileAtomically } from './files/write-file-atomically.ts'
+import { withFileLock } from './locks/file-lock.ts'
 
 export const ROOMS_FILE_NAME = 'rooms.json'
 /** A list has at most 1,000 rooms of some 150 bytes. */

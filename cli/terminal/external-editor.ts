@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readErrorReason } from '../../src/programs/fail.ts'
-import { readFileText } from '../storage/open-file.ts'
+import { readFileText } from '../storage/files/open-file.ts'
 
 /** Longest text that is read back. */
 const MAX_EDITED_BYTES = 1 << 19

@@ -1,7 +1,7 @@
 /** A hostile server and hostile siblings against the client session, and everything that shows its events. */
 import { expect, test } from 'vitest'
-import { eventToJson } from '../../cli/modes/json-format.ts'
-import { formatEvent } from '../../cli/modes/line-format.ts'
+import { eventToJson } from '../../cli/modes/json/format.ts'
+import { formatEvent } from '../../cli/modes/line/format.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { MAX_TIME_MS, MIN_TIME_MS } from '../../src/common/time.ts'

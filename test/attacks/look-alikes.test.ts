@@ -1,6 +1,6 @@
 /** Names that a person could take for another user's. */
 import { describe, expect, test } from 'vitest'
-import { messageLine } from '../../cli/modes/message-line.ts'
+import { messageLine } from '../../cli/modes/line/message-line.ts'
 import { ConfusableNames } from '../../src/common/confusables.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
 

@@ -1,9 +1,9 @@
 /** Takes messages back that wait. */
 import { actionOf, parseContent } from '../../../src/protocol/message-kinds.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
-import { cancelledText } from '../../waiting-messages.ts'
+import { cancelledText } from '../../common/waiting-messages.ts'
 import type { Model, ScreenRequest } from './model.ts'
-import type { Thread } from './thread.ts'
+import type { Thread } from './threads/thread.ts'
 
 /** `/cancel`: takes back the selected message of the open thread, or the last one that waits; `/cancel all`: all of them. */
 export function cancelWaiting(model: Model, args: string): ScreenRequest[] {

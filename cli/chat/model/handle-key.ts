@@ -1,5 +1,6 @@
 /** Applies keys to the model. The actions of the finder and of the search are in finder.ts and search.ts. */
 import type { Key } from '../../terminal/key-decoder.ts'
+import { setFocus } from './alerts/focus.ts'
 import { cancelShown } from './cancelling.ts'
 import { runCommand } from './commands/run-command.ts'
 import { complete } from './editing/completion.ts'
@@ -12,11 +13,22 @@ import {
   requestPasteConfirmation,
   sanitizeInput,
 } from './editing/paste.ts'
-import { handleFinderAction, openFinder } from './finder.ts'
-import { setFocus } from './focus.ts'
+import { handleFinderAction, openFinder } from './finding/finder.ts'
+import { handleSearchAction, openSearch, restartSearch } from './finding/search.ts'
+import { handleSearchAllAction, openSearchAll, restartSearchAll } from './finding/search-all.ts'
+import { endHighlight } from './finding/search-highlight.ts'
 import { type Action, actionLabel, keyLabel, startsSequence } from './keymap.ts'
 import { detailedMessage } from './layout/detail-lines.ts'
 import { overlayHeight, toggledSidebar } from './layout/screen-layout.ts'
+import type { Model, ScreenRequest } from './model.ts'
+import { handleWheel } from './mouse.ts'
+import { rosterRequests } from './names/roster-view.ts'
+import { asksAboutRecipient, handleSuggestionKey } from './names/unseen-recipient.ts'
+import { quit } from './quitting.ts'
+import { openInvitation } from './rooms/invitations.ts'
+import { joinRoom } from './rooms/join-room.ts'
+import { writeFault } from './rooms/room.ts'
+import { lengthFault } from './text-length.ts'
 import {
   cancelDraftTarget,
   handleReactionAction,
@@ -25,23 +37,11 @@ import {
   handleSelectionText,
   moveMessageSelection,
   sendText,
-} from './message-selection.ts'
-import type { Model, ScreenRequest } from './model.ts'
-import { handleWheel } from './mouse.ts'
-import { quit } from './quitting.ts'
-import { openInvitation } from './rooms/invitations.ts'
-import { joinRoom } from './rooms/join-room.ts'
-import { writeFault } from './rooms/room.ts'
-import { rosterRequests } from './roster-view.ts'
-import { pageSize, scroll } from './scroll.ts'
-import { scrollOverlay } from './scroll-overlay.ts'
-import { handleSearchAction, openSearch, restartSearch } from './search.ts'
-import { handleSearchAllAction, openSearchAll, restartSearchAll } from './search-all.ts'
-import { endHighlight } from './search-highlight.ts'
-import { openNumberedThread, openUnreadThread, switchThread } from './switch-thread.ts'
-import { lengthFault } from './text-length.ts'
-import { openDraft, typingRequests } from './typing.ts'
-import { asksAboutRecipient, handleSuggestionKey } from './unseen-recipient.ts'
+} from './threads/message-selection.ts'
+import { pageSize, scroll } from './threads/scroll.ts'
+import { scrollOverlay } from './threads/scroll-overlay.ts'
+import { openNumberedThread, openUnreadThread, switchThread } from './threads/switch-thread.ts'
+import { openDraft, typingRequests } from './threads/typing.ts'
 import { markOpenThreadRead, requestInitialPage } from './update.ts'
 
 /** Applies a key to the model and returns the side effects to carry out. */

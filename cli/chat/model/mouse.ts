@@ -1,12 +1,12 @@
 /** What the mouse does: the wheel scrolls, a click opens a thread or the list of links. */
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import type { MouseEvent } from '../../terminal/key-decoder.ts'
-import { moveSelection, openLinks } from './finder.ts'
+import { moveSelection, openLinks } from './finding/finder.ts'
 import type { Model, ScreenRequest } from './model.ts'
 import { joinRoom } from './rooms/join-room.ts'
-import { scroll } from './scroll.ts'
-import { scrollOverlay } from './scroll-overlay.ts'
-import { openThread } from './switch-thread.ts'
+import { scroll } from './threads/scroll.ts'
+import { scrollOverlay } from './threads/scroll-overlay.ts'
+import { openThread } from './threads/switch-thread.ts'
 import { markOpenThreadRead, requestInitialPage } from './update.ts'
 
 /** Rows that one turn of the wheel scrolls. */

@@ -1,4 +1,4 @@
-import { quitOutcome } from '../../waiting-messages.ts'
+import { quitOutcome } from '../../common/waiting-messages.ts'
 import type { Model, ScreenRequest } from './model.ts'
 
 /** Quits; with messages that wait only after the user was told how many there are, and asks again. */

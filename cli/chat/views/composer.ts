@@ -1,9 +1,9 @@
 /** The input line at the bottom of the screen. */
 import { fitToColumns, width } from '../../terminal/width.ts'
 import { composerRows, PROMPT_COLUMNS, shownInput } from '../model/layout/screen-layout.ts'
-import { QUICK_REACTIONS } from '../model/message-selection.ts'
 import type { ReadonlyModel } from '../model/readonly-model.ts'
 import { writeFault } from '../model/rooms/room.ts'
+import { QUICK_REACTIONS } from '../model/threads/message-selection.ts'
 import type { Row, Segment } from './row.ts'
 
 const PROMPT = '› '

@@ -2,13 +2,13 @@
 
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../../src/protocol/text.ts'
-import { finderMatches, finderNeedle } from '../model/finder.ts'
-import { matchRanges } from '../model/fuzzy.ts'
-import { nearestName } from '../model/nearest-name.ts'
+import { finderMatches, finderNeedle } from '../model/finding/finder.ts'
+import { matchRanges } from '../model/finding/fuzzy.ts'
+import { joinsRoom } from '../model/finding/switcher.ts'
+import { nearestName } from '../model/names/nearest-name.ts'
 import type { ReadonlyFinder, ReadonlyModel } from '../model/readonly-model.ts'
 import { isOperator } from '../model/rooms/room.ts'
-import { joinsRoom } from '../model/switcher.ts'
-import { unreadParts } from '../model/unread-counts.ts'
+import { unreadParts } from '../model/threads/unread-counts.ts'
 import { opening, type Row, type Segment, truncateRow } from './row.ts'
 import { DRAFT_MARK, presenceMark, UNKNOWN_PRESENCE } from './sidebar.ts'
 

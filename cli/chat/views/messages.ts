@@ -1,15 +1,15 @@
 /** The rows of an entry: separators, time, delivery mark, name and text. */
-import { formatDay, formatTimeOfDay } from '../../format-time.ts'
-import { findAll } from '../../search-form.ts'
+import { formatDay, formatTimeOfDay } from '../../common/format-time.ts'
+import { findAll } from '../../common/search-form.ts'
 import { fitToColumns, width } from '../../terminal/width.ts'
 import { Memo } from '../memo.ts'
 import { type EntryLayout, entryLayout, type Reader } from '../model/layout/entry-layout.ts'
 import type { Format, FormattedRow } from '../model/layout/formatting.ts'
 import { replyText } from '../model/layout/message-text.ts'
 import type { RowPosition } from '../model/layout/viewport.ts'
-import { progressMark } from '../model/message-progress.ts'
 import type { ReadonlyEntry, ReadonlyThread } from '../model/readonly-model.ts'
 import { findAllMentions, type Range } from '../model/rooms/mentions.ts'
+import { progressMark } from '../model/threads/message-progress.ts'
 import { markLinks, type Row, type Segment } from './row.ts'
 
 /** Segments before the text of a message: time, delivery mark, name. */

@@ -1,12 +1,12 @@
 /** The messages that the search in all threads has found. */
 import { actionOf } from '../../../src/protocol/message-kinds.ts'
 import { sanitizeText } from '../../../src/protocol/text.ts'
-import { findAll, searchForm } from '../../search-form.ts'
+import { findAll, searchForm } from '../../common/search-form.ts'
 import { localDateTime } from '../../terminal/local-time.ts'
 import { fitToColumns } from '../../terminal/width.ts'
+import { type FoundMessage, MAX_FOUND_MESSAGES } from '../model/finding/search-all.ts'
 import { type FormattedLine, parseFormatting, sourceLines } from '../model/layout/formatting.ts'
 import type { ReadonlyModel, ReadonlySearchAll } from '../model/readonly-model.ts'
-import { type FoundMessage, MAX_FOUND_MESSAGES } from '../model/search-all.ts'
 import { highlight } from './messages.ts'
 import { type Row, type Segment, truncateRow } from './row.ts'
 

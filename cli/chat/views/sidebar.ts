@@ -1,7 +1,7 @@
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import { fitToColumns, width } from '../../terminal/width.ts'
 import type { ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
-import { type UnreadCounts, unreadParts, unreadText } from '../model/unread-counts.ts'
+import { type UnreadCounts, unreadParts, unreadText } from '../model/threads/unread-counts.ts'
 import { opening, type Row, type Segment } from './row.ts'
 
 /** Below this height there are no titles: only threads. */

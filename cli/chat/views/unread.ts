@@ -2,7 +2,7 @@
 import { fitToColumns, width } from '../../terminal/width.ts'
 import { showsSidebar } from '../model/layout/screen-layout.ts'
 import type { ReadonlyModel, ReadonlyThread } from '../model/readonly-model.ts'
-import { type UnreadCounts, unreadParts } from '../model/unread-counts.ts'
+import { type UnreadCounts, unreadParts } from '../model/threads/unread-counts.ts'
 import type { Row, Segment } from './row.ts'
 
 /** Most threads that are listed, and most columns of a name. */

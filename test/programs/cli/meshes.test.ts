@@ -334,7 +334,7 @@ test('processes that take the lock of a file at the same time lose no change', a
   writeFileSync(file, '0')
   const script = `
     import { readFileSync, writeFileSync } from 'node:fs'
-    import { withFileLock } from '${join(process.cwd(), 'dist/cli/storage/file-lock.js')}'
+    import { withFileLock } from '${join(process.cwd(), 'dist/cli/storage/locks/file-lock.js')}'
     for (let n = 0; n < 50; n++) {
       withFileLock('${file}.lock', () => writeFileSync('${file}', String(Number(readFileSync('${file}', 'utf8')) + 1)))
     }`

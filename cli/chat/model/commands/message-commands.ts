@@ -1,10 +1,10 @@
 /** The slash commands that act on a message. */
-import { parseChoice } from '../../../message-choice.ts'
-import { isKnownName } from '../known-names.ts'
-import { askToDelete, editMessage, reactToMessage, sendText, startEdit } from '../message-selection.ts'
+import { parseChoice } from '../../../common/message-choice.ts'
 import type { Model, ScreenRequest } from '../model.ts'
+import { isKnownName } from '../names/known-names.ts'
 import { writeFault } from '../rooms/room.ts'
-import type { Thread } from '../thread.ts'
+import { askToDelete, editMessage, reactToMessage, sendText, startEdit } from '../threads/message-selection.ts'
+import type { Thread } from '../threads/thread.ts'
 import { type Command, notify } from './command.ts'
 
 export const MESSAGE_COMMANDS: readonly Command[] = [

@@ -1,5 +1,5 @@
-import { openLinks } from '../finder.ts'
-import { threadLinks } from '../links.ts'
+import { openLinks } from '../finding/finder.ts'
+import { threadLinks } from '../threads/links.ts'
 import { type Command, notify } from './command.ts'
 
 export const OPEN_COMMAND: Command = {

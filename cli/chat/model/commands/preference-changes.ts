@@ -1,6 +1,6 @@
 /** What the commands about preferences change and say, in all modes. */
 import { sanitizeLine } from '../../../../src/protocol/text.ts'
-import { quoteName } from '../../../name-argument.ts'
+import { quoteName } from '../../../common/name-argument.ts'
 import { type Preferences, SETTINGS, type Setting, settingValue, withSetting } from '../preferences.ts'
 
 /** Most words, and the longest one, in UTF-16 units. Each message of a room is searched for each word. */

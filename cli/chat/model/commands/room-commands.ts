@@ -1,14 +1,14 @@
 /** The slash commands about rooms. */
 import type { ParseResult } from '../../../../src/protocol/names.ts'
 import { parseRoomName } from '../../../../src/protocol/rooms.ts'
-import { parseInvitation, quoteName } from '../../../name-argument.ts'
-import { isNewTopic, TOPIC_ORIGIN } from '../../../room-topic.ts'
-import { openFinder } from '../finder.ts'
+import { parseInvitation, quoteName } from '../../../common/name-argument.ts'
+import { isNewTopic, TOPIC_ORIGIN } from '../../../common/room-topic.ts'
+import { openFinder } from '../finding/finder.ts'
 import type { Model } from '../model.ts'
+import { asksAboutRecipient } from '../names/unseen-recipient.ts'
 import { invitationText } from '../rooms/invitations.ts'
 import { joinRoom, leaveRoom } from '../rooms/join-room.ts'
 import type { Room } from '../rooms/room.ts'
-import { asksAboutRecipient } from '../unseen-recipient.ts'
 import { type Command, notify } from './command.ts'
 
 export const ROOM_COMMANDS: readonly Command[] = [

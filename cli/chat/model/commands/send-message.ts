@@ -1,10 +1,10 @@
 /** Commands that send a text to a user or a room. */
-import { parseNameArgument, parseSoleName, quoteName } from '../../../name-argument.ts'
-import { isKnownName } from '../known-names.ts'
+import { parseNameArgument, parseSoleName, quoteName } from '../../../common/name-argument.ts'
 import type { Model, ScreenRequest } from '../model.ts'
+import { isKnownName } from '../names/known-names.ts'
+import { asksAboutRecipient, noteAsked } from '../names/unseen-recipient.ts'
 import { writeFault } from '../rooms/room.ts'
 import { lengthFault } from '../text-length.ts'
-import { asksAboutRecipient, noteAsked } from '../unseen-recipient.ts'
 import { notify } from './command.ts'
 
 /** Runs a command on the user or room that is its only argument. */

@@ -1,9 +1,9 @@
 import { compareNames } from '../../../../src/protocol/names.ts'
 import { COMMANDS } from '../commands/commands.ts'
-import { seenUsers } from '../known-names.ts'
+import { usersOnline } from '../finding/switcher.ts'
 import type { Model, ScreenRequest } from '../model.ts'
+import { seenUsers } from '../names/known-names.ts'
 import { recentSpeakers } from '../rooms/members.ts'
-import { usersOnline } from '../switcher.ts'
 import { emojiCandidates, emojiWordStart } from './emoji-completion.ts'
 import { completeNameArgument, nameArgumentPrefix } from './name-completion.ts'
 

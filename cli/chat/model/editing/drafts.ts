@@ -1,5 +1,5 @@
 /** What is written and not sent, by thread. */
-import type { Draft } from '../../../draft.ts'
+import type { Draft } from '../../../common/draft.ts'
 import type { Model } from '../model.ts'
 import { draftBehindHistory } from './input-history.ts'
 import { sanitizeInput } from './paste.ts'

@@ -1,5 +1,5 @@
 /** Completes the name that is an argument of a command, also one with spaces or, where that chooses a message, after `@`. */
-import { quoteName, unquote } from '../../../name-argument.ts'
+import { quoteName, unquote } from '../../../common/name-argument.ts'
 import { COMMANDS } from '../commands/commands.ts'
 
 /** Where an argument starts, and what may replace it, the best first. */

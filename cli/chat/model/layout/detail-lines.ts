@@ -1,9 +1,9 @@
 /** The content of the details overlay: one message, its delivery if it is an own one, and the reactions to it. */
 import type { Progress } from '../../../../src/client/events.ts'
 import { sanitizeLine } from '../../../../src/protocol/text.ts'
-import { formatDay, formatTimeOfDay } from '../../../format-time.ts'
+import { formatDay, formatTimeOfDay } from '../../../common/format-time.ts'
 import { wrap } from '../../../terminal/width.ts'
-import { markedName } from '../marked-name.ts'
+import { markedName } from '../names/marked-name.ts'
 import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../readonly-model.ts'
 import type { OverlayLine } from './help-lines.ts'
 

@@ -1,10 +1,10 @@
 /** How an entry of a thread breaks into rows. Scrolling counts these rows; views/messages.ts draws them. */
 import { sanitizeLine } from '../../../../src/protocol/text.ts'
-import { formatTimeOfDay, localDay } from '../../../format-time.ts'
-import { searchForm } from '../../../search-form.ts'
+import { formatTimeOfDay, localDay } from '../../../common/format-time.ts'
+import { searchForm } from '../../../common/search-form.ts'
 import { width, wrap } from '../../../terminal/width.ts'
 import { Memo } from '../../memo.ts'
-import { markedName } from '../marked-name.ts'
+import { markedName } from '../names/marked-name.ts'
 import type { ReadonlyEntry, ReadonlyModel, ReadonlyThread } from '../readonly-model.ts'
 import { type FormattedLine, type FormattedRow, parseFormatting, sourceLines, wrapFormatted } from './formatting.ts'
 import { addMarks, reactionsText } from './message-text.ts'

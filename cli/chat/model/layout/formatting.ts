@@ -3,7 +3,7 @@
  * backticks. Delimiters count only at the borders of words and within a line, so that `snake_case_name`, `2 * 3 * 4`, URLs
  * and emoticons stay as they are. What is not closed is text.
  */
-import { SPACELESS } from '../../../search-form.ts'
+import { SPACELESS } from '../../../common/search-form.ts'
 import { type WrappedRow, wrapAnywhere } from '../../../terminal/width.ts'
 import { type LinkPart, wrapMessage } from './wrap-message.ts'
 

@@ -1,11 +1,12 @@
 /** The content of the help overlay, from the tables of commands, keys and settings. */
+
+import { CHOICE_HELP } from '../../../common/message-choice.ts'
 import { isAbout, noHelpText } from '../../../help-topic.ts'
-import { CHOICE_HELP } from '../../../message-choice.ts'
 import { COMMANDS, helpTopics } from '../commands/commands.ts'
 import { actionByName, KEYMAP, keyLabel } from '../keymap.ts'
-import { SELECTION_KEYS } from '../message-selection.ts'
 import { SETTINGS } from '../preferences.ts'
 import type { ReadonlyModel } from '../readonly-model.ts'
+import { SELECTION_KEYS } from '../threads/message-selection.ts'
 
 export type OverlayLine =
   | { type: 'title'; text: string }

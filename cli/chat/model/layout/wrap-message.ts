@@ -1,6 +1,6 @@
 /** Wraps the text of a message so that no link is broken by the indentation. */
 import { type WrappedRow, width, wrap } from '../../../terminal/width.ts'
-import { findLinks, type Link } from '../links.ts'
+import { findLinks, type Link } from '../threads/links.ts'
 
 /** A part of a link in a row, in UTF-16 units of the row. Parts of one link have the same `id`. */
 export interface LinkPart extends Link {

@@ -1,8 +1,8 @@
 /** Applies events about rooms to the model. */
 import type { SessionEvent } from '../../../../src/client/events.ts'
 import { sanitizeLine } from '../../../../src/protocol/text.ts'
-import { markedName } from '../marked-name.ts'
 import type { Model } from '../model.ts'
+import { markedName } from '../names/marked-name.ts'
 import { announcesMembers } from './membership.ts'
 
 /** @param wall ms since 1970 */

@@ -2,7 +2,7 @@
 import { parseContent } from '../../../../src/protocol/message-kinds.ts'
 import type { Message } from '../../../../src/protocol/messages.ts'
 import { isRoom } from '../../../../src/protocol/rooms.ts'
-import { findAll, SPACELESS, searchForm } from '../../../search-form.ts'
+import { findAll, SPACELESS, searchForm } from '../../../common/search-form.ts'
 
 /** A word character at the end of a text, and at its start. */
 const WORD = `(?![${SPACELESS}])[\\p{L}\\p{N}\\p{M}_]`

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { Thread } from '../../../../cli/chat/model/thread.ts'
+import { Thread } from '../../../../cli/chat/model/threads/thread.ts'
 import { History } from '../../../../cli/history/history.ts'
 import { stopAll, temporaryFolder } from '../../../support/programs/processes.ts'
 

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { Draft } from '../../../../cli/draft.ts'
+import type { Draft } from '../../../../cli/common/draft.ts'
 import { DraftsFile } from '../../../../cli/storage/drafts-file.ts'
 import { userFolder } from '../../../../cli/storage/user-folder.ts'
 import { stateFolderPerTest } from '../state-folder.ts'

@@ -1,0 +1,91 @@
+/** The commands of the line mode about the user's preferences. */
+import { isRoom } from '../../../src/protocol/rooms.ts'
+import {
+  changeSetting,
+  ignoredText,
+  ignoreUser,
+  type PreferenceChange,
+  settingsText,
+  toggleHighlight,
+  toggleMuted,
+  unignoreUser,
+} from '../../chat/model/commands/preference-changes.ts'
+import type { Preferences, Setting } from '../../chat/model/preferences.ts'
+import { parseSoleName, parseSoleUser } from '../../common/name-argument.ts'
+import type { LineCommand } from './command.ts'
+
+/** The settings that have an effect in line mode. */
+const APPLYING: readonly Setting['name'][] = ['bell', 'notify', 'notes', 'joins']
+
+export interface PreferenceStore {
+  readonly preferences: () => Preferences
+  readonly savePreferences: (preferences: Preferences) => void
+}
+
+/**
+ * @param print prints a line, which may have control characters
+ * @param recipient the user or room that lines are sent to
+ */
+export function preferenceCommands(
+  { preferences, savePreferences }: PreferenceStore,
+  print: (line: string) => void,
+  recipient: () => string | undefined,
+): readonly LineCommand[] {
+  const apply = ({ text, preferences: changed }: PreferenceChange) => {
+    if (changed !== undefined) savePreferences(changed)
+    print(`* ${text}`)
+  }
+  return [
+    {
+      name: 'ignore',
+      usage: 'NAME',
+      help: 'do not print messages of NAME',
+      run: args => {
+        if (isRoom(args)) return print('only users can be ignored; /mute a room, or /part it')
+        const user = parseSoleUser(args)
+        if (user.ok) apply(ignoreUser(preferences(), user.value))
+        else print(user.reason)
+      },
+    },
+    {
+      name: 'unignore',
+      usage: '[NAME]',
+      help: 'stop ignoring NAME, or list ignored users',
+      run: args => {
+        if (args === '') return print(`* ${ignoredText(preferences())}`)
+        const user = parseSoleUser(args)
+        if (user.ok) apply(unignoreUser(preferences(), user.value))
+        else print(user.reason)
+      },
+    },
+    {
+      name: 'mute',
+      usage: '[NAME]',
+      help: 'turn the bell off or on for NAME or the recipient',
+      run: args => {
+        const name = args === '' ? recipient() : undefined
+        if (name !== undefined) return apply(toggleMuted(preferences(), name))
+        if (args === '') return print('usage: /mute NAME')
+        const given = parseSoleName(args)
+        if (given.ok) apply(toggleMuted(preferences(), given.value))
+        else print(given.reason)
+      },
+    },
+    {
+      name: 'highlight',
+      usage: '[WORD]',
+      help: 'treat WORD in rooms like your name; again: undo',
+      run: args => apply(toggleHighlight(preferences(), args)),
+    },
+    {
+      name: 'set',
+      usage: '[NAME [VALUE]]',
+      help: 'show or change a setting',
+      run: args => {
+        const applies = ({ name }: Setting) => APPLYING.includes(name)
+        if (args === '') print(`* ${settingsText(preferences(), applies)}`)
+        else apply(changeSetting(preferences(), args, applies))
+      },
+    },
+  ]
+}
