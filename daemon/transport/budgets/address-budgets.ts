@@ -93,6 +93,7 @@ export class AddressBudgets {
   readonly #budgets = new Map<string, AddressBudget>()
   /** The last one of an address that is not limited: usually all of this machine's connections have the same. */
   #exempt: AddressBudget | undefined
+  #exemptAddress: string | undefined
   #sweptAt = Number.NEGATIVE_INFINITY
 
   /**
@@ -116,10 +117,12 @@ export class AddressBudgets {
   }
 
   of(address: string): AddressBudget {
+    if (this.#exempt !== undefined && address === this.#exemptAddress) return this.#exempt
     const now = performance.now()
     const key = addressKey(address)
     if (this.#isExempt(address)) {
       if (this.#exempt?.key !== key) this.#exempt = new AddressBudget(key, 0, now)
+      this.#exemptAddress = address
       return this.#exempt
     }
     let budget = this.#budgets.get(key)

@@ -8,14 +8,14 @@ const BURST_VERSIONS = 8
 /** … each further version waits 1 ms per client, up to `MAX_WINDOW_MS`, … */
 const INTERVAL_PER_CLIENT_MS = 1
 /** … or this time per client if that is longer. Sending one version costs about 20 µs of CPU per client. */
-const MIN_INTERVAL_PER_CLIENT_MS = 0.4
+const MIN_INTERVAL_PER_CLIENT_MS = 0.8
 /** A burst ends after this time without a version, ms, plus 1 ms per 10 clients. */
 const MIN_QUIET_MS = 250
 const CLIENTS_PER_QUIET_MS = 10
 
 /**
  * Decides when to publish the next version of the roster. The cost of a version grows with the number of clients, so
- * under constant change a large server publishes less often: publishing takes at most a twentieth of a core. A leaky bucket
+ * under constant change a large server publishes less often: publishing takes at most a fortieth of a core. A leaky bucket
  * whose rate depends on the number of clients.
  */
 export class PublishSchedule {
