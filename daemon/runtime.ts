@@ -23,7 +23,7 @@ import { hostNamesOf } from './transport/origin.ts'
 import { type SelfTestResult, selfTest } from './transport/self-test.ts'
 import { SocketServer } from './transport/socket-server.ts'
 import { installStickySessions } from './transport/sticky-sessions.ts'
-import { announceWorker, onWorkerAnnounced, type WorkerInfo } from './workers.ts'
+import { announceWorker, balancePort, onWorkerAnnounced, type WorkerInfo } from './workers.ts'
 
 export interface RuntimeOptions {
   id: string
@@ -65,6 +65,9 @@ export interface RuntimeOptions {
   /** Checks what the transport uses of Socket.IO's internals; tests replace it. */
   selfTest?: () => Promise<SelfTestResult>
 }
+
+/** From this share of its connections on, a worker leaves new ones to others. */
+const FULL_SHARE = 0.99
 
 /** A running server. */
 export interface RunningServer {
@@ -112,14 +115,16 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
   const createSocketServer = () =>
     new SocketServer({ tls, limits, log, features, cutOffCounts, pages, maxTcpConnections })
   const server = createSocketServer()
-  const port = await server.listen({ port: options.port, host: options.host })
+  const { worker } = options
+  const address = { port: options.port, host: options.host }
+  const shared = worker === undefined ? undefined : await server.listenShared(address)
+  const port = shared === undefined ? await server.listen(address) : shared.port
   const processKey = createProcessKey()
   const incarnation = processKey.publicKey
   const urlForPort = (port: number) =>
     toServerAddress({ id: options.id, ip: options.publicHost, port }, tls !== undefined).url
   let url = options.advertise ?? urlForPort(port)
   let clientUrl: string | undefined
-  const { worker } = options
   const socketServers = [server]
   if (worker !== undefined) await installStickySessions(worker.info, server.io, server.http)
   if (worker !== undefined && backbone.length === 0) {
@@ -254,6 +259,16 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
   if (worker !== undefined) {
     onWorkerAnnounced(member => step({ type: 'learn', member }))
     announceWorker({ id: options.id, ...publicUrls })
+  }
+  if (shared !== undefined) {
+    const most = Math.min(limits.connections || Number.POSITIVE_INFINITY, maxTcpConnections ?? Number.POSITIVE_INFINITY)
+    balancePort(
+      () => {
+        const { tcpConnections: connections } = server
+        return { connections, accepted: shared.accepted, isFull: connections >= most * FULL_SHARE }
+      },
+      isPaused => shared.setPaused(isPaused),
+    )
   }
   return {
     status: () => core.status,

@@ -2,6 +2,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { rmSync } from 'node:fs'
 import * as z from 'zod'
 import { serverAddressSchema } from '../src/protocol/messages.ts'
+import { AcceptBalance, type PortLoad } from './accept-balance.ts'
 import { createSocketFolder, removeStaleFolders } from './socket-folder.ts'
 
 /** The restart delay doubles for a worker that exits sooner than this after its start, ms. */
@@ -19,6 +20,15 @@ export type WorkerInfo = z.infer<typeof workerInfoSchema>
 
 /** A worker sends its address to the primary, which passes it on to the other workers. */
 const announcementSchema = z.object({ member: serverAddressSchema })
+
+/** A worker reports the load of its client port; the primary tells it whether to pause accepting. */
+const portLoadSchema = z.object({
+  port: z.object({ connections: z.number(), accepted: z.number(), isFull: z.boolean() }),
+})
+const pauseSchema = z.object({ isPaused: z.boolean() })
+/** A worker reports a changed load at this interval, ms, and one that has not changed each time that this number has passed. */
+const REPORT_INTERVAL_MS = 200
+const UNCHANGED_REPORTS = 4
 
 /** This worker; undefined in a process that is not a worker. */
 export function currentWorker(): WorkerInfo | undefined {
@@ -39,6 +49,25 @@ export function onWorkerAnnounced(listener: (member: z.infer<typeof serverAddres
   })
 }
 
+/** Reports the load of the client port to the primary. `setPaused` is called when this worker must pause accepting, or may go on. */
+export function balancePort(load: () => PortLoad, setPaused: (isPaused: boolean) => void): void {
+  process.on('message', (message: unknown) => {
+    const pause = pauseSchema.safeParse(message)
+    if (pause.success) setPaused(pause.data.isPaused)
+  })
+  let unchanged = UNCHANGED_REPORTS
+  let last: PortLoad | undefined
+  setInterval(() => {
+    const port = load()
+    const isSame = port.accepted === last?.accepted && port.connections === last.connections
+    if (isSame && ++unchanged < UNCHANGED_REPORTS) return
+    unchanged = 0
+    last = port
+    // A primary that has just ended ends this worker, too.
+    process.send?.({ port }, undefined, undefined, () => {})
+  }, REPORT_INTERVAL_MS).unref()
+}
+
 /**
  * Runs `count` workers that share the client port; each is a full server of the mesh. The primary process starts them,
  * introduces them to each other, restarts those that die, and passes signals on.
@@ -50,9 +79,22 @@ export function runWorkers(
   log: (level: 'info' | 'warn', message: string) => void,
   onShutdownRequest: (listener: () => void) => void,
 ): Promise<number> {
+  // Each worker accepts connections itself. Node's default, a primary that accepts all and passes them on one by one, fails
+  // when thousands reconnect at once: they time out in its queue, and workers get connections that are dead.
+  cluster.schedulingPolicy = cluster.SCHED_NONE
   const folder = createSocketFolder()
   /** The running workers. */
   const workers = new Map<number, Worker>()
+  const balance = new AcceptBalance()
+  let paused: ReadonlySet<number> = new Set()
+  const updatePaused = () => {
+    const before = paused
+    paused = balance.paused(performance.now())
+    for (const [number, worker] of workers) {
+      const isPaused = paused.has(number)
+      if (isPaused !== before.has(number) && worker.isConnected()) worker.send({ isPaused })
+    }
+  }
   let areOthersStarted = false
   const announcements = new Map<number, z.infer<typeof announcementSchema>>()
   let isStopping = false
@@ -67,6 +109,11 @@ export function runWorkers(
       const worker = cluster.fork({ [WORKER_ENV]: JSON.stringify({ number, folder }) })
       workers.set(number, worker)
       worker.on('message', (message: unknown) => {
+        const load = portLoadSchema.safeParse(message)
+        if (load.success) {
+          balance.report(number, load.data.port, performance.now())
+          return updatePaused()
+        }
         const announcement = announcementSchema.safeParse(message)
         if (!announcement.success) return
         for (const [other, one] of workers) if (other !== number && one.isConnected()) one.send(announcement.data)
@@ -81,6 +128,8 @@ export function runWorkers(
       worker.on('error', () => {})
       worker.on('exit', (code, signal) => {
         workers.delete(number)
+        balance.remove(number)
+        updatePaused()
         if (isStopping || (!announcements.has(1) && number === 1)) {
           // A failed start of the first worker would fail for all; it has reported the error.
           if (workers.size === 0) finish(isStopping ? 0 : (code ?? 1))

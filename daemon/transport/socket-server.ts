@@ -19,6 +19,7 @@ import { type Engine, webSocketOf } from './internals.ts'
 import { type PageRules, pageRefusal } from './origin.ts'
 import { EventReader } from './packets/event-reader.ts'
 import { releaseUpgradeResponses } from './release-request.ts'
+import { type PortAddress, SharedPort } from './shared-port.ts'
 
 export interface SocketServerOptions extends TransportContext {
   /** Encrypts connections. */
@@ -78,6 +79,7 @@ export class SocketServer {
   readonly #connections = new Set<Backpressure>()
   readonly #log: Log
   #acceptErrorLoggedAt = Number.NEGATIVE_INFINITY
+  #sharedPort: SharedPort | undefined
 
   constructor(options: SocketServerOptions) {
     const { tls, limits, pages, features } = options
@@ -182,6 +184,18 @@ export class SocketServer {
     return typeof address === 'object' && address !== null ? address.port : (where.port ?? 0)
   }
 
+  /** Listens on a port that other workers listen on, too. Rejects when it is not available. */
+  async listenShared(address: PortAddress): Promise<SharedPort> {
+    const shared = await SharedPort.open(this.http, address, error => this.#onAcceptError(error))
+    this.#sharedPort = shared
+    return shared
+  }
+
+  /** Open TCP connections. */
+  get tcpConnections(): number {
+    return this.#tcpConnections.counts.open
+  }
+
   #onAcceptError(error: Error): void {
     const now = performance.now()
     if (now - this.#acceptErrorLoggedAt < ACCEPT_ERROR_INTERVAL_MS) return
@@ -196,7 +210,7 @@ export class SocketServer {
 
   /** Closes the port and all connections; resolves when they have ended. */
   async close(): Promise<void> {
-    await this.io.close()
+    await Promise.all([this.io.close(), this.#sharedPort?.close()])
   }
 
   /** All open connections; Socket.IO forgets them when it is closed, even those that still flush. */

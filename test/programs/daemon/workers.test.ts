@@ -1,21 +1,27 @@
 /** `--workers`: several processes on one port, each a full server of the mesh. */
-import { writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { connect, type Socket as TcpSocket } from 'node:net'
 import { join } from 'node:path'
 import { io, type Socket } from 'socket.io-client'
 import io2 from 'socket.io-client-2'
 import { afterAll, expect, test } from 'vitest'
+import type { Limits } from '../../../src/protocol/limits.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 import { RealClient } from '../../support/programs/real-client.ts'
 
 afterAll(stopAll)
 
 /** Starts machines with the given number of workers. */
-async function startMachines(...workers: (number | undefined)[]) {
+function startMachines(...workers: (number | undefined)[]) {
+  return startLimitedMachines({}, ...workers)
+}
+
+async function startLimitedMachines(limits: Partial<Limits>, ...workers: (number | undefined)[]) {
   const folder = temporaryFolder()
   const ports = await freePorts(workers.length)
   const file = join(folder, 'config.json')
   const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
-  writeFileSync(file, JSON.stringify({ servers }))
+  writeFileSync(file, JSON.stringify({ servers, limits }))
   const programs = workers.map((count, at) => {
     const args = ['--id', `server-${at + 1}`, '--config', file, '--log-format', 'text']
     return new Program('daemon', count === undefined ? args : [...args, '--workers', `${count}`])
@@ -183,4 +189,51 @@ test('a start failure is reported once, with the exit code of a single process',
   await nonsense.waitForExit()
   expect(nonsense.exitStatus?.code).toBe(2)
   expect(nonsense.out).toBe('mesh-chatd: --workers many is not valid; give a number from 1 to 512, or auto\n')
+})
+
+/** Opens TCP connections one after the other. */
+async function openConnections(port: number, count: number): Promise<TcpSocket[]> {
+  const sockets: TcpSocket[] = []
+  for (let n = 0; n < count; n++) {
+    await new Promise<void>((resolve, reject) => {
+      sockets.push(connect(port, '127.0.0.1', resolve).on('error', reject))
+    })
+    // Not a rush: see `AcceptBalance`.
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+  return sockets
+}
+
+test('connections are spread evenly over the workers, also when one is replaced', { timeout: 90_000 }, async () => {
+  const { programs, ports } = await startLimitedMachines({ identifyMs: 80_000 }, 3)
+  const [primary] = programs
+  const [port = 0] = ports
+  if (primary === undefined) throw new Error('a program')
+  const pidOf = (worker: number) =>
+    Number([...primary.out.matchAll(new RegExp(`server-1/${worker}: Process: (\\d+)`, 'g'))].at(-1)?.[1])
+  const descriptors = () => [1, 2, 3].map(worker => readdirSync(`/proc/${pidOf(worker)}/fd`).length)
+  const idle = Math.max(...descriptors())
+  const sockets = await openConnections(port, 360)
+  for (const count of descriptors()) expect(count - idle).toBeGreaterThan(60)
+  let closed = 0
+  for (const socket of sockets) socket.on('error', () => {}).on('close', () => closed++)
+  process.kill(pidOf(2), 'SIGKILL')
+  await until('its connections are closed', () => closed > 60)
+  await until('it is back', () => primary.count('server-1/2: Listening for peers') === 2)
+  sockets.push(...(await openConnections(port, closed)))
+  for (const count of descriptors()) expect(count - idle).toBeGreaterThan(60)
+  for (const socket of sockets) socket.destroy()
+  await until('all connections are gone', () => Math.max(...descriptors()) <= idle)
+})
+
+test('a worker closes a connection that sends no request in time', { timeout: 60_000 }, async () => {
+  const { ports } = await startLimitedMachines({ identifyMs: 400 }, 2)
+  const socket = connect(ports[0] ?? 0, '127.0.0.1').on('error', () => {})
+  let isClosed = false
+  socket.on('close', () => {
+    isClosed = true
+  })
+  socket.write('GET /socket.io/ HTTP/1.1\r\n')
+  socket.resume()
+  await until('it is closed', () => isClosed)
 })
