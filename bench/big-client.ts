@@ -223,12 +223,23 @@ function topFrameTimes(servers: number, columns: number, rows: number): number[]
   })
 }
 
+function topFrames({ servers, rounds }: Size, columns: number, rows: number): Measure {
+  return {
+    name: `top with ${servers} servers: a frame, p99, ${columns}×${rows}`,
+    unit: 'ms',
+    samples: Array.from({ length: rounds }, () => quantile(topFrameTimes(servers, columns, rows), 0.99)),
+    limit: 20,
+  }
+}
+
 export const bigClient: Benchmark = {
   name: 'big-client',
   about:
     'the client with 1,000,000 messages on disk, 1,000 threads, 10,000 users online, 100 rooms and 100 messages a second, and `top` with 100 servers',
   async run(small) {
     const size = small ? SMALL : FULL
+    // First: the garbage of the crowd below is not that of `top`, which is a program of its own.
+    const top = [topFrames(size, 80, 24), topFrames(size, 200, 50)]
     const mesh = await startMesh(1)
     const [port = 0] = mesh.ports
     const folder = await prepareFolder(port, size)
@@ -287,12 +298,6 @@ export const bigClient: Benchmark = {
       mesh.stop()
       rmSync(folder, { recursive: true, force: true })
     }
-    const top = (columns: number, rows: number): Measure => ({
-      name: `top with ${size.servers} servers: a frame, p99, ${columns}×${rows}`,
-      unit: 'ms',
-      samples: Array.from({ length: size.rounds }, () => quantile(topFrameTimes(size.servers, columns, rows), 0.99)),
-      limit: 20,
-    })
     const yardstick = (samples: number[]) => ({ name: YARDSTICK_NAME, samples })
     return [
       { name: 'start to first frame', unit: 'ms', samples: own.start, yardstick: yardstick(bare.start), limit: 600 },
@@ -317,8 +322,7 @@ export const bigClient: Benchmark = {
         yardstick: { name: `after ${size.seconds[0]} s`, samples: own.early },
         aim: { atMost: 1.15 },
       },
-      top(80, 24),
-      top(200, 50),
+      ...top,
     ]
   },
 }

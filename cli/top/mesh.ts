@@ -1,4 +1,5 @@
 /** The state of the mesh, built from successive cluster status readings. */
+import { ConfusableNames } from '../../src/common/confusables.ts'
 import type { ClusterStatus, LinkStatus, ServerStatus } from '../../src/protocol/status.ts'
 import { type Rates, type ReadonlySeries, ratesBetween, Series } from './rates.ts'
 
@@ -13,28 +14,44 @@ export interface Link {
   held: number
 }
 
+/** What a server says of its link to a peer. */
+interface ReportedLink {
+  outbound: LinkStatus['outbound']
+  inbound: boolean
+  rtt: number | undefined
+  held: number
+  /** The number of the reading that has it. */
+  reading: number
+}
+
 /** One server, over all readings. */
 export class MonitoredServer {
   readonly id: string
   url: string | undefined
   /** Undefined while the server does not answer. */
-  status: ServerStatus | undefined
-  links: ReadonlyMap<string, LinkStatus> = new Map()
+  status: Omit<ServerStatus, 'links'> | undefined
+  /**
+   * By peer. A mesh of 100 servers has 10,000 of them in each reading: they are changed in place, because objects that
+   * live from one reading to the next made the garbage collector pause longer than a frame takes.
+   */
+  readonly #links = new Map<string, ReportedLink>()
+  #reading = 0
   /** Time of the last answer, ms. */
   answeredAt: number | undefined
   /** Undefined until there are two readings of the same incarnation. */
   rates: Rates | undefined
   /** Messages per second received from clients and peers, one value per reading. */
   readonly history = new Series()
-  #lastStatus: ServerStatus | undefined
+  #lastStatus: Omit<ServerStatus, 'links'> | undefined
 
   constructor(id: string) {
     this.id = id
   }
 
-  update(status: ServerStatus | undefined, now: number): void {
+  update(reported: ServerStatus | undefined, now: number): void {
+    this.#updateLinks(reported?.links ?? [])
+    const status = reported === undefined ? undefined : withoutLinks(reported)
     this.status = status
-    this.links = new Map(status?.links.map(link => [link.peer, link]))
     if (status === undefined) this.rates = undefined
     else {
       const rates = this.#lastStatus === undefined ? undefined : ratesBetween(this.#lastStatus, status)
@@ -45,6 +62,31 @@ export class MonitoredServer {
     this.history.push(this.rate)
   }
 
+  #updateLinks(links: readonly LinkStatus[]): void {
+    const reading = ++this.#reading
+    let peers = 0
+    for (const { peer, outbound, inbound, rtt, held } of links) {
+      const known = this.#links.get(peer)
+      if (known?.reading !== reading) peers++
+      if (known === undefined) {
+        this.#links.set(peer, { outbound, inbound, rtt, held, reading })
+        continue
+      }
+      known.outbound = outbound
+      known.inbound = inbound
+      known.rtt = rtt
+      known.held = held
+      known.reading = reading
+    }
+    if (this.#links.size === peers) return
+    for (const [peer, link] of this.#links) if (link.reading !== reading) this.#links.delete(peer)
+  }
+
+  /** What the server says of its link to a peer. */
+  linkTo(peer: string): Readonly<ReportedLink> | undefined {
+    return this.#links.get(peer)
+  }
+
   /** Messages per second received from clients and peers. */
   get rate(): number | undefined {
     return this.rates === undefined ? undefined : this.rates.accepted + this.rates.forwarded
@@ -53,7 +95,7 @@ export class MonitoredServer {
   /** The slowest round trip of the server's open links, ms. */
   get worstRtt(): number | undefined {
     let worst: number | undefined
-    for (const { outbound, rtt } of this.links.values()) {
+    for (const { outbound, rtt } of this.#links.values()) {
       if (outbound === 'open' && rtt !== undefined) worst = Math.max(worst ?? 0, rtt)
     }
     return worst
@@ -62,7 +104,7 @@ export class MonitoredServer {
   /** Messages held for all peers. */
   get held(): number {
     let held = 0
-    for (const link of this.links.values()) held += link.held
+    for (const link of this.#links.values()) held += link.held
     return held
   }
 }
@@ -110,6 +152,8 @@ export class Mesh {
   /** What the last reading says of all links; undefined: not asked for yet. Frames between two readings need it again. */
   #openLinks: ReadonlyMap<string, number> | undefined
   #totals: Totals | undefined
+  /** The ids of the servers; undefined: not asked for since they changed. */
+  #confusables: ConfusableNames | undefined
 
   get servers(): ReadonlyMap<string, MonitoredServer> {
     return this.#servers
@@ -125,6 +169,8 @@ export class Mesh {
       server.update(status?.server === id ? status : undefined, now)
       servers.set(id, server)
     }
+    if (servers.size !== this.#servers.size || [...servers.keys()].some(id => !this.#servers.has(id)))
+      this.#confusables = undefined
     this.#servers = servers
     this.#openLinks = undefined
     this.#totals = undefined
@@ -150,8 +196,8 @@ export class Mesh {
 
   /** The link that `from` dials to `to`, from the reports of both ends, or of one if the other does not answer. */
   link(from: string, to: string): Link {
-    const dialler = this.#servers.get(from)?.links.get(to)
-    const acceptor = this.#servers.get(to)?.links.get(from)
+    const dialler = this.#servers.get(from)?.linkTo(to)
+    const acceptor = this.#servers.get(to)?.linkTo(from)
     const state = linkState(dialler?.outbound, acceptor?.inbound)
     return { state, rtt: state === 'open' ? dialler?.rtt : undefined, held: dialler?.held ?? 0 }
   }
@@ -159,8 +205,17 @@ export class Mesh {
   /** Ids of servers to which `from` has no open link. */
   unreachablePeers(from: string): string[] {
     const dialler = this.#servers.get(from)
-    if (dialler === undefined) return []
+    if (dialler === undefined || this.openLinkCount(from) === this.#servers.size - 1) return []
     return [...this.#servers.values()].filter(to => to !== dialler && !isOpen(dialler, to)).map(({ id }) => id)
+  }
+
+  /** Whether an id is hard to tell from that of another server. */
+  isConfusable(id: string): boolean {
+    if (this.#confusables === undefined) {
+      this.#confusables = new ConfusableNames()
+      this.#confusables.keep(this.#servers.keys())
+    }
+    return this.#confusables.find(id) !== undefined
   }
 
   /** Number of open links dialled by a server. */
@@ -223,7 +278,10 @@ export class Mesh {
 }
 
 export type ReadonlyMesh = Readonly<
-  Pick<Mesh, 'askedServer' | 'updatedAt' | 'link' | 'unreachablePeers' | 'openLinkCount' | 'online' | 'totals'>
+  Pick<
+    Mesh,
+    'askedServer' | 'updatedAt' | 'link' | 'unreachablePeers' | 'isConfusable' | 'openLinkCount' | 'online' | 'totals'
+  >
 > & {
   rooms(): readonly ReadonlyRoom[]
   readonly servers: ReadonlyMap<string, ReadonlyServer>
@@ -231,9 +289,13 @@ export type ReadonlyMesh = Readonly<
   readonly delivered: ReadonlySeries
 }
 
+function withoutLinks({ links: _, ...status }: ServerStatus): Omit<ServerStatus, 'links'> {
+  return status
+}
+
 /** Whether a server's link to another one is open. */
 function isOpen(from: MonitoredServer, to: MonitoredServer): boolean {
-  return linkState(from.links.get(to.id)?.outbound, to.links.get(from.id)?.inbound) === 'open'
+  return linkState(from.linkTo(to.id)?.outbound, to.linkTo(from.id)?.inbound) === 'open'
 }
 
 function linkState(outbound: LinkStatus['outbound'] | undefined, inbound: boolean | undefined): LinkState {

@@ -5,12 +5,14 @@ const COUNTERS = ['accepted', 'refused', 'forwarded', 'delivered'] as const
 /** Messages per second, by counter of the server. */
 export type Rates = Record<(typeof COUNTERS)[number], number>
 
+type CountedStatus = Pick<ServerStatus, (typeof COUNTERS)[number] | 'incarnation' | 'uptime'>
+
 /**
  * The rates of a server's counters between two readings. Time is the server's uptime, so that a delayed answer causes no
  * peak. Returns `same` if both readings are from the same moment, undefined if the server restarted in between or a
  * counter went backwards.
  */
-export function ratesBetween(before: ServerStatus, after: ServerStatus): Rates | 'same' | undefined {
+export function ratesBetween(before: CountedStatus, after: CountedStatus): Rates | 'same' | undefined {
   if (before.incarnation !== after.incarnation) return undefined
   const elapsed = (after.uptime - before.uptime) / 1_000
   if (elapsed === 0) return 'same'

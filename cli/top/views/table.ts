@@ -1,6 +1,5 @@
 /** The table of servers, one row each. */
 
-import { ConfusableNames } from '../../../src/common/confusables.ts'
 import type { ServerStatus } from '../../../src/protocol/status.ts'
 import type { Tone } from '../../chat/model/theme.ts'
 import { type Row, type Segment, truncateRow } from '../../chat/views/row.ts'
@@ -70,7 +69,7 @@ const COLUMNS: readonly Column[] = [
 const WRONG_CLOCK_MS = 5_000
 
 /** What the user must know about a server; undefined: nothing. */
-function noteOf({ draining, clockAhead = 0 }: ServerStatus): string | undefined {
+function noteOf({ draining, clockAhead = 0 }: Pick<ServerStatus, 'draining' | 'clockAhead'>): string | undefined {
   if (draining) return 'draining'
   if (Math.abs(clockAhead) <= WRONG_CLOCK_MS) return undefined
   return `clock ${clockAhead < 0 ? '-' : '+'}${formatDuration(Math.abs(clockAhead))}`
@@ -98,10 +97,8 @@ export function tableRows(model: ReadonlyTopModel, layout: TopLayout, now: numbe
   const scrollOffset = Math.max(0, Math.min(model.scrollOffset, servers.length - layout.listRows))
   const shown = servers.slice(scrollOffset, scrollOffset + layout.listRows)
   const max = sparklineMax(shown.map(({ history }) => history.tail(widths.sparkline)))
-  const ids = new ConfusableNames()
-  ids.keep(model.mesh.servers.keys())
   const rows = shown.map(server => {
-    const mark = ids.find(server.id) === undefined ? ' ' : '≈'
+    const mark = model.mesh.isConfusable(server.id) ? '≈' : ' '
     return truncateRow(serverRow(model, server, mark, layout, widths, max, now), layout.columns)
   })
   const range =

@@ -102,6 +102,38 @@ test('the state of a link comes from both ends, or from one if the other does no
   expect(mesh.totals()).toMatchObject({ open: 5, links: 12, held: 7 })
 })
 
+test('a link that a reading lacks is gone, also if the reading has another one twice', () => {
+  read(clusterStatusOf(3, 1), 1)
+  expect(mesh.link('server-1', 'server-3').state).toBe('open')
+  const next = clusterStatusOf(3, 2, {
+    unresponsive: [3],
+    status: n => ({ links: clusterStatusOf(2, 2).servers[n - 1]?.status?.links.flatMap(link => [link, link]) ?? [] }),
+  })
+  read(next, 2)
+  expect(mesh.link('server-1', 'server-2').state).toBe('open')
+  expect(mesh.link('server-1', 'server-3').state).toBe('unknown')
+  expect(server(1)?.linkTo('server-3')).toBeUndefined()
+  read(clusterStatusOf(3, 3), 3)
+  expect(mesh.link('server-1', 'server-3')).toEqual({ state: 'open', rtt: 0.4, held: 0 })
+})
+
+test('the links of a later reading take the place of the earlier ones', () => {
+  read(clusterStatusOf(2, 1), 1)
+  read(clusterStatusOf(2, 2, { link: () => ({ outbound: 'waiting', inbound: false, held: 5 }) }), 2)
+  expect(mesh.link('server-1', 'server-2')).toEqual({ state: 'waiting', rtt: undefined, held: 5 })
+  expect(server(1)?.held).toBe(5)
+})
+
+test('ids that look alike are found again when the servers change', () => {
+  const ids = (...names: string[]): ClusterStatus => ({ ok: true, server: '', servers: names.map(id => ({ id })) })
+  read(ids('server-1', 'server-2'), 1)
+  expect(mesh.isConfusable('server-1')).toBe(false)
+  read(ids('server-1', 'server_1'), 2)
+  expect(mesh.isConfusable('server-1')).toBe(true)
+  read(ids('server-1'), 3)
+  expect(mesh.isConfusable('server-1')).toBe(false)
+})
+
 test('a missed reading is a gap in every series, but not before the first reading', () => {
   mesh.recordGap()
   expect(mesh.accepted.tail(9)).toEqual([])
