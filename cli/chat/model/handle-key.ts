@@ -44,16 +44,28 @@ import { openNumberedThread, openUnreadThread, switchThread } from './threads/sw
 import { openDraft, typingRequests } from './threads/typing.ts'
 import { markOpenThreadRead, requestInitialPage } from './update.ts'
 
+/** Most keys that wait for the short names of emoji. */
+const MAX_HELD_KEYS = 1_000
+
 /** Applies a key to the model and returns the side effects to carry out. */
 export function handleKey(model: Model, key: Key): ScreenRequest[] {
   if (key.type === 'focus') return setFocus(model, key.isFocused)
   if (key.type === 'mouse') return handleWheel(model, key.action)
   if (key.type === 'terminal') return []
+  if (model.emojiAsked !== undefined) return holdKey(model, model.emojiAsked, key)
   // Some terminals report that the focus is lost, and not that it is back: who types looks at the screen.
   const requests = setFocus(model, true)
   const before = openDraft(model)
   requests.push(...handleInput(model, key))
   return [...requests, ...rosterRequests(model), ...typingRequests(model, before)]
+}
+
+/** Keeps a key until the short names of emoji are loaded: Tab and Enter in one chunk must not send the text before Tab. */
+function holdKey(model: Model, { keys }: { keys: Key[] }, key: Key): ScreenRequest[] {
+  keys.push(key)
+  if (keys.length < MAX_HELD_KEYS) return []
+  model.emojiAsked = undefined
+  return keys.flatMap(one => handleKey(model, one))
 }
 
 function handleInput(model: Model, key: Exclude<Key, { type: 'focus' | 'mouse' | 'terminal' }>): ScreenRequest[] {

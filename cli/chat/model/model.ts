@@ -6,6 +6,7 @@ import type { Message } from '../../../src/protocol/messages.ts'
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import type { Draft } from '../../common/draft.ts'
 import { WaitingMessages } from '../../common/waiting-messages.ts'
+import type { Key } from '../../terminal/key-decoder.ts'
 import type { Completion } from './editing/completion.ts'
 import { Editor } from './editing/editor.ts'
 import { leaveInputHistory } from './editing/input-history.ts'
@@ -177,8 +178,8 @@ export class Model implements ReadonlyModel {
   completion: Completion | undefined
   /** The emoji of each short name; undefined: not loaded yet. */
   emojiNames: ReadonlyMap<string, string> | undefined
-  /** The input line for which Tab requested the short names of emoji. */
-  emojiAsked: { text: string; cursor: number } | undefined
+  /** The input line for which Tab requested the short names of emoji, and the keys since then, which wait for them. */
+  emojiAsked: { text: string; cursor: number; keys: Key[] } | undefined
   /** Set by Ctrl+C on an empty line: the next Ctrl+C quits. */
   quitArmed = false
 

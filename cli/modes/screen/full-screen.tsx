@@ -135,7 +135,9 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
   }
   const loadEmoji = ({ reaction }: Extract<ScreenRequest, { type: 'load-emoji' }>) => {
     void import('../../common/emoji-names.ts').then(({ EMOJI_NAMES }) => {
-      if (addEmojiNames(model, EMOJI_NAMES)) complete(model, 1)
+      const { isSameInput, keys } = addEmojiNames(model, EMOJI_NAMES)
+      if (isSameInput) complete(model, 1)
+      for (const key of keys) for (const request of applyKey(key)) perform(request)
       const requests = reaction && react(model, reaction.to, reaction.target, reaction.typed)
       for (const request of requests ?? []) perform(request)
       painter.draw()

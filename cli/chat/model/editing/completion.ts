@@ -31,7 +31,7 @@ export function complete(model: Model, by: 1 | -1): ScreenRequest[] {
     const argument = completeNameArgument(before, names, authors)
     const emojiStart = argument === undefined ? emojiWordStart(before) : undefined
     if (emojiStart !== undefined && model.emojiNames === undefined) {
-      model.emojiAsked = { text: editor.text, cursor: editor.cursor }
+      model.emojiAsked = { text: editor.text, cursor: editor.cursor, keys: [] }
       return [{ type: 'load-emoji' }]
     }
     const wordStart = before.startsWith('/') && !before.includes(' ') ? 0 : before.search(/\S*$/)

@@ -1,4 +1,5 @@
 /** Completion of emoji by their short names: Tab after `:smi` inserts 😄. */
+import type { Key } from '../../../terminal/key-decoder.ts'
 import type { Model } from '../model.ts'
 
 /** Most emoji that a short name completes to. */
@@ -24,11 +25,14 @@ export function emojiCandidates(names: ReadonlyMap<string, string>, word: string
   return [...new Set(matching.map(([, emoji]) => emoji))].slice(0, MAX_CANDIDATES)
 }
 
-/** The short names have been loaded. Returns whether the input line is still the one in which Tab was pressed. */
-export function addEmojiNames(model: Model, names: ReadonlyMap<string, string>): boolean {
+/**
+ * The short names have been loaded. Returns whether the input line is still the one in which Tab was pressed, and the keys
+ * that were pressed since then.
+ */
+export function addEmojiNames(model: Model, names: ReadonlyMap<string, string>): { isSameInput: boolean; keys: Key[] } {
   const { text, cursor } = model.focusedEditor
   const asked = model.emojiAsked
   model.emojiNames = names
   model.emojiAsked = undefined
-  return asked !== undefined && asked.text === text && asked.cursor === cursor
+  return { isSameInput: asked?.text === text && asked.cursor === cursor, keys: asked?.keys ?? [] }
 }

@@ -2,6 +2,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import { complete } from '../../../../../cli/chat/model/editing/completion.ts'
 import { addEmojiNames, emojiCandidates } from '../../../../../cli/chat/model/editing/emoji-completion.ts'
+import { handleKey } from '../../../../../cli/chat/model/handle-key.ts'
 import { EMOJI_NAMES } from '../../../../../cli/common/emoji-names.ts'
 import { ChatDriver, KEYS } from '../chat-driver.ts'
 
@@ -43,17 +44,35 @@ test('nothing is replaced without Tab', () => {
   expect(chat.type(`:smile: ${KEYS.enter}`)).toEqual([{ type: 'send', to: 'Billy', text: ':smile: ' }])
 })
 
-test('the first Tab loads the names, and completes unless the user has typed on', () => {
+test('the first Tab loads the names, and completes if the input is still the same', () => {
   expect(chat.type(`:smile${KEYS.tab}`)).toEqual([{ type: 'load-emoji' }])
-  expect(addEmojiNames(chat.model, EMOJI_NAMES)).toBe(true)
+  expect(addEmojiNames(chat.model, EMOJI_NAMES)).toEqual({ isSameInput: true, keys: [] })
   complete(chat.model, 1)
   expect(chat.input).toBe('😄')
 
   chat.model.emojiNames = undefined
   chat.type(` :smile${KEYS.tab}`)
-  chat.type('x')
-  expect(addEmojiNames(chat.model, EMOJI_NAMES)).toBe(false)
-  expect(chat.input).toBe('😄 :smilex')
+  chat.model.openThread('Claus')
+  expect(addEmojiNames(chat.model, EMOJI_NAMES)).toEqual({ isSameInput: false, keys: [] })
+})
+
+test('keys that are pressed while the names load wait for them', () => {
+  expect(chat.type(`:smile${KEYS.tab}${KEYS.tab}!${KEYS.enter}`)).toEqual([{ type: 'load-emoji' }])
+  expect(chat.input).toBe(':smile')
+  const { isSameInput, keys } = addEmojiNames(chat.model, EMOJI_NAMES)
+  expect(isSameInput).toBe(true)
+  complete(chat.model, 1)
+  const requests = keys.flatMap(key => handleKey(chat.model, key))
+  expect(requests).toEqual([{ type: 'send', to: 'Billy', text: '😃!' }])
+  expect(chat.model.emojiAsked).toBeUndefined()
+})
+
+test('if the names do not come, the keys that wait are handled', () => {
+  chat.type(`:smile${KEYS.tab}`)
+  for (let n = 0; n < 999; n++) chat.type('x')
+  expect(chat.input).toBe(':smile')
+  chat.type('y')
+  expect(chat.input).toBe(`:smile${'x'.repeat(999)}y`)
 })
 
 test('the candidates are limited, names that start with the word first', () => {
