@@ -35,7 +35,7 @@ export interface IndexColumns {
 /** Room for later rows when columns are copied: appending costs a copy only now and then. */
 const GROWTH = 1.25
 
-const BYTES_PER_ENTRY = 8 + 4 + 4 + 4 + 8 + 4 + 2 + 2
+export const BYTES_PER_ENTRY = 8 + 4 + 4 + 4 + 8 + 4 + 2 + 2
 
 export const EMPTY_COLUMNS: IndexColumns = allocateColumns(0)
 
@@ -210,7 +210,7 @@ function copy(source: IndexColumns, from: number, end: number, target: IndexColu
  */
 export function areEntriesValid(columns: IndexColumns, names: number, bytes: number): boolean {
   const { at, hashA, hashB, peer, offset, length } = columns
-  // A million entries are checked before the first frame: plain loops, without objects.
+  // There may be millions of entries: a plain loop, without objects.
   let lastTime = Number.NEGATIVE_INFINITY
   let lastA = 0
   let lastB = 0
@@ -239,8 +239,12 @@ export function packColumns({ at, offset, hashA, hashB, peer, length, delivered,
 }
 
 /** Reads columns from bytes; undefined if the length is not a whole number of entries. */
-export function unpackColumns(bytes: ArrayBuffer, offset: number): IndexColumns | undefined {
-  const size = (bytes.byteLength - offset) / BYTES_PER_ENTRY
+export function unpackColumns(
+  bytes: ArrayBuffer,
+  offset: number,
+  end: number = bytes.byteLength,
+): IndexColumns | undefined {
+  const size = (end - offset) / BYTES_PER_ENTRY
   if (!Number.isInteger(size)) return undefined
   let next = offset
   const take = (width: number) => {

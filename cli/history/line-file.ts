@@ -1,9 +1,11 @@
 import { closeSync, fstatSync, readSync, statSync } from 'node:fs'
 import { openToRead } from '../storage/files/open-file.ts'
 
-/** Bytes per cached block. Callers often read neighboring lines, so one block serves many reads. */
+/** Bytes per cached block. Callers that read one line after the other need a read from disk for each block only. */
 const BLOCK_BYTES = 1 << 16
 const MAX_CACHED_BLOCKS = 16
+/** Blocks that are remembered without their content. */
+const MAX_TOUCHED_BLOCKS = 256
 
 /** Random access to the lines of an append-only file, with a block cache. The file may not exist yet. */
 export class LineFile {
@@ -12,6 +14,8 @@ export class LineFile {
   #problem: Error | undefined
   /** Full blocks by their position, oldest first. */
   #blocks = new Map<number, Buffer>()
+  /** Blocks of which a text was read, by their position. */
+  readonly #touched = new Set<number>()
 
   constructor(file: string) {
     this.#file = file
@@ -43,9 +47,10 @@ export class LineFile {
   /** The text of `length` bytes at a position; undefined if the file ends before. */
   text(position: number, length: number): string | undefined {
     const blockStart = position - (position % BLOCK_BYTES)
-    const block = this.#block(blockStart)
+    // The lines of a page are far apart in a large history: a whole block is read for the second line in it.
+    const block = this.#blocks.get(blockStart) ?? (this.#isTouched(blockStart) ? this.#block(blockStart) : undefined)
     const start = position - blockStart
-    if (start + length <= block.length) return block.toString('utf8', start, start + length)
+    if (block !== undefined && start + length <= block.length) return block.toString('utf8', start, start + length)
     const bytes = Buffer.allocUnsafe(length)
     return this.read(bytes, position) === length ? bytes.toString('utf8') : undefined
   }
@@ -53,6 +58,7 @@ export class LineFile {
   /** Empties the cache; call it when the file may have been replaced. */
   clearCache(): void {
     this.#blocks.clear()
+    this.#touched.clear()
   }
 
   /** Closes a file that another process has moved or replaced: the next read opens the one that has the name now. */
@@ -70,9 +76,15 @@ export class LineFile {
     this.clearCache()
   }
 
+  /** Whether a text of this block was read before. Remembers that one is now. */
+  #isTouched(position: number): boolean {
+    if (this.#touched.has(position)) return true
+    if (this.#touched.size >= MAX_TOUCHED_BLOCKS) this.#touched.clear()
+    this.#touched.add(position)
+    return false
+  }
+
   #block(position: number): Buffer {
-    const cached = this.#blocks.get(position)
-    if (cached !== undefined) return cached
     const buffer = Buffer.allocUnsafe(BLOCK_BYTES)
     const block = buffer.subarray(0, this.read(buffer, position))
     // The last block may still grow: do not cache it.

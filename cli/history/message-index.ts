@@ -51,7 +51,7 @@ export class MessageIndex {
   #names: string[] = []
   #numbers = new Map<string, number>()
   #columns: IndexColumns = EMPTY_COLUMNS
-  readonly #rows = new ThreadRows()
+  readonly #rows = new ThreadRows(peer => isRoom(this.nameOf(peer)))
   /** The columns whose rows `#rows` has; undefined: none yet. */
   #rowsColumns: IndexColumns | undefined
   /** The number of rows at the start of the columns that are the same as in those. */
@@ -87,7 +87,7 @@ export class MessageIndex {
   /** The rows of the columns by thread. */
   get rows(): ThreadRows {
     if (this.#rowsColumns !== this.#columns) {
-      this.#rows.update(this.#columns, this.#keptRows, peer => isRoom(this.nameOf(peer)))
+      this.#rows.update(this.#columns, this.#keptRows)
       this.#rowsColumns = this.#columns
       this.#keptRows = this.#columns.at.length
     }
@@ -289,7 +289,7 @@ export class MessageIndex {
   #load(): void {
     const saved = readIndex(this.#indexFile, this.#lines.size ?? 0)
     if (saved === undefined) return
-    const { columns, indexedBytes, names, changes, receipts } = saved
+    const { columns, rows, indexedBytes, names, changes, receipts } = saved
     if (!this.#isFitting(columns)) {
       this.#savedBytes = -MAX_UNSAVED_BYTES
       return
@@ -297,6 +297,9 @@ export class MessageIndex {
     for (const name of names) this.#addName(name)
     for (const [position, receipt] of receipts) this.#earlyReceipts.add(position, receipt)
     this.#columns = columns
+    this.#rows.unpack(columns, rows)
+    this.#rowsColumns = columns
+    this.#keptRows = columns.at.length
     this.#changes = changes
     this.#indexedBytes = indexedBytes
     this.#seenBytes = indexedBytes
@@ -336,6 +339,7 @@ export class MessageIndex {
       indexedBytes: this.#indexedBytes,
       names: this.#names,
       columns: this.#columns,
+      rows: this.rows.pack(),
       changes: this.#changes,
       receipts: [...this.#earlyReceipts],
     })

@@ -24,6 +24,8 @@ const receipts: EarlyReceipt[] = [
 ]
 const changes = ChangeIndex.empty()
 for (const n of [1, 2, 3]) changes.add({ offset: n * 70, length: 60 + n, a: -5, b: n % 2 })
+const rows = { rows: Uint32Array.of(0, 1, 2), counts: [0, 3] }
+const NO_ROWS = { rows: new Uint32Array(), counts: [] }
 let folder = ''
 let file = ''
 
@@ -40,8 +42,8 @@ function withNamesLength(index: Buffer, length: number): Buffer {
 }
 
 test('a written index is read back, is private, and leaves no temporary file', () => {
-  writeIndex(file, { indexedBytes: 2 ** 40 + 1, names, columns, changes, receipts })
-  expect(readIndex(file, 2 ** 41)).toEqual({ indexedBytes: 2 ** 40 + 1, names, columns, changes, receipts })
+  writeIndex(file, { indexedBytes: 2 ** 40 + 1, names, columns, rows, changes, receipts })
+  expect(readIndex(file, 2 ** 41)).toEqual({ indexedBytes: 2 ** 40 + 1, names, columns, rows, changes, receipts })
   const read = readIndex(file, 2 ** 41)?.changes
   expect([read?.of({ a: -5, b: 1 }), read?.of({ a: -5, b: 0 })]).toEqual([
     [
@@ -55,12 +57,20 @@ test('a written index is read back, is private, and leaves no temporary file', (
 })
 
 test('an index replaces an older and longer one completely', () => {
-  writeIndex(file, { indexedBytes: 300, names, columns, changes, receipts })
-  writeIndex(file, { indexedBytes: 0, names: [], columns: EMPTY_COLUMNS, changes: ChangeIndex.empty(), receipts: [] })
+  writeIndex(file, { indexedBytes: 300, names, columns, rows, changes, receipts })
+  writeIndex(file, {
+    indexedBytes: 0,
+    names: [],
+    columns: EMPTY_COLUMNS,
+    rows: NO_ROWS,
+    changes: ChangeIndex.empty(),
+    receipts: [],
+  })
   expect(readIndex(file, 1_000)).toEqual({
     indexedBytes: 0,
     names: [],
     columns: EMPTY_COLUMNS,
+    rows: NO_ROWS,
     changes: ChangeIndex.empty(),
     receipts: [],
   })
@@ -71,7 +81,7 @@ test('a missing index is undefined', () => {
 })
 
 test('a damaged index, or one with another layout, is undefined', () => {
-  writeIndex(file, { indexedBytes: 300, names, columns, changes, receipts })
+  writeIndex(file, { indexedBytes: 400, names, columns, rows, changes, receipts })
   const bytes = readFileSync(file)
   const damaged: Buffer[] = [
     Buffer.alloc(0),
@@ -90,7 +100,7 @@ test('a damaged index, or one with another layout, is undefined', () => {
 })
 
 test('an index with any changed byte, or of a longer history, is undefined', () => {
-  writeIndex(file, { indexedBytes: 400, names, columns, changes, receipts })
+  writeIndex(file, { indexedBytes: 400, names, columns, rows, changes, receipts })
   const bytes = readFileSync(file)
   // The bytes between the magic and the checksum are not used.
   for (let at = 20; at < bytes.length; at++) {
@@ -116,6 +126,7 @@ test.each([
     indexedBytes: 300,
     names,
     columns: mergeEntries(EMPTY_COLUMNS, [entry], () => ''),
+    rows: { rows: Uint32Array.of(0), counts: [1] },
     changes,
     receipts,
   })
@@ -123,23 +134,31 @@ test.each([
 })
 
 test('an index with changes outside of the history, or in another order than in it, is undefined', () => {
-  for (const offsets of [[250], [0, 50], [-1], [0.5]]) {
+  for (const offsets of [[350], [0, 50], [-1], [0.5]]) {
     const wrong = ChangeIndex.empty()
     for (const offset of offsets) wrong.add({ offset, length: 60, a: 0, b: 0 })
-    writeIndex(file, { indexedBytes: 300, names, columns, changes: wrong, receipts })
+    writeIndex(file, { indexedBytes: 400, names, columns, rows, changes: wrong, receipts })
     expect(readIndex(file, 1_000)).toBeUndefined()
   }
 })
 
 test('an index whose entries refer to a name that it does not have is undefined', () => {
-  writeIndex(file, { indexedBytes: 300, names: ['Billy'], columns, changes, receipts })
+  writeIndex(file, { indexedBytes: 400, names: ['Billy'], columns, rows, changes, receipts })
   expect(readIndex(file, 1_000)).toBeUndefined()
+})
+
+test('an index with more or fewer rows by thread than entries is undefined', () => {
+  for (const counts of [[1, 1], [1, 3], [3]]) {
+    writeIndex(file, { indexedBytes: 400, names, columns, rows: { rows: rows.rows, counts }, changes, receipts })
+    if (counts.length === 1) expect(readIndex(file, 1_000)?.rows.counts).toEqual([3])
+    else expect(readIndex(file, 1_000)).toBeUndefined()
+  }
 })
 
 test('an index that cannot be written changes nothing and does not throw', () => {
   mkdirSync(file)
-  writeIndex(file, { indexedBytes: 300, names, columns, changes, receipts })
-  writeIndex(join(folder, 'missing', 'Anna.index'), { indexedBytes: 300, names, columns, changes, receipts })
+  writeIndex(file, { indexedBytes: 300, names, columns, rows, changes, receipts })
+  writeIndex(join(folder, 'missing', 'Anna.index'), { indexedBytes: 300, names, columns, rows, changes, receipts })
   expect(readdirSync(folder)).toEqual(['Anna.index'])
   expect(readdirSync(file)).toEqual([])
 })

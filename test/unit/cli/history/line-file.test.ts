@@ -43,12 +43,28 @@ test('appended text is read although earlier text of the same block was', () => 
 
 test('full blocks are cached until the cache is cleared, and at most 16 of them', () => {
   writeFileSync(file, 'a'.repeat(20 * BLOCK_BYTES))
-  for (let block = 0; block < 17; block++) expect(lines.text(block * BLOCK_BYTES, 1)).toBe('a')
+  for (let block = 0; block < 17; block++)
+    for (const at of [0, 1]) expect(lines.text(block * BLOCK_BYTES + at, 1)).toBe('a')
   writeFileSync(file, 'b'.repeat(20 * BLOCK_BYTES))
   // The first block was evicted by the 17th.
   expect([0, 2, 16].map(block => lines.text(block * BLOCK_BYTES, 1))).toEqual(['b', 'a', 'a'])
   lines.clearCache()
   expect([0, 2, 16].map(block => lines.text(block * BLOCK_BYTES, 1))).toEqual(['b', 'b', 'b'])
+})
+
+test('a block is read as a whole only for the second text in it', () => {
+  writeFileSync(file, 'a'.repeat(300 * BLOCK_BYTES))
+  for (let block = 0; block < 300; block++) expect(lines.text(block * BLOCK_BYTES, 1)).toBe('a')
+  writeFileSync(file, 'b'.repeat(300 * BLOCK_BYTES))
+  for (const block of [299, 298]) expect(lines.text(block * BLOCK_BYTES + 1, 1)).toBe('b')
+  writeFileSync(file, 'c'.repeat(300 * BLOCK_BYTES))
+  // What was read of the first block is forgotten.
+  for (const [block, text] of [
+    [299, 'b'],
+    [298, 'b'],
+    [0, 'c'],
+  ] as const)
+    expect(lines.text(block * BLOCK_BYTES + 2, 1)).toBe(text)
 })
 
 test('a closed file opens again on the next read', () => {
