@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'rolldown'
-import { boundInkCaches } from './ink-caches.ts'
+import { changeInk } from './ink-changes.ts'
 
 const STRING_WIDTH = fileURLToPath(new URL('../cli/terminal/string-width.ts', import.meta.url))
 
@@ -20,7 +20,7 @@ export default defineConfig({
       // Replaces string-width in Ink and its dependencies by our faster one, which falls back to string-width itself.
       resolveId: (id, importer) => (id === 'string-width' && importer !== STRING_WIDTH ? STRING_WIDTH : undefined),
     },
-    { name: 'ink-caches', transform: boundInkCaches },
+    { name: 'ink-changes', transform: changeInk },
   ],
   output: { dir: 'dist/cli', chunkFileNames: 'chunks/[name].js', sourcemap: true, minify: true },
 })

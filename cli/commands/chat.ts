@@ -105,12 +105,16 @@ export async function chat(options: ChatOptions): Promise<void> {
   const readMarks = new StateKeeper(() => session.readMarks)
   options.onStart?.({ showNotice: notice => listener(notice), end })
   const request = (request: SessionRequest) => session.request(request)
-  session.start()
-  if (options.to !== undefined && isRoom(options.to)) request({ type: 'join', room: options.to })
+  const start = () => {
+    session.start()
+    if (options.to !== undefined && isRoom(options.to)) request({ type: 'join', room: options.to })
+  }
   const leave = () => {
     request({ type: 'close' })
     end(0)
   }
+  const isWholeScreen = options.screen === 'whole'
+  if (!isWholeScreen) start()
   if (output instanceof Stdout) {
     const correspondents = session.history?.threads().map(({ name }) => name) ?? []
     const mode = options.json
@@ -154,11 +158,13 @@ export async function chat(options: ChatOptions): Promise<void> {
     history: () => session.history,
     drafts,
     readMarks,
-    events: earlyEvents,
+    events: isWholeScreen ? [...earlyEvents, ...session.roomEvents] : earlyEvents,
     save: ({ preferences, to }) => {
       const userPreferences = settings.withPreferences(user, preferences)
       settings.save({ userPreferences, threads: settings.withLastThread(user, to) })
     },
     quit: leave,
   })
+  // The whole screen first shows what is on disk: with a long history, the start takes a tenth of a second.
+  if (isWholeScreen) start()
 }

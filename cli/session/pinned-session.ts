@@ -4,6 +4,7 @@ import type { SessionEvent, SessionRequest } from '../../src/client/events.ts'
 import type { HeldMessage, RejectedMessage, StoredReceipt } from '../../src/client/history/message-log.ts'
 import { type RoomEntry, RoomList } from '../../src/client/rooms/room-list.ts'
 import { isLoopbackUrl } from '../../src/common/loopback.ts'
+import { SortedNames } from '../../src/common/sorted-names.ts'
 import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/mesh-identity.ts'
 import type { ClientEvent, Notice } from '../common/client-events.ts'
@@ -97,7 +98,9 @@ export class PinnedSession {
   /** What a server of the mesh has shown last. */
   #met: MetMesh | undefined
   #keysInMemory: KeyStore | undefined
-  #sendRequest: (request: SessionRequest) => void = () => {}
+  /** Requests from before the session could take them, such as those of events at its start. */
+  #earlyRequests: SessionRequest[] = []
+  #sendRequest: (request: SessionRequest) => void = request => this.#earlyRequests.push(request)
   #isOnline = false
   /** Whether the list of rooms was asked for and has not come. */
   #awaitsRoomList = false
@@ -113,9 +116,25 @@ export class PinnedSession {
     this.#open()
   }
 
-  /** Starts the session. Events come from now on. */
+  /** Starts the session. Events come from now on; requests from before are handled now. */
   start(): void {
     this.#run()
+  }
+
+  /** The events that the start will bring about the user's rooms: a screen can show them before. */
+  get roomEvents(): SessionEvent[] {
+    const { joined } = new RoomList(this.#roomsFile?.read() ?? this.#rooms.entries)
+    return joined.map(room =>
+      this.#withOperators({
+        type: 'room',
+        room,
+        state: { state: 'waiting' },
+        members: new SortedNames(),
+        info: {},
+        joined: [],
+        left: [],
+      }),
+    )
   }
 
   /** The history on disk; another one after an event `storage`. */
@@ -262,7 +281,8 @@ export class PinnedSession {
       return queueMicrotask(() => this.#refuse(`the known keys cannot be read: ${(error as Error).message}`))
     }
     const { key, mode, former } = this.#mesh
-    this.#sendRequest = openSession(
+    this.#sendRequest = request => this.#earlyRequests.push(request)
+    const sendRequest = openSession(
       {
         user,
         client,
@@ -291,6 +311,8 @@ export class PinnedSession {
         if (isCurrent()) this.#handleEvent(event)
       },
     )
+    this.#sendRequest = sendRequest
+    for (const request of this.#earlyRequests.splice(0)) sendRequest(request)
     if (this.history !== undefined && !ownOutbox) this.#startAdopting(this.history)
   }
 
