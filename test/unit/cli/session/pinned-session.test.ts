@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { ClientEvent } from '../../../../cli/client-events.ts'
+import type { ClientEvent } from '../../../../cli/common/client-events.ts'
 import { KnownMeshes } from '../../../../cli/session/known-meshes.ts'
 import { PinnedSession } from '../../../../cli/session/pinned-session.ts'
 import { stateFolderPerTest } from '../state-folder.ts'
