@@ -1,5 +1,5 @@
 /** The commands of the line mode about the user's preferences. */
-import { isRoom } from '../../../src/protocol/rooms.ts'
+import { isRoom } from '../../../../src/protocol/rooms.ts'
 import {
   changeSetting,
   ignoredText,
@@ -9,30 +9,20 @@ import {
   toggleHighlight,
   toggleMuted,
   unignoreUser,
-} from '../../chat/model/commands/preference-changes.ts'
-import type { Preferences, Setting } from '../../chat/model/preferences.ts'
-import { parseSoleName, parseSoleUser } from '../../common/name-argument.ts'
+} from '../../../chat/model/commands/preference-changes.ts'
+import type { Setting } from '../../../chat/model/preferences.ts'
+import { parseSoleName, parseSoleUser } from '../../../common/name-argument.ts'
+import type { LineState } from '../line-state.ts'
 import type { LineCommand } from './command.ts'
 
 /** The settings that have an effect in line mode. */
 const APPLYING: readonly Setting['name'][] = ['bell', 'notify', 'notes', 'joins']
 
-export interface PreferenceStore {
-  readonly preferences: () => Preferences
-  readonly savePreferences: (preferences: Preferences) => void
-}
-
-/**
- * @param print prints a line, which may have control characters
- * @param recipient the user or room that lines are sent to
- */
-export function preferenceCommands(
-  { preferences, savePreferences }: PreferenceStore,
-  print: (line: string) => void,
-  recipient: () => string | undefined,
-): readonly LineCommand[] {
+export function preferenceCommands(state: LineState): readonly LineCommand[] {
+  const preferences = () => state.services.preferences()
+  const print = (line: string) => state.print(line)
   const apply = ({ text, preferences: changed }: PreferenceChange) => {
-    if (changed !== undefined) savePreferences(changed)
+    if (changed !== undefined) state.services.savePreferences(changed)
     print(`* ${text}`)
   }
   return [
@@ -63,7 +53,7 @@ export function preferenceCommands(
       usage: '[NAME]',
       help: 'turn the bell off or on for NAME or the recipient',
       run: args => {
-        const name = args === '' ? recipient() : undefined
+        const name = args === '' ? state.recipient : undefined
         if (name !== undefined) return apply(toggleMuted(preferences(), name))
         if (args === '') return print('usage: /mute NAME')
         const given = parseSoleName(args)

@@ -1,6 +1,4 @@
-import type { SessionRequest } from '../../../src/client/events.ts'
-
-export type Send = (request: SessionRequest) => void
+import type { Send } from '../line-state.ts'
 
 /** A command of the line mode. */
 export interface LineCommand {
