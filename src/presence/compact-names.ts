@@ -109,6 +109,25 @@ export class CompactNames {
     return before
   }
 
+  /** At most `count` names after `name`, which need not be in the set, sorted. Unlike an iteration, it can go on after changes. */
+  after(name: string, count: number): string[] {
+    const names: string[] = []
+    if (this.#blockCount === 0) return names
+    const length = encodeKey(name)
+    const first = this.#findPlace(length)
+    const bytes = new Uint8Array(MAX_NAME_BYTES)
+    for (let place = first; place < this.#blockCount && names.length < count; place++) {
+      this.#open(searchCursor, place)
+      while (searchCursor.next < searchCursor.end && names.length < count) {
+        searchCursor.read(searchCursor.next)
+        bytes.set(searchCursor.bytes.subarray(searchCursor.suffixAt, searchCursor.next), searchCursor.shared)
+        const end = searchCursor.shared + searchCursor.suffixLength
+        if (place > first || isAfterKey(bytes, end, length)) names.push(decodeName(bytes, end))
+      }
+    }
+    return names
+  }
+
   clear(): void {
     this.#segments = []
     this.#blockOrder = new Uint32Array(4)
@@ -286,6 +305,16 @@ const searchCursor = new EntryCursor()
 const lastName = new Uint8Array(MAX_NAME_BYTES)
 const spliced = new Uint8Array(4 * BLOCK_BYTES)
 const headerScratch = new Uint8Array(32)
+
+/** Whether the name of `end` bytes is after the key of `length` bytes. */
+function isAfterKey(bytes: Uint8Array, end: number, length: number): boolean {
+  for (let at = 0; at < end; at++) {
+    if (at === length) return true
+    const [one, other] = [bytes[at] ?? 0, key[at] ?? 0]
+    if (one !== other) return one > other
+  }
+  return false
+}
 
 function setUsed(block: Uint8Array, length: number): void {
   block[0] = length >> 8

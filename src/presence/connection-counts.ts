@@ -14,19 +14,21 @@ export class ConnectionCounts {
   }
 
   /**
-   * Publishes the counts of the marked users.
+   * Publishes the counts of the marked users, at most `max` of them; the others stay marked.
    * @returns those that differ from what was published; 1 or 0 for users who are no longer listed
    */
-  publish(connections: (name: string) => number): Connections {
+  publish(connections: (name: string) => number, max = Number.POSITIVE_INFINITY): Connections {
     const changes: Connections = []
+    let visited = 0
     for (const name of this.#changedNames) {
+      if (++visited > max) break
+      this.#changedNames.delete(name)
       const count = connections(name)
       if (count === (this.#published.get(name) ?? Math.min(count, 1))) continue
       changes.push([name, count])
       if (count > 1) this.#published.set(name, count)
       else this.#published.delete(name)
     }
-    this.#changedNames.clear()
     return changes
   }
 

@@ -1,7 +1,7 @@
 import type { Claim } from '../protocol/credentials.ts'
 import type { PresenceEntry, PresenceSnapshot, StreamDelta } from '../protocol/frames.ts'
 import { Holders } from './holders.ts'
-import type { ApplyResult, MembershipChange, Replica, UserChange } from './replica.ts'
+import type { Allowance, ApplyResult, Replica, ReplicaChanges, UserChange } from './replica.ts'
 
 /** The part of a connection that presence needs. */
 interface UserConnection {
@@ -93,16 +93,26 @@ export class Directory<Connection extends UserConnection> {
     this.#replicas.delete(peer)
   }
 
-  /** Applies a presence frame of a peer to its replica. */
-  apply(peer: string, frame: PresenceSnapshot | StreamDelta): ApplyResult {
-    const result = this.#replicas.get(peer)?.apply(frame) ?? { outcome: 'nothing-new' }
+  /**
+   * Applies a presence frame of a peer to its replica.
+   * @param allowance for a snapshot: call `takeOver` for what is beyond it; default: unlimited
+   */
+  apply(peer: string, frame: PresenceSnapshot | StreamDelta, allowance?: Allowance): ApplyResult {
+    const result = this.#replicas.get(peer)?.apply(frame, allowance) ?? { outcome: 'nothing-new' }
     if (result.outcome === 'applied') this.#updateHolders(peer, result.changes)
     return result
   }
 
-  /** Removes all users of a peer. Returns them as changes. */
-  clear(peer: string): { changes: UserChange[]; memberships: MembershipChange[] } {
-    const result = this.#replicas.get(peer)?.clear() ?? { changes: [], memberships: [] }
+  /** Applies a further part of a peer's snapshot. Returns what has changed. */
+  takeOver(peer: string, allowance: Allowance): ReplicaChanges {
+    const result = this.#replicas.get(peer)?.takeOver(allowance) ?? { changes: [], memberships: [] }
+    this.#updateHolders(peer, result.changes)
+    return result
+  }
+
+  /** Removes all users of a peer. Returns them as changes; those beyond the allowance come from `takeOver`. */
+  clear(peer: string, allowance?: Allowance, keepsClaims?: boolean): ReplicaChanges {
+    const result = this.#replicas.get(peer)?.clear(allowance, keepsClaims) ?? { changes: [], memberships: [] }
     this.#updateHolders(peer, result.changes)
     return result
   }
@@ -112,7 +122,7 @@ export class Directory<Connection extends UserConnection> {
   /** A user's number of connections in the whole mesh. */
   connectionCount(name: string): number {
     let sum = this.connectionsOf(name).length
-    for (const peer of this.#holders.of(name)) sum += this.#replicas.get(peer)?.connectionCount(name) ?? 0
+    for (const peer of this.#holders.of(name)) sum += this.#replicas.get(peer)?.appliedCount(name) ?? 0
     return sum
   }
 

@@ -23,11 +23,7 @@ export class Holders {
 
   /** The peers that a user is connected to. */
   of(name: string): readonly string[] {
-    const found = this.#single.get(name)
-    if (found === 0) return NONE
-    if (found === SEVERAL) return this.#several.get(name) ?? NONE
-    const peer = this.#peers[found - FIRST_PEER]
-    return peer === undefined ? NONE : [peer]
+    return this.#peersOf(name, this.#single.get(name))
   }
 
   /** Like `of`, with a cache: it is read for each message. */
@@ -46,15 +42,30 @@ export class Holders {
   }
 
   add(name: string, peer: string): void {
-    const peers = this.of(name)
-    if (!peers.includes(peer)) this.#set(name, [...peers, peer])
+    const number = this.#numberOf(peer) + FIRST_PEER
+    // Nearly all users are connected to one server, and this is all there is to do.
+    const before = this.#single.set(name, number)
+    if (before === number) return
+    this.#cache.delete(name)
+    if (before === 0) return
+    const others = this.#peersOf(name, before)
+    this.#several.set(name, others.includes(peer) ? others : [...others, peer])
+    this.#single.set(name, SEVERAL)
   }
 
   delete(name: string, peer: string): void {
-    const peers = this.of(name)
+    const found = this.#single.get(name)
+    const peers = this.#peersOf(name, found)
     if (!peers.includes(peer)) return
+    this.#cache.delete(name)
     const others = peers.filter(one => one !== peer)
-    this.#set(name, others)
+    const [first] = others
+    if (others.length > 1) {
+      this.#several.set(name, others)
+      return
+    }
+    this.#several.delete(name)
+    this.#single.set(name, first === undefined ? 0 : this.#numberOf(first) + FIRST_PEER)
   }
 
   /** Frees the number of a peer that no user is connected to. */
@@ -65,13 +76,12 @@ export class Holders {
     this.#peers[number] = undefined
   }
 
-  #set(name: string, peers: readonly string[]): void {
-    this.#cache.delete(name)
-    if (peers.length > 1) this.#several.set(name, peers)
-    else this.#several.delete(name)
-    const [first] = peers
-    const isSeveral = peers.length > 1
-    this.#single.set(name, first === undefined ? 0 : isSeveral ? SEVERAL : this.#numberOf(first) + FIRST_PEER)
+  /** @param found what `#single` has for the name */
+  #peersOf(name: string, found: number): readonly string[] {
+    if (found === 0) return NONE
+    if (found === SEVERAL) return this.#several.get(name) ?? NONE
+    const peer = this.#peers[found - FIRST_PEER]
+    return peer === undefined ? NONE : [peer]
   }
 
   #numberOf(peer: string): number {

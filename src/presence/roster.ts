@@ -21,21 +21,31 @@ export class Roster {
     return this.#names
   }
 
+  /** Number of marked users. */
+  get changedCount(): number {
+    return this.#changedNames.size
+  }
+
   /** Marks a user who may have come online or gone offline. */
   markChanged(name: string): void {
     this.#changedNames.add(name)
   }
 
-  /** Updates the marked names. Returns the delta to the next version, or undefined if nothing changed. */
-  publish(isOnline: (name: string) => boolean): RosterDelta | undefined {
+  /**
+   * Updates the marked names, at most `max` of them; the others stay marked. Returns the delta to the next version, or
+   * undefined if nothing changed.
+   */
+  publish(isOnline: (name: string) => boolean, max = Number.POSITIVE_INFINITY): RosterDelta | undefined {
     const joined: string[] = []
     const left: string[] = []
+    let count = 0
     for (const name of this.#changedNames) {
+      if (++count > max) break
+      this.#changedNames.delete(name)
       if (isOnline(name)) {
         if (this.#names.add(name)) joined.push(name)
       } else if (this.#names.delete(name)) left.push(name)
     }
-    this.#changedNames.clear()
     if (joined.length === 0 && left.length === 0) return undefined
     this.#snapshot = undefined
     return { version: ++this.#version, joined, left }

@@ -245,6 +245,7 @@ export class MeshServer {
 
   #flush(): void {
     this.#context.needsFlush = false
+    this.#peers.applyPresence()
     this.#clients.flush()
     this.#router.flush()
     this.#peers.flush()

@@ -65,6 +65,8 @@ export interface ServerOptions {
   rooms?: readonly RoomSettings[]
   /** Grace period: how long the users of an unreachable peer stay online, and messages for it are held, ms. */
   graceMs: number
+  /** Users and memberships of peers' snapshots that are applied in one turn of the event loop. Default: 500. */
+  appliedPerTurn?: number
   /** Random numbers in [0, 1). */
   random: () => number
   /** Whether to log every message. */

@@ -235,6 +235,7 @@ export class Clients implements UserObserver {
 
   notifySiblings(name: string): void {
     if (isRoom(name)) return this.rooms.notifyMissed(name)
+    if (this.#context.directory.connectionsOf(name).length === 0) return
     this.#siblingsToNotify.add(name)
     this.#context.needsFlush = true
   }
@@ -314,6 +315,7 @@ export class Clients implements UserObserver {
 
   #recordPresenceChange(user: string, connections: number, lostClaim?: Claim): void {
     this.#context.stream.recordChange(user, connections)
+    this.#context.needsFlush = true
     this.handlePresenceChange(user, lostClaim)
     log(this.#context, { event: 'updating-peers', user })
   }

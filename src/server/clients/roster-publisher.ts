@@ -6,6 +6,9 @@ import type { Connection } from './connection.ts'
 import { PublishSchedule } from './publish-schedule.ts'
 import { RosterViews } from './roster-views.ts'
 
+/** A version has at most this number of changes, some 10 ms of work; the rest follows in the next turns of the event loop. */
+const MAX_CHANGES = 1_000
+
 /** Publishes changes of the roster and of connection counts to clients, batched by the publish schedule. */
 export class RosterPublisher {
   readonly #context: Context
@@ -19,6 +22,8 @@ export class RosterPublisher {
   #recentViewers = 0
   /** Original clients that identified since the last publish: they get the list even if it did not change. */
   #awaitingList = new Set<number>()
+  /** Whether the list has changed since original clients got it: they get it whole, so only when all changes are published. */
+  #isListOutdated = false
   #publishAt = Number.POSITIVE_INFINITY
 
   /** @param connections the identified connections */
@@ -90,16 +95,16 @@ export class RosterPublisher {
   #publish(): void {
     const { roster, directory, effects } = this.#context
     this.#publishAt = Number.POSITIVE_INFINITY
-    const delta = roster.publish(directory.isOnline)
+    const delta = roster.publish(directory.isOnline, MAX_CHANGES)
+    const isComplete = roster.changedCount === 0
+    if (!isComplete) this.#publishAt = this.#context.now
     if (this.#isLong) this.#convertToViews()
     const viewers = delta === undefined ? 0 : this.views.publish(delta)
     this.#recentViewers = Math.max(viewers, Math.floor(this.#recentViewers / 2))
     this.#publishConnectionCounts()
-    const lists: number[] = []
-    const deltas: number[] = []
-    if (delta === undefined) lists.push(...this.#awaitingList)
-    else for (const id of this.#wholeHolders) (this.#connections.get(id)?.protocol === 1 ? lists : deltas).push(id)
-    this.#awaitingList.clear()
+    this.#isListOutdated ||= delta !== undefined
+    const lists = isComplete ? this.#takeListReaders() : []
+    const deltas = delta === undefined ? [] : [...this.#wholeHolders].filter(id => !this.#isOriginal(id))
     const told = lists.length + deltas.length + viewers
     if (told === 0) return
     this.#schedule.recordPublish(this.#context.now, this.#audience)
@@ -111,6 +116,19 @@ export class RosterPublisher {
       const list = roster.snapshot().users
       effects.push({ type: 'emit', to: lists, message: { event: 'update_client', payload: { list } } })
     }
+  }
+
+  /** The original clients that get the list now. */
+  #takeListReaders(): number[] {
+    const all = this.#isListOutdated ? this.#wholeHolders : this.#awaitingList
+    const readers = [...all].filter(id => this.#isOriginal(id))
+    this.#isListOutdated = false
+    this.#awaitingList.clear()
+    return readers
+  }
+
+  #isOriginal(connection: number): boolean {
+    return this.#connections.get(connection)?.protocol === 1
   }
 
   /** The roster has become long: the clients that take a view hold one from now on. */
@@ -130,7 +148,7 @@ export class RosterPublisher {
 
   /** Sends changed connection counts to the clients that subscribed to them. */
   #publishConnectionCounts(): void {
-    const changes = this.#connectionCounts.publish(name => this.#context.directory.connectionCount(name))
+    const changes = this.#connectionCounts.publish(name => this.#context.directory.connectionCount(name), MAX_CHANGES)
     if (changes.length === 0) return
     this.views.publishConnections(changes)
     const to = [...this.#wholeHolders].filter(id => {

@@ -53,7 +53,8 @@ export class Membership {
   /** Whether every known peer has sent what it knows about users: one that has just started knows nothing itself. */
   get hasSynced(): boolean {
     for (const peer of this.peers.values()) {
-      if (!peer.hasSynced && !(peer.isSharedAddress && this.hasWorkers(peer.id))) return false
+      if ((!peer.hasSynced || peer.replica.isTakingOver) && !(peer.isSharedAddress && this.hasWorkers(peer.id)))
+        return false
     }
     return true
   }

@@ -170,7 +170,8 @@ export class Peer {
   /** Whether it is known by hearsay only: not configured, no link, no users, no held messages. */
   get isIdle(): boolean {
     const { configured, inbound, outbound, replica, held } = this
-    return !configured && inbound === undefined && outbound.state === 'waiting' && replica.size + held.size === 0
+    const isEmpty = replica.size + held.size === 0 && !replica.isTakingOver
+    return !configured && inbound === undefined && outbound.state === 'waiting' && isEmpty
   }
 
   /** Whether it may be announced to others: the config lists it, or it has proven itself at its URL. */
@@ -200,7 +201,10 @@ export class Peer {
 
   /** Whether it may forward messages of a user: the user is connected to it, or left it a moment ago. */
   speaksFor(user: string, now: number): boolean {
-    return this.replica.connectionCount(user) > 0 || (this.#departedUsers.get(user) ?? Number.NEGATIVE_INFINITY) > now
+    const { replica } = this
+    // While a snapshot is taken over, a user who is not in it is still applied, and departs then.
+    if (replica.connectionCount(user) > 0 || (replica.isTakingOver && replica.appliedCount(user) > 0)) return true
+    return (this.#departedUsers.get(user) ?? Number.NEGATIVE_INFINITY) > now
   }
 
   /** Forgets departed users after their time to live. */

@@ -37,7 +37,9 @@ export class Peers {
   readonly inboundFrames: InboundFrames
 
   constructor(context: Context, { membership, links, outboundMessages, users, messages, statuses }: PeersDependencies) {
-    const inboundPresence = new InboundPresence(context, links, users)
+    const inboundPresence = new InboundPresence(context, links, users, () => {
+      if (membership.hasSynced) users.handlePeersSynced()
+    })
     const memberLists = new MemberLists(context, links, membership)
     const outboundPresence = new OutboundPresence(context, links, membership.peers)
     this.#context = context
@@ -94,6 +96,11 @@ export class Peers {
     this.tick()
   }
 
+  /** Applies a further part of the snapshots of peers. */
+  applyPresence(): void {
+    this.#inboundPresence.flush()
+  }
+
   /** Sends the frames batched in this turn. Presence goes first: a sender must be known before its messages. */
   flush(): void {
     this.#outboundPresence.flush()
@@ -130,7 +137,7 @@ export class Peers {
   #removePeer(peer: Peer): void {
     if (peer.outbound.state === 'open') this.#links.close(peer.outbound.link, REMOVED_REASON)
     if (peer.inbound !== undefined) this.#links.close(peer.inbound.link, REMOVED_REASON)
-    this.#inboundPresence.removeUsers(peer)
+    this.#inboundPresence.removeAtOnce(peer)
     this.#outboundMessages.abandonHeld(peer)
     this.#membership.forget(peer)
   }

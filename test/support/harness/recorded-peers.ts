@@ -21,7 +21,7 @@ import { Membership } from '../../../src/server/peers/membership.ts'
 import { OutboundMessages } from '../../../src/server/peers/outbound-messages.ts'
 import type { Peer } from '../../../src/server/peers/peer.ts'
 import { Peers } from '../../../src/server/peers/peers.ts'
-import type { Effect } from '../../../src/server/types.ts'
+import type { Effect, ServerOptions } from '../../../src/server/types.ts'
 import { advance, createContext, peerIdentity, takeEffects } from './server-context.ts'
 
 /** Gives a peer an open link that this server dialled. */
@@ -73,8 +73,8 @@ export class RecordedPeers {
   readonly statuses: [string, string, StatusResponse][] = []
   #lastLink = 0
 
-  constructor(limits: Partial<Limits> = {}) {
-    this.context = createContext(limits)
+  constructor(limits: Partial<Limits> = {}, options: Partial<ServerOptions> = {}) {
+    this.context = createContext(limits, options)
     this.membership = new Membership(this.context)
     this.links = new Links(this.context)
     this.outboundMessages = new OutboundMessages(this.context, this.links, this.membership.peers)

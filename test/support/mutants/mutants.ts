@@ -19,8 +19,28 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a snapshot is merged instead of replacing',
     file: 'src/presence/replica.ts',
-    from: 'this.#users = partial.users',
-    to: 'for (const [name, connections] of partial.users) this.#users.set(name, connections)',
+    from: 'while (this.#users.size > users.size) {',
+    to: 'while (false) {',
+  },
+  {
+    name: 'a delta during the takeover of a snapshot is undone by it: a user who has left comes back',
+    seed: 1189,
+    file: 'src/presence/replica.ts',
+    from: 'next?.users.delete(name)',
+    to: '',
+  },
+  {
+    name: 'a membership that ends during the takeover of a snapshot comes back',
+    seed: 1189,
+    file: 'src/presence/replica.ts',
+    from: 'else next?.rooms.delete(room, name)',
+    to: '',
+  },
+  {
+    name: 'only the first part of a snapshot is applied',
+    file: 'src/server/peers/inbound-presence.ts',
+    from: 'if (peer.replica.isTakingOver) this.#takingOver.add(peer)\n      else',
+    to: 'if (!peer.replica.isTakingOver)',
   },
   {
     name: 'a cleared replica still counts as up to date',
@@ -127,8 +147,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the directory keeps outdated servers of a user',
     file: 'src/presence/holders.ts',
-    from: 'this.#cache.delete(name)',
-    to: '',
+    from: 'if (before === number) return\n    this.#cache.delete(name)',
+    to: 'if (before === number) return',
   },
   {
     name: 'a user who leaves one of several servers is forgotten on the others',
@@ -139,8 +159,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'only the first server of a user is known',
     file: 'src/presence/holders.ts',
-    from: 'if (!peers.includes(peer)) this',
-    to: 'if (peers.length === 0) this',
+    from: 'if (before === 0) return',
+    to: 'if (before !== 0) this.#single.set(name, before)\n    return',
   },
   {
     name: "a message skips the sender's other clients on other servers",
@@ -419,7 +439,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a user who has no connection any more stays in rooms',
     seed: 27,
     file: 'src/presence/replica.ts',
-    from: 'if (now === 0) for (const room of this.#rooms.deleteUser(name)) memberships.push({ room, name, isMember: false })',
+    from: 'for (const room of this.#rooms.deleteUser(name)) memberships.push({ room, name, isMember: false })',
     to: '',
   },
   {
@@ -433,8 +453,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the users of a lost peer stay in rooms',
     seed: 393,
     file: 'src/server/peers/inbound-presence.ts',
-    from: 'this.#users.handleMemberships(peer.id, memberships)',
-    to: '',
+    from: 'this.#report(peer, this.#context.directory.clear(peer.id, this.#allowance, keepsClaims))',
+    to: 'const { changes } = this.#context.directory.clear(peer.id, this.#allowance, keepsClaims)\n    this.#report(peer, { changes, memberships: [] })',
   },
   {
     name: 'a user leaves a room with the first of several connections',

@@ -4,6 +4,7 @@
  */
 import { between, pick } from '../random.ts'
 import { cancelMessages } from './cancel-messages.ts'
+import { changeDuringSnapshot } from './change-during-snapshot.ts'
 import { ACTIONS, ROOM_ACTIONS, randomWrongSkew, type Scenario } from './faults.ts'
 import { findLateDeliveries, findViolations, ROOMS } from './invariants.ts'
 import { MAX_SANE_SKEW_MS, type TranscriptLine } from './recorder.ts'
@@ -40,14 +41,22 @@ const KEY_MODE_EVERY = 8
 
 /** In some schedules users do more after each action; the other seeds stay what they were. */
 const MORE_EVERY = 13
+/** Of these, schedules in which servers request snapshots. */
+const SNAPSHOTS_AT = 6
 const MORE_ACTIONS: ReadonlyMap<number, (scenario: Scenario) => void> = new Map([
   [4, cancelMessages],
+  [SNAPSHOTS_AT, changeDuringSnapshot],
   [9, typeMessages],
 ])
 
 /** In every 17th schedule clients hold views of the roster; the other seeds stay what they were. */
 const VIEWS_EVERY = 17
 const VIEWS_AT = 5
+
+/** In every 3rd schedule, and where they request snapshots, servers apply them slowly: one user or membership in each turn, and some turns are long. */
+const SLOW_SNAPSHOTS_EVERY = 3
+const SLOW_SNAPSHOTS_AT = 2
+const SLOW_TURN_MS = 60
 
 /**
  * In every 19th schedule, if all servers are up in the end, a server knows only the address of the first one when it starts. There are
@@ -94,17 +103,20 @@ function setUp(seed: number, transcript: boolean): Scenario {
   const medium = seed % 5 === 0
   const servers = large ? 2 + ((seed / 40) % 7) : medium ? 2 + ((seed / 5) % 4) : 2 + (seed % 2)
   const mayStayDown = seed % 3 === 0
+  const appliesSlowly = seed % SLOW_SNAPSHOTS_EVERY === SLOW_SNAPSHOTS_AT || seed % MORE_EVERY === SNAPSHOTS_AT
   const auth = seed % KEY_MODE_EVERY === 3 ? 'key' : 'open'
   const mesh = new SimMesh(seed, servers, {
     transcript,
     events: false,
     clientsKnowAllServers: mayStayDown,
     auth,
+    appliedPerTurn: appliesSlowly ? 1 : undefined,
     ...(seed % VIEWS_EVERY === VIEWS_AT ? { limits: { wholeRoster: 1 } } : {}),
     ...(seed % JOINING_EVERY === JOINING_AT && !mayStayDown && servers <= 3 ? { initialPeers: knowsFirst } : {}),
     isLegacy: ({ id }) => seed % LEGACY_EVERY === 1 && id === 'server-2',
   })
   const { random, network, recorder } = mesh
+  if (appliesSlowly) for (const server of mesh.servers) server.slowTurnMs = SLOW_TURN_MS
   const users = USERS.slice(0, large ? between(random, 2, 6) : between(random, 1, 3))
   // Clock errors: none, small, large on clients only, large everywhere.
   const [server, anyClient] = pick(random, [

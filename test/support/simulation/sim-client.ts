@@ -94,6 +94,10 @@ export class SimClient extends SimProcess {
     return this.session?.needsFlush ?? false
   }
 
+  protected nextTurnMs(): number {
+    return 0.1
+  }
+
   protected stepCore(type: 'tick' | 'flush'): void {
     this.step({ type })
   }

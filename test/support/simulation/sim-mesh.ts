@@ -24,6 +24,8 @@ export interface SimMeshOptions {
   auth?: AuthMode
   /** Limits of the servers that differ from the defaults. */
   limits?: Partial<Limits>
+  /** Users and memberships of snapshots that a server applies in one turn of the event loop. Default: that of servers. */
+  appliedPerTurn?: number | undefined
   /** The servers that one knows when it starts. Default: all others. */
   initialPeers?: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether a server is of version 0.1. Default: none is. */
@@ -47,6 +49,7 @@ export class SimMesh implements SimulationContext {
   readonly meshKey = keyNamed('mesh')
   readonly isLegacy: (server: SimServer) => boolean
   readonly limits: Partial<Limits>
+  readonly appliedPerTurn: number | undefined
   readonly initialPeers: NonNullable<SimMeshOptions['initialPeers']>
   readonly #keepsEvents: boolean
 
@@ -59,6 +62,7 @@ export class SimMesh implements SimulationContext {
     this.auth = options.auth ?? 'open'
     this.isLegacy = options.isLegacy ?? (() => false)
     this.limits = options.limits ?? {}
+    this.appliedPerTurn = options.appliedPerTurn
     const others = (server: SimServer) => this.servers.filter(one => one !== server).map(({ id, url }) => ({ id, url }))
     this.initialPeers = options.initialPeers ?? (server => ({ peers: others(server), seeds: [] }))
     if (options.transcript === true) this.recorder.lines = []

@@ -25,6 +25,8 @@ export abstract class SimProcess {
   /** When its core needs its next tick, monotonic ms. */
   protected abstract get deadline(): number
   protected abstract get needsFlush(): boolean
+  /** How long after a step the turn of the event loop ends, ms. */
+  protected abstract nextTurnMs(): number
   protected abstract stepCore(type: 'tick' | 'flush'): void
 
   get frozen(): boolean {
@@ -86,7 +88,7 @@ export abstract class SimProcess {
     this.#scheduleTick(this.deadline)
     if (!this.needsFlush || this.#isFlushScheduled) return
     this.#isFlushScheduled = true
-    this.setTimer(0.1, () => {
+    this.setTimer(this.nextTurnMs(), () => {
       this.#isFlushScheduled = false
       this.stepCore('flush')
     })

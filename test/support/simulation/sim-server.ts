@@ -15,6 +15,8 @@ import { SimProcess } from './sim-process.ts'
 import type { Timeline } from './timeline.ts'
 
 const GRACE_MS = 5_000
+/** How long a turn of the event loop takes, ms. */
+const TURN_MS = 0.1
 /** Time limit for dialling a peer, including the handshake, ms. */
 const HANDSHAKE_TIMEOUT_MS = 4_000
 
@@ -31,6 +33,8 @@ export interface SimulationContext {
   readonly meshKey: string
   /** Limits of the servers that differ from the defaults. */
   readonly limits: Partial<Limits>
+  /** Users and memberships of snapshots that a server applies in one turn of the event loop; undefined: the default. */
+  readonly appliedPerTurn: number | undefined
   /** The servers that one knows when it starts. */
   readonly initialPeers: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether a server is of version 0.1, which has no process key. */
@@ -82,6 +86,8 @@ function unpacked(frame: DiallerFrame | AcceptorFrame): DiallerFrame | AcceptorF
 export class SimServer extends SimProcess {
   readonly #context: SimulationContext
   core: MeshServer | undefined
+  /** Some turns of its event loop take this long, ms; undefined: none. */
+  slowTurnMs: number | undefined
   #connections = new Map<number, ClientConnection>()
   #links = new Map<number, SimLink>()
   #calls = new Map<number, ToSessionInput>()
@@ -126,6 +132,10 @@ export class SimServer extends SimProcess {
     return this.core?.needsFlush ?? false
   }
 
+  protected nextTurnMs(): number {
+    return this.slowTurnMs !== undefined && this.#context.random() < 0.5 ? this.slowTurnMs : TURN_MS
+  }
+
   protected stepCore(type: 'tick' | 'flush'): void {
     this.step({ type })
   }
@@ -136,7 +146,7 @@ export class SimServer extends SimProcess {
     this.#context.network.resetStaleSockets(this)
     const { incarnation } = this.#introduction
     const { peers, seeds } = this.#context.initialPeers(this)
-    const { random } = this.#context
+    const { random, appliedPerTurn } = this.#context
     this.core = new MeshServer({
       id: this.id,
       incarnation,
@@ -145,6 +155,7 @@ export class SimServer extends SimProcess {
       seeds,
       limits: { ...DEFAULT_LIMITS, ...this.#context.limits },
       graceMs: GRACE_MS,
+      ...(appliedPerTurn === undefined ? {} : { appliedPerTurn }),
       random,
       narrateMessages: false,
       auth: this.#context.auth,
@@ -277,6 +288,16 @@ export class SimServer extends SimProcess {
       if (link.side === 1 && link.peer === peer && peer.running && link.incarnation === peer.incarnation) return number
     }
     return undefined
+  }
+
+  /** Requests a snapshot as after a gap. Returns false if the peer has no link to this server. */
+  requestSnapshot(peer: SimServer): boolean {
+    const link = this.#links.get(this.linkFrom(peer) ?? 0)
+    if (link === undefined) return false
+    const frame = { event: 'resync' as const, payload: null }
+    const deliver = () => link.peer.step({ type: 'frame', link: link.link, frame })
+    this.#context.network.send(link.socket, link.side, deliver, 'frame')
+    return true
   }
 
   /**

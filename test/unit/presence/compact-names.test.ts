@@ -112,3 +112,21 @@ test('a name that is too long throws, and changes nothing', () => {
   expect(names.get('x'.repeat(301))).toBe(0)
   expect([...names]).toEqual([['x'.repeat(300), 3]])
 })
+
+test('names after any name, in the set or not, are found in order', () => {
+  const random = new Random(7)
+  const names = new CompactNames()
+  const model = new Map<string, number>()
+  expect(names.after('', 5)).toEqual([])
+  for (let n = 0; n < 5_000; n++) {
+    const name = nameOf(random, 3_000)
+    names.set(name, 1)
+    model.set(name, 1)
+  }
+  const all = sorted(model).map(([name]) => name)
+  for (let n = 0; n < 200; n++) {
+    const [name, count] = [random.chance(0.5) ? random.pick(all) : nameOf(random, 3_000), random.below(300)]
+    const expected = all.filter(one => one > name).slice(0, count)
+    expect(names.after(name, count)).toEqual(expected)
+  }
+})

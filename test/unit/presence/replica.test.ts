@@ -50,9 +50,9 @@ test('a snapshot replaces the users, and reports only the difference', () => {
   )
   expect(result).toMatchObject({
     changes: [
-      { name: 'Anna', before: 1, now: 0 },
       { name: 'Billy', before: 1, now: 2 },
       { name: 'Dora', before: 0, now: 1 },
+      { name: 'Anna', before: 1, now: 0 },
     ],
   })
   expect(replica.size).toBe(3)
@@ -228,7 +228,7 @@ describe('memberships of rooms', () => {
         ['#new', ['Anna']],
       ] as RoomMembers,
     }
-    expect(changed(replica.apply(next))).toEqual(['-#ops Billy', '-#dev Anna', '+#new Anna'])
+    expect(changed(replica.apply(next))).toEqual(['+#new Anna', '-#ops Billy', '-#dev Anna'])
     expect(replica.membershipCount).toBe(2)
   })
 
@@ -250,11 +250,11 @@ describe('memberships of rooms', () => {
       3,
     ])
     expect(changed(replica.apply({ ...snapshot(9, []), rooms: [['#ops', ['Dora']]] }))).toEqual([
-      '-#old Anna',
       '+#ops Anna',
       '+#ops Billy',
       '+#ops Cleo',
       '+#ops Dora',
+      '-#old Anna',
     ])
   })
 
@@ -313,5 +313,118 @@ describe('memberships of rooms', () => {
     expect(replica.clear().memberships.map(({ room, name }) => `${room} ${name}`)).toEqual(['#ops Anna', '#ops Billy'])
     expect([replica.membershipCount, replica.isInRoom('#ops', 'Anna')]).toEqual([0, false])
     expect(replica.clear().memberships).toEqual([])
+  })
+})
+
+describe('a snapshot that is taken over in slices', () => {
+  const names = (changes: readonly { name: string; now: number }[]) => changes.map(({ name, now }) => `${name} ${now}`)
+
+  /** A replica of Anna and Billy with a snapshot of Carla, Dora and Anna, of which one user is applied. */
+  function begin() {
+    const replica = replicaWith(['Anna', 1], ['Billy', 1])
+    const result = replica.apply(
+      snapshot(9, [
+        ['Carla', 1],
+        ['Dora', 1],
+        ['Anna', 2],
+      ]),
+      { left: 1 },
+    )
+    return { replica, result }
+  }
+
+  test('counts at once, and reports its changes slice by slice, those who have left last', () => {
+    const { replica, result } = begin()
+    expect(result).toMatchObject({ outcome: 'applied', changes: [{ name: 'Carla' }] })
+    expect([replica.seq, replica.size, replica.isTakingOver]).toEqual([9, 3, true])
+    expect(['Dora', 'Anna', 'Billy'].map(name => replica.connectionCount(name))).toEqual([1, 2, 0])
+    expect(['Dora', 'Anna', 'Billy'].map(name => replica.appliedCount(name))).toEqual([0, 1, 1])
+    expect(names(replica.takeOver({ left: 2 }).changes)).toEqual(['Dora 1', 'Anna 2'])
+    const allowance = { left: 100 }
+    expect(names(replica.takeOver(allowance).changes)).toEqual(['Billy 0'])
+    expect([replica.isTakingOver, replica.appliedCount('Billy'), replica.size]).toEqual([false, 0, 3])
+    // What is left is for others.
+    expect(allowance.left).toBeGreaterThan(90)
+  })
+
+  test('keeps deltas that come meanwhile, and reports them at once', () => {
+    const { replica } = begin()
+    const result = replica.apply(
+      delta(10, [
+        ['Dora', 0],
+        ['Emil', 1],
+        ['Carla', 0],
+        ['Billy', 3],
+      ]),
+    )
+    expect(result).toMatchObject({
+      changes: [
+        { name: 'Emil', before: 0, now: 1 },
+        { name: 'Carla', before: 1, now: 0 },
+        { name: 'Billy', before: 1, now: 3 },
+      ],
+    })
+    expect(names(replica.takeOver({ left: 100 }).changes)).toEqual(['Anna 2'])
+    expect(['Anna', 'Billy', 'Carla', 'Dora', 'Emil'].map(name => replica.appliedCount(name))).toEqual([2, 3, 0, 0, 1])
+    expect([replica.seq, replica.size]).toEqual([10, 3])
+  })
+
+  test('is replaced by the next one', () => {
+    const { replica } = begin()
+    expect(names(replica.clear({ left: 1 }).changes)).toEqual(['Anna 0'])
+    expect([replica.size, replica.incarnation, replica.connectionCount('Carla')]).toEqual([0, undefined, 0])
+    replica.apply(snapshot(1, [['Billy', 1]], false, 'b'), { left: 0 })
+    expect([replica.incarnation, replica.size, replica.appliedCount('Carla')]).toEqual(['b', 1, 1])
+    expect(names(replica.takeOver({ left: 100 }).changes)).toEqual(['Carla 0'])
+    expect([replica.isTakingOver, replica.appliedCount('Billy')]).toEqual([false, 1])
+  })
+
+  test('has its rooms at once, and reports them slice by slice', () => {
+    const replica = new Replica()
+    const users: PresenceEntry[] = ['Anna', 'Billy', 'Carla'].map(name => [name, 1])
+    replica.apply({ ...snapshot(5, users), rooms: [['#old', ['Anna', 'Billy']]] })
+    replica.apply({ ...snapshot(9, users), rooms: [['#new', ['Anna', 'Billy', 'Carla']]] }, { left: 4 })
+    expect([replica.isInRoom('#new', 'Carla'), replica.isInRoom('#old', 'Anna')]).toEqual([true, false])
+    replica.apply({ ...delta(10, [['Carla', 0]]), rooms: [['#new', ['Dora'], ['Billy']]] })
+    const rooms = (left: number) =>
+      replica.takeOver({ left }).memberships.map(({ room, name, isMember }) => `${isMember ? '+' : '-'}${room} ${name}`)
+    expect(rooms(100)).toEqual(['-#old Anna', '-#old Billy'])
+    expect([replica.isInRoom('#new', 'Carla'), replica.isInRoom('#new', 'Dora'), replica.membershipCount]).toEqual([
+      false,
+      true,
+      2,
+    ])
+  })
+
+  test('of many users, half of whom have left, leaves exactly those that it has', () => {
+    const replica = new Replica()
+    const users = Array.from({ length: 3_000 }, (_, n): PresenceEntry => [`user-${n}`, 1])
+    replica.apply(snapshot(1, users))
+    replica.apply(
+      snapshot(
+        2,
+        users.filter((_, n) => n % 2 === 0),
+      ),
+      { left: 0 },
+    )
+    const left: string[] = []
+    while (replica.isTakingOver) left.push(...names(replica.takeOver({ left: 70 }).changes))
+    expect([left.length, new Set(left).size, replica.size]).toEqual([1_500, 1_500, 1_500])
+    expect([...replica.names()]).toHaveLength(1_500)
+  })
+
+  test('loses no claim of a user who has left', () => {
+    const replica = replicaWith(['Anna', 1, KEY, 7], ['Billy', 1, KEY, 8])
+    replica.apply(snapshot(9, [['Billy', 1, OTHER_KEY, 9]]), { left: 1 })
+    // The names are applied with their claims.
+    expect([replica.claim('Anna'), replica.claim('Billy')]).toEqual([
+      { key: KEY, at: 7 },
+      { key: OTHER_KEY, at: 9 },
+    ])
+    expect(replica.takeOver({ left: 100 }).changes).toEqual([
+      { name: 'Anna', before: 1, now: 0, lostClaim: { key: KEY, at: 7 } },
+    ])
+    expect(replica.clear({ left: 0 }, false)).toEqual({ changes: [], memberships: [] })
+    expect(replica.takeOver({ left: 100 }).changes).toEqual([{ name: 'Billy', before: 1, now: 0 }])
   })
 })

@@ -1,5 +1,6 @@
 /** When and to whom the roster and connection counts are published. */
 import { expect, test } from 'vitest'
+import { Replica } from '../../../../src/presence/replica.ts'
 import type { Connection } from '../../../../src/server/clients/connection.ts'
 import { RosterPublisher } from '../../../../src/server/clients/roster-publisher.ts'
 import { addConnection, createContext, takeEffects } from '../../../support/harness/server-context.ts'
@@ -123,4 +124,30 @@ test('with no clients, a version is made but not sent', () => {
   leave(anna)
   expect(publish()).toEqual([])
   expect(context.roster.size).toBe(0)
+})
+
+test('of many changes each version has a part, and original clients get the list with the last', () => {
+  const { context, publisher, join, publish } = setUp()
+  join(1, 'Anna')
+  join(2, 'Billy', 1)
+  publish()
+  const users = Array.from({ length: 2_500 }, (_, n): [string, number] => [`user-${n}`, 1])
+  const replica = new Replica()
+  context.directory.addReplica('two', replica)
+  context.directory.apply('two', { type: 'snapshot', incarnation: 'x', seq: 1, users, more: false })
+  for (const [name] of users) publisher.markChanged(name)
+  const { deadline } = publisher
+  const [first, second, third] = [publish(), publish(), publish()]
+  expect(context.now).toBe(deadline)
+  const joined = [first, second, third].map(([delta]) => delta?.[2] as { joined: string[] } | undefined)
+  expect(joined.map(delta => delta?.joined.length)).toEqual([1_000, 1_000, 500])
+  expect([first, second, third].map(emitted => emitted.map(([to, event]) => [to, event]))).toEqual([
+    [[[1], 'roster']],
+    [[[1], 'roster']],
+    [
+      [[1], 'roster'],
+      [[2], 'update_client'],
+    ],
+  ])
+  expect(publisher.deadline).toBe(Number.POSITIVE_INFINITY)
 })

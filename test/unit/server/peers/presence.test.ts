@@ -290,3 +290,94 @@ describe('outbound', () => {
     expect(mesh.takeSent(link).map(([event]) => event)).toEqual(['presence', 'forward'])
   })
 })
+
+describe('a snapshot of many users', () => {
+  const users = (count: number) => Array.from({ length: count }, (_, n): [string, number] => [`user-${n}`, 1])
+
+  function setUp() {
+    const mesh = new RecordedPeers({}, { appliedPerTurn: 10 })
+    const link = mesh.acceptLink('two')
+    const turn = () => {
+      expect(mesh.context.needsFlush).toBe(true)
+      mesh.context.needsFlush = false
+      const before = mesh.changedUsers.length
+      mesh.peers.applyPresence()
+      return mesh.changedUsers.length - before
+    }
+    return { mesh, link, turn, two: mesh.peer('two') }
+  }
+
+  test('is applied in slices, one in each turn', () => {
+    const { mesh, link, turn } = setUp()
+    mesh.snapshot(link, 1, users(25))
+    expect(mesh.changedUsers).toHaveLength(10)
+    expect([turn(), turn()]).toEqual([10, 5])
+    expect(mesh.context.needsFlush).toBe(false)
+    mesh.snapshot(link, 2, [])
+    expect([turn(), turn(), mesh.context.needsFlush]).toEqual([10, 5, false])
+    expect(mesh.context.directory.isOnline('user-3')).toBe(false)
+  })
+
+  test('shares the turn with those of other peers', () => {
+    const { mesh, link, turn } = setUp()
+    const other = mesh.acceptLink('three')
+    mesh.snapshot(link, 1, users(25))
+    mesh.snapshot(other, 1, [['Anna', 1]], 'three#1')
+    expect(mesh.changedUsers).toHaveLength(10)
+    turn()
+    turn()
+    expect(mesh.changedUsers).toContain('Anna')
+  })
+
+  test('lets its users send at once, and those who have left for a while', () => {
+    const { mesh, link, two, turn } = setUp()
+    mesh.snapshot(link, 1, users(25))
+    turn()
+    turn()
+    mesh.snapshot(link, 2, [...users(24), ['Anna', 1]])
+    const mayUse = (name: string) => two.speaksFor(name, mesh.context.now)
+    expect([mayUse('Anna'), mayUse('user-24'), mayUse('Billy')]).toEqual([true, true, false])
+    while (mesh.context.needsFlush) turn()
+    expect([mesh.context.directory.isOnline('user-24'), mayUse('user-24')]).toEqual([false, true])
+    mesh.context.now += 10_000
+    expect(mayUse('user-24')).toBe(false)
+  })
+
+  test('is no reason to request another one', () => {
+    const { mesh, link } = setUp()
+    mesh.snapshot(link, 7, users(25))
+    mesh.takeEffects()
+    mesh.frame(link, { event: 'beat', payload: { incarnation: 'two#1', seq: 7 } })
+    expect(resyncs(mesh.takeSent(link))).toBe(0)
+  })
+
+  test('goes on when its link ends, and its users leave in slices after the grace period', () => {
+    const { mesh, link, two, turn } = setUp()
+    mesh.snapshot(link, 1, users(25))
+    mesh.links.handleClosed(link, 'a test')
+    expect([turn(), turn()]).toEqual([10, 5])
+    mesh.advance(5_000)
+    expect([two.replica.size, two.isIdle, mesh.changedUsers.length]).toEqual([0, false, 35])
+    expect([turn(), turn(), mesh.context.directory.isOnline('user-24')]).toEqual([10, 5, false])
+    expect(two.replica.isTakingOver).toBe(false)
+  })
+
+  test('must be applied before this server knows what its peers know', () => {
+    const { mesh, link, turn } = setUp()
+    mesh.snapshot(link, 1, users(25))
+    mesh.frame(link, { event: 'members', payload: [] })
+    expect(mesh.syncs).toBe(0)
+    turn()
+    turn()
+    expect(mesh.syncs).toBe(1)
+  })
+
+  test('leaves nobody when its server is removed from the config meanwhile', () => {
+    const { mesh, link } = setUp()
+    mesh.peers.configure([{ id: 'two', url: 'http://two:1' }])
+    mesh.snapshot(link, 1, users(25))
+    mesh.peers.configure([])
+    expect(mesh.changedUsers).toHaveLength(20)
+    expect(users(25).filter(([name]) => mesh.context.directory.isOnline(name))).toEqual([])
+  })
+})
