@@ -262,13 +262,11 @@ export async function startServer(options: RuntimeOptions): Promise<RunningServe
   }
   if (shared !== undefined) {
     const most = Math.min(limits.connections || Number.POSITIVE_INFINITY, maxTcpConnections ?? Number.POSITIVE_INFINITY)
-    balancePort(
-      () => {
-        const { tcpConnections: connections } = server
-        return { connections, accepted: shared.accepted, isFull: connections >= most * FULL_SHARE }
-      },
-      isPaused => shared.setPaused(isPaused),
-    )
+    const load = () => {
+      const { tcpConnections: connections } = server
+      return { connections, isFull: connections >= most * FULL_SHARE }
+    }
+    balancePort(load, isPaused => shared.setPaused(isPaused, () => !load().isFull))
   }
   return {
     status: () => core.status,

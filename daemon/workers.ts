@@ -23,7 +23,7 @@ const announcementSchema = z.object({ member: serverAddressSchema })
 
 /** A worker reports the load of its client port; the primary tells it whether to pause accepting. */
 const portLoadSchema = z.object({
-  port: z.object({ connections: z.number(), accepted: z.number(), isFull: z.boolean() }),
+  port: z.object({ connections: z.number(), isFull: z.boolean() }),
 })
 const pauseSchema = z.object({ isPaused: z.boolean() })
 /** A worker reports a changed load at this interval, ms, and one that has not changed each time that this number has passed. */
@@ -59,7 +59,7 @@ export function balancePort(load: () => PortLoad, setPaused: (isPaused: boolean)
   let last: PortLoad | undefined
   setInterval(() => {
     const port = load()
-    const isSame = port.accepted === last?.accepted && port.connections === last.connections
+    const isSame = port.connections === last?.connections
     if (isSame && ++unchanged < UNCHANGED_REPORTS) return
     unchanged = 0
     last = port

@@ -4,6 +4,10 @@ import { createServer, type Server as TcpServer } from 'node:net'
 
 /** Time until a port that could not be opened after a pause is tried again, ms. */
 const RETRY_MS = 1_000
+/** A pause is interrupted at this interval, ms, … */
+const LOOK_INTERVAL_MS = 250
+/** … for as long as each time of this length brings a connection, ms: the other workers have no time for them. */
+const LOOK_MS = 5
 
 /** What `SharedPort` listens on. */
 export interface PortAddress {
@@ -19,7 +23,9 @@ export class SharedPort {
   readonly #address: PortAddress
   readonly #tcp: TcpServer
   #accepted = 0
-  #isPaused = false
+  #pause: { mayLook: () => boolean } | undefined
+  /** Whether it waits for the primary: to ask twice would open the port twice. */
+  #isOpening = false
   #isClosed = false
 
   private constructor(http: HttpServer, address: PortAddress) {
@@ -44,10 +50,15 @@ export class SharedPort {
       tcp.once('error', reject).listen(address, () => {
         tcp.off('error', reject).on('error', error => {
           onError(error)
+          shared.#isOpening = false
           if (!tcp.listening) setTimeout(() => shared.#listen(), RETRY_MS).unref()
         })
         resolve()
       })
+    })
+    tcp.on('listening', () => {
+      shared.#isOpening = false
+      shared.#look()
     })
     // The HTTP server starts its timeouts, and Engine.IO its WebSocket server.
     http.emit('listening')
@@ -59,26 +70,56 @@ export class SharedPort {
     return typeof address === 'object' && address !== null ? address.port : this.#address.port
   }
 
-  /** Connections accepted so far. */
-  get accepted(): number {
-    return this.#accepted
-  }
-
-  /** Stops to accept connections, or accepts them again. Open connections stay. */
-  setPaused(isPaused: boolean): void {
-    if (isPaused === this.#isPaused || this.#isClosed) return
-    this.#isPaused = isPaused
-    if (isPaused) this.#tcp.close()
+  /**
+   * Leaves new connections to the other workers, or accepts them again. Open connections stay. During a pause it takes only
+   * connections that wait because the others are busy.
+   * @param mayLook whether it may take those
+   */
+  setPaused(isPaused: boolean, mayLook: () => boolean): void {
+    if (isPaused === (this.#pause !== undefined) || this.#isClosed) return
+    this.#pause = isPaused ? { mayLook } : undefined
+    if (isPaused) this.#stopListening()
     else this.#listen()
   }
 
+  /** During a pause: stops listening until it is time to look. */
+  #stopListening(): void {
+    // `#look` comes back here when the port is open.
+    if (this.#isOpening) return
+    const pause = this.#pause
+    this.#tcp.close()
+    setTimeout(() => {
+      if (pause === undefined || pause !== this.#pause) return
+      if (pause.mayLook()) this.#listen()
+      else this.#stopListening()
+    }, LOOK_INTERVAL_MS).unref()
+  }
+
+  /** The port is open. During a pause it stays open for as long as connections wait. */
+  #look(): void {
+    const pause = this.#pause
+    if (pause === undefined) return
+    const before = this.#accepted
+    // Between the timer and the immediate, the event loop accepts a connection if one waits.
+    setTimeout(() => {
+      setImmediate(() => {
+        if (pause !== this.#pause) return
+        if (this.#accepted > before && pause.mayLook()) this.#look()
+        else this.#stopListening()
+      })
+    }, LOOK_MS).unref()
+  }
+
   #listen(): void {
-    if (!this.#isPaused && !this.#isClosed && !this.#tcp.listening) this.#tcp.listen(this.#address)
+    if (this.#isClosed || this.#isOpening || this.#tcp.listening) return
+    this.#isOpening = true
+    this.#tcp.listen(this.#address)
   }
 
   /** Closes the port. Resolves when all connections have ended. */
   close(): Promise<void> {
     this.#isClosed = true
+    this.#pause = undefined
     return new Promise(resolve => this.#tcp.close(() => resolve()))
   }
 }

@@ -204,14 +204,21 @@ async function openConnections(port: number, count: number): Promise<TcpSocket[]
   return sockets
 }
 
+/** The processes of a server with workers: functions that find a worker's process, and count its open files. */
+function processesOf(primary: Program) {
+  const pidOf = (worker: number) =>
+    Number([...primary.out.matchAll(new RegExp(`server-1/${worker}: Process: (\\d+)`, 'g'))].at(-1)?.[1])
+  const filesOf = (worker: number) => readdirSync(`/proc/${pidOf(worker)}/fd`).length
+  return { pidOf, filesOf }
+}
+
 test('connections are spread evenly over the workers, also when one is replaced', { timeout: 90_000 }, async () => {
   const { programs, ports } = await startLimitedMachines({ identifyMs: 80_000 }, 3)
   const [primary] = programs
   const [port = 0] = ports
   if (primary === undefined) throw new Error('a program')
-  const pidOf = (worker: number) =>
-    Number([...primary.out.matchAll(new RegExp(`server-1/${worker}: Process: (\\d+)`, 'g'))].at(-1)?.[1])
-  const descriptors = () => [1, 2, 3].map(worker => readdirSync(`/proc/${pidOf(worker)}/fd`).length)
+  const { pidOf, filesOf } = processesOf(primary)
+  const descriptors = () => [1, 2, 3].map(filesOf)
   const idle = Math.max(...descriptors())
   const sockets = await openConnections(port, 360)
   for (const count of descriptors()) expect(count - idle).toBeGreaterThan(60)
@@ -236,4 +243,30 @@ test('a worker closes a connection that sends no request in time', { timeout: 60
   socket.write('GET /socket.io/ HTTP/1.1\r\n')
   socket.resume()
   await until('it is closed', () => isClosed)
+})
+
+test('a worker that is stuck keeps nobody out, also where the others pause', { timeout: 60_000 }, async () => {
+  const { programs, ports } = await startLimitedMachines({ identifyMs: 80_000 }, 2)
+  const [primary] = programs
+  const [port = 0] = ports
+  if (primary === undefined) throw new Error('a program')
+  const { pidOf, filesOf } = processesOf(primary)
+  const sockets = await openConnections(port, 120)
+  for (const socket of sockets) socket.on('error', () => {})
+  process.kill(pidOf(1), 'SIGKILL')
+  await until('it is back', () => primary.count('server-1/1: Listening for peers') === 2)
+  // The new one has far fewer connections, so the other one leaves the next to it.
+  await until('it takes the next connections', async () => {
+    const before = filesOf(2)
+    sockets.push(...(await openConnections(port, 5)))
+    return filesOf(2) === before
+  })
+  process.kill(pidOf(1), 'SIGSTOP')
+  try {
+    for (let n = 0; n < 5; n++)
+      expect((await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).status).toBe(404)
+  } finally {
+    process.kill(pidOf(1), 'SIGCONT')
+    for (const socket of sockets) socket.destroy()
+  }
 })

@@ -5,7 +5,7 @@ import { AcceptBalance } from '../../../daemon/accept-balance.ts'
 function balanceOf(connections: readonly number[], full: readonly number[] = []): AcceptBalance {
   const balance = new AcceptBalance()
   for (const [n, count] of connections.entries())
-    balance.report(n + 1, { connections: count, accepted: 0, isFull: full.includes(n + 1) }, 0)
+    balance.report(n + 1, { connections: count, isFull: full.includes(n + 1) }, 0)
   return balance
 }
 
@@ -16,19 +16,8 @@ test('all accept while none is ahead', () => {
 test('a worker that is ahead of the average pauses, and goes on when the others have caught up', () => {
   const balance = balanceOf([140, 100, 100])
   expect(balance.paused(0)).toEqual(new Set([1]))
-  for (const worker of [2, 3]) balance.report(worker, { connections: 130, accepted: 30, isFull: false }, 100)
+  for (const worker of [2, 3]) balance.report(worker, { connections: 130, isFull: false }, 100)
   expect(balance.paused(100)).toEqual(new Set())
-})
-
-test('in a rush only those far ahead pause', () => {
-  const balance = balanceOf([1_400, 1_000, 0])
-  expect(balance.paused(0)).toEqual(new Set([1, 2]))
-  balance.report(3, { connections: 400, accepted: 400, isFull: false }, 100)
-  expect(balance.paused(100)).toEqual(new Set())
-  // The rush is over.
-  expect(balance.paused(1_500)).toEqual(new Set([1, 2]))
-  balance.report(1, { connections: 2_000, accepted: 600, isFull: false }, 1_600)
-  expect(balance.paused(1_600)).toEqual(new Set([1]))
 })
 
 test('a full worker pauses, but not when all are full', () => {
@@ -39,7 +28,7 @@ test('a full worker pauses, but not when all are full', () => {
 test('nobody waits for a worker that is stuck or gone', () => {
   const stuck = balanceOf([60, 60, 0])
   expect(stuck.paused(0)).toEqual(new Set([1, 2]))
-  for (const worker of [1, 2]) stuck.report(worker, { connections: 60, accepted: 0, isFull: false }, 2_000)
+  for (const worker of [1, 2]) stuck.report(worker, { connections: 60, isFull: false }, 2_000)
   expect(stuck.paused(2_000)).toEqual(new Set())
   const gone = balanceOf([60, 60, 0])
   gone.remove(3)
