@@ -36,6 +36,25 @@ test('a seed address whose server is down is retried', () => {
   expect(roster(one)).toEqual(['Billy'])
 })
 
+test('G6: a server that has links dials a seed until it knows the server there, which may know nothing of it', () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    // Two groups: only server-2 knows an address of the other one, whose servers start later.
+    const seeds = new Map([
+      ['server-2', ['http://server-1:1', 'http://server-3:1']],
+      ['server-4', ['http://server-3:1']],
+    ])
+    const mesh = new SimMesh(seed, 4, { initialPeers: ({ id }) => ({ peers: [], seeds: seeds.get(id) ?? [] }) })
+    const late = mesh.servers.slice(2)
+    for (const server of late) mesh.crash(server)
+    mesh.advance(60_000)
+    for (const server of late) mesh.boot(server)
+    mesh.servers.forEach((server, at) => void mesh.join(`c${at}`, `user ${at}`, server))
+    mesh.advance(30_000)
+    const all = mesh.servers.map((_, at) => `user ${at}`)
+    for (const server of mesh.servers) expect(roster(server), `${server.id}, seed ${seed}`).toEqual(all)
+  }
+})
+
 test('all servers forget a discovered peer after an hour without it, but never a configured one', () => {
   const mesh = new SimMesh(5, 4, {
     // server-4 joins by an address; the others have each other in their configs.

@@ -20,7 +20,9 @@ export interface Seed {
   readonly backoff: Backoff
   /** Why the last dial failed; undefined after a successful one. */
   dialFailure: string | undefined
-  /** When to dial it if this server is isolated; monotonic ms, Infinity while it is dialled. */
+  /** The id of the server that answered there last; undefined: none yet. */
+  server: string | undefined
+  /** When to dial it, if `needsSeed`; monotonic ms, Infinity while it is dialled. */
   dialAt: number
 }
 
@@ -50,6 +52,15 @@ export class Membership {
     return true
   }
 
+  /**
+   * Whether to dial a seed: while this server is isolated, and while it does not know the server there. It may belong to
+   * another group of servers, which knows nothing of this one.
+   */
+  needsSeed({ server }: Seed): boolean {
+    if (server === undefined || (server !== this.#context.options.id && !this.peers.has(server))) return true
+    return this.isIsolated
+  }
+
   /** Whether every known peer has sent what it knows about users: one that has just started knows nothing itself. */
   get hasSynced(): boolean {
     for (const peer of this.peers.values()) {
@@ -67,7 +78,7 @@ export class Membership {
     return false
   }
 
-  /** When a peer is due, or a seed while this server is isolated; monotonic ms. Read after every step. */
+  /** When a peer or a seed is due; monotonic ms. Read after every step. */
   get deadline(): number {
     if (this.#schedule.hasChanged) {
       this.#schedule.hasChanged = false
@@ -75,8 +86,7 @@ export class Membership {
       for (const peer of this.peers.values()) this.#peerDeadline = Math.min(this.#peerDeadline, peer.deadline)
     }
     let deadline = this.#peerDeadline
-    if (this.seeds.size > 0 && this.isIsolated)
-      for (const { dialAt } of this.seeds.values()) deadline = Math.min(deadline, dialAt)
+    for (const seed of this.seeds.values()) if (this.needsSeed(seed)) deadline = Math.min(deadline, seed.dialAt)
     return deadline
   }
 
@@ -138,7 +148,8 @@ export class Membership {
   addSeed(url: string): void {
     const { now, options } = this.#context
     if (this.seeds.has(url)) return
-    this.seeds.set(url, { url, backoff: new Backoff(options.random), dialFailure: undefined, dialAt: now })
+    const backoff = new Backoff(options.random)
+    this.seeds.set(url, { url, backoff, dialFailure: undefined, server: undefined, dialAt: now })
   }
 
   /** Whether a peer was removed from the config. */

@@ -1,6 +1,7 @@
 import { TokenBucket } from '../../common/token-bucket.ts'
 import { type Context, log } from '../context.ts'
 import type { LinkInput } from '../types.ts'
+import { DialWindow } from './dial-window.ts'
 import type { Links } from './links.ts'
 import type { MemberLists } from './member-lists.ts'
 import type { Membership } from './membership.ts'
@@ -28,6 +29,7 @@ export class OutboundLinks {
   readonly #outboundPresence: OutboundPresence
   readonly #outboundMessages: OutboundMessages
   readonly #hearsayDials: TokenBucket
+  readonly #window = new DialWindow()
 
   constructor(
     context: Context,
@@ -50,9 +52,12 @@ export class OutboundLinks {
   tick(): void {
     const { now } = this.#context
     for (const peer of this.#membership.peers.values()) {
-      if (peer.outbound.state === 'waiting' && peer.outbound.retryAt <= now) this.#dial(peer)
+      if (peer.outbound.state === 'waiting' && peer.outbound.retryAt <= now) {
+        peer.outbound = { state: 'waiting', retryAt: Number.POSITIVE_INFINITY, isDue: true }
+      }
     }
-    if (this.#membership.isIsolated) this.#dialSeeds()
+    this.#dialDue()
+    this.#dialSeeds()
   }
 
   /** Does not wait for the end of a back-off: this server shuts down. */
@@ -65,7 +70,14 @@ export class OutboundLinks {
     this.tick()
   }
 
+  /** A dial has succeeded. */
   handleDialled(input: DialledInput): void {
+    this.#window.end(input.peer, true, this.#context.now)
+    this.#openLink(input)
+    this.#dialDue()
+  }
+
+  #openLink(input: DialledInput): void {
     const context = this.#context
     const peer = this.#membership.peers.get(input.peer)
     if (peer === undefined || input.introduction.id !== peer.id) return this.#handleDiscovered(input, peer)
@@ -105,13 +117,20 @@ export class OutboundLinks {
     this.#outboundMessages.resendHeld(peer, input.link)
   }
 
-  /** Schedules the next dial. `peer` is the id of a peer, or the URL of a seed. */
-  handleDialFailed({ peer: id, reason, code }: DialFailedInput): void {
+  handleDialFailed(input: DialFailedInput): void {
+    this.#window.end(input.peer, false, this.#context.now)
+    this.#scheduleRetry(input)
+    this.#dialDue()
+  }
+
+  /** `peer` is the id of a peer, or the URL of a seed. */
+  #scheduleRetry({ peer: id, reason, code }: DialFailedInput): void {
     const seed = this.#membership.seeds.get(id)
     if (seed !== undefined) {
       log(this.#context, { event: 'dial-failed', peer: seed.url, reason, isRepeated: reason === seed.dialFailure })
       seed.dialFailure = reason
-      // Also with the code `own-id`: a seed may be the URL of this server itself.
+      // A seed may be the URL of this server itself, or of several servers.
+      if (code === 'own-id') seed.server = this.#context.options.id
       seed.dialAt = this.#context.now + seed.backoff.nextDelay()
       return
     }
@@ -140,7 +159,26 @@ export class OutboundLinks {
     return this.#context.options.auth === 'key' && this.#membership.isIsolated
   }
 
-  #dial(peer: Peer): void {
+  /** Dials peers that are due, as many as may be dialled at once: first those that have dialled this server. */
+  #dialDue(): void {
+    const { random } = this.#context.options
+    for (const isReachable of [true, false]) {
+      const due = [...this.#membership.peers.values()].filter(
+        ({ outbound, inbound }) =>
+          outbound.state === 'waiting' && outbound.isDue === true && (inbound !== undefined) === isReachable,
+      )
+      while (due.length > 0) {
+        // A server that shuts down needs the first link that it can get.
+        const room = this.#context.draining ? due.length : this.#window.room(isReachable)
+        if (room === 0) break
+        // In random order: otherwise all servers of a mesh would dial the same ones first.
+        const [peer] = due.splice(due.length > room ? Math.floor(random() * due.length) : 0, 1)
+        if (peer !== undefined) this.#dial(peer, isReachable)
+      }
+    }
+  }
+
+  #dial(peer: Peer, isReachable: boolean): void {
     // A server that shuts down needs one link, to send its claims to a peer.
     if (peer.url === undefined || (this.#context.draining && !this.#mayHandOver)) {
       peer.outbound = { state: 'waiting', retryAt: Number.POSITIVE_INFINITY }
@@ -156,6 +194,7 @@ export class OutboundLinks {
       peer.outbound = { state: 'waiting', retryAt: this.#context.now + wait }
       return
     }
+    this.#window.begin(peer.id, isReachable, this.#context.now)
     peer.outbound = { state: 'dialling' }
     peer.dialledUrl = peer.url
     log(this.#context, { event: 'dialling', peer: peer.id, url: peer.url, isRetry: peer.dialFailure !== undefined })
@@ -166,7 +205,7 @@ export class OutboundLinks {
     const { now, effects, draining } = this.#context
     if (draining && !this.#mayHandOver) return
     for (const seed of this.#membership.seeds.values()) {
-      if (seed.dialAt > now) continue
+      if (seed.dialAt > now || !this.#membership.needsSeed(seed)) continue
       seed.dialAt = Number.POSITIVE_INFINITY
       log(this.#context, { event: 'joining', url: seed.url, isRetry: seed.dialFailure !== undefined })
       effects.push({ type: 'dial', peer: seed.url, url: seed.url, id: undefined })
@@ -179,6 +218,7 @@ export class OutboundLinks {
     const seed = this.#membership.seeds.get(peer)
     if (seed !== undefined) {
       seed.dialFailure = undefined
+      seed.server = introduction.id
       seed.dialAt = this.#context.now + seed.backoff.nextDelay()
     }
     if (sharedAddress !== undefined) {

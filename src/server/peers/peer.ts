@@ -19,7 +19,13 @@ const MAX_MISSED_USERS = 10_000
 
 /** The link that this server dials. */
 export type OutboundLink =
-  | { state: 'waiting'; readonly retryAt: number }
+  | {
+      state: 'waiting'
+      /** When it is due; monotonic ms. */
+      readonly retryAt: number
+      /** Whether it is due, and other dials under way have to end first. */
+      readonly isDue?: true
+    }
   | { state: 'dialling' }
   | {
       state: 'open'

@@ -59,8 +59,7 @@ const SLOW_SNAPSHOTS_AT = 2
 const SLOW_TURN_MS = 60
 
 /**
- * In every 19th schedule, if all servers are up in the end, a server knows only the address of the first one when it starts. There are
- * at most three: of two groups with links, which know nothing of each other, none would dial an address.
+ * In every 19th schedule, if all servers are up in the end, a server knows only the address of the first one when it starts.
  */
 const JOINING_EVERY = 19
 const JOINING_AT = 8
@@ -112,7 +111,7 @@ function setUp(seed: number, transcript: boolean): Scenario {
     auth,
     appliedPerTurn: appliesSlowly ? 1 : undefined,
     ...(seed % VIEWS_EVERY === VIEWS_AT ? { limits: { wholeRoster: 1 } } : {}),
-    ...(seed % JOINING_EVERY === JOINING_AT && !mayStayDown && servers <= 3 ? { initialPeers: knowsFirst } : {}),
+    ...(seed % JOINING_EVERY === JOINING_AT && !mayStayDown ? { initialPeers: knowsFirst } : {}),
     isLegacy: ({ id }) => seed % LEGACY_EVERY === 1 && id === 'server-2',
   })
   const { random, network, recorder } = mesh

@@ -47,6 +47,17 @@ const status: ServerStatus = {
   delivered: 0,
   links: [],
 }
+
+/** Answers the dials of peers, of which only some are under way at once. Their links have numbers from 100 on. */
+function answerDials(harness: ReturnType<typeof setUp>['harness'], ids: readonly string[]): void {
+  for (const effect of harness.effects) {
+    if (effect.type !== 'dial' || !ids.includes(effect.peer)) continue
+    const introduction = { id: effect.peer, incarnation: `${effect.peer}#1`, protocol: 2 }
+    const link = 100 + ids.indexOf(effect.peer)
+    harness.step({ type: 'dialled', peer: effect.peer, link, introduction, holds: { seq: 0 } })
+  }
+}
+
 const code = (answer: ClusterStatus | Refusal | undefined) => (answer?.ok === false ? answer.code : undefined)
 
 test('an answer counts once, for the peer of the link it came over, its current incarnation, and the current request', () => {
@@ -162,10 +173,7 @@ test('each forwarded message is counted, but not one whose sender is not a user 
 test('in a mesh with too many links for one answer, only the first servers list their links', () => {
   const ids = Array.from({ length: 30 }, (_, at) => `peer-${at}`)
   const { harness, ask } = setUp({ peers: ids.map(id => ({ id, url: 'http://127.0.0.1:2' })) })
-  for (const [at, id] of ids.entries()) {
-    const introduction = { id, incarnation: `${id}#1`, protocol: 2 }
-    harness.step({ type: 'dialled', peer: id, link: 100 + at, introduction, holds: { seq: 0 } })
-  }
+  answerDials(harness, ids)
   const result = ask(harness.join('Anna'))
   const link = { outbound: 'open' as const, inbound: true, users: 0, held: 0 }
   const links = Array.from({ length: 1_000 }, (_, at) => ({ ...link, peer: `peer-${at}` }))
@@ -230,10 +238,7 @@ test('the rooms of a status are those with members here that are not hidden, the
 test('in a mesh with too many rooms for one answer, only the first servers list their rooms', () => {
   const ids = Array.from({ length: 60 }, (_, at) => `peer-${at}`)
   const { harness, ask } = setUp({ peers: ids.map(id => ({ id, url: 'http://127.0.0.1:2' })) })
-  for (const [at, id] of ids.entries()) {
-    const introduction = { id, incarnation: `${id}#1`, protocol: 2 }
-    harness.step({ type: 'dialled', peer: id, link: 100 + at, introduction, holds: { seq: 0 } })
-  }
+  answerDials(harness, ids)
   const result = ask(harness.join('Anna'))
   const topRooms = Array.from({ length: MAX_TOP_ROOMS }, (_, at) => ({ room: `#room-${at}`, members: 2, local: 1 }))
   for (const [at, id] of ids.entries()) {

@@ -235,6 +235,32 @@ describe('a dial', () => {
     ])
   })
 
+  test('G6: of a seed is repeated while the server there is not known, and not while it is, or is this one', () => {
+    const mesh = new RecordedPeers()
+    mesh.dialLink('two')
+    mesh.membership.addSeed('http://seed:1')
+    const dials = () => {
+      mesh.takeEffects()
+      for (const { outbound } of mesh.membership.peers.values())
+        if (outbound.state === 'open') outbound.heardAt = mesh.context.now + 5_000
+      mesh.advance(5_000)
+      return mesh.takeEffects().flatMap(effect => (effect.type === 'dial' ? [effect.peer] : []))
+    }
+    expect(dials()).toEqual(['http://seed:1'])
+    mesh.peers.outboundLinks.handleDialFailed(failed('http://seed:1'))
+    expect(dials()).toEqual(['http://seed:1'])
+    const input = { type: 'dialled', peer: 'http://seed:1', link: 5, holds: { seq: 0 } } as const
+    mesh.peers.outboundLinks.handleDialled({ ...input, introduction: peerIdentity('three') })
+    mesh.dialLink('three')
+    expect(dials()).toEqual([])
+    mesh.membership.forget(mesh.peer('three'))
+    expect(dials()).toEqual(['http://seed:1'])
+    const refusal = { type: 'dial-failed', peer: 'http://seed:1', reason: 'refused', code: 'own-id' } as const
+    mesh.peers.outboundLinks.handleDialFailed(refusal)
+    mesh.dialLink('four')
+    expect(dials()).toEqual([])
+  })
+
   test('that was cancelled is closed when it succeeds', () => {
     const mesh = new RecordedPeers()
     const link = mesh.dialLink('two')

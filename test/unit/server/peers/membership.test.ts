@@ -140,14 +140,16 @@ describe('a server that dials in', () => {
 })
 
 describe('seeds', () => {
-  test('are due only while this server is isolated', () => {
+  test('are due while this server is isolated, or does not know the server there', () => {
     const { context, membership } = setUp()
     membership.addSeed('http://seed:1')
     membership.addSeed('http://seed:1')
     expect([membership.seeds.size, membership.deadline]).toEqual([1, context.now])
     membership.learn(address('two'))
     open(membership.peers.get('two'))
-    expect([membership.isIsolated, membership.deadline]).toEqual([false, Number.POSITIVE_INFINITY])
+    expect([membership.isIsolated, membership.deadline]).toEqual([false, context.now])
+    for (const seed of membership.seeds.values()) seed.server = 'two'
+    expect(membership.deadline).toBe(Number.POSITIVE_INFINITY)
   })
 })
 
