@@ -238,7 +238,7 @@ export const bigClient: Benchmark = {
     'the client with 1,000,000 messages on disk, 1,000 threads, 10,000 users online, 100 rooms and 100 messages a second, and `top` with 100 servers',
   async run(small) {
     const size = small ? SMALL : FULL
-    // First: the garbage of the crowd below is not that of `top`, which is a program of its own.
+    // First: `top` runs in another process than the crowd below, without its garbage.
     const top = [topFrames(size, 80, 24), topFrames(size, 200, 50)]
     const mesh = await startMesh(1)
     const [port = 0] = mesh.ports

@@ -10,7 +10,7 @@ export function shortNameOf(text: string): string | undefined {
 export function reactionFault(text: string): string | undefined {
   if (!isReaction(text)) return 'a reaction is an emoji, without spaces'
   // Some emoji, such as ℹ️, are letters.
-  const isWord = /^(?:(?!\p{Emoji})[\p{L}\p{M}])+$/u.test(text)
+  const isWord = /^(?:(?!\p{Emoji})[\p{L}\p{M}])+$|^:[a-z0-9_+-]+$/iu.test(text)
   return isWord ? `"${text}" is not an emoji; use one such as 👍 or :thumbsup:` : undefined
 }
 

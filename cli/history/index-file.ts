@@ -106,7 +106,7 @@ function packDetails(details: Details): Buffer {
 
 /**
  * Replaces an index file. Errors are ignored, and it need not survive a power cut: the index can be rebuilt. Entries are checked
- * here, so that the checksum is all that has to be checked before the first frame.
+ * here, and only the checksum is when they are read: the first frame waits for that.
  */
 export function writeIndex(file: string, { indexedBytes, names, columns, rows, changes, receipts }: SavedIndex): void {
   if (!areEntriesValid(columns, names.length, indexedBytes)) return

@@ -47,7 +47,10 @@ export function meetingNotice({ result, mesh }: Meeting, { key, mode, origin }: 
         `The mesh has a new secret, which the old one confirms; its key is ${describeKey(key)} now`,
       )
     case 'same':
-      return notice('mesh-same', `${origin} is a server of the known mesh ${mesh.folder}: its history is used`)
+      return notice(
+        'mesh-same',
+        `${origin} is another server of a mesh that you know (${mesh.folder}): your messages from there are here, too`,
+      )
   }
 }
 

@@ -11,7 +11,8 @@ const KEY_BINDINGS: Record<string, (model: TopModel) => TopRequest> = {
   'C-c': () => 'quit',
   'C-d': () => 'quit',
   escape: model => {
-    model.isHelpOpen = false
+    if (model.isHelpOpen) model.isHelpOpen = false
+    else if (model.isRoomsOpen) KEY_BINDINGS.r?.(model)
     return undefined
   },
   'C-l': () => 'redraw',

@@ -130,6 +130,8 @@ type ReadonlyRoom = Readonly<Omit<MonitoredRoom, 'byServer'>> & {
 export interface Totals {
   answering: number
   connections: number
+  /** Connections that hold a view of the roster. */
+  views: number
   slow: number
   held: number
   /** Open links. */
@@ -262,7 +264,8 @@ export class Mesh {
 
   #sumUp(): Totals {
     const size = this.#servers.size
-    const totals = { answering: 0, connections: 0, slow: 0, held: 0, open: 0, links: size * (size - 1), refused: 0 }
+    const links = size * (size - 1)
+    const totals = { answering: 0, connections: 0, views: 0, slow: 0, held: 0, open: 0, links, refused: 0 }
     for (const { id, status, held, rates } of this.#servers.values()) {
       // Includes the links of a peer that does not answer, from the report of the other end.
       totals.open += this.openLinkCount(id)
@@ -270,6 +273,7 @@ export class Mesh {
       if (status === undefined) continue
       totals.answering++
       totals.connections += status.connections
+      totals.views += status.views ?? 0
       totals.slow += status.slow
       totals.held += held
     }

@@ -62,6 +62,11 @@ const METRICS: readonly MetricDefinition[] = [
     samples: statusSample(({ connections }) => connections),
   },
   {
+    name: 'mesh_chat_roster_views',
+    help: 'Connections to this server that hold a view of the roster, with more than limits.wholeRoster users online.',
+    samples: statusSample(({ views = 0 }) => views),
+  },
+  {
     name: 'mesh_chat_online_users',
     help: 'Users online in the whole mesh, as this server sees it.',
     samples: statusSample(({ online }) => online),

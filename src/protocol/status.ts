@@ -50,6 +50,8 @@ export const serverStatusSchema = z.object({
   /** Users with a connection to this server, and their connections. */
   users: countSchema,
   connections: countSchema,
+  /** Those of the connections that hold a view of the roster; absent in 0.2 and earlier. */
+  views: countSchema.optional(),
   /** Users online in the whole mesh, as this server sees it. */
   online: countSchema,
   /** Slow consumers: connections with more than 256 unconfirmed messages. */

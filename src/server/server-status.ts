@@ -1,5 +1,6 @@
 import { type LinkStatus, MAX_LINKS, MAX_TOP_ROOMS, type ServerStatus } from '../protocol/status.ts'
 import type { Connection } from './clients/connection.ts'
+import type { RosterViews } from './clients/roster-views.ts'
 import type { Context } from './context.ts'
 import type { Peer } from './peers/peer.ts'
 import type { Rooms } from './rooms/rooms.ts'
@@ -10,7 +11,11 @@ const SLOW_UNCONFIRMED = 256
 /** The status of this server. O(connections + rooms), because it counts the slow consumers and memberships. */
 export function statusOf(
   context: Context,
-  { connections, rooms }: { connections: ReadonlyMap<number, Connection>; rooms: Rooms },
+  {
+    connections,
+    rooms,
+    rosterViews,
+  }: { connections: ReadonlyMap<number, Connection>; rooms: Rooms; rosterViews: RosterViews },
   peers: readonly Peer[],
 ): ServerStatus {
   const { options, directory, roster, messageCounts, draining, now, startedAt } = context
@@ -23,6 +28,7 @@ export function statusOf(
     clockAhead: Math.round(context.meshClock.ahead),
     users: directory.userCount,
     connections: connections.size,
+    views: rosterViews.counts.holders,
     online: roster.size,
     slow,
     ...messageCounts,

@@ -181,11 +181,14 @@ function handleMessage(
   if (content.kind === 'delete' && !model.threads.has(name)) return []
   const thread = model.ensureThread(name)
   if (!own && (!thread.isRoom || origin === 'live')) model.warnIfConfusable(thread, message.from)
+  const isLast = message.at >= thread.lastAt
   thread.addMessage(message, isLate, wall)
   thread.trim(model.hasHistory, thread === model.current)
   // Edits, deletions and reactions are neither unread nor do they ring.
   if (content.kind !== 'text') return markOpenThreadRead(model)
-  if (isLate) thread.addNote(`a message dated ${localDateTime(message.at)} has arrived; it is sorted by its time`, wall)
+  // A message at the end of the thread is where the user looks for it.
+  if (isLate && !isLast)
+    thread.addNote(`a message dated ${localDateTime(message.at)} has arrived; it is sorted by its time`, wall)
   if (origin === 'composed') {
     thread.anchor = undefined
     // The end of the thread may not be loaded: the user was reading old messages.

@@ -14,13 +14,13 @@ import { unreadSegments } from './unread.ts'
 const SEARCH_HINTS = {
   idle: () => 'search: type to search',
   searching: () => 'search: searching…',
-  found: (key: string) => `search: ${key} older match, Down newer, Enter stay, Esc cancel`,
+  found: (key: string) => `search: Esc cancel, ${key} older match, Down newer, Enter stay`,
   oldest: (key: string) => `no older match; ${key} goes to the newest again`,
-  newest: (key: string) => `no newer match; ${key} older match, Enter stay, Esc cancel`,
+  newest: (key: string) => `no newer match; Esc cancel, ${key} older match, Enter stay`,
   'not-found': () => 'search: nothing found; Esc cancel',
 }
-const FINDER_HINT = 'type to filter, Enter select, Esc close'
-const SEARCH_ALL_HINT = 'Up/Down select, Enter go to the message, Esc close'
+const FINDER_HINT = 'Esc close, type to filter, Enter select'
+const SEARCH_ALL_HINT = 'Esc close, Up/Down select, Enter go to the message'
 const OVERLAY_HINTS = {
   help: 'Esc closes the help, Up/Down scroll',
   details: 'Esc closes the details, Up/Down scroll',
@@ -47,7 +47,9 @@ function statusSegments(model: ReadonlyModel, wall: number): Segment[] {
   const states = stateVariants(model, wall)
   const isNotice = model.notice !== undefined && model.notice.isKept !== true
   const isNews =
-    isNotice || model.search !== undefined || excessBytesOfInput(model) > 0 || selectionHint(model) !== undefined
+    isNotice ||
+    [model.search, model.searchAll, model.finder, selectionHint(model)].some(one => one !== undefined) ||
+    excessBytesOfInput(model) > 0
   // A notice or a prompt is more important than what else is in the row.
   const fitting = states.find(segments => widthOf(segments) + widthOf(hints) <= model.columns) ?? states.at(-1)
   return [...((isNews ? fitting : states[0]) ?? []), ...hints]

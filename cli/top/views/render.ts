@@ -64,6 +64,7 @@ function totalsRow(model: ReadonlyTopModel, columns: number): Row {
     ['links', `${formatCount(totals.open)}/${formatCount(totals.links)}`, badUnlessAll(totals.open, totals.links)],
     ['online', mesh.online === undefined ? '-' : formatCount(mesh.online)],
     ['connections', formatCount(totals.connections)],
+    ...(totals.views === 0 ? [] : [['views', formatCount(totals.views)] satisfies [string, string]]),
     ['slow', formatCount(totals.slow), warnUnlessZero(totals.slow)],
     ['held', formatCount(totals.held)],
     ['refused/s', formatRate(totals.refused), warnUnlessZero(totals.refused)],
@@ -104,7 +105,8 @@ function messagesRow(model: ReadonlyTopModel, columns: number): Row {
 function footerRow(model: ReadonlyTopModel): Row {
   const otherView = model.isRoomsOpen ? 'servers' : 'rooms'
   const order = model.isRoomsOpen ? '' : `  sorted by ${model.sortKey}`
-  if (!model.isHelpOpen) return [{ text: `? help  q quit  r ${otherView}${order}`, dim: true }]
+  const closing = model.isRoomsOpen ? 'Esc servers' : 'r rooms'
+  if (!model.isHelpOpen) return [{ text: `? help  q quit  ${closing}${order}`, dim: true }]
   const keys: [string, string][] = [
     ['Esc', 'close'],
     ['q', 'quit'],

@@ -81,7 +81,7 @@ export class RosterViews {
     return this.#totalToldAt + (isFarOff ? this.#totalIntervalMs : TOTAL_INTERVAL_MS)
   }
 
-  /** Sizes of all state, for tests. */
+  /** Sizes of all state. */
   get counts(): { holders: number; watched: number; watchedInAll: number; followers: number } {
     return {
       holders: this.#holders.size,

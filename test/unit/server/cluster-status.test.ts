@@ -85,6 +85,24 @@ test('an answer counts once, for the peer of the link it came over, its current 
   ])
 })
 
+test('the status counts the connections that hold a view of the roster, until they leave', () => {
+  const harness = new ServerHarness({ wholeRoster: 1 })
+  const join = (user: string, views: boolean) => {
+    const connection = harness.connect()
+    harness.step({ type: 'identify', connection, user, protocol: 2, rooms: true, call: 1, views })
+    harness.advance(1_000)
+    return connection
+  }
+  const views = () => harness.server.status.views
+  const anna = join('Anna', true)
+  expect(views()).toBe(0)
+  join('Billy', false)
+  const carla = join('Carla', true)
+  expect(views()).toBe(2)
+  for (const connection of [anna, carla]) harness.step({ type: 'disconnected', connection })
+  expect(views()).toBe(0)
+})
+
 test('a request made while another is open gets the same answer', () => {
   const { harness, ask, requested } = setUp()
   const first = ask(harness.join('Anna'))

@@ -84,6 +84,13 @@ describe('message', () => {
     expect(chat.model.unreadCount).toBe(0)
   })
 
+  test('that is late is only marked at the end of the thread', () => {
+    chat.message('Billy', 'Anna', 'one')
+    const late = { id: 'late', at: DAY + 90_000, from: 'Billy', to: 'Anna', text: 'two' }
+    chat.tell({ type: 'message', message: late, origin: 'live', late: true })
+    expect(texts('Billy')).toEqual(['one', '(late) two'])
+  })
+
   test('is unread and rings in a thread that is not open', () => {
     const message = { id: '1', at: DAY + 60_000, from: 'Billy', to: 'Anna', text: 'one' }
     expect(chat.message('Billy', 'Anna', 'one')).toEqual([

@@ -19,7 +19,9 @@ test('a meeting is said with the key in words, or why there is none; a known mes
   expect(text('new', undefined)).toContain('runs version 0.1, which cannot prove its mesh')
   expect(text('proven', ONE)).toBe(`The mesh at ${origin} has a key now: ${fingerprint(ONE)}`)
   expect(text('rotated', OTHER)).toContain(`its key is ${fingerprint(OTHER)} now`)
-  expect(text('same', ONE)).toBe(`${origin} is a server of the known mesh here: its history is used`)
+  expect(text('same', ONE)).toBe(
+    `${origin} is another server of a mesh that you know (here): your messages from there are here, too`,
+  )
 })
 
 test('a changed key is said with both keys and the way out; other refusals have their own text', () => {

@@ -65,6 +65,16 @@ test('r switches between servers and rooms, from the top', () => {
   expect(model.isRoomsOpen).toBe(false)
 })
 
+test('Esc closes the help first, then the rooms', () => {
+  type('r?')
+  const press = () => handleKey(model, { type: 'key', name: 'escape' })
+  press()
+  expect(model).toMatchObject({ isHelpOpen: false, isRoomsOpen: true })
+  press()
+  press()
+  expect(model.isRoomsOpen).toBe(false)
+})
+
 test('s cycles through the sort keys and scrolls to the top', () => {
   model.resize(80, 12)
   read(20)

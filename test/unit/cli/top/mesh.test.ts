@@ -134,6 +134,11 @@ test('ids that look alike are found again when the servers change', () => {
   expect(mesh.isConfusable('server-1')).toBe(false)
 })
 
+test('views are summed over the servers that tell them', () => {
+  read(clusterStatusOf(3, 1, { status: n => (n === 3 ? {} : { views: n }) }), 1)
+  expect(mesh.totals().views).toBe(3)
+})
+
 test('a missed reading is a gap in every series, but not before the first reading', () => {
   mesh.recordGap()
   expect(mesh.accepted.tail(9)).toEqual([])

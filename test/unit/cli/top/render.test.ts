@@ -179,7 +179,7 @@ test('the rooms are shown with their members on each server, those with the most
       #ops              13         -         2         3
 
 
-    ? help  q quit  r servers
+    ? help  q quit  Esc servers
     "
   `)
   Object.assign(model, { columns: 50 })
@@ -194,7 +194,7 @@ test('the rooms are shown with their members on each server, those with the most
       #ops              13         -         2
 
 
-    ? help  q quit  r servers
+    ? help  q quit  Esc servers
     "
   `)
 })

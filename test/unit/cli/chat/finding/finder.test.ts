@@ -42,7 +42,7 @@ describe('the switcher', () => {
       Also online 2       │ ● Anna (you)
        Anna (you)         │ ● Billy
        Billy              │
-      ● server-2  Anna  4 online  @1 1 unread  type to filter, Enter …
+      ● server-2  @1 1 unread  Esc close, type to filter, Enter select
       ›
       "
     `)

@@ -42,7 +42,7 @@ test('lists the messages of all threads that contain the text, newest first, wit
      … 2 more, 2 unread │ 2026-11-24 10:01 Billy    Billy    the Needle is here
                         │
     Online 0            │
-    ● server-2  Anna  0 online  3 unread  Up/Down select, Enter go to the message, Esc close
+    ● server-2  Anna  0 online  3 unread  Esc close, Up/Down select, Enter go to the message
     › nEEdle
     "
   `)

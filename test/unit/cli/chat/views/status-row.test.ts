@@ -45,6 +45,16 @@ test('the prompt of a selected message is shown in a narrow terminal, too', () =
   expect(statusRow(driver)).toContain('d to delete for everyone, any other key to cancel')
 })
 
+test('how to leave the search and the finder is shown in a narrow terminal, too', () => {
+  const driver = offline(50)
+  driver.message('Billy', 'Anna', 'hello')
+  driver.type('\u000f')
+  expect(statusRow(driver)).toMatch(/^○ (?:unread.*)? {2}Esc close/)
+  driver.type(KEYS.dismiss)
+  driver.type('/search-all hello\r')
+  expect(statusRow(driver)).toContain('Esc close')
+})
+
 test('/set lists the settings in an overlay, which Esc closes', () => {
   const driver = offline(100)
   driver.resize(100, 20)
