@@ -4,7 +4,7 @@ import type { Change } from '../../src/client/message-changes.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { parseContent } from '../../src/protocol/message-kinds.ts'
 import type { Message } from '../../src/protocol/messages.ts'
-import type { ReadMarks } from '../common/read-marks.ts'
+import type { LateMark, ReadMarks } from '../common/read-marks.ts'
 import { searchForm } from '../common/search-form.ts'
 import { threadName } from '../common/thread-name.ts'
 import type { History, MessagePosition } from '../history/history.ts'
@@ -40,19 +40,34 @@ export function restoreUnread(model: Model, history: History, marks: ReadMarks |
     if (thread === undefined) continue
     const after = marks === undefined ? lastAt : (marks.threads.get(name) ?? marks.since)
     const limit = lastAt <= after ? 0 : Math.max(MIN_COUNTED, Math.min(MAX_COUNTED, left))
-    const counts = countUnread(model, history, thread, after, limit)
+    const late = (marks?.late ?? []).filter(one => one.thread === name)
+    const lateMessages = late
+      .filter(({ from }) => !model.preferences.ignored.includes(from))
+      .flatMap(one => history.findAt(name, one) ?? [])
+    const counts = countUnread(model, history, thread, after, limit, new Set(late.map(({ id }) => id)))
     left -= counts.unreadCount
-    thread.restoreUnread(after, counts)
+    thread.restoreUnread(after, counts, lateMessages)
   }
 }
 
-/** @param limit most messages to look at */
-function countUnread(model: Model, history: History, thread: Thread, after: number, limit: number) {
+/**
+ * @param limit most messages to look at
+ * @param late ids of messages that are counted apart
+ */
+function countUnread(
+  model: Model,
+  history: History,
+  thread: Thread,
+  after: number,
+  limit: number,
+  late: ReadonlySet<string>,
+) {
   const { ignored } = model.preferences
   const messages = limit === 0 ? [] : history.page(thread.name, limit, { after: { at: after, id: MAX_ID } })
   const unread = messages.filter(
     message =>
       message.at > after &&
+      !late.has(message.id) &&
       thread.isReceived(message) &&
       !ignored.includes(message.from) &&
       parseContent(message.text, message.from).kind === 'text' &&
@@ -69,11 +84,13 @@ function countUnread(model: Model, history: History, thread: Thread, after: numb
 export function collectReadMarks(model: Model): ReadMarks {
   const threads = new Map<string, number>()
   let since = 0
-  for (const { name, readMark } of model.threads.values()) {
+  const late: LateMark[] = []
+  for (const { name, readMark, unseenLate } of model.threads.values()) {
     threads.set(name, readMark)
     since = Math.max(since, readMark)
+    late.push(...unseenLate)
   }
-  return { since, threads }
+  return late.length === 0 ? { since, threads } : { since, threads, late }
 }
 
 /** Carries out a `page` request for the open thread. */

@@ -11,6 +11,7 @@ import { type Change, type FoldedChanges, foldChanges, toChange } from '../../sr
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { type Content, type MessageTarget, parseContent, readableText } from '../../src/protocol/message-kinds.ts'
 import type { Message, Receipt } from '../../src/protocol/messages.ts'
+import { isRoom } from '../../src/protocol/rooms.ts'
 import { searchForm } from '../common/search-form.ts'
 import { threadName } from '../common/thread-name.ts'
 import { AppendFile } from '../storage/files/append-file.ts'
@@ -308,6 +309,12 @@ export class History {
   find(thread: string, target: MessageTarget): StoredMessage | undefined {
     this.refresh()
     return this.#index.findInThread(thread, target)
+  }
+
+  /** The message of a thread with this sender, id and time. Costs the same for a thread of any length. */
+  findAt(thread: string, message: Pick<Message, 'from' | 'id' | 'at'>): StoredMessage | undefined {
+    this.refresh()
+    return this.#index.find(message, isRoom(thread) ? thread : undefined)
   }
 
   #isStored(message: Message): boolean {

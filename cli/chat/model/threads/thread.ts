@@ -13,6 +13,7 @@ import { isRoom } from '../../../../src/protocol/rooms.ts'
 import { sanitizeText } from '../../../../src/protocol/text.ts'
 import type { Draft, DraftTarget } from '../../../common/draft.ts'
 import { localDay } from '../../../common/format-time.ts'
+import type { LateMark } from '../../../common/read-marks.ts'
 import { localDateTime } from '../../../terminal/local-time.ts'
 import { width } from '../../../terminal/width.ts'
 import { Editor } from '../editing/editor.ts'
@@ -126,7 +127,7 @@ export class Thread {
   #noteCount = 0
   /** Messages that arrived late in this run, and those of them that the user has not seen. */
   readonly #lateIds = new Set<string>()
-  readonly #unseenLateIds = new Set<string>()
+  readonly #unseenLate = new Map<string, LateMark & { mentionsUser: boolean }>()
   readonly #changes = new ThreadChanges()
 
   /**
@@ -188,7 +189,7 @@ export class Thread {
     const change = toChange(message)
     if (change !== undefined && this.#applyChange(change)) return
     if (change === undefined) {
-      if (isLate) this.#markLate(message.id)
+      if (isLate) this.#markLate(message)
       this.#lastStoredAt = Math.max(this.#lastStoredAt, at)
     }
     const [first] = this.entries
@@ -432,11 +433,23 @@ export class Thread {
     else this.readAt = Math.max(this.readAt, message.at)
   }
 
-  /** The user has read the thread up to `after` in earlier runs, and left the unread messages; the first call counts. */
-  restoreUnread(after: number, left: Pick<LeftUnread, 'unreadCount' | 'mentionCount'>): void {
+  /**
+   * The user has read the thread up to `after` in earlier runs, and left the unread messages, and the late ones, which are not among
+   * them; the first call counts.
+   */
+  restoreUnread(
+    after: number,
+    left: Pick<LeftUnread, 'unreadCount' | 'mentionCount'>,
+    late: readonly Message[] = [],
+  ): void {
     if (this.#hasRestored) return
     this.#hasRestored = true
     this.readAt = Math.max(this.readAt, after)
+    for (const message of late) {
+      if (this.#unseenLate.has(message.id)) continue
+      this.#markLate(message)
+      this.countUnread(message, true)
+    }
     if (left.unreadCount === 0) return
     this.#leftUnread = { ...left, after, until: this.#lastStoredAt }
     this.unreadCount += left.unreadCount
@@ -446,6 +459,11 @@ export class Thread {
   /** The time up to which the user has read the thread, for the next run. */
   get readMark(): number {
     return this.unreadCount === 0 ? Math.max(this.readAt, this.#lastStoredAt) : this.readAt
+  }
+
+  /** The late messages that the user has not seen, for the next run. */
+  get unseenLate(): LateMark[] {
+    return [...this.#unseenLate.values()].map(({ thread, from, id, at }) => ({ thread, from, id, at }))
   }
 
   /** Whether a message is from someone else. */
@@ -465,7 +483,7 @@ export class Thread {
 
   /** Whether neither this nor another client of the user has read a message. */
   isUnread({ id, at }: Pick<Message, 'id' | 'at'>): boolean {
-    return at > this.readAt || this.#unseenLateIds.has(id)
+    return at > this.readAt || this.#unseenLate.has(id)
   }
 
   setProgress(id: string, progress: Progress): void {
@@ -502,13 +520,13 @@ export class Thread {
   markRead(at: number): void {
     this.readAt = Math.max(this.readAt, at)
     const left = this.#leftUnread !== undefined && this.readAt < this.#leftUnread.until ? this.#leftUnread : undefined
-    this.unreadCount = this.#unseenLateIds.size + (left?.unreadCount ?? 0)
+    this.unreadCount = this.#unseenLate.size + (left?.unreadCount ?? 0)
     this.mentionCount = left?.mentionCount ?? 0
-    for (const id of this.#unseenLateIds) if (this.#byId.get(id)?.mentionsUser) this.mentionCount++
+    for (const { mentionsUser } of this.#unseenLate.values()) if (mentionsUser) this.mentionCount++
     for (let index = this.entries.length - 1; index >= 0; index--) {
       const entry = this.entries[index]
       if (entry === undefined || entry.at <= this.readAt) break
-      if (!this.#isReceivedText(entry) || this.#unseenLateIds.has(entry.id)) continue
+      if (!this.#isReceivedText(entry) || this.#unseenLate.has(entry.id)) continue
       this.unreadCount++
       if (entry.mentionsUser) this.mentionCount++
     }
@@ -516,7 +534,7 @@ export class Thread {
 
   /** The user sees the end of the thread: everything is read, late messages included. */
   markSeen(): void {
-    this.#unseenLateIds.clear()
+    this.#unseenLate.clear()
     this.markRead(Math.max(this.lastReceivedAt, this.isLoaded ? 0 : (this.#leftUnread?.until ?? 0)))
   }
 
@@ -524,8 +542,8 @@ export class Thread {
   get firstUnread(): Entry | undefined {
     return (
       this.entries.find(
-        entry => this.#isReceivedText(entry) && entry.at > this.readAt && !this.#unseenLateIds.has(entry.id),
-      ) ?? this.entries.find(entry => this.#unseenLateIds.has(entry.id))
+        entry => this.#isReceivedText(entry) && entry.at > this.readAt && !this.#unseenLate.has(entry.id),
+      ) ?? this.entries.find(entry => this.#unseenLate.has(entry.id))
     )
   }
 
@@ -593,11 +611,12 @@ export class Thread {
     return content.kind === 'text' ? this.#withChangeProgress(entry) : entry
   }
 
-  #markLate(id: string): void {
+  #markLate(message: Message): void {
+    const { from, id, at } = message
     this.#lateIds.add(id)
-    this.#unseenLateIds.add(id)
-    for (const ids of [this.#lateIds, this.#unseenLateIds]) {
-      const [oldest] = ids
+    this.#unseenLate.set(id, { thread: this.name, from, id, at, mentionsUser: this.mentionsUser(message) })
+    for (const ids of [this.#lateIds, this.#unseenLate]) {
+      const [oldest] = ids.keys()
       if (ids.size > MAX_LATE_MESSAGES && oldest !== undefined) ids.delete(oldest)
     }
   }

@@ -80,6 +80,54 @@ test('the line "new" is above the first one; when it is seen, it is read here an
   expect(collectReadMarks(model).threads.get('Billy')).toBe(at(9))
 })
 
+test('a late message that was not seen stays unread, also below the mark, until it is seen', () => {
+  write()
+  const first = start(read({ Billy: at(9), '#ops': at(4) }))
+  const late = (id: string, second: number, from: string, to: string, text: string) => {
+    const message: Message = { id, at: at(second), from, to, text }
+    first.history.store(message, undefined, true)
+    first.history.refresh()
+    update(first.model, { type: 'message', message, origin: 'live', late: true }, at(30))
+  }
+  late('l1', -5, 'Billy', 'Anna', 'held for long')
+  late('l2', 20, 'Billy', 'Anna', 'not so long')
+  late('l3', 2, 'Carla', '#ops', 'Anna, are you there?')
+  expect([first.counts('Billy'), first.counts('#ops')]).toEqual([
+    [2, 0],
+    [1, 1],
+  ])
+
+  const marks = collectReadMarks(first.model)
+  const second = start(marks)
+  expect([second.counts('Billy'), second.counts('#ops')]).toEqual([
+    [2, 0],
+    [1, 1],
+  ])
+  expect(collectReadMarks(second.model)).toEqual(marks)
+  second.model.openThread('Billy')
+  second.load()
+  expect(second.screen()).toContain('(late) held for long')
+  expect(second.counts('Billy')).toEqual([0, 0])
+  expect(collectReadMarks(second.model).late?.map(({ id }) => id)).toEqual(['l3'])
+
+  const third = start(collectReadMarks(second.model))
+  expect([third.counts('Billy'), third.counts('#ops')]).toEqual([
+    [0, 0],
+    [1, 1],
+  ])
+  third.model.openThread('#ops')
+  third.load()
+  expect(collectReadMarks(third.model).late).toBeUndefined()
+})
+
+test('a mark of a late message that the history does not have counts nothing', () => {
+  write()
+  const late = [{ thread: 'Billy', from: 'Billy', id: 'gone', at: at(3) }]
+  const { model, counts } = start({ ...read({ Billy: at(9) }), late })
+  expect(counts('Billy')).toEqual([0, 0])
+  expect(collectReadMarks(model).late).toBeUndefined()
+})
+
 test('it stays unread while it is not seen, together with what comes', () => {
   write()
   const first = start(read({ Billy: at(6) }))

@@ -54,6 +54,36 @@ test.each([
   expect(open().read()).toEqual(marks(3, { Billy: 3 }))
 })
 
+test('late messages are kept until a client has seen them, at most 1,000', () => {
+  const late = (id: string) => ({ thread: '#ops', from: 'Billy', id, at: 2.5 })
+  open().store(marks(1, {}))
+  const [one, two] = [open(), open()]
+  for (const file of [one, two]) file.read()
+  one.store({ ...marks(1, {}), late: [late('a'), late('b')] })
+  two.store({ ...marks(1, {}), late: [late('b'), late('c')] })
+  expect(open().read()?.late).toEqual([late('a'), late('b'), late('c')])
+  one.store({ ...marks(1, {}), late: [late('a')] })
+  expect(open().read()?.late).toEqual([late('a'), late('c')])
+  one.store(marks(1, {}))
+  two.store(marks(1, {}))
+  expect(open().read()).toEqual(marks(1, {}))
+  one.store({ ...marks(1, {}), late: Array.from({ length: 1_001 }, (_, n) => late(`n${n}`)) })
+  expect(
+    open()
+      .read()
+      ?.late?.map(({ id }) => id),
+  ).toEqual(Array.from({ length: 1_000 }, (_, n) => `n${n + 1}`))
+})
+
+test('late messages of a file that is taken over are added', () => {
+  const late = (id: string) => ({ thread: 'Billy', from: 'Billy', id, at: 2 })
+  open().store({ ...marks(1, {}), late: [late('a')] })
+  const other = join(folder(), 'other.json')
+  new ReadMarksFile(other).store({ ...marks(1, { Billy: 2 }), late: [late('b')] })
+  open().import(other)
+  expect(open().read()).toEqual({ ...marks(1, { Billy: 2 }), late: [late('a'), late('b')] })
+})
+
 test('invalid marks are left out', () => {
   mkdirSync(folder(), { recursive: true })
   writeFileSync(path(), JSON.stringify({ since: 1, threads: [['Billy', 2], ['', 3], ['Carla', -1], ['Dora', 'x'], 7] }))
