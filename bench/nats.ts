@@ -86,52 +86,64 @@ async function measureMessages(small: boolean): Promise<Measure[]> {
   ]
 }
 
-/** A server with many users whose backbone starts, and starts again, and a peer that joins. */
+/** Longest turns of the event loop of both since the last call, when they are linked and the peer has all users in its roster. */
+async function longestTurns(large: Nodes, peer: Nodes, users: number): Promise<[large: number, peer: number]> {
+  await until('both are linked', async () => {
+    await sleep(100)
+    const readings = [await large.read(), await peer.read()]
+    return readings.every(({ links, online }) => links === 1 && online === users)
+  })
+  const turns = [(await large.read()).longestTurn, (await peer.read()).longestTurn] as [number, number]
+  for (const one of [large, peer]) await one.ask({ type: 'watch' })
+  return turns
+}
+
+/** A server with many users and a peer that joins: over NATS, which starts and starts again, and over sockets. */
 async function measureTurns(small: boolean): Promise<Measure[]> {
   const users = small ? 5_000 : USERS
+  const name = `longest turn with ${users.toLocaleString('en')} users`
+  const turn = (what: string, value: number): Measure => ({
+    name: `${name}: ${what}`,
+    unit: 'ms',
+    samples: [value],
+    limit: 50,
+  })
   const nats = await Nats.prepare()
   const large = new Nodes('nats', nats.url, ['server-1'])
   await large.ask({ type: 'join', count: users })
   const peer = new Nodes('nats', nats.url, ['server-2'])
-  await large.ask({ type: 'watch' })
-  await peer.ask({ type: 'watch' })
-  /** Longest turns since the last call, when both are linked and the peer knows the users. */
-  const longestTurns = async (nodes: readonly Nodes[]) => {
-    await until('both are linked', async () => {
-      await sleep(100)
-      const readings = [await large.read(), await peer.read()]
-      return readings.every(({ links }) => links === 1) && readings[1]?.snapshot === users
-    })
-    const turns: number[] = []
-    for (const one of nodes) turns.push((await one.read()).longestTurn)
-    for (const one of nodes) await one.ask({ type: 'watch' })
-    return turns
-  }
-  const found: number[][] = []
+  for (const one of [large, peer]) await one.ask({ type: 'watch' })
   await nats.start()
-  found.push(await longestTurns([large, peer]))
+  const start = await longestTurns(large, peer, users)
   await nats.stop()
   await until('both have lost their links', async () => {
     await sleep(20)
     return (await large.read()).links + (await peer.read()).links === 0
   })
   await nats.start()
-  found.push(await longestTurns([large, peer]))
-  for (const one of [large, peer]) one.stop()
+  const restart = await longestTurns(large, peer, users)
   await nats.stop()
-  const name = `longest turn with ${users.toLocaleString('en')} users`
-  const [start = [], restart = []] = found
-  const turn = (what: string, value = Number.NaN): Measure => ({
-    name: `${name}: ${what}`,
-    unit: 'ms',
-    samples: [value],
-    limit: 50,
+  await until('the peer has removed the users', async () => {
+    await sleep(100)
+    return (await peer.read()).online === 0
   })
+  const removal = (await peer.read()).longestTurn
+  for (const one of [large, peer]) one.stop()
+
+  const linked = new Nodes('sockets', '', ['server-1'])
+  await linked.ask({ type: 'join', count: users })
+  const joining = new Nodes('sockets', (await linked.read()).url, ['server-2'])
+  for (const one of [linked, joining]) await one.ask({ type: 'watch' })
+  const sockets = await longestTurns(linked, joining, users)
+  for (const one of [linked, joining]) one.stop()
   return [
     turn('NATS comes up', start[0]),
     turn('NATS comes back', restart[0]),
     turn('a peer gets the snapshot', start[1]),
     turn('the peer when NATS comes back', restart[1]),
+    turn('the peer when NATS is gone, and the grace period ends', removal),
+    turn('a peer joins over sockets', sockets[0]),
+    turn('that peer', sockets[1]),
   ]
 }
 
@@ -144,7 +156,7 @@ async function measurePresence(small: boolean): Promise<Measure[]> {
   await nats.start()
   const found: { idle: number; change: number }[] = []
   for (const carrier of ['sockets', 'nats'] as const) {
-    const nodes = new Nodes(carrier, nats.url, ids)
+    const nodes = new Nodes(carrier, carrier === 'nats' ? nats.url : '', ids)
     await nodes.waitForLinks(count * (count - 1))
     await nodes.ask({ type: 'join', count: changes })
     await sleep(IDLE_MS)

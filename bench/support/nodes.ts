@@ -1,7 +1,7 @@
 /**
  * Program: server nodes without sockets for clients, which the benchmark adds directly to the core of the first one. All else is
  * a server's: the core, the link carrier, the timer and the flush at the end of each turn. `node nodes.js CARRIER ADDRESS ID…`
- * as a child process, where CARRIER is `sockets` or `nats`, and ADDRESS the URL of NATS. The answers to the parent:
+ * as a child process, where CARRIER is `sockets` or `nats`, and ADDRESS the URL of NATS, or that of a server to join. The answers to the parent:
  * see `NodesRequest` and `NodesReading`.
  */
 import { readFileSync } from 'node:fs'
@@ -33,8 +33,10 @@ export interface NodesReading {
   links: number
   /** Links that they have lost so far. */
   lost: number
-  /** Users of a peer in the snapshot that came last. */
-  snapshot: number
+  /** Users in the roster of the last node. */
+  online: number
+  /** URL of the first node. */
+  url: string
   /** The longest turn of the event loop since `watch`, ms. */
   longestTurn: number
   /** Bytes written so far, to all files and sockets. */
@@ -56,7 +58,7 @@ class Node {
   #users = 0
   openLinks = 0
   lostLinks = 0
-  snapshot = 0
+  readonly url: string
 
   constructor(id: string, url: string, peers: readonly ServerAddress[], server: SocketServer | undefined) {
     const processKey = createProcessKey()
@@ -69,7 +71,9 @@ class Node {
       rooms: true as const,
     }
     const common = { limits, graceMs: 5_000, random: Math.random, narrateMessages: false, auth: 'open' as const }
-    this.#core = new MeshServer({ ...common, id, incarnation: self.incarnation, url, peers })
+    this.url = url
+    const seeds = server !== undefined && address !== '' ? [address] : []
+    this.#core = new MeshServer({ ...common, id, incarnation: self.incarnation, url, peers, seeds })
     const options = {
       self,
       credentials: { secret: '', previousSecret: undefined, processKey },
@@ -88,6 +92,10 @@ class Node {
             holds: (peer, user) => this.#core.isUserOnPeer(peer, user),
             holdsRoom: (peer, room) => this.#core.isRoomOnPeer(peer, room),
           })
+  }
+
+  get online(): number {
+    return this.#core.roster.length
   }
 
   join(): void {
@@ -127,7 +135,6 @@ class Node {
     if (effect.type === 'log') {
       const { entry } = effect
       if (entry.event === 'outbound') this.openLinks++
-      else if (entry.event === 'replacing-list') this.snapshot = entry.users
       else if (entry.event === 'link-lost' && entry.direction === 'outbound') {
         this.openLinks--
         this.lostLinks++
@@ -188,7 +195,8 @@ process.on('message', async (request: NodesRequest) => {
   const reading: NodesReading = {
     links: sum(({ openLinks }) => openLinks),
     lost: sum(({ lostLinks }) => lostLinks),
-    snapshot: Math.max(...nodes.map(({ snapshot }) => snapshot)),
+    online: nodes.at(-1)?.online ?? 0,
+    url: first?.url ?? '',
     longestTurn: delays.max / 1e6,
     written: writtenBytes(),
   }

@@ -58,8 +58,8 @@ const NAMES_PER_LOOKUP = 256
  * A copy of one peer's users, and of the rooms that they are in. Only the peer writes its stream, so a position in it is
  * (incarnation, seq), and there is nothing to merge.
  *
- * A snapshot of many users takes long to compare with what was there. It counts as soon as it is complete (position, who is a
- * user of the peer), and its users are then taken over in slices, which report the changes. `applied` state is what these
+ * A snapshot of many users takes long to compare with what was there. It counts as soon as it is complete (its position, and which
+ * users the peer has); it is then taken over in slices, which report the changes. `applied` state is what these
  * reports add up to.
  */
 export class Replica {

@@ -135,8 +135,9 @@ export const presenceSchema = z
     const { packed, ...snapshot } = frame
     const names = unpackNames(packed, MAX_NAMES_PER_FRAME - frame.users.length)
     if (names?.every(isUserName) === true) {
-      const others = names.filter(name => !isRoom(name)).map((name): PresenceEntry => [name, 1])
-      return { ...snapshot, users: [...frame.users, ...others] }
+      const users = [...frame.users]
+      for (const name of names) if (!isRoom(name)) users.push([name, 1])
+      return { ...snapshot, users }
     }
     context.addIssue('invalid packed names')
     return z.NEVER

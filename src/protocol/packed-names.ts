@@ -5,6 +5,12 @@ const MAX_SHARED_UNITS = 35
 /** The length of a longer suffix has two digits after this one. */
 const LONG = 'z'
 const MAX_SHORT_SUFFIX_UNITS = 34
+const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'
+/** By UTF-16 unit; hand-written, because a server reads 100,000 of them in one turn of the event loop. */
+const DIGIT_VALUES: readonly (number | undefined)[] = Array.from({ length: 128 }, (_, unit) => {
+  const value = DIGITS.indexOf(String.fromCharCode(unit))
+  return value < 0 ? undefined : value
+})
 
 /** Longest packed form of a name, in UTF-16 units. */
 export const MAX_PACKED_NAME_LENGTH = MAX_NAME_LENGTH + 4
@@ -19,9 +25,10 @@ export function packNames(names: readonly string[]): string {
   for (const name of names) {
     const shared = sharedUnits(previous, name)
     const suffix = name.slice(shared)
-    const isShort = suffix.length <= MAX_SHORT_SUFFIX_UNITS
-    packed += shared.toString(36)
-    packed += isShort ? suffix.length.toString(36) : LONG + suffix.length.toString(36).padStart(2, '0')
+    const { length } = suffix
+    const isShort = length <= MAX_SHORT_SUFFIX_UNITS
+    packed += digit(shared)
+    packed += isShort ? digit(length) : LONG + digit(Math.floor(length / 36)) + digit(length % 36)
     packed += suffix
     previous = name
   }
@@ -49,12 +56,19 @@ export function unpackNames(packed: string, max: number): string[] | undefined {
 function sharedUnits(one: string, other: string): number {
   const max = Math.min(MAX_SHARED_UNITS, one.length, other.length)
   let shared = 0
-  while (shared < max && one[shared] === other[shared]) shared++
+  while (shared < max && one.charCodeAt(shared) === other.charCodeAt(shared)) shared++
   // Half of a surrogate pair would be escaped in JSON.
-  return /[\ud800-\udbff]/.test(other.charAt(shared - 1)) ? shared - 1 : shared
+  const isHalf = shared > 0 && (other.charCodeAt(shared - 1) & 0xfc00) === 0xd800
+  return isHalf ? shared - 1 : shared
 }
 
+function digit(value: number): string {
+  return DIGITS[value] ?? ''
+}
+
+/** The number that `count` base-36 digits of a text give; NaN if they are not digits. */
 function parseDigits(text: string, at: number, count: number): number {
-  const digits = text.slice(at, at + count)
-  return /^[0-9a-z]+$/.test(digits) && digits.length === count ? Number.parseInt(digits, 36) : Number.NaN
+  let value = 0
+  for (let n = at; n < at + count; n++) value = value * 36 + (DIGIT_VALUES[text.charCodeAt(n)] ?? Number.NaN)
+  return value
 }

@@ -396,7 +396,7 @@ describe('a snapshot that is taken over in slices', () => {
     ])
   })
 
-  test('of many users, half of whom have left, leaves exactly those that it has', () => {
+  test('of half of many users removes the other half', () => {
     const replica = new Replica()
     const users = Array.from({ length: 3_000 }, (_, n): PresenceEntry => [`user-${n}`, 1])
     replica.apply(snapshot(1, users))

@@ -343,7 +343,7 @@ describe('a snapshot of many users', () => {
     expect(mayUse('user-24')).toBe(false)
   })
 
-  test('is no reason to request another one', () => {
+  test('causes no request for another one', () => {
     const { mesh, link } = setUp()
     mesh.snapshot(link, 7, users(25))
     mesh.takeEffects()
@@ -351,7 +351,7 @@ describe('a snapshot of many users', () => {
     expect(resyncs(mesh.takeSent(link))).toBe(0)
   })
 
-  test('goes on when its link ends, and its users leave in slices after the grace period', () => {
+  test('is applied to its end although its link ends, and its users leave in slices after the grace period', () => {
     const { mesh, link, two, turn } = setUp()
     mesh.snapshot(link, 1, users(25))
     mesh.links.handleClosed(link, 'a test')
@@ -372,7 +372,7 @@ describe('a snapshot of many users', () => {
     expect(mesh.syncs).toBe(1)
   })
 
-  test('leaves nobody when its server is removed from the config meanwhile', () => {
+  test('leaves no user when its server is removed from the config meanwhile', () => {
     const { mesh, link } = setUp()
     mesh.peers.configure([{ id: 'two', url: 'http://two:1' }])
     mesh.snapshot(link, 1, users(25))
