@@ -1,11 +1,9 @@
 /** What covers the messages: the help, and the details of a message. */
 import { fitToColumns, width } from '../../terminal/width.ts'
 import type { OverlayLine } from '../model/layout/help-lines.ts'
-import { overlayLines } from '../model/layout/overlay-lines.ts'
+import { LABEL_COLUMNS, overlayLines } from '../model/layout/overlay-lines.ts'
 import type { ReadonlyModel } from '../model/readonly-model.ts'
 import { type Row, truncateRow } from './row.ts'
-
-const HELP_LABEL_COLUMNS = 28
 
 export function overlayRows(model: ReadonlyModel, columns: number, height: number): Row[] {
   const lines = overlayLines(model)
@@ -26,6 +24,6 @@ function overlayRow(line: OverlayLine, columns: number): Row {
     const [first, ...rest] = overlayRow(line.right, columns - half)
     return [...left, { text: ' '.repeat(gap) }, { ...(first ?? { text: '' }), column: half }, ...rest]
   }
-  const label = fitToColumns(`  ${line.label}`, Math.min(HELP_LABEL_COLUMNS, columns))
+  const label = fitToColumns(`  ${line.label}`, Math.min(LABEL_COLUMNS, columns))
   return truncateRow([{ text: label, tone: 'accent' }, { text: ` ${line.text}` }], columns)
 }

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { COMMANDS } from '../../../../../cli/chat/model/commands/commands.ts'
 import { helpLines } from '../../../../../cli/chat/model/layout/help-lines.ts'
+import { settingLines } from '../../../../../cli/chat/model/layout/setting-lines.ts'
 import { DEFAULT_PREFERENCES } from '../../../../../cli/chat/model/preferences.ts'
 import type { ReadonlyModel } from '../../../../../cli/chat/model/readonly-model.ts'
 import { eventRows, openedEntries, openedThreadRows } from '../../../../../cli/chat/views/inline.ts'
@@ -265,6 +266,20 @@ describe('the help', () => {
       if (line.type === 'item') expect(chat.screen()).toContain(`  ${line.label.padEnd(26)} ${line.text}\n`)
       else if (line.type !== 'pair') expect(chat.screen()).toContain(`${line.text}\n`)
     }
+  })
+
+  test.each(['?', '/set\r'])('%j wraps its texts on a narrow screen, and cuts none', typed => {
+    chat.resize(60, 300)
+    chat.type(typed)
+    expect(chat.screen()).not.toContain('…\n')
+    const words = (text: string) => text.split(/\s+/).filter(word => word !== '')
+    const shown = new Set(words(chat.screen()))
+    for (const line of typed === '?' ? helpLines(chat.model) : settingLines(chat.model))
+      if (line.type === 'item') expect(words(line.text).filter(word => !shown.has(word))).toEqual([])
+    // The last line can be reached.
+    chat.resize(60, 20)
+    chat.type(KEYS.scrollToEnd)
+    expect(chat.screen()).toContain(typed === '?' ? 'Esc followed by a key' : '/set NAME VALUE changes one')
   })
 
   test.each([
