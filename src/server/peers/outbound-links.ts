@@ -29,7 +29,8 @@ export class OutboundLinks {
   readonly #outboundPresence: OutboundPresence
   readonly #outboundMessages: OutboundMessages
   readonly #hearsayDials: TokenBucket
-  readonly #window = new DialWindow()
+  /** Hosts that do not answer delay neither peers that are known to be reachable, nor, if they are hearsay, other peers. */
+  readonly #windows = { reachable: new DialWindow(2), known: new DialWindow(4), hearsay: new DialWindow(4) }
 
   constructor(
     context: Context,
@@ -72,7 +73,7 @@ export class OutboundLinks {
 
   /** A dial has succeeded. */
   handleDialled(input: DialledInput): void {
-    this.#window.end(input.peer, true, this.#context.now)
+    this.#endDial(input.peer, true)
     this.#openLink(input)
     this.#dialDue()
   }
@@ -118,7 +119,7 @@ export class OutboundLinks {
   }
 
   handleDialFailed(input: DialFailedInput): void {
-    this.#window.end(input.peer, false, this.#context.now)
+    this.#endDial(input.peer, false)
     this.#scheduleRetry(input)
     this.#dialDue()
   }
@@ -159,26 +160,34 @@ export class OutboundLinks {
     return this.#context.options.auth === 'key' && this.#membership.isIsolated
   }
 
-  /** Dials peers that are due, as many as may be dialled at once: first those that have dialled this server. */
+  #endDial(peer: string, isLinked: boolean): void {
+    for (const window of Object.values(this.#windows)) window.end(peer, isLinked, this.#context.now)
+  }
+
+  #windowFor({ inbound, announcedBy }: Peer): DialWindow {
+    if (inbound !== undefined) return this.#windows.reachable
+    return announcedBy === undefined ? this.#windows.known : this.#windows.hearsay
+  }
+
+  /** Dials peers that are due, as many as may be dialled at once. */
   #dialDue(): void {
     const { random } = this.#context.options
-    for (const isReachable of [true, false]) {
+    for (const window of Object.values(this.#windows)) {
       const due = [...this.#membership.peers.values()].filter(
-        ({ outbound, inbound }) =>
-          outbound.state === 'waiting' && outbound.isDue === true && (inbound !== undefined) === isReachable,
+        peer => peer.outbound.state === 'waiting' && peer.outbound.isDue === true && this.#windowFor(peer) === window,
       )
       while (due.length > 0) {
         // A server that shuts down needs the first link that it can get.
-        const room = this.#context.draining ? due.length : this.#window.room(isReachable)
+        const room = this.#context.draining ? due.length : window.room
         if (room === 0) break
         // In random order: otherwise all servers of a mesh would dial the same ones first.
         const [peer] = due.splice(due.length > room ? Math.floor(random() * due.length) : 0, 1)
-        if (peer !== undefined) this.#dial(peer, isReachable)
+        if (peer !== undefined) this.#dial(peer, window)
       }
     }
   }
 
-  #dial(peer: Peer, isReachable: boolean): void {
+  #dial(peer: Peer, window: DialWindow): void {
     // A server that shuts down needs one link, to send its claims to a peer.
     if (peer.url === undefined || (this.#context.draining && !this.#mayHandOver)) {
       peer.outbound = { state: 'waiting', retryAt: Number.POSITIVE_INFINITY }
@@ -194,7 +203,7 @@ export class OutboundLinks {
       peer.outbound = { state: 'waiting', retryAt: this.#context.now + wait }
       return
     }
-    this.#window.begin(peer.id, isReachable, this.#context.now)
+    window.begin(peer.id, this.#context.now)
     peer.outbound = { state: 'dialling' }
     peer.dialledUrl = peer.url
     log(this.#context, { event: 'dialling', peer: peer.id, url: peer.url, isRetry: peer.dialFailure !== undefined })

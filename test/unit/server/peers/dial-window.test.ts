@@ -4,47 +4,41 @@ import { RecordedPeers } from '../../../support/harness/recorded-peers.ts'
 import { peerIdentity } from '../../../support/harness/server-context.ts'
 
 /** Ends this number of dials, each of which took this time, ms. */
-function link(window: DialWindow, dials: number, tookMs: number): void {
+function end(window: DialWindow, dials: number, tookMs: number, isLinked: boolean): void {
   for (let n = 0; n < dials; n++) {
-    window.begin('one', false, 0)
-    window.end('one', true, tookMs)
+    window.begin('one', 0)
+    window.end('one', isLinked, tookMs)
   }
 }
 
-test('quick handshakes allow more dials at once, slow ones fewer, within limits', () => {
-  const window = new DialWindow()
-  expect(window.room(false)).toBe(8)
-  link(window, 3, 1_500)
-  expect(window.room(false)).toBe(8)
-  link(window, 3, 10)
-  expect(window.room(false)).toBe(11)
-  link(window, 4, 3_000)
-  expect(window.room(false)).toBe(7)
-  link(window, 100, 3_000)
-  expect(window.room(false)).toBe(4)
-  link(window, 100, 10)
-  expect(window.room(false)).toBe(64)
+test('quick handshakes allow more dials at once, slow ones and time-outs fewer, within limits', () => {
+  const window = new DialWindow(2)
+  expect(window.room).toBe(4)
+  end(window, 3, 1_500, true)
+  expect(window.room).toBe(4)
+  end(window, 6, 10, true)
+  expect(window.room).toBe(10)
+  end(window, 3, 3_000, true)
+  expect(window.room).toBe(7)
+  end(window, 3, 4_000, false)
+  expect(window.room).toBe(4)
+  end(window, 100, 4_000, false)
+  expect(window.room).toBe(2)
+  end(window, 100, 10, true)
+  expect(window.room).toBe(64)
 })
 
-test('a dial that fails frees its place, and says nothing about the time of handshakes', () => {
-  const window = new DialWindow()
+test('a dial that fails quickly frees its place, and says nothing about the time of handshakes', () => {
+  const window = new DialWindow(2)
   for (let n = 0; n < 20; n++) {
-    window.begin('one', false, 0)
-    expect(window.room(false)).toBe(7)
+    window.begin('one', 0)
+    window.begin('two', 0)
+    expect(window.room).toBe(2)
+    window.end('one', false, 1)
     window.end('one', false, 4_000)
-    window.end('one', false, 4_000)
+    window.end('two', false, 1)
   }
-  expect([window.room(false), window.room(true)]).toEqual([8, 8])
-})
-
-test('peers that are known to be reachable have places of their own', () => {
-  const window = new DialWindow()
-  for (let n = 0; n < 8; n++) window.begin(`dead ${n}`, false, 0)
-  expect([window.room(false), window.room(true)]).toEqual([0, 8])
-  window.begin('alive', true, 0)
-  expect([window.room(false), window.room(true)]).toEqual([0, 7])
-  window.end('alive', false, 0)
-  expect([window.room(false), window.room(true)]).toEqual([0, 8])
+  expect(window.room).toBe(4)
 })
 
 const addresses = Array.from({ length: 20 }, (_, n) => ({ id: `peer-${n}`, url: `http://peer-${n}:1` }))
@@ -58,7 +52,7 @@ test('a server dials only some of its peers at once, and the next when one has a
   const mesh = new RecordedPeers()
   mesh.peers.configure(addresses)
   const first = dialled(mesh)
-  expect(first.length).toBe(8)
+  expect(first.length).toBe(4)
   mesh.advance(1)
   expect(dialled(mesh)).toEqual([])
   // Nothing is due meanwhile: no timer runs idle.
@@ -83,11 +77,22 @@ test('a peer that dials in is dialled back while dials of others wait for their 
   expect(dialled(mesh)).toEqual([reachable])
 })
 
+test('addresses that are hearsay do not delay other peers', () => {
+  const mesh = new RecordedPeers()
+  mesh.frame(mesh.acceptLink('two'), { event: 'members', payload: addresses })
+  mesh.advance(0)
+  const hearsay = dialled(mesh).filter(id => id !== 'two')
+  expect(hearsay.length).toBe(4)
+  mesh.membership.learn({ id: 'three', url: 'http://three:1' })
+  mesh.advance(0)
+  expect(dialled(mesh)).toEqual(['three'])
+})
+
 test('a server that shuts down and must hand over its claims dials all peers at once', () => {
   const mesh = new RecordedPeers({}, { auth: 'key' })
   mesh.peers.configure(addresses)
-  expect(dialled(mesh).length).toBe(8)
+  expect(dialled(mesh).length).toBe(4)
   mesh.context.draining = true
   mesh.peers.outboundLinks.dialNow()
-  expect(dialled(mesh).length).toBe(12)
+  expect(dialled(mesh).length).toBe(16)
 })
