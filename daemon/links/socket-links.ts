@@ -2,7 +2,7 @@ import type { Server, Socket } from 'socket.io'
 import type { Socket as DialledSocket } from 'socket.io-client'
 import * as z from 'zod'
 import { connectErrorText, disconnectText } from '../../src/programs/connection-error.ts'
-import type { LinkRefusal } from '../../src/protocol/frames.ts'
+import type { AcceptorFrame, DiallerFrame, LinkRefusal } from '../../src/protocol/frames.ts'
 import { exceeds } from '../../src/protocol/limits.ts'
 import type { LinkEffect } from '../../src/server/types.ts'
 import { MalformedPayloads } from '../log/malformed-payloads.ts'
@@ -30,6 +30,9 @@ import { RefusedDiallers } from './refused-diallers.ts'
 
 /** Time for the goodbyes to leave when the server shuts down, ms. */
 const GOODBYE_FLUSH_MS = 200
+
+/** Frames that may wait on a link for the chunks of a snapshot; with more, all are sent at once. */
+const MAX_WAITING_FRAMES = 10_000
 
 /** A dialler that was challenged before returns with that challenge's nonce and its proof: see `HandshakeCookies`. */
 const resumptionSchema = z.object({ cookie: z.string().max(64), prove: diallerProofSchema })
@@ -60,6 +63,8 @@ export class SocketLinks implements LinkCarrier {
   readonly #refusedDiallers: RefusedDiallers
   readonly #diallingSecrets: DiallingSecrets
   #links = new Map<number, Link>()
+  /** Frames that wait for the chunks of a snapshot before them, by link. */
+  readonly #waiting = new Map<number, (AcceptorFrame | DiallerFrame)[]>()
   #pendingDecisions = new Map<number, (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void>()
   #lastNumber = 0
   readonly #pendingHandshakes: PendingHandshakes
@@ -99,6 +104,7 @@ export class SocketLinks implements LinkCarrier {
 
   async close(): Promise<void> {
     for (const abort of [...this.#pendingDials]) abort()
+    for (const number of [...this.#waiting.keys()]) this.#sendWaiting(number, Number.POSITIVE_INFINITY)
     const links = [...this.#links.values()]
     this.#links.clear()
     if (links.length === 0) return
@@ -108,7 +114,7 @@ export class SocketLinks implements LinkCarrier {
   }
 
   perform(effect: LinkEffect): void {
-    if (effect.type === 'send') this.#links.get(effect.link)?.emit(effect.frame.event, effect.frame.payload)
+    if (effect.type === 'send') this.#send(effect.link, effect.frame)
     else if (effect.type === 'dial') this.#dial(effect)
     else if (effect.type === 'accept' || effect.type === 'refuse') this.#pendingDecisions.get(effect.link)?.(effect)
     else if (effect.type === 'hang-up') {
@@ -116,6 +122,35 @@ export class SocketLinks implements LinkCarrier {
       this.#links.delete(effect.link)
       link?.cut()
     }
+  }
+
+  /** Sends a frame. The chunks of a large snapshot are sent one in each turn, and what follows waits for its place. */
+  #send(number: number, frame: AcceptorFrame | DiallerFrame): void {
+    const waiting = this.#waiting.get(number)
+    if (waiting !== undefined) {
+      waiting.push(frame)
+      if (waiting.length > MAX_WAITING_FRAMES) this.#sendWaiting(number, Number.POSITIVE_INFINITY)
+      return
+    }
+    this.#links.get(number)?.emit(frame.event, frame.payload)
+    if (!('isChunk' in frame)) return
+    this.#waiting.set(number, [])
+    setImmediate(() => this.#sendWaiting(number, 1))
+  }
+
+  /** Sends what waits on a link, with this number of chunks. */
+  #sendWaiting(number: number, chunks: number): void {
+    const waiting = this.#waiting.get(number) ?? []
+    let sent = 0
+    let left = chunks
+    for (const frame of waiting) {
+      if ('isChunk' in frame && --left < 0) break
+      this.#links.get(number)?.emit(frame.event, frame.payload)
+      sent++
+    }
+    waiting.splice(0, sent)
+    if (waiting.length === 0) this.#waiting.delete(number)
+    else setImmediate(() => this.#sendWaiting(number, 1))
   }
 
   #accept(socket: Socket): void {

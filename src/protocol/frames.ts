@@ -281,7 +281,8 @@ export const probeResponseSchema = z.object({ ok: z.literal(true), proof: z.stri
 
 /** Frames that the dialler of a link sends. */
 export type DiallerFrame =
-  | { event: 'presence'; payload: PresenceSnapshot | PresenceDelta }
+  /** `isChunk`: one of the chunks of a snapshot with several. A carrier sends one in each turn of the event loop. */
+  | { event: 'presence'; payload: PresenceSnapshot | PresenceDelta; isChunk?: true }
   | { event: 'claims'; payload: RememberedClaims }
   | { event: 'forward'; payload: ForwardedMessage[] }
   | { event: 'beat'; payload: Heartbeat }

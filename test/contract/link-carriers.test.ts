@@ -105,6 +105,37 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     expect(fates.map(([number]) => number)).toEqual(numbers)
   })
 
+  contract('the chunks of a snapshot arrive in order, before what is sent after them', async () => {
+    const { one, other, link } = await pair()
+    const made: number[] = []
+    for (let part = 0; part < 20; part++) {
+      const users: [string, number][] = Array.from({ length: 1_000 }, (_, n) => [`user ${part}-${n}`, 1])
+      one.send(link.out, {
+        event: 'presence',
+        isChunk: true,
+        get payload() {
+          if (!made.includes(part)) made.push(part)
+          return { type: 'snapshot' as const, incarnation: 'server-1#1', seq: 1, users, part, more: part < 19 }
+        },
+      })
+    }
+    // They are made when they are sent, not all in this turn.
+    expect(made.length).toBeLessThan(2)
+    one.send(link.out, { event: 'presence', payload: delta('server-1#1', 2, 'Anna') })
+    one.send(link.out, { event: 'forward', payload: [message(1, 'hi')] })
+    await until('all frames have arrived', () => other.framesFrom(link.in).length === 22)
+    const parts = other
+      .framesFrom(link.in)
+      .flatMap(({ event, payload }) => (event === 'presence' && payload.type === 'snapshot' ? [payload.part] : []))
+    expect(parts).toEqual(Array.from({ length: 20 }, (_, part) => part))
+    expect(
+      other
+        .framesFrom(link.in)
+        .slice(20)
+        .map(({ event }) => event),
+    ).toEqual(['presence', 'forward'])
+  })
+
   contract('presence arrives before the messages of a user, and a goodbye last', async () => {
     const { one, other, link } = await pair()
     one.send(link.out, { event: 'presence', payload: delta('server-1#1', 1, 'Anna') })

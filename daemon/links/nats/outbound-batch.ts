@@ -67,5 +67,7 @@ function addLink<Key>(links: Map<Key, NatsLink[]>, key: Key, link: NatsLink): bo
 
 /** Whether a frame may be broadcast: only frames that carry their own position in the stream. */
 function isBroadcast(frame: Frame): boolean {
-  return frame.event === 'beat' || (frame.event === 'presence' && frame.payload.type === 'delta')
+  // The payload of a chunk is made when it is sent.
+  const isDelta = frame.event === 'presence' && frame.isChunk !== true && frame.payload.type === 'delta'
+  return frame.event === 'beat' || isDelta
 }

@@ -1,4 +1,5 @@
 import {
+  type DiallerFrame,
   MAX_CLAIMS_PER_FRAME,
   type PresenceDelta,
   type PresenceEntry,
@@ -41,6 +42,21 @@ export function compact(frame: PresenceSnapshot | StreamDelta): PresenceSnapshot
   return names.length === 0 ? frame : { ...frame, users, packed: packNames(names.sort()) }
 }
 
+/** Packs a chunk of a large snapshot when its carrier sends it: to pack all of them takes longer than a turn may. */
+function presenceFrame(frame: PresenceSnapshot | StreamDelta, isCompact: boolean): DiallerFrame {
+  if (frame.type === 'delta' || frame.part === undefined)
+    return { event: 'presence', payload: isCompact ? compact(frame) : frame }
+  let packed: PresenceSnapshot | PresenceDelta | undefined
+  return {
+    event: 'presence',
+    isChunk: true,
+    get payload() {
+      packed ??= isCompact ? compact(frame) : frame
+      return packed
+    },
+  }
+}
+
 /** Presence for peers: sends the stream of this server's own users on the links that it dialled. */
 export class OutboundPresence {
   readonly #context: Context
@@ -57,7 +73,7 @@ export class OutboundPresence {
   sendCatchUp({ link, isCompact }: OpenOutboundLink, holds: StreamPosition): void {
     const { stream, directory, rooms } = this.#context
     for (const payload of stream.catchUp(holds, directory.ownUsers(), rooms.localMembers())) {
-      this.#links.send(link, { event: 'presence', payload: isCompact ? compact(payload) : payload })
+      this.#links.send(link, presenceFrame(payload, isCompact))
     }
   }
 
@@ -95,7 +111,7 @@ export class OutboundPresence {
     if (now - peer.snapshotSentAt < MIN_SNAPSHOT_INTERVAL_MS) return
     peer.snapshotSentAt = now
     for (const payload of stream.snapshot(directory.ownUsers(), rooms.localMembers())) {
-      this.#links.send(link, { event: 'presence', payload: isCompact ? compact(payload) : payload })
+      this.#links.send(link, presenceFrame(payload, isCompact))
     }
   }
 

@@ -381,3 +381,21 @@ describe('a snapshot of many users', () => {
     expect(users(25).filter(([name]) => mesh.context.directory.isOnline(name))).toEqual([])
   })
 })
+
+test('the chunks of a large snapshot are marked, and packed once each', () => {
+  const mesh = new RecordedPeers()
+  for (let n = 0; n < 5_000; n++) addConnection(mesh.context, new Map(), n, `user-${n}`)
+  const link = mesh.dialLink('two', { seq: 0 }, { compact: true })
+  const frames = mesh.takeEffects().flatMap(one => (one.type === 'send' && one.link === link ? [one.frame] : []))
+  const chunks = frames.filter(frame => 'isChunk' in frame)
+  expect(chunks.map(({ payload }) => payload)).toMatchObject([
+    { part: 0, packed: expect.any(String) },
+    { part: 1, packed: expect.any(String) },
+  ])
+  expect(chunks[0]?.payload).toBe(chunks[0]?.payload)
+  const small = new RecordedPeers()
+  addConnection(small.context, new Map(), 1, 'Anna')
+  small.dialLink('two', { seq: 0 }, { compact: true })
+  const sent = small.takeEffects().filter(one => one.type === 'send')
+  expect(sent.some(({ frame }) => 'isChunk' in frame)).toBe(false)
+})
