@@ -19,6 +19,11 @@ const REGULARS = CLIENTS / 2
 const WARM_UP_MS = isLong ? Math.min(7, minutes / 2) * 60_000 : 3_000
 const TOTAL_MS = isLong ? minutes * 60_000 : 6_000
 const STEP_MS = isLong ? 20 : 10
+/**
+ * Share of steps in which a client is replaced. More before the first snapshot: each server keeps its last 4,096 changes of
+ * presence for peers that missed some, and that log must be full by then.
+ */
+const REPLACED_SHARE = { before: 0.25, after: 0.05 }
 const ROOMS = ['#one', '#two', '#three']
 /** Servers remember the messages of the last minutes: only a long run may expect the same number twice. */
 const GROWTH = isLong ? { share: 0.05, number: 100 } : { share: 0.5, number: 100 }
@@ -57,11 +62,12 @@ class Traffic {
     return client
   }
 
-  async run(ms: number): Promise<void> {
+  /** @param replaced share of steps in which a client is replaced */
+  async run(ms: number, replaced: number): Promise<void> {
     const end = performance.now() + ms
     while (performance.now() < end) {
       const dice = Math.random()
-      if (dice < 0.05) this.#open(randomBelow(CLIENTS))
+      if (Math.random() < replaced) this.#open(randomBelow(CLIENTS))
       else if (dice < 0.1) this.#random.partRoom('#three')
       else if (dice < 0.15) this.#random.joinRoom('#three')
       else if (dice < 0.5) this.#random.send('#one', `hello ${dice}`)
@@ -102,9 +108,9 @@ test.each(carriers)('servers linked by %s hold no more over time', { timeout: TO
       mesh.servers.map(({ program }, at): Promise<HeapCounts> => takeHeapSnapshot(program, snapshots[at] ?? '')),
     )
   try {
-    await traffic.run(WARM_UP_MS)
+    await traffic.run(WARM_UP_MS, REPLACED_SHARE.before)
     const before = await take()
-    await traffic.run(TOTAL_MS - WARM_UP_MS)
+    await traffic.run(TOTAL_MS - WARM_UP_MS, REPLACED_SHARE.after)
     const after = await take()
     for (const [at, end] of after.entries()) {
       const start = before[at]
