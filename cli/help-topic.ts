@@ -1,5 +1,5 @@
 /** What `/help NAME` shows of the help, in all modes. */
-import { didYouMean } from '../src/programs/suggestion.ts'
+import { didYouMean } from '../src/programs/command-line/suggestion.ts'
 
 /** A line of the help: commands, keys or a mark, and what they do. */
 export interface HelpItem {

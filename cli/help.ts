@@ -1,5 +1,5 @@
-import { EXIT } from '../src/programs/fail.ts'
-import { helpText } from '../src/programs/help.ts'
+import { EXIT } from '../src/programs/command-line/fail.ts'
+import { helpText } from '../src/programs/command-line/help.ts'
 
 /** The text below the options of `mesh-chat --help`; test/programs/cli/help.test.ts checks it against the code. */
 export const HELP = helpText({

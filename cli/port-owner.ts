@@ -1,6 +1,6 @@
 import { dialOnce } from '../src/programs/checked-socket.ts'
+import { EXIT, fail } from '../src/programs/command-line/fail.ts'
 import { type Config, type ConfiguredServer, toServerAddress } from '../src/programs/config.ts'
-import { EXIT, fail } from '../src/programs/fail.ts'
 import { refusalSchema } from '../src/protocol/messages.ts'
 import { clusterStatusSchema } from '../src/protocol/status.ts'
 import { isListening } from './server-processes.ts'

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import Conf from 'conf'
 import * as z from 'zod'
-import { readErrorReason } from '../src/programs/fail.ts'
+import { readErrorReason } from '../src/programs/command-line/fail.ts'
 import { parseJson } from '../src/programs/json-text.ts'
 import { sanitizeLine } from '../src/protocol/text.ts'
 import {

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import '../src/programs/require-node.ts'
+import '../src/programs/command-line/require-node.ts'
 
 await import('./start-program.ts')

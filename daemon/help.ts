@@ -1,5 +1,5 @@
-import { EXIT } from '../src/programs/fail.ts'
-import { helpText } from '../src/programs/help.ts'
+import { EXIT } from '../src/programs/command-line/fail.ts'
+import { helpText } from '../src/programs/command-line/help.ts'
 
 /** The text after the options of `mesh-chatd --help`; test/programs/cli/help.test.ts checks that it is true. */
 export const HELP = helpText({

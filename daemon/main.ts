@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import '../src/programs/require-node.ts'
+import '../src/programs/command-line/require-node.ts'
 
 // Before the modules of the program are loaded: with too few descriptors that fails.
 const { descriptorFault, descriptorLimit } = await import('./descriptors.ts')

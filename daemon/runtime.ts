@@ -1,7 +1,7 @@
 import { toServerAddress } from '../src/programs/config.ts'
-import type { AuthMode } from '../src/protocol/credentials.ts'
 import type { Limits } from '../src/protocol/limits.ts'
 import type { ServerAddress } from '../src/protocol/messages.ts'
+import type { AuthMode } from '../src/protocol/proofs/credentials.ts'
 import type { RoomSettings } from '../src/protocol/rooms.ts'
 import type { ServerStatus } from '../src/protocol/status.ts'
 import { OWN_PROTOCOLS } from '../src/protocol/versions.ts'

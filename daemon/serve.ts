@@ -1,5 +1,5 @@
+import { fail } from '../src/programs/command-line/fail.ts'
 import { ConfigError } from '../src/programs/config.ts'
-import { fail } from '../src/programs/fail.ts'
 import { VERSION } from '../src/programs/package.ts'
 import type { AdminServer } from './admin/admin-server.ts'
 import { descriptorFault, descriptorLimit, divideDescriptors } from './descriptors.ts'

@@ -1,7 +1,7 @@
-import { Confirmations } from '../../src/client/confirmations.ts'
+import { Confirmations } from '../../src/client/messages/confirmations.ts'
 import type { RawClient } from './raw-client.ts'
 
-/** Longest delay of the confirmation of a sender's own copy, ms; as in `src/client/message-receiver.ts`. */
+/** Longest delay of the confirmation of a sender's own copy, ms; as in `src/client/messages/message-receiver.ts`. */
 export const OWN_COPY_DELAY_MS = 1_000
 
 /** Confirms messages like the product's own client. */

@@ -1,6 +1,6 @@
 /** Loads pages of the history on disk into the open thread, and searches it. These functions change the model. */
 import type { StoredMessage } from '../../src/client/history/message-log.ts'
-import type { Change } from '../../src/client/message-changes.ts'
+import type { Change } from '../../src/client/messages/message-changes.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { parseContent } from '../../src/protocol/message-kinds.ts'
 import type { Message } from '../../src/protocol/messages.ts'

@@ -1,5 +1,5 @@
 import type { SessionRequest } from '../../src/client/events.ts'
-import { EXIT, fail } from '../../src/programs/fail.ts'
+import { EXIT, fail } from '../../src/programs/command-line/fail.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent, Notice } from '../common/client-events.ts'

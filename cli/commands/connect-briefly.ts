@@ -1,4 +1,4 @@
-import { EXIT, fail } from '../../src/programs/fail.ts'
+import { EXIT, fail } from '../../src/programs/command-line/fail.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../common/client-events.ts'
 import { type ConnectionTarget, goOnline } from '../session/go-online.ts'

@@ -1,4 +1,4 @@
-import { EXIT } from '../../src/programs/fail.ts'
+import { EXIT } from '../../src/programs/command-line/fail.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../common/client-events.ts'

@@ -1,6 +1,6 @@
 /** The kinds of messages for programs: fields instead of a marker in the text. */
 
-import type { Reaction } from '../../src/client/message-changes.ts'
+import type { Reaction } from '../../src/client/messages/message-changes.ts'
 import { type Content, parseContent, readableText } from '../../src/protocol/message-kinds.ts'
 import type { Message } from '../../src/protocol/messages.ts'
 import type { FoldedMessage } from '../history/history.ts'

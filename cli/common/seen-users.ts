@@ -1,6 +1,6 @@
 import type { SessionEvent } from '../../src/client/events.ts'
 import type { NameList } from '../../src/common/sorted-names.ts'
-import { didYouMean } from '../../src/programs/suggestion.ts'
+import { didYouMean } from '../../src/programs/command-line/suggestion.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from './client-events.ts'

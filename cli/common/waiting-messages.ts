@@ -1,5 +1,5 @@
 import type { SessionEvent } from '../../src/client/events.ts'
-import { MAX_PENDING_MESSAGES } from '../../src/client/outbox.ts'
+import { MAX_PENDING_MESSAGES } from '../../src/client/messages/outbox.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from './client-events.ts'
 

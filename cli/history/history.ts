@@ -7,7 +7,7 @@ import type {
   StoredReceipt,
 } from '../../src/client/history/message-log.ts'
 import { lowerBound, messageHash, messageKey } from '../../src/client/history/positions.ts'
-import { type Change, type FoldedChanges, foldChanges, toChange } from '../../src/client/message-changes.ts'
+import { type Change, type FoldedChanges, foldChanges, toChange } from '../../src/client/messages/message-changes.ts'
 import { compareMessages } from '../../src/common/hybrid-clock.ts'
 import { type Content, type MessageTarget, parseContent, readableText } from '../../src/protocol/message-kinds.ts'
 import type { Message, Receipt } from '../../src/protocol/messages.ts'

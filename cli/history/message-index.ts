@@ -7,7 +7,7 @@ import {
   messageKey,
   type Position,
 } from '../../src/client/history/positions.ts'
-import { type Change, toChange } from '../../src/client/message-changes.ts'
+import { type Change, toChange } from '../../src/client/messages/message-changes.ts'
 import type { MessageTarget } from '../../src/protocol/message-kinds.ts'
 import { isRoom } from '../../src/protocol/rooms.ts'
 import { threadName } from '../common/thread-name.ts'

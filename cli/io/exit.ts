@@ -1,5 +1,5 @@
-import { fail } from '../../src/programs/fail.ts'
-import { endAfterWriteError } from '../../src/programs/print.ts'
+import { fail } from '../../src/programs/command-line/fail.ts'
+import { endAfterWriteError } from '../../src/programs/command-line/print.ts'
 import type { Stdout } from './stdout.ts'
 
 /** Ends the process when everything that was printed is written. @param message an error for stderr */

@@ -2,7 +2,7 @@
 import { fstatSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
-import { readErrorReason } from '../../src/programs/fail.ts'
+import { readErrorReason } from '../../src/programs/command-line/fail.ts'
 import { withoutByteOrderMark } from '../../src/programs/json-text.ts'
 
 /** Most bytes of an input that is read as a whole. */

@@ -1,7 +1,7 @@
 /** Standard output of long-running commands: written in order without blocking, and awaited before the exit. */
 import { fstatSync, writeSync } from 'node:fs'
 import type { Writable } from 'node:stream'
-import { endAfterWriteError } from '../../src/programs/print.ts'
+import { endAfterWriteError } from '../../src/programs/command-line/print.ts'
 
 /** Most bytes that wait for a slow reader. */
 const MAX_WAITING_BYTES = 64 << 20

@@ -2,9 +2,9 @@ import { createCipheriv, createDecipheriv, hkdfSync, type KeyObject, randomBytes
 import { ed25519, x25519 } from '@noble/curves/ed25519.js'
 import type { Identity, SealPurpose } from '../../src/client/keys/keyring.ts'
 import { isSignedBy } from '../../src/programs/ed25519.ts'
-import { isBase64url } from '../../src/protocol/base64url.ts'
-import { formatSealedText, parseSealedText } from '../../src/protocol/credentials.ts'
+import { isBase64url } from '../../src/protocol/encodings/base64url.ts'
 import type { Message } from '../../src/protocol/messages.ts'
+import { formatSealedText, parseSealedText } from '../../src/protocol/proofs/credentials.ts'
 
 const CIPHER = 'chacha20-poly1305'
 const SALT_BYTES = 24

@@ -1,4 +1,4 @@
-import { EXIT } from '../../src/programs/fail.ts'
+import { EXIT } from '../../src/programs/command-line/fail.ts'
 import type { PendingMessages } from '../session/pending-messages.ts'
 
 /** Longest wait for a connection and for delivery results after the end of stdin, ms. */

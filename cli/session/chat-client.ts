@@ -1,6 +1,6 @@
 import { EventEmitter, on } from 'node:events'
 import type { ConnectionState, Progress, RoomState, SessionEvent, SessionRequest } from '../../src/client/events.ts'
-import { isPermitted } from '../../src/client/message-changes.ts'
+import { isPermitted } from '../../src/client/messages/message-changes.ts'
 import type { NameList } from '../../src/common/sorted-names.ts'
 import { type ChangeContent, isReaction, parseContent } from '../../src/protocol/message-kinds.ts'
 import type { Message, RoomInfo } from '../../src/protocol/messages.ts'

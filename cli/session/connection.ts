@@ -18,7 +18,6 @@ import { timerDelay } from '../../src/common/time.ts'
 import { dialOnce } from '../../src/programs/checked-socket.ts'
 import { connectErrorText, disconnectText } from '../../src/programs/connection-error.ts'
 import { isSigned } from '../../src/programs/signed-batch.ts'
-import { keySchema } from '../../src/protocol/credentials.ts'
 import {
   claimResponseSchema,
   connectionAddressSchema,
@@ -52,6 +51,7 @@ import {
   type WatchedNames,
   watchedNamesSchema,
 } from '../../src/protocol/messages.ts'
+import { keySchema } from '../../src/protocol/proofs/credentials.ts'
 import { roomNameSchema } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { Sealer } from '../keys/sealer.ts'

@@ -1,5 +1,5 @@
 import { isLoopbackUrl } from '../../src/common/loopback.ts'
-import { EXIT, fail, readErrorReason } from '../../src/programs/fail.ts'
+import { EXIT, fail, readErrorReason } from '../../src/programs/command-line/fail.ts'
 import { VERSION } from '../../src/programs/package.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from '../common/client-events.ts'

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type JsonSyntaxError, parseJson } from '../../src/programs/json-text.ts'
-import { toOrigin } from '../../src/protocol/mesh-identity.ts'
+import { toOrigin } from '../../src/protocol/proofs/mesh-identity.ts'
 import { dataFolder } from '../storage/data-folder.ts'
 import { readFileText } from '../storage/files/open-file.ts'
 import { writeFileAtomically } from '../storage/files/write-file-atomically.ts'

@@ -1,8 +1,8 @@
 /** The meshes that a client has met, as a list: what to look up, and how a meeting changes it. */
 
 import { isLoopbackUrl } from '../../src/common/loopback.ts'
-import type { AuthMode } from '../../src/protocol/credentials.ts'
-import { PUBLIC_MESH_KEY } from '../../src/protocol/mesh-identity.ts'
+import type { AuthMode } from '../../src/protocol/proofs/credentials.ts'
+import { PUBLIC_MESH_KEY } from '../../src/protocol/proofs/mesh-identity.ts'
 
 /** Most origins remembered of one mesh; the oldest are dropped. */
 const MAX_ORIGINS = 100

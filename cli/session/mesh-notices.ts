@@ -1,6 +1,6 @@
 /** The texts about meshes and files, the same in every mode. */
 import type { SessionEvent } from '../../src/client/events.ts'
-import { PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/mesh-identity.ts'
+import { PUBLIC_MESH_KEY, toOrigin } from '../../src/protocol/proofs/mesh-identity.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { Notice } from '../common/client-events.ts'
 import { fingerprint } from '../keys/fingerprint.ts'

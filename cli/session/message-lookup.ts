@@ -1,4 +1,4 @@
-import { foldChanges, toChange } from '../../src/client/message-changes.ts'
+import { foldChanges, toChange } from '../../src/client/messages/message-changes.ts'
 import {
   type ChangeContent,
   type MessageTarget,

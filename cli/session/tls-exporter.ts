@@ -1,6 +1,6 @@
 import { TLSSocket } from 'node:tls'
 import type { Socket } from 'socket.io-client'
-import { TLS_EXPORTER_LABEL } from '../../src/protocol/mesh-identity.ts'
+import { TLS_EXPORTER_LABEL } from '../../src/protocol/proofs/mesh-identity.ts'
 
 /** Private members of Engine.IO's client, and of ws below (engine.io-client `transports/websocket.node.js`). */
 interface EngineInternals {

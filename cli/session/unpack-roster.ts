@@ -1,6 +1,6 @@
 import { inflateRawSync } from 'node:zlib'
 import * as z from 'zod'
-import { frontDecode } from '../../src/protocol/front-coding.ts'
+import { frontDecode } from '../../src/protocol/encodings/front-coding.ts'
 import { packedRosterSchema } from '../../src/protocol/messages.ts'
 
 /** Limit of unpacked bytes, against decompression bombs: what is not packed has the same limit (C24). */

@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
-import { keySchema } from '../../src/protocol/credentials.ts'
 import { nameSchema } from '../../src/protocol/messages.ts'
+import { keySchema } from '../../src/protocol/proofs/credentials.ts'
 import { AppendFile } from './files/append-file.ts'
 import { readLines } from './files/read-lines.ts'
 

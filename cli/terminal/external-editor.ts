@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readErrorReason } from '../../src/programs/fail.ts'
+import { readErrorReason } from '../../src/programs/command-line/fail.ts'
 import { readFileText } from '../storage/files/open-file.ts'
 
 /** Longest text that is read back. */

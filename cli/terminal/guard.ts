@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs'
-import { EXIT } from '../../src/programs/fail.ts'
+import { EXIT } from '../../src/programs/command-line/fail.ts'
 
 /**
  * Turn on bracketed paste; full screen: also switch to the alternate screen and clear it. There, a text that the terminal

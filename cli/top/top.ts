@@ -1,5 +1,5 @@
-import { EXIT, fail } from '../../src/programs/fail.ts'
-import { printLine } from '../../src/programs/print.ts'
+import { EXIT, fail } from '../../src/programs/command-line/fail.ts'
+import { printLine } from '../../src/programs/command-line/print.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { resolveServers, type ServerArguments } from '../options.ts'
 import { START_SERVER_HINT } from '../session/go-online.ts'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { type Challenge, type Credential, identificationText } from '../../src/protocol/credentials.ts'
-import { boundIdentificationText, type ProofBinding } from '../../src/protocol/mesh-identity.ts'
+import { type Challenge, type Credential, identificationText } from '../../src/protocol/proofs/credentials.ts'
+import { boundIdentificationText, type ProofBinding } from '../../src/protocol/proofs/mesh-identity.ts'
 import { isSignature } from './mesh-key.ts'
 
 /** The text that a client signs to prove its key: valid for this server and connection, once. */

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, type KeyObject, sign } from 'node:crypto'
 import { isSignedBy } from '../../src/programs/ed25519.ts'
-import { keySchema } from '../../src/protocol/credentials.ts'
-import { MESH_KEY_INFO, NO_SECRET, signatureSchema } from '../../src/protocol/mesh-identity.ts'
+import { keySchema } from '../../src/protocol/proofs/credentials.ts'
+import { MESH_KEY_INFO, NO_SECRET, signatureSchema } from '../../src/protocol/proofs/mesh-identity.ts'
 
 /** PKCS#8 (RFC 8410) of an Ed25519 private key, up to the seed. */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')

@@ -1,6 +1,7 @@
 import { signBatch } from '../../src/programs/signed-batch.ts'
-import { type ClaimTicket, claimTicketText } from '../../src/protocol/claim-ticket.ts'
-import type { AuthMode, Claim } from '../../src/protocol/credentials.ts'
+import type { Message } from '../../src/protocol/messages.ts'
+import { type ClaimTicket, claimTicketText } from '../../src/protocol/proofs/claim-ticket.ts'
+import type { AuthMode, Claim } from '../../src/protocol/proofs/credentials.ts'
 import {
   MAX_BATCH_SIZE,
   type MeshIdentity,
@@ -12,9 +13,8 @@ import {
   serverProofText,
   successorText,
   TLS_AT_PROXY,
-} from '../../src/protocol/mesh-identity.ts'
-import type { Message } from '../../src/protocol/messages.ts'
-import { roomMessageText } from '../../src/protocol/room-proof.ts'
+} from '../../src/protocol/proofs/mesh-identity.ts'
+import { roomMessageText } from '../../src/protocol/proofs/room-proof.ts'
 import { deriveMeshKey, isSignature, type SigningKey } from './mesh-key.ts'
 import type { OwnOrigins } from './own-origins.ts'
 

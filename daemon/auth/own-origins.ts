@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { isLoopbackHost } from '../../src/common/loopback.ts'
-import { toOrigin } from '../../src/protocol/mesh-identity.ts'
+import { toOrigin } from '../../src/protocol/proofs/mesh-identity.ts'
 import { isWildcard } from '../settings/secret.ts'
 
 /** How clients can reach a server. */

@@ -1,7 +1,7 @@
+import { printLine } from '../../src/programs/command-line/print.ts'
 import { type Config, ConfigError, readConfig, readLocalConfig } from '../../src/programs/config.ts'
-import { printLine } from '../../src/programs/print.ts'
-import { MAX_TOKEN_LENGTH } from '../../src/protocol/credentials.ts'
 import { parseUserName } from '../../src/protocol/names.ts'
+import { MAX_TOKEN_LENGTH } from '../../src/protocol/proofs/credentials.ts'
 import { parseRoomName } from '../../src/protocol/rooms.ts'
 import { makeToken, readTokenKey } from './tokens.ts'
 

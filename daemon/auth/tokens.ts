@@ -1,8 +1,8 @@
 import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto'
 import { jwtVerify, SignJWT } from 'jose'
 import { ConfigError } from '../../src/programs/config.ts'
-import { isBase64url } from '../../src/protocol/base64url.ts'
-import type { Credential } from '../../src/protocol/credentials.ts'
+import { isBase64url } from '../../src/protocol/encodings/base64url.ts'
+import type { Credential } from '../../src/protocol/proofs/credentials.ts'
 import { parseRoomName } from '../../src/protocol/rooms.ts'
 import { compressedBytes, EASY_SECRET, NEW_SECRET_HINT, readPrivateFile } from '../settings/secret.ts'
 

@@ -1,5 +1,5 @@
 import { errors, type NatsConnection } from '@nats-io/transport-node'
-import { challengeSchema, SUBJECTS } from '../links/nats/envelopes.ts'
+import { challengeSchema, SUBJECTS } from '../links/nats/envelopes/envelopes.ts'
 import { isNoResponders, reasonOf, requestHandshake } from '../links/nats/handshake-requests.ts'
 import { connectTo } from '../links/nats/nats-client.ts'
 import { type CheckContext, type Finding, serverFindings, unreachableFinding } from './findings.ts'

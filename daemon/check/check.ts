@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { timerDelay } from '../../src/common/time.ts'
+import { printLine } from '../../src/programs/command-line/print.ts'
 import {
   type Config,
   ConfigError,
@@ -7,8 +8,7 @@ import {
   readConfig,
   toServerAddress,
 } from '../../src/programs/config.ts'
-import { printLine } from '../../src/programs/print.ts'
-import type { AuthMode } from '../../src/protocol/credentials.ts'
+import type { AuthMode } from '../../src/protocol/proofs/credentials.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { readTokenKey } from '../auth/tokens.ts'
 import { checkConfigPrivacy, withBackboneOf } from '../settings/backbone.ts'

@@ -1,4 +1,4 @@
-import type { AuthMode } from '../../src/protocol/credentials.ts'
+import type { AuthMode } from '../../src/protocol/proofs/credentials.ts'
 import { OWN_PROTOCOLS, protocolFault } from '../../src/protocol/versions.ts'
 import { isExpectedId } from '../links/handshake.ts'
 import type { ProbeResult } from './probe.ts'

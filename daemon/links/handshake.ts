@@ -9,7 +9,7 @@ import {
   streamPositionSchema,
 } from '../../src/protocol/frames.ts'
 import { exceeds } from '../../src/protocol/limits.ts'
-import { isProcessKey, linkProofText } from '../../src/protocol/mesh-identity.ts'
+import { isProcessKey, linkProofText } from '../../src/protocol/proofs/mesh-identity.ts'
 import { protocolFault } from '../../src/protocol/versions.ts'
 import type { Effect } from '../../src/server/types.ts'
 import { isSignature, type SigningKey } from '../auth/mesh-key.ts'

@@ -1,6 +1,6 @@
 import { isLoopbackHost } from '../../src/common/loopback.ts'
 import { ConfigError } from '../../src/programs/config.ts'
-import type { AuthMode } from '../../src/protocol/credentials.ts'
+import type { AuthMode } from '../../src/protocol/proofs/credentials.ts'
 import { isWildcard } from './secret.ts'
 
 /** How a server can be reached, and how it authenticates peers and users. */

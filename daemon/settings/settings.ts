@@ -8,10 +8,10 @@ import {
   toServerAddress,
 } from '../../src/programs/config.ts'
 import { hostSchema } from '../../src/programs/host.ts'
-import type { AuthMode } from '../../src/protocol/credentials.ts'
 import { DEFAULT_LIMITS } from '../../src/protocol/limits.ts'
 import { type ServerAddress, urlSchema } from '../../src/protocol/messages.ts'
 import { parseServerId } from '../../src/protocol/names.ts'
+import type { AuthMode } from '../../src/protocol/proofs/credentials.ts'
 import { readTokenKey, type TokenClaims, type TokenKey } from '../auth/tokens.ts'
 import type { LogOptions } from '../log/log.ts'
 import { checkBackboneUrls, checkConfigPrivacy, withoutCredentials } from './backbone.ts'

@@ -8,7 +8,7 @@ import { createServer } from 'node:http'
 import { Socket as TcpSocket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { Server, type Socket } from 'socket.io'
-import { TLS_EXPORTER_LABEL } from '../../src/protocol/mesh-identity.ts'
+import { TLS_EXPORTER_LABEL } from '../../src/protocol/proofs/mesh-identity.ts'
 
 /** Engine.IO's side of a connection (engine.io `lib/socket.ts`). */
 export type Engine = Socket['conn']

@@ -1,5 +1,5 @@
-import type { ClaimTicket } from '../protocol/claim-ticket.ts'
-import { PUBLIC_MESH_KEY } from '../protocol/mesh-identity.ts'
+import type { ClaimTicket } from '../protocol/proofs/claim-ticket.ts'
+import { PUBLIC_MESH_KEY } from '../protocol/proofs/mesh-identity.ts'
 import type { Context } from './context.ts'
 import type { MeshTrust } from './mesh-trust.ts'
 

@@ -1,7 +1,5 @@
 import { Backoff } from '../common/backoff.ts'
 import { isLoopbackUrl } from '../common/loopback.ts'
-import type { AuthMode, Challenge } from '../protocol/credentials.ts'
-import { NONCE_PREFIX, toOrigin } from '../protocol/mesh-identity.ts'
 import {
   type ErrorCode,
   type IdentifyRequest,
@@ -9,6 +7,8 @@ import {
   PROTOCOL_VERSION,
   type ServerAddress,
 } from '../protocol/messages.ts'
+import type { AuthMode, Challenge } from '../protocol/proofs/credentials.ts'
+import { NONCE_PREFIX, toOrigin } from '../protocol/proofs/mesh-identity.ts'
 import type { ClaimKeeper } from './claim-keeper.ts'
 import { type Context, emit, MAX_CLOCK_DIFFERENCE_MS, serverTime } from './context.ts'
 import type { ConnectionState } from './events.ts'

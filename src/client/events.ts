@@ -1,8 +1,8 @@
 /** What a client session tells its user interface (`SessionEvent`), and what the interface asks of it (`SessionRequest`). */
 import type { NameList } from '../common/sorted-names.ts'
-import type { AuthMode } from '../protocol/credentials.ts'
 import type { ChangeContent, QuotedTarget } from '../protocol/message-kinds.ts'
 import type { ErrorCode, Message, RoomInfo, ServerAddress } from '../protocol/messages.ts'
+import type { AuthMode } from '../protocol/proofs/credentials.ts'
 import type { HeldMessage } from './history/message-log.ts'
 
 /** What identifies a mesh to a client. */

@@ -1,5 +1,5 @@
 import { isLoopbackUrl } from '../common/loopback.ts'
-import type { AuthMode } from '../protocol/credentials.ts'
+import type { AuthMode } from '../protocol/proofs/credentials.ts'
 import {
   type MeshIdentity,
   NO_TLS,
@@ -8,7 +8,7 @@ import {
   serverProofText,
   successorText,
   TLS_AT_PROXY,
-} from '../protocol/mesh-identity.ts'
+} from '../protocol/proofs/mesh-identity.ts'
 import { type Context, emit } from './context.ts'
 import type { MeshPin, SessionEvent } from './events.ts'
 import type { IdentifyAnswer } from './types.ts'

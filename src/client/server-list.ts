@@ -1,5 +1,5 @@
-import { toOrigin } from '../protocol/mesh-identity.ts'
 import type { ServerAddress } from '../protocol/messages.ts'
+import { toOrigin } from '../protocol/proofs/mesh-identity.ts'
 
 /** Most announced servers kept, the latest ones: a server could announce any number. */
 export const MAX_ANNOUNCED_SERVERS = 64

@@ -2,9 +2,7 @@
  * Inputs and effects of a client session. The caller numbers connections (`dial`) and parses every payload before it
  * becomes an input.
  */
-import type { ClaimTicket } from '../protocol/claim-ticket.ts'
-import type { AuthMode, Challenge } from '../protocol/credentials.ts'
-import type { BatchPath } from '../protocol/mesh-identity.ts'
+
 import type {
   ComposedMessage,
   Connections,
@@ -28,6 +26,9 @@ import type {
   TypingRequest,
   WatchedNames,
 } from '../protocol/messages.ts'
+import type { ClaimTicket } from '../protocol/proofs/claim-ticket.ts'
+import type { AuthMode, Challenge } from '../protocol/proofs/credentials.ts'
+import type { BatchPath } from '../protocol/proofs/mesh-identity.ts'
 import type { KeptTicket } from './claim-keeper.ts'
 import type { MeshPin, SessionEvent, SessionRequest } from './events.ts'
 import type { Archive, HeldMessage, RejectedMessage, StoredMessage, StoredReceipt } from './history/message-log.ts'

@@ -1,5 +1,5 @@
-import { type Claim, compareClaims } from '../protocol/credentials.ts'
 import { exceeds, type Limits } from '../protocol/limits.ts'
+import { type Claim, compareClaims } from '../protocol/proofs/credentials.ts'
 
 /** A name that was held for less than this, ms, is dropped first: names cost nothing to those who want to fill the memory. */
 const BRIEF_MS = 10 * 60_000

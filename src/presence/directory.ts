@@ -1,5 +1,5 @@
-import type { Claim } from '../protocol/credentials.ts'
 import type { PresenceEntry, PresenceSnapshot, StreamDelta } from '../protocol/frames.ts'
+import type { Claim } from '../protocol/proofs/credentials.ts'
 import { Holders } from './holders.ts'
 import type { Allowance, ApplyResult, Replica, ReplicaChanges, UserChange } from './replica.ts'
 

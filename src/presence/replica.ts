@@ -1,5 +1,5 @@
-import type { Claim } from '../protocol/credentials.ts'
 import { MAX_NUMBER_JUMP, type PresenceEntry, type PresenceSnapshot, type StreamDelta } from '../protocol/frames.ts'
+import type { Claim } from '../protocol/proofs/credentials.ts'
 import { CompactNames } from './compact-names.ts'
 import { Memberships } from './memberships.ts'
 

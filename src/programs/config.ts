@@ -2,18 +2,18 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import * as z from 'zod'
-import { AUTH_MODES, type AuthMode } from '../protocol/credentials.ts'
 import { DEFAULT_LIMITS, type Limits } from '../protocol/limits.ts'
-import { parseServerOrigin } from '../protocol/mesh-identity.ts'
 import type { ServerAddress } from '../protocol/messages.ts'
 import { parseServerId } from '../protocol/names.ts'
+import { AUTH_MODES, type AuthMode } from '../protocol/proofs/credentials.ts'
+import { parseServerOrigin } from '../protocol/proofs/mesh-identity.ts'
 import type { RoomSettings } from '../protocol/rooms.ts'
+import { readErrorReason } from './command-line/fail.ts'
+import { didYouMean } from './command-line/suggestion.ts'
 import { ROOM_FIELDS, roomsSchema } from './configured-rooms.ts'
-import { readErrorReason } from './fail.ts'
 import { hostSchema } from './host.ts'
 import { parseJson } from './json-text.ts'
 import { packageFile } from './package.ts'
-import { didYouMean } from './suggestion.ts'
 
 /** An invalid or unreadable config; the message names the file, the field and the fix. */
 export class ConfigError extends Error {}

@@ -3,7 +3,7 @@
  * lead from it to the root. A hash costs some 1 µs, an Ed25519 signature 60.
  */
 import { createHash } from 'node:crypto'
-import type { BatchPath } from '../protocol/mesh-identity.ts'
+import type { BatchPath } from '../protocol/proofs/mesh-identity.ts'
 import { isSignedBy } from './ed25519.ts'
 
 /** Before the text of a leaf, and before the two hashes of a node: a node can never pass for a leaf. */

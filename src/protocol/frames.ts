@@ -4,7 +4,7 @@
  */
 import * as z from 'zod'
 import { clampTime } from '../common/time.ts'
-import { AUTH_MODES, keySchema } from './credentials.ts'
+import { MAX_PACKED_NAME_LENGTH, unpackNames } from './encodings/packed-names.ts'
 import {
   connectionAddressSchema,
   countSchema,
@@ -23,8 +23,8 @@ import {
   validItems,
 } from './messages.ts'
 import { isUserName } from './names.ts'
-import { MAX_PACKED_NAME_LENGTH, unpackNames } from './packed-names.ts'
-import { isPublicKey } from './public-key.ts'
+import { AUTH_MODES, keySchema } from './proofs/credentials.ts'
+import { isPublicKey } from './proofs/public-key.ts'
 import { isRoom, roomNameSchema } from './rooms.ts'
 import { serverStatusSchema } from './status.ts'
 import { timeSchema } from './time-schema.ts'

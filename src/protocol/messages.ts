@@ -3,10 +3,10 @@
  * at the edge; the code inside trusts it. docs/PROTOCOL.md has the rules.
  */
 import * as z from 'zod'
-import { claimTicketSchema } from './claim-ticket.ts'
-import { AUTH_MODES, challengeSchema, keySchema, MAX_TOKEN_LENGTH } from './credentials.ts'
-import { clientNonceSchema, meshIdentitySchema, originSchema } from './mesh-identity.ts'
 import { compareNames, isUserName, MAX_NAME_LENGTH, parseServerId } from './names.ts'
+import { claimTicketSchema } from './proofs/claim-ticket.ts'
+import { AUTH_MODES, challengeSchema, keySchema, MAX_TOKEN_LENGTH } from './proofs/credentials.ts'
+import { clientNonceSchema, meshIdentitySchema, originSchema } from './proofs/mesh-identity.ts'
 import { roomNameSchema } from './rooms.ts'
 import { sanitizeLine, utf8Length } from './text.ts'
 import { timeSchema } from './time-schema.ts'

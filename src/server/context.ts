@@ -5,7 +5,6 @@ import type { PresenceStream } from '../presence/presence-stream.ts'
 import type { MembershipChange } from '../presence/replica.ts'
 import type { RoomDirectory } from '../presence/room-directory.ts'
 import type { Roster } from '../presence/roster.ts'
-import type { Claim } from '../protocol/credentials.ts'
 import type {
   ForwardedMessage,
   Relay,
@@ -16,6 +15,7 @@ import type {
   UserReceipts,
 } from '../protocol/frames.ts'
 import type { Message, TypingNotice } from '../protocol/messages.ts'
+import type { Claim } from '../protocol/proofs/credentials.ts'
 import type { ServerStatus } from '../protocol/status.ts'
 import type { Connection } from './clients/connection.ts'
 import type { Delivery } from './delivery.ts'

@@ -1,7 +1,6 @@
 import { MAX_CLOCK_AHEAD_MS } from '../common/hybrid-clock.ts'
 import { isTime } from '../common/time.ts'
 import type { Room } from '../presence/room-directory.ts'
-import { parseSealedText, sealedLength } from '../protocol/credentials.ts'
 import type { ForwardedMessage, Relay, RoomForwarded, RoomRelay, UserReceipts } from '../protocol/frames.ts'
 import { exceeds } from '../protocol/limits.ts'
 import { readableText } from '../protocol/message-kinds.ts'
@@ -14,7 +13,8 @@ import {
   type TypingNotice,
 } from '../protocol/messages.ts'
 import { parseUserName } from '../protocol/names.ts'
-import { parseAuthorProof } from '../protocol/room-proof.ts'
+import { parseSealedText, sealedLength } from '../protocol/proofs/credentials.ts'
+import { parseAuthorProof } from '../protocol/proofs/room-proof.ts'
 import { isRoom, parseRoomName } from '../protocol/rooms.ts'
 import { exceedsUtf8Length } from '../protocol/text.ts'
 import type { Connection } from './clients/connection.ts'

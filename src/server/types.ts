@@ -2,7 +2,7 @@
  * Inputs and effects of the server's state machine. The edge numbers connections and links, and has parsed every
  * payload.
  */
-import type { AuthMode, Claim, Credential } from '../protocol/credentials.ts'
+
 import type {
   AcceptorFrame,
   DiallerFrame,
@@ -39,6 +39,7 @@ import type {
   TypingRequest,
   WatchedNames,
 } from '../protocol/messages.ts'
+import type { AuthMode, Claim, Credential } from '../protocol/proofs/credentials.ts'
 import type { RoomSettings } from '../protocol/rooms.ts'
 import type { ClusterStatus } from '../protocol/status.ts'
 

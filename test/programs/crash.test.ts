@@ -1,6 +1,6 @@
 /** An uncaught error ends both programs with the exit code of a crash. */
 import { afterAll, expect, test } from 'vitest'
-import { EXIT } from '../../src/programs/fail.ts'
+import { EXIT } from '../../src/programs/command-line/fail.ts'
 import { freePorts, Program, stopAll, until } from '../support/programs/processes.ts'
 
 afterAll(stopAll)

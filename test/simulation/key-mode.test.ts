@@ -1,8 +1,8 @@
 /** `auth: key` in a simulated mesh: stolen names, changed keys and forged messages. */
 import { expect, test } from 'vitest'
-import { formatSealedText } from '../../src/protocol/credentials.ts'
 import type { Limits } from '../../src/protocol/limits.ts'
 import type { Message } from '../../src/protocol/messages.ts'
+import { formatSealedText } from '../../src/protocol/proofs/credentials.ts'
 import { keyNamed } from '../support/simulation/plain-identity.ts'
 import { SimMesh } from '../support/simulation/sim-mesh.ts'
 import { SIMULATION_EPOCH_MS } from '../support/simulation/sim-process.ts'

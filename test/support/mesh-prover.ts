@@ -1,7 +1,7 @@
 import { MeshProver } from '../../daemon/auth/mesh-prover.ts'
 import { OwnOrigins } from '../../daemon/auth/own-origins.ts'
 import type { CoreQueries } from '../../daemon/clients/identification.ts'
-import type { AuthMode } from '../../src/protocol/credentials.ts'
+import type { AuthMode } from '../../src/protocol/proofs/credentials.ts'
 
 /** The mesh prover of a server without a secret, which signs any origin. */
 export function publicMeshProver(server: string, auth: AuthMode): MeshProver {

@@ -1,10 +1,10 @@
 /** Session events as JSON, and requests from JSON lines. */
 import * as z from 'zod'
 import type { ConfusableNames } from '../../../src/common/confusables.ts'
-import { keySchema } from '../../../src/protocol/credentials.ts'
 import { isReaction } from '../../../src/protocol/message-kinds.ts'
 import { idSchema } from '../../../src/protocol/messages.ts'
 import { isUserName } from '../../../src/protocol/names.ts'
+import { keySchema } from '../../../src/protocol/proofs/credentials.ts'
 import { parseRecipient, parseRoomName } from '../../../src/protocol/rooms.ts'
 import type { ClientEvent } from '../../common/client-events.ts'
 import { contentFields } from '../../common/content-fields.ts'

@@ -1,5 +1,5 @@
 import type { SessionRequest } from '../../../src/client/events.ts'
-import { isPermitted, toChange } from '../../../src/client/message-changes.ts'
+import { isPermitted, toChange } from '../../../src/client/messages/message-changes.ts'
 import { ConfusableNames } from '../../../src/common/confusables.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import { sanitizedJson } from '../../../src/protocol/text.ts'

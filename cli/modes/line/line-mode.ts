@@ -1,6 +1,6 @@
 import type { SessionEvent } from '../../../src/client/events.ts'
-import { toChange } from '../../../src/client/message-changes.ts'
-import { didYouMean } from '../../../src/programs/suggestion.ts'
+import { toChange } from '../../../src/client/messages/message-changes.ts'
+import { didYouMean } from '../../../src/programs/command-line/suggestion.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import type { ClientEvent } from '../../common/client-events.ts'
 import { CHOICE_HELP } from '../../common/message-choice.ts'

@@ -3,7 +3,7 @@
 import type { SessionEvent } from '../../../src/client/events.ts'
 import type { ConfusableNames } from '../../../src/common/confusables.ts'
 import type { NameList } from '../../../src/common/sorted-names.ts'
-import { didYouMean } from '../../../src/programs/suggestion.ts'
+import { didYouMean } from '../../../src/programs/command-line/suggestion.ts'
 import type { Message, RoomInfo } from '../../../src/protocol/messages.ts'
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../../src/protocol/text.ts'

@@ -1,5 +1,5 @@
 /** The texts of messages for `/raw` of the line mode. */
-import { type Change, foldChanges, toChange } from '../../../src/client/message-changes.ts'
+import { type Change, foldChanges, toChange } from '../../../src/client/messages/message-changes.ts'
 import { type MessageTarget, parseContent } from '../../../src/protocol/message-kinds.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import { sanitizeText } from '../../../src/protocol/text.ts'

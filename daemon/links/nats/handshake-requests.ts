@@ -25,7 +25,7 @@ import {
   type Welcome,
 } from '../handshake.ts'
 import { HandshakeCookies } from '../handshake-cookies.ts'
-import { EnvelopeMac } from './envelope-mac.ts'
+import { EnvelopeMac } from './envelopes/envelope-mac.ts'
 import {
   challengeSchema,
   handshakeRequestSchema,
@@ -35,7 +35,7 @@ import {
   SUBJECTS,
   subjectToken,
   unmarkNonce,
-} from './envelopes.ts'
+} from './envelopes/envelopes.ts'
 import type { NatsClient } from './nats-client.ts'
 import { RequestGuard } from './request-guard.ts'
 

@@ -1,5 +1,5 @@
-import type { EnvelopeMac } from './envelope-mac.ts'
-import { subjectToken } from './envelopes.ts'
+import type { EnvelopeMac } from './envelopes/envelope-mac.ts'
+import { subjectToken } from './envelopes/envelopes.ts'
 
 /** Maximum length of a frame in parts, characters: more than any valid frame has. */
 const MAX_FRAME_CHARACTERS = 8_000_000

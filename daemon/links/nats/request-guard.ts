@@ -1,5 +1,5 @@
 import { TokenBucket } from '../../../src/common/token-bucket.ts'
-import { EnvelopeMac } from './envelope-mac.ts'
+import { EnvelopeMac } from './envelopes/envelope-mac.ts'
 
 /** Longest handshake request, bytes. */
 const MAX_REQUEST_BYTES = 8_192

@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib'
-import { frontEncode } from '../../../src/protocol/front-coding.ts'
-import type { MeshIdentity } from '../../../src/protocol/mesh-identity.ts'
+import { frontEncode } from '../../../src/protocol/encodings/front-coding.ts'
 import type { IdentifyResponse, PackedRoster, RosterDelta, RosterSnapshot } from '../../../src/protocol/messages.ts'
+import type { MeshIdentity } from '../../../src/protocol/proofs/mesh-identity.ts'
 import { Packet } from './packet.ts'
 
 /** Shorter lists are sent plain: this many names fit into one or two TCP segments. */

@@ -1,7 +1,8 @@
 /** End-to-end encryption of messages: which key belongs to which user, and what that means for a message. */
-import { type Challenge, identificationText, parseSealedText } from '../../protocol/credentials.ts'
-import { boundIdentificationText, type ProofBinding, proofVersionOf } from '../../protocol/mesh-identity.ts'
+
 import type { IdentifyRequest, Message, TypingNotice } from '../../protocol/messages.ts'
+import { type Challenge, identificationText, parseSealedText } from '../../protocol/proofs/credentials.ts'
+import { boundIdentificationText, type ProofBinding, proofVersionOf } from '../../protocol/proofs/mesh-identity.ts'
 import type { StoredMessage } from '../history/message-log.ts'
 
 /** What a sealed text is: one of a message is never taken for a typing notice, nor the other way round. */

@@ -1,6 +1,6 @@
-import { PUBLIC_MESH_KEY } from '../../protocol/mesh-identity.ts'
 import type { Message, TypingNotice } from '../../protocol/messages.ts'
-import { parseAuthorProof, roomMessageText, roomTypingText } from '../../protocol/room-proof.ts'
+import { PUBLIC_MESH_KEY } from '../../protocol/proofs/mesh-identity.ts'
+import { parseAuthorProof, roomMessageText, roomTypingText } from '../../protocol/proofs/room-proof.ts'
 import type { Context } from '../context.ts'
 import type { KnownKeys } from '../keys/known-keys.ts'
 import type { MeshTrust } from '../mesh-trust.ts'

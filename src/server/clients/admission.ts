@@ -1,6 +1,6 @@
 import { ConfusableNames } from '../../common/confusables.ts'
-import { type Claim, type Credential, compareClaims } from '../../protocol/credentials.ts'
 import type { RememberedClaims } from '../../protocol/frames.ts'
+import { type Claim, type Credential, compareClaims } from '../../protocol/proofs/credentials.ts'
 import type { Context } from '../context.ts'
 import type { Denial } from '../types.ts'
 

@@ -1,5 +1,5 @@
 import type { LinkRefusal, PeerIdentity, StreamPosition } from '../../protocol/frames.ts'
-import { isProcessKey, parseServerOrigin } from '../../protocol/mesh-identity.ts'
+import { isProcessKey, parseServerOrigin } from '../../protocol/proofs/mesh-identity.ts'
 import { OWN_PROTOCOLS, protocolFault } from '../../protocol/versions.ts'
 import { type Context, log } from '../context.ts'
 import type { LinkInput } from '../types.ts'

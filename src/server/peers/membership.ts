@@ -1,8 +1,8 @@
 import { Backoff } from '../../common/backoff.ts'
 import type { PeerIdentity } from '../../protocol/frames.ts'
 import { exceeds } from '../../protocol/limits.ts'
-import { parseServerOrigin } from '../../protocol/mesh-identity.ts'
 import type { ServerAddress } from '../../protocol/messages.ts'
+import { parseServerOrigin } from '../../protocol/proofs/mesh-identity.ts'
 import { type Context, log } from '../context.ts'
 import { Peer, type Schedule } from './peer.ts'
 

@@ -1,3 +1,4 @@
+import { packNames } from '../../protocol/encodings/packed-names.ts'
 import {
   type DiallerFrame,
   MAX_CLAIMS_PER_FRAME,
@@ -8,7 +9,6 @@ import {
   type StreamDelta,
   type StreamPosition,
 } from '../../protocol/frames.ts'
-import { packNames } from '../../protocol/packed-names.ts'
 import type { Context } from '../context.ts'
 import type { Links } from './links.ts'
 import type { OutboundLink, Peer } from './peer.ts'

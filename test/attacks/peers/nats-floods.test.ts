@@ -1,7 +1,7 @@
 /** A neighbour on a real NATS floods the handshake subjects while an honest server joins and users chat. */
 import { afterEach, describe, expect, test } from 'vitest'
 import { newParty } from '../../../daemon/links/handshake.ts'
-import { LEGACY_SUBJECTS, SUBJECTS } from '../../../daemon/links/nats/envelopes.ts'
+import { LEGACY_SUBJECTS, SUBJECTS } from '../../../daemon/links/nats/envelopes/envelopes.ts'
 import { type FloodMessage, NatsFlood } from '../../support/attacks/nats-flood.ts'
 import { NatsServer, natsMissingReason } from '../../support/programs/nats-server.ts'
 import { freePorts, Program, stopAll, until } from '../../support/programs/processes.ts'

@@ -6,14 +6,14 @@ import { deriveMeshKey } from '../../../daemon/auth/mesh-key.ts'
 import { makeToken, parseTokenKey } from '../../../daemon/auth/tokens.ts'
 import type { RuntimeOptions } from '../../../daemon/runtime.ts'
 import { isSigned } from '../../../src/programs/signed-batch.ts'
-import { type AuthMode, type Challenge, identificationText } from '../../../src/protocol/credentials.ts'
+import { type AuthMode, type Challenge, identificationText } from '../../../src/protocol/proofs/credentials.ts'
 import {
   boundIdentificationText,
   type MeshIdentity,
   meshIdentitySchema,
   PUBLIC_MESH_KEY,
   serverProofText,
-} from '../../../src/protocol/mesh-identity.ts'
+} from '../../../src/protocol/proofs/mesh-identity.ts'
 import { startInProcess } from '../../support/in-process-server.ts'
 
 const SECRET = 'a secret of sixteen or more'

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { EXIT } from '../../../src/programs/fail.ts'
+import { EXIT } from '../../../src/programs/command-line/fail.ts'
 
 const texts = new Map<string, string>()
 

@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import type { KnownMesh } from '../../../cli/session/mesh-list.ts'
-import { PUBLIC_MESH_KEY } from '../../../src/protocol/mesh-identity.ts'
+import { PUBLIC_MESH_KEY } from '../../../src/protocol/proofs/mesh-identity.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 
 const WORDS = /([a-z]+( [a-z]+){8})/

@@ -6,7 +6,7 @@ import { io, type Socket } from 'socket.io-client'
 import { afterAll, expect, test } from 'vitest'
 import { Sealer } from '../../../cli/keys/sealer.ts'
 import { encodeFileName } from '../../../cli/storage/user-folder.ts'
-import { type Challenge, identificationText } from '../../../src/protocol/credentials.ts'
+import { type Challenge, identificationText } from '../../../src/protocol/proofs/credentials.ts'
 import {
   freePorts,
   Program,

@@ -35,6 +35,6 @@ test('the entries and the version check import nothing that an old Node.js canno
     )
   for (const entry of ['cli/main.ts', 'cli/start.ts', 'daemon/main.ts'])
     expect(staticImports(entry), entry).toEqual(['../src/programs/require-node.ts'])
-  expect(staticImports('src/programs/require-node.ts')).toEqual(['node:fs', './package-root.ts'])
+  expect(staticImports('src/programs/command-line/require-node.ts')).toEqual(['node:fs', './package-root.ts'])
   expect(staticImports('src/programs/package-root.ts')).toEqual(['node:fs'])
 })

@@ -3,9 +3,9 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import { createServer, type Server as HttpServer } from 'node:http'
 import { Server, type Socket } from 'socket.io'
-import type { AuthMode, Challenge } from '../../../src/protocol/credentials.ts'
-import { type MeshIdentity, NO_TLS, serverProofText } from '../../../src/protocol/mesh-identity.ts'
 import type { IdentifyRequest, ServerAddress } from '../../../src/protocol/messages.ts'
+import type { AuthMode, Challenge } from '../../../src/protocol/proofs/credentials.ts'
+import { type MeshIdentity, NO_TLS, serverProofText } from '../../../src/protocol/proofs/mesh-identity.ts'
 import { freePorts } from '../programs/processes.ts'
 
 /** The key pair of a mesh. */

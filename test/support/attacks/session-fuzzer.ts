@@ -8,8 +8,6 @@ import { siblingFrameSchema } from '../../../src/client/history/reconciliation.t
 import type { RoomEntry } from '../../../src/client/rooms/room-list.ts'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput } from '../../../src/client/types.ts'
-import type { AuthMode } from '../../../src/protocol/credentials.ts'
-import { NO_TLS, serverProofText } from '../../../src/protocol/mesh-identity.ts'
 import {
   connectionsSchema,
   deliveredMessageSchema,
@@ -29,7 +27,9 @@ import {
   siblingsSchema,
   typingNoticeSchema,
 } from '../../../src/protocol/messages.ts'
-import { formatAuthorProof, roomMessageText } from '../../../src/protocol/room-proof.ts'
+import type { AuthMode } from '../../../src/protocol/proofs/credentials.ts'
+import { NO_TLS, serverProofText } from '../../../src/protocol/proofs/mesh-identity.ts'
+import { formatAuthorProof, roomMessageText } from '../../../src/protocol/proofs/room-proof.ts'
 import { EPOCH_MS, MESH_KEY } from '../harness/session-harness.ts'
 import { storedState } from '../harness/stored-state.ts'
 import { meshSignatures, signatureOf } from '../mesh-signatures.ts'

@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { io, type Socket } from 'socket.io-client'
 import { Sealer } from '../../../cli/keys/sealer.ts'
-import { type Challenge, identificationText } from '../../../src/protocol/credentials.ts'
+import { type Challenge, identificationText } from '../../../src/protocol/proofs/credentials.ts'
 
 /** Identifies with its own key, again and again, at all servers. */
 export class Thief {

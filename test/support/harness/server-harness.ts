@@ -1,7 +1,8 @@
 /** A server's core without a network: a test plays its clients, its peers and its clock. */
-import type { AuthMode, Credential } from '../../../src/protocol/credentials.ts'
+
 import { DEFAULT_LIMITS, type Limits } from '../../../src/protocol/limits.ts'
 import type { Fate, IdentifyResponse, JoinResponse } from '../../../src/protocol/messages.ts'
+import type { AuthMode, Credential } from '../../../src/protocol/proofs/credentials.ts'
 import { MeshServer } from '../../../src/server/server.ts'
 import type { ClientEvent, Effect, Input, ServerOptions } from '../../../src/server/types.ts'
 

@@ -7,14 +7,6 @@ import type { Identity } from '../../../src/client/keys/keyring.ts'
 import { Session } from '../../../src/client/session.ts'
 import type { SessionEffect, SessionInput, SessionOptions, StoredState } from '../../../src/client/types.ts'
 import { HybridClock } from '../../../src/common/hybrid-clock.ts'
-import type { AuthMode } from '../../../src/protocol/credentials.ts'
-import {
-  type MeshIdentity,
-  NO_TLS,
-  type ServerProof,
-  serverProofText,
-  TLS_AT_PROXY,
-} from '../../../src/protocol/mesh-identity.ts'
 import type {
   DeliveredMessage,
   Fate,
@@ -22,6 +14,14 @@ import type {
   IdentifyResponse,
   Message,
 } from '../../../src/protocol/messages.ts'
+import type { AuthMode } from '../../../src/protocol/proofs/credentials.ts'
+import {
+  type MeshIdentity,
+  NO_TLS,
+  type ServerProof,
+  serverProofText,
+  TLS_AT_PROXY,
+} from '../../../src/protocol/proofs/mesh-identity.ts'
 import { meshSignatures, signatureOf } from '../mesh-signatures.ts'
 import { keyNamed } from '../simulation/plain-identity.ts'
 import { storedState } from './stored-state.ts'

@@ -1,4 +1,4 @@
-import { toChange } from '../../../src/client/message-changes.ts'
+import { toChange } from '../../../src/client/messages/message-changes.ts'
 import { pick } from '../random.ts'
 import type { Scenario } from './faults.ts'
 

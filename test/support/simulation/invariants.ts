@@ -1,5 +1,5 @@
 /** The invariants of a mesh after all faults. Those that hold at any time are in recorder.ts and sim-client.ts. */
-import { toChange } from '../../../src/client/message-changes.ts'
+import { toChange } from '../../../src/client/messages/message-changes.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import { describeMessage, isRecipientWith } from './recorder.ts'

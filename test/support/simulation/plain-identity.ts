@@ -1,7 +1,7 @@
 import type { Identity, SealPurpose } from '../../../src/client/keys/keyring.ts'
-import { formatSealedText, parseSealedText } from '../../../src/protocol/credentials.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
-import { isPublicKey } from '../../../src/protocol/public-key.ts'
+import { formatSealedText, parseSealedText } from '../../../src/protocol/proofs/credentials.ts'
+import { isPublicKey } from '../../../src/protocol/proofs/public-key.ts'
 import { signatureOf } from '../mesh-signatures.ts'
 
 /** An identity without cryptography: a sealed text contains the plain text, and `open` only compares keys. */

@@ -1,7 +1,8 @@
 /** A whole mesh in one process: servers, clients, and a network. A seed determines all delays, losses and choices. */
-import type { AuthMode } from '../../../src/protocol/credentials.ts'
+
 import type { Limits } from '../../../src/protocol/limits.ts'
 import type { ServerAddress } from '../../../src/protocol/messages.ts'
+import type { AuthMode } from '../../../src/protocol/proofs/credentials.ts'
 import type { Input } from '../../../src/server/types.ts'
 import { seeded } from '../random.ts'
 import { Network, type TerminationMode } from './network.ts'

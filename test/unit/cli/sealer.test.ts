@@ -4,8 +4,8 @@ import { ed25519, x25519 } from '@noble/curves/ed25519.js'
 import { expect, test } from 'vitest'
 import { fingerprint } from '../../../cli/keys/fingerprint.ts'
 import { Sealer } from '../../../cli/keys/sealer.ts'
-import { formatSealedText, parseSealedText, sealedLength } from '../../../src/protocol/credentials.ts'
 import type { Message } from '../../../src/protocol/messages.ts'
+import { formatSealedText, parseSealedText, sealedLength } from '../../../src/protocol/proofs/credentials.ts'
 
 const sealer = () => new Sealer(generateKeyPairSync('ed25519').privateKey)
 const [anna, billy, mallory] = [sealer(), sealer(), sealer()]

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { ConnectionState } from '../../../src/client/events.ts'
 import type { SessionEffect } from '../../../src/client/types.ts'
-import { boundIdentificationText, NO_TLS } from '../../../src/protocol/mesh-identity.ts'
 import type { IdentifyResponse } from '../../../src/protocol/messages.ts'
+import { boundIdentificationText, NO_TLS } from '../../../src/protocol/proofs/mesh-identity.ts'
 import {
   CHALLENGE,
   EPOCH_MS,

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import type { MeshPin } from '../../../src/client/events.ts'
 import type { SessionEffect } from '../../../src/client/types.ts'
 import { signBatch } from '../../../src/programs/signed-batch.ts'
-import type { AuthMode } from '../../../src/protocol/credentials.ts'
+import type { IdentifyResponse } from '../../../src/protocol/messages.ts'
+import type { AuthMode } from '../../../src/protocol/proofs/credentials.ts'
 import {
   type MeshIdentity,
   NO_TLS,
@@ -12,8 +13,7 @@ import {
   serverProofText,
   successorText,
   TLS_AT_PROXY,
-} from '../../../src/protocol/mesh-identity.ts'
-import type { IdentifyResponse } from '../../../src/protocol/messages.ts'
+} from '../../../src/protocol/proofs/mesh-identity.ts'
 import { EPOCH_MS, effectsOf, eventsOf, MESH_KEY, SessionHarness } from '../../support/harness/session-harness.ts'
 import { signatureOf } from '../../support/mesh-signatures.ts'
 import { keyNamed, PlainIdentity } from '../../support/simulation/plain-identity.ts'

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { toServerAddress } from '../../../src/programs/config.ts'
 import { parseHost } from '../../../src/programs/host.ts'
-import { parseServerOrigin } from '../../../src/protocol/mesh-identity.ts'
 import { serverAddressSchema } from '../../../src/protocol/messages.ts'
+import { parseServerOrigin } from '../../../src/protocol/proofs/mesh-identity.ts'
 
 const VALID = [
   ['127.0.0.1', '127.0.0.1'],

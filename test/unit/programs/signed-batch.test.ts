@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { createProcessKey } from '../../../daemon/auth/mesh-key.ts'
 import { isSigned, signBatch } from '../../../src/programs/signed-batch.ts'
-import { batchPathSchema, MAX_BATCH_SIZE } from '../../../src/protocol/mesh-identity.ts'
+import { batchPathSchema, MAX_BATCH_SIZE } from '../../../src/protocol/proofs/mesh-identity.ts'
 
 const key = createProcessKey()
 

@@ -1,6 +1,6 @@
 /** Messages to rooms: who gets them, who has them, and frames between members. */
 import { describe, expect, test } from 'vitest'
-import { formatAuthorProof } from '../../../src/protocol/room-proof.ts'
+import { formatAuthorProof } from '../../../src/protocol/proofs/room-proof.ts'
 import type { Connection } from '../../../src/server/clients/connection.ts'
 import { roomSettings } from '../../support/harness/rooms-harness.ts'
 import { createRouter } from '../../support/harness/router-harness.ts'

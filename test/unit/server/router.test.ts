@@ -1,7 +1,7 @@
 /** Validation, local delivery, forwarding, and delivery results. */
 import { describe, expect, test } from 'vitest'
-import { formatSealedText } from '../../../src/protocol/credentials.ts'
 import type { ForwardedMessage } from '../../../src/protocol/frames.ts'
+import { formatSealedText } from '../../../src/protocol/proofs/credentials.ts'
 import { createRouter } from '../../support/harness/router-harness.ts'
 import { advance, takeEffects } from '../../support/harness/server-context.ts'
 import { keyNamed } from '../../support/simulation/plain-identity.ts'

@@ -1,8 +1,8 @@
 /** Typing notices on a server: which clients get them, and which ones are dropped. */
 import { describe, expect, test } from 'vitest'
-import { formatSealedText } from '../../../src/protocol/credentials.ts'
 import { MAX_TYPING_AUDIENCE, type TypingRequest } from '../../../src/protocol/messages.ts'
-import { formatAuthorProof } from '../../../src/protocol/room-proof.ts'
+import { formatSealedText } from '../../../src/protocol/proofs/credentials.ts'
+import { formatAuthorProof } from '../../../src/protocol/proofs/room-proof.ts'
 import type { ServerOptions } from '../../../src/server/types.ts'
 import { roomSettings } from '../../support/harness/rooms-harness.ts'
 import { createRouter } from '../../support/harness/router-harness.ts'

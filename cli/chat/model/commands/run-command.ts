@@ -1,4 +1,4 @@
-import { didYouMean } from '../../../../src/programs/suggestion.ts'
+import { didYouMean } from '../../../../src/programs/command-line/suggestion.ts'
 import type { Model, ScreenRequest } from '../model.ts'
 import { SETTINGS } from '../preferences.ts'
 import type { Command } from './command.ts'

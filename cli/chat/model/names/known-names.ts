@@ -1,5 +1,5 @@
 /** Which users this client has seen. */
-import { closestWord } from '../../../../src/programs/suggestion.ts'
+import { closestWord } from '../../../../src/programs/command-line/suggestion.ts'
 import type { ReadonlyModel } from '../readonly-model.ts'
 import { recentSpeakers } from '../rooms/members.ts'
 

@@ -1,5 +1,5 @@
 /** Suggestions for names that were misspelt. */
-import { closestWord } from '../../../../src/programs/suggestion.ts'
+import { closestWord } from '../../../../src/programs/command-line/suggestion.ts'
 import { isRoom } from '../../../../src/protocol/rooms.ts'
 import type { ReadonlyModel } from '../readonly-model.ts'
 

@@ -5,7 +5,7 @@ import {
   type FoldedChanges,
   foldChanges,
   type Reaction,
-} from '../../../../src/client/message-changes.ts'
+} from '../../../../src/client/messages/message-changes.ts'
 import { actionOf, type MessageTarget, type QuotedTarget } from '../../../../src/protocol/message-kinds.ts'
 import { sanitizeText } from '../../../../src/protocol/text.ts'
 import type { Entry } from './thread.ts'

@@ -1,5 +1,5 @@
 import type { Progress } from '../../../../src/client/events.ts'
-import { type Change, toChange } from '../../../../src/client/message-changes.ts'
+import { type Change, toChange } from '../../../../src/client/messages/message-changes.ts'
 import { compareMessages } from '../../../../src/common/hybrid-clock.ts'
 import {
   type MessageTarget,

@@ -1,5 +1,5 @@
 /** The commands of the line mode about people: to whom lines go, who is online, and whose keys are known. */
-import { didYouMean } from '../../../../src/programs/suggestion.ts'
+import { didYouMean } from '../../../../src/programs/command-line/suggestion.ts'
 import { MAX_FOUND_NAMES } from '../../../../src/protocol/messages.ts'
 import { parseSoleName } from '../../../common/name-argument.ts'
 import { searchForm } from '../../../common/search-form.ts'

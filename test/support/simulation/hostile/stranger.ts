@@ -1,6 +1,6 @@
 import type { SessionInput } from '../../../../src/client/types.ts'
-import { PUBLIC_MESH_KEY, serverProofText } from '../../../../src/protocol/mesh-identity.ts'
 import type { IdentifyRequest, IdentifyResponse } from '../../../../src/protocol/messages.ts'
+import { PUBLIC_MESH_KEY, serverProofText } from '../../../../src/protocol/proofs/mesh-identity.ts'
 import { signatureOf } from '../../mesh-signatures.ts'
 import { keyNamed } from '../plain-identity.ts'
 import { SIMULATION_EPOCH_MS } from '../sim-process.ts'

@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { KnownMeshes } from '../../../../cli/session/known-meshes.ts'
 import type { MetMesh } from '../../../../cli/session/mesh-list.ts'
-import { PUBLIC_MESH_KEY } from '../../../../src/protocol/mesh-identity.ts'
+import { PUBLIC_MESH_KEY } from '../../../../src/protocol/proofs/mesh-identity.ts'
 import { keyNamed } from '../../../support/simulation/plain-identity.ts'
 import { stateFolderPerTest } from '../state-folder.ts'
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { fingerprint } from '../../../../cli/keys/fingerprint.ts'
 import type { Meeting, MetMesh } from '../../../../cli/session/mesh-list.ts'
 import { changedKeyText, describeKey, meetingNotice } from '../../../../cli/session/mesh-notices.ts'
-import { PUBLIC_MESH_KEY } from '../../../../src/protocol/mesh-identity.ts'
+import { PUBLIC_MESH_KEY } from '../../../../src/protocol/proofs/mesh-identity.ts'
 import { keyNamed } from '../../../support/simulation/plain-identity.ts'
 
 const [ONE, OTHER] = [keyNamed('one'), keyNamed('other')]

@@ -2,7 +2,7 @@
 import { deflateRawSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { unpackRoster } from '../../../../cli/session/unpack-roster.ts'
-import { frontEncode } from '../../../../src/protocol/front-coding.ts'
+import { frontEncode } from '../../../../src/protocol/encodings/front-coding.ts'
 
 const pack = (value: unknown, version = 7) => packText(JSON.stringify(value), version)
 const packText = (text: string | Buffer, version = 7) => ({

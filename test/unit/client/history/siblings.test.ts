@@ -6,7 +6,7 @@ import { compareFrame, type SiblingFrame } from '../../../../src/client/history/
 import { Siblings } from '../../../../src/client/history/siblings.ts'
 import { KnownKeys } from '../../../../src/client/keys/known-keys.ts'
 import { MeshTrust } from '../../../../src/client/mesh-trust.ts'
-import { ReceiptLog } from '../../../../src/client/receipts.ts'
+import { ReceiptLog } from '../../../../src/client/messages/receipts.ts'
 import type { RoomEntry } from '../../../../src/client/rooms/room-list.ts'
 import { Rooms } from '../../../../src/client/rooms/rooms.ts'
 import {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { KnownKeys } from '../../../../src/client/keys/known-keys.ts'
 import { MeshTrust } from '../../../../src/client/mesh-trust.ts'
-import { identificationText } from '../../../../src/protocol/credentials.ts'
+import { identificationText } from '../../../../src/protocol/proofs/credentials.ts'
 import { clientContext, eventsOf, messageOf, takeEffects } from '../../../support/harness/session-harness.ts'
 import { PlainIdentity } from '../../../support/simulation/plain-identity.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Keyring } from '../../../../src/client/keys/keyring.ts'
-import { identificationText, parseSealedText } from '../../../../src/protocol/credentials.ts'
-import { boundIdentificationText, type ProofBinding } from '../../../../src/protocol/mesh-identity.ts'
+import { identificationText, parseSealedText } from '../../../../src/protocol/proofs/credentials.ts'
+import { boundIdentificationText, type ProofBinding } from '../../../../src/protocol/proofs/mesh-identity.ts'
 import { messageOf } from '../../../support/harness/session-harness.ts'
 import { keyNamed, PlainIdentity } from '../../../support/simulation/plain-identity.ts'
 

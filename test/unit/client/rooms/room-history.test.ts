@@ -9,9 +9,9 @@ import { RoomHistory } from '../../../../src/client/rooms/room-history.ts'
 import { RoomProofs } from '../../../../src/client/rooms/room-proofs.ts'
 import { Rooms } from '../../../../src/client/rooms/rooms.ts'
 import type { SessionOptions } from '../../../../src/client/types.ts'
-import type { AuthMode } from '../../../../src/protocol/credentials.ts'
 import type { Message, RoomInfo } from '../../../../src/protocol/messages.ts'
-import { formatAuthorProof, roomMessageText } from '../../../../src/protocol/room-proof.ts'
+import type { AuthMode } from '../../../../src/protocol/proofs/credentials.ts'
+import { formatAuthorProof, roomMessageText } from '../../../../src/protocol/proofs/room-proof.ts'
 import {
   archiveOf,
   CHALLENGE,

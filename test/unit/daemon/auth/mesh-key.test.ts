@@ -1,7 +1,7 @@
 /** The keys of a mesh and of a server process. */
 import { describe, expect, test } from 'vitest'
 import { createProcessKey, deriveMeshKey, isSignature } from '../../../../daemon/auth/mesh-key.ts'
-import { isProcessKey, PUBLIC_MESH_KEY, signatureSchema } from '../../../../src/protocol/mesh-identity.ts'
+import { isProcessKey, PUBLIC_MESH_KEY, signatureSchema } from '../../../../src/protocol/proofs/mesh-identity.ts'
 
 describe('the mesh key', () => {
   test('is the same for the same secret, and another for another', () => {

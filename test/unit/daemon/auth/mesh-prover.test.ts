@@ -3,7 +3,12 @@ import { expect, test } from 'vitest'
 import { MeshProver, type RequestedProof } from '../../../../daemon/auth/mesh-prover.ts'
 import { OwnOrigins } from '../../../../daemon/auth/own-origins.ts'
 import { isSigned } from '../../../../src/programs/signed-batch.ts'
-import { MAX_BATCH_SIZE, type MeshIdentity, NO_TLS, serverProofText } from '../../../../src/protocol/mesh-identity.ts'
+import {
+  MAX_BATCH_SIZE,
+  type MeshIdentity,
+  NO_TLS,
+  serverProofText,
+} from '../../../../src/protocol/proofs/mesh-identity.ts'
 
 const origins = new OwnOrigins({ host: '127.0.0.1', port: 1, scheme: 'http', urls: [], names: [] })
 const prover = (previousSecret?: string) =>

@@ -1,6 +1,6 @@
 /** Subscriptions to the names of many users, a part in each turn of the event loop. */
 import { expect, test } from 'vitest'
-import { AliasSubscriptions } from '../../../../daemon/links/nats/alias-subscriptions.ts'
+import { AliasSubscriptions } from '../../../../daemon/links/nats/subscriptions/alias-subscriptions.ts'
 
 const nextTurn = () => new Promise(setImmediate)
 const names = (count: number, prefix = 'user') => Array.from({ length: count }, (_, n) => `${prefix} ${n}`)

@@ -1,9 +1,9 @@
 /** Links over NATS: sequence numbers, signatures, batches and subscriptions. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { EnvelopeMac } from '../../../../daemon/links/nats/envelope-mac.ts'
+import { EnvelopeMac } from '../../../../daemon/links/nats/envelopes/envelope-mac.ts'
+import { OutboundBatch } from '../../../../daemon/links/nats/envelopes/outbound-batch.ts'
 import { NatsLink } from '../../../../daemon/links/nats/nats-link.ts'
-import { OutboundBatch } from '../../../../daemon/links/nats/outbound-batch.ts'
-import { PresenceSubscriptions } from '../../../../daemon/links/nats/presence-subscriptions.ts'
+import { PresenceSubscriptions } from '../../../../daemon/links/nats/subscriptions/presence-subscriptions.ts'
 import type {
   ForwardedMessage,
   PresenceDelta,

@@ -1,8 +1,8 @@
 /** Handshakes over NATS on the acceptor's side; no pending handshake outlives its limit. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createProof, newParty, type Party } from '../../../../daemon/links/handshake.ts'
-import { EnvelopeMac } from '../../../../daemon/links/nats/envelope-mac.ts'
-import { SUBJECTS, subjectToken, usesSenderSubjects } from '../../../../daemon/links/nats/envelopes.ts'
+import { EnvelopeMac } from '../../../../daemon/links/nats/envelopes/envelope-mac.ts'
+import { SUBJECTS, subjectToken, usesSenderSubjects } from '../../../../daemon/links/nats/envelopes/envelopes.ts'
 import { HandshakeRequests, type HandshakeRequestsOptions } from '../../../../daemon/links/nats/handshake-requests.ts'
 import { DEFAULT_LIMITS } from '../../../../src/protocol/limits.ts'
 

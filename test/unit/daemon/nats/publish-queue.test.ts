@@ -1,8 +1,8 @@
 /** Publications in order, spread over several turns of the event loop when there are many. */
 import { expect, test } from 'vitest'
+import type { Outgoing } from '../../../../daemon/links/nats/envelopes/outbound-batch.ts'
+import { PublishQueue } from '../../../../daemon/links/nats/envelopes/publish-queue.ts'
 import { NatsLink } from '../../../../daemon/links/nats/nats-link.ts'
-import type { Outgoing } from '../../../../daemon/links/nats/outbound-batch.ts'
-import { PublishQueue } from '../../../../daemon/links/nats/publish-queue.ts'
 
 const link = new NatsLink(1, 'link-1', { id: 'server-2', incarnation: 'i' }, 'acceptor', true)
 const missed = (name: string): Outgoing => ({ to: 'link', link, frame: { event: 'missed', payload: [name] } })

@@ -1,10 +1,10 @@
 /** What is published on the backbone for a frame, within the maximum payload of NATS. */
 import { expect, test } from 'vitest'
-import { EnvelopeMac } from '../../../../daemon/links/nats/envelope-mac.ts'
-import { isLegacySubject, LEGACY_SUBJECTS, SUBJECTS } from '../../../../daemon/links/nats/envelopes.ts'
+import { EnvelopeMac } from '../../../../daemon/links/nats/envelopes/envelope-mac.ts'
+import { isLegacySubject, LEGACY_SUBJECTS, SUBJECTS } from '../../../../daemon/links/nats/envelopes/envelopes.ts'
+import type { Outgoing } from '../../../../daemon/links/nats/envelopes/outbound-batch.ts'
+import { Publisher } from '../../../../daemon/links/nats/envelopes/publisher.ts'
 import { NatsLink } from '../../../../daemon/links/nats/nats-link.ts'
-import type { Outgoing } from '../../../../daemon/links/nats/outbound-batch.ts'
-import { Publisher } from '../../../../daemon/links/nats/publisher.ts'
 import type { ForwardedMessage, RoomForwarded } from '../../../../src/protocol/frames.ts'
 
 const MAX_PAYLOAD = 16 * 1024
