@@ -212,10 +212,12 @@ export class OutboundLinks {
 
   #dialSeeds(): void {
     const { now, effects, draining } = this.#context
-    if (draining && !this.#mayHandOver) return
+    // A server that drains dials only to hand over; later it may have something.
+    const mayDial = !draining || this.#mayHandOver
     for (const seed of this.#membership.seeds.values()) {
       if (seed.dialAt > now || !this.#membership.needsSeed(seed)) continue
-      seed.dialAt = Number.POSITIVE_INFINITY
+      seed.dialAt = mayDial ? Number.POSITIVE_INFINITY : now + seed.backoff.nextDelay()
+      if (!mayDial) continue
       log(this.#context, { event: 'joining', url: seed.url, isRetry: seed.dialFailure !== undefined })
       effects.push({ type: 'dial', peer: seed.url, url: seed.url, id: undefined })
     }

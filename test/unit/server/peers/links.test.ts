@@ -278,6 +278,15 @@ describe('a dial', () => {
     mesh.advance(60_000)
     expect(mesh.takeEffects()).toEqual([])
   })
+
+  test('of a seed is not started while this server drains, and is not due all the time', () => {
+    const mesh = new RecordedPeers()
+    mesh.membership.addSeed('http://seed:1')
+    mesh.context.draining = true
+    mesh.advance(1_000)
+    expect(mesh.takeEffects()).toEqual([])
+    expect(mesh.membership.deadline).toBeGreaterThan(mesh.context.now)
+  })
 })
 
 describe('a frame', () => {
