@@ -50,30 +50,43 @@ export async function takeHeapSnapshot({ child }: Program, folder: string): Prom
   return count(snapshot)
 }
 
+/** A log with a bounded number of entries, which vary in size: what only it holds is not counted. */
+const BOUNDED_LOG = { of: 'PresenceStream', name: '#log' }
+
 function count({ snapshot: { meta }, nodes, edges, strings }: RawSnapshot): HeapCounts {
-  const nodeField = (name: string) => meta.node_fields.indexOf(name)
   const [nodeSize, edgeSize] = [meta.node_fields.length, meta.edge_fields.length]
-  const [type, name, size, edgeCount] = [
-    nodeField('type'),
-    nodeField('name'),
-    nodeField('self_size'),
-    nodeField('edge_count'),
-  ]
-  const [edgeName, toNode] = [meta.edge_fields.indexOf('name_or_index'), meta.edge_fields.indexOf('to_node')]
+  const nodeFields = ['type', 'name', 'self_size', 'edge_count'].map(name => meta.node_fields.indexOf(name))
+  const edgeFields = ['type', 'name_or_index', 'to_node'].map(name => meta.edge_fields.indexOf(name))
+  const [type = 0, name = 0, size = 0, edgeCount = 0] = nodeFields
+  const [edgeType = 0, edgeName = 0, toNode = 0] = edgeFields
+  const field = (node: number, at: number) => nodes[node + at] ?? 0
+  const classOf = (node: number) => (types[field(node, type)] === 'object' ? strings[field(node, name)] : undefined)
+  const [[types], [edgeTypes]] = [meta.node_types, meta.edge_types]
+  const firstEdges = new Map<number, number>()
+  let nextEdge = 0
+  for (let node = 0; node < nodes.length; node += nodeSize) {
+    firstEdges.set(node, nextEdge)
+    nextEdge += field(node, edgeCount) * edgeSize
+  }
   const counts = new Map<string, number>()
   const add = (key: string, amount: number) => void counts.set(key, (counts.get(key) ?? 0) + amount)
   let bytes = 0
-  let edge = 0
-  for (let node = 0; node < nodes.length; node += nodeSize) {
-    bytes += nodes[node + size] ?? 0
-    const [types] = meta.node_types
-    const className = strings[nodes[node + name] ?? 0] ?? ''
-    const isObject = types[nodes[node + type] ?? 0] === 'object'
-    if (isObject) add(className, 1)
-    const isTable = isObject && (className === 'Map' || className === 'Set')
-    for (let left = nodes[node + edgeCount] ?? 0; left > 0; left--, edge += edgeSize) {
-      if (!isTable || strings[edges[edge + edgeName] ?? 0] !== 'table') continue
-      add(`bytes of ${className} tables`, nodes[(edges[edge + toNode] ?? 0) + size] ?? 0)
+  const reached = new Set([0])
+  // A set can grow while it is walked.
+  for (const node of reached) {
+    bytes += field(node, size)
+    const className = classOf(node)
+    if (className !== undefined) add(className, 1)
+    const first = firstEdges.get(node) ?? 0
+    for (let edge = first; edge < first + field(node, edgeCount) * edgeSize; edge += edgeSize) {
+      const kind = edgeTypes[edges[edge + edgeType] ?? 0] ?? ''
+      if (kind === 'weak') continue
+      const to = edges[edge + toNode] ?? 0
+      const label = kind === 'element' || kind === 'hidden' ? undefined : strings[edges[edge + edgeName] ?? 0]
+      if (className === BOUNDED_LOG.of && label === BOUNDED_LOG.name) continue
+      if (label === 'table' && (className === 'Map' || className === 'Set'))
+        add(`bytes of ${className} tables`, field(to, size))
+      reached.add(to)
     }
   }
   return { bytes, counts }
