@@ -34,7 +34,7 @@ test('the entries and the version check import nothing that an old Node.js canno
       ([, name]) => name,
     )
   for (const entry of ['cli/main.ts', 'cli/start.ts', 'daemon/main.ts'])
-    expect(staticImports(entry), entry).toEqual(['../src/programs/require-node.ts'])
-  expect(staticImports('src/programs/command-line/require-node.ts')).toEqual(['node:fs', './package-root.ts'])
+    expect(staticImports(entry), entry).toEqual(['../src/programs/command-line/require-node.ts'])
+  expect(staticImports('src/programs/command-line/require-node.ts')).toEqual(['node:fs', '../package-root.ts'])
   expect(staticImports('src/programs/package-root.ts')).toEqual(['node:fs'])
 })
