@@ -2,21 +2,21 @@
  * One signature for many texts: a Merkle tree (RFC 9162, section 2.1.1) whose root is signed. Each text gets the hashes that
  * lead from it to the root. A hash costs some 1 µs, an Ed25519 signature 60.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { BatchPath } from '../protocol/proofs/mesh-identity.ts'
 import { isSignedBy } from './ed25519.ts'
 
 /** Before the text of a leaf, and before the two hashes of a node: a node can never pass for a leaf. */
-const LEAF = Buffer.of(0)
+const LEAF = '\0'
 const NODE = Buffer.of(1)
 
 /** The hash of a text, which is a leaf of the tree. */
 function hashLeaf(text: string): Buffer {
-  return createHash('sha256').update(LEAF).update(text).digest()
+  return hash('sha256', `${LEAF}${text}`, 'buffer')
 }
 
 function hashNode(left: Buffer, right: Buffer): Buffer {
-  return createHash('sha256').update(NODE).update(left).update(right).digest()
+  return hash('sha256', Buffer.concat([NODE, left, right]), 'buffer')
 }
 
 /** The text that is signed for a tree with this root. */
