@@ -21,7 +21,10 @@ interface RawSnapshot {
 export interface HeapCounts {
   /** All objects after a garbage collection, bytes. */
   bytes: number
-  /** Objects by class, handles and timers of Node.js included; and the tables of maps and sets, in bytes. */
+  /**
+   * Objects by class, handles and timers of Node.js included; and what the tables of maps and sets refer to: their capacity
+   * is up to twice what they hold.
+   */
   counts: ReadonlyMap<string, number>
 }
 
@@ -85,7 +88,7 @@ function count({ snapshot: { meta }, nodes, edges, strings }: RawSnapshot): Heap
       const label = kind === 'element' || kind === 'hidden' ? undefined : strings[edges[edge + edgeName] ?? 0]
       if (className === BOUNDED_LOG.of && label === BOUNDED_LOG.name) continue
       if (label === 'table' && (className === 'Map' || className === 'Set'))
-        add(`bytes of ${className} tables`, field(to, size))
+        add(`references of ${className} tables`, field(to, edgeCount))
       reached.add(to)
     }
   }
@@ -97,8 +100,7 @@ export function grownClasses(before: HeapCounts, after: HeapCounts, share: numbe
   const grown: string[] = []
   for (const [key, now] of after.counts) {
     const then = before.counts.get(key) ?? 0
-    const slack = key.startsWith('bytes of') ? number * 100 : number
-    if (now > then * (1 + share) && now > then + slack) grown.push(`${key}: ${then} -> ${now}`)
+    if (now > then * (1 + share) && now > then + number) grown.push(`${key}: ${then} -> ${now}`)
   }
   return grown
 }
