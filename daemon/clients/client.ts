@@ -106,17 +106,22 @@ export function isIdentified(payload: SentAnswer): payload is Extract<IdentifyRe
  */
 export function sendAnswer(client: Client, call: number, payload: SentAnswer, proveMesh?: () => MeshIdentity): void {
   const { batch, pendingCalls, acceptsPacked } = client
-  const complete = () => (proveMesh === undefined ? payload : { ...payload, mesh: proveMesh() })
   if (call < CONNECT_CALL) {
-    pendingCalls?.get(call)?.(complete())
+    pendingCalls?.get(call)?.(proveMesh === undefined ? payload : { ...payload, mesh: proveMesh() })
     pendingCalls?.delete(call)
   } else if (isIdentified(payload)) {
     const prefix = call === CONNECT_CALL ? '2["identified",' : `3${call}[`
     batch.add(identifiedPacket(prefix, payload, acceptsPacked, proveMesh))
-  } else if (call === CONNECT_CALL)
-    batch.add(new Packet(() => eventPacket({ event: 'identified', payload: complete() })))
-  else if ('version' in payload && 'users' in payload) batch.add(rosterPacket(call, payload, acceptsPacked))
-  else batch.add(new Packet(() => `3${call}${JSON.stringify([complete()])}`))
+  } else if (proveMesh !== undefined) {
+    batch.add(new Packet(() => answerText(call, { ...payload, mesh: proveMesh() })))
+  } else if (call !== CONNECT_CALL && 'version' in payload && 'users' in payload)
+    batch.add(rosterPacket(call, payload, acceptsPacked))
+  else batch.add(new Packet(answerText(call, payload)))
+}
+
+/** An answer on the wire: an acknowledgement, or the event `identified`. */
+function answerText(call: number, payload: object): string {
+  return call === CONNECT_CALL ? eventPacket({ event: 'identified', payload }) : `3${call}${JSON.stringify([payload])}`
 }
 
 /** An event of Socket.IO's default namespace. */
