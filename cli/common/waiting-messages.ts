@@ -1,5 +1,6 @@
 import type { SessionEvent } from '../../src/client/events.ts'
 import { MAX_PENDING_MESSAGES } from '../../src/client/messages/outbox.ts'
+import { isRoom } from '../../src/protocol/rooms.ts'
 import { sanitizeLine } from '../../src/protocol/text.ts'
 import type { ClientEvent } from './client-events.ts'
 
@@ -21,6 +22,23 @@ export function cancelledText(isDeleted = false): string {
   return isDeleted ? 'cancelled, and deleted for everyone who may have it' : 'cancelled'
 }
 
+/**
+ * Why a message waits that the user may expect to be delivered at once, as a sentence; undefined: for another reason.
+ * @param shown the recipient as it is printed
+ */
+export function waitingText(
+  { to, progress }: Extract<SessionEvent, { type: 'progress' }>,
+  shown: string,
+): string | undefined {
+  if (progress.state !== 'waiting') return undefined
+  if (progress.reason === 'clock-ahead')
+    return `a message to ${shown} waits: its time is ahead of the clock of the server`
+  if (progress.reason !== 'recipient-offline') return undefined
+  return isRoom(to)
+    ? `nobody else is in ${shown}; the message is delivered when someone joins`
+    : `${shown} is offline; the message is delivered when they connect`
+}
+
 /** What becomes of messages that wait when the user quits, as a clause. */
 export function quitOutcome(hasHistory: boolean): string {
   return hasHistory ? 'sent when you are online the next time' : 'lost if you quit: nothing is stored'
@@ -30,6 +48,8 @@ export function quitOutcome(hasHistory: boolean): string {
 export class WaitingMessages {
   /** Message id → recipient: a user or a room. */
   readonly #recipients = new Map<string, string>()
+  /** The edits and reactions that a server has, so that they cannot be taken back. */
+  readonly #accepted = new Set<string>()
 
   get ids(): string[] {
     return [...this.#recipients.keys()]
@@ -40,12 +60,20 @@ export class WaitingMessages {
   }
 
   handleEvent(event: ClientEvent): void {
-    if (event.type === 'cancelled') this.#recipients.delete(event.message.id)
+    if (event.type === 'cancelled') this.#delete(event.message.id)
     if (event.type !== 'progress') return
     const { id, to, progress, kind } = event
     if (kind === 'delete') return
-    if (progress.state === 'delivered' || progress.state === 'refused') this.#recipients.delete(id)
-    else if (this.#recipients.has(id) || this.#recipients.size < MAX_PENDING_MESSAGES) this.#recipients.set(id, to)
+    if (progress.state === 'delivered' || progress.state === 'refused') return this.#delete(id)
+    if (!this.#recipients.has(id) && this.#recipients.size >= MAX_PENDING_MESSAGES) return
+    this.#recipients.set(id, to)
+    if (kind !== undefined && progress.state === 'waiting' && progress.reason === 'recipient-offline')
+      this.#accepted.add(id)
+  }
+
+  #delete(id: string): void {
+    this.#recipients.delete(id)
+    this.#accepted.delete(id)
   }
 
   has(id: string): boolean {
@@ -55,6 +83,12 @@ export class WaitingMessages {
   /** The ids of the messages to a user or a room, oldest first. */
   idsTo(to: string): string[] {
     return [...this.#recipients].flatMap(([id, recipient]) => (recipient === to ? [id] : []))
+  }
+
+  /** The last message to a user or a room that can be taken back; if there is none, the last one. */
+  lastTo(to: string): string | undefined {
+    const ids = this.idsTo(to)
+    return ids.findLast(id => !this.#accepted.has(id)) ?? ids.at(-1)
   }
 
   /** The number of messages and their recipients, as a clause: `2 messages wait for Billy`. */

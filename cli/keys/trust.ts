@@ -8,12 +8,20 @@ type TrustDecision = { request: { type: 'trust'; user: string; key: string } } |
  * Decides about `/trust NAME WORDS`: the words must be those of the user's new key, so that the key that was compared is
  * the key that is trusted, even if another one has arrived in the meantime.
  * @param changedKeys the new key of each user whose key has changed
+ * @param isKnown whether there is a user with this name
  */
-export function decideTrust(args: string, changedKeys: ReadonlyMap<string, string>): TrustDecision {
-  const parsed = parseNameArgument(args, name => changedKeys.has(name))
+export function decideTrust(
+  args: string,
+  changedKeys: ReadonlyMap<string, string>,
+  isKnown: (name: string) => boolean,
+): TrustDecision {
+  const parsed = parseNameArgument(args, name => changedKeys.has(name) || isKnown(name))
   const { name: user, rest } = parsed.ok ? parsed.value : { name: args, rest: '' }
   const key = changedKeys.get(user)
-  if (key === undefined) return { reason: `the key of ${args.startsWith('"') ? user : args} has not changed` }
+  if (key === undefined) {
+    const isName = args.startsWith('"') || isKnown(user)
+    return { reason: `the key of ${isName ? user : args} has not changed` }
+  }
   const words = rest
     .toLowerCase()
     .match(/[a-z]+/g)

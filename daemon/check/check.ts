@@ -8,6 +8,7 @@ import {
   readConfig,
   toServerAddress,
 } from '../../src/programs/config.ts'
+import { socketErrorText } from '../../src/programs/connection-error.ts'
 import type { AuthMode } from '../../src/protocol/proofs/credentials.ts'
 import { sanitizedJson, sanitizeLine } from '../../src/protocol/text.ts'
 import { readTokenKey } from '../auth/tokens.ts'
@@ -219,11 +220,12 @@ async function checkServer({ id, url }: { id: string; url: string }, context: Ch
     return serverFindings(id, about, probed, context, faults, until)
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException
+    const isDown = DOWN.has(code ?? '')
+    const reason = (isDown ? socketErrorText(code ?? '') : undefined) ?? message
     const start = code === 'ECONNREFUSED' ? `; start it with: mesh-chatd --id ${id}` : ''
     // The host may be down, too. A name that cannot be resolved is a mistake in the config.
-    if (!isReached && DOWN.has(code ?? ''))
-      return [unreachableFinding(about, `unreachable: ${message}${start}`, context)]
-    return [...faults, `unreachable: ${message}${start}`].map(text => ({ ok: false, about, text }))
+    if (!isReached && isDown) return [unreachableFinding(about, `unreachable: ${reason}${start}`, context)]
+    return [...faults, `unreachable: ${reason}${start}`].map(text => ({ ok: false, about, text }))
   }
 }
 

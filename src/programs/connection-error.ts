@@ -47,6 +47,11 @@ export function connectErrorText(error: Error): string {
   return SOCKET_ERRORS[cause.code] ?? cause.message
 }
 
+/** The error of a socket in words; undefined: none are known for this code. */
+export function socketErrorText(code: string): string | undefined {
+  return SOCKET_ERRORS[code]
+}
+
 /** Why a connection has ended. @param reason from the event `disconnect` of a Socket.IO client */
 export function disconnectText(reason: string): string {
   return END_REASONS[reason] ?? reason

@@ -43,6 +43,9 @@ const MARKER = /^⟦(text|reply|edit|delete|react|unreact)(?: ((?:[\w.-]|~[0-9a-
 /** No marker is longer: five units for each one of the id, and the sender. */
 const MAX_MARKER_LENGTH = MAX_ID_LENGTH * 5 + 250
 
+/** The line that starts a block of code, and blank lines after it. */
+const OPENING_FENCE = /^```[^\s`]*[ \t]*\n\s*/
+
 const EDIT_PREFIX = '(edited) '
 const DELETE_TEXT = '(deleted a message)'
 const QUOTE_PREFIX = '> '
@@ -87,11 +90,12 @@ export function readableText(text: string): string {
   return parseMarked(text, '')?.body ?? text
 }
 
-/** The first line of a text, cut. */
+/** The first line of a text, cut; of a block of code, its first line. */
 export function quoteOf(text: string): string {
   // Not more than this is normalised and cut into characters.
   const [line = ''] = text
     .trimStart()
+    .replace(OPENING_FENCE, '')
     .slice(0, MAX_QUOTE_LENGTH * 4)
     .split('\n', 1)
   const characters = [...line.replace(/\s+/g, ' ').trimEnd()]

@@ -10,9 +10,10 @@ export function cancelWaiting(model: Model, args: string): ScreenRequest[] {
   if (model.current === undefined) return fail(model, 'no thread is open')
   if (args !== '' && args !== 'all') return fail(model, 'usage: /cancel [all]')
   if (args === '' && model.current.selection !== undefined) return cancelSelected(model, model.current)
-  const ids = model.waiting.idsTo(model.current.name)
-  if (ids.length === 0) return fail(model, 'no message of yours waits in this thread')
-  return (args === 'all' ? ids : ids.slice(-1)).map(id => ({ type: 'cancel', id }))
+  const { name } = model.current
+  const last = model.waiting.lastTo(name)
+  if (last === undefined) return fail(model, 'no message of yours waits in this thread')
+  return (args === 'all' ? model.waiting.idsTo(name) : [last]).map(id => ({ type: 'cancel', id }))
 }
 
 /** Takes back the message that is selected, or that the details or the search show, else the last one that waits. */

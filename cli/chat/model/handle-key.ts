@@ -97,8 +97,11 @@ function handleText(model: Model, key: Extract<Key, { type: 'text' | 'paste' }>)
     const rest = type === 'paste' ? '' : text.slice(first.length)
     return rest === '' ? selected : [...selected, ...handleText(model, { type: 'text', text: rest })]
   }
-  if (model.overlay !== undefined) model.overlay = undefined
-  else if (type === 'paste' && isLongPaste(text)) requestPasteConfirmation(model, text, key.isCut === true)
+  // Without its slash, a command would be sent as a message.
+  const isClosingOverlay = model.overlay !== undefined && !(type === 'text' && text.startsWith('/'))
+  model.overlay = undefined
+  if (isClosingOverlay) return []
+  if (type === 'paste' && isLongPaste(text)) requestPasteConfirmation(model, text, key.isCut === true)
   else if (type === 'text' && text === '?' && model.focusedEditor.text === '') return handleAction(model, 'help', false)
   else if (type === 'paste') insertPaste(model, sanitizeInput(text))
   else model.focusedEditor.insert(sanitizeInput(text))

@@ -30,7 +30,7 @@ export function headerRow(model: ReadonlyModel, columns: number, wall: number): 
   // At the right, so that nothing moves.
   const left = columns - width(typing) - TYPING_MARGINS
   const row = threadHeader(model, thread, left)
-  const padding = left - row.reduce((sum, { text }) => sum + width(text), 0)
+  const padding = left - widthOf(row)
   return [...row, { text: ' '.repeat(padding + TYPING_MARGINS - 1) }, { text: typing, tone: 'accent' }]
 }
 
@@ -40,7 +40,18 @@ function threadHeader(model: ReadonlyModel, thread: ReadonlyThread, columns: num
   const mark = model.similarName(thread.name) === undefined ? '' : ' ≈'
   const muted: Segment[] = model.preferences.muted.includes(thread.name) ? [{ text: '~ muted  ', dim: true }] : []
   const state = thread.isRoom ? roomState(model, thread.name) : userState(model, thread.name)
-  return truncateRow([{ text: name, bold: true }, { text: `${mark}  `, tone: 'accent' }, ...muted, ...state], columns)
+  const start: Row = [{ text: name, bold: true }, { text: `${mark}  `, tone: 'accent' }, ...muted]
+  const hasRoom = widthOf(start) + widthOf(state) <= columns
+  return truncateRow([...start, ...(hasRoom ? state : state.map(shortened))], columns)
+}
+
+/** A state without its explanation: the start of `messages are delivered when they connect` would say something else. */
+function shortened(segment: Segment): Segment {
+  return /^[○◌]/.test(segment.text) ? { ...segment, text: segment.text.replace(/[:;] .*/s, '') } : segment
+}
+
+function widthOf(row: Row): number {
+  return row.reduce((sum, { text }) => sum + width(text), 0)
 }
 
 function userState(model: ReadonlyModel, name: string): Segment[] {

@@ -17,6 +17,7 @@ export function overlayRows(model: ReadonlyModel, columns: number, height: numbe
 function overlayRow(line: OverlayLine, columns: number): Row {
   if (line.type === 'title') return [{ text: line.text, bold: true }]
   if (line.type === 'text') return [{ text: fitToColumns(line.text, columns), dim: true }]
+  if (line.type === 'plain') return [{ text: fitToColumns(line.text, columns) }]
   if (line.type === 'pair') {
     const half = columns >> 1
     const left = truncateRow(overlayRow(line.left, half - 1), half - 1)

@@ -2,6 +2,7 @@ import { quoteOf } from '../../../src/protocol/message-kinds.ts'
 import { sanitizeLine } from '../../../src/protocol/text.ts'
 import { width } from '../../terminal/width.ts'
 import { actionLabel } from '../model/keymap.ts'
+import { quotedMessage } from '../model/layout/message-text.ts'
 import type { ReadonlyModel } from '../model/readonly-model.ts'
 import { openInvitation } from '../model/rooms/invitations.ts'
 import { excessBytesOfInput } from '../model/text-length.ts'
@@ -52,7 +53,10 @@ function statusSegments(model: ReadonlyModel, wall: number): Segment[] {
     excessBytesOfInput(model) > 0
   // A notice or a prompt is more important than what else is in the row.
   const fitting = states.find(segments => widthOf(segments) + widthOf(hints) <= model.columns) ?? states.at(-1)
-  return [...((isNews ? fitting : states[0]) ?? []), ...hints]
+  const state = (isNews ? fitting : states[0]) ?? []
+  // Half of the hint about the help says nothing.
+  const isLeftOut = hints.every(({ dim }) => dim) && widthOf(state) + widthOf(hints) > model.columns
+  return isLeftOut ? state : [...state, ...hints]
 }
 
 /** The state of connection, user and threads, in words that take fewer and fewer columns. */
@@ -112,15 +116,15 @@ function selectionHint({ current, reactionPrompt, waiting, bindings }: ReadonlyM
   const { selection, draftTarget } = current
   if (selection?.step === 'confirm-delete') return 'd to delete for everyone, any other key to cancel'
   if (selection?.step === 'menu') {
-    const quote = quoteOf(current.messageOf(selection)?.text ?? '')
+    const quote = quoteOf(current.messageOf(selection)?.currentText ?? '')
     const keys = SELECTION_KEYS.map(([key, help]) => `${key} ${help}`)
     const cancelKey = waiting.has(selection.id) ? actionLabel(bindings, 'cancel-message') : undefined
     if (cancelKey !== undefined) keys.push(`${cancelKey} cancel`)
-    return `${keys.join('  ')}  Esc leave  │ ${selection.from}: ${quote}`
+    return `${keys.join('  ')}  Esc leave  │ ${quotedMessage(selection.from, quote)}`
   }
   if (draftTarget === undefined) return undefined
   const { kind, target } = draftTarget
-  const what = kind === 'reply' ? `reply to ${target.from}: ${target.quote}` : `edit: ${target.quote}`
+  const what = kind === 'reply' ? `reply to ${quotedMessage(target.from, target.quote)}` : `edit: ${target.quote}`
   return `Esc cancels  │ ${what}`
 }
 

@@ -7,7 +7,7 @@ import { sanitizeLine } from '../../../src/protocol/text.ts'
 import { mentionsUser } from '../../chat/model/rooms/mentions.ts'
 import type { ClientEvent } from '../../common/client-events.ts'
 import { quoteName } from '../../common/name-argument.ts'
-import { cancelledText, notCancelledText } from '../../common/waiting-messages.ts'
+import { cancelledText, notCancelledText, waitingText } from '../../common/waiting-messages.ts'
 import { fingerprint } from '../../keys/fingerprint.ts'
 import { localDateTime } from '../../terminal/local-time.ts'
 import { actionLine, messageLine, nameText } from './message-line.ts'
@@ -60,18 +60,13 @@ export function formatEvent(
       return sanitizeLine(`* online: ${namesText(event.users, event.users.length, confusables)}`)
     case 'names-listed':
       return sanitizeLine(`* ${event.total} online: ${namesText(event.users, event.total, confusables)}`)
-    case 'progress':
-      if (event.progress.state === 'refused') {
+    case 'progress': {
+      if (event.progress.state === 'refused')
         return sanitizeLine(`* not sent to ${shown(event.to)}: ${event.progress.message}`)
-      }
       // Nobody takes a deletion back, or waits for it.
-      if (event.progress.state !== 'waiting' || event.kind === 'delete') return undefined
-      if (event.progress.reason === 'clock-ahead')
-        return sanitizeLine(`* a message to ${shown(event.to)} waits: its time is ahead of the clock of the server`)
-      if (event.progress.reason !== 'recipient-offline') return undefined
-      if (isRoom(event.to))
-        return sanitizeLine(`* nobody else is in ${shown(event.to)}; the message is delivered when someone joins`)
-      return sanitizeLine(`* ${shown(event.to)} is offline; the message is delivered when they connect`)
+      const text = event.kind === 'delete' ? undefined : waitingText(event, shown(event.to))
+      return text === undefined ? undefined : sanitizeLine(`* ${text}`)
+    }
     case 'cancelled':
       return sanitizeLine(
         `* the message to ${shown(event.message.to)} is ${cancelledText(event.isDeleted)}: ${readableText(event.message.text)}`,

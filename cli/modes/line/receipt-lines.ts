@@ -1,6 +1,7 @@
 /** Receipts as text, for modes that cannot change what they have printed. */
 import { isRoom } from '../../../src/protocol/rooms.ts'
 import type { ClientEvent } from '../../common/client-events.ts'
+import { waitingText } from '../../common/waiting-messages.ts'
 
 /** How long to wait for further members of a room before the receipt is printed, ms. */
 const ROOM_DELAY_MS = 1_500
@@ -10,6 +11,7 @@ const MAX_AWAITED = 2_000
 interface Awaited {
   readonly to: string
   timer?: NodeJS.Timeout
+  isWaitTold?: true
   /** The latest counts of a room. */
   connections: number
   of?: number | undefined
@@ -20,11 +22,20 @@ export class ReceiptLines {
   readonly #print: (line: string) => void
   readonly #shown: (name: string) => string
   readonly #delayMs: number
+  readonly #tellsWaits: boolean
   /** By message id, latest last. */
   readonly #awaited = new Map<string, Awaited>()
 
-  /** @param shown a name as it is printed */
-  constructor(print: (line: string) => void, shown: (name: string) => string, delayMs = ROOM_DELAY_MS) {
+  /**
+   * @param shown a name as it is printed
+   * @param tellsWaits whether to say, too, that a message waits for its recipient
+   */
+  constructor(
+    print: (line: string) => void,
+    shown: (name: string) => string,
+    { delayMs = ROOM_DELAY_MS, tellsWaits = false } = {},
+  ) {
+    this.#tellsWaits = tellsWaits
     this.#print = print
     this.#shown = shown
     this.#delayMs = delayMs
@@ -37,12 +48,20 @@ export class ReceiptLines {
     const awaited = this.#awaited.get(id)
     if (awaited === undefined) return
     if (progress.state === 'refused') this.#forget(id)
+    this.#tellWait(event, awaited)
     if (progress.state !== 'delivered') return
     awaited.connections = Math.max(awaited.connections, progress.connections)
     awaited.of = progress.of
     const isComplete = !isRoom(awaited.to) || awaited.connections >= (awaited.of ?? Number.POSITIVE_INFINITY)
     if (isComplete) this.#report(id, awaited)
     else awaited.timer ??= setTimeout(() => this.#report(id, awaited), this.#delayMs).unref()
+  }
+
+  #tellWait(event: Extract<ClientEvent, { type: 'progress' }>, awaited: Awaited): void {
+    const text = this.#tellsWaits && !awaited.isWaitTold ? waitingText(event, this.#shown(event.to)) : undefined
+    if (text === undefined) return
+    awaited.isWaitTold = true
+    this.#print(text)
   }
 
   /** Prints what is known of the messages to rooms, without waiting. */

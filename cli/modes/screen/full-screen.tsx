@@ -97,6 +97,7 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
     ? new ReceiptLines(
         text => painter.print([[{ text: sanitizeLine(text), dim: true }]]),
         name => name,
+        { tellsWaits: true },
       )
     : undefined
 

@@ -62,6 +62,11 @@ function usageError(command: Command, error: CommanderError): string {
   // Commander writes "error: PROBLEM.\n(Did you mean OPTION?)".
   const problem = error.message
     .replace(/^error: /, '')
+    .replace(
+      /^command-argument value ('.*') is invalid for argument '(.*)'\. Allowed choices are /,
+      'unknown $2 $1; give one of: ',
+    )
+    .replace(/^option '(\S+).*' argument '(.*)' is invalid\. Allowed choices are /, '$1 $2 is unknown; give one of: ')
     .replace(/\s*\(Did you mean (.*)\?\)$/, '; did you mean $1?')
     .replace(/\.$/, '')
   if (error.code === 'commander.optionMissingArgument' && takesRoom(command, error)) {

@@ -43,7 +43,12 @@ test.each<[keyof typeof PROGRAMS, string, string]>([
   [
     'mesh-chatd',
     '--log-format xml',
-    "mesh-chatd: option '--log-format <format>' argument 'xml' is invalid. Allowed choices are text, json; see mesh-chatd --help",
+    'mesh-chatd: --log-format xml is unknown; give one of: text, json; see mesh-chatd --help',
+  ],
+  [
+    'mesh-chat',
+    'completion foo',
+    "mesh-chat: unknown shell 'foo'; give one of: bash, zsh, fish; see mesh-chat completion --help",
   ],
   ['npm start --', '--nope', "mesh-chat: unknown option '--nope'; see npm start -- --help"],
 ])('%s %s', (program, args, line) => {

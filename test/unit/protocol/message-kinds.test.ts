@@ -154,6 +154,9 @@ test('hostile texts, ids and quotes come back as they were, and random lines nev
 test('a quote is the first line of a text, with single spaces, cut to 60 characters', () => {
   expect(quoteOf('\n  first\t \u2028line \nsecond')).toBe('first line')
   expect(quoteOf(' \n ')).toBe('…')
+  expect(quoteOf('```ts\n\n  let x = 1\nlet y\n```')).toBe('let x = 1')
+  expect(quoteOf('```\n')).toBe('…')
+  expect(quoteOf('```not a block```')).toBe('```not a block```')
   expect(quoteOf('🙂'.repeat(60))).toBe('🙂'.repeat(60))
   expect(quoteOf('🙂'.repeat(61))).toBe(`${'🙂'.repeat(59)}…`)
 })

@@ -11,6 +11,7 @@ import { openSearch } from '../finding/search.ts'
 import { openSearchAll } from '../finding/search-all.ts'
 import { actionLabel } from '../keymap.ts'
 import type { Model, ScreenRequest } from '../model.ts'
+import { isKnownName } from '../names/known-names.ts'
 import { nearestName } from '../names/nearest-name.ts'
 import { SETTINGS } from '../preferences.ts'
 import { quit } from '../quitting.ts'
@@ -29,6 +30,8 @@ import {
 } from './preference-changes.ts'
 import { ROOM_COMMANDS } from './room-commands.ts'
 import { sendMessage, sendOrKeep, withName } from './send-message.ts'
+
+const NO_KEYS = 'this mesh does not use user keys'
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -190,7 +193,7 @@ export const COMMANDS: readonly Command[] = [
       const parsed = args === '' ? undefined : parseSoleName(args)
       if (parsed?.ok === false) return notify(model, parsed.reason, 'error')
       const name = parsed?.value ?? (model.current?.isRoom ? undefined : model.current?.name)
-      if (model.ownKey === undefined) return notify(model, 'this mesh does not use user keys', 'error')
+      if (model.ownKey === undefined) return notify(model, NO_KEYS, 'error')
       const own = `your key: ${fingerprint(model.ownKey)}`
       if (name === undefined || name === model.user) return notify(model, own)
       const theirs = model.userKeys.get(name)
@@ -208,7 +211,8 @@ export const COMMANDS: readonly Command[] = [
     help: 'accept the new key of NAME, if it has these WORDS',
     takesName: 'first',
     run: (model, args) => {
-      const decision = decideTrust(args, model.changedKeys)
+      if (model.ownKey === undefined) return notify(model, NO_KEYS, 'error')
+      const decision = decideTrust(args, model.changedKeys, name => isKnownName(model, name))
       if ('request' in decision) return [decision.request]
       // The words do not fit into the status row.
       if (model.current === undefined) return notify(model, decision.reason, 'error')

@@ -1,4 +1,5 @@
 /** What the commands about preferences change and say, in all modes. */
+import { didYouMean } from '../../../../src/programs/command-line/suggestion.ts'
 import { sanitizeLine } from '../../../../src/protocol/text.ts'
 import { quoteName } from '../../../common/name-argument.ts'
 import { type Preferences, SETTINGS, type Setting, settingValue, withSetting } from '../preferences.ts'
@@ -83,13 +84,19 @@ export function changeSetting(
 ): PreferenceChange {
   const [name = '', value = ''] = args.split(/\s+/)
   const setting = SETTINGS.find(one => one.name === name)
-  if (setting === undefined) return { text: `unknown setting ${name}; /set lists the settings`, isError: true }
+  if (setting === undefined) return { text: unknownSetting(name), isError: true }
   const values = setting.values.join(', ')
   const place = applies(setting) ? '' : ' (only on the full screen)'
   if (value === '') return { text: `${shownSetting(preferences, setting)} (${values}): ${setting.help}${place}` }
   const changed = withSetting(preferences, setting, value)
   if (changed === undefined) return { text: `${name} must be one of: ${values}`, isError: true }
   return { text: `${shownSetting(changed, setting)}${place}`, preferences: changed }
+}
+
+function unknownSetting(name: string): string {
+  const names = SETTINGS.map(setting => setting.name)
+  const suggestion = didYouMean(name, names)
+  return `unknown setting ${name}${suggestion}${suggestion === '' ? '; ' : ' '}/set lists the settings`
 }
 
 function shownSetting(preferences: Preferences, { name }: Setting): string {

@@ -10,6 +10,8 @@ import type { OverlayLine } from './help-lines.ts'
 /** Most members that are listed as those who have not confirmed the message. */
 const MAX_MISSING_MEMBERS = 500
 
+/** Longest start of a text that is shown, in UTF-16 units. */
+const MAX_TEXT_LENGTH = 500
 /** Most users that are listed with a reaction. */
 const MAX_REACTING_USERS = 500
 /** Columns before the names of a reaction, and of the right margin. */
@@ -31,7 +33,7 @@ export function detailLines(model: ReadonlyModel): OverlayLine[] {
   const { current: thread, detailsId } = model
   const entry = thread?.entryById(detailsId ?? '')
   if (thread === undefined || entry === undefined) return [{ type: 'text', text: 'the message is gone' }]
-  const [firstLine = ''] = entry.text.split('\n', 1)
+  const [firstLine = ''] = entry.text.slice(0, MAX_TEXT_LENGTH).split('\n', 1)
   const isOwn = entry.from === model.user
   const lines: OverlayLine[] = [
     ...(isOwn ? [] : [{ type: 'item', label: 'From', text: markedName(model, entry.from) } as const]),

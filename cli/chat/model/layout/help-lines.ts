@@ -10,7 +10,9 @@ import { SELECTION_KEYS } from '../threads/message-selection.ts'
 
 export type OverlayLine =
   | { type: 'title'; text: string }
+  /** A remark. */
   | { type: 'text'; text: string }
+  | { type: 'plain'; text: string }
   | { type: 'item'; label: string; text: string }
   /** Two lines next to each other. */
   | { type: 'pair'; left: OverlayLine; right: OverlayLine }

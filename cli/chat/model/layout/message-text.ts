@@ -1,5 +1,5 @@
 /** The texts that an entry shows of a message that was edited, deleted or reacted to, and of a reply. */
-import type { QuotedTarget } from '../../../../src/protocol/message-kinds.ts'
+import { actionOf, type QuotedTarget } from '../../../../src/protocol/message-kinds.ts'
 import { sanitizeLine } from '../../../../src/protocol/text.ts'
 import type { ReadonlyEntry, ReadonlyThread } from '../readonly-model.ts'
 import type { FormattedLine } from './formatting.ts'
@@ -60,5 +60,11 @@ export function reactionsText({ reactions = [] }: ReadonlyEntry, shown: (name: s
  */
 export function replyText(thread: ReadonlyThread, reply: QuotedTarget, isConfusable = false): string {
   const quote = thread.currentQuote(reply) ?? DELETED_TEXT
-  return sanitizeLine(`│ ${reply.from}${isConfusable ? ' ≈' : ''}: ${quote}`)
+  return sanitizeLine(`│ ${quotedMessage(`${reply.from}${isConfusable ? ' ≈' : ''}`, quote)}`)
+}
+
+/** A message in a few words: `Billy: start of the text`, or `* Billy waves`. @param sender the name, with its mark */
+export function quotedMessage(sender: string, quote: string): string {
+  const action = actionOf(quote)
+  return action === undefined ? `${sender}: ${quote}` : `* ${sender} ${action}`
 }

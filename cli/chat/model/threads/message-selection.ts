@@ -70,7 +70,12 @@ export function handleSelectionText(model: Model, type: Key['type'], text: strin
   const thread = model.current
   const selection = thread?.selection
   if (thread === undefined || selection === undefined || selection.step === 'command') return undefined
-  if (selection.step === 'confirm-delete') return confirmDeletion(model, thread, type === 'text' && text === 'd')
+  if (selection.step === 'confirm-delete') {
+    const isText = type === 'text'
+    const requests = confirmDeletion(model, thread, isText && text === 'd')
+    // Without its slash, a command would be sent as a message.
+    return isText && text.startsWith('/') ? undefined : requests
+  }
   if (type === 'text') {
     if (text === 'r') return startReply(model, thread)
     if (text === 'e') return startEdit(model, thread)

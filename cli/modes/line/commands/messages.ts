@@ -176,7 +176,7 @@ function cancel(state: LineState, args: string, send: Send): void {
   if (args !== '' && args !== 'all') return state.print('usage: /cancel [all]')
   const to = state.recipient
   if (to === undefined) return state.print(NO_RECIPIENT)
-  const ids = state.waiting.idsTo(to)
-  if (ids.length === 0) return state.print(`no message to ${state.shown(to)} waits`)
-  for (const id of args === 'all' ? ids : ids.slice(-1)) send({ type: 'cancel', id })
+  const last = state.waiting.lastTo(to)
+  if (last === undefined) return state.print(`no message to ${state.shown(to)} waits`)
+  for (const id of args === 'all' ? state.waiting.idsTo(to) : [last]) send({ type: 'cancel', id })
 }

@@ -12,6 +12,8 @@ import type { LineCommand } from './command.ts'
 const NOT_CONNECTED =
   '* not connected: it is not known who is online; the client tries again by itself, and /to NAME works meanwhile'
 
+const NO_KEYS = '* this mesh does not use user keys'
+
 /** Who gets the lines. */
 export function recipientCommands(state: LineState): readonly LineCommand[] {
   return [
@@ -40,7 +42,7 @@ export function peopleCommands(state: LineState): readonly LineCommand[] {
       usage: 'NAME WORDS',
       help: 'accept the new key of NAME, if it has these WORDS',
       run: (args, send) => {
-        const decision = decideTrust(args, state.changedKeys)
+        const decision = decideTrust(args, state.changedKeys, name => state.seen.has(name))
         if ('request' in decision) send(decision.request)
         else state.print(`* ${decision.reason}`)
       },
@@ -82,7 +84,7 @@ function showKeyOf(state: LineState, args: string): void {
   const name = args === '' ? { ok: true as const, value: state.user } : parseSoleName(args)
   if (!name.ok) return state.print(name.reason)
   const { lastKeyEvent: keys, user } = state
-  if (keys === undefined) return state.print('* this mesh does not use user keys')
+  if (keys === undefined) return state.print(NO_KEYS)
   const key = name.value === user ? keys.own : keys.known.get(name.value)
   state.print(`* the key of ${name.value}: ${key === undefined ? 'not known yet' : fingerprint(key)}`)
 }

@@ -10,7 +10,7 @@ import {
   toggleMuted,
   unignoreUser,
 } from '../../../chat/model/commands/preference-changes.ts'
-import type { Setting } from '../../../chat/model/preferences.ts'
+import type { Preferences, Setting } from '../../../chat/model/preferences.ts'
 import { parseSoleName, parseSoleUser } from '../../../common/name-argument.ts'
 import type { LineState } from '../line-state.ts'
 import type { LineCommand } from './command.ts'
@@ -25,16 +25,19 @@ export function preferenceCommands(state: LineState): readonly LineCommand[] {
     if (changed !== undefined) state.services.savePreferences(changed)
     print(`* ${text}`)
   }
+  const applyToUser = (args: string, change: (preferences: Preferences, name: string) => PreferenceChange) => {
+    const user = parseSoleUser(args)
+    if (user.ok) apply(change(preferences(), user.value))
+    else print(user.reason)
+  }
   return [
     {
       name: 'ignore',
       usage: 'NAME',
       help: 'do not print messages of NAME',
       run: args => {
-        if (isRoom(args)) return print('only users can be ignored; /mute a room, or /part it')
-        const user = parseSoleUser(args)
-        if (user.ok) apply(ignoreUser(preferences(), user.value))
-        else print(user.reason)
+        if (isRoom(args)) print('only users can be ignored; /mute a room, or /part it')
+        else applyToUser(args, ignoreUser)
       },
     },
     {
@@ -42,10 +45,8 @@ export function preferenceCommands(state: LineState): readonly LineCommand[] {
       usage: '[NAME]',
       help: 'stop ignoring NAME, or list ignored users',
       run: args => {
-        if (args === '') return print(`* ${ignoredText(preferences())}`)
-        const user = parseSoleUser(args)
-        if (user.ok) apply(unignoreUser(preferences(), user.value))
-        else print(user.reason)
+        if (args === '') print(`* ${ignoredText(preferences())}`)
+        else applyToUser(args, unignoreUser)
       },
     },
     {

@@ -248,6 +248,8 @@ test('/trust accepts a changed key only with the words of this key', () => {
   tellKeys()
   run('trust Billy')
   expect(chat.model.notice).toEqual({ text: 'the key of Billy has not changed', tone: 'error' })
+  run('trust Billy some words')
+  expect(chat.notice).toBe('the key of Billy has not changed')
   tellKeys('changed')
   const words = fingerprint(key('x'))
   expect(run('trust Billy')).toEqual([])
@@ -255,6 +257,11 @@ test('/trust accepts a changed key only with the words of this key', () => {
   expect(run(`trust Billy ${fingerprint(key('y'))}`)).toEqual([])
   expect(chat.notice).toContain('these are not the words of the new key of Billy')
   expect(run(`trust Billy ${words}`)).toEqual([{ type: 'trust', user: 'Billy', key: key('x') }])
+})
+
+test('/trust says that a mesh without keys has none', () => {
+  run('trust Billy some words')
+  expect(chat.notice).toBe('this mesh does not use user keys')
 })
 
 test('/trust shows the words in the open thread, which has room for them', () => {
@@ -269,6 +276,7 @@ describe('/set', () => {
   test.each([
     ['set bell', 'bell on (on, off): ring the bell for unread messages'],
     ['set nonsense', 'unknown setting nonsense; /set lists the settings'],
+    ['set bel off', 'unknown setting bel; did you mean bell? /set lists the settings'],
     ['set theme pink', 'theme must be one of: calm, blue, amber, mono'],
   ])('/%s changes nothing', (line, notice) => {
     const before = chat.model.preferences

@@ -250,6 +250,10 @@ test('? opens the help on an empty line only', () => {
   expect(chat.model.overlay).toBe('help')
   chat.type('x')
   expect([chat.input, chat.model.overlay]).toEqual(['', undefined])
+  // Without its slash, the command would be sent as a message.
+  chat.type('?')
+  chat.type('/names')
+  expect([chat.input, chat.model.overlay]).toEqual(['/names', undefined])
 })
 
 test('keys of the settings file override the defaults', () => {

@@ -173,7 +173,7 @@ describe('/names', () => {
 test('/topic with a text says where topics come from', () => {
   for (const text of ['Deploys on Friday', 'Deploys']) {
     chat.type(`/topic ${text}\r`)
-    expect(chat.notice).toMatch(/^topics come from the config of the servers/)
+    expect(chat.notice).toMatch(/^topics are set in the config of the servers/)
   }
 })
 

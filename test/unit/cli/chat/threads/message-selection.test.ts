@@ -140,6 +140,24 @@ describe('keys on a selected message', () => {
     expect([requests(key), chat.notice, chat.input]).toEqual([[], 'not deleted', ''])
   })
 
+  test('a command that is typed at the question before a deletion keeps its slash', () => {
+    chat.type(`${OLDER}${OLDER}d`)
+    expect(requests('/names')).toEqual([])
+    expect([chat.notice, chat.input]).toEqual(['not deleted', '/names'])
+  })
+
+  test('the selected message is shown as a quote: an action as one, a block of code by its first line', () => {
+    chat.message('Billy', 'Anna', '/me waves')
+    chat.type(OLDER)
+    expect(status()).toContain('│ * Billy waves')
+    chat.type('r')
+    expect(status()).toContain('reply to * Billy waves')
+    chat.type(ESC)
+    chat.message('Billy', 'Anna', '```ts\nlet x = 1\n```')
+    chat.type(OLDER)
+    expect(status()).toContain('│ Billy: let x = 1')
+  })
+
   test('+ asks for an emoji: a digit picks one, or it is typed; the same again takes it back', () => {
     chat.type(`${OLDER}+`)
     expect(status()).toContain('react: 1 👍  2 🎉')

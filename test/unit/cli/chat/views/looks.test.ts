@@ -240,6 +240,29 @@ describe('the status bar', () => {
   })
 })
 
+test('on a narrow screen the help, the settings and the details have their texts below the labels, whole', () => {
+  chat.resize(40, 200)
+  chat.type('?')
+  expect(chat.screen()).toContain('  /query NAME\n    open the thread with NAME or #ROOM\n')
+  expect(
+    chat
+      .screen()
+      .split('\n')
+      .some(line => line.trimEnd().endsWith('…')),
+  ).toBe(false)
+  chat.type(`${KEYS.dismiss}/set${KEYS.enter}`)
+  expect(chat.screen()).toContain('  bell on\n    ring the bell for unread messages\n    (or off)\n')
+})
+
+test('the header of a narrow screen has a shorter state, not the start of a longer one', () => {
+  chat.roster(['Anna'])
+  chat.model.openThread('Billy')
+  chat.resize(40, 12)
+  expect(chat.screen().split('\n')[1]?.trimEnd()).toBe('Billy  ○ offline')
+  chat.resize(100, 12)
+  expect(chat.screen().split('\n')[1]).toContain('○ offline: messages are delivered when they connect')
+})
+
 test('the help has two columns on a wide screen, and all lines are in them', () => {
   chat.resize(100, 50)
   chat.type('?')

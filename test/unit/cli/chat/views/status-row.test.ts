@@ -28,6 +28,12 @@ test('a notice is shown whole where it fits, and the state of the connection is 
   expect(statusRow(driver)).toMatch(/^○ {3}1 message waits for Billy and for 5 others; enter \/quit again to leave now/)
 })
 
+test('the hint about the help is left out where it does not fit', () => {
+  const text = '○ not connected (connection refused by server-2), retrying now  Anna'
+  expect(statusRow(offline(80))).toBe(`${text}  ? help`)
+  expect(statusRow(offline(72))).toBe(text)
+})
+
 test('a notice that is shown above, too, leaves the state of the connection whole', () => {
   const driver = offline(80)
   const text = 'First connection to this mesh: it has no secret, so its servers prove nothing'

@@ -162,6 +162,19 @@ describe('LineMode', () => {
     expect(err.at(-1)).toBe('no message to Zoe waits')
   })
 
+  test('/cancel leaves out a reaction that a server has got, which cannot be taken back', () => {
+    wait('1', 'Billy')
+    const progress = { state: 'waiting', reason: 'recipient-offline' } as const
+    mode.handleEvent({ type: 'progress', id: '2', to: 'Billy', kind: 'react', progress })
+    sent.length = 0
+    enter('/to Billy')
+    enter('/cancel')
+    expect(sent).toEqual([{ type: 'cancel', id: '1' }])
+    mode.handleEvent({ type: 'progress', id: '1', to: 'Billy', progress: { state: 'delivered', connections: 1 } })
+    enter('/cancel')
+    expect(sent.at(-1)).toEqual({ type: 'cancel', id: '2' })
+  })
+
   test('a deletion is printed only if its message is known, and is not taken back by /cancel', () => {
     const deletion = (id: string) => formatContent({ kind: 'delete', target: { id, from: 'Billy' } }, 'Billy')
     mode.handleEvent(online)
@@ -419,7 +432,7 @@ describe('LineMode', () => {
 
   test('/topic with a text says where topics come from', () => {
     enter('/topic Deploys on Friday')
-    expect(err).toEqual([expect.stringMatching(/^topics come from the config of the servers/)])
+    expect(err).toEqual([expect.stringMatching(/^topics are set in the config of the servers/)])
   })
 
   test('a deletion that waits is not printed, and a cancelled message that others may have is deleted for them', () => {
