@@ -124,7 +124,7 @@ test('the findings say what is wrong with each server and how to fix it', async 
     expect.stringMatching(/^error {2}server-1 .*another secret.*MESH_CHAT_SECRET/),
     expect.stringMatching(/^error {2}server-2 .*another server answers at its address: server-3; correct ip and port/),
     expect.stringMatching(/^error {2}server-2 .*its auth is key, but this config has open/),
-    expect.stringMatching(/^error {2}server-3 .*ECONNREFUSED.*mesh-chatd --id server-3/),
+    expect.stringMatching(/^error {2}server-3 .*connection refused.*mesh-chatd --id server-3/),
     expect.stringMatching(/^error {2}server-4 .*not mesh-chat/),
   ])
 })
@@ -133,7 +133,7 @@ test('before the start of this server, others that do not run are warnings', asy
   const { file, folder, ports, servers, write } = await configure(3)
   const before = await check(file, {}, '--id', 'server-1')
   expect(before.lines.slice(3)).toEqual(
-    [2, 3].map(n => expect.stringMatching(`^warn {3}server-${n} .*ECONNREFUSED.*mesh-chatd --id server-${n}$`)),
+    [2, 3].map(n => expect.stringMatching(`^warn {3}server-${n} .*connection refused.*mesh-chatd --id server-${n}$`)),
   )
   expect(before.status).toBe(0)
   const json = await check(file, {}, '--id', 'server-1', '--json')
@@ -163,7 +163,7 @@ test('before the start of this server, others that do not run are warnings', asy
   await start(1, file)
   const after = await check(file, {}, '--id', 'server-1')
   expect(after.status).toBe(1)
-  expect(after.lines.at(-1)).toMatch(/^error {2}server-3 .*ECONNREFUSED/)
+  expect(after.lines.at(-1)).toMatch(/^error {2}server-3 .*connection refused/)
 })
 
 test('the line of the config counts its rooms', async () => {
