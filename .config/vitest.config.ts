@@ -3,6 +3,8 @@ import { LongestFirst } from './longest-first.ts'
 
 const root = new URL('..', import.meta.url).pathname
 const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 }
+/** These wait for real processes, each time for up to a minute: see `DEADLINE_MS` of the tests. */
+const programTimeouts = { testTimeout: 240_000, hookTimeout: 240_000, expect: { poll: { timeout: 60_000 } } }
 /** Unit tests that replace a module, which must not be loaded before. */
 const WITH_MOCKS = ['test/unit/cli/keys/key-files.test.ts', 'test/unit/cli/history/equal-hashes.test.ts']
 
@@ -32,7 +34,7 @@ export default defineConfig({
           name: 'programs',
           root,
           include: ['test/{attacks,contract,programs}/**/*.test.{ts,tsx}', ...WITH_MOCKS],
-          ...timeouts,
+          ...programTimeouts,
         },
       },
     ],

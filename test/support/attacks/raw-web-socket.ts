@@ -79,9 +79,9 @@ export class RawWebSocket {
       this.send('41')
       // In one turn with the next packet, Socket.IO would forget the new membership.
       this.write(clientFrame('', { opcode: 9 }))
-      await until('the server has handled it', () => this.received.includes('\x8a\x00') || !this.isOpen, 5_000)
+      await until('the server has handled it', () => this.received.includes('\x8a\x00') || !this.isOpen)
       this.send('40')
-      await until('it has joined again', () => this.received.includes('40{"sid"') || !this.isOpen, 5_000)
+      await until('it has joined again', () => this.received.includes('40{"sid"') || !this.isOpen)
       this.send(...packets)
     }
   }

@@ -115,7 +115,7 @@ export class CarrierHarness {
     const before = this.inputs.length
     this.carrier.perform({ type: 'dial', peer: other.id, url: other.url, id })
     const outcome = () => this.inputs.slice(before).find(({ type }) => type === 'dialled' || type === 'dial-failed')
-    await until(`${this.id} has dialled ${other.id}`, () => outcome() !== undefined, 15_000)
+    await until(`${this.id} has dialled ${other.id}`, () => outcome() !== undefined)
     const found = outcome()
     if (found === undefined) throw new Error('no outcome')
     return found

@@ -1,5 +1,6 @@
 /** Child processes, temporary folders, free ports, and waiting for conditions. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -20,26 +21,47 @@ export function temporaryFolder(): string {
   return folder
 }
 
-/** Below the ephemeral ports: an outgoing connection could take one of those before the server binds it. */
-const PORT_RANGE = { from: 10_000, to: 32_000 }
+/**
+ * Below the ephemeral ports: an outgoing connection could take one of those before the server binds it. Above 10080, to which
+ * browsers and `fetch` do not connect.
+ */
+const PORT_RANGE = { from: 10_100, to: 32_000 }
 
-/** Finds unused ports. */
+/** Finds unused ports, and reserves them for this process, also while nothing listens on them. */
 export async function freePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>()
-  while (ports.size < count) {
-    const port = PORT_RANGE.from + Math.floor(Math.random() * (PORT_RANGE.to - PORT_RANGE.from))
-    if (await isFree(port)) ports.add(port)
+  const ports: number[] = []
+  while (ports.length < count) {
+    const port = randomPort()
+    if (await reserve(port)) ports.push(port)
   }
-  return [...ports]
+  return ports
 }
 
-/** Finds a run of unused ports. Returns the first. */
+/** Finds and reserves a run of unused ports. Returns the first. */
 export async function consecutiveFreePorts(count: number): Promise<number> {
   for (;;) {
-    const [first = 0] = await freePorts(1)
-    const rest = await Promise.all(Array.from({ length: count - 1 }, (_, at) => isFree(first + 1 + at)))
-    if (rest.every(free => free)) return first
+    const first = randomPort()
+    const reserved = await Promise.all(Array.from({ length: count }, (_, at) => reserve(first + at)))
+    if (reserved.every(Boolean)) return first
   }
+}
+
+function randomPort(): number {
+  return PORT_RANGE.from + Math.floor(Math.random() * (PORT_RANGE.to - PORT_RANGE.from))
+}
+
+/**
+ * Test files run at the same time, and servers bind their ports late, or again after a restart: another file must not get the
+ * same port meanwhile. The UDP port of the same number, which no program here uses, marks it until this process ends.
+ */
+async function reserve(port: number): Promise<boolean> {
+  const mark = createSocket('udp4').unref()
+  const isMarked = await new Promise<boolean>(resolve => {
+    mark.once('error', () => resolve(false)).bind({ port, address: '127.0.0.1', exclusive: true }, () => resolve(true))
+  })
+  if (isMarked && (await isFree(port))) return true
+  mark.close()
+  return false
 }
 
 function isFree(port: number): Promise<boolean> {
@@ -50,12 +72,19 @@ function isFree(port: number): Promise<boolean> {
   })
 }
 
+/** How long tests wait for a condition, ms: only a fault takes that long, even on a busy machine. */
+export const DEADLINE_MS = 60_000
+
 /**
  * Waits until `check` returns true. Throws after `within` ms.
  * @param what the condition in words, for the error
  * @returns how long it took, ms
  */
-export async function until(what: string, check: () => boolean | Promise<boolean>, within = 30_000): Promise<number> {
+export async function until(
+  what: string,
+  check: () => boolean | Promise<boolean>,
+  within = DEADLINE_MS,
+): Promise<number> {
   const since = performance.now()
   while (!(await check())) {
     if (performance.now() - since > within) throw new Error(`timed out after ${within} ms, waiting for: ${what}`)
@@ -116,8 +145,9 @@ export class Program {
         this.out += chunk
       })
     }
-    this.child.on('exit', (code, signal) => {
-      running.delete(this.child)
+    this.child.on('exit', () => running.delete(this.child))
+    // Not at its exit: the last lines may still be in the pipes.
+    this.child.on('close', (code, signal) => {
       this.exitStatus = { code, signal }
     })
   }
@@ -132,7 +162,8 @@ export class Program {
     return isToldOnline(this.out, user)
   }
 
-  async waitForExit(within = 30_000): Promise<number> {
+  /** Waits until the process has ended, and all of its output has been read. */
+  async waitForExit(within = DEADLINE_MS): Promise<number> {
     return until('the process ends', () => this.exitStatus !== undefined, within)
   }
 }

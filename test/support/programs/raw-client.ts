@@ -73,6 +73,6 @@ export class RawClient {
   }
 
   async #ask<Answer>(event: string, ...payload: unknown[]): Promise<Answer> {
-    return await this.#socket.timeout(15_000).emitWithAck(event, ...payload)
+    return await this.#socket.timeout(60_000).emitWithAck(event, ...payload)
   }
 }

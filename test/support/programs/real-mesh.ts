@@ -5,7 +5,7 @@ import { io } from 'socket.io-client'
 import { expect } from 'vitest'
 import { compareMessages } from '../../../src/common/hybrid-clock.ts'
 import type { Limits } from '../../../src/protocol/limits.ts'
-import { freePorts, Program, temporaryFolder, until } from './processes.ts'
+import { DEADLINE_MS, freePorts, Program, temporaryFolder, until } from './processes.ts'
 import { RealClient } from './real-client.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 
@@ -131,7 +131,7 @@ export class RealMesh {
   }
 
   /** Waits until every client's roster is exactly this list. */
-  async waitForRoster(users: readonly string[], within = 30_000): Promise<number> {
+  async waitForRoster(users: readonly string[], within = DEADLINE_MS): Promise<number> {
     const expected = [...users].sort().join()
     const wrong = () => this.clients.filter(client => client.roster.join() !== expected)
     return until(`every client has the roster ${expected}`, () => wrong().length === 0, within).catch(error => {
@@ -148,7 +148,7 @@ export class RealMesh {
   }
 
   /** Waits until every client is in the room, with exactly these members. */
-  async waitForMembers(room: string, users: Iterable<string>, within = 30_000): Promise<number> {
+  async waitForMembers(room: string, users: Iterable<string>, within = DEADLINE_MS): Promise<number> {
     const expected = [...users].sort().join()
     const wrong = () => this.clients.filter(({ rooms }) => rooms.get(room)?.join() !== expected)
     return until(`every client has the members ${expected}`, () => wrong().length === 0, within).catch(error => {

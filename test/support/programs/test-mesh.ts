@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vi } from 'vitest'
-import { freePorts } from './processes.ts'
+import { DEADLINE_MS, freePorts } from './processes.ts'
 
-export const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 50 })
+export const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: DEADLINE_MS, interval: 50 })
 
 export class TestMesh {
   readonly folder = mkdtempSync(join(tmpdir(), 'mesh-chat-'))

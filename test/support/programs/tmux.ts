@@ -1,6 +1,7 @@
 /** A real terminal for a program under test: a tmux server with its own socket. */
 import { execFileSync } from 'node:child_process'
 import { vi } from 'vitest'
+import { DEADLINE_MS } from './processes.ts'
 
 export class Tmux {
   readonly socket: string
@@ -70,7 +71,7 @@ export class Window {
 
   /** Waits until `check` accepts the screen without throwing. */
   until(check: (screen: string) => void): Promise<void> {
-    return vi.waitFor(() => check(this.screen()), { timeout: 20_000, interval: 50 })
+    return vi.waitFor(() => check(this.screen()), { timeout: DEADLINE_MS, interval: 50 })
   }
 
   close(): void {
