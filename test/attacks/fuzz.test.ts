@@ -36,7 +36,7 @@ test(`servers survive ${PACKETS} hostile packets (seed ${SEED})`, { timeout: 120
     await mesh.waitForRoster(['Anna', 'Billy'])
     const checkDelivery = async (text: string) => {
       anna.send('Billy', text)
-      const ms = await until(text, () => billy.shown.some(message => message.text === text), 20_000)
+      const ms = await until(text, () => billy.shown.some(message => message.text === text))
       latencies.push(ms)
     }
     const check = () => {
@@ -77,9 +77,7 @@ test(`servers survive ${PACKETS} hostile packets (seed ${SEED})`, { timeout: 120
   }
 })
 
-test('packets that are hard to encode again are forwarded or dropped without breaking a link', {
-  timeout: 60_000,
-}, async () => {
+test('packets that are hard to encode again are forwarded or dropped without breaking a link', async () => {
   const mesh = await RealMesh.start(2)
   try {
     const links = () => mesh.servers.map(server => mesh.outboundLinkCount(server)).join()

@@ -71,7 +71,7 @@ const REPORT = (url: string) => `
   })`
 
 describe.skipIf(chromiumMissingReason !== undefined)('a page in a browser', () => {
-  test('of another origin, or without one, opens no session and reads nothing', { timeout: 60_000 }, async () => {
+  test('of another origin, or without one, opens no session and reads nothing', async () => {
     const { reports, url: reportUrl } = await startReports()
     const server: InProcessServer = await startInProcess('server-1', { origins: ['http://listed.example'] })
     cleanups.push(() => server.close())
@@ -137,7 +137,7 @@ describe.skipIf(chromiumMissingReason !== undefined)('a page in a browser', () =
       sessions = Math.max(sessions, server.counts().engine)
       return names.every(name => reports.has(name))
     }
-    await until('all attacks are over', hasAll, 40_000).catch(error => {
+    await until('all attacks are over', hasAll).catch(error => {
       throw new Error(`${error.message}; missing: ${names.filter(name => !reports.has(name))}; ${browser.out}`)
     })
     // An answer of `no-cors` is opaque, and the text of it empty.
@@ -147,9 +147,7 @@ describe.skipIf(chromiumMissingReason !== undefined)('a page in a browser', () =
     expect(server.roster()).toEqual([])
   })
 
-  test('whose host name is bound to the server later (DNS rebinding) opens no session and reads nothing', {
-    timeout: 60_000,
-  }, async () => {
+  test('whose host name is bound to the server later (DNS rebinding) opens no session and reads nothing', async () => {
     const { reports, url: reportUrl } = await startReports()
     const [port = 0, adminPort = 0] = await freePorts(2)
     // The script asks its own origin again and again: at first the attacker answers, then the server.

@@ -44,7 +44,7 @@ test('each hostile string is refused as a name, or normalized to a form without 
   expect(isUserName('')).toBe(false)
 })
 
-test('no escape sequence in a name or text reaches a log or a terminal', { timeout: 90_000 }, async () => {
+test('no escape sequence in a name or text reaches a log or a terminal', async () => {
   const folder = temporaryFolder()
   const file = join(folder, 'config.json')
   const ports = await freePorts(2)

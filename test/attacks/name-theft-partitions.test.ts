@@ -48,34 +48,28 @@ async function restart(mesh: RealMesh, n: number, clock = 0): Promise<void> {
 test.each([
   ['are right', 0],
   ['differ, the one of the thief is ahead', 3_600_000],
-])(
-  'a thief in another part of the mesh loses the name when the parts meet; clocks %s',
-  { timeout: 120_000 },
-  async (_, clock) => {
-    const mesh = await startMesh()
-    const billy = await join1('Billy', mesh.server(1))
-    const anna = await join1('Anna', mesh.server(1))
-    anna.send('Billy', 'before')
-    await until('Anna has the key of Billy', () => billy.received.some(({ text }) => text === 'before'))
-    for (const proxy of mesh.proxiesOf(1)) proxy.cut()
-    // The second server knows nothing any more.
-    await restart(mesh, 2, clock)
-    thief = new Thief('Billy', [mesh.server(2).port])
-    await until('the thief has the name', () => thief?.codes.has('ok') === true)
-    anna.send('Billy', 'meanwhile')
-    await until('it arrives', () => billy.received.some(({ text }) => text === 'meanwhile'))
-    for (const proxy of mesh.proxiesOf(1)) proxy.heal()
-    await until('the thief has lost the name', () => thief?.codes.has('name-taken') === true, 60_000)
-    anna.send('Billy', 'after')
-    await until('it arrives', () => billy.received.some(({ text }) => text === 'after'))
-    expect(isRefused(billy)).toBe(false)
-    expect(billy.events('connection').filter(({ state }) => state === 'waiting')).toEqual([])
-  },
-)
+])('a thief in another part of the mesh loses the name when the parts meet; clocks %s', async (_, clock) => {
+  const mesh = await startMesh()
+  const billy = await join1('Billy', mesh.server(1))
+  const anna = await join1('Anna', mesh.server(1))
+  anna.send('Billy', 'before')
+  await until('Anna has the key of Billy', () => billy.received.some(({ text }) => text === 'before'))
+  for (const proxy of mesh.proxiesOf(1)) proxy.cut()
+  // The second server knows nothing any more.
+  await restart(mesh, 2, clock)
+  thief = new Thief('Billy', [mesh.server(2).port])
+  await until('the thief has the name', () => thief?.codes.has('ok') === true)
+  anna.send('Billy', 'meanwhile')
+  await until('it arrives', () => billy.received.some(({ text }) => text === 'meanwhile'))
+  for (const proxy of mesh.proxiesOf(1)) proxy.heal()
+  await until('the thief has lost the name', () => thief?.codes.has('name-taken') === true, 60_000)
+  anna.send('Billy', 'after')
+  await until('it arrives', () => billy.received.some(({ text }) => text === 'after'))
+  expect(isRefused(billy)).toBe(false)
+  expect(billy.events('connection').filter(({ state }) => state === 'waiting')).toEqual([])
+})
 
-test('over slow links a thief gets a name for a short time at most, and its user stays online', {
-  timeout: 120_000,
-}, async () => {
+test('over slow links a thief gets a name for a short time at most, and its user stays online', async () => {
   const mesh = await startMesh()
   const billy = await join1('Billy', mesh.server(1))
   // Slower than a server waits for claims.
@@ -89,9 +83,7 @@ test('over slow links a thief gets a name for a short time at most, and its user
   expect(billy.events('connection').filter(({ state }) => state === 'waiting')).toEqual([])
 })
 
-test('P15: a server that shuts down while its link opens slowly gives the names to its peer', {
-  timeout: 120_000,
-}, async () => {
+test('P15: a server that shuts down while its link opens slowly gives the names to its peer', async () => {
   const mesh = await startMesh()
   const home = temporaryFolder()
   const billy = await join1('Billy', mesh.server(1), home)

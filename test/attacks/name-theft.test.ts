@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { Thief } from '../support/attacks/thief.ts'
+import { withGrowingTimeout } from '../support/programs/growing-timeout.ts'
 import { freePorts, Program, stopAll, temporaryFolder, until } from '../support/programs/processes.ts'
 
 afterAll(stopAll)
@@ -42,9 +43,7 @@ async function startMesh(config: object = {}) {
   return { ports, restart, restartAll, client, folder }
 }
 
-test('while the server of a user restarts, a poller does not get the name, and the user returns', {
-  timeout: 120_000,
-}, async () => {
+test('while the server of a user restarts, a poller does not get the name, and the user returns', async () => {
   const { ports, restart, client } = await startMesh()
   const billy = client('Billy', 'billy', '--plain')
   await until('Billy is online', () => billy.out.includes('online at server-1'))
@@ -68,9 +67,7 @@ test('while the server of a user restarts, a poller does not get the name, and t
   thief.stop()
 })
 
-test('A14 to A16: after a restart of all servers at once, a user takes the name back from a thief who came first', {
-  timeout: 120_000,
-}, async () => {
+test('A14 to A16: after a restart of all servers at once, a user takes the name back from a thief who came first', async () => {
   const secret = join(temporaryFolder(), 'secret')
   writeFileSync(secret, 'k3Jx0vQe7TqP2mZsW9cYb4RnL6uH8dFa', { mode: 0o600 })
   const { ports, restartAll, client, folder } = await startMesh({ secretFile: secret })
@@ -95,7 +92,7 @@ function findTicket(folder: string): string | undefined {
   return file && readFileSync(join(folder, file), 'utf8')
 }
 
-test('a client whose name another key holds warns and retries; it does not exit', { timeout: 60_000 }, async () => {
+test('a client whose name another key holds warns and retries; it does not exit', async () => {
   const { client } = await startMesh()
   const anna = client('Anna', 'anna', '--plain')
   await until('Anna is online', () => anna.out.includes('online at'))
@@ -113,15 +110,21 @@ test('a client whose name another key holds warns and retries; it does not exit'
   }
 })
 
-test('send gives up after its timeout, with the reason', { timeout: 60_000 }, async () => {
+test('send gives up after its timeout, with the reason', async () => {
   const { ports, client } = await startMesh()
   const anna = client('Anna', 'anna', '--plain')
   await until('Anna is online', () => anna.out.includes('online at'))
   const folder = temporaryFolder()
   const env = { XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder }
-  const args = ['send', '--user', 'Anna', '--to', 'Billy', '--port', `${ports[0]}`, '--timeout', '1', 'hi']
-  const send = new Program('cli', args, env)
-  await send.waitForExit()
+  const send = await withGrowingTimeout(
+    async seconds => {
+      const args = ['send', '--user', 'Anna', '--to', 'Billy', '--port', `${ports[0]}`, '--timeout', seconds, 'hi']
+      const program = new Program('cli', args, env)
+      await program.waitForExit()
+      return program
+    },
+    ({ exitStatus }) => exitStatus?.code === 1,
+  )
   expect(send.exitStatus?.code).toBe(1)
   expect(send.out).toContain('Anna is online with another key')
 })

@@ -49,9 +49,9 @@ test.each(['websocket', 'polling'])('identify in the CONNECT packet works like `
   )
   // It may send messages.
   const im = { id: `${user}.1`, at: Date.now(), to: 'Nobody', text: 'hi' }
-  expect(await socket.timeout(5_000).emitWithAck('im', im)).toEqual({ ok: true, delivered: 0 })
+  expect(await socket.timeout(60_000).emitWithAck('im', im)).toEqual({ ok: true, delivered: 0 })
   // A later `identify` call succeeds, too.
-  const again = await socket.timeout(5_000).emitWithAck('identify', { user, client: 'x/1', protocol: 2 })
+  const again = await socket.timeout(60_000).emitWithAck('identify', { user, client: 'x/1', protocol: 2 })
   expect(again).toMatchObject({ ok: true })
 })
 

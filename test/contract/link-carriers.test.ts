@@ -145,7 +145,7 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     expect(other.framesFrom(link.in).map(({ event }) => event)).toEqual(['presence', 'forward', 'goodbye'])
   })
 
-  contract('frames of any length and content arrive unchanged', { timeout: 60_000 }, async () => {
+  contract('frames of any length and content arrive unchanged', async () => {
     const { one, other, link } = await pair()
     const long = [
       'a'.repeat(256 * 1024),
@@ -210,12 +210,7 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     for (const { out } of links.slice(0, 2)) hub.send(out, { event: 'forward', payload: [both] })
     hub.send(links[2]?.out ?? 0, { event: 'forward', payload: [strange] })
     for (const { out } of links) hub.send(out, { event: 'missed', payload: ['the end'] })
-    await until('all frames have arrived', () =>
-      others.every(
-        other =>
-          other.inputsOfType('frame').at(-1)?.frame.event === 'missed' || other.inputsOfType('frame').length >= 3,
-      ),
-    )
+    await until('all frames have arrived', () => others.every(other => other.inputsOfType('frame').length >= 3))
     const seen = others.map(other =>
       other
         .inputsOfType('frame')

@@ -92,7 +92,7 @@ test.each([
   batch.add(new Packet('2["before",0]'))
   socket.emit('after', 1)
   const expected = [...EVENTS, ['before', 0], ['after', 1]].map(one => [...one])
-  await expect.poll(() => received, { timeout: 10_000 }).toEqual(expected)
+  await expect.poll(() => received).toEqual(expected)
 })
 
 test('batches and packets of Socket.IO itself arrive in the order in which they were written', async () => {
@@ -107,7 +107,7 @@ test('batches and packets of Socket.IO itself arrive in the order in which they 
   }
   batch.flush(performance.now())
   const expected = Array.from({ length: 50 }, (_, n) => ['event', n])
-  await expect.poll(() => received, { timeout: 10_000 }).toEqual(expected)
+  await expect.poll(() => received).toEqual(expected)
 })
 
 /** Counts the packets that Engine.IO creates on a connection, by type. */
@@ -139,7 +139,7 @@ test('the only packet of a turn goes past Engine.IO, unless something waits ther
   send(4)
   expect(created).toEqual({ message: 2 })
   const expected = [1, 2, 3, 4].map(n => ['event', n])
-  await expect.poll(() => received, { timeout: 10_000 }).toEqual(expected)
+  await expect.poll(() => received).toEqual(expected)
 })
 
 /** Sends packets to a client that does not read, past Engine.IO, until the buffers of the kernel are full. */
@@ -163,7 +163,7 @@ async function fill(client: ClientSocket, socket: Socket) {
   }
   expect(created).toEqual({})
   const allReceived = async () => {
-    await expect.poll(() => received.length, { timeout: 10_000 }).toBe(sent)
+    await expect.poll(() => received.length).toBe(sent)
     expect(received).toEqual(Array.from({ length: sent }, (_, n) => ['event', n]))
   }
   return { budget, tcp, send, allReceived }
@@ -214,7 +214,7 @@ test('a packet takes a ping along when one is due soon, once; the answer counts 
   await sendAt(now + EARLY_PING_MS - 100, 'one')
   await sendAt(now + EARLY_PING_MS + 100, 'two')
   await sendAt(now + EARLY_PING_MS + 200, 'three')
-  await expect.poll(() => pongs, { timeout: 10_000 }).toBe(1)
+  await expect.poll(() => pongs).toBe(1)
   expect(pings).toBe(1)
   // Version 3 of Engine.IO: the client pings.
   Object.defineProperty(socket.conn, 'protocol', { value: 3 })
@@ -245,7 +245,7 @@ test('the event reader takes events; what it does not take goes to Socket.IO, in
   client.emit('one', { a: 1 }, () => {})
   client.emit('two', 'text')
   await expect
-    .poll(() => events, { timeout: 10_000 })
+    .poll(() => events)
     .toEqual([
       ['one', { a: 1 }, expect.any(Number)],
       ['two', 'text', undefined],
@@ -253,7 +253,7 @@ test('the event reader takes events; what it does not take goes to Socket.IO, in
   client.emit('unknown', 1)
   client.emit('three', 1, 2, 3)
   await expect
-    .poll(() => others, { timeout: 10_000 })
+    .poll(() => others)
     .toEqual([
       ['unknown', 1],
       ['three', 1],
@@ -303,7 +303,7 @@ test('packets with the same end share one buffer, alone in a batch and with othe
     if (at !== 1) batch.flush(performance.now())
   }
   const expected = ['one', 'two', 'three'].map(event => [event, 'ü'.repeat(40_000)])
-  await expect.poll(() => received, { timeout: 10_000 }).toEqual(expected)
+  await expect.poll(() => received).toEqual(expected)
 })
 
 test('a connection works on when its request is released', async () => {

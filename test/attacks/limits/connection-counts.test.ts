@@ -136,7 +136,7 @@ test('clients, their calls and their connections are counted down', async () => 
     })
     expect(await client.emitWithAck('im', 5, 5)).toMatchObject({ ok: false })
     for (const event of ['got', 'relay', 'im', 'identify', 'roster', 'key', 'survey']) {
-      await client.timeout(10_000).emitWithAck(event, { wrong: 'payload' }, 5)
+      await client.timeout(60_000).emitWithAck(event, { wrong: 'payload' }, 5)
     }
     client.emit('unknown', () => {})
   }

@@ -28,9 +28,7 @@ async function latencies(from: RealClient, to: RealClient, count: number): Promi
 
 const median = (times: number[]) => times[times.length >> 1] ?? 0
 
-test('a client that floods is told when to retry, is read slowly, and does not delay other users', {
-  timeout: 60_000,
-}, async () => {
+test('a client that floods is told when to retry, is read slowly, and does not delay other users', async () => {
   const mesh = await RealMesh.start(2)
   const [anna, billy] = [mesh.join('Anna', 1), mesh.join('Billy', 2)]
   await mesh.waitForRoster(['Anna', 'Billy'])
@@ -102,7 +100,6 @@ test.each([
   { bufferedBytes: 0, cut: false },
 ])(
   'a client that does not read is disconnected at bufferedBytes $bufferedBytes: $cut',
-  { timeout: 60_000 },
   async ({ bufferedBytes, cut }) => {
     const mesh = await RealMesh.start(1, { limits: { bufferedBytes, messagesPerSecond: 0, unconfirmedMessages: 0 } })
     const { program, port } = mesh.server(1)
@@ -128,41 +125,37 @@ test.each([
 test.each([
   { linkBufferedBytes: 500_000, cut: true },
   { linkBufferedBytes: 0, cut: false },
-])(
-  'a peer that does not read is disconnected at linkBufferedBytes $linkBufferedBytes: $cut',
-  { timeout: 60_000 },
-  async row => {
-    const [port, far] = await freePorts(2)
-    const servers = [
-      { id: 'server-1', ip: '127.0.0.1', port },
-      { id: 'far', ip: '127.0.0.1', port: far },
-    ]
-    const limits = { linkBufferedBytes: row.linkBufferedBytes, messagesPerSecond: 0 }
-    const config = join(temporaryFolder(), 'config.json')
-    writeFileSync(config, JSON.stringify({ servers, limits }))
-    const program = new Program('daemon', ['--id', 'server-1', '--config', config, '--log-format', 'text'])
-    await until('it listens', () => program.out.includes('Listening'))
-    const peer = new FakePeer('far')
-    await peer.start(far ?? 0, `http://127.0.0.1:${port}`)
-    await until('both links are up', () => peer.isLinked)
-    const users = [['Faye', 1]]
-    peer.send('presence', { type: 'snapshot', incarnation: 'far#1', seq: 1, users, more: false })
-    const url = `http://127.0.0.1:${port}`
-    const [anna, billy] = [new RealClient('Anna', [url]), new RealClient('Billy', [url])]
-    await until('Faye is seen', () => anna.roster.join() === 'Anna,Billy,Faye' && billy.roster.length === 3)
-    const sender = new FloodingClient(port ?? 0, 'Sender')
-    await until('the sender is seen', () => anna.roster.length === 4)
-    peer.pause()
-    sender.start(['im', { to: 'Faye', text: 'x'.repeat(16_000) }])
-    const lost = 'Peer: far disconnected. Will retry automatically.'
-    await until('it is disconnected', () => program.out.includes(lost))
-    // Without a limit, missing heartbeats end the link.
-    expect(program.out.includes('Disconnected a slow peer: too many unsent bytes.')).toBe(row.cut)
-    sender.close()
-    await latencies(anna, billy, 5)
-    if (row.cut) expect(rssOf(program)).toBeLessThan(400)
-    for (const client of [anna, billy]) client.close()
-    program.child.kill('SIGKILL')
-    await peer.close()
-  },
-)
+])('a peer that does not read is disconnected at linkBufferedBytes $linkBufferedBytes: $cut', async row => {
+  const [port, far] = await freePorts(2)
+  const servers = [
+    { id: 'server-1', ip: '127.0.0.1', port },
+    { id: 'far', ip: '127.0.0.1', port: far },
+  ]
+  const limits = { linkBufferedBytes: row.linkBufferedBytes, messagesPerSecond: 0 }
+  const config = join(temporaryFolder(), 'config.json')
+  writeFileSync(config, JSON.stringify({ servers, limits }))
+  const program = new Program('daemon', ['--id', 'server-1', '--config', config, '--log-format', 'text'])
+  await until('it listens', () => program.out.includes('Listening'))
+  const peer = new FakePeer('far')
+  await peer.start(far ?? 0, `http://127.0.0.1:${port}`)
+  await until('both links are up', () => peer.isLinked)
+  const users = [['Faye', 1]]
+  peer.send('presence', { type: 'snapshot', incarnation: 'far#1', seq: 1, users, more: false })
+  const url = `http://127.0.0.1:${port}`
+  const [anna, billy] = [new RealClient('Anna', [url]), new RealClient('Billy', [url])]
+  await until('Faye is seen', () => anna.roster.join() === 'Anna,Billy,Faye' && billy.roster.length === 3)
+  const sender = new FloodingClient(port ?? 0, 'Sender')
+  await until('the sender is seen', () => anna.roster.length === 4)
+  peer.pause()
+  sender.start(['im', { to: 'Faye', text: 'x'.repeat(16_000) }])
+  const lost = 'Peer: far disconnected. Will retry automatically.'
+  await until('it is disconnected', () => program.out.includes(lost))
+  // Without a limit, missing heartbeats end the link.
+  expect(program.out.includes('Disconnected a slow peer: too many unsent bytes.')).toBe(row.cut)
+  sender.close()
+  await latencies(anna, billy, 5)
+  if (row.cut) expect(rssOf(program)).toBeLessThan(400)
+  for (const client of [anna, billy]) client.close()
+  program.child.kill('SIGKILL')
+  await peer.close()
+})

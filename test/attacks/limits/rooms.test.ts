@@ -46,7 +46,7 @@ test('roomsPerUser: a connection that is in too many rooms is refused further on
   await until('its rooms are gone', () => server.status().rooms === 1)
 })
 
-test('membersPerRoom: a full room lets no other user in, on any server of the mesh', { timeout: 30_000 }, async () => {
+test('membersPerRoom: a full room lets no other user in, on any server of the mesh', async () => {
   const limits = { membersPerRoom: 3 }
   const one = await start('server-1', limits)
   const two = await start('server-2', limits, one)
@@ -70,9 +70,7 @@ test('membersPerRoom: a full room lets no other user in, on any server of the me
   expect(codeOf(await (await connect(two, 'Dora')).join('#ops'))).toBe('ok')
 })
 
-test('roomMessagesPerSecond: many connections flood one room no faster than one, and other rooms not at all', {
-  timeout: 60_000,
-}, async () => {
+test('roomMessagesPerSecond: many connections flood one room no faster than one, and other rooms not at all', async () => {
   const limits = { roomMessagesPerSecond: 20, messagesPerSecond: 0 }
   const one = await start('server-1', limits)
   const two = await start('server-2', limits, one)
@@ -122,9 +120,7 @@ test('roomMessagesPerSecond: one who leaves the room and joins again does not ge
   expect(accepted).toBeLessThanOrEqual(10 + Math.ceil((2 * (performance.now() - since)) / 1_000))
 })
 
-test('membershipsPerPeer: the link of a peer with too many memberships is closed, and its users leave', {
-  timeout: 30_000,
-}, async () => {
+test('membershipsPerPeer: the link of a peer with too many memberships is closed, and its users leave', async () => {
   const [port = 0] = await freePorts(1)
   const server = await startInProcess('server-1', {
     limits: { membershipsPerPeer: 1_000 },
@@ -163,7 +159,7 @@ test('membershipsPerPeer: the link of a peer with too many memberships is closed
   )
   // The list of rooms is made again once per second.
   await vi.waitFor(async () => expect(await anna.listRooms()).toMatchObject({ total: 1 }), {
-    timeout: 10_000,
+    timeout: 60_000,
     interval: 200,
   })
   // The honest peer's members stay.

@@ -31,7 +31,7 @@ async function linked() {
   return { one, two, anna, billy }
 }
 
-test('a notice goes over a link to clients that want it, and to no other', { timeout: 30_000 }, async () => {
+test('a notice goes over a link to clients that want it, and to no other', async () => {
   const { one, two, anna, billy } = await linked()
   const others = [
     await connect(two, 'Billy', {}),
@@ -50,7 +50,7 @@ test('a notice goes over a link to clients that want it, and to no other', { tim
   expect(two.status()).toMatchObject({ forwarded: 1 })
 })
 
-test('a flood of notices is dropped, and delays neither its own messages nor others', { timeout: 30_000 }, async () => {
+test('a flood of notices is dropped, and delays neither its own messages nor others', async () => {
   const { one, anna, billy } = await linked()
   const mallory = await connect(one, 'Mallory')
   for (let n = 0; n < 5_000; n++) mallory.type({ to: 'Billy' })
@@ -81,7 +81,7 @@ test('nonsense is answered like that of other events, and a later notice is pass
   await until('it arrives', () => billy.typingNotices.length === 1)
 })
 
-test('a client that reads slowly gets no notices until it has caught up', { timeout: 30_000 }, async () => {
+test('a client that reads slowly gets no notices until it has caught up', async () => {
   const server = await start('server-1')
   const anna = await connect(server, 'Anna')
   const slow = new FloodingClient(Number(new URL(server.url).port), 'Billy', { typing: true })

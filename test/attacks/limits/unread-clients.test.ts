@@ -31,9 +31,7 @@ let lastId = 0
 const messageTo = (to: string) =>
   `42${JSON.stringify(['im', { id: `m${++lastId}`, at: Date.now(), to, text: 'x'.repeat(200_000) }])}`
 
-test('E18: the client with the most unsent data is closed, and the counter returns to 0', {
-  timeout: 120_000,
-}, async () => {
+test('E18: the client with the most unsent data is closed, and the counter returns to 0', async () => {
   const { server, port } = await start()
   const [sender, reader] = [await join(port, 'Sender'), await join(port, 'Reader')]
   const slow: RawWebSocket[] = []
@@ -62,7 +60,7 @@ test('E18: the client with the most unsent data is closed, and the counter retur
   await until('all counters are 0', () => isZero(server))
 })
 
-test('E18: data for clients of long polling that do not ask for it counts, too', { timeout: 60_000 }, async () => {
+test('E18: data for clients of long polling that do not ask for it counts, too', async () => {
   const { server, port } = await start()
   const sender = await join(port, 'Sender')
   const endpoint = `${server.url}/socket.io/?EIO=4&transport=polling`

@@ -40,7 +40,7 @@ async function tap(url: string, user?: { user: string; pass: string }): Promise<
 }
 
 describe.skipIf(natsMissingReason !== undefined)('a program on the same NATS', () => {
-  test('a recorded announcement of a server that is gone is not believed', { timeout: 30_000 }, async () => {
+  test('a recorded announcement of a server that is gone is not believed', async () => {
     const nats = await startNats()
     const listener = await tap(nats.url)
     const recorded: Msg[] = []
@@ -63,9 +63,7 @@ describe.skipIf(natsMissingReason !== undefined)('a program on the same NATS', (
     expect(learned()).not.toContain(gone.id)
   })
 
-  test('a recorded announcement of an earlier process teaches only the address of the current one', {
-    timeout: 30_000,
-  }, async () => {
+  test('a recorded announcement of an earlier process teaches only the address of the current one', async () => {
     const nats = await startNats()
     const current = await startHarness('server-2', nats.url, 'current')
     const victim = await startHarness('server-1', nats.url)
@@ -86,7 +84,7 @@ describe.skipIf(natsMissingReason !== undefined)('a program on the same NATS', (
     expect(victim.inputsOfType('link-closed')).toEqual([])
   })
 
-  test('a handshake request cannot make a server publish elsewhere', { timeout: 30_000 }, async () => {
+  test('a handshake request cannot make a server publish elsewhere', async () => {
     const nats = await startNats()
     const victim = await startHarness('server-1', nats.url)
     const other = await startHarness('server-2', nats.url)
@@ -135,7 +133,7 @@ describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each serv
   }
   const urlFor = (nats: NatsServer, id: string) => nats.url.replace('//', `//${id}:for%20${id}@`)
 
-  test('users chat, also after a restart of a server', { timeout: 60_000 }, async () => {
+  test('users chat, also after a restart of a server', async () => {
     const nats = await startRestrictedNats()
     const ports = await freePorts(3)
     const start = (at: number) => {
@@ -145,8 +143,9 @@ describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each serv
     }
     // The third server has two workers, so there are four servers in the mesh.
     const programs = [0, 1, 2].map(start)
-    const links = () => programs.map(one => one.count('Outbound connection to peer')).join()
-    await until('all are linked', () => links() === '3,3,6')
+    await until('all are linked', () =>
+      programs.every((one, at) => one.count('Outbound connection to peer') >= (at === 2 ? 6 : 3)),
+    )
     const users = ['Anna', 'Billy', 'Carla']
     const clients = users.map((user, at) => new RealClient(user, [`http://127.0.0.1:${ports[at]}`]))
     cleanups.push(() => clients.map(client => client.close()))
@@ -168,9 +167,7 @@ describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each serv
     }
   })
 
-  test('a server with the secret cannot publish as another, and does not receive what is for another', {
-    timeout: 60_000,
-  }, async () => {
+  test('a server with the secret cannot publish as another, and does not receive what is for another', async () => {
     const nats = await startRestrictedNats()
     const one = await startHarness('server-1', urlFor(nats, 'server-1'))
     const two = await startHarness('server-2', urlFor(nats, 'server-2'))
@@ -220,9 +217,7 @@ describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each serv
     expect(overheard).toEqual([])
   })
 
-  test('every subject that a mesh uses is closed to the user of another server, and those of version 0.1 to all', {
-    timeout: 60_000,
-  }, async () => {
+  test('every subject that a mesh uses is closed to the user of another server, and those of version 0.1 to all', async () => {
     const nats = await startRestrictedNats()
     const operator = await tap(nats.url, { user: 'operator', pass: 'all' })
     const used = new Set<string>()
@@ -257,6 +252,7 @@ describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each serv
     const usedOf = (kind: string) => [...used].filter(subject => subject.startsWith(`mesh-chat.${kind}.`))
     await until('all kinds of subjects are in use', () => kinds.every(kind => usedOf(kind).length > 0))
     const aliases = [alias, mac.roomAlias('#ops')]
+    await until('both messages were published', () => usedOf('user').length >= aliases.length)
     expect(usedOf('user')).toEqual(aliases.map(name => SUBJECTS.user(name, 'server-1')))
     const received = (harness: CarrierHarness) =>
       harness.inputsOfType('frame').filter(({ frame }) => frame.event.endsWith('forward')).length
@@ -289,7 +285,7 @@ describe.skipIf(natsMissingReason !== undefined)('with a NATS user for each serv
     await until('NATS denies each subscription', () => unreadable.every(subject => isDenied('subscription', subject)))
   })
 
-  test('mesh-chatd check works with the user of its server', { timeout: 60_000 }, async () => {
+  test('mesh-chatd check works with the user of its server', async () => {
     const nats = await startRestrictedNats()
     await startHarness('server-2', urlFor(nats, 'server-2'))
     const file = join(temporaryFolder(), 'config.json')

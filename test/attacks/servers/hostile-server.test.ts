@@ -8,7 +8,7 @@ import { NO_STORAGE, openSession } from '../../../cli/session/connection.ts'
 import { freePorts, until } from '../../support/programs/processes.ts'
 import { RealClient } from '../../support/programs/real-client.ts'
 
-test('a client validates every payload of a server', { timeout: 30_000 }, async () => {
+test('a client validates every payload of a server', async () => {
   const [port = 0] = await freePorts(1)
   const http = createServer().listen(port, '127.0.0.1')
   const io = new Server(http)
@@ -44,7 +44,7 @@ test('a client validates every payload of a server', { timeout: 30_000 }, async 
 
     // An invalid message is not confirmed: the client reconnects.
     online[0]?.emit('im', { id: 'x', at: 'now', from: 'Billy', to: 'Anna', text: 5, forwarded: false })
-    await until('the client reconnects', () => online.length === 2, 15_000)
+    await until('the client reconnects', () => online.length === 2)
     online[1]?.emit('im', { id: 'y', at: Date.now(), from: 'Billy', to: 'Anna', text: 'hi', forwarded: false })
     await until('a valid message is confirmed', () => confirmed.length === 1)
     expect(confirmed).toEqual([1])
@@ -52,7 +52,7 @@ test('a client validates every payload of a server', { timeout: 30_000 }, async 
 
     // An invalid acknowledgement: the message stays held, and the client reconnects.
     client.send('Billy', 'hello')
-    await until('the client reconnects again', () => online.length === 3, 15_000)
+    await until('the client reconnects again', () => online.length === 3)
     expect(client.held).toHaveLength(1)
   } finally {
     client.close()
@@ -60,9 +60,7 @@ test('a client validates every payload of a server', { timeout: 30_000 }, async 
   }
 })
 
-test('with `auth: key`, a server cannot pass anything to a client that is not sealed for it', {
-  timeout: 30_000,
-}, async () => {
+test('with `auth: key`, a server cannot pass anything to a client that is not sealed for it', async () => {
   const [port = 0] = await freePorts(1)
   const http = createServer().listen(port, '127.0.0.1')
   const io = new Server(http)

@@ -48,7 +48,7 @@ function connect(url: string) {
   const nonce = randomBytes(16).toString('base64url')
   const identify = (more: object = {}): Promise<Answer> =>
     socket
-      .timeout(5_000)
+      .timeout(60_000)
       .emitWithAck('identify', { user: 'Anna', client: 'x/1', protocol: 2, nonce, origin: url, ...more })
   return { socket, nonce, identify }
 }

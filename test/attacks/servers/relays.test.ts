@@ -127,7 +127,7 @@ describe('a relay with a valid certificate for an address of a server', () => {
     const socket = io(server.url, { transports: ['polling'], forceNew: true, reconnection: false, ca: TLS.ca })
     cleanups.push(() => socket.disconnect())
     const request = { user: 'Anna', client: 'x/1', protocol: 2, nonce: `mesh2-${'n'.repeat(32)}`, origin: server.url }
-    const answer = await socket.timeout(5_000).emitWithAck('identify', request)
+    const answer = await socket.timeout(60_000).emitWithAck('identify', request)
     expect(answer).toMatchObject({ ok: false, code: 'bad-payload' })
     expect(answer.message).toContain('connect by WebSocket with TLS 1.3')
     expect(answer.mesh).toBeUndefined()
@@ -153,7 +153,7 @@ test('T10: a relay without TLS cannot move the pin to its own key with the proof
   cleanups.push(() => real.disconnect())
   let count = 0
   relay.onIdentify = async (request, client) => {
-    const answer = await real.timeout(5_000).emitWithAck('identify', { ...request, user: `Anna ${++count}` })
+    const answer = await real.timeout(60_000).emitWithAck('identify', { ...request, user: `Anna ${++count}` })
     const { server, incarnation, auth, key, proof } = answer.mesh ?? {}
     const { nonce = '', origin = '' } = request
     const signed = { nonce, origin, auth, server, incarnation, channel: NO_TLS }

@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { io } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { withGrowingTimeout } from '../../support/programs/growing-timeout.ts'
 import { JsonClient } from '../../support/programs/json-client.ts'
 import { freePorts, Program, stopAll, temporaryFolder, untilToldOnline } from '../../support/programs/processes.ts'
 import { TestMesh, until } from '../../support/programs/test-mesh.ts'
@@ -57,11 +58,14 @@ describe('send', () => {
     expect(piped.status).toBe(0)
     await until(() => expect(tail.out).toMatch(/^\d\d:\d\d Bot: from\n {6}stdin$/m))
 
-    const offline = await run(['send', '--user', 'Bot', ...at(2), '--to', 'Absent', '--timeout', '1', 'x'])
+    const offline = await withGrowingTimeout(
+      seconds => run(['send', '--user', 'Bot', ...at(2), '--to', 'Absent', '--timeout', seconds, 'x']),
+      ({ status }) => status === 3,
+    )
     expect(offline).toMatchObject({
       status: 3,
       stderr: expect.stringMatching(
-        /^mesh-chat: not delivered to Absent within 1 s; the message is dropped; try again, or add --keep\n$/m,
+        /^mesh-chat: not delivered to Absent within \d+ s; the message is dropped; try again, or add --keep\n$/m,
       ),
     })
     // The server told its limit: the text is not sent.
@@ -90,17 +94,23 @@ describe('send', () => {
     const silent = io(`http://127.0.0.1:${mesh.ports[0]}`, { transports: ['websocket'], forceNew: true })
     const received: string[] = []
     silent.on('im', ({ text }: { text: string }) => received.push(text))
-    await silent.timeout(10_000).emitWithAck('identify', { user: 'Silent', client: 'x/1', protocol: 2 })
-    const result = await run(['send', '--user', 'Bot', ...at(1), '--to', 'Silent', '--timeout', '3', 'hello'])
+    await silent.timeout(60_000).emitWithAck('identify', { user: 'Silent', client: 'x/1', protocol: 2 })
+    const result = await withGrowingTimeout(
+      seconds => run(['send', '--user', 'Bot', ...at(1), '--to', 'Silent', '--timeout', seconds, 'hello']),
+      ({ status }) => status === 4,
+    )
     expect(received).toContain('hello')
-    expect(result).toMatchObject({ status: 4, stderr: expect.stringContaining('not confirmed by Silent within 3 s') })
+    expect(result).toMatchObject({ status: 4, stderr: expect.stringMatching(/not confirmed by Silent within \d+ s/) })
     silent.disconnect()
   })
 
   test('with --keep the next client sends an undelivered message; without, the message is dropped', async () => {
     const home = join(mesh.folder, 'keeper')
     const send = (...more: string[]) =>
-      run(['send', '--user', 'Kim', ...at(1), '--to', 'Late', '--timeout', '1', ...more], { home })
+      withGrowingTimeout(
+        seconds => run(['send', '--user', 'Kim', ...at(1), '--to', 'Late', '--timeout', seconds, ...more], { home }),
+        ({ status }) => status === 3,
+      )
     expect(await send('dropped')).toMatchObject({ status: 3 })
     expect(await send('--keep', 'kept')).toMatchObject({ status: 3, stderr: expect.stringContaining('next client') })
     const late = start('tail', '--user', 'Late', ...at(2))
@@ -177,15 +187,15 @@ test.each(['key', 'token'])('who reports that a mesh with auth %s refuses it, an
 describe('--json', () => {
   test('tells who is writing only with --typing', async () => {
     const url = (n: number) => `http://127.0.0.1:${mesh.ports[n - 1]}`
-    const [bob, uma, quiet] = [
-      new JsonClient('Bob', url(1), temporaryFolder()),
-      new JsonClient('Uma', url(2), temporaryFolder(), ['--typing']),
-      new JsonClient('Uma', url(2), temporaryFolder()),
+    const [bert, una, quiet] = [
+      new JsonClient('Bert', url(1), temporaryFolder()),
+      new JsonClient('Una', url(2), temporaryFolder(), ['--typing']),
+      new JsonClient('Una', url(2), temporaryFolder()),
     ]
-    await until(() => expect(bob.isToldOnline('Uma') && uma.isOnline && quiet.isOnline).toBe(true))
-    bob.child.stdin?.write('{"type": "typing", "to": "Uma"}\n')
-    await until(() => expect(uma.events('typing')).toEqual([{ type: 'typing', from: 'Bob', to: 'Uma' }]))
-    bob.send('Uma', 'hi')
+    await until(() => expect(bert.isToldOnline('Una') && una.isOnline && quiet.isOnline).toBe(true))
+    bert.child.stdin?.write('{"type": "typing", "to": "Una"}\n')
+    await until(() => expect(una.events('typing')).toEqual([{ type: 'typing', from: 'Bert', to: 'Una' }]))
+    bert.send('Una', 'hi')
     await until(() => expect(quiet.received).toHaveLength(1))
     expect(quiet.events('typing')).toEqual([])
   })
@@ -216,7 +226,7 @@ describe('--json', () => {
     )
     await until(() => expect(tail.out).toMatch(/"type":"message","origin":"live".*"from":"Bob","to":"Uma","text":"hi"/))
     bob.child.stdin?.write('{"type": "close"}\n')
-    await bob.waitForExit(15_000)
+    await bob.waitForExit()
     expect(bob.exitStatus?.code).toBe(0)
   })
 
@@ -252,7 +262,7 @@ describe('line mode', () => {
     const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
       encoding: 'utf8',
       env: env(),
-      timeout: 20_000,
+      timeout: 60_000,
       input: '{"to":"Pat","text":"x"}\n',
     })
     expect({ status, lines: stdout.trim().split('\n').length, stderr }).toEqual({ status: 0, lines: 1, stderr: '' })
@@ -319,4 +329,4 @@ test('tail does not print the messages of ignored users', async () => {
     expect(await run(['send', '--user', user, ...at(1), '--to', 'Wendy', `by ${user}`])).toMatchObject({ status: 0 })
   await until(() => expect(tail.out).toContain('by Bot'))
   expect(tail.out).not.toContain('by Troll')
-}, 60_000)
+})

@@ -13,7 +13,7 @@ import {
 
 afterAll(stopAll)
 
-test('line mode, JSON mode and `who` mark confusable names', { timeout: 30_000 }, async () => {
+test('line mode, JSON mode and `who` mark confusable names', async () => {
   const folder = temporaryFolder()
   const [port = 0] = await freePorts(1)
   const config = join(folder, 'config.json')

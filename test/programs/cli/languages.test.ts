@@ -115,4 +115,4 @@ test('after each of many difficult texts and names, the borders are where they b
   }
   emulator.close()
   expect(SCREEN_TEXTS.length).toBeGreaterThanOrEqual(40)
-}, 60_000)
+})

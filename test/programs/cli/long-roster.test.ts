@@ -40,7 +40,7 @@ test('the sidebar shows the start of the list; anyone is found, completed and wr
   const anna = open('anna', '--user Anna --to Billy')
   await anna.until(screen => expect(screen).toMatch(/202 online/))
   await anna.until(screen => expect(screen).toMatch(/user-1000 +│/))
-  expect(anna.screen()).toMatch(/more +│/)
+  await anna.until(screen => expect(screen).toMatch(/more +│/))
   // Ctrl+O: the server finds who is not in the client's part of the list.
   anna.sendKeys('C-o')
   anna.sendKeys('zo')

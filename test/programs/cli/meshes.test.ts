@@ -93,9 +93,7 @@ async function say(port: number, text: string): Promise<void> {
   await leave(client)
 }
 
-test('a changed secret is refused with both keys; after `mesh forget` the new mesh has its own history', {
-  timeout: 90_000,
-}, async () => {
+test('a changed secret is refused with both keys; after `mesh forget` the new mesh has its own history', async () => {
   const [port = 0] = await freePorts(1)
   const origin = `http://127.0.0.1:${port}`
   const servers = await startServers([port], { secret: 'the first secret of this mesh' })
@@ -133,7 +131,7 @@ test('a changed secret is refused with both keys; after `mesh forget` the new me
   expect(await run('history', '--user', 'Anna', '--mesh', 'unknown')).toMatchObject({ code: 2 })
 })
 
-test('with --keep-history the mesh keeps its messages under a new key', { timeout: 60_000 }, async () => {
+test('with --keep-history the mesh keeps its messages under a new key', async () => {
   const [port = 0] = await freePorts(1)
   const servers = await startServers([port], { secret: 'the first secret of this mesh' })
   await say(port, 'said before')
@@ -145,7 +143,7 @@ test('with --keep-history the mesh keeps its messages under a new key', { timeou
   expect(pins()).toHaveLength(1)
 })
 
-test('a mesh that changes its auth mode is refused', { timeout: 60_000 }, async () => {
+test('a mesh that changes its auth mode is refused', async () => {
   const [port = 0] = await freePorts(1)
   const secret = 'the same secret in both modes'
   const servers = await startServers([port], { secret, auth: 'key' })
@@ -159,7 +157,7 @@ test('a mesh that changes its auth mode is refused', { timeout: 60_000 }, async 
   }
 })
 
-test('a rotated secret moves the pin, and says so', { timeout: 60_000 }, async () => {
+test('a rotated secret moves the pin, and says so', async () => {
   const [port = 0] = await freePorts(1)
   const previous = 'the previous secret of this mesh'
   const servers = await startServers([port], { secret: previous })
@@ -177,7 +175,7 @@ test('a rotated secret moves the pin, and says so', { timeout: 60_000 }, async (
   expect((await run('history', '--user', 'Anna')).out).toMatch(/said before\n.*said after/)
 })
 
-test('the same user has one history in each mesh', { timeout: 60_000 }, async () => {
+test('the same user has one history in each mesh', async () => {
   const [one = 0, other = 0] = await freePorts(2)
   await startServers([one], { secret: 'the secret of one mesh' })
   await startServers([other], { secret: 'the secret of the other mesh' })
@@ -193,9 +191,7 @@ test('the same user has one history in each mesh', { timeout: 60_000 }, async ()
   expect(both.out).not.toContain('First connection')
 })
 
-test('clients that start at once on an empty data folder share one mesh, also through different servers', {
-  timeout: 90_000,
-}, async () => {
+test('clients that start at once on an empty data folder share one mesh, also through different servers', async () => {
   const ports = await freePorts(2)
   await startServers(ports, { secret: 'the secret of this mesh' })
   const clients = ['Anna', 'Anna', 'Billy', 'Billy', 'Carla', 'Carla'].map((user, at) =>
@@ -216,9 +212,7 @@ test('clients that start at once on an empty data folder share one mesh, also th
   for (const text of ['message 2', 'message 3']) expect(billys).toContain(`: ${text}\n`)
 })
 
-test('a torn known-meshes.json is reported with its place and left alone; known meshes work', {
-  timeout: 60_000,
-}, async () => {
+test('a torn known-meshes.json is reported with its place and left alone; known meshes work', async () => {
   const [port = 0, other = 0] = await freePorts(2)
   const servers = await startServers([port], { secret: 'the secret of this mesh' })
   await say(port, 'said before')
@@ -245,9 +239,7 @@ test('a torn known-meshes.json is reported with its place and left alone; known 
   expect(readFileSync(data('known-meshes.json'), 'utf8')).toBe(torn)
 })
 
-test('the files of 0.1 move into the first mesh that the user connects to, and held messages are sent', {
-  timeout: 60_000,
-}, async () => {
+test('the files of 0.1 move into the first mesh that the user connects to, and held messages are sent', async () => {
   const [port = 0] = await freePorts(1)
   mkdirSync(data(), { recursive: true, mode: 0o755 })
   const old = { id: 'old', at: Date.now() - 10_000, from: 'Billy', to: 'Anna', text: 'from 0.1' }
@@ -279,9 +271,7 @@ test('the files of 0.1 move into the first mesh that the user connects to, and h
   expect((await run('history', '--user', 'Anna')).out).toMatch(/from 0\.1\n.*held by 0\.1\n$/)
 })
 
-test('a mesh that proves nothing, or other users can read, gets no files of 0.1 from elsewhere', {
-  timeout: 60_000,
-}, async () => {
+test('a mesh that proves nothing, or other users can read, gets no files of 0.1 from elsewhere', async () => {
   const [open = 0, secret = 0, keyed = 0] = await freePorts(3)
   mkdirSync(data(), { recursive: true, mode: 0o700 })
   writeFileSync(data('config.json'), JSON.stringify({ server: 'http://10.255.0.9:3001' }), { mode: 0o600 })
@@ -306,9 +296,7 @@ test('a mesh that proves nothing, or other users can read, gets no files of 0.1 
   expect(legacy()).toEqual([])
 })
 
-test('users whose names are long, or look like files of another user, have a history each', {
-  timeout: 60_000,
-}, async () => {
+test('users whose names are long, or look like files of another user, have a history each', async () => {
   const [port = 0] = await freePorts(1)
   await startServers([port])
   const users = ['Anna', 'anna', 'Anna.outbox-99999999', '会'.repeat(40), `${'会'.repeat(39)}議`]

@@ -63,11 +63,11 @@ test('asks two questions at the first run, keeps what is written without a serve
   mesh.start(1)
   await third.until(screen => expect(screen).toMatch(/✓ +Zoe +to be kept/))
   expect(third.screen()).not.toContain('to be cancelled')
-}, 90_000)
+})
 
 test('Ctrl+C at a question ends with 130', async () => {
   const window = open('', 'nobody')
   await window.until(screen => expect(screen).toContain('Your name'))
   window.sendKeys('C-c')
   await window.until(screen => expect(screen).toContain('exit code 130'))
-}, 60_000)
+})

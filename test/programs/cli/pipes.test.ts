@@ -129,7 +129,7 @@ describe('stdin', () => {
     child.stdin.end('Server: x\r\n')
     expect(await ended()).toMatchObject({ status: 0, stderr: expect.not.stringContaining('EAGAIN') })
     expect(texts(home, 'Slow')).toEqual(['HTTP/1.1 200 OK\nServer: x'])
-  }, 60_000)
+  })
 
   test('send - from a pipe that does not block, in a shell', () => {
     const home = newHome()
@@ -139,14 +139,14 @@ describe('stdin', () => {
     )
     expect([status, stderr]).toEqual([0, expect.not.stringContaining('EAGAIN')])
     expect(texts(home, 'Nora')).toEqual(['onetwo'])
-  }, 60_000)
+  })
 
   test('too much text for send - is refused before anything is sent', async () => {
     const big = await run(['send', '--user', 'Big', ...port(), '--to', 'Big', '-'], {
       input: Buffer.alloc(5 << 20, 'x'),
     })
     expect(big).toMatchObject({ status: 2, stderr: 'mesh-chat: stdin has more than 4 MiB; give the text to send\n' })
-  }, 60_000)
+  })
 
   test('JSON lines: a byte order mark does not cost the first message, and U+2028 ends no line', async () => {
     const home = newHome()
@@ -155,7 +155,7 @@ describe('stdin', () => {
     const { status, stdout } = await run(['--json', '--user', 'Rx', ...port()], { input, home })
     expect([status, stdout]).toEqual([0, expect.not.stringContaining('"error"')])
     expect(texts(home, 'Rx')).toEqual(['the first', 'two\u2028lines', 'without an end'])
-  }, 60_000)
+  })
 
   test('line mode: CRLF ends a line, and a line in many parts is one line', async () => {
     const home = newHome()
@@ -164,21 +164,17 @@ describe('stdin', () => {
     child.stdin.end()
     expect(await ended()).toMatchObject({ status: 0 })
     expect(texts(home, 'Lina')).toEqual(['one', 'two', 'gr\u00fc\u00dfe'])
-  }, 60_000)
+  })
 
-  test.each(['--plain', '--json'])(
-    '%s with empty stdin reports a server that does not answer',
-    async mode => {
-      // A port that accepts connections and says nothing: stdin ends long before the connection fails.
-      const silent = createServer(() => {})
-      await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve))
-      const { port: number } = silent.address() as AddressInfo
-      const { status, stderr } = await run([mode, '--user', 'Dora', '--port', `${number}`])
-      expect([status, stderr]).toEqual([69, expect.stringMatching(/not connected within 10 s|no server answers/)])
-      silent.close()
-    },
-    60_000,
-  )
+  test.each(['--plain', '--json'])('%s with empty stdin reports a server that does not answer', async mode => {
+    // A port that accepts connections and says nothing: stdin ends long before the connection fails.
+    const silent = createServer(() => {})
+    await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve))
+    const { port: number } = silent.address() as AddressInfo
+    const { status, stderr } = await run([mode, '--user', 'Dora', '--port', `${number}`])
+    expect([status, stderr]).toEqual([69, expect.stringMatching(/not connected within 10 s|no server answers/)])
+    silent.close()
+  })
 
   test('--json says that no server answers, keeps messages, and sends them when one does', async () => {
     const later = new TestMesh()
@@ -193,13 +189,15 @@ describe('stdin', () => {
     await until(() => expect(events()).toContainEqual(expect.objectContaining({ code: 'started-offline' })))
     child.stdin.write('{"to":"Dora","text":"to myself","ref":1}\n')
     await until(() => expect(events()).toContainEqual(expect.objectContaining({ state: 'waiting', ref: 1 })))
-    expect(events()).toContainEqual(expect.objectContaining({ type: 'connection', state: 'waiting' }))
+    await until(() =>
+      expect(events()).toContainEqual(expect.objectContaining({ type: 'connection', state: 'waiting' })),
+    )
     later.start(1)
     await until(() => expect(events()).toContainEqual(expect.objectContaining({ state: 'delivered', ref: 1 })))
     child.stdin.end()
     expect(await ended()).toMatchObject({ status: 0 })
     later.stop()
-  }, 60_000)
+  })
 
   test('--json ends with 69 at the end of stdin if no server has answered', async () => {
     const [dead] = await freePorts(1)
@@ -207,7 +205,7 @@ describe('stdin', () => {
     await until(() => expect(result.stdout).toContain('started-offline'))
     child.stdin.end()
     expect(await ended()).toMatchObject({ status: 69, stderr: expect.stringContaining('no server answers') })
-  }, 60_000)
+  })
 
   test('--plain without a server leaves at the second /quit, and counts the messages of all runs that wait', async () => {
     const [dead] = await freePorts(1)
@@ -229,7 +227,7 @@ describe('stdin', () => {
       status: 69,
       stderr: expect.stringContaining('4 messages are not confirmed yet, for Ada (2), Bert (2);'),
     })
-  }, 60_000)
+  })
 
   test('the last user is the last one who was online', async () => {
     const home = newHome()
@@ -238,7 +236,7 @@ describe('stdin', () => {
     expect(await run(['--plain', '--user', 'Typo', '--port', `${dead}`], { home })).toMatchObject({ status: 69 })
     const settings = JSON.parse(readFileSync(join(home, 'mesh-chat/config.json'), 'utf8'))
     expect(settings).toMatchObject({ user: 'Olga' })
-  }, 60_000)
+  })
 
   test('a folder as stdin is an error, not a crash', () => {
     const { status, stderr } = shell(`$CHAT --plain --user Fia --port ${mesh.ports[0]} < /`)
@@ -247,7 +245,7 @@ describe('stdin', () => {
       status: 2,
       stderr: expect.stringContaining('cannot read stdin: it is a folder'),
     })
-  }, 60_000)
+  })
 })
 
 describe('stdout', () => {
@@ -272,7 +270,7 @@ describe('stdout', () => {
       .map(line => JSON.parse(line))
     const delivered = events.filter(({ type, state }) => type === 'progress' && state === 'delivered')
     expect(delivered).toHaveLength(requests.length)
-  }, 90_000)
+  })
 
   test('history into a slow pipe prints everything, in local time', async () => {
     const home = await longHistory()
@@ -280,7 +278,7 @@ describe('stdout', () => {
     expect([status, stdout.trim().split('\n').length]).toEqual([0, LONG])
     // 1,760,000,000 s is 08:53 UTC, 17:53 in Tokyo.
     expect(stdout).toMatch(/^2025-10-09 17:53 Hilda → Billy: note 0 x/m)
-  }, 60_000)
+  })
 
   const printing: [string, () => string][] = [
     ['history', () => 'history --user Hilda'],
@@ -295,28 +293,20 @@ describe('stdout', () => {
     ['tail', () => `tail --user Hilda --json --port ${mesh.ports[0]}`],
     ['--json', () => `--json --user Hilda --port ${mesh.ports[0]}`],
   ]
-  test.each(printing)(
-    '%s to a full disk exits with 1 and says why',
-    async (_, args) => {
-      const { status, stderr } = shell(`$CHAT ${args()} > /dev/full < /dev/null`, await longHistory())
-      expect(stderr).toContain('mesh-chat: cannot write the output: no space is left; what was printed is incomplete\n')
-      expect(status).toBe(1)
-    },
-    60_000,
-  )
+  test.each(printing)('%s to a full disk exits with 1 and says why', async (_, args) => {
+    const { status, stderr } = shell(`$CHAT ${args()} > /dev/full < /dev/null`, await longHistory())
+    expect(stderr).toContain('mesh-chat: cannot write the output: no space is left; what was printed is incomplete\n')
+    expect(status).toBe(1)
+  })
 
-  test.each(printing)(
-    '%s ends quietly when its reader has closed the pipe',
-    async (_, args) => {
-      const { stdout, stderr } = shell(
-        `set -o pipefail; $CHAT ${args()} < /dev/null 2> >(cat >&2) | true; echo "exit \${PIPESTATUS[0]}"`,
-        await longHistory(),
-      )
-      expect(stdout).toMatch(/^exit (0|141)$/m)
-      expect(stderr.replace(/^\* .*\n/gm, '')).toBe('')
-    },
-    60_000,
-  )
+  test.each(printing)('%s ends quietly when its reader has closed the pipe', async (_, args) => {
+    const { stdout, stderr } = shell(
+      `set -o pipefail; $CHAT ${args()} < /dev/null 2> >(cat >&2) | true; echo "exit \${PIPESTATUS[0]}"`,
+      await longHistory(),
+    )
+    expect(stdout).toMatch(/^exit (0|141)$/m)
+    expect(stderr.replace(/^\* .*\n/gm, '')).toBe('')
+  })
 
   test('tail ends quietly when its reader closes the pipe after a line', async () => {
     const home = newHome()
@@ -340,7 +330,7 @@ describe('stdout', () => {
     await run(['send', '--user', 'Sender', ...port(), '--to', 'Tina', 'two'])
     await until(() => expect(out).toMatch(/^exit (0|141)$/m))
     expect(out).not.toMatch(/Error|EPIPE/)
-  }, 60_000)
+  })
 })
 
 test.skipIf(spawnSync('jq', ['--version']).error !== undefined)(
@@ -363,5 +353,4 @@ test.skipIf(spawnSync('jq', ['--version']).error !== undefined)(
     await until(async () => expect(await online()).toBe(false))
     await until(() => expect(bot.exitCode ?? bot.signalCode).not.toBeNull())
   },
-  60_000,
 )

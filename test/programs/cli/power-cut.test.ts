@@ -52,7 +52,7 @@ unmountAll()
 
 beforeAll(async () => {
   mesh = await RealMesh.start(1)
-}, 60_000)
+})
 afterEach(async () => {
   for (const client of clients.splice(0)) await client.kill()
   unmountAll()

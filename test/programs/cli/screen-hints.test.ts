@@ -49,7 +49,7 @@ test('names, search, details, notices, help and the users online', async () => {
   await anna.until(screen => expect(screen).toContain('no older match'))
   anna.sendKeys('Enter')
   await anna.until(screen => expect(screen).toContain('match: Alt+K selects the message, Esc leaves it'))
-  expect(anna.screen('-e')).toMatch(/\u001b\[7mmessage 7/)
+  await anna.until(() => expect(anna.screen('-e')).toMatch(/\u001b\[7mmessage 7/))
   anna.sendKeys('C-g')
   await anna.until(screen => expect(screen).not.toContain('match: '))
 
@@ -67,8 +67,10 @@ test('names, search, details, notices, help and the users online', async () => {
 
   // Without a connection it is not known who is online.
   server.child.kill('SIGKILL')
-  await anna.until(screen => expect(screen).toMatch(/· Billy +~ \* /))
-  expect(anna.screen()).not.toMatch(/●|\d online/)
+  await anna.until(screen => {
+    expect(screen).toMatch(/· Billy +~ \* /)
+    expect(screen).not.toMatch(/●|\d online/)
+  })
   anna.sendKeys('/who', 'Enter')
   await anna.until(screen => expect(screen).toContain('not connected: who is online is not known'))
   await startServer()

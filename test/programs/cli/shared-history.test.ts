@@ -15,7 +15,7 @@ const programs: JsonClient[] = []
 
 beforeAll(async () => {
   mesh = await RealMesh.start(1)
-}, 60_000)
+})
 beforeEach(() => {
   home = temporaryFolder()
 })

@@ -70,7 +70,6 @@ test.each(['SIGTSTP', 'SIGSTOP'] as const)(
     window.sendKeys('C-d')
     await window.until(screen => expect(screen).toContain('shell>'))
   },
-  60_000,
 )
 
 test('Ctrl+Z without a shell that could resume the chat does not stop it', async () => {
@@ -79,7 +78,7 @@ test('Ctrl+Z without a shell that could resume the chat does not stop it', async
   window.sendKeys('C-z')
   window.sendKeys('still here', 'Enter')
   await window.until(screen => expect(screen).toMatch(/✓ +Orphan +still here/))
-}, 60_000)
+})
 
 test('inline: /quit leaves no prompt on the screen, and a stop does not either', async () => {
   const window = await openInShell('Ines', '--inline')
@@ -89,12 +88,14 @@ test('inline: /quit leaves no prompt on the screen, and a stop does not either',
   await window.until(screen => expect(screen).toMatch(/Stopped[^\n]*\n(.*\n)*shell>/))
   expect(window.screen()).not.toContain('›')
   window.sendKeys('fg', 'Enter')
-  await window.until(screen => expect(screen).toMatch(/● server-1.*\n›/))
-  expect(window.screen().match(/● server-1/g)).toHaveLength(1)
+  await window.until(screen => {
+    expect(screen).toMatch(/● server-1.*\n›/)
+    expect(screen.match(/● server-1/g)).toHaveLength(1)
+  })
   window.sendKeys('/quit', 'Enter')
   await window.until(screen => expect(screen.trimEnd()).toMatch(/shell>$/))
   expect(window.screen()).not.toMatch(/›|● server-1/)
-}, 60_000)
+})
 
 test('a paste without its end does not take the keyboard away', async () => {
   const window = await openInShell('Pia')
@@ -108,7 +109,7 @@ test('a paste without its end does not take the keyboard away', async () => {
   send(window, '\u0003')
   send(window, '\u0003')
   await window.until(screen => expect(screen).toContain('shell>'))
-}, 60_000)
+})
 
 test('replies of the terminal are not typed, and a pasted /quit with a tab is sent unchanged', async () => {
   const window = await openInShell('Rita')
@@ -123,4 +124,4 @@ test('replies of the terminal are not typed, and a pasted /quit with a tab is se
   await window.until(screen => expect(screen).toMatch(/✓ +Rita +\/quit {4}now/))
   window.sendKeys('C-d')
   await window.until(screen => expect(screen).toContain('shell>'))
-}, 60_000)
+})

@@ -120,9 +120,9 @@ describe('the screen', () => {
     const anna = io(`http://127.0.0.1:${port(3)}`, { transports: ['websocket'], forceNew: true })
     anna.on('connect', () => anna.emit('identify', 'Anna'))
     const talk = setInterval(() => anna.emit('im', { from: 'Anna', to: 'Anna', text: 'hi', forwarded: false }), 50)
-    await window.until(screen => expect(screen).toMatch(/● server-3 +1 +1 +(1\d|2\d) +(1\d|2\d) .*[▇█]/))
+    await window.until(screen => expect(screen).toMatch(/● server-3 +1 +1 +\d\d +\d\d .*[▇█]/))
     await window.until(screen => expect(screen).toMatch(/online 1 {2}connections 1 /))
-    await window.until(screen => expect(screen).toMatch(/messages\/s {2}max (1\d|2\d), last \d+ s\n[\s\S]*█/))
+    await window.until(screen => expect(screen).toMatch(/messages\/s {2}max \d\d+, last \d+ s\n[\s\S]*█/))
     clearInterval(talk)
     anna.disconnect()
 
@@ -146,7 +146,7 @@ describe('the screen', () => {
     await window.until(screen => expect(screen).toContain('exit code 0'))
     expect([window.query('alternate_on'), window.query('cursor_flag')]).toEqual(['0', '1'])
     expect(window.screen()).toContain('\n60\n')
-  }, 90_000)
+  })
 
   test('r shows the rooms and their members on each server', async () => {
     const window = open(`--port ${port(1)}`)
@@ -168,7 +168,7 @@ describe('the screen', () => {
     await window.until(screen => expect(screen).toContain('link row → column'))
     window.sendKeys('q')
     await window.until(screen => expect(screen).toContain('exit code 0'))
-  }, 60_000)
+  })
 
   test('redraws at every size, and leaves the scrollback of the terminal unchanged', async () => {
     const window = open(`--port ${port(2)}`)
@@ -199,25 +199,21 @@ describe('the screen', () => {
     window.sendKeys('q')
     await window.until(screen => expect(screen).toContain('exit code 0'))
     expect(window.screen('-S', '-')).toMatch(/^1\n2\n3\n[\s\S]*\n59\n60\n/)
-  }, 60_000)
+  })
 
   test.each([
     ['SIGTERM', 143],
     ['SIGHUP', 129],
-  ] as const)(
-    '%s restores the terminal and its exit code says so',
-    async (signal, code) => {
-      const window = open(`--port ${port(2)}`)
-      await window.until(screen => expect(screen).toContain('servers 3/3'))
-      const pid = window.query('pane_pid')
-      for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')) {
-        process.kill(Number(child), signal)
-      }
-      await window.until(screen => expect(screen).toContain(`exit code ${code}`))
-      expect([window.query('alternate_on'), window.query('cursor_flag')]).toEqual(['0', '1'])
-    },
-    60_000,
-  )
+  ] as const)('%s restores the terminal and its exit code says so', async (signal, code) => {
+    const window = open(`--port ${port(2)}`)
+    await window.until(screen => expect(screen).toContain('servers 3/3'))
+    const pid = window.query('pane_pid')
+    for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')) {
+      process.kill(Number(child), signal)
+    }
+    await window.until(screen => expect(screen).toContain(`exit code ${code}`))
+    expect([window.query('alternate_on'), window.query('cursor_flag')]).toEqual(['0', '1'])
+  })
 
   test('exits with 69 and restores the terminal if no server answers; does not draw on a dumb terminal', async () => {
     const [free] = await freePorts(1)
@@ -228,7 +224,7 @@ describe('the screen', () => {
     const dumb = open(`--port ${port(2)}`, { env: 'TERM=dumb' })
     await dumb.until(screen => expect(screen).toContain('exit code 2'))
     expect(dumb.screen()).toContain('--json')
-  }, 60_000)
+  })
 
   test('waits for retryAfter, and reconnects to a server that closes unidentified connections', async () => {
     const [one = 0, two = 0] = await freePorts(2)
@@ -267,7 +263,7 @@ describe('the screen', () => {
     window.sendKeys('C-c')
     await window.until(screen => expect(screen).toContain('exit code 0'))
     await other.close()
-  }, 60_000)
+  })
 
   test('switches from a silent server to one that the mesh listed', async () => {
     const [one = 0, two = 0] = await freePorts(2)
@@ -289,5 +285,5 @@ describe('the screen', () => {
     } finally {
       await first.close()
     }
-  }, 60_000)
+  })
 })

@@ -42,7 +42,11 @@ function ask(port: number, path: string, method = 'GET', headers: Record<string,
 }
 
 /** Waits until the response matches. */
-async function untilAnswer(port: number, path: string, wanted: (answer: Answer) => boolean): Promise<Answer> {
+async function untilAnswer(
+  port: number,
+  path: string,
+  wanted: (answer: Answer) => boolean | Promise<boolean>,
+): Promise<Answer> {
   let answer: Answer = { status: 0, headers: {}, body: '' }
   await until(`the response of ${path}`, async () => {
     answer = await ask(port, path).catch(error => ({ status: 0, headers: {}, body: `${error}` }))
@@ -116,7 +120,7 @@ function documentedMetrics() {
   )
 }
 
-test('health and metrics follow the state of the mesh', { timeout: 60_000 }, async () => {
+test('health and metrics follow the state of the mesh', async () => {
   const { at } = await start(2)
   const [one, two] = at
   if (one === undefined || two === undefined) throw new Error('two')
@@ -144,7 +148,8 @@ test('health and metrics follow the state of the mesh', { timeout: 60_000 }, asy
     return linked.every(series => sample(body, series) === 1) && sample(body, rtt) !== undefined
   })
   expect(sample(before.body, rtt)).toBeGreaterThan(0)
-  expect(sample(before.body, rtt)).toBeLessThan(1)
+  // In seconds; a busy machine may take some.
+  expect(sample(before.body, rtt)).toBeLessThan(30)
   expect(sample(before.body, 'mesh_chat_users')).toBe(0)
   expect(sample(before.body, 'mesh_chat_messages_accepted_total')).toBe(0)
 
@@ -190,9 +195,7 @@ test('health and metrics follow the state of the mesh', { timeout: 60_000 }, asy
   for (const socket of [anna, billy, rude]) socket.close()
 })
 
-test('docs/metrics.md lists exactly the served metrics, and the dashboard uses no others', {
-  timeout: 60_000,
-}, async () => {
+test('docs/metrics.md lists exactly the served metrics, and the dashboard uses no others', async () => {
   const { at } = await start(2)
   const admin = at[0]?.admin ?? 0
   const { body } = await untilAnswer(admin, '/metrics', ({ body }) => /^mesh_chat_link_rtt_seconds\{/m.test(body))
@@ -227,7 +230,7 @@ test('docs/metrics.md lists exactly the served metrics, and the dashboard uses n
   expect(new Set(dashboard.panels.map(({ id }: { id: number }) => id)).size).toBe(dashboard.panels.length)
 })
 
-test('slow consumers are counted, also when they are disconnected', { timeout: 60_000 }, async () => {
+test('slow consumers are counted, also when they are disconnected', async () => {
   const { at } = await start(1, { bufferedBytes: 500_000, messagesPerSecond: 0, unconfirmedMessages: 0 })
   const [one] = at
   if (one === undefined) throw new Error('one')
@@ -259,7 +262,7 @@ test('slow consumers are counted, also when they are disconnected', { timeout: 6
   sender.disconnect()
 })
 
-test('a draining server is alive but not ready', { timeout: 30_000 }, async () => {
+test('a draining server is alive but not ready', async () => {
   const { at } = await start(1)
   const [one] = at
   if (one === undefined) throw new Error('one')
@@ -267,10 +270,17 @@ test('a draining server is alive but not ready', { timeout: 30_000 }, async () =
   const stubborn = io(one.url, { transports: ['websocket'], forceNew: true, reconnection: false })
   await new Promise(resolve => stubborn.emit('identify', { user: 'Anna', client: 'x/1', protocol: 2 }, resolve))
   one.program.child.kill('SIGTERM')
-  const unready = await untilAnswer(one.admin, '/readyz', ({ status }) => status !== 200)
+  // A server drains for three seconds at most: the other questions are asked at the same time.
+  let others: Answer[] = []
+  const unready = await untilAnswer(one.admin, '/readyz', async ({ status }) => {
+    if (status !== 503) return false
+    others = await Promise.all([ask(one.admin, '/healthz'), ask(one.admin, '/metrics')])
+    return true
+  })
   expect(unready).toMatchObject({ status: 503, body: 'draining: clients are moving to other servers\n' })
-  expect(await ask(one.admin, '/healthz')).toMatchObject({ status: 200 })
-  expect(sample((await ask(one.admin, '/metrics')).body, 'mesh_chat_draining')).toBe(1)
+  const [alive, metrics] = others
+  expect(alive).toMatchObject({ status: 200 })
+  expect(sample(metrics?.body ?? '', 'mesh_chat_draining')).toBe(1)
   await one.program.waitForExit()
   expect(one.program.exitStatus).toEqual({ code: 0, signal: null })
   stubborn.disconnect()
@@ -286,7 +296,7 @@ test('a starting server is alive but not ready', async () => {
   expect(await ask(port, '/metrics')).toMatchObject(starting)
 })
 
-test('workers use consecutive admin ports, and each is a separate peer', { timeout: 60_000 }, async () => {
+test('workers use consecutive admin ports, and each is a separate peer', async () => {
   const first = await consecutiveFreePorts(3)
   const [admin = 0, ...ports] = await freePorts(3)
   const file = join(temporaryFolder(), 'config.json')
@@ -308,7 +318,7 @@ test('workers use consecutive admin ports, and each is a separate peer', { timeo
   expect(program.exitStatus).toEqual({ code: 0, signal: null })
 })
 
-test('with --admin-port 0 each worker has a different free port', { timeout: 60_000 }, async () => {
+test('with --admin-port 0 each worker has a different free port', async () => {
   const file = join(temporaryFolder(), 'config.json')
   const [port] = await freePorts(1)
   writeFileSync(file, JSON.stringify({ servers: [{ id: 'server-1', ip: '127.0.0.1', port }] }))
@@ -326,7 +336,7 @@ test('with --admin-port 0 each worker has a different free port', { timeout: 60_
   await program.waitForExit()
 })
 
-test('admin port errors are one line that says how to fix them', { timeout: 30_000 }, async () => {
+test('admin port errors are one line that says how to fix them', async () => {
   const { file, at } = await start(1)
   const taken = at[0]?.admin ?? 0
   const run = async (...args: string[]) => {
@@ -345,7 +355,7 @@ test('admin port errors are one line that says how to fix them', { timeout: 30_0
   )
 })
 
-test('connections that send nothing, or wait, keep no scraper out of the admin port', { timeout: 60_000 }, async () => {
+test('connections that send nothing, or wait, keep no scraper out of the admin port', async () => {
   const [port = 0] = await freePorts(1)
   const log = createLog({ format: 'text', level: 'error', text: false }, 'server-1')
   await AdminServer.listen({ host: '127.0.0.1', hostNames: [], port, version: '1.2.3', log })
@@ -362,7 +372,7 @@ test('connections that send nothing, or wait, keep no scraper out of the admin p
     await open(['', 'GET /metrics HTTP/1.1\r\n', 'GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'][n % 3] ?? '')
   expect(await ask(port, '/healthz')).toMatchObject({ status: 200 })
   await until('the oldest have made room', () => sockets.filter(({ closed }) => closed).length >= 11)
-  expect(sockets[0]?.closed).toBe(true)
+  await until('the oldest one is closed', () => sockets[0]?.closed === true)
   for (const socket of sockets) socket.destroy()
 })
 

@@ -46,7 +46,7 @@ async function start(n: number, file: string, env: NodeJS.ProcessEnv = {}, ...mo
 function check(file: string, env: NodeJS.ProcessEnv = {}, ...more: string[]) {
   return new Promise<{ status: number | null; lines: string[]; stderr: string }>(resolve => {
     const command = ['dist/daemon/main.js', 'check', '--config', file, ...more]
-    const child = spawn(process.execPath, command, { env: { ...process.env, ...env }, timeout: 20_000 })
+    const child = spawn(process.execPath, command, { env: { ...process.env, ...env }, timeout: 60_000 })
     const out = { stdout: '', stderr: '' }
     for (const stream of ['stdout', 'stderr'] as const) {
       child[stream].on('data', (chunk: Buffer) => {

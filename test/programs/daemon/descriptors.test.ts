@@ -44,9 +44,7 @@ test('with too few descriptors a server does not start, and says how many it nee
   })
 })
 
-test('E17: a server without free descriptors refuses new clients, and keeps clients and links', {
-  timeout: 120_000,
-}, async () => {
+test('E17: a server without free descriptors refuses new clients, and keeps clients and links', async () => {
   const { ports, args } = await configure()
   const child = spawn('sh', limited(260, args(1)))
   children.push(child)

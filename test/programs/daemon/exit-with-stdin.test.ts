@@ -15,7 +15,7 @@ async function start(processes: number, ...more: string[]): Promise<Program> {
 test.each([
   ['a server', 1, []],
   ['a server with workers', 2, ['--workers', '2']],
-] as const)('%s drains when its stdin closes', { timeout: 30_000 }, async (_, processes, args) => {
+] as const)('%s drains when its stdin closes', async (_, processes, args) => {
   const program = await start(processes, ...args)
   // Each worker has a link to the other, so all handle signals.
   if (processes > 1) await until('the workers are linked', () => program.count('Outbound connection') === processes)
@@ -27,7 +27,7 @@ test.each([
   expect(program.count('Draining')).toBe(processes)
 })
 
-test('a server drains although its log can no longer be written', { timeout: 30_000 }, async () => {
+test('a server drains although its log can no longer be written', async () => {
   const program = await start(1)
   program.child.stdout?.destroy()
   program.child.stderr?.destroy()

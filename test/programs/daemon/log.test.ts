@@ -12,9 +12,7 @@ afterAll(() => {
   stopAll()
 })
 
-test('the log has every sentence of the original, and as JSON none about single messages', {
-  timeout: 60_000,
-}, async () => {
+test('the log has every sentence of the original, and as JSON none about single messages', async () => {
   const ports = await freePorts(3)
   const config = join(temporaryFolder(), 'config.json')
   const servers = ports.map((port, at) => ({ id: `server-${at + 1}`, ip: '127.0.0.1', port }))
@@ -22,7 +20,7 @@ test('the log has every sentence of the original, and as JSON none about single 
   const run = (n: number, ...args: string[]) =>
     new Program('daemon', ['--id', `server-${n}`, '--config', config, ...args])
   const says = (program: Program, ...sentences: string[]) =>
-    Promise.all(sentences.map(sentence => until(sentence, () => program.out.split('\n').includes(sentence), 15_000)))
+    Promise.all(sentences.map(sentence => until(sentence, () => program.out.split('\n').includes(sentence))))
   const join_ = (user: string, n: number) => {
     const socket = io(`http://127.0.0.1:${ports[n - 1]}`, { forceNew: true, transports: ['websocket'] })
     socket.on('connect', () => socket.emit('identify', user))
@@ -86,9 +84,10 @@ test('the log has every sentence of the original, and as JSON none about single 
   two.child.kill('SIGKILL')
   await says(one, 'Peer: server-2 disconnected. Will retry automatically.')
 
+  // The last line may not be complete yet.
   const lines = three.out
-    .trim()
     .split('\n')
+    .slice(0, -1)
     .map(line => JSON.parse(line) as { server: string; msg: string })
   const messages = lines.map(({ msg }) => msg)
   expect(new Set(lines.map(({ server }) => server))).toEqual(new Set(['server-3']))

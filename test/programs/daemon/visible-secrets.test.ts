@@ -42,9 +42,7 @@ async function fetchText(url: string): Promise<string> {
 describe.skipIf(natsMissingReason !== undefined || process.platform !== 'linux')(
   'with a backbone in the environment',
   () => {
-    test('no secret is in the arguments, the log, the metrics, the cluster status or a check', {
-      timeout: 90_000,
-    }, async () => {
+    test('no secret is in the arguments, the log, the metrics, the cluster status or a check', async () => {
       const nats = await NatsServer.start('--user', 'mesh', '--pass', PASSWORD)
       cleanups.push(() => nats.kill())
       const [closed = 0, port = 0] = await freePorts(2)
@@ -91,9 +89,7 @@ describe.skipIf(natsMissingReason !== undefined || process.platform !== 'linux')
   },
 )
 
-test('a NATS password on the command line causes a warning, which does not repeat it', {
-  timeout: 30_000,
-}, async () => {
+test('a NATS password on the command line causes a warning, which does not repeat it', async () => {
   const [nats, port] = await freePorts(2)
   const start = (...more: string[]) =>
     new Program('daemon', ['--id', 'server-1', '--port', `${port}`, '--log-format', 'text', ...more])
@@ -125,7 +121,7 @@ test.each([
   expectNoSecret(program.out)
 })
 
-test('a private key of TLS that everyone can read causes a warning', { timeout: 30_000 }, async () => {
+test('a private key of TLS that everyone can read causes a warning', async () => {
   const folder = temporaryFolder()
   const [port = 0] = await freePorts(1)
   for (const name of ['one.pem', 'one-key.pem', 'ca.pem'])

@@ -72,9 +72,7 @@ function connectNats(urls: readonly string[], maxBufferedBytes = 0) {
 
 const INFO = { server_id: 'x', version: '2.9.10', proto: 1, max_payload: 1_048_576, headers: true }
 describe('a faulty NATS server', () => {
-  test('a NATS server that does not read is disconnected at the limit, which is logged', {
-    timeout: 30_000,
-  }, async () => {
+  test('a NATS server that does not read is disconnected at the limit, which is logged', async () => {
     const deaf = await startFakeNats({ info: INFO, pong: true })
     const { nats, lines, seen } = connectNats([deaf.url], 1_000_000)
     await until('it is connected', () => seen.up === 1)
@@ -92,7 +90,7 @@ describe('a faulty NATS server', () => {
     expect(nats.subscribe('x', () => {}).unsubscribe()).toBeUndefined()
   })
 
-  test('a frozen NATS server does not accumulate connections', { timeout: 40_000 }, async () => {
+  test('a frozen NATS server does not accumulate connections', async () => {
     const mute = await startFakeNats({ pong: false })
     const { lines } = connectNats([mute.url])
     await until(
@@ -105,7 +103,7 @@ describe('a faulty NATS server', () => {
     await until('it is logged', () => web.lines.some(line => line.includes('is not NATS')))
   })
 
-  test('publishing while the connection closes does not throw', { timeout: 30_000 }, async () => {
+  test('publishing while the connection closes does not throw', async () => {
     const deaf = await startFakeNats({ info: INFO, pong: true })
     const { nats, seen } = connectNats([deaf.url])
     await until('it is connected', () => seen.up === 1)
@@ -122,7 +120,7 @@ describe('a faulty NATS server', () => {
     expect(between).toBeGreaterThan(0)
   })
 
-  test('a NATS server with a small max_payload is not used', { timeout: 30_000 }, async () => {
+  test('a NATS server with a small max_payload is not used', async () => {
     const small = await startFakeNats({ info: { ...INFO, max_payload: 1_000 }, pong: true })
     const { lines, seen } = connectNats([small.url])
     await until('it is logged', () =>
@@ -131,17 +129,13 @@ describe('a faulty NATS server', () => {
     expect(seen.up).toBe(0)
   })
 
-  test.skipIf(natsMissingReason !== undefined)(
-    'the next of several NATS servers is tried',
-    { timeout: 30_000 },
-    async () => {
-      const nats = await startNats()
-      const down = (await freePorts(3)).map(port => `nats://127.0.0.1:${port}`)
-      // With random tries, six clients would hardly all find it this fast.
-      const six = Array.from({ length: 6 }, () => connectNats([...down, nats.url]))
-      await until('all are connected', () => six.every(({ seen }) => seen.up === 1))
-      const failures = six.map(({ lines }) => lines.filter(line => line.includes('unreachable')).length)
-      expect(Math.max(...failures)).toBeLessThanOrEqual(down.length)
-    },
-  )
+  test.skipIf(natsMissingReason !== undefined)('the next of several NATS servers is tried', async () => {
+    const nats = await startNats()
+    const down = (await freePorts(3)).map(port => `nats://127.0.0.1:${port}`)
+    // With random tries, six clients would hardly all find it this fast.
+    const six = Array.from({ length: 6 }, () => connectNats([...down, nats.url]))
+    await until('all are connected', () => six.every(({ seen }) => seen.up === 1))
+    const failures = six.map(({ lines }) => lines.filter(line => line.includes('unreachable')).length)
+    expect(Math.max(...failures)).toBeLessThanOrEqual(down.length)
+  })
 })

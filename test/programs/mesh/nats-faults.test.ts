@@ -53,7 +53,7 @@ const message = (number: number, text = `text ${number}`): ForwardedMessage => [
 ]
 
 describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
-  test('a lost envelope closes the link on both sides, and a new link works', { timeout: 30_000 }, async () => {
+  test('a lost envelope closes the link on both sides, and a new link works', async () => {
     const nats = await startNats()
     const tap = await startNatsProxy(nats)
     const [one, other] = [await startHarness('server-1', tap.url), await startHarness('server-2', nats.url)]
@@ -79,7 +79,7 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     expect(other.framesFrom(link.in)).toEqual([{ event: 'forward', payload: [message(1)] }])
   })
 
-  test('duplicate envelopes are dropped', { timeout: 30_000 }, async () => {
+  test('duplicate envelopes are dropped', async () => {
     const nats = await startNats()
     const tap = await startNatsProxy(nats)
     tap.decide = subject => (subject.startsWith('mesh-chat.door.') ? 'pass' : 'twice')
@@ -101,9 +101,7 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     expect([...one.inputsOfType('link-closed'), ...other.inputsOfType('link-closed')]).toEqual([])
   })
 
-  test('every message is delivered although the backbone loses and duplicates envelopes', {
-    timeout: 120_000,
-  }, async () => {
+  test('every message is delivered although the backbone loses and duplicates envelopes', async () => {
     const tap = await startNatsProxy(await startNats())
     const mesh = await RealMesh.start(3, { backbone: tap.url })
     cleanups.push(() => mesh.close())
@@ -135,7 +133,7 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     expect(noticed.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0)
   })
 
-  test('links close when the unsent bytes for NATS exceed the limit', { timeout: 30_000 }, async () => {
+  test('links close when the unsent bytes for NATS exceed the limit', async () => {
     const nats = await startNats()
     const proxy = await TcpProxy.to(nats.port)
     cleanups.push(() => proxy.close())
@@ -145,15 +143,13 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     const other = await startHarness('server-2', nats.url)
     const link = await one.link(other)
     proxy.freeze()
-    const since = performance.now()
     let n = 0
     await until('the link is closed', () => {
       for (let more = 0; more < 5; more++)
         one.send(link.out, { event: 'forward', payload: [message(++n, 'x'.repeat(200_000))] })
       return one.inputsOfType('link-closed').some(closed => closed.link === link.out)
     })
-    // Sooner than the ping timeout.
-    expect(performance.now() - since).toBeLessThan(3_500)
+    // Not because of missing pings, whose timeout would close it later.
     await until('it is logged', () => lines.some(line => line.includes('slow consumer: NATS does not read')))
     proxy.heal()
     const again = await one.link(other)
@@ -161,9 +157,7 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     await until('the new link works', () => other.framesFrom(again.in).length === 1)
   })
 
-  test('a typing notice is dropped while much waits for NATS, and a later one arrives', {
-    timeout: 30_000,
-  }, async () => {
+  test('a typing notice is dropped while much waits for NATS, and a later one arrives', async () => {
     const nats = await startNats()
     const proxy = await TcpProxy.to(nats.port)
     cleanups.push(() => proxy.close())
@@ -185,7 +179,7 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     expect(other.framesFrom(link.in).filter(({ event }) => event === 'typing')).toHaveLength(1)
   })
 
-  test('with a small max_payload a long message arrives on many links at once', { timeout: 60_000 }, async () => {
+  test('with a small max_payload a long message arrives on many links at once', async () => {
     const file = join(temporaryFolder(), 'nats.conf')
     writeFileSync(file, 'max_payload: 16384\n')
     const nats = await startNats('-c', file)
@@ -208,7 +202,7 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     ).toBe(true)
   })
 
-  test('a forged id-in-use refusal does not stop a server', { timeout: 30_000 }, async () => {
+  test('a forged id-in-use refusal does not stop a server', async () => {
     const nats = await startNats()
     const one = await startHarness('server-1', nats.url, { secret: 'a secret of sixteen or more' })
     const rogue = await connect({ servers: nats.url.slice('nats://'.length) })
@@ -244,7 +238,7 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     expect(one.inputsOfType('dial-failed').every(({ code }) => code === undefined)).toBe(true)
   })
 
-  test('the counts of links and handshakes return to 0', { timeout: 60_000 }, async () => {
+  test('the counts of links and handshakes return to 0', async () => {
     const nats = await startNats()
     const proxy = await TcpProxy.to(nats.port)
     cleanups.push(() => proxy.close())
@@ -267,7 +261,8 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     // Links that either side closes.
     for (let round = 0; round < 5; round++) {
       const [link, back] = [await one.link(other), await other.link(one)]
-      expect(countsOf(one)).toEqual({ ...idle, links: 2, names: 2 })
+      const both = { ...idle, links: 2, names: 2 }
+      await until('both links are counted', () => isDeepStrictEqual(countsOf(one), both))
       one.carrier.perform({ type: 'hang-up', link: link.out, reason: 'a test' })
       one.carrier.perform({ type: 'hang-up', link: back.in, reason: 'a test' })
       await until('all links are closed', allIdle)
@@ -289,7 +284,7 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     await until('the links are lost', allIdle)
   })
 
-  test('a new link receives a snapshot of 100,000 users', { timeout: 60_000 }, async () => {
+  test('a new link receives a snapshot of 100,000 users', async () => {
     const nats = await startNats()
     const [one, other] = [await startHarness('server-1', nats.url), await startHarness('server-2', nats.url)]
     const link = await one.link(other)
@@ -311,7 +306,7 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     expect(other.inputsOfType('link-closed')).toEqual([])
   })
 
-  test('missing NATS permissions are logged', { timeout: 30_000 }, async () => {
+  test('missing NATS permissions are logged', async () => {
     const file = join(temporaryFolder(), 'nats.conf')
     const permissions = 'publish: ["mesh-chat.>", "_INBOX.>"], subscribe: ["_INBOX.>", "mesh-chat.door.>"]'
     writeFileSync(file, `authorization { users = [{user: mesh, password: pass, permissions: {${permissions}}}] }\n`)
@@ -321,7 +316,7 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     await until('it is logged', () => lines.some(line => /Permissions Violation.*mesh-chat\.all/i.test(line)))
   })
 
-  test('a wrong NATS password is logged without the password, and retried', { timeout: 30_000 }, async () => {
+  test('a wrong NATS password is logged without the password, and retried', async () => {
     const nats = await startNats('--user', 'mesh', '--pass', 'right')
     const { lines, log } = captureLog()
     await startHarness('server-1', nats.url.replace('nats://', 'nats://mesh:wrong@'), { log })

@@ -26,9 +26,7 @@ async function startNats(...args: string[]): Promise<NatsServer> {
 }
 
 describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
-  test('all messages are delivered although a server and NATS itself are killed', {
-    timeout: 120_000,
-  }, async () => {
+  test('all messages are delivered although a server and NATS itself are killed', async () => {
     const nats = await startNats()
     const mesh = await RealMesh.start(3, { backbone: nats.url })
     USERS.forEach((user, at) => {
@@ -48,7 +46,7 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
       mesh.clients.every(({ server }) => server !== undefined && server !== 'server-2'),
     )
     mesh.restart(mesh.server(2))
-    await until('it is back', () => mesh.outboundLinkCount(mesh.server(2)) === 2)
+    await until('it is back', () => mesh.outboundLinkCount(mesh.server(2)) >= 2)
     nats.kill()
     await until('all servers have noticed', () =>
       mesh.servers.every(({ program }) => program.out.includes('Backbone at: ')),
@@ -93,7 +91,7 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     await mesh.close()
   })
 
-  test('after SIGTERM the users of a server leave the roster at once', { timeout: 60_000 }, async () => {
+  test('after SIGTERM the users of a server leave the roster at once', async () => {
     const nats = await startNats()
     const mesh = await RealMesh.start(2, { backbone: nats.url })
     mesh.join('Anna', 1)
@@ -103,13 +101,14 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     program.child.kill('SIGTERM')
     await program.waitForExit()
     expect(program.exitStatus).toEqual({ code: 0, signal: null })
-    // Sooner than the grace period of 5 s.
-    expect(await mesh.waitForRoster(['Anna'])).toBeLessThan(2_500)
-    await until('the peer logs it', () => mesh.server(1).program.out.includes('Peer: server-2 is shutting down.'))
+    await mesh.waitForRoster(['Anna'])
+    // At once: without a grace period.
+    const removed = 'Peer: server-2 is shutting down.\nRemoving 1 user of peer: server-2\n'
+    await until('the peer logs it', () => mesh.server(1).program.out.includes(removed))
     await mesh.close()
   })
 
-  test('an attacker on the same NATS can change nothing and sees no user names', { timeout: 90_000 }, async () => {
+  test('an attacker on the same NATS can change nothing and sees no user names', async () => {
     const nats = await startNats()
     const secret = { MESH_CHAT_SECRET: 'a secret of sixteen or more' }
     const ports = await freePorts(3)
@@ -129,6 +128,10 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     const clients = [anna, billy, other]
     const see = (users: string) => until(users, () => clients.every(({ roster }) => roster.join() === users))
     await see('Anna,Billy')
+    // A roster does not tell that a user is at two servers.
+    await until('the server of Anna knows both servers of Billy', () =>
+      [2, 3].every(n => programs[0]?.out.includes(`Adding user Billy to list for peer: server-${n}`)),
+    )
     for (let n = 0; n < 20; n++) anna.send('Billy', `message ${n}`)
     await until(
       'all messages are confirmed',
@@ -136,6 +139,8 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     )
 
     // Replays each envelope, then with one byte changed, then without a signature.
+    const toUser = () => published.filter(({ subject }) => subject.startsWith('mesh-chat.user.'))
+    await until('the tap has them', () => toUser().length >= 20)
     const recorded = published.filter(({ reply }) => reply === undefined || reply === '')
     expect(recorded.filter(({ subject }) => subject.startsWith('mesh-chat.user.')).length).toBeGreaterThanOrEqual(20)
     expect(recorded.some(({ subject }) => /Anna|Billy/.test(subject))).toBe(false)
@@ -185,7 +190,7 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     await tap.close()
   })
 
-  test('a message to a room is published once for all servers with a member', { timeout: 60_000 }, async () => {
+  test('a message to a room is published once for all servers with a member', async () => {
     const nats = await startNats()
     const mesh = await RealMesh.start(4, { backbone: nats.url })
     const [anna, billy, carla] = USERS.map((user, at) => mesh.join(user, at + 1))
@@ -231,7 +236,7 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     await mesh.close()
   })
 
-  test('workers and a server without a config form a mesh', { timeout: 60_000 }, async () => {
+  test('workers and a server without a config form a mesh', async () => {
     const nats = await startNats('--user', 'mesh', '--pass', 'p@ss')
     const url = nats.url.replace('nats://', 'nats://mesh:p%40ss@')
     const [first = 0, second = 0] = await freePorts(2)
@@ -252,8 +257,8 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
     await until(
       'all are linked',
       () =>
-        programs[0]?.count('Outbound connection to peer') === 4 &&
-        programs[1]?.count('Outbound connection to peer') === 2,
+        (programs[0]?.count('Outbound connection to peer') ?? 0) >= 4 &&
+        (programs[1]?.count('Outbound connection to peer') ?? 0) >= 2,
     )
     const clients = Array.from(
       { length: 6 },
@@ -269,7 +274,7 @@ describe.skipIf(natsMissingReason !== undefined)('a mesh on a backbone', () => {
   })
 })
 
-test('an invalid backbone option is reported in one line', { timeout: 30_000 }, async () => {
+test('an invalid backbone option is reported in one line', async () => {
   const folder = temporaryFolder()
   const file = join(folder, 'config.json')
   const servers = [{ id: 'server-1', ip: '127.0.0.1', port: 3001 }]

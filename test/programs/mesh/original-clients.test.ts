@@ -36,7 +36,7 @@ function start(program: 'daemon' | 'cli', ...args: string[]) {
 }
 
 const server = (n: number) => start('daemon', '--id', `server-${n}`, '--config', config, '--log-format', 'text')
-const until = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 50 })
+const until = (check: () => void) => vi.waitFor(check, { timeout: 60_000, interval: 50 })
 
 function original(open: unknown, n: number, user: string) {
   const connectTo = open as (url: string, options: object) => OriginalSocket
@@ -81,7 +81,7 @@ test('original clients of Socket.IO 1, 2 and 4 and mesh-chat exchange messages o
   await until(() => expect(old.ims).toMatchObject([{ from: 'Billy', text: 'Hi Anna' }]))
   await until(() => expect(newer.ims).toHaveLength(1))
   expect(newest.ims).toEqual([])
-  expect(one.out).toContain('Received forwarded IM from Billy to Anna: (7 characters)')
+  await until(() => expect(one.out).toContain('Received forwarded IM from Billy to Anna: (7 characters)'))
 
   dora.child.stdin.write('hello from the terminal\n')
   await until(() => expect(old.ims[1]).toMatchObject({ from: 'Dora', text: 'hello from the terminal' }))
@@ -98,11 +98,11 @@ test('original clients of Socket.IO 1, 2 and 4 and mesh-chat exchange messages o
   // The server of Dora drains: her client moves to another server.
   two.child.kill('SIGTERM')
   await until(() => expect(two.child.exitCode).toBe(0))
-  await until(() => expect(dora.out.match(/online at/g)).toHaveLength(2))
+  await until(() => expect(dora.out.match(/online at/g)?.length).toBeGreaterThanOrEqual(2))
   await until(() => expect(newest.list).toEqual(['Anna', 'Carla', 'Dora']))
   old.socket.emit('im', { to: 'Dora', text: 'still there?' })
   await until(() => expect(dora.out).toContain('Anna: still there?'))
-}, 60_000)
+})
 
 test('an invalid command line is reported in one line', () => {
   const run = (program: string, ...args: string[]) => {

@@ -111,7 +111,7 @@ describe.skipIf(chromiumMissingReason !== undefined)('the original page in a bro
     })
     frames.push(frame(strange, 'jsonp', { who: 'Mallory', server: first }).replaceAll('&', '&amp;'))
     browser = new Chromium(`${listed}/all`)
-  }, 60_000)
+  })
 
   afterAll(async () => {
     await browser?.close()

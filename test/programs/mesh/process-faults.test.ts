@@ -65,12 +65,12 @@ function usersThatFlickered(mesh: RealMesh): string[] {
 }
 
 /** How long the clients of a lost server took to be online elsewhere, ms: since the fault, and since they noticed it. */
-async function failOver(mesh: RealMesh, lost: string, within: number): Promise<Record<string, number>> {
+async function failOver(mesh: RealMesh, lost: string): Promise<Record<string, number>> {
   const since = performance.now()
   const clients = mesh.clients.filter(client => client.server === lost)
   const before = new Map(clients.map(client => [client, client.onlineAt]))
   const elsewhere = () => clients.every(client => client.server !== undefined && client.onlineAt !== before.get(client))
-  await until(`the clients of ${lost} are elsewhere`, elsewhere, within)
+  await until(`the clients of ${lost} are elsewhere`, elsewhere)
   const noticed = Math.max(...clients.map(client => client.onlineAt - client.disconnectedAt))
   expect(noticed).toBeLessThan(FAIL_OVER_MS + SLACK_MS)
   const moved = Math.max(...clients.map(client => client.onlineAt)) - since
@@ -82,10 +82,10 @@ fault('kill -9 of a server', {}, async mesh => {
   mesh.joinWithoutReconnect('Olga', 2)
   await mesh.waitForRoster([...USERS, 'Olga'])
   two.program.child.kill('SIGKILL')
-  const [moved, gone] = await Promise.all([failOver(mesh, two.id, 20_000), mesh.waitForRoster(USERS)])
+  const [moved, gone] = await Promise.all([failOver(mesh, two.id), mesh.waitForRoster(USERS)])
   expect(gone).toBeLessThan(GRACE_MS + FAIL_OVER_MS + SLACK_MS)
   mesh.restart(two)
-  const back = await until('it is back', () => mesh.outboundLinkCount(two) === 2)
+  const back = await until('it is back', () => mesh.outboundLinkCount(two) >= 2)
   return { ...moved, 'roster right': gone, 'links back': back }
 })
 
@@ -94,7 +94,7 @@ fault('SIGSTOP of a server until it is lost', {}, async mesh => {
   mesh.joinWithoutReconnect('Olga', 2)
   await mesh.waitForRoster([...USERS, 'Olga'])
   two.program.child.kill('SIGSTOP')
-  const [moved, gone] = await Promise.all([failOver(mesh, two.id, 40_000), mesh.waitForRoster(USERS)])
+  const [moved, gone] = await Promise.all([failOver(mesh, two.id), mesh.waitForRoster(USERS)])
   expect(moved['client moved']).toBeLessThan(DETECTION_MS + FAIL_OVER_MS + SLACK_MS)
   expect(gone).toBeLessThan(DETECTION_MS + FAIL_OVER_MS + LINK_DEAD_MS + GRACE_MS + SLACK_MS)
   two.program.child.kill('SIGCONT')
@@ -129,14 +129,14 @@ fault('SIGTERM of a server', {}, async mesh => {
   await until('it is connected', () => idle.readyState === 'open')
   two.program.child.kill('SIGTERM')
   const [moved, gone, ended] = await Promise.all([
-    failOver(mesh, two.id, 20_000),
+    failOver(mesh, two.id),
     mesh.waitForRoster(USERS),
     two.program.waitForExit(),
   ])
   expect(two.program.exitStatus).toEqual({ code: 0, signal: null })
   expect(ended).toBeLessThan(DRAIN_MS + SLACK_MS)
   mesh.restart(two)
-  const back = await until('it is back', () => mesh.outboundLinkCount(two) === 2)
+  const back = await until('it is back', () => mesh.outboundLinkCount(two) >= 2)
   return { ...moved, 'roster right': gone, 'exit 0': ended, 'links back': back }
 })
 
@@ -160,7 +160,7 @@ for (const kind of ['cut', 'freeze'] as const) {
     const side = USERS_AT[2].join()
     const carla = mesh.clients.find(({ user }) => user === 'Carla')
     for (const proxy of mesh.proxiesOf(3)) proxy[kind]()
-    const alone = await until("Carla's server sees its own users only", () => carla?.roster.join() === side, 40_000)
+    const alone = await until("Carla's server sees its own users only", () => carla?.roster.join() === side)
     await until('they are the members of the room', () => carla?.rooms.get(ROOM)?.join() === side)
     expect(alone).toBeLessThan(LINK_DEAD_MS + GRACE_MS + SLACK_MS)
     const before = mesh.servers.map(server => mesh.outboundLinkCount(server))
@@ -208,7 +208,7 @@ fault('faults of all servers one after the other', { proxied: true }, async mesh
 })
 
 test.concurrent('two line-mode clients get every line once although servers are killed', {
-  timeout: 90_000,
+  timeout: 240_000,
   retry: RETRY,
 }, async () => {
   const mesh = await RealMesh.start(3)

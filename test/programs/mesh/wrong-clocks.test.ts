@@ -32,7 +32,7 @@ async function chat(anna: JsonClient, billy: JsonClient, from = 0, rounds = 3): 
   for (let n = from; n < from + rounds; n++) {
     const [author, reader, to] = n % 2 === 0 ? ([anna, billy, 'Billy'] as const) : ([billy, anna, 'Anna'] as const)
     author.send(to, `message ${n}`)
-    await until(`message ${n}`, () => reader.received.some(({ text }) => text === `message ${n}`), 15_000)
+    await until(`message ${n}`, () => reader.received.some(({ text }) => text === `message ${n}`))
     times.push(Number(reader.received.find(({ text }) => text === `message ${n}`)?.at))
   }
   expect(times).toEqual([...times].sort((one, other) => one - other))
@@ -44,7 +44,7 @@ async function runSend(text: string, env: NodeJS.ProcessEnv): Promise<Program> {
   const own = { ...env, HOME: home, XDG_STATE_HOME: `${home}/state`, XDG_CONFIG_HOME: `${home}/config` }
   const server = mesh?.server(1).url ?? ''
   const program = new Program('cli', ['send', '--user', 'Anna', '--server', server, '--to', 'Billy', text], own)
-  await program.waitForExit(60_000)
+  await program.waitForExit()
   return program
 }
 
@@ -58,11 +58,13 @@ describe.skipIf(faketimeMissingReason !== undefined)('with wrong clocks', () => 
       const peer = mesh.server(2).program
       await until('the log of its peer', () => peer.out.includes('The clock of peer: server-1 is'))
       const top = new Program('cli', ['top', '--json', '--server', mesh.server(2).url])
-      await top.waitForExit(60_000)
-      expect(top.out).toMatch(/"clockAhead":\s*(599|600|827|828)\d{3}/)
+      await top.waitForExit()
+      const ahead = [...top.out.matchAll(/"clockAhead":\s*(-?\d+)/g)].map(([, ms]) => Number(ms))
+      const wrongMs = time === '+10m' ? 600_000 : 23 * 3_600_000
+      expect(Math.min(...ahead.map(ms => Math.abs(ms - wrongMs)))).toBeLessThan(RIGHT_MS)
       const config = mesh.server(2).config
       const check = new Program('daemon', ['check', '--id', 'server-2', '--config', config])
-      await check.waitForExit(60_000)
+      await check.waitForExit()
       expect(check.out).toContain('synchronize both machines with NTP')
       expect(check.exitStatus?.code).toBe(1)
       const anna = await join('Anna', 1)
@@ -107,7 +109,7 @@ describe.skipIf(faketimeMissingReason !== undefined)('with wrong clocks', () => 
       clients.push(piped)
       for (let n = 0; n < 5; n++) piped.send('Billy', `piped ${n}`)
       piped.child.stdin?.end()
-      await piped.waitForExit(60_000)
+      await piped.waitForExit()
       expect(piped.exitStatus?.code).toBe(0)
       expect(piped.out).not.toContain('TimeoutOverflowWarning')
       await until('all messages', () => billy.received.length >= 6)

@@ -87,7 +87,7 @@ test('names only listed packages as dependencies, and those of each package once
   expect(direct?.sort()).toEqual(Object.keys(dependencies).sort())
 })
 
-test('is the same for the same sources', { timeout: 60_000 }, () => {
+test('is the same for the same sources', () => {
   expect(write()).toBe(text)
 })
 

@@ -99,19 +99,19 @@ const accepts = (port: number) =>
 
 async function untilNoServerListens(ports: readonly number[]): Promise<void> {
   const check = async () => expect(await Promise.all(ports.map(accepts))).toEqual(ports.map(() => false))
-  await vi.waitFor(check, { timeout: 20_000, interval: 50 })
+  await vi.waitFor(check, { timeout: 60_000, interval: 50 })
 }
 
-test('SIGKILL of the launcher ends all servers', { timeout: 60_000 }, async () => {
+test('SIGKILL of the launcher ends all servers', async () => {
   const { ports, file } = await configure(3)
   const launcher = await Launcher.node(file).listening(3)
   // Idle servers: one that writes to the closed log pipe of the launcher would fail anyway.
-  await until('all links are up', () => launcher.out.split(/(?:Out|In)bound connection/).length - 1 === 12)
+  await until('all links are up', () => launcher.out.split(/(?:Out|In)bound connection/).length - 1 >= 12)
   launcher.child.kill('SIGKILL')
   await untilNoServerListens(ports)
 })
 
-test.each(['SIGTERM', 'SIGINT'] as const)('%s to npm ends all servers', { timeout: 60_000 }, async signal => {
+test.each(['SIGTERM', 'SIGINT'] as const)('%s to npm ends all servers', async signal => {
   const { ports, file } = await configure(2)
   const launcher = await new Launcher('npm', ['start', '--silent', '--', '--config', file]).listening(2)
   launcher.child.kill(signal)
@@ -119,22 +119,20 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s to npm ends all servers', { timeou
   await launcher.exit()
 })
 
-test('SIGKILL of npm ends all servers', { timeout: 60_000 }, async () => {
+test('SIGKILL of npm ends all servers', async () => {
   const { ports, file } = await configure(2)
   const npm = await new Launcher('npm', ['start', '--silent', '--', '--config', file]).listening(2)
   npm.child.kill('SIGKILL')
   await untilNoServerListens(ports)
 })
 
-test('a server that is killed is named, and the others keep running until the last one', {
-  timeout: 60_000,
-}, async () => {
+test('a server that is killed is named, and the others keep running until the last one', async () => {
   const { file } = await configure(2)
   const launcher = await Launcher.node(file).listening(2)
   const [first = 0, second = 0] = serversOf(launcher.child.pid)
   process.kill(first, 'SIGKILL')
-  await until('the end is printed', () => launcher.out.includes('server-1 was killed (SIGKILL)'))
-  expect(launcher.out).toContain('mesh-chat: server-1 was killed (SIGKILL); 1 of 2 servers still running\n')
+  const line = 'mesh-chat: server-1 was killed (SIGKILL); 1 of 2 servers still running\n'
+  await until('the end is printed', () => launcher.out.includes(line))
   // It notices that its peer is gone.
   await until('the other server still runs', () => /server-2: .*(lost|closed|unreachable|refused)/i.test(launcher.out))
   process.kill(second, 'SIGKILL')
@@ -149,7 +147,7 @@ describe('on a terminal', () => {
   const tmux = new Tmux()
   afterEach(() => tmux.kill())
 
-  test('the chat survives a killed server, and gives the reason when all are gone', { timeout: 60_000 }, async () => {
+  test('the chat survives a killed server, and gives the reason when all are gone', async () => {
     const { file } = await configure(2)
     const home = temporaryFolder()
     const environment = `env -u CI XDG_STATE_HOME=${home} XDG_CONFIG_HOME=${home}`
@@ -172,7 +170,7 @@ describe('on a terminal', () => {
     )
   })
 
-  test('a server that cannot start ends the start, with its error', { timeout: 60_000 }, async () => {
+  test('a server that cannot start ends the start, with its error', async () => {
     const { file } = await configure(2, { secretFile: 'missing' })
     const window = tmux.open('start', `${process.execPath} dist/cli/start.js --config ${file}; exec sleep 600`)
     await window.until(screen =>
@@ -180,7 +178,7 @@ describe('on a terminal', () => {
     )
   })
 
-  test('a chat opens with a bot that introduces itself; leaving stops the servers', { timeout: 60_000 }, async () => {
+  test('a chat opens with a bot that introduces itself; leaving stops the servers', async () => {
     const { ports, file } = await configure(2)
     const home = temporaryFolder()
     const settings = join(home, 'mesh-chat/config.json')
@@ -208,7 +206,7 @@ describe('on a terminal', () => {
   })
 })
 
-test('a second start reports the running servers, and how to join them', { timeout: 60_000 }, async () => {
+test('a second start reports the running servers, and how to join them', async () => {
   const { ports, servers, file, write } = await configure(2)
   await Launcher.node(file).listening(2)
   expect(await Launcher.node(file).exit()).toEqual({
@@ -223,7 +221,7 @@ test('a second start reports the running servers, and how to join them', { timeo
   })
 })
 
-test('a second start recognizes servers that require authentication', { timeout: 60_000 }, async () => {
+test('a second start recognizes servers that require authentication', async () => {
   const { ports, file } = await configure(1, { auth: 'key' })
   await Launcher.node(file).listening(1)
   const { out } = await Launcher.node(file).exit()
@@ -232,7 +230,6 @@ test('a second start recognizes servers that require authentication', { timeout:
 
 test.each(['a web server', 'a silent program', 'a server with another id'])(
   'a port that %s uses is reported',
-  { timeout: 60_000 },
   async program => {
     const { ports, file, write } = await configure(1)
     const [port = 0] = ports
