@@ -9,6 +9,13 @@ const LOOK_INTERVAL_MS = 250
 /** … for as long as each time of this length brings a connection, ms: the other workers have no time for them. */
 const LOOK_MS = 5
 
+/**
+ * Most connections that the kernel keeps until this process accepts them: as many as Linux allows by default
+ * (`net.core.somaxconn`). After a restart all clients come at once, and the kernel drops what exceeds this: such a client
+ * tries again after 1, 3, 7 and 15 s. Node's own default is 511.
+ */
+export const LISTEN_BACKLOG = 4_096
+
 /** What `SharedPort` listens on. */
 export interface PortAddress {
   port: number
@@ -20,7 +27,7 @@ export interface PortAddress {
  * it does, the kernel keeps new connections for the other workers.
  */
 export class SharedPort {
-  readonly #address: PortAddress
+  readonly #address: PortAddress & { backlog: number }
   readonly #tcp: TcpServer
   #accepted = 0
   #pause: { mayLook: () => boolean } | undefined
@@ -29,7 +36,7 @@ export class SharedPort {
   #isClosed = false
 
   private constructor(http: HttpServer, address: PortAddress) {
-    this.#address = address
+    this.#address = { ...address, backlog: LISTEN_BACKLOG }
     // As the HTTP server would accept them itself.
     const options = { allowHalfOpen: !(http instanceof SecureServer), noDelay: true }
     this.#tcp = createServer(options, socket => {
@@ -47,7 +54,7 @@ export class SharedPort {
     const shared = new SharedPort(http, address)
     const tcp = shared.#tcp
     await new Promise<void>((resolve, reject) => {
-      tcp.once('error', reject).listen(address, () => {
+      tcp.once('error', reject).listen(shared.#address, () => {
         tcp.off('error', reject).on('error', error => {
           onError(error)
           shared.#isOpening = false

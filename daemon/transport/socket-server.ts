@@ -19,7 +19,7 @@ import { type Engine, webSocketOf } from './internals.ts'
 import { type PageRules, pageRefusal } from './origin.ts'
 import { EventReader } from './packets/event-reader.ts'
 import { releaseUpgradeResponses } from './release-request.ts'
-import { type PortAddress, SharedPort } from './shared-port.ts'
+import { LISTEN_BACKLOG, type PortAddress, SharedPort } from './shared-port.ts'
 
 export interface SocketServerOptions extends TransportContext {
   /** Encrypts connections. */
@@ -174,7 +174,7 @@ export class SocketServer {
   /** Listens; resolves with the port. Rejects when the port is not available. */
   async listen(where: ListenOptions): Promise<number> {
     await new Promise<void>((resolve, reject) => {
-      this.http.once('error', reject).listen(where, () => {
+      this.http.once('error', reject).listen({ backlog: LISTEN_BACKLOG, ...where }, () => {
         // From now on: a connection that cannot be accepted, for lack of descriptors, must not end the server.
         this.http.off('error', reject).on('error', error => this.#onAcceptError(error))
         resolve()

@@ -269,3 +269,32 @@ test('a worker that is stuck keeps nobody out, also where the others pause', asy
     for (const socket of sockets) socket.destroy()
   }
 })
+
+test.each([{ workers: undefined }, { workers: 2 }])(
+  '1,000 connections wait for a server that is busy, without a retry; workers: $workers',
+  {
+    timeout: 60_000,
+  },
+  async ({ workers }) => {
+    const { programs, ports } = await startLimitedMachines({ identifyMs: 80_000 }, workers)
+    const [server] = programs
+    if (server?.child.pid === undefined) throw new Error('a program')
+    await until('it listens', () => server.out.includes('Listening for connections'))
+    const { pidOf } = processesOf(server)
+    const pids = workers === undefined ? [server.child.pid] : [pidOf(1), pidOf(2)]
+    const sockets: TcpSocket[] = []
+    for (const pid of pids) process.kill(pid, 'SIGSTOP')
+    try {
+      let connected = 0
+      for (let n = 0; n < 1_000; n++) {
+        const socket = connect(ports[0] ?? 0, '127.0.0.1', () => connected++)
+        sockets.push(socket.on('error', () => {}))
+      }
+      // The kernel accepts for the stopped processes, as far as their queue allows.
+      await until('all are connected', () => connected === 1_000)
+    } finally {
+      for (const pid of pids) process.kill(pid, 'SIGCONT')
+      for (const socket of sockets) socket.destroy()
+    }
+  },
+)
