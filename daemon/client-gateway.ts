@@ -23,6 +23,7 @@ import { type AuthOptions, type CoreQueries, Identification } from './clients/id
 import type { Log } from './log/log.ts'
 import { MalformedPayloads } from './log/malformed-payloads.ts'
 import { Backpressure } from './transport/backpressure.ts'
+import { compactListeners } from './transport/internals.ts'
 import { FrameBatch } from './transport/packets/frame-batch.ts'
 import { imPacket } from './transport/packets/im-packets.ts'
 import { Packet } from './transport/packets/packet.ts'
@@ -132,6 +133,7 @@ export class ClientGateway implements ClientEvents {
     this.#clients.set(connection, client)
     this.#step({ type: 'connected', connection, address: budget.address.key })
     client.listen()
+    if (backpressure.features.compactListeners) compactListeners(socket.conn)
     if (identifyPayload === undefined) return
     this.handleEvent(client, 'identify', identifyPayload, CONNECT_CALL)
   }

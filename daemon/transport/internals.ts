@@ -1,9 +1,10 @@
 /**
- * Every member of Socket.IO, Engine.IO and ws that this server uses and that their types hide. Nothing outside of this
+ * Every member of Socket.IO, Engine.IO, ws and Node.js that this server uses and that their types hide. Nothing outside of this
  * folder touches one. `self-test.ts` checks each when a server starts; after an upgrade of these packages, read this file.
  *
- * Last checked with socket.io 4.8.4, engine.io 6.6.12 and ws 8.21.3 (the one in engine.io's own node_modules).
+ * Last checked with socket.io 4.8.4, engine.io 6.6.12, ws 8.21.3 (the one in engine.io's own node_modules) and Node.js 20.20.
  */
+import { EventEmitter } from 'node:events'
 import { createServer } from 'node:http'
 import { Socket as TcpSocket } from 'node:net'
 import { TLSSocket } from 'node:tls'
@@ -142,6 +143,49 @@ export function defaultWebSocketServer(): WebSocketServerClass {
   const found: unknown = new Server(createServer()).engine.opts.wsEngine
   if (typeof found === 'function') return found as WebSocketServerClass
   throw new Error('engine.io has no default wsEngine; install the versions of package-lock.json')
+}
+
+/** The listeners of an emitter: for each event one, or a list. */
+type ListenerTable = Record<string, unknown>
+
+/** Private members of an emitter of Node.js (Node.js `lib/events.js`). */
+interface EmitterInternals {
+  _events?: ListenerTable
+  /** Number of events with a listener. */
+  readonly _eventsCount?: number
+}
+
+/** The prototype of `ListenerTable`s: an object without one would be a hash table of V8, which is five times as large. */
+const NO_EVENTS: object = Object.create(null)
+
+function compactListenersOf(emitter: EventEmitter): void {
+  const internals = emitter as unknown as EmitterInternals
+  const { _events: table, _eventsCount: count } = internals
+  if (typeof table !== 'object') return
+  const compact = Object.create(NO_EVENTS) as ListenerTable
+  let copied = 0
+  for (const event in table) {
+    const listeners = table[event]
+    if (listeners === undefined) continue
+    // A copy has no room for more.
+    compact[event] = Array.isArray(listeners) ? listeners.slice() : listeners
+    copied++
+  }
+  // Events may also be symbols, which this loop does not see.
+  if (copied === count) internals._events = compact
+}
+
+/**
+ * Makes what Node.js keeps of a connection's listeners as small as possible: on Engine.IO's socket and transport, the
+ * WebSocket and the TCP connection. Call it when they have those that stay.
+ *
+ * Saves 1.2 kB of 10.9 kB per connection: docs/decisions/transport-shortcuts.md.
+ */
+export function compactListeners(engine: Engine): void {
+  const { transport } = engine as unknown as EngineInternals
+  const webSocket = transport.socket
+  for (const emitter of [engine, transport, webSocket, webSocket?._socket])
+    if (emitter instanceof EventEmitter) compactListenersOf(emitter)
 }
 
 /** Frees what Socket.IO keeps of the request that opened a connection, and does not need: see `release-request.ts`. */

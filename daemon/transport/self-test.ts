@@ -9,7 +9,7 @@ import { ConnectionBudget } from './budgets/connection-budget.ts'
 import { HeldBytes, UnreadBytes } from './budgets/held-bytes.ts'
 import { limitedWebSocketServer } from './budgets/limited-web-sockets.ts'
 import { FLUSH_TIMEOUT_MS } from './flush-timeout.ts'
-import { type Engine, idleTcpOf, webSocketOf, writePreEncoded } from './internals.ts'
+import { compactListeners, type Engine, idleTcpOf, webSocketOf, writePreEncoded } from './internals.ts'
 import { EventReader } from './packets/event-reader.ts'
 import { Packet } from './packets/packet.ts'
 
@@ -27,6 +27,8 @@ export interface Features {
   readonly directWrites: boolean
   /** Events can be read before Engine.IO reads them. */
   readonly eventReader: boolean
+  /** The listeners of an emitter can be copied to a smaller table. */
+  readonly compactListeners: boolean
 }
 
 /** What the server cannot do without: a bound depends on it, and the public API has no other way. */
@@ -41,6 +43,7 @@ const MISSING: Readonly<Record<FeatureName, string>> = {
   preEncodedFrames: 'the packet option wsPreEncodedFrame has no effect; sending packets one by one',
   directWrites: 'no TCP connection of WebSockets that shows whether it is idle; sending all frames through Engine.IO',
   eventReader: "the WebSocket's messages cannot be read; using Socket.IO's decoder",
+  compactListeners: 'Node.js keeps listeners in another way; each connection needs more memory',
   sentPackets: 'no packetCreate and flush events: cannot limit unsent bytes',
   readPackets: 'no packet event: cannot limit the rate of packets',
   controlFrames: 'no ping events of WebSockets: cannot limit control frames',
@@ -82,6 +85,7 @@ export async function runSelfTest(hidden: ReadonlySet<FeatureName> = new Set()):
     preEncodedFrames: !isMissing('preEncodedFrames'),
     directWrites: webSocket && !isMissing('preEncodedFrames') && !isMissing('directWrites'),
     eventReader: webSocket && !isMissing('eventReader'),
+    compactListeners: !isMissing('compactListeners'),
   }
   const missing = (Object.keys(features) as (keyof Features)[]).filter(isMissing)
   return { features, warnings: missing.map(name => `Unknown version of Socket.IO: ${MISSING[name]}.`) }
@@ -101,6 +105,7 @@ async function probe(): Promise<ReadonlySet<FeatureName>> {
     readPackets: seesReadPackets,
     pause: pauses,
     eventReader: readsEvents,
+    compactListeners: keepsListeners,
     controlFrames: endsControlFrames,
     rawFrames: refusesBinaryFrames,
   }
@@ -191,6 +196,22 @@ async function readsEvents(connection: TestConnection): Promise<boolean> {
     // Whatever is not an event goes to Engine.IO.
     (await connection.packetsFrom(PONG)) === 1
   )
+}
+
+async function keepsListeners({ engine }: TestConnection): Promise<boolean> {
+  const calls: string[] = []
+  const removed = () => calls.push('removed')
+  const add = (name: string) => engine.on('self-test', () => calls.push(name))
+  add('first')
+  engine.on('self-test', removed).once('self-test', () => calls.push('once'))
+  const listeners = () => engine.eventNames().flatMap(event => [event, ...engine.rawListeners(event as string)])
+  const before = listeners()
+  compactListeners(engine)
+  const isSame = before.length > 0 && listeners().every((listener, at) => listener === before[at])
+  add('last')
+  engine.off('self-test', removed)
+  for (let n = 0; n < 2; n++) engine.emit('self-test')
+  return isSame && calls.join() === 'first,once,last,first,last'
 }
 
 async function endsControlFrames(connection: TestConnection): Promise<boolean> {

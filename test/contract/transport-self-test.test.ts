@@ -18,7 +18,15 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean()
 })
 
-const OPTIONAL = ['webSocket', 'pause', 'closeTimeout', 'preEncodedFrames', 'directWrites', 'eventReader'] as const
+const OPTIONAL = [
+  'webSocket',
+  'pause',
+  'closeTimeout',
+  'preEncodedFrames',
+  'directWrites',
+  'eventReader',
+  'compactListeners',
+] as const
 const REQUIRED = ['sentPackets', 'readPackets', 'controlFrames', 'dialledWebSocket'] as const
 
 async function startWithout(missing: FeatureName, limits: Partial<Limits> = {}): Promise<InProcessServer> {

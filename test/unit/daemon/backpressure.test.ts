@@ -16,6 +16,7 @@ function makeConnection(transport: 'websocket' | 'polling', webSocket: boolean) 
     closeTimeout: true,
     preEncodedFrames: webSocket,
     directWrites: webSocket,
+    compactListeners: true,
     eventReader: false,
   }
   const cutOffCounts: CutOffCounts = { client: 0, peer: 0 }
