@@ -101,6 +101,8 @@ export class RosterPages {
       changeOf(page)?.left.push(name)
     }
     for (const page of touched) {
+      // It may have been split already, after its neighbour was merged into it.
+      if (this.#pageAt(this.#indexOf(page.low)) !== page) continue
       if (page.size < MIN_PAGE_NAMES) this.#merge(page)
       else if (page.size > MAX_PAGE_NAMES) this.#split(page)
     }

@@ -45,6 +45,31 @@ test('a connection follows one range at a time', () => {
   expect(pages.recordChanges(['user-00001b'], [])).toEqual([])
 })
 
+test('a page that was split for its neighbour in the same version is not split again', () => {
+  const all = numbered(64)
+  const names = namesOf(...all)
+  const pages = new RosterPages(names)
+  const change = (joined: readonly string[], left: readonly string[]) => {
+    for (const name of joined) names.add(name)
+    for (const name of left) names.delete(name)
+    return pages.recordChanges(joined, left)
+  }
+  // The first page grows to 31 names, the second one shrinks to 4.
+  change(
+    all.slice(0, 15).map(name => `${name}b`),
+    all.slice(16, 28),
+  )
+  pages.follow(1, { after: 'user-00014' })
+  const { pageCount } = pages
+  // The second one gets too few names and is merged into the first one, which is then split: into 16, 16 and 1.
+  change(['user-00028b'], ['user-00000', 'user-00028', 'user-00029'])
+  expect(pages.pageCount).toBe(pageCount + 1)
+  for (const name of [...names])
+    expect([name, [...pages.followersOf(name)]]).toEqual([name, name > 'user-00014b' ? [1] : expect.anything()])
+  pages.unfollow(1)
+  for (const name of [...names]) expect([name, pages.followersOf(name).size]).toEqual([name, 0])
+})
+
 test('at random, every change in a range is told, and few others; pages stay of a useful size', () => {
   const random = seeded(7)
   const pick = <T>(items: readonly T[]) => items[Math.floor(random() * items.length)] as T
