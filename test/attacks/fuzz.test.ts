@@ -21,7 +21,7 @@ afterAll(stopAll)
 
 test(`servers survive ${PACKETS} hostile packets (seed ${SEED})`, { timeout: 120_000 + PACKETS * 2 }, async () => {
   // With the default limits the fuzzer would only wait.
-  const limits = { messagesPerSecond: 5_000, burst: 5_000, peers: 50 }
+  const limits = { messagesPerSecond: 5_000, burst: 5_000, peers: 50, wholeRoster: 4 }
   const mesh = await RealMesh.start(2, { limits })
   const fuzzer = new Fuzzer(
     new Random(SEED),

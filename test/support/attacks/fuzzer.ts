@@ -84,7 +84,8 @@ export class Fuzzer {
     const n = ++this.#openedCount
     const id = random.chance(0.9) ? `fuzz-${n % 8}` : `fuzz-${n}`
     const nonce = randomBytes(16).toString('base64url')
-    const self = { id, incarnation: `${id}.${n}`, protocol: 2, rooms: true as const, nonce }
+    const compact = random.chance(0.5) ? { compact: true as const } : {}
+    const self = { id, incarnation: `${id}.${n}`, protocol: 2, rooms: true as const, ...compact, nonce }
     const auth = mesh ? (kind === 'unproven' ? mutate(self, random, 0.1) : self) : {}
     const socket = io(`http://127.0.0.1:${port}${mesh ? '/mesh' : ''}`, {
       transports: [random.chance(0.9) ? 'websocket' : 'polling'],
@@ -110,7 +111,13 @@ export class Fuzzer {
       } else socket.once('connect', ready)
     })
     if (kind === 'user')
-      socket.emit('identify', { user: `Mallory ${n % 4}`, client: 'fuzz/1', protocol: 2, rooms: true })
+      socket.emit('identify', {
+        user: `Mallory ${n % 4}`,
+        client: 'fuzz/1',
+        protocol: 2,
+        rooms: true,
+        views: n % 2 === 0,
+      })
     const engine = socket.io.engine as unknown as RawEngine
     const send = () => {
       if (!open || !socket.connected) return false

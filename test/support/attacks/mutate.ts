@@ -1,4 +1,5 @@
 /** Valid payloads of clients and peers, and random mutations of them. */
+import { packNames } from '../../../src/protocol/encodings/packed-names.ts'
 import type { Random } from '../random.ts'
 
 const HOSTILE_TEXTS = [
@@ -62,6 +63,10 @@ const EVENTS = [
   '',
 ]
 
+/** A key, which nobody has the private one of, and a nonce that asks for the proof of the mesh. */
+const KEY = 'T4aynrqvjt-GwlDEh0Owd-zhDnBgT1DA1dXALx8h_k8'
+const NONCE = `mesh2-${'x'.repeat(22)}`
+
 /** A valid event of a client. */
 export function clientEvent(random: Random): [string, ...unknown[]] {
   const name = random.pick(NAMES)
@@ -73,6 +78,16 @@ export function clientEvent(random: Random): [string, ...unknown[]] {
     ['identify', name],
     ['identify', { user: name, client: 'fuzz/1', protocol: 2 }],
     ['identify', { user: name, client: 'fuzz/1', protocol: 2, rooms: true, typing: true }],
+    ['identify', { user: name, client: 'fuzz/1', protocol: 2, views: true, connections: true, packed: true }],
+    [
+      'identify',
+      { user: name, client: 'fuzz/1', protocol: 2, batched: true, nonce: NONCE, origin: 'http://127.0.0.1:1' },
+    ],
+    ['watch', [name, to]],
+    ['names', { after: name, count: 10, follow: random.chance(0.5) }],
+    ['find', { text: name.slice(0, 2), count: 10 }],
+    ['key', to],
+    ['claim', null],
     ['join', room],
     ['part', room],
     ['rooms', null],
@@ -112,7 +127,11 @@ export function peerFrame(random: Random, incarnation: string): [string, ...unkn
     ['presence', { type: 'snapshot', incarnation, seq, users, more: random.chance(0.5) }],
     ['presence', { type: 'delta', incarnation, seq, changes: [[`Mallory ${random.below(50)}`, random.below(2)]] }],
     ['forward', [[random.below(1_000_000) + 1, id, Date.now(), 'Mallory', to, 'forwarded']]],
+    ['presence', { type: 'snapshot', incarnation, seq, users: [], packed: packNames(NAMES), part: 0, more: false }],
+    ['claims', NAMES.map(name => [name, KEY, Date.now(), random.below(1_000)])],
     ['beat', { incarnation, seq }],
+    ['beat', { seq, at: random.below(1e9), members: 'x'.repeat(22) }],
+    ['request-members', null],
     ['members', [{ id: `learned-${random.below(1_000)}`, url: 'http://127.0.0.1:1' }]],
     ['relay', { user: to, from: 'fuzz:1', body: '{"type":"tell","messages":[]}' }],
     ['missed', [to]],

@@ -50,6 +50,23 @@ test('a node does not pass for a text', () => {
     expect(isSigned(key.publicKey, text, signature, { index: 0, path })).toBe(false)
 })
 
+test('texts and nodes are hashed as in RFC 9162, and the root is tagged: none of them passes for another', () => {
+  const hash = (...parts: (string | Buffer)[]) => {
+    const sum = createHash('sha256')
+    for (const part of parts) sum.update(part)
+    return sum.digest()
+  }
+  const leaf = (text: string) => hash(Buffer.of(0), text)
+  const node = (left: Buffer, right: Buffer) => hash(Buffer.of(1), left, right)
+  const signed: string[] = []
+  signBatch(['a', 'b', 'c'], text => {
+    signed.push(text)
+    return ''
+  })
+  const root = node(node(leaf('a'), leaf('b')), node(leaf('c'), leaf('c'))).toString('base64url')
+  expect(signed).toEqual([JSON.stringify(['mesh-chat batch 1', root])])
+})
+
 test('a place outside of the tree, and a path that is too long, are malformed', () => {
   const [path] = batchOf(2).paths
   const hash = path?.path[0] ?? ''

@@ -8,6 +8,7 @@ import {
   type MeshIdentity,
   NO_TLS,
   serverProofText,
+  TLS_AT_PROXY,
 } from '../../../../src/protocol/proofs/mesh-identity.ts'
 
 const origins = new OwnOrigins({ host: '127.0.0.1', port: 1, scheme: 'http', urls: [], names: [] })
@@ -87,4 +88,22 @@ test('proofs that nobody needs, of connections that have closed, are bounded', (
   expect(first.identity).toBeUndefined()
   mesh.prepare(request())
   expect(first.identity?.batch?.path).toHaveLength(10)
+})
+
+test('a client that requires it gets the TLS connection signed, and nothing if the server cannot see that', () => {
+  const secure = new OwnOrigins({
+    host: '127.0.0.1',
+    port: 1,
+    scheme: 'https',
+    urls: [],
+    names: ['https://chat.example'],
+  })
+  const options = { secret: 'secret', previousSecret: undefined, server: 's', incarnation: 'i', auth: 'open' } as const
+  const mesh = new MeshProver({ ...options, origins: secure })
+  const { nonce } = request()
+  const own = 'https://127.0.0.1:1'
+  expect(mesh.channelFor(nonce, own, () => 'exporter')).toBe('exporter')
+  expect(mesh.channelFor(nonce, own, () => undefined)).toBe('unknown')
+  expect(mesh.channelFor(nonce, 'https://chat.example', () => undefined)).toBe(TLS_AT_PROXY)
+  expect(mesh.channelFor('x'.repeat(22), own, () => 'exporter')).toBeUndefined()
 })

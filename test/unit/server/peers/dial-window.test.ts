@@ -88,6 +88,29 @@ test('addresses that are hearsay do not delay other peers', () => {
   expect(dialled(mesh)).toEqual(['three'])
 })
 
+test('addresses that are hearsay are dialled 20 times at once and 10 times per second, however quickly they refuse', () => {
+  const mesh = new RecordedPeers()
+  const many = Array.from({ length: 30 }, (_, n) => ({ id: `rumour-${n}`, url: `http://rumour-${n}:1` }))
+  mesh.frame(mesh.acceptLink('two'), { event: 'members', payload: many })
+  let dials = 0
+  const dialDuring = (ms: number) => {
+    for (let passed = 0; passed < ms; passed += 10) {
+      mesh.advance(10)
+      const isHearsay = (id: string) => id.startsWith('rumour')
+      for (let due = dialled(mesh).filter(isHearsay); due.length > 0; due = dialled(mesh).filter(isHearsay)) {
+        dials += due.length
+        for (const peer of due)
+          mesh.peers.outboundLinks.handleDialFailed({ type: 'dial-failed', peer, reason: 'refused' })
+      }
+    }
+  }
+  dialDuring(10)
+  expect(dials).toBe(20)
+  dialDuring(10_000)
+  expect(dials).toBeGreaterThan(40)
+  expect(dials).toBeLessThanOrEqual(120)
+})
+
 test('a server that shuts down and must hand over its claims dials all peers at once', () => {
   const mesh = new RecordedPeers({}, { auth: 'key' })
   mesh.peers.configure(addresses)
