@@ -36,6 +36,8 @@ export class RoomLines {
   readonly #rooms = new Map<string, Room>()
   /** The rooms that the user joins, or joins again. */
   readonly #waiting = new Set<string>()
+  /** All rooms of the user's list: also those that do not let them in for now. */
+  readonly #listed = new Set<string>()
   /** What the names or topics of the rooms contain that the next answer to `/rooms` lists. */
   listedPart = ''
 
@@ -75,6 +77,8 @@ export class RoomLines {
   handleEvent({ room: name, state, members, info, joined, left }: RoomEvent): string[] {
     const known = this.#rooms.get(name)
     const shown = this.#shown(name)
+    if (state.state === 'parted' || state.state === 'refused') this.#listed.delete(name)
+    else this.#listed.add(name)
     if (state.state === 'waiting') this.#waiting.add(name)
     else this.#waiting.delete(name)
     if (state.state === 'waiting') return []
@@ -88,6 +92,17 @@ export class RoomLines {
     if (known === undefined) return [this.#entryLine(name, members), ...this.#infoLines(name, info)]
     const changes = this.#changeLines(name, members, joined, left)
     return JSON.stringify(known.info) === JSON.stringify(info) ? changes : [...changes, ...this.#infoLines(name, info)]
+  }
+
+  /** The user joins a room: `/part` may come before the answer. */
+  noteJoin(name: string): void {
+    this.#listed.add(name)
+  }
+
+  /** The answer to `/part`, if there is nothing to leave. */
+  partFault(name: string): string | undefined {
+    if (this.#listed.has(name)) return undefined
+    return sanitizeLine(`* you are not in ${this.#shown(name)}${didYouMean(name, [...this.#listed])}`)
   }
 
   /** The answer to `/names`. */
@@ -163,7 +178,9 @@ export class RoomLines {
 
   #notIn(name: string): string {
     if (this.#waiting.has(name)) return sanitizeLine(`* not in ${this.#shown(name)} yet; try again in a moment`)
-    return sanitizeLine(`* you are not in ${this.#shown(name)}; only members know that; join with /join ${name}`)
+    const suggestion = didYouMean(name, [...this.#rooms.keys()])
+    const help = suggestion || `; only members know that; join with /join ${name}`
+    return sanitizeLine(`* you are not in ${this.#shown(name)}${help}`)
   }
 
   #shortList(names: readonly string[]): string {

@@ -1,4 +1,7 @@
+import { isRoom } from '../../../../src/protocol/rooms.ts'
 import type { Model, Notice, ScreenRequest } from '../model.ts'
+import { isKnownName, similarUser } from '../names/known-names.ts'
+import { nearestName } from '../names/nearest-name.ts'
 import type { PreferenceChange } from './preference-changes.ts'
 
 /** A slash command. */
@@ -25,6 +28,16 @@ export function applyChange(model: Model, { text, isError, preferences }: Prefer
   if (preferences === undefined) return []
   model.preferences = preferences
   return [{ type: 'save' }]
+}
+
+/** The same for a user or room, with a suggestion if the name may be misspelt. */
+export function applyToName(model: Model, name: string, change: PreferenceChange): ScreenRequest[] {
+  const isKnown = isKnownName(model, name) || model.rooms.has(name)
+  const similar = isKnown ? undefined : isRoom(name) ? nearestName(model, name) : similarUser(model, name)
+  return applyChange(
+    model,
+    similar === undefined ? change : { ...change, text: `${change.text}; did you mean ${similar}?` },
+  )
 }
 
 export function notify(model: Model, text: string, tone: Notice['tone'] = 'info'): ScreenRequest[] {

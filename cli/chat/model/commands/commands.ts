@@ -17,7 +17,7 @@ import { SETTINGS } from '../preferences.ts'
 import { quit } from '../quitting.ts'
 import { chosenTarget, NO_SUCH_MESSAGE, selectedTarget } from '../threads/message-selection.ts'
 import { openThread } from '../threads/switch-thread.ts'
-import { applyChange, type Command, notify } from './command.ts'
+import { applyChange, applyToName, type Command, notify } from './command.ts'
 import { choose, MESSAGE_COMMANDS } from './message-commands.ts'
 import { OPEN_COMMAND } from './open-command.ts'
 import {
@@ -154,7 +154,7 @@ export const COMMANDS: readonly Command[] = [
     run: (model, args) => {
       if (args === '' && model.current === undefined) return notify(model, 'usage: /mute NAME', 'error')
       return withName(model, args || quoteName(model.current?.name ?? ''), name =>
-        applyChange(model, toggleMuted(model.preferences, name)),
+        applyToName(model, name, toggleMuted(model.preferences, name)),
       )
     },
   },
@@ -171,7 +171,7 @@ export const COMMANDS: readonly Command[] = [
     takesName: 'only',
     run: (model, args) => {
       if (args.startsWith('#')) return notify(model, 'only users can be ignored; /mute a room, or /part it', 'error')
-      return withName(model, args, name => applyChange(model, ignoreUser(model.preferences, name)))
+      return withName(model, args, name => applyToName(model, name, ignoreUser(model.preferences, name)))
     },
   },
   {

@@ -54,7 +54,7 @@ export function ignoreUser(preferences: Preferences, name: string): PreferenceCh
 /** `/unignore` with a name. */
 export function unignoreUser(preferences: Preferences, name: string): PreferenceChange {
   const { ignored } = preferences
-  if (!ignored.includes(name)) return { text: `${name} is not ignored`, isError: true }
+  if (!ignored.includes(name)) return { text: `${name} is not ignored${didYouMean(name, ignored)}`, isError: true }
   return {
     text: `${name} is no longer ignored`,
     preferences: { ...preferences, ignored: ignored.filter(one => one !== name) },

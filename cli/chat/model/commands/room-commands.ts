@@ -1,4 +1,5 @@
 /** The slash commands about rooms. */
+import { didYouMean } from '../../../../src/programs/command-line/suggestion.ts'
 import type { ParseResult } from '../../../../src/protocol/names.ts'
 import { parseRoomName } from '../../../../src/protocol/rooms.ts'
 import { parseInvitation, quoteName } from '../../../common/name-argument.ts'
@@ -106,6 +107,9 @@ function withRoom(model: Model, args: string, run: (room: Room) => ReturnType<Co
   const name = args === '' ? openRoomName(model) : parseRoomArgument(args)
   if (!name.ok) return notify(model, name.reason, 'error')
   const room = model.rooms.get(name.value)
-  if (room === undefined) return notify(model, `you are not in ${name.value}; /join ${name.value}`, 'error')
+  if (room === undefined) {
+    const suggestion = didYouMean(name.value, [...model.rooms.keys()])
+    return notify(model, `you are not in ${name.value}${suggestion || `; /join ${name.value}`}`, 'error')
+  }
   return run(room)
 }

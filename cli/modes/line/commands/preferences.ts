@@ -1,4 +1,5 @@
 /** The commands of the line mode about the user's preferences. */
+import type { ParseResult } from '../../../../src/protocol/names.ts'
 import { isRoom } from '../../../../src/protocol/rooms.ts'
 import {
   changeSetting,
@@ -29,6 +30,11 @@ export function preferenceCommands(state: LineState): readonly LineCommand[] {
     const user = parseSoleUser(args)
     if (user.ok) apply(change(preferences(), user.value))
     else print(user.reason)
+    warnOfUnseen(user, preferences().ignored)
+  }
+  /** The name of a user who is ignored or muted from now on may be misspelt. */
+  const warnOfUnseen = (name: ParseResult<string>, listed: readonly string[]) => {
+    if (name.ok && listed.includes(name.value)) state.warnOfUnseen(name.value)
   }
   return [
     {
@@ -60,6 +66,7 @@ export function preferenceCommands(state: LineState): readonly LineCommand[] {
         const given = parseSoleName(args)
         if (given.ok) apply(toggleMuted(preferences(), given.value))
         else print(given.reason)
+        warnOfUnseen(given, preferences().muted)
       },
     },
     {

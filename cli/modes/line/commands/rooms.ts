@@ -50,12 +50,15 @@ export function roomCommands(state: LineState): readonly LineCommand[] {
 function join(state: LineState, name: string, send: Send): void {
   state.withRoom(name.startsWith('#') ? name : `#${name}`, room => {
     state.recipient = room
+    state.rooms.noteJoin(room)
     state.request({ type: 'join', room }, send)
   })
 }
 
 function part(state: LineState, name: string, send: Send): void {
   state.withRoom(name, room => {
+    const fault = state.rooms.partFault(room)
+    if (fault !== undefined) return state.print(fault)
     if (state.recipient === room) state.recipient = undefined
     state.request({ type: 'part', room }, send)
   })

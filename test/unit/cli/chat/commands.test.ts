@@ -218,6 +218,15 @@ test('/ignore hides the messages of a user until /unignore', () => {
   expect(chat.message('Carla', 'Anna', 'shown')).toContainEqual({ type: 'bell', thread: 'Carla' })
 })
 
+test('/ignore and /mute suggest a known name for one that was never seen', () => {
+  run('ignore Bily')
+  expect(chat.notice).toBe('Bily is ignored; /unignore Bily to undo; did you mean Billy?')
+  run('unignore Bill')
+  expect(chat.notice).toBe('Bill is not ignored; did you mean Bily?')
+  run('mute Bily')
+  expect(chat.notice).toBe('Bily is muted; /mute Bily again to undo; did you mean Billy?')
+})
+
 describe('/key', () => {
   test('needs a mesh that uses keys', () => {
     run('key')

@@ -70,6 +70,7 @@ describe('/part', () => {
     ['names', 'no room is open; name one with its #, such as #ops'],
     ['topic #dev', 'you are not in #dev; /join #dev'],
     ['part #dev', 'you are not in #dev; /join #dev'],
+    ['names #opps', 'you are not in #opps; did you mean #ops?'],
   ])('/%s is an error', (line, text) => {
     expect(run(line)).toEqual([])
     expect(chat.model.notice).toEqual({ text, tone: 'error' })

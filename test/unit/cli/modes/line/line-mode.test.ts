@@ -576,13 +576,13 @@ describe('LineMode', () => {
 
   /** Starts the mode with a list of ignored users, which it changes. */
   function startWithIgnored(ignored: readonly string[]) {
-    const list = { ignored }
+    const list = { ignored, muted: [] as readonly string[] }
     const output = { log: (line: string) => out.push(line), error: (line: string) => err.push(line) }
     mode = new LineMode('Anna', [], output, () => undefined, Date.now, {
       ...NO_SERVICES,
-      preferences: () => ({ ...DEFAULT_PREFERENCES, ignored: [...list.ignored] }),
-      savePreferences: ({ ignored }) => {
-        list.ignored = ignored
+      preferences: () => ({ ...DEFAULT_PREFERENCES, ignored: [...list.ignored], muted: [...list.muted] }),
+      savePreferences: ({ ignored, muted }) => {
+        Object.assign(list, { ignored, muted })
       },
       asks: true,
     })
@@ -626,6 +626,22 @@ describe('LineMode', () => {
       'unexpected text after the name: and Carla',
       expect.stringContaining('cannot start with #'),
       'put the name in quotes: "NAME"',
+    ])
+  })
+
+  test('/ignore and /mute warn of a name that was never seen', () => {
+    startWithIgnored([])
+    mode.handleEvent({ type: 'roster', users: names(['Anna', 'Billy']), joined: [], left: [] })
+    err.length = 0
+    enter('/ignore Bily')
+    enter('/mute Billi')
+    enter('/unignore Bill')
+    expect(err).toEqual([
+      '* Bily is ignored; /unignore Bily to undo',
+      '* never seen "Bily"; did you mean Billy?',
+      '* Billi is muted; /mute Billi again to undo',
+      '* never seen "Billi"; did you mean Billy?',
+      '* Bill is not ignored; did you mean Bily?',
     ])
   })
 
@@ -830,6 +846,18 @@ describe('rooms in the line mode', () => {
     room({ room: '#dev', state: { state: 'waiting' } })
     enter('/names #dev')
     expect(printed()).toEqual(['* not in #dev yet; try again in a moment'])
+    enter('/names #opps')
+    expect(printed()).toEqual(['* you are not in #opps; did you mean #ops?'])
+  })
+
+  test('/part of a room that is not in the list says so; one that does not let in can be left', () => {
+    sent.length = 0
+    room({ room: '#dev', state: { state: 'rejected', code: 'not-member', message: 'not a member' } })
+    printed()
+    enter('/part #devs')
+    expect([sent, printed()]).toEqual([[], ['* you are not in #devs; did you mean #dev?']])
+    enter('/part #dev')
+    expect(sent).toEqual([{ type: 'part', room: '#dev' }])
   })
 
   test('says that a message waits for a room that the user has left', () => {
