@@ -105,7 +105,7 @@ test('no escape sequence in a name or text reaches a log or a terminal', async (
   mallory.disconnect()
   const last = `<${HOSTILE_STRINGS.length - 1}>`
   await until('all outputs contain the last text', () =>
-    [lineMode, jsonMode, ...log].every(one => one.out.includes(last)),
+    [lineMode, jsonMode, ...log].every(({ out }) => out.includes(last) && out.endsWith('\n')),
   )
 
   for (const { out } of [lineMode, ...log, jsonMode]) expect(findShownControlCharacter(out)).toBe(null)

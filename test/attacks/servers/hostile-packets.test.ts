@@ -60,7 +60,7 @@ test('C24: a client opens one connection, whatever upgrades and times a server o
   try {
     // It leaves after 3 s, because it is not identified: until then there is one connection.
     await until('the client leaves the server', () => (server?.closed ?? 0) > 0)
-    expect(server.opened).toBe(1)
+    expect(server.openedBeforeClose).toBe(1)
     expect(warnings).toEqual([])
   } finally {
     process.off('warning', note)

@@ -35,11 +35,20 @@ function childrenOf(parent: number): number[] {
   })
 }
 
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+  } catch {
+    // It has ended meanwhile.
+    return ''
+  }
+}
+
 /** The process ids of the servers that a launcher, or the shell that runs it, has started, in the order of the config. */
 function serversOf(launcher = 0): number[] {
   const servers = childrenOf(launcher).map(pid => ({
     pid,
-    id: /daemon\/main\.js --id (\S+)/.exec(readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' '))?.[1],
+    id: /daemon\/main\.js --id (\S+)/.exec(commandLineOf(pid))?.[1],
   }))
   return servers
     .flatMap(({ pid, id }) => (id === undefined ? [] : [{ pid, id }]))

@@ -16,6 +16,8 @@ export class RawServer {
   opened = 0
   /** WebSockets that the client has closed. */
   closed = 0
+  /** WebSockets that were opened before the first was closed. */
+  openedBeforeClose = 0
 
   /** @param onOpen sends messages to a new WebSocket */
   constructor(onOpen: (send: (message: string | Buffer) => void) => void) {
@@ -31,7 +33,7 @@ export class RawServer {
       // The sockets of an HTTP server stay half open.
       socket.on('end', () => socket.end())
       socket.on('close', () => {
-        this.closed++
+        if (this.closed++ === 0) this.openedBeforeClose = this.opened
         this.#sockets.delete(socket)
       })
       // A client that closes sends a close frame last: opcode 8, masked, without payload.

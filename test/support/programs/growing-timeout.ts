@@ -1,4 +1,4 @@
-/** Commands that wait in vain for as long as `--timeout` says. */
+/** Commands that give up after the time of `--timeout`. */
 
 const MAX_SECONDS = 64
 
