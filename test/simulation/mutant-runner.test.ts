@@ -7,16 +7,17 @@ import { stopAll, temporaryFolder } from '../support/programs/processes.ts'
 
 afterAll(stopAll)
 
-const STALL_TIMEOUT_MS = 3_000
+/** Long enough for the start of a process on a busy machine. */
+const STALL_TIMEOUT_MS = 6_000
 
 /** Runs a search whose program is this text. */
-function search(program: string) {
+function search(program: string, stallTimeoutMs = 60_000) {
   const code = temporaryFolder()
   const folder = join(code, 'test/support/mutants')
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(code, 'package.json'), '{"type":"commonjs"}')
   writeFileSync(join(folder, 'search-schedules.js'), program)
-  return searchSchedules({ code, first: 5, step: 2, count: 10, stallTimeoutMs: STALL_TIMEOUT_MS })
+  return searchSchedules({ code, first: 5, step: 2, count: 10, stallTimeoutMs })
 }
 
 test('a search that plays all its schedules passes', async () => {
@@ -33,7 +34,7 @@ test('a search that finds a failing schedule returns it', async () => {
 })
 
 test('a search without progress is killed and counts as hung', async () => {
-  const result = await search('process.send({ played: 3 }, () => { for (;;); })')
+  const result = await search('process.send({ played: 3 }, () => { for (;;); })', STALL_TIMEOUT_MS)
   expect(result).toMatchObject({
     outcome: 'hung',
     played: 3,
@@ -44,9 +45,10 @@ test('a search without progress is killed and counts as hung', async () => {
 
 test('progress restarts the stall timeout', async () => {
   // Twice the timeout in all, a twentieth of it between two reports.
-  const result = await search(`
+  const program = `
     let played = 0
-    setInterval(() => process.send({ played: ++played }, () => played === 40 && process.exit(0)), ${STALL_TIMEOUT_MS / 20})`)
+    setInterval(() => process.send({ played: ++played }, () => played === 40 && process.exit(0)), ${STALL_TIMEOUT_MS / 20})`
+  const result = await search(program, STALL_TIMEOUT_MS)
   expect(result).toEqual({ outcome: 'passed', played: 40 })
 })
 

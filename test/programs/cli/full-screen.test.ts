@@ -103,6 +103,18 @@ test('without colors, cursors and selections are still visible', async () => {
   }
 })
 
+/** Waits for a sign on a screen that somebody types. It goes after five seconds, so more is typed before that. */
+async function untilTyping(from: Window, to: Window, sign: RegExp): Promise<void> {
+  let typedAt = performance.now()
+  await to.until(screen => {
+    if (performance.now() - typedAt > 4_000) {
+      from.sendKeys('.')
+      typedAt = performance.now()
+    }
+    expect(screen).toMatch(sign)
+  })
+}
+
 test('the header shows that a user is typing until the message comes, and not after /set typing off', async () => {
   const [one, two] = mesh.ports
   const erik = open('erik', `--user Erik --port ${one} --to Fay`)
@@ -117,13 +129,13 @@ test('the header shows that a user is typing until the message comes, and not af
   await erik.until(screen => expect(screen).toMatch(/Fay +one/))
   for (const window of [erik, fay]) expect(window.screen()).not.toContain('typing…')
   erik.sendKeys('C-u', '/set typing on', 'Enter', 'told')
-  await fay.until(screen => expect(screen).toMatch(/Erik +● online +Erik is typing…/))
+  await untilTyping(erik, fay, /Erik +● online +Erik is typing…/)
   erik.sendKeys('Enter')
   await fay.until(screen => expect(screen).toMatch(/Erik +told/))
   await fay.until(screen => expect(screen).not.toContain('typing…'))
   // It goes by itself, too.
   erik.sendKeys('nothing follows')
-  await fay.until(screen => expect(screen).toContain('Erik is typing…'))
+  await untilTyping(erik, fay, /Erik is typing…/)
   await fay.until(screen => expect(screen).not.toContain('typing…'))
   for (const window of [erik, fay]) window.sendKeys('C-u', '/quit', 'Enter')
 })

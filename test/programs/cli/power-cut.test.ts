@@ -96,15 +96,20 @@ test.runIf(canMount)('D12: what is reported as delivered is on the disk of its r
 })
 
 test.runIf(canMount)('without sync the last messages are not on the disk: the test would notice', async () => {
-  const image = makeImage()
-  const home = mountImage(image) ?? ''
-  mkdirSync(join(home, 'config', 'mesh-chat'), { recursive: true })
-  writeFileSync(join(home, 'config', 'mesh-chat', 'config.json'), '{"sync":false}')
-  const [, billy] = await startPair(home)
-  for (const text of numbers) billy.send('Anna', text)
-  await until('all are delivered', () => billy.delivered.length === MESSAGES)
-  const left = cutPower(image)
-  expect(textsIn(left, 'history').size).toBeLessThan(MESSAGES)
+  let stored = MESSAGES
+  // Any program of the machine may write all file systems to the disk at that moment.
+  for (let tries = 0; tries < 3 && stored === MESSAGES; tries++) {
+    for (const client of clients.splice(0)) await client.kill()
+    const image = makeImage()
+    const home = mountImage(image) ?? ''
+    mkdirSync(join(home, 'config', 'mesh-chat'), { recursive: true })
+    writeFileSync(join(home, 'config', 'mesh-chat', 'config.json'), '{"sync":false}')
+    const [, billy] = await startPair(home)
+    for (const text of numbers) billy.send('Anna', text)
+    await until('all are delivered', () => billy.delivered.length === MESSAGES)
+    stored = textsIn(cutPower(image), 'history').size
+  }
+  expect(stored).toBeLessThan(MESSAGES)
 })
 
 test.runIf(canMount)(

@@ -1,13 +1,13 @@
 /** Original clients and mesh-chat on servers as real processes. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { io as io4 } from 'socket.io-client'
 import io1 from 'socket.io-client-1'
 import io2 from 'socket.io-client-2'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { freePorts } from '../../support/programs/processes.ts'
+import { freePorts, removeFolder } from '../../support/programs/processes.ts'
 
 interface OriginalSocket {
   on(event: string, listener: (payload: never) => void): unknown
@@ -60,7 +60,7 @@ beforeAll(async () => {
 afterAll(() => {
   for (const socket of sockets) socket.close()
   for (const child of processes) child.kill('SIGKILL')
-  rmSync(folder, { recursive: true, force: true })
+  removeFolder(folder)
 })
 
 test('original clients of Socket.IO 1, 2 and 4 and mesh-chat exchange messages over three servers', async () => {

@@ -1,9 +1,8 @@
 /** The Chromium of the machine, for tests of pages in a browser. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { temporaryFolder } from './processes.ts'
+import { removeFolder, temporaryFolder } from './processes.ts'
 
 const COMMAND = ['chromium', 'google-chrome', 'chromium-browser'].find(
   command => spawnSync(command, ['--version']).status === 0,
@@ -50,6 +49,6 @@ export class Chromium {
       process.kill(-pid, 'SIGKILL')
       await exit
     }
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10 })
+    removeFolder(this.#folder)
   }
 }

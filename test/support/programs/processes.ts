@@ -12,7 +12,12 @@ const folders: string[] = []
 /** Kills the processes and removes the folders that this module created. */
 export function stopAll(): void {
   for (const child of running) child.kill('SIGKILL')
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+  for (const folder of folders.splice(0)) removeFolder(folder)
+}
+
+/** Removes a folder, in which a process that was just killed may still make a file. */
+export function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
 }
 
 export function temporaryFolder(): string {

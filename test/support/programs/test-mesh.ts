@@ -1,10 +1,10 @@
 /** Real server processes on free ports, with their config in a temporary folder. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vi } from 'vitest'
-import { DEADLINE_MS, freePorts } from './processes.ts'
+import { DEADLINE_MS, freePorts, removeFolder } from './processes.ts'
 
 export const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: DEADLINE_MS, interval: 50 })
 
@@ -38,6 +38,6 @@ export class TestMesh {
 
   stop(): void {
     for (const child of this.#children) child.kill('SIGKILL')
-    rmSync(this.folder, { recursive: true, force: true })
+    removeFolder(this.folder)
   }
 }

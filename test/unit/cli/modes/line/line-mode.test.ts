@@ -425,7 +425,8 @@ describe('LineMode', () => {
     enter('/react hello')
     enter('/react :tada:')
     enter('/react :no_such_name:')
-    await vi.waitFor(() => expect(err).toContain('no emoji has the name :no_such_name:'))
+    // The names are loaded first.
+    await vi.waitFor(() => expect(err).toContain('no emoji has the name :no_such_name:'), { timeout: 30_000 })
     expect(err).toContain('"hello" is not an emoji; use one such as 👍 or :thumbsup:')
     expect(sent).toMatchObject([{ type: 'change', change: { kind: 'react', emoji: '🎉' } }])
   })
@@ -648,11 +649,13 @@ describe('LineMode', () => {
   test('/search without a history says that there is none', async () => {
     enter('/search x')
     enter('/search-all x')
-    await vi.waitFor(() =>
-      expect(err).toEqual([
-        'no recipient; choose one with /to NAME, or use /search-all',
-        '* no messages are stored: nothing to search',
-      ]),
+    await vi.waitFor(
+      () =>
+        expect(err).toEqual([
+          'no recipient; choose one with /to NAME, or use /search-all',
+          '* no messages are stored: nothing to search',
+        ]),
+      { timeout: 30_000 },
     )
   })
 
