@@ -30,6 +30,12 @@ function tell(users: [string, number][], more = false): void {
   peer.send('presence', { type: 'snapshot', incarnation: 'far#1', seq: more ? seq + 1 : seq, users, more })
 }
 
+/** Sends a heartbeat, and answers those of the server. */
+async function heartbeat(): Promise<void> {
+  peer.send('beat', { incarnation: 'far#1', seq })
+  await new Promise(resolve => setTimeout(resolve, 10))
+}
+
 const waitForRoster = (users: string[]) =>
   vi.waitFor(async () => expect(await anna.timeout(60_000).emitWithAck('roster')).toMatchObject({ users }), {
     timeout: 60_000,
@@ -62,7 +68,7 @@ beforeAll(async () => {
   }
   await peer.start(far ?? 0, url)
   await until('both links are up', () => peer.isLinked)
-  heartbeats = setInterval(() => peer.send('beat', { incarnation: 'far#1', seq }), 1_000)
+  heartbeats = setInterval(heartbeat, 1_000)
   anna = connect()
   expect(await identifyAs(anna, 'Anna')).toMatchObject({ ok: true })
 })
@@ -133,6 +139,8 @@ test('storms of snapshots, deltas, members, claims, missed, surveys and forwards
     peer.send('presence', { type: 'delta', incarnation: 'far#1', seq: ++seq, changes })
     peer.send('presence', { type: 'delta', incarnation: 'other#1', seq: n, changes })
     for (let at = 0; at < 100; at++) peer.send('survey', { number: at + 1 })
+    // Encoding all of this takes a while, in which the server must get heartbeats.
+    await heartbeat()
   }
   let got = 0
   anna.on('im', () => {

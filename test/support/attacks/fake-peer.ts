@@ -71,12 +71,14 @@ export class FakePeer {
   /** Sends a frame over the link that this peer dialled, and resolves when the server has sent a matching one on it. */
   async ask(event: string, payload: unknown, answer: string, matches: (payload: unknown) => boolean): Promise<void> {
     const socket = this.#dialled
-    await new Promise<void>(resolve => {
+    await new Promise<void>((resolve, reject) => {
+      const end = () => reject(new Error(`the link has ended before the answer to ${event}`))
       const listener = (payload: unknown) => {
         if (!matches(payload)) return
-        socket?.off(answer, listener)
+        socket?.off(answer, listener).off('disconnect', end)
         resolve()
       }
+      socket?.once('disconnect', end)
       socket?.on(answer, listener).emit(event, payload)
     })
   }
