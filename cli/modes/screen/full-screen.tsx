@@ -36,6 +36,7 @@ import { Notifier } from '../../terminal/notifier.ts'
 import { openLink } from '../../terminal/opener.ts'
 import { mayAskName, NAME_REQUEST } from '../../terminal/terminal-features.ts'
 import { listenToTerminalInput } from '../../terminal/terminal-input.ts'
+import { wrap } from '../../terminal/width.ts'
 import { Alerts } from '../alerts.ts'
 import { ReceiptLines } from '../line/receipt-lines.ts'
 import { NoticeTimer } from './notice-timer.ts'
@@ -95,7 +96,10 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
   // The marks of messages in the scrollback do not change.
   const receipts = model.isInline
     ? new ReceiptLines(
-        text => painter.print([[{ text: sanitizeLine(text), dim: true }]]),
+        text =>
+          painter.print(
+            wrap(sanitizeLine(text), Math.max(10, model.columns)).map(row => [{ text: row.text, dim: true }]),
+          ),
         name => name,
         { tellsWaits: true },
       )

@@ -260,6 +260,18 @@ describe('an announced server', () => {
     expect(phaseOf(harness.goOnline(['Anna'], { mesh: undefined }))).toBe('waiting')
   })
 
+  test('of a mesh without a secret does not bring in the key of another mesh', () => {
+    const harness = start({ servers: ['http://127.0.0.1'] })
+    const mesh = harness.proveMesh('open', { key: PUBLIC_MESH_KEY })
+    harness.accept(['Anna'], { mesh, servers: [{ id: 'told', url: 'http://127.0.0.2' }] })
+    harness.step({ type: 'closed', dial: harness.dial, reason: 'gone' })
+    harness.advance(harness.session.deadline - harness.now)
+    harness.step({ type: 'opened', dial: harness.dial })
+    expect(harness.url).toBe('http://127.0.0.2')
+    const effects = harness.accept(['Anna'], { mesh: harness.proveMesh('open', { key: OTHER_KEY }) })
+    expect([phaseOf(effects), meshEvents(effects)]).toEqual(['waiting', []])
+  })
+
   test('of a mesh without a secret is dialled on this machine only', () => {
     const first = (harness: SessionHarness) => ({ mesh: harness.proveMesh('open', { key: PUBLIC_MESH_KEY }) })
     const dialledNext = (configured: string, announced: string) => {
