@@ -27,6 +27,17 @@ test('at most 64 announced servers are kept and returned', () => {
   expect(list.pickOther('http://a')).toBe('http://host-63')
 })
 
+test('of many announcements, the latest 64 servers are kept', () => {
+  let share = 0
+  const list = new ServerList(['http://a'], () => share)
+  for (let n = 0; n < 200; n++) list.announce([{ id: `s${n}`, url: `http://host-${n}` }], all)
+  const kept = new Set<string>()
+  for (share = 0; share < 1; share += 1 / 1_024) kept.add(list.pickOther('http://a'))
+  expect(kept.size).toBe(MAX_ANNOUNCED_SERVERS)
+  expect(kept).toContain('http://host-199')
+  expect(kept).not.toContain('http://host-0')
+})
+
 test('an origin that may not be dialled is not kept', () => {
   expect(others(['http://a'], ['http://b', 'http://c'], origin => origin === 'http://c')).toEqual(['http://c'])
 })
