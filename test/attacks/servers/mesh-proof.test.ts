@@ -222,6 +222,12 @@ describe("a user's proof", () => {
     }
   })
 
+  test('answers a challenge once: after a wrong proof, the next attempt needs another challenge', async () => {
+    const { url, identify, bound, meshKey } = await setUp()
+    expect(await identify(bound(url, PUBLIC_MESH_KEY))).toMatchObject({ ok: false, code: 'unauthorized' })
+    expect(await identify(bound(url, meshKey))).toMatchObject({ ok: false, code: 'unauthorized' })
+  })
+
   test('of version 0.1 is rejected once the connection has asked for the mesh, whatever the second request says', async () => {
     for (const more of [{}, { nonce: undefined, origin: undefined }]) {
       const { identify, user, answer } = await setUp()
