@@ -46,7 +46,7 @@ export function restoreUnread(model: Model, history: History, marks: ReadMarks |
       .flatMap(one => history.findAt(name, one) ?? [])
     const counts = countUnread(model, history, thread, after, limit, new Set(late.map(({ id }) => id)))
     left -= counts.unreadCount
-    thread.restoreUnread(after, counts, lateMessages)
+    thread.reading.restore(after, counts, lateMessages)
   }
 }
 
@@ -85,7 +85,8 @@ export function collectReadMarks(model: Model): ReadMarks {
   const threads = new Map<string, number>()
   let since = 0
   const late: LateMark[] = []
-  for (const { name, readMark, unseenLate } of model.threads.values()) {
+  for (const { name, reading } of model.threads.values()) {
+    const { readMark, unseenLate } = reading
     threads.set(name, readMark)
     since = Math.max(since, readMark)
     late.push(...unseenLate)

@@ -343,7 +343,7 @@ export class Model implements ReadonlyModel {
     this.rosterView.watchAgain(name)
     this.current = thread
     this.warnIfConfusable(thread)
-    if (thread.unreadCount > 0) thread.firstUnreadId = thread.firstUnread?.id
+    if (thread.unreadCount > 0) thread.firstUnreadId = thread.reading.firstUnread?.id
     this.completion = undefined
   }
 

@@ -53,7 +53,7 @@ function handleEvent(model: Model, event: Exclude<ClientEvent, { type: 'storage'
     case 'message':
       return handleMessage(model, event, wall)
     case 'read':
-      model.threads.get(event.thread)?.markRead(event.at)
+      model.threads.get(event.thread)?.reading.markRead(event.at)
       return []
     case 'progress': {
       const thread = model.threads.get(event.to)
@@ -196,7 +196,7 @@ function handleMessage(
   }
   if (thread.anchor !== undefined && origin !== 'history') thread.newBelow++
   // Messages of a room that were missed come from other members.
-  if (!own && origin === 'history' && thread.isRoom) thread.countCaughtUp(message)
+  if (!own && origin === 'history' && thread.isRoom) thread.reading.countCaughtUp(message)
   if (own || origin !== 'live') return markOpenThreadRead(model)
   if (!thread.isRoom) model.lastSender = name
   const invited = invitedRoom(content.text)
@@ -204,7 +204,7 @@ function handleMessage(
     const key = thread === model.current ? actionLabel(model.bindings, 'join-invitation') : undefined
     model.showNotice(`${name} invites you to ${invited}; ${key === undefined ? `/join ${invited}` : `${key} to join`}`)
   }
-  thread.countUnread(message, isLate)
+  thread.reading.countUnread(message, isLate)
   const requests = markOpenThreadRead(model)
   if (thread.unreadCount === 0) return requests
   const { rings, isAnnounced } = alertFor(message, name, thread.mentionsUser(message), muted)
@@ -222,7 +222,8 @@ export function requestInitialPage(model: Model): ScreenRequest[] {
 export function markOpenThreadRead(model: Model): ScreenRequest[] {
   const thread = model.current
   if (thread === undefined || thread.anchor !== undefined || !model.hasFocus) return []
-  const previousReadAt = thread.readAt
-  thread.markSeen()
-  return thread.readAt > previousReadAt ? [{ type: 'read', thread: thread.name, at: thread.readAt }] : []
+  const { reading } = thread
+  const previousReadAt = reading.readAt
+  reading.markSeen()
+  return reading.readAt > previousReadAt ? [{ type: 'read', thread: thread.name, at: reading.readAt }] : []
 }

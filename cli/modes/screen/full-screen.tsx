@@ -167,7 +167,7 @@ export function runScreen(options: ScreenOptions): (event: ClientEvent) => void 
         return alerts.announce(
           request.thread,
           request.message,
-          () => model.threads.get(request.thread)?.isUnread(request.message) === true,
+          () => model.threads.get(request.thread)?.reading.isUnread(request.message) === true,
         )
       case 'read':
         return send({ type: 'read', thread: request.thread, at: request.at })

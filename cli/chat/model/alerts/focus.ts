@@ -11,6 +11,6 @@ export function setFocus(model: Model, isFocused: boolean): ScreenRequest[] {
   model.hasFocus = isFocused
   const thread = model.current
   if (!isFocused || thread === undefined) return []
-  if (thread.anchor === undefined && thread.unreadCount > 0) thread.firstUnreadId = thread.firstUnread?.id
+  if (thread.anchor === undefined && thread.unreadCount > 0) thread.firstUnreadId = thread.reading.firstUnread?.id
   return markOpenThreadRead(model)
 }

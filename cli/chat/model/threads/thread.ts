@@ -13,7 +13,6 @@ import { isRoom } from '../../../../src/protocol/rooms.ts'
 import { sanitizeText } from '../../../../src/protocol/text.ts'
 import type { Draft, DraftTarget } from '../../../common/draft.ts'
 import { localDay } from '../../../common/format-time.ts'
-import type { LateMark } from '../../../common/read-marks.ts'
 import { localDateTime } from '../../../terminal/local-time.ts'
 import { width } from '../../../terminal/width.ts'
 import { Editor } from '../editing/editor.ts'
@@ -21,6 +20,7 @@ import { changesText, foldChanges, type MembershipChanges } from '../rooms/membe
 import { mentionsUser } from '../rooms/mentions.ts'
 import { nextProgress, progressMark, storedProgress, type ThreadMessage } from './message-progress.ts'
 import type { MessageSelection } from './message-selection.ts'
+import { ReadState } from './read-state.ts'
 import { type FoldedEntryFields, ThreadChanges } from './thread-changes.ts'
 
 /** Most entries in memory: the rest of a thread is in the history on disk. */
@@ -33,8 +33,6 @@ const TRIM_SHARE = 0.25
 const MAX_UNSTORED_ENTRIES = 20_000
 /** Most delivery states remembered per thread. */
 const MAX_PROGRESS_STATES = 2_000
-/** Most late messages remembered per thread. */
-const MAX_LATE_MESSAGES = 2_000
 const NO_OPERATORS: readonly string[] = []
 /** Most names remembered that were warned about. */
 const MAX_WARNED_NAMES = 1_000
@@ -58,15 +56,6 @@ export interface Entry extends FoldedEntryFields {
   changes?: MembershipChanges
 }
 
-/** Messages of an earlier run that the user has not read: those after the read mark. */
-interface LeftUnread {
-  readonly unreadCount: number
-  readonly mentionCount: number
-  /** Hybrid times of the read mark, and of the last message. */
-  readonly after: number
-  readonly until: number
-}
-
 /** A position in the rendered rows of a thread: an entry, and one of its rows. */
 export interface Anchor {
   entry: Entry
@@ -80,16 +69,10 @@ export class Thread {
   readonly entries: Entry[] = []
   /** Holds the draft of this thread. */
   readonly editor = new Editor()
-  unreadCount = 0
-  /** Unread messages that mention this user; only in rooms. */
-  mentionCount = 0
+  /** What the user has read of it. */
+  readonly reading: ReadState
   /** The names that were warned about, each with the name that it looks like. */
   readonly #warnedNames = new Map<string, string>()
-  /** Read mark: hybrid time up to which the thread was read, on this or on another client of the user. */
-  readAt = 0
-  /** What an earlier run has left unread, until the messages are loaded. */
-  #leftUnread: LeftUnread | undefined
-  #hasRestored = false
   /** Hybrid time of the newest message from others. */
   lastReceivedAt = 0
   /** The first unread entry when the thread was opened; the "new" separator is drawn above it until the thread is left. */
@@ -119,15 +102,10 @@ export class Thread {
   readonly #user: string
   readonly #highlights: () => readonly string[]
   #lastStoredAt = 0
-  /** Time of the newest message that was known before the first one of this run came; undefined: none has come. */
-  #knownUntil: number | undefined
   /** Delivery states that were reported in this run, by message id. */
   #progressById = new Map<string, Progress>()
   #byId = new Map<string, Entry>()
   #noteCount = 0
-  /** Messages that arrived late in this run, and those of them that the user has not seen. */
-  readonly #lateIds = new Set<string>()
-  readonly #unseenLate = new Map<string, LateMark & { mentionsUser: boolean }>()
   readonly #changes = new ThreadChanges()
 
   /**
@@ -139,6 +117,21 @@ export class Thread {
     this.isRoom = isRoom(name)
     this.#user = user
     this.#highlights = highlights
+    this.reading = new ReadState(this)
+  }
+
+  get unreadCount(): number {
+    return this.reading.unreadCount
+  }
+
+  /** Unread messages that mention this user; only in rooms. */
+  get mentionCount(): number {
+    return this.reading.mentionCount
+  }
+
+  /** Time of the newest message that is known to be on disk. */
+  get lastStoredAt(): number {
+    return this.#lastStoredAt
   }
 
   /** Time of the newest message, loaded or on disk; sorts the threads. */
@@ -183,13 +176,13 @@ export class Thread {
    * @param wall ms since 1970
    */
   addMessage(message: Message, isLate = false, wall = Number.POSITIVE_INFINITY): void {
-    this.#knownUntil ??= this.lastAt === 0 ? wall : this.lastAt
+    this.reading.noteArrival(this.lastAt === 0 ? wall : this.lastAt)
     const { at } = message
     if (this.isReceived(message)) this.lastReceivedAt = Math.max(this.lastReceivedAt, at)
     const change = toChange(message)
     if (change !== undefined && this.#applyChange(change)) return
     if (change === undefined) {
-      if (isLate) this.#markLate(message)
+      if (isLate) this.reading.markLate(message)
       this.#lastStoredAt = Math.max(this.#lastStoredAt, at)
     }
     const [first] = this.entries
@@ -345,10 +338,9 @@ export class Thread {
 
   /** The messages that an earlier run has left unread are loaded: the separator is above the first one. */
   #showLeftUnread(): void {
-    const left = this.#leftUnread
-    this.#leftUnread = undefined
-    if (left === undefined) return
-    this.firstUnreadId = this.entries.find(entry => this.#isReceivedText(entry) && entry.at > left.after)?.id
+    const after = this.reading.takeLeftUnread()
+    if (after === undefined) return
+    this.firstUnreadId = this.entries.find(entry => this.reading.countsAsUnread(entry) && entry.at > after)?.id
   }
 
   /**
@@ -417,55 +409,6 @@ export class Thread {
     this.addWarning(`${name} looks like ${similarName}, another ${isRoom(name) ? 'room' : 'user'}.`, 0)
   }
 
-  /** Counts a message as unread, unless this or another client of the user has read the thread up to it. */
-  countUnread(message: Message, isLate: boolean): void {
-    if (!isLate && message.at <= this.readAt) return
-    this.unreadCount++
-    if (this.mentionsUser(message)) this.mentionCount++
-  }
-
-  /**
-   * Counts a message of a room that came from the history of another client: unread if it was sent after those that were
-   * known before. The older ones of a room that the user has just joined are not unread.
-   */
-  countCaughtUp(message: Message): void {
-    if (message.at > (this.#knownUntil ?? 0)) this.countUnread(message, false)
-    else this.readAt = Math.max(this.readAt, message.at)
-  }
-
-  /**
-   * The user has read the thread up to `after` in earlier runs, and left the unread messages, and the late ones, which are not among
-   * them; the first call counts.
-   */
-  restoreUnread(
-    after: number,
-    left: Pick<LeftUnread, 'unreadCount' | 'mentionCount'>,
-    late: readonly Message[] = [],
-  ): void {
-    if (this.#hasRestored) return
-    this.#hasRestored = true
-    this.readAt = Math.max(this.readAt, after)
-    for (const message of late) {
-      if (this.#unseenLate.has(message.id)) continue
-      this.#markLate(message)
-      this.countUnread(message, true)
-    }
-    if (left.unreadCount === 0) return
-    this.#leftUnread = { ...left, after, until: this.#lastStoredAt }
-    this.unreadCount += left.unreadCount
-    this.mentionCount += left.mentionCount
-  }
-
-  /** The time up to which the user has read the thread, for the next run. */
-  get readMark(): number {
-    return this.unreadCount === 0 ? Math.max(this.readAt, this.#lastStoredAt) : this.readAt
-  }
-
-  /** The late messages that the user has not seen, for the next run. */
-  get unseenLate(): LateMark[] {
-    return [...this.#unseenLate.values()].map(({ thread, from, id, at }) => ({ thread, from, id, at }))
-  }
-
   /** Whether a message is from someone else. */
   isReceived({ from }: Pick<Message, 'from'>): boolean {
     return this.isRoom ? from !== this.#user : from === this.name
@@ -479,11 +422,6 @@ export class Thread {
   /** The name of this user, and the words of the highlights. */
   get mentionWords(): readonly string[] {
     return [this.#user, ...this.#highlights()]
-  }
-
-  /** Whether neither this nor another client of the user has read a message. */
-  isUnread({ id, at }: Pick<Message, 'id' | 'at'>): boolean {
-    return at > this.readAt || this.#unseenLate.has(id)
   }
 
   setProgress(id: string, progress: Progress): void {
@@ -514,42 +452,6 @@ export class Thread {
   #showProgress(entry: Entry, progress: Progress): void {
     entry.progress = progress
     this.markColumns = Math.max(this.markColumns, progressMark(progress).length)
-  }
-
-  /** Moves the read mark forward to the hybrid time `at`, and recounts the unread messages. */
-  markRead(at: number): void {
-    this.readAt = Math.max(this.readAt, at)
-    const left = this.#leftUnread !== undefined && this.readAt < this.#leftUnread.until ? this.#leftUnread : undefined
-    this.unreadCount = this.#unseenLate.size + (left?.unreadCount ?? 0)
-    this.mentionCount = left?.mentionCount ?? 0
-    for (const { mentionsUser } of this.#unseenLate.values()) if (mentionsUser) this.mentionCount++
-    for (let index = this.entries.length - 1; index >= 0; index--) {
-      const entry = this.entries[index]
-      if (entry === undefined || entry.at <= this.readAt) break
-      if (!this.#isReceivedText(entry) || this.#unseenLate.has(entry.id)) continue
-      this.unreadCount++
-      if (entry.mentionsUser) this.mentionCount++
-    }
-  }
-
-  /** The user sees the end of the thread: everything is read, late messages included. */
-  markSeen(): void {
-    this.#unseenLate.clear()
-    this.markRead(Math.max(this.lastReceivedAt, this.isLoaded ? 0 : (this.#leftUnread?.until ?? 0)))
-  }
-
-  /** The first unread message; late ones, which may be far up, only if there are no others. */
-  get firstUnread(): Entry | undefined {
-    return (
-      this.entries.find(
-        entry => this.#isReceivedText(entry) && entry.at > this.readAt && !this.#unseenLate.has(entry.id),
-      ) ?? this.entries.find(entry => this.#unseenLate.has(entry.id))
-    )
-  }
-
-  /** Whether an entry counts as unread when it is new: edits, deletions and reactions do not. */
-  #isReceivedText(entry: Entry): boolean {
-    return entry.kind === 'message' && entry.isChange === undefined && this.isReceived(entry)
   }
 
   /** The start of the current text of a message; undefined if it is deleted. */
@@ -593,7 +495,7 @@ export class Thread {
     const { id, at, from, text, late } = message
     if (this.isReceived(message)) this.lastReceivedAt = Math.max(this.lastReceivedAt, at)
     this.senderColumns = Math.max(this.senderColumns, width(from))
-    const prefix = late === true || this.#lateIds.has(id) ? lateMark(at, wall) : ''
+    const prefix = late === true || this.reading.isLate(id) ? lateMark(at, wall) : ''
     const content = parseContent(text, from)
     const entry: Entry = { kind: 'message', id, at, from, text: '' }
     if (content.kind === 'text') {
@@ -609,16 +511,6 @@ export class Thread {
     const progress = reported === undefined ? stored : nextProgress(stored, reported)
     if (progress !== undefined) this.#showProgress(entry, progress)
     return content.kind === 'text' ? this.#withChangeProgress(entry) : entry
-  }
-
-  #markLate(message: Message): void {
-    const { from, id, at } = message
-    this.#lateIds.add(id)
-    this.#unseenLate.set(id, { thread: this.name, from, id, at, mentionsUser: this.mentionsUser(message) })
-    for (const ids of [this.#lateIds, this.#unseenLate]) {
-      const [oldest] = ids.keys()
-      if (ids.size > MAX_LATE_MESSAGES && oldest !== undefined) ids.delete(oldest)
-    }
   }
 
   #insert(entry: Entry): void {

@@ -80,9 +80,9 @@ test('a message that another client has read is not announced', () => {
   chat.tell({ type: 'message', message: message('two', DAY + 2), origin: 'live' })
   chat.tell({ type: 'read', thread: 'Carla', at: DAY + 1 })
   const thread = chat.model.ensureThread('Carla')
-  expect(thread.isUnread(message('one', DAY + 1))).toBe(false)
-  expect(thread.isUnread(message('late', DAY - 1))).toBe(true)
-  expect(thread.isUnread(message('two', DAY + 2))).toBe(true)
+  expect(thread.reading.isUnread(message('one', DAY + 1))).toBe(false)
+  expect(thread.reading.isUnread(message('late', DAY - 1))).toBe(true)
+  expect(thread.reading.isUnread(message('two', DAY + 2))).toBe(true)
 })
 
 describe('/highlight', () => {

@@ -197,7 +197,7 @@ test('edits and reactions are neither unread nor do they ring, and a mention in 
   expect(say(formatContent(edit('unknown', '@Anna'), 'Billy'))).toEqual([])
   const room = chat.model.threads.get('#ops')
   expect([room?.unreadCount, room?.mentionCount]).toEqual([1, 0])
-  room?.markRead(0)
+  room?.reading.markRead(0)
   expect([room?.unreadCount, room?.mentionCount]).toEqual([1, 0])
 })
 

@@ -38,11 +38,11 @@ test('the read mark only moves forward, and unread messages are those of the oth
   const thread = new Thread('Billy')
   for (const n of [1, 2, 4]) thread.addMessage(message(n))
   thread.addMessage(message(3, 'Anna'))
-  thread.markRead(1)
+  thread.reading.markRead(1)
   expect(thread.unreadCount).toBe(2)
-  thread.markRead(0)
-  expect([thread.unreadCount, thread.readAt]).toEqual([2, 1])
-  thread.markRead(4)
+  thread.reading.markRead(0)
+  expect([thread.unreadCount, thread.reading.readAt]).toEqual([2, 1])
+  thread.reading.markRead(4)
   expect(thread.unreadCount).toBe(0)
 })
 
@@ -127,7 +127,7 @@ describe('late messages', () => {
   const build = () => {
     const thread = new Thread('Billy')
     for (const n of [10, 20]) thread.addMessage(message(n))
-    thread.markRead(20)
+    thread.reading.markRead(20)
     return thread
   }
 
@@ -139,13 +139,13 @@ describe('late messages', () => {
       expect.stringMatching(/^\(late, dated (1999-12-31|2000-01-01) \d\d:\d\d\) message 15$/),
       'message 20',
     ])
-    thread.markRead(20)
-    expect([thread.unreadCount, thread.firstUnread?.at]).toEqual([1, 15])
+    thread.reading.markRead(20)
+    expect([thread.unreadCount, thread.reading.firstUnread?.at]).toEqual([1, 15])
     thread.addMessage(message(30))
-    thread.markRead(20)
-    expect([thread.unreadCount, thread.firstUnread?.at]).toEqual([2, 30])
-    thread.markSeen()
-    expect([thread.unreadCount, thread.firstUnread]).toEqual([0, undefined])
+    thread.reading.markRead(20)
+    expect([thread.unreadCount, thread.reading.firstUnread?.at]).toEqual([2, 30])
+    thread.reading.markSeen()
+    expect([thread.unreadCount, thread.reading.firstUnread]).toEqual([0, undefined])
   })
 
   test('a page of the history keeps the mark, and at most 2000 late messages are remembered', () => {
@@ -153,7 +153,7 @@ describe('late messages', () => {
     for (const late of messages(100, 2_200)) thread.addMessage(late, true)
     thread.replaceEntries(messages(100, 2_200), true, true)
     expect(thread.entries.filter(({ text }) => text.startsWith('(late')).length).toBe(2_000)
-    thread.markRead(20)
+    thread.reading.markRead(20)
     expect(thread.unreadCount).toBe(2_100)
   })
 })
