@@ -20,7 +20,7 @@ import { MeshServer } from '../../src/server/server.ts'
 import type { Effect, Input } from '../../src/server/types.ts'
 
 export type NodesRequest =
-  /** Adds users to the first node. */
+  /** Adds users to the first node, as many in each turn as clients could connect; the answer comes when its roster has them. */
   | { type: 'join'; count: number }
   /** Users of the first node leave and return, one in each turn. */
   | { type: 'change'; count: number }
@@ -42,6 +42,8 @@ export interface NodesReading {
   /** Bytes written so far, to all files and sockets. */
   written: number
 }
+
+const JOINS_PER_TURN = 100
 
 const [, , carrier, address = '', ...ids] = process.argv
 const limits = { ...DEFAULT_LIMITS, connections: 0, connectionsPerAddress: 0, connectionsPerUser: 0 }
@@ -69,6 +71,7 @@ class Node {
       ...OWN_PROTOCOLS,
       auth: 'open' as const,
       rooms: true as const,
+      compact: true as const,
     }
     const common = { limits, graceMs: 5_000, random: Math.random, narrateMessages: false, auth: 'open' as const }
     this.url = url
@@ -95,7 +98,7 @@ class Node {
   }
 
   get online(): number {
-    return this.#core.roster.length
+    return this.#core.onlineCount
   }
 
   join(): void {
@@ -168,6 +171,14 @@ async function createNodes(): Promise<Node[]> {
   })
 }
 
+async function join(count: number): Promise<void> {
+  for (let n = 1; n <= count; n++) {
+    first?.join()
+    if (n % JOINS_PER_TURN === 0) await new Promise(setImmediate)
+  }
+  while (first !== undefined && first.online < count) await new Promise(resolve => setTimeout(resolve, 20))
+}
+
 /** Runs `action` for each number, one in each turn. */
 async function inTurns(count: number, action: (n: number) => void): Promise<void> {
   for (let n = 1; n <= count; n++) {
@@ -189,7 +200,7 @@ process.on('message', async (request: NodesRequest) => {
   if (request.type === 'watch') {
     delays.enable()
     delays.reset()
-  } else if (request.type === 'join') for (let n = 0; n < request.count; n++) first?.join()
+  } else if (request.type === 'join') await join(request.count)
   else if (request.type === 'change') await inTurns(request.count, n => first?.change(n))
   const sum = (read: (node: Node) => number) => nodes.reduce((total, node) => total + read(node), 0)
   const reading: NodesReading = {

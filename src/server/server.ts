@@ -104,6 +104,11 @@ export class MeshServer {
     return this.#context.roster.snapshot().users
   }
 
+  /** Number of users online in the whole mesh, as last published to clients. */
+  get onlineCount(): number {
+    return this.#context.roster.size
+  }
+
   /** The members of a room, sorted; none if it does not exist. */
   membersOf(room: string): string[] {
     return [...(this.#context.rooms.get(room)?.members ?? [])].sort()
