@@ -282,8 +282,8 @@ function snapshotTraffic(nodes: readonly MeshNode[], users: readonly string[]): 
   const sent: Traffic = { packets: 0, bytes: 0 }
   for (const [at, { introduction }] of nodes.entries()) {
     const entries: PresenceEntry[] = users.flatMap((user, n) => (n % nodes.length === at ? [[user, 1]] : []))
-    for (const payload of new PresenceStream(introduction.incarnation).snapshot(entries, []))
-      countPacket(sent, `/mesh,${JSON.stringify(['presence', compact(payload)])}`, nodes.length - 1, true)
+    for (const chunk of new PresenceStream(introduction.incarnation).snapshot(entries, []))
+      countPacket(sent, `/mesh,${JSON.stringify(['presence', compact(chunk())])}`, nodes.length - 1, true)
   }
   return sent
 }

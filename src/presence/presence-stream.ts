@@ -8,9 +8,16 @@ import {
   type StreamDelta,
   type StreamPosition,
 } from '../protocol/frames.ts'
+import type { EntryList } from './directory.ts'
 
 /** Changes kept in the log, to catch up a peer with deltas after a short disconnect; past that it gets a snapshot. */
 const MAX_LOGGED_CHANGES = 4_096
+
+/** Rooms with members of this server, and those members. */
+type LocalMembers = readonly (readonly [room: string, users: readonly string[]])[]
+
+/** Makes a chunk of a snapshot: to make all chunks of 100,000 users at once takes longer than a turn of the event loop may. */
+export type SnapshotChunk = () => PresenceSnapshot
 
 /**
  * This server's own users as a stream for its peers: a snapshot, followed by numbered deltas. All links share one stream,
@@ -26,9 +33,14 @@ export class PresenceStream {
   /** The latest deltas, oldest first. */
   #log: StreamDelta[] = []
   #loggedChanges = 0
+  readonly #maxNames: number
+  readonly #maxMemberships: number
 
-  constructor(incarnation: string) {
+  /** @param maxEntries users, and memberships, in a frame; default: what a packet has room for */
+  constructor(incarnation: string, maxEntries = Number.POSITIVE_INFINITY) {
     this.incarnation = incarnation
+    this.#maxNames = Math.min(maxEntries, MAX_NAMES_PER_FRAME)
+    this.#maxMemberships = Math.min(maxEntries, MAX_MEMBERSHIPS_PER_FRAME)
   }
 
   get seq(): number {
@@ -56,10 +68,10 @@ export class PresenceStream {
     const changes = Array.from(this.#pendingChanges, ([name, connections]) => entry(name, connections))
     const rooms = this.#takeRoomChanges()
     this.#pendingChanges.clear()
-    const userChunks = chunksOf(changes, MAX_NAMES_PER_FRAME)
-    const roomChunks = chunksOf(rooms, MAX_MEMBERSHIPS_PER_FRAME)
+    const userChunks = chunksOf(changes, this.#maxNames)
+    const roomChunks = chunksOf(rooms, this.#maxMemberships)
     // Memberships apply after the users: a user must be known before.
-    const firstWithRooms = mayShareFrame(userChunks[0], roomChunks[0]) ? 0 : userChunks.length
+    const firstWithRooms = this.#mayShareFrame(changes.length, rooms.length) ? 0 : userChunks.length
     for (let at = 0; at < Math.max(userChunks.length, firstWithRooms + roomChunks.length); at++) {
       const room = roomChunks[at - firstWithRooms]
       deltas.push({
@@ -90,44 +102,44 @@ export class PresenceStream {
     return changes
   }
 
-  /** The frames that a peer at position `holds` is missing: none, deltas, or a snapshot of `users`. */
-  catchUp(
-    holds: StreamPosition,
-    users: Iterable<PresenceEntry>,
-    rooms: Iterable<[room: string, users: Iterable<string>]>,
-  ): (PresenceSnapshot | StreamDelta)[] {
-    if (holds.incarnation === this.incarnation && holds.seq <= this.#seq) {
-      const missing = this.#log.filter(delta => delta.seq > holds.seq)
-      if (missing.length === this.#seq - holds.seq) return missing
-    }
-    return this.snapshot(users, rooms)
+  /** The deltas that a peer at position `holds` is missing; undefined: it needs a snapshot. */
+  deltasAfter(holds: StreamPosition): StreamDelta[] | undefined {
+    if (holds.incarnation !== this.incarnation || holds.seq > this.#seq) return undefined
+    const missing = this.#log.filter(delta => delta.seq > holds.seq)
+    return missing.length === this.#seq - holds.seq ? missing : undefined
   }
 
   /**
    * A snapshot of `users`, and of the rooms that they are in, in chunks. Without users, one empty chunk: it must replace
-   * the peer's list, too.
+   * the peer's list, too. The chunks are of this moment, whenever they are made; the deltas from now on follow them.
    */
-  snapshot(
-    users: Iterable<PresenceEntry>,
-    rooms: Iterable<[room: string, users: Iterable<string>]>,
-  ): PresenceSnapshot[] {
-    const userChunks = chunksOf([...users], MAX_NAMES_PER_FRAME)
-    const memberships = [...rooms].flatMap(([room, members]) => Array.from(members, user => ({ room, user })))
-    const roomChunks = chunksOf(memberships, MAX_MEMBERSHIPS_PER_FRAME)
-    const firstWithRooms = mayShareFrame(userChunks[0], roomChunks[0]) ? 0 : userChunks.length
-    const count = Math.max(1, userChunks.length, firstWithRooms + roomChunks.length)
-    return Array.from({ length: count }, (_, at): PresenceSnapshot => {
-      const room = roomChunks[at - firstWithRooms]
+  snapshot(users: EntryList, rooms: LocalMembers): SnapshotChunk[] {
+    const { incarnation } = this
+    const seq = this.#seq
+    const [maxNames, maxMemberships] = [this.#maxNames, this.#maxMemberships]
+    const memberships = rooms.reduce((sum, [, members]) => sum + members.length, 0)
+    const userChunks = Math.ceil(users.length / maxNames)
+    const roomChunks = Math.ceil(memberships / maxMemberships)
+    const firstWithRooms = this.#mayShareFrame(users.length, memberships) ? 0 : userChunks
+    const count = Math.max(1, userChunks, firstWithRooms + roomChunks)
+    return Array.from({ length: count }, (_, part) => () => {
+      const start = (part - firstWithRooms) * maxMemberships
+      const hasRooms = start >= 0 && start < memberships
       return {
         type: 'snapshot',
-        incarnation: this.incarnation,
-        seq: this.#seq,
-        users: userChunks[at] ?? [],
-        ...(room === undefined ? {} : { rooms: groupMembers(room) }),
-        ...(count > 1 ? { part: at } : {}),
-        more: at < count - 1,
+        incarnation,
+        seq,
+        users: users.slice(part * maxNames, (part + 1) * maxNames),
+        ...(hasRooms ? { rooms: sliceMembers(rooms, start, start + maxMemberships) } : {}),
+        ...(count > 1 ? { part } : {}),
+        more: part < count - 1,
       }
     })
+  }
+
+  /** Whether one frame can have both the users and the memberships, and fits a packet. */
+  #mayShareFrame(users: number, memberships: number): boolean {
+    return users <= this.#maxNames / 2 && memberships <= this.#maxMemberships / 2
   }
 }
 
@@ -135,11 +147,6 @@ interface MembershipChange {
   readonly room: string
   readonly user: string
   readonly isMember: boolean
-}
-
-/** Whether one frame can have both the users and the memberships, and fits a packet. */
-function mayShareFrame(users: readonly unknown[] = [], memberships: readonly unknown[] = []): boolean {
-  return users.length <= MAX_NAMES_PER_FRAME / 2 && memberships.length <= MAX_MEMBERSHIPS_PER_FRAME / 2
 }
 
 function changeCount(delta: StreamDelta | undefined): number {
@@ -163,12 +170,15 @@ function groupChanges(changes: readonly MembershipChange[]): RoomChanges {
   return [...rooms.values()]
 }
 
-function groupMembers(memberships: readonly { room: string; user: string }[]): RoomMembers {
-  const rooms = new Map<string, RoomMembers[number]>()
-  for (const { room, user } of memberships) {
-    const entry = rooms.get(room) ?? [room, []]
-    rooms.set(room, entry)
-    entry[1].push(user)
+/** The memberships from index `start` up to, not including, `end`, by room. */
+function sliceMembers(rooms: LocalMembers, start: number, end: number): RoomMembers {
+  const slice: RoomMembers = []
+  let first = 0
+  for (const [room, members] of rooms) {
+    if (first >= end) break
+    const users = members.slice(Math.max(0, start - first), end - first)
+    if (users.length > 0) slice.push([room, users])
+    first += members.length
   }
-  return [...rooms.values()]
+  return slice
 }

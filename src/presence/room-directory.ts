@@ -135,11 +135,13 @@ export class RoomDirectory<Connection extends RoomConnection> {
     if (room.memberCount === 0) this.#rooms.delete(room.name)
   }
 
-  /** The rooms with users of this server, each with those users. */
-  *localMembers(): Generator<[room: string, users: Iterable<string>]> {
+  /** The rooms with users of this server, each with those users, as they are now, whatever changes later. */
+  localMembers(): [room: string, users: string[]][] {
+    const rooms: [string, string[]][] = []
     for (const room of this.#rooms.values()) {
-      if (room.connections.size > 0) yield [room.name, room.localMembers]
+      if (room.connections.size > 0) rooms.push([room.name, [...room.localMembers]])
     }
+    return rooms
   }
 
   [Symbol.iterator](): Iterator<Room<Connection>> {

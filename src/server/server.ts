@@ -55,7 +55,7 @@ export class MeshServer {
       roster: new Roster(),
       rooms: new RoomDirectory(),
       rememberedClaims: new ClaimMemory(options.limits),
-      stream: new PresenceStream(options.incarnation),
+      stream: new PresenceStream(options.incarnation, options.entriesPerFrame),
       clock: new HybridClock(),
       meshClock: new MeshClock(options.id),
       messageCounts: { accepted: 0, roomAccepted: 0, refused: 0, forwarded: 0, delivered: 0 },

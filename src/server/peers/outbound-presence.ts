@@ -1,3 +1,4 @@
+import type { SnapshotChunk } from '../../presence/presence-stream.ts'
 import { packNames } from '../../protocol/encodings/packed-names.ts'
 import {
   type DiallerFrame,
@@ -42,17 +43,19 @@ export function compact(frame: PresenceSnapshot | StreamDelta): PresenceSnapshot
   return names.length === 0 ? frame : { ...frame, users, packed: packNames(names.sort()) }
 }
 
-/** Packs a chunk of a large snapshot when its carrier sends it: to pack all of them takes longer than a turn may. */
 function presenceFrame(frame: PresenceSnapshot | StreamDelta, isCompact: boolean): DiallerFrame {
-  if (frame.type === 'delta' || frame.part === undefined)
-    return { event: 'presence', payload: isCompact ? compact(frame) : frame }
-  let packed: PresenceSnapshot | PresenceDelta | undefined
+  return { event: 'presence', payload: isCompact ? compact(frame) : frame }
+}
+
+/** A chunk of a large snapshot, which is made and packed when its carrier sends it. */
+function chunkFrame(chunk: SnapshotChunk, isCompact: boolean): DiallerFrame {
+  let made: PresenceSnapshot | PresenceDelta | undefined
   return {
     event: 'presence',
     isChunk: true,
     get payload() {
-      packed ??= isCompact ? compact(frame) : frame
-      return packed
+      made ??= isCompact ? compact(chunk()) : chunk()
+      return made
     },
   }
 }
@@ -70,10 +73,17 @@ export class OutboundPresence {
   }
 
   /** Sends a new link what the peer is missing: nothing, the missed deltas, or a snapshot. */
-  sendCatchUp({ link, isCompact }: OpenOutboundLink, holds: StreamPosition): void {
+  sendCatchUp(outbound: OpenOutboundLink, holds: StreamPosition): void {
+    const deltas = this.#context.stream.deltasAfter(holds)
+    if (deltas === undefined) return this.#sendSnapshot(outbound)
+    for (const delta of deltas) this.#links.send(outbound.link, presenceFrame(delta, outbound.isCompact))
+  }
+
+  #sendSnapshot({ link, isCompact }: OpenOutboundLink): void {
     const { stream, directory, rooms } = this.#context
-    for (const payload of stream.catchUp(holds, directory.ownUsers(), rooms.localMembers())) {
-      this.#links.send(link, presenceFrame(payload, isCompact))
+    const chunks = stream.snapshot(directory.ownUsers(), rooms.localMembers())
+    for (const chunk of chunks) {
+      this.#links.send(link, chunks.length > 1 ? chunkFrame(chunk, isCompact) : presenceFrame(chunk(), isCompact))
     }
   }
 
@@ -106,13 +116,11 @@ export class OutboundPresence {
   }
 
   /** Answers a resync request, unless the last one was a moment ago: a snapshot can be large, and the request is small. */
-  answerResync(peer: Peer, { link, isCompact }: OpenOutboundLink): void {
-    const { stream, directory, rooms, now } = this.#context
+  answerResync(peer: Peer, outbound: OpenOutboundLink): void {
+    const { now } = this.#context
     if (now - peer.snapshotSentAt < MIN_SNAPSHOT_INTERVAL_MS) return
     peer.snapshotSentAt = now
-    for (const payload of stream.snapshot(directory.ownUsers(), rooms.localMembers())) {
-      this.#links.send(link, presenceFrame(payload, isCompact))
-    }
+    this.#sendSnapshot(outbound)
   }
 
   /** Sends this turn's changes to all peers. Carriers rely on all links getting the same object. */

@@ -110,6 +110,7 @@ function setUp(seed: number, transcript: boolean): Scenario {
     clientsKnowAllServers: mayStayDown,
     auth,
     appliedPerTurn: appliesSlowly ? 1 : undefined,
+    entriesPerFrame: appliesSlowly ? 1 : undefined,
     ...(seed % VIEWS_EVERY === VIEWS_AT ? { limits: { wholeRoster: 1 } } : {}),
     ...(seed % JOINING_EVERY === JOINING_AT && !mayStayDown ? { initialPeers: knowsFirst } : {}),
     isLegacy: ({ id }) => seed % LEGACY_EVERY === 1 && id === 'server-2',

@@ -27,6 +27,8 @@ export interface SimMeshOptions {
   limits?: Partial<Limits>
   /** Users and memberships of snapshots that a server applies in one turn of the event loop. Default: that of servers. */
   appliedPerTurn?: number | undefined
+  /** Users, and memberships, in one presence frame of a server. Default: that of servers. */
+  entriesPerFrame?: number | undefined
   /** The servers that one knows when it starts. Default: all others. */
   initialPeers?: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether a server is of version 0.1. Default: none is. */
@@ -51,6 +53,7 @@ export class SimMesh implements SimulationContext {
   readonly isLegacy: (server: SimServer) => boolean
   readonly limits: Partial<Limits>
   readonly appliedPerTurn: number | undefined
+  readonly entriesPerFrame: number | undefined
   readonly initialPeers: NonNullable<SimMeshOptions['initialPeers']>
   readonly #keepsEvents: boolean
 
@@ -64,6 +67,7 @@ export class SimMesh implements SimulationContext {
     this.isLegacy = options.isLegacy ?? (() => false)
     this.limits = options.limits ?? {}
     this.appliedPerTurn = options.appliedPerTurn
+    this.entriesPerFrame = options.entriesPerFrame
     const others = (server: SimServer) => this.servers.filter(one => one !== server).map(({ id, url }) => ({ id, url }))
     this.initialPeers = options.initialPeers ?? (server => ({ peers: others(server), seeds: [] }))
     if (options.transcript === true) this.recorder.lines = []

@@ -35,6 +35,8 @@ export interface SimulationContext {
   readonly limits: Partial<Limits>
   /** Users and memberships of snapshots that a server applies in one turn of the event loop; undefined: the default. */
   readonly appliedPerTurn: number | undefined
+  /** Users, and memberships, in one presence frame of a server; undefined: the default. */
+  readonly entriesPerFrame: number | undefined
   /** The servers that one knows when it starts. */
   readonly initialPeers: (server: SimServer) => { peers: ServerAddress[]; seeds: string[] }
   /** Whether a server is of version 0.1, which has no process key. */
@@ -74,6 +76,8 @@ interface SimLink {
   /** The peer's number of the link. */
   link: number
   incarnation: string
+  /** Frames that wait for the chunks of a snapshot before them; undefined: none is sent. */
+  waiting?: (DiallerFrame | AcceptorFrame)[] | undefined
 }
 
 /** A frame as its receiver reads it. */
@@ -146,7 +150,7 @@ export class SimServer extends SimProcess {
     this.#context.network.resetStaleSockets(this)
     const { incarnation } = this.#introduction
     const { peers, seeds } = this.#context.initialPeers(this)
-    const { random, appliedPerTurn } = this.#context
+    const { random, appliedPerTurn, entriesPerFrame } = this.#context
     this.core = new MeshServer({
       id: this.id,
       incarnation,
@@ -156,6 +160,7 @@ export class SimServer extends SimProcess {
       limits: { ...DEFAULT_LIMITS, ...this.#context.limits },
       graceMs: GRACE_MS,
       ...(appliedPerTurn === undefined ? {} : { appliedPerTurn }),
+      ...(entriesPerFrame === undefined ? {} : { entriesPerFrame }),
       random,
       narrateMessages: false,
       auth: this.#context.auth,
@@ -346,10 +351,9 @@ export class SimServer extends SimProcess {
       case 'send': {
         const link = this.#links.get(effect.link)
         if (link === undefined) return
-        const frame = unpacked(effect.frame)
-        this.#context.onFrame(frame)
-        const deliver = () => link.peer.step({ type: 'frame', link: link.link, frame })
-        return network.send(link.socket, link.side, deliver, 'frame')
+        if (link.waiting === undefined) return this.#send(link, effect.frame)
+        link.waiting.push(effect.frame)
+        return
       }
       case 'hang-up': {
         const link = this.#links.get(effect.link)
@@ -367,6 +371,25 @@ export class SimServer extends SimProcess {
         recorder.log(this.id, [event.replaceAll('-', ' '), ...Object.values(rest)].join(' '))
       }
     }
+  }
+
+  /** Sends a frame. The chunks of a snapshot are made and sent one in each turn, and what follows them waits, as in every carrier. */
+  #send(link: SimLink, sent: DiallerFrame | AcceptorFrame): void {
+    const frame = unpacked(sent)
+    this.#context.onFrame(frame)
+    const deliver = () => link.peer.step({ type: 'frame', link: link.link, frame })
+    this.#context.network.send(link.socket, link.side, deliver, 'frame')
+    if (!('isChunk' in sent)) return
+    const waiting = link.waiting ?? []
+    link.waiting = waiting
+    this.setTimer(this.nextTurnMs(), () => {
+      link.waiting = undefined
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        if ('isChunk' in next) link.waiting = waiting
+        this.#send(link, next)
+        if (link.waiting !== undefined) return
+      }
+    })
   }
 
   #emit(connection: number, message: Extract<Effect, { type: 'emit' }>['message']): void {

@@ -50,12 +50,32 @@ test('own users are listed with their counts and claims', () => {
   const directory = new Directory<{ user: string }>()
   for (const user of ['Anna', 'Anna', 'Billy']) directory.addConnection({ user })
   directory.setClaim('Anna', { key: KEY, at: 5 })
-  const entries = [...directory.ownUsers()]
+  const entries = directory.ownUsers().slice(0, 10)
   expect(entries).toEqual([
     ['Anna', 2, KEY, 5],
     ['Billy', 1],
   ])
   expect(directory.entry('Anna', 0)).toEqual(['Anna', 0])
+})
+
+test('a list of own users stays as it was, whatever changes before it is read', () => {
+  const directory = new Directory<{ user: string }>()
+  const [one, two] = [{ user: 'Anna' }, { user: 'Anna' }]
+  for (const connection of [one, two, { user: 'Billy' }, { user: 'Carla' }]) directory.addConnection(connection)
+  directory.setClaim('Anna', { key: KEY, at: 5 })
+  directory.setClaim('Billy', { key: KEY, at: 6 })
+  const users = directory.ownUsers()
+  for (const connection of [one, two]) directory.removeConnection(connection)
+  directory.addConnection({ user: 'Anna' })
+  directory.setClaim('Billy', { key: KEY, at: 4 })
+  directory.addConnection({ user: 'Carla' })
+  directory.addConnection({ user: 'Dora' })
+  expect([users.length, ...users.slice(0, 2), ...users.slice(2, 4)]).toEqual([
+    3,
+    ['Anna', 2, KEY, 5],
+    ['Billy', 1, KEY, 6],
+    ['Carla', 1],
+  ])
 })
 
 test('a claim lasts until the last connection of its user closes', () => {

@@ -1,9 +1,11 @@
 /** This server's users as a stream for its peers. */
 import { describe, expect, test } from 'vitest'
-import { PresenceStream } from '../../../src/presence/presence-stream.ts'
+import { PresenceStream, type SnapshotChunk } from '../../../src/presence/presence-stream.ts'
 import { MAX_MEMBERSHIPS_PER_FRAME, MAX_NAMES_PER_FRAME, type PresenceEntry } from '../../../src/protocol/frames.ts'
 
 const entry = (name: string, connections: number): PresenceEntry => [name, connections]
+
+const made = (chunks: readonly SnapshotChunk[]) => chunks.map(chunk => chunk())
 
 /** Publishes a delta of this number of users. */
 function publish(stream: PresenceStream, users: number): void {
@@ -44,11 +46,8 @@ test('many changes are split into several deltas', () => {
 test('a peer catches up with the deltas that it misses', () => {
   const stream = new PresenceStream('a')
   for (let n = 0; n < 3; n++) publish(stream, 1)
-  const seqs = (seq: number) => stream.catchUp({ incarnation: 'a', seq }, [], []).map(frame => [frame.type, frame.seq])
-  expect(seqs(1)).toEqual([
-    ['delta', 2],
-    ['delta', 3],
-  ])
+  const seqs = (seq: number) => stream.deltasAfter({ incarnation: 'a', seq })?.map(frame => frame.seq)
+  expect(seqs(1)).toEqual([2, 3])
   expect(seqs(3)).toEqual([])
 })
 
@@ -56,38 +55,59 @@ test.each([
   ['holds nothing', { seq: 0 }],
   ['holds another incarnation', { incarnation: 'b', seq: 3 }],
   ['holds a position that this stream never had', { incarnation: 'a', seq: 4 }],
-])('a peer that %s gets a snapshot', (_, holds) => {
+])('a peer that %s needs a snapshot', (_, holds) => {
   const stream = new PresenceStream('a')
   for (let n = 0; n < 3; n++) publish(stream, 1)
-  expect(stream.catchUp(holds, [['Anna', 1]], [])).toEqual([
+  expect(stream.deltasAfter(holds)).toBeUndefined()
+  const users: PresenceEntry[] = [['Anna', 1]]
+  expect(made(stream.snapshot(users, []))).toEqual([
     { type: 'snapshot', incarnation: 'a', seq: 3, users: [['Anna', 1]], more: false },
   ])
 })
 
-test('a peer that misses more than the log keeps gets a snapshot', () => {
+test('a peer that misses more than the log keeps needs a snapshot', () => {
   const stream = new PresenceStream('a')
   publish(stream, 2_000)
   publish(stream, 2_000)
-  expect(stream.catchUp({ incarnation: 'a', seq: 0 }, [], []).map(({ type }) => type)).toEqual(['delta', 'delta'])
+  expect(stream.deltasAfter({ incarnation: 'a', seq: 0 })).toHaveLength(2)
   publish(stream, 2_000)
-  expect(stream.catchUp({ incarnation: 'a', seq: 0 }, [], []).map(({ type }) => type)).toEqual(['snapshot'])
-  expect(stream.catchUp({ incarnation: 'a', seq: 1 }, [], []).map(({ type }) => type)).toEqual(['delta', 'delta'])
+  expect(stream.deltasAfter({ incarnation: 'a', seq: 0 })).toBeUndefined()
+  expect(stream.deltasAfter({ incarnation: 'a', seq: 1 })).toHaveLength(2)
 })
 
 test('an empty snapshot is one empty chunk', () => {
   const stream = new PresenceStream('a')
-  expect(stream.snapshot([], [])).toEqual([{ type: 'snapshot', incarnation: 'a', seq: 0, users: [], more: false }])
+  expect(made(stream.snapshot([], []))).toEqual([{ type: 'snapshot', incarnation: 'a', seq: 0, users: [], more: false }])
 })
 
 test('a long snapshot comes in chunks, and only the last has no more', () => {
   const stream = new PresenceStream('a')
   const users = Array.from({ length: 2 * MAX_NAMES_PER_FRAME }, (_, n): PresenceEntry => [`user ${n}`, 1])
-  const chunks = stream.snapshot(users, [])
+  const chunks = made(stream.snapshot(users, []))
   expect(chunks.map(({ users, more }) => [users.length, more])).toEqual([
     [MAX_NAMES_PER_FRAME, true],
     [MAX_NAMES_PER_FRAME, false],
   ])
   expect(chunks.flatMap(({ users }) => users)).toEqual(users)
+})
+
+test('the chunks of a snapshot have its position, and not that of the moment when they are made', () => {
+  const stream = new PresenceStream('a', 1)
+  publish(stream, 1)
+  const users: PresenceEntry[] = [
+    ['Anna', 1],
+    ['Billy', 1],
+  ]
+  const chunks = stream.snapshot(users, [['#ops', ['Anna', 'Billy']]])
+  publish(stream, 1)
+  const frame = { type: 'snapshot', incarnation: 'a', seq: 1 }
+  expect(made(chunks)).toEqual([
+    { ...frame, users: [['Anna', 1]], part: 0, more: true },
+    { ...frame, users: [['Billy', 1]], part: 1, more: true },
+    { ...frame, users: [], rooms: [['#ops', ['Anna']]], part: 2, more: true },
+    { ...frame, users: [], rooms: [['#ops', ['Billy']]], part: 3, more: false },
+  ])
+  expect(stream.deltasAfter({ incarnation: 'a', seq: 1 })).toHaveLength(1)
 })
 
 describe('memberships of rooms', () => {
@@ -187,10 +207,12 @@ describe('memberships of rooms', () => {
     const stream = new PresenceStream('a')
     const users = Array.from({ length: MAX_NAMES_PER_FRAME + 1 }, (_, n): PresenceEntry => [`user ${n}`, 1])
     const members = users.slice(0, MAX_MEMBERSHIPS_PER_FRAME).map(([name]) => name)
-    const chunks = stream.snapshot(users, [
-      ['#one', ['user 0']],
-      ['#ops', members],
-    ])
+    const chunks = made(
+      stream.snapshot(users, [
+        ['#one', ['user 0']],
+        ['#ops', members],
+      ]),
+    )
     expect(
       chunks.map(({ users, rooms, more }) => [users.length, rooms?.map(([room, all]) => [room, all.length]), more]),
     ).toEqual([
@@ -209,7 +231,7 @@ describe('memberships of rooms', () => {
     expect(chunks[2]?.rooms?.[1]?.[1]).toEqual(members.slice(0, -1))
   })
 
-  test('count for the log: a peer that misses too many gets a snapshot', () => {
+  test('count for the log: a peer that misses too many needs a snapshot', () => {
     const stream = new PresenceStream('a')
     const join = (users: number) => {
       for (let n = 0; n < users; n++) stream.recordMembership('#ops', `user ${n}`, true)
@@ -217,9 +239,8 @@ describe('memberships of rooms', () => {
     }
     join(1_400)
     join(1_400)
-    const types = () => stream.catchUp({ incarnation: 'a', seq: 0 }, [], []).map(({ type }) => type)
-    expect(types()).toEqual(['delta', 'delta'])
+    expect(stream.deltasAfter({ incarnation: 'a', seq: 0 })).toHaveLength(2)
     join(1_400)
-    expect(types()).toEqual(['snapshot'])
+    expect(stream.deltasAfter({ incarnation: 'a', seq: 0 })).toBeUndefined()
   })
 })

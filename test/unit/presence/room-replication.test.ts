@@ -44,12 +44,13 @@ class Source {
   }
 
   snapshot(): PresenceSnapshot[] {
-    return this.stream.snapshot(this.users, this.rooms)
+    const rooms = Array.from(this.rooms, ([room, users]): [string, string[]] => [room, [...users]])
+    return this.stream.snapshot([...this.users], rooms).map(chunk => chunk())
   }
 
   catchUp(replica: Replica): (PresenceSnapshot | StreamDelta)[] {
     const { incarnation, seq } = replica
-    return this.stream.catchUp(incarnation === undefined ? { seq } : { incarnation, seq }, this.users, this.rooms)
+    return this.stream.deltasAfter(incarnation === undefined ? { seq } : { incarnation, seq }) ?? this.snapshot()
   }
 }
 
