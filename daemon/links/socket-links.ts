@@ -24,6 +24,7 @@ import {
   readWelcome,
 } from './handshake.ts'
 import { COOKIE_MS, HandshakeCookies } from './handshake-cookies.ts'
+import { InboundQueue } from './inbound-queue.ts'
 import { LINK_EVENTS, readFrame } from './link-events.ts'
 import { PendingHandshakes } from './pending-handshakes.ts'
 import { RefusedDiallers } from './refused-diallers.ts'
@@ -48,11 +49,19 @@ interface BrokenOffHandshake {
   challengedAt: number
 }
 
-/** One link: `end` closes it after flushing, `cut` without. */
-interface Link {
+/** One end of a socket: `end` closes it after flushing, `cut` without. */
+interface LinkSocket {
   emit(event: string, payload: unknown): unknown
   end(): unknown
   cut(): void
+}
+
+interface Link {
+  readonly number: number
+  readonly socket: LinkSocket
+  /** The peer's role on the link. */
+  readonly sender: keyof typeof LINK_EVENTS
+  readonly countMalformed: (event: string) => void
 }
 
 /** Links over sockets: peers dial the namespace `/mesh` of this server, and this server dials theirs. */
@@ -65,6 +74,7 @@ export class SocketLinks implements LinkCarrier {
   #links = new Map<number, Link>()
   /** Frames that wait for the chunks of a snapshot before them, by link. */
   readonly #waiting = new Map<number, (AcceptorFrame | DiallerFrame)[]>()
+  readonly #inbound = new InboundQueue<Link>((link, event, payload) => this.#read(link, event, payload))
   #pendingDecisions = new Map<number, (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void>()
   #lastNumber = 0
   readonly #pendingHandshakes: PendingHandshakes
@@ -88,10 +98,11 @@ export class SocketLinks implements LinkCarrier {
     return this.#malformed.total
   }
 
-  /** Links, handshakes and dials under way, and dialling peers that wait for the core's decision. */
-  get counts(): { links: number; handshakes: number; dials: number; decisions: number } {
+  /** Links, those on which frames wait, handshakes and dials under way, and dialling peers that wait for the core's decision. */
+  get counts(): { links: number; waiting: number; handshakes: number; dials: number; decisions: number } {
     return {
       links: this.#links.size,
+      waiting: this.#waiting.size + this.#inbound.size,
       handshakes: this.#pendingHandshakes.size,
       dials: this.#pendingDials.size,
       decisions: this.#pendingDecisions.size,
@@ -105,12 +116,13 @@ export class SocketLinks implements LinkCarrier {
   async close(): Promise<void> {
     for (const abort of [...this.#pendingDials]) abort()
     for (const number of [...this.#waiting.keys()]) this.#sendWaiting(number, Number.POSITIVE_INFINITY)
+    this.#inbound.clear()
     const links = [...this.#links.values()]
     this.#links.clear()
     if (links.length === 0) return
-    for (const link of links) link.end()
+    for (const { socket } of links) socket.end()
     await new Promise(resolve => setTimeout(resolve, GOODBYE_FLUSH_MS))
-    for (const link of links) link.cut()
+    for (const { socket } of links) socket.cut()
   }
 
   perform(effect: LinkEffect): void {
@@ -119,8 +131,10 @@ export class SocketLinks implements LinkCarrier {
     else if (effect.type === 'accept' || effect.type === 'refuse') this.#pendingDecisions.get(effect.link)?.(effect)
     else if (effect.type === 'hang-up') {
       const link = this.#links.get(effect.link)
-      this.#links.delete(effect.link)
-      link?.cut()
+      if (link === undefined) return
+      this.#removeLink(link)
+      this.#inbound.drop(link)
+      link.socket.cut()
     }
   }
 
@@ -132,25 +146,45 @@ export class SocketLinks implements LinkCarrier {
       if (waiting.length > MAX_WAITING_FRAMES) this.#sendWaiting(number, Number.POSITIVE_INFINITY)
       return
     }
-    this.#links.get(number)?.emit(frame.event, frame.payload)
-    if (!('isChunk' in frame)) return
+    const link = this.#links.get(number)
+    if (link === undefined) return
+    link.socket.emit(frame.event, frame.payload)
+    if (!('isChunk' in frame) || !this.#links.has(number)) return
     this.#waiting.set(number, [])
     setImmediate(() => this.#sendWaiting(number, 1))
   }
 
   /** Sends what waits on a link, with this number of chunks. */
   #sendWaiting(number: number, chunks: number): void {
-    const waiting = this.#waiting.get(number) ?? []
+    const waiting = this.#waiting.get(number)
+    if (waiting === undefined) return
     let sent = 0
     let left = chunks
     for (const frame of waiting) {
       if ('isChunk' in frame && --left < 0) break
-      this.#links.get(number)?.emit(frame.event, frame.payload)
+      this.#links.get(number)?.socket.emit(frame.event, frame.payload)
       sent++
     }
     waiting.splice(0, sent)
     if (waiting.length === 0) this.#waiting.delete(number)
     else setImmediate(() => this.#sendWaiting(number, 1))
+  }
+
+  #removeLink({ number }: Link): boolean {
+    this.#waiting.delete(number)
+    return this.#links.delete(number)
+  }
+
+  /** The link has ended at the other side, or is cut because the peer does not read. */
+  #endLink(link: Link, reason: string): void {
+    if (!this.#removeLink(link)) return
+    this.#inbound.end(link, () => this.#options.step({ type: 'link-closed', link: link.number, reason }))
+  }
+
+  #read({ number, sender, countMalformed }: Link, event: string, payload: unknown): void {
+    const frame = readFrame(sender, event, payload)
+    if (frame === undefined) return countMalformed(event)
+    this.#options.step({ type: 'frame', link: number, frame })
   }
 
   #accept(socket: Socket): void {
@@ -307,31 +341,27 @@ export class SocketLinks implements LinkCarrier {
     number: number,
     peer: string,
     socket: Socket | DialledSocket,
-    link: Link,
+    ownEnd: LinkSocket,
     sender: keyof typeof LINK_EVENTS,
   ): void {
+    const link = { number, socket: ownEnd, sender, countMalformed: this.#malformed.counterFor(`peer: ${peer}`) }
     this.#links.set(number, link)
-    const countMalformed = this.#malformed.counterFor(`peer: ${peer}`)
-    const read = (event: string, payload: unknown) => {
-      const frame = readFrame(sender, event, payload)
-      if (frame === undefined) return countMalformed(event)
-      if (this.#links.has(number)) this.#options.step({ type: 'frame', link: number, frame })
+    const add = (event: string, payload: unknown) => {
+      if (this.#links.has(number)) this.#inbound.add(link, event, payload)
     }
     const events = LINK_EVENTS[sender]
     if ('use' in socket) {
       // Before the listeners of Socket.IO: it drops events that arrive in one read with the end of the connection, such as
       // the claims and the goodbye of a server that shuts down.
-      socket.use(([event, payload], next) => (events.has(event) ? read(event, payload) : next()))
-    } else for (const event of events.keys()) socket.on(event, (payload: unknown) => read(event, payload))
-    const closed = (reason: string) => {
-      if (this.#links.delete(number)) this.#options.step({ type: 'link-closed', link: number, reason })
-    }
+      socket.use(([event, payload], next) => (events.has(event) ? add(event, payload) : next()))
+    } else for (const event of events.keys()) socket.on(event, (payload: unknown) => add(event, payload))
+    const closed = (reason: string) => this.#endLink(link, reason)
     socket.on('disconnect', closed)
     if (!socket.connected) closed('it closed during the handshake')
   }
 
   /** A link that this server dialled. Its unsent bytes are checked after each frame. */
-  #dialledLink(number: number, socket: DialledSocket): Link {
+  #dialledLink(number: number, socket: DialledSocket): LinkSocket {
     const cut = () => cutDialledSocket(socket)
     return {
       end: () => socket.disconnect(),
@@ -340,8 +370,8 @@ export class SocketLinks implements LinkCarrier {
         if (event === 'typing' && unsentBytesOf(socket) > SLOW_BYTES) return
         socket.emit(event, payload)
         if (!exceeds(unsentBytesOf(socket), this.#options.limits.linkBufferedBytes)) return
-        if (this.#links.delete(number))
-          this.#options.step({ type: 'link-closed', link: number, reason: 'too many unsent bytes' })
+        const link = this.#links.get(number)
+        if (link !== undefined) this.#endLink(link, 'too many unsent bytes')
         this.#options.cutOffCounts.peer++
         this.#options.log.write('warn', 'Disconnected a slow peer: too many unsent bytes.')
         cut()

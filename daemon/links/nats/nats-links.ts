@@ -48,6 +48,7 @@ export class NatsLinks implements LinkCarrier {
   readonly #presenceSubscriptions = new PresenceSubscriptions()
   readonly #batch = new OutboundBatch()
   readonly #queue: PublishQueue
+  readonly #inbound: InboundEnvelopes
   readonly #links = new LinkTable()
   #ca: string | undefined
   #pendingDecisions = new Map<number, (effect: Extract<LinkEffect, { type: 'accept' | 'refuse' }>) => void>()
@@ -104,7 +105,7 @@ export class NatsLinks implements LinkCarrier {
       probe: id => this.#handshakes.probe(id),
       onInUse: () => options.step({ type: 'id-in-use' }),
     })
-    const inbound = new InboundEnvelopes({
+    this.#inbound = new InboundEnvelopes({
       selfId: self.id,
       macs,
       links: this.#links,
@@ -121,10 +122,10 @@ export class NatsLinks implements LinkCarrier {
       macs,
       presence: this.#presenceSubscriptions,
       onHandshake: (message, sender) => this.#handshakes.handleRequest(message, sender),
-      onLinkEnvelope: (message, sender) => inbound.handleLinkEnvelope(message, sender),
-      onBroadcast: (message, sender) => inbound.handleBroadcast(message, sender),
-      onUserMessage: (message, sender) => inbound.handleUserMessage(message, sender),
-      onRoomMessage: (message, sender) => inbound.handleRoomMessage(message, sender),
+      onLinkEnvelope: (message, sender) => this.#inbound.handleLinkEnvelope(message, sender),
+      onBroadcast: (message, sender) => this.#inbound.handleBroadcast(message, sender),
+      onUserMessage: (message, sender) => this.#inbound.handleUserMessage(message, sender),
+      onRoomMessage: (message, sender) => this.#inbound.handleRoomMessage(message, sender),
     })
   }
 
@@ -132,10 +133,18 @@ export class NatsLinks implements LinkCarrier {
     return this.#malformed.total
   }
 
-  /** The number of open links and of handshakes under way. */
-  get counts(): { links: number; names: number; handshakes: number; decisions: number; probes: number } {
+  /** The number of open links, of those on which frames wait, and of handshakes under way. */
+  get counts(): {
+    links: number
+    names: number
+    waiting: number
+    handshakes: number
+    decisions: number
+    probes: number
+  } {
     return {
       ...this.#links.counts,
+      waiting: this.#inbound.waiting,
       handshakes: this.#handshakes.pending,
       decisions: this.#pendingDecisions.size,
       probes: this.#announcements.pending,
@@ -150,7 +159,10 @@ export class NatsLinks implements LinkCarrier {
     if (effect.type === 'send') this.#send(effect.link, effect.frame)
     else if (effect.type === 'dial') void this.#dial(effect)
     else if (effect.type === 'accept' || effect.type === 'refuse') this.#pendingDecisions.get(effect.link)?.(effect)
-    else if (effect.type === 'hang-up') this.#hangUp(effect.link)
+    else if (effect.type === 'hang-up') {
+      const link = this.#hangUp(effect.link)
+      if (link !== undefined) this.#inbound.drop(link)
+    }
   }
 
   async close(): Promise<void> {
@@ -159,6 +171,7 @@ export class NatsLinks implements LinkCarrier {
     this.#announcements.close()
     this.#ownIdCheck.close()
     this.#queue.finish()
+    this.#inbound.close()
     this.#presenceSubscriptions.close()
     await this.#nats.close()
   }
@@ -252,21 +265,23 @@ export class NatsLinks implements LinkCarrier {
     this.#queue.add(this.#batch.drain())
   }
 
-  #onEnvelopeLost({ number }: NatsLink): void {
-    this.#hangUp(number)
-    this.#options.step({ type: 'link-closed', link: number, reason: 'an envelope was lost on the backbone' })
+  #onEnvelopeLost(link: NatsLink): void {
+    this.#hangUp(link.number)
+    this.#onLinkClosed(link, 'an envelope was lost on the backbone')
   }
 
-  #hangUp(number: number): void {
+  /** Closes a link; undefined: it is not open. */
+  #hangUp(number: number): NatsLink | undefined {
     this.#flush()
     const link = this.#links.withNumber(number)
-    if (link === undefined) return
+    if (link === undefined) return undefined
     this.#queue.add([{ to: 'closed', link }])
     this.#links.remove(link)
+    return link
   }
 
   #onLinkClosed(link: NatsLink, reason: string): void {
     this.#links.remove(link)
-    this.#options.step({ type: 'link-closed', link: link.number, reason })
+    this.#inbound.end(link, () => this.#options.step({ type: 'link-closed', link: link.number, reason }))
   }
 }

@@ -77,7 +77,9 @@ test('a peer that misses more than the log keeps needs a snapshot', () => {
 
 test('an empty snapshot is one empty chunk', () => {
   const stream = new PresenceStream('a')
-  expect(made(stream.snapshot([], []))).toEqual([{ type: 'snapshot', incarnation: 'a', seq: 0, users: [], more: false }])
+  expect(made(stream.snapshot([], []))).toEqual([
+    { type: 'snapshot', incarnation: 'a', seq: 0, users: [], more: false },
+  ])
 })
 
 test('a long snapshot comes in chunks, and only the last has no more', () => {

@@ -3,6 +3,7 @@ import type * as z from 'zod'
 import { parseWireJson } from '../../../../src/common/parse-wire-json.ts'
 import { peerIdentitySchema } from '../../../../src/protocol/frames.ts'
 import type { Input } from '../../../../src/server/types.ts'
+import { InboundQueue } from '../../inbound-queue.ts'
 import { readFrame } from '../../link-events.ts'
 import type { LinkTable } from '../link-table.ts'
 import type { NatsLink } from '../nats-link.ts'
@@ -44,9 +45,30 @@ export interface InboundEnvelopesOptions {
  */
 export class InboundEnvelopes {
   readonly #options: InboundEnvelopesOptions
+  /** Envelopes are verified and counted when they arrive; their frames are read one large one in each turn. */
+  readonly #queue = new InboundQueue<NatsLink>((link, event, payload) => this.#readFrame(link, event, payload))
 
   constructor(options: InboundEnvelopesOptions) {
     this.#options = options
+  }
+
+  /** Number of links on which frames wait. */
+  get waiting(): number {
+    return this.#queue.size
+  }
+
+  /** A link has ended: calls `end` when all frames that arrived before are read. */
+  end(link: NatsLink, end: () => void): void {
+    this.#queue.end(link, end)
+  }
+
+  /** Drops the frames that wait on a link: this server has closed it. */
+  drop(link: NatsLink): void {
+    this.#queue.drop(link)
+  }
+
+  close(): void {
+    this.#queue.clear()
   }
 
   /** Handles an envelope of a link; envelopes of closed links are dropped. */
@@ -146,6 +168,10 @@ export class InboundEnvelopes {
   }
 
   #handleFrame(link: NatsLink, event: string, payload: unknown): void {
+    this.#queue.add(link, event, payload)
+  }
+
+  #readFrame(link: NatsLink, event: string, payload: unknown): void {
     const frame = readFrame(link.sender, event, payload)
     if (frame === undefined) return this.#options.countMalformed(event)
     this.#options.step({ type: 'frame', link: link.number, frame })
