@@ -136,6 +136,47 @@ describe.each(['sockets', 'backbone'] as const)('%s', kind => {
     ).toEqual(['presence', 'forward'])
   })
 
+  /** Deltas that take some ms to read. */
+  const largeDeltas = Array.from({ length: 20 }, (_, n) =>
+    delta('server-1#1', n + 1, ...Array.from({ length: 1_000 }, (_, user) => `user ${user}`)),
+  )
+
+  contract('large frames are read in several turns, and the end of the link comes after them', async () => {
+    const { one, other, link } = await pair()
+    for (const payload of largeDeltas) one.send(link.out, { event: 'presence', payload })
+    one.send(link.out, { event: 'goodbye', payload: null })
+    harnesses.splice(harnesses.indexOf(one), 1)
+    const closing = one.close()
+    const read = () => other.framesFrom(link.in).length
+    let most = 0
+    const isClosed = () => other.inputsOfType('link-closed').some(input => input.link === link.in)
+    while (!isClosed()) {
+      const before = read()
+      await new Promise(setImmediate)
+      most = Math.max(most, read() - before)
+    }
+    await closing
+    const events = other.framesFrom(link.in).map(({ event }) => event)
+    expect(events).toEqual([...largeDeltas.map(() => 'presence'), 'goodbye'])
+    const ended = other.inputs.findIndex(input => input.type === 'link-closed' && input.link === link.in)
+    expect(other.inputs.findLastIndex(input => input.type === 'frame' && input.link === link.in)).toBeLessThan(ended)
+    // One when it arrives, one at the end of that turn, and the goodbye.
+    expect(most).toBeLessThanOrEqual(3)
+  })
+
+  contract('large frames that wait are dropped when the core closes their link', async () => {
+    const { one, other, link } = await pair()
+    for (const payload of largeDeltas) one.send(link.out, { event: 'presence', payload })
+    while (other.framesFrom(link.in).length === 0) await new Promise(setImmediate)
+    other.carrier.perform({ type: 'hang-up', link: link.in, reason: 'a test' })
+    const read = other.framesFrom(link.in).length
+    const again = await one.link(other)
+    one.send(again.out, { event: 'missed', payload: ['Anna'] })
+    await until('the new link works', () => other.framesFrom(again.in).length === 1)
+    expect(other.framesFrom(link.in)).toHaveLength(read)
+    expect(read).toBeLessThan(largeDeltas.length)
+  })
+
   contract('presence arrives before the messages of a user, and a goodbye last', async () => {
     const { one, other, link } = await pair()
     one.send(link.out, { event: 'presence', payload: delta('server-1#1', 1, 'Anna') })

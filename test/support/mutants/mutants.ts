@@ -52,8 +52,22 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'an empty snapshot is not sent',
     seed: 15,
     file: 'src/presence/presence-stream.ts',
-    from: 'const count = Math.max(1, userChunks.length,',
-    to: 'const count = Math.max(userChunks.length,',
+    from: 'const count = Math.max(1, userChunks,',
+    to: 'const count = Math.max(userChunks,',
+  },
+  {
+    name: 'each chunk of a snapshot has the users of its own moment: one moves up when another leaves, and is left out',
+    seed: 3802,
+    file: 'src/presence/directory.ts',
+    from: 'const names = [...this.#users.keys()]',
+    to: 'const all = this.#users; const names = { length: all.size, slice: (start: number, end: number) => [...all.keys()].slice(start, end) }',
+  },
+  {
+    name: 'each chunk of a snapshot has the first memberships again',
+    seed: 17,
+    file: 'src/presence/presence-stream.ts',
+    from: 'sliceMembers(rooms, start, start + maxMemberships)',
+    to: 'sliceMembers(rooms, 0, maxMemberships)',
   },
   {
     name: 'a gap that a heartbeat reveals is not repaired',
@@ -425,7 +439,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'memberships of rooms are left out of snapshots',
     seed: 13,
     file: 'src/presence/presence-stream.ts',
-    from: '...(room === undefined ? {} : { rooms: groupMembers(room) }),',
+    from: '...(hasRooms ? { rooms: sliceMembers(rooms, start, start + maxMemberships) } : {}),',
     to: '',
   },
   {
