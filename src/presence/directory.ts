@@ -8,7 +8,7 @@ interface UserConnection {
   readonly user: string
 }
 
-/** An own user. Replaced by each change, so that a list of users stays as it is. */
+/** An own user. Replaced by each change, so that a list of users does not change. */
 interface OwnUser<Connection> {
   readonly connections: readonly Connection[]
   /** The claim on the name, with `auth: key`. */

@@ -56,7 +56,7 @@ export class InboundFrames {
 
   /** Handles a frame on a link that the peer dialled. */
   #handleDiallerFrame(peer: Peer, inbound: InboundLink, frame: DiallerFrame | AcceptorFrame): void {
-    const { membership, memberLists, inboundPresence, users, statuses, links } = this.#handlers
+    const { membership, memberLists, inboundPresence, outboundPresence, users, statuses, links } = this.#handlers
     const { now } = this.#context
     inbound.heardAt = now
     switch (frame.event) {
@@ -93,7 +93,8 @@ export class InboundFrames {
       }
       case 'goodbye':
         log(this.#context, { event: 'peer-goodbye', peer: peer.id })
-        return inboundPresence.removeUsers(peer)
+        inboundPresence.removeUsers(peer)
+        return outboundPresence.passOnClaims(peer, inbound)
       default:
         // Frames of acceptors are ignored here.
         frame satisfies AcceptorFrame

@@ -72,7 +72,7 @@ export class InboundLinks {
   #open(link: number, peer: Peer, { incarnation, rooms }: PeerIdentity): void {
     const { effects, now } = this.#context
     if (peer.inbound !== undefined) this.#links.discard(peer.inbound.link, 'replaced by a newer link')
-    peer.inbound = { link, heardAt: now, incarnation, knowsRooms: rooms === true }
+    peer.inbound = { link, openedAt: now, heardAt: now, incarnation, knowsRooms: rooms === true }
     peer.challenger = undefined
     this.#denials.delete(peer.id)
     peer.usersExpireAt = Number.POSITIVE_INFINITY

@@ -12,7 +12,7 @@ import {
 } from '../../protocol/frames.ts'
 import type { Context } from '../context.ts'
 import type { Links } from './links.ts'
-import type { OutboundLink, Peer } from './peer.ts'
+import type { InboundLink, OutboundLink, Peer } from './peer.ts'
 
 /** Claims that are this much older than the loss of a link are sent again, ms: what the link carried last may be lost. */
 const CLAIM_OVERLAP_MS = 10_000
@@ -100,6 +100,17 @@ export class OutboundPresence {
   /** Sends the claims that were remembered since a link opened. */
   sendLearnedClaims({ link, openedAt }: OpenOutboundLink): void {
     this.#sendClaimsSince(openedAt, link)
+  }
+
+  /**
+   * A peer leaves, and may have opened its link only to hand over its claims: to this server, and no other. Passes on what was
+   * learned since.
+   */
+  passOnClaims(leaving: Peer, { openedAt }: InboundLink): void {
+    if (this.#context.now - openedAt > CLAIM_OVERLAP_MS) return
+    for (const peer of this.#peers.values()) {
+      if (peer !== leaving && peer.outbound.state === 'open') this.#sendClaimsSince(openedAt, peer.outbound.link)
+    }
   }
 
   #sendClaimsSince(since: number, link: number): void {

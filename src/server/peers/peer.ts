@@ -43,6 +43,7 @@ export type OutboundLink =
 /** The link that the peer dials. */
 export interface InboundLink {
   link: number
+  openedAt: number
   /** When the last frame arrived; monotonic ms. */
   heardAt: number
   incarnation: string

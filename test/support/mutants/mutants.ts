@@ -56,7 +56,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'const count = Math.max(userChunks,',
   },
   {
-    name: 'each chunk of a snapshot has the users of its own moment: one moves up when another leaves, and is left out',
+    name: 'each chunk of a snapshot has the users of the moment when it is made: one moves up when another leaves, and is left out',
     seed: 3802,
     file: 'src/presence/directory.ts',
     from: 'const names = [...this.#users.keys()]',

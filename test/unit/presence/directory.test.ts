@@ -58,7 +58,7 @@ test('own users are listed with their counts and claims', () => {
   expect(directory.entry('Anna', 0)).toEqual(['Anna', 0])
 })
 
-test('a list of own users stays as it was, whatever changes before it is read', () => {
+test('a list of own users does not change, whatever happens before it is read', () => {
   const directory = new Directory<{ user: string }>()
   const [one, two] = [{ user: 'Anna' }, { user: 'Anna' }]
   for (const connection of [one, two, { user: 'Billy' }, { user: 'Carla' }]) directory.addConnection(connection)

@@ -160,7 +160,7 @@ describe('announcements', () => {
     open(membership.peers.get('two'))
     // It has dialled in, which proves nothing about its URL.
     const three = membership.peers.get('three')
-    if (three !== undefined) three.inbound = { link: 2, heardAt: 0, incarnation: 'x', knowsRooms: true }
+    if (three !== undefined) three.inbound = { link: 2, openedAt: 0, heardAt: 0, incarnation: 'x', knowsRooms: true }
     // It has moved while its link was open.
     open(membership.peers.get('five'))
     membership.register({ ...peerIdentity('five'), url: 'http://five:2' })
@@ -189,7 +189,7 @@ describe('hearsay', () => {
     const peers = names.map(id => {
       const peer = membership.register(peerIdentity(id))
       if (peer === undefined) throw new Error('not registered')
-      peer.inbound = { link: 1, heardAt: 0, incarnation: 'x', knowsRooms: true }
+      peer.inbound = { link: 1, openedAt: 0, heardAt: 0, incarnation: 'x', knowsRooms: true }
       return peer
     })
     const known = () => [...membership.peers.values()].filter(({ announcedBy }) => announcedBy !== undefined)

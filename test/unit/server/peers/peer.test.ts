@@ -135,7 +135,7 @@ test.each<[string, (two: Peer) => void]>([
   [
     'has an inbound link',
     two => {
-      two.inbound = { link: 1, heardAt: 0, incarnation: 'x', knowsRooms: true }
+      two.inbound = { link: 1, openedAt: 0, heardAt: 0, incarnation: 'x', knowsRooms: true }
     },
   ],
   ['has an outbound link', openOutbound],

@@ -237,6 +237,29 @@ describe('outbound', () => {
     expect(claims(mesh.dialLink('four')).map(payload => (payload as unknown[]).length)).toEqual([2_000, 502])
   })
 
+  test('P15: what a peer hands over that leaves soon after it has linked goes to the others', () => {
+    const { mesh } = setUp()
+    const { context } = mesh
+    const remember = (name: string) => context.rememberedClaims.merge(name, { key: KEY, at: 5 }, 1_000, context.now, 0)
+    const links = [mesh.dialLink('two'), mesh.dialLink('three')]
+    remember('Old')
+    context.now += 60_000
+    const inbound = mesh.acceptLink('two')
+    remember('Anna')
+    mesh.takeEffects()
+    mesh.frame(inbound, { event: 'goodbye', payload: null })
+    const sent = mesh.takeEffects().filter(one => one.type === 'send')
+    expect(sent.map(({ link, frame }) => [link, frame])).toEqual([
+      [links[1], { event: 'claims', payload: [['Anna', KEY, 5, 1_000]] }],
+    ])
+    const again = mesh.acceptLink('two')
+    remember('Billy')
+    context.now += 10_001
+    mesh.takeEffects()
+    mesh.frame(again, { event: 'goodbye', payload: null })
+    expect(mesh.takeEffects().filter(one => one.type === 'send')).toEqual([])
+  })
+
   test('the changes of a turn go to all links as one object', () => {
     const { mesh, join } = setUp()
     const links = [mesh.dialLink('two'), mesh.dialLink('three')]
