@@ -2,8 +2,8 @@
 const LARGE_ENTRIES = 500
 /** Fewest characters of a packed name. */
 const MIN_PACKED_CHARACTERS = 3
-/** Frames that may wait on a link; with more, the oldest is read at once. The largest snapshot, of a million users, has 245 chunks. */
-const MAX_WAITING = 256
+/** Frames that may wait on a link; with more, the oldest is read at once. The largest snapshot, of a million users, has 1,000 chunks. */
+const MAX_WAITING = 1_024
 
 interface Frame {
   readonly event: string

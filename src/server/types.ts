@@ -68,7 +68,7 @@ export interface ServerOptions {
   graceMs: number
   /** Users and memberships of peers' snapshots that are applied in one turn of the event loop. Default: 500. */
   appliedPerTurn?: number
-  /** Users, and memberships, in one presence frame. Default: what a packet has room for. */
+  /** Users, and memberships, in one presence frame that the server sends. Default: 1,000. */
   entriesPerFrame?: number
   /** Random numbers in [0, 1). */
   random: () => number

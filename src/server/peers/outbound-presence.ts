@@ -1,14 +1,13 @@
-import type { SnapshotChunk } from '../../presence/presence-stream.ts'
+import { ENTRIES_PER_FRAME, type SnapshotChunk } from '../../presence/presence-stream.ts'
 import { packNames } from '../../protocol/encodings/packed-names.ts'
-import {
-  type DiallerFrame,
-  MAX_CLAIMS_PER_FRAME,
-  type PresenceDelta,
-  type PresenceEntry,
-  type PresenceSnapshot,
-  type RememberedClaims,
-  type StreamDelta,
-  type StreamPosition,
+import type {
+  DiallerFrame,
+  PresenceDelta,
+  PresenceEntry,
+  PresenceSnapshot,
+  RememberedClaims,
+  StreamDelta,
+  StreamPosition,
 } from '../../protocol/frames.ts'
 import type { Context } from '../context.ts'
 import type { Links } from './links.ts'
@@ -119,7 +118,7 @@ export class OutboundPresence {
     let claims: RememberedClaims = []
     for (const [{ name, key, at }, remainingMs] of rememberedClaims.since(since, now)) {
       claims.push([name, key, at, remainingMs])
-      if (claims.length < MAX_CLAIMS_PER_FRAME) continue
+      if (claims.length < ENTRIES_PER_FRAME) continue
       send(claims)
       claims = []
     }

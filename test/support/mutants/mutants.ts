@@ -66,8 +66,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'each chunk of a snapshot has the first memberships again',
     seed: 17,
     file: 'src/presence/presence-stream.ts',
-    from: 'sliceMembers(rooms, start, start + maxMemberships)',
-    to: 'sliceMembers(rooms, 0, maxMemberships)',
+    from: 'sliceMembers(rooms, start, start + maxEntries)',
+    to: 'sliceMembers(rooms, 0, maxEntries)',
   },
   {
     name: 'a gap that a heartbeat reveals is not repaired',
@@ -439,7 +439,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'memberships of rooms are left out of snapshots',
     seed: 13,
     file: 'src/presence/presence-stream.ts',
-    from: '...(hasRooms ? { rooms: sliceMembers(rooms, start, start + maxMemberships) } : {}),',
+    from: '...(hasRooms ? { rooms: sliceMembers(rooms, start, start + maxEntries) } : {}),',
     to: '',
   },
   {

@@ -112,11 +112,11 @@ test('what waits on a link that this server closes is dropped, also while it is 
 })
 
 test('a limited number of frames waits: beyond it the oldest is read at once', async () => {
-  for (let part = 0; part < 300; part++) queue.add('one', 'presence', chunk(part))
+  for (let part = 0; part < 1_100; part++) queue.add('one', 'presence', chunk(part))
   const [now = []] = await readInTurns(1)
-  expect(now).toEqual(Array.from({ length: 300 - 256 }, (_, part) => `one presence ${part}`))
+  expect(now).toEqual(Array.from({ length: 1_100 - 1_024 }, (_, part) => `one presence ${part}`))
   while (queue.size > 0) await nextTurn()
-  expect(read).toEqual(Array.from({ length: 256 }, (_, n) => `one presence ${n + 44}`))
+  expect(read).toEqual(Array.from({ length: 1_024 }, (_, n) => `one presence ${n + 76}`))
 })
 
 test('nothing is read after the queue is cleared', async () => {

@@ -1,7 +1,7 @@
 /** This server's users as a stream for its peers. */
 import { describe, expect, test } from 'vitest'
-import { PresenceStream, type SnapshotChunk } from '../../../src/presence/presence-stream.ts'
-import { MAX_MEMBERSHIPS_PER_FRAME, MAX_NAMES_PER_FRAME, type PresenceEntry } from '../../../src/protocol/frames.ts'
+import { ENTRIES_PER_FRAME, PresenceStream, type SnapshotChunk } from '../../../src/presence/presence-stream.ts'
+import type { PresenceEntry } from '../../../src/protocol/frames.ts'
 
 const entry = (name: string, connections: number): PresenceEntry => [name, connections]
 
@@ -35,10 +35,10 @@ test('no changes make no delta', () => {
 
 test('many changes are split into several deltas', () => {
   const stream = new PresenceStream('a')
-  for (let n = 0; n <= MAX_NAMES_PER_FRAME; n++) stream.recordChange(`user ${n}`, 1)
+  for (let n = 0; n <= ENTRIES_PER_FRAME; n++) stream.recordChange(`user ${n}`, 1)
   const deltas = stream.takeDeltas(entry)
   expect(deltas.map(({ seq, changes }) => [seq, changes.length])).toEqual([
-    [1, MAX_NAMES_PER_FRAME],
+    [1, ENTRIES_PER_FRAME],
     [2, 1],
   ])
 })
@@ -69,10 +69,10 @@ test('a peer that misses more than the log keeps needs a snapshot', () => {
   const stream = new PresenceStream('a')
   publish(stream, 2_000)
   publish(stream, 2_000)
-  expect(stream.deltasAfter({ incarnation: 'a', seq: 0 })).toHaveLength(2)
+  expect(stream.deltasAfter({ incarnation: 'a', seq: 0 })).toHaveLength(4)
   publish(stream, 2_000)
   expect(stream.deltasAfter({ incarnation: 'a', seq: 0 })).toBeUndefined()
-  expect(stream.deltasAfter({ incarnation: 'a', seq: 1 })).toHaveLength(2)
+  expect(stream.deltasAfter({ incarnation: 'a', seq: 2 })).toHaveLength(4)
 })
 
 test('an empty snapshot is one empty chunk', () => {
@@ -84,11 +84,11 @@ test('an empty snapshot is one empty chunk', () => {
 
 test('a long snapshot comes in chunks, and only the last has no more', () => {
   const stream = new PresenceStream('a')
-  const users = Array.from({ length: 2 * MAX_NAMES_PER_FRAME }, (_, n): PresenceEntry => [`user ${n}`, 1])
+  const users = Array.from({ length: 2 * ENTRIES_PER_FRAME }, (_, n): PresenceEntry => [`user ${n}`, 1])
   const chunks = made(stream.snapshot(users, []))
   expect(chunks.map(({ users, more }) => [users.length, more])).toEqual([
-    [MAX_NAMES_PER_FRAME, true],
-    [MAX_NAMES_PER_FRAME, false],
+    [ENTRIES_PER_FRAME, true],
+    [ENTRIES_PER_FRAME, false],
   ])
   expect(chunks.flatMap(({ users }) => users)).toEqual(users)
 })
@@ -173,15 +173,15 @@ describe('memberships of rooms', () => {
 
   test('follow the users in deltas of their own if there are many: a user is known before the rooms', () => {
     const stream = new PresenceStream('a')
-    for (let n = 0; n <= MAX_NAMES_PER_FRAME; n++) stream.recordChange(`user ${n}`, 1)
-    for (let n = 0; n <= MAX_MEMBERSHIPS_PER_FRAME; n++) stream.recordMembership('#ops', `user ${n}`, true)
+    for (let n = 0; n <= ENTRIES_PER_FRAME; n++) stream.recordChange(`user ${n}`, 1)
+    for (let n = 0; n <= ENTRIES_PER_FRAME; n++) stream.recordMembership('#ops', `user ${n}`, true)
     const sizes = stream.takeDeltas(entry).map(({ seq, changes, rooms = [] }) => {
       return [seq, changes.length, rooms.reduce((sum, [, joined, left]) => sum + joined.length + left.length, 0)]
     })
     expect(sizes).toEqual([
-      [1, MAX_NAMES_PER_FRAME, 0],
+      [1, ENTRIES_PER_FRAME, 0],
       [2, 1, 0],
-      [3, 0, MAX_MEMBERSHIPS_PER_FRAME],
+      [3, 0, ENTRIES_PER_FRAME],
       [4, 0, 1],
     ])
   })
@@ -193,7 +193,7 @@ describe('memberships of rooms', () => {
       for (let n = 0; n < memberships; n++) stream.recordMembership(`#room-${n}`, 'Anna', true)
       return stream.takeDeltas(entry).map(({ changes, rooms = [] }) => [changes.length, rooms.length])
     }
-    const [users, memberships] = [MAX_NAMES_PER_FRAME / 2, MAX_MEMBERSHIPS_PER_FRAME / 2]
+    const [users, memberships] = [ENTRIES_PER_FRAME / 2, ENTRIES_PER_FRAME / 2]
     expect(sizesOf(users, memberships)).toEqual([[users, memberships]])
     expect(sizesOf(users + 1, 1)).toEqual([
       [users + 1, 0],
@@ -207,8 +207,8 @@ describe('memberships of rooms', () => {
 
   test('are in a snapshot after the users, in chunks with one or the other', () => {
     const stream = new PresenceStream('a')
-    const users = Array.from({ length: MAX_NAMES_PER_FRAME + 1 }, (_, n): PresenceEntry => [`user ${n}`, 1])
-    const members = users.slice(0, MAX_MEMBERSHIPS_PER_FRAME).map(([name]) => name)
+    const users = Array.from({ length: ENTRIES_PER_FRAME + 1 }, (_, n): PresenceEntry => [`user ${n}`, 1])
+    const members = users.slice(0, ENTRIES_PER_FRAME).map(([name]) => name)
     const chunks = made(
       stream.snapshot(users, [
         ['#one', ['user 0']],
@@ -218,13 +218,13 @@ describe('memberships of rooms', () => {
     expect(
       chunks.map(({ users, rooms, more }) => [users.length, rooms?.map(([room, all]) => [room, all.length]), more]),
     ).toEqual([
-      [MAX_NAMES_PER_FRAME, undefined, true],
+      [ENTRIES_PER_FRAME, undefined, true],
       [1, undefined, true],
       [
         0,
         [
           ['#one', 1],
-          ['#ops', MAX_MEMBERSHIPS_PER_FRAME - 1],
+          ['#ops', ENTRIES_PER_FRAME - 1],
         ],
         true,
       ],
@@ -241,7 +241,7 @@ describe('memberships of rooms', () => {
     }
     join(1_400)
     join(1_400)
-    expect(stream.deltasAfter({ incarnation: 'a', seq: 0 })).toHaveLength(2)
+    expect(stream.deltasAfter({ incarnation: 'a', seq: 0 })).toHaveLength(4)
     join(1_400)
     expect(stream.deltasAfter({ incarnation: 'a', seq: 0 })).toBeUndefined()
   })
