@@ -11,6 +11,7 @@ import { limitedWebSocketServer } from './budgets/limited-web-sockets.ts'
 import { FLUSH_TIMEOUT_MS } from './flush-timeout.ts'
 import { compactListeners, type Engine, idleTcpOf, webSocketOf, writePreEncoded } from './internals.ts'
 import { EventReader } from './packets/event-reader.ts'
+import { FirstPackets } from './packets/first-packets.ts'
 import { Packet } from './packets/packet.ts'
 
 /** What this server uses of the internals of Socket.IO, Engine.IO and ws, and has found. False: it uses the fallback. */
@@ -182,7 +183,7 @@ async function readsEvents(connection: TestConnection): Promise<boolean> {
   const countRead = (length: number) => {
     bytes += length
   }
-  EventReader.install(engine, { countRead })
+  EventReader.install(engine, { countRead }, new FirstPackets())
   const reader = EventReader.of(engine)
   if (reader === undefined) return false
   const events: unknown[] = []

@@ -18,6 +18,7 @@ import { HttpRequests } from './http-requests.ts'
 import { type Engine, webSocketOf } from './internals.ts'
 import { type PageRules, pageRefusal } from './origin.ts'
 import { EventReader } from './packets/event-reader.ts'
+import { FirstPackets } from './packets/first-packets.ts'
 import { releaseUpgradeResponses } from './release-request.ts'
 import { LISTEN_BACKLOG, type PortAddress, SharedPort } from './shared-port.ts'
 
@@ -127,9 +128,10 @@ export class SocketServer {
     releaseUpgradeResponses(this.http, () => this.io.attach(this.http))
     this.http.on('upgrade', (_, socket: Duplex) => endUnlessAccepted(socket))
     this.#requests.install(this.http)
+    const firstPackets = new FirstPackets()
     this.io.engine.on('connection', (engine: Engine) => {
       const backpressure = new Backpressure(engine, options, this.#connections, this.#openSession(engine))
-      if (features.eventReader) EventReader.install(engine, backpressure)
+      if (features.eventReader) EventReader.install(engine, backpressure, firstPackets)
     })
   }
 

@@ -1,4 +1,5 @@
 import { type Engine, holdPackets, pongTimerOf, type WebSocketOfWs, webSocketOf } from '../internals.ts'
+import type { FirstPacketHolder, FirstPackets } from './first-packets.ts'
 
 export interface EventReceiver {
   /** Takes an event; `call` is the number of the acknowledgement that it asks for. False: Socket.IO must handle it. */
@@ -33,7 +34,7 @@ const EVENT_PREFIX = /^42(\d{0,15})\[/
  *
  * Saves 38 % of a message's CPU time: docs/decisions/transport-shortcuts.md.
  */
-export class EventReader {
+export class EventReader implements FirstPacketHolder {
   /** Set while the connection takes events. */
   receiver: EventReceiver | undefined
   readonly #engine: Engine
@@ -41,13 +42,17 @@ export class EventReader {
   readonly #socketIoListener: (data: Buffer, isBinary: boolean) => void
   /** Whether Socket.IO has packets of this turn. */
   #socketIoHasTurn = false
+  /** Undefined once it has taken the first packet of this connection. */
+  #firstPackets: FirstPackets | undefined
+  /** The first packet, while it waits. */
+  #first: Buffer | undefined
 
   /** Installs a reader on a connection over WebSocket. */
-  static install(engine: Engine, meter: PacketMeter): void {
+  static install(engine: Engine, meter: PacketMeter, firstPackets: FirstPackets): void {
     const webSocket = webSocketOf(engine)
     const [listener] = webSocket?.listeners('message') ?? []
     if (webSocket === undefined || listener === undefined) return
-    const reader = new EventReader(engine, listener, meter)
+    const reader = new EventReader(engine, listener, meter, firstPackets)
     ;(engine as WithEventReader)[EVENT_READER] = reader
     ;(webSocket as WithEventReader)[EVENT_READER] = reader
     webSocket.removeAllListeners('message')
@@ -59,16 +64,38 @@ export class EventReader {
     return engine[EVENT_READER]
   }
 
-  private constructor(engine: Engine, socketIoListener: (data: Buffer, isBinary: boolean) => void, meter: PacketMeter) {
+  private constructor(
+    engine: Engine,
+    socketIoListener: (data: Buffer, isBinary: boolean) => void,
+    meter: PacketMeter,
+    firstPackets: FirstPackets,
+  ) {
     this.#engine = engine
+    this.#firstPackets = firstPackets
     this.#socketIoListener = socketIoListener
     this.#meter = meter
   }
 
   /** The WebSocket has received a message. */
   handleMessage(data: Buffer, isBinary: boolean): void {
+    if (this.#firstPackets !== undefined && !isBinary) {
+      const firstPackets = this.#firstPackets
+      this.#firstPackets = undefined
+      this.#first = data
+      return firstPackets.add(this)
+    }
+    // A second packet does not wait, nor overtake the first.
+    this.passFirstPacket()
     if (!isBinary && this.#handlePacket(data)) this.#meter.countRead(data.length)
     else this.#passToSocketIo(data, isBinary)
+  }
+
+  passFirstPacket(): void {
+    const first = this.#first
+    if (first === undefined) return
+    this.#first = undefined
+    if (this.#handlePacket(first)) this.#meter.countRead(first.length)
+    else this.#passToSocketIo(first, false)
   }
 
   #passToSocketIo(data: Buffer, isBinary: boolean): void {
