@@ -43,7 +43,7 @@ test.each([SEED, SEED + 1, 1])(
       if (n % 500 === 0) checkLog()
     }
     checkLog()
-    for (const type of ['identified', 'im', 'relay', 'fate', 'key', 'roster', 'room'])
+    for (const type of ['identified', 'im', 'relay', 'fate', 'key', 'roster', 'room', 'view', 'names'])
       expect(fuzzer.inputs.get(type), type).toBeGreaterThan(0)
     const id = fuzzer.recover()
     expect(fuzzer.session.messages.map(message => message.id)).toContain(id)

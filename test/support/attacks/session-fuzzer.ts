@@ -12,6 +12,7 @@ import {
   connectionsSchema,
   deliveredMessageSchema,
   fateSchema,
+  foundNamesSchema,
   type IdentifyRequest,
   identifyResponseSchema,
   joinResponseSchema,
@@ -19,13 +20,16 @@ import {
   MAX_PACKET_BYTES,
   type Message,
   moveSchema,
+  namesPageSchema,
   receiptsSchema,
   roomEventSchema,
   roomListSchema,
   rosterDeltaSchema,
   rosterSnapshotSchema,
+  rosterViewEventSchema,
   siblingsSchema,
   typingNoticeSchema,
+  watchedNamesSchema,
 } from '../../../src/protocol/messages.ts'
 import type { AuthMode } from '../../../src/protocol/proofs/credentials.ts'
 import { NO_TLS, serverProofText } from '../../../src/protocol/proofs/mesh-identity.ts'
@@ -126,7 +130,10 @@ export class SessionFuzzer {
   #start(): Session {
     const options = { user: 'Anna', client: 'x/1', instance: `run${this.ended}`, servers: ['http://a', 'http://b'] }
     const rooms: RoomEntry[] = ROOMS.map(room => [room, true, EPOCH_MS - 1])
-    this.session = new Session({ ...options, ...meshSignatures, random: this.#random.next }, storedState({ rooms }))
+    this.session = new Session(
+      { ...options, views: true, ...meshSignatures, random: this.#random.next },
+      storedState({ rooms }),
+    )
     this.#dial = 0
     this.#isKeyed = false
     this.#mode = this.#random.pick(['open', 'key'])
@@ -296,6 +303,32 @@ export class SessionFuzzer {
     }))
   }
 
+  /** A payload about the view of a long roster, and the function that parses it. */
+  #viewPayload(): Payload {
+    const random = this.#random
+    const dial = this.#dial
+    const name = random.pick(NAMES)
+    const total = random.pick([0, 2, 6_000, 2 ** 40])
+    const refusal = { ok: false, code: 'rate-limited', message: 'no', retryAfter: random.pick([1, 1e15]) }
+    const online = random.chance(0.9) ? { ok: true, total, users: [name], connections: [[name, 2]] } : refusal
+    const after = random.pick(['', ...NAMES])
+    return random.pick<Payload>([
+      payloadOf(
+        rosterViewEventSchema,
+        { total, joined: [name], left: [random.pick(NAMES)], ...(random.chance(0.3) ? { reset: true } : {}) },
+        change => ({ type: 'view', dial, change }),
+      ),
+      payloadOf(watchedNamesSchema, online, answer => ({ type: 'watched', dial, names: [name], answer })),
+      payloadOf(namesPageSchema, { ...online, first: random.pick([0, 5, 2 ** 40]) }, answer => ({
+        type: 'names',
+        dial,
+        request: { after, count: 50, follow: random.chance(0.5) },
+        answer,
+      })),
+      payloadOf(foundNamesSchema, online, answer => ({ type: 'found', dial, text: 'b', answer })),
+    ])
+  }
+
   /** A payload about rooms, and the function that parses it. */
   #roomPayload(): Payload {
     const random = this.#random
@@ -423,6 +456,8 @@ export class SessionFuzzer {
       ),
       this.#relay(),
       this.#relay(),
+      this.#viewPayload(),
+      this.#viewPayload(),
       this.#roomPayload(),
       this.#roomPayload(),
       this.#roomPayload(),
