@@ -7,6 +7,8 @@ import { hasNats, Nats, NO_NATS, sleep, startHelper, startMesh, until } from './
 
 const NODES = 'bench/support/nodes.js'
 const USERS = 100_000
+/** Rounds in which turns are measured: whatever else the machine does lengthens some of them. */
+const TURN_ROUNDS = 5
 const SERVERS = 20
 /** Users who leave and return. */
 const CHANGES = 500
@@ -101,13 +103,19 @@ async function longestTurns(large: Nodes, peer: Nodes, users: number): Promise<[
 /** A server with many users and a peer that joins: over NATS, which starts and starts again, and over sockets. */
 async function measureTurns(small: boolean): Promise<Measure[]> {
   const users = small ? 5_000 : USERS
+  const found = new Map<string, number[]>()
+  const note = (what: string, ms: number) => void found.set(what, [...(found.get(what) ?? []), ms])
+  for (let round = 0; round < (small ? 1 : TURN_ROUNDS); round++) {
+    await measureTurnsOverNats(users, note)
+    await measureTurnsOverSockets(users, note)
+  }
   const name = `longest turn with ${users.toLocaleString('en')} users`
-  const turn = (what: string, value: number): Measure => ({
-    name: `${name}: ${what}`,
-    unit: 'ms',
-    samples: [value],
-    limit: 50,
-  })
+  return Array.from(found, ([what, samples]) => ({ name: `${name}: ${what}`, unit: 'ms', samples, limit: 50 }))
+}
+
+type NoteTurn = (what: string, ms: number) => void
+
+async function measureTurnsOverNats(users: number, note: NoteTurn): Promise<void> {
   const nats = await Nats.prepare()
   const large = new Nodes('nats', nats.url, ['server-1'])
   await large.ask({ type: 'join', count: users })
@@ -129,22 +137,22 @@ async function measureTurns(small: boolean): Promise<Measure[]> {
   })
   const removal = (await peer.read()).longestTurn
   for (const one of [large, peer]) one.stop()
+  note('NATS comes up', start[0])
+  note('NATS comes back', restart[0])
+  note('a peer gets the snapshot', start[1])
+  note('the peer when NATS comes back', restart[1])
+  note('the peer when NATS is gone, and the grace period ends', removal)
+}
 
+async function measureTurnsOverSockets(users: number, note: NoteTurn): Promise<void> {
   const linked = new Nodes('sockets', '', ['server-1'])
   await linked.ask({ type: 'join', count: users })
   const joining = new Nodes('sockets', (await linked.read()).url, ['server-2'])
   for (const one of [linked, joining]) await one.ask({ type: 'watch' })
-  const sockets = await longestTurns(linked, joining, users)
+  const [server, peer] = await longestTurns(linked, joining, users)
   for (const one of [linked, joining]) one.stop()
-  return [
-    turn('NATS comes up', start[0]),
-    turn('NATS comes back', restart[0]),
-    turn('a peer gets the snapshot', start[1]),
-    turn('the peer when NATS comes back', restart[1]),
-    turn('the peer when NATS is gone, and the grace period ends', removal),
-    turn('a peer joins over sockets', sockets[0]),
-    turn('that peer', sockets[1]),
-  ]
+  note('a peer joins over sockets', server)
+  note('that peer', peer)
 }
 
 /** The bytes that the servers of a mesh write when users of one of them come and go, and when nothing happens. */

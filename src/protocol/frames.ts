@@ -281,9 +281,9 @@ export const probeResponseSchema = z.object({ ok: z.literal(true), proof: z.stri
 
 /** Frames that the dialler of a link sends. */
 export type DiallerFrame =
-  /** `isChunk`: one of the chunks of a snapshot with several. A carrier sends one in each turn of the event loop. */
+  /** `isChunk`: one of several frames that together are long, such as a snapshot. A carrier sends one in each turn of the event loop. */
   | { event: 'presence'; payload: PresenceSnapshot | PresenceDelta; isChunk?: true }
-  | { event: 'claims'; payload: RememberedClaims }
+  | { event: 'claims'; payload: RememberedClaims; isChunk?: true }
   | { event: 'forward'; payload: ForwardedMessage[] }
   | { event: 'beat'; payload: Heartbeat }
   | { event: 'members'; payload: z.infer<typeof membersSchema> }

@@ -114,15 +114,14 @@ export class OutboundPresence {
 
   #sendClaimsSince(since: number, link: number): void {
     const { rememberedClaims, now } = this.#context
-    const send = (payload: RememberedClaims) => this.#links.send(link, { event: 'claims', payload })
     let claims: RememberedClaims = []
     for (const [{ name, key, at }, remainingMs] of rememberedClaims.since(since, now)) {
       claims.push([name, key, at, remainingMs])
       if (claims.length < ENTRIES_PER_FRAME) continue
-      send(claims)
+      this.#links.send(link, { event: 'claims', payload: claims, isChunk: true })
       claims = []
     }
-    if (claims.length > 0) send(claims)
+    if (claims.length > 0) this.#links.send(link, { event: 'claims', payload: claims })
   }
 
   /** Answers a resync request, unless the last one was a moment ago: a snapshot can be large, and the request is small. */
