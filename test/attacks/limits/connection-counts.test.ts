@@ -188,7 +188,7 @@ test('handshakes, dials, decisions and links of peers are counted down', async (
   )
   const links = (harness: CarrierHarness) =>
     harness.carrier instanceof SocketLinks ? harness.carrier.counts : undefined
-  const nothing = { links: 0, handshakes: 0, dials: 0, decisions: 0 }
+  const nothing = { links: 0, waiting: 0, handshakes: 0, dials: 0, decisions: 0 }
   const party = { id: 'x', incarnation: 'x#1', protocol: 2, nonce: 'A'.repeat(22) }
   // Handshakes that are never finished: more than the limit, and each left in another way.
   const silent: Socket[] = []

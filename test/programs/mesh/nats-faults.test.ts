@@ -253,7 +253,7 @@ describe.skipIf(natsMissingReason !== undefined)('links over NATS', () => {
     const refused = await startHarness('refused', url, { secret })
     const outsider = await startHarness('outsider', url, { secret: `${secret}!` })
     const countsOf = ({ carrier }: CarrierHarness) => (carrier instanceof NatsLinks ? carrier.counts : undefined)
-    const idle = { links: 0, names: 0, handshakes: 0, decisions: 0, probes: 0 }
+    const idle = { links: 0, names: 0, waiting: 0, handshakes: 0, decisions: 0, probes: 0 }
     const allIdle = () => [one, other, refused, outsider].every(harness => isDeepStrictEqual(countsOf(harness), idle))
 
     // The servers ask each other who they are when they connect.
