@@ -103,7 +103,7 @@ test('without colors, cursors and selections are still visible', async () => {
   }
 })
 
-/** Waits for a sign on a screen that somebody types. It goes after five seconds, so more is typed before that. */
+/** Waits until a screen shows that a user types. The sign goes after five seconds, so more is typed before that. */
 async function untilTyping(from: Window, to: Window, sign: RegExp): Promise<void> {
   let typedAt = performance.now()
   await to.until(screen => {
