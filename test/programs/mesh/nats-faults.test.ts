@@ -3,13 +3,13 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { connect } from '@nats-io/transport-node'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { NatsLinks } from '../../../daemon/links/nats/nats-links.ts'
 import type { ForwardedMessage } from '../../../src/protocol/frames.ts'
 import { CarrierHarness, type CarrierHarnessOptions } from '../../support/harness/carrier-harness.ts'
 import { NatsProxy } from '../../support/programs/nats-proxy.ts'
 import { NatsServer, natsMissingReason } from '../../support/programs/nats-server.ts'
-import { temporaryFolder, until } from '../../support/programs/processes.ts'
+import { stopAll, temporaryFolder, until } from '../../support/programs/processes.ts'
 import { RealMesh } from '../../support/programs/real-mesh.ts'
 import { TcpProxy } from '../../support/programs/tcp-proxy.ts'
 
@@ -18,6 +18,7 @@ const cleanups: (() => unknown)[] = []
 afterEach(async () => {
   for (const end of cleanups.splice(0).reverse()) await end()
 })
+afterAll(stopAll)
 
 async function startNats(...args: string[]): Promise<NatsServer> {
   const nats = await NatsServer.start(...args)
