@@ -1,5 +1,7 @@
 /** A real terminal for a program under test: a tmux server with its own socket. */
 import { execFileSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { vi } from 'vitest'
 import { DEADLINE_MS } from './processes.ts'
 
@@ -33,6 +35,8 @@ export class Tmux {
     } catch {
       // The tmux server ends with its last window.
     }
+    // tmux leaves its socket there.
+    rmSync(join(process.env.TMUX_TMPDIR ?? '/tmp', `tmux-${process.getuid?.()}`, this.socket), { force: true })
   }
 }
 
