@@ -53,8 +53,11 @@ export async function takeHeapSnapshot({ child }: Program, folder: string): Prom
   return count(snapshot)
 }
 
-/** A log with a bounded number of entries, which vary in size: what only it holds is not counted. */
-const BOUNDED_LOG = { of: 'PresenceStream', name: '#log' }
+/** Members with a bounded number of entries, by class: what only they hold is not counted. `holders.test.ts` tests the cache. */
+const BOUNDED: ReadonlyMap<string | undefined, string> = new Map([
+  ['PresenceStream', '#log'],
+  ['Holders', '#cache'],
+])
 
 function count({ snapshot: { meta }, nodes, edges, strings }: RawSnapshot): HeapCounts {
   const [nodeSize, edgeSize] = [meta.node_fields.length, meta.edge_fields.length]
@@ -86,7 +89,7 @@ function count({ snapshot: { meta }, nodes, edges, strings }: RawSnapshot): Heap
       if (kind === 'weak') continue
       const to = edges[edge + toNode] ?? 0
       const label = kind === 'element' || kind === 'hidden' ? undefined : strings[edges[edge + edgeName] ?? 0]
-      if (className === BOUNDED_LOG.of && label === BOUNDED_LOG.name) continue
+      if (label !== undefined && label === BOUNDED.get(className)) continue
       if (label === 'table' && (className === 'Map' || className === 'Set'))
         add(`references of ${className} tables`, field(to, edgeCount))
       reached.add(to)
