@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const running = new Set<ChildProcess>()
+/** Time between two attempts to remove a folder, ms. */
+const REMOVE_INTERVAL_MS = 50
 const folders: string[] = []
 
 /** Kills the processes and removes the folders that this module created. */
@@ -15,9 +17,18 @@ export function stopAll(): void {
   for (const folder of folders.splice(0)) removeFolder(folder)
 }
 
-/** Removes a folder, in which a process that was just killed may still make a file. */
+/** Removes a folder, in which processes that are about to end may still make files. */
 export function removeFolder(folder: string): void {
-  rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
+  const giveUpAt = performance.now() + DEADLINE_MS
+  for (;;) {
+    try {
+      // `maxRetries` would try to remove the empty folder again, not what has come into it.
+      return rmSync(folder, { recursive: true, force: true })
+    } catch (error) {
+      if (performance.now() > giveUpAt) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REMOVE_INTERVAL_MS)
+    }
+  }
 }
 
 export function temporaryFolder(): string {
