@@ -97,7 +97,7 @@ test('send delivers to a room, tail follows it, history has it, and neither chan
   await until(() => expect(tail.out).toContain('* you are in #ops, where nobody else is'))
   expect(await run('Bot', 2, ['send', '--to', '#ops', 'build passed'])).toEqual({ code: 0, out: expect.any(String) })
   await until(() => expect(tail.out).toMatch(/^\d\d:\d\d #ops Bot: build passed$/m))
-  await until(() => expect(tail.out).toContain('* #ops: Bot joined'))
+  // Nothing need be said of the Bot's membership: one that ends at once may be gathered with its end.
   for (const [user, n] of [
     ['Anna', 1],
     ['Bot', 2],
