@@ -115,7 +115,7 @@ describe('createServer and connect', () => {
     const [first] = await messages(carla, 1)
     expect(first?.text).toBe('later')
     await until('the delivery is reported', () => progress.includes('Carla delivered'))
-    expect(joined).toContain('Carla')
+    await until('Anna is told of Carla', () => joined.includes('Carla'))
   })
 
   test('a message in the same event-loop turn as the identify response is not missed', async () => {
