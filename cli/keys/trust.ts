@@ -1,6 +1,9 @@
 import { parseNameArgument, quoteName } from '../common/name-argument.ts'
 import { fingerprint } from './fingerprint.ts'
 
+/** The answer to commands about keys in a mesh without them. */
+export const NO_KEYS = 'this mesh does not use user keys'
+
 /** The request to trust a key, or why there is none, as a sentence for a person. */
 type TrustDecision = { request: { type: 'trust'; user: string; key: string } } | { reason: string }
 

@@ -6,7 +6,7 @@ export interface FirstPacketHolder {
 
 /** Longest time that a first packet waits for those of other connections, ms. */
 const GATHER_MS = 2
-/** Without a first packet for this time there is no rush, ms: the next one does not wait. */
+/** After a pause of this length, ms, the next first packet does not wait. */
 const QUIET_MS = 5
 /** Most first packets of an event-loop turn: each takes some 0.2 ms, and others wait meanwhile. */
 const MAX_PER_TURN = 64

@@ -3,7 +3,7 @@
 import type { MessageChoice } from '../../../common/message-choice.ts'
 import { parseSoleName, quoteName } from '../../../common/name-argument.ts'
 import { fingerprint } from '../../../keys/fingerprint.ts'
-import { decideTrust } from '../../../keys/trust.ts'
+import { decideTrust, NO_KEYS } from '../../../keys/trust.ts'
 import { cancelWaiting } from '../cancelling.ts'
 import { keepClosedDraft } from '../editing/drafts.ts'
 import { finderMatches, openFinder } from '../finding/finder.ts'
@@ -30,8 +30,6 @@ import {
 } from './preference-changes.ts'
 import { ROOM_COMMANDS } from './room-commands.ts'
 import { sendMessage, sendOrKeep, withName } from './send-message.ts'
-
-const NO_KEYS = 'this mesh does not use user keys'
 
 export const COMMANDS: readonly Command[] = [
   {

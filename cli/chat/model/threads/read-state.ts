@@ -149,7 +149,7 @@ export class ReadState {
     this.markRead(Math.max(lastReceivedAt, isLoaded ? 0 : (this.#leftUnread?.until ?? 0)))
   }
 
-  /** The first unread message; late ones, which may be far up, only if there are no others. */
+  /** The first unread message. Late ones, which may be far up, count only when all unread messages are late. */
   get firstUnread(): Entry | undefined {
     const { entries } = this.#thread
     return (

@@ -4,15 +4,13 @@ import { MAX_FOUND_NAMES } from '../../../../src/protocol/messages.ts'
 import { parseSoleName } from '../../../common/name-argument.ts'
 import { searchForm } from '../../../common/search-form.ts'
 import { fingerprint } from '../../../keys/fingerprint.ts'
-import { decideTrust } from '../../../keys/trust.ts'
+import { decideTrust, NO_KEYS } from '../../../keys/trust.ts'
 import { namesText } from '../format.ts'
 import { type LineState, NO_RECIPIENT, type Send } from '../line-state.ts'
 import type { LineCommand } from './command.ts'
 
 const NOT_CONNECTED =
   '* not connected: it is not known who is online; the client tries again by itself, and /to NAME works meanwhile'
-
-const NO_KEYS = '* this mesh does not use user keys'
 
 /** Who gets the lines. */
 export function recipientCommands(state: LineState): readonly LineCommand[] {
@@ -84,7 +82,7 @@ function showKeyOf(state: LineState, args: string): void {
   const name = args === '' ? { ok: true as const, value: state.user } : parseSoleName(args)
   if (!name.ok) return state.print(name.reason)
   const { lastKeyEvent: keys, user } = state
-  if (keys === undefined) return state.print(NO_KEYS)
+  if (keys === undefined) return state.print(`* ${NO_KEYS}`)
   const key = name.value === user ? keys.own : keys.known.get(name.value)
   state.print(`* the key of ${name.value}: ${key === undefined ? 'not known yet' : fingerprint(key)}`)
 }
